@@ -1,0 +1,147 @@
+"""The whole error tree, and the exit codes that commands give.
+
+Every error of the program is one of these; `cli` alone prints them and exits::
+
+    UploadTuiError
+    ├── UsageError                2    the command line is wrong
+    │   └── SettingsError         2    a settings file, variable or profile is wrong
+    ├── ServiceError              3    the service cannot be used just now
+    │   ├── UnreachableError      3    no connection, no name, no TLS, no answer in time
+    │   ├── BusyError             3    429 or 503: it asked us to come back later
+    │   ├── TroubleError          3    5xx, or a 404 that speaks of the service's own failure
+    │   ├── UnreadableError       3    the answer is not what the contract says
+    │   ├── NotConsistentError    3    404 `resource_not_consistent`: not yet, try again
+    │   ├── NotAllowedError       4    401 or 403
+    │   ├── NotFoundError         5    404: no such project or upload
+    │   └── RefusedError          3    400: the service will not do what was asked
+    ├── StorageError              2    a file of ours cannot be read or written
+    ├── StyleError                2    a style sheet is missing from the installation
+    └── TimedOutError           124    still pending when the time was up
+
+An error says what happened (`title`), to which URL or file, and what to do about it (`mend`). Neither may hold a token or a
+signed URL; text from a service is made harmless where it is shown, not here.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "EXIT_DONE",
+    "EXIT_FAILED_UPLOAD",
+    "EXIT_INTERRUPTED",
+    "EXIT_NOT_ALLOWED",
+    "EXIT_NOT_FOUND",
+    "EXIT_TIMED_OUT",
+    "EXIT_UNREACHABLE",
+    "EXIT_USAGE",
+    "BusyError",
+    "NotAllowedError",
+    "NotConsistentError",
+    "NotFoundError",
+    "RefusedError",
+    "ServiceError",
+    "SettingsError",
+    "StorageError",
+    "StyleError",
+    "TimedOutError",
+    "TroubleError",
+    "UnreachableError",
+    "UnreadableError",
+    "UploadTuiError",
+    "UsageError",
+]
+
+EXIT_DONE = 0
+EXIT_FAILED_UPLOAD = 1
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 3
+EXIT_NOT_ALLOWED = 4
+EXIT_NOT_FOUND = 5
+EXIT_TIMED_OUT = 124
+EXIT_INTERRUPTED = 130
+
+
+class UploadTuiError(Exception):
+    """Something that a person can be told in one or two lines.
+
+    Args:
+        title: what happened, and to which URL or file; one sentence without a full stop.
+        mend: what to do about it; empty if there is nothing to be done.
+    """
+
+    exit_code: ClassVar[int] = EXIT_USAGE
+
+    def __init__(self, title: str, mend: str = "") -> None:
+        super().__init__(title)
+        self.title = title
+        self.mend = mend
+
+
+class UsageError(UploadTuiError):
+    """The command line asks for something that cannot be."""
+
+
+class SettingsError(UsageError):
+    """A setting is unknown, of the wrong type, or cannot be read."""
+
+
+class StorageError(UploadTuiError):
+    """A file of ours (store, journal, export) cannot be read or written."""
+
+
+class StyleError(UploadTuiError):
+    """A style sheet that the dashboard needs is not part of this installation."""
+
+
+class TimedOutError(UploadTuiError):
+    """The time was up while something was still pending."""
+
+    exit_code = EXIT_TIMED_OUT
+
+
+class ServiceError(UploadTuiError):
+    """The service did not give what was asked for."""
+
+    exit_code = EXIT_UNREACHABLE
+
+
+class UnreachableError(ServiceError):
+    """No answer came: no connection, no such name, no TLS, or no answer in time."""
+
+
+class BusyError(ServiceError):
+    """The service asked us to come back later (429, 503).
+
+    `retry_after_seconds` is what its `Retry-After` header said; None if it said nothing.
+    """
+
+    def __init__(self, title: str, mend: str = "", *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(title, mend)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TroubleError(ServiceError):
+    """The service failed in itself: neither "gone" nor "not yet"."""
+
+
+class UnreadableError(ServiceError):
+    """An answer came, but it is not what the contract says (HTML, cut JSON, another type)."""
+
+
+class NotConsistentError(ServiceError):
+    """404 with the code `resource_not_consistent`: the thing is there but not yet to be seen."""
+
+
+class RefusedError(ServiceError):
+    """400: the service understood and will not do it."""
+
+
+class NotAllowedError(ServiceError):
+    """401 or 403: the credentials are missing, wrong, expired or not enough."""
+
+    exit_code = EXIT_NOT_ALLOWED
+
+
+class NotFoundError(ServiceError):
+    """404: the service says that there is no such project or upload."""
+
+    exit_code = EXIT_NOT_FOUND

@@ -1,0 +1,236 @@
+"""The monitor's picture as a screen asks for it: windows of rows, the funnel, one upload in detail, the connection.
+
+All of it is frozen. Times are aware and in UTC, sizes in bytes, durations in seconds.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from upload_tui.status import Anomaly, Certainty, Stage
+from upload_tui.wire.upload import Upload
+
+__all__ = [
+    "Connection",
+    "ConnectionState",
+    "Detail",
+    "Funnel",
+    "Judgement",
+    "ProjectRef",
+    "Query",
+    "Row",
+    "SortKey",
+    "StageSummary",
+    "Window",
+]
+
+
+class ConnectionState(StrEnum):
+    """Whether what is shown can be believed just now."""
+
+    CONNECTING = "connecting"
+    """Nothing was read yet in this visit."""
+    CATCHING_UP = "catching up"
+    """Answers come, but the picture is not whole yet (first fetch, or after an outage)."""
+    LIVE = "live"
+    """The picture is whole and fresh."""
+    SLOW = "slow"
+    """Live, but answers take long."""
+    RETRYING = "retrying"
+    """The last request failed; another try is due at `next_try_on`."""
+    OFFLINE = "offline"
+    """Several tries failed since `since`; tries go on."""
+    NOT_ALLOWED = "not allowed"
+    """The service refuses the credentials."""
+    PAUSED = "paused"
+    """Refreshing was paused by the person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """The state of the connection to one service.
+
+    Attributes:
+        since: when this state began.
+        read_on: when the whole picture was last known to be true; None if never.
+        next_try_on: when the next request is due while retrying or offline; None otherwise.
+        reason: why it is not live, in one sentence; empty while live.
+        known, total: uploads known so far and promised while catching up; total None if unknown.
+    """
+
+    state: ConnectionState
+    since: datetime
+    read_on: datetime | None = None
+    next_try_on: datetime | None = None
+    reason: str = ""
+    known: int = 0
+    total: int | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """True if what is shown is what the service says now."""
+        return self.state in {ConnectionState.LIVE, ConnectionState.SLOW}
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRef:
+    """A project; `name` may be empty if the service did not say it yet."""
+
+    id: str
+    name: str = ""
+
+
+class SortKey(StrEnum):
+    """By what the table can be ordered."""
+
+    INITIATED = "initiated"
+    """When it began: the service's own order."""
+    STAGE = "stage"
+    SINCE = "since"
+    """When the present stage began."""
+    NAME = "name"
+    SIZE = "size"
+    PROJECT = "project"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which uploads, and in what order. Empty sets and texts mean "all".
+
+    `search` is a part of a name, id or error message, in any case of letters. `attention_only` leaves only the stuck and the failed.
+    """
+
+    stages: frozenset[Stage] = frozenset()
+    search: str = ""
+    attention_only: bool = False
+    project_ids: frozenset[str] = frozenset()
+    sort: SortKey = SortKey.INITIATED
+    descending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the picture makes of one pending upload; all times in seconds.
+
+    Attributes:
+        is_overdue: pending longer than is usual (beyond the 95th percentile of what was seen, or the threshold).
+        is_stuck: pending beyond the threshold, or beyond all that was ever seen.
+        usual_seconds, p95_seconds: how long this stage usually lasts here; None while too few were seen.
+        expected_on: when it will probably be done; None if nothing is known.
+        waits_for: in a few words what it waits for; empty if it is final.
+    """
+
+    is_overdue: bool = False
+    is_stuck: bool = False
+    usual_seconds: float | None = None
+    p95_seconds: float | None = None
+    expected_on: datetime | None = None
+    waits_for: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One upload in a table.
+
+    Attributes:
+        stage_since, since_certainty: when the present stage began and how that is known.
+        initiated_on, completed_on, ended_on: the times of the stages, as well as they are known; `ended_on` is verified or error.
+        chunk_count, chunk_bytes: chunks reported so far; None if the upload is not chunked.
+        read_on: when the service last said this; older than the picture if its refresh failed.
+        is_gone: the service no longer knows it.
+    """
+
+    id: str
+    name: str
+    project_id: str
+    project_name: str
+    service: str
+    size_bytes: int | None
+    stage: Stage
+    stage_since: datetime | None
+    since_certainty: Certainty
+    initiated_on: datetime | None
+    completed_on: datetime | None
+    ended_on: datetime | None
+    chunk_count: int | None
+    chunk_bytes: int | None
+    error_message: str
+    judgement: Judgement
+    anomaly_count: int = 0
+    is_purged: bool = False
+    is_gone: bool = False
+    is_stale: bool = False
+    read_on: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Rows `offset` to `offset + len(rows)` of the answer to a query that has `total` rows in all."""
+
+    rows: tuple[Row, ...]
+    offset: int
+    total: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageSummary:
+    """One stage of the funnel.
+
+    Attributes:
+        count: uploads in this stage now.
+        oldest_since: when the one that is in it longest came in; None if there is none.
+        newest_since: when the last one came in; None if there is none.
+        overdue, stuck: how many of them are.
+        recent: uploads that reached the stage in each of the last minutes, oldest first (any number of minutes; by the minute).
+    """
+
+    stage: Stage
+    count: int = 0
+    oldest_since: datetime | None = None
+    newest_since: datetime | None = None
+    overdue: int = 0
+    stuck: int = 0
+    recent: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """All four stages, in order, and the remarks that only the whole allows."""
+
+    stages: tuple[StageSummary, ...] = field(default_factory=lambda: tuple(StageSummary(stage) for stage in Stage))
+    remark: str = ""
+    """Such as "0 verified in 8 minutes while 14 wait: the verification worker looks stopped"; empty if all is well."""
+
+    def __getitem__(self, stage: Stage) -> StageSummary:
+        return self.stages[stage.rank]
+
+    @property
+    def total(self) -> int:
+        """All uploads."""
+        return sum(summary.count for summary in self.stages)
+
+    @property
+    def pending(self) -> int:
+        """Uploads whose fate is open."""
+        return sum(summary.count for summary in self.stages if not summary.stage.is_final)
+
+    @property
+    def stuck(self) -> int:
+        """Uploads that look stuck."""
+        return sum(summary.stuck for summary in self.stages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """Everything known of one upload.
+
+    Attributes:
+        anomalies: those of the last answer and those that only a comparison of readings showed.
+        raw: the service's last answer as JSON text, secrets masked, in the service's order.
+    """
+
+    upload: Upload
+    row: Row
+    anomalies: tuple[Anomaly, ...]
+    raw: str = ""

@@ -1,0 +1,200 @@
+"""Reading an upload: from the service's resource to a frozen fact."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from upload_tui.errors import UnreadableError
+from upload_tui.status import (
+    Anomaly,
+    AnomalyName,
+    Certainty,
+    Event,
+    Stage,
+    Timeline,
+    inspect_chunks,
+    inspect_timeline,
+)
+from upload_tui.wire.designs import Design
+from upload_tui.wire.resources import UploadResource
+from upload_tui.wire.status_shapes import read_status
+from upload_tui.wire.times import read_time
+
+__all__ = ["Chunk", "FileHash", "Upload", "read_upload"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk as the client reported it: number from 1, size in bytes, digest as hexadecimal text."""
+
+    number: int
+    size_bytes: int
+    algorithm: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileHash:
+    """A whole file's digest, as reported."""
+
+    algorithm: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """One upload as one answer of the service describes it. Texts are as they came: harmless only once formatted.
+
+    Attributes:
+        size_bytes: the size the client promised; None if the service does not say.
+        chunks: None for an upload that is not chunked.
+        design: the shape its status came in; None if it had none that is known.
+        anomalies: what is wrong with this answer in itself.
+        read_on: when it was read, by the reader's clock.
+    """
+
+    id: str
+    project_id: str = ""
+    project_name: str = ""
+    name: str = ""
+    content_type: str = ""
+    size_bytes: int | None = None
+    storage_provider: str = ""
+    uploader: str = ""
+    chunks: tuple[Chunk, ...] | None = None
+    hashes: tuple[FileHash, ...] = ()
+    created_on: datetime | None = None
+    last_updated_on: datetime | None = None
+    timeline: Timeline = field(default_factory=Timeline)
+    design: Design | None = None
+    anomalies: tuple[Anomaly, ...] = ()
+    read_on: datetime
+
+    @property
+    def stage(self) -> Stage:
+        """The present stage."""
+        return self.timeline.stage
+
+    @property
+    def chunk_bytes(self) -> int:
+        """What the chunks reported so far add up to, in bytes."""
+        return sum(chunk.size_bytes for chunk in self.chunks or ())
+
+
+def read_upload(payload: object, *, read_on: datetime) -> Upload:
+    """Read an upload resource of any of the three designs.
+
+    A field that cannot be read is left at its default and becomes an anomaly; unknown fields are ignored.
+
+    Args:
+        payload: the decoded JSON of one upload.
+        read_on: the reader's clock when the answer came.
+
+    Raises:
+        UnreadableError: it is not an object with an id, so that nothing can be said of any upload.
+    """
+    fields, anomalies = _valid_fields(payload)
+    reading = read_status(fields.get("status"))
+    audit = fields.get("audit") or {}
+    timeline = _refine(
+        reading.timeline, read_time(audit.get("created_on")), read_time(audit.get("last_updated_on")), read_on
+    )
+    chunks = _chunks(fields)
+    anomalies += reading.anomalies + inspect_timeline(timeline, read_on)
+    if chunks is not None:
+        anomalies += inspect_chunks(
+            [(chunk.number, chunk.size_bytes) for chunk in chunks], fields.get("size"), timeline
+        )
+    project = fields.get("project") or {}
+    return Upload(
+        id=fields["id"],
+        project_id=project.get("id") or "",
+        project_name=project.get("name") or "",
+        name=fields.get("name") or "",
+        content_type=fields.get("content_type") or "",
+        size_bytes=fields.get("size"),
+        storage_provider=(fields.get("storage_provider") or {}).get("name") or "",
+        uploader=_uploader(audit.get("created_by") or {}),
+        chunks=chunks,
+        hashes=tuple(
+            FileHash(entry.get("algorithm") or "", entry.get("value") or "") for entry in fields.get("hashes") or ()
+        ),
+        created_on=read_time(audit.get("created_on")),
+        last_updated_on=read_time(audit.get("last_updated_on")),
+        timeline=timeline,
+        design=reading.design,
+        anomalies=anomalies,
+        read_on=read_on,
+    )
+
+
+@cache
+def _validator() -> TypeAdapter[UploadResource]:
+    return TypeAdapter(UploadResource)
+
+
+def _valid_fields(payload: object) -> tuple[UploadResource, tuple[Anomaly, ...]]:
+    """The fields that are as the contract says, and an anomaly for each that is not."""
+    if not isinstance(payload, Mapping) or not isinstance(payload.get("id"), str) or not payload["id"]:
+        raise UnreadableError("The service listed something that is not an upload")
+    try:
+        return _validator().validate_python(payload), ()
+    except ValidationError as error:
+        wrong: dict[str, str] = {}
+        for problem in error.errors(include_url=False, include_context=False, include_input=False):
+            place = ".".join(str(part) for part in problem["loc"])
+            wrong.setdefault(str(problem["loc"][0]), f"{place}: {problem['msg']}")
+    sound: dict[str, Any] = {key: value for key, value in payload.items() if key not in wrong}
+    anomalies = tuple(Anomaly(AnomalyName.UNREADABLE_FIELD, detail) for detail in wrong.values())
+    return _validator().validate_python(sound), anomalies
+
+
+def _refine(
+    timeline: Timeline, created_on: datetime | None, last_updated_on: datetime | None, read_on: datetime
+) -> Timeline:
+    """Fill in what the status leaves open from what stands near it; filled in times are marked as estimates."""
+    events = tuple(_refine_event(event, timeline, last_updated_on, read_on) for event in timeline.events)
+    initiated = timeline.event(Stage.INITIATED)
+    if created_on is not None and (initiated is None or initiated.on is None):
+        estimate = Event(Stage.INITIATED, created_on, Certainty.ESTIMATED, latest=read_on)
+        events = (estimate, *(event for event in events if event.stage is not Stage.INITIATED))
+    return replace(timeline, events=events)
+
+
+def _refine_event(event: Event, timeline: Timeline, last_updated_on: datetime | None, read_on: datetime) -> Event:
+    if event.certainty is not Certainty.OBSERVED:
+        return event
+    # The audit's last update is usually the worker's own, unless a purge touched the upload later.
+    plausible = (
+        last_updated_on is not None
+        and timeline.purged_on is None
+        and last_updated_on <= read_on
+        and (event.earliest is None or event.earliest <= last_updated_on)
+    )
+    if plausible:
+        return replace(event, on=last_updated_on, certainty=Certainty.ESTIMATED, latest=read_on)
+    return replace(event, latest=read_on)
+
+
+def _chunks(fields: UploadResource) -> tuple[Chunk, ...] | None:
+    chunks = fields.get("chunks")
+    if chunks is None:
+        return None
+    read = [
+        _chunk(number, size, entry.get("hash") or {})
+        for entry in chunks
+        if (number := entry.get("number")) is not None and (size := entry.get("size")) is not None
+    ]
+    return tuple(sorted(read, key=lambda chunk: chunk.number))
+
+
+def _chunk(number: int, size: int, digest: Mapping[str, Any]) -> Chunk:
+    return Chunk(number, size, digest.get("algorithm"), digest.get("value"))
+
+
+def _uploader(created_by: Mapping[str, Any]) -> str:
+    return created_by.get("full_name") or created_by.get("username") or ""
