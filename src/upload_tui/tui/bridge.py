@@ -1,0 +1,55 @@
+"""The one way from the session to the screen: gathers changes and passes them on a few times a second.
+
+However fast the service changes, the screen is told at most `1 / interval_seconds` times a second, and of every change.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from upload_tui.monitor.changes import Change, PictureChanged, SyncProgressed
+from upload_tui.monitor.session import Session
+from upload_tui.tui.messages import PictureMoved
+
+__all__ = ["Bridge"]
+
+
+class Bridge:
+    """Listens to a session until cancelled.
+
+    Args:
+        session: whom to listen to; it is also kept running.
+        tell: called on the event loop with each bundle of changes.
+        interval_seconds: the shortest time between two bundles.
+    """
+
+    def __init__(self, session: Session, tell: Callable[[PictureMoved], None], interval_seconds: float = 0.1) -> None:
+        self._session = session
+        self._tell = tell
+        self._interval_seconds = interval_seconds
+        self._gathered: list[Change] = []
+        self._news = asyncio.Event()
+
+    async def run(self) -> None:
+        """Keep the session running, gather what it says and pass it on."""
+        async with asyncio.TaskGroup() as tasks:
+            listening = asyncio.Event()
+            tasks.create_task(self._gather(listening), name="gather changes")
+            tasks.create_task(self._pass_on(), name="pass changes on")
+            await listening.wait()
+            tasks.create_task(self._session.run(), name="keep the picture true")
+
+    async def _gather(self, listening: asyncio.Event) -> None:
+        changes = self._session.changes()
+        listening.set()
+        async for change in changes:
+            if not isinstance(change, PictureChanged | SyncProgressed):
+                self._gathered.append(change)
+            self._news.set()
+
+    async def _pass_on(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            gathered, self._gathered = tuple(self._gathered), []
+            self._tell(PictureMoved(gathered))
+            await asyncio.sleep(self._interval_seconds)

@@ -1,0 +1,93 @@
+"""The few signs that the dashboard draws with, once for terminals with Unicode and once for plain ASCII."""
+
+import codecs
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from upload_tui.status import Stage
+
+__all__ = ["ASCII", "UNICODE", "Glyphs", "glyphs_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """One sign for each purpose, each one cell wide (`sparks` and `ellipsis` hold several or are longer in ASCII).
+
+    `stages` are told apart by shape, not by colour alone.
+    """
+
+    stages: Mapping[Stage, str]
+    unreached: str
+    rail: str
+    link: str
+    warning: str
+    live: str
+    waiting: str
+    broken: str
+    bar_full: str
+    bar_rest: str
+    bar_open: str
+    ellipsis: str
+    dot: str
+    arrow_down: str
+    arrow_up: str
+    mark: str
+    chunk: str
+    gap: str
+    sparks: str
+    estimate: str = "~"
+
+
+UNICODE = Glyphs(
+    stages=MappingProxyType({Stage.INITIATED: "○", Stage.COMPLETED: "◐", Stage.VERIFIED: "●", Stage.ERROR: "✗"}),
+    unreached="·",
+    rail="│",
+    link="─",
+    warning="▲",
+    live="●",
+    waiting="◌",
+    broken="✗",
+    bar_full="█",
+    bar_rest="░",
+    bar_open="▒",
+    ellipsis="…",
+    dot="·",
+    arrow_down="↓",
+    arrow_up="↑",
+    mark="▌",
+    chunk="■",
+    gap="□",
+    sparks=" ▁▂▃▄▅▆▇█",
+)
+
+ASCII = Glyphs(
+    stages=MappingProxyType({Stage.INITIATED: "o", Stage.COMPLETED: "c", Stage.VERIFIED: "V", Stage.ERROR: "X"}),
+    unreached=".",
+    rail="|",
+    link="-",
+    warning="!",
+    live="*",
+    waiting="~",
+    broken="x",
+    bar_full="#",
+    bar_rest=".",
+    bar_open="=",
+    ellipsis="~",
+    dot="-",
+    arrow_down="v",
+    arrow_up="^",
+    mark=">",
+    chunk="#",
+    gap="_",
+    sparks=" .:-=+*#%",
+)
+
+
+def glyphs_for(encoding: str | None) -> Glyphs:
+    """The signs that an output of this encoding can show."""
+    try:
+        "".join((*UNICODE.stages.values(), UNICODE.sparks, UNICODE.rail)).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return UNICODE if codecs.lookup(encoding or "ascii").name != "ascii" else ASCII

@@ -1,0 +1,28 @@
+"""How facts are to be written on this screen: signs, time zone, relative or absolute times, density."""
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from upload_tui.tui.formatting import age_text, clock_text
+from upload_tui.tui.glyphs import UNICODE, Glyphs
+
+__all__ = ["Look"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a person (or their terminal) chose; handed to every widget.
+
+    `zone` None is the machine's own time zone. `is_roomy` gives the rows of the table some air.
+    """
+
+    glyphs: Glyphs = UNICODE
+    zone: tzinfo | None = None
+    absolute_times: bool = False
+    is_roomy: bool = False
+
+    def when(self, on: datetime | None, now: datetime) -> str:
+        """A time as this look has it: an age, or the wall clock's; `?` if it is not known."""
+        if on is None:
+            return "?"
+        return clock_text(on, now, self.zone) if self.absolute_times else age_text((now - on).total_seconds())

@@ -1,0 +1,91 @@
+"""One upload alone: its whole timeline and the service's raw answer, live."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from upload_tui.monitor.changes import Change
+from upload_tui.monitor.session import Session
+from upload_tui.tui.formatting import harmless
+from upload_tui.tui.look import Look
+from upload_tui.tui.widgets.status_bar import StatusBar
+from upload_tui.tui.widgets.timeline import TimelineView
+
+__all__ = ["UploadScreen"]
+
+_RAW_LINES = 2000
+
+
+class UploadScreen(Screen[None]):
+    """The upload with this id; `q` and Escape go back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter", "app.leave", "Back", id="upload.back", tooltip="Back to the dashboard"),
+        Binding("w", "shapes", "Shapes", id="shapes", tooltip="The status as Option A, Option B and deployed JSON"),
+        Binding("y", "copy_id", "Copy id", id="copy.id", tooltip="Copy the upload's id"),
+        Binding("Y", "copy_json", "Copy JSON", id="copy.json", tooltip="Copy the service's answer as JSON"),
+        Binding("r", "refresh", "Refresh", id="refresh", tooltip="Ask the service now"),
+    ]
+
+    def __init__(self, session: Session, upload_id: str, look: Look) -> None:
+        super().__init__()
+        self._session = session
+        self._upload_id = upload_id
+        self._look = look
+
+    def compose(self) -> ComposeResult:
+        yield StatusBar()
+        with Horizontal(id="upload"):
+            with VerticalScroll(id="upload-timeline") as timeline:
+                timeline.border_title = "Timeline"
+                yield TimelineView()
+            with VerticalScroll(id="upload-raw") as raw:
+                raw.border_title = "The service's answer"
+                yield Static(id="raw")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one(TimelineView).look = self._look
+        self.query_one(StatusBar).look = self._look
+        self.set_interval(1.0, self._paint)
+        self._paint()
+
+    def take(self, changes: Sequence[Change]) -> None:
+        """Paint the picture as it is now."""
+        self._paint()
+
+    def _paint(self) -> None:
+        now = self._session.now()
+        detail = self._session.detail(self._upload_id)
+        view = self.query_one(TimelineView)
+        view.now, view.detail = now, detail
+        bar = self.query_one(StatusBar)
+        bar.title, bar.projects = self._session.title, tuple(self._session.projects)
+        bar.connection, bar.now = self._session.connection(), now
+        raw = detail.raw if detail else ""
+        lines = [harmless(line) for line in raw.splitlines()[:_RAW_LINES]]
+        self.query_one("#raw", Static).update(Content("\n".join(lines) or "No answer was kept."))
+
+    def action_shapes(self) -> None:
+        from upload_tui.tui.screens.shapes import ShapesScreen
+
+        self.app.push_screen(ShapesScreen(self._session, self._upload_id, self._look))
+
+    def action_copy_id(self) -> None:
+        self.app.copy_to_clipboard(self._upload_id)
+        self.notify("Copied the id", timeout=2)
+
+    def action_copy_json(self) -> None:
+        detail = self._session.detail(self._upload_id)
+        if detail is not None:
+            self.app.copy_to_clipboard(detail.raw)
+            self.notify("Copied the answer as JSON", timeout=2)
+
+    def action_refresh(self) -> None:
+        self._session.refresh()

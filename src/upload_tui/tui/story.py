@@ -1,0 +1,49 @@
+"""What the demo's keys can do to the story that is being told; the composer of the demo implements it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Fault", "Story"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that can be broken: its name, and in a few words what it does."""
+
+    name: str
+    description: str
+
+
+class Story(Protocol):
+    """The demo, as far as a person can meddle with it."""
+
+    @property
+    def pace(self) -> float:
+        """Seconds of the story in a second of ours; 0 while it is held."""
+        ...
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """What can be broken."""
+        ...
+
+    def start_upload(self) -> None:
+        """Begin one more upload."""
+        ...
+
+    def break_something(self, fault_name: str) -> None:
+        """Let a fault happen."""
+        ...
+
+    def slower(self) -> None:
+        """Halve the pace; the slowest step holds the story."""
+        ...
+
+    def faster(self) -> None:
+        """Double the pace."""
+        ...
+
+    def step(self) -> None:
+        """Let one second of the story pass, also while it is held."""
+        ...

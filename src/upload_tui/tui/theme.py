@@ -1,0 +1,120 @@
+"""Colour tokens and themes. Every sheet names tokens; only this module names colours."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from textual.theme import Theme
+
+__all__ = ["DEFAULT_THEME", "THEMES", "TOKEN_DEFAULTS"]
+
+DEFAULT_THEME = "upload-dark"
+
+
+def _tokens(initiated: str, completed: str, verified: str, error: str, cursor: str, glow: str) -> dict[str, str]:
+    return {
+        "stage-initiated": initiated,
+        "stage-completed": completed,
+        "stage-verified": verified,
+        "stage-error": error,
+        "row-cursor": cursor,
+        "row-glow": glow,
+        "footer-background": "$panel",
+        "border": "$panel-lighten-2",
+        "border-blurred": "$panel",
+    }
+
+
+TOKEN_DEFAULTS: Mapping[str, str] = MappingProxyType(
+    {
+        "stage-initiated": "#58a6ff",
+        "stage-completed": "#d29922",
+        "stage-verified": "#3fb950",
+        "stage-error": "#f85149",
+        "row-cursor": "#264f78",
+        "row-glow": "#30363d",
+    }
+)
+"""For themes that are not ours: the stages keep their colours whatever the rest looks like."""
+
+_DARK = Theme(
+    name="upload-dark",
+    primary="#58a6ff",
+    secondary="#79c0ff",
+    accent="#a5d6ff",
+    warning="#e3a33a",
+    error="#ff6b63",
+    success="#4cc160",
+    foreground="#d7dde5",
+    background="#0d1117",
+    surface="#11161d",
+    panel="#1b222c",
+    dark=True,
+    variables=_tokens("#58a6ff", "#e3a33a", "#4cc160", "#ff6b63", "#1f3a5c", "#243044"),
+)
+
+_LIGHT = Theme(
+    name="upload-light",
+    primary="#0757ba",
+    secondary="#0a69da",
+    accent="#0550ae",
+    warning="#8a5a00",
+    error="#b3111d",
+    success="#10672a",
+    foreground="#1f2328",
+    background="#ffffff",
+    surface="#f8f9fb",
+    panel="#e9edf2",
+    dark=False,
+    variables=_tokens("#0757ba", "#8a5a00", "#10672a", "#b3111d", "#cfe2fb", "#e3ecf7"),
+)
+
+# Blue, orange, bluish green and vermilion of Okabe and Ito: told apart with every common colour blindness.
+_SAFE_DARK = Theme(
+    name="upload-safe-dark",
+    primary="#56b4e9",
+    secondary="#56b4e9",
+    accent="#8ecdf2",
+    warning="#f0b429",
+    error="#ff7f50",
+    success="#2fd1a5",
+    foreground="#dfe4ea",
+    background="#0e1116",
+    surface="#12161c",
+    panel="#1d242d",
+    dark=True,
+    variables=_tokens("#56b4e9", "#f0e442", "#2fd1a5", "#ff7f50", "#1d3b54", "#26313d"),
+)
+
+_SAFE_LIGHT = Theme(
+    name="upload-safe-light",
+    primary="#005a8f",
+    secondary="#0072b2",
+    accent="#005a8f",
+    warning="#8f6000",
+    error="#a83c00",
+    success="#00684d",
+    foreground="#1c2024",
+    background="#ffffff",
+    surface="#f8f9fa",
+    panel="#e8ecef",
+    dark=False,
+    variables=_tokens("#005a8f", "#8f6000", "#00684d", "#a83c00", "#cde4f3", "#e2eef6"),
+)
+
+_CONTRAST = Theme(
+    name="upload-contrast",
+    primary="#7cc4ff",
+    secondary="#ffffff",
+    accent="#ffff66",
+    warning="#ffd633",
+    error="#ff8a80",
+    success="#66ff8c",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#1a1a1a",
+    dark=True,
+    variables=_tokens("#7cc4ff", "#ffd633", "#66ff8c", "#ff8a80", "#004a99", "#333333"),
+)
+
+THEMES: tuple[Theme, ...] = (_DARK, _LIGHT, _SAFE_DARK, _SAFE_LIGHT, _CONTRAST)

@@ -1,0 +1,63 @@
+"""A change as one line of the tail: when, which stage, which upload, and what is worth saying about it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
+from upload_tui.tui.formatting import abbreviated, clock_text, duration_text, fitted, harmless
+from upload_tui.tui.look import Look
+
+__all__ = ["change_pieces"]
+
+_WORD_CELLS = 11
+_NAME_SHARE = 0.45
+
+
+def change_pieces(change: UploadChange, now: datetime | None, look: Look, width: int) -> Sequence[tuple[str, str]]:
+    """Texts and tones (component classes of the tail) that say what happened in at most `width` cells."""
+    sign, word, tone, note = _words(change, look)
+    time = f"{clock_text(_when(change), now or change.at, look.zone):>8} "
+    room = width - len(time) - 2 - _WORD_CELLS
+    name_cells = min(40, max(12, int(room * _NAME_SHARE)))
+    name = abbreviated(change.upload.name or change.upload.id, name_cells, look.glyphs.ellipsis)
+    return (
+        (time, "tail--quiet"),
+        (f"{sign} ", tone),
+        (fitted(word, _WORD_CELLS), tone),
+        (fitted(name, name_cells), ""),
+        (f"  {note}" if note else "", tone if tone in {"tail--error", "tail--warning"} else "tail--quiet"),
+    )
+
+
+def _when(change: UploadChange) -> datetime:
+    if isinstance(change, StageReached):
+        return change.on or change.latest or change.at
+    return change.at
+
+
+def _words(change: UploadChange, look: Look) -> tuple[str, str, str, str]:
+    glyphs = look.glyphs
+    match change:
+        case StageReached():
+            return glyphs.stages[change.after], change.after, f"tail--{change.after}", _stage_note(change, look)
+        case AnomalyNoticed():
+            name = change.anomaly.name.replace("_", " ")
+            return glyphs.warning, "odd", "tail--warning", f"{name}: {harmless(change.anomaly.detail)}"
+        case UploadPurged():
+            return glyphs.unreached, "purged", "tail--quiet", "the stored bytes were thrown away"
+        case UploadGone():
+            return glyphs.broken, "gone", "tail--warning", "the service no longer knows it"
+        case UploadSeen():
+            return glyphs.unreached, "seen", "tail--quiet", "a new upload"
+        case _:
+            return glyphs.unreached, "changed", "tail--quiet", ""
+
+
+def _stage_note(change: StageReached, look: Look) -> str:
+    if change.error_message:
+        return harmless(change.error_message)
+    if change.certainty == "observed" and change.earliest and change.latest:
+        return f"seen within {duration_text((change.latest - change.earliest).total_seconds())}"
+    if change.certainty == "estimated":
+        return f"{look.glyphs.estimate} by its last update"
+    return ""

@@ -1,0 +1,105 @@
+"""The four stages as a funnel: counts, the oldest age in each, the last minutes. Each is a filter when clicked."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from upload_tui.monitor.picture import Funnel, StageSummary
+from upload_tui.status import Stage
+from upload_tui.tui.formatting import spark_text
+from upload_tui.tui.look import Look
+
+__all__ = ["FunnelBar", "StageCell"]
+
+_SPARK_CELLS = 10
+_ROOMY_WIDTH = 18
+"""Below this a cell says only sign and count, with the first letters of the stage if they fit."""
+
+
+class StageCell(Widget):
+    """One stage. Clicking it asks for that stage alone."""
+
+    summary: reactive[StageSummary | None] = reactive(None)
+    now: reactive[datetime | None] = reactive(None)
+    look: reactive[Look] = reactive(Look)
+
+    class Picked(Message):
+        """A person wants to see this stage alone (or, once more, all)."""
+
+        def __init__(self, stage: Stage) -> None:
+            super().__init__()
+            self.stage = stage
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(classes=f"-{stage}")
+        self.stage = stage
+
+    def on_click(self) -> None:
+        self.post_message(self.Picked(self.stage))
+
+    def render(self) -> Content:
+        summary = self.summary or StageSummary(self.stage)
+        head = self._head(summary)
+        if self.size.height < 2:
+            return head
+        return head + Content("\n") + self._foot(summary)
+
+    def _head(self, summary: StageSummary) -> Content:
+        width = self.size.width
+        sign = f"{self.look.glyphs.stages[self.stage]} "
+        count = f"{summary.count:,}" if width >= 9 else f"{summary.count}"
+        room = width - len(sign) - len(count) - 1
+        word = str(self.stage) if room >= len(self.stage) else ""
+        gap = width - len(sign) - len(word) - len(count)
+        return Content.assemble(
+            (sign, f"$stage-{self.stage}"),
+            (word, f"$stage-{self.stage}"),
+            (" " * max(gap if word else 0, 0), ""),
+            (count, "bold" if summary.count else "$text-muted"),
+        )
+
+    def _foot(self, summary: StageSummary) -> Content:
+        note, style = self._note(summary)
+        room = self.size.width - len(note) - 1
+        cells = min(_SPARK_CELLS, room)
+        spark = spark_text(summary.recent, cells, self.look.glyphs.sparks) if cells >= 4 else ""
+        gap = self.size.width - len(note) - len(spark)
+        return Content.assemble((note, style), (" " * max(gap, 0), ""), (spark, f"$stage-{self.stage}"))
+
+    def _note(self, summary: StageSummary) -> tuple[str, str]:
+        """What is most worth saying of the stage: what is stuck, or else how old the oldest (or newest) is."""
+        glyphs = self.look.glyphs
+        if summary.stuck:
+            return f"{glyphs.warning} {summary.stuck} stuck", "$warning bold"
+        if summary.overdue:
+            return f"{glyphs.warning} {summary.overdue} overdue", "$warning bold"
+        since = summary.newest_since if self.stage.is_final else summary.oldest_since
+        if self.now is None or since is None or not summary.count:
+            return "", ""
+        word = "last" if self.stage.is_final else "oldest"
+        ago = " ago" if self.stage.is_final and not self.look.absolute_times and self.size.width >= 24 else ""
+        return f"{word} {self.look.when(since, self.now)}{ago}", "$text-muted"
+
+
+class FunnelBar(Horizontal):
+    """All four stages side by side."""
+
+    def compose(self) -> ComposeResult:
+        for stage in Stage:
+            yield StageCell(stage)
+
+    def show(self, funnel: Funnel, now: datetime, look: Look, filtered: Iterable[Stage]) -> None:
+        """Paint these counts; `filtered` are the stages that the table is restricted to."""
+        chosen = frozenset(filtered)
+        for stage_cell in self.query(StageCell):
+            stage_cell.summary = funnel[stage_cell.stage]
+            stage_cell.now = now
+            stage_cell.look = look
+            stage_cell.set_class(stage_cell.stage in chosen, "-filtered")
+            stage_cell.set_class(bool(chosen) and stage_cell.stage not in chosen, "-left-out")

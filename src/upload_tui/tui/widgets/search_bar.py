@@ -1,0 +1,63 @@
+"""The line to search in: tells what was typed at every key."""
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input, Label
+
+__all__ = ["SearchBar"]
+
+
+class SearchBar(Horizontal):
+    """Hidden until opened. Enter keeps the search and goes back to the table, Escape clears it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "keep", "To the table", show=False, id="search.down", tooltip="Back to the table"),
+    ]
+
+    class Changed(Message):
+        """What is searched for now; empty is everything."""
+
+        def __init__(self, value: str) -> None:
+            super().__init__()
+            self.value = value
+
+    class Closed(Message):
+        """The person is done typing."""
+
+    def compose(self) -> ComposeResult:
+        yield Label("/")
+        yield Input(placeholder="part of a name, id or message", compact=True)
+
+    def open(self, value: str) -> None:
+        """Show the line with a text to go on from."""
+        self.add_class("-open")
+        field = self.query_one(Input)
+        field.value = value
+        field.focus()
+
+    def close(self) -> None:
+        """Hide the line and forget its text."""
+        with self.prevent(Input.Changed):
+            self.query_one(Input).value = ""
+        self.remove_class("-open")
+        self.post_message(self.Closed())
+
+    @on(Input.Changed)
+    def tell_what_was_typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Changed(event.value))
+
+    @on(Input.Submitted)
+    def keep_search(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_keep()
+
+    def action_keep(self) -> None:
+        if not self.query_one(Input).value:
+            self.remove_class("-open")
+        self.post_message(self.Closed())

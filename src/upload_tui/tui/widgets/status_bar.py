@@ -1,0 +1,94 @@
+"""The top line: what is watched, and whether what is shown can be believed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
+from upload_tui.tui.formatting import abbreviated, age_text, clock_text, harmless
+from upload_tui.tui.look import Look
+
+__all__ = ["StatusBar", "connection_text"]
+
+_STYLES = {
+    ConnectionState.CONNECTING: "$stage-initiated",
+    ConnectionState.CATCHING_UP: "$stage-initiated",
+    ConnectionState.LIVE: "$stage-verified",
+    ConnectionState.SLOW: "$stage-completed",
+    ConnectionState.RETRYING: "$stage-completed bold",
+    ConnectionState.OFFLINE: "$stage-error bold",
+    ConnectionState.NOT_ALLOWED: "$stage-error bold",
+    ConnectionState.PAUSED: "$stage-completed",
+}
+
+
+def connection_text(connection: Connection, now: datetime, look: Look) -> str:
+    """The state of the connection in a few words: `live`, `retrying in 8s`, `offline since 12:31:04`, `612 of 4,000`."""
+    match connection.state:
+        case ConnectionState.CATCHING_UP:
+            total = "" if connection.total is None else f" of {connection.total:,}"
+            return f"catching up {connection.known:,}{total}"
+        case ConnectionState.RETRYING if connection.next_try_on is not None:
+            return f"retrying in {age_text((connection.next_try_on - now).total_seconds())}"
+        case ConnectionState.OFFLINE:
+            return f"offline since {clock_text(connection.since, now, look.zone)}"
+        case state:
+            return str(state)
+
+
+class StatusBar(Widget):
+    """One line: the name, the session and its projects on the left; the connection and the age of the picture on the right."""
+
+    title: reactive[str] = reactive("")
+    projects: reactive[Sequence[ProjectRef]] = reactive(())
+    connection: reactive[Connection | None] = reactive(None)
+    now: reactive[datetime | None] = reactive(None)
+    look: reactive[Look] = reactive(Look)
+    pace: reactive[float | None] = reactive(None)
+
+    def render(self) -> Content:
+        width = self.size.width
+        right = self._right()
+        names = ", ".join(project.name or project.id for project in self.projects)
+        brand = Content.styled(" upload-tui ", "bold $primary")
+        room = width - brand.cell_length - right.cell_length - 1
+        place = " ".join(part for part in (harmless(self.title), self._dot, names) if part) if names else self.title
+        left = brand + Content.styled(abbreviated(place, max(room, 0), self.look.glyphs.ellipsis), "$text-muted")
+        if left.cell_length + right.cell_length > width:
+            left = Content("")
+        return left + Content(" " * max(0, width - left.cell_length - right.cell_length)) + right
+
+    @property
+    def _dot(self) -> str:
+        return self.look.glyphs.dot
+
+    def _right(self) -> Content:
+        if self.connection is None or self.now is None:
+            return Content("")
+        state = connection_text(self.connection, self.now, self.look)
+        parts = [Content.styled(f"{self._sign()} {state}", _STYLES[self.connection.state])]
+        age = self._age()
+        if age and self.size.width >= 60:
+            parts.append(Content.styled(age, "$text-muted"))
+        if self.pace is not None and self.pace != 1:
+            pace = "held" if self.pace == 0 else f"{self.pace:g} times speed"
+            parts.insert(0, Content.styled(pace, "$stage-completed"))
+        return Content(f" {self._dot} ").join(parts) + Content(" ")
+
+    def _sign(self) -> str:
+        glyphs = self.look.glyphs
+        if self.connection is None or self.connection.state is ConnectionState.CONNECTING:
+            return glyphs.waiting
+        if self.connection.state in {ConnectionState.OFFLINE, ConnectionState.NOT_ALLOWED}:
+            return glyphs.broken
+        return glyphs.live if self.connection.is_live else glyphs.waiting
+
+    def _age(self) -> str:
+        """How old the picture is; silent only while there is none."""
+        if self.connection is None or self.now is None or self.connection.read_on is None:
+            return ""
+        seconds = (self.now - self.connection.read_on).total_seconds()
+        return f"as of {age_text(seconds)} ago" if seconds >= 1 else "as of now"

@@ -1,0 +1,153 @@
+"""The tail: pending uploads on top with what they wait for, below them every change as it happened."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from upload_tui.monitor.changes import Change, UploadChange
+from upload_tui.monitor.picture import Row
+from upload_tui.tui.formatting import abbreviated, age_text, duration_text, fitted
+from upload_tui.tui.look import Look
+from upload_tui.tui.widgets.change_text import change_pieces
+
+__all__ = ["ChangeLog", "PendingList", "TailPane"]
+
+_LINES_KEPT = 10_000
+
+
+class PendingList(Widget):
+    """The pending uploads that have waited longest, a line each."""
+
+    rows: reactive[Sequence[Row]] = reactive((), layout=True)
+    now: reactive[datetime | None] = reactive(None)
+    look: reactive[Look] = reactive(Look)
+    pending_count: reactive[int] = reactive(0, layout=True)
+
+    def render(self) -> Content:
+        if self.now is None:
+            return Content("")
+        if not self.rows:
+            return Content.styled("Nothing is pending.", "$text-muted")
+        return Content("\n").join([self._line(row, self.now) for row in self.rows])
+
+    def _line(self, row: Row, now: datetime) -> Content:
+        glyphs, width = self.look.glyphs, self.size.width
+        late = row.judgement.is_stuck or row.judgement.is_overdue
+        age = fitted(self._age(row, now), 8, right=True)
+        wait = f"  {self._wait(row, now)}"
+        room = max(8, min(40, width - 2 - len(age) - len(wait) - 2))
+        name = fitted(abbreviated(row.name or row.id, room, glyphs.ellipsis), room)
+        return Content.assemble(
+            (f"{glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
+            (name, ""),
+            (f" {age}", "$warning bold" if late else "$text-muted"),
+            (wait, "$warning" if late else "$text-muted"),
+        ).truncate(width)
+
+    def _age(self, row: Row, now: datetime) -> str:
+        return "?" if row.stage_since is None else age_text((now - row.stage_since).total_seconds())
+
+    def _wait(self, row: Row, now: datetime) -> str:
+        judgement = row.judgement
+        words = [judgement.waits_for]
+        if judgement.is_stuck:
+            words.append("looks stuck")
+        if judgement.usual_seconds is not None:
+            words.append(f"usually {duration_text(judgement.usual_seconds)}")
+        if not judgement.is_overdue and judgement.expected_on is not None and judgement.expected_on > now:
+            words.append(f"done in about {age_text((judgement.expected_on - now).total_seconds())}")
+        return ", ".join(word for word in words if word)
+
+
+class ChangeLog(ScrollView, can_focus=True):
+    """Every change, newest at the bottom; it stays at the bottom unless a person scrolled up."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "tail--quiet",
+        "tail--warning",
+        "tail--initiated",
+        "tail--completed",
+        "tail--verified",
+        "tail--error",
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j,down", "scroll_down", "Down", show=False, id="tail.down", tooltip="A line down"),
+        Binding("k,up", "scroll_up", "Up", show=False, id="tail.up", tooltip="A line up"),
+        Binding("g,home", "scroll_home", "First", show=False, id="tail.first", tooltip="The oldest change"),
+        Binding("G,end", "scroll_end", "Last", show=False, id="tail.last", tooltip="The newest change"),
+    ]
+
+    now: reactive[datetime | None] = reactive(None, init=False)
+    look: reactive[Look] = reactive(Look, init=False)
+
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002  # Textual's own name
+        super().__init__(id=id)
+        self._changes: deque[UploadChange] = deque(maxlen=_LINES_KEPT)
+        self._styles: dict[str, Style] = {}
+
+    def add(self, changes: Iterable[Change]) -> None:
+        """Append changes of uploads, oldest first; other changes are not for the tail."""
+        fresh = [change for change in changes if isinstance(change, UploadChange)]
+        if not fresh:
+            return
+        at_end = self.is_vertical_scroll_end
+        self._changes.extend(fresh)
+        self._measure()
+        if at_end:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        self.refresh()
+
+    def watch_look(self) -> None:
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()
+
+    def on_resize(self, event: events.Resize) -> None:
+        at_end = self.is_vertical_scroll_end
+        self._measure()
+        if at_end:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
+
+    def _measure(self) -> None:
+        self.virtual_size = Size(self.size.width, len(self._changes))
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        number = int(self.scroll_offset.y) + y
+        if number >= len(self._changes):
+            text = "Changes appear here as they happen." if y == 0 and not self._changes else ""
+            return Strip([Segment(text, self._style("tail--quiet"))]).adjust_cell_length(width, self.rich_style)
+        pieces = change_pieces(self._changes[number], self.now, self.look, width)
+        segments = [Segment(text, self._style(tone)) for text, tone in pieces]
+        return Strip(segments).adjust_cell_length(width, self.rich_style)
+
+    def _style(self, tone: str) -> Style:
+        style = self._styles.get(tone)
+        if style is None:
+            ink = self.get_component_rich_style(tone, partial=True) if tone else Style.null()
+            style = self._styles[tone] = self.rich_style + ink
+        return style
+
+
+class TailPane(Vertical):
+    """Pending uploads, then the changes."""
+
+    def compose(self) -> ComposeResult:
+        yield PendingList()
+        yield ChangeLog()

@@ -1,0 +1,181 @@
+"""One upload's timeline: what it reached and when, how sure that is, how long each part took, and what is odd."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from upload_tui.monitor.picture import Detail
+from upload_tui.status import Event, Span, Stage
+from upload_tui.tui.formatting import (
+    abbreviated,
+    age_text,
+    clock_text,
+    duration_text,
+    event_text,
+    harmless,
+    size_text,
+)
+from upload_tui.tui.look import Look
+from upload_tui.tui.widgets.chunk_strip import chunk_lines
+
+__all__ = ["TimelineView", "timeline_lines"]
+
+_BAR_CELLS = 12
+_DOING = {Stage.INITIATED: "uploading", Stage.COMPLETED: "verifying"}
+_QUIET = "$text-muted"
+
+
+class TimelineView(Widget):
+    """The timeline of `detail`, as seen at `now`; as tall as what it has to say."""
+
+    detail: reactive[Detail | None] = reactive(None, layout=True)
+    now: reactive[datetime | None] = reactive(None, layout=True)
+    look: reactive[Look] = reactive(Look, layout=True)
+
+    def render(self) -> Content:
+        if self.detail is None or self.now is None:
+            return Content.styled("No upload chosen", _QUIET)
+        lines = timeline_lines(self.detail, self.now, self.look, self.content_size.width)
+        return Content("\n").join(lines)
+
+
+def timeline_lines(detail: Detail, now: datetime, look: Look, width: int) -> list[Content]:
+    """The whole pane, a line each; long messages are left to be wrapped."""
+    painter = _Painter(detail, now, look, max(width, 20))
+    return [*painter.heading(), Content(""), *painter.rail(), *painter.oddities(), *painter.chunks(), *painter.facts()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Painter:
+    detail: Detail
+    now: datetime
+    look: Look
+    width: int
+
+    def heading(self) -> Iterator[Content]:
+        upload = self.detail.upload
+        yield Content.styled(abbreviated(upload.name or upload.id, self.width, self.look.glyphs.ellipsis), "bold")
+        kind = f" {self.look.glyphs.dot} {upload.content_type}" if upload.content_type else ""
+        line = f"{size_text(upload.size_bytes)}{kind}"
+        yield Content.styled(abbreviated(line, self.width, self.look.glyphs.ellipsis), _QUIET)
+
+    def rail(self) -> Iterator[Content]:
+        timeline = self.detail.upload.timeline
+        spans = {span.before: span for span in timeline.spans()}
+        longest = self._longest(timeline.spans())
+        for event in timeline.events:
+            if event.stage in spans:
+                yield self._span_line(spans[event.stage], longest)
+            yield from self._event_lines(event)
+        if timeline.is_pending:
+            yield from self._open_end(longest)
+        elif timeline.purged_on is not None:
+            yield self._line(self.look.glyphs.unreached, "purged", self._time(timeline.purged_on), _QUIET)
+
+    def _time(self, on: datetime) -> str:
+        return clock_text(on, self.now, self.look.zone)
+
+    def _longest(self, spans: Sequence[Span]) -> float:
+        open_span = self.detail.upload.timeline.time_in_stage(self.now)
+        still_open = open_span.total_seconds() if open_span and self.detail.upload.timeline.is_pending else 0.0
+        return max([still_open, *(span.seconds or 0.0 for span in spans)])
+
+    def _event_lines(self, event: Event) -> Iterator[Content]:
+        glyphs = self.look.glyphs
+        when = event_text(event, self.now, self.look.zone, glyphs.estimate)
+        if event.on is not None and not self.look.absolute_times and self.width >= 38:
+            when = f"{when}  {age_text((self.now - event.on).total_seconds())} ago"
+        yield self._line(glyphs.stages[event.stage], event.stage, when, f"$stage-{event.stage}")
+        if event.stage is Stage.ERROR:
+            yield Content.styled(harmless(event.message or "The service gave no reason."), "$stage-error")
+
+    def _line(self, sign: str, word: str, when: str, style: str) -> Content:
+        return Content.assemble((f"{sign} ", style), (f"{word:<11}", f"{style} bold"), (when, ""))
+
+    def _span_line(self, span: Span, longest: float) -> Content:
+        glyphs = self.look.glyphs
+        doing = _DOING.get(span.after, "")
+        rail = (f"{glyphs.rail} ", _QUIET)
+        if span.seconds is None:
+            return Content.assemble(rail, (f"{doing}, time unknown", _QUIET))
+        bar = glyphs.bar_full * _cells(span.seconds, longest)
+        sign = "" if span.exact else glyphs.estimate
+        took = f"{sign}{duration_text(span.seconds)}"
+        return Content.assemble(rail, (bar, f"$stage-{span.after}"), (f" {took} {doing}", _QUIET))
+
+    def _open_end(self, longest: float) -> Iterator[Content]:
+        """The stage that lasts still, and what is to come."""
+        timeline, glyphs, judgement = self.detail.upload.timeline, self.look.glyphs, self.detail.row.judgement
+        lasted = timeline.time_in_stage(self.now)
+        if lasted is not None:
+            seconds = lasted.total_seconds()
+            bar = glyphs.bar_open * _cells(seconds, longest)
+            text = f" {age_text(seconds)} {_DOING[timeline.stage]}"
+            late = judgement.is_overdue or judgement.is_stuck
+            rail = (f"{glyphs.rail} ", _QUIET)
+            yield Content.assemble(rail, (bar, f"$stage-{timeline.stage}"), (text, "$warning bold" if late else _QUIET))
+        yield from self._expectation()
+        ahead = "verified or error" if timeline.stage is Stage.COMPLETED else "completed"
+        yield Content.styled(f"{glyphs.unreached} {ahead}", _QUIET)
+
+    def _expectation(self) -> Iterator[Content]:
+        judgement, glyphs = self.detail.row.judgement, self.look.glyphs
+        words = []
+        if judgement.usual_seconds is not None:
+            words.append(f"usually {duration_text(judgement.usual_seconds)}")
+        if judgement.p95_seconds is not None:
+            words.append(f"95 % within {duration_text(judgement.p95_seconds)}")
+        if words:
+            yield Content.styled(f"{glyphs.rail} {', '.join(words)}", _QUIET)
+        if judgement.is_stuck or judgement.is_overdue:
+            word = "looks stuck" if judgement.is_stuck else "longer than usual"
+            yield Content.styled(f"{glyphs.rail} {glyphs.warning} {word}", "$warning bold")
+
+    def oddities(self) -> Iterator[Content]:
+        if not self.detail.anomalies:
+            return
+        yield Content("")
+        safe = Stage.VERIFIED is self.detail.upload.stage
+        if safe and any(anomaly.name.startswith("chunk") for anomaly in self.detail.anomalies):
+            yield Content.styled(
+                f"{self.look.glyphs.warning} The service says verified; its chunks do not agree.", "$warning bold"
+            )
+        for anomaly in self.detail.anomalies:
+            name = anomaly.name.replace("_", " ")
+            yield Content.assemble(
+                (f"{self.look.glyphs.warning} {name}: ", "$warning bold"), (harmless(anomaly.detail), "")
+            )
+
+    def chunks(self) -> Iterator[Content]:
+        yield Content("")
+        yield from chunk_lines(self.detail.upload, self.look.glyphs, self.width)
+
+    def facts(self) -> Iterator[Content]:
+        upload = self.detail.upload
+        yield Content("")
+        for label, value in (
+            ("id", upload.id),
+            ("project", upload.project_name or upload.project_id),
+            ("stored by", upload.storage_provider),
+            ("sent by", upload.uploader),
+            *((digest.algorithm or "hash", digest.value) for digest in upload.hashes),
+        ):
+            if value:
+                yield self._fact(harmless(label), value)
+        age = (self.now - self.detail.row.read_on).total_seconds()
+        yield Content.styled(f"{'read':<10}{age_text(age)} ago" if age >= 1 else f"{'read':<10}just now", _QUIET)
+
+    def _fact(self, label: str, value: str) -> Content:
+        text = abbreviated(value, max(self.width - 10, 4), self.look.glyphs.ellipsis)
+        return Content.assemble((f"{label[:9]:<10}", _QUIET), (text, ""))
+
+
+def _cells(seconds: float, longest: float) -> int:
+    """A bar's length to scale; whatever took any time at all shows."""
+    if longest <= 0 or seconds <= 0:
+        return 1 if seconds >= 0 else 0
+    return max(1, round(_BAR_CELLS * seconds / longest))
