@@ -15,6 +15,7 @@ __all__ = [
     "abbreviated",
     "age_text",
     "clock_text",
+    "cut_at_word",
     "duration_text",
     "event_text",
     "fitted",
@@ -102,6 +103,15 @@ def _cells_from_start(text: str, cells: int) -> str:
 
 def _cells_from_end(text: str, cells: int) -> str:
     return _cells_from_start(text[::-1], cells)[::-1]
+
+
+def cut_at_word(text: str, width: int, ellipsis: str = "…") -> str:
+    """The beginning of a text that fits into `width` cells and ends with a whole word. The text must be harmless already."""
+    if cell_len(text) <= width:
+        return text
+    head = _cells_from_start(text, max(width - len(ellipsis), 0))
+    words, blank, _ = head.rpartition(" ")
+    return (words.rstrip(" ,:;") if blank and len(words) * 2 > len(head) else head) + ellipsis[:width]
 
 
 def plural(count: int, thing: str) -> str:

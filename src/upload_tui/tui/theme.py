@@ -10,7 +10,9 @@ __all__ = ["DEFAULT_THEME", "THEMES", "TOKEN_DEFAULTS"]
 DEFAULT_THEME = "upload-dark"
 
 
-def _tokens(initiated: str, completed: str, verified: str, error: str, cursor: str, glow: str) -> dict[str, str]:
+def _tokens(  # one argument a token, in the order in which they are listed below
+    initiated: str, completed: str, verified: str, error: str, cursor: str, glow: str, quiet: str, faint: str
+) -> dict[str, str]:
     return {
         "stage-initiated": initiated,
         "stage-completed": completed,
@@ -18,9 +20,8 @@ def _tokens(initiated: str, completed: str, verified: str, error: str, cursor: s
         "stage-error": error,
         "row-cursor": cursor,
         "row-glow": glow,
-        "footer-background": "$panel",
-        "border": "$panel-lighten-2",
-        "border-blurred": "$panel",
+        "quiet": quiet,
+        "faint": faint,
     }
 
 
@@ -32,6 +33,8 @@ TOKEN_DEFAULTS: Mapping[str, str] = MappingProxyType(
         "stage-error": "#f85149",
         "row-cursor": "#264f78",
         "row-glow": "#30363d",
+        "quiet": "#8b949e",
+        "faint": "#6e7681",
     }
 )
 """For themes that are not ours: the stages keep their colours whatever the rest looks like."""
@@ -49,7 +52,7 @@ _DARK = Theme(
     surface="#11161d",
     panel="#1b222c",
     dark=True,
-    variables=_tokens("#58a6ff", "#e3a33a", "#4cc160", "#ff6b63", "#1f3a5c", "#243044"),
+    variables=_tokens("#58a6ff", "#e3a33a", "#4cc160", "#ff6b63", "#1f3a5c", "#243044", "#8f9bab", "#667180"),
 )
 
 _LIGHT = Theme(
@@ -65,7 +68,7 @@ _LIGHT = Theme(
     surface="#f8f9fb",
     panel="#e9edf2",
     dark=False,
-    variables=_tokens("#0757ba", "#8a5a00", "#10672a", "#b3111d", "#cfe2fb", "#e3ecf7"),
+    variables=_tokens("#0757ba", "#8a5a00", "#10672a", "#b3111d", "#cfe2fb", "#e3ecf7", "#57606a", "#818b98"),
 )
 
 # Blue, orange, bluish green and vermilion of Okabe and Ito: told apart with every common colour blindness.
@@ -82,7 +85,7 @@ _SAFE_DARK = Theme(
     surface="#12161c",
     panel="#1d242d",
     dark=True,
-    variables=_tokens("#56b4e9", "#f0e442", "#2fd1a5", "#ff7f50", "#1d3b54", "#26313d"),
+    variables=_tokens("#56b4e9", "#f0e442", "#2fd1a5", "#ff7f50", "#1d3b54", "#26313d", "#94a0ad", "#6b7785"),
 )
 
 _SAFE_LIGHT = Theme(
@@ -98,7 +101,7 @@ _SAFE_LIGHT = Theme(
     surface="#f8f9fa",
     panel="#e8ecef",
     dark=False,
-    variables=_tokens("#005a8f", "#8f6000", "#00684d", "#a83c00", "#cde4f3", "#e2eef6"),
+    variables=_tokens("#005a8f", "#8f6000", "#00684d", "#a83c00", "#cde4f3", "#e2eef6", "#555e66", "#808890"),
 )
 
 _CONTRAST = Theme(
@@ -114,7 +117,7 @@ _CONTRAST = Theme(
     surface="#000000",
     panel="#1a1a1a",
     dark=True,
-    variables=_tokens("#7cc4ff", "#ffd633", "#66ff8c", "#ff8a80", "#004a99", "#333333"),
+    variables=_tokens("#7cc4ff", "#ffd633", "#66ff8c", "#ff8a80", "#004a99", "#333333", "#d0d0d0", "#a0a0a0"),
 )
 
 THEMES: tuple[Theme, ...] = (_DARK, _LIGHT, _SAFE_DARK, _SAFE_LIGHT, _CONTRAST)

@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Footer
@@ -17,7 +18,7 @@ from upload_tui.monitor.changes import Change, StageReached, UploadChange
 from upload_tui.monitor.picture import Query, SortKey
 from upload_tui.monitor.session import Session
 from upload_tui.status import Stage
-from upload_tui.tui.formatting import harmless
+from upload_tui.tui.formatting import cut_at_word, harmless
 from upload_tui.tui.look import Look
 from upload_tui.tui.story import Story
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
@@ -155,19 +156,18 @@ class DashboardScreen(Screen[None]):
         bar.pace = None if self._story is None else self._story.pace
         funnel = self._session.funnel()
         self.query_one(FunnelBar).show(funnel, now, self.look, self.rows_query.stages)
-        self.query_one("#tail").border_subtitle = harmless(funnel.remark)
         pending = self.query_one(PendingList)
         pending.now = now
         pending.rows = tuple(self._session.pending(self._pending_lines()))
         pending.pending_count = funnel.pending
         self.query_one(ChangeLog).now = now
-        self._title_table()
+        self._title_table(funnel.remark)
 
     def _pending_lines(self) -> int:
         inside = self.query_one("#tail").content_size.height
         return max(1, inside // _PENDING_SHARE)
 
-    def _title_table(self) -> None:
+    def _title_table(self, remark: str) -> None:
         table, query = self.query_one(UploadTable), self.rows_query
         parts = [f"Uploads {table.total:,}"]
         if query.stages:
@@ -175,13 +175,12 @@ class DashboardScreen(Screen[None]):
         if query.attention_only:
             parts.append("stuck or failed")
         if query.search:
-            parts.append(
-                f"with “{harmless(query.search)}”"
-                if self.look.glyphs.ellipsis == "…"
-                else f'with "{harmless(query.search)}"'
-            )
-        table.border_title = f" {self.look.glyphs.dot} ".join(parts)
-        table.border_subtitle = "following the newest" if table.follow else ""
+            parts.append(f'with "{harmless(query.search)}"')
+        if table.follow:
+            parts.append("following the newest")
+        table.border_title = Content(f" {self.look.glyphs.dot} ".join(parts))
+        warning = f"{self.look.glyphs.warning} {harmless(remark)}" if remark else ""
+        table.border_subtitle = Content(cut_at_word(warning, table.size.width - 4, self.look.glyphs.ellipsis))
         table.set_class(query != replace(Query(), sort=query.sort, descending=query.descending), "-filtered")
 
     def _paint_timeline(self, now: datetime) -> None:
@@ -250,7 +249,7 @@ class DashboardScreen(Screen[None]):
     def action_follow(self) -> None:
         table = self.query_one(UploadTable)
         table.follow = not table.follow
-        self._title_table()
+        self._paint()
 
     def action_shapes(self) -> None:
         from upload_tui.tui.screens.shapes import ShapesScreen

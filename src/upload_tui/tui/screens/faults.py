@@ -31,7 +31,7 @@ class FaultScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         options = [
-            Option(Content.assemble((f"{fault.name:<22}", "bold"), (fault.description, "$text-muted")), id=fault.name)
+            Option(Content.assemble((f"{fault.name:<22}", "bold"), (fault.description, "$quiet")), id=fault.name)
             for fault in self._faults
         ]
         menu = OptionList(*options, id="faults")

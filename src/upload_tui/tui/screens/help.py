@@ -45,7 +45,7 @@ class HelpScreen(ModalScreen[None]):
         for stage, meaning in _STATE_MODEL:
             yield Content.assemble((f"{stage:<12}", f"$stage-{stage} bold"), (meaning, ""))
         yield Content.styled(
-            "Times: 13:00:05 reported, ~13:00:05 estimated, 12:59:31-13:00:04 seen between two readings.", "$text-muted"
+            "Times: 13:00:05 reported, ~13:00:05 estimated, 12:59:31-13:00:04 seen between two readings.", "$quiet"
         )
 
     def _keys(self) -> Iterator[Content]:

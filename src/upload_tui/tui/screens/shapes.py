@@ -57,7 +57,7 @@ class ShapesScreen(ModalScreen[None]):
     def _column(self, design: Design, status: dict[str, object], came: bool) -> Content:
         lines = json.dumps(status, indent=2, ensure_ascii=False).splitlines()
         body = Content("\n".join(harmless(line) for line in lines))
-        origin = Content.styled("\n\nAs the service said it." if came else "\n\nAs it would be said.", "$text-muted")
+        origin = Content.styled("\n\nAs the service said it." if came else "\n\nAs it would be said.", "$quiet")
         silent = [
             Content.styled(f"\n{self._look.glyphs.warning} cannot say {fact}", "$warning")
             for fact in sorted(CANNOT_SAY[design])

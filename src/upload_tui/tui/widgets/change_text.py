@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
-from upload_tui.tui.formatting import abbreviated, clock_text, duration_text, fitted, harmless
+from upload_tui.tui.formatting import abbreviated, clock_text, cut_at_word, duration_text, fitted, harmless
 from upload_tui.tui.look import Look
 
 __all__ = ["change_pieces"]
@@ -20,6 +20,7 @@ def change_pieces(change: UploadChange, now: datetime | None, look: Look, width:
     room = width - len(time) - 2 - _WORD_CELLS
     name_cells = min(40, max(12, int(room * _NAME_SHARE)))
     name = abbreviated(change.upload.name or change.upload.id, name_cells, look.glyphs.ellipsis)
+    note = cut_at_word(note, room - name_cells - 2, look.glyphs.ellipsis)
     return (
         (time, "tail--quiet"),
         (f"{sign} ", tone),

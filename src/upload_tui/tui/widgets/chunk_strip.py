@@ -18,10 +18,10 @@ _STRIP_LINES = 2
 def chunk_lines(upload: Upload, glyphs: Glyphs, width: int) -> Iterator[Content]:
     """A sentence about the chunks and the strip below it."""
     if upload.chunks is None:
-        yield Content.styled("not chunked", "$text-muted")
+        yield Content.styled("not chunked", "$quiet")
         return
     if upload.timeline.purged_on is not None and not upload.chunks:
-        yield Content.styled("chunks purged", "$text-muted")
+        yield Content.styled("chunks purged", "$quiet")
         return
     promised = "" if upload.size_bytes is None else f" of {size_text(upload.size_bytes)}"
     wrong = (
@@ -30,8 +30,8 @@ def chunk_lines(upload: Upload, glyphs: Glyphs, width: int) -> Iterator[Content]
         and upload.stage is not Stage.INITIATED
     )
     yield Content.assemble(
-        (f"{plural(len(upload.chunks), 'chunk')}, ", "$text-muted"),
-        (f"{size_text(upload.chunk_bytes)}{promised}", "$warning" if wrong else "$text-muted"),
+        (f"{plural(len(upload.chunks), 'chunk')}, ", "$quiet"),
+        (f"{size_text(upload.chunk_bytes)}{promised}", "$warning" if wrong else "$quiet"),
     )
     if upload.chunks:
         yield from strip_text(upload.chunks, glyphs, width)

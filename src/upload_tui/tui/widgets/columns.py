@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from upload_tui.monitor.picture import Row, SortKey
 from upload_tui.status import Stage
-from upload_tui.tui.formatting import abbreviated, duration_text, fitted, harmless, size_text
+from upload_tui.tui.formatting import abbreviated, cut_at_word, duration_text, fitted, harmless, size_text
 from upload_tui.tui.glyphs import Glyphs
 from upload_tui.tui.look import Look
 
@@ -102,7 +102,7 @@ def cell(column: Column, row: Row, now: datetime, look: Look) -> Sequence[Piece]
         case ColumnKey.STAGE:
             return _stage_pieces(row, column.width, look.glyphs)
         case ColumnKey.NOTE:
-            text, tone = note_text(row, look)
+            text, tone = note_text(row, look, column.width)
             return ((fitted(text, column.width), tone),)
         case ColumnKey.NAME:
             text = abbreviated(row.name or row.id, column.width, look.glyphs.ellipsis)
@@ -131,37 +131,44 @@ def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
     return (*pieces, (fitted(f" {row.stage}", width - 5), tone))
 
 
-def note_text(row: Row, look: Look) -> Piece:
-    """The most telling thing about a row in a few words, and its tone."""
+def note_text(row: Row, look: Look, width: int) -> Piece:
+    """The most telling thing about a row in at most `width` cells, and its tone."""
     glyphs = look.glyphs
     if row.is_gone:
-        return "no longer there", "uploads--warning"
+        return cut_at_word("no longer there", width, glyphs.ellipsis), "uploads--warning"
     if row.stage is Stage.ERROR:
-        return harmless(row.error_message) or "no reason given", stage_tone(Stage.ERROR)
+        message = harmless(row.error_message) or "no reason given"
+        return cut_at_word(message, width, glyphs.ellipsis), stage_tone(Stage.ERROR)
     if row.judgement.is_stuck or row.judgement.is_overdue:
-        word = "stuck" if row.judgement.is_stuck else "overdue"
-        return f"{glyphs.warning} {word}{_usual(row, ', ')}", "uploads--warning"
+        word = f"{glyphs.warning} {'stuck' if row.judgement.is_stuck else 'overdue'}"
+        return _first_that_fits(width, f"{word}, {_usual(row)}" if _usual(row) else word, word), "uploads--warning"
     if row.anomaly_count:
         return f"{glyphs.warning} {row.anomaly_count} odd", "uploads--warning"
     if row.is_purged:
         return "purged", "uploads--quiet"
-    return _calm_note(row, glyphs)
+    return _calm_note(row, glyphs, width)
 
 
-def _calm_note(row: Row, glyphs: Glyphs) -> Piece:
+def _calm_note(row: Row, glyphs: Glyphs, width: int) -> Piece:
     if row.stage is Stage.INITIATED:
         return _upload_bar(row, glyphs), stage_tone(Stage.INITIATED)
     if row.stage is Stage.COMPLETED:
-        return f"verifying{_usual(row, ', ')}", stage_tone(Stage.COMPLETED)
+        usual = _usual(row)
+        text = _first_that_fits(width, f"verifying, {usual}", usual, "verifying") if usual else "verifying"
+        return text, stage_tone(Stage.COMPLETED)
     if row.completed_on is None or row.ended_on is None:
         return "", "uploads--quiet"
     sign = "" if row.since_certainty == "reported" else glyphs.estimate
     return f"took {sign}{duration_text((row.ended_on - row.completed_on).total_seconds())}", "uploads--quiet"
 
 
-def _usual(row: Row, before: str) -> str:
+def _usual(row: Row) -> str:
     usual = row.judgement.usual_seconds
-    return "" if usual is None else f"{before}usually {duration_text(usual)}"
+    return "" if usual is None else f"usually {duration_text(usual)}"
+
+
+def _first_that_fits(width: int, *texts: str) -> str:
+    return next((text for text in texts if len(text) <= width), texts[-1])
 
 
 def _upload_bar(row: Row, glyphs: Glyphs) -> str:

@@ -61,7 +61,7 @@ class StageCell(Widget):
             (sign, f"$stage-{self.stage}"),
             (word, f"$stage-{self.stage}"),
             (" " * max(gap if word else 0, 0), ""),
-            (count, "bold" if summary.count else "$text-muted"),
+            (count, "bold" if summary.count else "$quiet"),
         )
 
     def _foot(self, summary: StageSummary) -> Content:
@@ -84,7 +84,7 @@ class StageCell(Widget):
             return "", ""
         word = "last" if self.stage.is_final else "oldest"
         ago = " ago" if self.stage.is_final and not self.look.absolute_times and self.size.width >= 24 else ""
-        return f"{word} {self.look.when(since, self.now)}{ago}", "$text-muted"
+        return f"{word} {self.look.when(since, self.now)}{ago}", "$quiet"
 
 
 class FunnelBar(Horizontal):

@@ -56,7 +56,7 @@ class StatusBar(Widget):
         brand = Content.styled(" upload-tui ", "bold $primary")
         room = width - brand.cell_length - right.cell_length - 1
         place = " ".join(part for part in (harmless(self.title), self._dot, names) if part) if names else self.title
-        left = brand + Content.styled(abbreviated(place, max(room, 0), self.look.glyphs.ellipsis), "$text-muted")
+        left = brand + Content.styled(abbreviated(place, max(room, 0), self.look.glyphs.ellipsis), "$quiet")
         if left.cell_length + right.cell_length > width:
             left = Content("")
         return left + Content(" " * max(0, width - left.cell_length - right.cell_length)) + right
@@ -72,7 +72,7 @@ class StatusBar(Widget):
         parts = [Content.styled(f"{self._sign()} {state}", _STYLES[self.connection.state])]
         age = self._age()
         if age and self.size.width >= 60:
-            parts.append(Content.styled(age, "$text-muted"))
+            parts.append(Content.styled(age, "$quiet"))
         if self.pace is not None and self.pace != 1:
             pace = "held" if self.pace == 0 else f"{self.pace:g} times speed"
             parts.insert(0, Content.styled(pace, "$stage-completed"))

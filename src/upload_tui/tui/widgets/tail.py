@@ -41,7 +41,7 @@ class PendingList(Widget):
         if self.now is None:
             return Content("")
         if not self.rows:
-            return Content.styled("Nothing is pending.", "$text-muted")
+            return Content.styled("Nothing is pending.", "$quiet")
         return Content("\n").join([self._line(row, self.now) for row in self.rows])
 
     def _line(self, row: Row, now: datetime) -> Content:
@@ -54,8 +54,8 @@ class PendingList(Widget):
         return Content.assemble(
             (f"{glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
             (name, ""),
-            (f" {age}", "$warning bold" if late else "$text-muted"),
-            (wait, "$warning" if late else "$text-muted"),
+            (f" {age}", "$warning bold" if late else "$quiet"),
+            (wait, "$warning" if late else "$quiet"),
         ).truncate(width)
 
     def _age(self, row: Row, now: datetime) -> str:

@@ -26,7 +26,7 @@ __all__ = ["TimelineView", "timeline_lines"]
 
 _BAR_CELLS = 12
 _DOING = {Stage.INITIATED: "uploading", Stage.COMPLETED: "verifying"}
-_QUIET = "$text-muted"
+_QUIET = "$quiet"
 
 
 class TimelineView(Widget):
