@@ -1,1 +1,1 @@
-"""To be written."""
+"""The client: httpx on one side, typed answers and typed errors on the other."""

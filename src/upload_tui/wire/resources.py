@@ -3,9 +3,9 @@
 Every key may be absent when read: a real server may differ. Sizes are in bytes, times are the service's texts.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, with_config
+from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
 __all__ = [
@@ -19,6 +19,10 @@ __all__ = [
     "UploadResource",
     "UserResource",
 ]
+
+
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""A number that anybody's database can hold; anything else is not a size or a number of a chunk."""
 
 
 @with_config(ConfigDict(extra="ignore"))
@@ -80,8 +84,8 @@ class HashResource(TypedDict, total=False):
 class ChunkResource(TypedDict, total=False):
     """A chunk that the client reported: its number from 1, its size in bytes."""
 
-    number: int
-    size: int
+    number: Count
+    size: Count
     hash: DigestResource | None
 
 
@@ -103,7 +107,7 @@ class UploadResource(TypedDict, total=False):
     project: ProjectResource | None
     name: str | None
     content_type: str | None
-    size: int | None
+    size: Count | None
     etag: str | None
     storage_container: str | None
     storage_provider: ProviderResource | None

@@ -1,0 +1,92 @@
+"""Credentials, and the token that every request carries: got when it is needed, renewed before it ends."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+
+from upload_tui.clock import Clock
+from upload_tui.errors import NotAllowedError, UnreadableError
+from upload_tui.wire.answers import parse_body
+
+__all__ = ["Credentials", "TokenAuth"]
+
+_RENEW_BEFORE = timedelta(minutes=5)
+"""A token is renewed this long before it ends, or after half its life if that is shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Either a token, or an agent's and a user's key to be exchanged for one. Never shown in a `repr`."""
+
+    token: str = field(default="", repr=False)
+    agent_key: str = field(default="", repr=False)
+    user_key: str = field(default="", repr=False)
+
+    @property
+    def can_renew(self) -> bool:
+        """True if a token can be asked for."""
+        return bool(self.agent_key and self.user_key)
+
+
+class TokenAuth(httpx.Auth):
+    """Puts the token into each request; asks for one with the keys at first, before the old one ends, and once after a 401."""
+
+    requires_response_body = True
+
+    def __init__(self, credentials: Credentials, exchange_url: str, clock: Clock) -> None:
+        self._credentials = credentials
+        self._exchange_url = exchange_url
+        self._clock = clock
+        self._token = credentials.token
+        self._renew_on: datetime | None = None
+        self._lock = asyncio.Lock()
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Send the request with a token; a refused token is renewed once."""
+        async with self._lock:
+            if self._is_due():
+                self._keep((yield self._exchange_request()))
+        used = self._token
+        request.headers["Authorization"] = used
+        response = yield request
+        if response.status_code != 401 or not self._credentials.can_renew:
+            return
+        async with self._lock:
+            if self._token == used:  # nobody else renewed it meanwhile
+                self._keep((yield self._exchange_request()))
+        request.headers["Authorization"] = self._token
+        yield request
+
+    def _is_due(self) -> bool:
+        if not self._credentials.can_renew:
+            return False
+        return not self._token or (self._renew_on is not None and self._clock.now() >= self._renew_on)
+
+    def _exchange_request(self) -> httpx.Request:
+        keys = {"agent_key": self._credentials.agent_key, "user_key": self._credentials.user_key}
+        return httpx.Request("POST", self._exchange_url, json=keys)
+
+    def _keep(self, response: httpx.Response) -> None:
+        if response.status_code >= 500:
+            raise httpx.HTTPStatusError("token exchange failed", request=response.request, response=response)
+        answer: Any = parse_body(response.content)
+        if response.status_code >= 400:
+            raise NotAllowedError(
+                "The service does not take the agent key and the user key",
+                "Check agent_key and user_key of the profile.",
+            )
+        if not isinstance(answer, dict) or not isinstance(answer.get("api_token"), str) or not answer["api_token"]:
+            raise UnreadableError("The service answered the keys with no token")
+        self._token = answer["api_token"]
+        self._renew_on = self._renewal_time(answer.get("time_to_live"))
+
+    def _renewal_time(self, lifetime_seconds: object) -> datetime | None:
+        # The lifetime is trusted rather than the end: it needs no agreement of clocks.
+        if not isinstance(lifetime_seconds, int) or not 0 < lifetime_seconds < 10**9:
+            return None
+        lifetime = timedelta(seconds=lifetime_seconds)
+        return self._clock.now() + max(lifetime - _RENEW_BEFORE, lifetime / 2)

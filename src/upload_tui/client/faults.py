@@ -1,0 +1,99 @@
+"""From httpx's errors and the service's error answers to our own; nothing outside this module names httpx's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ssl import SSLError
+
+import httpx
+
+from upload_tui.errors import (
+    BusyError,
+    NotAllowedError,
+    NotConsistentError,
+    NotFoundError,
+    RefusedError,
+    ServiceError,
+    TroubleError,
+    UnreachableError,
+    UnreadableError,
+)
+from upload_tui.wire.answers import ServiceFault, read_fault
+from upload_tui.wire.messages import CODE_NOT_CONSISTENT
+
+__all__ = ["check_status", "own_errors"]
+
+
+@contextmanager
+def own_errors(url: str) -> Iterator[None]:
+    """Within this, what httpx raises about `url` comes out as one of ours."""
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise UnreachableError(f"{url} did not answer in time", "Try again, or check the network.") from error
+    except httpx.ConnectError as error:
+        raise _connection_error(url, error) from error
+    except httpx.HTTPStatusError as error:
+        answer = error.response
+        raise status_error(answer.status_code, answer.headers, answer.content, url) from error
+    except httpx.DecodingError as error:
+        raise UnreadableError(
+            f"The answer of {url} cannot be decoded", "Check that --url names the service."
+        ) from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise UnreachableError(
+            f"{url} is not a URL that can be asked", "Give one that begins with https://."
+        ) from error
+    except httpx.HTTPError as error:
+        raise UnreachableError(f"The connection to {url} broke", "Try again, or check the network.") from error
+
+
+def _connection_error(url: str, error: httpx.ConnectError) -> UnreachableError:
+    if isinstance(error.__cause__, SSLError) or "CERTIFICATE" in str(error).upper():
+        return UnreachableError(f"{url} has no certificate that can be trusted", "Set ca_bundle, or check the URL.")
+    if "name" in str(error).lower() or "getaddrinfo" in str(error):
+        return UnreachableError(f"The name in {url} is not known", "Check the URL for a slip.")
+    return UnreachableError(f"{url} cannot be reached", "Check the URL, and that the service runs.")
+
+
+def check_status(status: int, headers: httpx.Headers, body: bytes, url: str) -> None:
+    """Return if the answer is a good one.
+
+    Raises:
+        ServiceError: the one of the tree that the status and the envelope mean.
+    """
+    if not 200 <= status < 300:
+        raise status_error(status, headers, body, url)
+
+
+def status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> ServiceError:
+    """The error that an answer's status and envelope mean. The 404s are told apart by their code and suggestion."""
+    fault = read_fault(body)
+    said = f": {fault.reason}" if fault.reason else ""
+    if status in (401, 403):
+        mend = "Check the token, or the keys of the profile." if status == 401 else "Ask for access to it."
+        return NotAllowedError(f"{url} refused the request ({status}{said})", mend)
+    if status == 404:
+        return _not_found(fault, url, said)
+    if status in (429, 503):
+        wait = _retry_after_seconds(headers)
+        return BusyError(f"{url} is busy ({status}{said})", "It is asked again later.", retry_after_seconds=wait)
+    if status == 400:
+        return RefusedError(f"{url} refused the request (400{said})", fault.suggestion)
+    if status >= 500:
+        return TroubleError(f"{url} has trouble of its own ({status}{said})", "Try again in a few minutes.")
+    return UnreadableError(f"{url} answered with the status {status}", "Check that --url names the service.")
+
+
+def _not_found(fault: ServiceFault, url: str, said: str) -> ServiceError:
+    if fault.code == CODE_NOT_CONSISTENT:
+        return NotConsistentError(f"{url} is not to be seen yet", "Wait a moment and ask again.")
+    if "object_kind" in fault.suggestion:
+        return TroubleError(f"{url} has trouble of its own (404{said})", "Try again in a few minutes.")
+    if not fault.reason:
+        return UnreadableError(f"{url} is not part of such a service", "Check that --url names the service.")
+    return NotFoundError(f"{url} is not there (404{said})", "Check the id or the name.")
+
+
+def _retry_after_seconds(headers: httpx.Headers) -> float | None:
+    text = headers.get("retry-after", "").strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else None

@@ -1,0 +1,185 @@
+"""The service's endpoints as methods: typed answers, typed errors, short retries.
+
+Used by the monitor and by commands; knows no screen and keeps no picture.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from ssl import SSLContext
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+import stamina
+
+from upload_tui.client.credentials import Credentials, TokenAuth
+from upload_tui.client.faults import check_status, own_errors
+from upload_tui.clock import Clock, SystemClock
+from upload_tui.errors import NotFoundError, TroubleError, UnreachableError, UnreadableError
+from upload_tui.wire.answers import (
+    Project,
+    UploadPage,
+    UploadReading,
+    parse_body,
+    read_projects,
+    read_upload_page,
+    read_upload_reading,
+)
+
+__all__ = ["ServiceClient", "service_root"]
+
+API_PATH = "/api/v1"
+_BODY_LIMIT_BYTES = 256 * 1024 * 1024
+_TIMEOUT_SECONDS = 20.0
+_ATTEMPTS = 3
+_FIRST_WAIT_SECONDS = 0.1
+_PAGES_AT_MOST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    body: Any
+    headers: httpx.Headers
+
+
+def service_root(url: str) -> str:
+    """A service's URL without `/api/v1` and slashes at its end, which people may write or leave out."""
+    return url.strip().rstrip("/").removesuffix(API_PATH).rstrip("/")
+
+
+class ServiceClient:
+    """One service, one account. An async context manager that closes its connections.
+
+    Args:
+        url: the service's URL, with or without `/api/v1`.
+        credentials: how to be let in.
+        transport: in place of the network (an embedded service, a test's).
+        clock: for the time of reading and the life of tokens.
+        verify: certificates; True for the usual ones.
+        timeout_seconds: the longest silence of the service that is waited out.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock | None = None,
+        verify: SSLContext | bool = True,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+    ) -> None:
+        self.root = service_root(url)
+        self._clock: Clock = clock or SystemClock()
+        self._clock_lead_seconds: float | None = None
+        base = f"{self.root}{API_PATH}"
+        with own_errors(self.root):
+            self._http = httpx.AsyncClient(
+                base_url=base,
+                auth=TokenAuth(credentials, f"{base}/software_agents/api_token", self._clock),
+                transport=transport,
+                verify=verify,
+                timeout=timeout_seconds,
+                headers={"Accept": "application/json", "User-Agent": "upload-tui"},
+            )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    def now(self) -> datetime:
+        """The present by the clock that readings are dated with."""
+        return self._clock.now()
+
+    @property
+    def clock_lead_seconds(self) -> float | None:
+        """How far the service's clock is ahead of ours, to the second; None before the first answer."""
+        return self._clock_lead_seconds
+
+    async def projects(self) -> Sequence[Project]:
+        """All projects that the account can see."""
+        found: list[Project] = []
+        page: int | None = 1
+        while page is not None and page <= _PAGES_AT_MOST:
+            answer = await self._get("/projects", page=page, per_page=100)
+            projects, page = read_projects(answer.body, answer.headers, page=page, per_page=100)
+            found.extend(projects)
+        return found
+
+    async def find_project(self, wanted: str) -> Project:
+        """The project with this id, or else this name.
+
+        Raises:
+            NotFoundError: there is none, or several have the name.
+        """
+        projects = await self.projects()
+        by_id = [project for project in projects if project.id == wanted]
+        by_name = [project for project in projects if project.name == wanted]
+        found = by_id or by_name
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFoundError(f"{len(found)} projects are called {wanted}", "Give the id of one.")
+        names = ", ".join(sorted(project.name or project.id for project in projects)[:5])
+        mend = f"This account sees: {names}." if names else "This account sees no project at all."
+        raise NotFoundError(f"No project of {self.root} has the id or name {wanted}", mend)
+
+    async def upload_page(self, project_id: str, page: int, per_page: int) -> UploadPage:
+        """A page (from 1) of a project's uploads, newest first."""
+        answer = await self._get(f"/projects/{quote(project_id, safe='')}/uploads", page=page, per_page=per_page)
+        return read_upload_page(answer.body, answer.headers, page=page, per_page=per_page, read_on=self._clock.now())
+
+    async def upload(self, upload_id: str) -> UploadReading:
+        """One upload."""
+        answer = await self._get(f"/uploads/{quote(upload_id, safe='')}")
+        return read_upload_reading(answer.body, read_on=self._clock.now())
+
+    async def _get(self, path: str, **query: int) -> _Answer:
+        """Ask once more, soon, where that may help; longer waits are the monitor's to plan and to show."""
+        attempts = stamina.retry_context(
+            on=(UnreachableError, TroubleError), attempts=_ATTEMPTS, wait_initial=_FIRST_WAIT_SECONDS, timeout=None
+        )
+        async for attempt in attempts:
+            with attempt:
+                return await self._get_once(path, query)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _get_once(self, path: str, query: dict[str, int]) -> _Answer:
+        url = f"{self.root}{API_PATH}{path}"
+        with own_errors(url):
+            async with self._http.stream("GET", path, params=query or None) as response:
+                body = await self._read(response, url)
+        self._note_time(response)
+        check_status(response.status_code, response.headers, body, url)
+        try:
+            return _Answer(parse_body(body), response.headers)
+        except UnreadableError as error:
+            raise UnreadableError(f"The answer of {url} is not JSON", "Check that --url names the service.") from error
+
+    async def _read(self, response: httpx.Response, url: str) -> bytes:
+        if int(response.headers.get("content-length") or 0) > _BODY_LIMIT_BYTES:
+            raise UnreadableError(f"The answer of {url} is larger than any page can be")
+        body = bytearray()
+        async for block in response.aiter_bytes():
+            body += block
+            if len(body) > _BODY_LIMIT_BYTES:
+                raise UnreadableError(f"The answer of {url} is larger than any page can be")
+        return bytes(body)
+
+    def _note_time(self, response: httpx.Response) -> None:
+        try:
+            theirs: datetime = parsedate_to_datetime(response.headers["date"])
+            self._clock_lead_seconds = (theirs - self._clock.now()).total_seconds()
+        except (KeyError, ValueError, TypeError, OverflowError):
+            return

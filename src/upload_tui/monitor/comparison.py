@@ -1,0 +1,95 @@
+"""What a new reading of an upload means beside the one before: the changes to tell and the fact to keep."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from upload_tui.errors import UnreadableError
+from upload_tui.monitor.changes import AnomalyNoticed, Change, StageReached, UploadPurged, UploadRef, UploadSeen
+from upload_tui.status import Anomaly, Certainty, Event, Timeline, transitions_between
+from upload_tui.wire.upload import Upload, read_upload
+
+__all__ = ["Comparison", "compare", "recall", "with_bound"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came of comparing: the upload to keep, its bound from below, what was noticed so far, and the changes to tell."""
+
+    upload: Upload
+    earliest: datetime | None
+    noticed: tuple[Anomaly, ...]
+    changes: tuple[Change, ...]
+
+
+def recall(raw: str, read_on: datetime, earliest: datetime | None) -> Upload | None:
+    """The upload as it was read at `read_on` from these words; None if they say nothing any more."""
+    try:
+        upload = read_upload(json.loads(raw), read_on=read_on)
+    except (ValueError, UnreadableError):
+        return None
+    return with_bound(upload, earliest)
+
+
+def with_bound(upload: Upload, earliest: datetime | None) -> Upload:
+    """The same upload, its last event not older than `earliest` where the service does not report its time.
+
+    An estimate that lies before a reading in which the stage was not yet reached was wrong; then only the bounds are left.
+    """
+    current = upload.timeline.current
+    if earliest is None or current is None or current.certainty is Certainty.REPORTED:
+        return upload
+    bound = max(earliest, current.earliest) if current.earliest else earliest
+    bounded: Event = replace(current, earliest=bound)
+    if current.on is not None and current.on < bound:
+        bounded = replace(bounded, on=None, certainty=Certainty.OBSERVED)
+    return replace(upload, timeline=replace(upload.timeline, events=(*upload.timeline.events[:-1], bounded)))
+
+
+def compare(
+    before: Upload | None, earliest: datetime | None, noticed: Sequence[Anomaly], after: Upload, service: str
+) -> Comparison:
+    """Compare two readings of one upload.
+
+    Args:
+        before: the older one; None if the upload is new.
+        earliest: the older one's bound from below.
+        noticed: what earlier comparisons noticed; it stays noticed.
+        after: the newer one.
+        service: the URL where the upload lives.
+    """
+    if before is not None and after.stage is not before.stage:
+        earliest = before.read_on
+    after = with_bound(after, earliest)
+    steps, contradictions = transitions_between(before.timeline if before else None, after.timeline)
+    fresh = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
+    ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)
+    changes: list[Change] = [] if before else [UploadSeen(at=after.read_on, upload=ref)]
+    for step in steps:
+        event = step.event
+        changes.append(
+            StageReached(
+                at=after.read_on,
+                upload=ref,
+                before=step.before,
+                after=event.stage,
+                on=event.on,
+                certainty=event.certainty,
+                earliest=event.earliest,
+                latest=event.latest,
+                error_message=event.message,
+            )
+        )
+    changes.extend(_other_changes(before, after, fresh, ref))
+    return Comparison(after, earliest, (*noticed, *fresh), tuple(changes))
+
+
+def _other_changes(before: Upload | None, after: Upload, fresh: Sequence[Anomaly], ref: UploadRef) -> Iterator[Change]:
+    known = before.anomalies if before else ()
+    for anomaly in (*(anomaly for anomaly in after.anomalies if anomaly not in known), *fresh):
+        yield AnomalyNoticed(at=after.read_on, upload=ref, anomaly=anomaly)
+    purged_on = after.timeline.purged_on
+    was = before.timeline if before else Timeline()
+    if purged_on is not None and was.purged_on is None:
+        yield UploadPurged(at=after.read_on, upload=ref, on=purged_on)

@@ -1,0 +1,121 @@
+"""Whether the service can be believed just now, and when it is asked again; a small state machine that says its changes."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from upload_tui.clock import Clock
+from upload_tui.errors import BusyError, NotAllowedError, ServiceError
+from upload_tui.monitor.picture import Connection, ConnectionState
+
+__all__ = ["ConnectionKeeper"]
+
+_FIRST_WAIT_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 60.0
+_TRIES_UNTIL_OFFLINE = 3
+
+
+class ConnectionKeeper:
+    """The connection of one session, told of what went well and what did not.
+
+    Args:
+        clock: for the times of its states.
+        tell: called with each new state.
+        chance: a number from 0 to 1, for the jitter of waits.
+    """
+
+    def __init__(
+        self, clock: Clock, tell: Callable[[Connection], None], chance: Callable[[], float] = random.random
+    ) -> None:
+        self._clock = clock
+        self._tell = tell
+        self._chance = chance
+        self._failures = 0
+        self._failing_since: datetime | None = None
+        self._is_paused = False
+        self._current = Connection(state=ConnectionState.CONNECTING, since=clock.now())
+
+    @property
+    def current(self) -> Connection:
+        """The state now."""
+        return self._current
+
+    @property
+    def is_paused(self) -> bool:
+        """True while the person wants no requests."""
+        return self._is_paused
+
+    def catching_up(self, known: int, total: int | None) -> None:
+        """Answers come, but the picture is not whole yet."""
+        self._forget_failures()
+        self._enter(ConnectionState.CATCHING_UP, known=known, total=total, reason="")
+
+    def whole(self, read_on: datetime) -> None:
+        """The picture is what the service says, as of `read_on`."""
+        self._forget_failures()
+        if self._is_paused:
+            self._enter(ConnectionState.PAUSED, read_on=read_on, reason="")
+        else:
+            self._enter(ConnectionState.LIVE, read_on=read_on, reason="")
+
+    def failed(self, error: ServiceError) -> float:
+        """A round failed; gives the seconds to wait before the next."""
+        self._failures += 1
+        now = self._clock.now()
+        self._failing_since = self._failing_since or now
+        wait = self._wait_seconds(error)
+        due = now + timedelta(seconds=wait)
+        if isinstance(error, NotAllowedError):
+            self._enter(ConnectionState.NOT_ALLOWED, next_try_on=due, reason=error.title)
+        elif self._failures < _TRIES_UNTIL_OFFLINE:
+            self._enter(ConnectionState.RETRYING, next_try_on=due, reason=error.title)
+        else:
+            self._enter(ConnectionState.OFFLINE, next_try_on=due, reason=error.title, since=self._failing_since)
+        return wait
+
+    def pause(self) -> None:
+        """No requests any more."""
+        self._is_paused = True
+        self._enter(ConnectionState.PAUSED, reason="")
+
+    def resume(self) -> None:
+        """Requests again; what is shown is old until a round has gone well."""
+        self._is_paused = False
+        self._enter(ConnectionState.CATCHING_UP, known=0, total=None, reason="")
+
+    def _wait_seconds(self, error: ServiceError) -> float:
+        if isinstance(error, BusyError) and error.retry_after_seconds is not None:
+            return max(error.retry_after_seconds, _FIRST_WAIT_SECONDS)
+        longest: float = min(_FIRST_WAIT_SECONDS * 2 ** min(self._failures, 10), _LONGEST_WAIT_SECONDS)
+        return longest * (0.5 + self._chance() / 2)
+
+    def _forget_failures(self) -> None:
+        self._failures = 0
+        self._failing_since = None
+
+    def _enter(
+        self,
+        state: ConnectionState,
+        *,
+        reason: str,
+        since: datetime | None = None,
+        read_on: datetime | None = None,
+        next_try_on: datetime | None = None,
+        known: int = 0,
+        total: int | None = None,
+    ) -> None:
+        before = self._current
+        began = since or (before.since if before.state is state else self._clock.now())
+        self._current = replace(
+            before,
+            state=state,
+            since=began,
+            read_on=read_on or before.read_on,
+            next_try_on=next_try_on,
+            reason=reason,
+            known=known,
+            total=total,
+        )
+        if self._current != before:
+            self._tell(self._current)

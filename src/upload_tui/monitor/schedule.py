@@ -1,0 +1,37 @@
+"""How long to wait between two rounds: quick after a change, slower when idle, never in step with others."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Schedule"]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The bounds of the interval, in seconds.
+
+    Attributes:
+        shortest_seconds: after something changed.
+        longest_waiting_seconds: at most this while uploads are pending.
+        longest_idle_seconds: at most this while none is.
+        growth: by what an interval grows when nothing changed.
+        chance: a number from 0 to 1, for the jitter.
+    """
+
+    shortest_seconds: float = 1.0
+    longest_waiting_seconds: float = 4.0
+    longest_idle_seconds: float = 15.0
+    growth: float = 1.5
+    chance: Callable[[], float] = random.random
+
+    def next_seconds(self, last_seconds: float, *, changed: bool, is_waiting: bool) -> float:
+        """The interval after one of `last_seconds`."""
+        if changed:
+            return self.shortest_seconds
+        longest = self.longest_waiting_seconds if is_waiting else self.longest_idle_seconds
+        return min(last_seconds * self.growth, max(longest, self.shortest_seconds))
+
+    def with_jitter(self, seconds: float) -> float:
+        """The interval, up to a tenth longer or shorter."""
+        return seconds * (0.9 + 0.2 * self.chance())

@@ -1,0 +1,215 @@
+"""Reading the service's answers: bodies, pages of uploads, projects, errors. Anything may come; nothing crashes on it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import from_json
+
+from upload_tui.errors import UnreadableError
+from upload_tui.wire.upload import Upload, read_upload
+
+__all__ = [
+    "Project",
+    "ServiceFault",
+    "UploadPage",
+    "UploadReading",
+    "mask_secrets",
+    "parse_body",
+    "read_fault",
+    "read_projects",
+    "read_upload_page",
+    "read_upload_reading",
+]
+
+_SECRET_KEYS = frozenset({"signed_url", "api_token", "agent_key", "user_key", "token"})
+_MASK = "(hidden)"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project that the account can see."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadReading:
+    """An upload as it was read, and the service's own words for it (JSON text, secrets masked)."""
+
+    upload: Upload
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPage:
+    """One page of a project's uploads.
+
+    Attributes:
+        readings: the uploads that could be read, newest first.
+        broken: a sentence for each entry that could not.
+        page, next_page: numbers from 1; `next_page` is None on the last page.
+        total: uploads in all as the service counts them; None if it does not say.
+        per_page: entries on a full page, as the service says or else as were asked for.
+    """
+
+    readings: tuple[UploadReading, ...]
+    broken: tuple[str, ...]
+    page: int
+    next_page: int | None
+    total: int | None
+    per_page: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFault:
+    """What an error answer says; empty where it says nothing."""
+
+    code: str = ""
+    reason: str = ""
+    suggestion: str = ""
+
+
+def parse_body(body: bytes) -> Any:
+    """The JSON value of a body.
+
+    Lone surrogates, which no database and no terminal can hold, become `�`.
+
+    Raises:
+        UnreadableError: it is not JSON (HTML from a proxy, a cut answer), or is nested beyond reason.
+    """
+    try:
+        return from_json(body, allow_inf_nan=True)
+    except ValueError:
+        pass
+    try:
+        return _without_surrogates(json.loads(body))
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError("The answer is not JSON") from error
+
+
+def _without_surrogates(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case list():
+            return [_without_surrogates(entry) for entry in value]
+        case dict():
+            return {_without_surrogates(key): _without_surrogates(entry) for key, entry in value.items()}
+        case _:
+            return value
+
+
+def mask_secrets(value: Any) -> Any:
+    """The same JSON value with every secret replaced, at any depth."""
+    match value:
+        case list():
+            return [mask_secrets(entry) for entry in value]
+        case dict():
+            return {
+                key: _MASK if key in _SECRET_KEYS and entry else mask_secrets(entry) for key, entry in value.items()
+            }
+        case _:
+            return value
+
+
+def read_upload_reading(payload: object, *, read_on: datetime) -> UploadReading:
+    """One upload with the service's words for it.
+
+    Raises:
+        UnreadableError: nothing can be said of any upload.
+    """
+    upload = read_upload(payload, read_on=read_on)
+    return UploadReading(upload, json.dumps(mask_secrets(payload), ensure_ascii=False))
+
+
+def read_upload_page(
+    body: Any, headers: Mapping[str, str], *, page: int, per_page: int, read_on: datetime
+) -> UploadPage:
+    """A page of uploads; a broken entry does not hide the others.
+
+    Args:
+        body: the decoded JSON, `{"results": […]}`.
+        headers: the answer's headers, looked up without regard to case.
+        page: the page that was asked for, from 1.
+        per_page: entries that were asked for; what the headers say goes before it.
+        read_on: the reader's clock when the answer came.
+
+    Raises:
+        UnreadableError: it is not a list of anything.
+    """
+    entries = _results(body)
+    readings: list[UploadReading] = []
+    broken: list[str] = []
+    for entry in entries:
+        try:
+            readings.append(read_upload_reading(entry, read_on=read_on))
+        except UnreadableError as error:
+            broken.append(error.title)
+    real_per_page = _number(headers, "x-per-page") or per_page
+    return UploadPage(
+        tuple(readings),
+        tuple(broken),
+        page,
+        _next_page(headers, page, len(entries), real_per_page),
+        _number(headers, "x-total"),
+        real_per_page,
+    )
+
+
+def read_projects(
+    body: Any, headers: Mapping[str, str], *, page: int, per_page: int
+) -> tuple[Sequence[Project], int | None]:
+    """The projects of a page, and the number of the next page (None on the last)."""
+    entries = _results(body)
+    projects = [
+        Project(entry["id"], entry["name"] if isinstance(entry.get("name"), str) else "")
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    ]
+    return projects, _next_page(headers, page, len(entries), _number(headers, "x-per-page") or per_page)
+
+
+def read_fault(body: bytes) -> ServiceFault:
+    """What the body of an error answer says. Never raises: a proxy may answer anything."""
+    try:
+        envelope = parse_body(body)
+    except UnreadableError:
+        return ServiceFault()
+    if not isinstance(envelope, dict):
+        return ServiceFault()
+    reason = envelope.get("reason") or envelope.get("error")
+    return ServiceFault(
+        code=_text(envelope.get("code")),
+        reason=_text(reason) if not isinstance(reason, int) else "",
+        suggestion=_text(envelope.get("suggestion")),
+    )
+
+
+def _text(value: object) -> str:
+    return value[:300] if isinstance(value, str) else ""
+
+
+def _results(body: Any) -> list[Any]:
+    entries = body.get("results") if isinstance(body, dict) else None
+    if not isinstance(entries, list):
+        raise UnreadableError("The answer is not a list of results")
+    return entries
+
+
+def _number(headers: Mapping[str, str], name: str) -> int | None:
+    text = headers.get(name, "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def _next_page(headers: Mapping[str, str], page: int, count: int, per_page: int) -> int | None:
+    """The headers' word for it; without headers a full page promises another."""
+    if count == 0:
+        return None
+    if "x-next-page" in headers:
+        next_page = _number(headers, "x-next-page")
+        return next_page if next_page is not None and next_page > page else None
+    return page + 1 if count >= per_page else None
