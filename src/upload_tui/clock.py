@@ -47,14 +47,14 @@ class SystemClock:
 class PacedClock:
     """A clock that runs `rate` times as fast as another one; 0 holds it.
 
-    It starts at the other clock's present. `step` moves it by hand, also while it is held. Sleepers notice a change of pace at
-    once: nobody oversleeps because the clock was slow when they lay down.
+    It starts at the other clock's present, or at `start_on`. `step` moves it by hand, also while it is held. Sleepers notice
+    a change of pace at once: nobody oversleeps because the clock was slow when they lay down.
     """
 
-    def __init__(self, rate: float = 1.0, base: Clock | None = None) -> None:
+    def __init__(self, rate: float = 1.0, base: Clock | None = None, start_on: datetime | None = None) -> None:
         self._base: Clock = base or SystemClock()
         self._rate = rate
-        self._started_on = self._base.now()
+        self._started_on = start_on or self._base.now()
         self._marked_at = self._base.monotonic()
         self._elapsed_seconds = 0.0
         self._changed: asyncio.Event | None = None

@@ -16,15 +16,17 @@ Every error of the program is one of these; `cli` alone prints them and exits::
     │   └── RefusedError          3    400: the service will not do what was asked
     ├── StorageError              2    a file of ours cannot be read or written
     ├── StyleError                2    a style sheet is missing from the installation
+    ├── DefectError              70    a fault of this program's own
     └── TimedOutError           124    still pending when the time was up
 
 An error says what happened (`title`), to which URL or file, and what to do about it (`mend`). Neither may hold a token or a
 signed URL; text from a service is made harmless where it is shown, not here.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 __all__ = [
+    "EXIT_DEFECT",
     "EXIT_DONE",
     "EXIT_FAILED_UPLOAD",
     "EXIT_INTERRUPTED",
@@ -34,6 +36,7 @@ __all__ = [
     "EXIT_UNREACHABLE",
     "EXIT_USAGE",
     "BusyError",
+    "DefectError",
     "NotAllowedError",
     "NotConsistentError",
     "NotFoundError",
@@ -56,6 +59,7 @@ EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
 EXIT_NOT_ALLOWED = 4
 EXIT_NOT_FOUND = 5
+EXIT_DEFECT = 70
 EXIT_TIMED_OUT = 124
 EXIT_INTERRUPTED = 130
 
@@ -90,6 +94,23 @@ class StorageError(UploadTuiError):
 
 class StyleError(UploadTuiError):
     """A style sheet that the dashboard needs is not part of this installation."""
+
+
+class DefectError(UploadTuiError):
+    """The program went wrong in itself; the cause is kept for `--debug`."""
+
+    exit_code = EXIT_DEFECT
+
+    @classmethod
+    def of(cls, cause: BaseException) -> Self:
+        """The defect that showed itself as `cause`."""
+        while isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        error = cls(
+            f"upload-tui went wrong in itself ({type(cause).__name__})", "Please report it, with the output of --debug."
+        )
+        error.__cause__ = cause
+        return error
 
 
 class TimedOutError(UploadTuiError):

@@ -35,8 +35,6 @@ class Credentials:
 class TokenAuth(httpx.Auth):
     """Puts the token into each request; asks for one with the keys at first, before the old one ends, and once after a 401."""
 
-    requires_response_body = True
-
     def __init__(self, credentials: Credentials, exchange_url: str, clock: Clock) -> None:
         self._credentials = credentials
         self._exchange_url = exchange_url
@@ -49,7 +47,7 @@ class TokenAuth(httpx.Auth):
         """Send the request with a token; a refused token is renewed once."""
         async with self._lock:
             if self._is_due():
-                self._keep((yield self._exchange_request()))
+                await self._keep((yield self._exchange_request()))
         used = self._token
         request.headers["Authorization"] = used
         response = yield request
@@ -57,7 +55,7 @@ class TokenAuth(httpx.Auth):
             return
         async with self._lock:
             if self._token == used:  # nobody else renewed it meanwhile
-                self._keep((yield self._exchange_request()))
+                await self._keep((yield self._exchange_request()))
         request.headers["Authorization"] = self._token
         yield request
 
@@ -70,7 +68,8 @@ class TokenAuth(httpx.Auth):
         keys = {"agent_key": self._credentials.agent_key, "user_key": self._credentials.user_key}
         return httpx.Request("POST", self._exchange_url, json=keys)
 
-    def _keep(self, response: httpx.Response) -> None:
+    async def _keep(self, response: httpx.Response) -> None:
+        await response.aread()
         if response.status_code >= 500:
             raise httpx.HTTPStatusError("token exchange failed", request=response.request, response=response)
         answer: Any = parse_body(response.content)

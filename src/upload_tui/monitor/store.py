@@ -346,6 +346,6 @@ def _stored(row: Sequence[Any]) -> StoredUpload:
         completed_on=times["completed"],
         ended_on=times["ended"],
         activity_on=times["activity"],
-        read_on=times["read"],
+        read_on=times["read"] or _EPOCH,  # never NULL
         earliest=times["earliest"],
     )

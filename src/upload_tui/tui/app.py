@@ -8,6 +8,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from upload_tui.errors import DefectError, UploadTuiError
 from upload_tui.monitor.session import Session
 from upload_tui.tui.bridge import Bridge
 from upload_tui.tui.glyphs import glyphs_for
@@ -68,6 +69,7 @@ class UploadApp(App[int]):
         self.story = story
         self._first_look = look or Look(glyphs_for(sys.stdout.encoding))
         self._keymap_wanted = keymap or {}
+        self.failure: UploadTuiError | None = None
         for own in THEMES:
             self.register_theme(own)
         self.theme = theme
@@ -82,7 +84,21 @@ class UploadApp(App[int]):
         self.set_keymap(self._keymap_wanted)
         bridge = Bridge(self.session, self._pass_on)
         # After the first frame, so that nothing the session does comes before it.
-        self.call_after_refresh(self.run_worker, bridge.run(), name="bridge", exit_on_error=True)
+        self.call_after_refresh(self._start, bridge)
+
+    def _start(self, bridge: Bridge) -> None:
+        self.run_worker(self._guard(bridge), name="bridge", exit_on_error=False)
+
+    async def _guard(self, bridge: Bridge) -> None:
+        """The last line of defence: whatever ends the session ends the dashboard with a sentence."""
+        try:
+            await bridge.run()
+        except* UploadTuiError as errors:
+            self.failure = _first_error(errors)
+        except* Exception as errors:  # noqa: BLE001  # nobody is above us to tell
+            self.failure = DefectError.of(errors)
+        if self.failure is not None:
+            self.exit(self.failure.exit_code)
 
     def _pass_on(self, moved: PictureMoved) -> None:
         for screen in self.screen_stack:
@@ -153,3 +169,8 @@ class UploadApp(App[int]):
             self.copy_to_clipboard(text)
         else:
             self.notify("Press q to quit.", timeout=3)
+
+
+def _first_error(errors: BaseExceptionGroup[UploadTuiError]) -> UploadTuiError:
+    first = errors.exceptions[0]
+    return _first_error(first) if isinstance(first, BaseExceptionGroup) else first

@@ -53,7 +53,7 @@ _NOTE = Column(ColumnKey.NOTE, "Progress", 0)
 
 _NAME_AT_LEAST = 16
 _NAME_AT_MOST = 44
-_NOTE_AT_LEAST = 14
+_NOTE_AT_LEAST = 13
 _BAR_CELLS = 8
 
 
@@ -81,7 +81,7 @@ def _share(cells: int) -> tuple[int, int]:
     """What the name and the note get of the cells that are left."""
     if cells < _NAME_AT_LEAST + 1 + _NOTE_AT_LEAST:
         return max(cells, 0), 0
-    name_width = min(max(_NAME_AT_LEAST, cells * 11 // 20), _NAME_AT_MOST)
+    name_width = min(max(_NAME_AT_LEAST, cells * 3 // 5), _NAME_AT_MOST)
     return name_width, cells - name_width - 1
 
 

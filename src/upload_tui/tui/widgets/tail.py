@@ -18,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from upload_tui.monitor.changes import Change, UploadChange
+from upload_tui.monitor.changes import Change, UploadChange, UploadSeen
 from upload_tui.monitor.picture import Row
 from upload_tui.tui.formatting import abbreviated, age_text, duration_text, fitted
 from upload_tui.tui.look import Look
@@ -98,17 +98,27 @@ class ChangeLog(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._changes: deque[UploadChange] = deque(maxlen=_LINES_KEPT)
         self._styles: dict[str, Style] = {}
+        self._height = 0
 
     def add(self, changes: Iterable[Change]) -> None:
-        """Append changes of uploads, oldest first; other changes are not for the tail."""
-        fresh = [change for change in changes if isinstance(change, UploadChange)]
-        if not fresh:
-            return
-        at_end = self.is_vertical_scroll_end
-        self._changes.extend(fresh)
-        self._measure()
+        """Append changes of uploads, oldest first; that an upload was seen goes without saying, its stages say it."""
+        fresh = [
+            change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)
+        ]
+        if fresh:
+            at_end = self._is_at_end
+            self._changes.extend(fresh)
+            self._measure(at_end=at_end)
+
+    @property
+    def _is_at_end(self) -> bool:
+        return self.scroll_offset.y + self.size.height >= self.virtual_size.height
+
+    def _measure(self, *, at_end: bool) -> None:
+        """The changes are as many lines; whoever was at the end stays there."""
+        self.virtual_size = Size(self.size.width, len(self._changes))
         if at_end:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+            self.scroll_to(y=max(0, len(self._changes) - self.size.height), animate=False, immediate=True)
         self.refresh()
 
     def watch_look(self) -> None:
@@ -119,13 +129,12 @@ class ChangeLog(ScrollView, can_focus=True):
         self._styles.clear()
 
     def on_resize(self, event: events.Resize) -> None:
-        at_end = self.is_vertical_scroll_end
-        self._measure()
-        if at_end:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        self._measure(at_end=self._was_at_end(event))
 
-    def _measure(self) -> None:
-        self.virtual_size = Size(self.size.width, len(self._changes))
+    def _was_at_end(self, event: events.Resize) -> bool:
+        before = self._height
+        self._height = event.size.height
+        return self.scroll_offset.y + before >= self.virtual_size.height
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width

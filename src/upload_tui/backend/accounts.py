@@ -1,0 +1,104 @@
+"""Who may come in: the demo account, tokens and signed URLs. Everything is compared in constant time."""
+
+import hashlib
+import hmac
+import uuid
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from urllib.parse import parse_qsl, urlencode
+
+from upload_tui.backend.problems import ProblemError
+from upload_tui.clock import Clock
+
+__all__ = ["TOKEN_LIFETIME", "URL_LIFETIME", "DemoAccount", "Gatekeeper"]
+
+TOKEN_LIFETIME = timedelta(seconds=7200)
+URL_LIFETIME = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """The one account that is there from the start."""
+
+    id: str
+    username: str
+    full_name: str
+    agent_key: str = field(repr=False)
+    user_key: str = field(repr=False)
+
+
+class Gatekeeper:
+    """Makes and checks tokens and signed URLs.
+
+    Args:
+        chance: where keys come from; a seeded one makes them repeatable, as a demo wants.
+        clock: when things expire.
+    """
+
+    def __init__(self, chance: Random, clock: Clock) -> None:
+        self._secret = chance.randbytes(32)
+        self._clock = clock
+        self.account = DemoAccount(
+            id=str(uuid.UUID(bytes=chance.randbytes(16), version=4)),
+            username="ada",
+            full_name="Ada Lovelace",
+            agent_key=chance.randbytes(16).hex(),
+            user_key=chance.randbytes(16).hex(),
+        )
+
+    def new_token(self) -> tuple[str, datetime]:
+        """A token for the account, and when it ends."""
+        ends_on = self._clock.now() + TOKEN_LIFETIME
+        claim = f"{self.account.id}.{int(ends_on.timestamp())}"
+        return f"{claim}.{self._signature(claim)}", ends_on
+
+    def exchange(self, agent_key: str, user_key: str) -> tuple[str, datetime]:
+        """A token for the right pair of keys.
+
+        Raises:
+            ProblemError: 404 for any other pair.
+        """
+        right_agent = hmac.compare_digest(agent_key.encode(), self.account.agent_key.encode())
+        right_user = hmac.compare_digest(user_key.encode(), self.account.user_key.encode())
+        if not (right_agent and right_user):
+            raise ProblemError(404, "invalid key", "ensure that you provide a valid agent_key and user_key")
+        return self.new_token()
+
+    def check_token(self, token: str | None) -> None:
+        """Return if the token is good.
+
+        Raises:
+            ProblemError: 401, saying whether it is missing, wrong or expired.
+        """
+        if not token:
+            raise ProblemError(401, "no api_token", "you might need to login through an authenticaton service")
+        claim, _, signature = token.rpartition(".")
+        if not hmac.compare_digest(signature.encode(), self._signature(claim).encode()):
+            raise ProblemError(401, "invalid api_token", "token not properly signed")
+        if int(claim.rpartition(".")[2]) <= self._clock.now().timestamp():
+            raise ProblemError(401, "expired api_token", "you need to login with your authenticaton service")
+
+    def sign_url(self, method: str, path: str) -> str:
+        """The path with an expiry and a signature that is good for this method and this path only."""
+        expires = int((self._clock.now() + URL_LIFETIME).timestamp())
+        signature = self._signature(f"{method}\n{path}\n{expires}")
+        return f"{path}?{urlencode({'expires': expires, 'signature': signature})}"
+
+    def check_url(self, method: str, path: str, query: str) -> None:
+        """Return if a signed URL is good now.
+
+        Raises:
+            ProblemError: 403 in every other case; it does not say which.
+        """
+        given = dict(parse_qsl(query))
+        expires = given.get("expires", "")
+        expected = self._signature(f"{method}\n{path}\n{expires}")
+        is_genuine = hmac.compare_digest(given.get("signature", "").encode(), expected.encode())
+        if not is_genuine or not expires.isdigit() or int(expires) <= self._clock.now().timestamp():
+            raise ProblemError(403, "Unauthorized", "request permission to access this resource")
+
+    def _signature(self, text: str) -> str:
+        digest = hmac.new(self._secret, text.encode(), hashlib.sha256).digest()
+        return urlsafe_b64encode(digest).decode().rstrip("=")

@@ -1,0 +1,118 @@
+"""What a story's clients upload, and how it goes wrong."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from random import Random
+
+__all__ = ["Flaw", "Plan", "Planner"]
+
+_KIB = 1024
+
+
+class Flaw(StrEnum):
+    """What a client does wrong. The first five are those of the service's own published integrity report."""
+
+    NONE = "none"
+    WRONG_FILE_HASH = "wrong file hash"
+    FIRST_CHUNK_MISSING = "first chunk missing"
+    FIRST_CHUNK_MISSING_SIZE_LOWERED = "first chunk missing, size lowered"
+    CHUNKS_REORDERED = "chunks reordered"
+    CHUNK_ALTERED = "chunk altered"
+    CHUNK_TRUNCATED = "chunk truncated"
+    CHUNK_LOST = "chunk never sent"
+    NEVER_COMPLETED = "never completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One upload.
+
+    Attributes:
+        name, content_type: as the client says.
+        chunks: the file's bytes, cut.
+        flaw: what the client does wrong.
+        seconds_per_chunk: the client's pace.
+        verification_seconds: how much longer than the work itself its verification takes.
+        is_withheld: its bytes cannot be read by the worker, ever.
+    """
+
+    name: str
+    content_type: str
+    chunks: Sequence[bytes]
+    flaw: Flaw = Flaw.NONE
+    seconds_per_chunk: float = 0.8
+    verification_seconds: float = 2.0
+    is_withheld: bool = False
+
+    @property
+    def file_md5(self) -> str:
+        """The digest of the whole file."""
+        return hashlib.md5(b"".join(self.chunks), usedforsecurity=False).hexdigest()
+
+
+_KINDS = (
+    ("reads_S{n}_R{k}.fastq.gz", "application/gzip", (96, 640)),
+    ("aligned_S{n}.bam", "application/octet-stream", (128, 768)),
+    ("variants_{n}.vcf.gz", "application/gzip", (24, 180)),
+    ("scan-{n:04d}.tiff", "image/tiff", (64, 512)),
+    ("brain_{n:03d}_T{k}.nii.gz", "application/gzip", (80, 420)),
+    ("plate-{n}-well-{k}.czi", "application/octet-stream", (120, 600)),
+    ("survey-wave-{k}-{n}.csv", "text/csv", (8, 96)),
+    ("protocol-v{k}.{n}.pdf", "application/pdf", (16, 160)),
+    ("simulation-{n:05d}.h5", "application/x-hdf5", (160, 900)),
+    ("notes-{n}.md", "text/markdown", (2, 12)),
+)
+
+
+class Planner:
+    """Invents plausible uploads; the same chance invents the same ones."""
+
+    def __init__(self, chance: Random) -> None:
+        self._chance = chance
+
+    def plan(
+        self,
+        flaw: Flaw = Flaw.NONE,
+        *,
+        chunk_count: int | None = None,
+        seconds_per_chunk: float | None = None,
+        verification_seconds: float | None = None,
+        is_withheld: bool = False,
+    ) -> Plan:
+        """One upload; what is not given is left to chance."""
+        pattern, content_type, (least, most) = self._chance.choice(_KINDS)
+        name = pattern.format(n=self._chance.randint(1, 480), k=self._chance.randint(1, 4))
+        size_bytes = self._chance.randint(least, most) * _KIB + self._chance.randint(0, _KIB - 1)
+        count = chunk_count or self._chance.randint(3, 9)
+        count = max(count, 4) if flaw not in (Flaw.NONE, Flaw.NEVER_COMPLETED) else count
+        return Plan(
+            name=name,
+            content_type=content_type,
+            chunks=_cut(self._bytes(size_bytes), count),
+            flaw=flaw,
+            seconds_per_chunk=seconds_per_chunk or self._chance.uniform(0.4, 1.4),
+            verification_seconds=self._chance.uniform(1.0, 4.0)
+            if verification_seconds is None
+            else verification_seconds,
+            is_withheld=is_withheld,
+        )
+
+    def _bytes(self, size_bytes: int) -> bytes:
+        """So many bytes, cheap to make and different for each file and chunk."""
+        start = self._chance.randrange(len(_noise()) // 2)
+        piece = _noise()[start : start + len(_noise()) // 2]
+        return (piece * (size_bytes // len(piece) + 1))[:size_bytes]
+
+
+@cache
+def _noise() -> bytes:
+    """A prime number of noisy bytes, so that no two chunks cut from their repetition are alike."""
+    return Random(902).randbytes(65_537)  # noqa: S311  # noise, not a secret
+
+
+def _cut(content: bytes, count: int) -> Sequence[bytes]:
+    size = max(1, -(-len(content) // count))
+    return tuple(content[start : start + size] for start in range(0, len(content), size))

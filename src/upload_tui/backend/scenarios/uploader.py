@@ -1,0 +1,125 @@
+"""A story's client: carries out plans by plain HTTP calls to the service, flaws and all."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from upload_tui.backend.api import API_PATH
+from upload_tui.backend.scenarios.plans import Flaw, Plan
+from upload_tui.backend.service import EmbeddedService
+from upload_tui.errors import BusyError, RefusedError
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Uploader"]
+
+_RETRY_SECONDS = 2.0
+_TRIES = 60
+_TRY_AGAIN = frozenset({401, 403, 429, 500, 503})
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Uploader:
+    """Uploads files to the service's first project, in the same process but over its API.
+
+    It tries again while the service is in trouble, and raises a `ServiceError` when it has to give up.
+
+    Args:
+        service: where to.
+        sleep: how to let time pass between chunks.
+    """
+
+    def __init__(self, service: EmbeddedService, sleep: Sleep) -> None:
+        import httpx
+
+        self._service = service
+        self._sleep = sleep
+        self._token = service.new_token()
+        transport = httpx.ASGITransport(app=service.app)
+        self._http = httpx.AsyncClient(transport=transport, base_url=service.base_url)
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._http.aclose()
+
+    async def upload(self, plan: Plan) -> str:
+        """Carry out a plan; gives the upload's id."""
+        size = sum(len(chunk) for chunk in plan.chunks)
+        if plan.flaw is Flaw.FIRST_CHUNK_MISSING_SIZE_LOWERED:
+            size -= len(plan.chunks[0])
+        fields = {"name": plan.name, "content_type": plan.content_type, "size": size}
+        upload = await self._call("POST", f"/projects/{self._service.project.id}/uploads", fields)
+        upload_id: str = upload["id"]
+        self._service.prepare(upload_id, plan.verification_seconds, is_withheld=plan.is_withheld)
+        for number, reported, sent in _deliveries(plan):
+            await self._sleep(plan.seconds_per_chunk)
+            await self._send_chunk(upload_id, number, reported, sent)
+        if plan.flaw is not Flaw.NEVER_COMPLETED:
+            await self._sleep(plan.seconds_per_chunk)
+            await self._complete(upload_id, plan)
+        return upload_id
+
+    async def _send_chunk(self, upload_id: str, number: int, reported: bytes, sent: bytes | None) -> None:
+        report = {"number": number, "size": len(reported), "hash": {"value": _md5(reported), "algorithm": "md5"}}
+        for _ in range(_TRIES):
+            target = await self._call("PUT", f"/uploads/{upload_id}/chunks", report)
+            if sent is None:
+                return
+            response = await self._http.put(target["host"] + target["url"], content=sent)
+            if response.status_code in (200, 201):
+                return
+            await self._sleep(_RETRY_SECONDS)
+
+    async def _complete(self, upload_id: str, plan: Plan) -> None:
+        digest = _md5(b"another file") if plan.flaw is Flaw.WRONG_FILE_HASH else plan.file_md5
+        await self._call("PUT", f"/uploads/{upload_id}/complete", {"hash": {"value": digest, "algorithm": "md5"}})
+
+    async def _call(self, method: str, path: str, fields: dict[str, Any]) -> Any:
+        """A call that is tried again while the service is in trouble, as real clients do."""
+        for _ in range(_TRIES):
+            response = await self._http.request(
+                method, f"{API_PATH}{path}", json=fields, headers={"Authorization": self._token}
+            )
+            answer = _json_of(response)
+            if response.is_success and answer is not None:
+                return answer
+            if response.status_code not in _TRY_AGAIN and answer is not None:
+                raise RefusedError(f"{method} {path} was refused: {response.text}")
+            if response.status_code == 401:
+                self._token = self._service.new_token()
+            await self._sleep(_RETRY_SECONDS)
+        raise BusyError(f"{method} {path} never went well")
+
+
+def _json_of(response: "httpx.Response") -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _deliveries(plan: Plan) -> Iterator[tuple[int, bytes, bytes | None]]:
+    """Number, bytes as reported, and bytes as sent (None: not at all) of each chunk."""
+    chunks = list(enumerate(plan.chunks, 1))
+    middle = len(chunks) // 2 + 1
+    if plan.flaw is Flaw.CHUNKS_REORDERED:
+        chunks = [(number, plan.chunks[-number]) for number, _ in chunks]
+    if plan.flaw in (Flaw.FIRST_CHUNK_MISSING, Flaw.FIRST_CHUNK_MISSING_SIZE_LOWERED):
+        chunks = chunks[1:]
+    if plan.flaw is Flaw.NEVER_COMPLETED:
+        chunks = chunks[:middle]
+    for number, chunk in chunks:
+        sent: bytes | None = chunk
+        if number == middle and plan.flaw is Flaw.CHUNK_ALTERED:
+            sent = bytes([chunk[0] ^ 0xFF]) + chunk[1:]
+        elif number == middle and plan.flaw is Flaw.CHUNK_TRUNCATED:
+            sent = chunk[: len(chunk) // 2]
+        elif number == middle and plan.flaw is Flaw.CHUNK_LOST:
+            sent = None
+        yield number, chunk, sent
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -1,0 +1,141 @@
+"""The embedded service as one object: records, storage, worker, endpoints and faults, put together and kept running."""
+
+import asyncio
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Self
+
+from upload_tui.backend.accounts import DemoAccount, Gatekeeper
+from upload_tui.backend.api import API_PATH, Api, Backstage
+from upload_tui.backend.database import Database, ProjectRecord
+from upload_tui.backend.faults import FaultName, Faults
+from upload_tui.backend.faulty_storage import FaultyStorage
+from upload_tui.backend.storage import FolderStorage, MemoryStorage
+from upload_tui.backend.weather import Weather
+from upload_tui.backend.worker import VerificationWorker
+from upload_tui.clock import Clock, SystemClock
+from upload_tui.wire.designs import Design
+
+__all__ = ["IN_PROCESS_URL", "EmbeddedService"]
+
+IN_PROCESS_URL = "http://demo.invalid"
+"""Where the service seems to be while it has no port. The name can never be somebody's."""
+
+_PROJECT_NAME = "Demo project"
+
+
+class EmbeddedService:
+    """The service. An async context manager: the worker runs inside it.
+
+    Args:
+        clock: the service's time.
+        design: the shape of `status` for everybody who does not ask for another.
+        database: the file of the records; None keeps them in memory.
+        storage: the folder of the bytes; None keeps them in memory.
+        seed: the same seed, the same ids; None takes ids that nobody can guess.
+        keys_seed: the same seed, the same keys and signatures; for tests. None takes keys that nobody can guess.
+        verifications_at_once: how many uploads are verified at the same time.
+        base_url: where clients reach it, for signed URLs; may be set later.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        design: Design = Design.A,
+        database: Path | None = None,
+        storage: Path | None = None,
+        seed: int | None = None,
+        keys_seed: int | None = None,
+        verifications_at_once: int = 1,
+        base_url: str = IN_PROCESS_URL,
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.base_url = base_url
+        self.faults = Faults(self.clock)
+        chance = _chance(seed)
+        self._gatekeeper = Gatekeeper(_chance(keys_seed), self.clock)
+        self._verification_seconds: dict[str, float] = {}
+        self._database = Database(database)
+        stored = MemoryStorage() if storage is None else FolderStorage(storage)
+        self.storage = FaultyStorage(stored, self.faults)
+        self.worker = VerificationWorker(
+            self._database,
+            self.storage,
+            self.clock,
+            at_once=verifications_at_once,
+            takes_seconds=self._takes_seconds,
+            is_dead=self._worker_is_dead,
+        )
+        backstage = Backstage(
+            self._database, self.storage, self.worker, self._gatekeeper, self.faults, self.clock, chance
+        )
+        self._api = Api(backstage, design, self)
+        self.app = Weather(self._api.application(), self.faults, self.clock)
+        self.project = self._first_project()
+        self._working: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._working = asyncio.create_task(self.worker.run(), name="verification worker")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Stop the worker and close the records."""
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
+        self._database.close()
+
+    def prepare(self, upload_id: str, verification_seconds: float, *, is_withheld: bool = False) -> None:
+        """What a story has in store for an upload: how long its verification takes, and whether its bytes can be read at all."""
+        self._verification_seconds[upload_id] = verification_seconds
+        if is_withheld:
+            self.storage.withheld.add(upload_id)
+
+    def _takes_seconds(self, upload_id: str) -> float:
+        return self._verification_seconds.pop(upload_id, 0.0)
+
+    @property
+    def account(self) -> DemoAccount:
+        """The account that is there from the start."""
+        return self._gatekeeper.account
+
+    @property
+    def api_url(self) -> str:
+        """The base of all endpoints."""
+        return f"{self.base_url}{API_PATH}"
+
+    def new_token(self) -> str:
+        """A token for the account."""
+        return self._gatekeeper.new_token()[0]
+
+    def _worker_is_dead(self) -> float:
+        return self.faults.seconds_left(FaultName.DEAD_WORKER)
+
+    def _first_project(self) -> ProjectRecord:
+        """The project to start with; an older database keeps its own."""
+        projects, _ = self._database.projects(0, 1)
+        if projects:
+            return projects[0]
+        project = ProjectRecord(self._api.new_id(), _PROJECT_NAME, "Uploads to watch", self.clock.now())
+        self._database.add_project(project)
+        return project
+
+
+class _Unguessable(Random):
+    """Random bytes from the operating system."""
+
+    def randbytes(self, n: int) -> bytes:
+        from secrets import token_bytes
+
+        return token_bytes(n)
+
+
+def _chance(seed: int | None) -> Random:
+    return _Unguessable() if seed is None else Random(seed)  # noqa: S311  # whoever gives a seed wants to guess

@@ -1,0 +1,88 @@
+"""What lies between a client and the endpoints: tidy paths, the service's own clock in every answer, and bad weather on demand."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import format_datetime
+from typing import Any
+
+from upload_tui.backend.faults import FaultName, Faults
+from upload_tui.backend.problems import ProblemError
+from upload_tui.clock import Clock
+
+__all__ = ["Weather"]
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+_SLOW_SECONDS = 3.0
+_HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+_REPEATED_SLASHES = re.compile("//+")
+_LATER = "try again in a few minutes, or contact the systems administrators"
+
+
+class Weather:
+    """An ASGI application around the endpoints.
+
+    Args:
+        inner: the endpoints.
+        faults: which weather there is.
+        clock: the service's time, for the `Date` header and for slow answers.
+    """
+
+    def __init__(self, inner: Application, faults: Faults, clock: Clock) -> None:
+        self._inner = inner
+        self._faults = faults
+        self._clock = clock
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        scope["path"] = _REPEATED_SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
+        problem = self._problem()
+        if self._faults.is_on(FaultName.SLOW_ANSWERS):
+            await self._clock.sleep(_SLOW_SECONDS)
+        if problem is not None:
+            body = json.dumps(problem.body, separators=(",", ":")).encode()
+            await self._answer(send, problem.status, body, b"application/json", problem.headers)
+        elif self._faults.is_on(FaultName.GARBAGE):
+            await self._answer(send, 200, _HTML, b"text/html", {})
+        else:
+            await self._inner(scope, receive, self._dated(send))
+
+    def _problem(self) -> ProblemError | None:
+        if self._faults.is_on(FaultName.OUTAGE):
+            return ProblemError(503, "The service is down for maintenance", _LATER)
+        if self._faults.is_on(FaultName.TOO_MANY_REQUESTS):
+            wait = max(1, round(self._faults.seconds_left(FaultName.TOO_MANY_REQUESTS)))
+            return ProblemError(429, "Too many requests", _LATER, headers={"Retry-After": str(wait)})
+        if self._faults.is_on(FaultName.SERVER_ERROR):
+            return ProblemError(500, "The storage provider is unavailable", _LATER)
+        return None
+
+    async def _answer(self, send: Send, status: int, body: bytes, content_type: bytes, headers: dict[str, str]) -> None:
+        own = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        fixed = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+        dated = self._dated(send)
+        await dated({"type": "http.response.start", "status": status, "headers": [*fixed, *own]})
+        await dated({"type": "http.response.body", "body": body})
+
+    def _dated(self, send: Send) -> Send:
+        """A sender that says the service's time, and that breaks off half way in the worst of weathers."""
+        is_cut = self._faults.is_on(FaultName.CUT_ANSWERS)
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(self._clock.now(), usegmt=True).encode()
+                message["headers"] = [*message["headers"], (b"date", date)]
+                if is_cut:
+                    message["headers"] = [pair for pair in message["headers"] if pair[0].lower() != b"content-length"]
+            elif is_cut:
+                message["body"] = message.get("body", b"")[: len(message.get("body", b"")) // 2]
+            await send(message)
+
+        return dated

@@ -1,0 +1,125 @@
+"""The verification worker: takes completed uploads from the queue and finds out whether they are what their clients meant."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from upload_tui.backend.database import Database, JobRecord
+from upload_tui.backend.storage import Storage, StorageTroubleError
+from upload_tui.backend.verification import verify
+from upload_tui.clock import Clock
+
+__all__ = ["RETRY_SECONDS", "VerificationWorker"]
+
+RETRY_SECONDS = (1, 5, 25, 125, 625, 3125)
+"""After trouble that is not the upload's fault the job is tried again after these many seconds, then given up."""
+
+
+class VerificationWorker:
+    """Any number of verifications at once, each of one upload.
+
+    Args:
+        database: the queue and the records.
+        storage: the bytes.
+        clock: for due times and for the extra time that `takes_seconds` asks for.
+        at_once: how many verifications run at the same time.
+        takes_seconds: how much longer than the work itself the verification of an upload takes; for stories.
+        is_dead: for how many seconds the worker is dead yet; 0 while it lives.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        storage: Storage,
+        clock: Clock,
+        *,
+        at_once: int = 1,
+        takes_seconds: Callable[[str], float] = lambda _: 0.0,
+        is_dead: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._database = database
+        self._storage = storage
+        self._clock = clock
+        self._at_once = at_once
+        self.takes_seconds = takes_seconds
+        self._is_dead = is_dead
+        self._news = asyncio.Event()
+        self._may_run = asyncio.Event()
+        self._may_run.set()
+
+    @property
+    def is_held(self) -> bool:
+        """True while no new verification is begun."""
+        return not self._may_run.is_set()
+
+    def hold(self) -> None:
+        """Begin no more verifications, as if the worker had died."""
+        self._may_run.clear()
+
+    def resume(self) -> None:
+        """Begin verifications again."""
+        self._may_run.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Something was queued."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Verify until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._at_once):
+                group.create_task(self._work(), name=f"verification {number + 1}")
+
+    async def verify_next(self) -> str | None:
+        """Verify one due upload at once; gives its id, or None if none is due. For tests and for stories of the past."""
+        job = self._database.claim(self._clock.now())
+        if job is None:
+            return None
+        await self._verify(job)
+        return job.upload_id
+
+    async def _work(self) -> None:
+        while True:
+            await self._may_run.wait()
+            if (dead_seconds := self._is_dead()) > 0:
+                await self._clock.sleep(dead_seconds)
+                continue
+            job = self._database.claim(self._clock.now())
+            if job is None:
+                await self._until_something_is_due()
+                continue
+            await self._clock.sleep(self.takes_seconds(job.upload_id))
+            await self._verify(job)
+
+    async def _verify(self, job: JobRecord) -> None:
+        record = self._database.upload(job.upload_id)
+        if record is None:
+            return
+        chunks, hashes = self._database.chunks(job.upload_id), self._database.hashes(job.upload_id)
+        try:
+            message = await asyncio.to_thread(verify, record.id, record.size_bytes, chunks, hashes, self._storage)
+        except StorageTroubleError as trouble:
+            self._put_back(job, str(trouble))
+        else:
+            self._database.finish(job.upload_id, message, self._clock.now())
+
+    def _put_back(self, job: JobRecord, trouble: str) -> None:
+        tries_left = job.attempts <= len(RETRY_SECONDS)
+        wait = timedelta(seconds=RETRY_SECONDS[job.attempts - 1]) if tries_left else None
+        self._database.postpone(job.upload_id, None if wait is None else self._clock.now() + wait, trouble)
+
+    async def _until_something_is_due(self) -> None:
+        """Until a job is due, or something was queued."""
+        self._news.clear()
+        due_on = self._database.next_due_on()
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._news.wait())]
+        if due_on is not None:
+            left = (due_on - self._clock.now()).total_seconds()
+            waits.append(asyncio.ensure_future(self._clock.sleep(left)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()

@@ -1,0 +1,78 @@
+"""The command group. A command's module is imported when it is run or when its own help is asked for, not before."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from upload_tui.cli.mouth import exit_code_of
+
+__all__ = ["run", "upload_tui"]
+
+_COMMANDS = {
+    "watch": "Watch the uploads of projects in the dashboard.",
+    "demo": "Watch the dashboard over an embedded service: no port, no account.",
+    "serve": "Serve the embedded service over HTTP.",
+}
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _LazyGroup(click.Group):
+    """Knows its commands by name and a line of help, so that `--help` imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"upload_tui.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from upload_tui import __version__
+
+        click.echo(f"upload-tui {__version__}")
+        context.exit()
+
+
+@click.group(cls=_LazyGroup, invoke_without_command=True, context_settings=_CONTEXT)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+@click.pass_context
+def upload_tui(context: click.Context, debug: bool) -> None:
+    """Watch chunked uploads until they are verified.
+
+    Without a command: the dashboard on the service that the settings name. Try `upload-tui demo` first.
+    """
+    context.obj = {"debug": debug}
+    if context.invoked_subcommand is None:
+        context.invoke(_command(context, "watch"))
+
+
+def _command(context: click.Context, name: str) -> click.Command:
+    group = context.command
+    assert isinstance(group, click.Group)  # noqa: S101  # it is the group above
+    command = group.get_command(context, name)
+    assert command is not None  # noqa: S101  # it is one of its own
+    return command
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with the documented code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    sys.exit(exit_code_of(lambda: _invoke(arguments), debug="--debug" in arguments))
+
+
+def _invoke(arguments: list[str]) -> Any:
+    return upload_tui.main(arguments, prog_name="upload-tui", standalone_mode=False)

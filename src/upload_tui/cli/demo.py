@@ -1,0 +1,221 @@
+"""`upload-tui demo`: the dashboard over the embedded service, in one process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from upload_tui.cli.screen import need_terminal, show
+from upload_tui.clock import PacedClock, SystemClock
+from upload_tui.errors import UsageError
+
+if TYPE_CHECKING:
+    from upload_tui.backend.scenarios import Scenario
+    from upload_tui.backend.scenarios.teller import Teller
+    from upload_tui.backend.service import EmbeddedService
+    from upload_tui.monitor.session import Session
+    from upload_tui.tui.story import Fault
+
+__all__ = ["DemoStory", "command"]
+
+_PACES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+_VERIFICATIONS_AT_ONCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What was asked for."""
+
+    scenario: str
+    seed: int
+    speed: float
+    design: str
+    database: Path | None
+
+
+@click.command(help="Watch the dashboard over an embedded service: no port, no network, no account.")
+@click.option("--scenario", default="tour", show_default=True, metavar="NAME", help="Which story is told.")
+@click.option("--seed", default=902, show_default=True, type=int, help="The same seed tells the same story.")
+@click.option(
+    "--speed", default=1.0, show_default=True, type=click.FloatRange(0, 16), help="Seconds of the story in a second."
+)
+@click.option(
+    "--design",
+    default="a",
+    show_default=True,
+    type=click.Choice(["a", "b", "deployed"]),
+    help="The shape of the status.",
+)
+@click.option(
+    "--db", "database", type=click.Path(path_type=Path, dir_okay=False), help="Keep the service's records in this file."
+)
+def command(scenario: str, seed: int, speed: float, design: str, database: Path | None) -> int:
+    """Run the demo."""
+    need_terminal()
+    return asyncio.run(_run(DemoOptions(scenario, seed, speed, design, database)))
+
+
+async def _run(options: DemoOptions) -> int:
+    from upload_tui.monitor.opening_session import OpeningSession
+    from upload_tui.tui.app import UploadApp
+
+    story = DemoStory(options)
+    session = OpeningSession("demo", SystemClock(), story.open)
+    return await show(UploadApp(session, story=story))
+
+
+class StoryTime:
+    """The story's time of day, but the machine's own seconds for waiting: the picture is refreshed also while the story is held."""
+
+    def __init__(self, clock: PacedClock) -> None:
+        self._clock = clock
+        self._machine = SystemClock()
+
+    def now(self) -> datetime:
+        """The story's present."""
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        """The machine's seconds."""
+        return self._machine.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait so many of the machine's seconds."""
+        await self._machine.sleep(seconds)
+
+
+class DemoStory:
+    """The story that the demo tells; implements the controls of the dashboard's keys.
+
+    Nothing of the service is imported before `open`, which runs after the first frame.
+    """
+
+    def __init__(self, options: DemoOptions) -> None:
+        self._options = options
+        self._pace = options.speed
+        self._clock: PacedClock | None = None
+        self._teller: Teller | None = None
+
+    @property
+    def pace(self) -> float:
+        """Seconds of the story in a second."""
+        return self._pace
+
+    @property
+    def faults(self) -> "Sequence[Fault]":
+        """What can be broken."""
+        from upload_tui.backend.faults import DESCRIPTIONS
+        from upload_tui.tui.story import Fault
+
+        return [Fault(name, description) for name, description in DESCRIPTIONS.items()]
+
+    def start_upload(self) -> None:
+        """Begin one more upload."""
+        if self._teller is not None:
+            self._teller.start(self._teller.planner.plan())
+
+    def break_something(self, fault_name: str) -> None:
+        """Let a fault happen."""
+        from upload_tui.backend.faults import FaultName
+
+        if self._teller is not None:
+            self._teller.break_something(FaultName(fault_name))
+
+    def slower(self) -> None:
+        """The next slower pace."""
+        self._set_pace(max((pace for pace in _PACES if pace < self._pace), default=0.0))
+
+    def faster(self) -> None:
+        """The next faster pace."""
+        self._set_pace(min((pace for pace in _PACES if pace > self._pace), default=_PACES[-1]))
+
+    def step(self) -> None:
+        """Let a second of the story pass."""
+        if self._clock is not None:
+            self._clock.step(1.0)
+
+    def _set_pace(self, pace: float) -> None:
+        self._pace = pace
+        if self._clock is not None:
+            self._clock.set_rate(pace)
+
+    @asynccontextmanager
+    async def open(self) -> "AsyncIterator[Session]":
+        """Start the service, tell the past, then go on telling while the session is open."""
+        await asyncio.to_thread(_import_rooms)
+        from upload_tui.backend.scenarios import find_scenario
+        from upload_tui.backend.service import EmbeddedService
+        from upload_tui.wire.designs import Design
+
+        options = self._options
+        scenario = find_scenario(options.scenario)
+        if scenario is None:
+            raise _unknown_scenario(options.scenario)
+        clock = PacedClock(0.0, start_on=datetime.now(UTC) - timedelta(seconds=scenario.past_seconds))
+        service = EmbeddedService(
+            clock=clock,
+            design=Design(options.design),
+            database=options.database,
+            seed=options.seed,
+            verifications_at_once=_VERIFICATIONS_AT_ONCE,
+        )
+        async with service:
+            self._clock = clock
+            self._teller = scenario.teller(service, clock, options.seed)
+            async with self._telling(scenario, clock), _session_over(service, clock) as session:
+                yield session
+
+    @asynccontextmanager
+    async def _telling(self, scenario: "Scenario", clock: PacedClock) -> AsyncIterator[None]:
+        assert self._teller is not None  # noqa: S101  # made just before
+        await scenario.past(self._teller)
+        clock.set_rate(self._pace)
+        telling = asyncio.create_task(scenario.present(self._teller), name="story")
+        try:
+            yield
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+            await self._teller.close()
+
+
+def _import_rooms() -> None:
+    """What takes long to import, in a thread, while the first frame is on the screen."""
+    import upload_tui.backend.scenarios
+    import upload_tui.client.service_client
+    import upload_tui.monitor.live_session  # noqa: F401
+
+
+@asynccontextmanager
+async def _session_over(service: "EmbeddedService", clock: PacedClock) -> "AsyncIterator[Session]":
+    import httpx
+
+    from upload_tui.client.credentials import Credentials
+    from upload_tui.client.service_client import ServiceClient
+    from upload_tui.monitor.live_session import LiveSession
+    from upload_tui.monitor.picture import ProjectRef
+    from upload_tui.monitor.schedule import Schedule
+    from upload_tui.monitor.store import Store
+
+    account, time = service.account, StoryTime(clock)
+    credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
+    store = Store()
+    try:
+        transport = httpx.ASGITransport(app=service.app)
+        async with ServiceClient(service.base_url, credentials, transport=transport, clock=time) as client:
+            project = ProjectRef(service.project.id, service.project.name)
+            schedule = Schedule(shortest_seconds=0.4, longest_waiting_seconds=1.0, longest_idle_seconds=2.0)
+            yield LiveSession(client, [project], store, clock=time, title="demo", schedule=schedule)
+    finally:
+        store.close()
+
+
+def _unknown_scenario(name: str) -> UsageError:
+    from upload_tui.backend.scenarios import SCENARIOS
+
+    return UsageError(f"There is no scenario {name}", f"Choose one of: {', '.join(SCENARIOS)}.")

@@ -1,0 +1,33 @@
+"""Runs the dashboard on this terminal, and tells early if there is none."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from upload_tui.errors import EXIT_DONE, UsageError
+
+if TYPE_CHECKING:
+    from upload_tui.tui.app import UploadApp
+
+__all__ = ["need_terminal", "show"]
+
+
+def need_terminal() -> None:
+    """Return if there is a screen to draw on and a keyboard to read.
+
+    Raises:
+        UsageError: there is not.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("The dashboard needs a terminal", "Run it in one, without pipes.")
+
+
+async def show(app: "UploadApp") -> int:
+    """Run the dashboard until the person leaves; gives the exit code.
+
+    Raises:
+        UploadTuiError: what made the dashboard end.
+    """
+    code = await app.run_async()
+    if app.failure is not None:
+        raise app.failure
+    return EXIT_DONE if code is None else code

@@ -1,0 +1,168 @@
+"""`upload-tui serve`: the embedded service over HTTP."""
+
+import asyncio
+import json
+import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from upload_tui.errors import UsageError
+
+if TYPE_CHECKING:
+    from upload_tui.backend.scenarios import Scenario
+    from upload_tui.backend.service import EmbeddedService
+    from upload_tui.clock import PacedClock
+
+__all__ = ["command"]
+
+
+@click.command(help="Serve the embedded service over HTTP, on this machine alone unless --host says otherwise.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", default=8902, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 picks a free one."
+)
+@click.option(
+    "--db", "database", type=click.Path(path_type=Path, dir_okay=False), help="Keep the records in this file."
+)
+@click.option("--storage", type=click.Path(path_type=Path, file_okay=False), help="Keep the bytes in this folder.")
+@click.option(
+    "--design",
+    default="a",
+    show_default=True,
+    type=click.Choice(["a", "b", "deployed"]),
+    help="The shape of the status.",
+)
+@click.option("--scenario", metavar="NAME", help="Tell this story; without it the service waits for clients.")
+@click.option("--seed", default=902, show_default=True, type=int, help="The same seed tells the same story.")
+@click.option(
+    "--speed", default=1.0, show_default=True, type=click.FloatRange(0, 16), help="Seconds of the story in a second."
+)
+@click.option("--json", "as_json", is_flag=True, help="Say where the service is as one line of JSON.")
+def command(
+    host: str,
+    port: int,
+    database: Path | None,
+    storage: Path | None,
+    design: str,
+    scenario: str | None,
+    seed: int,
+    speed: float,
+    as_json: bool,
+) -> int:
+    """Run the service until interrupted."""
+    from upload_tui.backend.service import EmbeddedService
+    from upload_tui.clock import PacedClock, SystemClock
+    from upload_tui.wire.designs import Design
+
+    story = None if scenario is None else _scenario(scenario)
+    clock = SystemClock() if story is None else PacedClock(0.0, start_on=_beginning(story))
+    listener = _listen(host, port)
+    base_url = f"http://{_bracketed(host)}:{listener.getsockname()[1]}"
+    service = EmbeddedService(
+        clock=clock,
+        design=Design(design),
+        database=database,
+        storage=storage,
+        seed=seed if story else None,
+        base_url=base_url,
+    )
+    _introduce(service, design, scenario, as_json=as_json)
+    asyncio.run(_serve(service, listener, story, clock if isinstance(clock, PacedClock) else None, seed, speed))
+    return 0
+
+
+def _scenario(name: str) -> "Scenario":
+    from upload_tui.backend.scenarios import SCENARIOS, find_scenario
+
+    found = find_scenario(name)
+    if found is None:
+        raise UsageError(f"There is no scenario {name}", f"Choose one of: {', '.join(SCENARIOS)}.")
+    return found
+
+
+def _beginning(story: "Scenario") -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=story.past_seconds)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """An open port, so that its number can be told before the first request."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        raise UsageError(
+            f"Port {port} of {host} cannot be opened: {error.strerror}", "Choose another --port, or 0."
+        ) from error
+    return listener
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _introduce(service: "EmbeddedService", design: str, scenario: str | None, *, as_json: bool) -> None:
+    """Where the service is and how to be let in: the URL first, then the keys."""
+    from upload_tui import __version__
+
+    account, token = service.account, service.new_token()
+    if as_json:
+        facts = {
+            "url": service.base_url,
+            "agent_key": account.agent_key,
+            "user_key": account.user_key,
+            "token": token,
+            "project": {"id": service.project.id, "name": service.project.name},
+            "design": design,
+            "scenario": scenario,
+            "version": __version__,
+        }
+        click.echo(json.dumps(facts))
+        return
+    click.echo(service.base_url)
+    for label, value in (
+        ("agent_key", account.agent_key),
+        ("user_key", account.user_key),
+        ("token", token),
+        ("project", f"{service.project.id}  {service.project.name}"),
+    ):
+        click.echo(f"{label:<10} {value}")
+
+
+async def _serve(
+    service: "EmbeddedService",
+    listener: socket.socket,
+    story: "Scenario | None",
+    clock: "PacedClock | None",
+    seed: int,
+    speed: float,
+) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        service.app, log_level="warning", access_log=False, date_header=False, server_header=False, lifespan="off"
+    )
+    async with service:
+        telling = None
+        if story is not None and clock is not None:
+            telling = asyncio.create_task(_tell(story, service, clock, seed, speed), name="story")
+        try:
+            await uvicorn.Server(config).serve(sockets=[listener])
+        finally:
+            if telling is not None:
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
+
+
+async def _tell(story: "Scenario", service: "EmbeddedService", clock: "PacedClock", seed: int, speed: float) -> None:
+    teller = story.teller(service, clock, seed)
+    try:
+        await story.past(teller)
+        clock.set_rate(speed)
+        await story.present(teller)
+    finally:
+        await teller.close()

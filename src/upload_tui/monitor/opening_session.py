@@ -1,0 +1,106 @@
+"""A session that is still being opened: it has an empty picture at once, and becomes the real one when that is ready.
+
+So the first frame need not wait for a service to start or a module to be imported.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+
+from upload_tui.clock import Clock
+from upload_tui.monitor.changes import Change
+from upload_tui.monitor.picture import Connection, ConnectionState, Detail, Funnel, ProjectRef, Query, Row, Window
+from upload_tui.monitor.session import Session
+
+__all__ = ["OpeningSession"]
+
+
+class OpeningSession:
+    """Implements `Session`.
+
+    Args:
+        title: what to show until the real session says better.
+        clock: the present until then.
+        opener: opens the real session, and closes it when this one ends.
+    """
+
+    def __init__(self, title: str, clock: Clock, opener: Callable[[], AbstractAsyncContextManager[Session]]) -> None:
+        self._title = title
+        self._clock = clock
+        self._opener = opener
+        self._real: Session | None = None
+        self._opened = asyncio.Event()
+        self._connecting = Connection(state=ConnectionState.CONNECTING, since=clock.now())
+
+    @property
+    def title(self) -> str:
+        """What tells this session from another."""
+        return self._real.title if self._real else self._title
+
+    @property
+    def projects(self) -> Sequence[ProjectRef]:
+        """The projects that are watched; none yet."""
+        return self._real.projects if self._real else ()
+
+    def now(self) -> datetime:
+        """The present."""
+        return self._real.now() if self._real else self._clock.now()
+
+    def window(self, query: Query, offset: int, limit: int) -> Window:
+        """The rows; none yet."""
+        return self._real.window(query, offset, limit) if self._real else Window((), 0, 0, 0)
+
+    def position(self, query: Query, upload_id: str) -> int | None:
+        """The row of an upload; none yet."""
+        return self._real.position(query, upload_id) if self._real else None
+
+    def funnel(self) -> Funnel:
+        """The stages; empty yet."""
+        return self._real.funnel() if self._real else Funnel()
+
+    def pending(self, limit: int) -> Sequence[Row]:
+        """The pending uploads; none yet."""
+        return self._real.pending(limit) if self._real else ()
+
+    def detail(self, upload_id: str) -> Detail | None:
+        """One upload; none yet."""
+        return self._real.detail(upload_id) if self._real else None
+
+    def connection(self) -> Connection:
+        """The connection; being made yet."""
+        return self._real.connection() if self._real else self._connecting
+
+    def history(self, limit: int) -> Sequence[Change]:
+        """The last changes; none yet."""
+        return self._real.history(limit) if self._real else ()
+
+    async def changes(self) -> AsyncIterator[Change]:
+        """Every change from the moment on at which the real session is there."""
+        await self._opened.wait()
+        if self._real is not None:
+            async for change in self._real.changes():
+                yield change
+
+    async def run(self) -> None:
+        """Open the real session and keep its picture true until cancelled."""
+        async with self._opener() as real:
+            self._real = real
+            self._opened.set()
+            await asyncio.sleep(0)  # whoever waited to listen listens before anything is said
+            await real.run()
+
+    def refresh(self) -> None:
+        """Look at the service now."""
+        if self._real:
+            self._real.refresh()
+
+    def pause(self) -> None:
+        """Ask the service nothing more."""
+        if self._real:
+            self._real.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        if self._real:
+            self._real.resume()
