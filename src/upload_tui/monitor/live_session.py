@@ -1,39 +1,22 @@
 """The session over a real service: one synchroniser a project, each on its own schedule, and the answers a screen asks for."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
 
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.clock import Clock
 from upload_tui.errors import ServiceError
 from upload_tui.monitor.announcer import Announcer
 from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged, SyncProgressed
-from upload_tui.monitor.comparison import recall
 from upload_tui.monitor.connection_keeper import ConnectionKeeper
-from upload_tui.monitor.judge import Usual, judge, stuck_seconds, usual_of
-from upload_tui.monitor.picture import (
-    Connection,
-    ConnectionState,
-    Detail,
-    Funnel,
-    ProjectRef,
-    Query,
-    Row,
-    StageSummary,
-    Window,
-)
+from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
 from upload_tui.monitor.schedule import Schedule
-from upload_tui.monitor.store import Store, StoredUpload, StuckBefore
+from upload_tui.monitor.store import Store
+from upload_tui.monitor.stored_picture import STUCK_AFTER_SECONDS, StoredPicture
 from upload_tui.monitor.synchroniser import Synchroniser
-from upload_tui.status import Stage
 
 __all__ = ["LiveSession"]
 
-_SAMPLES = 500
-_RECENT_MINUTES = 10
-_WAITING_AT_LEAST = 3
 _WORST_LAST = (
     ConnectionState.LIVE,
     ConnectionState.SLOW,
@@ -46,7 +29,7 @@ _WORST_LAST = (
 )
 
 
-class LiveSession:
+class LiveSession(StoredPicture):
     """Projects of one service, kept true; implements `Session`.
 
     Args:
@@ -68,15 +51,11 @@ class LiveSession:
         clock: Clock,
         title: str = "",
         schedule: Schedule | None = None,
-        stuck_after_seconds: float = 900.0,
+        stuck_after_seconds: float = STUCK_AFTER_SECONDS,
     ) -> None:
-        self._client = client
-        self._store = store
-        self._clock = clock
+        super().__init__(store, clock, client.root, stuck_after_seconds)
         self._title = title
-        self._stuck_after_seconds = stuck_after_seconds
         self._announcer = Announcer()
-        self._usual: tuple[int, Usual | None] = (-1, None)
         self._watches = [
             _ProjectWatch(client, store, project, clock, self._announcer, schedule or Schedule())
             for project in projects
@@ -91,10 +70,6 @@ class LiveSession:
     def projects(self) -> Sequence[ProjectRef]:
         """The projects that are watched."""
         return tuple(watch.project for watch in self._watches)
-
-    def now(self) -> datetime:
-        """The present by the clock that ages are reckoned with."""
-        return self._clock.now()
 
     async def run(self) -> None:
         """Keep the picture true until cancelled."""
@@ -129,113 +104,6 @@ class LiveSession:
     def connection(self) -> Connection:
         """The connection that is worst off."""
         return max((watch.keeper.current for watch in self._watches), key=lambda one: _WORST_LAST.index(one.state))
-
-    # Windows
-
-    def window(self, query: Query, offset: int, limit: int) -> Window:
-        """At most `limit` rows of a query's answer from row `offset`."""
-        stuck = self._stuck_before()
-        rows = tuple(self._row(stored) for stored in self._store.window(query, stuck, offset, limit))
-        return Window(rows, offset, self._store.total(query, stuck), self._store.revision)
-
-    def position(self, query: Query, upload_id: str) -> int | None:
-        """The row (from 0) of an upload in a query's answer."""
-        return self._store.position(query, self._stuck_before(), upload_id)
-
-    def pending(self, limit: int) -> Sequence[Row]:
-        """The pending uploads: the stuck, then the overdue, then those that have waited longest for the service."""
-        rows = [self._row(stored) for stored in self._store.pending(limit=max(limit * 8, 64))]
-        rows.sort(key=lambda row: (not row.judgement.is_stuck, not row.judgement.is_overdue, -row.stage.rank))
-        return rows[:limit]
-
-    def detail(self, upload_id: str) -> Detail | None:
-        """One upload with its timeline and the service's words."""
-        stored = self._store.get(upload_id)
-        if stored is None:
-            return None
-        raw = self._store.raw(upload_id)
-        upload = recall(raw, stored.read_on, stored.earliest)
-        if upload is None:
-            return None
-        pretty = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
-        return Detail(upload=upload, row=self._row(stored), anomalies=(*upload.anomalies, *stored.noticed), raw=pretty)
-
-    def funnel(self) -> Funnel:
-        """The stages with counts, ages and the last minutes."""
-        counts = self._store.stage_counts()
-        summaries = tuple(self._summary(stage, *counts.get(stage, (0, None, None))) for stage in Stage)
-        return Funnel(summaries, self._remark(summaries))
-
-    def _summary(self, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None) -> StageSummary:
-        now, usual = self.now(), self._usual_now()
-        overdue = stuck = 0
-        if stage is Stage.INITIATED and count:
-            overdue = stuck = self._store.older_than(stage, self._stuck_before().initiated)
-        elif stage is Stage.COMPLETED and count:
-            stuck = self._store.older_than(stage, self._stuck_before().completed)
-            overdue = (
-                stuck
-                if usual is None
-                else self._store.older_than(stage, now - timedelta(seconds=usual.p95_seconds + 2))
-            )
-        recent = self._store.arrivals(stage, now - timedelta(minutes=_RECENT_MINUTES), _RECENT_MINUTES)
-        return StageSummary(stage, count, oldest, newest, overdue, stuck, recent)
-
-    def _remark(self, summaries: Sequence[StageSummary]) -> str:
-        """Whether it is one upload or all of them, from outcomes alone."""
-        waiting = summaries[Stage.COMPLETED.rank]
-        if waiting.overdue < _WAITING_AT_LEAST or waiting.oldest_since is None:
-            return ""
-        ended = [summaries[stage.rank].newest_since for stage in (Stage.VERIFIED, Stage.ERROR)]
-        last_end = max((on for on in ended if on is not None), default=waiting.oldest_since)
-        quiet = self.now() - max(last_end, waiting.oldest_since)
-        usual = self._usual_now()
-        patience_seconds = self._stuck_after_seconds if usual is None else max(30.0, 3 * usual.p95_seconds)
-        if quiet.total_seconds() < patience_seconds:
-            return ""
-        minutes = max(1, round(quiet.total_seconds() / 60))
-        unit = "minute" if minutes == 1 else "minutes"
-        return f"0 verified in {minutes} {unit} while {waiting.count} wait: the verification worker looks stopped"
-
-    # Judgement
-
-    def _usual_now(self) -> Usual | None:
-        if self._usual[0] != self._store.revision:
-            self._usual = (self._store.revision, usual_of(self._store.durations_seconds(_SAMPLES)))
-        return self._usual[1]
-
-    def _stuck_before(self) -> StuckBefore:
-        now = self.now()
-        completed = stuck_seconds(self._usual_now(), self._stuck_after_seconds)
-        return StuckBefore(now - timedelta(seconds=self._stuck_after_seconds), now - timedelta(seconds=completed))
-
-    def _row(self, stored: StoredUpload) -> Row:
-        judgement = judge(
-            stored.stage, stored.since, stored.activity_on, self.now(), self._usual_now(), self._stuck_after_seconds
-        )
-        return Row(
-            id=stored.id,
-            name=stored.name,
-            project_id=stored.project_id,
-            project_name=stored.project_name,
-            service=self._client.root,
-            size_bytes=stored.size_bytes,
-            stage=stored.stage,
-            stage_since=stored.since,
-            since_certainty=stored.certainty,
-            initiated_on=stored.initiated_on,
-            completed_on=stored.completed_on,
-            ended_on=stored.ended_on,
-            chunk_count=stored.chunk_count,
-            chunk_bytes=stored.chunk_bytes,
-            error_message=stored.error_message,
-            judgement=judgement,
-            anomaly_count=stored.anomaly_count,
-            is_purged=stored.is_purged,
-            is_gone=stored.is_gone,
-            is_stale=stored.is_stale,
-            read_on=stored.read_on,
-        )
 
 
 class _ProjectWatch:

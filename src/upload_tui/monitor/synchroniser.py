@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.errors import NotConsistentError, NotFoundError, ServiceError, TroubleError, UnreadableError
 from upload_tui.monitor.changes import Change, UploadGone, UploadRef
-from upload_tui.monitor.comparison import compare, recall
+from upload_tui.monitor.intake import take_in
 from upload_tui.monitor.picture import ProjectRef
 from upload_tui.monitor.store import Store, StoredUpload
 from upload_tui.wire.answers import UploadPage, UploadReading
@@ -182,26 +182,11 @@ class Synchroniser:
 
     def _take(self, readings: Sequence[UploadReading], *, silently: bool = False) -> bool:
         """Keep readings and tell what changed; True if anything did."""
-        kept, same, changes = [], [], list[Change]()
-        for reading in readings:
-            stored = self._store.get(reading.upload.id)
-            if stored is not None and self._store.raw(stored.id) == reading.raw:
-                same.append(stored.id)
-                continue
-            before = None if stored is None else recall(self._store.raw(stored.id), stored.read_on, stored.earliest)
-            noticed = stored.noticed if stored else ()
-            earliest = stored.earliest if stored else None
-            result = compare(before, earliest, noticed, reading.upload, self._client.root)
-            kept.append((result.upload, reading.raw, result.noticed, result.earliest))
-            changes.extend(result.changes)
-        if same:
-            self._store.touch(same, readings[0].upload.read_on)
-        if kept:
-            self._store.put(kept)
+        intake = take_in(self._store, readings, self._client.root)
         if not silently:
-            for change in changes:
+            for change in intake.changes:
                 self._tell(change)
-        return bool(kept)
+        return intake.kept > 0
 
     def _lose(self, upload_id: str) -> bool:
         stored = self._store.get(upload_id)

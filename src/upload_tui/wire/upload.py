@@ -100,15 +100,9 @@ def read_upload(payload: object, *, read_on: datetime) -> Upload:
     fields, anomalies = _valid_fields(payload)
     reading = read_status(fields.get("status"))
     audit = fields.get("audit") or {}
-    timeline = _refine(
-        reading.timeline, read_time(audit.get("created_on")), read_time(audit.get("last_updated_on")), read_on
-    )
+    created_on, updated_on = read_time(audit.get("created_on")), read_time(audit.get("last_updated_on"))
+    timeline = _refine(reading.timeline, created_on, updated_on, read_on)
     chunks = _chunks(fields)
-    anomalies += reading.anomalies + inspect_timeline(timeline, read_on)
-    if chunks is not None:
-        anomalies += inspect_chunks(
-            [(chunk.number, chunk.size_bytes) for chunk in chunks], fields.get("size"), timeline
-        )
     project = fields.get("project") or {}
     return Upload(
         id=fields["id"],
@@ -120,15 +114,28 @@ def read_upload(payload: object, *, read_on: datetime) -> Upload:
         storage_provider=(fields.get("storage_provider") or {}).get("name") or "",
         uploader=_uploader(audit.get("created_by") or {}),
         chunks=chunks,
-        hashes=tuple(
-            FileHash(entry.get("algorithm") or "", entry.get("value") or "") for entry in fields.get("hashes") or ()
-        ),
-        created_on=read_time(audit.get("created_on")),
-        last_updated_on=read_time(audit.get("last_updated_on")),
+        hashes=_hashes(fields),
+        created_on=created_on,
+        last_updated_on=updated_on,
         timeline=timeline,
         design=reading.design,
-        anomalies=anomalies,
+        anomalies=(*anomalies, *reading.anomalies, *_oddities(timeline, chunks, fields.get("size"), read_on)),
         read_on=read_on,
+    )
+
+
+def _oddities(
+    timeline: Timeline, chunks: tuple[Chunk, ...] | None, size_bytes: int | None, read_on: datetime
+) -> tuple[Anomaly, ...]:
+    found = inspect_timeline(timeline, read_on)
+    if chunks is None:
+        return found
+    return found + inspect_chunks([(chunk.number, chunk.size_bytes) for chunk in chunks], size_bytes, timeline)
+
+
+def _hashes(fields: UploadResource) -> tuple[FileHash, ...]:
+    return tuple(
+        FileHash(entry.get("algorithm") or "", entry.get("value") or "") for entry in fields.get("hashes") or ()
     )
 
 

@@ -24,7 +24,9 @@ from upload_tui.tui.glyphs import ASCII, UNICODE, glyphs_for
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 
-HOSTILE = st.text(max_size=300) | st.text(alphabet="\x00\x07\x1b\x9b\r\n\t\u202e\u2066\u200b\u200d\ufeff\ufe0f\u0301[]m31;e日👩‍🔬", max_size=60)
+HOSTILE = st.text(max_size=300) | st.text(
+    alphabet="\x00\x07\x1b\x9b\r\n\t\u202e\u2066\u200b\u200d\ufeff\ufe0f\u0301[]m31;e日👩‍🔬", max_size=60
+)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from rich.cells import cell_len
+
 from upload_tui.monitor.picture import Row, SortKey
 from upload_tui.status import Stage
 from upload_tui.tui.formatting import abbreviated, cut_at_word, duration_text, fitted, harmless, size_text
 from upload_tui.tui.glyphs import Glyphs
 from upload_tui.tui.look import Look
+from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
 __all__ = ["Column", "ColumnKey", "Piece", "cell", "fit_columns", "note_text", "stage_tone", "title_text"]
 
@@ -50,6 +53,13 @@ _SINCE = Column(ColumnKey.SINCE, "For", 8, is_right=True, sort=SortKey.SINCE)
 _SINCE_ABSOLUTE = Column(ColumnKey.SINCE, "Since", 12, is_right=True, sort=SortKey.SINCE)
 _PROJECT = Column(ColumnKey.PROJECT, "Project", 14, sort=SortKey.PROJECT)
 _NOTE = Column(ColumnKey.NOTE, "Progress", 0)
+
+_SHORT_CAUSES = {
+    CHUNK_HASH_DIFFERS: "chunk hash differs",
+    SIZE_DIFFERS: "size differs",
+    FILE_HASH_DIFFERS: "file hash differs",
+    OBJECT_MISSING: "object not found",
+}
 
 _NAME_AT_LEAST = 16
 _NAME_AT_MOST = 44
@@ -137,8 +147,7 @@ def note_text(row: Row, look: Look, width: int) -> Piece:
     if row.is_gone:
         return cut_at_word("no longer there", width, glyphs.ellipsis), "uploads--warning"
     if row.stage is Stage.ERROR:
-        message = harmless(row.error_message) or "no reason given"
-        return cut_at_word(message, width, glyphs.ellipsis), stage_tone(Stage.ERROR)
+        return _cause_text(row.error_message, width, glyphs), stage_tone(Stage.ERROR)
     if row.judgement.is_stuck or row.judgement.is_overdue:
         word = f"{glyphs.warning} {'stuck' if row.judgement.is_stuck else 'overdue'}"
         return _first_that_fits(width, f"{word}, {_usual(row)}" if _usual(row) else word, word), "uploads--warning"
@@ -147,6 +156,14 @@ def note_text(row: Row, look: Look, width: int) -> Piece:
     if row.is_purged:
         return "purged", "uploads--quiet"
     return _calm_note(row, glyphs, width)
+
+
+def _cause_text(message: str, width: int, glyphs: Glyphs) -> str:
+    """An error's message; the service's own long sentences give way to a few words where they do not fit."""
+    text = harmless(message) or "no reason given"
+    if cell_len(text) > width:
+        text = next((short for words, short in _SHORT_CAUSES.items() if message.startswith(words)), text)
+    return cut_at_word(text, width, glyphs.ellipsis)
 
 
 def _calm_note(row: Row, glyphs: Glyphs, width: int) -> Piece:

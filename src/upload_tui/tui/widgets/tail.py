@@ -98,7 +98,7 @@ class ChangeLog(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._changes: deque[UploadChange] = deque(maxlen=_LINES_KEPT)
         self._styles: dict[str, Style] = {}
-        self._height = 0
+        self._sticks = True
 
     def add(self, changes: Iterable[Change]) -> None:
         """Append changes of uploads, oldest first; that an upload was seen goes without saying, its stages say it."""
@@ -106,20 +106,21 @@ class ChangeLog(ScrollView, can_focus=True):
             change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)
         ]
         if fresh:
-            at_end = self._is_at_end
             self._changes.extend(fresh)
-            self._measure(at_end=at_end)
+            self._measure()
 
-    @property
-    def _is_at_end(self) -> bool:
-        return self.scroll_offset.y + self.size.height >= self.virtual_size.height
-
-    def _measure(self, *, at_end: bool) -> None:
+    def _measure(self) -> None:
         """The changes are as many lines; whoever was at the end stays there."""
+        sticks = self._sticks
         self.virtual_size = Size(self.size.width, len(self._changes))
-        if at_end:
-            self.scroll_to(y=max(0, len(self._changes) - self.size.height), animate=False, immediate=True)
+        if sticks:
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+            self._sticks = True
         self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self._sticks = new_value >= self.max_scroll_y
 
     def watch_look(self) -> None:
         self.refresh()
@@ -129,12 +130,8 @@ class ChangeLog(ScrollView, can_focus=True):
         self._styles.clear()
 
     def on_resize(self, event: events.Resize) -> None:
-        self._measure(at_end=self._was_at_end(event))
-
-    def _was_at_end(self, event: events.Resize) -> bool:
-        before = self._height
-        self._height = event.size.height
-        return self.scroll_offset.y + before >= self.virtual_size.height
+        # What a new height makes of the scroll position is no wish of anybody's.
+        self._measure()
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width

@@ -1,0 +1,48 @@
+"""Takes readings into the store: what is the same is touched, what differs is compared and kept, what changed is given back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from upload_tui.monitor.changes import Change
+from upload_tui.monitor.comparison import compare, recall
+from upload_tui.monitor.store import Store
+from upload_tui.wire.answers import UploadReading
+
+__all__ = ["Intake", "take_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What came of it: how many uploads differ from what was known, and the changes to tell, in order."""
+
+    kept: int
+    changes: tuple[Change, ...]
+
+
+def take_in(store: Store, readings: Sequence[UploadReading], service: str) -> Intake:
+    """Take readings into a store.
+
+    Args:
+        store: what is known.
+        readings: what the service says now, in the order in which it is to be told.
+        service: the URL where the uploads live.
+    """
+    same: list[str] = []
+    kept = []
+    changes: list[Change] = []
+    for reading in readings:
+        stored = store.get(reading.upload.id)
+        words = "" if stored is None else store.raw(stored.id)
+        if stored is not None and words == reading.raw:
+            same.append(stored.id)
+            continue
+        before = None if stored is None else recall(words, stored.read_on, stored.earliest)
+        noticed = stored.noticed if stored else ()
+        result = compare(before, stored.earliest if stored else None, noticed, reading.upload, service)
+        kept.append((result.upload, reading.raw, result.noticed, result.earliest))
+        changes.extend(result.changes)
+    if same:
+        store.touch(same, readings[0].upload.read_on)
+    if kept:
+        store.put(kept)
+    return Intake(len(kept), tuple(changes))

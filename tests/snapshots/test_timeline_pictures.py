@@ -1,0 +1,31 @@
+"""Each stage's timeline, read from each of the three shapes of status, at two sizes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.snapshots.scenes import CHUNK_ERROR, a_morning, dashboard
+
+from upload_tui.testing import SceneSession, an_upload
+from upload_tui.wire.designs import Design
+
+STAGES: dict[str, dict[str, Any]] = {
+    "initiated": {"initiated": 95, "chunks": (1, 2)},
+    "completed": {"initiated": 95, "completed": 21},
+    "verified": {"initiated": 95, "completed": 21, "verified": 9},
+    "error": {"initiated": 95, "completed": 21, "error": 9, "message": CHUNK_ERROR},
+}
+SIZES = {"120x40": (120, 40), "80x24": (80, 24)}
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+@pytest.mark.parametrize("design", list(Design))
+@pytest.mark.parametrize("stage", STAGES)
+def test_timeline_is_painted_when_an_upload_is_chosen(
+    snap_compare: Callable[..., bool], stage: str, design: Design, size: tuple[int, int]
+) -> None:
+    """The newest upload is under the cursor; its timeline stands beside the table, or alone where there is no room for both."""
+    session = SceneSession(a_morning(an_upload("reads_S12_R1.fastq.gz", design=design, **STAGES[stage])))
+    press = ["enter"] if size[0] < 100 else []
+    assert snap_compare(dashboard(session), terminal_size=size, press=press)
+    session.close()
