@@ -29,7 +29,8 @@ ALLOWED = {
     "upload_tui.client.service_client": {"pydantic", "httpx", "stamina", "rich"},
     "upload_tui.monitor.live_session": {"pydantic", "httpx", "stamina", "sqlite3", "rich"},
     "upload_tui.backend.service": {"pydantic", "starlette", "sqlite3"},
-    "upload_tui.backend.scenarios": {"pydantic", "starlette", "sqlite3"},
+    "upload_tui.backend.scenarios.catalogue": set(),
+    "upload_tui.backend.scenarios.registry": {"pydantic", "starlette", "sqlite3"},
     "upload_tui.tui.app": {"textual", "rich", "pydantic"},
 }
 

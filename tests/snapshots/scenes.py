@@ -8,8 +8,9 @@ from upload_tui.testing import SceneSession, an_upload
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.glyphs import UNICODE, Glyphs
 from upload_tui.tui.look import Look
+from upload_tui.wire.messages import CHUNK_HASH_DIFFERS
 
-CHUNK_ERROR = "reported chunk hash does not match that computed by StorageProvider: chunk 3: reported 900150983cd2…, stored 098f6bcd4621…"
+CHUNK_ERROR = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 098f6bcd4621…"
 
 
 def dashboard(session: SceneSession, glyphs: Glyphs = UNICODE, theme: str = "upload-dark") -> UploadApp:

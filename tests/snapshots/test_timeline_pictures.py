@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.snapshots.scenes import CHUNK_ERROR, a_morning, dashboard
 
+from tests.snapshots.scenes import CHUNK_ERROR, a_morning, dashboard
 from upload_tui.testing import SceneSession, an_upload
 from upload_tui.wire.designs import Design
 

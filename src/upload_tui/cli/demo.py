@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.backend.scenarios.catalogue import DEFAULT_SCENARIO, SCENARIO_DESCRIPTIONS
 from upload_tui.cli.screen import need_terminal, show
 from upload_tui.clock import PacedClock, SystemClock
-from upload_tui.errors import UsageError
 
 if TYPE_CHECKING:
-    from upload_tui.backend.scenarios import Scenario
+    from upload_tui.backend.scenarios.registry import Scenario
     from upload_tui.backend.scenarios.teller import Teller
     from upload_tui.backend.service import EmbeddedService
     from upload_tui.monitor.session import Session
@@ -39,7 +39,13 @@ class DemoOptions:
 
 
 @click.command(help="Watch the dashboard over an embedded service: no port, no network, no account.")
-@click.option("--scenario", default="tour", show_default=True, metavar="NAME", help="Which story is told.")
+@click.option(
+    "--scenario",
+    default=DEFAULT_SCENARIO,
+    show_default=True,
+    type=click.Choice(list(SCENARIO_DESCRIPTIONS)),
+    help="Which story is told.",
+)
 @click.option("--seed", default=902, show_default=True, type=int, help="The same seed tells the same story.")
 @click.option(
     "--speed", default=1.0, show_default=True, type=click.FloatRange(0, 16), help="Seconds of the story in a second."
@@ -148,14 +154,12 @@ class DemoStory:
     async def open(self) -> "AsyncIterator[Session]":
         """Start the service, tell the past, then go on telling while the session is open."""
         await asyncio.to_thread(_import_rooms)
-        from upload_tui.backend.scenarios import find_scenario
+        from upload_tui.backend.scenarios.registry import SCENARIOS
         from upload_tui.backend.service import EmbeddedService
         from upload_tui.wire.designs import Design
 
         options = self._options
-        scenario = find_scenario(options.scenario)
-        if scenario is None:
-            raise _unknown_scenario(options.scenario)
+        scenario = SCENARIOS[options.scenario]
         clock = PacedClock(0.0, start_on=datetime.now(UTC) - timedelta(seconds=scenario.past_seconds))
         service = EmbeddedService(
             clock=clock,
@@ -186,7 +190,7 @@ class DemoStory:
 
 def _import_rooms() -> None:
     """What takes long to import, in a thread, while the first frame is on the screen."""
-    import upload_tui.backend.scenarios
+    import upload_tui.backend.scenarios.registry
     import upload_tui.client.service_client
     import upload_tui.monitor.live_session  # noqa: F401
 
@@ -213,9 +217,3 @@ async def _session_over(service: "EmbeddedService", clock: PacedClock) -> "Async
             yield LiveSession(client, [project], store, clock=time, title="demo", schedule=schedule)
     finally:
         store.close()
-
-
-def _unknown_scenario(name: str) -> UsageError:
-    from upload_tui.backend.scenarios import SCENARIOS
-
-    return UsageError(f"There is no scenario {name}", f"Choose one of: {', '.join(SCENARIOS)}.")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.backend.scenarios.catalogue import SCENARIO_DESCRIPTIONS
 from upload_tui.errors import UsageError
 
 if TYPE_CHECKING:
-    from upload_tui.backend.scenarios import Scenario
+    from upload_tui.backend.scenarios.registry import Scenario
     from upload_tui.backend.service import EmbeddedService
     from upload_tui.clock import PacedClock
 
@@ -35,7 +36,11 @@ __all__ = ["command"]
     type=click.Choice(["a", "b", "deployed"]),
     help="The shape of the status.",
 )
-@click.option("--scenario", metavar="NAME", help="Tell this story; without it the service waits for clients.")
+@click.option(
+    "--scenario",
+    type=click.Choice(list(SCENARIO_DESCRIPTIONS)),
+    help="Tell this story; without it the service waits for clients.",
+)
 @click.option("--seed", default=902, show_default=True, type=int, help="The same seed tells the same story.")
 @click.option(
     "--speed", default=1.0, show_default=True, type=click.FloatRange(0, 16), help="Seconds of the story in a second."
@@ -75,12 +80,9 @@ def command(
 
 
 def _scenario(name: str) -> "Scenario":
-    from upload_tui.backend.scenarios import SCENARIOS, find_scenario
+    from upload_tui.backend.scenarios.registry import SCENARIOS
 
-    found = find_scenario(name)
-    if found is None:
-        raise UsageError(f"There is no scenario {name}", f"Choose one of: {', '.join(SCENARIOS)}.")
-    return found
+    return SCENARIOS[name]
 
 
 def _beginning(story: "Scenario") -> datetime:

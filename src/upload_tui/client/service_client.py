@@ -3,7 +3,8 @@
 Used by the monitor and by commands; knows no screen and keeps no picture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -41,8 +42,18 @@ _PAGES_AT_MOST = 100_000
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    url: str
     body: Any
     headers: httpx.Headers
+
+
+@contextmanager
+def _about(url: str) -> Iterator[None]:
+    """What cannot be read within this was said by `url`."""
+    try:
+        yield
+    except UnreadableError as error:
+        raise UnreadableError(f"{error.title} ({url})", "Check that --url names the service.") from error
 
 
 def service_root(url: str) -> str:
@@ -113,7 +124,8 @@ class ServiceClient:
         page: int | None = 1
         while page is not None and page <= _PAGES_AT_MOST:
             answer = await self._get("/projects", page=page, per_page=100)
-            projects, page = read_projects(answer.body, answer.headers, page=page, per_page=100)
+            with _about(answer.url):
+                projects, page = read_projects(answer.body, answer.headers, page=page, per_page=100)
             found.extend(projects)
         return found
 
@@ -143,7 +155,8 @@ class ServiceClient:
     async def upload(self, upload_id: str) -> UploadReading:
         """One upload."""
         answer = await self._get(f"/uploads/{quote(upload_id, safe='')}")
-        return read_upload_reading(answer.body, read_on=self._clock.now())
+        with _about(answer.url):
+            return read_upload_reading(answer.body, read_on=self._clock.now())
 
     async def _get(self, path: str, **query: int) -> _Answer:
         """Ask once more, soon, where that may help; longer waits are the monitor's to plan and to show."""
@@ -162,10 +175,8 @@ class ServiceClient:
                 body = await self._read(response, url)
         self._note_time(response)
         check_status(response.status_code, response.headers, body, url)
-        try:
-            return _Answer(parse_body(body), response.headers)
-        except UnreadableError as error:
-            raise UnreadableError(f"The answer of {url} is not JSON", "Check that --url names the service.") from error
+        with _about(url):
+            return _Answer(url, parse_body(body), response.headers)
 
     async def _read(self, response: httpx.Response, url: str) -> bytes:
         if int(response.headers.get("content-length") or 0) > _BODY_LIMIT_BYTES:

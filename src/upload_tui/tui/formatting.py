@@ -77,7 +77,7 @@ def abbreviated(text: str, width: int, ellipsis: str = "…") -> str:
     if width <= len(ellipsis):
         return ellipsis[: max(width, 0)]
     room = width - len(ellipsis)
-    tail = _cells_from_end(text, min(room // 2, max(room // 3, 8)))
+    tail = _cells_from_end(text, min(room // 2, max(room // 3, 10)))
     head = _cells_from_start(text, room - cell_len(tail))
     return head + ellipsis + tail
 

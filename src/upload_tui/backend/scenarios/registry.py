@@ -1,4 +1,4 @@
-"""The scenarios by name."""
+"""The scenarios, ready to be told."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -11,22 +11,23 @@ from upload_tui.backend.scenarios.teller import Teller
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.clock import PacedClock
 
-__all__ = ["SCENARIOS", "Scenario", "find_scenario"]
+__all__ = ["SCENARIOS", "Scenario"]
 
 Story = Callable[[Teller], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A story: what it shows in a few words, how long before the present it begins, and the two parts of it.
+    """A story in two parts.
 
-    `past` is told at once, in time that is stepped through; `present` goes on at the clock's pace until it is cancelled.
+    Attributes:
+        present: goes on at the clock's pace until it is cancelled.
+        past: told at once, in time that is stepped through.
+        past_seconds: how long before the present the past begins.
     """
 
-    name: str
-    description: str
-    past: Story
     present: Story
+    past: Story = stories.tell_nothing
     past_seconds: float = 0.0
 
     def teller(self, service: EmbeddedService, clock: PacedClock, seed: int) -> Teller:
@@ -34,39 +35,16 @@ class Scenario:
         return Teller(service, clock, Random(seed))  # noqa: S311  # a story, not a secret
 
 
-def find_scenario(name: str) -> Scenario | None:
-    """The scenario of that name."""
-    return SCENARIOS.get(name)
-
-
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
     {
-        scenario.name: scenario
-        for scenario in (
-            Scenario(
-                "tour",
-                "every stage, an error of each kind and a slow verification within half a minute",
-                stories.tell_morning,
-                stories.tell_tour,
-                stories.MORNING_SECONDS,
-            ),
-            Scenario("quiet", "one upload now and then, all is well", stories.tell_nothing, stories.tell_quiet),
-            Scenario(
-                "steady", "an upload every few seconds, one in ten fails", stories.tell_nothing, stories.tell_steady
-            ),
-            Scenario("rush", "hundreds of uploads at once", stories.tell_nothing, stories.tell_rush),
-            Scenario(
-                "stuck",
-                "the verification worker stops",
-                stories.tell_morning,
-                stories.tell_stuck,
-                stories.MORNING_SECONDS,
-            ),
-            Scenario("corrupt", "one of every integrity failure", stories.tell_nothing, stories.tell_corrupt),
-            Scenario(
-                "outage", "the service is down for a while, then recovers", stories.tell_nothing, stories.tell_outage
-            ),
-            Scenario("flaky", "faults of network and storage come and go", stories.tell_nothing, stories.tell_flaky),
-        )
+        "tour": Scenario(stories.tell_tour, stories.tell_morning, stories.MORNING_SECONDS),
+        "quiet": Scenario(stories.tell_quiet),
+        "steady": Scenario(stories.tell_steady),
+        "rush": Scenario(stories.tell_rush),
+        "stuck": Scenario(stories.tell_stuck, stories.tell_morning, stories.MORNING_SECONDS),
+        "corrupt": Scenario(stories.tell_corrupt),
+        "outage": Scenario(stories.tell_outage),
+        "flaky": Scenario(stories.tell_flaky),
     }
 )
+"""By the names of the catalogue."""

@@ -15,10 +15,10 @@ from upload_tui.tui.keys import key_label
 __all__ = ["HelpScreen"]
 
 _STATE_MODEL = (
-    ("initiated", "the client began to upload"),
-    ("completed", "the client said that all chunks are there; a worker checks them later"),
-    ("verified", "the manifest is stored and every check passed: the file is safe"),
-    ("error", "the manifest could not be made or a check failed: upload again"),
+    ("initiated", "the client began, and sends chunks"),
+    ("completed", "all chunks are sent, says the client; a worker checks"),
+    ("verified", "stored, and every check passed: the file is safe"),
+    ("error", "a check failed, or storing did: upload it again"),
 )
 
 
@@ -43,15 +43,13 @@ class HelpScreen(ModalScreen[None]):
 
     def _stages(self) -> Iterator[Content]:
         for stage, meaning in _STATE_MODEL:
-            yield Content.assemble((f"{stage:<12}", f"$stage-{stage} bold"), (meaning, ""))
-        yield Content.styled(
-            "Times: 13:00:05 reported, ~13:00:05 estimated, 12:59:31-13:00:04 seen between two readings.", "$quiet"
-        )
+            yield Content.assemble((f"{stage:<11}", f"$stage-{stage} bold"), (meaning, ""))
+        yield Content.styled("Times are reported, ~estimated, or seen-between two readings.", "$quiet")
 
     def _keys(self) -> Iterator[Content]:
         for action, keys, tooltip in self._grouped():
             del action
-            yield Content.assemble((f"{keys:<16}", "bold $primary"), (tooltip, ""))
+            yield Content.assemble((f"{keys:<11}", "bold $primary"), (tooltip, ""))
 
     def _grouped(self) -> Iterator[tuple[str, str, str]]:
         """Each action once, with all its keys."""

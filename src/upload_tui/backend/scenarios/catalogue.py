@@ -1,0 +1,21 @@
+"""The stories by name, with what each shows; imports nothing, so that a command line can list them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["DEFAULT_SCENARIO", "SCENARIO_DESCRIPTIONS"]
+
+DEFAULT_SCENARIO = "tour"
+
+SCENARIO_DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "tour": "every stage, an error of each kind and a slow verification within half a minute",
+        "quiet": "one upload now and then, all is well",
+        "steady": "an upload every few seconds, one in ten fails",
+        "rush": "hundreds of uploads at once",
+        "stuck": "the verification worker stops",
+        "corrupt": "one of every integrity failure",
+        "outage": "the service is down for a while, then recovers, again and again",
+        "flaky": "faults of network and storage come and go",
+    }
+)

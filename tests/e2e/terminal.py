@@ -1,0 +1,113 @@
+"""A real terminal for the real program: a pseudo-terminal, and an emulator that reads what is painted on it."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+import pyte
+
+__all__ = ["PATIENCE_SECONDS", "Terminal"]
+
+PATIENCE_SECONDS = 60.0
+"""How long a condition is waited for before the test gives up; generous, for machines with much else to do."""
+
+
+class Terminal:
+    """Runs `upload-tui` on a pseudo-terminal of a given size.
+
+    Args:
+        arguments: of the command line.
+        columns: the terminal's width.
+        lines: its height.
+        environment: added to the test's own.
+    """
+
+    def __init__(
+        self, *arguments: str, columns: int = 120, lines: int = 40, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._screen = pyte.Screen(columns, lines)
+        self._stream = pyte.ByteStream(self._screen)
+        self._master, slave = pty.openpty()
+        self._set_size(columns, lines)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "upload_tui", *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+        os.close(slave)
+        self.painted = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        os.close(self._master)
+
+    @property
+    def text(self) -> str:
+        """What is on the screen."""
+        return "\n".join(self._screen.display)
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        os.write(self._master, keys.encode())
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Another size, and the signal that says so."""
+        self._screen.resize(lines, columns)
+        self._set_size(columns, lines)
+        self._process.send_signal(signal.SIGWINCH)
+
+    def wait_until(self, condition: Callable[[str], bool]) -> str:
+        """Read on until the screen is as wanted; gives its text."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition(self.text):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not seen in {PATIENCE_SECONDS:.0f} s; the screen was\n{self.text}")
+            if not self._read(0.1) and self._process.poll() is not None and not condition(self.text):
+                raise AssertionError(f"the program ended with {self._process.returncode}; the screen was\n{self.text}")
+        return self.text
+
+    def wait_for_end(self) -> int:
+        """Read on until the program ends; gives its exit code."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self._process.poll() is None:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"it did not end; the screen was\n{self.text}")
+            self._read(0.1)
+        while self._read(0):
+            pass
+        return self._process.returncode
+
+    def _read(self, timeout_seconds: float) -> bool:
+        readable, _, _ = select.select([self._master], [], [], timeout_seconds)
+        if not readable:
+            return False
+        try:
+            painted = os.read(self._master, 65536)
+        except OSError:  # the other side has hung up
+            return False
+        self.painted += painted
+        self._stream.feed(painted)
+        return bool(painted)
+
+    def _set_size(self, columns: int, lines: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))

@@ -1,0 +1,70 @@
+"""The whole product over real sockets: a service in one process, bytes from the test, the dashboard on a real terminal."""
+
+import hashlib
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.terminal import Terminal
+
+CHUNK_BYTES = 1024 * 1024
+FILE = bytes(range(256)) * (3 * CHUNK_BYTES // 256)
+
+pytestmark = pytest.mark.e2e
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def send(served: dict[str, Any], name: str, *, corrupt: bool = False) -> None:
+    """A file of 3 MiB in chunks, by plain calls; a corrupt one has a byte of its second chunk flipped on the way."""
+    with httpx.Client(
+        base_url=f"{served['url']}/api/v1", headers={"Authorization": served["token"]}, timeout=60
+    ) as http:
+        fields = {"name": name, "content_type": "application/octet-stream", "size": len(FILE)}
+        upload = http.post(f"/projects/{served['project']['id']}/uploads", json=fields)
+        assert upload.status_code == 201
+        path = f"/uploads/{upload.json()['id']}"
+        for number, start in enumerate(range(0, len(FILE), CHUNK_BYTES), 1):
+            chunk = FILE[start : start + CHUNK_BYTES]
+            report = {"number": number, "size": len(chunk), "hash": {"value": md5(chunk), "algorithm": "md5"}}
+            target = http.put(f"{path}/chunks", json=report).json()
+            sent = b"\xff" + chunk[1:] if corrupt and number == 2 else chunk
+            stored = httpx.put(target["host"] + target["url"], content=sent, timeout=60)
+            assert stored.status_code == 201
+        done = http.put(f"{path}/complete", json={"hash": {"value": md5(FILE), "algorithm": "md5"}})
+        assert done.status_code == 202
+        assert done.json()["status"]["completed_on"]
+
+
+def row_says(text: str, name: str, stage: str) -> bool:
+    """True if the table has a row with this name and this stage."""
+    return any(name in line and stage in line and "MiB" in line for line in text.splitlines())
+
+
+def test_verified_and_error_are_seen_when_real_bytes_are_sent(served: dict[str, Any]) -> None:
+    environment = {"UPLOAD_TUI_TOKEN": served["token"]}
+    with Terminal(
+        "watch", "--url", served["url"], "--project", served["project"]["name"], environment=environment
+    ) as terminal:
+        terminal.wait_until(lambda text: "Uploads 0" in text and "live" in text)
+        send(served, "sound.bin")
+        send(served, "broken.bin", corrupt=True)
+        terminal.wait_until(
+            lambda text: row_says(text, "sound.bin", "verified") and row_says(text, "broken.bin", "error")
+        )
+        terminal.press("4")  # only errors, so that the broken one is under the cursor
+        text = terminal.wait_until(lambda text: "Uploads 1" in text and "chunk 2" in text)
+        assert "reported chunk hash does not match" in text
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_keys_in_place_of_a_token_let_in_when_they_are_right(served: dict[str, Any]) -> None:
+    environment = {"UPLOAD_TUI_AGENT_KEY": served["agent_key"], "UPLOAD_TUI_USER_KEY": served["user_key"]}
+    with Terminal("watch", "--url", f"{served['url']}/api/v1/", environment=environment) as terminal:
+        terminal.wait_until(lambda text: "live" in text and served["project"]["name"] in text)
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0

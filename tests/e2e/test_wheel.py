@@ -1,0 +1,55 @@
+"""What people install: a wheel that carries the sheets, in an environment with nothing of the checkout."""
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHEETS = {"app.tcss", "dashboard.tcss", "widgets.tcss", "dialogs.tcss"}
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)]
+    subprocess.run(command, check=True)
+    return next(folder.glob("*.whl"))
+
+
+def test_sheets_are_in_the_wheel_when_it_is_built(wheel: Path) -> None:
+    names = ZipFile(wheel).namelist()
+    assert {f"upload_tui/styles/{sheet}" for sheet in SHEETS} <= set(names)
+    assert "upload_tui/py.typed" in names
+    assert not any(name.startswith("tests") for name in names)
+
+
+def test_command_answers_when_the_wheel_is_installed(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "env", with_pip=False)
+    python = tmp_path / "env" / "bin" / "python"
+    site = next((tmp_path / "env" / "lib").iterdir()) / "site-packages"
+    ZipFile(wheel).extractall(site)
+    # The requirements are those of the tests' own environment; only this package is the wheel's.
+    others = [entry for entry in sys.path if entry.endswith("site-packages")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *others]), "PYTHONSAFEPATH": "1"}
+    script = "import upload_tui.tui.stylesheets as s; print(*s.sheet_paths(), sep='\\n')"
+    shown = subprocess.run(
+        [python, "-c", script], env=environment, capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert {Path(line).name for line in shown.stdout.split()} == SHEETS
+    assert all(line.startswith(str(site)) for line in shown.stdout.split())
+    version = subprocess.run(
+        [python, "-m", "upload_tui", "--version"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert version.stdout.startswith("upload-tui ")
