@@ -71,6 +71,8 @@ def _single_marks(text: str) -> list[str]:
 
 def abbreviated(text: str, width: int, ellipsis: str = "…") -> str:
     """The text made harmless and, if it is wider than `width` cells, shortened in the middle so that its ending stays."""
+    if len(text) > _DRAWN_CHARACTERS:  # its middle will not be seen anyway, but its ending must
+        text = text[: _DRAWN_CHARACTERS // 2] + text[-_DRAWN_CHARACTERS // 2 :]
     text = harmless(text)
     if cell_len(text) <= width:
         return text

@@ -7,7 +7,7 @@ __all__ = ["format_time", "read_time"]
 
 def format_time(on: datetime) -> str:
     """An aware time as the service writes it."""
-    return on.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{on.microsecond // 1000:03d}Z"
+    return on.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_time(text: object) -> datetime | None:

@@ -1,0 +1,132 @@
+"""The three shapes of status: told apart, read into one timeline, written back."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upload_tui.status import Certainty, Event, Stage, Timeline
+from upload_tui.wire.designs import CANNOT_SAY, Design, Fact, as_said_by
+from upload_tui.wire.status_shapes import read_status, tell_design, write_status
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(
+    ["current", "prior", "state", "state_on", "is_consistent", "ready_for_chunks", "purged_on", "error_message"]
+    + [f"{stage}_on" for stage in Stage]
+)
+TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC)).map(
+    lambda on: on.replace(microsecond=on.microsecond // 1000 * 1000)
+)
+
+
+@st.composite
+def legal_timelines(draw: st.DrawFn) -> Timeline:
+    """Every timeline that the design allows."""
+    reach = draw(st.integers(1, 3))
+    end = draw(st.sampled_from([Stage.VERIFIED, Stage.ERROR]))
+    on = draw(TIMES)
+    events = []
+    for stage in (Stage.INITIATED, Stage.COMPLETED, end)[:reach]:
+        message = draw(st.none() | st.text(min_size=1)) if stage is Stage.ERROR else None
+        events.append(Event(stage, on, message=message))
+        on += timedelta(milliseconds=draw(st.integers(0, 10**9)))
+    purged_on = draw(st.none() | TIMES) if reach == 3 else None
+    return Timeline(tuple(events), purged_on=purged_on, ready_for_chunks=draw(st.none() | st.booleans()))
+
+
+@given(legal_timelines(), st.sampled_from(Design))
+def test_the_same_timeline_comes_back_when_it_was_written(timeline: Timeline, design: Design) -> None:
+    reading = read_status(write_status(timeline, design))
+    assert reading.design is design
+    assert reading.anomalies == ()
+    assert reading.timeline == as_said_by(design, timeline)
+
+
+@given(legal_timelines())
+def test_all_shapes_tell_the_same_stage(timeline: Timeline) -> None:
+    assert {read_status(write_status(timeline, design)).timeline.stage for design in Design} == {timeline.stage}
+
+
+@given(JSON | st.dictionaries(KEYS | st.text(max_size=8), JSON, max_size=8))
+def test_nothing_crashes_when_a_status_is_anything(status: Any) -> None:
+    reading = read_status(status)
+    assert reading.timeline.stage in Stage
+    assert (reading.design is None) == (tell_design(status) is None)
+
+
+def test_what_a_shape_cannot_say_is_in_one_table() -> None:
+    assert set(CANNOT_SAY) == set(Design)
+    assert Fact.ERROR_MESSAGE in CANNOT_SAY[Design.B]
+    assert CANNOT_SAY[Design.DEPLOYED] == {Fact.VERIFIED_TIME}
+
+
+@pytest.mark.parametrize(
+    ("status", "design"),
+    [
+        ({"initiated_on": None}, Design.A),
+        ({"current": None, "prior": []}, Design.B),
+        ({"initiated_on": None, "is_consistent": None}, Design.DEPLOYED),
+        ({"initiated_on": None, "purged_on": None}, Design.DEPLOYED),
+        ({"colour": "blue"}, None),
+        (None, None),
+        ([], None),
+    ],
+    ids=["a", "b", "deployed", "deployed-by-purge", "unknown", "absent", "list"],
+)
+def test_the_payload_tells_its_design(status: object, design: Design | None) -> None:
+    assert tell_design(status) is design
+
+
+INITIATED = "2019-05-08T15:52:23.386Z"
+COMPLETED = "2019-05-08T15:53:00Z"
+DEPLOYED = {"initiated_on": INITIATED, "completed_on": COMPLETED, "error_on": None, "error_message": None}
+
+
+def test_error_is_read_when_the_deployed_shape_says_consistent_as_well() -> None:
+    status = {**DEPLOYED, "is_consistent": True, "error_on": COMPLETED, "error_message": "size"}
+    reading = read_status(status)
+    assert reading.timeline.stage is Stage.ERROR
+    assert reading.timeline.event(Stage.VERIFIED) is None
+
+
+@pytest.mark.parametrize("consistent", [None, False])
+def test_not_yet_is_read_when_the_deployed_shape_is_not_consistent(consistent: bool | None) -> None:
+    assert read_status({**DEPLOYED, "is_consistent": consistent}).timeline.stage is Stage.COMPLETED
+
+
+def test_verification_is_only_observed_when_the_deployed_shape_says_it() -> None:
+    verified = read_status({**DEPLOYED, "is_consistent": True}).timeline.event(Stage.VERIFIED)
+    assert verified is not None
+    assert (verified.on, verified.certainty) == (None, Certainty.OBSERVED)
+    assert verified.earliest == datetime(2019, 5, 8, 15, 53, tzinfo=UTC)
+
+
+def state(word: object, on: object = COMPLETED) -> dict[str, object]:
+    return {"state": word, "state_on": on}
+
+
+@pytest.mark.parametrize(
+    ("status", "stage", "anomaly"),
+    [
+        ({"current": state("quarantined"), "prior": [state("completed")]}, Stage.COMPLETED, "unknown_state"),
+        ({"current": state("completed"), "prior": [state("completed")]}, Stage.COMPLETED, "repeated_state"),
+        ({"current": state("completed", 7), "prior": []}, Stage.COMPLETED, "unreadable_field"),
+        ({"current": state("completed"), "prior": "none"}, Stage.COMPLETED, "unreadable_field"),
+        ({"current": "verified", "prior": []}, Stage.INITIATED, "unreadable_field"),
+        ({"initiated_on": "yesterday"}, Stage.INITIATED, "unreadable_field"),
+        ({"initiated_on": INITIATED, "error_message": "size"}, Stage.INITIATED, "message_without_error"),
+        ({**DEPLOYED, "is_consistent": "yes"}, Stage.COMPLETED, "unreadable_field"),
+        ("broken", Stage.INITIATED, "unknown_shape"),
+    ],
+    ids=["unknown", "repeated", "number-as-time", "prior-text", "current-text", "no-time", "message", "flag", "text"],
+)
+def test_what_cannot_be_is_an_anomaly_when_a_status_is_read(status: object, stage: Stage, anomaly: str) -> None:
+    reading = read_status(status)
+    assert reading.timeline.stage is stage
+    assert [found.name for found in reading.anomalies] == [anomaly]

@@ -1,0 +1,156 @@
+"""Uploads, pages and errors as any server may send them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upload_tui.errors import UnreadableError
+from upload_tui.status import Certainty, Stage
+from upload_tui.testing import NOW, an_upload
+from upload_tui.wire.answers import mask_secrets, parse_body, read_fault, read_upload_page
+from upload_tui.wire.designs import Design
+from upload_tui.wire.times import format_time, read_time
+from upload_tui.wire.upload import read_upload
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from([*an_upload(), "signed_url", "more"])
+
+
+@given(st.dictionaries(FIELDS, JSON))
+def test_an_upload_is_read_when_its_fields_are_anything(fields: dict[str, Any]) -> None:
+    upload = read_upload({**fields, "id": "u-1"}, read_on=NOW)
+    assert upload.id == "u-1"
+    assert upload.stage in Stage
+
+
+@given(JSON)
+def test_only_our_own_error_comes_out_when_an_upload_is_anything(payload: Any) -> None:
+    try:
+        read_upload(payload, read_on=NOW)
+    except UnreadableError as error:
+        assert error.title
+
+
+def test_text_is_a_number_when_it_looks_like_one() -> None:
+    upload = read_upload(an_upload(size="15"), read_on=NOW)
+    assert upload.size_bytes == 15
+    assert "unreadable_field" not in {anomaly.name for anomaly in upload.anomalies}
+
+
+@pytest.mark.parametrize("size", [-1, 2**64, "much", [15], 1.5], ids=["negative", "huge", "word", "list", "fraction"])
+def test_other_fields_are_kept_when_one_is_unreadable(size: object) -> None:
+    upload = read_upload(an_upload("a.bin", size=size), read_on=NOW)
+    assert upload.name == "a.bin"
+    assert upload.size_bytes is None
+    assert "unreadable_field" in {anomaly.name for anomaly in upload.anomalies}
+
+
+def test_chunks_are_sorted_when_the_service_lists_the_newest_first() -> None:
+    upload = read_upload(an_upload(), read_on=NOW)
+    assert upload.chunks is not None
+    assert [chunk.number for chunk in upload.chunks] == [1, 2, 3, 4]
+    assert upload.chunk_bytes == 4_000_000
+
+
+def test_verification_is_estimated_when_the_last_update_says_more_than_the_status() -> None:
+    upload = read_upload(an_upload(completed=60, verified=20, design=Design.DEPLOYED), read_on=NOW)
+    event = upload.timeline.event(Stage.VERIFIED)
+    assert event is not None
+    assert (event.on, event.certainty) == (NOW - timedelta(seconds=20), Certainty.ESTIMATED)
+    assert (event.earliest, event.latest) == (NOW - timedelta(seconds=60), NOW)
+
+
+def test_nothing_is_estimated_when_a_purge_came_after() -> None:
+    upload = read_upload(an_upload(completed=60, verified=20, purged=10, design=Design.DEPLOYED), read_on=NOW)
+    event = upload.timeline.event(Stage.VERIFIED)
+    assert event is not None
+    assert (event.on, event.certainty) == (None, Certainty.OBSERVED)
+
+
+def test_initiated_is_estimated_when_only_the_audit_says_when() -> None:
+    upload = read_upload(an_upload(initiated=90, status={"completed_on": None}), read_on=NOW)
+    event = upload.timeline.event(Stage.INITIATED)
+    assert event is not None
+    assert (event.on, event.certainty) == (NOW - timedelta(seconds=90), Certainty.ESTIMATED)
+
+
+@pytest.mark.parametrize(
+    ("text", "on"),
+    [
+        ("2019-05-08T15:52:23.386Z", datetime(2019, 5, 8, 15, 52, 23, 386000, tzinfo=UTC)),
+        ("2017-01-01T13:00:00Z", datetime(2017, 1, 1, 13, tzinfo=UTC)),
+        ("2017-01-01T13:00:00", datetime(2017, 1, 1, 13, tzinfo=UTC)),
+        ("2017-01-01T15:00:00+02:00", datetime(2017, 1, 1, 13, tzinfo=UTC)),
+        ("2017-01-01T13:00:00.123456Z", datetime(2017, 1, 1, 13, 0, 0, 123000, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+10:00", None),
+        ("2017-13-01T13:00:00Z", None),
+        ("", None),
+        (1494258743, None),
+        (None, None),
+        ("2" * 10_000, None),
+    ],
+    ids=["millis", "seconds", "no-zone", "offset", "micros", "before-time", "month-13", "empty", "number", "null", "long"],
+)
+def test_times_are_read_when_they_mean_something(text: object, on: datetime | None) -> None:
+    assert read_time(text) == on
+
+
+@given(st.datetimes(datetime(1, 1, 2), timezones=st.just(UTC)))
+def test_times_come_back_to_the_millisecond_when_they_were_written(on: datetime) -> None:
+    assert read_time(format_time(on)) == on.replace(microsecond=on.microsecond // 1000 * 1000)
+
+
+def test_lone_surrogates_are_replaced_when_a_body_has_them() -> None:
+    assert parse_body(b'{"name": "a\\ud800b"}') == {"name": "a?b"}
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"a":', b"", b"[" * 100_000, b"\xff\xfe"], ids=["html", "cut", "empty", "deep", "bytes"])
+def test_a_body_that_is_no_json_is_unreadable(body: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        parse_body(body)
+
+
+@given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_no_error_answer_is_too_strange_to_be_read(body: bytes) -> None:
+    fault = read_fault(body)
+    assert isinstance(fault.reason, str)
+
+
+def test_one_broken_entry_does_not_hide_the_others_when_a_page_is_read() -> None:
+    body = {"results": [an_upload("a"), 7, {"name": "no id"}, an_upload("b")]}
+    page = read_upload_page(body, {}, page=1, per_page=100, read_on=NOW)
+    assert [reading.upload.name for reading in page.readings] == ["a", "b"]
+    assert len(page.broken) == 2
+    assert page.next_page is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "next_page"),
+    [
+        ({}, 3),
+        ({"x-next-page": ""}, None),
+        ({"x-next-page": "3"}, 3),
+        ({"x-next-page": "1"}, None),
+        ({"x-per-page": "25"}, None),
+    ],
+    ids=["no-headers", "last", "another", "backwards", "service-gives-fewer"],
+)
+def test_the_next_page_is_what_the_headers_say(headers: dict[str, str], next_page: int | None) -> None:
+    page = read_upload_page({"results": [an_upload("a")]}, headers, page=2, per_page=1, read_on=NOW)
+    assert page.next_page == next_page
+
+
+def test_secrets_are_masked_at_any_depth() -> None:
+    signed = {"http_verb": "PUT", "host": "https://store", "url": "/x?signature=abc"}
+    raw = json.dumps(mask_secrets({"uploads": [{"id": "1", "signed_url": signed, "api_token": "t0ken"}]}))
+    assert "signature" not in raw
+    assert "t0ken" not in raw
+    assert '"id": "1"' in raw
