@@ -1,6 +1,7 @@
 """Uploads, pages and errors as any server may send them."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,10 +34,8 @@ def test_an_upload_is_read_when_its_fields_are_anything(fields: dict[str, Any]) 
 
 @given(JSON)
 def test_only_our_own_error_comes_out_when_an_upload_is_anything(payload: Any) -> None:
-    try:
-        read_upload(payload, read_on=NOW)
-    except UnreadableError as error:
-        assert error.title
+    with suppress(UnreadableError):
+        assert read_upload(payload, read_on=NOW).id
 
 
 def test_text_is_a_number_when_it_looks_like_one() -> None:
@@ -97,7 +96,19 @@ def test_initiated_is_estimated_when_only_the_audit_says_when() -> None:
         (None, None),
         ("2" * 10_000, None),
     ],
-    ids=["millis", "seconds", "no-zone", "offset", "micros", "before-time", "month-13", "empty", "number", "null", "long"],
+    ids=[
+        "millis",
+        "seconds",
+        "no-zone",
+        "offset",
+        "micros",
+        "before-time",
+        "month-13",
+        "empty",
+        "number",
+        "null",
+        "long",
+    ],
 )
 def test_times_are_read_when_they_mean_something(text: object, on: datetime | None) -> None:
     assert read_time(text) == on
@@ -112,7 +123,9 @@ def test_lone_surrogates_are_replaced_when_a_body_has_them() -> None:
     assert parse_body(b'{"name": "a\\ud800b"}') == {"name": "a?b"}
 
 
-@pytest.mark.parametrize("body", [b"<html>", b'{"a":', b"", b"[" * 100_000, b"\xff\xfe"], ids=["html", "cut", "empty", "deep", "bytes"])
+@pytest.mark.parametrize(
+    "body", [b"<html>", b'{"a":', b"", b"[" * 100_000, b"\xff\xfe"], ids=["html", "cut", "empty", "deep", "bytes"]
+)
 def test_a_body_that_is_no_json_is_unreadable(body: bytes) -> None:
     with pytest.raises(UnreadableError):
         parse_body(body)

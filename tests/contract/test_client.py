@@ -1,0 +1,196 @@
+"""The client: typed answers, typed errors, and what it never does."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+import stamina
+
+from tests.contract.calls import FILE, serving
+from upload_tui.client.credentials import Credentials
+from upload_tui.client.service_client import ServiceClient, service_root
+from upload_tui.errors import (
+    BusyError,
+    NotAllowedError,
+    NotConsistentError,
+    NotFoundError,
+    RefusedError,
+    ServiceError,
+    TroubleError,
+    UnreachableError,
+    UnreadableError,
+)
+from upload_tui.status import Stage
+from upload_tui.testing import FrozenClock, an_upload
+
+ROOT = "https://dds.test"
+
+
+@pytest.fixture(autouse=True)
+def no_waiting() -> None:
+    stamina.set_testing(True, attempts=2)
+
+
+def answering(handler: Callable[[httpx.Request], httpx.Response]) -> ServiceClient:
+    return ServiceClient(ROOT, Credentials(token="t"), transport=httpx.MockTransport(handler), clock=FrozenClock())
+
+
+def envelope(status: int, code: str = "not_provided", reason: str = "why", suggestion: str = "") -> httpx.Response:
+    return httpx.Response(status, json={"error": status, "code": code, "reason": reason, "suggestion": suggestion})
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        pytest.param(envelope(400), RefusedError, id="refused"),
+        pytest.param(envelope(401), NotAllowedError, id="no-token"),
+        pytest.param(envelope(403), NotAllowedError, id="forbidden"),
+        pytest.param(envelope(404, reason="Upload Not Found"), NotFoundError, id="gone"),
+        pytest.param(envelope(404, code="resource_not_consistent"), NotConsistentError, id="not-yet"),
+        pytest.param(envelope(404, suggestion="Please supply a supported object_kind"), TroubleError, id="own-failure"),
+        pytest.param(httpx.Response(404, text="<html>"), UnreadableError, id="no-such-service"),
+        pytest.param(envelope(429), BusyError, id="too-many"),
+        pytest.param(envelope(500), TroubleError, id="trouble"),
+        pytest.param(httpx.Response(502, text="<html>"), TroubleError, id="proxy"),
+        pytest.param(envelope(503), BusyError, id="maintenance"),
+        pytest.param(
+            httpx.Response(302, headers={"location": "https://elsewhere.test"}), UnreadableError, id="elsewhere"
+        ),
+        pytest.param(httpx.Response(200, text="<html>"), UnreadableError, id="html"),
+        pytest.param(httpx.Response(200, json=[]), UnreadableError, id="list"),
+        pytest.param(httpx.Response(200, json={"results": {}}), UnreadableError, id="no-id"),
+        pytest.param(
+            httpx.Response(200, content=b"x", headers={"content-encoding": "gzip"}), UnreadableError, id="not-gzip"
+        ),
+    ],
+)
+async def test_an_answer_becomes_the_error_that_it_means(answer: httpx.Response, error: type[ServiceError]) -> None:
+    async with answering(lambda _: answer) as client:
+        with pytest.raises(error) as caught:
+            await client.upload("u-1")
+    assert type(caught.value) is error
+    assert ROOT in caught.value.title
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ConnectError("[Errno -2] Name or service not known"),
+        httpx.ConnectError("certificate verify failed: CERTIFICATE_VERIFY_FAILED"),
+        httpx.ConnectTimeout("slow"),
+        httpx.ReadError("cut"),
+        httpx.RemoteProtocolError("nonsense"),
+    ],
+    ids=["refused", "name", "tls", "timeout", "cut", "protocol"],
+)
+async def test_unreachable_is_said_when_no_answer_comes(failure: httpx.TransportError) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise failure
+
+    async with answering(fail) as client:
+        with pytest.raises(UnreachableError) as caught:
+            await client.upload("u-1")
+    assert ROOT in caught.value.title
+    assert caught.value.mend
+
+
+async def test_when_to_come_back_is_kept_when_a_busy_service_says_it() -> None:
+    busy = httpx.Response(429, json={}, headers={"retry-after": "17"})
+    async with answering(lambda _: busy) as client:
+        with pytest.raises(BusyError) as caught:
+            await client.upload("u-1")
+    assert caught.value.retry_after_seconds == 17
+
+
+async def test_a_request_is_tried_again_when_the_service_stumbles_once() -> None:
+    answers = iter([envelope(500), httpx.Response(200, json=an_upload("a"))])
+    async with answering(lambda _: next(answers)) as client:
+        assert (await client.upload("u-1")).upload.name == "a"
+
+
+async def test_the_token_is_sent_bare_and_nowhere_else() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(302, headers={"location": "https://elsewhere.test/"})
+
+    async with answering(answer) as client:
+        with pytest.raises(UnreadableError):
+            await client.upload("u-1")
+    assert {request.url.host for request in seen} == {"dds.test"}
+    assert seen[0].headers["authorization"] == "t"
+
+
+async def test_an_id_stays_one_part_of_the_path_when_it_is_hostile() -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.raw_path.decode())
+        return envelope(404)
+
+    async with answering(answer) as client:
+        with pytest.raises(NotFoundError):
+            await client.upload("../projects?x=1")
+    assert seen == ["/api/v1/uploads/..%2Fprojects%3Fx%3D1"]
+
+
+@pytest.mark.parametrize("url", [ROOT, f"{ROOT}/", f"{ROOT}/api/v1", f"{ROOT}/api/v1/"])
+def test_both_forms_of_a_url_mean_the_same_service(url: str) -> None:
+    assert service_root(url) == ROOT
+
+
+def test_secrets_are_not_shown_when_credentials_are_printed() -> None:
+    assert "s3cret" not in repr(Credentials(token="s3cret", agent_key="s3cret", user_key="s3cret"))
+
+
+async def test_everything_is_read_when_the_embedded_service_answers() -> None:
+    async with serving() as caller:
+        upload_id = await caller.upload(tuple(enumerate(FILE, 1)))
+        await caller.service.worker.verify_next()
+        account = caller.service.account
+        credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
+        transport = httpx.ASGITransport(app=caller.service.app)
+        async with ServiceClient(
+            caller.service.base_url, credentials, transport=transport, clock=caller.clock
+        ) as client:
+            project = await client.find_project(caller.service.project.name)
+            page = await client.upload_page(project.id, 1, 10)
+            reading = await client.upload(upload_id)
+        assert [entry.upload.id for entry in page.readings] == [upload_id]
+        assert (page.total, page.next_page) == (1, None)
+        assert reading.upload.stage is Stage.VERIFIED
+        assert reading.upload.anomalies == ()
+        assert client.clock_lead_seconds == 0
+
+
+async def test_a_token_is_renewed_when_it_nears_its_end_and_when_it_is_refused() -> None:
+    async with serving() as caller:
+        exchanges = 0
+
+        async def count(request: httpx.Request) -> None:
+            nonlocal exchanges
+            exchanges += request.url.path.endswith("api_token")
+
+        account = caller.service.account
+        credentials = Credentials("x.1.refused", account.agent_key, account.user_key)
+        transport = httpx.ASGITransport(app=caller.service.app)
+        async with ServiceClient(
+            caller.service.base_url, credentials, transport=transport, clock=caller.clock
+        ) as client:
+            client._http.event_hooks["request"].append(count)
+            await client.projects()
+            caller.clock.advance(7000)
+            await client.projects()
+            await client.projects()
+        assert exchanges == 2
+
+
+async def test_not_allowed_is_said_when_the_keys_are_wrong() -> None:
+    async with serving() as caller:
+        transport = httpx.ASGITransport(app=caller.service.app)
+        credentials = Credentials(agent_key="x", user_key="y")
+        async with ServiceClient(caller.service.base_url, credentials, transport=transport) as client:
+            with pytest.raises(NotAllowedError):
+                await client.projects()

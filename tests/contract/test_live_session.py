@@ -1,0 +1,179 @@
+"""The monitor against the embedded service: the picture is the service's, and every change is told once and in order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import stamina
+
+from tests.contract.calls import FILE, Caller, serving
+from upload_tui.backend.faults import FaultName
+from upload_tui.client.credentials import Credentials
+from upload_tui.client.service_client import ServiceClient
+from upload_tui.monitor.changes import Change, StageReached, UploadChange, UploadSeen
+from upload_tui.monitor.live_session import LiveSession
+from upload_tui.monitor.picture import ConnectionState, ProjectRef, Query
+from upload_tui.monitor.schedule import Schedule
+from upload_tui.monitor.store import Store
+from upload_tui.status import Stage
+from upload_tui.wire.designs import Design
+
+CHUNKS = tuple(enumerate(FILE, 1))
+
+
+@pytest.fixture(autouse=True)
+def no_waiting() -> None:
+    stamina.set_testing(True, attempts=1)
+
+
+@asynccontextmanager
+async def watching(caller: Caller) -> AsyncIterator[LiveSession]:
+    """A session on the service's clock: it does a round when the test says `refresh`, or moves the clock."""
+    account = caller.service.account
+    credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
+    transport = httpx.ASGITransport(app=caller.service.app)
+    store = Store()
+    async with ServiceClient(caller.service.base_url, credentials, transport=transport, clock=caller.clock) as client:
+        project = ProjectRef(caller.service.project.id, caller.service.project.name)
+        session = LiveSession(client, [project], store, clock=caller.clock, schedule=Schedule(chance=lambda: 0.5))
+        running = asyncio.create_task(session.run())
+        try:
+            await until(session, lambda: session.connection().is_live)
+            yield session
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            store.close()
+
+
+async def until(session: LiveSession, condition: object) -> None:
+    assert callable(condition)
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def look_again(session: LiveSession) -> None:
+    """A whole round."""
+    changes = session.changes()
+    session.refresh()
+    async with asyncio.timeout(30):
+        async for change in changes:
+            if type(change).__name__ == "PictureChanged":
+                break
+    await changes.aclose()  # type: ignore[attr-defined]
+
+
+def told(session: LiveSession) -> list[Change]:
+    return [change for change in session.history(1000) if isinstance(change, UploadChange)]
+
+
+async def test_what_exists_already_is_silent_when_the_first_fetch_ends() -> None:
+    async with serving() as caller:
+        upload_id = await caller.upload(CHUNKS)
+        async with watching(caller) as session:
+            assert [row.id for row in session.window(Query(), 0, 10).rows] == [upload_id]
+            assert session.funnel()[Stage.COMPLETED].count == 1
+            assert told(session) == []
+
+
+@pytest.mark.parametrize("design", Design)
+async def test_every_stage_is_told_once_and_in_order_when_an_upload_lives_its_life(design: Design) -> None:
+    async with serving(design=design) as caller, watching(caller) as session:
+        caller.clock.advance(1)
+        upload_id = await caller.initiate()
+        await look_again(session)
+        for number, content in CHUNKS:
+            await caller.send_chunk(upload_id, number, content)
+        await look_again(session)
+        await caller.complete(upload_id, "0" * 32)
+        caller.clock.advance(3)
+        await caller.service.worker.verify_next()
+        await look_again(session)
+        await look_again(session)
+        stages = [(change.before, change.after) for change in told(session) if isinstance(change, StageReached)]
+        assert stages == [
+            (None, Stage.INITIATED),
+            (Stage.INITIATED, Stage.COMPLETED),
+            (Stage.COMPLETED, Stage.ERROR),
+        ]
+        assert [type(change) for change in told(session)].count(UploadSeen) == 1
+        detail = session.detail(upload_id)
+        assert detail is not None
+        assert detail.upload.stage is Stage.ERROR
+        assert detail.row.chunk_bytes == 15
+
+
+async def test_the_connection_says_so_when_the_service_is_down_and_when_it_is_back() -> None:
+    async with serving() as caller, watching(caller) as session:
+        caller.service.faults.start(FaultName.OUTAGE, 1000)
+        session.refresh()
+        await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
+        assert session.connection().next_try_on is not None
+        assert "503" in session.connection().reason
+        for _ in range(2):
+            session.refresh()
+            before = session.connection()
+            await until(session, lambda before=before: session.connection() != before)
+        assert session.connection().state is ConnectionState.OFFLINE
+        caller.service.faults.stop(FaultName.OUTAGE)
+        session.refresh()
+        await until(session, lambda: session.connection().is_live)
+
+
+async def test_not_allowed_is_a_state_when_the_token_ends_in_the_middle() -> None:
+    async with serving() as caller, watching(caller) as session:
+        caller.service.faults.start(FaultName.EXPIRED_TOKENS, 1000)
+        session.refresh()
+        await until(session, lambda: session.connection().state is ConnectionState.NOT_ALLOWED)
+
+
+@pytest.mark.parametrize("fault", [FaultName.GARBAGE, FaultName.CUT_ANSWERS, FaultName.SERVER_ERROR], ids=str)
+async def test_no_wrong_stage_is_shown_when_answers_are_broken(fault: FaultName) -> None:
+    async with serving() as caller:
+        upload_id = await caller.upload(CHUNKS)
+        async with watching(caller) as session:
+            caller.service.faults.start(fault, 1000)
+            session.refresh()
+            await until(session, lambda: not session.connection().is_live)
+            assert session.window(Query(), 0, 10).rows[0].stage is Stage.COMPLETED
+            caller.service.faults.stop(fault)
+            await caller.service.worker.verify_next()
+            session.refresh()
+            await until(session, lambda: session.connection().is_live)
+            assert session.window(Query(), 0, 10).rows[0].stage is Stage.VERIFIED
+            assert [change.upload.id for change in told(session)] == [upload_id]  # type: ignore[attr-defined]
+
+
+async def test_nothing_is_asked_when_the_person_paused_but_a_refresh_is_done() -> None:
+    async with serving() as caller, watching(caller) as session:
+        session.pause()
+        assert session.connection().state is ConnectionState.PAUSED
+        await caller.initiate()
+        caller.clock.advance(600)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert session.window(Query(), 0, 10).total == 0
+        await look_again(session)
+        assert session.window(Query(), 0, 10).total == 1
+        assert session.connection().state is ConnectionState.PAUSED
+        session.resume()
+        await until(session, lambda: session.connection().is_live)
+
+
+async def test_many_pages_are_read_when_there_are_many_uploads() -> None:
+    async with serving() as caller:
+        for number in range(1203):
+            if number % 100 == 0:
+                caller.clock.advance(1)
+            await caller.initiate(f"{number:04d}.bin")
+        async with watching(caller) as session:
+            assert session.window(Query(), 0, 10).total == 1203
+            names = [row.name for offset in (0, 600, 1200) for row in session.window(Query(), offset, 3).rows]
+            assert len(set(names)) == 9
+            await caller.initiate("newest.bin")
+            caller.clock.advance(1)
+            await look_again(session)
+            assert session.window(Query(), 0, 10).total == 1204

@@ -1,0 +1,237 @@
+"""The contract on the wire: envelopes, paging, tokens, signed URLs, the shapes of status."""
+
+from typing import Any
+
+import pytest
+
+from tests.contract.calls import FILE, md5, serving
+from upload_tui.backend.accounts import TOKEN_LIFETIME, URL_LIFETIME
+from upload_tui.backend.faults import FaultName
+from upload_tui.wire.designs import Design
+from upload_tui.wire.messages import DESIGN_HEADER
+from upload_tui.wire.status_shapes import tell_design
+
+DIGEST = {"hash": {"value": md5(b"".join(FILE)), "algorithm": "md5"}}
+
+
+async def test_a_token_is_given_when_the_keys_are_right() -> None:
+    async with serving() as caller:
+        account = caller.service.account
+        keys = {"agent_key": account.agent_key, "user_key": account.user_key}
+        answer = await caller.http.post("/api/v1/software_agents/api_token", json=keys)
+        assert answer.status_code == 201
+        assert answer.json()["time_to_live"] == 7200
+        user = await caller.http.get("/api/v1/current_user", headers={"Authorization": answer.json()["api_token"]})
+        assert user.json()["username"] == "ada"
+
+
+@pytest.mark.parametrize(
+    ("keys", "status"),
+    [({"agent_key": "x"}, 400), ({"agent_key": "x", "user_key": "y"}, 404)],
+    ids=["missing", "wrong"],
+)
+async def test_no_token_is_given_when_the_keys_are_wrong(keys: dict[str, str], status: int) -> None:
+    async with serving() as caller:
+        answer = await caller.http.post("/api/v1/software_agents/api_token", json=keys)
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [(None, "no api_token"), ("x.1.y", "invalid api_token"), ("", "no api_token"), ("§", "invalid api_token")],
+    ids=["missing", "forged", "empty", "not-ascii"],
+)
+async def test_nobody_is_let_in_when_the_token_is_no_good(token: str | None, reason: str) -> None:
+    async with serving() as caller:
+        headers = {} if token is None else {"Authorization": token.encode()}
+        answer = await caller.http.get("/api/v1/projects", headers=headers)
+        assert answer.status_code == 401
+        assert answer.json()["reason"] == reason
+        assert set(answer.json()) == {"error", "code", "reason", "suggestion"}
+
+
+async def test_a_token_ends_when_its_time_is_up() -> None:
+    async with serving() as caller:
+        headers = {"Authorization": caller.service.new_token()}
+        caller.clock.advance(TOKEN_LIFETIME.total_seconds() + 1)
+        answer = await caller.http.get("/api/v1/projects", headers=headers)
+        assert (answer.status_code, answer.json()["reason"]) == (401, "expired api_token")
+
+
+async def test_a_missing_parameter_is_told_before_a_missing_token() -> None:
+    async with serving() as caller:
+        answer = await caller.http.post("/api/v1/projects/none/uploads", json={"name": "x", "size": "many"})
+        assert answer.status_code == 400
+        assert answer.json() == {"error": "content_type is missing, size is invalid"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "reason"),
+    [
+        ("GET", "/projects/none", 404, "Project Not Found"),
+        ("GET", "/uploads/none", 404, "Upload Not Found"),
+        ("GET", "/nothing", 404, "Not Found"),
+        ("DELETE", "/projects", 405, "Method Not Allowed"),
+    ],
+    ids=["project", "upload", "path", "method"],
+)
+async def test_the_envelope_is_the_same_when_something_is_not_there(
+    method: str, path: str, status: int, reason: str
+) -> None:
+    async with serving() as caller:
+        answer = await caller.call(method, path)
+        assert answer.status_code == status
+        assert answer.json()["error"] == status
+        assert answer.json()["reason"] == reason
+
+
+async def test_pages_are_told_by_headers_when_uploads_are_listed() -> None:
+    async with serving() as caller:
+        for number in range(5):
+            caller.clock.advance(1)
+            await caller.initiate(f"{number}.bin")
+        path = f"/projects/{caller.service.project.id}/uploads"
+        first = await caller.call("GET", path, params={"per_page": 2})
+        assert [upload["name"] for upload in first.json()["results"]] == ["4.bin", "3.bin"]
+        assert headers_of(first) == ("5", "3", "1", "2", "2", "")
+        last = await caller.call("GET", path, params={"per_page": 2, "page": 3})
+        assert headers_of(last) == ("5", "3", "3", "2", "", "2")
+        beyond = await caller.call("GET", path, params={"per_page": 2, "page": 9})
+        assert beyond.json() == {"results": []}
+        assert headers_of(beyond)[4:] == ("", "")
+        too_many = await caller.call("GET", path, params={"per_page": 1001})
+        assert (too_many.status_code, too_many.json()) == (400, {"error": "per_page must be less than 1000"})
+
+
+def headers_of(answer: Any) -> tuple[str, ...]:
+    names = ("X-Total", "X-Total-Pages", "X-Page", "X-Per-Page", "X-Next-Page", "X-Prev-Page")
+    return tuple(answer.headers[name] for name in names)
+
+
+async def test_a_form_is_as_good_as_json_when_an_upload_is_completed() -> None:
+    async with serving() as caller:
+        upload_id = await caller.initiate(size=0)
+        form = {"hash[value]": md5(b""), "hash[algorithm]": "md5"}
+        answer = await caller.call("PUT", f"/uploads/{upload_id}/complete", data=form)
+        assert answer.status_code == 202
+        assert answer.json()["hashes"][0]["value"] == md5(b"")
+
+
+async def test_completion_is_final_when_it_is_told_twice() -> None:
+    async with serving() as caller:
+        upload_id = await caller.upload(tuple(enumerate(FILE, 1)))
+        caller.clock.advance(60)
+        again = await caller.call("PUT", f"/uploads/{upload_id}/complete", json=DIGEST)
+        assert again.status_code == 400
+        assert again.json()["errors"] == [{"field": "completed_at", "message": "Cannot change completed_at."}]
+        assert (await caller.status(upload_id))["completed_on"] == "2026-03-14T09:26:53.000Z"
+
+
+async def test_an_unknown_algorithm_is_refused_when_an_upload_is_completed() -> None:
+    async with serving() as caller:
+        upload_id = await caller.initiate()
+        body = {"hash": {"value": "x", "algorithm": "crc32"}}
+        answer = await caller.call("PUT", f"/uploads/{upload_id}/complete", json=body)
+        assert answer.status_code == 400
+        assert answer.json()["errors"] == [
+            {"field": "fingerprints.algorithm", "message": "is not included in the list"}
+        ]
+
+
+async def signed_url(caller: Any, upload_id: str, number: int = 1) -> str:
+    report = {"number": number, "size": 4, "hash": {"value": md5(b"0123"), "algorithm": "md5"}}
+    target = (await caller.call("PUT", f"/uploads/{upload_id}/chunks", json=report)).json()
+    assert target["http_verb"] == "PUT"
+    assert target["host"].startswith("http")
+    return str(target["host"] + target["url"])
+
+
+async def test_a_signed_url_is_good_for_one_path_and_a_while() -> None:
+    async with serving() as caller:
+        upload_id = await caller.initiate()
+        url = await signed_url(caller, upload_id)
+        await signed_url(caller, upload_id, 2)
+        other_path = url.replace(f"{upload_id}/1", f"{upload_id}/2")
+        longer = url.replace("expires=1", "expires=2")
+        assert [(await caller.http.put(bad, content=b"0123")).status_code for bad in (other_path, longer)] == [403, 403]
+        assert (await caller.http.put(url, content=b"0123")).status_code == 201
+        caller.clock.advance(URL_LIFETIME.total_seconds() + 1)
+        assert (await caller.http.put(url, content=b"0123")).status_code == 403
+
+
+@pytest.mark.parametrize("design", Design)
+async def test_the_status_has_the_shape_that_was_chosen(design: Design) -> None:
+    async with serving(design=design) as caller:
+        assert tell_design(await caller.status(await caller.initiate())) is design
+
+
+@pytest.mark.parametrize("design", Design)
+async def test_one_answer_has_another_shape_when_a_header_asks_for_it(design: Design) -> None:
+    async with serving() as caller:
+        upload_id = await caller.initiate()
+        answer = await caller.call("GET", f"/uploads/{upload_id}", headers={DESIGN_HEADER: design.upper()})
+        assert tell_design(answer.json()["status"]) is design
+        wrong = await caller.call("GET", f"/uploads/{upload_id}", headers={DESIGN_HEADER: "c"})
+        assert wrong.status_code == 400
+
+
+async def test_paths_are_tidied_when_clients_write_too_many_slashes() -> None:
+    async with serving() as caller:
+        assert (await caller.call("GET", "//projects/?%7B%7D")).status_code == 200
+
+
+async def test_json_is_compact() -> None:
+    async with serving() as caller:
+        assert b'": ' not in (await caller.call("GET", "/projects")).content
+
+
+async def test_the_services_own_time_is_in_every_answer() -> None:
+    async with serving() as caller:
+        assert (await caller.call("GET", "/projects")).headers["date"] == "Sat, 14 Mar 2026 09:26:53 GMT"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (FaultName.OUTAGE, 503),
+        (FaultName.TOO_MANY_REQUESTS, 429),
+        (FaultName.SERVER_ERROR, 500),
+        (FaultName.EXPIRED_TOKENS, 401),
+    ],
+    ids=str,
+)
+async def test_a_fault_is_over_when_its_time_is_up(fault: FaultName, status: int) -> None:
+    async with serving() as caller:
+        caller.service.faults.start(fault, 10)
+        answer = await caller.call("GET", "/projects")
+        assert answer.status_code == status
+        assert answer.json()["error"] == status
+        caller.clock.advance(10)
+        assert (await caller.call("GET", "/projects")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[]", b'{"number": 0}', b'{"number": "x"}', b"\xff", b"[" * 50_000],
+    ids=["cut", "list", "zero", "word", "bytes", "deep"],
+)
+async def test_a_sentence_comes_back_when_a_body_is_malformed(body: bytes) -> None:
+    async with serving() as caller:
+        upload_id = await caller.initiate()
+        answer = await caller.call("PUT", f"/uploads/{upload_id}/chunks", content=body)
+        assert answer.status_code == 400
+        assert isinstance(answer.json()["error"], str)
+
+
+async def test_a_body_beyond_all_reason_is_refused() -> None:
+    async with serving() as caller:
+        answer = await caller.call("POST", "/projects", content=b"x" * (1024 * 1024 + 1))
+        assert (answer.status_code, answer.json()["error"]) == (413, 413)
+
+
+async def test_the_same_ids_come_when_the_seed_is_the_same() -> None:
+    ids = []
+    for _ in range(2):
+        async with serving() as caller:
+            ids.append(await caller.initiate())
+    assert ids[0] == ids[1]

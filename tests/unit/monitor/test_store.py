@@ -1,0 +1,169 @@
+"""The store's windows, positions and counts against the plainest possible reckoning."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from upload_tui.errors import StorageError
+from upload_tui.monitor.picture import Query, SortKey
+from upload_tui.monitor.schema import MIGRATIONS
+from upload_tui.monitor.store import Store, StuckBefore
+from upload_tui.status import Certainty, Event, Stage, Timeline
+from upload_tui.wire.upload import Upload
+
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+STUCK = StuckBefore(NOON - timedelta(seconds=900), NOON - timedelta(seconds=60))
+
+
+@st.composite
+def uploads(draw: st.DrawFn) -> list[Upload]:
+    """Some uploads, with many ties in everything that is sorted by."""
+    found = []
+    for number in range(draw(st.integers(0, 12))):
+        reach = draw(st.integers(1, 3))
+        stages = (Stage.INITIATED, Stage.COMPLETED, draw(st.sampled_from([Stage.VERIFIED, Stage.ERROR])))[:reach]
+        on = NOON - timedelta(seconds=draw(st.sampled_from([10, 70, 2000])))
+        events = tuple(
+            Event(
+                stage,
+                draw(st.none() | st.just(on)) if stage is Stage.INITIATED else on,
+                message="100%_\\ bad" if stage is Stage.ERROR else None,
+            )
+            for stage in stages
+        )
+        found.append(
+            Upload(
+                id=f"u-{number}",
+                project_id=draw(st.sampled_from(["p", "q"])),
+                name=draw(st.sampled_from(["a.bin", "B.bin", "100%_sure.txt", "c\\d", "ünïcode"])),
+                size_bytes=draw(st.none() | st.integers(0, 3)),
+                timeline=Timeline(events),
+                read_on=NOON,
+            )
+        )
+    return found
+
+
+QUERIES = st.builds(
+    Query,
+    stages=st.frozensets(st.sampled_from(Stage), max_size=2),
+    search=st.sampled_from(["", "bin", "%", "_", "\\", "U-1", "bad", "nothing"]),
+    attention_only=st.booleans(),
+    project_ids=st.frozensets(st.sampled_from(["p", "q"]), max_size=1),
+    sort=st.sampled_from(SortKey),
+    descending=st.booleans(),
+)
+
+
+def fits(upload: Upload, query: Query) -> bool:
+    since = upload.timeline.since
+    stuck = {
+        Stage.ERROR: True,
+        Stage.COMPLETED: since is not None and since < STUCK.completed,
+        Stage.INITIATED: since is not None and since < STUCK.initiated,
+        Stage.VERIFIED: False,
+    }
+    texts = (upload.name, upload.id, upload.timeline.error_message or "")
+    return (
+        (not query.stages or upload.stage in query.stages)
+        and (not query.project_ids or upload.project_id in query.project_ids)
+        and (not query.attention_only or stuck[upload.stage])
+        and any(query.search.lower() in text.lower() for text in texts)
+    )
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    store = Store()
+    yield store
+    store.close()
+
+
+def fill(store: Store, found: list[Upload]) -> None:
+    store._db.execute("DELETE FROM uploads")
+    store.put((upload, "{}", (), None) for upload in found)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(found=uploads(), query=QUERIES)
+def test_windows_and_positions_agree_whatever_is_asked(store: Store, found: list[Upload], query: Query) -> None:
+    fill(store, found)
+    expected = {upload.id for upload in found if fits(upload, query)}
+    total = store.total(query, STUCK)
+    whole = [row.id for row in store.window(query, STUCK, 0, 100)]
+    assert total == len(expected)
+    assert set(whole) == expected
+    for offset in range(total + 1):
+        assert [row.id for row in store.window(query, STUCK, offset, 3)] == whole[offset : offset + 3]
+    assert [store.position(query, STUCK, upload_id) for upload_id in whole] == list(range(total))
+    outside = {upload.id for upload in found} - expected
+    assert {store.position(query, STUCK, upload_id) for upload_id in outside} <= {None}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(found=uploads())
+def test_counts_are_those_of_the_uploads(store: Store, found: list[Upload]) -> None:
+    fill(store, found)
+    counts = {stage: count for stage, (count, _, _) in store.stage_counts().items()}
+    assert counts == {stage: n for stage in Stage if (n := sum(upload.stage is stage for upload in found))}
+    assert {row.id for row in store.pending()} == {upload.id for upload in found if not upload.stage.is_final}
+
+
+def test_an_upload_comes_back_as_it_was_put(store: Store) -> None:
+    events = (
+        Event(Stage.INITIATED, NOON),
+        Event(Stage.COMPLETED, NOON + timedelta(milliseconds=1)),
+        Event(Stage.VERIFIED, None, Certainty.OBSERVED, NOON, NOON + timedelta(seconds=9)),
+    )
+    upload = Upload(id="u", name="\x00\x1b 名", size_bytes=2**63 - 1, timeline=Timeline(events), read_on=NOON)
+    store.put([(upload, '{"id": "u"}', (), NOON)])
+    row = store.get("u")
+    assert row is not None
+    assert (row.name, row.size_bytes, row.stage) == (upload.name, 2**63 - 1, Stage.VERIFIED)
+    assert (row.since, row.certainty, row.earliest) == (NOON + timedelta(seconds=9), Certainty.OBSERVED, NOON)
+    assert store.raw("u") == '{"id": "u"}'
+    assert store.get("other") is None
+
+
+def test_marks_are_kept_until_the_service_says_the_same_again(store: Store) -> None:
+    store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
+    store.mark(["u"], gone=True, stale=True)
+    row = store.get("u")
+    assert row is not None
+    assert (row.is_gone, row.is_stale) == (True, True)
+    store.touch(["u"], NOON + timedelta(seconds=5))
+    row = store.get("u")
+    assert row is not None
+    assert (row.is_gone, row.is_stale, row.read_on) == (False, False, NOON + timedelta(seconds=5))
+
+
+def test_a_store_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    for _ in range(2):
+        store = Store(file)
+        store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
+        store.close()
+    store = Store(file)
+    assert store.known(["u", "v"]) == {"u"}
+    store.close()
+
+
+def test_a_newer_store_is_not_touched(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    newer = sqlite3.connect(file)
+    newer.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    newer.close()
+    with pytest.raises(StorageError, match="newer"):
+        Store(file)
+
+
+def test_a_damaged_store_is_said_to_be_one(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    file.write_bytes(b"this is not a database, and never was one" * 100)
+    with pytest.raises(StorageError, match="cannot be used"):
+        Store(file)
