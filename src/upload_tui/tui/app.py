@@ -44,6 +44,13 @@ class UploadApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Help", key_display="?", id="help", tooltip="What the keys do"),
         Binding("q", "leave", "Quit", id="quit", tooltip="Back one level, then quit"),
+        Binding("u", "start_upload", "New", id="story.upload", tooltip="Begin one more upload"),
+        Binding("x", "break_something", "Break", id="story.break", tooltip="Break something, from a menu"),
+        Binding(
+            "left_square_bracket", "slower", "Slower", key_display="[", id="story.slower", tooltip="Slower, then held"
+        ),
+        Binding("right_square_bracket", "faster", "Faster", key_display="]", id="story.faster", tooltip="Faster"),
+        Binding("full_stop", "step", "Step", key_display=".", id="story.step", tooltip="One second of the story"),
         Binding(
             "ctrl+c",
             "copy_selection",

@@ -114,7 +114,7 @@ class ChangeLog(ScrollView, can_focus=True):
         sticks = self._sticks
         self.virtual_size = Size(self.size.width, len(self._changes))
         if sticks:
-            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+            self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
             self._sticks = True
         self.refresh()
 

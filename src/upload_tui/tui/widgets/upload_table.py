@@ -140,7 +140,7 @@ class UploadTable(ScrollView, can_focus=True):
         self._cursor_row = max(0, min(row, self.total - 1))
         self.virtual_size = Size(self.size.width, self.total + _HEADER_LINES)
         if shift:
-            self.scroll_to(y=max(0, top + shift), animate=False, immediate=True)
+            self.scroll_to(y=max(0, top + shift), animate=False, force=True, immediate=True)
         self._settle()
 
     def choose(self, upload_id: str) -> bool:
@@ -261,7 +261,7 @@ class UploadTable(ScrollView, can_focus=True):
         top = self._top_row()
         if visible > 0 and not top <= self._cursor_row < top + visible:
             target = self._cursor_row if self._cursor_row < top else self._cursor_row - visible + 1
-            self.scroll_to(y=max(0, target), animate=False, immediate=True)
+            self.scroll_to(y=max(0, target), animate=False, force=True, immediate=True)
 
     def _top_row(self) -> int:
         return int(self.scroll_offset.y)

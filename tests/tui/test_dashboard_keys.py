@@ -1,0 +1,344 @@
+"""What the keys and the mouse do, without pictures."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from upload_tui.monitor.picture import ConnectionState, SortKey
+from upload_tui.testing import SceneSession, an_upload
+from upload_tui.tui.app import UploadApp
+from upload_tui.tui.look import Look
+from upload_tui.tui.screens.dashboard import DashboardScreen
+from upload_tui.tui.screens.faults import FaultScreen
+from upload_tui.tui.screens.help import HelpScreen
+from upload_tui.tui.screens.shapes import ShapesScreen
+from upload_tui.tui.screens.upload import UploadScreen
+from upload_tui.tui.story import Fault
+from upload_tui.tui.widgets.funnel import StageCell
+from upload_tui.tui.widgets.tail import ChangeLog
+from upload_tui.tui.widgets.upload_table import UploadTable
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    return [an_upload(f"scan-{number:03d}.tiff", initiated=60 + number) for number in range(count)]
+
+
+def mixed() -> list[dict[str, Any]]:
+    return [
+        an_upload("a-initiated", initiated=10),
+        an_upload("b-completed", initiated=30, completed=20),
+        an_upload("c-verified", initiated=50, completed=40, verified=30),
+        an_upload("d-error", initiated=70, completed=60, error=50, message="reported size does not match"),
+        an_upload("e-stuck", initiated=9000, completed=8000),
+    ]
+
+
+class ToldStory:
+    """Remembers what the keys asked of it."""
+
+    faults: Sequence[Fault] = (Fault("outage", "down"), Fault("dead-worker", "no worker"))
+
+    def __init__(self) -> None:
+        self.pace = 1.0
+        self.wishes: list[str] = []
+
+    def start_upload(self) -> None:
+        self.wishes.append("upload")
+
+    def break_something(self, fault_name: str) -> None:
+        self.wishes.append(fault_name)
+
+    def slower(self) -> None:
+        self.wishes.append("slower")
+
+    def faster(self) -> None:
+        self.wishes.append("faster")
+
+    def step(self) -> None:
+        self.wishes.append("step")
+
+
+@asynccontextmanager
+async def opened(
+    uploads: Sequence[dict[str, Any]], size: tuple[int, int] = (120, 40), story: ToldStory | None = None
+) -> AsyncIterator[tuple[Pilot[int], SceneSession, UploadTable]]:
+    session = SceneSession(uploads)
+    app = UploadApp(session, look=Look(zone=UTC), story=story)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        yield pilot, session, app.screen.query_one(UploadTable)
+    session.close()
+
+
+def chosen(table: UploadTable) -> str:
+    row = table._row_at(table.cursor_row)
+    return row.name if row else ""
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        (["j"], "scan-001.tiff"),
+        (["down", "down", "k"], "scan-001.tiff"),
+        (["up"], "scan-000.tiff"),
+        (["G"], "scan-199.tiff"),
+        (["end", "g"], "scan-000.tiff"),
+        (["end", "home"], "scan-000.tiff"),
+        (["pagedown"], "scan-019.tiff"),
+        (["pagedown", "pagedown", "pageup"], "scan-019.tiff"),
+        (["ctrl+d"], "scan-009.tiff"),
+        (["ctrl+d", "ctrl+d", "ctrl+u"], "scan-009.tiff"),
+    ],
+    ids=str,
+)
+async def test_the_cursor_moves_when_a_key_is_pressed(keys: list[str], name: str) -> None:
+    async with opened(many(200)) as (pilot, _, table):
+        await pilot.press(*keys)
+        assert chosen(table) == name
+        top = int(table.scroll_offset.y)
+        assert top <= table.cursor_row < top + table.size.height - 1
+
+
+async def test_the_cursor_stays_on_its_upload_when_others_come_and_go() -> None:
+    async with opened(many(200)) as (pilot, session, table):
+        await pilot.press("G", "k", "k")
+        line = table.cursor_row - int(table.scroll_offset.y)
+        session.say(*(an_upload(f"new-{number}", initiated=number) for number in range(7)))
+        pilot.app.screen.take(())  # type: ignore[attr-defined]
+        await pilot.pause()
+        assert chosen(table) == "scan-197.tiff"
+        assert table.cursor_row - int(table.scroll_offset.y) == line
+
+
+async def test_the_newest_is_under_the_cursor_when_following() -> None:
+    async with opened(many(50)) as (pilot, session, table):
+        await pilot.press("j", "j", "f")
+        session.say(an_upload("newest", initiated=1))
+        pilot.app.screen.take(())  # type: ignore[attr-defined]
+        await pilot.pause()
+        assert chosen(table) == "newest"
+        await pilot.press("j")
+        assert not table.follow
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [
+        ("1", {"a-initiated"}),
+        ("2", {"b-completed", "e-stuck"}),
+        ("3", {"c-verified"}),
+        ("4", {"d-error"}),
+        ("exclamation_mark", {"d-error", "e-stuck"}),
+    ],
+)
+async def test_only_some_are_shown_when_a_filter_is_on_and_all_when_it_is_off(key: str, names: set[str]) -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press(key)
+        assert {row.name for row in table._window.rows} == names
+        assert table.total == len(names)
+        await pilot.press(key)
+        assert table.total == 5
+        await pilot.press(key, "escape")
+        assert table.total == 5
+
+
+async def test_a_stage_is_a_filter_when_it_is_clicked() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        cell = next(cell for cell in pilot.app.screen.query(StageCell) if cell.stage == "error")
+        await pilot.click(cell)
+        assert [row.name for row in table._window.rows] == ["d-error"]
+
+
+async def test_a_search_filters_as_it_is_typed_and_is_kept_or_cleared() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("slash", "V", "e", "r", "i")
+        assert [row.name for row in table._window.rows] == ["c-verified"]
+        await pilot.press("enter")
+        assert pilot.app.focused is table
+        assert table.total == 1
+        await pilot.press("escape")
+        assert table.total == 5
+
+
+async def test_messages_are_searched_too() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("slash", *"size does")
+        assert [row.name for row in table._window.rows] == ["d-error"]
+
+
+async def test_the_order_changes_when_a_sort_key_is_pressed() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        screen = pilot.app.screen
+        assert isinstance(screen, DashboardScreen)
+        seen = []
+        for _ in SortKey:
+            await pilot.press("s")
+            seen.append(screen.rows_query.sort)
+        assert set(seen) == set(SortKey) - {SortKey.PROJECT}  # one project: nothing to sort by
+        await pilot.press("S")
+        names = [row.name for row in table._window.rows]
+        await pilot.press("S")
+        assert [row.name for row in table._window.rows] == names[::-1]
+
+
+async def test_a_column_sorts_when_its_title_is_clicked() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.click(table, offset=(20, 1))
+        assert [row.name for row in table._window.rows] == sorted(row.name for row in table._window.rows)
+
+
+async def test_a_row_is_chosen_when_it_is_clicked_and_opened_when_twice() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.click(table, offset=(20, 4))
+        assert chosen(table) == "c-verified"
+        await pilot.click(table, offset=(20, 4), times=2)
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, UploadScreen)
+
+
+@pytest.mark.parametrize(
+    ("key", "screen", "closes"),
+    [
+        ("enter", UploadScreen, "escape"),
+        ("enter", UploadScreen, "q"),
+        ("w", ShapesScreen, "escape"),
+        ("w", ShapesScreen, "q"),
+        ("question_mark", HelpScreen, "escape"),
+        ("question_mark", HelpScreen, "q"),
+    ],
+)
+async def test_a_screen_opens_and_closes_again(key: str, screen: type, closes: str) -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press(key)
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, screen)
+        await pilot.press(closes)
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, DashboardScreen)
+        assert pilot.app.focused is table
+
+
+async def test_the_dashboard_ends_when_q_is_pressed() -> None:
+    async with opened(mixed()) as (pilot, _, _):
+        await pilot.press("q")
+        await pilot.pause()
+        assert pilot.app.return_value == 0
+
+
+async def test_the_id_and_the_answer_are_copied_whole() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("y")
+        assert pilot.app.clipboard == table.cursor_id
+        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.press("Y")
+        assert '"name": "a-initiated"' in pilot.app.clipboard
+
+
+async def test_times_are_absolute_when_asked_for() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("t")
+        assert table.look.absolute_times
+        assert any("09:26:43" in table.render_line(line).text for line in range(5))
+
+
+async def test_the_session_is_paused_resumed_and_refreshed() -> None:
+    async with opened(mixed()) as (pilot, session, _):
+        await pilot.press("space")
+        assert session.connection().state is ConnectionState.PAUSED
+        await pilot.press("space", "r")
+        assert session.connection().is_live
+        assert session.refreshes == 1
+
+
+async def test_focus_goes_round_when_tab_is_pressed() -> None:
+    async with opened(mixed()) as (pilot, _, _table):
+        seen = []
+        for _ in range(3):
+            await pilot.press("tab")
+            seen.append(pilot.app.focused)
+        assert [widget.id or type(widget).__name__ for widget in seen if widget] == ["timeline", "ChangeLog", "uploads"]
+
+
+async def test_the_tail_tells_every_stage_and_stays_where_a_person_scrolled() -> None:
+    async with opened(many(3)) as (pilot, session, _):
+        log = pilot.app.screen.query_one(ChangeLog)
+        for number in range(40):
+            session.say(an_upload(f"up-{number}", initiated=9, completed=8, verified=7))
+        await pilot.pause(0.3)
+        assert log.virtual_size.height == 120
+        assert log.scroll_offset.y == log.max_scroll_y
+        log.scroll_to(y=10, animate=False, immediate=True)
+        session.say(an_upload("last", initiated=9))
+        await pilot.pause(0.3)
+        assert log.virtual_size.height == 121
+        assert log.scroll_offset.y == 10
+
+
+async def test_the_storys_keys_do_what_they_say_when_there_is_a_story() -> None:
+    story = ToldStory()
+    async with opened(mixed(), story=story) as (pilot, _, _):
+        await pilot.press("u", "left_square_bracket", "right_square_bracket", "full_stop", "x")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, FaultScreen)
+        await pilot.press("j", "enter")
+        await pilot.pause()
+        assert story.wishes == ["upload", "slower", "faster", "step", "dead-worker"]
+
+
+async def test_the_storys_keys_are_no_keys_when_there_is_none() -> None:
+    async with opened(mixed()) as (pilot, _, _):
+        actions = {active.binding.action for active in pilot.app.screen.active_bindings.values()}
+        assert "start_upload" not in actions
+        await pilot.press("x", "u")
+        assert isinstance(pilot.app.screen, DashboardScreen)
+
+
+async def test_other_keys_do_it_when_they_are_remapped() -> None:
+    session = SceneSession(many(5))
+    app = UploadApp(session, look=Look(zone=UTC), keymap={"table.down": "n"})
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await pilot.press("n", "j")
+        assert app.screen.query_one(UploadTable).cursor_row == 1
+    session.close()
+
+
+async def test_every_key_has_a_help_text() -> None:
+    async with opened(mixed()) as (pilot, _, _):
+        own = [active.binding for active in pilot.app.screen.active_bindings.values() if active.binding.id]
+        assert len(own) > 30
+        assert [binding.key for binding in own if not binding.tooltip] == []
+
+
+@pytest.mark.parametrize("size", [(20, 5), (40, 10), (60, 20), (80, 24), (200, 60), (500, 200), (1, 1)], ids=str)
+async def test_nothing_breaks_at_any_size(size: tuple[int, int]) -> None:
+    async with opened(mixed(), size=size) as (pilot, session, _):
+        await pilot.press("j", "enter")
+        await pilot.pause()
+        await pilot.press("escape", "w")
+        await pilot.pause()
+        session.say(an_upload("more", initiated=1))
+        await pilot.pause()
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("escape", "question_mark", "escape")
+        assert isinstance(pilot.app.screen, DashboardScreen)
+
+
+async def test_a_plain_sentence_ends_the_dashboard_when_the_session_breaks() -> None:
+    class Broken(SceneSession):
+        async def run(self) -> None:
+            raise ZeroDivisionError
+
+    session = Broken(mixed())
+    app = UploadApp(session)
+    async with app.run_test() as pilot:
+        await pilot.pause(0.3)
+    assert app.failure is not None
+    assert app.failure.exit_code == 70
+    assert isinstance(app.failure.__cause__, ZeroDivisionError)
+    session.close()
