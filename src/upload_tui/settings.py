@@ -1,64 +1,242 @@
-"""Settings: what the command line, the environment and the defaults say, in that order; read once, then frozen.
+"""Settings: defaults, then a profile, then the environment, then flags, each before the last; read once, then frozen.
 
-Only `cli` sees settings. Secrets are never part of a `repr`.
+Only `cli` sees settings. Secrets are never part of a `repr`. Importing this imports no pydantic; a profile or a variable does.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from upload_tui.errors import SettingsError
 
-__all__ = ["ServiceSettings", "read_settings"]
+if TYPE_CHECKING:
+    from upload_tui.profiles import SettingsFile
+
+__all__ = ["DDSCLIENT_PROFILE", "Flags", "Places", "ServiceSettings", "read_settings"]
+
+DDSCLIENT_PROFILE = "ddsclient"
+"""The name under which an existing `~/.ddsclient` serves as a profile."""
+
+_PREFIX = "UPLOAD_TUI_"
+_VARIABLES = MappingProxyType(
+    {
+        "UPLOAD_TUI_URL": "url",
+        "UPLOAD_TUI_PROJECT": "projects",
+        "UPLOAD_TUI_TOKEN": "token",
+        "UPLOAD_TUI_TOKEN_FILE": "token_file",
+        "UPLOAD_TUI_TOKEN_COMMAND": "token_command",
+        "UPLOAD_TUI_AGENT_KEY": "agent_key",
+        "UPLOAD_TUI_USER_KEY": "user_key",
+        "UPLOAD_TUI_REFRESH": "refresh",
+        "UPLOAD_TUI_STUCK_AFTER": "stuck_after",
+        "UPLOAD_TUI_THEME": "theme",
+        "UPLOAD_TUI_CA_BUNDLE": "ca_bundle",
+    }
+)
+_CREDENTIALS = frozenset({"token", "token_file", "token_command", "agent_key", "user_key"})
+_DEFAULTS: Mapping[str, Any] = MappingProxyType({"refresh": 1.0, "stuck_after": 900.0, "projects": ()})
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """Which service, which projects (ids or names; none means all that the account sees), and how to be let in."""
+    """Which service, which projects, how to be let in, and how to watch.
+
+    Attributes:
+        projects: ids or names; none means all that the account sees.
+        token_command: a command that prints the token.
+        refresh_seconds: the shortest time between two looks.
+        stuck_after_seconds: a pending upload of this age looks stuck.
+        theme: empty for the dashboard's own.
+        keys: other keys, by the ids of actions.
+        ca_bundle: certificates to trust; None for the usual ones.
+        profile: the profile that was read; empty if none was.
+        sources: where each value came from, by key.
+        warnings: what a person should mend though it does no harm just now.
+    """
 
     url: str
     projects: tuple[str, ...] = ()
     token: str = field(default="", repr=False)
+    token_command: str = ""
     agent_key: str = field(default="", repr=False)
     user_key: str = field(default="", repr=False)
+    refresh_seconds: float = 1.0
+    stuck_after_seconds: float = 900.0
+    theme: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    ca_bundle: Path | None = None
+    profile: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
-def read_settings(
-    environment: Mapping[str, str],
-    *,
-    url: str | None = None,
-    projects: Sequence[str] = (),
-    token_file: Path | None = None,
-    insecure_http: bool = False,
-) -> ServiceSettings:
-    """Put the settings together; flags go before variables.
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line said; empty where it said nothing."""
+
+    url: str | None = None
+    projects: Sequence[str] = ()
+    profile: str | None = None
+    token_file: Path | None = None
+    insecure_http: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The files that are looked at; one that is not there says nothing."""
+
+    settings_file: Path
+    ddsclient_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """The values that one source gives, by a profile's keys."""
+
+    source: str
+    values: Mapping[str, Any]
+
+
+def read_settings(environment: Mapping[str, str], flags: Flags, places: Places) -> ServiceSettings:
+    """Put the settings together.
 
     Args:
-        environment: the process's variables; `UPLOAD_TUI_URL`, `_PROJECT`, `_TOKEN`, `_AGENT_KEY` and `_USER_KEY` are looked at.
-        url: of the flag.
-        projects: of the flag or the arguments.
-        token_file: a file whose first line is the token.
-        insecure_http: let plain `http://` go to other machines.
+        environment: the process's variables; only those that begin with `UPLOAD_TUI_` are looked at.
+        flags: of the command line.
+        places: where the files are.
 
     Raises:
-        SettingsError: something needed is missing, or cannot be.
+        SettingsError: something needed is missing, unknown or cannot be.
     """
-    wanted = url or environment.get("UPLOAD_TUI_URL", "")
-    if not wanted:
+    profile, layer = _profile_layer(flags.profile or environment.get(f"{_PREFIX}PROFILE", ""), places)
+    layers = [_Layer("default", _DEFAULTS), layer, *_environment_layers(environment), _flag_layer(flags)]
+    layers = _only_for_its_service(layers, layer)
+    values, sources = _merged(layers)
+    if not values.get("url"):
         raise SettingsError(
             "No service is named", "Try `upload-tui demo`, or name one with --url and --project (or UPLOAD_TUI_URL)."
         )
-    _check_url(wanted, insecure_http=insecure_http)
-    named = environment.get("UPLOAD_TUI_PROJECT", "")
+    _check_url(values["url"], insecure_http=flags.insecure_http)
+    return _settings(values, sources, profile, _warnings(places, layer))
+
+
+def _settings(
+    values: Mapping[str, Any], sources: Mapping[str, str], profile: str, warnings: tuple[str, ...]
+) -> ServiceSettings:
+    token_file = values.get("token_file")
     return ServiceSettings(
-        url=wanted,
-        projects=tuple(projects) or ((named,) if named else ()),
-        token=_token(environment, token_file),
-        agent_key=environment.get("UPLOAD_TUI_AGENT_KEY", ""),
-        user_key=environment.get("UPLOAD_TUI_USER_KEY", ""),
+        url=values["url"],
+        projects=tuple(values["projects"]),
+        token=_token_in(token_file) if token_file else _secret(values.get("token")),
+        token_command=values.get("token_command") or "",
+        agent_key=_secret(values.get("agent_key")),
+        user_key=_secret(values.get("user_key")),
+        refresh_seconds=values["refresh"],
+        stuck_after_seconds=values["stuck_after"],
+        theme=values.get("theme") or "",
+        keys=MappingProxyType(dict(values.get("keys") or {})),
+        ca_bundle=values.get("ca_bundle"),
+        profile=profile,
+        sources=MappingProxyType(dict(sources)),
+        warnings=warnings,
     )
+
+
+def _profile_layer(wanted: str, places: Places) -> tuple[str, _Layer]:
+    """The profile in force and its values: the one that is wanted, the default one, the only one, or else the published client's."""
+    file = places.settings_file
+    known = _settings_file(file)
+    names = list(known.profiles) if known else []
+    name = wanted or (known.default_profile if known else None) or (names[0] if len(names) == 1 else "")
+    has_ddsclient = places.ddsclient_file.is_file()
+    if not name and not names and has_ddsclient:
+        name = DDSCLIENT_PROFILE
+    if not name:
+        return "", _Layer("no profile", {})
+    if known and name in known.profiles:
+        values = known.profiles[name].model_dump(exclude_unset=True)
+        return name, _Layer(f"{file}, profile {name}", values)
+    if name == DDSCLIENT_PROFILE and has_ddsclient:
+        from upload_tui.profiles import read_ddsclient
+
+        return name, _Layer(str(places.ddsclient_file), read_ddsclient(places.ddsclient_file))
+    mend = f"Known are: {', '.join(names)}." if names else f"`upload-tui config init` writes a file to begin with ({file})."
+    raise SettingsError(f"There is no profile {name}", mend)
+
+
+def _settings_file(file: Path) -> "SettingsFile | None":
+    if not file.exists():
+        return None
+    from upload_tui.profiles import read_settings_file
+
+    return read_settings_file(file)
+
+
+def _environment_layers(environment: Mapping[str, str]) -> list[_Layer]:
+    """A layer for each variable that says anything, so that its name is known when it is wrong."""
+    layers = []
+    for name, key in _VARIABLES.items():
+        text = environment.get(name, "").strip()
+        if text:
+            from upload_tui.profiles import validated
+
+            layers.append(_Layer(name, validated({key: (text,) if key == "projects" else text}, name)))
+    return layers
+
+
+def _flag_layer(flags: Flags) -> _Layer:
+    said = {"url": flags.url, "projects": tuple(flags.projects), "token_file": flags.token_file}
+    return _Layer("command line", {key: value for key, value in said.items() if value})
+
+
+def _only_for_its_service(layers: Sequence[_Layer], profile: _Layer) -> list[_Layer]:
+    """A profile's keys and projects belong to its own service: another one's URL from elsewhere must not be sent them."""
+    url = next((layer.values["url"] for layer in reversed(layers) if layer.values.get("url")), None)
+    own_url = profile.values.get("url")
+    if url is None or own_url is None or _host(url) == _host(own_url):
+        return list(layers)
+    foreign = {key: value for key, value in profile.values.items() if key not in _CREDENTIALS | {"projects"}}
+    return [_Layer(profile.source, foreign) if layer is profile else layer for layer in layers]
+
+
+def _host(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", url
+    return parts.scheme, parts.netloc.lower()
+
+
+def _merged(layers: Sequence[_Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The last word on each key, and whose it was. Ways of being let in are not mixed across files, environment and flags."""
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for layer in layers:
+        if _CREDENTIALS & layer.values.keys():
+            for key in _CREDENTIALS & values.keys():
+                if not (sources[key].startswith(_PREFIX) and layer.source.startswith(_PREFIX)):
+                    del values[key], sources[key]
+        values.update(layer.values)
+        sources.update(dict.fromkeys(layer.values, layer.source))
+    return values, sources
+
+
+def _warnings(places: Places, profile: _Layer) -> tuple[str, ...]:
+    """Files with a secret that others can read."""
+    if not {"token", "agent_key", "user_key"} & profile.values.keys():
+        return ()
+    file = places.ddsclient_file if profile.source == str(places.ddsclient_file) else places.settings_file
+    if not file.stat().st_mode & 0o077:
+        return ()
+    return (f"{file} holds a secret and others can read it. Mend it with: chmod 600 {file}",)
+
+
+def _secret(value: Any) -> str:
+    return "" if value is None else str(value.get_secret_value()).strip()
 
 
 def _check_url(url: str, *, insecure_http: bool) -> None:
@@ -84,15 +262,11 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _token(environment: Mapping[str, str], token_file: Path | None) -> str:
-    if token_file is None:
-        return environment.get("UPLOAD_TUI_TOKEN", "").strip()
+def _token_in(file: Path) -> str:
     try:
-        lines = token_file.read_text(encoding="utf-8").split()
+        words = file.expanduser().read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"The token file {token_file} cannot be read", "Check its path and its permissions."
-        ) from error
-    if not lines:
-        raise SettingsError(f"The token file {token_file} is empty", "Put the token on its first line.")
-    return lines[0]
+        raise SettingsError(f"The token file {file} cannot be read", "Check its path and its permissions.") from error
+    if not words:
+        raise SettingsError(f"The token file {file} is empty", "Put the token on its first line.")
+    return words[0]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual._doc import take_svg_screenshot
 
 from tests.snapshots.scenes import CHUNK_ERROR, a_morning, dashboard
 from upload_tui.testing import SceneSession, an_upload
@@ -29,3 +30,26 @@ def test_timeline_is_painted_when_an_upload_is_chosen(
     press = ["enter"] if size[0] < 100 else []
     assert snap_compare(dashboard(session), terminal_size=size, press=press)
     session.close()
+
+
+def picture(stage: str, design: Design) -> str:
+    """The dashboard with one upload of this stage in this shape, as SVG."""
+    session = SceneSession(a_morning(an_upload("reads_S12_R1.fastq.gz", design=design, **STAGES[stage])))
+    try:
+        return take_svg_screenshot(dashboard(session), terminal_size=(120, 40))
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize(
+    ("stage", "same"),
+    [
+        ("initiated", {Design.A, Design.B, Design.DEPLOYED}),
+        ("completed", {Design.A, Design.B, Design.DEPLOYED}),
+        ("verified", {Design.A, Design.B}),  # the deployed shape cannot say when
+        ("error", {Design.A, Design.DEPLOYED}),  # Option B cannot say why
+    ],
+)
+def test_shapes_give_the_same_picture_where_they_can(stage: str, same: set[Design]) -> None:
+    pictures = {design: picture(stage, design) for design in Design}
+    assert {design for design in Design if pictures[design] == pictures[Design.A]} == same

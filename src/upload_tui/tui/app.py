@@ -11,7 +11,7 @@ from textual.screen import Screen
 from upload_tui.errors import DefectError, UploadTuiError
 from upload_tui.monitor.session import Session
 from upload_tui.tui.bridge import Bridge
-from upload_tui.tui.glyphs import glyphs_for
+from upload_tui.tui.glyphs import ASCII, glyphs_for
 from upload_tui.tui.look import Look
 from upload_tui.tui.messages import PictureMoved
 from upload_tui.tui.screens.dashboard import DashboardScreen
@@ -88,6 +88,7 @@ class UploadApp(App[int]):
         return DashboardScreen(self.session, self._first_look, self.story)
 
     def on_mount(self) -> None:
+        self.set_class(self._first_look.glyphs is ASCII, "-ascii")
         self.set_keymap(self._keymap_wanted)
         bridge = Bridge(self.session, self._pass_on)
         # After the first frame, so that nothing the session does comes before it.

@@ -112,8 +112,8 @@ def cut_at_word(text: str, width: int, ellipsis: str = "…") -> str:
     if cell_len(text) <= width:
         return text
     head = _cells_from_start(text, max(width - len(ellipsis), 0))
-    words, blank, _ = head.rpartition(" ")
-    return (words.rstrip(" ,:;") if blank and len(words) * 2 > len(head) else head) + ellipsis[:width]
+    words, _, _ = head.rpartition(" ")
+    return (words.rstrip(" ,:;") or head) + ellipsis[:width]
 
 
 def plural(count: int, thing: str) -> str:

@@ -179,9 +179,24 @@ class DashboardScreen(Screen[None]):
         if table.follow:
             parts.append("following the newest")
         table.border_title = Content(f" {self.look.glyphs.dot} ".join(parts))
-        warning = f"{self.look.glyphs.warning} {harmless(remark)}" if remark else ""
-        table.border_subtitle = Content(cut_at_word(warning, table.size.width - 4, self.look.glyphs.ellipsis))
+        table.border_subtitle = Content(self._warning(remark, table.size.width - 4))
+        table.empty_text = self._empty_text()
         table.set_class(query != replace(Query(), sort=query.sort, descending=query.descending), "-filtered")
+
+    def _warning(self, remark: str, width: int) -> str:
+        """Why the picture is not live, or else what only the whole of it tells."""
+        text = self._session.connection().reason or remark
+        if not text:
+            return ""
+        return cut_at_word(f"{self.look.glyphs.warning} {harmless(text)}", width, self.look.glyphs.ellipsis)
+
+    def _empty_text(self) -> str:
+        query, connection = self.rows_query, self._session.connection()
+        if query.stages or query.search or query.attention_only:
+            return "Nothing matches. Esc shows all uploads."
+        if connection.read_on is None:
+            return "Nothing is known yet."
+        return "No uploads yet. They appear here as clients begin them."
 
     def _paint_timeline(self, now: datetime) -> None:
         view = self.query_one(TimelineView)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
+from upload_tui.tui.causes import cause_text
 from upload_tui.tui.formatting import abbreviated, clock_text, cut_at_word, duration_text, fitted, harmless
 from upload_tui.tui.look import Look
 
@@ -15,11 +16,11 @@ _NAME_SHARE = 0.45
 
 def change_pieces(change: UploadChange, now: datetime | None, look: Look, width: int) -> Sequence[tuple[str, str]]:
     """Texts and tones (component classes of the tail) that say what happened in at most `width` cells."""
-    sign, word, tone, note = _words(change, look)
     time = f"{clock_text(_when(change), now or change.at, look.zone):>8} "
     room = width - len(time) - 2 - _WORD_CELLS
     name_cells = min(40, max(12, int(room * _NAME_SHARE)))
     name = abbreviated(change.upload.name or change.upload.id, name_cells, look.glyphs.ellipsis)
+    sign, word, tone, note = _words(change, look, room - name_cells - 2)
     note = cut_at_word(note, room - name_cells - 2, look.glyphs.ellipsis)
     return (
         (time, "tail--quiet"),
@@ -36,11 +37,16 @@ def _when(change: UploadChange) -> datetime:
     return change.at
 
 
-def _words(change: UploadChange, look: Look) -> tuple[str, str, str, str]:
+def _words(change: UploadChange, look: Look, note_cells: int) -> tuple[str, str, str, str]:
     glyphs = look.glyphs
     match change:
         case StageReached():
-            return glyphs.stages[change.after], change.after, f"tail--{change.after}", _stage_note(change, look)
+            return (
+                glyphs.stages[change.after],
+                change.after,
+                f"tail--{change.after}",
+                _stage_note(change, look, note_cells),
+            )
         case AnomalyNoticed():
             name = change.anomaly.name.replace("_", " ")
             return glyphs.warning, "odd", "tail--warning", f"{name}: {harmless(change.anomaly.detail)}"
@@ -54,7 +60,9 @@ def _words(change: UploadChange, look: Look) -> tuple[str, str, str, str]:
             return glyphs.unreached, "changed", "tail--quiet", ""
 
 
-def _stage_note(change: StageReached, look: Look) -> str:
+def _stage_note(change: StageReached, look: Look, note_cells: int) -> str:
+    if change.error_message and note_cells < 40:
+        return cause_text(change.error_message, note_cells, look.glyphs.ellipsis)
     if change.error_message:
         return harmless(change.error_message)
     if change.certainty == "observed" and change.earliest and change.latest:

@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from rich.cells import cell_len
-
 from upload_tui.monitor.picture import Row, SortKey
 from upload_tui.status import Stage
-from upload_tui.tui.formatting import abbreviated, cut_at_word, duration_text, fitted, harmless, size_text
+from upload_tui.tui.causes import cause_text
+from upload_tui.tui.formatting import abbreviated, cut_at_word, duration_text, fitted, size_text
 from upload_tui.tui.glyphs import Glyphs
 from upload_tui.tui.look import Look
-from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
 __all__ = ["Column", "ColumnKey", "Piece", "cell", "fit_columns", "note_text", "stage_tone", "title_text"]
 
@@ -54,16 +52,9 @@ _SINCE_ABSOLUTE = Column(ColumnKey.SINCE, "Since", 12, is_right=True, sort=SortK
 _PROJECT = Column(ColumnKey.PROJECT, "Project", 14, sort=SortKey.PROJECT)
 _NOTE = Column(ColumnKey.NOTE, "Progress", 0)
 
-_SHORT_CAUSES = {
-    CHUNK_HASH_DIFFERS: "chunk hash differs",
-    SIZE_DIFFERS: "size differs",
-    FILE_HASH_DIFFERS: "file hash differs",
-    OBJECT_MISSING: "object not found",
-}
-
 _NAME_AT_LEAST = 16
 _NAME_AT_MOST = 44
-_NOTE_AT_LEAST = 13
+_NOTE_AT_LEAST = 14
 _BAR_CELLS = 8
 
 
@@ -91,7 +82,7 @@ def _share(cells: int) -> tuple[int, int]:
     """What the name and the note get of the cells that are left."""
     if cells < _NAME_AT_LEAST + 1 + _NOTE_AT_LEAST:
         return max(cells, 0), 0
-    name_width = min(max(_NAME_AT_LEAST, cells * 3 // 5), _NAME_AT_MOST)
+    name_width = min(max(_NAME_AT_LEAST, min(cells * 3 // 5, cells - 1 - _NOTE_AT_LEAST)), _NAME_AT_MOST)
     return name_width, cells - name_width - 1
 
 
@@ -147,7 +138,7 @@ def note_text(row: Row, look: Look, width: int) -> Piece:
     if row.is_gone:
         return cut_at_word("no longer there", width, glyphs.ellipsis), "uploads--warning"
     if row.stage is Stage.ERROR:
-        return _cause_text(row.error_message, width, glyphs), stage_tone(Stage.ERROR)
+        return cause_text(row.error_message, width, glyphs.ellipsis), stage_tone(Stage.ERROR)
     if row.judgement.is_stuck or row.judgement.is_overdue:
         word = f"{glyphs.warning} {'stuck' if row.judgement.is_stuck else 'overdue'}"
         return _first_that_fits(width, f"{word}, {_usual(row)}" if _usual(row) else word, word), "uploads--warning"
@@ -156,14 +147,6 @@ def note_text(row: Row, look: Look, width: int) -> Piece:
     if row.is_purged:
         return "purged", "uploads--quiet"
     return _calm_note(row, glyphs, width)
-
-
-def _cause_text(message: str, width: int, glyphs: Glyphs) -> str:
-    """An error's message; the service's own long sentences give way to a few words where they do not fit."""
-    text = harmless(message) or "no reason given"
-    if cell_len(text) > width:
-        text = next((short for words, short in _SHORT_CAUSES.items() if message.startswith(words)), text)
-    return cut_at_word(text, width, glyphs.ellipsis)
 
 
 def _calm_note(row: Row, glyphs: Glyphs, width: int) -> Piece:

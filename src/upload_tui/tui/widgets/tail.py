@@ -20,7 +20,7 @@ from textual.widget import Widget
 
 from upload_tui.monitor.changes import Change, UploadChange, UploadSeen
 from upload_tui.monitor.picture import Row
-from upload_tui.tui.formatting import abbreviated, age_text, duration_text, fitted
+from upload_tui.tui.formatting import abbreviated, age_text, cut_at_word, duration_text, fitted
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.change_text import change_pieces
 
@@ -48,15 +48,15 @@ class PendingList(Widget):
         glyphs, width = self.look.glyphs, self.size.width
         late = row.judgement.is_stuck or row.judgement.is_overdue
         age = fitted(self._age(row, now), 8, right=True)
-        wait = f"  {self._wait(row, now)}"
-        room = max(8, min(40, width - 2 - len(age) - len(wait) - 2))
+        room = min(40, max(12, width * 2 // 5))
         name = fitted(abbreviated(row.name or row.id, room, glyphs.ellipsis), room)
+        wait = cut_at_word(self._wait(row, now), width - room - len(age) - 5, glyphs.ellipsis)
         return Content.assemble(
             (f"{glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
             (name, ""),
             (f" {age}", "$warning bold" if late else "$quiet"),
-            (wait, "$warning" if late else "$quiet"),
-        ).truncate(width)
+            (f"  {wait}", "$warning" if late else "$quiet"),
+        )
 
     def _age(self, row: Row, now: datetime) -> str:
         return "?" if row.stage_since is None else age_text((now - row.stage_since).total_seconds())

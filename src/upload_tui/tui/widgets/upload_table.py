@@ -19,6 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from upload_tui.monitor.picture import Query, Row, SortKey, Window
+from upload_tui.tui.formatting import cut_at_word, fitted
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.columns import Column, Piece, cell, fit_columns, title_text
 
@@ -70,13 +71,14 @@ class UploadTable(ScrollView, can_focus=True):
         Binding("pageup", "page(-1)", "Page up", show=False, id="table.page_up", tooltip="A page up"),
         Binding("ctrl+d", "page(0.5)", "Half down", show=False, id="table.half_down", tooltip="Half a page down"),
         Binding("ctrl+u", "page(-0.5)", "Half up", show=False, id="table.half_up", tooltip="Half a page up"),
-        Binding("enter", "open", "Open", id="table.open", tooltip="Open the upload's own screen"),
+        Binding("enter", "open", "Open", key_display="Enter", id="table.open", tooltip="Open the upload's own screen"),
     ]
 
     rows_query: reactive[Query] = reactive(Query, init=False)
     look: reactive[Look] = reactive(Look, init=False)
     now: reactive[datetime | None] = reactive(None, init=False)
     follow: reactive[bool] = reactive(False, init=False)
+    empty_text: reactive[str] = reactive("")
 
     class Chosen(Message):
         """The cursor is on another upload; None if there is none."""
@@ -108,6 +110,7 @@ class UploadTable(ScrollView, can_focus=True):
         self._several_projects = several_projects
         self._window = Window((), 0, 0, -1)
         self._columns: tuple[Column, ...] = ()
+        self._fitted_width = -1
         self._cursor_row = 0
         self._cursor_id: str | None = None
         self._glowing: frozenset[str] = frozenset()
@@ -168,7 +171,8 @@ class UploadTable(ScrollView, can_focus=True):
         self.reload()
 
     def watch_look(self) -> None:
-        self._fit()
+        self._fitted_width = -1
+        self.refresh()
 
     def watch_now(self) -> None:
         self.refresh()
@@ -182,14 +186,17 @@ class UploadTable(ScrollView, can_focus=True):
         self._styles.clear()
 
     def on_resize(self, event: events.Resize) -> None:
-        self._fit()
         if self.is_mounted:
             self.reload()
             self._show_cursor()
 
-    def _fit(self) -> None:
-        self._columns = fit_columns(self.size.width - 1, self.look, several_projects=self._several_projects)
-        self.refresh()
+    def _fit(self) -> int:
+        """Choose the columns for the present width (which a scrollbar narrows); gives it."""
+        width = self.scrollable_content_region.width
+        if width != self._fitted_width:
+            self._fitted_width = width
+            self._columns = fit_columns(width - 1, self.look, several_projects=self._several_projects)
+        return width
 
     # Keys and mouse
 
@@ -286,7 +293,9 @@ class UploadTable(ScrollView, can_focus=True):
     # Painting
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self._fit()
+        if y == _HEADER_LINES + 1 and not self.total and self.empty_text:
+            return self._text_strip(self.empty_text, width)
         if y < _HEADER_LINES:
             return self._header_strip(width)
         number = self._top_row() + y - _HEADER_LINES
@@ -302,6 +311,10 @@ class UploadTable(ScrollView, can_focus=True):
             title_text(column, query.sort, query.descending, self.look.glyphs) for column in self._columns
         )
         return Strip([Segment(f" {titles}", style)]).adjust_cell_length(width, style)
+
+    def _text_strip(self, text: str, width: int) -> Strip:
+        line = fitted(f" {cut_at_word(text, width - 2, self.look.glyphs.ellipsis)}", width)
+        return Strip([Segment(line, self._style("uploads--quiet", ""))])
 
     def _row_strip(self, row: Row, is_cursor: bool, now: datetime, width: int) -> Strip:
         base = self._base_of(row, is_cursor)

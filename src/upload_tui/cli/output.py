@@ -1,0 +1,144 @@
+"""How data is printed: a table for people, JSON, JSON lines or CSV for programs. Data goes to standard output, nothing else does."""
+
+import csv
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+__all__ = ["FORMATS", "Column", "Printer", "output_option", "say"]
+
+FORMATS = ("table", "json", "jsonl", "csv")
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: its heading.
+        text: what a record has to say there; made harmless by the printer.
+        is_number: written to the right.
+        gives_way: this one is shortened, visibly, where the terminal is too narrow; one column of a table.
+    """
+
+    title: str
+    text: Callable[[Record], str]
+    is_number: bool = False
+    gives_way: bool = False
+
+
+def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--output` to a command."""
+    return click.option(
+        "--output",
+        "-o",
+        "output",
+        type=click.Choice(FORMATS),
+        help="How to print; a table on a terminal, JSON lines in a pipe.",
+    )(command)
+
+
+def say(text: str) -> None:
+    """Talk: to standard error, so that no program takes it for data."""
+    click.echo(text, err=True)
+
+
+class Printer:
+    """Prints records in one of the formats.
+
+    Args:
+        output: the format; None takes a table on a terminal and JSON lines elsewhere.
+        columns: of the table.
+        flat: a record as one level of values, for CSV.
+    """
+
+    def __init__(self, output: str | None, columns: Sequence[Column], flat: Callable[[Record], Record] = dict) -> None:
+        self._format = output or ("table" if sys.stdout.isatty() else "jsonl")
+        self._columns = columns
+        self._flat = flat
+        self._has_heading = False
+
+    @property
+    def is_table(self) -> bool:
+        """True if people read it."""
+        return self._format == "table"
+
+    def print_all(self, records: Iterable[Record]) -> None:
+        """Print everything at once; JSON as one list, a table with columns as wide as they need to be."""
+        match self._format:
+            case "json":
+                click.echo(json.dumps(list(records), indent=2))
+            case "table":
+                self._print_table(list(records))
+            case _:
+                for record in records:
+                    self.print_one(record)
+
+    def print_one(self, record: Record) -> None:
+        """Print one record of a stream, at once."""
+        match self._format:
+            case "csv":
+                self._print_csv(self._flat(record))
+            case "table":
+                click.echo("  ".join(_harmless(column.text(record)) for column in self._columns).rstrip())
+            case _:
+                click.echo(json.dumps(record))
+        sys.stdout.flush()
+
+    def _print_csv(self, flat: Record) -> None:
+        line = io.StringIO()
+        writer = csv.writer(line, lineterminator="\n")
+        if not self._has_heading:
+            writer.writerow(flat)
+            self._has_heading = True
+        # A terminal would obey what a file only keeps.
+        is_terminal = sys.stdout.isatty()
+        writer.writerow(
+            [_harmless(value) if is_terminal and isinstance(value, str) else value for value in flat.values()]
+        )
+        click.echo(line.getvalue(), nl=False)
+
+    def _print_table(self, records: Sequence[Record]) -> None:
+        from upload_tui.tui.formatting import fitted
+
+        rows = [[_harmless(column.text(record)) for column in self._columns] for record in records]
+        widths = self._widths(rows)
+        for row in ([column.title for column in self._columns], *rows):
+            cells = (
+                fitted(_shortened(text, width), width, right=column.is_number)
+                for text, width, column in zip(row, widths, self._columns, strict=True)
+            )
+            click.echo("  ".join(cells).rstrip())
+
+    def _widths(self, rows: Sequence[Sequence[str]]) -> list[int]:
+        """As wide as the widest cell; on a terminal the one that gives way takes what the others leave."""
+        from rich.cells import cell_len
+
+        titles = [column.title for column in self._columns]
+        widths = [max(map(cell_len, column)) for column in zip(titles, *rows, strict=True)]
+        if sys.stdout.isatty():
+            over = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
+            for place, column in enumerate(self._columns):
+                if column.gives_way and over > 0:
+                    widths[place] = max(len(column.title), 12, widths[place] - over)
+        return widths
+
+
+def _harmless(text: str) -> str:
+    from upload_tui.tui.formatting import harmless
+
+    return harmless(text)
+
+
+def _shortened(text: str, width: int) -> str:
+    from upload_tui.tui.formatting import abbreviated
+
+    return abbreviated(text, width)

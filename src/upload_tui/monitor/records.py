@@ -1,0 +1,125 @@
+"""What scripts get: uploads and changes as plain values for JSON, the same for every command, export and journal.
+
+Fields are added over time, never renamed. Times are ISO 8601 in UTC with milliseconds, sizes in bytes, durations in seconds.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from upload_tui.monitor.changes import (
+    AnomalyNoticed,
+    Change,
+    ConnectionChanged,
+    StageReached,
+    UploadChange,
+    UploadGone,
+    UploadPurged,
+    UploadSeen,
+)
+from upload_tui.monitor.picture import Detail
+from upload_tui.status import Event
+from upload_tui.wire.times import format_time
+
+__all__ = ["Record", "change_record", "full_upload_record", "upload_record"]
+
+Record = Mapping[str, Any]
+
+
+def upload_record(detail: Detail) -> Record:
+    """One upload as a line of a list."""
+    upload, row = detail.upload, detail.row
+    return {
+        "id": upload.id,
+        "name": upload.name,
+        "size_bytes": upload.size_bytes,
+        "content_type": upload.content_type,
+        "project": {"id": upload.project_id, "name": upload.project_name},
+        "service": row.service,
+        "stage": upload.stage,
+        "stage_since": _time(upload.timeline.since),
+        "error_message": upload.timeline.error_message,
+        "timeline": [_event_record(event) for event in upload.timeline],
+        "chunks": None if upload.chunks is None else {"count": len(upload.chunks), "size_bytes": upload.chunk_bytes},
+        "overdue": row.judgement.is_overdue,
+        "stuck": row.judgement.is_stuck,
+        "anomalies": [{"name": anomaly.name, "detail": anomaly.detail} for anomaly in detail.anomalies],
+        "as_of": _time(row.read_on),
+    }
+
+
+def full_upload_record(detail: Detail, raw: Any) -> Record:
+    """One upload with everything that is known; `raw` is the service's answer, secrets masked."""
+    upload = detail.upload
+    chunks = [
+        {"number": chunk.number, "size_bytes": chunk.size_bytes, "algorithm": chunk.algorithm, "digest": chunk.digest}
+        for chunk in upload.chunks or ()
+    ]
+    return {
+        **upload_record(detail),
+        "chunk_list": None if upload.chunks is None else chunks,
+        "hashes": [{"algorithm": known.algorithm, "value": known.value} for known in upload.hashes],
+        "raw": raw,
+    }
+
+
+def _event_record(event: Event) -> Record:
+    return {
+        "stage": event.stage,
+        "on": _time(event.on),
+        "certainty": event.certainty,
+        "earliest": _time(event.earliest),
+        "latest": _time(event.latest),
+    }
+
+
+def change_record(change: Change) -> Record:
+    """One change; fields that its kind has no use for are None."""
+    upload = change.upload if isinstance(change, UploadChange) else None
+    empty = dict.fromkeys(("from", "to", "on", "certainty", "error_message", "detail"))
+    return {
+        "at": _time(change.at),
+        "kind": None,
+        "upload": upload
+        and {
+            "id": upload.id,
+            "name": upload.name,
+            "project": {"id": upload.project_id, "name": upload.project_name},
+        },
+        **empty,
+        **_particulars(change),
+    }
+
+
+def _particulars(change: Change) -> Record:
+    match change:
+        case UploadSeen():
+            return {"kind": "seen"}
+        case StageReached():
+            return {
+                "kind": "stage",
+                "from": change.before,
+                "to": change.after,
+                "on": _time(change.on),
+                "certainty": change.certainty,
+                "error_message": change.error_message,
+            }
+        case AnomalyNoticed():
+            return {"kind": "anomaly", "detail": f"{change.anomaly.name}: {change.anomaly.detail}"}
+        case UploadPurged():
+            return {"kind": "purged", "on": _time(change.on)}
+        case UploadGone():
+            return {"kind": "gone"}
+        case ConnectionChanged():
+            return {
+                "kind": "connection",
+                "to": change.connection.state,
+                "on": _time(change.connection.since),
+                "detail": change.connection.reason or None,
+            }
+        case _:
+            raise TypeError(f"{type(change).__name__} is not told to scripts")
+
+
+def _time(on: datetime | None) -> str | None:
+    return None if on is None else format_time(on)
