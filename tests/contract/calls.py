@@ -68,7 +68,7 @@ class Caller:
 async def serving(**options: Any) -> AsyncIterator[Caller]:
     """A service on a clock that stands still, its worker stepped by hand."""
     clock = FrozenClock()
-    service = EmbeddedService(clock=clock, seed=1, keys_seed=2, **options)
+    service = EmbeddedService(clock=clock, seed=1, secret=b"a test's own", **options)
     service.worker.hold()
     transport = httpx.ASGITransport(app=service.app)
     async with service, httpx.AsyncClient(transport=transport, base_url=service.base_url) as http:

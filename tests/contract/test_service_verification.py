@@ -6,7 +6,9 @@ import pytest
 
 from tests.contract.calls import FILE, md5, serving
 from upload_tui.backend.faults import FaultName
+from upload_tui.backend.service import EmbeddedService
 from upload_tui.backend.worker import RETRY_SECONDS
+from upload_tui.testing import FrozenClock
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
 
 NUMBERED = tuple(enumerate(FILE, 1))
@@ -114,3 +116,14 @@ async def test_what_was_acknowledged_is_true_when_the_service_starts_again(tmp_p
         assert (await caller.status(upload_id))["completed_on"] == "2026-03-14T09:26:53.000Z"
         assert await caller.service.worker.verify_next() == upload_id
         assert (await caller.status(upload_id))["verified_on"]
+
+
+async def test_a_token_is_still_good_when_the_service_starts_again(tmp_path: Path) -> None:
+    clock, file = FrozenClock(), tmp_path / "records.db"
+    tokens = []
+    for _ in range(2):
+        async with EmbeddedService(clock=clock, database=file) as service:
+            tokens.append(service.new_token())
+    assert tokens[0] == tokens[1]
+    async with EmbeddedService(clock=clock) as other:
+        assert other.new_token() != tokens[0]

@@ -6,7 +6,6 @@ import uuid
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from random import Random
 from urllib.parse import parse_qsl, urlencode
 
 from upload_tui.backend.problems import ProblemError
@@ -33,19 +32,19 @@ class Gatekeeper:
     """Makes and checks tokens and signed URLs.
 
     Args:
-        chance: where keys come from; a seeded one makes them repeatable, as a demo wants.
+        secret: what all keys and signatures follow from; who knows it is in. The same secret keeps old tokens good.
         clock: when things expire.
     """
 
-    def __init__(self, chance: Random, clock: Clock) -> None:
-        self._secret = chance.randbytes(32)
+    def __init__(self, secret: bytes, clock: Clock) -> None:
+        self._secret = secret
         self._clock = clock
         self.account = DemoAccount(
-            id=str(uuid.UUID(bytes=chance.randbytes(16), version=4)),
+            id=str(uuid.UUID(bytes=self._digest("account id")[:16], version=4)),
             username="ada",
             full_name="Ada Lovelace",
-            agent_key=chance.randbytes(16).hex(),
-            user_key=chance.randbytes(16).hex(),
+            agent_key=self._digest("agent key")[:16].hex(),
+            user_key=self._digest("user key")[:16].hex(),
         )
 
     def new_token(self) -> tuple[str, datetime]:
@@ -100,5 +99,7 @@ class Gatekeeper:
             raise ProblemError(403, "Unauthorized", "request permission to access this resource")
 
     def _signature(self, text: str) -> str:
-        digest = hmac.new(self._secret, text.encode(), hashlib.sha256).digest()
-        return urlsafe_b64encode(digest).decode().rstrip("=")
+        return urlsafe_b64encode(self._digest(text)).decode().rstrip("=")
+
+    def _digest(self, text: str) -> bytes:
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).digest()

@@ -17,6 +17,7 @@ __all__ = ["ChunkRecord", "Database", "JobRecord", "ProjectRecord", "QueueSummar
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SCHEMA = """
+CREATE TABLE IF NOT EXISTS secret (only INTEGER PRIMARY KEY CHECK (only = 1), value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS projects (id TEXT PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, created_ms INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS uploads (
     serial INTEGER PRIMARY KEY,
@@ -140,6 +141,11 @@ class Database:
     def close(self) -> None:
         """Close the database."""
         self._db.close()
+
+    def secret(self, fresh: bytes) -> bytes:
+        """The secret that these records were begun with; `fresh` if they are new."""
+        self._db.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (fresh,))
+        return bytes(self._db.execute("SELECT value FROM secret").fetchone()[0])
 
     # Projects
 

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 from random import Random
+from secrets import token_bytes
 from types import TracebackType
 from typing import Self
 
@@ -34,7 +35,7 @@ class EmbeddedService:
         database: the file of the records; None keeps them in memory.
         storage: the folder of the bytes; None keeps them in memory.
         seed: the same seed, the same ids; None takes ids that nobody can guess.
-        keys_seed: the same seed, the same keys and signatures; for tests. None takes keys that nobody can guess.
+        secret: what keys and signatures follow from, for tests; None takes that of the database, or one that nobody can guess.
         verifications_at_once: how many uploads are verified at the same time.
         base_url: where clients reach it, for signed URLs; may be set later.
     """
@@ -47,17 +48,17 @@ class EmbeddedService:
         database: Path | None = None,
         storage: Path | None = None,
         seed: int | None = None,
-        keys_seed: int | None = None,
+        secret: bytes | None = None,
         verifications_at_once: int = 1,
         base_url: str = IN_PROCESS_URL,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.base_url = base_url
         self.faults = Faults(self.clock)
-        chance = _chance(seed)
-        self._gatekeeper = Gatekeeper(_chance(keys_seed), self.clock)
-        self._verification_seconds: dict[str, float] = {}
+        chance = _Unguessable() if seed is None else Random(seed)  # noqa: S311  # whoever gives a seed wants to guess
         self._database = Database(database)
+        self._gatekeeper = Gatekeeper(secret or self._database.secret(token_bytes(32)), self.clock)
+        self._verification_seconds: dict[str, float] = {}
         stored = MemoryStorage() if storage is None else FolderStorage(storage)
         self.storage = FaultyStorage(stored, self.faults)
         self.worker = VerificationWorker(
@@ -132,10 +133,4 @@ class _Unguessable(Random):
     """Random bytes from the operating system."""
 
     def randbytes(self, n: int) -> bytes:
-        from secrets import token_bytes
-
         return token_bytes(n)
-
-
-def _chance(seed: int | None) -> Random:
-    return _Unguessable() if seed is None else Random(seed)  # noqa: S311  # whoever gives a seed wants to guess

@@ -29,30 +29,28 @@ def own_errors(url: str) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
-        raise UnreachableError(f"{url} did not answer in time", "Try again, or check the network.") from error
+        raise UnreachableError(f"No answer came in time from {url}", "Try again, or check the network.") from error
     except httpx.ConnectError as error:
         raise _connection_error(url, error) from error
     except httpx.HTTPStatusError as error:
         answer = error.response
         raise status_error(answer.status_code, answer.headers, answer.content, url) from error
     except httpx.DecodingError as error:
-        raise UnreadableError(
-            f"The answer of {url} cannot be decoded", "Check that --url names the service."
-        ) from error
+        raise UnreadableError(f"An answer cannot be decoded: {url}", "Check that --url names the service.") from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise UnreachableError(
-            f"{url} is not a URL that can be asked", "Give one that begins with https://."
-        ) from error
+        raise UnreachableError(f"No request can be sent to {url}", "Give one that begins with https://.") from error
     except httpx.HTTPError as error:
-        raise UnreachableError(f"The connection to {url} broke", "Try again, or check the network.") from error
+        raise UnreachableError(f"The connection broke to {url}", "Try again, or check the network.") from error
 
 
 def _connection_error(url: str, error: httpx.ConnectError) -> UnreachableError:
     if isinstance(error.__cause__, SSLError) or "CERTIFICATE" in str(error).upper():
-        return UnreachableError(f"{url} has no certificate that can be trusted", "Set ca_bundle, or check the URL.")
+        return UnreachableError(
+            f"There is no certificate that can be trusted at {url}", "Set ca_bundle, or check the URL."
+        )
     if "name" in str(error).lower() or "getaddrinfo" in str(error):
-        return UnreachableError(f"The name in {url} is not known", "Check the URL for a slip.")
-    return UnreachableError(f"{url} cannot be reached", "Check the URL, and that the service runs.")
+        return UnreachableError(f"The name is not known in {url}", "Check the URL for a slip.")
+    return UnreachableError(f"Nobody answers at {url}", "Check the URL, and that the service runs.")
 
 
 def check_status(status: int, headers: httpx.Headers, body: bytes, url: str) -> None:
@@ -71,27 +69,31 @@ def status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> 
     said = f": {fault.reason}" if fault.reason else ""
     if status in (401, 403):
         mend = "Check the token, or the keys of the profile." if status == 401 else "Ask for access to it."
-        return NotAllowedError(f"{url} refused the request ({status}{said})", mend)
+        return NotAllowedError(f"Not allowed ({status}{said}) at {url}", mend)
     if status == 404:
         return _not_found(fault, url, said)
     if status in (429, 503):
         wait = _retry_after_seconds(headers)
-        return BusyError(f"{url} is busy ({status}{said})", "It is asked again later.", retry_after_seconds=wait)
+        return BusyError(
+            f"The service is busy ({status}{said}) at {url}", "It is asked again later.", retry_after_seconds=wait
+        )
     if status == 400:
-        return RefusedError(f"{url} refused the request (400{said})", fault.suggestion)
+        return RefusedError(f"The request was refused (400{said}) by {url}", fault.suggestion)
     if status >= 500:
-        return TroubleError(f"{url} has trouble of its own ({status}{said})", "Try again in a few minutes.")
-    return UnreadableError(f"{url} answered with the status {status}", "Check that --url names the service.")
+        return TroubleError(
+            f"The service has trouble of its own ({status}{said}) at {url}", "Try again in a few minutes."
+        )
+    return UnreadableError(f"An answer with the status {status} came from {url}", "Check that --url names the service.")
 
 
 def _not_found(fault: ServiceFault, url: str, said: str) -> ServiceError:
     if fault.code == CODE_NOT_CONSISTENT:
-        return NotConsistentError(f"{url} is not to be seen yet", "Wait a moment and ask again.")
+        return NotConsistentError(f"Not to be seen yet: {url}", "Wait a moment and ask again.")
     if "object_kind" in fault.suggestion:
-        return TroubleError(f"{url} has trouble of its own (404{said})", "Try again in a few minutes.")
+        return TroubleError(f"The service has trouble of its own (404{said}) at {url}", "Try again in a few minutes.")
     if not fault.reason:
-        return UnreadableError(f"{url} is not part of such a service", "Check that --url names the service.")
-    return NotFoundError(f"{url} is not there (404{said})", "Check the id or the name.")
+        return UnreadableError(f"There is no such service at {url}", "Check that --url names the service.")
+    return NotFoundError(f"Not there (404{said}): {url}", "Check the id or the name.")
 
 
 def _retry_after_seconds(headers: httpx.Headers) -> float | None:

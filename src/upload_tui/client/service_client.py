@@ -180,12 +180,12 @@ class ServiceClient:
 
     async def _read(self, response: httpx.Response, url: str) -> bytes:
         if int(response.headers.get("content-length") or 0) > _BODY_LIMIT_BYTES:
-            raise UnreadableError(f"The answer of {url} is larger than any page can be")
+            raise UnreadableError(f"An answer is larger than any page can be: {url}")
         body = bytearray()
         async for block in response.aiter_bytes():
             body += block
             if len(body) > _BODY_LIMIT_BYTES:
-                raise UnreadableError(f"The answer of {url} is larger than any page can be")
+                raise UnreadableError(f"An answer is larger than any page can be: {url}")
         return bytes(body)
 
     def _note_time(self, response: httpx.Response) -> None:

@@ -112,8 +112,9 @@ def cut_at_word(text: str, width: int, ellipsis: str = "…") -> str:
     if cell_len(text) <= width:
         return text
     head = _cells_from_start(text, max(width - len(ellipsis), 0))
-    words, _, _ = head.rpartition(" ")
-    return (words.rstrip(" ,:;") or head) + ellipsis[:width]
+    words = head.rpartition(" ")[0].rstrip(" ,:;")
+    # Where the only words left are very short ones, a part of the next says more than they do.
+    return (words if len(words) * 3 >= len(head) else head) + ellipsis[:width]
 
 
 def plural(count: int, thing: str) -> str:
