@@ -15,7 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from upload_tui.errors import SettingsError
 
-__all__ = ["SECRET_KEYS", "Profile", "SettingsFile", "profile_schema", "read_ddsclient", "read_settings_file", "validated"]
+__all__ = [
+    "SECRET_KEYS",
+    "Profile",
+    "SettingsFile",
+    "profile_schema",
+    "read_ddsclient",
+    "read_settings_file",
+    "validated",
+]
 
 SECRET_KEYS = ("token", "agent_key", "user_key")
 """Keys whose values are never shown."""

@@ -164,7 +164,11 @@ def _profile_layer(wanted: str, places: Places) -> tuple[str, _Layer]:
         from upload_tui.profiles import read_ddsclient
 
         return name, _Layer(str(places.ddsclient_file), read_ddsclient(places.ddsclient_file))
-    mend = f"Known are: {', '.join(names)}." if names else f"`upload-tui config init` writes a file to begin with ({file})."
+    mend = (
+        f"Known are: {', '.join(names)}."
+        if names
+        else f"`upload-tui config init` writes a file to begin with ({file})."
+    )
     raise SettingsError(f"There is no profile {name}", mend)
 
 

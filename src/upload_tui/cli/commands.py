@@ -14,6 +14,17 @@ _COMMANDS = {
     "watch": "Watch the uploads of projects in the dashboard.",
     "demo": "Watch the dashboard over an embedded service: no port, no account.",
     "serve": "Serve the embedded service over HTTP.",
+    "list": "List uploads, a line each.",
+    "show": "Show uploads: timeline, durations, chunks, hashes, anomalies.",
+    "tail": "Print each change of a stage until interrupted.",
+    "wait": "Wait until uploads are verified or in error.",
+    "projects": "List the projects that the account can see.",
+    "report": "Print a project's figures: stages, latencies, stuck and failed uploads.",
+    "doctor": "Check settings, credentials, reachability, clocks and the terminal.",
+    "record": "Keep every change seen in a file.",
+    "replay": "Replay a recorded file in the dashboard.",
+    "config": "Tell where the settings are, show or begin them.",
+    "completions": "Print a shell's completion script.",
 }
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -30,6 +41,13 @@ class _LazyGroup(click.Group):
         module = import_module(f"upload_tui.cli.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Options that are none of the group's belong to the dashboard: `upload-tui --url …` is `upload-tui watch --url …`."""
+        own = next((place for place, word in enumerate(args) if word != "--debug"), len(args))
+        if args[own:] and args[own].startswith("-") and args[own] not in {"--version", *ctx.help_option_names}:
+            args = [*args[:own], "watch", *args[own:]]
+        return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

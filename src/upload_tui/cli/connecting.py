@@ -55,7 +55,9 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     for option in (
         click.option("--insecure-http", is_flag=True, help="Allow plain http:// to other machines."),
-        click.option("--token-file", type=click.Path(path_type=Path), help="A file with the token (or UPLOAD_TUI_TOKEN)."),
+        click.option(
+            "--token-file", type=click.Path(path_type=Path), help="A file with the token (or UPLOAD_TUI_TOKEN)."
+        ),
         click.option("--profile", metavar="NAME", help="A profile of the settings file."),
         click.option("--project", metavar="PROJECT", multiple=True, help="A project's id or name; may be repeated."),
         click.option("--url", metavar="URL", help="The service, with or without /api/v1 (or UPLOAD_TUI_URL)."),
@@ -82,11 +84,14 @@ def settings_in_force(flags: Flags) -> ServiceSettings:
 @asynccontextmanager
 async def client_for(settings: ServiceSettings) -> "AsyncIterator[ServiceClient]":
     """A client of the service that the settings name."""
+    import logging
     import ssl
 
     from upload_tui.client.credentials import Credentials
     from upload_tui.client.service_client import ServiceClient
 
+    # Retries are said where they matter; without a handler of its own each would be written over the screen.
+    logging.getLogger("stamina").addHandler(logging.NullHandler())
     token = settings.token or (_token_of(settings.token_command) if settings.token_command else "")
     verify: ssl.SSLContext | bool = True
     if settings.ca_bundle is not None:
@@ -105,7 +110,7 @@ def _token_of(command: str) -> str:
     """What the token command prints. Its own words to standard error reach the person; its output never does."""
     mend = "Run the token_command of the profile by hand."
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603  # the person's own command, from their own settings
             shlex.split(command), stdout=subprocess.PIPE, timeout=_TOKEN_COMMAND_SECONDS, check=True, text=True
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:

@@ -35,7 +35,7 @@ def _say(error: UploadTuiError, *, debug: bool) -> int:
         traceback.print_exception(error)
     click.echo(f"upload-tui: {harmless_line(error.title)}.", err=True)
     if error.mend:
-        click.echo(f"  {harmless_line(error.mend)}", err=True)
+        click.echo(f"  {harmless_line(error.mend)}.", err=True)
     return error.exit_code
 
 

@@ -3,7 +3,10 @@
 import asyncio
 import json
 import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +17,8 @@ from upload_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from upload_tui.backend.scenarios.registry import Scenario
+    from upload_tui.backend.scenarios.teller import Teller
     from upload_tui.backend.service import EmbeddedService
-    from upload_tui.clock import PacedClock
 
 __all__ = ["command"]
 
@@ -74,8 +77,9 @@ def command(
         seed=seed if story else None,
         base_url=base_url,
     )
-    _introduce(service, design, scenario, as_json=as_json)
-    asyncio.run(_serve(service, listener, story, clock if isinstance(clock, PacedClock) else None, seed, speed))
+    teller = story.teller(service, clock, seed) if story and isinstance(clock, PacedClock) else None
+    introduce = partial(_introduce, service, design, scenario, as_json=as_json)
+    asyncio.run(_serve(service, listener, introduce, _telling(story, teller, speed)))
     return 0
 
 
@@ -138,33 +142,31 @@ def _introduce(service: "EmbeddedService", design: str, scenario: str | None, *,
 async def _serve(
     service: "EmbeddedService",
     listener: socket.socket,
-    story: "Scenario | None",
-    clock: "PacedClock | None",
-    seed: int,
-    speed: float,
+    introduce: Callable[[], None],
+    telling: AbstractAsyncContextManager[None],
 ) -> None:
     import uvicorn
 
     config = uvicorn.Config(
         service.app, log_level="warning", access_log=False, date_header=False, server_header=False, lifespan="off"
     )
-    async with service:
-        telling = None
-        if story is not None and clock is not None:
-            telling = asyncio.create_task(_tell(story, service, clock, seed, speed), name="story")
-        try:
-            await uvicorn.Server(config).serve(sockets=[listener])
-        finally:
-            if telling is not None:
-                telling.cancel()
-                await asyncio.gather(telling, return_exceptions=True)
+    async with service, telling:
+        introduce()
+        await uvicorn.Server(config).serve(sockets=[listener])
 
 
-async def _tell(story: "Scenario", service: "EmbeddedService", clock: "PacedClock", seed: int, speed: float) -> None:
-    teller = story.teller(service, clock, seed)
+@asynccontextmanager
+async def _telling(story: "Scenario | None", teller: "Teller | None", speed: float) -> AsyncIterator[None]:
+    """Inside this the story goes on; its past has been told, so that a token given now lasts from now."""
+    if story is None or teller is None:
+        yield
+        return
+    await story.past(teller)
+    teller.clock.set_rate(speed)
+    telling = asyncio.create_task(story.present(teller), name="story")
     try:
-        await story.past(teller)
-        clock.set_rate(speed)
-        await story.present(teller)
+        yield
     finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
         await teller.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from upload_tui.errors import StorageError
-from upload_tui.monitor.picture import Query, SortKey
+from upload_tui.monitor.picture import ProjectRef, Query, SortKey
 from upload_tui.monitor.schema import MIGRATIONS, migrate
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
 from upload_tui.wire.upload import Upload
@@ -249,6 +249,13 @@ class Store:
             (*upload_ids, project_id),
         )
         return frozenset(row[0] for row in rows)
+
+    def projects(self) -> Sequence[ProjectRef]:
+        """The projects of which any upload is known."""
+        rows = self._db.execute(
+            "SELECT DISTINCT project_id, project_name FROM uploads ORDER BY project_name, project_id"
+        )
+        return [ProjectRef(*row) for row in rows]
 
     def count(self, project_id: str) -> int:
         """How many uploads of a project are known and not gone."""

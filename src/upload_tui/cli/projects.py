@@ -1,0 +1,37 @@
+"""`upload-tui projects`: the projects that the account can see."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from upload_tui.cli.connecting import client_for, service_options, settings_in_force
+from upload_tui.cli.output import Column, Printer, output_option
+from upload_tui.settings import Flags, ServiceSettings
+
+if TYPE_CHECKING:
+    from upload_tui.wire.answers import Project
+
+__all__ = ["command"]
+
+_COLUMNS = (Column("ID", lambda record: record["id"]), Column("NAME", lambda record: record["name"], gives_way=True))
+
+
+@click.command(help="List the projects that the account can see.")
+@service_options
+@output_option
+def command(output: str | None, *, flags: Flags) -> None:
+    """List them."""
+    projects = asyncio.run(_projects(settings_in_force(flags)))
+    wanted = set(flags.projects)
+    Printer(output, _COLUMNS).print_all(
+        {"id": project.id, "name": project.name}
+        for project in projects
+        if not wanted or wanted & {project.id, project.name}
+    )
+
+
+async def _projects(settings: ServiceSettings) -> "Sequence[Project]":
+    async with client_for(settings) as client:
+        return await client.projects()

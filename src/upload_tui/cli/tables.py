@@ -1,0 +1,104 @@
+"""The tables of uploads and changes that people read, and the flat rows of CSV."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from upload_tui.cli.output import Column, Record
+
+__all__ = ["CHANGE_COLUMNS", "UPLOAD_COLUMNS", "flat_change", "flat_upload", "local_time"]
+
+
+def local_time(text: str | None) -> str:
+    """A record's time by this machine's wall clock; `?` if it is not known."""
+    if text is None:
+        return "?"
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _age(record: Record) -> str:
+    from upload_tui.tui.formatting import age_text
+
+    since = record["stage_since"]
+    if since is None:
+        return "?"
+    return age_text((datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds())
+
+
+def _size(record: Record) -> str:
+    from upload_tui.tui.formatting import size_text
+
+    return size_text(record["size_bytes"])
+
+
+def _note(record: Record) -> str:
+    """What is worth saying: why it failed, that it is late, what is odd."""
+    late = "stuck" if record["stuck"] else "overdue" if record["overdue"] else ""
+    odd = ", ".join(anomaly["name"].replace("_", " ") for anomaly in record["anomalies"])
+    return "; ".join(part for part in (record["error_message"], late, odd) if part)
+
+
+UPLOAD_COLUMNS: Sequence[Column] = (
+    Column("STAGE", lambda record: record["stage"]),
+    Column("AGE", _age, is_number=True),
+    Column("SIZE", _size, is_number=True),
+    Column("PROJECT", lambda record: record["project"]["name"] or record["project"]["id"]),
+    Column("ID", lambda record: record["id"]),
+    Column("NAME", lambda record: record["name"]),
+    Column("NOTE", _note, gives_way=True),
+)
+"""Of `list`; the note gives way where the terminal is narrow, `show` tells all of it."""
+
+
+def flat_upload(record: Record) -> Record:
+    """An upload as one row of CSV."""
+    nested = {"project", "timeline", "chunks", "anomalies", "chunk_list", "hashes", "raw"}
+    plain = {key: value for key, value in record.items() if key not in nested}
+    times = {event["stage"]: event["on"] or event["latest"] for event in record["timeline"]}
+    chunks = record["chunks"] or {}
+    return {
+        **plain,
+        "project_id": record["project"]["id"],
+        "project_name": record["project"]["name"],
+        **{f"{stage}_on": times.get(stage) for stage in ("initiated", "completed", "verified", "error")},
+        "chunk_count": chunks.get("count"),
+        "chunk_size_bytes": chunks.get("size_bytes"),
+        "anomalies": ";".join(anomaly["name"] for anomaly in record["anomalies"]),
+    }
+
+
+def _change_words(record: Record) -> str:
+    match record["kind"]:
+        case "stage":
+            return f"{record['from'] or 'new'} → {record['to']}" if record["from"] else str(record["to"])
+        case "connection":
+            return str(record["to"])
+        case kind:
+            return str(kind)
+
+
+def _change_subject(record: Record) -> str:
+    upload: dict[str, Any] | None = record["upload"]
+    return "" if upload is None else f"{upload['name']} ({upload['id']})"
+
+
+CHANGE_COLUMNS: Sequence[Column] = (
+    Column("AT", lambda record: local_time(record["on"] or record["at"])),
+    Column("CHANGE", lambda record: f"{_change_words(record):<21}"),
+    Column("UPLOAD", _change_subject),
+    Column("NOTE", lambda record: record["error_message"] or record["detail"] or ""),
+)
+"""Of `tail`, a line at a time: nothing is lined up that cannot be known before."""
+
+
+def flat_change(record: Record) -> Record:
+    """A change as one row of CSV."""
+    upload: dict[str, Any] = record["upload"] or {"id": None, "name": None, "project": {"id": None, "name": None}}
+    plain = {key: value for key, value in record.items() if key != "upload"}
+    return {
+        **plain,
+        "upload_id": upload["id"],
+        "upload_name": upload["name"],
+        "project_id": upload["project"]["id"],
+        "project_name": upload["project"]["name"],
+    }

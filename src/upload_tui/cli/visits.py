@@ -1,0 +1,91 @@
+"""One look at a service for commands that print and end; where it cannot be reached, what the last visit left."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from upload_tui.cli.connecting import client_for, find_projects, open_store
+from upload_tui.cli.output import say
+from upload_tui.errors import BusyError, ServiceError, TroubleError, UnreachableError
+from upload_tui.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from upload_tui.client.service_client import ServiceClient
+    from upload_tui.monitor.picture import Detail, ProjectRef, Query
+    from upload_tui.monitor.store import Store
+    from upload_tui.monitor.stored_picture import StoredPicture
+
+__all__ = ["Visit", "visit"]
+
+_ROWS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What was found.
+
+    Attributes:
+        picture: answers questions.
+        projects: those that were asked for.
+        is_fresh: False if it is only what an earlier visit left.
+    """
+
+    picture: "StoredPicture"
+    projects: "Sequence[ProjectRef]"
+    is_fresh: bool
+
+    def details(self, query: "Query", limit: int | None = None) -> "Iterator[Detail]":
+        """The uploads of a query's answer, in its order; those that are gone are left out."""
+        offset = found = 0
+        while rows := self.picture.window(query, offset, _ROWS_AT_ONCE).rows:
+            offset += len(rows)
+            for row in rows:
+                detail = None if row.is_gone else self.picture.detail(row.id)
+                if detail is not None:
+                    if found == limit:
+                        return
+                    found += 1
+                    yield detail
+
+
+@asynccontextmanager
+async def visit(settings: ServiceSettings) -> AsyncIterator[Visit]:
+    """Look at the projects of the settings once.
+
+    Raises:
+        ServiceError: the service cannot be used, and no earlier visit left anything of these projects.
+    """
+    from upload_tui.client.service_client import service_root
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor.stored_picture import StoredPicture
+
+    store = open_store(settings)
+    picture = StoredPicture(store, SystemClock(), service_root(settings.url), settings.stuck_after_seconds)
+    try:
+        async with client_for(settings) as client:
+            try:
+                projects = await find_projects(client, settings.projects)
+                await _read(client, store, projects)
+            except (UnreachableError, BusyError, TroubleError) as error:
+                yield Visit(picture, _known_projects(store, settings.projects, error), is_fresh=False)
+            else:
+                yield Visit(picture, projects, is_fresh=True)
+    finally:
+        store.close()
+
+
+async def _read(client: "ServiceClient", store: "Store", projects: "Sequence[ProjectRef]") -> None:
+    from upload_tui.monitor.synchroniser import Synchroniser
+
+    for project in projects:
+        await Synchroniser(client, store, project, lambda _: None, lambda *_: None).round()
+
+
+def _known_projects(store: "Store", wanted: Sequence[str], error: ServiceError) -> "Sequence[ProjectRef]":
+    """What an earlier visit left of the wanted projects, and a word that this is all; without it the error comes out."""
+    known = [project for project in store.projects() if not wanted or {project.id, project.name} & set(wanted)]
+    if not known:
+        raise error
+    say(f"upload-tui: offline: {error.title}. This is what the last visit knew; `as_of` tells since when.")
+    return known

@@ -1,0 +1,129 @@
+"""Follows single uploads until their fate is known: asks for each by its id, and for nothing else.
+
+Used where a whole project would be too much to ask for. Knows no screen and prints nothing.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from upload_tui.client.service_client import ServiceClient
+from upload_tui.clock import Clock
+from upload_tui.errors import (
+    BusyError,
+    NotConsistentError,
+    NotFoundError,
+    ServiceError,
+    TroubleError,
+    UnreachableError,
+    UnreadableError,
+)
+from upload_tui.monitor.intake import take_in
+from upload_tui.monitor.schedule import Schedule
+from upload_tui.monitor.store import Store
+from upload_tui.status import Stage
+
+__all__ = ["Fate", "Waiting"]
+
+_REQUESTS_AT_ONCE = 6
+_LATER = (BusyError, TroubleError, UnreachableError, UnreadableError)
+"""Trouble that may pass: the next round asks again."""
+
+
+class Fate(StrEnum):
+    """What became of an upload that was waited for."""
+
+    PENDING = "pending"
+    REACHED = "reached"
+    """The goal."""
+    MISSED = "missed"
+    """It ended without reaching the goal: it can no longer."""
+    GONE = "gone"
+    """The service does not know it."""
+
+
+class Waiting:
+    """Some uploads, waited for.
+
+    Args:
+        client: their service.
+        store: where readings are kept; `StoredPicture` answers questions about them.
+        upload_ids: which; each is asked for once a round while it is pending.
+        goal: the stage to reach.
+        clock: for waiting.
+        schedule: how often to ask.
+    """
+
+    def __init__(
+        self,
+        client: ServiceClient,
+        store: Store,
+        upload_ids: Sequence[str],
+        *,
+        goal: Stage,
+        clock: Clock,
+        schedule: Schedule,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._goal = goal
+        self._clock = clock
+        self._schedule = schedule
+        self._gate = asyncio.Semaphore(_REQUESTS_AT_ONCE)
+        self._fates = dict.fromkeys(upload_ids, Fate.PENDING)
+        self._has_answered = False
+        self.trouble: ServiceError | None = None
+
+    @property
+    def fates(self) -> Mapping[str, Fate]:
+        """What is known of each upload, in the order in which they were named."""
+        return self._fates
+
+    @property
+    def pending(self) -> Sequence[str]:
+        """Those whose fate is open."""
+        return [upload_id for upload_id, fate in self._fates.items() if fate is Fate.PENDING]
+
+    async def round(self) -> Sequence[str]:
+        """Ask for all that are pending; gives those whose fate is known now.
+
+        Trouble that may pass is kept in `trouble` and asked again, unless the service has never answered yet.
+
+        Raises:
+            ServiceError: the service cannot be used, or lets nobody in.
+        """
+        self.trouble = None
+        asked = self.pending
+        outcomes = await asyncio.gather(*map(self._look_at, asked), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, _LATER) and self._has_answered:
+                self.trouble = outcome
+            elif isinstance(outcome, BaseException):
+                raise outcome
+        return [upload_id for upload_id in asked if self._fates[upload_id] is not Fate.PENDING]
+
+    async def rest(self, interval_seconds: float, *, changed: bool) -> float:
+        """Wait until the next round is due; gives the interval to hand in the next time."""
+        seconds = self._schedule.next_seconds(interval_seconds, changed=changed, is_waiting=True)
+        await self._clock.sleep(self._schedule.with_jitter(seconds))
+        return seconds
+
+    async def _look_at(self, upload_id: str) -> None:
+        try:
+            async with self._gate:
+                reading = await self._client.upload(upload_id)
+        except NotFoundError:
+            self._fates[upload_id] = Fate.GONE
+        except NotConsistentError:
+            pass  # it is there, but not to be seen yet
+        else:
+            take_in(self._store, [reading], self._client.root)
+            self._fates[upload_id] = self._fate(reading.upload.timeline.stage)
+        self._has_answered = True
+
+    def _fate(self, stage: Stage) -> Fate:
+        """An error is past `initiated`, but has not gone well for anybody who waits for more."""
+        is_past = not self._goal.is_final and stage.rank >= self._goal.rank
+        if stage is self._goal or (is_past and (stage is not Stage.ERROR or self._goal is Stage.INITIATED)):
+            return Fate.REACHED
+        return Fate.MISSED if stage.is_final else Fate.PENDING
