@@ -239,6 +239,70 @@ async def test_the_id_and_the_answer_are_copied_whole() -> None:
         assert '"name": "a-initiated"' in pilot.app.clipboard
 
 
+async def test_all_marked_are_copied_when_some_are() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("m", "m", "j", "y")
+        assert len(pilot.app.clipboard.splitlines()) == 2
+        await pilot.pause()
+        assert "2 marked" in str(table.border_title)
+        await pilot.press("escape", "y")
+        assert pilot.app.clipboard == table.cursor_id
+
+
+async def test_the_request_is_copied_without_the_token() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("C")
+        assert pilot.app.clipboard == (
+            f'curl --header "Authorization: $UPLOAD_TUI_TOKEN" https://example.org/api/v1/uploads/{table.cursor_id}'
+        )
+
+
+async def test_the_cursor_goes_from_trouble_to_trouble() -> None:
+    failed = [an_upload(f"failed-{n}", initiated=900 + n, completed=800, error=700) for n in (10, 20)]
+    async with opened([*many(300), *failed, *mixed()]) as (pilot, _, table):
+        visited = []
+        for _ in range(4):
+            await pilot.press("E")
+            visited.append(chosen(table))
+        assert visited == ["d-error", "failed-10", "failed-20", "d-error"]
+        await pilot.press("W")
+        assert chosen(table) == "e-stuck"
+
+
+async def test_a_sentence_says_so_when_there_is_no_trouble_to_go_to() -> None:
+    async with opened(many(3)) as (pilot, _, table):
+        await pilot.press("j", "E", "W")
+        assert table.cursor_row == 1
+
+
+async def test_one_project_is_shown_when_it_is_chosen_from_the_menu() -> None:
+    uploads = [an_upload(name, project=(name, name.upper())) for name in ("one", "two")]
+    session = SceneSession(uploads, projects=[("one", "ONE"), ("two", "TWO")])
+    app = UploadApp(session, look=Look(zone=UTC))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        table = app.screen.query_one(UploadTable)
+        await pilot.press("p")
+        await pilot.pause()
+        await pilot.press("j", "j", "enter")
+        await pilot.pause()
+        assert [row.name for row in table._window.rows] == ["two"]
+        await pilot.press("p")
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert table.total == 2
+    session.close()
+
+
+async def test_the_raw_answer_has_the_focus_when_it_was_asked_for() -> None:
+    async with opened(mixed()) as (pilot, _, _):
+        await pilot.press("J")
+        await pilot.pause()
+        assert pilot.app.focused is not None
+        assert pilot.app.focused.id == "upload-raw"
+
+
 async def test_times_are_absolute_when_asked_for() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("t")

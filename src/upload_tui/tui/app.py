@@ -10,6 +10,7 @@ from textual.screen import Screen
 
 from upload_tui.errors import DefectError, UploadTuiError
 from upload_tui.monitor.session import Session
+from upload_tui.tui.bindings import APP_KEYS, STORY_ACTIONS
 from upload_tui.tui.bridge import Bridge
 from upload_tui.tui.glyphs import ASCII, glyphs_for
 from upload_tui.tui.look import Look
@@ -20,9 +21,6 @@ from upload_tui.tui.stylesheets import sheet_paths
 from upload_tui.tui.theme import DEFAULT_THEME, THEMES, TOKEN_DEFAULTS
 
 __all__ = ["UploadApp"]
-
-
-_STORY_ACTIONS = frozenset({"start_upload", "break_something", "slower", "faster", "step"})
 
 
 class UploadApp(App[int]):
@@ -41,26 +39,7 @@ class UploadApp(App[int]):
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (50, "-middle"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (20, "-tall"), (36, "-high")]  # noqa: RUF012
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "Help", key_display="?", id="help", tooltip="What the keys do"),
-        Binding("q", "leave", "Quit", id="quit", tooltip="Back one level, then quit"),
-        Binding("u", "start_upload", "New", id="story.upload", tooltip="Begin one more upload"),
-        Binding("x", "break_something", "Break", id="story.break", tooltip="Break something, from a menu"),
-        Binding(
-            "left_square_bracket", "slower", "Slower", key_display="[", id="story.slower", tooltip="Slower, then held"
-        ),
-        Binding("right_square_bracket", "faster", "Faster", key_display="]", id="story.faster", tooltip="Faster"),
-        Binding("full_stop", "step", "Step", key_display=".", id="story.step", tooltip="One second of the story"),
-        Binding(
-            "ctrl+c",
-            "copy_selection",
-            "Copy",
-            show=False,
-            id="copy.selection",
-            tooltip="Copy the selected text",
-            priority=True,
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = list(APP_KEYS)
 
     def __init__(
         self,
@@ -141,7 +120,7 @@ class UploadApp(App[int]):
             self.exit(0)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return self.story is not None if action in _STORY_ACTIONS else True
+        return self.story is not None if action in STORY_ACTIONS else True
 
     def action_start_upload(self) -> None:
         if self.story is not None:

@@ -3,9 +3,11 @@
 Pure functions. Whatever a service sent goes through `harmless` (or `abbreviated`, which calls it) before it is drawn.
 """
 
+import shlex
 import unicodedata
 from datetime import UTC, datetime, tzinfo
 from itertools import groupby
+from urllib.parse import quote
 
 from rich.cells import cell_len, get_character_cell_size
 
@@ -15,6 +17,7 @@ __all__ = [
     "abbreviated",
     "age_text",
     "clock_text",
+    "curl_text",
     "cut_at_word",
     "duration_text",
     "event_text",
@@ -115,6 +118,12 @@ def cut_at_word(text: str, width: int, ellipsis: str = "…") -> str:
     words = head.rpartition(" ")[0].rstrip(" ,:;")
     # Where the only words left are very short ones, a part of the next says more than they do.
     return (words if len(words) * 3 >= len(head) else head) + ellipsis[:width]
+
+
+def curl_text(service: str, upload_id: str) -> str:
+    """The request for an upload as a shell command; the token stays a variable."""
+    url = f"{service}/api/v1/uploads/{quote(upload_id, safe='')}"
+    return f'curl --header "Authorization: $UPLOAD_TUI_TOKEN" {shlex.quote(url)}'
 
 
 def plural(count: int, thing: str) -> str:

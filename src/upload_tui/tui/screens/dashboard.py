@@ -2,24 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from upload_tui.monitor.changes import Change, StageReached, UploadChange
-from upload_tui.monitor.picture import Query, SortKey
+from upload_tui.monitor.changes import Change, UploadChange
+from upload_tui.monitor.picture import Detail, Query, SortKey
 from upload_tui.monitor.session import Session
-from upload_tui.status import Stage
-from upload_tui.tui.formatting import cut_at_word, harmless
+from upload_tui.status import PENDING_STAGES, Stage
+from upload_tui.tui.bindings import DASHBOARD_KEYS
+from upload_tui.tui.finding import next_of
+from upload_tui.tui.formatting import curl_text, plural
 from upload_tui.tui.look import Look
+from upload_tui.tui.screens.dashboard_painter import DashboardPainter
 from upload_tui.tui.story import Story
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.search_bar import SearchBar
@@ -29,9 +30,6 @@ from upload_tui.tui.widgets.timeline import TimelineView
 from upload_tui.tui.widgets.upload_table import UploadTable
 
 __all__ = ["DashboardScreen"]
-
-_PENDING_SHARE = 2
-"""The pending uploads take at most one in this many lines of the tail."""
 
 
 class DashboardScreen(Screen[None]):
@@ -45,54 +43,7 @@ class DashboardScreen(Screen[None]):
 
     AUTO_FOCUS = "UploadTable"
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "slash",
-            "search",
-            "Search",
-            key_display="/",
-            id="search",
-            tooltip="Search names, ids and messages as you type",
-        ),
-        Binding(
-            "exclamation_mark",
-            "attention",
-            "Trouble",
-            key_display="!",
-            id="trouble",
-            tooltip="Only the stuck and the failed; again: all",
-        ),
-        Binding(
-            "1",
-            "stage('initiated')",
-            "Initiated",
-            show=False,
-            id="stage.initiated",
-            tooltip="Only initiated; again: all",
-        ),
-        Binding(
-            "2",
-            "stage('completed')",
-            "Completed",
-            show=False,
-            id="stage.completed",
-            tooltip="Only completed; again: all",
-        ),
-        Binding(
-            "3", "stage('verified')", "Verified", show=False, id="stage.verified", tooltip="Only verified; again: all"
-        ),
-        Binding("4", "stage('error')", "Error", show=False, id="stage.error", tooltip="Only errors; again: all"),
-        Binding("s", "sort", "Sort", id="sort", tooltip="Sort by the next column"),
-        Binding("S", "reverse", "Reverse", show=False, id="reverse", tooltip="Reverse the order"),
-        Binding("f", "follow", "Follow", id="follow", tooltip="Stick to the newest upload"),
-        Binding("w", "shapes", "Shapes", id="shapes", tooltip="The status as Option A, Option B and deployed JSON"),
-        Binding("space", "pause", "Pause", id="pause", tooltip="Pause and resume refreshing"),
-        Binding("r", "refresh", "Refresh", show=False, id="refresh", tooltip="Ask the service now"),
-        Binding("t", "times", "Times", show=False, id="times", tooltip="Relative or absolute times"),
-        Binding("y", "copy_id", "Copy id", show=False, id="copy.id", tooltip="Copy the upload's id"),
-        Binding("tab", "app.focus_next", "Pane", show=False, id="pane.next", tooltip="Go to the next pane"),
-        Binding("escape", "clear", "Clear", show=False, id="clear", tooltip="Clear the search and the filters"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = list(DASHBOARD_KEYS)
 
     rows_query: reactive[Query] = reactive(Query, init=False)
     look: reactive[Look] = reactive(Look, init=False)
@@ -101,7 +52,7 @@ class DashboardScreen(Screen[None]):
     def __init__(self, session: Session, look: Look, story: Story | None = None) -> None:
         super().__init__()
         self._session = session
-        self._story = story
+        self._painter = DashboardPainter(self, session, story)
         self.set_reactive(DashboardScreen.look, look)
 
     def compose(self) -> ComposeResult:
@@ -129,79 +80,15 @@ class DashboardScreen(Screen[None]):
         """Paint the picture as it is now; `changes` are the changes of uploads since the last time."""
         self.query_one(ChangeLog).add(changes)
         self._paint()
-        moved = [change.upload.id for change in changes if isinstance(change, UploadChange)]
-        self.query_one(UploadTable).glow(moved)
-        if any(isinstance(change, StageReached) and change.after is Stage.ERROR for change in changes):
-            self.app.bell()
+        self.query_one(UploadTable).glow(change.upload.id for change in changes if isinstance(change, UploadChange))
 
     def _tick(self) -> None:
         """A second has passed: ages, judgements and the connection's countdown move on."""
-        if self.is_current or self.app.screen_stack[0] is self:
-            self._paint()
+        self._paint()
 
     def _paint(self) -> None:
-        now = self._session.now()
-        table = self.query_one(UploadTable)
-        table.now = now
-        table.reload()
-        self._paint_edges(now)
-        self._paint_timeline(now)
-
-    def _paint_edges(self, now: datetime) -> None:
-        bar = self.query_one(StatusBar)
-        bar.title = self._session.title
-        bar.projects = tuple(self._session.projects)
-        bar.connection = self._session.connection()
-        bar.now = now
-        bar.pace = None if self._story is None else self._story.pace
-        funnel = self._session.funnel()
-        self.query_one(FunnelBar).show(funnel, now, self.look, self.rows_query.stages)
-        pending = self.query_one(PendingList)
-        pending.now = now
-        pending.rows = tuple(self._session.pending(self._pending_lines()))
-        pending.pending_count = funnel.pending
-        self.query_one(ChangeLog).now = now
-        self._title_table(funnel.remark)
-
-    def _pending_lines(self) -> int:
-        inside = self.query_one("#tail").content_size.height
-        return max(1, inside // _PENDING_SHARE)
-
-    def _title_table(self, remark: str) -> None:
-        table, query = self.query_one(UploadTable), self.rows_query
-        parts = [f"Uploads {table.total:,}"]
-        if query.stages:
-            parts.append(" or ".join(stage for stage in Stage if stage in query.stages))
-        if query.attention_only:
-            parts.append("stuck or failed")
-        if query.search:
-            parts.append(f'with "{harmless(query.search)}"')
-        if table.follow:
-            parts.append("following the newest")
-        table.border_title = Content(f" {self.look.glyphs.dot} ".join(parts))
-        table.border_subtitle = Content(self._warning(remark, table.size.width - 4))
-        table.empty_text = self._empty_text()
-        table.set_class(query != replace(Query(), sort=query.sort, descending=query.descending), "-filtered")
-
-    def _warning(self, remark: str, width: int) -> str:
-        """Why the picture is not live, or else what only the whole of it tells."""
-        text = self._session.connection().reason or remark
-        if not text:
-            return ""
-        return cut_at_word(f"{self.look.glyphs.warning} {harmless(text)}", width, self.look.glyphs.ellipsis)
-
-    def _empty_text(self) -> str:
-        query, connection = self.rows_query, self._session.connection()
-        if query.stages or query.search or query.attention_only:
-            return "Nothing matches. Esc shows all uploads."
-        if connection.read_on is None:
-            return "Nothing is known yet."
-        return "No uploads yet. They appear here as clients begin them."
-
-    def _paint_timeline(self, now: datetime) -> None:
-        view = self.query_one(TimelineView)
-        view.now = now
-        view.detail = None if self.chosen_id is None else self._session.detail(self.chosen_id)
+        self._painter.paint(self.rows_query, self.look)
+        self._painter.paint_timeline(self.chosen_id)
 
     # What a person did
 
@@ -214,6 +101,10 @@ class DashboardScreen(Screen[None]):
         from upload_tui.tui.screens.upload import UploadScreen
 
         self.app.push_screen(UploadScreen(self._session, message.upload_id, self.look))
+
+    @on(UploadTable.MarksChanged)
+    def count_marks(self) -> None:
+        self._paint()
 
     @on(UploadTable.FollowEnded)
     def stop_following(self) -> None:
@@ -263,8 +154,41 @@ class DashboardScreen(Screen[None]):
 
     def action_follow(self) -> None:
         table = self.query_one(UploadTable)
+        if not table.follow:  # the newest is on top only in the service's own order
+            self.rows_query = replace(self.rows_query, sort=SortKey.INITIATED, descending=True)
         table.follow = not table.follow
         self._paint()
+
+    def action_next_failed(self) -> None:
+        self._go_to_next(replace(self.rows_query, stages=frozenset({Stage.ERROR})), "No upload has failed.")
+
+    def action_next_stuck(self) -> None:
+        stuck = replace(self.rows_query, stages=PENDING_STAGES, attention_only=True)
+        self._go_to_next(stuck, "No upload looks stuck.")
+
+    def _go_to_next(self, narrower: Query, else_say: str) -> None:
+        table = self.query_one(UploadTable)
+        upload_id = next_of(self._session, self.rows_query, narrower, table.cursor_row)
+        if upload_id is None:
+            self.notify(else_say, timeout=2)
+        else:
+            table.choose(upload_id)
+
+    def action_projects(self) -> None:
+        from upload_tui.tui.screens.projects import ProjectScreen
+
+        self.app.push_screen(ProjectScreen(self._session.projects), self._show_project)
+
+    def _show_project(self, project_id: str | None) -> None:
+        if project_id is not None:
+            wanted = frozenset({project_id}) if project_id else frozenset[str]()
+            self.rows_query = replace(self.rows_query, project_ids=wanted)
+
+    def action_raw(self) -> None:
+        from upload_tui.tui.screens.upload import UploadScreen
+
+        if self.chosen_id is not None:
+            self.app.push_screen(UploadScreen(self._session, self.chosen_id, self.look, first="upload-raw"))
 
     def action_shapes(self) -> None:
         from upload_tui.tui.screens.shapes import ShapesScreen
@@ -286,12 +210,28 @@ class DashboardScreen(Screen[None]):
         self.look = replace(self.look, absolute_times=not self.look.absolute_times)
 
     def action_copy_id(self) -> None:
-        if self.chosen_id is not None:
-            self.app.copy_to_clipboard(self.chosen_id)
-            self.notify("Copied the id", timeout=2)
+        self._copy([detail.upload.id for detail in self._meant()], "id")
+
+    def action_copy_json(self) -> None:
+        self._copy([detail.raw for detail in self._meant()], "answer")
+
+    def action_copy_curl(self) -> None:
+        self._copy([curl_text(detail.row.service, detail.upload.id) for detail in self._meant()], "request")
+
+    def _meant(self) -> list[Detail]:
+        """The marked uploads, or else the one under the cursor."""
+        marked = self.query_one(UploadTable).marked
+        wanted = sorted(marked) if marked else [self.chosen_id or ""]
+        return [detail for upload_id in wanted if (detail := self._session.detail(upload_id)) is not None]
+
+    def _copy(self, texts: Sequence[str], thing: str) -> None:
+        if texts:
+            self.app.copy_to_clipboard("\n".join(texts))
+            self.notify(f"Copied {plural(len(texts), thing)}", timeout=2)
 
     def action_clear(self) -> None:
         self.query_one(SearchBar).close()
+        self.query_one(UploadTable).marked = frozenset()
         self.rows_query = replace(Query(), sort=self.rows_query.sort, descending=self.rows_query.descending)
 
     # What follows from it
@@ -302,7 +242,7 @@ class DashboardScreen(Screen[None]):
 
     def watch_chosen_id(self) -> None:
         self.query_one("#timeline").scroll_home(animate=False)
-        self._paint_timeline(self._session.now())
+        self._painter.paint_timeline(self.chosen_id)
 
     def watch_look(self) -> None:
         self._hand_out_look()

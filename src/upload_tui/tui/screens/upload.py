@@ -23,7 +23,7 @@ _RAW_LINES = 2000
 
 
 class UploadScreen(Screen[None]):
-    """The upload with this id; `q` and Escape go back."""
+    """The upload with this id; `q` and Escape go back. `first` is the pane that has the focus at first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter", "app.leave", "Back", id="upload.back", tooltip="Back to the dashboard"),
@@ -33,8 +33,9 @@ class UploadScreen(Screen[None]):
         Binding("r", "refresh", "Refresh", id="refresh", tooltip="Ask the service now"),
     ]
 
-    def __init__(self, session: Session, upload_id: str, look: Look) -> None:
+    def __init__(self, session: Session, upload_id: str, look: Look, first: str = "upload-timeline") -> None:
         super().__init__()
+        self._first = first
         self._session = session
         self._upload_id = upload_id
         self._look = look
@@ -53,6 +54,7 @@ class UploadScreen(Screen[None]):
     def on_mount(self) -> None:
         self.query_one(TimelineView).look = self._look
         self.query_one(StatusBar).look = self._look
+        self.query_one(f"#{self._first}").focus()
         self.set_interval(1.0, self._paint)
         self._paint()
 

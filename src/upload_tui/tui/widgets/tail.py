@@ -35,7 +35,6 @@ class PendingList(Widget):
     rows: reactive[Sequence[Row]] = reactive((), layout=True)
     now: reactive[datetime | None] = reactive(None)
     look: reactive[Look] = reactive(Look)
-    pending_count: reactive[int] = reactive(0, layout=True)
 
     def render(self) -> Content:
         if self.now is None:

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import ClassVar, Protocol
 
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -19,9 +18,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from upload_tui.monitor.picture import Query, Row, SortKey, Window
-from upload_tui.tui.formatting import cut_at_word, fitted
+from upload_tui.tui.bindings import TABLE_KEYS
 from upload_tui.tui.look import Look
-from upload_tui.tui.widgets.columns import Column, Piece, cell, fit_columns, title_text
+from upload_tui.tui.widgets.row_painter import TONES, Ground, RowPainter
 
 __all__ = ["RowSource", "UploadTable"]
 
@@ -47,38 +46,15 @@ class RowSource(Protocol):
 class UploadTable(ScrollView, can_focus=True):
     """The table. `rows_query`, `look`, `now` and `follow` are set from outside; `reload` fetches after the source changed."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "uploads--header",
-        "uploads--quiet",
-        "uploads--warning",
-        "uploads--stale",
-        "uploads--cursor",
-        "uploads--cursor-blurred",
-        "uploads--glow",
-        "uploads--mark",
-        "uploads--initiated",
-        "uploads--completed",
-        "uploads--verified",
-        "uploads--error",
-    }
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "move(1)", "Down", show=False, id="table.down", tooltip="Go to the next upload"),
-        Binding("k,up", "move(-1)", "Up", show=False, id="table.up", tooltip="Go to the upload before"),
-        Binding("g,home", "first", "First", show=False, id="table.first", tooltip="Go to the first upload"),
-        Binding("G,end", "last", "Last", show=False, id="table.last", tooltip="Go to the last upload"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="table.page_down", tooltip="A page down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="table.page_up", tooltip="A page up"),
-        Binding("ctrl+d", "page(0.5)", "Half down", show=False, id="table.half_down", tooltip="Half a page down"),
-        Binding("ctrl+u", "page(-0.5)", "Half up", show=False, id="table.half_up", tooltip="Half a page up"),
-        Binding("enter", "open", "Open", key_display="Enter", id="table.open", tooltip="Open the upload's own screen"),
-    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONES)
+    BINDINGS: ClassVar[list[BindingType]] = list(TABLE_KEYS)
 
     rows_query: reactive[Query] = reactive(Query, init=False)
     look: reactive[Look] = reactive(Look, init=False)
     now: reactive[datetime | None] = reactive(None, init=False)
     follow: reactive[bool] = reactive(False, init=False)
     empty_text: reactive[str] = reactive("")
+    marked: reactive[frozenset[str]] = reactive(frozenset, init=False)
 
     class Chosen(Message):
         """The cursor is on another upload; None if there is none."""
@@ -94,6 +70,9 @@ class UploadTable(ScrollView, can_focus=True):
             super().__init__()
             self.upload_id = upload_id
 
+    class MarksChanged(Message):
+        """Other uploads are marked than before."""
+
     class FollowEnded(Message):
         """A person moved the cursor away from the newest."""
 
@@ -107,15 +86,12 @@ class UploadTable(ScrollView, can_focus=True):
     def __init__(self, source: RowSource, *, several_projects: bool = False, id: str | None = None) -> None:  # noqa: A002  # Textual's own name
         super().__init__(id=id)
         self._source = source
-        self._several_projects = several_projects
+        self._painter = RowPainter(self._style, several_projects)
         self._window = Window((), 0, 0, -1)
-        self._columns: tuple[Column, ...] = ()
-        self._fitted_width = -1
         self._cursor_row = 0
         self._cursor_id: str | None = None
         self._glowing: frozenset[str] = frozenset()
         self._styles: dict[tuple[str, str], Style] = {}
-        self.marked: frozenset[str] = frozenset()
 
     # What the outside may ask and say
 
@@ -171,11 +147,14 @@ class UploadTable(ScrollView, can_focus=True):
         self.reload()
 
     def watch_look(self) -> None:
-        self._fitted_width = -1
         self.refresh()
 
     def watch_now(self) -> None:
         self.refresh()
+
+    def watch_marked(self) -> None:
+        self.refresh()
+        self.post_message(self.MarksChanged())
 
     def watch_follow(self, follow: bool) -> None:
         if follow:
@@ -190,18 +169,14 @@ class UploadTable(ScrollView, can_focus=True):
             self.reload()
             self._show_cursor()
 
-    def _fit(self) -> int:
-        """Choose the columns for the present width (which a scrollbar narrows); gives it."""
-        width = self.scrollable_content_region.width
-        if width != self._fitted_width:
-            self._fitted_width = width
-            self._columns = fit_columns(width - 1, self.look, several_projects=self._several_projects)
-        return width
-
     # Keys and mouse
 
     def action_move(self, rows: int) -> None:
         self._go_by_person(self._cursor_row + rows)
+
+    def action_match(self, rows: int) -> None:
+        # A search leaves only matches, so the next match is the next row.
+        self.action_move(rows)
 
     def action_page(self, pages: float) -> None:
         self._go_by_person(self._cursor_row + int(pages * max(1, self._visible_rows() - 1)))
@@ -216,25 +191,23 @@ class UploadTable(ScrollView, can_focus=True):
         if self._cursor_id is not None:
             self.post_message(self.Opened(self._cursor_id))
 
+    def action_mark(self) -> None:
+        if self._cursor_id is not None:
+            self.marked = self.marked ^ {self._cursor_id}
+            self.action_move(1)
+
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
         if offset is None:
             return
         if offset.y < _HEADER_LINES:
-            self._ask_for_sort(offset.x)
+            column = self._painter.column_at(offset.x)
+            if column is not None and column.sort is not None:
+                self.post_message(self.SortRequested(column.sort))
             return
         self._go_by_person(self._top_row() + offset.y - _HEADER_LINES)
         if event.chain == 2:
             self.action_open()
-
-    def _ask_for_sort(self, x: int) -> None:
-        edge = 1
-        for column in self._columns:
-            edge += column.width + 1
-            if x < edge:
-                if column.sort is not None:
-                    self.post_message(self.SortRequested(column.sort))
-                return
 
     def _go_by_person(self, row: int) -> None:
         if self.follow:
@@ -293,52 +266,30 @@ class UploadTable(ScrollView, can_focus=True):
     # Painting
 
     def render_line(self, y: int) -> Strip:
-        width = self._fit()
-        if y == _HEADER_LINES + 1 and not self.total and self.empty_text:
-            return self._text_strip(self.empty_text, width)
+        width, look = self.scrollable_content_region.width, self.look  # a scrollbar makes it narrower
+        self._painter.fit(width, look)
         if y < _HEADER_LINES:
-            return self._header_strip(width)
+            return self._painter.header(self.rows_query, look, width)
+        if y == _HEADER_LINES + 1 and not self.total and self.empty_text:
+            return self._painter.sentence(self.empty_text, look, width)
         number = self._top_row() + y - _HEADER_LINES
         row = self._row_at(number)
         if row is None or self.now is None:
             return Strip.blank(width, self.rich_style)
-        return self._row_strip(row, number == self._cursor_row, self.now, width)
+        ground = self._ground_of(row, number == self._cursor_row)
+        return self._painter.row(row, self.now, look, width, ground, is_marked=row.id in self.marked)
 
-    def _header_strip(self, width: int) -> Strip:
-        style = self._style("uploads--header", "")
-        query = self.rows_query
-        titles = " ".join(
-            title_text(column, query.sort, query.descending, self.look.glyphs) for column in self._columns
-        )
-        return Strip([Segment(f" {titles}", style)]).adjust_cell_length(width, style)
-
-    def _text_strip(self, text: str, width: int) -> Strip:
-        line = fitted(f" {cut_at_word(text, width - 2, self.look.glyphs.ellipsis)}", width)
-        return Strip([Segment(line, self._style("uploads--quiet", ""))])
-
-    def _row_strip(self, row: Row, is_cursor: bool, now: datetime, width: int) -> Strip:
-        base = self._base_of(row, is_cursor)
-        mark = self.look.glyphs.mark if row.id in self.marked else " "
-        pieces: list[Piece] = [(mark, "uploads--mark")]
-        for index, column in enumerate(self._columns):
-            if index:
-                pieces.append((" ", ""))
-            pieces.extend(cell(column, row, now, self.look))
-        is_dim = row.is_stale or row.is_gone
-        segments = [Segment(text, self._style("uploads--stale" if is_dim else tone, base)) for text, tone in pieces]
-        return Strip(segments).adjust_cell_length(width, self._style("", base))
-
-    def _base_of(self, row: Row, is_cursor: bool) -> str:
+    def _ground_of(self, row: Row, is_cursor: bool) -> Ground:
         if is_cursor:
             return "uploads--cursor" if self.has_focus else "uploads--cursor-blurred"
         return "uploads--glow" if row.id in self._glowing else ""
 
-    def _style(self, tone: str, base: str) -> Style:
+    def _style(self, tone: str, ground: Ground) -> Style:
         """The style of a tone on a row's ground; looked up in the sheets once."""
-        key = (tone, base)
+        key = (tone, ground)
         style = self._styles.get(key)
         if style is None:
-            ground = self.get_component_rich_style(base) if base else self.rich_style
+            below = self.get_component_rich_style(ground) if ground else self.rich_style
             ink = self.get_component_rich_style(tone, partial=True) if tone else Style.null()
-            style = self._styles[key] = ground + ink
+            style = self._styles[key] = below + ink
         return style

@@ -1,0 +1,73 @@
+"""The keys of the dashboard and of its table, one line each; every one can be remapped by its id."""
+
+from textual.binding import Binding
+
+__all__ = ["APP_KEYS", "DASHBOARD_KEYS", "STORY_ACTIONS", "TABLE_KEYS"]
+
+
+def _key(keys: str, action: str, word: str, tooltip: str, key_id: str, *, shown: str | None = None) -> Binding:
+    """A binding; in the footer only if `shown` says how its key is written there."""
+    return Binding(keys, action, word, tooltip=tooltip, id=key_id, show=shown is not None, key_display=shown or None)
+
+
+TABLE_KEYS = (
+    _key("j,down", "move(1)", "Down", "Go to the next upload", "table.down"),
+    _key("k,up", "move(-1)", "Up", "Go to the upload before", "table.up"),
+    _key("n", "match(1)", "Next match", "Go to the next match of the search", "table.next_match"),
+    _key("N", "match(-1)", "Match before", "Go to the match before", "table.previous_match"),
+    _key("g,home", "first", "First", "Go to the first upload", "table.first"),
+    _key("G,end", "last", "Last", "Go to the last upload", "table.last"),
+    _key("pagedown", "page(1)", "Page down", "A page down", "table.page_down"),
+    _key("pageup", "page(-1)", "Page up", "A page up", "table.page_up"),
+    _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "table.half_down"),
+    _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "table.half_up"),
+    _key("enter", "open", "Open", "Open the upload's own screen", "table.open", shown="Enter"),
+    _key("m", "mark", "Mark", "Mark the upload; copying then takes all marked", "table.mark"),
+)
+
+DASHBOARD_KEYS = (
+    _key("slash", "search", "Search", "Search names, ids and messages as you type", "search", shown="/"),
+    _key("exclamation_mark", "attention", "Trouble", "Only the stuck and the failed; again: all", "trouble", shown="!"),
+    _key("1", "stage('initiated')", "Initiated", "Only initiated; again: all", "stage.initiated"),
+    _key("2", "stage('completed')", "Completed", "Only completed; again: all", "stage.completed"),
+    _key("3", "stage('verified')", "Verified", "Only verified; again: all", "stage.verified"),
+    _key("4", "stage('error')", "Error", "Only errors; again: all", "stage.error"),
+    _key("E", "next_failed", "Next failed", "Go to the next failed upload", "next.failed"),
+    _key("W", "next_stuck", "Next overdue", "Go to the next upload that looks stuck", "next.stuck"),
+    _key("s", "sort", "Sort", "Sort by the next column", "sort", shown="s"),
+    _key("S", "reverse", "Reverse", "Reverse the order", "reverse"),
+    _key("f", "follow", "Follow", "Stick to the newest upload", "follow", shown="f"),
+    _key("w", "shapes", "Shapes", "The status as Option A, Option B and deployed JSON", "shapes", shown="w"),
+    _key("J", "raw", "Raw", "The service's raw answer, secrets masked", "raw"),
+    _key("p", "projects", "Projects", "Show one project or all", "projects"),
+    _key("space", "pause", "Pause", "Pause and resume refreshing", "pause", shown="Space"),
+    _key("r", "refresh", "Refresh", "Ask the service now", "refresh"),
+    _key("t", "times", "Times", "Relative or absolute times", "times"),
+    _key("y", "copy_id", "Copy id", "Copy the id", "copy.id"),
+    _key("Y", "copy_json", "Copy JSON", "Copy the service's answer as JSON", "copy.json"),
+    _key("C", "copy_curl", "Copy curl", "Copy the request as curl, the token as a variable", "copy.curl"),
+    _key("tab", "app.focus_next", "Pane", "Go to the next pane", "pane.next"),
+    _key("escape", "clear", "Clear", "Clear the search, the filters and the marks", "clear"),
+)
+
+APP_KEYS = (
+    _key("question_mark", "help", "Help", "What the keys do", "help", shown="?"),
+    _key("q", "leave", "Quit", "Back one level, then quit", "quit", shown="q"),
+    _key("u", "start_upload", "New", "Begin one more upload", "story.upload", shown="u"),
+    _key("x", "break_something", "Break", "Break something, from a menu", "story.break", shown="x"),
+    _key("left_square_bracket", "slower", "Slower", "Slower, then held", "story.slower", shown="["),
+    _key("right_square_bracket", "faster", "Faster", "Faster", "story.faster", shown="]"),
+    _key("full_stop", "step", "Step", "One second of the story", "story.step", shown="."),
+    Binding(
+        "ctrl+c",
+        "copy_selection",
+        "Copy",
+        show=False,
+        id="copy.selection",
+        tooltip="Copy the selected text; never quits",
+        priority=True,
+    ),
+)
+
+STORY_ACTIONS = frozenset({"start_upload", "break_something", "slower", "faster", "step"})
+"""Actions that only a demo has."""

@@ -1,0 +1,105 @@
+"""Hands the session's picture to the dashboard's widgets; decides nothing and remembers nothing."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from textual.content import Content
+from textual.screen import Screen
+
+from upload_tui.monitor.picture import Query
+from upload_tui.monitor.session import Session
+from upload_tui.status import Stage
+from upload_tui.tui.formatting import cut_at_word, harmless
+from upload_tui.tui.look import Look
+from upload_tui.tui.story import Story
+from upload_tui.tui.widgets.funnel import FunnelBar
+from upload_tui.tui.widgets.status_bar import StatusBar
+from upload_tui.tui.widgets.tail import ChangeLog, PendingList
+from upload_tui.tui.widgets.timeline import TimelineView
+from upload_tui.tui.widgets.upload_table import UploadTable
+
+__all__ = ["DashboardPainter"]
+
+_PENDING_SHARE = 2
+"""The pending uploads take at most one in this many lines of the tail."""
+
+
+class DashboardPainter:
+    """Paints one screen from one session.
+
+    Args:
+        screen: whose widgets are painted.
+        session: whom to ask.
+        story: whose pace is shown; None outside of a demo.
+    """
+
+    def __init__(self, screen: Screen[None], session: Session, story: Story | None) -> None:
+        self._screen = screen
+        self._session = session
+        self._story = story
+
+    def paint(self, query: Query, look: Look) -> None:
+        """Everything but the timeline, as it is now."""
+        now = self._session.now()
+        table = self._screen.query_one(UploadTable)
+        table.now = now
+        table.reload()
+        self._paint_status(now)
+        self._paint_tail(now)
+        funnel = self._session.funnel()
+        self._screen.query_one(FunnelBar).show(funnel, now, look, query.stages)
+        self._title_table(table, query, look, funnel.remark)
+
+    def paint_timeline(self, upload_id: str | None) -> None:
+        """The chosen upload's timeline; None if none is chosen."""
+        view = self._screen.query_one(TimelineView)
+        view.now = self._session.now()
+        view.detail = None if upload_id is None else self._session.detail(upload_id)
+
+    def _paint_status(self, now: datetime) -> None:
+        bar = self._screen.query_one(StatusBar)
+        bar.title = self._session.title
+        bar.projects = tuple(self._session.projects)
+        bar.connection = self._session.connection()
+        bar.now = now
+        bar.pace = None if self._story is None else self._story.pace
+
+    def _paint_tail(self, now: datetime) -> None:
+        lines = max(1, self._screen.query_one("#tail").content_size.height // _PENDING_SHARE)
+        pending = self._screen.query_one(PendingList)
+        pending.now = now
+        pending.rows = tuple(self._session.pending(lines))
+        self._screen.query_one(ChangeLog).now = now
+
+    def _title_table(self, table: UploadTable, query: Query, look: Look, remark: str) -> None:
+        table.border_title = Content(f" {look.glyphs.dot} ".join(self._title_parts(table, query)))
+        # Why the picture is not live, or else what only the whole of it tells.
+        warning = harmless(self._session.connection().reason or remark)
+        line = f"{look.glyphs.warning} {warning}" if warning else ""
+        table.border_subtitle = Content(cut_at_word(line, table.size.width - 4, look.glyphs.ellipsis))
+        is_filtered = query != replace(Query(), sort=query.sort, descending=query.descending)
+        table.set_class(is_filtered, "-filtered")
+        table.empty_text = self._empty_text(is_filtered)
+
+    def _title_parts(self, table: UploadTable, query: Query) -> list[str]:
+        parts = [f"Uploads {table.total:,}"]
+        if query.stages:
+            parts.append(" or ".join(stage for stage in Stage if stage in query.stages))
+        if query.attention_only:
+            parts.append("stuck or failed")
+        if query.search:
+            parts.append(f'with "{harmless(query.search)}"')
+        names = [project.name or project.id for project in self._session.projects if project.id in query.project_ids]
+        parts.extend(f"in {harmless(name)}" for name in names)
+        if table.marked:
+            parts.append(f"{len(table.marked)} marked")
+        if table.follow:
+            parts.append("following the newest")
+        return parts
+
+    def _empty_text(self, is_filtered: bool) -> str:
+        if is_filtered:
+            return "Nothing matches. Esc shows all uploads."
+        if self._session.connection().read_on is None:
+            return "Nothing is known yet."
+        return "No uploads yet. They appear here as clients begin them."

@@ -1,0 +1,77 @@
+"""Paints the lines of the uploads table: facts and a width in, strips out. Colours come from the table's component classes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from upload_tui.monitor.picture import Query, Row
+from upload_tui.tui.formatting import cut_at_word, fitted
+from upload_tui.tui.look import Look
+from upload_tui.tui.widgets.columns import Column, Piece, cell, fit_columns, title_text
+
+__all__ = ["Ground", "RowPainter"]
+
+_TONES = ("header", "quiet", "warning", "stale", "cursor", "cursor-blurred", "glow", "mark")
+_STAGES = ("initiated", "completed", "verified", "error")
+
+TONES = frozenset(f"uploads--{name}" for name in (*_TONES, *_STAGES))
+"""All component classes that are painted with."""
+
+Ground = str
+"""The component class of a row's background; empty for the table's own."""
+
+
+@dataclass(slots=True)
+class RowPainter:
+    """Paints for one width and one look at a time; a change of either chooses the columns anew.
+
+    Attributes:
+        style_of: the style of a tone on a ground.
+        several_projects: whether rows must say which project they belong to.
+    """
+
+    style_of: Callable[[str, Ground], Style]
+    several_projects: bool
+    columns: tuple[Column, ...] = ()
+    _fitted: tuple[int, Look] | None = None
+
+    def fit(self, width: int, look: Look) -> None:
+        """Choose the columns that fit; the first cell of a line is for the mark."""
+        if self._fitted != (width, look):
+            self._fitted = (width, look)
+            self.columns = fit_columns(width - 1, look, several_projects=self.several_projects)
+
+    def header(self, query: Query, look: Look, width: int) -> Strip:
+        """The columns' titles."""
+        style = self.style_of("uploads--header", "")
+        titles = " ".join(title_text(column, query.sort, query.descending, look.glyphs) for column in self.columns)
+        return Strip([Segment(f" {titles}", style)]).adjust_cell_length(width, style)
+
+    def sentence(self, text: str, look: Look, width: int) -> Strip:
+        """A line of words in place of rows."""
+        line = fitted(f" {cut_at_word(text, width - 2, look.glyphs.ellipsis)}", width)
+        return Strip([Segment(line, self.style_of("uploads--quiet", ""))])
+
+    def row(self, row: Row, now: datetime, look: Look, width: int, ground: Ground, *, is_marked: bool) -> Strip:
+        """One upload."""
+        pieces: list[Piece] = [(look.glyphs.mark if is_marked else " ", "uploads--mark")]
+        for index, column in enumerate(self.columns):
+            if index:
+                pieces.append((" ", ""))
+            pieces.extend(cell(column, row, now, look))
+        is_dim = row.is_stale or row.is_gone
+        segments = [Segment(text, self.style_of("uploads--stale" if is_dim else tone, ground)) for text, tone in pieces]
+        return Strip(segments).adjust_cell_length(width, self.style_of("", ground))
+
+    def column_at(self, x: int) -> Column | None:
+        """The column that a cell of a line belongs to."""
+        edge = 1
+        for column in self.columns:
+            edge += column.width + 1
+            if x < edge:
+                return column
+        return None
