@@ -3,7 +3,6 @@
 Called by `settings` when there is something to read. Knows no command line and no environment.
 """
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -127,7 +126,8 @@ def _line_of(key: str, text: str) -> str:
 def read_ddsclient(file: Path) -> Mapping[str, Any]:
     """What the published client's own settings file says, as a profile's values.
 
-    It is YAML of the flattest kind (`key: value` on each line), and nothing more is looked for in it; other keys are that client's own.
+    It is YAML of the flattest kind (`key: value` on each line), and nothing more is looked for in it. Other keys are that
+    client's own.
     """
     said: dict[str, str] = {}
     for line in _read(file).splitlines():
@@ -139,8 +139,3 @@ def read_ddsclient(file: Path) -> Mapping[str, Any]:
             said[key.strip()] = plain
     names = {"url": "url", "agent_key": "agent_key", "user_key": "user_key", "auth": "token"}
     return validated({names[key]: value for key, value in said.items() if key in names}, str(file))
-
-
-def schema_text() -> str:
-    """The schema as it is published."""
-    return json.dumps(profile_schema(), indent=2)
