@@ -4,6 +4,7 @@ import os
 import socket
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 _KEPT = {"PATH", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "TEXTUAL_SNAPSHOT_TEMPDIR"}
@@ -25,6 +26,11 @@ def pytest_configure() -> None:
         if name not in _KEPT and not name.startswith(_KEPT_PREFIXES):
             del os.environ[name]
     os.environ.update(_FIXED)
+    # How fast an example is made depends on what else the machine does: that is a benchmark's matter, not a test's.
+    hypothesis.settings.register_profile(
+        "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from datetime import UTC
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -18,7 +18,7 @@ TEXTS = st.text(max_size=200) | st.text(
 )
 
 
-@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250)
 @given(name=TEXTS, message=TEXTS, project=TEXTS, width=st.integers(10, 200))
 def test_rows_lines_and_timelines_are_inert_whatever_a_service_says(
     name: str, message: str, project: str, width: int
