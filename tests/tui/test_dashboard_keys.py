@@ -1,82 +1,22 @@
 """What the keys and the mouse do, without pictures."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC
-from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 
+from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened
 from upload_tui.monitor.picture import ConnectionState, SortKey
 from upload_tui.testing import SceneSession, an_upload
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.look import Look
 from upload_tui.tui.screens.dashboard import DashboardScreen
-from upload_tui.tui.screens.faults import FaultScreen
 from upload_tui.tui.screens.help import HelpScreen
+from upload_tui.tui.screens.menu import MenuScreen
 from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
-from upload_tui.tui.story import Fault
 from upload_tui.tui.widgets.funnel import StageCell
 from upload_tui.tui.widgets.tail import ChangeLog
 from upload_tui.tui.widgets.upload_table import UploadTable
-
-
-def many(count: int) -> list[dict[str, Any]]:
-    return [an_upload(f"scan-{number:03d}.tiff", initiated=60 + number) for number in range(count)]
-
-
-def mixed() -> list[dict[str, Any]]:
-    return [
-        an_upload("a-initiated", initiated=10),
-        an_upload("b-completed", initiated=30, completed=20),
-        an_upload("c-verified", initiated=50, completed=40, verified=30),
-        an_upload("d-error", initiated=70, completed=60, error=50, message="reported size does not match"),
-        an_upload("e-stuck", initiated=9000, completed=8000),
-    ]
-
-
-class ToldStory:
-    """Remembers what the keys asked of it."""
-
-    faults: Sequence[Fault] = (Fault("outage", "down"), Fault("dead-worker", "no worker"))
-
-    def __init__(self) -> None:
-        self.pace = 1.0
-        self.wishes: list[str] = []
-
-    def start_upload(self) -> None:
-        self.wishes.append("upload")
-
-    def break_something(self, fault_name: str) -> None:
-        self.wishes.append(fault_name)
-
-    def slower(self) -> None:
-        self.wishes.append("slower")
-
-    def faster(self) -> None:
-        self.wishes.append("faster")
-
-    def step(self) -> None:
-        self.wishes.append("step")
-
-
-@asynccontextmanager
-async def opened(
-    uploads: Sequence[dict[str, Any]], size: tuple[int, int] = (120, 40), story: ToldStory | None = None
-) -> AsyncIterator[tuple[Pilot[int], SceneSession, UploadTable]]:
-    session = SceneSession(uploads)
-    app = UploadApp(session, look=Look(zone=UTC), story=story)
-    async with app.run_test(size=size) as pilot:
-        await pilot.pause()
-        yield pilot, session, app.screen.query_one(UploadTable)
-    session.close()
-
-
-def chosen(table: UploadTable) -> str:
-    row = table._row_at(table.cursor_row)
-    return row.name if row else ""
 
 
 @pytest.mark.parametrize(
@@ -138,7 +78,7 @@ async def test_the_newest_is_under_the_cursor_when_following() -> None:
 async def test_only_some_are_shown_when_a_filter_is_on_and_all_when_it_is_off(key: str, names: set[str]) -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press(key)
-        assert {row.name for row in table._window.rows} == names
+        assert set(names_in(table)) == names
         assert table.total == len(names)
         await pilot.press(key)
         assert table.total == 5
@@ -150,13 +90,13 @@ async def test_a_stage_is_a_filter_when_it_is_clicked() -> None:
     async with opened(mixed()) as (pilot, _, table):
         cell = next(cell for cell in pilot.app.screen.query(StageCell) if cell.stage == "error")
         await pilot.click(cell)
-        assert [row.name for row in table._window.rows] == ["d-error"]
+        assert names_in(table) == ["d-error"]
 
 
 async def test_a_search_filters_as_it_is_typed_and_is_kept_or_cleared() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("slash", "V", "e", "r", "i")
-        assert [row.name for row in table._window.rows] == ["c-verified"]
+        assert names_in(table) == ["c-verified"]
         await pilot.press("enter")
         assert pilot.app.focused is table
         assert table.total == 1
@@ -167,7 +107,7 @@ async def test_a_search_filters_as_it_is_typed_and_is_kept_or_cleared() -> None:
 async def test_messages_are_searched_too() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("slash", *"size does")
-        assert [row.name for row in table._window.rows] == ["d-error"]
+        assert names_in(table) == ["d-error"]
 
 
 async def test_the_order_changes_when_a_sort_key_is_pressed() -> None:
@@ -180,15 +120,15 @@ async def test_the_order_changes_when_a_sort_key_is_pressed() -> None:
             seen.append(screen.rows_query.sort)
         assert set(seen) == set(SortKey) - {SortKey.PROJECT}  # one project: nothing to sort by
         await pilot.press("S")
-        names = [row.name for row in table._window.rows]
+        names = names_in(table)
         await pilot.press("S")
-        assert [row.name for row in table._window.rows] == names[::-1]
+        assert names_in(table) == names[::-1]
 
 
 async def test_a_column_sorts_when_its_title_is_clicked() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.click(table, offset=(20, 1))
-        assert [row.name for row in table._window.rows] == sorted(row.name for row in table._window.rows)
+        assert names_in(table) == sorted(names_in(table))
 
 
 async def test_a_row_is_chosen_when_it_is_clicked_and_opened_when_twice() -> None:
@@ -286,7 +226,7 @@ async def test_one_project_is_shown_when_it_is_chosen_from_the_menu() -> None:
         await pilot.pause()
         await pilot.press("j", "j", "enter")
         await pilot.pause()
-        assert [row.name for row in table._window.rows] == ["two"]
+        assert names_in(table) == ["two"]
         await pilot.press("p")
         await pilot.pause()
         await pilot.press("enter")
@@ -348,7 +288,7 @@ async def test_the_storys_keys_do_what_they_say_when_there_is_a_story() -> None:
     async with opened(mixed(), story=story) as (pilot, _, _):
         await pilot.press("u", "left_square_bracket", "right_square_bracket", "full_stop", "x")
         await pilot.pause()
-        assert isinstance(pilot.app.screen, FaultScreen)
+        assert isinstance(pilot.app.screen, MenuScreen)
         await pilot.press("j", "enter")
         await pilot.pause()
         assert story.wishes == ["upload", "slower", "faster", "step", "dead-worker"]
@@ -406,3 +346,28 @@ async def test_a_plain_sentence_ends_the_dashboard_when_the_session_breaks() -> 
     assert app.failure.exit_code == 70
     assert isinstance(app.failure.__cause__, ZeroDivisionError)
     session.close()
+
+
+async def test_rows_get_a_second_line_when_the_density_changes() -> None:
+    async with opened(many(200)) as (pilot, _, table):
+        await pilot.press("pagedown", "d")
+        await pilot.pause()
+        chosen = table.cursor_id
+        lines = ["".join(segment.text for segment in table.render_line(y)) for y in range(table.size.height)]
+        assert sum("chunks" in line for line in lines) == (table.size.height - 1) // 2
+        await pilot.press("j", "end", "home", "d")
+        await pilot.pause()
+        assert table.cursor_id != chosen
+        assert table.cursor_row == 0
+
+
+async def test_columns_are_those_that_were_chosen() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("c", "j", "j", "space", "J", "k", "plus", "enter")
+        await pilot.pause()
+        titles = "".join(segment.text for segment in table.render_line(0)).split()
+        assert "Size" not in titles
+        assert titles[:2] == ["Stage", "Name"]
+        await pilot.press("c", "escape")
+        await pilot.pause()
+        assert "Size" not in "".join(segment.text for segment in table.render_line(0))

@@ -8,9 +8,10 @@ from rich.cells import cell_len
 
 from upload_tui.monitor.picture import Query
 from upload_tui.testing import NOW, SceneSession, an_upload
+from upload_tui.tui.columns import fit_columns
 from upload_tui.tui.look import Look
+from upload_tui.tui.widgets.cells import cell
 from upload_tui.tui.widgets.change_text import change_pieces
-from upload_tui.tui.widgets.columns import cell, fit_columns
 from upload_tui.tui.widgets.timeline import timeline_lines
 
 TEXTS = st.text(max_size=200) | st.text(
@@ -27,7 +28,7 @@ def test_rows_lines_and_timelines_are_inert_whatever_a_service_says(
     session = SceneSession()
     session.say(an_upload(name, completed=60, error=20, message=message, project=("p-1", project)))
     row = session.pending(1) or session.window(Query(), 0, 1).rows
-    for column in fit_columns(width, look, several_projects=True):
+    for column in fit_columns(width, several_projects=True):
         text = "".join(piece for piece, _ in cell(column, row[0], NOW, look))
         assert cell_len(text) == column.width
         assert text.isprintable()

@@ -50,23 +50,6 @@ UPLOAD_COLUMNS: Sequence[Column] = (
 """Of `list`; the note gives way where the terminal is narrow, `show` tells all of it."""
 
 
-def flat_upload(record: Record) -> Record:
-    """An upload as one row of CSV."""
-    nested = {"project", "timeline", "chunks", "anomalies", "chunk_list", "hashes", "raw"}
-    plain = {key: value for key, value in record.items() if key not in nested}
-    times = {event["stage"]: event["on"] or event["latest"] for event in record["timeline"]}
-    chunks = record["chunks"] or {}
-    return {
-        **plain,
-        "project_id": record["project"]["id"],
-        "project_name": record["project"]["name"],
-        **{f"{stage}_on": times.get(stage) for stage in ("initiated", "completed", "verified", "error")},
-        "chunk_count": chunks.get("count"),
-        "chunk_size_bytes": chunks.get("size_bytes"),
-        "anomalies": ";".join(anomaly["name"] for anomaly in record["anomalies"]),
-    }
-
-
 def _change_words(record: Record) -> str:
     match record["kind"]:
         case "stage":
@@ -91,14 +74,15 @@ CHANGE_COLUMNS: Sequence[Column] = (
 """Of `tail`, a line at a time: nothing is lined up that cannot be known before."""
 
 
+def flat_upload(record: Record) -> Record:
+    """An upload as one row of CSV."""
+    from upload_tui.monitor import records
+
+    return records.flat_upload(record)
+
+
 def flat_change(record: Record) -> Record:
     """A change as one row of CSV."""
-    upload: dict[str, Any] = record["upload"] or {"id": None, "name": None, "project": {"id": None, "name": None}}
-    plain = {key: value for key, value in record.items() if key != "upload"}
-    return {
-        **plain,
-        "upload_id": upload["id"],
-        "upload_name": upload["name"],
-        "project_id": upload["project"]["id"],
-        "project_name": upload["project"]["name"],
-    }
+    from upload_tui.monitor import records
+
+    return records.flat_change(record)

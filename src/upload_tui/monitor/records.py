@@ -21,7 +21,7 @@ from upload_tui.monitor.picture import Detail
 from upload_tui.status import Event
 from upload_tui.wire.times import format_time
 
-__all__ = ["Record", "change_record", "full_upload_record", "upload_record"]
+__all__ = ["Record", "change_record", "flat_change", "flat_upload", "full_upload_record", "upload_record"]
 
 Record = Mapping[str, Any]
 
@@ -123,3 +123,33 @@ def _particulars(change: Change) -> Record:
 
 def _time(on: datetime | None) -> str | None:
     return None if on is None else format_time(on)
+
+
+def flat_upload(record: Record) -> Record:
+    """An upload's record as one level of values, such as a row of CSV needs."""
+    nested = {"project", "timeline", "chunks", "anomalies", "chunk_list", "hashes", "raw"}
+    plain = {key: value for key, value in record.items() if key not in nested}
+    times = {event["stage"]: event["on"] or event["latest"] for event in record["timeline"]}
+    chunks = record["chunks"] or {}
+    return {
+        **plain,
+        "project_id": record["project"]["id"],
+        "project_name": record["project"]["name"],
+        **{f"{stage}_on": times.get(stage) for stage in ("initiated", "completed", "verified", "error")},
+        "chunk_count": chunks.get("count"),
+        "chunk_size_bytes": chunks.get("size_bytes"),
+        "anomalies": ";".join(anomaly["name"] for anomaly in record["anomalies"]),
+    }
+
+
+def flat_change(record: Record) -> Record:
+    """A change's record as one level of values."""
+    upload: dict[str, Any] = record["upload"] or {"id": None, "name": None, "project": {"id": None, "name": None}}
+    plain = {key: value for key, value in record.items() if key != "upload"}
+    return {
+        **plain,
+        "upload_id": upload["id"],
+        "upload_name": upload["name"],
+        "project_id": upload["project"]["id"],
+        "project_name": upload["project"]["name"],
+    }

@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar
 
+from textual import events, on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -12,9 +14,10 @@ from upload_tui.errors import DefectError, UploadTuiError
 from upload_tui.monitor.session import Session
 from upload_tui.tui.bindings import APP_KEYS, STORY_ACTIONS
 from upload_tui.tui.bridge import Bridge
+from upload_tui.tui.formatting import harmless
 from upload_tui.tui.glyphs import ASCII, glyphs_for
 from upload_tui.tui.look import Look
-from upload_tui.tui.messages import PictureMoved
+from upload_tui.tui.messages import ExportReady, PictureMoved
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.story import Story
 from upload_tui.tui.stylesheets import sheet_paths
@@ -32,6 +35,7 @@ class UploadApp(App[int]):
         look: how facts are written; None takes the signs that the terminal's encoding can show.
         theme: the name of a theme.
         keymap: other keys for actions, by the ids of their bindings; several keys are separated by commas.
+        export_folder: where exports go; None is the platform's folder for downloads.
     """
 
     TITLE = "upload-tui"
@@ -49,12 +53,14 @@ class UploadApp(App[int]):
         look: Look | None = None,
         theme: str = DEFAULT_THEME,
         keymap: dict[str, str] | None = None,
+        export_folder: Path | None = None,
     ) -> None:
         super().__init__(css_path=[*sheet_paths()])
         self.session = session
         self.story = story
         self._first_look = look or Look(glyphs_for(sys.stdout.encoding))
         self._keymap_wanted = keymap or {}
+        self._export_folder = export_folder
         self.failure: UploadTuiError | None = None
         for own in THEMES:
             self.register_theme(own)
@@ -93,6 +99,20 @@ class UploadApp(App[int]):
             if take is not None:
                 take(moved.changes)
 
+    @on(ExportReady)
+    def deliver_export(self, message: ExportReady) -> None:
+        self.deliver_text(
+            message.text, save_directory=self._export_folder, save_filename=message.file_name, name="export"
+        )
+
+    @on(events.DeliveryComplete)
+    def tell_where_the_export_is(self, event: events.DeliveryComplete) -> None:
+        self.notify(harmless(f"Wrote {event.path}" if event.path else "Exported"), markup=False)
+
+    @on(events.DeliveryFailed)
+    def tell_that_the_export_failed(self, event: events.DeliveryFailed) -> None:
+        self.notify(harmless(f"Not exported: {event.exception}"), severity="error", markup=False)
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for _, binding, _, tooltip in self._palette_bindings(screen):
             yield SystemCommand(
@@ -127,10 +147,10 @@ class UploadApp(App[int]):
             self.story.start_upload()
 
     def action_break_something(self) -> None:
-        from upload_tui.tui.screens.faults import FaultScreen
+        from upload_tui.tui.screens.menu import MenuScreen, fault_menu
 
-        if self.story is not None and not isinstance(self.screen, FaultScreen):
-            self.push_screen(FaultScreen(self.story.faults), self._break)
+        if self.story is not None and not isinstance(self.screen, MenuScreen):
+            self.push_screen(fault_menu(self.story.faults), self._break)
 
     def _break(self, fault_name: str | None) -> None:
         if self.story is not None and fault_name is not None:

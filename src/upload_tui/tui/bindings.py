@@ -2,7 +2,9 @@
 
 from textual.binding import Binding
 
-__all__ = ["APP_KEYS", "DASHBOARD_KEYS", "STORY_ACTIONS", "TABLE_KEYS"]
+from upload_tui.status import Stage
+
+__all__ = ["APP_KEYS", "COPY_KEYS", "DASHBOARD_KEYS", "STORY_ACTIONS", "TABLE_KEYS", "TAIL_KEYS"]
 
 
 def _key(keys: str, action: str, word: str, tooltip: str, key_id: str, *, shown: str | None = None) -> Binding:
@@ -25,8 +27,33 @@ TABLE_KEYS = (
     _key("m", "mark", "Mark", "Mark the upload; copying then takes all marked", "table.mark"),
 )
 
+TAIL_KEYS = (
+    _key("j,down", "scroll_down", "Down", "A line down", "tail.down"),
+    _key("k,up", "scroll_up", "Up", "A line up", "tail.up"),
+    _key("g,home", "scroll_home", "First", "The oldest change", "tail.first"),
+    _key("G,end", "scroll_end", "Last", "The newest change", "tail.last"),
+    *(
+        _key(f"{number}", f"only('{stage}')", stage.title(), f"Changes to {stage} alone; again: all", f"tail.{stage}")
+        for number, stage in enumerate(Stage, 1)
+    ),
+    _key("escape", "show_all", "All", "Show all changes", "tail.clear"),
+)
+
+COPY_KEYS = (
+    _key("y", "copy_id", "Copy id", "Copy the id", "copy.id"),
+    _key("Y", "copy_json", "Copy JSON", "Copy the service's answer as JSON", "copy.json"),
+    _key("C", "copy_curl", "Copy curl", "Copy the request as curl, the token as a variable", "copy.curl"),
+)
+
 DASHBOARD_KEYS = (
-    _key("slash", "search", "Search", "Search names, ids and messages as you type", "search", shown="/"),
+    _key(
+        "slash",
+        "search",
+        "Search",
+        "Search as you type: the uploads, or the tail if it has the focus",
+        "search",
+        shown="/",
+    ),
     _key("exclamation_mark", "attention", "Trouble", "Only the stuck and the failed; again: all", "trouble", shown="!"),
     _key("1", "stage('initiated')", "Initiated", "Only initiated; again: all", "stage.initiated"),
     _key("2", "stage('completed')", "Completed", "Only completed; again: all", "stage.completed"),
@@ -43,9 +70,10 @@ DASHBOARD_KEYS = (
     _key("space", "pause", "Pause", "Pause and resume refreshing", "pause", shown="Space"),
     _key("r", "refresh", "Refresh", "Ask the service now", "refresh"),
     _key("t", "times", "Times", "Relative or absolute times", "times"),
-    _key("y", "copy_id", "Copy id", "Copy the id", "copy.id"),
-    _key("Y", "copy_json", "Copy JSON", "Copy the service's answer as JSON", "copy.json"),
-    _key("C", "copy_curl", "Copy curl", "Copy the request as curl, the token as a variable", "copy.curl"),
+    _key("d", "density", "Density", "One line or two for each upload", "density"),
+    _key("c", "columns", "Columns", "Choose the columns, their order and width", "columns"),
+    *COPY_KEYS,
+    _key("e", "export", "Export", "Write what is shown to a file: JSON, CSV, SVG", "export"),
     _key("tab", "app.focus_next", "Pane", "Go to the next pane", "pane.next"),
     _key("escape", "clear", "Clear", "Clear the search, the filters and the marks", "clear"),
 )

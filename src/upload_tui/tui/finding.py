@@ -1,7 +1,7 @@
 """Finds the next upload of a kind below the cursor, without reading what lies between."""
 
 from upload_tui.monitor.picture import Query
-from upload_tui.tui.widgets.upload_table import RowSource
+from upload_tui.tui.widgets.row_window import RowSource
 
 __all__ = ["next_of"]
 

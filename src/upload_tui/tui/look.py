@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
+from upload_tui.tui.columns import ColumnWish
 from upload_tui.tui.formatting import age_text, clock_text
 from upload_tui.tui.glyphs import UNICODE, Glyphs
 
@@ -13,13 +14,15 @@ __all__ = ["Look"]
 class Look:
     """What a person (or their terminal) chose; handed to every widget.
 
-    `zone` None is the machine's own time zone. `is_roomy` gives the rows of the table some air.
+    `zone` None is the machine's own time zone. `is_roomy` gives each row of the table a second line. `columns` are those that a
+    person wishes for; none leaves the choice to the table.
     """
 
     glyphs: Glyphs = UNICODE
     zone: tzinfo | None = None
     absolute_times: bool = False
     is_roomy: bool = False
+    columns: tuple[ColumnWish, ...] = ()
 
     def when(self, on: datetime | None, now: datetime) -> str:
         """A time as this look has it: an age, or the wall clock's; `?` if it is not known."""

@@ -1,10 +1,13 @@
 """Messages between the rooms of the dashboard: children tell, parents decide."""
 
 from dataclasses import dataclass
+from typing import TextIO
+
+from textual.message import Message
 
 from upload_tui.monitor.changes import Change
 
-__all__ = ["PictureMoved"]
+__all__ = ["ExportReady", "PictureMoved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +15,12 @@ class PictureMoved:
     """The session's picture changed; `changes` are the changes of uploads since the last such word, oldest first."""
 
     changes: tuple[Change, ...]
+
+
+class ExportReady(Message):
+    """A text is composed and wants to become a file of this name."""
+
+    def __init__(self, text: TextIO, file_name: str) -> None:
+        super().__init__()
+        self.text = text
+        self.file_name = file_name

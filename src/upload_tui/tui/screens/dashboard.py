@@ -1,5 +1,7 @@
 """The dashboard: funnel, table, timeline and tail of one session, live."""
 
+import asyncio
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -9,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.reactive import reactive
-from textual.screen import Screen
 from textual.widgets import Footer
 
 from upload_tui.monitor.changes import Change, UploadChange
@@ -17,10 +18,13 @@ from upload_tui.monitor.picture import Detail, Query, SortKey
 from upload_tui.monitor.session import Session
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.tui.bindings import DASHBOARD_KEYS
+from upload_tui.tui.columns import ColumnWish, usual_wishes
+from upload_tui.tui.exports import ExportKind, changes_text, file_name, upload_texts
 from upload_tui.tui.finding import next_of
-from upload_tui.tui.formatting import curl_text, plural
 from upload_tui.tui.look import Look
+from upload_tui.tui.messages import ExportReady
 from upload_tui.tui.screens.dashboard_painter import DashboardPainter
+from upload_tui.tui.screens.taking import TakingScreen
 from upload_tui.tui.story import Story
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.search_bar import SearchBar
@@ -32,7 +36,7 @@ from upload_tui.tui.widgets.upload_table import UploadTable
 __all__ = ["DashboardScreen"]
 
 
-class DashboardScreen(Screen[None]):
+class DashboardScreen(TakingScreen):
     """One session on one screen.
 
     Args:
@@ -53,6 +57,7 @@ class DashboardScreen(Screen[None]):
         super().__init__()
         self._session = session
         self._painter = DashboardPainter(self, session, story)
+        self._searches_tail = False
         self.set_reactive(DashboardScreen.look, look)
 
     def compose(self) -> ComposeResult:
@@ -68,7 +73,7 @@ class DashboardScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.query_one("#timeline").border_title = "Timeline"
-        self.query_one("#tail").border_title = "Tail"
+        self._painter.title_tail(self.look)
         self.query_one(ChangeLog).add(self._session.history(1000))
         self._hand_out_look()
         self.set_interval(1.0, self._tick)
@@ -123,14 +128,25 @@ class DashboardScreen(Screen[None]):
 
     @on(SearchBar.Changed)
     def search_as_typed(self, message: SearchBar.Changed) -> None:
-        self.rows_query = replace(self.rows_query, search=message.value)
+        if self._searches_tail:
+            log = self.query_one(ChangeLog)
+            log.wanted = replace(log.wanted, search=message.value)
+        else:
+            self.rows_query = replace(self.rows_query, search=message.value)
 
     @on(SearchBar.Closed)
     def leave_search(self) -> None:
-        self.query_one(UploadTable).focus()
+        self.query_one(ChangeLog if self._searches_tail else UploadTable).focus()
+
+    @on(ChangeLog.FilterChanged)
+    def title_tail(self) -> None:
+        self._painter.title_tail(self.look)
 
     def action_search(self) -> None:
-        self.query_one(SearchBar).open(self.rows_query.search)
+        """Search in the pane that has the focus: the tail, or else the table."""
+        log = self.query_one(ChangeLog)
+        self._searches_tail = log.has_focus
+        self.query_one(SearchBar).open(log.wanted.search if self._searches_tail else self.rows_query.search)
 
     def action_attention(self) -> None:
         self.rows_query = replace(self.rows_query, attention_only=not self.rows_query.attention_only)
@@ -175,9 +191,9 @@ class DashboardScreen(Screen[None]):
             table.choose(upload_id)
 
     def action_projects(self) -> None:
-        from upload_tui.tui.screens.projects import ProjectScreen
+        from upload_tui.tui.screens.menu import project_menu
 
-        self.app.push_screen(ProjectScreen(self._session.projects), self._show_project)
+        self.app.push_screen(project_menu(self._session.projects), self._show_project)
 
     def _show_project(self, project_id: str | None) -> None:
         if project_id is not None:
@@ -209,25 +225,48 @@ class DashboardScreen(Screen[None]):
     def action_times(self) -> None:
         self.look = replace(self.look, absolute_times=not self.look.absolute_times)
 
-    def action_copy_id(self) -> None:
-        self._copy([detail.upload.id for detail in self._meant()], "id")
+    def action_density(self) -> None:
+        self.look = replace(self.look, is_roomy=not self.look.is_roomy)
 
-    def action_copy_json(self) -> None:
-        self._copy([detail.raw for detail in self._meant()], "answer")
+    def action_columns(self) -> None:
+        from upload_tui.tui.screens.columns import ColumnScreen
 
-    def action_copy_curl(self) -> None:
-        self._copy([curl_text(detail.row.service, detail.upload.id) for detail in self._meant()], "request")
+        usual = usual_wishes(several_projects=len(self._session.projects) > 1)
+        self.app.push_screen(ColumnScreen(self.look.columns or usual), self._show_columns)
 
-    def _meant(self) -> list[Detail]:
+    def _show_columns(self, wishes: tuple[ColumnWish, ...] | None) -> None:
+        if wishes is not None:
+            self.look = replace(self.look, columns=wishes)
+
+    def meant(self) -> Sequence[Detail]:
         """The marked uploads, or else the one under the cursor."""
         marked = self.query_one(UploadTable).marked
         wanted = sorted(marked) if marked else [self.chosen_id or ""]
         return [detail for upload_id in wanted if (detail := self._session.detail(upload_id)) is not None]
 
-    def _copy(self, texts: Sequence[str], thing: str) -> None:
-        if texts:
-            self.app.copy_to_clipboard("\n".join(texts))
-            self.notify(f"Copied {plural(len(texts), thing)}", timeout=2)
+    def action_export(self) -> None:
+        from upload_tui.tui.screens.menu import export_menu
+
+        self.app.push_screen(export_menu(), self._export)
+
+    def _export(self, kind: str | None) -> None:
+        if kind is not None:
+            self.run_worker(self._deliver(ExportKind(kind)), name="export", exclusive=True, group="export")
+
+    async def _deliver(self, kind: ExportKind) -> None:
+        """Compose the file a piece at a time, so that keys are answered meanwhile, and hand it over."""
+        file = io.StringIO()
+        match kind:
+            case ExportKind.SVG:
+                file.write(self.app.export_screenshot())
+            case ExportKind.JSONL:
+                file.write(changes_text(self.query_one(ChangeLog).shown))
+            case _:
+                for text in upload_texts(self._session, self.rows_query, kind):
+                    file.write(text)
+                    await asyncio.sleep(0)
+        file.seek(0)
+        self.post_message(ExportReady(file, file_name(kind, self._session.now())))
 
     def action_clear(self) -> None:
         self.query_one(SearchBar).close()

@@ -56,6 +56,16 @@ class DashboardPainter:
         view.now = self._session.now()
         view.detail = None if upload_id is None else self._session.detail(upload_id)
 
+    def title_tail(self, look: Look) -> None:
+        """What the tail shows of the changes."""
+        wanted = self._screen.query_one(ChangeLog).wanted
+        parts = ["Tail"]
+        if wanted.stage is not None:
+            parts.append(wanted.stage)
+        if wanted.search:
+            parts.append(f'with "{harmless(wanted.search)}"')
+        self._screen.query_one("#tail").border_title = Content(f" {look.glyphs.dot} ".join(parts))
+
     def _paint_status(self, now: datetime) -> None:
         bar = self._screen.query_one(StatusBar)
         bar.title = self._session.title

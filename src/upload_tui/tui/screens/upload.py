@@ -7,13 +7,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from upload_tui.monitor.changes import Change
+from upload_tui.monitor.picture import Detail
 from upload_tui.monitor.session import Session
+from upload_tui.tui.bindings import COPY_KEYS
 from upload_tui.tui.formatting import harmless
 from upload_tui.tui.look import Look
+from upload_tui.tui.screens.taking import TakingScreen
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.timeline import TimelineView
 
@@ -22,14 +24,13 @@ __all__ = ["UploadScreen"]
 _RAW_LINES = 2000
 
 
-class UploadScreen(Screen[None]):
+class UploadScreen(TakingScreen):
     """The upload with this id; `q` and Escape go back. `first` is the pane that has the focus at first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter", "app.leave", "Back", id="upload.back", tooltip="Back to the dashboard"),
         Binding("w", "shapes", "Shapes", id="shapes", tooltip="The status as Option A, Option B and deployed JSON"),
-        Binding("y", "copy_id", "Copy id", id="copy.id", tooltip="Copy the upload's id"),
-        Binding("Y", "copy_json", "Copy JSON", id="copy.json", tooltip="Copy the service's answer as JSON"),
+        *COPY_KEYS,
         Binding("r", "refresh", "Refresh", id="refresh", tooltip="Ask the service now"),
     ]
 
@@ -58,6 +59,11 @@ class UploadScreen(Screen[None]):
         self.set_interval(1.0, self._paint)
         self._paint()
 
+    def meant(self) -> Sequence[Detail]:
+        """The upload that is shown, if it is known."""
+        detail = self._session.detail(self._upload_id)
+        return [] if detail is None else [detail]
+
     def take(self, changes: Sequence[Change]) -> None:
         """Paint the picture as it is now."""
         self._paint()
@@ -78,16 +84,6 @@ class UploadScreen(Screen[None]):
         from upload_tui.tui.screens.shapes import ShapesScreen
 
         self.app.push_screen(ShapesScreen(self._session, self._upload_id, self._look))
-
-    def action_copy_id(self) -> None:
-        self.app.copy_to_clipboard(self._upload_id)
-        self.notify("Copied the id", timeout=2)
-
-    def action_copy_json(self) -> None:
-        detail = self._session.detail(self._upload_id)
-        if detail is not None:
-            self.app.copy_to_clipboard(detail.raw)
-            self.notify("Copied the answer as JSON", timeout=2)
 
     def action_refresh(self) -> None:
         self._session.refresh()

@@ -1,6 +1,6 @@
 """Paints the lines of the uploads table: facts and a width in, strips out. Colours come from the table's component classes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,9 +9,10 @@ from rich.style import Style
 from textual.strip import Strip
 
 from upload_tui.monitor.picture import Query, Row
+from upload_tui.tui.columns import Column, fit_columns, title_text
 from upload_tui.tui.formatting import cut_at_word, fitted
 from upload_tui.tui.look import Look
-from upload_tui.tui.widgets.columns import Column, Piece, cell, fit_columns, title_text
+from upload_tui.tui.widgets.cells import Piece, cell, second_line
 
 __all__ = ["Ground", "RowPainter"]
 
@@ -43,7 +44,12 @@ class RowPainter:
         """Choose the columns that fit; the first cell of a line is for the mark."""
         if self._fitted != (width, look):
             self._fitted = (width, look)
-            self.columns = fit_columns(width - 1, look, several_projects=self.several_projects)
+            self.columns = fit_columns(
+                width - 1,
+                absolute_times=look.absolute_times,
+                several_projects=self.several_projects,
+                wishes=look.columns,
+            )
 
     def header(self, query: Query, look: Look, width: int) -> Strip:
         """The columns' titles."""
@@ -57,12 +63,20 @@ class RowPainter:
         return Strip([Segment(line, self.style_of("uploads--quiet", ""))])
 
     def row(self, row: Row, now: datetime, look: Look, width: int, ground: Ground, *, is_marked: bool) -> Strip:
-        """One upload."""
+        """The line of one upload."""
         pieces: list[Piece] = [(look.glyphs.mark if is_marked else " ", "uploads--mark")]
         for index, column in enumerate(self.columns):
             if index:
                 pieces.append((" ", ""))
             pieces.extend(cell(column, row, now, look))
+        return self._strip(pieces, row, width, ground)
+
+    def below(self, row: Row, now: datetime, look: Look, width: int, ground: Ground) -> Strip:
+        """The second line that a roomy table gives an upload; it stands below the columns after the first."""
+        indent = " " * (self.columns[0].width + 2 if len(self.columns) > 1 else 1)
+        return self._strip([(indent, ""), second_line(row, now, look, width - len(indent) - 1)], row, width, ground)
+
+    def _strip(self, pieces: Sequence[Piece], row: Row, width: int, ground: Ground) -> Strip:
         is_dim = row.is_stale or row.is_gone
         segments = [Segment(text, self.style_of("uploads--stale" if is_dim else tone, ground)) for text, tone in pieces]
         return Strip(segments).adjust_cell_length(width, self.style_of("", ground))

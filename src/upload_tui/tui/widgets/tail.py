@@ -2,17 +2,20 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.actions import SkipAction
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.geometry import Size
+from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -20,8 +23,11 @@ from textual.widget import Widget
 
 from upload_tui.monitor.changes import Change, UploadChange, UploadSeen
 from upload_tui.monitor.picture import Row
+from upload_tui.status import Stage
+from upload_tui.tui.bindings import TAIL_KEYS
 from upload_tui.tui.formatting import abbreviated, age_text, cut_at_word, duration_text, fitted
 from upload_tui.tui.look import Look
+from upload_tui.tui.tail_filter import TailFilter
 from upload_tui.tui.widgets.change_text import change_pieces
 
 __all__ = ["ChangeLog", "PendingList", "TailPane"]
@@ -83,18 +89,18 @@ class ChangeLog(ScrollView, can_focus=True):
         "tail--verified",
         "tail--error",
     }
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "scroll_down", "Down", show=False, id="tail.down", tooltip="A line down"),
-        Binding("k,up", "scroll_up", "Up", show=False, id="tail.up", tooltip="A line up"),
-        Binding("g,home", "scroll_home", "First", show=False, id="tail.first", tooltip="The oldest change"),
-        Binding("G,end", "scroll_end", "Last", show=False, id="tail.last", tooltip="The newest change"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = list(TAIL_KEYS)
 
     now: reactive[datetime | None] = reactive(None, init=False)
     look: reactive[Look] = reactive(Look, init=False)
+    wanted: reactive[TailFilter] = reactive(TailFilter, init=False)
+
+    class FilterChanged(Message):
+        """Other changes are shown than before."""
 
     def __init__(self, id: str | None = None) -> None:  # noqa: A002  # Textual's own name
         super().__init__(id=id)
+        self._kept: deque[UploadChange] = deque(maxlen=_LINES_KEPT)
         self._changes: deque[UploadChange] = deque(maxlen=_LINES_KEPT)
         self._styles: dict[str, Style] = {}
         self._sticks = True
@@ -104,9 +110,32 @@ class ChangeLog(ScrollView, can_focus=True):
         fresh = [
             change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)
         ]
-        if fresh:
-            self._changes.extend(fresh)
+        self._kept.extend(fresh)
+        shown = [change for change in fresh if self.wanted.matches(change)]
+        if shown:
+            self._changes.extend(shown)
             self._measure()
+
+    @property
+    def shown(self) -> Sequence[UploadChange]:
+        """The changes that the filter lets through, oldest first."""
+        return tuple(self._changes)
+
+    def watch_wanted(self, wanted: TailFilter) -> None:
+        # What is left out now is kept: another filter may want it.
+        self._changes = deque(filter(wanted.matches, self._kept), maxlen=_LINES_KEPT)
+        self._sticks = True
+        self._measure()
+        self.post_message(self.FilterChanged())
+
+    def action_only(self, stage: str) -> None:
+        wanted = None if self.wanted.stage == stage else Stage(stage)
+        self.wanted = replace(self.wanted, stage=wanted)
+
+    def action_show_all(self) -> None:
+        if not self.wanted:
+            raise SkipAction  # Escape then means what it means on the dashboard
+        self.wanted = TailFilter()
 
     def _measure(self) -> None:
         """The changes are as many lines; whoever was at the end stays there."""
@@ -136,11 +165,16 @@ class ChangeLog(ScrollView, can_focus=True):
         width = self.size.width
         number = int(self.scroll_offset.y) + y
         if number >= len(self._changes):
-            text = "Changes appear here as they happen." if y == 0 and not self._changes else ""
+            text = self._empty_text() if y == 0 and not self._changes else ""
             return Strip([Segment(text, self._style("tail--quiet"))]).adjust_cell_length(width, self.rich_style)
         pieces = change_pieces(self._changes[number], self.now, self.look, width)
         segments = [Segment(text, self._style(tone)) for text, tone in pieces]
         return Strip(segments).adjust_cell_length(width, self.rich_style)
+
+    def _empty_text(self) -> str:
+        if self.wanted:
+            return "No change matches. Esc shows all." if self._kept else "No change yet that could match."
+        return "Changes appear here as they happen."
 
     def _style(self, tone: str) -> Style:
         style = self._styles.get(tone)

@@ -6,7 +6,7 @@ the cursor stays under it. It tells which upload is chosen and decides nothing.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from rich.style import Style
 from textual import events
@@ -17,30 +17,16 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from upload_tui.monitor.picture import Query, Row, SortKey, Window
+from upload_tui.monitor.picture import Query, Row, SortKey
 from upload_tui.tui.bindings import TABLE_KEYS
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.row_painter import TONES, Ground, RowPainter
+from upload_tui.tui.widgets.row_window import RowSource, RowWindow
 
-__all__ = ["RowSource", "UploadTable"]
+__all__ = ["UploadTable"]
 
 _HEADER_LINES = 1
-_MARGIN_ROWS = 40
-"""Rows asked for beyond both edges of what is shown, so that a step of the cursor needs no new window."""
-
 _GLOW_SECONDS = 1.5
-
-
-class RowSource(Protocol):
-    """Where rows come from; a session is one."""
-
-    def window(self, query: Query, offset: int, limit: int) -> Window:
-        """At most `limit` rows from row `offset` (from 0)."""
-        ...
-
-    def position(self, query: Query, upload_id: str) -> int | None:
-        """The row (from 0) of an upload; None if the query leaves it out."""
-        ...
 
 
 class UploadTable(ScrollView, can_focus=True):
@@ -85,9 +71,8 @@ class UploadTable(ScrollView, can_focus=True):
 
     def __init__(self, source: RowSource, *, several_projects: bool = False, id: str | None = None) -> None:  # noqa: A002  # Textual's own name
         super().__init__(id=id)
-        self._source = source
         self._painter = RowPainter(self._style, several_projects)
-        self._window = Window((), 0, 0, -1)
+        self._window = RowWindow(source)
         self._cursor_row = 0
         self._cursor_id: str | None = None
         self._glowing: frozenset[str] = frozenset()
@@ -110,21 +95,25 @@ class UploadTable(ScrollView, can_focus=True):
         """How many rows the query has."""
         return self._window.total
 
+    def row_at(self, number: int) -> Row | None:
+        """The row with a number, from 0; None if there is none."""
+        return self._window.row(number)
+
     def reload(self) -> None:
         """Fetch the rows again; the cursor stays on its upload and, unless the table stands at its top, on its line."""
         top = self._top_row()
+        self._window.fetch(self.rows_query, top, self._visible_rows())
         row = self._row_of_cursor()
         shift = row - self._cursor_row if top and not self.follow else 0
-        self._fetch(max(0, top + shift))
         self._cursor_row = max(0, min(row, self.total - 1))
-        self.virtual_size = Size(self.size.width, self.total + _HEADER_LINES)
+        self.virtual_size = Size(self.size.width, self.total * self._row_lines + _HEADER_LINES)
         if shift:
-            self.scroll_to(y=max(0, top + shift), animate=False, force=True, immediate=True)
+            self._scroll_to_row(top + shift)
         self._settle()
 
     def choose(self, upload_id: str) -> bool:
         """Put the cursor on an upload; False if the query leaves it out."""
-        row = self._source.position(self.rows_query, upload_id)
+        row = self._window.position(upload_id)
         if row is not None:
             self._go_to(row)
         return row is not None
@@ -146,7 +135,10 @@ class UploadTable(ScrollView, can_focus=True):
     def watch_rows_query(self) -> None:
         self.reload()
 
-    def watch_look(self) -> None:
+    def watch_look(self, before: Look, after: Look) -> None:
+        if before.is_roomy != after.is_roomy:
+            self.reload()
+            self._scroll_to_row(self._cursor_row - self._visible_rows() // 2)
         self.refresh()
 
     def watch_now(self) -> None:
@@ -205,7 +197,7 @@ class UploadTable(ScrollView, can_focus=True):
             if column is not None and column.sort is not None:
                 self.post_message(self.SortRequested(column.sort))
             return
-        self._go_by_person(self._top_row() + offset.y - _HEADER_LINES)
+        self._go_by_person(self._line_of_rows(offset.y) // self._row_lines)
         if event.chain == 2:
             self.action_open()
 
@@ -219,7 +211,7 @@ class UploadTable(ScrollView, can_focus=True):
     def _row_of_cursor(self) -> int:
         if self.follow or self._cursor_id is None:
             return 0 if self.follow else self._cursor_row
-        row = self._source.position(self.rows_query, self._cursor_id)
+        row = self._window.position(self._cursor_id)
         return self._cursor_row if row is None else row
 
     def _go_to(self, row: int) -> None:
@@ -229,7 +221,7 @@ class UploadTable(ScrollView, can_focus=True):
     def _settle(self) -> None:
         """Bring the cursor's row into view and tell if another upload is under it."""
         self._show_cursor()
-        row = self._row_at(self._cursor_row)
+        row = self._window.row(self._cursor_row)
         upload_id = row.id if row else None
         if upload_id != self._cursor_id:
             self._cursor_id = upload_id
@@ -241,27 +233,26 @@ class UploadTable(ScrollView, can_focus=True):
         top = self._top_row()
         if visible > 0 and not top <= self._cursor_row < top + visible:
             target = self._cursor_row if self._cursor_row < top else self._cursor_row - visible + 1
-            self.scroll_to(y=max(0, target), animate=False, force=True, immediate=True)
+            self._scroll_to_row(target)
+
+    def _scroll_to_row(self, row: int) -> None:
+        self.scroll_to(y=max(0, row) * self._row_lines, animate=False, force=True, immediate=True)
+
+    @property
+    def _row_lines(self) -> int:
+        """How many lines a row takes."""
+        return 2 if self.look.is_roomy else 1
+
+    def _line_of_rows(self, y: int) -> int:
+        """The line, from the first row's first, that stands at line `y` of what is seen."""
+        return int(self.scroll_offset.y) + y - _HEADER_LINES
 
     def _top_row(self) -> int:
-        return int(self.scroll_offset.y)
+        """The first row that is seen whole."""
+        return -(-int(self.scroll_offset.y) // self._row_lines)
 
     def _visible_rows(self) -> int:
-        return max(0, self.size.height - _HEADER_LINES)
-
-    # Rows
-
-    def _row_at(self, row: int) -> Row | None:
-        if not 0 <= row < self.total:
-            return None
-        if not self._window.offset <= row < self._window.offset + len(self._window.rows):
-            self._fetch(row)
-        index = row - self._window.offset
-        return self._window.rows[index] if 0 <= index < len(self._window.rows) else None
-
-    def _fetch(self, top: int) -> None:
-        offset = max(0, top - _MARGIN_ROWS)
-        self._window = self._source.window(self.rows_query, offset, self._visible_rows() + 2 * _MARGIN_ROWS)
+        return max(0, self.size.height - _HEADER_LINES) // self._row_lines
 
     # Painting
 
@@ -272,11 +263,13 @@ class UploadTable(ScrollView, can_focus=True):
             return self._painter.header(self.rows_query, look, width)
         if y == _HEADER_LINES + 1 and not self.total and self.empty_text:
             return self._painter.sentence(self.empty_text, look, width)
-        number = self._top_row() + y - _HEADER_LINES
-        row = self._row_at(number)
+        number, part = divmod(self._line_of_rows(y), self._row_lines)
+        row = self._window.row(number)
         if row is None or self.now is None:
             return Strip.blank(width, self.rich_style)
         ground = self._ground_of(row, number == self._cursor_row)
+        if part:
+            return self._painter.below(row, self.now, look, width, ground)
         return self._painter.row(row, self.now, look, width, ground, is_marked=row.id in self.marked)
 
     def _ground_of(self, row: Row, is_cursor: bool) -> Ground:

@@ -1,0 +1,81 @@
+"""What is shown as a file: uploads as JSON or CSV, changes as JSON lines, the screen as SVG. Composes texts; opens no file."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from upload_tui.monitor.changes import Change
+from upload_tui.monitor.picture import Detail, Query
+from upload_tui.monitor.records import change_record, flat_upload, upload_record
+from upload_tui.monitor.session import Session
+
+__all__ = ["ExportKind", "changes_text", "file_name", "upload_texts"]
+
+_ROWS_AT_ONCE = 250
+
+
+class ExportKind(StrEnum):
+    """What can be exported."""
+
+    JSON = "json"
+    CSV = "csv"
+    JSONL = "jsonl"
+    SVG = "svg"
+
+
+_WHAT = {ExportKind.JSONL: "changes", ExportKind.SVG: "upload-tui"}
+
+
+def file_name(kind: ExportKind, now: datetime) -> str:
+    """A name that no earlier export has and every file system allows."""
+    return f"{_WHAT.get(kind, 'uploads')}-{now:%Y%m%dT%H%M%S.%f}Z.{kind}"
+
+
+def upload_texts(session: Session, query: Query, kind: ExportKind) -> Iterator[str]:
+    """The uploads of a query, some at a time so that others get their turn; each upload once, also if rows move meanwhile."""
+    return _csv_texts(_details(session, query)) if kind is ExportKind.CSV else _json_texts(_details(session, query))
+
+
+def changes_text(changes: Iterable[Change]) -> str:
+    """Changes as JSON lines."""
+    return "".join(f"{json.dumps(change_record(change))}\n" for change in changes)
+
+
+def _details(session: Session, query: Query) -> Iterator[Sequence[Detail]]:
+    told: set[str] = set()
+    offset = 0
+    while True:
+        rows = session.window(query, offset, _ROWS_AT_ONCE).rows
+        fresh = [row.id for row in rows if row.id not in told]
+        told.update(fresh)
+        yield [detail for upload_id in fresh if (detail := session.detail(upload_id)) is not None]
+        if len(rows) < _ROWS_AT_ONCE:
+            return
+        offset += len(rows)
+
+
+def _json_texts(slices: Iterable[Sequence[Detail]]) -> Iterator[str]:
+    before = "[\n"
+    for details in slices:
+        text = ",\n".join(json.dumps(upload_record(detail), indent=2) for detail in details)
+        yield f"{before}{text}" if text else ""
+        before = ",\n" if text else before
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _csv_texts(slices: Iterable[Sequence[Detail]]) -> Iterator[str]:
+    text = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for details in slices:
+        for detail in details:
+            flat = flat_upload(upload_record(detail))
+            if writer is None:
+                writer = csv.DictWriter(text, list(flat), lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(flat)
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()

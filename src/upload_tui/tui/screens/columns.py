@@ -1,0 +1,118 @@
+"""The dialog of columns: which ones, in what order, how wide."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from upload_tui.tui.columns import TITLES, ColumnKey, ColumnWish, width_of
+
+__all__ = ["ColumnScreen"]
+
+_STEP_CELLS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    wish: ColumnWish
+    is_on: bool
+
+
+class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
+    """Gives the columns that are wished for, in order; None if the person thought better of it.
+
+    Args:
+        wishes: the columns at present.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,c", "dismiss(None)", "Close", id="columns.close", tooltip="Change nothing"),
+        Binding("space", "switch", "On or off", id="columns.toggle", tooltip="Show or hide the column"),
+        Binding("j", "cursor(1)", "Down", show=False, id="columns.down", tooltip="The next column"),
+        Binding("k", "cursor(-1)", "Up", show=False, id="columns.up", tooltip="The column before"),
+        Binding("J,shift+down", "shift(1)", "Later", id="columns.later", tooltip="Move the column to the right"),
+        Binding("K,shift+up", "shift(-1)", "Earlier", id="columns.earlier", tooltip="Move the column to the left"),
+        Binding("plus,equals_sign", "widen(1)", "Wider", id="columns.wider", tooltip="Make the column wider"),
+        Binding("minus", "widen(-1)", "Narrower", id="columns.narrower", tooltip="Make the column narrower"),
+        Binding("backspace", "forget_width", "Own width", id="columns.width", tooltip="Let the table choose the width"),
+    ]
+
+    def __init__(self, wishes: Sequence[ColumnWish]) -> None:
+        super().__init__()
+        wanted = {wish.key for wish in wishes}
+        others = (ColumnWish(key) for key in ColumnKey if key not in wanted)
+        self._lines = [*(_Line(wish, True) for wish in wishes), *(_Line(wish, False) for wish in others)]
+
+    def compose(self) -> ComposeResult:
+        menu = OptionList(*self._options(), id="columns")
+        menu.border_title = "Columns"
+        menu.border_subtitle = "Space on/off, J K move, + - width, Enter done"
+        yield menu
+
+    def _options(self) -> list[Option]:
+        return [Option(self._text(line)) for line in self._lines]
+
+    def _text(self, line: _Line) -> Content:
+        width = line.wish.width or width_of(line.wish.key)
+        sign = "x" if line.is_on else " "
+        size = f"{width} cells" if width else "what is left"
+        return Content.assemble(
+            (f"[{sign}] ", "bold $primary"),
+            (f"{TITLES[line.wish.key]:<12}", "" if line.is_on else "$quiet"),
+            (size, "$quiet"),
+        )
+
+    @on(OptionList.OptionSelected)
+    def finish(self) -> None:
+        self.dismiss(tuple(line.wish for line in self._lines if line.is_on))
+
+    def action_cursor(self, rows: int) -> None:
+        menu = self.query_one(OptionList)
+        if rows > 0:
+            menu.action_cursor_down()
+        else:
+            menu.action_cursor_up()
+
+    def action_switch(self) -> None:
+        place = self._place
+        line = self._lines[place]
+        if not line.is_on or sum(one.is_on for one in self._lines) > 1:  # a table without columns shows nothing
+            self._put(place, replace(line, is_on=not line.is_on))
+
+    def action_shift(self, rows: int) -> None:
+        place = self._place
+        goal = max(0, min(place + rows, len(self._lines) - 1))
+        self._lines.insert(goal, self._lines.pop(place))
+        self._repaint(goal)
+
+    def action_widen(self, steps: int) -> None:
+        line = self._lines[self._place]
+        width = line.wish.width or width_of(line.wish.key) or 24
+        self._put(
+            self._place, replace(line, wish=replace(line.wish, width=max(1, min(width + steps * _STEP_CELLS, 200))))
+        )
+
+    def action_forget_width(self) -> None:
+        line = self._lines[self._place]
+        self._put(self._place, replace(line, wish=replace(line.wish, width=None)))
+
+    @property
+    def _place(self) -> int:
+        return self.query_one(OptionList).highlighted or 0
+
+    def _put(self, place: int, line: _Line) -> None:
+        self._lines[place] = line
+        self._repaint(place)
+
+    def _repaint(self, place: int) -> None:
+        menu = self.query_one(OptionList)
+        menu.clear_options()
+        menu.add_options(self._options())
+        menu.highlighted = place

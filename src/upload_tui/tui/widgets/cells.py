@@ -1,0 +1,143 @@
+"""What a row of the uploads table says in each of its columns, and in the second line that a roomy table gives it.
+
+Pure: rows in, texts and tones out. A tone names a component class of the table, so that colours stay in the sheets.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from upload_tui.monitor.picture import Row
+from upload_tui.status import Stage
+from upload_tui.tui.causes import cause_text
+from upload_tui.tui.columns import STAGE_WORD_WIDTH, Column, ColumnKey
+from upload_tui.tui.formatting import abbreviated, cut_at_word, duration_text, fitted, harmless, plural, size_text
+from upload_tui.tui.glyphs import Glyphs
+from upload_tui.tui.look import Look
+
+__all__ = ["Piece", "cell", "note_text", "second_line", "stage_tone"]
+
+Piece = tuple[str, str]
+"""A text and its tone."""
+
+_BAR_CELLS = 8
+
+
+def stage_tone(stage: Stage) -> str:
+    """The component class of a stage's colour."""
+    return f"uploads--{stage}"
+
+
+def cell(column: Column, row: Row, now: datetime, look: Look) -> Sequence[Piece]:
+    """What a row says in a column: pieces that fill the column's width exactly."""
+    if column.key is ColumnKey.STAGE:
+        return _stage_pieces(row, column.width, look.glyphs)
+    text, tone = _text(column, row, now, look)
+    return ((fitted(text, column.width, right=column.is_right), tone),)
+
+
+def _text(column: Column, row: Row, now: datetime, look: Look) -> Piece:
+    quiet = "uploads--quiet"
+    match column.key:
+        case ColumnKey.NOTE:
+            return note_text(row, look, column.width)
+        case ColumnKey.NAME:
+            return abbreviated(row.name or row.id, column.width, look.glyphs.ellipsis), ""
+        case ColumnKey.SIZE:
+            return size_text(row.size_bytes), quiet
+        case ColumnKey.SINCE:
+            return look.when(row.stage_since, now), quiet
+        case ColumnKey.STARTED:
+            return look.when(row.initiated_on, now), quiet
+        case ColumnKey.TOOK:
+            return _took(row, look.glyphs), quiet
+        case ColumnKey.CHUNKS:
+            return ("" if row.chunk_count is None else f"{row.chunk_count:,}"), quiet
+        case ColumnKey.ID:
+            return abbreviated(row.id, column.width, look.glyphs.ellipsis), quiet
+        case _:
+            return abbreviated(row.project_name or row.project_id, column.width, look.glyphs.ellipsis), quiet
+
+
+def second_line(row: Row, now: datetime, look: Look, width: int) -> Piece:
+    """What the columns leave out, in at most `width` cells: the whole reason of an error, or else how the upload got here."""
+    glyphs = look.glyphs
+    if row.stage is Stage.ERROR:
+        return cut_at_word(harmless(row.error_message) or "no reason given", width, glyphs.ellipsis), "uploads--error"
+    parts = [f"began {look.when(row.initiated_on, now)}{'' if look.absolute_times else ' ago'}"]
+    if row.chunk_count is not None:
+        parts.append(f"{plural(row.chunk_count, 'chunk')}, {size_text(row.chunk_bytes)} of {size_text(row.size_bytes)}")
+    if row.judgement.waits_for:
+        parts.append(row.judgement.waits_for)
+    parts.append(row.id)
+    return cut_at_word(harmless(f" {glyphs.dot} ".join(parts)), width, glyphs.ellipsis), "uploads--quiet"
+
+
+def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
+    """A small timeline and the stage's word; only the stage's sign where there is no room."""
+    if width < STAGE_WORD_WIDTH:
+        return ((glyphs.stages[row.stage], stage_tone(row.stage)),)
+    tone = stage_tone(row.stage)
+    reached = [Stage.INITIATED, Stage.COMPLETED, Stage.ERROR if row.stage is Stage.ERROR else Stage.VERIFIED]
+    pieces: list[Piece] = []
+    for index, stage in enumerate(reached):
+        if index:
+            pieces.append((glyphs.link, "uploads--quiet"))
+        is_there = index <= min(row.stage.rank, 2)
+        pieces.append((glyphs.stages[stage], stage_tone(stage)) if is_there else (glyphs.unreached, "uploads--quiet"))
+    return (*pieces, (fitted(f" {row.stage}", width - 5), tone))
+
+
+def note_text(row: Row, look: Look, width: int) -> Piece:
+    """The most telling thing about a row in at most `width` cells, and its tone."""
+    glyphs = look.glyphs
+    if row.is_gone:
+        return cut_at_word("no longer there", width, glyphs.ellipsis), "uploads--warning"
+    if row.stage is Stage.ERROR:
+        return cause_text(row.error_message, width, glyphs.ellipsis), stage_tone(Stage.ERROR)
+    if row.judgement.is_stuck or row.judgement.is_overdue:
+        word = f"{glyphs.warning} {'stuck' if row.judgement.is_stuck else 'overdue'}"
+        return _first_that_fits(width, f"{word}, {_usual(row)}" if _usual(row) else word, word), "uploads--warning"
+    if row.anomaly_count:
+        return f"{glyphs.warning} {row.anomaly_count} odd", "uploads--warning"
+    if row.is_purged:
+        return "purged", "uploads--quiet"
+    return _calm_note(row, glyphs, width)
+
+
+def _calm_note(row: Row, glyphs: Glyphs, width: int) -> Piece:
+    if row.stage is Stage.INITIATED:
+        return _upload_bar(row, glyphs), stage_tone(Stage.INITIATED)
+    if row.stage is Stage.COMPLETED:
+        usual = _usual(row)
+        text = _first_that_fits(width, f"verifying, {usual}", usual, "verifying") if usual else "verifying"
+        return text, stage_tone(Stage.COMPLETED)
+    took = _took(row, glyphs)
+    return f"took {took}" if took else "", "uploads--quiet"
+
+
+def _took(row: Row, glyphs: Glyphs) -> str:
+    """How long verification took; empty while it is not known."""
+    if row.completed_on is None or row.ended_on is None:
+        return ""
+    sign = "" if row.since_certainty == "reported" else glyphs.estimate
+    return f"{sign}{duration_text((row.ended_on - row.completed_on).total_seconds())}"
+
+
+def _usual(row: Row) -> str:
+    usual = row.judgement.usual_seconds
+    return "" if usual is None else f"usually {duration_text(usual)}"
+
+
+def _first_that_fits(width: int, *texts: str) -> str:
+    return next((text for text in texts if len(text) <= width), texts[-1])
+
+
+def _upload_bar(row: Row, glyphs: Glyphs) -> str:
+    """How much of the promised size has arrived."""
+    if row.chunk_bytes is None:
+        return "uploading"
+    if not row.size_bytes:
+        return size_text(row.chunk_bytes)
+    share = min(max(row.chunk_bytes / row.size_bytes, 0.0), 1.0)
+    full = int(share * _BAR_CELLS)
+    return f"{glyphs.bar_full * full}{glyphs.bar_rest * (_BAR_CELLS - full)} {share:4.0%}"

@@ -1,0 +1,89 @@
+"""Dashboards over scenes, for tests without pictures."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC
+from typing import Any
+
+from textual.pilot import Pilot
+
+from upload_tui.testing import SceneSession, an_upload
+from upload_tui.tui.app import UploadApp
+from upload_tui.tui.look import Look
+from upload_tui.tui.story import Fault
+from upload_tui.tui.widgets.upload_table import UploadTable
+
+_PATIENCE_STEPS = 500
+
+
+def many(count: int) -> list[dict[str, Any]]:
+    return [an_upload(f"scan-{number:03d}.tiff", initiated=60 + number) for number in range(count)]
+
+
+def mixed() -> list[dict[str, Any]]:
+    return [
+        an_upload("a-initiated", initiated=10),
+        an_upload("b-completed", initiated=30, completed=20),
+        an_upload("c-verified", initiated=50, completed=40, verified=30),
+        an_upload("d-error", initiated=70, completed=60, error=50, message="reported size does not match"),
+        an_upload("e-stuck", initiated=9000, completed=8000),
+    ]
+
+
+def names_in(table: UploadTable) -> list[str]:
+    """The names in the table, from its first row to its last."""
+    return [row.name for number in range(table.total) if (row := table.row_at(number))]
+
+
+class ToldStory:
+    """Remembers what the keys asked of it."""
+
+    faults: Sequence[Fault] = (Fault("outage", "down"), Fault("dead-worker", "no worker"))
+
+    def __init__(self) -> None:
+        self.pace = 1.0
+        self.wishes: list[str] = []
+
+    def start_upload(self) -> None:
+        self.wishes.append("upload")
+
+    def break_something(self, fault_name: str) -> None:
+        self.wishes.append(fault_name)
+
+    def slower(self) -> None:
+        self.wishes.append("slower")
+
+    def faster(self) -> None:
+        self.wishes.append("faster")
+
+    def step(self) -> None:
+        self.wishes.append("step")
+
+
+@asynccontextmanager
+async def opened(
+    uploads: Sequence[dict[str, Any]],
+    size: tuple[int, int] = (120, 40),
+    story: ToldStory | None = None,
+    **options: Any,
+) -> AsyncIterator[tuple[Pilot[int], SceneSession, UploadTable]]:
+    session = SceneSession(uploads)
+    app = UploadApp(session, look=Look(zone=UTC), story=story, **options)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        yield pilot, session, app.screen.query_one(UploadTable)
+    session.close()
+
+
+def chosen(table: UploadTable) -> str:
+    row = table.row_at(table.cursor_row)
+    return row.name if row else ""
+
+
+async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
+    """Let the dashboard go on until something holds."""
+    for _ in range(_PATIENCE_STEPS):
+        if holds():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it never came to hold")

@@ -1,0 +1,85 @@
+"""The tail's own search and filters, and files of what is shown."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.dashboards import mixed, opened, until
+from upload_tui.testing import an_upload
+from upload_tui.tui.widgets.tail import ChangeLog
+
+
+async def test_the_tail_shows_what_is_searched_for_and_loses_nothing() -> None:
+    async with opened([]) as (pilot, session, _):
+        session.say(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
+        session.say(an_upload("two.bin", initiated=9, completed=5, verified=2))
+        log = pilot.app.screen.query_one(ChangeLog)
+        await until(pilot, lambda: len(log.shown) == 6)
+        log.focus()
+        await pilot.press("4")
+        assert [change.upload.name for change in log.shown] == ["one.bin"]
+        await pilot.press("4", "slash", *"-one", "enter")
+        await pilot.pause()
+        assert {change.upload.name for change in log.shown} == {"two.bin"}
+        assert 'with "-one"' in str(pilot.app.screen.query_one("#tail").border_title)
+        assert log.has_focus
+        await pilot.press("escape")
+        assert len(log.shown) == 6
+
+
+@pytest.mark.parametrize(
+    ("downs", "names"),
+    [(0, ["b-completed", "e-stuck"]), (1, ["b-completed", "e-stuck"]), (2, ["f-new"])],
+    ids=["json", "csv", "jsonl"],
+)
+async def test_what_is_shown_is_written_to_a_file(tmp_path: Path, downs: int, names: list[str]) -> None:
+    async with opened(mixed(), export_folder=tmp_path) as (pilot, session, _):
+        session.say(an_upload("f-new", initiated=3))
+        await pilot.press("2", "e", *["j"] * downs, "enter")
+        await until(pilot, lambda: bool(toasts(pilot)))
+        assert str(tmp_path) in toasts(pilot)[0]
+    assert names_in_file(only_file(tmp_path)) == names
+
+
+def toasts(pilot: Pilot[int]) -> list[str]:
+    """What is said to the person in a corner."""
+    return [notification.message for notification in pilot.app._notifications]
+
+
+def only_file(folder: Path) -> Path:
+    """The file in a folder that has one."""
+    (file,) = folder.iterdir()
+    return file
+
+
+def names_in_file(file: Path) -> list[str]:
+    """The uploads that an exported file tells of."""
+    text = file.read_text("utf-8")
+    match file.suffix:
+        case ".json":
+            return [record["name"] for record in json.loads(text)]
+        case ".csv":
+            return [row["name"] for row in csv.DictReader(text.splitlines())]
+        case ".jsonl":
+            return [json.loads(line)["upload"]["name"] for line in text.splitlines()]
+        case suffix:
+            raise AssertionError(suffix)
+
+
+async def test_the_picture_is_written_to_a_file(tmp_path: Path) -> None:
+    async with opened(mixed(), export_folder=tmp_path) as (pilot, _, _):
+        await pilot.press("e", "j", "j", "j", "enter")
+        await until(pilot, lambda: bool(toasts(pilot)))
+    text = only_file(tmp_path).read_text("utf-8")
+    assert text.startswith("<svg")
+    assert "b-completed" in text
+
+
+async def test_the_reason_is_said_when_a_file_cannot_be_written(tmp_path: Path) -> None:
+    async with opened(mixed(), export_folder=tmp_path / "nowhere") as (pilot, _, _):
+        await pilot.press("e", "enter")
+        await until(pilot, lambda: bool(toasts(pilot)))
+        assert "Not exported" in toasts(pilot)[0]

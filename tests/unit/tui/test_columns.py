@@ -1,0 +1,44 @@
+"""Which columns there are at which width, and what a person may wish for."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upload_tui.errors import SettingsError
+from upload_tui.tui.columns import ColumnKey, ColumnWish, fit_columns, read_wishes
+
+WISHES = st.lists(
+    st.builds(ColumnWish, st.sampled_from(ColumnKey), st.none() | st.integers(1, 60)), unique_by=lambda wish: wish.key
+)
+
+
+@given(width=st.integers(1, 300), absolute=st.booleans(), several=st.booleans(), wishes=WISHES)
+def test_columns_fit_whatever_is_wished_for(
+    width: int, absolute: bool, several: bool, wishes: list[ColumnWish]
+) -> None:
+    columns = fit_columns(width, absolute_times=absolute, several_projects=several, wishes=wishes)
+    assert columns
+    if len(columns) > 1:
+        assert sum(column.width for column in columns) + len(columns) - 1 <= max(width, 18)
+
+
+def test_wishes_are_kept_in_order_when_there_is_room() -> None:
+    wishes = read_wishes(["id", "name:30", "took", "stage"])
+    columns = fit_columns(120, wishes=wishes)
+    assert [column.key for column in columns] == ["id", "name", "took", "stage"]
+    assert columns[1].width == 30
+
+
+@pytest.mark.parametrize(
+    ("texts", "sentence"),
+    [
+        (["nmae"], "no column 'nmae'"),
+        (["name", "name:3"], "name is there twice"),
+        (["name:wide"], "'wide' is no width"),
+        (["name:0"], "'0' is no width"),
+    ],
+    ids=["unknown", "twice", "no number", "nothing"],
+)
+def test_a_sentence_is_said_when_a_wish_cannot_be_met(texts: list[str], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        read_wishes(texts)
