@@ -8,6 +8,7 @@ from upload_tui.testing import SceneSession, an_upload
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.glyphs import UNICODE, Glyphs
 from upload_tui.tui.look import Look
+from upload_tui.tui.preferences import Preferences
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS
 
 CHUNK_ERROR = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 098f6bcd4621…"
@@ -15,7 +16,7 @@ CHUNK_ERROR = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 
 
 def dashboard(session: SceneSession, glyphs: Glyphs = UNICODE, theme: str = "upload-dark") -> UploadApp:
     """The dashboard over a scene."""
-    return UploadApp(session, look=Look(glyphs=glyphs, zone=UTC), theme=theme)
+    return UploadApp(session, preferences=Preferences(look=Look(glyphs=glyphs, zone=UTC), theme=theme))
 
 
 def a_morning(*first: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -7,9 +7,11 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+from upload_tui.monitor.last_look import Look as LastLook
 from upload_tui.testing import SceneSession, an_upload
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.look import Look
+from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.story import Fault
 from upload_tui.tui.widgets.upload_table import UploadTable
 
@@ -65,10 +67,12 @@ async def opened(
     uploads: Sequence[dict[str, Any]],
     size: tuple[int, int] = (120, 40),
     story: ToldStory | None = None,
+    last_look: LastLook | None = None,
     **options: Any,
 ) -> AsyncIterator[tuple[Pilot[int], SceneSession, UploadTable]]:
     session = SceneSession(uploads)
-    app = UploadApp(session, look=Look(zone=UTC), story=story, **options)
+    wishes = Preferences(look=Look(zone=UTC), **options)
+    app = UploadApp(session, story=story, preferences=wishes, last_look=last_look)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield pilot, session, app.screen.query_one(UploadTable)
@@ -87,3 +91,8 @@ async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
             return
         await pilot.pause(0.02)
     raise AssertionError("it never came to hold")
+
+
+def toasts(pilot: Pilot[int]) -> list[str]:
+    """What is said to the person in a corner."""
+    return [notification.message for notification in pilot.app._notifications]

@@ -5,9 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
-from tests.tui.dashboards import mixed, opened, until
+from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.testing import an_upload
 from upload_tui.tui.widgets.tail import ChangeLog
 
@@ -42,11 +41,6 @@ async def test_what_is_shown_is_written_to_a_file(tmp_path: Path, downs: int, na
         await until(pilot, lambda: bool(toasts(pilot)))
         assert str(tmp_path) in toasts(pilot)[0]
     assert names_in_file(only_file(tmp_path)) == names
-
-
-def toasts(pilot: Pilot[int]) -> list[str]:
-    """What is said to the person in a corner."""
-    return [notification.message for notification in pilot.app._notifications]
 
 
 def only_file(folder: Path) -> Path:

@@ -1,8 +1,8 @@
 """The dashboard as a Textual app: wires a session to its screens, and knows the keys that work everywhere."""
 
+import os
 import sys
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import ClassVar
 
 from textual import events, on
@@ -11,19 +11,27 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from upload_tui.errors import DefectError, UploadTuiError
+from upload_tui.monitor.changes import StageReached
+from upload_tui.monitor.last_look import Look as LastLook
 from upload_tui.monitor.session import Session
+from upload_tui.tui.alerts import Alerts, notification
 from upload_tui.tui.bindings import APP_KEYS, STORY_ACTIONS
 from upload_tui.tui.bridge import Bridge
 from upload_tui.tui.formatting import harmless
 from upload_tui.tui.glyphs import ASCII, glyphs_for
 from upload_tui.tui.look import Look
 from upload_tui.tui.messages import ExportReady, PictureMoved
+from upload_tui.tui.news import summary_since
+from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.story import Story
 from upload_tui.tui.stylesheets import sheet_paths
-from upload_tui.tui.theme import DEFAULT_THEME, THEMES, TOKEN_DEFAULTS
+from upload_tui.tui.theme import THEMES, TOKEN_DEFAULTS
 
-__all__ = ["UploadApp"]
+__all__ = ["FailureHook", "UploadApp"]
+
+FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, None]]
+"""What else happens when uploads fail: a command of the person's, say."""
 
 
 class UploadApp(App[int]):
@@ -32,10 +40,9 @@ class UploadApp(App[int]):
     Args:
         session: the picture to show; the app keeps it running while it is open.
         story: the demo's controls; None where there is no story to meddle with.
-        look: how facts are written; None takes the signs that the terminal's encoding can show.
-        theme: the name of a theme.
-        keymap: other keys for actions, by the ids of their bindings; several keys are separated by commas.
-        export_folder: where exports go; None is the platform's folder for downloads.
+        preferences: what the person wishes.
+        on_failures: called when uploads fail, with the failures of one cause; None does nothing.
+        last_look: when this person last looked; what happened since is told once the picture is whole. None says nothing.
     """
 
     TITLE = "upload-tui"
@@ -50,21 +57,25 @@ class UploadApp(App[int]):
         session: Session,
         *,
         story: Story | None = None,
-        look: Look | None = None,
-        theme: str = DEFAULT_THEME,
-        keymap: dict[str, str] | None = None,
-        export_folder: Path | None = None,
+        preferences: Preferences | None = None,
+        on_failures: FailureHook | None = None,
+        last_look: LastLook | None = None,
     ) -> None:
-        super().__init__(css_path=[*sheet_paths()])
+        wishes = preferences or Preferences()
+        super().__init__(css_path=[*sheet_paths(), *wishes.sheets])
         self.session = session
         self.story = story
-        self._first_look = look or Look(glyphs_for(sys.stdout.encoding))
-        self._keymap_wanted = keymap or {}
-        self._export_folder = export_folder
         self.failure: UploadTuiError | None = None
-        for own in THEMES:
-            self.register_theme(own)
-        self.theme = theme
+        self._wishes = wishes
+        self._first_look = wishes.look or Look(glyphs_for(sys.stdout.encoding))
+        self._alerts = Alerts(wishes.alerts)
+        self._on_failures = on_failures
+        self._last_look = last_look
+        for theme in (*THEMES, *wishes.themes):
+            self.register_theme(theme)
+        self.theme = wishes.theme
+        if not wishes.is_animated:
+            self.animation_level = "none"
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return dict(TOKEN_DEFAULTS)
@@ -74,10 +85,11 @@ class UploadApp(App[int]):
 
     def on_mount(self) -> None:
         self.set_class(self._first_look.glyphs is ASCII, "-ascii")
-        self.set_keymap(self._keymap_wanted)
+        self.set_keymap(dict(self._wishes.keymap))
         bridge = Bridge(self.session, self._pass_on)
         # After the first frame, so that nothing the session does comes before it.
         self.call_after_refresh(self._start, bridge)
+        self.set_interval(1.0, self._call_person)
 
     def _start(self, bridge: Bridge) -> None:
         self.run_worker(self._guard(bridge), name="bridge", exit_on_error=False)
@@ -94,15 +106,42 @@ class UploadApp(App[int]):
             self.exit(self.failure.exit_code)
 
     def _pass_on(self, moved: PictureMoved) -> None:
+        self._alerts.gather(moved.changes)
+        self._call_person()
+        self._tell_news()
         for screen in self.screen_stack:
             take = getattr(screen, "take", None)
             if take is not None:
                 take(moved.changes)
 
+    def _call_person(self) -> None:
+        """Tell what is due, each in the ways that the person wished for."""
+        for alert in self._alerts.due(self.session.now()):
+            self._dashboard.show_alert(alert)
+            if self._alerts.wishes.bell:
+                self.bell()
+            if self._alerts.wishes.desktop and self._driver is not None:
+                self._driver.write(notification(alert.text, in_tmux="TMUX" in os.environ))
+            if self._on_failures is not None:
+                self.run_worker(self._on_failures(alert.failures), group="on failures", exit_on_error=False)
+
+    def _tell_news(self) -> None:
+        """Once, when the picture is whole for the first time."""
+        if self._last_look is not None and self.session.connection().is_live:
+            news = summary_since(self.session, self._last_look)
+            self._last_look = None
+            self.notify(news.text(self.session.now()), timeout=20, markup=False)
+
+    @property
+    def _dashboard(self) -> DashboardScreen:
+        dashboard = self.screen_stack[0]
+        assert isinstance(dashboard, DashboardScreen)  # noqa: S101  # it is the default screen, and never popped
+        return dashboard
+
     @on(ExportReady)
     def deliver_export(self, message: ExportReady) -> None:
         self.deliver_text(
-            message.text, save_directory=self._export_folder, save_filename=message.file_name, name="export"
+            message.text, save_directory=self._wishes.export_folder, save_filename=message.file_name, name="export"
         )
 
     @on(events.DeliveryComplete)

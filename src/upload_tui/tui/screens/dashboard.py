@@ -1,7 +1,5 @@
 """The dashboard: funnel, table, timeline and tail of one session, live."""
 
-import asyncio
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -11,20 +9,20 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.reactive import reactive
+from textual.timer import Timer
 from textual.widgets import Footer
 
 from upload_tui.monitor.changes import Change, UploadChange
 from upload_tui.monitor.picture import Detail, Query, SortKey
 from upload_tui.monitor.session import Session
 from upload_tui.status import PENDING_STAGES, Stage
+from upload_tui.tui.alerts import Alert
 from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.columns import ColumnWish, usual_wishes
-from upload_tui.tui.exports import ExportKind, changes_text, file_name, upload_texts
 from upload_tui.tui.finding import next_of
 from upload_tui.tui.look import Look
-from upload_tui.tui.messages import ExportReady
 from upload_tui.tui.screens.dashboard_painter import DashboardPainter
-from upload_tui.tui.screens.taking import TakingScreen
+from upload_tui.tui.screens.taking import ExportingScreen
 from upload_tui.tui.story import Story
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.search_bar import SearchBar
@@ -36,7 +34,10 @@ from upload_tui.tui.widgets.upload_table import UploadTable
 __all__ = ["DashboardScreen"]
 
 
-class DashboardScreen(TakingScreen):
+_ALERT_SECONDS = 20.0
+
+
+class DashboardScreen(ExportingScreen):
     """One session on one screen.
 
     Args:
@@ -58,6 +59,7 @@ class DashboardScreen(TakingScreen):
         self._session = session
         self._painter = DashboardPainter(self, session, story)
         self._searches_tail = False
+        self._alert_timer: Timer | None = None
         self.set_reactive(DashboardScreen.look, look)
 
     def compose(self) -> ComposeResult:
@@ -86,6 +88,17 @@ class DashboardScreen(TakingScreen):
         self.query_one(ChangeLog).add(changes)
         self._paint()
         self.query_one(UploadTable).glow(change.upload.id for change in changes if isinstance(change, UploadChange))
+
+    def show_alert(self, alert: Alert) -> None:
+        """Say it at the top until the next one, or for a while."""
+        bar = self.query_one(StatusBar)
+        bar.alert = alert.text
+        if self._alert_timer is not None:
+            self._alert_timer.stop()
+        self._alert_timer = self.set_timer(_ALERT_SECONDS, self._end_alert)
+
+    def _end_alert(self) -> None:
+        self.query_one(StatusBar).alert = ""
 
     def _tick(self) -> None:
         """A second has passed: ages, judgements and the connection's countdown move on."""
@@ -244,29 +257,11 @@ class DashboardScreen(TakingScreen):
         wanted = sorted(marked) if marked else [self.chosen_id or ""]
         return [detail for upload_id in wanted if (detail := self._session.detail(upload_id)) is not None]
 
-    def action_export(self) -> None:
-        from upload_tui.tui.screens.menu import export_menu
+    def shown(self) -> tuple[Session, Query]:
+        return self._session, self.rows_query
 
-        self.app.push_screen(export_menu(), self._export)
-
-    def _export(self, kind: str | None) -> None:
-        if kind is not None:
-            self.run_worker(self._deliver(ExportKind(kind)), name="export", exclusive=True, group="export")
-
-    async def _deliver(self, kind: ExportKind) -> None:
-        """Compose the file a piece at a time, so that keys are answered meanwhile, and hand it over."""
-        file = io.StringIO()
-        match kind:
-            case ExportKind.SVG:
-                file.write(self.app.export_screenshot())
-            case ExportKind.JSONL:
-                file.write(changes_text(self.query_one(ChangeLog).shown))
-            case _:
-                for text in upload_texts(self._session, self.rows_query, kind):
-                    file.write(text)
-                    await asyncio.sleep(0)
-        file.seek(0)
-        self.post_message(ExportReady(file, file_name(kind, self._session.now())))
+    def told(self) -> Sequence[Change]:
+        return self.query_one(ChangeLog).shown
 
     def action_clear(self) -> None:
         self.query_one(SearchBar).close()

@@ -1,14 +1,20 @@
-"""What can be taken away from a screen that shows uploads: ids, answers and requests on the clipboard."""
+"""What can be taken away from a screen that shows uploads: ids, answers and requests on the clipboard; files."""
 
+import asyncio
+import io
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
 from textual.screen import Screen
 
-from upload_tui.monitor.picture import Detail
+from upload_tui.monitor.changes import Change
+from upload_tui.monitor.picture import Detail, Query
+from upload_tui.monitor.session import Session
+from upload_tui.tui.exports import ExportKind, changes_text, file_name, upload_texts
 from upload_tui.tui.formatting import curl_text, plural
+from upload_tui.tui.messages import ExportReady
 
-__all__ = ["TakingScreen"]
+__all__ = ["ExportingScreen", "TakingScreen"]
 
 
 class TakingScreen(Screen[None]):
@@ -32,3 +38,40 @@ class TakingScreen(Screen[None]):
         if texts:
             self.app.copy_to_clipboard("\n".join(texts))
             self.notify(f"Copied {plural(len(texts), thing)}", timeout=2)
+
+
+class ExportingScreen(TakingScreen):
+    """A screen that shows a table of uploads and a tail of changes."""
+
+    @abstractmethod
+    def shown(self) -> tuple[Session, Query]:
+        """The table: whose uploads, and which of them."""
+
+    @abstractmethod
+    def told(self) -> Sequence[Change]:
+        """The changes that the tail shows."""
+
+    def action_export(self) -> None:
+        from upload_tui.tui.screens.menu import export_menu
+
+        self.app.push_screen(export_menu(), self._export)
+
+    def _export(self, kind: str | None) -> None:
+        if kind is not None:
+            self.run_worker(self._compose_file(ExportKind(kind)), exclusive=True, group="export")
+
+    async def _compose_file(self, kind: ExportKind) -> None:
+        """Compose the file a piece at a time, so that keys are answered meanwhile, and hand it over."""
+        session, query = self.shown()
+        file = io.StringIO()
+        match kind:
+            case ExportKind.SVG:
+                file.write(self.app.export_screenshot())
+            case ExportKind.JSONL:
+                file.write(changes_text(self.told()))
+            case _:
+                for text in upload_texts(session, query, kind):
+                    file.write(text)
+                    await asyncio.sleep(0)
+        file.seek(0)
+        self.post_message(ExportReady(file, file_name(kind, session.now())))

@@ -8,7 +8,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
-from upload_tui.tui.formatting import abbreviated, age_text, clock_text, harmless
+from upload_tui.tui.formatting import abbreviated, age_text, clock_text, cut_at_word, harmless
 from upload_tui.tui.look import Look
 
 __all__ = ["StatusBar", "connection_text"]
@@ -23,6 +23,9 @@ _STYLES = {
     ConnectionState.NOT_ALLOWED: "$stage-error bold",
     ConnectionState.PAUSED: "$stage-completed",
 }
+
+
+_ALERT_AT_LEAST = 12
 
 
 def connection_text(connection: Connection, now: datetime, look: Look) -> str:
@@ -48,6 +51,7 @@ class StatusBar(Widget):
     now: reactive[datetime | None] = reactive(None)
     look: reactive[Look] = reactive(Look)
     pace: reactive[float | None] = reactive(None)
+    alert: reactive[str] = reactive("")
 
     def render(self) -> Content:
         width = self.size.width
@@ -56,10 +60,19 @@ class StatusBar(Widget):
         brand = Content.styled(" upload-tui ", "bold $primary")
         room = width - brand.cell_length - right.cell_length - 1
         place = " ".join(part for part in (harmless(self.title), self._dot, names) if part) if names else self.title
-        left = brand + Content.styled(abbreviated(place, max(room, 0), self.look.glyphs.ellipsis), "$quiet")
+        left = brand + self._middle(place, max(room, 0))
         if left.cell_length + right.cell_length > width:
             left = Content("")
         return left + Content(" " * max(0, width - left.cell_length - right.cell_length)) + right
+
+    def _middle(self, place: str, room: int) -> Content:
+        """What is watched; while there is an alert, that."""
+        glyphs = self.look.glyphs
+        if self.alert and room > _ALERT_AT_LEAST:
+            return Content.styled(
+                cut_at_word(f"{glyphs.broken} {self.alert}", room, glyphs.ellipsis), "$stage-error bold"
+            )
+        return Content.styled(abbreviated(place, room, glyphs.ellipsis), "$quiet")
 
     @property
     def _dot(self) -> str:

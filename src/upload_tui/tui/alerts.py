@@ -1,0 +1,79 @@
+"""When to call a person: uploads that failed, told once for each cause and then not again for a while. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from upload_tui.monitor.changes import Change, StageReached
+from upload_tui.status import Stage
+from upload_tui.tui.causes import cause_text
+from upload_tui.tui.formatting import abbreviated, plural
+
+__all__ = ["Alert", "AlertWishes", "Alerts", "notification"]
+
+_NAME_CELLS = 32
+_CAUSE_CELLS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class AlertWishes:
+    """How a person wants to be called; the line at the top of the screen is always there.
+
+    Attributes:
+        bell: ring the terminal's bell.
+        desktop: ask the terminal for a desktop notification (OSC 9).
+        quiet_seconds: a cause that was told is not told again for so long; what failed meanwhile is told together then.
+    """
+
+    bell: bool = False
+    desktop: bool = False
+    quiet_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Failures of one cause, oldest first."""
+
+    failures: tuple[StageReached, ...]
+
+    @property
+    def text(self) -> str:
+        """One harmless line."""
+        first = self.failures[0]
+        cause = cause_text(first.error_message or "", _CAUSE_CELLS, "…")
+        if len(self.failures) > 1:
+            return f"{plural(len(self.failures), 'upload')} failed: {cause}"
+        return f"{abbreviated(first.upload.name or first.upload.id, _NAME_CELLS)} failed: {cause}"
+
+
+@dataclass(slots=True)
+class Alerts:
+    """Gathers failures and says when they are due."""
+
+    wishes: AlertWishes
+    _waiting: dict[str, list[StageReached]] = field(default_factory=dict)
+    _told_on: dict[str, datetime] = field(default_factory=dict)
+
+    def gather(self, changes: Iterable[Change]) -> None:
+        """Keep the failures among these changes."""
+        for change in changes:
+            if isinstance(change, StageReached) and change.after is Stage.ERROR:
+                cause = cause_text(change.error_message or "", _CAUSE_CELLS, "…")
+                self._waiting.setdefault(cause, []).append(change)
+
+    def due(self, now: datetime) -> list[Alert]:
+        """What is to be told now; it counts as told."""
+        quiet = timedelta(seconds=self.wishes.quiet_seconds)
+        self._told_on = {cause: on for cause, on in self._told_on.items() if now - on < quiet}
+        due = [cause for cause in self._waiting if cause not in self._told_on]
+        self._told_on.update(dict.fromkeys(due, now))
+        return [Alert(tuple(self._waiting.pop(cause))) for cause in due]
+
+
+def notification(text: str, *, in_tmux: bool) -> str:
+    """The escape that asks a terminal for a desktop notification; through tmux it must be wrapped.
+
+    `text` must be harmless: an escape in it would end the sequence.
+    """
+    sequence = f"\x1b]9;{text}\x07"
+    return f"\x1bPtmux;{sequence.replace(chr(27), chr(27) * 2)}\x1b\\" if in_tmux else sequence

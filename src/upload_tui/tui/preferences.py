@@ -1,0 +1,38 @@
+"""What a person wishes of the dashboard; composed by `cli` from settings, handed to the app."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from textual.theme import Theme
+
+from upload_tui.tui.alerts import AlertWishes
+from upload_tui.tui.look import Look
+from upload_tui.tui.theme import DEFAULT_THEME
+
+__all__ = ["Preferences"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """The wishes.
+
+    Attributes:
+        look: how facts are written; None takes the signs that the terminal's encoding can show.
+        theme: the name of a theme.
+        themes: the person's own themes, beside those that there are.
+        sheets: the person's own sheets, which have the last word.
+        keymap: other keys for actions, by the ids of their bindings; several keys are separated by commas.
+        export_folder: where exports go; None is the platform's folder for downloads.
+        alerts: how to be called when uploads fail.
+        is_animated: whether anything moves but the facts.
+    """
+
+    look: Look | None = None
+    theme: str = DEFAULT_THEME
+    themes: Sequence[Theme] = ()
+    sheets: Sequence[Path] = ()
+    keymap: Mapping[str, str] = field(default_factory=dict)
+    export_folder: Path | None = None
+    alerts: AlertWishes = field(default_factory=AlertWishes)
+    is_animated: bool = True
