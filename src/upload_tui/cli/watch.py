@@ -31,7 +31,6 @@ async def _watch(settings: ServiceSettings) -> int:
     from upload_tui.monitor.store import Store
     from upload_tui.tui.app import UploadApp
     from upload_tui.tui.preferences import Preferences
-    from upload_tui.tui.theme import DEFAULT_THEME
 
     store = Store()
     try:
@@ -45,7 +44,7 @@ async def _watch(settings: ServiceSettings) -> int:
                 schedule=Schedule(shortest_seconds=settings.refresh_seconds),
                 stuck_after_seconds=settings.stuck_after_seconds,
             )
-            wishes = Preferences(theme=settings.theme or DEFAULT_THEME, keymap=settings.keys)
+            wishes = Preferences(theme=settings.theme, keymap=settings.keys)
             app = UploadApp(session, preferences=wishes)
             return await show(app)
     finally:

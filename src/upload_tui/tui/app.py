@@ -26,7 +26,7 @@ from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.story import Story
 from upload_tui.tui.stylesheets import sheet_paths
-from upload_tui.tui.theme import THEMES, TOKEN_DEFAULTS
+from upload_tui.tui.theme import THEMES, TOKEN_DEFAULTS, theme_for
 
 __all__ = ["FailureHook", "UploadApp"]
 
@@ -62,7 +62,8 @@ class UploadApp(App[int]):
         last_look: LastLook | None = None,
     ) -> None:
         wishes = preferences or Preferences()
-        super().__init__(css_path=[*sheet_paths(), *wishes.sheets])
+        # Without this, Textual greys its colours rather than leaving them out, and the terminal's own become black on black.
+        super().__init__(css_path=[*sheet_paths(), *wishes.sheets], ansi_color="NO_COLOR" in os.environ or None)
         self.session = session
         self.story = story
         self.failure: UploadTuiError | None = None
@@ -73,7 +74,7 @@ class UploadApp(App[int]):
         self._last_look = last_look
         for theme in (*THEMES, *wishes.themes):
             self.register_theme(theme)
-        self.theme = wishes.theme
+        self.theme = wishes.theme or theme_for(self.console.color_system, no_color=self.no_color)
         if not wishes.is_animated:
             self.animation_level = "none"
 

@@ -8,7 +8,6 @@ from textual.theme import Theme
 
 from upload_tui.tui.alerts import AlertWishes
 from upload_tui.tui.look import Look
-from upload_tui.tui.theme import DEFAULT_THEME
 
 __all__ = ["Preferences"]
 
@@ -19,7 +18,7 @@ class Preferences:
 
     Attributes:
         look: how facts are written; None takes the signs that the terminal's encoding can show.
-        theme: the name of a theme.
+        theme: the name of a theme; empty takes the one that suits the terminal.
         themes: the person's own themes, beside those that there are.
         sheets: the person's own sheets, which have the last word.
         keymap: other keys for actions, by the ids of their bindings; several keys are separated by commas.
@@ -29,7 +28,7 @@ class Preferences:
     """
 
     look: Look | None = None
-    theme: str = DEFAULT_THEME
+    theme: str = ""
     themes: Sequence[Theme] = ()
     sheets: Sequence[Path] = ()
     keymap: Mapping[str, str] = field(default_factory=dict)

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
-__all__ = ["DEFAULT_THEME", "THEMES", "TOKEN_DEFAULTS"]
+__all__ = ["DEFAULT_THEME", "FEW_COLOURS_THEME", "THEMES", "TOKEN_DEFAULTS", "theme_for"]
 
 DEFAULT_THEME = "upload-dark"
+FEW_COLOURS_THEME = "upload-ansi"
+_MANY_COLOURS = {"256", "truecolor"}
 
 
 def _tokens(  # one argument a token, in the order in which they are listed below
@@ -120,4 +122,40 @@ _CONTRAST = Theme(
     variables=_tokens("#7cc4ff", "#ffd633", "#66ff8c", "#ff8a80", "#004a99", "#333333", "#d0d0d0", "#a0a0a0"),
 )
 
-THEMES: tuple[Theme, ...] = (_DARK, _LIGHT, _SAFE_DARK, _SAFE_LIGHT, _CONTRAST)
+# The terminal's own colours, whatever they are. Its grey is black on some, so what is quiet elsewhere is plain here.
+_ANSI = Theme(
+    name=FEW_COLOURS_THEME,
+    ansi=True,
+    primary="ansi_blue",
+    secondary="ansi_cyan",
+    accent="ansi_cyan",
+    warning="ansi_yellow",
+    error="ansi_red",
+    success="ansi_green",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    dark=True,
+    variables={
+        **BUILTIN_THEMES["ansi-dark"].variables,
+        **_tokens(
+            "ansi_blue",
+            "ansi_yellow",
+            "ansi_green",
+            "ansi_red",
+            "ansi_default",
+            "ansi_default",
+            "ansi_default",
+            "ansi_bright_black",
+        ),
+    },
+)
+
+THEMES: tuple[Theme, ...] = (_DARK, _LIGHT, _SAFE_DARK, _SAFE_LIGHT, _CONTRAST, _ANSI)
+
+
+def theme_for(color_system: str | None, *, no_color: bool) -> str:
+    """The theme for people who chose none: the terminal's own colours where there are few, or none are wanted (`NO_COLOR`)."""
+    return DEFAULT_THEME if color_system in _MANY_COLOURS and not no_color else FEW_COLOURS_THEME
