@@ -54,6 +54,7 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*arguments, flags=Flags(url, project, profile, token_file, insecure_http), **others)
 
     for option in (
+        click.option("--debug", is_flag=True, expose_value=False, help="Keep a log; show an error's traceback."),
         click.option("--insecure-http", is_flag=True, help="Allow plain http:// to other machines."),
         click.option(
             "--token-file", type=click.Path(path_type=Path), help="A file with the token (or UPLOAD_TUI_TOKEN)."
