@@ -1,4 +1,4 @@
-"""What `--debug` adds: a log file of the requests and the retries, and an error's traceback. Made by `commands`, only if asked for."""
+"""What `--debug` adds: a log file of the requests and the retries, and an error's traceback. Made by `commands`."""
 
 import logging
 import traceback

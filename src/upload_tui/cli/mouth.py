@@ -44,10 +44,15 @@ def exit_code_of(command: Callable[[], object], log: "Log | None" = None) -> int
 def _say(error: UploadTuiError, log: "Log | None") -> int:
     if log is not None:
         log.keep(error)
-    click.echo(f"upload-tui: {harmless_line(error.title)}.", err=True)
+    click.echo(f"upload-tui: {_sentence(error.title)}", err=True)
     if error.mend:
-        click.echo(f"  {harmless_line(error.mend)}.", err=True)
+        click.echo(f"  {_sentence(error.mend)}", err=True)
     return error.exit_code
+
+
+def _sentence(text: str) -> str:
+    line = harmless_line(text)
+    return line if line.endswith("?") else f"{line}."
 
 
 def harmless_line(text: str) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,7 @@ def command(
     if prometheus:
         click.echo("\n".join(_metrics(record)))
     elif printer.is_table:
-        click.echo("\n".join(_page(record)))
+        click.echo("\n".join(_page(record, settings.zone)))
     else:
         printer.print_all([record])
     return EXIT_FAILED_UPLOAD if fail_on_error and record["stages"][Stage.ERROR] else EXIT_DONE
@@ -134,11 +134,11 @@ def _flat(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**plain, **record["stages"], **counts, **latencies}
 
 
-def _page(record: Mapping[str, Any]) -> Iterator[str]:
+def _page(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
     from upload_tui.tui.formatting import duration_text, harmless, plural
 
     names = ", ".join(project["name"] or project["id"] for project in record["projects"])
-    yield harmless(f"{plural(record['total'], 'upload')} of {names}, as of {local_time(record['as_of'])}")
+    yield harmless(f"{plural(record['total'], 'upload')} of {names}, as of {local_time(record['as_of'], zone)}")
     for stage, count in record["stages"].items():
         yield f"  {stage:<10} {count:>8,}"
     for latency in record["latencies"]:
@@ -150,11 +150,11 @@ def _page(record: Mapping[str, Any]) -> Iterator[str]:
     for cause in record["causes"]:
         yield harmless(f"failed, {cause['count']} times: {cause['cause']}")
     if record["news"] is not None:
-        yield from _news_page(record["news"])
+        yield from _news_page(record["news"], zone)
 
 
-def _news_page(news: Mapping[str, Any]) -> Iterator[str]:
-    yield f"since {local_time(news['since'])}:" if news["since"] else "first look; all is new:"
+def _news_page(news: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
+    yield f"since {local_time(news['since'], zone)}:" if news["since"] else "first look; all is new:"
     for key in ("new", "verified", "failed", "newly_overdue"):
         yield f"  {key.replace('_', ' '):<14} {len(news[key]):>6,}"
 
