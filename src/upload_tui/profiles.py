@@ -4,18 +4,19 @@ Called by `settings` when there is something to read. Knows no command line and 
 """
 
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from upload_tui.errors import SettingsError
 
 __all__ = [
-    "SECRET_KEYS",
     "Profile",
     "SettingsFile",
     "profile_schema",
@@ -24,35 +25,70 @@ __all__ = [
     "validated",
 ]
 
-SECRET_KEYS = ("token", "agent_key", "user_key")
-"""Keys whose values are never shown."""
 
-Seconds = Annotated[float, Field(gt=0, le=86400)]
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("no such time zone; known are names like Europe/Berlin and UTC") from error
+    return name
+
+
+def _runnable(command: str) -> str:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ValueError("a quotation mark is not closed") from error
+    if not words:
+        raise ValueError("there is no command in it")
+    return command
+
+
+def _one_or_many(value: object) -> object:
+    """One text where a list of them is meant is a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+Command = Annotated[str, AfterValidator(_runnable)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 
 
 class Profile(BaseModel):
     """One service and how a person watches it; every key may be left out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A value may be a secret: no complaint of pydantic's repeats it.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     url: str | None = Field(None, description="the service, with or without /api/v1")
-    projects: tuple[str, ...] | None = Field(None, description="ids or names; none means all that the account sees")
-    token: SecretStr | None = Field(None, description="the token itself; better a command or a file")
-    token_command: str | None = Field(None, description="a command that prints the token")
+    projects: Texts | None = Field(None, description="ids or names; none means all that the account sees")
+    token: SecretStr | None = Field(None, description="the token itself; better a command, a file or the keyring")
+    token_command: Command | None = Field(None, description="a command that prints the token")
     token_file: Path | None = Field(None, description="a file with the token on its first line")
+    token_keyring: str | None = Field(
+        None, description="the user name of the token in the keyring's service upload-tui"
+    )
     agent_key: SecretStr | None = Field(None, description="exchanged for a token together with user_key")
     user_key: SecretStr | None = Field(None, description="exchanged for a token together with agent_key")
     refresh: Seconds | None = Field(None, description="the shortest time between two looks, in seconds")
     stuck_after: Seconds | None = Field(None, description="a pending upload of this age looks stuck, in seconds")
+    timezone: Annotated[str, AfterValidator(_known_zone)] | None = Field(
+        None, description="where the clock on the wall hangs, such as Europe/Berlin; none means this machine's zone"
+    )
     theme: str | None = Field(None, description="the name of a theme")
+    columns: Texts | None = Field(None, description="the columns of the table, each as name or name:width")
     keys: dict[str, str] | None = Field(None, description="other keys for actions, by the actions' ids")
+    on_error: Command | None = Field(None, description="a command to run when uploads fail; gets them as JSON lines")
+    alerts: tuple[Literal["bell", "desktop"], ...] | None = Field(
+        None, description="how to call a person when uploads fail, beside the line at the top: bell, desktop"
+    )
     ca_bundle: Path | None = Field(None, description="certificates to trust, in place of the usual ones")
 
 
 class SettingsFile(BaseModel):
     """The whole of `config.toml`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     default_profile: str | None = Field(None, description="the profile that is in force if none is named")
     profiles: dict[str, Profile] = Field(default_factory=dict, description="by their names")
@@ -105,22 +141,36 @@ def _read(file: Path) -> str:
 def _complaint(error: ValidationError, source: str, text: str = "") -> SettingsError:
     """The first thing that is wrong. Never quotes a value: it may be a secret."""
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    key = next((str(part) for part in reversed(problem["loc"]) if isinstance(part, str)), "")
-    place = f"{source}{_line_of(key, text)}"
+    names = [str(part) for part in problem["loc"] if isinstance(part, str)]
+    key = names[0] if names[:1] != ["profiles"] else names[min(2, len(names) - 1)]
+    line = _line_of(names, text)
     if problem["type"] == "extra_forbidden":
-        known = SettingsFile.model_fields if len(problem["loc"]) == 1 else Profile.model_fields
+        known = SettingsFile.model_fields if len(names) == 1 and text else Profile.model_fields
         nearest = get_close_matches(key, known, n=1, cutoff=0.5)
         mend = f"Did you mean {nearest[0]}?" if nearest else f"Known are: {', '.join(known)}."
-        return SettingsError(f"{place} has the unknown key {key}", mend)
-    return SettingsError(f"{place}: {key} cannot be used: {problem['msg']}", "Mend the value, or leave the key out.")
+        return SettingsError(f"{source}{f', line {line},' if line else ''} has the unknown key {key}", mend)
+    why = problem["msg"].removeprefix("Value error, ")
+    place = f"{source}, line {line}" if line else source
+    return SettingsError(f"{place}: {key} cannot be used: {why}", "Mend the value, or leave the key out.")
 
 
-def _line_of(key: str, text: str) -> str:
-    pattern = re.compile(rf"""^\s*(\[.*\.)?["']?{re.escape(key)}["']?\s*[=\].]""")
-    for number, line in enumerate(text.splitlines(), 1):
-        if pattern.match(line):
-            return f", line {number},"
-    return ""
+def _line_of(names: list[str], text: str) -> int:
+    """The line (from 1) where a key stands, as far as TOML's usual forms tell; 0 if they do not."""
+    lines = text.splitlines()
+    for depth in range(len(names), 0, -1):
+        *tables, last = names[:depth]
+        heading = re.compile(rf"^\s*\[\s*{_dotted(tables)}\s*\]")
+        key = re.compile(rf"^\s*(\[\s*(.*\.)?)?\s*{_dotted([last])}\s*[=\].]")
+        first = next((number for number, line in enumerate(lines) if tables and heading.match(line)), 0)
+        order: list[int] = [*range(first, len(lines)), *range(first)]
+        found = next((number + 1 for number in order if key.match(lines[number])), 0)
+        if found:
+            return found
+    return 0
+
+
+def _dotted(names: list[str]) -> str:
+    return r"\s*\.\s*".join(rf"""["']?{re.escape(name)}["']?""" for name in names)
 
 
 def read_ddsclient(file: Path) -> Mapping[str, Any]:

@@ -5,6 +5,8 @@ Only `cli` sees settings. Secrets are never part of a `repr`. Importing this imp
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +18,7 @@ from upload_tui.errors import SettingsError
 if TYPE_CHECKING:
     from upload_tui.profiles import SettingsFile
 
-__all__ = ["DDSCLIENT_PROFILE", "Flags", "Places", "ServiceSettings", "read_settings"]
+__all__ = ["DDSCLIENT_PROFILE", "Flags", "Places", "ServiceSettings", "read_settings", "token_in"]
 
 DDSCLIENT_PROFILE = "ddsclient"
 """The name under which an existing `~/.ddsclient` serves as a profile."""
@@ -29,15 +31,20 @@ _VARIABLES = MappingProxyType(
         "UPLOAD_TUI_TOKEN": "token",
         "UPLOAD_TUI_TOKEN_FILE": "token_file",
         "UPLOAD_TUI_TOKEN_COMMAND": "token_command",
+        "UPLOAD_TUI_TOKEN_KEYRING": "token_keyring",
         "UPLOAD_TUI_AGENT_KEY": "agent_key",
         "UPLOAD_TUI_USER_KEY": "user_key",
         "UPLOAD_TUI_REFRESH": "refresh",
         "UPLOAD_TUI_STUCK_AFTER": "stuck_after",
+        "UPLOAD_TUI_TIMEZONE": "timezone",
         "UPLOAD_TUI_THEME": "theme",
+        "UPLOAD_TUI_COLUMNS": "columns",
+        "UPLOAD_TUI_ON_ERROR": "on_error",
+        "UPLOAD_TUI_ALERTS": "alerts",
         "UPLOAD_TUI_CA_BUNDLE": "ca_bundle",
     }
 )
-_CREDENTIALS = frozenset({"token", "token_file", "token_command", "agent_key", "user_key"})
+_CREDENTIALS = frozenset({"token", "token_file", "token_command", "token_keyring", "agent_key", "user_key"})
 _DEFAULTS: Mapping[str, Any] = MappingProxyType({"refresh": 1.0, "stuck_after": 900.0, "projects": ()})
 
 
@@ -48,10 +55,16 @@ class ServiceSettings:
     Attributes:
         projects: ids or names; none means all that the account sees.
         token_command: a command that prints the token.
+        token_file: where the token was read from; None if it was not.
+        token_keyring: whose token the keyring is asked for.
         refresh_seconds: the shortest time between two looks.
         stuck_after_seconds: a pending upload of this age looks stuck.
+        zone: where the clock on the wall hangs; None for this machine's zone.
         theme: empty for the dashboard's own.
+        columns: of the dashboard's table, as `name` or `name:width`; none for the usual ones.
         keys: other keys, by the ids of actions.
+        on_error: a command to run when an upload fails.
+        alerts: how to call a person when uploads fail: `bell`, `desktop`.
         ca_bundle: certificates to trust; None for the usual ones.
         profile: the profile that was read; empty if none was.
         sources: where each value came from, by key.
@@ -62,12 +75,18 @@ class ServiceSettings:
     projects: tuple[str, ...] = ()
     token: str = field(default="", repr=False)
     token_command: str = ""
+    token_file: Path | None = None
+    token_keyring: str = ""
     agent_key: str = field(default="", repr=False)
     user_key: str = field(default="", repr=False)
     refresh_seconds: float = 1.0
     stuck_after_seconds: float = 900.0
+    zone: tzinfo | None = None
     theme: str = ""
+    columns: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
+    on_error: str = ""
+    alerts: tuple[str, ...] = ()
     ca_bundle: Path | None = None
     profile: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -101,27 +120,33 @@ class _Layer:
     values: Mapping[str, Any]
 
 
-def read_settings(environment: Mapping[str, str], flags: Flags, places: Places) -> ServiceSettings:
+def read_settings(
+    environment: Mapping[str, str], flags: Flags, places: Places, *, needs_service: bool = True
+) -> ServiceSettings:
     """Put the settings together.
 
     Args:
         environment: the process's variables; only those that begin with `UPLOAD_TUI_` are looked at.
         flags: of the command line.
         places: where the files are.
+        needs_service: False lets the URL be empty.
 
     Raises:
         SettingsError: something needed is missing, unknown or cannot be.
     """
     profile, layer = _profile_layer(flags.profile or environment.get(f"{_PREFIX}PROFILE", ""), places)
+    is_chosen = bool(flags.profile or environment.get(f"{_PREFIX}PROFILE"))
     layers = [_Layer("default", _DEFAULTS), layer, *_environment_layers(environment), _flag_layer(flags)]
-    layers = _only_for_its_service(layers, layer)
+    layers = _only_for_its_service(layers, layer, keeps_to_itself=profile == DDSCLIENT_PROFILE and not is_chosen)
     values, sources = _merged(layers)
-    if not values.get("url"):
+    if values.get("url"):
+        _check_url(values["url"], insecure_http=flags.insecure_http)
+    elif needs_service:
         raise SettingsError(
-            "No service is named", "Try `upload-tui demo`, or name one with --url and --project (or UPLOAD_TUI_URL)."
+            f"No service is named{f' by the profile {profile}' if profile else ''}",
+            "Try `upload-tui demo`, or name one with --url and --project (or UPLOAD_TUI_URL).",
         )
-    _check_url(values["url"], insecure_http=flags.insecure_http)
-    return _settings(values, sources, profile, _warnings(places, layer))
+    return _settings(values, sources, profile, (*_warnings(places, layer), *_unknown_variables(environment)))
 
 
 def _settings(
@@ -129,21 +154,35 @@ def _settings(
 ) -> ServiceSettings:
     token_file = values.get("token_file")
     return ServiceSettings(
-        url=values["url"],
+        url=values.get("url") or "",
         projects=tuple(values["projects"]),
-        token=_token_in(token_file) if token_file else _secret(values.get("token")),
+        token=token_in(token_file) if token_file else _secret(values.get("token")),
         token_command=values.get("token_command") or "",
+        token_file=token_file,
+        token_keyring=values.get("token_keyring") or "",
         agent_key=_secret(values.get("agent_key")),
         user_key=_secret(values.get("user_key")),
         refresh_seconds=values["refresh"],
         stuck_after_seconds=values["stuck_after"],
+        zone=_zone(values.get("timezone")),
         theme=values.get("theme") or "",
+        columns=tuple(values.get("columns") or ()),
         keys=MappingProxyType(dict(values.get("keys") or {})),
+        on_error=values.get("on_error") or "",
+        alerts=tuple(values.get("alerts") or ()),
         ca_bundle=values.get("ca_bundle"),
         profile=profile,
         sources=MappingProxyType(dict(sources)),
         warnings=warnings,
     )
+
+
+def _zone(name: str | None) -> tzinfo | None:
+    if name is None:
+        return None
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)
 
 
 def _profile_layer(wanted: str, places: Places) -> tuple[str, _Layer]:
@@ -188,7 +227,8 @@ def _environment_layers(environment: Mapping[str, str]) -> list[_Layer]:
         if text:
             from upload_tui.profiles import validated
 
-            layers.append(_Layer(name, validated({key: (text,) if key == "projects" else text}, name)))
+            value = tuple(word.strip() for word in text.split(",")) if key in {"columns", "alerts"} else text
+            layers.append(_Layer(name, validated({key: value}, name)))
     return layers
 
 
@@ -197,11 +237,14 @@ def _flag_layer(flags: Flags) -> _Layer:
     return _Layer("command line", {key: value for key, value in said.items() if value})
 
 
-def _only_for_its_service(layers: Sequence[_Layer], profile: _Layer) -> list[_Layer]:
-    """A profile's keys and projects belong to its own service: another one's URL from elsewhere must not be sent them."""
+def _only_for_its_service(layers: Sequence[_Layer], profile: _Layer, *, keeps_to_itself: bool) -> list[_Layer]:
+    """A profile's keys and projects belong to its own service: another one's URL from elsewhere must not be sent them.
+
+    A profile that names no service goes with any, unless it keeps to itself: the published client's keys, which nobody asked for.
+    """
     url = next((layer.values["url"] for layer in reversed(layers) if layer.values.get("url")), None)
     own_url = profile.values.get("url")
-    if url is None or own_url is None or _host(url) == _host(own_url):
+    if url is None or (own_url is None and not keeps_to_itself) or (own_url and _host(url) == _host(own_url)):
         return list(layers)
     foreign = {key: value for key, value in profile.values.items() if key not in _CREDENTIALS | {"projects"}}
     return [_Layer(profile.source, foreign) if layer is profile else layer for layer in layers]
@@ -239,6 +282,18 @@ def _warnings(places: Places, profile: _Layer) -> tuple[str, ...]:
     return (f"{file} holds a secret and others can read it. Mend it with: chmod 600 {file}",)
 
 
+def _unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Variables that look like ours and are not: a slip in a name would go unseen otherwise."""
+    known = (*_VARIABLES, f"{_PREFIX}PROFILE")
+    unknown = [name for name in environment if name.startswith(_PREFIX) and name not in known]
+    return tuple(f"{name} is no variable of ours. {_nearest(name, known)}".strip() for name in unknown)
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    nearest = get_close_matches(name, known, n=1)
+    return f"Did you mean {nearest[0]}?" if nearest else ""
+
+
 def _secret(value: Any) -> str:
     return "" if value is None else str(value.get_secret_value()).strip()
 
@@ -266,7 +321,12 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _token_in(file: Path) -> str:
+def token_in(file: Path) -> str:
+    """The token on the first line of a file.
+
+    Raises:
+        SettingsError: it cannot be read, or there is none in it.
+    """
     try:
         words = file.expanduser().read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:

@@ -2,11 +2,15 @@
 
 import sys
 from importlib import import_module
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from upload_tui.cli.mouth import exit_code_of
+
+if TYPE_CHECKING:
+    from upload_tui.cli.log import Log
 
 __all__ = ["run", "upload_tui"]
 
@@ -33,10 +37,10 @@ class _LazyGroup(click.Group):
     """Knows its commands by name and a line of help, so that `--help` imports none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [name for name in _COMMANDS if find_spec(f"upload_tui.cli.{name}")]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in self.list_commands(ctx):
             return None
         module = import_module(f"upload_tui.cli.{cmd_name}")
         command: click.Command = module.command
@@ -51,7 +55,7 @@ class _LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([(name, _COMMANDS[name]) for name in self.list_commands(ctx)])
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -63,17 +67,18 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
 
 
 @click.group(cls=_LazyGroup, invoke_without_command=True, context_settings=_CONTEXT)
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--debug", is_flag=True, expose_value=False, help="Keep a log; show the traceback of an error and where the log is."
+)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
 )
 @click.pass_context
-def upload_tui(context: click.Context, debug: bool) -> None:
+def upload_tui(context: click.Context) -> None:
     """Watch chunked uploads until they are verified.
 
     Without a command: the dashboard on the service that the settings name. Try `upload-tui demo` first.
     """
-    context.obj = {"debug": debug}
     if context.invoked_subcommand is None:
         context.invoke(_command(context, "watch"))
 
@@ -89,7 +94,13 @@ def _command(context: click.Context, name: str) -> click.Command:
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the documented code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    sys.exit(exit_code_of(lambda: _invoke(arguments), debug="--debug" in arguments))
+    sys.exit(exit_code_of(lambda: _invoke(arguments), _log() if "--debug" in arguments else None))
+
+
+def _log() -> "Log":
+    from upload_tui.cli.log import Log
+
+    return Log()
 
 
 def _invoke(arguments: list[str]) -> Any:

@@ -26,12 +26,17 @@ _TEMPLATE = """\
 # One way of being let in:
 # token_command = "pass show dds/token"
 # token_file = "~/.config/dds-token"
+# token_keyring = "work"               # after: keyring set upload-tui work
 # agent_key = "…"                      # with user_key: exchanged for a token that is renewed before it ends
 # user_key = "…"
 #
 # refresh = 1.0                        # the shortest time between two looks, in seconds
 # stuck_after = 900                    # a pending upload of this age looks stuck, in seconds
+# timezone = "Europe/Berlin"           # of the times on the screen; this machine's own if left out
 # theme = "upload-dark"
+# columns = ["stage", "name:40", "size", "since", "note"]
+# alerts = ["bell", "desktop"]         # how to call you when uploads fail
+# on_error = "mail -s failed me"       # run when uploads fail; reads them as JSON lines
 # ca_bundle = "/etc/ssl/own-ca.pem"
 #
 # [profiles.work.keys]                 # other keys for actions; `?` in the dashboard names them
@@ -40,7 +45,7 @@ _TEMPLATE = """\
 
 _COLUMNS = (
     Column("SETTING", lambda record: record["setting"]),
-    Column("VALUE", lambda record: _text(record["value"]), gives_way=True),
+    Column("VALUE", lambda record: _text(record["value"]), least=12),
     Column("FROM", lambda record: record["from"]),
 )
 
@@ -65,7 +70,7 @@ def path() -> None:
 @output_option
 def show(output: str | None, *, flags: Flags) -> None:
     """Print them."""
-    settings = settings_in_force(flags)
+    settings = settings_in_force(flags, needs_service=False)
     Printer(output, _COLUMNS).print_all(
         {"setting": key, "value": _shown(settings, key), "from": source} for key, source in settings.sources.items()
     )
@@ -75,10 +80,16 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
     "url": lambda settings: settings.url,
     "projects": lambda settings: list(settings.projects),
     "token_command": lambda settings: settings.token_command,
+    "token_file": lambda settings: str(settings.token_file),
+    "token_keyring": lambda settings: settings.token_keyring,
     "refresh": lambda settings: settings.refresh_seconds,
     "stuck_after": lambda settings: settings.stuck_after_seconds,
+    "timezone": lambda settings: str(settings.zone),
     "theme": lambda settings: settings.theme,
+    "columns": lambda settings: list(settings.columns),
     "keys": lambda settings: dict(settings.keys),
+    "on_error": lambda settings: settings.on_error,
+    "alerts": lambda settings: list(settings.alerts),
     "ca_bundle": lambda settings: str(settings.ca_bundle),
 }
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import shlex
-import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -18,6 +16,8 @@ from upload_tui.errors import NotFoundError, SettingsError, StorageError
 from upload_tui.settings import Flags, Places, ServiceSettings, read_settings
 
 if TYPE_CHECKING:
+    import ssl
+
     from upload_tui.client.service_client import ServiceClient
     from upload_tui.monitor.picture import ProjectRef
     from upload_tui.monitor.session import Session
@@ -30,12 +30,11 @@ __all__ = [
     "places",
     "service_options",
     "settings_in_force",
+    "trusted_by",
     "while_it_runs",
 ]
 
 Result = TypeVar("Result")
-
-_TOKEN_COMMAND_SECONDS = 60
 
 
 def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,6 +53,7 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*arguments, flags=Flags(url, project, profile, token_file, insecure_http), **others)
 
     for option in (
+        click.option("--debug", is_flag=True, expose_value=False, help="Keep a log; show an error's traceback."),
         click.option("--insecure-http", is_flag=True, help="Allow plain http:// to other machines."),
         click.option(
             "--token-file", type=click.Path(path_type=Path), help="A file with the token (or UPLOAD_TUI_TOKEN)."
@@ -73,9 +73,9 @@ def places() -> Places:
     return Places(config_file(), Path.home() / ".ddsclient")
 
 
-def settings_in_force(flags: Flags) -> ServiceSettings:
-    """The settings; whatever should be mended is said."""
-    settings = read_settings(os.environ, flags, places())
+def settings_in_force(flags: Flags, *, needs_service: bool = True) -> ServiceSettings:
+    """The settings; whatever should be mended is said. Without a need for a service its URL may be empty."""
+    settings = read_settings(os.environ, flags, places(), needs_service=needs_service)
     for warning in settings.warnings:
         say(f"upload-tui: {warning}")
     return settings
@@ -85,40 +85,32 @@ def settings_in_force(flags: Flags) -> ServiceSettings:
 async def client_for(settings: ServiceSettings) -> "AsyncIterator[ServiceClient]":
     """A client of the service that the settings name."""
     import logging
-    import ssl
 
-    from upload_tui.client.credentials import Credentials
+    from upload_tui.cli.tokens import credentials_of
     from upload_tui.client.service_client import ServiceClient
 
     # Retries are said where they matter; without a handler of its own each would be written over the screen.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
-    token = settings.token or (_token_of(settings.token_command) if settings.token_command else "")
-    verify: ssl.SSLContext | bool = True
-    if settings.ca_bundle is not None:
-        try:
-            verify = ssl.create_default_context(cafile=settings.ca_bundle.expanduser())
-        except OSError as error:
-            raise SettingsError(
-                f"The certificates {settings.ca_bundle} cannot be read", "Check ca_bundle, or leave it out."
-            ) from error
-    credentials = Credentials(token, settings.agent_key, settings.user_key)
-    async with ServiceClient(settings.url, credentials, verify=verify) as client:
+    async with ServiceClient(settings.url, credentials_of(settings), verify=trusted_by(settings)) as client:
         yield client
 
 
-def _token_of(command: str) -> str:
-    """What the token command prints. Its own words to standard error reach the person; its output never does."""
-    mend = "Run the token_command of the profile by hand."
+def trusted_by(settings: ServiceSettings) -> "ssl.SSLContext | bool":
+    """The certificates that are trusted; True for the usual ones.
+
+    Raises:
+        SettingsError: the file of certificates is none.
+    """
+    if settings.ca_bundle is None:
+        return True
+    import ssl
+
     try:
-        done = subprocess.run(  # noqa: S603  # the person's own command, from their own settings
-            shlex.split(command), stdout=subprocess.PIPE, timeout=_TOKEN_COMMAND_SECONDS, check=True, text=True
-        )
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise SettingsError("The token command failed", mend) from error
-    words = done.stdout.split()
-    if not words:
-        raise SettingsError("The token command printed nothing", mend)
-    return words[0]
+        return ssl.create_default_context(cafile=settings.ca_bundle.expanduser())
+    except OSError as error:
+        raise SettingsError(
+            f"The certificates {settings.ca_bundle} cannot be read", "Check ca_bundle, or leave it out."
+        ) from error
 
 
 async def find_projects(client: "ServiceClient", wanted: Sequence[str]) -> "Sequence[ProjectRef]":
@@ -141,7 +133,8 @@ def open_store(settings: ServiceSettings) -> "Store":
     from upload_tui.locations import cache_folder
     from upload_tui.monitor.store import Store
 
-    whose = f"{service_root(settings.url)} {settings.agent_key} {settings.user_key}"
+    # Tokens come and go, so an account is known by its keys, or by the profile that lets it in.
+    whose = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"
     folder = cache_folder() / "stores"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

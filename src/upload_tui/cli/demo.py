@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_tui.backend.scenarios.catalogue import DEFAULT_SCENARIO, SCENARIO_DESCRIPTIONS
+from upload_tui.cli.preferences import plain_preferences
 from upload_tui.cli.screen import need_terminal, show
 from upload_tui.clock import PacedClock, SystemClock
 
@@ -72,7 +73,7 @@ async def _run(options: DemoOptions) -> int:
 
     story = DemoStory(options)
     session = OpeningSession("demo", SystemClock(), story.open)
-    return await show(UploadApp(session, story=story))
+    return await show(UploadApp(session, story=story, preferences=plain_preferences()))
 
 
 class StoryTime:

@@ -10,7 +10,7 @@ import click
 
 from upload_tui.cli.connecting import service_options, settings_in_force
 from upload_tui.cli.output import Printer, output_option
-from upload_tui.cli.tables import UPLOAD_COLUMNS, flat_upload
+from upload_tui.cli.tables import flat_upload, upload_columns
 from upload_tui.cli.times import moment
 from upload_tui.errors import EXIT_DONE, EXIT_FAILED_UPLOAD
 from upload_tui.settings import Flags, ServiceSettings
@@ -67,10 +67,11 @@ def command(
 ) -> int:
     """List."""
     wanted = _Wanted(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
-    details = asyncio.run(_details(settings_in_force(flags), wanted, reverse=reverse))
+    settings = settings_in_force(flags)
+    details = asyncio.run(_details(settings, wanted, reverse=reverse))
     from upload_tui.monitor.records import upload_record
 
-    Printer(output, UPLOAD_COLUMNS, flat_upload).print_all(map(upload_record, details))
+    Printer(output, upload_columns(settings.zone), flat_upload).print_all(map(upload_record, details))
     failed = any(detail.upload.stage is Stage.ERROR for detail in details)
     return EXIT_FAILED_UPLOAD if failed and fail_on_error else EXIT_DONE
 

@@ -2,41 +2,57 @@
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_USAGE, UploadTuiError
+from upload_tui.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_USAGE, DefectError, UploadTuiError
+
+if TYPE_CHECKING:
+    from upload_tui.cli.log import Log
 
 __all__ = ["exit_code_of", "harmless_line"]
 
 
-def exit_code_of(command: Callable[[], object], *, debug: bool = False) -> int:
-    """Run a command; say what went wrong; give the exit code."""
+def exit_code_of(command: Callable[[], object], log: "Log | None" = None) -> int:
+    """Run a command; say what went wrong; give the exit code.
+
+    Args:
+        command: what to run.
+        log: where an error's traceback goes; None if nobody asked for it.
+    """
     try:
         result = command()
+        sys.stdout.flush()
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
         error.show(sys.stderr)
         return EXIT_USAGE
     except UploadTuiError as error:
-        return _say(error, debug=debug)
+        return _say(error, log)
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return _close_quietly()
+    except Exception as error:  # noqa: BLE001  # nobody is above us to tell, and a traceback's own exit code means a failed upload
+        return _say(DefectError.of(error), log)
     return result if isinstance(result, int) else EXIT_DONE
 
 
-def _say(error: UploadTuiError, *, debug: bool) -> int:
-    if debug:
-        traceback.print_exception(error)
-    click.echo(f"upload-tui: {harmless_line(error.title)}.", err=True)
+def _say(error: UploadTuiError, log: "Log | None") -> int:
+    if log is not None:
+        log.keep(error)
+    click.echo(f"upload-tui: {_sentence(error.title)}", err=True)
     if error.mend:
-        click.echo(f"  {harmless_line(error.mend)}.", err=True)
+        click.echo(f"  {_sentence(error.mend)}", err=True)
     return error.exit_code
+
+
+def _sentence(text: str) -> str:
+    line = harmless_line(text)
+    return line if line.endswith("?") else f"{line}."
 
 
 def harmless_line(text: str) -> str:

@@ -26,13 +26,15 @@ class Column:
         title: its heading.
         text: what a record has to say there; made harmless by the printer.
         is_number: written to the right.
-        gives_way: this one is shortened, visibly, where the terminal is too narrow; one column of a table.
+        least: the cells to which it is shortened, visibly, where the terminal is too narrow; 0 for never. The last give way first.
+        leaves: where even that is too wide it is left out, and this is said; the lowest number first, 0 never.
     """
 
     title: str
     text: Callable[[Record], str]
     is_number: bool = False
-    gives_way: bool = False
+    least: int = 0
+    leaves: int = 0
 
 
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,46 +101,28 @@ class Printer:
         if not self._has_heading:
             writer.writerow(flat)
             self._has_heading = True
-        # A terminal would obey what a file only keeps.
-        is_terminal = sys.stdout.isatty()
-        writer.writerow(
-            [_harmless(value) if is_terminal and isinstance(value, str) else value for value in flat.values()]
-        )
+        writer.writerow(map(_csv_value, flat.values()))
         click.echo(line.getvalue(), nl=False)
 
     def _print_table(self, records: Sequence[Record]) -> None:
-        from upload_tui.tui.formatting import fitted
+        from upload_tui.cli.layout import laid_out
 
-        rows = [[_harmless(column.text(record)) for column in self._columns] for record in records]
-        widths = self._widths(rows)
-        for row in ([column.title for column in self._columns], *rows):
-            cells = (
-                fitted(_shortened(text, width), width, right=column.is_number)
-                for text, width, column in zip(row, widths, self._columns, strict=True)
-            )
-            click.echo("  ".join(cells).rstrip())
+        room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        table = laid_out(self._columns, records, room)
+        for line in table.lines:
+            click.echo(line)
+        if table.left_out:
+            say(f"upload-tui: the terminal is too narrow for {', '.join(table.left_out)}.")
 
-    def _widths(self, rows: Sequence[Sequence[str]]) -> list[int]:
-        """As wide as the widest cell; on a terminal the one that gives way takes what the others leave."""
-        from rich.cells import cell_len
 
-        titles = [column.title for column in self._columns]
-        widths = [max(map(cell_len, column)) for column in zip(titles, *rows, strict=True)]
-        if sys.stdout.isatty():
-            over = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
-            for place, column in enumerate(self._columns):
-                if column.gives_way and over > 0:
-                    widths[place] = max(len(column.title), 12, widths[place] - over)
-        return widths
+def _csv_value(value: Any) -> Any:
+    """As JSON has it; a terminal would obey what a file only keeps."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _harmless(value) if isinstance(value, str) and sys.stdout.isatty() else value
 
 
 def _harmless(text: str) -> str:
     from upload_tui.tui.formatting import harmless
 
     return harmless(text)
-
-
-def _shortened(text: str, width: int) -> str:
-    from upload_tui.tui.formatting import abbreviated
-
-    return abbreviated(text, width)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_COLUMNS = (Column("ID", lambda record: record["id"]), Column("NAME", lambda record: record["name"], gives_way=True))
+_COLUMNS = (Column("ID", lambda record: record["id"]), Column("NAME", lambda record: record["name"], least=12))
 
 
 @click.command(help="List the projects that the account can see.")

@@ -4,14 +4,13 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from hashlib import sha256
-from pathlib import Path
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from upload_tui.cli.connecting import service_options, settings_in_force
+from upload_tui.cli.looks import look_file
 from upload_tui.cli.output import Printer, output_option
 from upload_tui.cli.tables import local_time
 from upload_tui.cli.times import moment
@@ -63,7 +62,7 @@ def command(
     if prometheus:
         click.echo("\n".join(_metrics(record)))
     elif printer.is_table:
-        click.echo("\n".join(_page(record)))
+        click.echo("\n".join(_page(record, settings.zone)))
     else:
         printer.print_all([record])
     return EXIT_FAILED_UPLOAD if fail_on_error and record["stages"][Stage.ERROR] else EXIT_DONE
@@ -88,19 +87,12 @@ def _news(settings: ServiceSettings, found: _Found, since: str | datetime | None
         return None
     look: Look | None = Look(since) if isinstance(since, datetime) else None
     if look is None:
-        file = _look_file(settings, found)
+        file = look_file(settings, (project.id for project in found.projects), "report")
         look = read_look(file)
         late = [detail.upload.id for detail in found.details if detail.row.judgement.is_overdue]
         keep_look(file, found.as_of, late)
     news = news_since(found.details, look or Look(datetime.fromtimestamp(0, UTC)))
     return {**asdict(news), "since": format_time(news.since) if look else None}
-
-
-def _look_file(settings: ServiceSettings, found: _Found) -> Path:
-    from upload_tui.locations import state_folder
-
-    whose = " ".join([settings.url, settings.user_key, *sorted(project.id for project in found.projects)])
-    return state_folder() / "looks" / f"{sha256(whose.encode()).hexdigest()[:24]}.json"
 
 
 def _record(found: _Found, news: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -134,11 +126,11 @@ def _flat(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**plain, **record["stages"], **counts, **latencies}
 
 
-def _page(record: Mapping[str, Any]) -> Iterator[str]:
+def _page(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
     from upload_tui.tui.formatting import duration_text, harmless, plural
 
     names = ", ".join(project["name"] or project["id"] for project in record["projects"])
-    yield harmless(f"{plural(record['total'], 'upload')} of {names}, as of {local_time(record['as_of'])}")
+    yield harmless(f"{plural(record['total'], 'upload')} of {names}, as of {local_time(record['as_of'], zone)}")
     for stage, count in record["stages"].items():
         yield f"  {stage:<10} {count:>8,}"
     for latency in record["latencies"]:
@@ -150,11 +142,11 @@ def _page(record: Mapping[str, Any]) -> Iterator[str]:
     for cause in record["causes"]:
         yield harmless(f"failed, {cause['count']} times: {cause['cause']}")
     if record["news"] is not None:
-        yield from _news_page(record["news"])
+        yield from _news_page(record["news"], zone)
 
 
-def _news_page(news: Mapping[str, Any]) -> Iterator[str]:
-    yield f"since {local_time(news['since'])}:" if news["since"] else "first look; all is new:"
+def _news_page(news: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
+    yield f"since {local_time(news['since'], zone)}:" if news["since"] else "first look; all is new:"
     for key in ("new", "verified", "failed", "newly_overdue"):
         yield f"  {key.replace('_', ' '):<14} {len(news[key]):>6,}"
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
 
 import click
 
@@ -21,10 +22,11 @@ __all__ = ["command"]
 @output_option
 def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> int:
     """Show them."""
-    records = asyncio.run(_records(settings_in_force(flags), upload_ids))
+    settings = settings_in_force(flags)
+    records = asyncio.run(_records(settings, upload_ids))
     printer = Printer(output, (), flat_upload)
     if printer.is_table:
-        click.echo("\n\n".join("\n".join(_page(record)) for record in records))
+        click.echo("\n\n".join("\n".join(_page(record, settings.zone)) for record in records))
     else:
         printer.print_all(records)
     return EXIT_DONE
@@ -49,7 +51,7 @@ async def _records(settings: ServiceSettings, upload_ids: Sequence[str]) -> Sequ
         store.close()
 
 
-def _page(record: Record) -> Iterator[str]:
+def _page(record: Record, zone: tzinfo | None) -> Iterator[str]:
     """One upload for people; nothing is left out and nothing is cut."""
     from upload_tui.tui.formatting import harmless, size_text
 
@@ -64,7 +66,7 @@ def _page(record: Record) -> Iterator[str]:
     yield line("size", f"{size_text(record['size_bytes'])} ({record['size_bytes']} bytes)")
     yield line("type", record["content_type"])
     yield line("stage", record["stage"] + (", stuck" if record["stuck"] else ", overdue" if record["overdue"] else ""))
-    yield from (line(event["stage"], text) for event, text in _timeline(record))
+    yield from (line(event["stage"], text) for event, text in _timeline(record, zone))
     if record["error_message"]:
         yield line("reason", record["error_message"])
     yield from (line("hash", f"{known['algorithm']} {known['value']}") for known in record["hashes"])
@@ -75,16 +77,14 @@ def _page(record: Record) -> Iterator[str]:
         yield line("odd", f"{anomaly['name'].replace('_', ' ')}: {anomaly['detail']}")
 
 
-def _timeline(record: Record) -> "Iterator[tuple[Record, str]]":
+def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str]]:
     """Each stage that was reached: when, how that is known, and how long after the one before."""
-    from datetime import datetime
-
     from upload_tui.tui.formatting import duration_text
 
     before: datetime | None = None
     for event in record["timeline"]:
         best = event["on"] or event["latest"] or event["earliest"]
-        text = _when(event)
+        text = _when(event, zone)
         if best is not None:
             on = datetime.fromisoformat(best)
             text += "" if before is None else f"  +{duration_text((on - before).total_seconds())}"
@@ -92,8 +92,8 @@ def _timeline(record: Record) -> "Iterator[tuple[Record, str]]":
         yield event, text
 
 
-def _when(event: Record) -> str:
+def _when(event: Record, zone: tzinfo | None) -> str:
     if event["on"] is None:
-        return f"between {local_time(event['earliest'])} and {local_time(event['latest'])}"
+        return f"between {local_time(event['earliest'], zone)} and {local_time(event['latest'], zone)}"
     mark = "" if event["certainty"] == "reported" else "~"
-    return f"{mark}{local_time(event['on'])}"
+    return f"{mark}{local_time(event['on'], zone)}"

@@ -1,19 +1,23 @@
 """The tables of uploads and changes that people read, and the flat rows of CSV."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from upload_tui.cli.output import Column, Record
 
-__all__ = ["CHANGE_COLUMNS", "UPLOAD_COLUMNS", "flat_change", "flat_upload", "local_time"]
+__all__ = ["change_columns", "flat_change", "flat_upload", "local_time", "upload_columns"]
 
 
-def local_time(text: str | None) -> str:
-    """A record's time by this machine's wall clock; `?` if it is not known."""
+def local_time(text: str | None, zone: tzinfo | None) -> str:
+    """A record's time by the wall clock of a zone (None: this machine's); `?` if it is not known."""
     if text is None:
         return "?"
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    on = datetime.fromisoformat(text)
+    try:
+        return on.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError):  # the first and last days of the calendar in a far zone
+        return on.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _age(record: Record) -> str:
@@ -38,16 +42,18 @@ def _note(record: Record) -> str:
     return "; ".join(part for part in (record["error_message"], late, odd) if part)
 
 
-UPLOAD_COLUMNS: Sequence[Column] = (
-    Column("STAGE", lambda record: record["stage"]),
-    Column("AGE", _age, is_number=True),
-    Column("SIZE", _size, is_number=True),
-    Column("PROJECT", lambda record: record["project"]["name"] or record["project"]["id"]),
-    Column("ID", lambda record: record["id"]),
-    Column("NAME", lambda record: record["name"]),
-    Column("NOTE", _note, gives_way=True),
-)
-"""Of `list`; the note gives way where the terminal is narrow, `show` tells all of it."""
+def upload_columns(zone: tzinfo | None) -> Sequence[Column]:
+    """Of `list` and `wait`: in a narrow terminal the note gives way, then the name; `show` tells all of it."""
+    return (
+        Column("STAGE", lambda record: record["stage"]),
+        Column("SINCE", lambda record: local_time(record["stage_since"], zone), leaves=3),
+        Column("AGE", _age, is_number=True, leaves=5),
+        Column("SIZE", _size, is_number=True, leaves=4),
+        Column("PROJECT", lambda record: record["project"]["name"] or record["project"]["id"], least=12, leaves=1),
+        Column("ID", lambda record: record["id"]),
+        Column("NAME", lambda record: record["name"], least=12, leaves=6),
+        Column("NOTE", _note, least=12, leaves=2),
+    )
 
 
 def _change_words(record: Record) -> str:
@@ -65,13 +71,14 @@ def _change_subject(record: Record) -> str:
     return "" if upload is None else f"{upload['name']} ({upload['id']})"
 
 
-CHANGE_COLUMNS: Sequence[Column] = (
-    Column("AT", lambda record: local_time(record["on"] or record["at"])),
-    Column("CHANGE", lambda record: f"{_change_words(record):<21}"),
-    Column("UPLOAD", _change_subject),
-    Column("NOTE", lambda record: record["error_message"] or record["detail"] or ""),
-)
-"""Of `tail`, a line at a time: nothing is lined up that cannot be known before."""
+def change_columns(zone: tzinfo | None) -> Sequence[Column]:
+    """Of `tail`, a line at a time: nothing is lined up that cannot be known before."""
+    return (
+        Column("AT", lambda record: local_time(record["on"] or record["at"], zone)),
+        Column("CHANGE", lambda record: f"{_change_words(record):<21}"),
+        Column("UPLOAD", _change_subject),
+        Column("NOTE", lambda record: record["error_message"] or record["detail"] or ""),
+    )
 
 
 def flat_upload(record: Record) -> Record:

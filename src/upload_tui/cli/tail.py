@@ -11,7 +11,7 @@ import click
 
 from upload_tui.cli.connecting import client_for, find_projects, service_options, settings_in_force, while_it_runs
 from upload_tui.cli.output import Printer, output_option, say
-from upload_tui.cli.tables import CHANGE_COLUMNS, flat_change
+from upload_tui.cli.tables import change_columns, flat_change
 from upload_tui.cli.times import moment
 from upload_tui.errors import EXIT_DONE
 from upload_tui.settings import Flags, ServiceSettings
@@ -46,7 +46,8 @@ def command(
 ) -> int:
     """Print until interrupted."""
     wish = _Wish(frozenset(map(Stage, stages)), since, count)
-    asyncio.run(_tail(settings_in_force(flags), wish, Printer(output, CHANGE_COLUMNS, flat_change)))
+    settings = settings_in_force(flags)
+    asyncio.run(_tail(settings, wish, Printer(output, change_columns(settings.zone), flat_change)))
     return EXIT_DONE
 
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from upload_tui.monitor.store import Store
     from upload_tui.monitor.stored_picture import StoredPicture
 
-__all__ = ["Visit", "visit"]
+__all__ = ["Visit", "projects_to_watch", "visit"]
 
 _ROWS_AT_ONCE = 500
+_OFFLINE = (UnreachableError, BusyError, TroubleError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,26 @@ async def visit(settings: ServiceSettings) -> AsyncIterator[Visit]:
             try:
                 projects = await find_projects(client, settings.projects)
                 await _read(client, store, projects)
-            except (UnreachableError, BusyError, TroubleError) as error:
+            except _OFFLINE as error:
                 yield Visit(picture, _known_projects(store, settings.projects, error), is_fresh=False)
             else:
                 yield Visit(picture, projects, is_fresh=True)
     finally:
         store.close()
+
+
+async def projects_to_watch(
+    client: "ServiceClient", store: "Store", settings: ServiceSettings
+) -> "Sequence[ProjectRef]":
+    """The projects of the settings; where the service cannot be asked, those that an earlier visit left.
+
+    Raises:
+        ServiceError: neither the service nor an earlier visit tells.
+    """
+    try:
+        return await find_projects(client, settings.projects)
+    except _OFFLINE as error:
+        return _known_projects(store, settings.projects, error)
 
 
 async def _read(client: "ServiceClient", store: "Store", projects: "Sequence[ProjectRef]") -> None:

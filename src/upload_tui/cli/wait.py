@@ -11,7 +11,7 @@ import click
 
 from upload_tui.cli.connecting import client_for, find_projects, service_options, settings_in_force
 from upload_tui.cli.output import Printer, output_option, say
-from upload_tui.cli.tables import UPLOAD_COLUMNS, flat_upload
+from upload_tui.cli.tables import flat_upload, upload_columns
 from upload_tui.cli.times import duration
 from upload_tui.errors import (
     EXIT_DONE,
@@ -88,7 +88,8 @@ def command(
     if not upload_ids and not flags.projects:
         raise UsageError("Nothing is named to wait for", "Name uploads by id, or projects with --project")
     wish = _Wish(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
-    return asyncio.run(_wait(settings_in_force(flags), wish, Printer(output, UPLOAD_COLUMNS, flat_upload)))
+    settings = settings_in_force(flags)
+    return asyncio.run(_wait(settings, wish, Printer(output, upload_columns(settings.zone), flat_upload)))
 
 
 async def _wait(settings: ServiceSettings, wish: _Wish, printer: Printer) -> int:

@@ -7,8 +7,12 @@ from urllib.parse import urlsplit
 
 import click
 
-from upload_tui.cli.connecting import client_for, find_projects, service_options, settings_in_force
+from upload_tui.cli.connecting import client_for, open_store, service_options, settings_in_force
+from upload_tui.cli.failure_command import FailureCommand
+from upload_tui.cli.looks import looks
+from upload_tui.cli.preferences import preferences
 from upload_tui.cli.screen import need_terminal, show
+from upload_tui.cli.visits import projects_to_watch
 from upload_tui.settings import Flags, ServiceSettings
 
 __all__ = ["command"]
@@ -28,24 +32,29 @@ async def _watch(settings: ServiceSettings) -> int:
     from upload_tui.clock import SystemClock
     from upload_tui.monitor.live_session import LiveSession
     from upload_tui.monitor.schedule import Schedule
-    from upload_tui.monitor.store import Store
     from upload_tui.tui.app import UploadApp
-    from upload_tui.tui.preferences import Preferences
 
-    store = Store()
+    wishes = preferences(settings)
+    store = open_store(settings)
     try:
         async with client_for(settings) as client:
             session = LiveSession(
                 client,
-                await find_projects(client, settings.projects),
+                await projects_to_watch(client, store, settings),
                 store,
                 clock=SystemClock(),
                 title=settings.profile or urlsplit(client.root).netloc.rpartition("@")[2],
                 schedule=Schedule(shortest_seconds=settings.refresh_seconds),
                 stuck_after_seconds=settings.stuck_after_seconds,
             )
-            wishes = Preferences(theme=settings.theme, keymap=settings.keys)
-            app = UploadApp(session, preferences=wishes)
-            return await show(app)
+            async with looks(settings, session) as last_look:
+                return await show(
+                    UploadApp(
+                        session,
+                        preferences=wishes,
+                        on_failures=FailureCommand(settings.on_error) if settings.on_error else None,
+                        last_look=last_look,
+                    )
+                )
     finally:
         store.close()

@@ -1,7 +1,7 @@
 """Credentials, and the token that every request carries: got when it is needed, renewed before it ends."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from upload_tui.clock import Clock
-from upload_tui.errors import NotAllowedError, UnreadableError
+from upload_tui.errors import NotAllowedError, UnreadableError, UploadTuiError
 from upload_tui.wire.answers import parse_body
 
 __all__ = ["Credentials", "TokenAuth"]
@@ -20,20 +20,27 @@ _RENEW_BEFORE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Either a token, or an agent's and a user's key to be exchanged for one. Never shown in a `repr`."""
+    """A token, keys to be exchanged for one, or something to be asked for one. Never shown in a `repr`.
+
+    Attributes:
+        token: the first token; empty to begin with an exchange of keys.
+        agent_key, user_key: exchanged together.
+        source: gives a token when it is called, in a thread; the same one again means that it has no newer one.
+    """
 
     token: str = field(default="", repr=False)
     agent_key: str = field(default="", repr=False)
     user_key: str = field(default="", repr=False)
+    source: Callable[[], str] | None = field(default=None, repr=False)
 
     @property
-    def can_renew(self) -> bool:
-        """True if a token can be asked for."""
+    def has_keys(self) -> bool:
+        """True if a token can be had for keys."""
         return bool(self.agent_key and self.user_key)
 
 
 class TokenAuth(httpx.Auth):
-    """Puts the token into each request; asks for one with the keys at first, before the old one ends, and once after a 401."""
+    """Puts the token into each request; gets one with the keys at first, before the old one ends, and once after a 401."""
 
     def __init__(self, credentials: Credentials, exchange_url: str, clock: Clock) -> None:
         self._credentials = credentials
@@ -44,23 +51,35 @@ class TokenAuth(httpx.Auth):
         self._lock = asyncio.Lock()
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Send the request with a token; a refused token is renewed once."""
+        """Send the request with a token; a refused token is renewed once, by whoever is refused first."""
         async with self._lock:
             if self._is_due():
                 await self._keep((yield self._exchange_request()))
         used = self._token
         request.headers["Authorization"] = used
         response = yield request
-        if response.status_code != 401 or not self._credentials.can_renew:
+        if response.status_code != 401:
             return
+        # httpx takes the answer to the last request for the whole's: after an exchange ours must be sent again in any case.
+        has_keys = self._credentials.has_keys
         async with self._lock:
-            if self._token == used:  # nobody else renewed it meanwhile
+            if self._token == used and has_keys:
                 await self._keep((yield self._exchange_request()))
-        request.headers["Authorization"] = self._token
-        yield request
+            elif self._token == used and self._credentials.source is not None:
+                self._token = await self._ask(self._credentials.source)
+        if has_keys or self._token != used:
+            request.headers["Authorization"] = self._token
+            yield request
+
+    @staticmethod
+    async def _ask(source: Callable[[], str]) -> str:
+        try:
+            return await asyncio.to_thread(source)
+        except UploadTuiError as error:
+            raise NotAllowedError(f"The token was refused, and there is no other: {error.title}", error.mend) from error
 
     def _is_due(self) -> bool:
-        if not self._credentials.can_renew:
+        if not self._credentials.has_keys:
             return False
         return not self._token or (self._renew_on is not None and self._clock.now() >= self._renew_on)
 

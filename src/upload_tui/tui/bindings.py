@@ -4,7 +4,7 @@ from textual.binding import Binding
 
 from upload_tui.status import Stage
 
-__all__ = ["APP_KEYS", "COPY_KEYS", "DASHBOARD_KEYS", "STORY_ACTIONS", "TABLE_KEYS", "TAIL_KEYS"]
+__all__ = ["ALL_KEYS", "APP_KEYS", "COPY_KEYS", "DASHBOARD_KEYS", "STORY_ACTIONS", "TABLE_KEYS", "TAIL_KEYS"]
 
 
 def _key(keys: str, action: str, word: str, tooltip: str, key_id: str, *, shown: str | None = None) -> Binding:
@@ -96,6 +96,9 @@ APP_KEYS = (
         priority=True,
     ),
 )
+
+ALL_KEYS = (*TABLE_KEYS, *TAIL_KEYS, *DASHBOARD_KEYS, *APP_KEYS)
+"""Every key that a person can remap."""
 
 STORY_ACTIONS = frozenset({"start_upload", "break_something", "slower", "faster", "step"})
 """Actions that only a demo has."""

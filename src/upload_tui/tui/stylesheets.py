@@ -1,10 +1,16 @@
 """Finds the style sheets: in the installed package, or in the checkout it is run from."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from upload_tui.errors import StyleError
+if TYPE_CHECKING:
+    from textual.css.stylesheet import StylesheetParseError
+    from textual.css.tokenizer import TokenError
 
-__all__ = ["SHEETS", "sheet_paths"]
+from upload_tui.errors import SettingsError, StyleError
+
+__all__ = ["SHEETS", "check_sheets", "sheet_paths"]
 
 SHEETS = ("app.tcss", "dashboard.tcss", "widgets.tcss", "dialogs.tcss")
 
@@ -22,3 +28,40 @@ def sheet_paths() -> list[Path]:
         if all(path.is_file() for path in paths):
             return paths
     raise StyleError(f"The style sheets are missing below {package}", "Install upload-tui again.")
+
+
+def check_sheets(paths: Sequence[Path]) -> None:
+    """Return if a person's own sheets can be used.
+
+    Raises:
+        SettingsError: one cannot.
+    """
+    if not paths:
+        return
+    from textual.css.errors import StylesheetError
+    from textual.css.stylesheet import Stylesheet, StylesheetParseError
+    from textual.css.tokenizer import TokenError
+    from textual.theme import BUILTIN_THEMES
+
+    from upload_tui.tui.theme import THEMES, TOKEN_DEFAULTS
+
+    variables = {**TOKEN_DEFAULTS, **BUILTIN_THEMES["ansi-dark"].to_color_system().generate()}
+    variables |= THEMES[0].to_color_system().generate()
+    for path in paths:
+        sheet = Stylesheet(variables=variables)
+        try:
+            sheet.read(path)
+            sheet.parse()
+        except (StylesheetParseError, TokenError) as error:
+            raise SettingsError(f"{path}{_first_complaint(error)}", "Mend it, or move it away.") from error
+        except StylesheetError as error:
+            raise SettingsError(f"{path} cannot be read", "Check its permissions, or move it away.") from error
+
+
+def _first_complaint(error: "StylesheetParseError | TokenError") -> str:
+    from textual.css.stylesheet import StylesheetParseError
+
+    if not isinstance(error, StylesheetParseError):
+        return f", line {error.start[0]}: it is no style sheet from here on"
+    token, message = next(complaint for rule in error.errors.rules for complaint in rule.errors)
+    return f", line {token.location[0] + 1}: {message if isinstance(message, str) else message.summary}"

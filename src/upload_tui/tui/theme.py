@@ -1,11 +1,16 @@
 """Colour tokens and themes. Every sheet names tokens; only this module names colours."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
+from typing import Any
 
+from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
-__all__ = ["DEFAULT_THEME", "FEW_COLOURS_THEME", "THEMES", "TOKEN_DEFAULTS", "theme_for"]
+from upload_tui.errors import SettingsError
+
+__all__ = ["DEFAULT_THEME", "FEW_COLOURS_THEME", "THEMES", "TOKEN_DEFAULTS", "read_theme", "theme_for"]
 
 DEFAULT_THEME = "upload-dark"
 FEW_COLOURS_THEME = "upload-ansi"
@@ -159,3 +164,52 @@ THEMES: tuple[Theme, ...] = (_DARK, _LIGHT, _SAFE_DARK, _SAFE_LIGHT, _CONTRAST, 
 def theme_for(color_system: str | None, *, no_color: bool) -> str:
     """The theme for people who chose none: the terminal's own colours where there are few, or none are wanted (`NO_COLOR`)."""
     return DEFAULT_THEME if color_system in _MANY_COLOURS and not no_color else FEW_COLOURS_THEME
+
+
+_BASE_COLOURS = (
+    "primary",
+    "secondary",
+    "accent",
+    "warning",
+    "error",
+    "success",
+    "foreground",
+    "background",
+    "surface",
+    "panel",
+)
+
+
+def read_theme(name: str, said: Mapping[str, object], source: str) -> Theme:
+    """A theme from a person's own words: `primary = "#58a6ff"` and so on, the tokens of the stages as `stage-error`.
+
+    Args:
+        name: of the theme.
+        said: colours by key, and `dark` as a truth value; `primary` is needed.
+        source: where it stands, for complaints.
+
+    Raises:
+        SettingsError: a key is none, or a value is no colour.
+    """
+    colours = {key: value for key, value in said.items() if key != "dark"}
+    known = (*_BASE_COLOURS, *TOKEN_DEFAULTS)
+    for key, value in colours.items():
+        if key not in known:
+            nearest = get_close_matches(key, known, n=1)
+            mend = f"Did you mean {nearest[0]}?" if nearest else f"Known are: dark, {', '.join(known)}."
+            raise SettingsError(f"{source} has the unknown key {key}", mend)
+        if not _is_colour(value):
+            raise SettingsError(f"{source}: {key} is no colour", 'Write one like "#58a6ff".')
+    if "primary" not in colours or not isinstance(said.get("dark", True), bool):
+        raise SettingsError(f"{source} must name primary, and dark as true or false", "Add what is missing.")
+    base: dict[str, Any] = {key: value for key, value in colours.items() if key in _BASE_COLOURS}
+    tokens = {key: str(value) for key, value in colours.items() if key in TOKEN_DEFAULTS}
+    return Theme(name=name, dark=bool(said.get("dark", True)), variables=tokens, **base)
+
+
+def _is_colour(value: object) -> bool:
+    try:
+        Color.parse(str(value))
+    except ColorParseError:
+        return False
+    return isinstance(value, str)

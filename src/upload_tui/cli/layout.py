@@ -1,0 +1,56 @@
+"""How a table is laid out: columns as wide as they need to be, and what gives way where a terminal is narrow. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from upload_tui.cli.output import Column, Record
+
+__all__ = ["Table", "laid_out"]
+
+_GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The lines of a table, its heading first, and the titles of columns that found no room."""
+
+    lines: Sequence[str]
+    left_out: Sequence[str]
+
+
+def laid_out(columns: Sequence[Column], records: Sequence[Record], room: int | None) -> Table:
+    """A table of at most `room` cells if its columns can give way that far; None for as wide as it needs to be."""
+    from rich.cells import cell_len
+
+    from upload_tui.tui.formatting import abbreviated, fitted, harmless
+
+    cells = {column.title: [harmless(column.text(record)) for record in records] for column in columns}
+    wanted = {title: max(map(cell_len, (title, *texts))) for title, texts in cells.items()}
+    widths = _widths(columns, wanted, room)
+    shown = [column for column in columns if column.title in widths]
+    rows = zip(*([column.title, *cells[column.title]] for column in shown), strict=True)
+    lines = [
+        _GAP.join(
+            fitted(abbreviated(text, widths[column.title]), widths[column.title], right=column.is_number)
+            for text, column in zip(row, shown, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return Table(lines, [column.title for column in columns if column.title not in widths])
+
+
+def _widths(columns: Sequence[Column], wanted: dict[str, int], room: int | None) -> dict[str, int]:
+    """The cells that each column gets; those that are left out get none."""
+    leaving = sorted((column for column in columns if column.leaves), key=lambda column: column.leaves)
+    staying = list(columns)
+    while True:
+        widths = {column.title: wanted[column.title] for column in staying}
+        over = 0 if room is None else sum(widths.values()) + len(_GAP) * (len(widths) - 1) - room
+        for column in reversed(staying):
+            if over > 0 and column.least:
+                given = min(over, max(0, widths[column.title] - max(column.least, len(column.title))))
+                widths[column.title] -= given
+                over -= given
+        if over <= 0 or not leaving:
+            return widths
+        staying.remove(leaving.pop(0))

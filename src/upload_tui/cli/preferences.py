@@ -1,0 +1,112 @@
+"""What a person wishes of the dashboard, gathered from settings, the config folder and the terminal's surroundings."""
+
+import os
+import sys
+import tomllib
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from upload_tui.errors import SettingsError
+from upload_tui.locations import config_folder
+from upload_tui.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from textual.theme import Theme
+
+    from upload_tui.tui.look import Look
+    from upload_tui.tui.preferences import Preferences
+
+__all__ = ["plain_preferences", "preferences"]
+
+
+def plain_preferences() -> "Preferences":
+    """For a dashboard without settings: what its surroundings say.
+
+    Raises:
+        SettingsError: a theme or a sheet of the person's own cannot be used.
+    """
+    from upload_tui.tui.preferences import Preferences
+    from upload_tui.tui.stylesheets import check_sheets
+
+    sheets = sorted(config_folder().glob("styles/*.tcss"))
+    check_sheets(sheets)
+    return Preferences(
+        themes=_themes(),
+        sheets=sheets,
+        export_folder=Path.cwd(),
+        is_animated="SSH_CONNECTION" not in os.environ,  # what moves costs bytes there
+    )
+
+
+def preferences(settings: ServiceSettings) -> "Preferences":
+    """For a dashboard over a service.
+
+    Raises:
+        SettingsError: the settings name a theme, a column or an action that is none, or as `plain_preferences`.
+    """
+    from dataclasses import replace
+
+    from upload_tui.tui.alerts import AlertWishes
+
+    plain = plain_preferences()
+    _check_keys(settings)
+    _check_theme(settings, plain.themes)
+    return replace(
+        plain,
+        look=_look(settings),
+        theme=settings.theme,
+        keymap=settings.keys,
+        alerts=AlertWishes(bell="bell" in settings.alerts, desktop="desktop" in settings.alerts),
+    )
+
+
+def _look(settings: ServiceSettings) -> "Look":
+    from upload_tui.tui.columns import read_wishes
+    from upload_tui.tui.glyphs import glyphs_for
+    from upload_tui.tui.look import Look
+
+    return Look(glyphs_for(sys.stdout.encoding), zone=settings.zone, columns=read_wishes(settings.columns))
+
+
+def _check_keys(settings: ServiceSettings) -> None:
+    from upload_tui.tui.bindings import ALL_KEYS
+
+    actions = sorted({str(binding.id) for binding in ALL_KEYS})
+    for action in settings.keys:
+        if action not in actions:
+            raise SettingsError(
+                f"{settings.sources['keys']}: keys names the unknown action {action}", _nearest(action, actions)
+            )
+
+
+def _check_theme(settings: ServiceSettings, own: "Sequence[Theme]") -> None:
+    from textual.theme import BUILTIN_THEMES
+
+    from upload_tui.tui.theme import THEMES
+
+    known = sorted({*BUILTIN_THEMES, *(theme.name for theme in (*THEMES, *own))})
+    if settings.theme and settings.theme not in known:
+        raise SettingsError(
+            f"{settings.sources['theme']}: there is no theme {settings.theme}", _nearest(settings.theme, known)
+        )
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    nearest = get_close_matches(name, known, n=1)
+    return f"Did you mean {nearest[0]}?" if nearest else f"Known are: {', '.join(known)}."
+
+
+def _themes() -> "list[Theme]":
+    """A person's own themes: `themes/NAME.toml` in the config folder, with the colours as keys."""
+    from upload_tui.tui.theme import read_theme
+
+    themes = []
+    for file in sorted(config_folder().glob("themes/*.toml")):
+        try:
+            said = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{file} cannot be read: {error}", "Mend it, or move it away.") from error
+        themes.append(read_theme(file.stem, said, str(file)))
+    return themes

@@ -1,0 +1,115 @@
+"""What a person wishes of the dashboard: settings, own themes and sheets, and sentences where they cannot be met."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upload_tui.cli.failure_command import FailureCommand
+from upload_tui.cli.looks import look_file, looks
+from upload_tui.cli.preferences import plain_preferences, preferences
+from upload_tui.errors import SettingsError
+from upload_tui.locations import config_folder
+from upload_tui.monitor.changes import StageReached
+from upload_tui.settings import ServiceSettings
+from upload_tui.testing import SceneSession, an_upload
+
+
+def settings(**fields: Any) -> ServiceSettings:
+    return ServiceSettings(url="https://example.org", sources=dict.fromkeys(fields, "config.toml"), **fields)
+
+
+def write(name: str, text: str) -> Path:
+    file = config_folder() / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def test_wishes_come_from_the_settings() -> None:
+    wishes = preferences(settings(columns=("name:30", "took"), theme="upload-light", alerts=("bell",)))
+    assert wishes.look is not None
+    assert [str(wish) for wish in wishes.look.columns] == ["name:30", "took"]
+    assert wishes.theme == "upload-light"
+    assert wishes.alerts.bell
+    assert not wishes.alerts.desktop
+
+
+def test_own_themes_and_sheets_are_found_in_the_config_folder() -> None:
+    write("themes/mine.toml", 'primary = "#ff00ff"\nstage-error = "red"\ndark = false\n')
+    sheet = write("styles/mine.tcss", "UploadTable { border: heavy $primary; }")
+    wishes = preferences(settings(theme="mine"))
+    assert [theme.name for theme in wishes.themes] == ["mine"]
+    assert wishes.themes[0].variables["stage-error"] == "red"
+    assert list(wishes.sheets) == [sheet]
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({"themes/x.toml": "primary = "}, "x.toml cannot be read"),
+        ({"themes/x.toml": 'primry = "#fff"'}, "unknown key primry"),
+        ({"themes/x.toml": 'primary = "no colour"'}, "primary is no colour"),
+        ({"themes/x.toml": 'error = "#fff"'}, "must name primary"),
+        ({"styles/x.tcss": "UploadTable { bordr: heavy; }"}, "line 1: "),
+        ({"styles/x.tcss": "\nUploadTable { color: $nothing; }"}, "line 2"),
+        ({"styles/x.tcss": "Upload{{"}, "x.tcss"),
+    ],
+    ids=["no toml", "unknown key", "no colour", "no primary", "unknown rule", "unknown variable", "no sheet"],
+)
+def test_a_sentence_names_the_file_when_it_cannot_be_used(files: Mapping[str, str], sentence: str) -> None:
+    for name, text in files.items():
+        write(name, text)
+    with pytest.raises(SettingsError, match=sentence):
+        plain_preferences()
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"keys": {"table.dwn": "x"}}, "unknown action table.dwn"),
+        ({"theme": "upload-drak"}, "no theme upload-drak"),
+        ({"columns": ("nmae",)}, "no column 'nmae'"),
+    ],
+    ids=["action", "theme", "column"],
+)
+def test_a_sentence_names_the_nearest_when_a_setting_is_wrong(fields: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        preferences(settings(**fields))
+    assert "Did you mean" in caught.value.mend
+
+
+async def test_the_command_reads_the_failures_and_nothing_becomes_an_argument(tmp_path: Path) -> None:
+    heard = tmp_path / "heard.json"
+    script = tmp_path / "command.py"
+    script.write_text(
+        "import json, os, sys\n"
+        f"open({str(heard)!r}, 'w').write(json.dumps([sys.argv[1:], sys.stdin.read(), os.environ['UPLOAD_TUI_NAME']]))"
+    )
+    session = SceneSession()
+    session.say(an_upload("--help; rm -rf $HOME\0", completed=60, error=20, message="size differs"))
+    failures = [one for one in session.history(9) if isinstance(one, StageReached) and one.after == "error"]
+    await FailureCommand(f"{sys.executable} {script} 'a b'")(failures)
+    arguments, said, name = json.loads(heard.read_text())
+    assert arguments == ["a b"]
+    assert json.loads(said)["error_message"] == "size differs"
+    assert name == "--help; rm -rf $HOME\ufffd"
+    await FailureCommand("/nowhere/at/all")(failures)
+    session.close()
+
+
+async def test_a_look_is_kept_for_the_next_one() -> None:
+    session = SceneSession([an_upload("stuck.bin", initiated=9000, completed=8000)])
+    async with looks(settings(), session) as first:
+        assert first is None
+    async with looks(settings(), session) as second:
+        assert second is not None
+        assert second.on == session.now()
+        assert len(second.overdue_ids) == 1
+    look_file(settings(), ["p-1"], "dashboard").write_text("{")
+    async with looks(settings(), session) as third:
+        assert third is None
+    session.close()
