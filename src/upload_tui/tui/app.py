@@ -32,6 +32,7 @@ class UploadApp(App[int]):
         look: how facts are written; None takes the signs that the terminal's encoding can show.
         theme: the name of a theme.
         keymap: other keys for actions, by the ids of their bindings; several keys are separated by commas.
+        tell_every_seconds: the shortest time between two paintings of what the session told.
     """
 
     TITLE = "upload-tui"
@@ -49,12 +50,14 @@ class UploadApp(App[int]):
         look: Look | None = None,
         theme: str = DEFAULT_THEME,
         keymap: dict[str, str] | None = None,
+        tell_every_seconds: float = 0.1,
     ) -> None:
         super().__init__(css_path=[*sheet_paths()])
         self.session = session
         self.story = story
         self._first_look = look or Look(glyphs_for(sys.stdout.encoding))
         self._keymap_wanted = keymap or {}
+        self._tell_every_seconds = tell_every_seconds
         self.failure: UploadTuiError | None = None
         for own in THEMES:
             self.register_theme(own)
@@ -69,7 +72,7 @@ class UploadApp(App[int]):
     def on_mount(self) -> None:
         self.set_class(self._first_look.glyphs is ASCII, "-ascii")
         self.set_keymap(self._keymap_wanted)
-        bridge = Bridge(self.session, self._pass_on)
+        bridge = Bridge(self.session, self._pass_on, self._tell_every_seconds)
         # After the first frame, so that nothing the session does comes before it.
         self.call_after_refresh(self._start, bridge)
 
