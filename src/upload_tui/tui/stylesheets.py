@@ -1,16 +1,21 @@
 """Finds the style sheets: in the installed package, or in the checkout it is run from."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from upload_tui.errors import StyleError
 
-__all__ = ["SHEETS", "sheet_paths"]
+__all__ = ["SHEETS", "WIDGET_SHEETS", "sheet_paths"]
 
-SHEETS = ("app.tcss", "dashboard.tcss", "widgets.tcss", "dialogs.tcss")
+SHEETS = ("app.tcss", "widgets.tcss", "dashboard.tcss", "dialogs.tcss")
+"""The dashboard's: what it says of a widget goes before what the widget says of itself."""
+
+WIDGET_SHEETS = ("widgets.tcss",)
+"""What the widgets need in another app."""
 
 
-def sheet_paths() -> list[Path]:
-    """The absolute paths of all sheets, in the order in which they apply.
+def sheet_paths(sheets: Sequence[str] = SHEETS) -> list[Path]:
+    """The absolute paths of sheets, in the order in which they apply.
 
     Raises:
         StyleError: the installation is incomplete.
@@ -18,7 +23,7 @@ def sheet_paths() -> list[Path]:
     package = Path(__file__).resolve().parent.parent
     folders = (package / "styles", package.parent.parent / "styles")
     for folder in folders:
-        paths = [folder / sheet for sheet in SHEETS]
+        paths = [folder / sheet for sheet in sheets]
         if all(path.is_file() for path in paths):
             return paths
     raise StyleError(f"The style sheets are missing below {package}", "Install upload-tui again.")

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from textual.theme import Theme
 
-__all__ = ["DEFAULT_THEME", "THEMES", "TOKEN_DEFAULTS"]
+__all__ = ["DEFAULT_THEME", "THEMES", "TOKEN_DEFAULTS", "widget_tokens"]
 
 DEFAULT_THEME = "upload-dark"
 
@@ -121,3 +121,16 @@ _CONTRAST = Theme(
 )
 
 THEMES: tuple[Theme, ...] = (_DARK, _LIGHT, _SAFE_DARK, _SAFE_LIGHT, _CONTRAST)
+
+
+def widget_tokens(*, is_dark: bool = True) -> dict[str, str]:
+    """The colours that our widgets name and that another app's theme does not have, for `App.get_theme_variable_defaults`.
+
+    Args:
+        is_dark: whether they stand on a dark ground.
+
+    >>> from upload_tui.widgets import widget_tokens
+    >>> sorted(widget_tokens(is_dark=False))[-1]
+    'stage-verified'
+    """
+    return dict((_DARK if is_dark else _LIGHT).variables)
