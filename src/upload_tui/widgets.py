@@ -26,7 +26,7 @@ When more is known (`picture.take(answer)`), the app says so: `FunnelBar.show`, 
 `python -m upload_tui.testing.gallery` shows every widget in its states.
 """
 
-from pathlib import Path
+from pathlib import PurePath
 
 from upload_tui.monitor.given_picture import GivenPicture
 from upload_tui.monitor.picture import Detail, Funnel, Query, Row, SortKey, StageSummary
@@ -65,7 +65,7 @@ __all__ = [
 ]
 
 
-def widget_sheets() -> list[Path]:
+def widget_sheets() -> list[str | PurePath]:
     """The widgets' style sheets, as absolute paths for an app's `CSS_PATH`.
 
     >>> [sheet.name for sheet in widget_sheets()]
@@ -74,4 +74,4 @@ def widget_sheets() -> list[Path]:
     Raises:
         StyleError: the installation is incomplete.
     """
-    return sheet_paths(WIDGET_SHEETS)
+    return [*sheet_paths(WIDGET_SHEETS)]

@@ -2,16 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
 from upload_tui.monitor.picture import ConnectionState, SortKey
-from upload_tui.testing import SceneSession, an_upload
+from upload_tui.testing import SceneSession, an_upload, dashboard
 from upload_tui.tui.app import UploadApp
-from upload_tui.tui.look import Look
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.faults import FaultScreen
 from upload_tui.tui.screens.help import HelpScreen
@@ -67,7 +65,7 @@ async def opened(
     uploads: Sequence[dict[str, Any]], size: tuple[int, int] = (120, 40), story: ToldStory | None = None
 ) -> AsyncIterator[tuple[Pilot[int], SceneSession, UploadTable]]:
     session = SceneSession(uploads)
-    app = UploadApp(session, look=Look(zone=UTC), story=story)
+    app = dashboard(session, story=story)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield pilot, session, app.screen.query_one(UploadTable)
@@ -278,7 +276,7 @@ async def test_a_sentence_says_so_when_there_is_no_trouble_to_go_to() -> None:
 async def test_one_project_is_shown_when_it_is_chosen_from_the_menu() -> None:
     uploads = [an_upload(name, project=(name, name.upper())) for name in ("one", "two")]
     session = SceneSession(uploads, projects=[("one", "ONE"), ("two", "TWO")])
-    app = UploadApp(session, look=Look(zone=UTC))
+    app = dashboard(session)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         table = app.screen.query_one(UploadTable)
@@ -364,7 +362,7 @@ async def test_the_storys_keys_are_no_keys_when_there_is_none() -> None:
 
 async def test_other_keys_do_it_when_they_are_remapped() -> None:
     session = SceneSession(many(5))
-    app = UploadApp(session, look=Look(zone=UTC), keymap={"table.down": "n"})
+    app = dashboard(session, keymap={"table.down": "n"})
     async with app.run_test() as pilot:
         await pilot.pause()
         await pilot.press("n", "j")

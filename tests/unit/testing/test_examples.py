@@ -5,6 +5,8 @@ import importlib
 
 import pytest
 
+import upload_tui.testing
+
 PUBLIC = [(module, name) for module in ("upload_tui.testing",) for name in importlib.import_module(module).__all__]
 
 
@@ -26,8 +28,6 @@ def test_its_example_is_true_when_a_name_is_public(module: str, name: str, capsy
 
 
 def test_every_name_is_there_when_the_kit_is_listed() -> None:
-    import upload_tui.testing
-
     assert set(dir(upload_tui.testing)) == set(upload_tui.testing.__all__)
     with pytest.raises(AttributeError, match="a_miracle"):
         _ = upload_tui.testing.a_miracle
