@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from tests.snapshots.scenes import CHUNK_ERROR, a_morning, dashboard
 from upload_tui.monitor.picture import Connection, ConnectionState
-from upload_tui.testing import NOW, SceneSession, an_upload
+from upload_tui.testing import NOW, SceneSession, an_upload, settled
 from upload_tui.tui.glyphs import ASCII
 from upload_tui.wire.designs import Design
 
@@ -29,9 +29,8 @@ def tell(session: SceneSession) -> Callable[[Pilot[int]], object]:
         session.say(an_upload("reads_S7_R2.fastq.gz", initiated=14, chunks=(1,)))
         session.say(an_upload("aligned_S217.bam", initiated=180, completed=8, verified=1, size_bytes=1_900_000_000))
         session.say(an_upload("mask_03.nii", initiated=60, completed=30, error=3, message=CHUNK_ERROR))
-        await pilot.pause(0.3)
+        await settled(pilot)
         await pilot.press("g")
-        await pilot.pause()
 
     return run
 

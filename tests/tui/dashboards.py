@@ -8,8 +8,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from upload_tui.monitor.last_look import Look as LastLook
-from upload_tui.testing import SceneSession, an_upload
-from upload_tui.tui.app import UploadApp
+from upload_tui.testing import SceneSession, an_upload, dashboard
 from upload_tui.tui.look import Look
 from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.story import Fault
@@ -72,7 +71,7 @@ async def opened(
 ) -> AsyncIterator[tuple[Pilot[int], SceneSession, UploadTable]]:
     session = SceneSession(uploads)
     wishes = Preferences(look=Look(zone=UTC), **options)
-    app = UploadApp(session, story=story, preferences=wishes, last_look=last_look)
+    app = dashboard(session, story=story, preferences=wishes, last_look=last_look)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield pilot, session, app.screen.query_one(UploadTable)

@@ -1,15 +1,11 @@
 """What the keys and the mouse do, without pictures."""
 
-from datetime import UTC
-
 import pytest
 
 from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened
 from upload_tui.monitor.picture import ConnectionState, SortKey
-from upload_tui.testing import SceneSession, an_upload
+from upload_tui.testing import SceneSession, an_upload, dashboard
 from upload_tui.tui.app import UploadApp
-from upload_tui.tui.look import Look
-from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.screens.menu import MenuScreen
@@ -219,7 +215,7 @@ async def test_a_sentence_says_so_when_there_is_no_trouble_to_go_to() -> None:
 async def test_one_project_is_shown_when_it_is_chosen_from_the_menu() -> None:
     uploads = [an_upload(name, project=(name, name.upper())) for name in ("one", "two")]
     session = SceneSession(uploads, projects=[("one", "ONE"), ("two", "TWO")])
-    app = UploadApp(session, preferences=Preferences(look=Look(zone=UTC)))
+    app = dashboard(session)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         table = app.screen.query_one(UploadTable)
@@ -305,7 +301,7 @@ async def test_the_storys_keys_are_no_keys_when_there_is_none() -> None:
 
 async def test_other_keys_do_it_when_they_are_remapped() -> None:
     session = SceneSession(many(5))
-    app = UploadApp(session, preferences=Preferences(look=Look(zone=UTC), keymap={"table.down": "n"}))
+    app = dashboard(session, keymap={"table.down": "n"})
     async with app.run_test() as pilot:
         await pilot.pause()
         await pilot.press("n", "j")

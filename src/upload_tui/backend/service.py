@@ -91,6 +91,10 @@ class EmbeddedService:
         if self._working is not None:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
+        self.close()
+
+    def close(self) -> None:
+        """Close the records; enough for a service that was never entered, and so has no worker running."""
         self._database.close()
 
     def prepare(self, upload_id: str, verification_seconds: float, *, is_withheld: bool = False) -> None:

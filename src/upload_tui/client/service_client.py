@@ -71,6 +71,7 @@ class ServiceClient:
         clock: for the time of reading and the life of tokens.
         verify: certificates; True for the usual ones.
         timeout_seconds: the longest silence of the service that is waited out.
+        attempts: how often a request is tried, with a short wait between; 1 waits for nothing.
     """
 
     def __init__(
@@ -82,7 +83,9 @@ class ServiceClient:
         clock: Clock | None = None,
         verify: SSLContext | bool = True,
         timeout_seconds: float = _TIMEOUT_SECONDS,
+        attempts: int = _ATTEMPTS,
     ) -> None:
+        self._attempts = attempts
         self.root = service_root(url)
         self._clock: Clock = clock or SystemClock()
         self._clock_lead_seconds: float | None = None
@@ -161,7 +164,7 @@ class ServiceClient:
     async def _get(self, path: str, **query: int) -> _Answer:
         """Ask once more, soon, where that may help; longer waits are the monitor's to plan and to show."""
         attempts = stamina.retry_context(
-            on=(UnreachableError, TroubleError), attempts=_ATTEMPTS, wait_initial=_FIRST_WAIT_SECONDS, timeout=None
+            on=(UnreachableError, TroubleError), attempts=self._attempts, wait_initial=_FIRST_WAIT_SECONDS, timeout=None
         )
         async for attempt in attempts:
             with attempt:

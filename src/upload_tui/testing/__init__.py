@@ -1,10 +1,67 @@
-"""Public helpers for tests: a clock that is moved by hand, builders of uploads, a session made of scenes.
+"""A kit for tests: uploads without waiting, the same at every run.
 
-Nothing of the product imports this; other people's tests may.
+For whoever tests this dashboard with settings and themes of their own, a Textual screen with our widgets in it, or a client that
+uploads. Nothing of the product imports it, and importing it imports nothing heavy: each name is fetched when it is asked for.
+
+- Time: `FrozenClock`, which stands at `NOW` until a test moves it.
+- What a service says: `an_upload`, `a_chunk`, `a_timeline`, `a_morning`.
+- A service: `UploadService` in the test's own process, its worker stepped by hand; `UploadServer` on a real socket.
+- A picture: `dashboard` gives the Textual app, ready for `run_test` and `snap_compare`, over uploads, a `SceneSession`, a service
+  or a `Scene`, which is a story told in virtual time; `settled` waits until all that is known is on the screen.
+
+The fixtures of `upload_tui.testing.plugin` (`pip install 'upload-tui[testing]'`) are made of these; widgets for other apps are in
+`upload_tui.widgets`, and `python -m upload_tui.testing.gallery` shows them.
+
+>>> from upload_tui.testing import NOW, FrozenClock
+>>> FrozenClock().now() == NOW
+True
 """
 
-from upload_tui.testing.builders import NOW, an_upload
-from upload_tui.testing.clock import FrozenClock
-from upload_tui.testing.scene import SceneSession
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["NOW", "FrozenClock", "SceneSession", "an_upload"]
+if TYPE_CHECKING:
+    from upload_tui.testing.builders import a_chunk, a_morning, a_timeline, an_upload
+    from upload_tui.testing.clock import NOW, FrozenClock
+    from upload_tui.testing.dashboards import dashboard, settled
+    from upload_tui.testing.scene import Scene
+    from upload_tui.testing.server import UploadServer
+    from upload_tui.testing.service import UploadService
+    from upload_tui.testing.sessions import SceneSession, WatchingSession
+
+__all__ = [
+    "NOW",
+    "FrozenClock",
+    "Scene",
+    "SceneSession",
+    "UploadServer",
+    "UploadService",
+    "WatchingSession",
+    "a_chunk",
+    "a_morning",
+    "a_timeline",
+    "an_upload",
+    "dashboard",
+    "settled",
+]
+
+_MODULES = {
+    "builders": ("a_chunk", "a_morning", "a_timeline", "an_upload"),
+    "clock": ("NOW", "FrozenClock"),
+    "dashboards": ("dashboard", "settled"),
+    "scene": ("Scene",),
+    "server": ("UploadServer",),
+    "service": ("UploadService",),
+    "sessions": ("SceneSession", "WatchingSession"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

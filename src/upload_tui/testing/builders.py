@@ -2,19 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
 from upload_tui.status import Event, Stage, Timeline
+from upload_tui.testing.clock import NOW
 from upload_tui.wire.designs import Design
+from upload_tui.wire.messages import CHUNK_HASH_DIFFERS
 from upload_tui.wire.status_shapes import write_status
 from upload_tui.wire.times import format_time
 
-__all__ = ["NOW", "an_upload"]
-
-NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
-"""The present of every scene that does not say otherwise."""
+__all__ = ["a_chunk", "a_morning", "a_timeline", "an_upload"]
 
 _IDS = UUID("5f6a3f0c-9d0a-4f6e-8a51-6f0f4b1c7d21")
 
@@ -29,7 +28,7 @@ def an_upload(  # noqa: PLR0913  # all of it by keyword, none of it needed
     message: str | None = None,
     purged: float | None = None,
     size_bytes: int = 4_000_000,
-    chunks: Sequence[int] | None = (1, 2, 3, 4),
+    chunks: Sequence[int | Mapping[str, Any]] | None = (1, 2, 3, 4),
     design: Design = Design.A,
     project: tuple[str, str] = ("p-1", "Genome"),
     now: datetime = NOW,
@@ -46,7 +45,7 @@ def an_upload(  # noqa: PLR0913  # all of it by keyword, none of it needed
         message: the error's.
         purged: None if it never was; only the deployed shape can say it.
         size_bytes: the size promised.
-        chunks: the numbers reported; each a fourth of the size unless there are fewer. None for an upload that is not chunked.
+        chunks: the numbers reported (each a fourth of the size), or chunks of `a_chunk`. None for an upload that is not chunked.
         design: the shape of the status.
         project: id and name.
         now: the present that the seconds count from.
@@ -55,9 +54,14 @@ def an_upload(  # noqa: PLR0913  # all of it by keyword, none of it needed
     >>> an_upload("scan.tiff", initiated=60, completed=30)["status"]["completed_on"]
     '2026-03-14T09:26:23.000Z'
     """
-    ago = {Stage.INITIATED: initiated, Stage.COMPLETED: completed, Stage.VERIFIED: verified, Stage.ERROR: error}
-    timeline = _timeline(
-        {stage: seconds for stage, seconds in ago.items() if seconds is not None}, message, purged, now
+    timeline = a_timeline(
+        initiated=initiated,
+        completed=completed,
+        verified=verified,
+        error=error,
+        message=message,
+        purged=purged,
+        now=now,
     )
     changed_on = max((event.on for event in timeline if event.on), default=now)
     resource: dict[str, Any] = {
@@ -68,20 +72,87 @@ def an_upload(  # noqa: PLR0913  # all of it by keyword, none of it needed
         "size": size_bytes,
         "storage_provider": {"id": "s-1", "name": "embedded", "description": "Embedded storage"},
         "hashes": [] if completed is None else [{"algorithm": "md5", "value": _md5(name)}],
-        "chunks": None if chunks is None else [_chunk(number, size_bytes // 4) for number in reversed(chunks)],
+        "chunks": None if chunks is None else [_as_chunk(chunk, size_bytes // 4) for chunk in reversed(chunks)],
         "status": write_status(timeline, design),
         "audit": _audit(now - timedelta(seconds=initiated), changed_on),
     }
     return {**resource, **fields}
 
 
-def _timeline(ago_seconds: Mapping[Stage, float], message: str | None, purged: float | None, now: datetime) -> Timeline:
+def a_chunk(number: int = 1, size_bytes: int = 1_000_000, digest: str | None = None) -> dict[str, Any]:
+    """A chunk as it stands in an upload resource.
+
+    Args:
+        number: from 1.
+        size_bytes: as its client reported it.
+        digest: the MD5 that its client reported; None makes one up from the number.
+
+    >>> upload = an_upload("scan.tiff", chunks=[a_chunk(1, 600), a_chunk(2, 400)], size_bytes=1000)
+    >>> [(chunk["number"], chunk["size"]) for chunk in upload["chunks"]]
+    [(2, 400), (1, 600)]
+    """
+    value = digest or _md5(str(number))
+    return {"number": number, "size": size_bytes, "hash": {"value": value, "algorithm": "md5"}}
+
+
+def a_timeline(
+    *,
+    initiated: float | None = 120,
+    completed: float | None = None,
+    verified: float | None = None,
+    error: float | None = None,
+    message: str | None = None,
+    purged: float | None = None,
+    now: datetime = NOW,
+) -> Timeline:
+    """A timeline; each stage by the seconds before `now` at which it was reached, None if it never was.
+
+    >>> timeline = a_timeline(initiated=60, completed=30)
+    >>> timeline.stage.value, timeline.time_in_stage(NOW).total_seconds()
+    ('completed', 30.0)
+    """
+    ago = {Stage.INITIATED: initiated, Stage.COMPLETED: completed, Stage.VERIFIED: verified, Stage.ERROR: error}
     events = tuple(
         Event(stage, now - timedelta(seconds=seconds), message=message if stage is Stage.ERROR else None)
-        for stage, seconds in ago_seconds.items()
+        for stage, seconds in ago.items()
+        if seconds is not None
     )
     purged_on = None if purged is None else now - timedelta(seconds=purged)
     return Timeline(events, purged_on=purged_on, ready_for_chunks=True)
+
+
+def a_morning(*first: Mapping[str, Any], message: str = CHUNK_HASH_DIFFERS) -> list[Mapping[str, Any]]:
+    """Uploads of a morning: one of each stage, one that looks stuck, and enough finished ones that it is known what is usual.
+
+    Args:
+        first: uploads to come on top.
+        message: why the failed one failed.
+
+    >>> [upload["name"] for upload in a_morning(an_upload("mine.csv"))][:3]
+    ['mine.csv', 'brain_062_T1.nii.gz', 'aligned_S217.bam']
+    """
+    finished = [
+        an_upload(
+            f"scan-{number:04d}.tiff",
+            initiated=400 + 300 * number,
+            completed=350 + 300 * number,
+            verified=338 - number % 5 + 300 * number,
+        )
+        for number in range(1, 13)
+    ]
+    others = [
+        an_upload("brain_062_T1.nii.gz", initiated=200, chunks=(1, 2), size_bytes=734_003_200),
+        an_upload("aligned_S217.bam", initiated=180, completed=8, size_bytes=1_900_000_000),
+        an_upload(
+            "plate-12-well-3.czi", initiated=900, completed=840, error=832, message=message, size_bytes=52_428_800
+        ),
+        an_upload("simulation-00044.h5", initiated=4000, completed=3700, size_bytes=9_663_676_416),
+    ]
+    return [*first, *others, *finished]
+
+
+def _as_chunk(chunk: int | Mapping[str, Any], size_bytes: int) -> Mapping[str, Any]:
+    return a_chunk(chunk, size_bytes) if isinstance(chunk, int) else chunk
 
 
 def _audit(created_on: datetime, changed_on: datetime) -> dict[str, Any]:
@@ -96,7 +167,3 @@ def _audit(created_on: datetime, changed_on: datetime) -> dict[str, Any]:
 
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def _chunk(number: int, size_bytes: int) -> dict[str, Any]:
-    return {"number": number, "size": size_bytes, "hash": {"value": _md5(str(number)), "algorithm": "md5"}}

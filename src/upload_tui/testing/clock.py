@@ -2,12 +2,18 @@
 
 import asyncio
 import heapq
-from datetime import datetime, timedelta
+from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import TypeVar
 
-from upload_tui.testing.builders import NOW
+__all__ = ["NOW", "FrozenClock"]
 
-__all__ = ["FrozenClock"]
+NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
+"""The present of every test that does not say otherwise."""
+
+
+Result = TypeVar("Result")
 
 
 class FrozenClock:
@@ -51,3 +57,18 @@ class FrozenClock:
             _, _, woken = heapq.heappop(self._sleepers)
             if not woken.done():
                 woken.set_result(None)
+
+    async def wait_out(self, work: Awaitable[Result]) -> Result:
+        """Await work that sleeps on this clock, and move the clock by as much as it sleeps; nothing else may sleep on it meanwhile.
+
+        >>> clock = FrozenClock()
+        >>> asyncio.run(clock.wait_out(clock.sleep(3600)))
+        >>> clock.monotonic()
+        3600.0
+        """
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            await asyncio.wait({task}, timeout=0)
+            if self._sleepers and not task.done():
+                self.advance(max(0.0, self._sleepers[0][0] - self._elapsed_seconds))
+        return await task

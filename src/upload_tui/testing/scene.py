@@ -1,107 +1,288 @@
-"""A session whose service is the test: what it says is shown, through the same reading, comparing and storing as in life."""
+"""Scenes: a story in a few lines (what exists, what happens, at which second), played in virtual time.
+
+A scene is played through the real service and the real monitor, by a client that sends real bytes, before the first frame of any
+dashboard: what is pictured is over, so nothing runs while it is painted, nothing has to be waited for, and a story of hours takes
+milliseconds. States that no service can be brought into at will (hostile names, contradictions) are `SceneSession`'s.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+import heapq
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from json import JSONDecodeError
+from typing import TYPE_CHECKING, Any, Self
 
-from upload_tui.monitor.announcer import Announcer
-from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged
-from upload_tui.monitor.intake import take_in
-from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
-from upload_tui.monitor.store import Store
-from upload_tui.monitor.stored_picture import STUCK_AFTER_SECONDS, StoredPicture
+import httpx
+
+from upload_tui.backend.faults import FaultName
+from upload_tui.backend.worker import RETRY_SECONDS
 from upload_tui.testing.clock import FrozenClock
-from upload_tui.wire.answers import read_upload_reading
+from upload_tui.testing.service import UploadService, cut, fault_named, md5
+from upload_tui.testing.sessions import WatchingSession
 
-__all__ = ["SceneSession"]
+if TYPE_CHECKING:
+    from upload_tui.tui.app import UploadApp
+
+__all__ = ["Scene"]
+
+_CLIENT_WAITS_SECONDS = 2.0
+_CHUNK_SECONDS = 2.0
+_TRY_AGAIN = frozenset({401, 403, 429, 500, 503})
+_KILOBYTE = 1024
 
 
-class SceneSession(StoredPicture):
-    """Implements `upload_tui.monitor.session.Session`.
+class Scene:
+    """A story. Each line of it says at which second something happens (`at`, from 0) and gives the scene, for the next line.
 
     Args:
-        uploads: resources that are there from the start; they are no news.
-        clock: the scene's time.
+        design: the shape of `status` that the service speaks.
         title: for the header.
-        projects: ids and names; one called Genome if none are given.
         stuck_after_seconds: from which age a pending upload looks stuck.
 
-    >>> from upload_tui.testing import an_upload
-    >>> session = SceneSession([an_upload("scan.tiff")])
-    >>> session.funnel().pending
-    1
+    >>> from upload_tui.testing import Scene
+    >>> scene = (
+    ...     Scene()
+    ...     .upload("reads_R1.fastq.gz", at=0, completes=10)
+    ...     .stop_worker(at=30)
+    ...     .upload("reads_R2.fastq.gz", at=40, completes=60)
+    ...     .until(60 + 41 * 60)
+    ... )
+    >>> session = scene.played()
+    >>> [(row.name, row.judgement.is_stuck) for row in session.pending(10)]
+    [('reads_R2.fastq.gz', True)]
     >>> session.close()
+
+    `scene.dashboard()` is its picture, for `snap_compare` or `run_test`.
     """
 
     def __init__(
-        self,
-        uploads: Sequence[Mapping[str, Any]] = (),
-        *,
-        clock: FrozenClock | None = None,
-        title: str = "example.org",
-        projects: Sequence[tuple[str, str]] = (("p-1", "Genome"),),
-        stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+        self, *, design: str = "a", title: str = "example.org", stuck_after_seconds: float | None = None
     ) -> None:
-        self.clock = clock or FrozenClock()
-        self._scene_store = Store()
-        super().__init__(self._scene_store, self.clock, "https://example.org", stuck_after_seconds)
-        self.title = title
-        self.projects = tuple(ProjectRef(*project) for project in projects)
-        self.refreshes = 0
-        self._announcer = Announcer()
-        now = self.clock.now()
-        self._connection = Connection(state=ConnectionState.LIVE, since=now, read_on=now)
-        for upload in uploads:
-            self._keep(upload)
+        self._design = design
+        self._options: dict[str, Any] = {"title": title}
+        if stuck_after_seconds is not None:
+            self._options["stuck_after_seconds"] = stuck_after_seconds
+        self._lines: list[tuple[float, _Line]] = []
+        self._opens_at = 0.0
+        self._told_until = 0.0
+        self._ends_at: float | None = None
 
-    def close(self) -> None:
-        """Close the store."""
-        self._scene_store.close()
+    def upload(
+        self,
+        name: str,
+        *,
+        at: float = 0.0,
+        completes: float | None = None,
+        chunks: int = 4,
+        sent: int | None = None,
+        size_bytes: int = 64 * _KILOBYTE,
+        verification_seconds: float = 2.0,
+        reports: str | None = None,
+    ) -> Self:
+        """A client uploads a file, its chunks evenly spread over the time that it takes.
 
-    def say(self, *uploads: Mapping[str, Any]) -> None:
-        """The service says this of uploads now; what changed is told."""
-        for upload in uploads:
-            for change in self._keep(upload):
-                self._announcer.say(change)
-        self._announcer.say(PictureChanged(at=self.clock.now(), revision=self._scene_store.revision))
+        Args:
+            name: the file's.
+            at: when it begins.
+            completes: when its client says that all is there; None if never.
+            chunks: how many there are.
+            sent: how many of them are sent; None sends all, or half of them if the client never completes.
+            size_bytes: the file's; its bytes are made, sent and hashed.
+            verification_seconds: how long after that a worker that is not busy has the answer.
+            reports: the digest that the client reports; None reports the right one.
+        """
+        content = cut(_bytes_of(name, size_bytes), chunks)
+        usually_sent = len(content) if completes is not None else len(content) // 2
+        sent = usually_sent if sent is None else min(sent, len(content))
+        pace = _CHUNK_SECONDS if completes is None else (completes - at) / (sent + 1)
+        requests = sent + (1 if completes is None else 2)
+        begins = tuple(at + pace * number for number in range(requests))
+        plan = _Plan(name, content, begins, sent, verification_seconds, reports)
+        self._told_until = max(self._told_until, plan.begins[-1])
+        return self._add(at, lambda play: play.go_on(_File(plan)))
 
-    def set_connection(self, connection: Connection) -> None:
-        """The connection is in another state."""
-        self._connection = connection
-        self._announcer.say(ConnectionChanged(at=self.clock.now(), connection=connection))
+    def stop_worker(self, *, at: float = 0.0) -> Self:
+        """The verification worker stops: whatever is completed waits."""
+        return self._add(at, lambda play: play.set_worker(is_stopped=True))
 
-    def mark(self, upload_id: str, *, stale: bool | None = None, gone: bool | None = None) -> None:
-        """An upload could not be refreshed, or is gone."""
-        self._scene_store.mark([upload_id], stale=stale, gone=gone)
+    def start_worker(self, *, at: float) -> Self:
+        """It works again, and first does what has been left."""
+        return self._add(at, lambda play: play.set_worker(is_stopped=False))
 
-    def _keep(self, payload: Mapping[str, Any]) -> Sequence[Change]:
-        reading = read_upload_reading(payload, read_on=self.clock.now())
-        return take_in(self._scene_store, [reading], self._service).changes
+    def fault(self, name: str, *, at: float = 0.0, seconds: float | None = None) -> Self:
+        """Something breaks, by the fault's name (`UploadService.fault_names`), for so long or for its usual time."""
+        fault = fault_named(name)
+        return self._add(at, lambda play: play.start_fault(fault, seconds))
 
-    def connection(self) -> Connection:
-        """The connection."""
-        return self._connection
+    def look(self, *, at: float) -> Self:
+        """The monitor looks once more; it also looks after everything that happens, except after a chunk."""
+        return self._add(at, _pass_time)
 
-    def history(self, limit: int) -> Sequence[Change]:
-        """The last changes that were told."""
-        return self._announcer.past(limit)
+    def opens(self, *, at: float) -> Self:
+        """The dashboard is opened: what happened before is no news."""
+        self._opens_at = at
+        return self
 
-    def changes(self) -> AsyncIterator[Change]:
-        """Every change from now on."""
-        return self._announcer.listen()
+    def until(self, second: float) -> Self:
+        """The picture is taken at this second; otherwise with the last thing that is told."""
+        self._ends_at = second
+        return self
 
-    async def run(self) -> None:
-        """Nothing happens unless the test says so."""
-        await asyncio.Event().wait()
+    def _add(self, at: float, line: "_Line") -> Self:
+        self._lines.append((at, line))
+        self._told_until = max(self._told_until, at)
+        return self
 
-    def refresh(self) -> None:
-        """Count that it was asked for."""
-        self.refreshes += 1
+    async def play(self) -> WatchingSession:
+        """Play it; gives a session that shows its end, for whoever closes it."""
+        clock = FrozenClock()
+        async with UploadService(clock=clock, design=self._design) as service:
+            session = WatchingSession(service, **self._options)
+            play = _Play(service, session, self._opens_at)
+            for at, line in [(self._opens_at, _pass_time), *self._lines]:
+                play.plan(at, line)
+            await play.run(self._told_until if self._ends_at is None else self._ends_at)
+            session.end()
+        return session
 
-    def pause(self) -> None:
-        """Be paused."""
-        self.set_connection(Connection(state=ConnectionState.PAUSED, since=self.clock.now(), read_on=self.clock.now()))
+    def played(self) -> WatchingSession:
+        """The same for code that has no event loop running; with one, await `play`."""
+        return asyncio.run(self.play())
 
-    def resume(self) -> None:
-        """Be live again."""
-        self.set_connection(Connection(state=ConnectionState.LIVE, since=self.clock.now(), read_on=self.clock.now()))
+    def dashboard(self, **options: Any) -> "UploadApp":
+        """Its picture: the dashboard over the scene, played; `options` are those of `upload_tui.testing.dashboard`."""
+        from upload_tui.testing.dashboards import dashboard
+
+        return dashboard(self, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a client means to do.
+
+    Attributes:
+        begins: the seconds of its requests: to initiate, one for each chunk that is sent, and perhaps to complete.
+        sent: how many of the chunks are sent.
+    """
+
+    name: str
+    chunks: Sequence[bytes]
+    begins: tuple[float, ...]
+    sent: int
+    verification_seconds: float
+    reports: str | None
+
+
+@dataclass(slots=True)
+class _File:
+    """A file on its way: how many of its client's requests went well, and the id once it has begun."""
+
+    plan: _Plan
+    done: int = 0
+    upload_id: str = ""
+
+
+_Line = Callable[["_Play"], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Play:
+    """One performance: what is still to come, in the order of its seconds, and what has become of the worker."""
+
+    service: UploadService
+    session: WatchingSession
+    opens_at: float
+    is_stopped: bool = False
+    left_over: int = 0
+    _is_news: bool = True
+    _coming: "list[tuple[float, int, _Line]]" = field(default_factory=list)
+    _order: "count[int]" = field(default_factory=count)
+
+    def plan(self, second: float, line: _Line) -> None:
+        heapq.heappush(self._coming, (second, next(self._order), line))
+
+    async def run(self, ends_at: float) -> None:
+        """All that comes until then."""
+        while self._coming and self._coming[0][0] <= ends_at:
+            second, _, line = heapq.heappop(self._coming)
+            self._move_to(second)
+            self._is_news = True
+            await self.service.clock.wait_out(line(self))
+            if self._is_news:
+                await self._look()
+        self._move_to(ends_at)
+        await self._look()
+
+    def _move_to(self, second: float) -> None:
+        self.service.clock.advance(max(0.0, second - self.service.clock.monotonic()))
+
+    async def _look(self) -> None:
+        if self.service.clock.monotonic() >= self.opens_at:
+            await self.service.clock.wait_out(self.session.look())
+
+    # What may happen
+
+    async def go_on(self, file: _File) -> None:
+        """A client's next request; one that the service has no time for is sent again, as clients do."""
+        try:
+            await self._request(file)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code not in _TRY_AGAIN:
+                raise
+            again = _CLIENT_WAITS_SECONDS
+        except JSONDecodeError:
+            again = _CLIENT_WAITS_SECONDS
+        else:
+            file.done += 1
+            again = 0.0
+        if file.done < len(file.plan.begins):
+            now = self.service.clock.monotonic()
+            self.plan(max(file.plan.begins[file.done], now + again), lambda play: play.go_on(file))
+
+    async def _request(self, file: _File) -> None:
+        plan = file.plan
+        if file.done == 0:
+            file.upload_id = await self.service.initiate(plan.name, sum(map(len, plan.chunks)))
+        elif file.done <= plan.sent:
+            await self.service.send_chunk(file.upload_id, file.done, plan.chunks[file.done - 1])
+            self._is_news = False
+        else:
+            digest = plan.reports or md5(b"".join(plan.chunks))
+            (await self.service.complete(file.upload_id, digest)).raise_for_status()
+            self.plan(self.service.clock.monotonic() + plan.verification_seconds, lambda play: play.verify(0))
+
+    async def verify(self, tries: int) -> None:
+        """One upload; later if the worker is stopped or dead, and again if the storage was in trouble."""
+        dead_seconds = self.service.embedded.faults.seconds_left(FaultName.DEAD_WORKER)
+        if self.is_stopped:
+            self.left_over += 1
+        elif dead_seconds > 0:
+            self._verify_in(dead_seconds, tries)
+        else:
+            is_broken = self.service.embedded.faults.is_on(FaultName.BROKEN_STORAGE)
+            await self.service.verify_next()
+            if is_broken and tries < len(RETRY_SECONDS):
+                self._verify_in(RETRY_SECONDS[tries], tries + 1)
+
+    def _verify_in(self, seconds: float, tries: int) -> None:
+        self.plan(self.service.clock.monotonic() + seconds, lambda play: play.verify(tries))
+
+    async def set_worker(self, *, is_stopped: bool) -> None:
+        self.is_stopped = is_stopped
+        while not is_stopped and self.left_over:
+            self.left_over -= 1
+            await self.verify(0)
+
+    async def start_fault(self, name: FaultName, seconds: float | None) -> None:
+        self.service.start_fault(name, seconds)
+
+
+async def _pass_time(_: _Play) -> None:
+    """Nothing happens but time."""
+
+
+def _bytes_of(name: str, size_bytes: int) -> bytes:
+    """Bytes that follow from a name, the same at every run."""
+    seed = md5(name.encode()).encode()
+    return (seed * (size_bytes // len(seed) + 1))[:size_bytes]

@@ -43,6 +43,7 @@ class UploadApp(App[int]):
         preferences: what the person wishes.
         on_failures: called when uploads fail, with the failures of one cause; None does nothing.
         last_look: when this person last looked; what happened since is told once the picture is whole. None says nothing.
+        tell_every_seconds: the shortest time between two paintings of what the session told.
     """
 
     TITLE = "upload-tui"
@@ -60,6 +61,7 @@ class UploadApp(App[int]):
         preferences: Preferences | None = None,
         on_failures: FailureHook | None = None,
         last_look: LastLook | None = None,
+        tell_every_seconds: float = 0.1,
     ) -> None:
         wishes = preferences or Preferences()
         # Without this, Textual greys its colours rather than leaving them out, and the terminal's own become black on black.
@@ -68,6 +70,7 @@ class UploadApp(App[int]):
         self.story = story
         self.failure: UploadTuiError | None = None
         self._wishes = wishes
+        self._tell_every_seconds = tell_every_seconds
         self._first_look = wishes.look or Look(glyphs_for(sys.stdout.encoding))
         self._alerts = Alerts(wishes.alerts)
         self._on_failures = on_failures
@@ -87,7 +90,7 @@ class UploadApp(App[int]):
     def on_mount(self) -> None:
         self.set_class(self._first_look.glyphs is ASCII, "-ascii")
         self.set_keymap(dict(self._wishes.keymap))
-        bridge = Bridge(self.session, self._pass_on)
+        bridge = Bridge(self.session, self._pass_on, self._tell_every_seconds)
         # After the first frame, so that nothing the session does comes before it.
         self.call_after_refresh(self._start, bridge)
         self.set_interval(1.0, self._call_person)

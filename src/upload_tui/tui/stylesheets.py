@@ -10,13 +10,17 @@ if TYPE_CHECKING:
 
 from upload_tui.errors import SettingsError, StyleError
 
-__all__ = ["SHEETS", "check_sheets", "sheet_paths"]
+__all__ = ["SHEETS", "WIDGET_SHEETS", "check_sheets", "sheet_paths"]
 
-SHEETS = ("app.tcss", "dashboard.tcss", "widgets.tcss", "dialogs.tcss")
+SHEETS = ("app.tcss", "widgets.tcss", "dashboard.tcss", "dialogs.tcss")
+"""The dashboard's: what it says of a widget goes before what the widget says of itself."""
+
+WIDGET_SHEETS = ("widgets.tcss",)
+"""What the widgets need in another app."""
 
 
-def sheet_paths() -> list[Path]:
-    """The absolute paths of all sheets, in the order in which they apply.
+def sheet_paths(sheets: Sequence[str] = SHEETS) -> list[Path]:
+    """The absolute paths of sheets, in the order in which they apply.
 
     Raises:
         StyleError: the installation is incomplete.
@@ -24,7 +28,7 @@ def sheet_paths() -> list[Path]:
     package = Path(__file__).resolve().parent.parent
     folders = (package / "styles", package.parent.parent / "styles")
     for folder in folders:
-        paths = [folder / sheet for sheet in SHEETS]
+        paths = [folder / sheet for sheet in sheets]
         if all(path.is_file() for path in paths):
             return paths
     raise StyleError(f"The style sheets are missing below {package}", "Install upload-tui again.")

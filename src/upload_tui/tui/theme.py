@@ -10,7 +10,7 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 from upload_tui.errors import SettingsError
 
-__all__ = ["DEFAULT_THEME", "FEW_COLOURS_THEME", "THEMES", "TOKEN_DEFAULTS", "read_theme", "theme_for"]
+__all__ = ["DEFAULT_THEME", "FEW_COLOURS_THEME", "THEMES", "TOKEN_DEFAULTS", "read_theme", "theme_for", "widget_tokens"]
 
 DEFAULT_THEME = "upload-dark"
 FEW_COLOURS_THEME = "upload-ansi"
@@ -213,3 +213,16 @@ def _is_colour(value: object) -> bool:
     except ColorParseError:
         return False
     return isinstance(value, str)
+
+
+def widget_tokens(*, is_dark: bool = True) -> dict[str, str]:
+    """The colours that our widgets name and that another app's theme does not have, for `App.get_theme_variable_defaults`.
+
+    Args:
+        is_dark: whether they stand on a dark ground.
+
+    >>> from upload_tui.widgets import widget_tokens
+    >>> sorted(widget_tokens(is_dark=False))[-1]
+    'stage-verified'
+    """
+    return dict((_DARK if is_dark else _LIGHT).variables)

@@ -1,6 +1,7 @@
 """One upload alone: its whole timeline and the service's raw answer, live."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -30,7 +31,7 @@ class UploadScreen(TakingScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter", "app.leave", "Back", id="upload.back", tooltip="Back to the dashboard"),
         Binding("w", "shapes", "Shapes", id="shapes", tooltip="The status as Option A, Option B and deployed JSON"),
-        *COPY_KEYS,
+        *(replace(key, show=True) for key in COPY_KEYS),
         Binding("r", "refresh", "Refresh", id="refresh", tooltip="Ask the service now"),
     ]
 

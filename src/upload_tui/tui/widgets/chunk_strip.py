@@ -4,15 +4,53 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
 
 from upload_tui.status import Stage
 from upload_tui.tui.formatting import plural, size_text
 from upload_tui.tui.glyphs import Glyphs
+from upload_tui.tui.look import Look
 from upload_tui.wire.upload import Chunk, Upload
 
-__all__ = ["chunk_lines", "strip_text"]
+__all__ = ["ChunkStrip", "chunk_lines", "strip_text"]
 
 _STRIP_LINES = 2
+
+
+class ChunkStrip(Widget):
+    """The chunks of `upload`: a sentence and, below it, a sign for each number; as tall as what it has to say.
+
+    Args:
+        upload: whose chunks; None while there is none.
+        look: how facts are written.
+
+    >>> from upload_tui.testing import an_upload
+    >>> from upload_tui.widgets import ChunkStrip, GivenPicture
+    >>> picture = GivenPicture([answer := an_upload("scan.tiff", chunks=(1, 2, 4))])
+    >>> strip = ChunkStrip(picture.detail(answer["id"]).upload)
+    >>> picture.close()
+    """
+
+    upload: reactive[Upload | None] = reactive(None, layout=True)
+    look: reactive[Look] = reactive(Look, layout=True)
+
+    def __init__(
+        self,
+        upload: Upload | None = None,
+        *,
+        look: Look | None = None,
+        id: str | None = None,  # noqa: A002  # Textual's own name
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.set_reactive(ChunkStrip.upload, upload)
+        self.set_reactive(ChunkStrip.look, look or Look())
+
+    def render(self) -> Content:
+        if self.upload is None:
+            return Content.styled("No upload chosen", "$quiet")
+        return Content("\n").join(chunk_lines(self.upload, self.look.glyphs, max(self.content_size.width, 1)))
 
 
 def chunk_lines(upload: Upload, glyphs: Glyphs, width: int) -> Iterator[Content]:

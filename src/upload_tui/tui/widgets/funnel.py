@@ -88,18 +88,47 @@ class StageCell(Widget):
 
 
 class FunnelBar(Horizontal):
-    """All four stages side by side."""
+    """All four stages side by side. A click on one posts `StageCell.Picked`; what follows from it is for the app to decide.
+
+    Args:
+        funnel: the counts; None while there are none.
+        now: the present that ages are reckoned from.
+        look: how facts are written.
+
+    >>> from upload_tui.testing import NOW, FrozenClock, a_morning
+    >>> from upload_tui.widgets import FunnelBar, GivenPicture
+    >>> picture = GivenPicture(a_morning(), clock=FrozenClock())
+    >>> bar = FunnelBar(picture.funnel(), NOW)
+    >>> picture.close()
+    """
+
+    def __init__(
+        self,
+        funnel: Funnel | None = None,
+        now: datetime | None = None,
+        *,
+        look: Look | None = None,
+        id: str | None = None,  # noqa: A002  # Textual's own name
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._first = (funnel or Funnel(), now, look or Look())
+
+    def on_mount(self) -> None:
+        self.show(*self._first)
 
     def compose(self) -> ComposeResult:
         for stage in Stage:
             yield StageCell(stage)
 
-    def show(self, funnel: Funnel, now: datetime, look: Look, filtered: Iterable[Stage]) -> None:
-        """Paint these counts; `filtered` are the stages that the table is restricted to."""
+    def show(
+        self, funnel: Funnel, now: datetime | None, look: Look | None = None, filtered: Iterable[Stage] = ()
+    ) -> None:
+        """Paint these counts; `filtered` are the stages that a table beside it is restricted to."""
         chosen = frozenset(filtered)
         for stage_cell in self.query(StageCell):
             stage_cell.summary = funnel[stage_cell.stage]
             stage_cell.now = now
-            stage_cell.look = look
+            stage_cell.look = look or Look()
             stage_cell.set_class(stage_cell.stage in chosen, "-filtered")
             stage_cell.set_class(bool(chosen) and stage_cell.stage not in chosen, "-left-out")

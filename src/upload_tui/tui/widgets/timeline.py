@@ -30,11 +30,37 @@ _QUIET = "$quiet"
 
 
 class TimelineView(Widget):
-    """The timeline of `detail`, as seen at `now`; as tall as what it has to say."""
+    """The timeline of `detail`, as seen at `now`; as tall as what it has to say.
+
+    Args:
+        detail: which upload's; None while there is none.
+        now: the present that ages are reckoned from.
+        look: how facts are written.
+
+    >>> from upload_tui.testing import NOW, FrozenClock, an_upload
+    >>> from upload_tui.widgets import GivenPicture, TimelineView
+    >>> picture = GivenPicture([answer := an_upload("scan.tiff", completed=30)], clock=FrozenClock())
+    >>> view = TimelineView(picture.detail(answer["id"]), NOW)
+    >>> picture.close()
+    """
 
     detail: reactive[Detail | None] = reactive(None, layout=True)
     now: reactive[datetime | None] = reactive(None, layout=True)
     look: reactive[Look] = reactive(Look, layout=True)
+
+    def __init__(
+        self,
+        detail: Detail | None = None,
+        now: datetime | None = None,
+        *,
+        look: Look | None = None,
+        id: str | None = None,  # noqa: A002  # Textual's own name
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.set_reactive(TimelineView.detail, detail)
+        self.set_reactive(TimelineView.now, now)
+        self.set_reactive(TimelineView.look, look or Look())
 
     def render(self) -> Content:
         if self.detail is None or self.now is None:

@@ -30,7 +30,19 @@ _GLOW_SECONDS = 1.5
 
 
 class UploadTable(ScrollView, can_focus=True):
-    """The table. `rows_query`, `look`, `now` and `follow` are set from outside; `reload` fetches after the source changed."""
+    """The table. `rows_query`, `look`, `now` and `follow` are set from outside; `reload` fetches after the source changed.
+
+    Args:
+        source: where rows come from; any session or picture is one.
+        now: the present that ages are reckoned from; without it no row is painted.
+        several_projects: whether rows must say which project they belong to.
+
+    >>> from upload_tui.testing import NOW, FrozenClock, a_morning
+    >>> from upload_tui.widgets import GivenPicture, UploadTable
+    >>> picture = GivenPicture(a_morning(), clock=FrozenClock())
+    >>> table = UploadTable(picture, now=NOW)
+    >>> picture.close()
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(TONES)
     BINDINGS: ClassVar[list[BindingType]] = list(TABLE_KEYS)
@@ -69,8 +81,17 @@ class UploadTable(ScrollView, can_focus=True):
             super().__init__()
             self.sort = sort
 
-    def __init__(self, source: RowSource, *, several_projects: bool = False, id: str | None = None) -> None:  # noqa: A002  # Textual's own name
-        super().__init__(id=id)
+    def __init__(
+        self,
+        source: RowSource,
+        *,
+        now: datetime | None = None,
+        several_projects: bool = False,
+        id: str | None = None,  # noqa: A002  # Textual's own name
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.set_reactive(UploadTable.now, now)
         self._painter = RowPainter(self._style, several_projects)
         self._window = RowWindow(source)
         self._cursor_row = 0

@@ -1,0 +1,140 @@
+"""The dashboard for tests: a Textual app over anything that has uploads, the same on every machine.
+
+The only module of the kit, with the gallery, that imports the dashboard.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, tzinfo
+from typing import Any
+
+from textual.filter import ANSIToTruecolor, LineFilter
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from upload_tui.monitor.last_look import Look as LastLook
+from upload_tui.monitor.session import Session
+from upload_tui.testing.scene import Scene
+from upload_tui.testing.service import UploadService
+from upload_tui.testing.sessions import SceneSession, WatchingSession
+from upload_tui.tui.app import UploadApp
+from upload_tui.tui.glyphs import ASCII, UNICODE
+from upload_tui.tui.look import Look
+from upload_tui.tui.preferences import Preferences
+from upload_tui.tui.story import Story
+from upload_tui.tui.theme import DEFAULT_THEME
+
+__all__ = ["Source", "StillApp", "dashboard", "settled"]
+
+Source = Session | UploadService | Scene | Iterable[Mapping[str, Any]]
+"""What a dashboard can be shown over."""
+
+
+class StillApp(UploadApp):
+    """The dashboard without what makes two pictures of one thing differ: animation, blinking, and the machine's wish for no colours.
+
+    Args:
+        session: as for any dashboard.
+        closes: whether the session is closed with the app.
+        options: what else `UploadApp` takes.
+    """
+
+    def __init__(self, session: Session, *, closes: bool, **options: Any) -> None:
+        super().__init__(session, tell_every_seconds=0, **options)
+        self.animation_level = "none"
+        self._closes = closes
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """The filters for colours; not those that environment variables ask for."""
+        return [colours for colours in super().get_line_filters() if isinstance(colours, ANSIToTruecolor)]
+
+    def on_ready(self) -> None:
+        """Keep the cursor of the search still."""
+        for line in self.screen.query(Input):
+            line.cursor_blink = False
+
+    def on_unmount(self) -> None:
+        """Close what was opened for this app alone."""
+        if self._closes and isinstance(self.session, SceneSession | WatchingSession):
+            self.session.close()
+
+
+def dashboard(  # noqa: PLR0913  # all of it by keyword, none of it needed
+    source: Source = (),
+    *,
+    theme: str = DEFAULT_THEME,
+    ascii_only: bool = False,
+    zone: tzinfo = UTC,
+    look: Look | None = None,
+    keymap: dict[str, str] | None = None,
+    story: Story | None = None,
+    last_look: LastLook | None = None,
+    preferences: Preferences | None = None,
+) -> UploadApp:
+    """The dashboard, for `run_test` and `snap_compare`.
+
+    Args:
+        source: what it shows: upload resources, a session, a service that is watched (the app looks when it starts, when `r` is
+            pressed, and when a test awaits `settled`), or a scene, which is played first. A session that is handed in is closed by
+            whoever made it, all others with the app.
+        theme: the name of a theme.
+        ascii_only: draw with plain ASCII.
+        zone: the time zone of absolute times.
+        look: in place of the two before it.
+        keymap: other keys for actions.
+        story: the demo's controls.
+        last_look: when this person last looked.
+        preferences: in place of the theme, the look and the keys before it.
+
+    >>> import asyncio
+    >>> from upload_tui.testing import an_upload, dashboard
+    >>> async def press_keys():
+    ...     app = dashboard([an_upload("scan.tiff"), an_upload("plate.czi", initiated=300)])
+    ...     async with app.run_test(size=(120, 40)) as pilot:
+    ...         await pilot.press("j")
+    ...         return app.session.detail(app.screen.chosen_id).upload.name
+    >>> asyncio.run(press_keys())
+    'plate.czi'
+    """
+    session = _session_of(source)
+    return StillApp(
+        session,
+        closes=session is not source,
+        story=story,
+        last_look=last_look,
+        preferences=preferences
+        or Preferences(
+            look=look or Look(glyphs=ASCII if ascii_only else UNICODE, zone=zone), theme=theme, keymap=keymap or {}
+        ),
+    )
+
+
+def _session_of(source: Source) -> Session:
+    if isinstance(source, Scene):
+        return source.played()
+    if isinstance(source, UploadService):
+        return WatchingSession(source)
+    if isinstance(source, Iterable):
+        return SceneSession(source)
+    return source
+
+
+async def settled(pilot: Pilot[Any]) -> None:
+    """Wait until all that the service says is on the screen; for `run_before` of `snap_compare`, and between two steps of a test.
+
+    >>> import asyncio
+    >>> from upload_tui.testing import UploadService, dashboard, settled
+    >>> async def upload_while_watching():
+    ...     async with UploadService() as service:
+    ...         app = dashboard(service)
+    ...         async with app.run_test(size=(120, 40)) as pilot:
+    ...             await service.upload("scan.tiff")
+    ...             await settled(pilot)
+    ...             return [row.name for row in app.session.pending(10)]
+    >>> asyncio.run(upload_while_watching())
+    ['scan.tiff']
+    """
+    session = pilot.app.session if isinstance(pilot.app, UploadApp) else None
+    if isinstance(session, WatchingSession):
+        await pilot.pause()
+        await session.look()
+    await pilot.pause()

@@ -1,0 +1,166 @@
+"""Every widget in its states: `python -m upload_tui.testing.gallery`. Also an example of another app with our widgets in it."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Footer, Label, TabbedContent, TabPane
+
+from upload_tui.errors import EXIT_USAGE
+from upload_tui.testing.builders import a_chunk, a_morning, an_upload
+from upload_tui.testing.clock import NOW, FrozenClock
+from upload_tui.tui.stylesheets import sheet_paths
+from upload_tui.widgets import (
+    THEMES,
+    ChunkStrip,
+    FunnelBar,
+    GivenPicture,
+    Stage,
+    TimelineView,
+    UploadTable,
+    widget_tokens,
+)
+from upload_tui.wire.designs import Design
+from upload_tui.wire.messages import CHUNK_HASH_DIFFERS
+
+__all__ = ["GalleryApp", "Shown"]
+
+Shown = Iterator[tuple[str, Widget]]
+"""A sentence on a state, and the widget in it."""
+
+_REASON = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 098f6bcd4621…"
+
+
+class GalleryApp(App[None]):
+    """A tab a widget; `q` quits.
+
+    Args:
+        theme: the name of a theme, ours or Textual's.
+        first: the tab to begin with: `table`, `funnel`, `timeline` or `chunks`.
+    """
+
+    TITLE = "upload-tui gallery"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "tab('table')", "Table"),
+        Binding("2", "tab('funnel')", "Funnel"),
+        Binding("3", "tab('timeline')", "Timeline"),
+        Binding("4", "tab('chunks')", "Chunks"),
+        Binding("t", "change_theme", "Theme"),
+        Binding("q", "quit", "Quit"),
+    ]
+
+    def __init__(self, theme: str = "upload-dark", first: str = "table") -> None:
+        super().__init__(css_path=[*sheet_paths(("widgets.tcss", "gallery.tcss"))])
+        for own in THEMES:
+            self.register_theme(own)
+        self.theme = theme
+        self._first = first
+        self._pictures: list[GivenPicture] = []
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The colours of the stages, for themes that do not know them."""
+        return widget_tokens(is_dark=self.current_theme.dark)
+
+    def compose(self) -> ComposeResult:
+        """The tabs."""
+        with TabbedContent(initial=self._first):
+            for title, shown in self._tabs().items():
+                with TabPane(title, id=title.lower()), VerticalScroll():
+                    for sentence, widget in shown:
+                        yield Vertical(Label(sentence), widget, classes="state")
+        yield Footer()
+
+    def on_unmount(self) -> None:
+        """Forget the pictures."""
+        for picture in self._pictures:
+            picture.close()
+
+    def action_tab(self, tab: str) -> None:
+        """Show a tab."""
+        self.query_one(TabbedContent).active = tab
+
+    def _tabs(self) -> Mapping[str, Shown]:
+        return {
+            "Table": self._tables(),
+            "Funnel": self._funnels(),
+            "Timeline": self._timelines(),
+            "Chunks": self._strips(),
+        }
+
+    def _picture(self, *uploads: Mapping[str, Any]) -> GivenPicture:
+        picture = GivenPicture(uploads, clock=FrozenClock())
+        self._pictures.append(picture)
+        return picture
+
+    def _tables(self) -> Shown:
+        yield (
+            "A morning's uploads: one of each stage, one that looks stuck.",
+            UploadTable(self._morning(), now=NOW, classes="-tall"),
+        )
+        marked = UploadTable(self._morning(), now=NOW, several_projects=True)
+        marked.marked = frozenset({str(a_morning()[1]["id"])})
+        yield "Several projects, one upload marked.", marked
+        empty = UploadTable(self._picture(), now=NOW)
+        empty.empty_text = "No uploads yet."
+        yield "Nothing, and a sentence that says so.", empty
+
+    def _morning(self) -> GivenPicture:
+        return self._picture(*a_morning(message=_REASON))
+
+    def _funnels(self) -> Shown:
+        yield "A morning.", FunnelBar(self._morning().funnel(), NOW)
+        yield "Nothing.", FunnelBar()
+        waiting = [an_upload(f"{number}", initiated=900 + number, completed=600 + number) for number in range(14)]
+        done = [an_upload(f"done {number}", initiated=2000, completed=1900, verified=1890) for number in range(10)]
+        yield "The worker is stopped.", FunnelBar(self._picture(*done, *waiting).funnel(), NOW)
+        filtered = FunnelBar(self._morning().funnel(), NOW)
+        self.call_after_refresh(lambda: self._filter(filtered))
+        yield "A table beside it is restricted to errors.", filtered
+
+    def _filter(self, bar: FunnelBar) -> None:
+        bar.show(self._morning().funnel(), NOW, filtered=[Stage.ERROR])
+
+    def _timelines(self) -> Shown:
+        for sentence, upload in (
+            ("Initiated: chunks come.", an_upload("brain.nii.gz", chunks=(1, 2))),
+            ("Completed: nobody has checked anything yet.", an_upload("reads.bam", initiated=180, completed=8)),
+            ("Completed for so long that it looks stuck.", an_upload("run.h5", initiated=4000, completed=3700)),
+            ("Verified.", an_upload("scan.tiff", initiated=95, completed=21, verified=9)),
+            ("Error, with the service's reason.", an_upload("plate.czi", completed=60, error=9, message=_REASON)),
+            (
+                "Verified, says the service; but chunk 2 is missing.",
+                an_upload("half.bin", completed=30, verified=20, chunks=(1, 3, 4), design=Design.DEPLOYED),
+            ),
+        ):
+            yield sentence, TimelineView(self._picture(upload).detail(str(upload["id"])), NOW)
+        yield "No upload.", TimelineView()
+
+    def _strips(self) -> Shown:
+        numbers: Mapping[str, Sequence[int]] = {
+            "All there.": (1, 2, 3, 4),
+            "One was never listed.": (1, 2, 4),
+            "One was listed twice.": (1, 2, 3, 3, 4),
+            "Thousands: a sign stands for several.": range(1, 2001),
+        }
+        for sentence, listed in numbers.items():
+            chunks = [a_chunk(number, 1000) for number in listed]
+            yield sentence, self._strip(an_upload("a", completed=30, chunks=chunks, size_bytes=1000 * listed[-1]))
+        yield "None yet.", self._strip(an_upload("a", chunks=()))
+        yield "Not chunked.", self._strip(an_upload("a", chunks=None))
+        purged = an_upload("scan.tiff", completed=30, verified=20, purged=10, chunks=(), design=Design.DEPLOYED)
+        yield "Purged.", self._strip(purged)
+
+    def _strip(self, upload: Mapping[str, Any]) -> ChunkStrip:
+        detail = self._picture(upload).detail(str(upload["id"]))
+        return ChunkStrip(None if detail is None else detail.upload)
+
+
+if __name__ == "__main__":
+    if not sys.stdout.isatty():
+        sys.stderr.write("The gallery needs a terminal. Run it in one, without a pipe.\n")
+        sys.exit(EXIT_USAGE)
+    GalleryApp().run()

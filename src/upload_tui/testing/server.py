@@ -1,0 +1,158 @@
+"""The embedded service on a real socket of this machine, for clients in any language; in a thread, for as long as a test needs it.
+
+Real clients live in real time, so its clock is the machine's and its worker works by itself.
+"""
+
+import asyncio
+import socket
+from collections.abc import Coroutine
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import uvicorn
+
+from upload_tui.backend.service import EmbeddedService
+from upload_tui.clock import SystemClock
+from upload_tui.errors import UnreachableError
+from upload_tui.testing.service import fault_named
+from upload_tui.wire.designs import Design
+
+__all__ = ["UploadServer"]
+
+_HOST = "127.0.0.1"
+_PATIENCE_SECONDS = 30.0
+
+Result = TypeVar("Result")
+
+
+class UploadServer:
+    """A service at `url`; a context manager that stops it cleanly.
+
+    Args:
+        design: the shape of `status` for everybody who does not ask for another.
+
+    >>> import httpx
+    >>> from upload_tui.testing import UploadServer
+    >>> with UploadServer() as server, httpx.Client(headers={"Authorization": server.token}) as mine:
+    ...     answer = mine.get(f"{server.api_url}/projects/{server.project_id}/uploads")
+    >>> answer.json()
+    {'results': []}
+    """
+
+    def __init__(self, *, design: str = "a") -> None:
+        self._design = Design(design)
+        self._service: EmbeddedService | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._http: uvicorn.Server | None = None
+        self._is_up = Event()
+        self._thread = Thread(target=self._run, name="upload server", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._listener.bind((_HOST, 0))
+        self._listener.listen()  # whoever calls before the service is up waits in the queue
+        self.url = f"http://{_HOST}:{self._listener.getsockname()[1]}"
+        self._thread.start()
+        if not self._is_up.wait(_PATIENCE_SECONDS) or self._service is None:
+            raise UnreachableError(f"The service at {self.url} did not start")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http is not None:
+            self._http.should_exit = True
+        self._thread.join(_PATIENCE_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._listener.close()
+            self._is_up.set()
+
+    async def _serve(self) -> None:
+        service = EmbeddedService(clock=SystemClock(), design=self._design, base_url=self.url)
+        settings = uvicorn.Config(
+            service.app, log_level="critical", access_log=False, date_header=False, server_header=False, lifespan="off"
+        )
+        async with service:
+            self._loop = asyncio.get_running_loop()
+            self._http = uvicorn.Server(settings)
+            self._service = service
+            self._is_up.set()
+            await self._http.serve(sockets=[self._listener])
+
+    # How to be let in
+
+    @property
+    def _embedded(self) -> EmbeddedService:
+        if self._service is None:
+            raise UnreachableError("The service is not running", "Use it inside `with UploadServer() as server`.")
+        return self._service
+
+    @property
+    def api_url(self) -> str:
+        """The base of all endpoints."""
+        return self._embedded.api_url
+
+    @property
+    def token(self) -> str:
+        """A token made now, for the header `Authorization`; good for two hours."""
+        return self._embedded.new_token()
+
+    @property
+    def agent_key(self) -> str:
+        """The account's software agent; with `user_key` it gets a token."""
+        return self._embedded.account.agent_key
+
+    @property
+    def user_key(self) -> str:
+        """The account's user."""
+        return self._embedded.account.user_key
+
+    @property
+    def project_id(self) -> str:
+        """The project that is there from the start."""
+        return self._embedded.project.id
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where the service is and how to be let in, as the variables that `upload-tui` itself reads."""
+        return {
+            "UPLOAD_TUI_URL": self.url,
+            "UPLOAD_TUI_TOKEN": self.token,
+            "UPLOAD_TUI_PROJECT": self.project_id,
+        }
+
+    # What the worker and the weather do
+
+    def hold_worker(self) -> None:
+        """Verify nothing more by itself; `verify_next` still does."""
+        self._do(_called(self._embedded.worker.hold))
+
+    def resume_worker(self) -> None:
+        """Verify by itself again."""
+        self._do(_called(self._embedded.worker.resume))
+
+    def verify_next(self) -> str | None:
+        """Verify one upload that is due; gives its id, or None if none is."""
+        return self._do(self._embedded.worker.verify_next())
+
+    def start_fault(self, name: str, seconds: float | None = None) -> None:
+        """Let a fault happen, for so many real seconds or for its usual time."""
+        self._do(_called(self._embedded.faults.start, fault_named(name), seconds))
+
+    def stop_fault(self, name: str) -> None:
+        """End a fault now."""
+        self._do(_called(self._embedded.faults.stop, fault_named(name)))
+
+    def _do(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Do it on the service's own loop."""
+        assert self._loop is not None  # noqa: S101  # there is a service, so there is its loop
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE_SECONDS)
+
+
+async def _called(function: Any, *arguments: Any) -> None:
+    function(*arguments)

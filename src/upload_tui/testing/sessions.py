@@ -1,0 +1,210 @@
+"""Sessions for tests: one whose service is the test itself, and one that watches a `UploadService` and looks when it is told to.
+
+Both are `upload_tui.monitor.session.Session`, so a dashboard takes either. What they are told goes through the same reading,
+comparing, judging and storing as in life.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from upload_tui.client.credentials import Credentials
+from upload_tui.client.service_client import ServiceClient
+from upload_tui.errors import ServiceError
+from upload_tui.monitor.announcer import Announcer
+from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged
+from upload_tui.monitor.connection_keeper import ConnectionKeeper
+from upload_tui.monitor.given_picture import GivenPicture
+from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
+from upload_tui.monitor.stored_picture import STUCK_AFTER_SECONDS
+from upload_tui.monitor.synchroniser import Synchroniser
+from upload_tui.testing.clock import FrozenClock
+from upload_tui.testing.service import UploadService
+
+__all__ = ["SceneSession", "WatchingSession"]
+
+
+class _ToldSession(GivenPicture):
+    """What both have: a clock of the test's, listeners, a title and projects."""
+
+    def __init__(
+        self,
+        clock: FrozenClock,
+        service: str,
+        title: str,
+        projects: Iterable[tuple[str, str]],
+        stuck_after_seconds: float,
+    ) -> None:
+        super().__init__(clock=clock, service=service, stuck_after_seconds=stuck_after_seconds)
+        self.clock = clock
+        self.title = title
+        self.projects = tuple(ProjectRef(*project) for project in projects)
+        self._announcer = Announcer()
+
+    def history(self, limit: int) -> Sequence[Change]:
+        """The last changes that were told."""
+        return self._announcer.past(limit)
+
+    def changes(self) -> AsyncIterator[Change]:
+        """Every change from now on."""
+        return self._announcer.listen()
+
+    def _tell_picture(self) -> None:
+        self._announcer.say(PictureChanged(at=self.now(), revision=self._given.revision))
+
+    def _tell_connection(self, connection: Connection) -> None:
+        self._announcer.say(ConnectionChanged(at=self.now(), connection=connection))
+
+
+class SceneSession(_ToldSession):
+    """A session whose service is the test: what it says is shown. For states that no service can be brought into at will.
+
+    Args:
+        uploads: resources that are there from the start; they are no news.
+        clock: the test's time.
+        title: for the header.
+        projects: ids and names; one called Genome if none are given.
+        stuck_after_seconds: from which age a pending upload looks stuck.
+
+    >>> from upload_tui.testing import SceneSession, an_upload
+    >>> session = SceneSession([an_upload("scan.tiff")])
+    >>> session.say(an_upload("scan.tiff", completed=3))
+    >>> [change.after.value for change in session.history(10)]
+    ['completed']
+    >>> session.close()
+    """
+
+    def __init__(
+        self,
+        uploads: Iterable[Mapping[str, Any]] = (),
+        *,
+        clock: FrozenClock | None = None,
+        title: str = "example.org",
+        projects: Sequence[tuple[str, str]] = (("p-1", "Genome"),),
+        stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+    ) -> None:
+        super().__init__(clock or FrozenClock(), "https://example.org", title, projects, stuck_after_seconds)
+        self.refreshes = 0
+        self._connection = self._connected(ConnectionState.LIVE)
+        self.take(*uploads)
+
+    def say(self, *uploads: Mapping[str, Any]) -> None:
+        """The service says this of uploads now; what changed is told."""
+        for change in self.take(*uploads):
+            self._announcer.say(change)
+        self._tell_picture()
+
+    def set_connection(self, connection: Connection) -> None:
+        """The connection is in another state."""
+        self._connection = connection
+        self._tell_connection(connection)
+
+    def mark(self, upload_id: str, *, stale: bool | None = None, gone: bool | None = None) -> None:
+        """An upload could not be refreshed, or is gone."""
+        self._given.mark([upload_id], stale=stale, gone=gone)
+
+    def connection(self) -> Connection:
+        """The connection."""
+        return self._connection
+
+    async def run(self) -> None:
+        """Nothing happens unless the test says so."""
+        await asyncio.Event().wait()
+
+    def refresh(self) -> None:
+        """Count that it was asked for."""
+        self.refreshes += 1
+
+    def pause(self) -> None:
+        """Be paused."""
+        self.set_connection(self._connected(ConnectionState.PAUSED))
+
+    def resume(self) -> None:
+        """Be live again."""
+        self.set_connection(self._connected(ConnectionState.LIVE))
+
+    def _connected(self, state: ConnectionState) -> Connection:
+        now: datetime = self.now()
+        return Connection(state=state, since=now, read_on=now)
+
+
+class WatchingSession(_ToldSession):
+    """A session over a `UploadService`: the real client and monitor, but it looks when it is told to, not by a schedule.
+
+    Args:
+        service: whom to watch; its clock is the session's.
+        title: for the header.
+        stuck_after_seconds: from which age a pending upload looks stuck.
+
+    >>> import asyncio
+    >>> from upload_tui.testing import UploadService, WatchingSession
+    >>> async def story():
+    ...     async with UploadService() as service:
+    ...         session = WatchingSession(service)
+    ...         await session.look()
+    ...         await service.upload("scan.tiff")
+    ...         await session.look()
+    ...         told = [type(change).__name__ for change in session.history(10)]
+    ...         session.close()
+    ...         return told
+    >>> asyncio.run(story())
+    ['ConnectionChanged', 'ConnectionChanged', 'UploadSeen', 'StageReached', 'StageReached']
+    """
+
+    def __init__(
+        self,
+        service: UploadService,
+        *,
+        title: str = "example.org",
+        stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+    ) -> None:
+        project = ProjectRef(service.project_id, service.project_name)
+        projects = ((project.id, project.name),)
+        super().__init__(service.clock, service.url, title, projects, stuck_after_seconds)
+        credentials = Credentials(agent_key=service.agent_key, user_key=service.user_key)
+        client = ServiceClient(service.url, credentials, transport=service.transport, clock=service.clock, attempts=1)
+        self._keeper = ConnectionKeeper(service.clock, self._tell_connection, chance=lambda: 0.5)
+        self._synchroniser = Synchroniser(client, self._given, project, self._announcer.say, self._keeper.catching_up)
+        self._wished = asyncio.Event()
+        self._is_over = False
+
+    def end(self) -> None:
+        """Look no more: the picture stays as it is, whatever becomes of the service."""
+        self._is_over = True
+
+    async def look(self) -> None:
+        """One round of the monitor, now. Trouble with the service is a state of the connection."""
+        if self._is_over:
+            return
+        try:
+            await self._synchroniser.round()
+        except ServiceError as error:
+            self._keeper.failed(error)
+        else:
+            self._keeper.whole(self.now())
+        self._tell_picture()
+
+    def connection(self) -> Connection:
+        """The connection."""
+        return self._keeper.current
+
+    async def run(self) -> None:
+        """Look once, then whenever somebody asks."""
+        while True:
+            await self.look()
+            await self._wished.wait()
+            self._wished.clear()
+
+    def refresh(self) -> None:
+        """Look soon."""
+        self._wished.set()
+
+    def pause(self) -> None:
+        """Be paused."""
+        self._keeper.pause()
+
+    def resume(self) -> None:
+        """Go on, and look soon."""
+        self._keeper.resume()
+        self.refresh()

@@ -1,0 +1,118 @@
+"""The widgets in somebody else's app: nothing but data, a sheet and colours; what a person does is told by messages."""
+
+from typing import Any
+
+import pytest
+from textual import on
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+
+from upload_tui.testing import FrozenClock, a_morning, an_upload
+from upload_tui.widgets import (
+    ChunkStrip,
+    FunnelBar,
+    GivenPicture,
+    Query,
+    StageCell,
+    TimelineView,
+    UploadTable,
+    widget_sheets,
+    widget_tokens,
+)
+
+
+class Elsewhere(App[None]):
+    """A screen with all four widgets that knows nothing of our dashboard."""
+
+    CSS_PATH = widget_sheets()
+
+    def __init__(self, theme: str = "nord") -> None:
+        super().__init__()
+        self.theme = theme
+        self.picture = GivenPicture(a_morning(), clock=FrozenClock())
+        self.told: list[str] = []
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return widget_tokens(is_dark=self.current_theme.dark)
+
+    def compose(self) -> ComposeResult:
+        yield FunnelBar(self.picture.funnel(), self.picture.now())
+        yield UploadTable(self.picture, now=self.picture.now())
+        yield TimelineView()
+        yield ChunkStrip()
+
+    @on(UploadTable.Chosen)
+    def show_upload(self, message: UploadTable.Chosen) -> None:
+        detail = self.picture.detail(message.upload_id or "")
+        assert detail is not None
+        timeline = self.query_one(TimelineView)
+        timeline.now, timeline.detail = self.picture.now(), detail
+        self.query_one(ChunkStrip).upload = detail.upload
+
+    @on(UploadTable.Opened)
+    def open_upload(self, message: UploadTable.Opened) -> None:
+        self.told.append(message.upload_id)
+
+    @on(StageCell.Picked)
+    def filter_stage(self, message: StageCell.Picked) -> None:
+        self.query_one(UploadTable).rows_query = Query(stages=frozenset({message.stage}))
+
+    def on_unmount(self) -> None:
+        self.picture.close()
+
+    def shown(self, kind: type[TimelineView | ChunkStrip]) -> str:
+        return self.query_one(kind).render().plain
+
+
+async def test_an_upload_is_shown_when_it_is_under_the_cursor() -> None:
+    app = Elsewhere()
+    async with app.run_test(size=(100, 60)) as pilot:
+        app.query_one(UploadTable).focus()
+        await pilot.pause()
+        assert app.shown(TimelineView).startswith("aligned_S217.bam")
+        await pilot.press("j")
+        await pilot.pause()
+        assert app.shown(TimelineView).startswith("brain_062_T1.nii.gz")
+        assert app.shown(ChunkStrip) == "2 chunks, 350 MiB of 700 MiB\n■■"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert len(app.told) == 1
+
+
+async def test_the_app_decides_what_follows_when_a_stage_is_clicked() -> None:
+    app = Elsewhere()
+    async with app.run_test(size=(100, 60)) as pilot:
+        await pilot.click(list(app.query(StageCell))[3])
+        await pilot.pause()
+        assert app.query_one(UploadTable).total == 1
+
+
+async def test_the_new_is_shown_when_the_picture_was_told_more() -> None:
+    app = Elsewhere()
+    async with app.run_test(size=(100, 60)) as pilot:
+        changes = app.picture.take(an_upload("fresh.bin", initiated=1))
+        app.query_one(UploadTable).reload()
+        app.query_one(FunnelBar).show(app.picture.funnel(), app.picture.now())
+        await pilot.pause()
+        assert app.query_one(UploadTable).total == 17
+        assert [cell.summary.count for cell in app.query(StageCell) if cell.summary] == [2, 2, 12, 1]
+        assert len(changes) == 2
+
+
+@pytest.mark.parametrize("theme", ["textual-light", "textual-dark", "gruvbox", "solarized-light"])
+async def test_nothing_is_missing_when_the_theme_is_not_ours(theme: str) -> None:
+    app = Elsewhere(theme)
+    async with app.run_test(size=(100, 60)) as pilot:
+        await pilot.pause()
+        assert has_colours(pilot)
+
+
+def has_colours(pilot: Pilot[Any]) -> bool:
+    """More than one colour of ink is on the screen."""
+    inks = {
+        segment.style.color
+        for strip in pilot.app.screen._compositor.render_strips()
+        for segment in strip
+        if segment.style and segment.text.strip()
+    }
+    return len(inks) > 4

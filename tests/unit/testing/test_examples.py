@@ -1,0 +1,33 @@
+"""What the kit and the widgets promise in the examples of their docstrings, run."""
+
+import doctest
+import importlib
+
+import pytest
+
+import upload_tui.testing
+
+PUBLIC = [(module, name) for module in ("upload_tui.testing",) for name in importlib.import_module(module).__all__]
+
+
+def examples(thing: object, name: str) -> list[doctest.DocTest]:
+    return [found for found in doctest.DocTestFinder().find(thing, name) if found.examples]
+
+
+@pytest.mark.parametrize(("module", "name"), PUBLIC, ids=[f"{module}.{name}" for module, name in PUBLIC])
+def test_its_example_is_true_when_a_name_is_public(module: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    package = importlib.import_module(module)
+    thing = getattr(package, name)
+    # A constant has no docstring of its own; its package shows it.
+    is_constant = not callable(thing)
+    found = examples(package if is_constant else thing, name)
+    assert found, f"{name} has no example"
+    assert not is_constant or any(name in example.source for test in found for example in test.examples)
+    results = [doctest.DocTestRunner().run(test) for test in found]
+    assert not any(result.failed for result in results), capsys.readouterr().out
+
+
+def test_every_name_is_there_when_the_kit_is_listed() -> None:
+    assert set(dir(upload_tui.testing)) == set(upload_tui.testing.__all__)
+    with pytest.raises(AttributeError, match="a_miracle"):
+        _ = upload_tui.testing.a_miracle

@@ -1,0 +1,61 @@
+"""The fixtures, as pytest finds them by itself."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from upload_tui.testing import NOW, FrozenClock, UploadServer, UploadService, an_upload, settled
+from upload_tui.tui.app import UploadApp
+
+
+def test_the_clock_stands_still(upload_clock: FrozenClock) -> None:
+    assert upload_clock.now() == NOW
+
+
+async def test_the_service_is_on_the_clock_when_both_are_asked_for(
+    upload_service: UploadService, upload_clock: FrozenClock
+) -> None:
+    upload_clock.advance(7)
+    upload_id = await upload_service.upload()
+    assert (await upload_service.status(upload_id))["completed_on"] == "2026-03-14T09:27:00.000Z"
+
+
+async def test_the_dashboard_shows_the_service_when_nothing_else_is_said(
+    upload_service: UploadService, upload_clock: FrozenClock, upload_dashboard: Callable[..., UploadApp]
+) -> None:
+    app = upload_dashboard()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await upload_service.upload("scan.tiff")
+        upload_clock.advance(2)
+        await upload_service.verify_next()
+        await settled(pilot)
+        assert [(summary.stage.value, summary.count) for summary in app.session.funnel().stages if summary.count] == [
+            ("verified", 1)
+        ]
+
+
+def test_the_service_is_not_made_when_the_dashboard_shows_something_else(
+    upload_dashboard: Callable[..., UploadApp], request: pytest.FixtureRequest
+) -> None:
+    app = upload_dashboard([an_upload()])
+    assert app.session.funnel().total == 1
+    assert "upload_service" not in request.node.funcargs
+    app.session.close()  # type: ignore[attr-defined]
+
+
+def test_the_server_answers_when_its_url_is_asked_for(upload_server_url: str, upload_server: UploadServer) -> None:
+    assert httpx.get(f"{upload_server_url}/api/v1/projects").status_code == 401
+    headers = {"Authorization": upload_server.token}
+    assert httpx.get(f"{upload_server_url}/api/v1/projects", headers=headers).status_code == 200
+
+
+def test_nothing_heavy_is_imported_when_pytest_loads_the_plugin() -> None:
+    script = (
+        "import sys, pytest; before = set(sys.modules); import upload_tui.testing.plugin; "
+        "print(*sorted(name for name in set(sys.modules) - before))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert set(loaded) <= {"upload_tui", "upload_tui.testing", "upload_tui.testing.plugin"}
