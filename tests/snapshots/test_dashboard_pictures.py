@@ -149,3 +149,11 @@ def test_hostile(snap_compare: Compare) -> None:
     session = SceneSession([an_upload(name, initiated=60 + index) for index, name in enumerate(names)])
     assert snap_compare(dashboard(session), terminal_size=(120, 40))
     session.close()
+
+
+def test_tried_again(snap_compare: Compare) -> None:
+    """Deployed and stuck: ticks say how often its silent worker must have tried, and when it probably tries next."""
+    stuck = an_upload("simulation-00044.h5", initiated=90_000, completed=1200, design=Design.DEPLOYED)
+    session = SceneSession([stuck])
+    assert snap_compare(dashboard(session), terminal_size=(120, 40))
+    session.close()

@@ -28,6 +28,7 @@ class Glyphs:
     bar_full: str
     bar_rest: str
     bar_open: str
+    cut: str
     ellipsis: str
     dot: str
     arrow_down: str
@@ -51,6 +52,7 @@ UNICODE = Glyphs(
     bar_full="█",
     bar_rest="░",
     bar_open="▒",
+    cut="╱",
     ellipsis="…",
     dot="·",
     arrow_down="↓",
@@ -73,6 +75,7 @@ ASCII = Glyphs(
     bar_full="#",
     bar_rest=".",
     bar_open="=",
+    cut="/",
     ellipsis="~",
     dot="-",
     arrow_down="v",

@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from upload_tui.monitor.attempts import RETRIES, attempts_of
 from upload_tui.monitor.picture import Detail
 from upload_tui.status import Event, Span, Stage
 from upload_tui.tui.formatting import (
@@ -21,12 +22,17 @@ from upload_tui.tui.formatting import (
 )
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.chunk_strip import chunk_lines
+from upload_tui.wire.designs import Design
 
 __all__ = ["TimelineView", "timeline_lines"]
 
 _BAR_CELLS = 12
+_DWARFS = 30
+"""A bar this many times as long as the next is broken."""
+
 _DOING = {Stage.INITIATED: "uploading", Stage.COMPLETED: "verifying"}
 _QUIET = "$quiet"
+_TRIES_WORTH_TELLING = 3
 
 
 class TimelineView(Widget):
@@ -106,9 +112,11 @@ class _Painter:
         return clock_text(on, self.now, self.look.zone)
 
     def _longest(self, spans: Sequence[Span]) -> float:
+        """The seconds of the longest bar that is drawn to scale: one that dwarfs the next is idle time, and does not count."""
         open_span = self.detail.upload.timeline.time_in_stage(self.now)
         still_open = open_span.total_seconds() if open_span and self.detail.upload.timeline.is_pending else 0.0
-        return max([still_open, *(span.seconds or 0.0 for span in spans)])
+        *_, second, first = sorted([0.0, still_open, *(span.seconds or 0.0 for span in spans)])
+        return second if first > _DWARFS * second > 0 else first
 
     def _event_lines(self, event: Event) -> Iterator[Content]:
         glyphs = self.look.glyphs
@@ -128,7 +136,7 @@ class _Painter:
         rail = (f"{glyphs.rail} ", _QUIET)
         if span.seconds is None:
             return Content.assemble(rail, (f"{doing}, time unknown", _QUIET))
-        bar = glyphs.bar_full * _cells(span.seconds, longest)
+        bar = self._bar(glyphs.bar_full, span.seconds, longest)
         sign = "" if span.exact else glyphs.estimate
         took = f"{sign}{duration_text(span.seconds)}"
         return Content.assemble(rail, (bar, f"$stage-{span.after}"), (f" {took} {doing}", _QUIET))
@@ -139,14 +147,22 @@ class _Painter:
         lasted = timeline.time_in_stage(self.now)
         if lasted is not None:
             seconds = lasted.total_seconds()
-            bar = glyphs.bar_open * _cells(seconds, longest)
+            bar = self._bar(glyphs.bar_open, seconds, longest)
             text = f" {age_text(seconds)} {_DOING[timeline.stage]}"
             late = judgement.is_overdue or judgement.is_stuck
             rail = (f"{glyphs.rail} ", _QUIET)
             yield Content.assemble(rail, (bar, f"$stage-{timeline.stage}"), (text, "$warning bold" if late else _QUIET))
         yield from self._expectation()
+        yield from self._attempts()
         ahead = "verified or error" if timeline.stage is Stage.COMPLETED else "completed"
         yield Content.styled(f"{glyphs.unreached} {ahead}", _QUIET)
+
+    def _bar(self, sign: str, seconds: float, longest: float) -> str:
+        """To scale; one that would leave nothing of the others is broken in its middle instead."""
+        if seconds <= longest:
+            return sign * _cells(seconds, longest)
+        half = (_BAR_CELLS - 1) // 2
+        return f"{sign * half}{self.look.glyphs.cut}{sign * (_BAR_CELLS - 1 - half)}"
 
     def _expectation(self) -> Iterator[Content]:
         judgement, glyphs = self.detail.row.judgement, self.look.glyphs
@@ -160,6 +176,22 @@ class _Painter:
         if judgement.is_stuck or judgement.is_overdue:
             word = "looks stuck" if judgement.is_stuck else "longer than usual"
             yield Content.styled(f"{glyphs.rail} {glyphs.warning} {word}", "$warning bold")
+
+    def _attempts(self) -> Iterator[Content]:
+        """A tick for each try of the deployed service's worker; it tries in silence, and in the end gives up in silence."""
+        upload, glyphs = self.detail.upload, self.look.glyphs
+        completed = upload.timeline.event(Stage.COMPLETED)
+        if upload.design is not Design.DEPLOYED or completed is None or completed.on is None:
+            return
+        attempts = attempts_of(completed.on, self.now)
+        if attempts.passed < _TRIES_WORTH_TELLING:
+            return
+        ticks = glyphs.chunk * attempts.passed + glyphs.gap * (RETRIES - attempts.passed)
+        if attempts.next_on is None:
+            note = "by now its worker has given up"
+        else:
+            note = f"next try in about {age_text((attempts.next_on - self.now).total_seconds())}"
+        yield Content.styled(f"{glyphs.rail} {ticks} {note}", _QUIET)
 
     def oddities(self) -> Iterator[Content]:
         if not self.detail.anomalies:

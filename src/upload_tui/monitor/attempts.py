@@ -1,0 +1,34 @@
+"""When the deployed service's worker probably tries again. It never says so: only the intervals are known, from its public source.
+
+Anything but a failed integrity check is retried after 1, 5, 25, 125, 625 and 3125 seconds, and then given up without a word.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import accumulate
+
+__all__ = ["RETRIES", "Attempts", "attempts_of"]
+
+_INTERVALS_SECONDS = (1, 5, 25, 125, 625, 3125)
+RETRIES = len(_INTERVALS_SECONDS)
+"""How often verification is tried again after the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """What the intervals let one expect of an upload that is completed and not more.
+
+    Attributes:
+        passed: how many retries must be over.
+        next_on: when the next one is likely; None if there is none left: the worker has given up.
+    """
+
+    passed: int
+    next_on: datetime | None
+
+
+def attempts_of(completed_on: datetime, now: datetime) -> Attempts:
+    """What to expect at `now`, if verification began when the upload was completed and each try failed at once."""
+    times = [completed_on + timedelta(seconds=seconds) for seconds in accumulate(_INTERVALS_SECONDS)]
+    passed = sum(time <= now for time in times)
+    return Attempts(passed, times[passed] if passed < RETRIES else None)
