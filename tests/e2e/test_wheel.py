@@ -9,18 +9,9 @@ from zipfile import ZipFile
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
 SHEETS = {"app.tcss", "dashboard.tcss", "widgets.tcss", "dialogs.tcss"}
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)]
-    subprocess.run(command, check=True)
-    return next(folder.glob("*.whl"))
 
 
 def test_sheets_are_in_the_wheel_when_it_is_built(wheel: Path) -> None:

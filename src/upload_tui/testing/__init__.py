@@ -7,7 +7,8 @@ uploads. Nothing of the product imports it, and importing it imports nothing hea
 - What a service says: `an_upload`, `a_chunk`, `a_timeline`, `a_morning`.
 - A service: `UploadService` in the test's own process, its worker stepped by hand; `UploadServer` on a real socket.
 - A picture: `dashboard` gives the Textual app, ready for `run_test` and `snap_compare`, over uploads, a `SceneSession`, a service
-  or a `Scene`, which is a story told in virtual time; `settled` waits until all that is known is on the screen.
+  or a `Scene`, which is a story told in virtual time; `settled` waits until all that is known is on the screen; `still` is for
+  apps of one's own.
 
 The fixtures of `upload_tui.testing.plugin` (`pip install 'upload-tui[testing]'`) are made of these; widgets for other apps are in
 `upload_tui.widgets`, and `python -m upload_tui.testing.gallery` shows them.
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from upload_tui.testing.builders import a_chunk, a_morning, a_timeline, an_upload
     from upload_tui.testing.clock import NOW, FrozenClock
-    from upload_tui.testing.dashboards import dashboard, settled
+    from upload_tui.testing.dashboards import dashboard, settled, still
     from upload_tui.testing.scene import Scene
     from upload_tui.testing.server import UploadServer
     from upload_tui.testing.service import UploadService
@@ -43,12 +44,13 @@ __all__ = [
     "an_upload",
     "dashboard",
     "settled",
+    "still",
 ]
 
 _MODULES = {
     "builders": ("a_chunk", "a_morning", "a_timeline", "an_upload"),
     "clock": ("NOW", "FrozenClock"),
-    "dashboards": ("dashboard", "settled"),
+    "dashboards": ("dashboard", "settled", "still"),
     "scene": ("Scene",),
     "server": ("UploadServer",),
     "service": ("UploadService",),

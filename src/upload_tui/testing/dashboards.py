@@ -5,8 +5,9 @@ The only module of the kit, with the gallery, that imports the dashboard.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, tzinfo
-from typing import Any
+from typing import Any, TypeVar
 
+from textual.app import App
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -23,14 +24,35 @@ from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.story import Story
 from upload_tui.tui.theme import DEFAULT_THEME
 
-__all__ = ["Source", "StillApp", "dashboard", "settled"]
+__all__ = ["Source", "StillApp", "dashboard", "settled", "still"]
 
 Source = Session | UploadService | Scene | Iterable[Mapping[str, Any]]
 """What a dashboard can be shown over."""
 
+AnyApp = TypeVar("AnyApp", bound=App[Any])
+
+
+def still(app: AnyApp) -> AnyApp:
+    """Take from an app what makes two pictures of one thing differ: animation, and the machine's wish for no colours (`NO_COLOR`).
+
+    `dashboard` gives apps that are still; this is for apps of one's own, before they run.
+
+    >>> from textual.app import App
+    >>> from upload_tui.testing import still
+    >>> still(App()).animation_level
+    'none'
+    """
+
+    def colours_alone() -> Sequence[LineFilter]:
+        return [one for one in type(app).get_line_filters(app) if isinstance(one, ANSIToTruecolor)]
+
+    app.animation_level = "none"
+    app.get_line_filters = colours_alone  # type: ignore[method-assign]  # the one public way to what an app's filters are
+    return app
+
 
 class StillApp(UploadApp):
-    """The dashboard without what makes two pictures of one thing differ: animation, blinking, and the machine's wish for no colours.
+    """The dashboard, still: also without a cursor that blinks, and without waits between two paintings.
 
     Args:
         session: as for any dashboard.
@@ -40,12 +62,8 @@ class StillApp(UploadApp):
 
     def __init__(self, session: Session, *, closes: bool, **options: Any) -> None:
         super().__init__(session, tell_every_seconds=0, **options)
-        self.animation_level = "none"
         self._closes = closes
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """The filters for colours; not those that environment variables ask for."""
-        return [colours for colours in super().get_line_filters() if isinstance(colours, ANSIToTruecolor)]
+        still(self)
 
     def on_ready(self) -> None:
         """Keep the cursor of the search still."""

@@ -1,0 +1,85 @@
+"""A client of one's own against a service that stores and checks real bytes, without network and without waiting."""
+
+import asyncio
+import hashlib
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import httpx
+import pytest
+import sample_client
+
+from upload_tui.testing import FrozenClock, UploadServer, UploadService
+
+CONTENT = bytes(range(256)) * 10
+
+
+@pytest.fixture
+def http(upload_server: UploadServer) -> Any:
+    with httpx.Client(base_url=upload_server.api_url, headers={"Authorization": upload_server.token}) as client:
+        yield client
+
+
+def test_a_file_is_verified_when_it_was_sent_whole(upload_server: UploadServer, http: httpx.Client) -> None:
+    upload_server.hold_worker()
+    upload_id = sample_client.upload(http, upload_server.project_id, "a.bin", CONTENT)
+    assert sample_client.stage(http, upload_id) == "completed"
+    assert upload_server.verify_next() == upload_id
+    assert sample_client.stage(http, upload_id) == "verified"
+
+
+def test_a_file_is_in_error_when_a_byte_was_changed_on_its_way(upload_server: UploadServer, http: httpx.Client) -> None:
+    upload_server.hold_worker()
+    upload_server.start_fault("altered-chunk")
+    upload_id = sample_client.upload(http, upload_server.project_id, "a.bin", CONTENT)
+    upload_server.verify_next()
+    assert sample_client.stage(http, upload_id) == "error"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+def test_a_client_in_another_language_is_let_in(upload_server_url: str, upload_server: UploadServer) -> None:
+    def curl(method: str, url: str, body: str = "", *headers: str) -> str:
+        options = [option for header in headers for option in ("-H", header)]
+        command = [
+            "curl",
+            "-sS",
+            "--fail-with-body",
+            "--noproxy",
+            "*",
+            "-X",
+            method,
+            *options,
+            "--data-binary",
+            body,
+            url,
+        ]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    token, as_json = f"Authorization: {upload_server.token}", "Content-Type: application/json"
+    api = f"{upload_server_url}/api/v1"
+    digest = {"value": hashlib.md5(b"hello").hexdigest(), "algorithm": "md5"}
+
+    def call(method: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(curl(method, f"{api}{path}", json.dumps(fields), token, as_json))
+        return answer
+
+    fields = {"name": "hello.txt", "content_type": "text/plain", "size": 5}
+    path = f"/uploads/{call('POST', f'/projects/{upload_server.project_id}/uploads', fields)['id']}"
+    target = call("PUT", f"{path}/chunks", {"number": 1, "size": 5, "hash": digest})
+    curl("PUT", target["host"] + target["url"], "hello")
+    done = call("PUT", f"{path}/complete", {"hash": digest})
+    assert done["status"]["completed_on"]
+
+
+def test_a_token_ends_after_two_hours(upload_service: UploadService, upload_clock: FrozenClock) -> None:
+    async def story() -> list[int]:
+        headers = upload_service.headers
+        async with httpx.AsyncClient(transport=upload_service.transport, headers=headers) as mine:
+            now = await mine.get(f"{upload_service.api_url}/projects")
+            upload_clock.advance(7201)
+            later = await mine.get(f"{upload_service.api_url}/projects")
+        return [now.status_code, later.status_code]
+
+    assert asyncio.run(story()) == [200, 401]

@@ -1,0 +1,50 @@
+"""Pictures of upload-tui's dashboard, and of a screen of one's own with its widgets in it."""
+
+from collections.abc import Callable
+from datetime import UTC
+
+import pytest
+from sample_screen import SampleScreen
+
+from upload_tui.testing import FrozenClock, Scene, a_morning, an_upload, settled, still
+from upload_tui.widgets import GivenPicture, Look
+
+Compare = Callable[..., bool]
+Dashboard = Callable[..., object]
+
+
+def test_the_worker_is_stopped(snap_compare: Compare, upload_dashboard: Dashboard) -> None:
+    """A completed upload has waited 41 minutes, and looks stuck."""
+    scene = (
+        Scene(title="lab")
+        .upload("reads_S1_R1.fastq.gz", at=0, completes=20)
+        .upload("reads_S1_R2.fastq.gz", at=10, completes=35)
+        .fault("altered-chunk", at=40)
+        .upload("plate-7.czi", at=41, completes=60)
+        .stop_worker(at=70)
+        .upload("reads_S2_R1.fastq.gz", at=80, completes=120)
+        .upload("brain_062.nii.gz", at=120 + 40 * 60, chunks=8)
+        .until(120 + 41 * 60)
+    )
+    assert snap_compare(upload_dashboard(scene), terminal_size=(120, 40))
+
+
+def test_the_service_is_down(snap_compare: Compare) -> None:
+    """The header says since when nothing is known, and the line below the table why: the service answers 503."""
+    scene = Scene(title="lab").upload("a.bin", completes=10).fault("outage", at=20, seconds=600).look(at=25).until(40)
+    assert snap_compare(scene.dashboard(), terminal_size=(80, 24))
+
+
+@pytest.mark.parametrize("theme", ["upload-light", "nord"])
+def test_my_settings(snap_compare: Compare, upload_dashboard: Dashboard, theme: str) -> None:
+    """My theme, plain ASCII, and my key for the stuck and the failed."""
+    app = upload_dashboard(a_morning(), theme=theme, ascii_only=True, keymap={"trouble": "x"})
+    assert snap_compare(app, terminal_size=(80, 24), press=["x"], run_before=settled)
+
+
+def test_my_screen(snap_compare: Compare, upload_clock: FrozenClock) -> None:
+    """A header of mine, their funnel, table, timeline and chunks."""
+    uploads = [an_upload("mine.h5", initiated=100, completed=8, chunks=(1, 2, 4), size_bytes=3_000_000), *a_morning()]
+    picture = GivenPicture(uploads, clock=upload_clock)
+    assert snap_compare(still(SampleScreen(picture, Look(zone=UTC))), terminal_size=(120, 40))
+    picture.close()
