@@ -6,9 +6,12 @@ All of it is frozen. Times are aware and in UTC, sizes in bytes, durations in se
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from upload_tui.status import Anomaly, Certainty, Stage
-from upload_tui.wire.upload import Upload
+
+if TYPE_CHECKING:  # reading uploads needs pydantic, showing what was read does not
+    from upload_tui.wire.upload import Upload
 
 __all__ = [
     "Connection",
@@ -230,7 +233,7 @@ class Detail:
         raw: the service's last answer as JSON text, secrets masked, in the service's order.
     """
 
-    upload: Upload
+    upload: "Upload"
     row: Row
     anomalies: tuple[Anomaly, ...]
     raw: str = ""

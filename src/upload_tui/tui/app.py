@@ -1,5 +1,6 @@
 """The dashboard as a Textual app: wires a session to its screens, and knows the keys that work everywhere."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -85,7 +86,15 @@ class UploadApp(App[int]):
         return dict(TOKEN_DEFAULTS)
 
     def get_default_screen(self) -> DashboardScreen:
-        return DashboardScreen(self.session, self._first_look, self.story)
+        dashboard = DashboardScreen(self.session, self._first_look, self.story)
+        # Textual sets these after the first layout, and then styles and lays out everything again.
+        dashboard.set_classes(
+            [
+                _class_at(self.size.width, self.HORIZONTAL_BREAKPOINTS),
+                _class_at(self.size.height, self.VERTICAL_BREAKPOINTS),
+            ]
+        )
+        return dashboard
 
     def on_mount(self) -> None:
         self.set_class(self._first_look.glyphs is ASCII, "-ascii")
@@ -96,6 +105,8 @@ class UploadApp(App[int]):
         self.set_interval(1.0, self._call_person)
 
     def _start(self, bridge: Bridge) -> None:
+        gc.freeze()  # what was imported stays
+        gc.enable()
         self.run_worker(self._guard(bridge), name="bridge", exit_on_error=False)
 
     async def _guard(self, bridge: Bridge) -> None:
@@ -224,3 +235,7 @@ class UploadApp(App[int]):
 def _first_error(errors: BaseExceptionGroup[UploadTuiError]) -> UploadTuiError:
     first = errors.exceptions[0]
     return _first_error(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _class_at(cells: int, breakpoints: Sequence[tuple[int, str]]) -> str:
+    return next(name for at_least, name in reversed(breakpoints) if cells >= at_least)

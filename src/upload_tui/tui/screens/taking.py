@@ -10,7 +10,6 @@ from textual.screen import Screen
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.picture import Detail, Query
 from upload_tui.monitor.session import Session
-from upload_tui.tui.exports import ExportKind, changes_text, file_name, upload_texts
 from upload_tui.tui.formatting import curl_text, plural
 from upload_tui.tui.messages import ExportReady
 
@@ -58,10 +57,13 @@ class ExportingScreen(TakingScreen):
 
     def _export(self, kind: str | None) -> None:
         if kind is not None:
-            self.run_worker(self._compose_file(ExportKind(kind)), exclusive=True, group="export")
+            self.run_worker(self._compose_file(kind), exclusive=True, group="export")
 
-    async def _compose_file(self, kind: ExportKind) -> None:
+    async def _compose_file(self, name: str) -> None:
         """Compose the file a piece at a time, so that keys are answered meanwhile, and hand it over."""
+        from upload_tui.tui.exports import ExportKind, changes_text, file_name, upload_texts
+
+        kind = ExportKind(name)
         session, query = self.shown()
         file = io.StringIO()
         match kind:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.reactive import reactive
@@ -11,7 +12,9 @@ from upload_tui.status import Stage
 from upload_tui.tui.formatting import plural, size_text
 from upload_tui.tui.glyphs import Glyphs
 from upload_tui.tui.look import Look
-from upload_tui.wire.upload import Chunk, Upload
+
+if TYPE_CHECKING:
+    from upload_tui.wire.upload import Chunk, Upload
 
 __all__ = ["ChunkStrip", "chunk_lines", "strip_text"]
 
@@ -32,12 +35,12 @@ class ChunkStrip(Widget):
     >>> picture.close()
     """
 
-    upload: reactive[Upload | None] = reactive(None, layout=True)
+    upload: reactive["Upload | None"] = reactive(None, layout=True)
     look: reactive[Look] = reactive(Look, layout=True)
 
     def __init__(
         self,
-        upload: Upload | None = None,
+        upload: "Upload | None" = None,
         *,
         look: Look | None = None,
         id: str | None = None,  # noqa: A002  # Textual's own name
@@ -53,7 +56,7 @@ class ChunkStrip(Widget):
         return Content("\n").join(chunk_lines(self.upload, self.look.glyphs, max(self.content_size.width, 1)))
 
 
-def chunk_lines(upload: Upload, glyphs: Glyphs, width: int) -> Iterator[Content]:
+def chunk_lines(upload: "Upload", glyphs: Glyphs, width: int) -> Iterator[Content]:
     """A sentence about the chunks and the strip below it."""
     if upload.chunks is None:
         yield Content.styled("not chunked", "$quiet")
@@ -75,7 +78,7 @@ def chunk_lines(upload: Upload, glyphs: Glyphs, width: int) -> Iterator[Content]
         yield from strip_text(upload.chunks, glyphs, width)
 
 
-def strip_text(chunks: Sequence[Chunk], glyphs: Glyphs, width: int) -> Iterator[Content]:
+def strip_text(chunks: "Sequence[Chunk]", glyphs: Glyphs, width: int) -> Iterator[Content]:
     """A sign for each number from 1 to the highest; where there are more numbers than cells, a sign stands for several."""
     times = Counter(chunk.number for chunk in chunks)
     highest = max(1, *times)

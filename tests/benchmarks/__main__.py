@@ -1,0 +1,73 @@
+"""Runs the benchmarks, prints a table and writes it as JSON.
+
+    python -m tests.benchmarks [--quick] [--only WORD] [--json FILE]
+
+It exits with 1 if a ratio misses its goal by more than a factor of two.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+
+from tests.benchmarks.figures import Figure
+
+Benchmark = Callable[..., Sequence[Figure]]
+
+_MODULES = ("commands", "screen")
+"""Each has a tuple `BENCHMARKS` of functions that take `quick` and give figures."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser.add_argument("--quick", action="store_true", help="smaller numbers, for a first look and for CI")
+    parser.add_argument("--only", default="", metavar="WORD", help="only benchmarks with this word in their name")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
+    wishes = parser.parse_args(arguments)
+    figures: list[Figure] = []
+    print(_line("figure", "ours", "reference", "ratio", "goal", "met"))
+    for name, benchmark in _benchmarks().items():
+        if wishes.only in name:
+            for figure in benchmark(quick=wishes.quick):
+                figures.append(figure)
+                print(_row(figure), flush=True)
+    if wishes.json is not None:
+        wishes.json.write_text(json.dumps([_record(figure) for figure in figures], indent=2), encoding="utf-8")
+    return 1 if any(figure.is_far_off for figure in figures) else 0
+
+
+def _benchmarks() -> Mapping[str, Benchmark]:
+    modules = [import_module(f"tests.benchmarks.{name}") for name in _MODULES]
+    return {
+        f"{module.__name__.rpartition('.')[2]}.{benchmark.__name__}": benchmark
+        for module in modules
+        for benchmark in module.BENCHMARKS
+    }
+
+
+def _record(figure: Figure) -> Mapping[str, object]:
+    return {**asdict(figure), "ratio": figure.ratio, "is_met": figure.is_met}
+
+
+def _row(figure: Figure) -> str:
+    bound = "<=" if figure.is_at_most else ">="
+    return _line(
+        figure.name,
+        f"{figure.ours:,.4g} {figure.unit}",
+        f"{figure.reference:,.4g}",
+        f"{figure.ratio:.3g}",
+        f"{bound} {figure.goal:g}",
+        "yes" if figure.is_met else "no",
+    )
+
+
+def _line(name: str, ours: str, reference: str, ratio: str, goal: str, met: str) -> str:
+    return f"{name:<58}{ours:>18}{reference:>12}{ratio:>9}{goal:>9}  {met}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""A pseudo-terminal for benchmarks: runs a program, types, and tells when what was typed has been painted."""
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+__all__ = ["COLUMNS", "LINES", "PaintedProgram"]
+
+COLUMNS, LINES = 120, 40
+_FRAME_ENDS = b"\x1b[?2026l"
+"""Textual wraps each frame into a synchronised update on terminals that say that they have them; this one does."""
+_ASKS = b"\x1b[?2026$p"
+_HAS = b"\x1b[?2026;1$y"
+_PATIENCE_SECONDS = 120.0
+
+
+class PaintedProgram:
+    """A program on a terminal of 120 columns and 40 lines.
+
+    Args:
+        words: of its command line.
+        environment: added to this process's own.
+    """
+
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        self._began = time.perf_counter()
+        surroundings = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "TEXTUAL_ANIMATIONS": "none"}
+        self._process = subprocess.Popen(
+            words, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, **surroundings, **(environment or {})}
+        )
+        os.close(slave)
+        self._unread = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._master)
+
+    def seconds_until(self, text: str) -> float:
+        """Seconds from the start until a text was painted."""
+        self._read_until(text.encode())
+        return time.perf_counter() - self._began
+
+    def seconds_to_frame(self, keys: str) -> float:
+        """Type, and give the seconds until the next frame is painted whole."""
+        self.drain()
+        self._unread = b""
+        began = time.perf_counter()
+        os.write(self._master, keys.encode())
+        self._read_until(_FRAME_ENDS)
+        return time.perf_counter() - began
+
+    def drain(self, quiet_seconds: float = 0.02) -> None:
+        """Read what still comes, until it is quiet."""
+        while self._read(quiet_seconds):
+            pass
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that the program has used; Linux only."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory that the program holds; Linux only."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def _read_until(self, wanted: bytes) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while wanted not in self._unread:
+            self._read(1.0)
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise RuntimeError(f"{wanted!r} was never painted; the last was {self._unread[-2000:]!r}")
+        self._unread = self._unread.partition(wanted)[2]
+
+    def _read(self, timeout_seconds: float) -> bool:
+        readable, _, _ = select.select([self._master], [], [], timeout_seconds)
+        if not readable:
+            return False
+        try:
+            painted = os.read(self._master, 1 << 16)
+        except OSError:
+            return False
+        if _ASKS in painted:
+            os.write(self._master, _HAS)
+        self._unread += painted
+        return True
+
+
+def python(*words: str) -> list[str]:
+    """A command line for this Python."""
+    return [sys.executable, *words]

@@ -1,0 +1,1 @@
+"""The references: the least that a Textual app can do."""
