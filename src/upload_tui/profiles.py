@@ -155,17 +155,18 @@ def _complaint(error: ValidationError, source: str, text: str = "") -> SettingsE
 
 
 def _line_of(names: list[str], text: str) -> int:
-    """The line (from 1) where a key stands, as far as TOML's usual forms tell; 0 if they do not."""
+    """The line (from 1) where a key stands below its own heading, or else its table; 0 where TOML's rarer forms hide it."""
     lines = text.splitlines()
     for depth in range(len(names), 0, -1):
         *tables, last = names[:depth]
         heading = re.compile(rf"^\s*\[\s*{_dotted(tables)}\s*\]")
-        key = re.compile(rf"^\s*(\[\s*(.*\.)?)?\s*{_dotted([last])}\s*[=\].]")
-        first = next((number for number, line in enumerate(lines) if tables and heading.match(line)), 0)
-        order: list[int] = [*range(first, len(lines)), *range(first)]
-        found = next((number + 1 for number in order if key.match(lines[number])), 0)
-        if found:
-            return found
+        key = re.compile(rf"^\s*{_dotted([last])}\s*[=.]" if tables else rf"^\s*\[?\s*{_dotted([last])}\s*[=.\]]")
+        is_below = not tables
+        for number, line in enumerate(lines, 1):
+            if is_below and key.match(line):
+                return number
+            if tables and line.lstrip().startswith("["):
+                is_below = heading.match(line) is not None
     return 0
 
 

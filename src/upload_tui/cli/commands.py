@@ -1,5 +1,6 @@
 """The command group. A command's module is imported when it is run or when its own help is asked for, not before."""
 
+import os
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -30,6 +31,8 @@ _COMMANDS = {
     "config": "Tell where the settings are, show or begin them.",
     "completions": "Print a shell's completion script.",
 }
+_NAME = "upload-tui"
+_COMPLETION_VARIABLE = "_UPLOAD_TUI_COMPLETE"
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -104,4 +107,8 @@ def _log() -> "Log":
 
 
 def _invoke(arguments: list[str]) -> Any:
-    return upload_tui.main(arguments, prog_name="upload-tui", standalone_mode=False)
+    """What click's own `main` does, but for its views on interrupts and broken pipes: those are the mouth's."""
+    if _COMPLETION_VARIABLE in os.environ:  # a shell asks what could come next
+        return upload_tui.main(arguments, prog_name=_NAME, complete_var=_COMPLETION_VARIABLE)
+    with upload_tui.make_context(_NAME, list(arguments)) as context:
+        return upload_tui.invoke(context)

@@ -33,6 +33,8 @@ def exit_code_of(command: Callable[[], object], log: "Log | None" = None) -> int
     except UploadTuiError as error:
         return _say(error, log)
     except (KeyboardInterrupt, click.Abort):
+        if sys.stderr.isatty():  # behind the terminal's own ^C
+            click.echo(err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return _close_quietly()

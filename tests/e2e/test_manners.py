@@ -1,0 +1,210 @@
+"""The manners of a good command: broken pipes, interrupts, no terminal, no colour, homes that cannot be written, bad settings."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.programs import PROGRAM, Served, run, serving, started
+from tests.e2e.terminal import Terminal
+
+pytestmark = pytest.mark.e2e
+
+COMMANDS = ("watch", "demo", "serve", "list", "show", "tail", "wait", "projects", "report", "config", "completions")
+LOOKS = (
+    pytest.param(["list"], id="list"),
+    pytest.param(["projects"], id="projects"),
+    pytest.param(["report", "-o", "table"], id="report"),
+    pytest.param(["config", "show"], id="config"),
+    pytest.param(["tail", "--since", "1d"], id="tail"),
+)
+
+
+@pytest.fixture(scope="module")
+def morning() -> Iterator[Served]:
+    with serving("--scenario", "stuck", "--speed", "0") as served:
+        yield served
+
+
+@pytest.mark.parametrize("arguments", LOOKS)
+def test_it_ends_quietly_when_nobody_reads_its_output(morning: Served, arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [PROGRAM, *arguments],
+        env={**os.environ, **morning.environment},
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_first_line_is_whole_when_head_takes_no_more(morning: Served) -> None:
+    script = f"set -o pipefail; {PROGRAM} list | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, **morning.environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_on_standard_output_when_it_is_asked_for(command: str) -> None:
+    ended = run(command, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith(f"Usage: upload-tui {command}")
+    assert max(map(len, ended.out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("command", ["record", "replay", "doctor"])
+def test_every_announced_command_answers(command: str) -> None:
+    """Or is not announced: a command that this installation lacks is unknown, never a crash."""
+    is_announced = f"\n  {command} " in run("--help").out
+    assert run(command, "--help").code == (0 if is_announced else 2)
+
+
+def test_the_version_is_told_when_it_is_asked_for() -> None:
+    ended = run("--version")
+    assert ended.code == 0
+    assert ended.out.split()[0] == "upload-tui"
+    assert run("--version", program=(sys.executable, "-m", "upload_tui")) == ended
+
+
+@pytest.mark.parametrize("arguments", [["watch"], ["demo"], []], ids=["watch", "demo", "alone"])
+def test_a_terminal_is_asked_for_when_there_is_none(morning: Served, arguments: list[str]) -> None:
+    ended = morning.run(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert "terminal" in ended.err
+
+
+def test_two_lines_say_how_to_begin_when_nothing_is_set() -> None:
+    ended = run()
+    assert (ended.code, ended.out) == (2, "")
+    assert len(ended.err.splitlines()) == 2
+    assert "upload-tui demo" in ended.err
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {}], ids=["no-color", "dumb", "usual"])
+def test_a_table_has_no_colours_anywhere(morning: Served, environment: dict[str, str]) -> None:
+    with Terminal("list", columns=160, environment={**morning.environment, **environment}) as terminal:
+        assert terminal.wait_for_end() == 0
+        assert "verified" in terminal.text
+        assert b"\x1b" not in terminal.painted
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such permissions there")
+@pytest.mark.parametrize("command", [["list"], ["report"], ["projects"]], ids=["list", "report", "projects"])
+def test_the_answer_is_given_when_the_home_cannot_be_written(
+    morning: Served, tmp_path: Path, command: list[str]
+) -> None:
+    home = tmp_path / "not-a-folder"
+    home.write_text("")
+    places = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"), str(home))
+    ended = morning.run(*command, environment=places)
+    assert ended.code == 0
+    assert ended.records
+    assert len(ended.err.splitlines()) <= 1
+
+
+def test_one_sentence_says_it_when_a_look_cannot_be_kept(morning: Served, tmp_path: Path) -> None:
+    home = tmp_path / "not-a-folder"
+    home.write_text("")
+    ended = morning.run("report", "--since", "last", environment={"XDG_STATE_HOME": str(home)})
+    assert ended.code == 2
+    assert str(home) in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        pytest.param('[profiles.a]\nurl = "https://x.test"\nrefesh = 2\n', 3, "Did you mean refresh?", id="near"),
+        pytest.param("[profiles.a]\nzzz = 1\n", 2, "Known are: url,", id="unknown"),
+        pytest.param('[profiles.a]\nrefresh = "often"\n', 2, "refresh", id="no-number"),
+        pytest.param("[profiles.a]\nrefresh = 0\n", 2, "refresh", id="zero"),
+        pytest.param("[profiles.a]\nurl = \n", 2, "not TOML", id="no-toml"),
+        pytest.param('[profiles.a]\ntimezone = "Mars/Base"\n', 2, "Europe/Berlin", id="no-zone"),
+        pytest.param("[profiles.a]\ntoken = 70017\n", 2, "token", id="secret-of-another-type"),
+        pytest.param("defualt_profile = 1\n", 1, "default_profile", id="top"),
+        pytest.param('[profiles.a.keys]\nurl = "x"\nquit = 3\n', 3, "keys", id="inner"),
+    ],
+)
+def test_file_line_and_mend_are_named_when_the_settings_are_wrong(home: Path, text: str, line: int, words: str) -> None:
+    file = home / "xdg_config_home" / "upload-tui" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    ended = run("list")
+    assert (ended.code, ended.out) == (2, "")
+    assert str(file) in ended.err
+    assert f"line {line}" in ended.err
+    assert words in ended.err
+    assert "70017" not in ended.err
+
+
+def test_a_secret_stays_secret_when_the_settings_are_wrong_and_a_traceback_is_wanted(home: Path) -> None:
+    file = home / "xdg_config_home" / "upload-tui" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("[profiles.a]\ntoken = 70017\n")
+    done = subprocess.run([PROGRAM, "list", "--debug"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    log = next(Path(line.partition("log is in ")[2]) for line in done.stderr.splitlines() if "log is in" in line)
+    assert "Traceback" in log.read_text()
+    assert "70017" not in done.stderr + log.read_text()
+
+
+def test_requests_are_logged_without_the_token_when_debugging_is_wanted(morning: Served, home: Path) -> None:
+    ended = morning.run("--debug", "list")
+    assert ended.code == 0
+    (log,) = home.rglob("upload-tui.log")
+    assert "/api/v1/projects" in log.read_text()
+    assert str(morning.facts["token"]) not in log.read_text()
+
+
+def test_interrupted_is_the_exit_code_when_a_look_is_interrupted(morning: Served) -> None:
+    with started("tail", "--since", "1d", environment=morning.environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+
+
+def test_the_picture_is_kept_for_one_service_and_account_each(morning: Served, home: Path) -> None:
+    morning.run("list")
+    morning.run("list")
+    stores = list((home / "xdg_cache_home" / "upload-tui" / "stores").glob("*.db"))
+    assert len(stores) == 1
+    morning.run(
+        "list",
+        environment={
+            "UPLOAD_TUI_TOKEN": "",
+            "UPLOAD_TUI_AGENT_KEY": morning.facts["agent_key"],
+            "UPLOAD_TUI_USER_KEY": morning.facts["user_key"],
+        },
+    )
+    assert len(list((home / "xdg_cache_home" / "upload-tui" / "stores").glob("*.db"))) == 2
+    assert (stores[0].parent.stat().st_mode & 0o077) == 0
+
+
+def test_watch_shows_what_list_left_when_the_service_is_gone(home: Path) -> None:
+    with serving() as served:
+        served.begin("kept.bin")
+        assert served.run("list").code == 0
+        environment = served.environment
+    with Terminal("watch", environment=environment) as terminal:
+        terminal.wait_until(lambda text: "kept.bin" in text and "Nobody answers" in text)
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0

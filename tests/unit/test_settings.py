@@ -1,0 +1,239 @@
+"""Settings: who has the last word, what is refused and how it is said, and what never leaves."""
+
+import json
+import string
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from upload_tui.errors import SettingsError
+from upload_tui.profiles import Profile, profile_schema, read_ddsclient, read_settings_file
+from upload_tui.settings import Flags, Places, ServiceSettings, read_settings
+
+URL = "https://dds.test"
+SECRETS = ("token", "agent_key", "user_key")
+SOURCES = st.sampled_from(["default", "profile", "variable", "flag"])
+# The folder is one for all examples; each writes its own file into it.
+in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+Reader = Callable[..., ServiceSettings]
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path / "config.toml", tmp_path / ".ddsclient")
+
+
+@pytest.fixture
+def read(places: Places) -> Reader:
+    """Settings from a file's text, variables and flags."""
+
+    def reader(text: str = "", environment: dict[str, str] | None = None, **flags: Any) -> ServiceSettings:
+        if text:
+            places.settings_file.write_text(text)
+            places.settings_file.chmod(0o600)
+        return read_settings(environment or {}, Flags(**flags), places)
+
+    return reader
+
+
+def test_flags_come_before_variables_and_variables_before_the_profile(read: Reader) -> None:
+    text = f'[profiles.a]\nurl = "{URL}/profile"\nprojects = ["P"]\nrefresh = 2\nstuck_after = 60\n'
+    found = read(
+        text,
+        {"UPLOAD_TUI_URL": f"{URL}/variable", "UPLOAD_TUI_REFRESH": "3"},
+        url=f"{URL}/flag",
+        projects=["F"],
+    )
+    assert (found.url, found.projects, found.refresh_seconds) == (f"{URL}/flag", ("F",), 3.0)
+    assert found.stuck_after_seconds == 60
+    assert found.sources["url"] == "command line"
+    assert found.sources["refresh"] == "UPLOAD_TUI_REFRESH"
+    assert found.sources["stuck_after"].endswith("profile a")
+
+
+@given(st.sets(SOURCES))
+def test_the_last_source_that_speaks_is_believed(sources: set[str]) -> None:
+    """Without files: the default, a variable, a flag."""
+    nowhere = Places(Path("/nowhere/config.toml"), Path("/nowhere/.ddsclient"))
+    environment = {"UPLOAD_TUI_PROJECT": "variable"} if "variable" in sources else {}
+    flags = Flags(url=URL, projects=("flag",) if "flag" in sources else ())
+    found = read_settings(environment, flags, nowhere)
+    expected = ("flag",) if "flag" in sources else ("variable",) if "variable" in sources else ()
+    assert found.projects == expected
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_is_in_no_repr_when_it_is_set(read: Reader, secret: str) -> None:
+    found = read(f'[profiles.a]\nurl = "{URL}"\n{secret} = "s3cret"\n')
+    assert getattr(found, secret) == "s3cret"
+    assert "s3cret" not in repr(found)
+
+
+@pytest.mark.parametrize("text", ["[profiles.a]\n{key} = 70017\n", "[profiles.a]\n{key} = ['70017']\n"])
+@pytest.mark.parametrize("key", SECRETS)
+def test_a_secret_is_in_no_error_when_it_is_of_another_type(read: Reader, key: str, text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(text.format(key=key))
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "70017" not in str(error)
+        error = error.__cause__ or error.__context__
+
+
+@in_a_folder
+@given(key=st.sampled_from(sorted(Profile.model_fields)), value=st.text(string.ascii_lowercase, min_size=12))
+def test_the_sentence_names_file_line_and_key_when_a_value_cannot_be(tmp_path: Path, key: str, value: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f"# a comment\n\n[profiles.{value}]\n{key} = {{ {value} = {{}} }}\n")
+    with pytest.raises(SettingsError) as caught:
+        read_settings_file(file)
+    assert f"{file}, line 4: {key}" in caught.value.title
+
+
+@in_a_folder
+@given(text=st.text() | st.binary())
+def test_a_sentence_is_all_that_comes_of_any_file(tmp_path: Path, text: str | bytes) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
+    for reader in (read_settings_file, read_ddsclient):
+        with suppress(SettingsError):
+            reader(file)
+
+
+@in_a_folder
+@given(key=st.sampled_from(sorted(Profile.model_fields)), place=st.integers(0, 30))
+def test_the_nearest_key_is_named_when_a_letter_is_missing(tmp_path: Path, key: str, place: int) -> None:
+    slip = key[: place % len(key)] + key[place % len(key) + 1 :]
+    if slip in Profile.model_fields or len(key) < 4:
+        return
+    file = tmp_path / "config.toml"
+    file.write_text(f"[profiles.a]\n{slip} = 1\n")
+    with pytest.raises(SettingsError) as caught:
+        read_settings_file(file)
+    assert f"line 2, has the unknown key {slip}" in caught.value.title
+    assert key in caught.value.mend
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(f"url: {URL}\nagent_key: a1\nuser_key: u1\n", ("", "a1", "u1"), id="keys"),
+        pytest.param(f"url: '{URL}'\nauth: \"t1\"  # mine\n", ("t1", "", ""), id="quoted"),
+        pytest.param(f"---\n# mine\nurl:   {URL}\nagent_key: a1 # x\nuser_key: u1\nx: 4\n", ("", "a1", "u1"), id="others"),
+    ],
+)  # fmt: skip
+def test_the_published_clients_file_is_a_profile_when_there_is_no_other(
+    read: Reader, places: Places, text: str, expected: tuple[str, str, str]
+) -> None:
+    places.ddsclient_file.write_text(text)
+    places.ddsclient_file.chmod(0o600)
+    found = read()
+    assert (found.url, found.profile) == (URL, "ddsclient")
+    assert (found.token, found.agent_key, found.user_key) == expected
+    assert found.warnings == ()
+
+
+def test_the_published_clients_keys_stay_at_home_when_another_service_is_named(read: Reader, places: Places) -> None:
+    places.ddsclient_file.write_text("agent_key: a1\nuser_key: u1\n")
+    assert read(url="https://elsewhere.test").agent_key == ""
+    assert read(url="https://elsewhere.test", profile="ddsclient").agent_key == "a1"
+
+
+def test_a_profiles_keys_stay_at_home_when_another_service_is_named(read: Reader) -> None:
+    text = f'[profiles.a]\nurl = "{URL}"\ntoken = "t"\nprojects = ["P"]\nrefresh = 5\n'
+    elsewhere = read(text, url="https://elsewhere.test")
+    assert (elsewhere.token, elsewhere.projects, elsewhere.refresh_seconds) == ("", (), 5)
+    assert read(text, url=f"{URL}/api/v1").token == "t"
+
+
+def test_ways_of_being_let_in_are_not_mixed_when_several_sources_speak(read: Reader, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from-file\n")
+    text = f'[profiles.a]\nurl = "{URL}"\nagent_key = "a"\nuser_key = "u"\n'
+    found = read(text, {"UPLOAD_TUI_TOKEN": "from-variable"}, token_file=tmp_path / "token")
+    assert (found.token, found.agent_key, found.user_key) == ("from-file", "", "")
+    found = read(text, {"UPLOAD_TUI_TOKEN": "from-variable"})
+    assert (found.token, found.agent_key, found.user_key) == ("from-variable", "", "")
+
+
+def test_the_mend_is_told_when_others_can_read_a_secret(places: Places) -> None:
+    places.settings_file.write_text(f'[profiles.a]\nurl = "{URL}"\ntoken = "t"\n')
+    places.settings_file.chmod(0o644)
+    (warning,) = read_settings({}, Flags(), places).warnings
+    assert f"chmod 600 {places.settings_file}" in warning
+
+
+def test_nothing_is_warned_of_when_the_file_holds_no_secret(places: Places) -> None:
+    places.settings_file.write_text(f'[profiles.a]\nurl = "{URL}"\n')
+    places.settings_file.chmod(0o644)
+    assert read_settings({}, Flags(), places).warnings == ()
+
+
+def test_a_slip_is_told_when_a_variable_is_no_variable_of_ours(read: Reader) -> None:
+    (warning,) = read(environment={"UPLOAD_TUI_URL": URL, "UPLOAD_TUI_TOKN": "s3cret"}).warnings
+    assert "Did you mean UPLOAD_TUI_TOKEN?" in warning
+    assert "s3cret" not in warning
+
+
+@pytest.mark.parametrize(
+    ("url", "is_fine"),
+    [
+        ("https://dds.test", True),
+        ("http://127.0.0.1:8902", True),
+        ("http://[::1]:8902", True),
+        ("http://localhost:8902/api/v1", True),
+        ("http://dds.test", False),
+        ("http://127.0.0.1.evil.test", False),
+        ("http://localhost@evil.test", False),
+        ("ftp://dds.test", False),
+        ("dds.test", False),
+        ("http://[::1", False),
+    ],
+)
+def test_a_token_is_only_sent_where_nobody_listens(read: Reader, url: str, is_fine: bool) -> None:
+    if is_fine:
+        assert read(url=url).url == url
+    else:
+        with pytest.raises(SettingsError):
+            read(url=url)
+
+
+@pytest.mark.parametrize(
+    ("text", "profile", "expected"),
+    [
+        pytest.param("[profiles.a]\n", "", "a", id="the-only-one"),
+        pytest.param('default_profile = "b"\n[profiles.a]\n[profiles.b]\n', "", "b", id="the-default"),
+        pytest.param("[profiles.a]\n[profiles.b]\n", "", "", id="none-of-two"),
+        pytest.param('default_profile = "b"\n[profiles.a]\n[profiles.b]\n', "a", "a", id="the-named"),
+    ],
+)
+def test_a_profile_is_in_force_when_it_can_only_be_that_one(
+    read: Reader, text: str, profile: str, expected: str
+) -> None:
+    assert read(text, url=URL, profile=profile or None).profile == expected
+    assert read(text, {"UPLOAD_TUI_PROFILE": profile}, url=URL).profile == expected
+
+
+def test_known_profiles_are_named_when_there_is_no_such_one(read: Reader) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read("[profiles.work]\n[profiles.home]\n", profile="wrok")
+    assert "work" in caught.value.mend
+
+
+def test_a_single_text_is_a_list_of_one_where_a_list_is_meant(read: Reader) -> None:
+    found = read(f'[profiles.a]\nurl = "{URL}"\nprojects = "P"\ncolumns = "name"\ntimezone = "Europe/Berlin"\n')
+    assert (found.projects, found.columns, str(found.zone)) == (("P",), ("name",), "Europe/Berlin")
+
+
+def test_editors_get_a_schema_with_every_key_and_a_word_for_each() -> None:
+    schema = json.loads(json.dumps(profile_schema()))
+    profile = schema["$defs"]["Profile"]
+    assert set(profile["properties"]) == set(Profile.model_fields)
+    assert all(entry["description"] for entry in profile["properties"].values())
+    assert profile["additionalProperties"] is False
+    assert schema["additionalProperties"] is False
