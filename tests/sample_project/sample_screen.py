@@ -48,4 +48,4 @@ class SampleScreen(App[None]):
         detail = self.picture.detail(message.upload_id or "")
         timeline = self.query_one(TimelineView)
         timeline.now, timeline.detail = self.picture.now(), detail
-        self.query_one(ChunkStrip).upload = detail and detail.upload
+        self.query_one(ChunkStrip).upload = None if detail is None else detail.upload

@@ -44,9 +44,11 @@ def still(app: AnyApp) -> AnyApp:
     """
 
     def colours_alone() -> Sequence[LineFilter]:
-        return [one for one in type(app).get_line_filters(app) if isinstance(one, ANSIToTruecolor)]
+        return [] if app.native_ansi_color else [ANSIToTruecolor(app.ansi_theme)]
 
     app.animation_level = "none"
+    app.no_color = False
+    app.ansi_color = None
     app.get_line_filters = colours_alone  # type: ignore[method-assign]  # the one public way to what an app's filters are
     return app
 
