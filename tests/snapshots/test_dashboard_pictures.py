@@ -157,3 +157,16 @@ def test_tried_again(snap_compare: Compare) -> None:
     session = SceneSession([stuck])
     assert snap_compare(dashboard(session), terminal_size=(120, 40))
     session.close()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("key", ["l", "F", "c", "e", "d"])
+def test_tables_of_figures_and_menus(snap_compare: Compare, key: str, size: tuple[int, int]) -> None:
+    """Latencies as histograms, failures by cause, the dialogs of columns and of exports, and rows with a second line."""
+    failed = [
+        an_upload(f"plate-{n}.czi", initiated=900 + n, completed=840, error=832 - 60 * n, message=CHUNK_ERROR)
+        for n in range(3)
+    ]
+    session = SceneSession(a_morning(*failed))
+    assert snap_compare(dashboard(session), terminal_size=size, press=[key])
+    session.close()

@@ -66,6 +66,8 @@ DASHBOARD_KEYS = (
     _key("f", "follow", "Follow", "Stick to the newest upload", "follow", shown="f"),
     _key("w", "shapes", "Shapes", "The status as Option A, Option B and deployed JSON", "shapes", shown="w"),
     _key("J", "raw", "Raw", "The service's raw answer, secrets masked", "raw"),
+    _key("F", "failures", "Failures", "Why uploads failed, grouped by cause", "failures"),
+    _key("l", "latencies", "Latencies", "How long uploads take between stages, as histograms", "latencies"),
     _key("p", "projects", "Projects", "Show one project or all", "projects"),
     _key("space", "pause", "Pause", "Pause and resume refreshing", "pause", shown="Space"),
     _key("r", "refresh", "Refresh", "Ask the service now", "refresh"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -30,6 +30,9 @@ from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.tail import ChangeLog, PendingList, TailPane
 from upload_tui.tui.widgets.timeline import TimelineView
 from upload_tui.tui.widgets.upload_table import UploadTable
+
+if TYPE_CHECKING:  # its module needs the store, which the first frame does not
+    from upload_tui.monitor.statistics import CauseGroup
 
 __all__ = ["DashboardScreen"]
 
@@ -202,6 +205,22 @@ class DashboardScreen(ExportingScreen):
             self.notify(else_say, timeout=2)
         else:
             table.choose(upload_id)
+
+    def action_failures(self) -> None:
+        from upload_tui.tui.screens.failures import FailureScreen
+
+        self.app.push_screen(FailureScreen(self._session, self.look), self._show_failures)
+
+    def _show_failures(self, group: "CauseGroup | None") -> None:
+        """Only the failed, and the cursor on one of the group."""
+        if group is not None:
+            self.rows_query = replace(self.rows_query, stages=frozenset({Stage.ERROR}), search="")
+            self.query_one(UploadTable).choose(group.example_id)
+
+    def action_latencies(self) -> None:
+        from upload_tui.tui.screens.latencies import LatencyScreen
+
+        self.app.push_screen(LatencyScreen(self._session, self.look))
 
     def action_projects(self) -> None:
         from upload_tui.tui.screens.menu import project_menu

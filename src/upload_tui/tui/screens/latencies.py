@@ -1,0 +1,83 @@
+"""How long uploads take between stages, as histograms: each bar is twice as long a time as the one above it."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from upload_tui.monitor.session import Session
+from upload_tui.monitor.statistics import Latency
+from upload_tui.tui.formatting import duration_text, plural
+from upload_tui.tui.look import Look
+
+__all__ = ["LatencyScreen", "histogram_lines"]
+
+_LABEL_CELLS = 9
+_COUNT_CELLS = 8
+
+
+class LatencyScreen(ModalScreen[None]):
+    """The latencies of a session's uploads; painted anew every second."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,l", "dismiss", "Close", id="latencies.close", tooltip="Close the latencies"),
+    ]
+
+    def __init__(self, session: Session, look: Look) -> None:
+        super().__init__()
+        self._session = session
+        self._look = look
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="latencies") as box:
+            box.border_title = "How long it takes"
+            box.border_subtitle = "Esc closes"
+            yield Static()
+
+    def on_mount(self) -> None:
+        self.query_one("#latencies").focus()
+        self.set_interval(1.0, self._paint)
+        self.call_after_refresh(self._paint)
+
+    def _paint(self) -> None:
+        width = self.query_one("#latencies").content_size.width
+        lines = histogram_lines(self._session.latencies(), self._look, width)
+        self.query_one(Static).update(Content("\n").join(lines))
+
+
+def histogram_lines(latencies: Sequence[Latency], look: Look, width: int) -> Iterator[Content]:
+    """Each pair of stages: the quantiles, and a bar for each bucket, all to one scale within the pair."""
+    if not latencies:
+        yield Content.styled("No upload has got from one stage to the next yet.", "$quiet")
+    for number, latency in enumerate(latencies):
+        if number:
+            yield Content("")
+        yield Content.assemble(
+            (f"{look.glyphs.stages[latency.after]} {latency.after}", f"$stage-{latency.after} bold"),
+            (" to ", "$quiet"),
+            (f"{look.glyphs.stages[latency.before]} {latency.before}", f"$stage-{latency.before} bold"),
+            (f"  {plural(latency.samples, 'upload')}", "$quiet"),
+        )
+        yield Content.styled(
+            f"half within {duration_text(latency.p50_seconds)}, 95 % within {duration_text(latency.p95_seconds)}, "
+            f"99 % within {duration_text(latency.p99_seconds)}",
+            "$quiet",
+        )
+        yield from _bars(latency, look, width)
+
+
+def _bars(latency: Latency, look: Look, width: int) -> Iterator[Content]:
+    most = max(bucket.count for bucket in latency.buckets)
+    room = max(4, width - _LABEL_CELLS - _COUNT_CELLS - 4)
+    for bucket in latency.buckets:
+        cells = -(-bucket.count * room // most)  # whatever is there shows
+        yield Content.assemble(
+            (f"{duration_text(bucket.at_most_seconds):>{_LABEL_CELLS}} ", "$quiet"),
+            (look.glyphs.bar_full * cells, f"$stage-{latency.before}"),
+            (f" {bucket.count:,}" if bucket.count else "", ""),
+        )
