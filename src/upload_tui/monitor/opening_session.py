@@ -10,7 +10,18 @@ from datetime import datetime
 
 from upload_tui.clock import Clock
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.picture import Connection, ConnectionState, Detail, Funnel, ProjectRef, Query, Row, Window
+from upload_tui.monitor.picture import (
+    CauseGroup,
+    Connection,
+    ConnectionState,
+    Detail,
+    Funnel,
+    LatencyHistogram,
+    ProjectRef,
+    Query,
+    Row,
+    Window,
+)
 from upload_tui.monitor.session import Session
 
 __all__ = ["OpeningSession"]
@@ -66,6 +77,14 @@ class OpeningSession:
     def detail(self, upload_id: str) -> Detail | None:
         """One upload; none yet."""
         return self._real.detail(upload_id) if self._real else None
+
+    def causes(self) -> Sequence[CauseGroup]:
+        """The failed uploads by cause; none yet."""
+        return self._real.causes() if self._real else ()
+
+    def latencies(self) -> Sequence[LatencyHistogram]:
+        """How long uploads took; nothing yet."""
+        return self._real.latencies() if self._real else ()
 
     def connection(self) -> Connection:
         """The connection; being made yet."""

@@ -14,11 +14,14 @@ if TYPE_CHECKING:  # reading uploads needs pydantic, showing what was read does 
     from upload_tui.wire.upload import Upload
 
 __all__ = [
+    "CauseGroup",
     "Connection",
     "ConnectionState",
     "Detail",
     "Funnel",
     "Judgement",
+    "LatencyBucket",
+    "LatencyHistogram",
     "ProjectRef",
     "Query",
     "Row",
@@ -222,6 +225,57 @@ class Funnel:
     def stuck(self) -> int:
         """Uploads that look stuck."""
         return sum(summary.stuck for summary in self.stages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CauseGroup:
+    """Failed uploads that failed for one cause, in one place, in one person's hands.
+
+    Attributes:
+        cause: the message without its particulars (`statistics.normal_cause`).
+        storage_provider, uploader: as the service names them; empty if it does not.
+        count: how many failed.
+        first_on, last_on: when the first and the last of them failed; None if the service did not say.
+        last_id: the id of the one that failed last.
+    """
+
+    cause: str
+    storage_provider: str = ""
+    uploader: str = ""
+    count: int
+    first_on: datetime | None = None
+    last_on: datetime | None = None
+    last_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyBucket:
+    """How many uploads took at least `from_seconds` and less than `to_seconds`."""
+
+    from_seconds: float
+    to_seconds: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyHistogram:
+    """How long uploads took from one stage to the next, in buckets of which each is twice as wide as the one before.
+
+    Attributes:
+        after, before: the stages: the time after the one and before the other.
+        count: uploads of which both times are known.
+        p50_seconds, p95_seconds, p99_seconds: half of them, 95 and 99 of a hundred took at most this; within a bucket they are
+            taken to lie evenly.
+        buckets: without gaps from the quickest to the slowest; empty if nothing was seen.
+    """
+
+    after: Stage
+    before: Stage
+    count: int = 0
+    p50_seconds: float | None = None
+    p95_seconds: float | None = None
+    p99_seconds: float | None = None
+    buckets: tuple[LatencyBucket, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

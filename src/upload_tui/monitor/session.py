@@ -9,7 +9,17 @@ from datetime import datetime
 from typing import Protocol
 
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.picture import Connection, Detail, Funnel, ProjectRef, Query, Row, Window
+from upload_tui.monitor.picture import (
+    CauseGroup,
+    Connection,
+    Detail,
+    Funnel,
+    LatencyHistogram,
+    ProjectRef,
+    Query,
+    Row,
+    Window,
+)
 
 __all__ = ["Session"]
 
@@ -49,6 +59,14 @@ class Session(Protocol):
 
     def detail(self, upload_id: str) -> Detail | None:
         """One upload; None if it is not known."""
+        ...
+
+    def causes(self) -> Sequence[CauseGroup]:
+        """The failed uploads by cause, storage provider and uploader, the largest group first."""
+        ...
+
+    def latencies(self) -> Sequence[LatencyHistogram]:
+        """How long uploads took: initiated to completed, completed to verified, completed to error."""
         ...
 
     def connection(self) -> Connection:

@@ -2,15 +2,18 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from upload_tui.errors import StorageError
-from upload_tui.monitor.picture import ProjectRef, Query, SortKey
+from upload_tui.monitor.histogram import bucket_of
+from upload_tui.monitor.picture import CauseGroup, ProjectRef, Query, SortKey
 from upload_tui.monitor.schema import MIGRATIONS, migrate
+from upload_tui.monitor.statistics import normal_cause
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
 from upload_tui.wire.upload import Upload
 
@@ -270,6 +273,37 @@ class Store:
             (stage.rank, _ms(on)),
         )
         return int(counted.fetchone()[0])
+
+    def causes(self) -> Sequence[CauseGroup]:
+        """The failed by cause, the largest group first."""
+        rows = self._db.execute(
+            "SELECT error_message, since_ms, id, raw FROM uploads WHERE stage = 3 AND is_gone = 0 ORDER BY since_ms, id"
+        ).fetchall()
+        groups: dict[tuple[str, str, str], list[tuple[int | None, str]]] = {}
+        for message, since, upload_id, raw in rows:
+            words = json.loads(raw)
+            provider = (words.get("storage_provider") or {}).get("name") or ""
+            user = (words.get("audit") or {}).get("created_by") or {}
+            groups.setdefault((normal_cause(message), provider, user.get("full_name") or ""), []).append(
+                (since, upload_id)
+            )
+        found = [
+            CauseGroup(
+                cause=key[0], storage_provider=key[1], uploader=key[2], count=len(some),
+                first_on=_time(some[0][0]), last_on=_time(some[-1][0]), last_id=some[-1][1],
+            )
+            for key, some in groups.items()
+        ]  # fmt: skip
+        return sorted(found, key=lambda group: -group.count)
+
+    def latency_buckets(self, after: Stage, before: Stage) -> Mapping[int, int]:
+        """How many uploads took how long from one stage to another, by `histogram.bucket_of`."""
+        first, second = ("initiated_ms", "completed_ms") if after is Stage.INITIATED else ("completed_ms", "ended_ms")
+        stage = "1" if after is Stage.INITIATED else f"stage = {before.rank}"
+        rows = self._db.execute(
+            f"SELECT {second} - {first} FROM uploads WHERE {stage} AND {second} >= {first} AND is_gone = 0"
+        )
+        return Counter(bucket_of(row[0]) for row in rows)
 
     def durations_seconds(self, limit: int) -> Sequence[float]:
         """How long the last verified uploads waited for verification, newest first."""

@@ -6,8 +6,18 @@ from datetime import datetime, timedelta
 
 from upload_tui.clock import Clock
 from upload_tui.monitor.comparison import recall
+from upload_tui.monitor.histogram import PAIRS, histogram_of
 from upload_tui.monitor.judge import Usual, judge, stuck_seconds, usual_of
-from upload_tui.monitor.picture import Detail, Funnel, Query, Row, StageSummary, Window
+from upload_tui.monitor.picture import (
+    CauseGroup,
+    Detail,
+    Funnel,
+    LatencyHistogram,
+    Query,
+    Row,
+    StageSummary,
+    Window,
+)
 from upload_tui.monitor.store import Store, StoredUpload, StuckBefore
 from upload_tui.status import Stage
 
@@ -69,6 +79,14 @@ class StoredPicture:
             return None
         pretty = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
         return Detail(upload=upload, row=self._row(stored), anomalies=(*upload.anomalies, *stored.noticed), raw=pretty)
+
+    def causes(self) -> Sequence[CauseGroup]:
+        """The failed uploads by cause, storage provider and uploader, the largest group first."""
+        return self._store.causes()
+
+    def latencies(self) -> Sequence[LatencyHistogram]:
+        """How long uploads took from each stage to the next."""
+        return [histogram_of(after, before, self._store.latency_buckets(after, before)) for after, before in PAIRS]
 
     def funnel(self) -> Funnel:
         """The stages with counts, ages and the last minutes."""

@@ -1,0 +1,63 @@
+"""How long things take, in logarithmic buckets: four to a doubling are counted, one to a doubling is shown. Pure."""
+
+from collections.abc import Mapping
+from math import floor, log2
+
+from upload_tui.monitor.picture import LatencyBucket, LatencyHistogram
+from upload_tui.status import Stage
+
+__all__ = ["PAIRS", "bucket_of", "histogram_of"]
+
+PAIRS = (
+    (Stage.INITIATED, Stage.COMPLETED),
+    (Stage.COMPLETED, Stage.VERIFIED),
+    (Stage.COMPLETED, Stage.ERROR),
+)
+"""The stages between which time is measured."""
+
+_FINE = 4
+"""Counted buckets to a doubling: a quantile is off by less than a tenth."""
+
+_LEAST = -10 * _FINE
+"""The bucket of all that took less than a millisecond."""
+
+
+def bucket_of(milliseconds: int) -> int:
+    """The number of the counted bucket that a duration falls into."""
+    return _LEAST if milliseconds <= 1 else max(_LEAST, floor(log2(milliseconds / 1000) * _FINE))
+
+
+def _edge_seconds(bucket: int) -> float:
+    seconds: float = 2 ** (bucket / _FINE)
+    return 0.0 if bucket <= _LEAST else seconds
+
+
+def histogram_of(after: Stage, before: Stage, counts: Mapping[int, int]) -> LatencyHistogram:
+    """What counted buckets say; `counts` is by the number of the bucket."""
+    if not counts:
+        return LatencyHistogram(after=after, before=before)
+    wide: dict[int, int] = {}
+    for bucket, count in counts.items():
+        wide[bucket // _FINE] = wide.get(bucket // _FINE, 0) + count
+    return LatencyHistogram(
+        after=after,
+        before=before,
+        count=sum(counts.values()),
+        p50_seconds=_quantile_seconds(counts, 0.5),
+        p95_seconds=_quantile_seconds(counts, 0.95),
+        p99_seconds=_quantile_seconds(counts, 0.99),
+        buckets=tuple(
+            LatencyBucket(_edge_seconds(place * _FINE), _edge_seconds((place + 1) * _FINE), wide.get(place, 0))
+            for place in range(min(wide), max(wide) + 1)
+        ),
+    )
+
+
+def _quantile_seconds(counts: Mapping[int, int], share: float) -> float:
+    wanted, seen = share * sum(counts.values()), 0
+    for bucket, count in sorted(counts.items()):
+        if seen + count >= wanted:
+            low, high = _edge_seconds(bucket), _edge_seconds(bucket + 1)
+            return round(low + (high - low) * (wanted - seen) / count, 3)
+        seen += count
+    raise AssertionError("a share of all is among them")
