@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,7 +13,7 @@ from textual.timer import Timer
 from textual.widgets import Footer
 
 from upload_tui.monitor.changes import Change, UploadChange
-from upload_tui.monitor.picture import Detail, Query, SortKey
+from upload_tui.monitor.picture import CauseGroup, Detail, Query, SortKey
 from upload_tui.monitor.session import Session
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.tui.alerts import Alert
@@ -30,9 +30,6 @@ from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.tail import ChangeLog, PendingList, TailPane
 from upload_tui.tui.widgets.timeline import TimelineView
 from upload_tui.tui.widgets.upload_table import UploadTable
-
-if TYPE_CHECKING:  # its module needs the store, which the first frame does not
-    from upload_tui.monitor.statistics import CauseGroup
 
 __all__ = ["DashboardScreen"]
 
@@ -211,11 +208,11 @@ class DashboardScreen(ExportingScreen):
 
         self.app.push_screen(FailureScreen(self._session, self.look), self._show_failures)
 
-    def _show_failures(self, group: "CauseGroup | None") -> None:
+    def _show_failures(self, group: CauseGroup | None) -> None:
         """Only the failed, and the cursor on one of the group."""
         if group is not None:
             self.rows_query = replace(self.rows_query, stages=frozenset({Stage.ERROR}), search="")
-            self.query_one(UploadTable).choose(group.example_id)
+            self.query_one(UploadTable).choose(group.last_id)
 
     def action_latencies(self) -> None:
         from upload_tui.tui.screens.latencies import LatencyScreen

@@ -10,8 +10,8 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from upload_tui.monitor.picture import CauseGroup
 from upload_tui.monitor.session import Session
-from upload_tui.monitor.statistics import CauseGroup
 from upload_tui.tui.formatting import harmless, plural
 from upload_tui.tui.look import Look
 
@@ -44,7 +44,7 @@ class FailureScreen(ModalScreen[CauseGroup | None]):
     def _text(self, group: CauseGroup) -> Content:
         now, look = self._session.now(), self._look
         ago = "" if look.absolute_times else " ago"
-        where = f" {look.glyphs.dot} ".join(part for part in (group.provider, group.uploader) if part)
+        where = f" {look.glyphs.dot} ".join(part for part in (group.storage_provider, group.uploader) if part)
         return Content.assemble(
             (f"{group.count:>7,}  ", "$stage-error bold"),
             (harmless(group.cause), ""),

@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from upload_tui.monitor.picture import LatencyHistogram
 from upload_tui.monitor.session import Session
-from upload_tui.monitor.statistics import Latency
 from upload_tui.tui.formatting import duration_text, plural
 from upload_tui.tui.look import Look
 
@@ -50,34 +50,40 @@ class LatencyScreen(ModalScreen[None]):
         self.query_one(Static).update(Content("\n").join(lines))
 
 
-def histogram_lines(latencies: Sequence[Latency], look: Look, width: int) -> Iterator[Content]:
+def histogram_lines(latencies: Sequence[LatencyHistogram], look: Look, width: int) -> Iterator[Content]:
     """Each pair of stages: the quantiles, and a bar for each bucket, all to one scale within the pair."""
-    if not latencies:
+    seen = [latency for latency in latencies if latency.buckets]
+    if not seen:
         yield Content.styled("No upload has got from one stage to the next yet.", "$quiet")
-    for number, latency in enumerate(latencies):
+    for number, latency in enumerate(seen):
         if number:
             yield Content("")
         yield Content.assemble(
             (f"{look.glyphs.stages[latency.after]} {latency.after}", f"$stage-{latency.after} bold"),
             (" to ", "$quiet"),
             (f"{look.glyphs.stages[latency.before]} {latency.before}", f"$stage-{latency.before} bold"),
-            (f"  {plural(latency.samples, 'upload')}", "$quiet"),
+            (f"  {plural(latency.count, 'upload')}", "$quiet"),
         )
-        yield Content.styled(
-            f"half within {duration_text(latency.p50_seconds)}, 95 % within {duration_text(latency.p95_seconds)}, "
-            f"99 % within {duration_text(latency.p99_seconds)}",
-            "$quiet",
-        )
+        yield Content.styled(_quantiles(latency), "$quiet")
         yield from _bars(latency, look, width)
 
 
-def _bars(latency: Latency, look: Look, width: int) -> Iterator[Content]:
+def _quantiles(latency: LatencyHistogram) -> str:
+    known = (
+        ("half", latency.p50_seconds),
+        ("95 %", latency.p95_seconds),
+        ("99 %", latency.p99_seconds),
+    )
+    return ", ".join(f"{share} within {duration_text(seconds)}" for share, seconds in known if seconds is not None)
+
+
+def _bars(latency: LatencyHistogram, look: Look, width: int) -> Iterator[Content]:
     most = max(bucket.count for bucket in latency.buckets)
     room = max(4, width - _LABEL_CELLS - _COUNT_CELLS - 4)
     for bucket in latency.buckets:
         cells = -(-bucket.count * room // most)  # whatever is there shows
         yield Content.assemble(
-            (f"{duration_text(bucket.at_most_seconds):>{_LABEL_CELLS}} ", "$quiet"),
+            (f"{duration_text(bucket.to_seconds):>{_LABEL_CELLS}} ", "$quiet"),
             (look.glyphs.bar_full * cells, f"$stage-{latency.before}"),
             (f" {bucket.count:,}" if bucket.count else "", ""),
         )
