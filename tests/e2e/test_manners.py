@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.programs import PROGRAM, Served, run, serving, started
+from tests.e2e.programs import PROGRAM, Said, Served, run, scripted, serving, started
 from tests.e2e.terminal import Terminal
+from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e
 
@@ -208,3 +209,19 @@ def test_watch_shows_what_list_left_when_the_service_is_gone(home: Path) -> None
         terminal.wait_until(lambda text: "kept.bin" in text and "Nobody answers" in text)
         terminal.press("q")
         assert terminal.wait_for_end() == 0
+
+
+def test_names_are_printed_as_well_as_can_be_when_no_encoding_has_their_letters() -> None:
+    upload = {**an_upload(id="u-1"), "name": "größe-\u4f60\ud800.bin"}
+    page = {"results": [upload]}
+    answers = {
+        "/projects": [Said({"results": [{"id": "p-1", "name": "Genome"}]})],
+        "/projects/p-1/uploads": [Said(page)],
+        "/uploads/u-1": [Said(upload)],
+    }
+    with scripted(answers) as service:
+        environment = {**service.environment, "PYTHONIOENCODING": "ascii"}
+        for command in (["list", "-o", "table"], ["list", "-o", "csv"], ["show", "u-1", "-o", "table"]):
+            ended = run(*command, environment=environment)
+            assert (ended.code, ended.err) == (0, "")
+            assert ".bin" in ended.out
