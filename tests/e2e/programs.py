@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -164,9 +165,18 @@ class Scripted:
         return left.pop(0) if len(left) > 1 else left[0]
 
 
+class _Quiet(ThreadingHTTPServer):
+    """Clients that hang up, or do not like the certificate, are what some tests are about."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
 @contextmanager
-def scripted(answers: Mapping[str, Sequence[Said]]) -> Iterator[Scripted]:
-    """A scripted service on a free port; paths are those below `/api/v1`."""
+def scripted(answers: Mapping[str, Sequence[Said]], tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
+    """A scripted service on a free port, with TLS if it is given a certificate; paths are those below `/api/v1`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -182,14 +192,17 @@ def scripted(answers: Mapping[str, Sequence[Said]]) -> Iterator[Scripted]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = _answer  # noqa: N815  # the base class's names
+        do_GET = do_POST = do_CONNECT = _answer  # noqa: N815  # the base class's names
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        service = Scripted(f"http://127.0.0.1:{server.server_port}", {path: [*said] for path, said in answers.items()})
+    with _Quiet(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        said = {path: [*said] for path, said in answers.items()}
+        service = Scripted(f"{scheme}://localhost:{server.server_port}", said)
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:

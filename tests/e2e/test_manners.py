@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.programs import PROGRAM, Served, run, serving, started
+from tests.e2e.programs import PROGRAM, Said, Served, run, scripted, serving, started
 from tests.e2e.terminal import Terminal
+from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e
 
@@ -208,3 +209,67 @@ def test_watch_shows_what_list_left_when_the_service_is_gone(home: Path) -> None
         terminal.wait_until(lambda text: "kept.bin" in text and "Nobody answers" in text)
         terminal.press("q")
         assert terminal.wait_for_end() == 0
+
+
+def test_names_are_printed_as_well_as_can_be_when_no_encoding_has_their_letters() -> None:
+    upload = {**an_upload(id="u-1"), "name": "größe-\u4f60\ud800.bin"}
+    page = {"results": [upload]}
+    answers = {
+        "/projects": [Said({"results": [{"id": "p-1", "name": "Genome"}]})],
+        "/projects/p-1/uploads": [Said(page)],
+        "/uploads/u-1": [Said(upload)],
+    }
+    with scripted(answers) as service:
+        environment = {**service.environment, "PYTHONIOENCODING": "ascii"}
+        for command in (["list", "-o", "table"], ["list", "-o", "csv"], ["show", "u-1", "-o", "table"]):
+            ended = run(*command, environment=environment)
+            assert (ended.code, ended.err) == (0, "")
+            assert ".bin" in ended.out
+
+
+def test_the_dashboard_says_so_when_a_new_token_is_refused_as_well() -> None:
+    refusal = Said({"error": 401, "code": "not_provided", "reason": "expired api_token", "suggestion": "login"}, 401)
+    page = Said({"results": [an_upload("reads.bin", project=("p-1", "Genome"))]})
+    answers = {
+        "/software_agents/api_token": [Said({"api_token": "t", "time_to_live": 7200}, 201)],
+        "/projects": [Said({"results": [{"id": "p-1", "name": "Genome"}]})],
+        "/projects/p-1/uploads": [page, page, page, refusal],
+    }
+    with scripted(answers) as service:
+        environment = {"UPLOAD_TUI_URL": service.url, "UPLOAD_TUI_AGENT_KEY": "a", "UPLOAD_TUI_USER_KEY": "u"}
+        with Terminal("watch", environment=environment) as terminal:
+            terminal.wait_until(lambda text: "reads.bin" in text and "not allowed" in text)
+            terminal.press("q")
+            assert terminal.wait_for_end() == 0
+    refused = [path for _, path, _ in service.asked].index("/projects/p-1/uploads") + 3
+    assert "/software_agents/api_token" in [path for _, path, _ in service.asked[refused:]]
+
+
+def test_the_keyring_is_asked_when_it_has_the_token(tmp_path: Path) -> None:
+    """By the library's two names that we use; the library itself is an extra."""
+    package = tmp_path / "keyring"
+    package.mkdir()
+    body = (
+        "def get_password(service, name):\n    return {('upload-tui', 'work'): 'from-keyring'}.get((service, name))\n"
+    )
+    (package / "__init__.py").write_text(body)
+    (package / "errors.py").write_text("class KeyringError(Exception):\n    pass\n")
+    with scripted({"/projects": [Said({"results": [{"id": "p-1", "name": "Genome"}]})]}) as service:
+        environment = {"UPLOAD_TUI_URL": service.url, "PYTHONPATH": str(tmp_path)}
+        assert run("projects", environment={**environment, "UPLOAD_TUI_TOKEN_KEYRING": "work"}).code == 0
+        nobody = run("projects", environment={**environment, "UPLOAD_TUI_TOKEN_KEYRING": "nobody"})
+    assert service.asked == [("GET", "/projects", "from-keyring")]
+    assert nobody.code == 2
+    assert "keyring set upload-tui nobody" in nobody.err
+
+
+def test_the_extra_is_named_when_the_keyring_library_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "keyring.py").write_text("raise ImportError('not installed')\n")
+    environment = {
+        "PYTHONPATH": str(tmp_path),
+        "UPLOAD_TUI_TOKEN_KEYRING": "work",
+        "UPLOAD_TUI_URL": "http://localhost:9",
+    }
+    ended = run("projects", environment=environment)
+    assert ended.code == 2
+    assert "upload-tui[keyring]" in ended.err

@@ -1,5 +1,6 @@
 """The command group. A command's module is imported when it is run or when its own help is asked for, not before."""
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -97,6 +98,9 @@ def _command(context: click.Context, name: str) -> click.Command:
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the documented code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a sign that the terminal's encoding lacks is no reason to end
     sys.exit(exit_code_of(lambda: _invoke(arguments), _log() if "--debug" in arguments else None))
 
 

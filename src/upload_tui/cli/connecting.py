@@ -29,6 +29,7 @@ __all__ = [
     "open_store",
     "places",
     "service_options",
+    "settings_from",
     "settings_in_force",
     "trusted_by",
     "while_it_runs",
@@ -73,9 +74,14 @@ def places() -> Places:
     return Places(config_file(), Path.home() / ".ddsclient")
 
 
+def settings_from(flags: Flags, *, needs_service: bool = True) -> ServiceSettings:
+    """The settings of this process."""
+    return read_settings(os.environ, flags, places(), needs_service=needs_service)
+
+
 def settings_in_force(flags: Flags, *, needs_service: bool = True) -> ServiceSettings:
     """The settings; whatever should be mended is said. Without a need for a service its URL may be empty."""
-    settings = read_settings(os.environ, flags, places(), needs_service=needs_service)
+    settings = settings_from(flags, needs_service=needs_service)
     for warning in settings.warnings:
         say(f"upload-tui: {warning}")
     return settings

@@ -32,6 +32,10 @@ def own_errors(url: str) -> Iterator[None]:
         raise UnreachableError(f"No answer came in time from {url}", "Try again, or check the network.") from error
     except httpx.ConnectError as error:
         raise _connection_error(url, error) from error
+    except httpx.ProxyError as error:
+        raise UnreachableError(
+            f"The proxy does not let us through to {url}: {error}", "Check HTTPS_PROXY and NO_PROXY."
+        ) from error
     except httpx.HTTPStatusError as error:
         answer = error.response
         raise status_error(answer.status_code, answer.headers, answer.content, url) from error

@@ -56,6 +56,17 @@ def _about(url: str) -> Iterator[None]:
         raise UnreadableError(f"{error.title} ({url})", "Check that --url names the service.") from error
 
 
+@contextmanager
+def _usable_surroundings() -> Iterator[None]:
+    """Proxies and certificates come from the environment, and may be such that no client can be made."""
+    try:
+        yield
+    except (ImportError, ValueError) as error:
+        raise UnreachableError(f"The proxy cannot be used: {error}", "Check HTTPS_PROXY and ALL_PROXY.") from error
+    except OSError as error:
+        raise UnreachableError("The certificates of SSL_CERT_FILE cannot be read", "Correct or unset it.") from error
+
+
 def service_root(url: str) -> str:
     """A service's URL without `/api/v1` and slashes at its end, which people may write or leave out."""
     return url.strip().rstrip("/").removesuffix(API_PATH).rstrip("/")
@@ -90,7 +101,7 @@ class ServiceClient:
         self._clock: Clock = clock or SystemClock()
         self._clock_lead_seconds: float | None = None
         base = f"{self.root}{API_PATH}"
-        with own_errors(self.root):
+        with own_errors(self.root), _usable_surroundings():
             self._http = httpx.AsyncClient(
                 base_url=base,
                 auth=TokenAuth(credentials, f"{base}/software_agents/api_token", self._clock),

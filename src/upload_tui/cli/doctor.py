@@ -1,0 +1,168 @@
+"""`upload-tui doctor`: what is wrong, in one run, from the settings to the service to the terminal; each with its mend."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from upload_tui.cli.connecting import client_for, places, service_options, settings_from, trusted_by
+from upload_tui.cli.mouth import harmless_line
+from upload_tui.cli.output import Printer, output_option
+from upload_tui.cli.surroundings import Finding, State, storage_findings, terminal_findings
+from upload_tui.errors import EXIT_DONE, UploadTuiError
+from upload_tui.settings import Flags, ServiceSettings
+
+if TYPE_CHECKING:
+    from upload_tui.client.probes import Address, Proxy
+
+__all__ = ["command"]
+
+_SKEW_SECONDS = 30
+_SOON = timedelta(days=14)
+
+_Step = Callable[[], Awaitable[Finding]]
+
+
+@click.command(
+    help="Check settings, proxy, name, TLS, credentials, clocks and the terminal; a line each, with the mend."
+)
+@service_options
+@output_option
+def command(output: str | None, *, flags: Flags) -> int:
+    """Examine; the exit code is that of the first thing that fails, warnings do not count."""
+    printer = Printer(output, ())
+    findings = asyncio.run(_examine(flags, printer))
+    return next((finding.exit_code for finding in findings if finding.state is State.FAILED), EXIT_DONE)
+
+
+async def _examine(flags: Flags, printer: Printer) -> list[Finding]:
+    findings = []
+    async for finding in _findings(flags):
+        if printer.is_table:
+            click.echo("\n".join(_lines(finding)))
+        else:
+            printer.print_one(finding.record)
+        findings.append(finding)
+    return findings
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    yield f"{finding.state:<8} {finding.check:<12} {harmless_line(finding.says)}"
+    if finding.mend:
+        yield f"{'':<21} {harmless_line(finding.mend)}"
+
+
+async def _findings(flags: Flags) -> AsyncIterator[Finding]:
+    """Settings first; then the way to the service, until something on it fails; then what is around us."""
+    try:
+        settings = settings_from(flags)
+    except UploadTuiError as error:
+        yield Finding.failed("settings", error)
+        yield Finding("service", State.SKIPPED, "not examined before the settings are right")
+    else:
+        for finding in _settings_findings(settings):
+            yield finding
+        async for finding in _way_findings(settings):
+            yield finding
+    for finding in (*storage_findings(), *terminal_findings()):
+        yield finding
+
+
+def _settings_findings(settings: ServiceSettings) -> Iterator[Finding]:
+    where = f"profile {settings.profile} of {places().settings_file}" if settings.profile else "no profile"
+    yield Finding("settings", State.OK, f"{settings.url} ({where}; `upload-tui config show` tells more)")
+    for warning in settings.warnings:
+        says, _, mend = warning.partition(". ")
+        yield Finding("settings", State.WARNING, says, mend)
+
+
+async def _way_findings(settings: ServiceSettings) -> AsyncIterator[Finding]:
+    steps = _Way(settings).steps()
+    for check, step in steps:
+        try:
+            yield await step()
+        except UploadTuiError as error:
+            yield Finding.failed(check, error)
+            break
+    for check, _ in steps:  # what the loop has not come to
+        yield Finding(check, State.SKIPPED, "not examined before the one above is mended")
+
+
+@dataclass(slots=True)
+class _Way:
+    """The steps to a service; each knows what those before it found."""
+
+    settings: ServiceSettings
+    proxy: "Proxy | None" = None
+    lead_seconds: float | None = None
+
+    def steps(self) -> Iterator[tuple[str, _Step]]:
+        """In their order, each once."""
+        yield "proxy", self.find_proxy
+        yield "name", self.resolve
+        yield "port", self.connect
+        yield "tls", self.shake_hands
+        yield "credentials", self.be_let_in
+        yield "clock", self.compare_clocks
+
+    async def find_proxy(self) -> Finding:
+        from upload_tui.client.probes import proxy_for
+
+        self.proxy = proxy_for(self.settings.url)
+        said = f"through {self.proxy.address}, by {self.proxy.source}" if self.proxy else "none is used"
+        return Finding("proxy", State.OK, said)
+
+    async def resolve(self) -> Finding:
+        from upload_tui.client.probes import resolve
+
+        first = self._first()
+        numbers = await resolve(first)
+        return Finding("name", State.OK, f"{first.host} is {', '.join(numbers)}")
+
+    async def connect(self) -> Finding:
+        from upload_tui.client.probes import connect
+
+        took = await connect(self._first())
+        return Finding("port", State.OK, f"{self._first()} opens in {took.total_seconds() * 1000:.0f} ms")
+
+    async def shake_hands(self) -> Finding:
+        from upload_tui.client.probes import address_of, handshake, usual_certificates
+
+        address = address_of(self.settings.url)
+        if not address.is_secure:
+            return Finding("tls", State.OK, "none is spoken: http://")
+        trusted = trusted_by(self.settings)
+        context = usual_certificates() if isinstance(trusted, bool) else trusted
+        if self.proxy is not None:
+            return Finding("tls", State.OK, "examined by the next step, behind the proxy")
+        ends = await handshake(address, context)
+        if ends is not None and ends - datetime.now(UTC) < _SOON:
+            return Finding("tls", State.WARNING, f"the certificate ends on {ends:%Y-%m-%d}", "Have it renewed")
+        return Finding("tls", State.OK, f"the certificate can be trusted{f' until {ends:%Y-%m-%d}' if ends else ''}")
+
+    async def be_let_in(self) -> Finding:
+        from upload_tui.cli.connecting import find_projects
+
+        async with client_for(self.settings) as client:
+            found = await find_projects(client, self.settings.projects)
+            self.lead_seconds = client.clock_lead_seconds
+        count = "1 project" if len(found) == 1 else f"{len(found)} projects"
+        return Finding("credentials", State.OK, f"they let us see {count}")
+
+    async def compare_clocks(self) -> Finding:
+        if self.lead_seconds is None:
+            return Finding("clock", State.OK, "the service does not tell its time")
+        if abs(self.lead_seconds) <= _SKEW_SECONDS:
+            return Finding("clock", State.OK, f"within {_SKEW_SECONDS} seconds of the service's")
+        word = "behind" if self.lead_seconds > 0 else "ahead of"
+        says = f"this machine's clock is {abs(self.lead_seconds):.0f} seconds {word} the service's"
+        return Finding("clock", State.WARNING, says, "Let NTP set both; ages on the screen are wrong by as much")
+
+    def _first(self) -> "Address":
+        """The machine that we speak to first."""
+        from upload_tui.client.probes import address_of
+
+        return self.proxy.address if self.proxy else address_of(self.settings.url)

@@ -1,0 +1,99 @@
+"""What `doctor` finds out about this machine: where pictures are kept, and what the terminal can do."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+from upload_tui.cli.mouth import harmless_line
+from upload_tui.errors import EXIT_DONE, UploadTuiError
+
+__all__ = ["Finding", "State", "storage_findings", "terminal_findings"]
+
+_COLUMNS, _LINES = 60, 20
+"""A terminal smaller than this shows one pane at a time."""
+
+
+class State(StrEnum):
+    """What an examination came to."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """It works, but not as well as it could."""
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination; `mend` is empty if there is nothing to do."""
+
+    check: str
+    state: State
+    says: str
+    mend: str = ""
+    exit_code: int = EXIT_DONE
+
+    @classmethod
+    def failed(cls, check: str, error: UploadTuiError) -> Self:
+        """What an error has to say."""
+        return cls(check, State.FAILED, harmless_line(error.title), harmless_line(error.mend), error.exit_code)
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """For scripts."""
+        return {"check": self.check, "state": self.state, "says": self.says, "mend": self.mend or None}
+
+
+def storage_findings() -> Iterator[Finding]:
+    """Whether a picture can be kept for the next visit."""
+    from upload_tui.locations import cache_folder
+
+    folder = cache_folder()
+    there = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
+    if there.is_dir() and os.access(there, os.W_OK):
+        yield Finding("storage", State.OK, f"pictures are kept in {folder}")
+    else:
+        yield Finding("storage", State.WARNING, f"{folder} cannot be written", "Nothing is kept for the next visit")
+
+
+def terminal_findings() -> Iterator[Finding]:
+    """What the terminal can show."""
+    if not sys.stdout.isatty():
+        yield Finding("terminal", State.OK, "none here; the dashboard needs one, other commands do not")
+        return
+    size = shutil.get_terminal_size()
+    says = f"{size.columns} columns, {size.lines} lines"
+    if size.columns < _COLUMNS or size.lines < _LINES:
+        yield Finding("terminal", State.WARNING, says, f"From {_COLUMNS} x {_LINES} on more than one pane is shown")
+    else:
+        yield Finding("terminal", State.OK, says)
+    yield _colours(os.environ)
+    yield _signs(sys.stdout.encoding or "")
+    yield Finding("clipboard", State.OK, "copying goes by OSC 52; whether the terminal obeys cannot be asked")
+
+
+def _colours(environment: Mapping[str, str]) -> Finding:
+    term = environment.get("TERM", "")
+    if environment.get("NO_COLOR"):
+        return Finding("colours", State.OK, "none, as NO_COLOR wishes")
+    if term in {"", "dumb", "unknown"}:
+        return Finding(
+            "colours", State.WARNING, f"TERM is {term or 'not set'}", "Set TERM=xterm-256color if that is true"
+        )
+    if environment.get("COLORTERM") in {"truecolor", "24bit"}:
+        return Finding("colours", State.OK, "all of them")
+    return Finding("colours", State.OK, f"{256 if '256' in term else 16} (COLORTERM=truecolor, if true, gives more)")
+
+
+def _signs(encoding: str) -> Finding:
+    try:
+        "○◐●✗…↓".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return Finding(
+            "signs", State.WARNING, f"plain ASCII, because of {encoding}", "Set LANG=C.UTF-8 for rounder ones"
+        )
+    return Finding("signs", State.OK, "unicode")

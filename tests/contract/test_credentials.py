@@ -1,0 +1,163 @@
+"""The token that every request carries: where it comes from, when it is renewed, and what is said when it cannot be."""
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from upload_tui.client.credentials import Credentials
+from upload_tui.client.service_client import ServiceClient
+from upload_tui.errors import NotAllowedError, SettingsError, TroubleError, UnreadableError
+from upload_tui.testing import FrozenClock, an_upload
+
+ROOT = "https://dds.test"
+KEYS = Credentials(agent_key="a", user_key="u")
+
+
+class Door:
+    """A service that lets in whoever carries one of its tokens, and counts who asks for a new one."""
+
+    def __init__(self, *, lifetime_seconds: object = 7200) -> None:
+        self.clock = FrozenClock()
+        self.valid: set[str] = set()
+        self.asked: list[str] = []
+        self.exchanges = 0
+        self.lifetime_seconds = lifetime_seconds
+        self.exchange_answer: Callable[[str], httpx.Response] = self._give
+
+    def client(self, credentials: Credentials) -> ServiceClient:
+        return ServiceClient(ROOT, credentials, transport=httpx.MockTransport(self._answer), clock=self.clock)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)
+        if request.url.path.endswith("/api_token"):
+            self.exchanges += 1
+            return self.exchange_answer(f"token-{self.exchanges}")
+        token = request.headers["authorization"]
+        self.asked.append(token)
+        if token in self.valid:
+            return httpx.Response(200, json=an_upload("a"))
+        return httpx.Response(401, json={"error": 401, "code": "not_provided", "reason": "expired api_token"})
+
+    def _give(self, token: str) -> httpx.Response:
+        self.valid = {token}
+        return httpx.Response(201, json={"api_token": token, "time_to_live": self.lifetime_seconds})
+
+
+async def test_one_token_is_got_when_many_requests_begin_at_once() -> None:
+    door = Door()
+    async with door.client(KEYS) as client:
+        await asyncio.gather(*(client.upload("u-1") for _ in range(8)))
+    assert door.exchanges == 1
+    assert set(door.asked) == {"token-1"}
+
+
+async def test_one_token_is_got_when_many_requests_are_refused_at_once() -> None:
+    door = Door()
+    async with door.client(KEYS) as client:
+        await client.upload("u-1")
+        door.valid.clear()
+        await asyncio.gather(*(client.upload("u-1") for _ in range(8)))
+    assert door.exchanges == 2
+
+
+@pytest.mark.parametrize(
+    ("lifetime_seconds", "just_before", "renewal"),
+    [(7200, 6890, 20), (60, 25, 10)],
+    ids=["five-minutes-early", "after-half-a-short-life"],
+)
+async def test_a_token_is_renewed_before_it_ends(lifetime_seconds: int, just_before: int, renewal: int) -> None:
+    door = Door(lifetime_seconds=lifetime_seconds)
+    async with door.client(KEYS) as client:
+        await client.upload("u-1")
+        door.clock.advance(just_before)
+        await client.upload("u-1")
+        assert door.exchanges == 1
+        door.clock.advance(renewal)
+        await client.upload("u-1")
+    assert door.exchanges == 2
+    assert door.asked == ["token-1", "token-1", "token-2"]
+
+
+@pytest.mark.parametrize("lifetime", [None, "soon", -1, 0, 10**12, True, 1.5])
+async def test_a_token_is_used_until_it_is_refused_when_its_life_is_nonsense(lifetime: object) -> None:
+    door = Door(lifetime_seconds=lifetime)
+    async with door.client(KEYS) as client:
+        await client.upload("u-1")
+        door.clock.advance(10)
+        await client.upload("u-1")
+        door.valid.clear()
+        await client.upload("u-1")
+    assert door.exchanges <= 3  # True is a life of one second
+
+
+async def test_not_allowed_is_said_when_the_new_token_is_refused_as_well() -> None:
+    door = Door()
+    door.exchange_answer = lambda token: httpx.Response(201, json={"api_token": token, "time_to_live": 7200})
+    async with door.client(KEYS) as client:
+        with pytest.raises(NotAllowedError):
+            await client.upload("u-1")
+    assert door.exchanges == 2
+    assert door.asked == ["token-1", "token-2"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        pytest.param(httpx.Response(404, json={"reason": "invalid key"}), NotAllowedError, id="unknown-key"),
+        pytest.param(httpx.Response(500, json={}), TroubleError, id="trouble"),
+        pytest.param(httpx.Response(201, text="<html>"), UnreadableError, id="html"),
+        pytest.param(httpx.Response(201, json={"api_token": 5}), UnreadableError, id="no-token"),
+    ],
+)
+async def test_what_went_wrong_is_said_when_no_token_is_given(answer: httpx.Response, error: type[Exception]) -> None:
+    door = Door()
+    door.exchange_answer = lambda _: answer
+    async with door.client(KEYS) as client:
+        with pytest.raises(error):
+            await client.upload("u-1")
+    assert door.asked == []
+
+
+async def test_the_source_is_asked_once_when_its_first_token_is_refused() -> None:
+    door = Door()
+    door.valid = {"second"}
+    calls: list[None] = []
+
+    def source() -> str:
+        calls.append(None)
+        return "second"
+
+    async with door.client(Credentials("first", source=source)) as client:
+        await asyncio.gather(*(client.upload("u-1") for _ in range(4)))
+    assert len(calls) == 1
+    assert door.exchanges == 0
+
+
+async def test_not_allowed_is_said_when_the_source_has_no_other_token() -> None:
+    door = Door()
+    async with door.client(Credentials("first", source=lambda: "first")) as client:
+        with pytest.raises(NotAllowedError):
+            await client.upload("u-1")
+    assert door.asked == ["first"]
+
+
+async def test_not_allowed_is_said_when_the_source_fails() -> None:
+    def source() -> str:
+        raise SettingsError("The token command failed", "Run it by hand.")
+
+    door = Door()
+    async with door.client(Credentials("first", source=source)) as client:
+        with pytest.raises(NotAllowedError) as caught:
+            await client.upload("u-1")
+    assert "The token command failed" in caught.value.title
+    assert caught.value.mend == "Run it by hand."
+
+
+async def test_a_bare_token_is_not_renewed_when_it_is_refused() -> None:
+    door = Door()
+    async with door.client(Credentials("first")) as client:
+        with pytest.raises(NotAllowedError):
+            await client.upload("u-1")
+    assert (door.asked, door.exchanges) == (["first"], 0)
