@@ -151,9 +151,8 @@ async def test_everything_is_read_when_the_embedded_service_answers() -> None:
         await caller.service.worker.verify_next()
         account = caller.service.account
         credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
-        transport = httpx.ASGITransport(app=caller.service.app)
         async with ServiceClient(
-            caller.service.base_url, credentials, transport=transport, clock=caller.clock
+            caller.service.base_url, credentials, transport=caller.transport, clock=caller.clock
         ) as client:
             project = await client.find_project(caller.service.project.name)
             page = await client.upload_page(project.id, 1, 10)
@@ -175,9 +174,8 @@ async def test_a_token_is_renewed_when_it_nears_its_end_and_when_it_is_refused()
 
         account = caller.service.account
         credentials = Credentials("x.1.refused", account.agent_key, account.user_key)
-        transport = httpx.ASGITransport(app=caller.service.app)
         async with ServiceClient(
-            caller.service.base_url, credentials, transport=transport, clock=caller.clock
+            caller.service.base_url, credentials, transport=caller.transport, clock=caller.clock
         ) as client:
             client._http.event_hooks["request"].append(count)
             await client.projects()
@@ -189,8 +187,7 @@ async def test_a_token_is_renewed_when_it_nears_its_end_and_when_it_is_refused()
 
 async def test_not_allowed_is_said_when_the_keys_are_wrong() -> None:
     async with serving() as caller:
-        transport = httpx.ASGITransport(app=caller.service.app)
         credentials = Credentials(agent_key="x", user_key="y")
-        async with ServiceClient(caller.service.base_url, credentials, transport=transport) as client:
+        async with ServiceClient(caller.service.base_url, credentials, transport=caller.transport) as client:
             with pytest.raises(NotAllowedError):
                 await client.projects()

@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
-import stamina
 
 from tests.contract.calls import FILE, Caller, serving
 from upload_tui.backend.faults import FaultName
@@ -23,19 +21,15 @@ from upload_tui.wire.designs import Design
 CHUNKS = tuple(enumerate(FILE, 1))
 
 
-@pytest.fixture(autouse=True)
-def no_waiting() -> None:
-    stamina.set_testing(True, attempts=1)
-
-
 @asynccontextmanager
 async def watching(caller: Caller) -> AsyncIterator[LiveSession]:
     """A session on the service's clock: it does a round when the test says `refresh`, or moves the clock."""
     account = caller.service.account
     credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
-    transport = httpx.ASGITransport(app=caller.service.app)
     store = Store()
-    async with ServiceClient(caller.service.base_url, credentials, transport=transport, clock=caller.clock) as client:
+    async with ServiceClient(
+        caller.service.base_url, credentials, transport=caller.transport, clock=caller.clock, attempts=1
+    ) as client:
         project = ProjectRef(caller.service.project.id, caller.service.project.name)
         session = LiveSession(client, [project], store, clock=caller.clock, schedule=Schedule(chance=lambda: 0.5))
         running = asyncio.create_task(session.run())

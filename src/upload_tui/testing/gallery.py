@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
 from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult
@@ -19,6 +20,7 @@ from upload_tui.widgets import (
     ChunkStrip,
     FunnelBar,
     GivenPicture,
+    Look,
     Stage,
     TimelineView,
     UploadTable,
@@ -136,7 +138,7 @@ class GalleryApp(App[None]):
                 an_upload("half.bin", completed=30, verified=20, chunks=(1, 3, 4), design=Design.DEPLOYED),
             ),
         ):
-            yield sentence, TimelineView(self._picture(upload).detail(str(upload["id"])), NOW)
+            yield sentence, TimelineView(self._picture(upload).detail(str(upload["id"])), NOW, look=Look(zone=UTC))
         yield "No upload.", TimelineView()
 
     def _strips(self) -> Shown:

@@ -1,0 +1,27 @@
+"""Stories through the real service and monitor, each with the sentence that a reviewer holds its picture against."""
+
+from collections.abc import Callable
+
+from upload_tui.testing import Scene
+
+Compare = Callable[..., bool]
+
+
+def test_a_completed_upload_waits(snap_compare: Compare) -> None:
+    """A completed upload has waited 41 minutes and the worker is stopped: it looks stuck; another sends its chunks."""
+    scene = (
+        Scene()
+        .upload("reads_S1_R1.fastq.gz", at=0, completes=20)
+        .upload("reads_S1_R2.fastq.gz", at=10, completes=35)
+        .stop_worker(at=40)
+        .upload("reads_S2_R1.fastq.gz", at=50, completes=60)
+        .upload("brain_062.nii.gz", at=40 * 60, chunks=8)
+        .until(60 + 41 * 60)
+    )
+    assert snap_compare(scene.dashboard(), terminal_size=(120, 40))
+
+
+def test_a_byte_changed(snap_compare: Compare) -> None:
+    """A byte of a chunk changed on its way: the upload is in error, and the chunk is named with both digests."""
+    scene = Scene().upload("plate-7.czi", at=5, completes=30).fault("altered-chunk", at=12).until(60)
+    assert snap_compare(scene.dashboard(), terminal_size=(120, 40))
