@@ -4,13 +4,12 @@ import fcntl
 import os
 import pty
 import select
-import signal
 import struct
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +21,11 @@ PATIENCE_SECONDS = 60.0
 """How long a condition is waited for before the test gives up; generous, for machines with much else to do."""
 
 
+def _take_terminal() -> None:
+    """Make the terminal on standard input the controlling one, as a terminal's window does: signals come through it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """Runs `upload-tui` on a pseudo-terminal of a given size.
 
@@ -30,22 +34,29 @@ class Terminal:
         columns: the terminal's width.
         lines: its height.
         environment: added to the test's own.
+        program: what is run with the arguments; `upload-tui` if none is named.
     """
 
     def __init__(
-        self, *arguments: str, columns: int = 120, lines: int = 40, environment: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        columns: int = 120,
+        lines: int = 40,
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "upload_tui"),
     ) -> None:
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         self._master, slave = pty.openpty()
         self._set_size(columns, lines)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "upload_tui", *arguments],
+            [*program, *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
+            preexec_fn=_take_terminal,  # noqa: PLW1509  # no other thread of the test holds a lock that the child needs
         )
         os.close(slave)
         self.painted = b""
@@ -59,7 +70,8 @@ class Terminal:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        os.close(self._master)
+        if self._master >= 0:
+            os.close(self._master)
 
     @property
     def text(self) -> str:
@@ -70,11 +82,18 @@ class Terminal:
         """Type."""
         os.write(self._master, keys.encode())
 
+    def hang_up(self) -> int:
+        """The terminal goes away, as a window that is closed does; gives the program's exit code."""
+        os.close(self._master)
+        self._master = -1
+        return self._process.wait(PATIENCE_SECONDS)
+
     def resize(self, columns: int, lines: int) -> None:
-        """Another size, and the signal that says so."""
+        """Another size; the kernel tells the program. What was painted before is seen before."""
+        while self._read(0):
+            pass
         self._screen.resize(lines, columns)
         self._set_size(columns, lines)
-        self._process.send_signal(signal.SIGWINCH)
 
     def wait_until(self, condition: Callable[[str], bool]) -> str:
         """Read on until the screen is as wanted; gives its text."""

@@ -88,6 +88,7 @@ APP_KEYS = (
     _key("left_square_bracket", "slower", "Slower", "Slower, then held", "story.slower", shown="["),
     _key("right_square_bracket", "faster", "Faster", "Faster", "story.faster", shown="]"),
     _key("full_stop", "step", "Step", "One second of the story", "story.step", shown="."),
+    _key("ctrl+z", "suspend_process", "Suspend", "Back to the shell; `fg` comes back", "suspend"),
     Binding(
         "ctrl+c",
         "copy_selection",

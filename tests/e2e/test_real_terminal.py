@@ -1,0 +1,93 @@
+"""What real terminals do to the dashboard: sizes, pastes, mice, suspension, and going away."""
+
+import base64
+import random
+import re
+import shutil
+import sys
+
+import pytest
+
+from tests.e2e.terminal import Terminal
+
+pytestmark = pytest.mark.e2e
+
+_COPIED = re.compile(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)")
+_LEAVES = b"\x1b[?1049l"
+_THIRD_ROW = 9
+"""The line (from 1) of the table's third row on a terminal of 120 columns and 40 lines."""
+
+_SHELL = ("bash", "--norc", "--noprofile", "-i")
+
+
+def test_the_picture_is_whole_when_a_storm_of_sizes_is_over() -> None:
+    sizes = random.Random(902)
+    with Terminal("demo") as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        for _ in range(60):
+            terminal.resize(sizes.randint(5, 500), sizes.randint(2, 200))
+        terminal.resize(120, 40)
+        text = terminal.wait_until(lambda text: "Timeline" in text and "Tail" in text and "Quit" in text)
+        assert all(len(line.rstrip()) <= 120 for line in text.splitlines())
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+    assert b"Traceback" not in terminal.painted
+
+
+def test_it_ends_when_its_terminal_goes_away() -> None:
+    with Terminal("demo") as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        assert terminal.hang_up() != 0
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="job control needs a shell; there is no bash here")
+def test_it_comes_back_when_it_was_suspended() -> None:
+    with Terminal(program=_SHELL) as terminal:
+        terminal.press(f"{sys.executable} -m upload_tui demo\n")
+        terminal.wait_until(lambda text: "live" in text)
+        terminal.press("\x1a")
+        terminal.wait_until(lambda text: "Stopped" in text)
+        terminal.press("fg\n")
+        terminal.press("?")
+        terminal.wait_until(lambda text: "Esc closes" in text)
+        terminal.press("qq")
+        terminal.wait_until(lambda _: terminal.painted.count(_LEAVES) == 2)
+        terminal.press("exit 7\n")
+        assert terminal.wait_for_end() == 7
+
+
+def test_what_is_pasted_is_searched_for_and_nothing_in_it_is_a_key() -> None:
+    with Terminal("demo") as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        terminal.press("/")
+        terminal.wait_until(lambda text: "part of a name" in text)
+        terminal.press("\x1b[200~zzq\nq\x1b[201~")
+        terminal.wait_until(lambda text: 'with "zzq' in text and "Nothing matches" in text)
+        terminal.press("\x1b")
+        terminal.wait_until(lambda text: "Nothing matches" not in text)
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_a_row_is_chosen_when_it_is_clicked_and_the_wheel_scrolls() -> None:
+    with Terminal("demo", "--scenario", "stuck", "--speed", "0") as terminal:
+        text = terminal.wait_until(lambda text: "live" in text and re.search(r"Uploads [1-9]", text) is not None)
+        third = text.splitlines()[_THIRD_ROW - 1]
+        beginning = re.split(r"[ …]", third[18:])[0]
+        terminal.press(f"\x1b[<0;30;{_THIRD_ROW}M\x1b[<0;30;{_THIRD_ROW}m")
+        terminal.wait_until(lambda text: beginning in text.splitlines()[5][72:])
+        terminal.press("\x1b[<65;30;12M" * 3)
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_the_id_reaches_the_terminals_clipboard_when_it_is_copied() -> None:
+    with Terminal("demo", "--speed", "0") as terminal:
+        terminal.wait_until(lambda text: "live" in text and re.search(r"Uploads [1-9]", text) is not None)
+        terminal.press("y")
+        terminal.wait_until(lambda _: _COPIED.search(terminal.painted) is not None)
+        copied = _COPIED.search(terminal.painted)
+        assert copied is not None
+        assert re.fullmatch(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", base64.b64decode(copied[1]))
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
