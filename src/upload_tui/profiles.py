@@ -73,7 +73,7 @@ class Profile(BaseModel):
     refresh: Seconds | None = Field(None, description="the shortest time between two looks, in seconds")
     stuck_after: Seconds | None = Field(None, description="a pending upload of this age looks stuck, in seconds")
     timezone: Annotated[str, AfterValidator(_known_zone)] | None = Field(
-        None, description="where the clock on the wall hangs, such as Europe/Berlin; none means this machine's zone"
+        None, description="the zone of the times that people read, such as Europe/Berlin; none means this machine's"
     )
     theme: str | None = Field(None, description="the name of a theme")
     columns: Texts | None = Field(None, description="the columns of the table, each as name or name:width")

@@ -44,6 +44,8 @@ _VARIABLES = MappingProxyType(
         "UPLOAD_TUI_CA_BUNDLE": "ca_bundle",
     }
 )
+_SET_BY_US = ("UPLOAD_TUI_ID", "UPLOAD_TUI_NAME", "UPLOAD_TUI_ERROR")
+"""For the command of `on_error`, which may run this program."""
 _CREDENTIALS = frozenset({"token", "token_file", "token_command", "token_keyring", "agent_key", "user_key"})
 _DEFAULTS: Mapping[str, Any] = MappingProxyType({"refresh": 1.0, "stuck_after": 900.0, "projects": ()})
 
@@ -59,7 +61,7 @@ class ServiceSettings:
         token_keyring: whose token the keyring is asked for.
         refresh_seconds: the shortest time between two looks.
         stuck_after_seconds: a pending upload of this age looks stuck.
-        zone: where the clock on the wall hangs; None for this machine's zone.
+        zone: of the times that people read; None for this machine's.
         theme: empty for the dashboard's own.
         columns: of the dashboard's table, as `name` or `name:width`; none for the usual ones.
         keys: other keys, by the ids of actions.
@@ -284,7 +286,7 @@ def _warnings(places: Places, profile: _Layer) -> tuple[str, ...]:
 
 def _unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Variables that look like ours and are not: a slip in a name would go unseen otherwise."""
-    known = (*_VARIABLES, f"{_PREFIX}PROFILE")
+    known = (*_VARIABLES, f"{_PREFIX}PROFILE", *_SET_BY_US)
     unknown = [name for name in environment if name.startswith(_PREFIX) and name not in known]
     return tuple(f"{name} is no variable of ours. {_nearest(name, known)}".strip() for name in unknown)
 

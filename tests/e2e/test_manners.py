@@ -15,7 +15,20 @@ from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e
 
-COMMANDS = ("watch", "demo", "serve", "list", "show", "tail", "wait", "projects", "report", "config", "completions")
+COMMANDS = (
+    "watch",
+    "demo",
+    "serve",
+    "list",
+    "show",
+    "tail",
+    "wait",
+    "projects",
+    "report",
+    "doctor",
+    "config",
+    "completions",
+)
 LOOKS = (
     pytest.param(["list"], id="list"),
     pytest.param(["projects"], id="projects"),
@@ -70,7 +83,7 @@ def test_help_is_on_standard_output_when_it_is_asked_for(command: str) -> None:
     assert max(map(len, ended.out.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("command", ["record", "replay", "doctor"])
+@pytest.mark.parametrize("command", ["record", "replay"])
 def test_every_announced_command_answers(command: str) -> None:
     """Or is not announced: a command that this installation lacks is unknown, never a crash."""
     is_announced = f"\n  {command} " in run("--help").out
@@ -273,3 +286,20 @@ def test_the_extra_is_named_when_the_keyring_library_is_missing(tmp_path: Path) 
     ended = run("projects", environment=environment)
     assert ended.code == 2
     assert "upload-tui[keyring]" in ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)], ids=lambda words: words[0]
+)
+def test_nothing_heavy_is_imported_when_only_help_is_asked_for(arguments: list[str]) -> None:
+    script = f"""
+import sys
+from upload_tui.cli.commands import run
+try:
+    run({arguments!r})
+except SystemExit:
+    print(*{{"textual", "rich", "httpx", "pydantic", "starlette", "sqlite3", "stamina"}} & set(sys.modules), file=sys.stderr)
+"""
+    ended = run(program=(sys.executable, "-c", script))
+    assert ended.out
+    assert ended.err.split() == []

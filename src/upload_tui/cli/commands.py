@@ -10,6 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_tui.cli.mouth import exit_code_of
+from upload_tui.errors import (
+    EXIT_DEFECT,
+    EXIT_DONE,
+    EXIT_FAILED_UPLOAD,
+    EXIT_INTERRUPTED,
+    EXIT_NOT_ALLOWED,
+    EXIT_NOT_FOUND,
+    EXIT_TIMED_OUT,
+    EXIT_UNREACHABLE,
+    EXIT_USAGE,
+)
 
 if TYPE_CHECKING:
     from upload_tui.cli.log import Log
@@ -34,6 +45,17 @@ _COMMANDS = {
 }
 _NAME = "upload-tui"
 _COMPLETION_VARIABLE = "_UPLOAD_TUI_COMPLETE"
+_EXIT_CODES = {
+    EXIT_DONE: "done; for `wait`: all verified",
+    EXIT_FAILED_UPLOAD: "at least one upload in error (`wait`; `list` and `report` with `--fail-on-error`)",
+    EXIT_USAGE: "wrong use or settings",
+    EXIT_UNREACHABLE: "the service cannot be reached, or does not answer as such a service does",
+    EXIT_NOT_ALLOWED: "not authenticated or not allowed",
+    EXIT_NOT_FOUND: "no such project or upload",
+    EXIT_DEFECT: "a fault of upload-tui's own; `--debug` shows more",
+    EXIT_TIMED_OUT: "timed out while pending (`--timeout-exit-code` changes it)",
+    EXIT_INTERRUPTED: "interrupted",
+}
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -60,6 +82,8 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, _COMMANDS[name]) for name in self.list_commands(ctx)])
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in _EXIT_CODES.items()])
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -1,7 +1,8 @@
 """`upload-tui demo`: the dashboard over the embedded service, in one process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from upload_tui.backend.scenarios.catalogue import DEFAULT_SCENARIO, SCENARIO_DE
 from upload_tui.cli.preferences import plain_preferences
 from upload_tui.cli.screen import need_terminal, show
 from upload_tui.clock import PacedClock, SystemClock
+from upload_tui.errors import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
     from upload_tui.backend.scenarios.registry import Scenario
@@ -61,10 +63,34 @@ class DemoOptions:
 @click.option(
     "--db", "database", type=click.Path(path_type=Path, dir_okay=False), help="Keep the service's records in this file."
 )
-def command(scenario: str, seed: int, speed: float, design: str, database: Path | None) -> int:
+@click.option("--web", is_flag=True, help="Show it to a browser on this machine (needs the extra `web`).")
+@click.option(
+    "--port",
+    default=8903,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Where, with --web; 0 picks a free one.",
+)
+def command(scenario: str, seed: int, speed: float, design: str, database: Path | None, web: bool, port: int) -> int:
     """Run the demo."""
+    options = DemoOptions(scenario, seed, speed, design, database)
+    if web:
+        from upload_tui.cli.web import serve_in_browser
+
+        serve_in_browser([sys.executable, "-m", "upload_tui", "demo", *_words(options)], port)
+        return EXIT_INTERRUPTED
     need_terminal()
-    return asyncio.run(_run(DemoOptions(scenario, seed, speed, design, database)))
+    return asyncio.run(_run(options))
+
+
+def _words(options: DemoOptions) -> Iterator[str]:
+    """The options as a command line has them."""
+    yield f"--scenario={options.scenario}"
+    yield f"--seed={options.seed}"
+    yield f"--speed={options.speed}"
+    yield f"--design={options.design}"
+    if options.database is not None:
+        yield f"--db={options.database.absolute()}"
 
 
 async def _run(options: DemoOptions) -> int:

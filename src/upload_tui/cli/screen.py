@@ -1,6 +1,7 @@
 """Runs the dashboard on this terminal, and tells early if there is none."""
 
 import gc
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ def need_terminal() -> None:
     Raises:
         UsageError: there is not.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    is_elsewhere = "TEXTUAL_DRIVER" in os.environ  # in a browser, say: Textual draws where this says
+    if not is_elsewhere and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("The dashboard needs a terminal", "Run it in one, without pipes.")
     # Importing makes many objects that stay: looking through them again and again takes a tenth of the start.
     gc.disable()

@@ -100,6 +100,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen()  # whoever reads the URL may knock at once: they wait, rather than being turned away
     except OSError as error:
         raise UsageError(
             f"Port {port} of {host} cannot be opened: {error.strerror}", "Choose another --port, or 0."

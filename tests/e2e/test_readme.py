@@ -1,0 +1,243 @@
+"""The README is true: its tables agree with the program, and its recipes run."""
+
+import os
+import re
+import select
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.e2e.programs import PATIENCE_SECONDS, PROGRAM, Served, run, serving, started
+from tests.e2e.terminal import Terminal
+from upload_tui import errors
+from upload_tui.cli.commands import upload_tui as group
+from upload_tui.profiles import Profile
+from upload_tui.settings import Flags, Places, read_settings
+from upload_tui.tui.bindings import ALL_KEYS, TAIL_KEYS
+from upload_tui.tui.keys import key_label
+
+pytestmark = pytest.mark.e2e
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+COMMON = {
+    "--url",
+    "--project",
+    "--profile",
+    "--token-file",
+    "--insecure-http",
+    "--debug",
+    "--output",
+    "-o",
+    "--help",
+    "-h",
+}
+NAMES_OF_RECIPES = {"watch", "wait", "alert", "talk", "serve", "completion"}
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    table = re.search(r"(?:^\|.*\|\n)+", section, re.MULTILINE)
+    assert table is not None
+    lines = table[0].splitlines()[2:]
+    return [[cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def recipe(name: str) -> str:
+    found = re.search(rf"<!-- recipe: {name} -->\n```sh\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Served]:
+    with serving() as served:
+        yield served
+
+
+# The tables
+
+
+def commands() -> dict[str, click.Command]:
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
+def options_of(command: click.Command) -> set[str]:
+    return {text for param in command.params if isinstance(param, click.Option) for text in param.opts}
+
+
+def test_every_command_and_option_is_in_the_readme() -> None:
+    told = {code(does)[0].split()[1]: set(code(options)) for does, _, options in rows("Commands")}
+    there = {name: options_of(command) - COMMON for name, command in commands().items()}
+    assert {name: options for name, options in told.items() if name in there} == there
+    assert set(told) - set(there) <= {"record", "replay"}
+
+
+def test_no_option_is_in_the_readme_that_is_in_no_command() -> None:
+    known = COMMON.union(*map(options_of, commands().values()))
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README.split("## Five recipes")[1])) <= known
+
+
+def test_subcommands_and_choices_are_those_of_the_readme() -> None:
+    told = {code(does)[0].split()[1]: code(does)[0].split()[2:] for does, _, _ in rows("Commands")}
+    config, completions = commands()["config"], commands()["completions"].params[0].type
+    assert isinstance(config, click.Group)
+    assert isinstance(completions, click.Choice)
+    assert set(told["config"][0].split("|")) == set(config.commands)
+    assert told["completions"][0].split("|") == list(completions.choices)
+
+
+def test_every_exit_code_is_in_the_readme_in_the_words_of_the_help() -> None:
+    told = {int(number): meaning for number, meaning in rows("Exit codes")}
+    assert set(told) == {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    help_words = run("--help").out.split("Exit codes:")[1]
+    squeezed = re.sub(r"\s+", "", help_words)
+    assert squeezed == "".join(re.sub(r"\s+", "", f"{number}{meaning}") for number, meaning in told.items())
+
+
+def test_every_setting_is_in_the_readme_in_the_words_of_the_schema(tmp_path: Path) -> None:
+    told = {code(key)[0]: meaning for key, _, _, meaning in rows("Settings")}
+    assert told == {key: field.description for key, field in Profile.model_fields.items()}
+    values = {"url": "https://dds.test", "refresh": "2", "stuck_after": "2", "timezone": "UTC", "alerts": "bell"}
+    (tmp_path / "token").write_text("t")
+    for key, variable, _, _ in rows("Settings"):
+        for name in code(variable):
+            value = str(tmp_path / "token") if name.endswith("_FILE") else values.get(code(key)[0], "x")
+            environment = {"UPLOAD_TUI_URL": "https://dds.test", name: value}
+            found = read_settings(environment, Flags(), Places(tmp_path / "none", tmp_path / "none"))
+            assert found.sources[code(key)[0]] == name
+
+
+def test_every_key_is_in_the_readme_in_the_words_of_the_help() -> None:
+    told = [(code(keys), does, "".join(code(key_id))) for keys, does, key_id in rows("Keys")]
+    bound = [
+        ([key_label(key) for key in binding.key.split(",")], binding.tooltip, binding.id)
+        for binding in ALL_KEYS
+        if binding not in TAIL_KEYS
+    ]
+    assert told == [*bound, (["^p"], "Everything there is, by name", "")]
+    labels = {label for keys, _, _ in told for label in keys}
+    assert {key_label(key) for binding in TAIL_KEYS for key in binding.key.split(",")} <= labels
+
+
+SURFACE = (
+    "j k ↓ ↑ / g G Home End Esc PgUp PgDn ^u ^d 1 2 3 4 Enter ! Tab s S f p Space r y Y w e m C l t d ? ^p q n N E W c J ^c "
+    "u x [ ] ."
+)
+
+
+def test_every_key_that_people_were_promised_is_in_the_readme() -> None:
+    assert set(SURFACE.split()) <= {label for keys, _, _ in rows("Keys") for label in code(keys)}
+
+
+# The recipes
+
+
+def test_every_recipe_is_tried() -> None:
+    assert set(re.findall(r"<!-- recipe: (\w+) -->", README)) == NAMES_OF_RECIPES
+
+
+def shell(script: str, folder: Path, environment: dict[str, str]) -> "subprocess.Popen[str]":
+    path = os.pathsep.join([str(Path(PROGRAM).parent), os.environ["PATH"]])
+    return subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env={**os.environ, **environment, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def on_a_terminal(script: str) -> list[str]:
+    """The arguments of the recipe's one command."""
+    (words,) = [shlex.split(line) for line in script.splitlines()]
+    assert words[0] == "upload-tui"
+    return words[1:]
+
+
+def test_my_project_is_watched(service: Served) -> None:
+    service.begin("watched.bin")
+    words = on_a_terminal(recipe("watch").replace("My project", "Demo project"))
+    with Terminal(*words, environment=service.environment) as terminal:
+        terminal.wait_until(lambda text: "watched.bin" in text and "live" in text)
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
+@pytest.mark.parametrize(("wrongly", "expected"), [(False, 0), (True, 1)], ids=["verified", "failed"])
+def test_the_step_ends_as_verification_does(service: Served, tmp_path: Path, wrongly: bool, expected: int) -> None:
+    upload_id = service.finish(service.begin(), wrongly=wrongly)
+    with shell(recipe("wait"), tmp_path, {**service.environment, "UPLOAD_ID": upload_id}) as process:
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == expected
+    assert upload_id in out
+
+
+def test_a_failure_is_noted(service: Served, tmp_path: Path) -> None:
+    noted = tmp_path / "failures.jsonl"
+    environment = {**service.environment, "UPLOAD_TUI_REFRESH": "0.1"}
+    with shell(recipe("alert").replace("My project", "Demo project"), tmp_path, environment) as process:
+        try:
+            while not noted.exists():  # the first look must be over before a failure is news
+                failed = service.finish(service.begin("broken.bin"), wrongly=True)
+                assert service.run("wait", failed, "--interval", "0.05").code == 1
+                assert process.poll() is None
+        finally:
+            os.killpg(process.pid, 15)
+    assert "broken.bin" in noted.read_text()
+
+
+def test_the_state_model_is_shown() -> None:
+    words = on_a_terminal(recipe("talk").replace("--speed 0.5", "--speed 8"))
+    with Terminal(*words) as terminal:
+        terminal.wait_until(lambda text: "─✗ error" in text)
+        terminal.press("w")
+        terminal.wait_until(lambda text: "Option A" in text and "Option B" in text)
+        terminal.press("qq")
+        assert terminal.wait_for_end() == 0
+
+
+def test_a_client_finds_the_service(tmp_path: Path) -> None:
+    words = on_a_terminal(recipe("serve"))
+    with started(*words) as process:
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], PATIENCE_SECONDS)[0]
+        assert '"url": "http://127.0.0.1:' in process.stdout.readline()
+
+
+def test_completion_is_where_the_shells_look_and_works(home: Path, tmp_path: Path) -> None:
+    with shell(recipe("completion"), tmp_path, {}) as process:
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, err) == (0, "")
+    assert (home / ".zfunc" / "_upload-tui").read_text().startswith("#compdef upload-tui")
+    assert "complete" in (home / ".config" / "fish" / "completions" / "upload-tui.fish").read_text()
+    script = home / ".local" / "share" / "bash-completion" / "completions" / "upload-tui"
+    # Sourced without an interactive shell, `compopt` has no completion to speak of.
+    asked = f"source {script}; COMP_WORDS=(upload-tui li); COMP_CWORD=1; compopt() {{ :; }}; "
+    with shell(f'set +u; {asked} _upload_tui_completion upload-tui; echo "${{COMPREPLY[@]}}"', tmp_path, {}) as process:
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (out.split(), err) == (["list"], "")
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_a_shell_takes_its_script(name: str, tmp_path: Path) -> None:
+    program = shutil.which(name)
+    if program is None:
+        pytest.skip(f"there is no {name} here")
+    script = tmp_path / "script"
+    script.write_text(run("completions", name).out)
+    subprocess.run([program, "-n", str(script)], check=True, timeout=PATIENCE_SECONDS)
