@@ -30,17 +30,23 @@ class Terminal:
         columns: the terminal's width.
         lines: its height.
         environment: added to the test's own.
+        module: what is run.
     """
 
     def __init__(
-        self, *arguments: str, columns: int = 120, lines: int = 40, environment: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        columns: int = 120,
+        lines: int = 40,
+        environment: Mapping[str, str] | None = None,
+        module: str = "upload_tui",
     ) -> None:
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         self._master, slave = pty.openpty()
         self._set_size(columns, lines)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "upload_tui", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
