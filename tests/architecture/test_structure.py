@@ -32,6 +32,7 @@ ALLOWED = {
     "upload_tui.backend.scenarios.catalogue": set(),
     "upload_tui.backend.scenarios.registry": {"pydantic", "starlette", "sqlite3"},
     "upload_tui.tui.app": {"textual", "rich", "pydantic"},
+    "upload_tui.widgets": {"textual", "rich", "pydantic", "sqlite3"},
     "upload_tui.testing": set(),
     "upload_tui.testing.clock": set(),
     "upload_tui.testing.builders": {"pydantic"},
