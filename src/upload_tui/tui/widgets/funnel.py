@@ -8,12 +8,12 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
-from textual.widget import Widget
 
 from upload_tui.monitor.picture import Funnel, StageSummary
 from upload_tui.status import Stage
 from upload_tui.tui.formatting import spark_text
 from upload_tui.tui.look import Look
+from upload_tui.tui.widgets.still import StillWidget
 
 __all__ = ["FunnelBar", "StageCell"]
 
@@ -22,12 +22,14 @@ _ROOMY_WIDTH = 18
 """Below this a cell says only sign and count, with the first letters of the stage if they fit."""
 
 
-class StageCell(Widget):
+class StageCell(StillWidget):
     """One stage. Clicking it asks for that stage alone."""
 
-    summary: reactive[StageSummary | None] = reactive(None)
-    now: reactive[datetime | None] = reactive(None)
-    look: reactive[Look] = reactive(Look)
+    summary: reactive[StageSummary | None] = reactive(None, repaint=False)
+    now: reactive[datetime | None] = reactive(None, repaint=False)
+    look: reactive[Look] = reactive(Look, repaint=False)
+
+    watch_summary = watch_now = watch_look = StillWidget.look_again
 
     class Picked(Message):
         """A person wants to see this stage alone (or, once more, all)."""
@@ -43,7 +45,8 @@ class StageCell(Widget):
     def on_click(self) -> None:
         self.post_message(self.Picked(self.stage))
 
-    def render(self) -> Content:
+    def text(self) -> Content:
+        """The stage's count and, on a second line, what is most worth saying of it."""
         summary = self.summary or StageSummary(self.stage)
         head = self._head(summary)
         if self.size.height < 2:

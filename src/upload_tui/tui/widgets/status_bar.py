@@ -5,11 +5,11 @@ from datetime import datetime
 
 from textual.content import Content
 from textual.reactive import reactive
-from textual.widget import Widget
 
 from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
 from upload_tui.tui.formatting import abbreviated, age_text, clock_text, cut_at_word, harmless
 from upload_tui.tui.look import Look
+from upload_tui.tui.widgets.still import StillWidget
 
 __all__ = ["StatusBar", "connection_text"]
 
@@ -42,18 +42,22 @@ def connection_text(connection: Connection, now: datetime, look: Look) -> str:
             return str(state)
 
 
-class StatusBar(Widget):
+class StatusBar(StillWidget):
     """One line: the name, the session and its projects on the left; the connection and the age of the picture on the right."""
 
-    title: reactive[str] = reactive("")
-    projects: reactive[Sequence[ProjectRef]] = reactive(())
-    connection: reactive[Connection | None] = reactive(None)
-    now: reactive[datetime | None] = reactive(None)
-    look: reactive[Look] = reactive(Look)
-    pace: reactive[float | None] = reactive(None)
-    alert: reactive[str] = reactive("")
+    title: reactive[str] = reactive("", repaint=False)
+    projects: reactive[Sequence[ProjectRef]] = reactive((), repaint=False)
+    connection: reactive[Connection | None] = reactive(None, repaint=False)
+    now: reactive[datetime | None] = reactive(None, repaint=False)
+    look: reactive[Look] = reactive(Look, repaint=False)
+    pace: reactive[float | None] = reactive(None, repaint=False)
+    alert: reactive[str] = reactive("", repaint=False)
 
-    def render(self) -> Content:
+    watch_title = watch_projects = watch_connection = watch_now = watch_look = StillWidget.look_again
+    watch_pace = watch_alert = StillWidget.look_again
+
+    def text(self) -> Content:
+        """The line, as wide as the widget."""
         width = self.size.width
         right = self._right()
         names = ", ".join(project.name or project.id for project in self.projects)

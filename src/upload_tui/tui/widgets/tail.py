@@ -17,9 +17,7 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widget import Widget
 
 from upload_tui.monitor.changes import Change, UploadChange, UploadSeen
 from upload_tui.monitor.picture import Row
@@ -29,20 +27,24 @@ from upload_tui.tui.formatting import abbreviated, age_text, cut_at_word, durati
 from upload_tui.tui.look import Look
 from upload_tui.tui.tail_filter import TailFilter
 from upload_tui.tui.widgets.change_text import change_pieces
+from upload_tui.tui.widgets.still import StillLines, StillWidget
 
 __all__ = ["ChangeLog", "PendingList", "TailPane"]
 
 _LINES_KEPT = 10_000
 
 
-class PendingList(Widget):
+class PendingList(StillWidget):
     """The pending uploads that have waited longest, a line each."""
 
-    rows: reactive[Sequence[Row]] = reactive((), layout=True)
-    now: reactive[datetime | None] = reactive(None)
-    look: reactive[Look] = reactive(Look)
+    rows: reactive[Sequence[Row]] = reactive((), repaint=False)
+    now: reactive[datetime | None] = reactive(None, repaint=False)
+    look: reactive[Look] = reactive(Look, repaint=False)
 
-    def render(self) -> Content:
+    watch_rows = watch_now = watch_look = StillWidget.look_again
+
+    def text(self) -> Content:
+        """A line for each."""
         if self.now is None:
             return Content("")
         if not self.rows:
@@ -78,7 +80,7 @@ class PendingList(Widget):
         return ", ".join(word for word in words if word)
 
 
-class ChangeLog(ScrollView, can_focus=True):
+class ChangeLog(StillLines, can_focus=True):
     """Every change, newest at the bottom; it stays at the bottom unless a person scrolled up."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -91,8 +93,10 @@ class ChangeLog(ScrollView, can_focus=True):
     }
     BINDINGS: ClassVar[list[BindingType]] = list(TAIL_KEYS)
 
-    now: reactive[datetime | None] = reactive(None, init=False)
+    now: reactive[datetime | None] = reactive(None, init=False, repaint=False)
     look: reactive[Look] = reactive(Look, init=False)
+
+    watch_now = StillLines.look_again
     wanted: reactive[TailFilter] = reactive(TailFilter, init=False)
 
     class FilterChanged(Message):
@@ -161,7 +165,8 @@ class ChangeLog(ScrollView, can_focus=True):
         # What a new height makes of the scroll position is no wish of anybody's.
         self._measure()
 
-    def render_line(self, y: int) -> Strip:
+    def line(self, y: int) -> Strip:
+        """A change, or what there is to say while there is none."""
         width = self.size.width
         number = int(self.scroll_offset.y) + y
         if number >= len(self._changes):

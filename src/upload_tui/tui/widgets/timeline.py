@@ -6,7 +6,6 @@ from datetime import datetime
 
 from textual.content import Content
 from textual.reactive import reactive
-from textual.widget import Widget
 
 from upload_tui.monitor.attempts import RETRIES, attempts_of
 from upload_tui.monitor.picture import Detail
@@ -22,6 +21,7 @@ from upload_tui.tui.formatting import (
 )
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.chunk_strip import chunk_lines
+from upload_tui.tui.widgets.still import StillWidget
 from upload_tui.wire.designs import Design
 
 __all__ = ["TimelineView", "timeline_lines"]
@@ -35,7 +35,7 @@ _QUIET = "$quiet"
 _TRIES_WORTH_TELLING = 3
 
 
-class TimelineView(Widget):
+class TimelineView(StillWidget):
     """The timeline of `detail`, as seen at `now`; as tall as what it has to say.
 
     Args:
@@ -50,9 +50,11 @@ class TimelineView(Widget):
     >>> picture.close()
     """
 
-    detail: reactive[Detail | None] = reactive(None, layout=True)
-    now: reactive[datetime | None] = reactive(None, layout=True)
-    look: reactive[Look] = reactive(Look, layout=True)
+    detail: reactive[Detail | None] = reactive(None, repaint=False)
+    now: reactive[datetime | None] = reactive(None, repaint=False)
+    look: reactive[Look] = reactive(Look, repaint=False)
+
+    watch_detail = watch_now = watch_look = StillWidget.look_again
 
     def __init__(
         self,
@@ -68,7 +70,8 @@ class TimelineView(Widget):
         self.set_reactive(TimelineView.now, now)
         self.set_reactive(TimelineView.look, look or Look())
 
-    def render(self) -> Content:
+    def text(self) -> Content:
+        """The whole timeline."""
         if self.detail is None or self.now is None:
             return Content.styled("No upload chosen", _QUIET)
         lines = timeline_lines(self.detail, self.now, self.look, self.content_size.width)

@@ -14,7 +14,6 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from upload_tui.monitor.picture import Query, Row, SortKey
@@ -22,6 +21,7 @@ from upload_tui.tui.bindings import TABLE_KEYS
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.row_painter import TONES, Ground, RowPainter
 from upload_tui.tui.widgets.row_window import RowSource, RowWindow
+from upload_tui.tui.widgets.still import StillLines
 
 __all__ = ["UploadTable"]
 
@@ -29,7 +29,7 @@ _HEADER_LINES = 1
 _GLOW_SECONDS = 1.5
 
 
-class UploadTable(ScrollView, can_focus=True):
+class UploadTable(StillLines, can_focus=True):
     """The table. `rows_query`, `look`, `now` and `follow` are set from outside; `reload` fetches after the source changed.
 
     Args:
@@ -49,9 +49,9 @@ class UploadTable(ScrollView, can_focus=True):
 
     rows_query: reactive[Query] = reactive(Query, init=False)
     look: reactive[Look] = reactive(Look, init=False)
-    now: reactive[datetime | None] = reactive(None, init=False)
+    now: reactive[datetime | None] = reactive(None, init=False, repaint=False)
     follow: reactive[bool] = reactive(False, init=False)
-    empty_text: reactive[str] = reactive("")
+    empty_text: reactive[str] = reactive("", repaint=False)
     marked: reactive[frozenset[str]] = reactive(frozenset, init=False)
 
     class Chosen(Message):
@@ -163,7 +163,7 @@ class UploadTable(ScrollView, can_focus=True):
         self.refresh()
 
     def watch_now(self) -> None:
-        self.refresh()
+        self.look_again()
 
     def watch_marked(self) -> None:
         self.refresh()
@@ -247,7 +247,7 @@ class UploadTable(ScrollView, can_focus=True):
         if upload_id != self._cursor_id:
             self._cursor_id = upload_id
             self.post_message(self.Chosen(upload_id))
-        self.refresh()
+        self.look_again()
 
     def _show_cursor(self) -> None:
         visible = self._visible_rows()
@@ -277,7 +277,8 @@ class UploadTable(ScrollView, can_focus=True):
 
     # Painting
 
-    def render_line(self, y: int) -> Strip:
+    def line(self, y: int) -> Strip:
+        """The heading, a row, or words in place of rows."""
         width, look = self.scrollable_content_region.width, self.look  # a scrollbar makes it narrower
         self._painter.fit(width, look)
         if y < _HEADER_LINES:

@@ -1,0 +1,59 @@
+"""Widgets that ask for a repaint only where what they say has changed: a dashboard that is left open all day must cost little.
+
+Textual repaints a widget whenever a reactive is set. Here a second that passes is looked at first: most ages read the same.
+"""
+
+from abc import abstractmethod
+
+from textual.content import Content
+from textual.geometry import Region
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+__all__ = ["StillLines", "StillWidget"]
+
+
+class StillWidget(Widget):
+    """A widget of one text. Its reactives ask for no repaint; their watchers are `look_again`."""
+
+    _said: Content | None = None
+
+    @abstractmethod
+    def text(self) -> Content:
+        """What there is to say, of the facts as they are."""
+
+    def render(self) -> Content:
+        self._said = self.text()
+        return self._said
+
+    def look_again(self) -> None:
+        """Repaint if the text is another; lay out anew if its lines are."""
+        before, now = self._said, self.text()
+        if before is None or not now.is_same(before):
+            # A line of another length may be wrapped otherwise.
+            is_reshaped = before is None or [*map(len, now.plain.split("\n"))] != [*map(len, before.plain.split("\n"))]
+            self.refresh(layout=is_reshaped and self.styles.auto_dimensions)
+
+
+class StillLines(ScrollView):
+    """A scrolling widget that paints lines."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's own name
+        super().__init__(id=id, classes=classes)
+        self._painted: dict[int, Strip] = {}
+
+    @abstractmethod
+    def line(self, y: int) -> Strip:
+        """The line that stands `y` lines below the top of what is seen."""
+
+    def render_line(self, y: int) -> Strip:
+        strip = self._painted[y] = self.line(y)
+        return strip
+
+    def look_again(self) -> None:
+        """Repaint the lines that are others than before."""
+        width = self.size.width
+        changed = [Region(0, y, width, 1) for y in range(self.size.height) if self._painted.get(y) != self.line(y)]
+        if changed:
+            self.refresh(*changed)
