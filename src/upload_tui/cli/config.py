@@ -41,6 +41,7 @@ _TEMPLATE = """\
 #
 # [profiles.work.keys]                 # other keys for actions, by the ids in the README
 # quit = "q,x"
+# "table.down" = "j,down,e"
 """
 
 _COLUMNS = (

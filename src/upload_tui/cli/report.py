@@ -139,7 +139,7 @@ def _page(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
         if record[word]:
             yield f"{word} ({len(record[word])}): {harmless(' '.join(record[word]))}"
     for cause in record["causes"]:
-        yield harmless(f"failed, {cause['count']} times: {cause['cause']}")
+        yield harmless(f"failed ({cause['count']}): {cause['cause']}")
     if record["news"] is not None:
         yield from _news_page(record["news"], zone)
 
