@@ -241,3 +241,25 @@ def test_a_shell_takes_its_script(name: str, tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text(run("completions", name).out)
     subprocess.run([program, "-n", str(script)], check=True, timeout=PATIENCE_SECONDS)
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+def test_fish_completes_commands_and_options(tmp_path: Path) -> None:
+    script = tmp_path / "upload-tui.fish"
+    script.write_text(run("completions", "fish").out)
+    for typed, expected in (("upload-tui pro", "projects"), ("upload-tui wait --fail", "--fail-fast")):
+        asked = f'source {script}; complete -C "{typed}"'
+        with shell(f"fish -c {shlex.quote(asked)}", tmp_path, {}) as process:
+            out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        assert out.split()[0] == expected
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+def test_zsh_offers_commands(tmp_path: Path) -> None:
+    """The script with zsh's own function for offering replaced by one that prints."""
+    (tmp_path / "_upload-tui").write_text(run("completions", "zsh").out)
+    asked = "compdef() { :; }; _describe() { print -l -- ${(P)3} }; compadd() { print -l -- $@ }; words=(upload-tui pro); CURRENT=2; "
+    script = f"{asked} source {tmp_path}/_upload-tui; _upload_tui_completion"
+    with shell(f"zsh -f -c {shlex.quote(script)}", tmp_path, {}) as process:
+        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert "projects" in out

@@ -105,6 +105,19 @@ def test_trouble_is_said_beside_the_data_when_the_connection_breaks() -> None:
     assert out == ""
 
 
+def test_the_end_of_the_trouble_is_said_too() -> None:
+    page = Said({"results": [an_upload("a", id="u-1", project=("p-1", "Genome"))]})
+    answers = {
+        "/projects": [Said({"results": [{"id": "p-1", "name": "Genome"}]})],
+        "/projects/p-1/uploads": [page, page, Said({"error": 503, "reason": "maintenance"}, 503), page],
+    }
+    with scripted(answers) as service, started("tail", environment={**service.environment, **QUICK}) as process:
+        assert process.stderr is not None
+        said = [process.stderr.readline() for _ in range(2)]
+    assert "maintenance" in said[0]
+    assert said[1] == "upload-tui: live again.\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

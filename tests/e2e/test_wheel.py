@@ -21,6 +21,14 @@ def test_sheets_are_in_the_wheel_when_it_is_built(wheel: Path) -> None:
     assert not any(name.startswith("tests") for name in names)
 
 
+def test_extras_are_declared_when_it_is_built(wheel: Path) -> None:
+    archive = ZipFile(wheel)
+    metadata = archive.read(next(name for name in archive.namelist() if name.endswith("METADATA"))).decode()
+    extras = {line.split()[1] for line in metadata.splitlines() if line.startswith("Provides-Extra:")}
+    assert extras == {"web", "keyring", "testing"}
+    assert "Typing :: Typed" in metadata
+
+
 def test_command_answers_when_the_wheel_is_installed(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / "bin" / "python"

@@ -39,8 +39,9 @@ _TEMPLATE = """\
 # on_error = "mail -s failed me"       # run when uploads fail; reads them as JSON lines
 # ca_bundle = "/etc/ssl/own-ca.pem"
 #
-# [profiles.work.keys]                 # other keys for actions; `?` in the dashboard names them
+# [profiles.work.keys]                 # other keys for actions, by the ids in the README
 # quit = "q,x"
+# "table.down" = "j,down,e"
 """
 
 _COLUMNS = (

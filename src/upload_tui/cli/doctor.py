@@ -120,7 +120,8 @@ class _Way:
 
         first = self._first()
         numbers = await resolve(first)
-        return Finding("name", State.OK, f"{first.host} is {', '.join(numbers)}")
+        is_number = numbers == (first.host,)
+        return Finding("name", State.OK, "none is needed" if is_number else f"{first.host} is {', '.join(numbers)}")
 
     async def connect(self) -> Finding:
         from upload_tui.client.probes import connect

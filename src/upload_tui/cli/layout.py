@@ -22,7 +22,7 @@ def laid_out(columns: Sequence[Column], records: Sequence[Record], room: int | N
     """A table of at most `room` cells if its columns can give way that far; None for as wide as it needs to be."""
     from rich.cells import cell_len
 
-    from upload_tui.tui.formatting import abbreviated, fitted, harmless
+    from upload_tui.tui.formatting import abbreviated, cut_at_word, fitted, harmless
 
     cells = {column.title: [harmless(column.text(record)) for record in records] for column in columns}
     wanted = {title: max(map(cell_len, (title, *texts))) for title, texts in cells.items()}
@@ -31,7 +31,11 @@ def laid_out(columns: Sequence[Column], records: Sequence[Record], room: int | N
     rows = zip(*([column.title, *cells[column.title]] for column in shown), strict=True)
     lines = [
         _GAP.join(
-            fitted(abbreviated(text, widths[column.title]), widths[column.title], right=column.is_number)
+            fitted(
+                (cut_at_word if column.is_prose else abbreviated)(text, widths[column.title]),
+                widths[column.title],
+                right=column.is_number,
+            )
             for text, column in zip(row, shown, strict=True)
         ).rstrip()
         for row in rows

@@ -28,6 +28,7 @@ class Column:
         is_number: written to the right.
         least: the cells to which it is shortened, visibly, where the terminal is too narrow; 0 for never. The last give way first.
         leaves: where even that is too wide it is left out, and this is said; the lowest number first, 0 never.
+        is_prose: shortened at its end, between words; others in their middle, so that their ending stays.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Column:
     is_number: bool = False
     least: int = 0
     leaves: int = 0
+    is_prose: bool = False
 
 
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,6 @@
 """`upload-tui report`: the figures of projects; what is new since the last look; metrics for a collector of text files."""
 
 import asyncio
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, tzinfo
@@ -140,7 +139,7 @@ def _page(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
         if record[word]:
             yield f"{word} ({len(record[word])}): {harmless(' '.join(record[word]))}"
     for cause in record["causes"]:
-        yield harmless(f"failed, {cause['count']} times: {cause['cause']}")
+        yield harmless(f"failed ({cause['count']}): {cause['cause']}")
     if record["news"] is not None:
         yield from _news_page(record["news"], zone)
 
@@ -154,7 +153,7 @@ def _news_page(news: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
 def _metrics(record: Mapping[str, Any]) -> Iterator[str]:
     """In the text format of Prometheus."""
     projects = ",".join(sorted(project["id"] for project in record["projects"]))
-    where = f"service={json.dumps(record['service'])},projects={json.dumps(projects)}"
+    where = f"service={_label(record['service'])},projects={_label(projects)}"
     yield "# HELP upload_tui_uploads Uploads in each stage."
     yield "# TYPE upload_tui_uploads gauge"
     for stage, count in record["stages"].items():
@@ -170,3 +169,9 @@ def _metrics(record: Mapping[str, Any]) -> Iterator[str]:
         for share, quantile in (("p50", "0.5"), ("p95", "0.95"), ("p99", "0.99")):
             yield f'upload_tui_stage_seconds{{{span},quantile="{quantile}"}} {latency[f"{share}_seconds"]}'
         yield f"upload_tui_stage_seconds_count{{{span}}} {latency['samples']}"
+
+
+def _label(text: str) -> str:
+    """A label's value, with the three escapes that the format knows."""
+    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'"{escaped}"'

@@ -46,13 +46,13 @@ def upload_columns(zone: tzinfo | None) -> Sequence[Column]:
     """Of `list` and `wait`: in a narrow terminal the note gives way, then the name; `show` tells all of it."""
     return (
         Column("STAGE", lambda record: record["stage"]),
-        Column("SINCE", lambda record: local_time(record["stage_since"], zone), leaves=3),
+        Column("SINCE", lambda record: local_time(record["stage_since"], zone), leaves=1),
         Column("AGE", _age, is_number=True, leaves=5),
         Column("SIZE", _size, is_number=True, leaves=4),
-        Column("PROJECT", lambda record: record["project"]["name"] or record["project"]["id"], least=12, leaves=1),
+        Column("PROJECT", lambda record: record["project"]["name"] or record["project"]["id"], least=12, leaves=2),
         Column("ID", lambda record: record["id"]),
-        Column("NAME", lambda record: record["name"], least=12, leaves=6),
-        Column("NOTE", _note, least=12, leaves=2),
+        Column("NAME", lambda record: record["name"], least=16, leaves=6),
+        Column("NOTE", _note, least=24, leaves=3, is_prose=True),
     )
 
 

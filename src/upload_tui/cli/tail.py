@@ -18,7 +18,7 @@ from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.changes import Change, StageReached
+    from upload_tui.monitor.changes import Change, ConnectionChanged, StageReached
     from upload_tui.monitor.live_session import LiveSession
 
 __all__ = ["command", "live_session"]
@@ -97,20 +97,40 @@ async def _told(session: "LiveSession", wish: _Wish) -> "AsyncIterator[Change]":
     """The past if it is asked for, then every change that fits; the connection's troubles are said, not told."""
     from upload_tui.monitor.changes import ConnectionChanged, StageReached
 
-    told: set[tuple[str, Stage]] = set()  # what one project said before the others were read is not said again
+    told: set[tuple[str, Stage]] = set()  # what is of the past and of the present is told once
     is_past_due = wish.since is not None
+    say_troubles = _Troubles()
     async for change in session.changes():
         if is_past_due and session.connection().is_live:
             is_past_due = False
             for past in _past(session, wish):
                 if (past.upload.id, past.after) not in told:
+                    told.add((past.upload.id, past.after))
                     yield past
-        if isinstance(change, ConnectionChanged) and change.connection.reason:
-            say(f"upload-tui: {change.connection.state}: {change.connection.reason}.")
-        if _fits(change, wish):
+        if isinstance(change, ConnectionChanged):
+            say_troubles(change)
+        elif isinstance(change, StageReached) and (change.upload.id, change.after) in told:
+            continue
+        elif _fits(change, wish):
             if is_past_due and isinstance(change, StageReached):
                 told.add((change.upload.id, change.after))
             yield change
+
+
+class _Troubles:
+    """Says the connection's troubles, and when they are over, to standard error."""
+
+    def __init__(self) -> None:
+        self._is_troubled = False
+
+    def __call__(self, change: "ConnectionChanged") -> None:
+        connection = change.connection
+        if connection.reason:
+            say(f"upload-tui: {connection.state}: {connection.reason}.")
+            self._is_troubled = True
+        elif self._is_troubled and connection.is_live:
+            say("upload-tui: live again.")
+            self._is_troubled = False
 
 
 def _fits(change: "Change", wish: _Wish) -> bool:

@@ -1,0 +1,63 @@
+"""Tables: whatever the texts and however narrow the terminal, the lines fit, line up and tell what was left out."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from upload_tui.cli.layout import laid_out
+from upload_tui.cli.output import Column
+from upload_tui.cli.tables import upload_columns
+
+COLUMNS = (
+    Column("ID", lambda record: record["id"]),
+    Column("SIZE", lambda record: record["size"], is_number=True, leaves=1),
+    Column("NAME", lambda record: record["name"], least=8),
+    Column("NOTE", lambda record: record["note"], least=10, leaves=2, is_prose=True),
+)
+NARROWEST = 6 + 2 + 8
+"""The id's six cells, the gap, and the name's least."""
+
+IDS = st.text("0123456789abcdef", min_size=6, max_size=6)
+SIZES = st.text("123", max_size=5)
+records = st.lists(st.fixed_dictionaries({"id": IDS, "size": SIZES, "name": st.text(), "note": st.text()}), max_size=5)
+
+
+@given(records, st.integers(NARROWEST, 120))
+def test_lines_fit_when_there_is_room_for_what_must_stay(records: list[dict[str, Any]], room: int) -> None:
+    table = laid_out(COLUMNS, records, room)
+    assert len(table.lines) == len(records) + 1
+    assert all(cell_len(line) <= room for line in table.lines)
+    assert all(record["id"] in line for record, line in zip(records, table.lines[1:], strict=True))
+    heading = table.lines[0].split()
+    assert heading == [column.title for column in COLUMNS if column.title not in table.left_out]
+
+
+@given(records)
+def test_nothing_is_cut_when_the_room_is_without_end(records: list[dict[str, Any]]) -> None:
+    table = laid_out(COLUMNS, records, None)
+    assert table.left_out == []
+    short = [record for record in records if record["name"].isascii() and record["name"].isprintable()]
+    assert all(any(record["name"].rstrip() in line for line in table.lines) for record in short)
+
+
+@given(records, st.integers(1, NARROWEST - 1))
+def test_ids_stay_whole_when_even_they_do_not_fit(records: list[dict[str, Any]], room: int) -> None:
+    table = laid_out(COLUMNS, records, room)
+    assert list(table.left_out) == ["SIZE", "NOTE"]
+    assert all(record["id"] in line for record, line in zip(records, table.lines[1:], strict=True))
+
+
+def test_columns_leave_in_their_order_when_the_terminal_gets_narrower() -> None:
+    record: dict[str, Any] = {
+        "stage": "verified", "stage_since": None, "size_bytes": 12345, "project": {"id": "p", "name": "Demo project"},
+        "id": "3936f24b-4797-4b9d-a045-149b816f9124", "name": "a-rather-long-name-of-a-file.fastq.gz",
+        "error_message": "reported chunk hash does not match that computed by StorageProvider", "stuck": False,
+        "overdue": False, "anomalies": [],
+    }  # fmt: skip
+    left_out = [tuple(laid_out(upload_columns(None), [record], room).left_out) for room in range(220, 30, -1)]
+    steps = list(dict.fromkeys(left_out))
+    assert steps[0] == ()
+    assert [len(step) for step in steps] == list(range(len(steps)))
+    assert steps[-1] == ("SINCE", "AGE", "SIZE", "PROJECT", "NAME", "NOTE")
