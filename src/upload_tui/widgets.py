@@ -6,21 +6,33 @@
 - `ChunkStrip`: the chunks of one upload.
 
 The data come from a `GivenPicture`, which is handed the service's own JSON, in any of the three shapes of status. An app takes the
-widgets' style sheet, and colours that its theme lacks::
+widgets' style sheet, and colours that its theme lacks:
 
-    class Mine(App[None]):
-        CSS_PATH = widget_sheets()
+>>> from textual.app import App
+>>> class Mine(App):
+...     CSS_PATH = widget_sheets()
+...
+...     def __init__(self, answers):
+...         super().__init__()
+...         self.picture = GivenPicture(answers)
+...
+...     def get_theme_variable_defaults(self):
+...         return widget_tokens(is_dark=self.current_theme.dark)
+...
+...     def compose(self):
+...         yield FunnelBar(self.picture.funnel(), self.picture.now())
+...         yield UploadTable(self.picture, now=self.picture.now())
+...
+...     def on_unmount(self):
+...         self.picture.close()
 
-        def __init__(self, answers):
-            super().__init__()
-            self.picture = GivenPicture(answers)
-
-        def get_theme_variable_defaults(self):
-            return widget_tokens(is_dark=self.current_theme.dark)
-
-        def compose(self):
-            yield FunnelBar(self.picture.funnel(), self.picture.now())
-            yield UploadTable(self.picture, now=self.picture.now())
+>>> import asyncio
+>>> from upload_tui.testing import a_morning
+>>> async def rows():
+...     async with Mine(a_morning()).run_test() as pilot:
+...         return pilot.app.query_one(UploadTable).total
+>>> asyncio.run(rows())
+16
 
 When more is known (`picture.take(answer)`), the app says so: `FunnelBar.show`, `UploadTable.reload`, `TimelineView.detail`.
 `python -m upload_tui.testing.gallery` shows every widget in its states.

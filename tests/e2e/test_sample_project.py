@@ -30,7 +30,11 @@ def python(wheel: Path, tmp_path: Path) -> str:
     python = str(tmp_path / "env" / "bin" / "python")
     pins = {f"{dist.name}=={dist.version}" for dist in distributions() if dist.name != "upload-tui"}
     (tmp_path / "pins.txt").write_text("\n".join(sorted(pins)), encoding="utf-8")
-    run([python, "-m", "pip", "install", "-q", "-c", "pins.txt", f"{wheel}[testing]"], tmp_path, **os.environ)
+    run(
+        [python, "-m", "pip", "install", "-q", "--no-compile", "-c", "pins.txt", f"{wheel}[testing]"],
+        tmp_path,
+        **os.environ,
+    )
     return python
 
 

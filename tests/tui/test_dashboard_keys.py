@@ -4,7 +4,7 @@ import pytest
 
 from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened
 from upload_tui.monitor.picture import ConnectionState, SortKey
-from upload_tui.testing import SceneSession, an_upload, dashboard
+from upload_tui.testing import SceneSession, an_upload, dashboard, settled
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import HelpScreen
@@ -270,12 +270,12 @@ async def test_the_tail_tells_every_stage_and_stays_where_a_person_scrolled() ->
         log = pilot.app.screen.query_one(ChangeLog)
         for number in range(40):
             session.say(an_upload(f"up-{number}", initiated=9, completed=8, verified=7))
-        await pilot.pause(0.3)
+        await settled(pilot)
         assert log.virtual_size.height == 120
         assert log.scroll_offset.y == log.max_scroll_y
         log.scroll_to(y=10, animate=False, immediate=True)
         session.say(an_upload("last", initiated=9))
-        await pilot.pause(0.3)
+        await settled(pilot)
         assert log.virtual_size.height == 121
         assert log.scroll_offset.y == 10
 

@@ -17,6 +17,7 @@ import httpx
 
 from upload_tui.backend.faults import FaultName
 from upload_tui.backend.worker import RETRY_SECONDS
+from upload_tui.errors import UsageError
 from upload_tui.testing.clock import FrozenClock
 from upload_tui.testing.service import UploadService, cut, fault_named, md5
 from upload_tui.testing.sessions import WatchingSession
@@ -147,11 +148,22 @@ class Scene:
         return session
 
     def played(self) -> WatchingSession:
-        """The same for code that has no event loop running; with one, await `play`."""
-        return asyncio.run(self.play())
+        """The same for code that has no event loop running.
+
+        Raises:
+            UsageError: there is one; await `play` there.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self.play())
+        raise UsageError(
+            "A scene cannot be played inside a running event loop",
+            "Await its play() there, and hand the session to dashboard().",
+        )
 
     def dashboard(self, **options: Any) -> "UploadApp":
-        """Its picture: the dashboard over the scene, played; `options` are those of `upload_tui.testing.dashboard`."""
+        """Its picture: the dashboard over the scene, `played`; `options` are those of `upload_tui.testing.dashboard`."""
         from upload_tui.testing.dashboards import dashboard
 
         return dashboard(self, **options)

@@ -64,6 +64,7 @@ class UploadServer:
         if self._http is not None:
             self._http.should_exit = True
         self._thread.join(_PATIENCE_SECONDS)
+        self._service = None
 
     def _run(self) -> None:
         try:

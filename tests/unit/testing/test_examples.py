@@ -27,6 +27,14 @@ def test_its_example_is_true_when_a_name_is_public(module: str, name: str, capsy
     assert not any(result.failed for result in results), capsys.readouterr().out
 
 
+@pytest.mark.parametrize("module", ["upload_tui.testing", "upload_tui.widgets"])
+def test_its_example_is_true_when_a_module_is_public(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    package = importlib.import_module(module)
+    found = doctest.DocTestFinder(recurse=False).find(package)[0]
+    assert found.examples
+    assert not doctest.DocTestRunner().run(found).failed, capsys.readouterr().out
+
+
 def test_every_name_is_there_when_the_kit_is_listed() -> None:
     assert set(dir(upload_tui.testing)) == set(upload_tui.testing.__all__)
     with pytest.raises(AttributeError, match="a_miracle"):

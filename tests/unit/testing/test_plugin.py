@@ -7,6 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from upload_tui.monitor.picture import ConnectionState
 from upload_tui.testing import NOW, FrozenClock, UploadServer, UploadService, an_upload, settled
 from upload_tui.tui.app import UploadApp
 
@@ -35,6 +36,36 @@ async def test_the_dashboard_shows_the_service_when_nothing_else_is_said(
         assert [(summary.stage.value, summary.count) for summary in app.session.funnel().stages if summary.count] == [
             ("verified", 1)
         ]
+
+
+async def test_the_service_is_looked_at_again_when_a_person_asks(
+    upload_service: UploadService, upload_dashboard: Callable[..., UploadApp]
+) -> None:
+    app = upload_dashboard()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        await upload_service.initiate("scan.tiff")
+        assert app.session.funnel().total == 0
+        await pilot.press("r")
+        await pilot.pause()
+        assert app.session.funnel().total == 1
+        await pilot.press("space")
+        assert app.session.connection().state is ConnectionState.PAUSED
+        await pilot.press("space")
+        await pilot.pause()
+        assert app.session.connection().is_live
+
+
+async def test_the_dashboard_says_so_when_the_service_breaks(
+    upload_service: UploadService, upload_dashboard: Callable[..., UploadApp]
+) -> None:
+    app = upload_dashboard()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        upload_service.start_fault("outage", 60)
+        await settled(pilot)
+        assert app.session.connection().state is ConnectionState.RETRYING
+        assert "503" in app.session.connection().reason
 
 
 def test_the_service_is_not_made_when_the_dashboard_shows_something_else(

@@ -132,3 +132,9 @@ async def test_no_second_of_the_story_is_waited_for_when_it_is_long() -> None:
 def test_it_is_refused_when_there_is_no_such_fault() -> None:
     with pytest.raises(UploadTuiError, match="flood"):
         Scene().fault("flood")
+
+
+async def test_a_sentence_says_what_to_do_when_a_scene_is_to_be_played_inside_a_running_loop() -> None:
+    with pytest.raises(UploadTuiError, match="running event loop") as raised:
+        Scene().dashboard()
+    assert "play()" in raised.value.mend
