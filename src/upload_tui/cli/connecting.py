@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from upload_tui.cli.output import say
-from upload_tui.errors import NotFoundError, SettingsError, StorageError
+from upload_tui.errors import NotFoundError, SettingsError
 from upload_tui.settings import Flags, Places, ServiceSettings, read_settings
 
 if TYPE_CHECKING:
@@ -137,17 +137,14 @@ def open_store(settings: ServiceSettings) -> "Store":
     """What was known of this service and account at the last visit; in memory where no file can be kept."""
     from upload_tui.client.service_client import service_root
     from upload_tui.locations import cache_folder
-    from upload_tui.monitor.store import Store
+    from upload_tui.monitor.store_file import open_store_file
 
     # Tokens come and go, so an account is known by its keys, or by the profile that lets it in.
     whose = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"
-    folder = cache_folder() / "stores"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return Store(folder / f"{sha256(whose.encode()).hexdigest()[:24]}.db")
-    except (OSError, StorageError) as error:
-        say(f"upload-tui: nothing is kept for the next visit ({error}).")
-        return Store()
+    opened = open_store_file(cache_folder() / "stores" / f"{sha256(whose.encode()).hexdigest()[:24]}.db")
+    if opened.remark:
+        say(f"upload-tui: {opened.remark}.")
+    return opened.store
 
 
 async def while_it_runs(session: "Session", work: Coroutine[Any, Any, Result]) -> Result:

@@ -124,7 +124,7 @@ async def _pending_now(client: "ServiceClient", store: "Store", settings: Servic
     found: list[str] = []
     for project in await find_projects(client, settings.projects):
         await Synchroniser(client, store, project, lambda _: None, lambda *_: None).round()
-        found.extend(upload.id for upload in store.pending(project.id))
+        found.extend(upload.id for upload in store.pending(frozenset({project.id})))
     return found
 
 

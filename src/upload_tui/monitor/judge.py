@@ -4,14 +4,18 @@ Pure. *Overdue* is beyond the 95th percentile of what was seen here; *stuck* is 
 seen. Uploading is a person's pace and has no usual length: an initiated upload is stuck when nothing arrived for the threshold.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from upload_tui.monitor.picture import Judgement
 from upload_tui.status import Stage
 
-__all__ = ["Usual", "judge", "stuck_seconds", "usual_of"]
+__all__ = ["SIZE_LIMITS_BYTES", "Habits", "Usual", "judge", "overdue_seconds", "stuck_seconds", "usual_of"]
+
+SIZE_LIMITS_BYTES = (0, 1 << 20, 100 << 20, 10 << 30, 2**63 - 1)
+"""Uploads are compared with others of the same class of size: up to 1 MiB, 100 MiB, 10 GiB, and larger."""
 
 _SAMPLES_AT_LEAST = 8
 """Fewer durations than this say nothing about what is usual."""
@@ -31,6 +35,52 @@ class Usual:
     p95_seconds: float
     longest_seconds: float
     samples: int
+    p99_seconds: float = 0.0
+    ordered_seconds: tuple[float, ...] = field(default=(), repr=False)
+
+    def expected_seconds(self, age_seconds: float) -> float | None:
+        """How long one will probably have taken that has taken so long already; None if none ever took longer."""
+        longer = self.ordered_seconds[bisect_right(self.ordered_seconds, age_seconds) :]
+        return _quantile(longer, 0.5) if longer else None
+
+
+class Habits:
+    """What is usual by project and class of size; where too little was seen, in the project; else everywhere.
+
+    Args:
+        durations: project, size in bytes (None if unknown) and seconds of waiting of verified uploads.
+    """
+
+    def __init__(self, durations: Iterable[tuple[str, int | None, float]]) -> None:
+        seen: dict[tuple[str, int | None], list[float]] = {}
+        everywhere: list[float] = []
+        for project_id, size_bytes, seconds in durations:
+            everywhere.append(seconds)
+            seen.setdefault((project_id, None), []).append(seconds)
+            if size_bytes is not None:
+                seen.setdefault((project_id, _size_class(size_bytes)), []).append(seconds)
+        self.everywhere = usual_of(everywhere)
+        self._usual = {key: usual for key, some in seen.items() if (usual := usual_of(some)) is not None}
+        self.samples = len(everywhere)
+
+    def usual(self, project_id: str, size_bytes: int | None) -> Usual | None:
+        """What is usual for such an upload; None if too little was seen anywhere."""
+        size_class = None if size_bytes is None else _size_class(size_bytes)
+        keys = ((project_id, size_class), (project_id, None))
+        return next((self._usual[key] for key in keys if key in self._usual), self.everywhere)
+
+    def particular(self) -> Iterator[tuple[str, int, int, Usual]]:
+        """Project, sizes from and below, and what is usual there, the most particular first."""
+        for (project_id, size_class), usual in self._usual.items():
+            if size_class is not None:
+                yield project_id, SIZE_LIMITS_BYTES[size_class], SIZE_LIMITS_BYTES[size_class + 1], usual
+        for (project_id, size_class), usual in self._usual.items():
+            if size_class is None:
+                yield project_id, -(2**63), SIZE_LIMITS_BYTES[-1], usual
+
+
+def _size_class(size_bytes: int) -> int:
+    return min(max(0, bisect_right(SIZE_LIMITS_BYTES, size_bytes) - 1), len(SIZE_LIMITS_BYTES) - 2)
 
 
 def usual_of(durations_seconds: Sequence[float]) -> Usual | None:
@@ -38,7 +88,14 @@ def usual_of(durations_seconds: Sequence[float]) -> Usual | None:
     if len(durations_seconds) < _SAMPLES_AT_LEAST:
         return None
     ordered = sorted(durations_seconds)
-    return Usual(_quantile(ordered, 0.5), _quantile(ordered, 0.95), ordered[-1], len(ordered))
+    return Usual(
+        _quantile(ordered, 0.5),
+        _quantile(ordered, 0.95),
+        ordered[-1],
+        len(ordered),
+        _quantile(ordered, 0.99),
+        tuple(ordered),
+    )
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
@@ -54,6 +111,12 @@ def stuck_seconds(usual: Usual | None, stuck_after_seconds: float) -> float:
     if usual is None:
         return stuck_after_seconds
     return min(stuck_after_seconds, max(usual.longest_seconds * _FAR_BEYOND, 60.0))
+
+
+def overdue_seconds(usual: Usual | None, stuck_after_seconds: float) -> float:
+    """From which age a completed upload is overdue."""
+    stuck = stuck_seconds(usual, stuck_after_seconds)
+    return stuck if usual is None else min(stuck, usual.p95_seconds + _SLACK_SECONDS)
 
 
 def judge(
@@ -83,12 +146,14 @@ def judge(
     is_stuck = age_seconds > stuck_seconds(usual, stuck_after_seconds)
     if usual is None:
         return Judgement(is_overdue=is_stuck, is_stuck=is_stuck, waits_for="waits for verification")
-    expected = None if since is None else since + timedelta(seconds=usual.median_seconds)
+    likely = usual.expected_seconds(age_seconds)
+    expected = None if since is None or likely is None else since + timedelta(seconds=likely)
     return Judgement(
-        is_overdue=is_stuck or age_seconds > usual.p95_seconds + _SLACK_SECONDS,
+        is_overdue=age_seconds > overdue_seconds(usual, stuck_after_seconds),
         is_stuck=is_stuck,
         usual_seconds=usual.median_seconds,
         p95_seconds=usual.p95_seconds,
+        p99_seconds=usual.p99_seconds,
         expected_on=expected,
         waits_for="waits for verification",
     )

@@ -53,7 +53,8 @@ class LiveSession(StoredPicture):
         schedule: Schedule | None = None,
         stuck_after_seconds: float = STUCK_AFTER_SECONDS,
     ) -> None:
-        super().__init__(store, clock, client.root, stuck_after_seconds)
+        watched = frozenset(project.id for project in projects)
+        super().__init__(store, clock, client.root, stuck_after_seconds, watched)
         self._title = title
         self._announcer = Announcer()
         self._watches = [
@@ -144,7 +145,7 @@ class _ProjectWatch:
             return self.keeper.failed(error)
         self.keeper.whole(self._clock.now())
         self._announcer.say(PictureChanged(at=self._clock.now(), revision=self._store.revision))
-        is_waiting = bool(self._store.pending(self.project.id, limit=1))
+        is_waiting = bool(self._store.pending(frozenset({self.project.id}), limit=1))
         self._interval_seconds = self._schedule.next_seconds(
             self._interval_seconds, changed=changed, is_waiting=is_waiting
         )

@@ -2,78 +2,38 @@
 
 import json
 import sqlite3
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from upload_tui.errors import StorageError
-from upload_tui.monitor.histogram import bucket_of
-from upload_tui.monitor.picture import CauseGroup, ProjectRef, Query, SortKey
-from upload_tui.monitor.schema import MIGRATIONS, migrate
-from upload_tui.monitor.statistics import normal_cause
-from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
+from upload_tui.monitor.picture import ProjectRef, Query, SortKey
+from upload_tui.monitor.schema import MIGRATIONS, begin_bulk, end_bulk, migrate
+from upload_tui.monitor.store_conditions import StuckBefore, attention_condition, search_condition
+from upload_tui.monitor.stored_rows import KEPT, READ, StoredUpload, milliseconds, stored_upload, values_of
+from upload_tui.monitor.windows import Asked, Cell, Windows
+from upload_tui.status import Anomaly, Stage
+from upload_tui.wire.answers import entry_words
 from upload_tui.wire.upload import Upload
 
 __all__ = ["Store", "StoredUpload", "StuckBefore"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COLUMNS = (
-    "id", "project_id", "project_name", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms",
-    "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "error_message", "anomaly_count", "noticed", "is_purged", "is_gone",
-    "is_stale", "read_ms", "earliest_ms",
-)  # fmt: skip
-_SELECTED = ", ".join(_COLUMNS)
-_ORDERS = {
-    SortKey.INITIATED: "initiated_ms",
-    SortKey.STAGE: "stage",
-    SortKey.SINCE: "since_ms",
-    SortKey.NAME: "name COLLATE NOCASE",
-    SortKey.SIZE: "size_bytes",
-    SortKey.PROJECT: "project_id",
-}
-_STAGES = tuple(Stage)
+_BUSY_SECONDS = 5.0
+"""How long one dashboard waits for another that writes to the same file."""
+_CACHE_KIB = 16 * 1024
+_SELECTED = f"SELECT {', '.join(READ)} FROM uploads JOIN projects USING (project)"
+_UPSERT = (
+    f"INSERT INTO uploads ({', '.join(KEPT)}) VALUES ({', '.join('?' * len(KEPT))}) ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{column} = excluded.{column}" for column in KEPT[1:])
+    + " RETURNING number"
+)
+_AT_ONCE = 500
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredUpload:
-    """One row of the store; times are aware, `noticed` are the anomalies that only a comparison of readings showed.
-
-    `earliest` bounds the last event from below where its time is only observed; `activity_on` is the service's last change of it.
-    """
-
-    id: str
-    project_id: str
-    project_name: str
-    name: str
-    size_bytes: int | None
-    stage: Stage
-    since: datetime | None
-    certainty: Certainty
-    initiated_on: datetime | None
-    completed_on: datetime | None
-    ended_on: datetime | None
-    activity_on: datetime | None
-    chunk_count: int | None
-    chunk_bytes: int | None
-    error_message: str
-    anomaly_count: int
-    noticed: tuple[Anomaly, ...]
-    is_purged: bool
-    is_gone: bool
-    is_stale: bool
-    read_on: datetime
-    earliest: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class StuckBefore:
-    """From which times on pending uploads look stuck: an initiated one whose last activity, a completed one whose stage, is older."""
-
-    initiated: datetime
-    completed: datetime
+Entry = tuple[Upload, str, Sequence[Anomaly], datetime | None]
 
 
 class Store:
@@ -81,312 +41,281 @@ class Store:
 
     Args:
         file: where to keep them; None keeps them in memory for this visit.
+        monotonic: seconds that never go backwards.
 
     Raises:
-        StorageError: the file cannot be used.
+        StorageError: the file cannot be used: damaged, newer than this program, or not to be written.
     """
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
         try:
-            self._db = sqlite3.connect(file or ":memory:", isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            if self._db.execute("PRAGMA user_version").fetchone()[0] > len(MIGRATIONS):
-                raise StorageError(f"{file} was written by a newer upload-tui", "Upgrade, or move the file away.")
-            migrate(self._db)
+            self._db = sqlite3.connect(file or ":memory:", isolation_level=None, timeout=_BUSY_SECONDS)
         except sqlite3.Error as error:
             raise StorageError(f"{file} cannot be used as a store: {error}", "Move the file away.") from error
-        self.revision = 0
-        self._totals: dict[tuple[str, tuple[object, ...]], int] = {}
+        try:
+            self._prepare(file)
+        except StorageError:
+            self._db.close()
+            raise
+        except sqlite3.Error as error:
+            self._db.close()
+            raise StorageError(f"{file} cannot be used as a store: {error}", "Move the file away.") from error
+        self._monotonic = monotonic
+        self._own_revision = 0
+        self._seen_version = 0
+        self._windows = Windows(self._db)
+        self._numbers: dict[object, int] = {}
+
+    def _prepare(self, file: Path | None) -> None:
+        # Before anything is written: what a newer program keeps is not ours to touch.
+        if self._db.execute("PRAGMA user_version").fetchone()[0] > len(MIGRATIONS):
+            raise StorageError(f"{file} was written by a newer upload-tui", "Upgrade, or move the file away.")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._db.execute("PRAGMA recursive_triggers = ON")
+        migrate(self._db)
+        end_bulk(self._db)
 
     def close(self) -> None:
         """Close the database."""
         self._db.close()
 
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The connection, for the figures that `StoredFigures` reckons."""
+        return self._db
+
+    @property
+    def revision(self) -> int:
+        """Grows whenever anything may differ, whoever wrote it."""
+        version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._seen_version:
+            self._seen_version = version
+            self._own_revision += 1
+        return self._own_revision
+
     # Writing
 
-    def put(self, uploads: Iterable[tuple[Upload, str, Sequence[Anomaly], datetime | None]]) -> None:
+    def put(self, uploads: Iterable[Entry]) -> None:
         """Keep readings, each with the service's words, what a comparison noticed, and the bound from below of its last event."""
-        rows = [_values(*entry) for entry in uploads]
-        places = ", ".join("?" * (len(_COLUMNS) + 1))
         with self._transaction():
-            self._db.executemany(f"INSERT OR REPLACE INTO uploads ({_SELECTED}, raw) VALUES ({places})", rows)
+            for upload, raw, noticed, earliest in uploads:
+                project = self._project(upload.project_id, upload.project_name)
+                cell = self._cell(project, upload.stage.rank, is_gone=False)
+                number = self._db.execute(_UPSERT, values_of(upload, project, cell, noticed, earliest)).fetchone()[0]
+                self._db.execute("INSERT OR REPLACE INTO words VALUES (?, ?)", (number, raw))
 
     def mark(self, upload_ids: Iterable[str], *, gone: bool | None = None, stale: bool | None = None) -> None:
         """Mark uploads as gone or not, as stale or not; None leaves a mark as it is."""
-        values = [(gone, stale, upload_id) for upload_id in upload_ids]
         with self._transaction():
-            self._db.executemany(
-                "UPDATE uploads SET is_gone = ifnull(?, is_gone), is_stale = ifnull(?, is_stale) WHERE id = ?", values
-            )
+            for upload_id in upload_ids:
+                if stale is not None:
+                    self._db.execute("UPDATE uploads SET is_stale = ? WHERE id = ?", (stale, upload_id))
+                if gone is not None:
+                    self._move(upload_id, is_gone=gone)
 
-    def touch(self, upload_ids: Iterable[str], read_on: datetime) -> None:
+    def touch(self, upload_ids: Sequence[str], read_on: datetime) -> None:
         """The service said the same of these uploads again."""
         with self._transaction():
             self._db.executemany(
-                "UPDATE uploads SET read_ms = ?, is_stale = 0, is_gone = 0 WHERE id = ?",
-                [(_ms(read_on), upload_id) for upload_id in upload_ids],
+                "UPDATE uploads SET read_ms = ?, is_stale = 0 WHERE id = ?",
+                [(milliseconds(read_on), upload_id) for upload_id in upload_ids],
             )
+            for start in range(0, len(upload_ids), _AT_ONCE):
+                some = upload_ids[start : start + _AT_ONCE]
+                places = ", ".join("?" * len(some))
+                back = f"SELECT id FROM uploads WHERE is_gone AND id IN ({places})"
+                for (upload_id,) in self._db.execute(back, some).fetchall():
+                    self._move(upload_id, is_gone=False)
 
-    def _transaction(self) -> sqlite3.Connection:
-        self.revision += 1
-        self._totals.clear()
-        self._db.execute("BEGIN")
-        return self._db
+    def begin_bulk(self) -> None:
+        """Many uploads will be poured in; until `end_bulk` only the service's own order is quick to ask for."""
+        with self._transaction():
+            begin_bulk(self._db)
+
+    def end_bulk(self) -> None:
+        """Make all that `begin_bulk` left for later."""
+        end_bulk(self._db)
+        self._own_revision += 1
+
+    def pour(self, rows: Sequence[tuple[Any, ...]], body: bytes) -> int:
+        """Keep rows of a page during a bulk load, and the page itself for its words; those that are known stay as they are.
+
+        Args:
+            rows: of columns `KEPT`, without the page's number.
+            body: the page's JSON, without secrets.
+
+        Returns:
+            How many were new.
+        """
+        with self._transaction():
+            page = self._db.execute("INSERT INTO pages (body) VALUES (?)", (body,)).lastrowid
+            before = self._db.total_changes
+            sql = f"INSERT OR IGNORE INTO uploads ({', '.join(KEPT)}) VALUES ({'?, ' * (len(KEPT) - 2)}{page}, ?)"
+            self._db.executemany(sql, rows)
+            came = self._db.total_changes - before
+            if came == len(rows):
+                counts = Counter(row[2] for row in rows)
+                self._db.executemany(
+                    "UPDATE cells SET uploads = uploads + ? WHERE cell = ?",
+                    [(count, cell) for cell, count in counts.items()],
+                )
+        return came
+
+    def _move(self, upload_id: str, *, is_gone: bool) -> None:
+        row = self._db.execute("SELECT project, stage FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+        if row is not None:
+            cell = self._cell(*row, is_gone=is_gone)
+            self._db.execute("UPDATE uploads SET is_gone = ?, cell = ? WHERE id = ?", (is_gone, cell, upload_id))
+
+    def _project(self, project_id: str, name: str) -> int:
+        key = (project_id, name)
+        if key not in self._numbers:
+            sql = (
+                "INSERT INTO projects (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name "
+                "RETURNING project"
+            )
+            self._numbers[key] = self._db.execute(sql, key).fetchone()[0]
+        return self._numbers[key]
+
+    def _cell(self, project: int, stage: int, *, is_gone: bool) -> int:
+        key = (project, stage, is_gone)
+        if key not in self._numbers:
+            self._db.execute("INSERT OR IGNORE INTO cells (project, stage, is_gone) VALUES (?, ?, ?)", key)
+            where = "project = ? AND stage = ? AND is_gone = ?"
+            self._numbers[key] = self._db.execute(f"SELECT cell FROM cells WHERE {where}", key).fetchone()[0]
+        return self._numbers[key]
+
+    def cell_of(self, project_id: str, project_name: str, stage: Stage) -> tuple[int, int]:
+        """The numbers of a project and of its cell for a stage, for rows that are poured in."""
+        project = self._project(project_id, project_name)
+        return project, self._cell(project, stage.rank, is_gone=False)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._own_revision += 1
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            self._numbers.clear()
+            raise
+        self._db.execute("COMMIT")
 
     # Asking
 
     def get(self, upload_id: str) -> StoredUpload | None:
         """One upload; None if it is not known."""
-        row = self._db.execute(f"SELECT {_SELECTED} FROM uploads WHERE id = ?", (upload_id,)).fetchone()
-        return None if row is None else _stored(row)
+        row = self._db.execute(f"{_SELECTED} WHERE uploads.id = ?", (upload_id,)).fetchone()
+        return None if row is None else stored_upload(row)
 
     def raw(self, upload_id: str) -> str:
         """The service's last words about an upload; empty if it is not known."""
-        row = self._db.execute("SELECT raw FROM uploads WHERE id = ?", (upload_id,)).fetchone()
-        return "" if row is None else str(row[0])
+        row = self._db.execute(
+            "SELECT raw, body, place FROM uploads LEFT JOIN words USING (number) LEFT JOIN pages USING (page) WHERE id = ?",
+            (upload_id,),
+        ).fetchone()
+        if row is None:
+            return ""
+        raw, body, place = row
+        return str(raw) if raw is not None else entry_words(body, place)
 
     def window(self, query: Query, stuck: StuckBefore, offset: int, limit: int) -> Sequence[StoredUpload]:
-        """At most `limit` uploads of a query's answer from `offset`; from the nearer end, so that both ends cost the same."""
-        total = self.total(query, stuck)
-        offset, limit = max(0, offset), max(0, min(limit, total - offset))
-        where, values = _condition(query, stuck)
-        from_end = total - offset - limit
-        backwards = from_end < offset
-        order = _order(query, backwards=backwards)
-        rows = self._db.execute(
-            f"SELECT {_SELECTED} FROM uploads WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
-            (*values, limit, from_end if backwards else offset),
-        ).fetchall()
-        found = [_stored(row) for row in rows]
-        return found[::-1] if backwards else found
+        """At most `limit` uploads of a query's answer from `offset`; what stands deep in it costs little more than its ends."""
+        asked = self._asked(query, stuck)
+        found = self._windows.numbers(asked, max(0, offset), max(0, limit), self.revision, self._monotonic())
+        return self._rows(found)
 
     def total(self, query: Query, stuck: StuckBefore) -> int:
         """How many uploads a query has."""
-        where, values = _condition(query, stuck)
-        key = (where, values)
-        if key not in self._totals:
-            counted = self._db.execute(f"SELECT count(*) FROM uploads WHERE {where}", values).fetchone()
-            self._totals[key] = int(counted[0])
-        return self._totals[key]
+        return self._windows.total(self._asked(query, stuck), self.revision, self._monotonic())
 
     def position(self, query: Query, stuck: StuckBefore, upload_id: str) -> int | None:
         """The place (from 0) of an upload in a query's answer; None if it is not in it."""
-        where, values = _condition(query, stuck)
-        key = _ORDERS[query.sort]
-        here = self._db.execute(
-            f"SELECT {key.split()[0]} FROM uploads WHERE id = ? AND {where}",
-            (upload_id, *values),
-        ).fetchone()
-        if here is None:
+        row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+        if row is None:
             return None
-        before, compared = _before(key, here[0], query.descending)
-        counted = self._db.execute(
-            f"SELECT count(*) FROM uploads WHERE {where} AND ({before} OR ({key} IS ? AND id {'>' if query.descending else '<'} ?))",
-            (*values, *compared, here[0], upload_id),
-        ).fetchone()
-        return int(counted[0])
+        number, cell = row
+        return self._windows.position(self._asked(query, stuck), number, cell, self.revision, self._monotonic())
 
-    def stage_counts(self) -> dict[Stage, tuple[int, datetime | None, datetime | None]]:
-        """For each stage that has any: how many, the oldest and the newest time at which one came in."""
+    def cells(
+        self, project_ids: frozenset[str] = frozenset(), stages: frozenset[Stage] = frozenset(), *, gone: bool = True
+    ) -> tuple[Cell, ...]:
+        """The cells, none of them empty, of these projects and stages (empty: all); with or without what is gone."""
+        ranks = {stage.rank for stage in stages}
         rows = self._db.execute(
-            "SELECT stage, count(*), min(since_ms), max(since_ms) FROM uploads WHERE is_gone = 0 GROUP BY stage"
+            "SELECT cell, project, stage, is_gone, uploads, id FROM cells JOIN projects USING (project) WHERE uploads > 0"
         )
-        return {_STAGES[stage]: (count, _time(oldest), _time(newest)) for stage, count, oldest, newest in rows}
+        return tuple(
+            Cell(number, project, stage, bool(is_gone), uploads)
+            for number, project, stage, is_gone, uploads, project_id in rows
+            if (not project_ids or project_id in project_ids)
+            and (not ranks or stage in ranks)
+            and (gone or not is_gone)
+        )
 
-    def arrivals(self, stage: Stage, since: datetime, minutes: int) -> tuple[int, ...]:
-        """Uploads that came into a stage in each of the `minutes` minutes after `since`."""
-        column = {Stage.INITIATED: "initiated_ms", Stage.COMPLETED: "completed_ms"}.get(stage, "since_ms")
-        restriction = f"stage = {stage.rank} AND " if stage.is_final else ""
-        rows = self._db.execute(
-            f"SELECT ({column} - ?1) / 60000 AS minute, count(*) FROM uploads "
-            f"WHERE {restriction}{column} >= ?1 AND {column} < ?2 GROUP BY minute",
-            (_ms(since), _ms(since + timedelta(minutes=minutes))),
-        )
-        counts = dict(rows.fetchall())
-        return tuple(counts.get(minute, 0) for minute in range(minutes))
+    def _asked(self, query: Query, stuck: StuckBefore) -> Asked:
+        cells = self.cells(query.project_ids, query.stages)
+        conditions: list[tuple[str, tuple[object, ...]]] = []
+        if query.attention_only:
+            conditions.append(attention_condition(stuck))
+        if query.search:
+            conditions.append(search_condition(query.search))
+        where = " AND ".join(condition for condition, _ in conditions)
+        values = tuple(value for _, some in conditions for value in some)
+        is_all = not query.project_ids and not query.stages
+        return Asked(cells, is_all, where, values, query.sort, query.descending)
 
-    def pending(self, project_id: str | None = None, limit: int = -1) -> Sequence[StoredUpload]:
-        """Uploads whose fate is open, the longest waiting first; those that are gone are left out."""
-        where = "stage <= 1 AND is_gone = 0" + ("" if project_id is None else " AND project_id = ?")
-        values = () if project_id is None else (project_id,)
-        rows = self._db.execute(
-            f"SELECT {_SELECTED} FROM uploads WHERE {where} ORDER BY stage DESC, since_ms, id LIMIT {int(limit)}",
-            values,
-        )
-        return [_stored(row) for row in rows]
+    def _rows(self, numbers: Sequence[int]) -> Sequence[StoredUpload]:
+        found: dict[int, StoredUpload] = {}
+        for start in range(0, len(numbers), _AT_ONCE):
+            listing = ", ".join(map(str, numbers[start : start + _AT_ONCE]))
+            rows = self._db.execute(f"{_SELECTED} WHERE number IN ({listing})")
+            found.update((row[0], stored_upload(row)) for row in rows)
+        return [found[number] for number in numbers if number in found]
+
+    def pending(self, project_ids: frozenset[str] = frozenset(), limit: int = -1) -> Sequence[StoredUpload]:
+        """Uploads whose fate is open, the completed first, the longest waiting first; those that are gone are left out."""
+        found: list[StoredUpload] = []
+        for stage in (Stage.COMPLETED, Stage.INITIATED):
+            cells = self.cells(project_ids, frozenset({stage}), gone=False)
+            asked = Asked(cells, False, "", (), SortKey.SINCE, False)
+            wanted = asked.total if limit < 0 else limit - len(found)
+            found.extend(self._rows(self._windows.numbers(asked, 0, wanted, self.revision, self._monotonic())))
+        return found
 
     def known(self, upload_ids: Sequence[str]) -> frozenset[str]:
         """Those of the ids that are known."""
         found: set[str] = set()
-        for start in range(0, len(upload_ids), 500):
-            some = upload_ids[start : start + 500]
+        for start in range(0, len(upload_ids), _AT_ONCE):
+            some = upload_ids[start : start + _AT_ONCE]
             places = ", ".join("?" * len(some))
             found.update(row[0] for row in self._db.execute(f"SELECT id FROM uploads WHERE id IN ({places})", some))
         return frozenset(found)
 
-    def ids(self, project_id: str) -> frozenset[str]:
-        """All ids of a project that are not gone."""
-        rows = self._db.execute("SELECT id FROM uploads WHERE project_id = ? AND is_gone = 0", (project_id,))
-        return frozenset(row[0] for row in rows)
-
-    def places(self, project_id: str, upload_ids: Sequence[str]) -> Sequence[int]:
-        """Where (from 0) uploads stand in the service's own order, newest first, as far as the picture is whole."""
-        return [
-            int(
-                self._db.execute(
-                    "SELECT count(*) FROM uploads WHERE project_id = ?1 AND is_gone = 0 "
-                    "AND initiated_ms > (SELECT initiated_ms FROM uploads WHERE id = ?2)",
-                    (project_id, upload_id),
-                ).fetchone()[0]
-            )
-            for upload_id in upload_ids
-        ]
-
-    def between(self, project_id: str, upload_ids: Sequence[str]) -> frozenset[str]:
-        """The uploads of a project, not gone, that were initiated strictly between the oldest and the newest of these."""
-        places = ", ".join("?" * len(upload_ids))
-        rows = self._db.execute(
-            f"WITH edge AS (SELECT min(initiated_ms) AS low, max(initiated_ms) AS high FROM uploads WHERE id IN ({places})) "
-            "SELECT id FROM uploads, edge WHERE project_id = ? AND is_gone = 0 AND initiated_ms > low AND initiated_ms < high",
-            (*upload_ids, project_id),
-        )
-        return frozenset(row[0] for row in rows)
+    def place_among(self, cells: tuple[Cell, ...], upload_id: str) -> int | None:
+        """The place (from 0) of an upload among those of some cells, newest first; None if it is not among them."""
+        row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+        asked = Asked(cells, False, "", (), SortKey.INITIATED, True)
+        return row and self._windows.position(asked, row[0], row[1], self.revision, self._monotonic())
 
     def projects(self) -> Sequence[ProjectRef]:
         """The projects of which any upload is known."""
         rows = self._db.execute(
-            "SELECT DISTINCT project_id, project_name FROM uploads ORDER BY project_name, project_id"
+            "SELECT id, name FROM projects WHERE project IN (SELECT project FROM cells WHERE uploads > 0) ORDER BY name, id"
         )
         return [ProjectRef(*row) for row in rows]
 
-    def count(self, project_id: str) -> int:
-        """How many uploads of a project are known and not gone."""
-        counted = self._db.execute("SELECT count(*) FROM uploads WHERE project_id = ? AND is_gone = 0", (project_id,))
-        return int(counted.fetchone()[0])
+    # What a visit leaves for the next
 
-    def older_than(self, stage: Stage, on: datetime) -> int:
-        """How many uploads have been in a stage since before that time; for initiated ones the last activity counts."""
-        since = "ifnull(activity_ms, since_ms)" if stage is Stage.INITIATED else "since_ms"
-        counted = self._db.execute(
-            f"SELECT count(*) FROM uploads WHERE stage = ? AND {since} < ? AND is_gone = 0",
-            (stage.rank, _ms(on)),
-        )
-        return int(counted.fetchone()[0])
+    def keep_fact(self, name: str, value: Any) -> None:
+        """Keep a JSON value under a name."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
-    def causes(self) -> Sequence[CauseGroup]:
-        """The failed by cause, the largest group first."""
-        rows = self._db.execute(
-            "SELECT error_message, since_ms, id, raw FROM uploads WHERE stage = 3 AND is_gone = 0 ORDER BY since_ms, id"
-        ).fetchall()
-        groups: dict[tuple[str, str, str], list[tuple[int | None, str]]] = {}
-        for message, since, upload_id, raw in rows:
-            words = json.loads(raw)
-            provider = (words.get("storage_provider") or {}).get("name") or ""
-            user = (words.get("audit") or {}).get("created_by") or {}
-            groups.setdefault((normal_cause(message), provider, user.get("full_name") or ""), []).append(
-                (since, upload_id)
-            )
-        found = [
-            CauseGroup(
-                cause=key[0], storage_provider=key[1], uploader=key[2], count=len(some),
-                first_on=_time(some[0][0]), last_on=_time(some[-1][0]), last_id=some[-1][1],
-            )
-            for key, some in groups.items()
-        ]  # fmt: skip
-        return sorted(found, key=lambda group: -group.count)
-
-    def latency_buckets(self, after: Stage, before: Stage) -> Mapping[int, int]:
-        """How many uploads took how long from one stage to another, by `histogram.bucket_of`."""
-        first, second = ("initiated_ms", "completed_ms") if after is Stage.INITIATED else ("completed_ms", "ended_ms")
-        stage = "1" if after is Stage.INITIATED else f"stage = {before.rank}"
-        rows = self._db.execute(
-            f"SELECT {second} - {first} FROM uploads WHERE {stage} AND {second} >= {first} AND is_gone = 0"
-        )
-        return Counter(bucket_of(row[0]) for row in rows)
-
-    def durations_seconds(self, limit: int) -> Sequence[float]:
-        """How long the last verified uploads waited for verification, newest first."""
-        rows = self._db.execute(
-            "SELECT since_ms - completed_ms FROM uploads WHERE stage = 2 AND completed_ms IS NOT NULL "
-            "AND since_ms >= completed_ms ORDER BY since_ms DESC LIMIT ?",
-            (limit,),
-        )
-        return [row[0] / 1000 for row in rows]
-
-
-def _before(key: str, value: object, descending: bool) -> tuple[str, tuple[object, ...]]:
-    """The condition "stands before this value"; SQLite sorts unknown values as the smallest."""
-    if value is None:
-        return (f"{key} IS NOT NULL", ()) if descending else ("0", ())
-    if descending:
-        return f"{key} > ?", (value,)
-    return f"({key} < ? OR {key} IS NULL)", (value,)
-
-
-def _order(query: Query, *, backwards: bool) -> str:
-    direction = "DESC" if query.descending is not backwards else "ASC"
-    return f"{_ORDERS[query.sort]} {direction}, id {direction}"
-
-
-def _condition(query: Query, stuck: StuckBefore) -> tuple[str, tuple[object, ...]]:
-    parts: list[str] = []
-    values: list[object] = []
-    if query.stages:
-        parts.append(
-            f"stage IN ({', '.join(str(stage.rank) for stage in sorted(query.stages, key=lambda stage: stage.rank))})"
-        )
-    if query.project_ids:
-        parts.append(f"project_id IN ({', '.join('?' * len(query.project_ids))})")
-        values.extend(sorted(query.project_ids))
-    if query.attention_only:
-        parts.append("(stage = 3 OR (stage = 1 AND since_ms < ?) OR (stage = 0 AND ifnull(activity_ms, since_ms) < ?))")
-        values.extend((_ms(stuck.completed), _ms(stuck.initiated)))
-    if query.search:
-        pattern = "%" + query.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        parts.append("(name LIKE ? ESCAPE '\\' OR id LIKE ? ESCAPE '\\' OR error_message LIKE ? ESCAPE '\\')")
-        values.extend((pattern, pattern, pattern))
-    return " AND ".join(parts) or "1", tuple(values)
-
-
-def _ms(on: datetime | None) -> int | None:
-    return None if on is None else (on - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _time(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else _EPOCH + timedelta(milliseconds=milliseconds)
-
-
-def _values(upload: Upload, raw: str, noticed: Sequence[Anomaly], earliest: datetime | None) -> tuple[object, ...]:
-    timeline, current = upload.timeline, upload.timeline.current
-    times = {stage: event.best if (event := timeline.event(stage)) else None for stage in Stage}
-    ended = times[upload.stage] if upload.stage.is_final else None
-    return (
-        upload.id, upload.project_id, upload.project_name, upload.name, upload.size_bytes, upload.stage.rank,
-        _ms(timeline.since), str(current.certainty if current else Certainty.OBSERVED),
-        _ms(times[Stage.INITIATED]), _ms(times[Stage.COMPLETED]), _ms(ended), _ms(upload.last_updated_on),
-        None if upload.chunks is None else len(upload.chunks), None if upload.chunks is None else upload.chunk_bytes,
-        timeline.error_message or "", len(upload.anomalies) + len(noticed),
-        json.dumps([[anomaly.name, anomaly.detail] for anomaly in noticed]),
-        timeline.purged_on is not None, False, False, _ms(upload.read_on), _ms(earliest), raw,
-    )  # fmt: skip
-
-
-def _stored(row: Sequence[Any]) -> StoredUpload:
-    fields: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
-    times = {name.removesuffix("_ms"): _time(fields.pop(name)) for name in _COLUMNS if name.endswith("_ms")}
-    fields["stage"] = _STAGES[fields["stage"]]
-    fields["certainty"] = Certainty(fields["certainty"])
-    fields["noticed"] = tuple(Anomaly(AnomalyName(name), detail) for name, detail in json.loads(fields["noticed"]))
-    for flag in ("is_purged", "is_gone", "is_stale"):
-        fields[flag] = bool(fields[flag])
-    return StoredUpload(
-        **fields,
-        since=times["since"],
-        initiated_on=times["initiated"],
-        completed_on=times["completed"],
-        ended_on=times["ended"],
-        activity_on=times["activity"],
-        read_on=times["read"] or _EPOCH,  # never NULL
-        earliest=times["earliest"],
-    )
+    def fact(self, name: str) -> Any:
+        """The value under a name; None if there is none."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])

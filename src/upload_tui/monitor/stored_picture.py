@@ -1,13 +1,14 @@
 """What the store knows as a screen asks for it: windows, the funnel, one upload in detail, and the judgement of each."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from upload_tui.clock import Clock
 from upload_tui.monitor.comparison import recall
 from upload_tui.monitor.histogram import PAIRS, histogram_of
-from upload_tui.monitor.judge import Usual, judge, stuck_seconds, usual_of
+from upload_tui.monitor.judge import Habits, Usual, judge, overdue_seconds, stuck_seconds
 from upload_tui.monitor.picture import (
     CauseGroup,
     Detail,
@@ -18,13 +19,18 @@ from upload_tui.monitor.picture import (
     StageSummary,
     Window,
 )
-from upload_tui.monitor.store import Store, StoredUpload, StuckBefore
+from upload_tui.monitor.store import Store, StoredUpload
+from upload_tui.monitor.store_conditions import StuckBefore, StuckLimit
+from upload_tui.monitor.stored_figures import StoredFigures
 from upload_tui.status import Stage
 
 __all__ = ["STUCK_AFTER_SECONDS", "StoredPicture"]
 
 STUCK_AFTER_SECONDS = 900.0
-_SAMPLES = 500
+_SAMPLES = 1000
+_ENOUGH_SAMPLES = 200
+_HABIT_SECONDS = 5.0
+"""Once enough is known, what is usual is reckoned anew at most so often."""
 _RECENT_MINUTES = 10
 _WAITING_AT_LEAST = 3
 
@@ -37,16 +43,24 @@ class StoredPicture:
         clock: for ages.
         service: the URL where the uploads live.
         stuck_after_seconds: from which age a pending upload looks stuck.
+        project_ids: the projects to speak of; empty for all that the store knows.
     """
 
     def __init__(
-        self, store: Store, clock: Clock, service: str, stuck_after_seconds: float = STUCK_AFTER_SECONDS
+        self,
+        store: Store,
+        clock: Clock,
+        service: str,
+        stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+        project_ids: frozenset[str] = frozenset(),
     ) -> None:
         self._store = store
+        self._figures = StoredFigures(store, project_ids)
+        self._project_ids = project_ids
         self._clock = clock
         self._service = service
         self._stuck_after_seconds = stuck_after_seconds
-        self._usual: tuple[int, Usual | None] = (-1, None)
+        self._habits = (-1, 0.0, Habits(()))
 
     def now(self) -> datetime:
         """The present by the clock that ages are reckoned with."""
@@ -54,17 +68,26 @@ class StoredPicture:
 
     def window(self, query: Query, offset: int, limit: int) -> Window:
         """At most `limit` rows of a query's answer from row `offset`."""
-        stuck = self._stuck_before()
+        stuck, query = self._stuck_before(), self._within(query)
         rows = tuple(self._row(stored) for stored in self._store.window(query, stuck, offset, limit))
         return Window(rows, offset, self._store.total(query, stuck), self._store.revision)
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The row (from 0) of an upload in a query's answer."""
-        return self._store.position(query, self._stuck_before(), upload_id)
+        return self._store.position(self._within(query), self._stuck_before(), upload_id)
+
+    def _within(self, query: Query) -> Query:
+        """The same query, but of our projects alone; the store may know more."""
+        if not self._project_ids:
+            return query
+        wanted = query.project_ids & self._project_ids if query.project_ids else self._project_ids
+        if {project.id for project in self._store.projects()} <= wanted:
+            return query if not query.project_ids else replace(query, project_ids=frozenset())
+        return replace(query, project_ids=wanted or frozenset({""}))
 
     def pending(self, limit: int) -> Sequence[Row]:
         """The pending uploads: the stuck, then the overdue, then those that have waited longest for the service."""
-        rows = [self._row(stored) for stored in self._store.pending(limit=max(limit * 8, 64))]
+        rows = [self._row(stored) for stored in self._store.pending(self._project_ids, limit=max(limit * 8, 64))]
         rows.sort(key=lambda row: (not row.judgement.is_stuck, not row.judgement.is_overdue, -row.stage.rank))
         return rows[:limit]
 
@@ -82,31 +105,26 @@ class StoredPicture:
 
     def causes(self) -> Sequence[CauseGroup]:
         """The failed uploads by cause, storage provider and uploader, the largest group first."""
-        return self._store.causes()
+        return self._figures.causes()
 
     def latencies(self) -> Sequence[LatencyHistogram]:
         """How long uploads took from each stage to the next."""
-        return [histogram_of(after, before, self._store.latency_buckets(after, before)) for after, before in PAIRS]
+        return [histogram_of(after, before, self._figures.latency_buckets(after, before)) for after, before in PAIRS]
 
     def funnel(self) -> Funnel:
         """The stages with counts, ages and the last minutes."""
-        counts = self._store.stage_counts()
+        counts = self._figures.stage_counts()
         summaries = tuple(self._summary(stage, *counts.get(stage, (0, None, None))) for stage in Stage)
         return Funnel(summaries, self._remark(summaries))
 
     def _summary(self, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None) -> StageSummary:
-        now, usual = self.now(), self._usual_now()
-        overdue = stuck = 0
+        now, overdue, stuck = self.now(), 0, 0
         if stage is Stage.INITIATED and count:
-            overdue = stuck = self._store.older_than(stage, self._stuck_before().initiated)
+            overdue = stuck = self._figures.stuck_initiated(self._stuck_before().initiated)
         elif stage is Stage.COMPLETED and count:
-            stuck = self._store.older_than(stage, self._stuck_before().completed)
-            overdue = (
-                stuck
-                if usual is None
-                else self._store.older_than(stage, now - timedelta(seconds=usual.p95_seconds + 2))
-            )
-        recent = self._store.arrivals(stage, now - timedelta(minutes=_RECENT_MINUTES), _RECENT_MINUTES)
+            stuck = self._figures.late_completed(self._limits(stuck_seconds))
+            overdue = self._figures.late_completed(self._limits(overdue_seconds))
+        recent = self._figures.arrivals(stage, now - timedelta(minutes=_RECENT_MINUTES), _RECENT_MINUTES)
         return StageSummary(stage, count, oldest, newest, overdue, stuck, recent)
 
     def _remark(self, summaries: Sequence[StageSummary]) -> str:
@@ -117,7 +135,7 @@ class StoredPicture:
         ended = [summaries[stage.rank].newest_since for stage in (Stage.VERIFIED, Stage.ERROR)]
         last_end = max((on for on in ended if on is not None), default=waiting.oldest_since)
         quiet = self.now() - max(last_end, waiting.oldest_since)
-        usual = self._usual_now()
+        usual = self._habits_now().everywhere
         patience_seconds = self._stuck_after_seconds if usual is None else max(30.0, 3 * usual.p95_seconds)
         if quiet.total_seconds() < patience_seconds:
             return ""
@@ -127,20 +145,33 @@ class StoredPicture:
 
     # Judgement
 
-    def _usual_now(self) -> Usual | None:
-        if self._usual[0] != self._store.revision:
-            self._usual = (self._store.revision, usual_of(self._store.durations_seconds(_SAMPLES)))
-        return self._usual[1]
+    def _habits_now(self) -> Habits:
+        revision, made_at, habits = self._habits
+        now = self._clock.monotonic()
+        is_due = habits.samples < _ENOUGH_SAMPLES or now - made_at >= _HABIT_SECONDS
+        if revision != self._store.revision and is_due:
+            habits = Habits(self._figures.durations(_SAMPLES))
+            self._habits = (self._store.revision, now, habits)
+        return habits
 
     def _stuck_before(self) -> StuckBefore:
-        now = self.now()
-        completed = stuck_seconds(self._usual_now(), self._stuck_after_seconds)
-        return StuckBefore(now - timedelta(seconds=self._stuck_after_seconds), now - timedelta(seconds=completed))
+        return self._limits(stuck_seconds)
+
+    def _limits(self, limit_seconds: Callable[[Usual | None, float], float]) -> StuckBefore:
+        """From which times on pending uploads are late; to the second, so that an answer is good for as long."""
+        now, habits = self.now().replace(microsecond=0), self._habits_now()
+
+        def ago(usual: Usual | None) -> datetime:
+            return now - timedelta(seconds=limit_seconds(usual, self._stuck_after_seconds))
+
+        particular = tuple(
+            StuckLimit(project_id, least, limit, ago(usual)) for project_id, least, limit, usual in habits.particular()
+        )
+        return StuckBefore(now - timedelta(seconds=self._stuck_after_seconds), ago(habits.everywhere), particular)
 
     def _row(self, stored: StoredUpload) -> Row:
-        judgement = judge(
-            stored.stage, stored.since, stored.activity_on, self.now(), self._usual_now(), self._stuck_after_seconds
-        )
+        usual = self._habits_now().usual(stored.project_id, stored.size_bytes)
+        judgement = judge(stored.stage, stored.since, stored.activity_on, self.now(), usual, self._stuck_after_seconds)
         return Row(
             id=stored.id,
             name=stored.name,

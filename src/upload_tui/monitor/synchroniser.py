@@ -7,6 +7,7 @@ round after that reads new ones from the first page until it meets a known one, 
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from upload_tui.client.service_client import ServiceClient
@@ -15,6 +16,7 @@ from upload_tui.monitor.changes import Change, UploadGone, UploadRef
 from upload_tui.monitor.intake import take_in
 from upload_tui.monitor.picture import ProjectRef
 from upload_tui.monitor.store import Store, StoredUpload
+from upload_tui.monitor.stored_order import StoredOrder
 from upload_tui.wire.answers import UploadPage, UploadReading
 
 __all__ = ["Synchroniser"]
@@ -48,6 +50,7 @@ class Synchroniser:
     ) -> None:
         self._client = client
         self._store = store
+        self._order = StoredOrder(store, project.id)
         self._project = project
         self._tell = tell
         self._progress = progress
@@ -82,8 +85,8 @@ class Synchroniser:
             self._take_first(last, seen)
             if last.total is None or len(seen) >= last.total == first.total:
                 break
-        gone = self._store.ids(self._project.id) - seen
-        await self._look_after(sorted(gone))
+        known = set(self._order.unread_since(self._client.now() + timedelta(days=1)))
+        await self._look_after(sorted(known - seen))
 
     async def _fetch_other_pages(self, first: UploadPage, seen: set[str]) -> None:
         if first.total is None:
@@ -125,7 +128,7 @@ class Synchroniser:
         return frozenset(covered), changed
 
     async def _refresh_pending(self, covered: frozenset[str]) -> bool:
-        pending = [upload for upload in self._store.pending(self._project.id) if upload.id not in covered]
+        pending = [upload for upload in self._store.pending(frozenset({self._project.id})) if upload.id not in covered]
         if not pending:
             return False
         pages = self._pages_of(pending)
@@ -135,7 +138,7 @@ class Synchroniser:
 
     def _pages_of(self, pending: Sequence[StoredUpload]) -> Sequence[int]:
         """The pages on which pending uploads probably stand, in the service's order."""
-        places = self._store.places(self._project.id, [upload.id for upload in pending])
+        places = self._order.places([upload.id for upload in pending])
         return sorted({place // _PER_PAGE_FIRST + 1 for place in places})
 
     async def _refresh_by_page(self, pages: Sequence[int], wanted: set[str]) -> bool:
@@ -151,7 +154,7 @@ class Synchroniser:
         """One page in turn: purges, and uploads that are no longer where they were."""
         page = await self._page(self._old_page, _PER_PAGE_NEWS)
         changed = self._take(page.readings)
-        known = self._store.between(self._project.id, [reading.upload.id for reading in page.readings])
+        known = self._order.between([reading.upload.id for reading in page.readings])
         missing = known - {reading.upload.id for reading in page.readings}
         self._old_page = page.next_page or 1
         return changed | await self._look_after(sorted(missing))

@@ -16,6 +16,7 @@ __all__ = [
     "ServiceFault",
     "UploadPage",
     "UploadReading",
+    "entry_words",
     "mask_secrets",
     "parse_body",
     "read_fault",
@@ -158,6 +159,12 @@ def read_upload_page(
         _number(headers, "x-total"),
         real_per_page,
     )
+
+
+def entry_words(body: bytes, place: int) -> str:
+    """The words for the entry at `place` (from 0) of a page, as `UploadReading.raw` has them; empty if there is none."""
+    entries = _results(parse_body(body))
+    return json.dumps(mask_secrets(entries[place]), ensure_ascii=False) if place < len(entries) else ""
 
 
 def read_projects(

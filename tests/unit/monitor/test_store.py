@@ -1,5 +1,6 @@
 """The store's windows, positions and counts against the plainest possible reckoning."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upload_tui.errors import StorageError
+from upload_tui.monitor import windows
 from upload_tui.monitor.picture import Query, SortKey
 from upload_tui.monitor.schema import MIGRATIONS
 from upload_tui.monitor.store import Store, StuckBefore
+from upload_tui.monitor.store_file import open_store_file
+from upload_tui.monitor.stored_figures import StoredFigures
+from upload_tui.monitor.stored_rows import values_of
 from upload_tui.status import Certainty, Event, Stage, Timeline
 from upload_tui.wire.upload import Upload
 
@@ -109,7 +114,7 @@ def test_windows_and_positions_agree_whatever_is_asked(store: Store, found: list
 @given(found=uploads())
 def test_counts_are_those_of_the_uploads(store: Store, found: list[Upload]) -> None:
     fill(store, found)
-    counts = {stage: count for stage, (count, _, _) in store.stage_counts().items()}
+    counts = {stage: count for stage, (count, _, _) in StoredFigures(store).stage_counts().items()}
     assert counts == {stage: n for stage in Stage if (n := sum(upload.stage is stage for upload in found))}
     assert {row.id for row in store.pending()} == {upload.id for upload in found if not upload.stage.is_final}
 
@@ -150,6 +155,113 @@ def test_a_store_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
         store.close()
     store = Store(file)
     assert store.known(["u", "v"]) == {"u"}
+    store.close()
+
+
+def test_a_damaged_store_is_set_aside_when_a_visit_begins(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    file.write_bytes(b"this is not a database, and never was one" * 100)
+    opened = open_store_file(file)
+    opened.store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
+    opened.store.close()
+    assert "set aside" in opened.remark
+    assert (tmp_path / "store.db.damaged-1").read_bytes().startswith(b"this is not")
+    again = open_store_file(file)
+    assert (again.remark, again.store.known(["u"])) == ("", {"u"})
+    again.store.close()
+
+
+def test_a_newer_store_stays_as_it_is_when_a_visit_begins(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    newer = sqlite3.connect(file)
+    newer.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    newer.close()
+    before = file.read_bytes()
+    for _ in range(2):
+        opened = open_store_file(file)
+        assert "newer" in opened.remark
+        opened.store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
+        opened.store.close()
+    assert file.read_bytes() == before
+
+
+def test_a_store_of_the_first_version_is_begun_anew(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    old = sqlite3.connect(file)
+    old.executescript("CREATE TABLE uploads (id TEXT PRIMARY KEY) WITHOUT ROWID; PRAGMA user_version = 1")
+    old.close()
+    store = Store(file)
+    store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
+    assert store.get("u")
+    store.close()
+
+
+def test_what_one_dashboard_writes_another_sees(tmp_path: Path) -> None:
+    one, other = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
+    query = Query()
+    assert other.total(query, STUCK) == 0
+    before = other.revision
+    one.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
+    assert other.revision > before
+    assert [row.id for row in other.window(query, STUCK, 0, 9)] == ["u"]
+    other.put([(Upload(id="v", read_on=NOON), "{}", (), None)])
+    assert one.total(query, STUCK) == 2
+    one.close()
+    other.close()
+
+
+def test_rows_that_were_poured_in_are_sorted_counted_and_found(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.db")
+    store.begin_bulk()
+    readings = [Upload(id=f"u-{n}", project_id="p", name=f"file{n}.bin", read_on=NOON) for n in range(30)]
+    for start in (0, 10, 15, 20):  # pages that shift overlap
+        page = readings[start : start + 10]
+        project, cell = store.cell_of("p", "P", Stage.INITIATED)
+        rows = [(*values_of(upload, project, cell, (), None)[:-2], place) for place, upload in enumerate(page)]
+        body = json.dumps({"results": [{"id": upload.id} for upload in page]}).encode()
+        store.pour(rows, body)
+    store.close()  # in the middle: the next visit mends it
+    store = Store(tmp_path / "store.db")
+    assert store.total(Query(project_ids=frozenset({"p"})), STUCK) == 30
+    assert [row.id for row in store.window(Query(search="file27"), STUCK, 0, 9)] == ["u-27"]
+    assert [json.loads(store.raw(f"u-{n}"))["id"] for n in (3, 17, 29)] == ["u-3", "u-17", "u-29"]
+    store.put([(readings[3], '{"id": "new"}', (), None)])
+    assert store.raw("u-3") == '{"id": "new"}'
+    store.close()
+
+
+def test_what_stands_deep_is_found_along_rungs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "_HOP", 7)
+    store = Store()
+    stages = (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)
+    store.put(
+        (
+            Upload(
+                id=f"{n:03d}",
+                project_id="pq"[n % 2],
+                name=f"{n % 9}",
+                timeline=Timeline(
+                    tuple(Event(stage, NOON + timedelta(seconds=n // 3)) for stage in stages[: n % 3 + 1])
+                ),
+                read_on=NOON,
+            ),
+            "{}",
+            (),
+            None,
+        )
+        for n in range(200)
+    )
+    for sort in SortKey:
+        for descending in (True, False):
+            for kept in (frozenset[Stage](), frozenset(stages[:2])):
+                query = Query(sort=sort, descending=descending, stages=kept)
+                whole = [row.id for row in store.window(query, STUCK, 0, 500)]
+                assert len(whole) == len(set(whole)) == store.total(query, STUCK)
+                for offset in (90, 10, len(whole) - 40, 55, 91):
+                    store.touch([], NOON)  # forget the rungs
+                    assert [row.id for row in store.window(query, STUCK, offset, 5)] == whole[offset : offset + 5]
+                    assert store.position(query, STUCK, whole[offset + 3]) == offset + 3
+                    assert store.position(query, STUCK, whole[offset - 3]) == offset - 3
     store.close()
 
 

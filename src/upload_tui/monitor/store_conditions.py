@@ -1,0 +1,68 @@
+"""What a query asks of a row, as SQL: a search in any text, and what needs attention. Used by `Store` alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from upload_tui.monitor.schema import UNKNOWN
+from upload_tui.monitor.stored_rows import milliseconds
+
+__all__ = ["StuckBefore", "StuckLimit", "attention_condition", "search_condition", "stuck_condition"]
+
+_GRAM = 3
+"""The trigram index finds nothing shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class StuckLimit:
+    """A completed upload of this project, from `least_bytes` and below `limit_bytes`, looks stuck if it has waited since `before`."""
+
+    project_id: str
+    least_bytes: int
+    limit_bytes: int
+    before: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StuckBefore:
+    """From which times on pending uploads look stuck: an initiated one whose last activity, a completed one whose stage, is older.
+
+    `particular` are projects and sizes of which more is known; the first that fits counts, before `completed`.
+    """
+
+    initiated: datetime
+    completed: datetime
+    particular: tuple[StuckLimit, ...] = ()
+
+
+def stuck_condition(completed: datetime, particular: Sequence[StuckLimit]) -> tuple[str, tuple[object, ...]]:
+    """A completed upload has waited since before its limit."""
+    parts: list[str] = []
+    values: list[object] = []
+    for limit in particular:
+        parts.append(
+            "WHEN project = (SELECT project FROM projects WHERE id = ?) AND size_bytes >= ? AND size_bytes < ? THEN ?"
+        )
+        values.extend((limit.project_id, limit.least_bytes, limit.limit_bytes, milliseconds(limit.before)))
+    values.append(milliseconds(completed))
+    before = f"CASE {' '.join(parts)} ELSE ? END" if parts else "?"
+    return f"(since_ms > {UNKNOWN} AND since_ms < {before})", tuple(values)
+
+
+def attention_condition(stuck: StuckBefore) -> tuple[str, tuple[object, ...]]:
+    """Failed, or stuck."""
+    late, values = stuck_condition(stuck.completed, stuck.particular)
+    idle = f"(max(ifnull(activity_ms, {UNKNOWN}), since_ms) BETWEEN {UNKNOWN + 1} AND ? - 1)"
+    condition = f"(stage = 3 OR (stage = 1 AND {late}) OR (stage = 0 AND {idle}))"
+    return condition, (*values, milliseconds(stuck.initiated))
+
+
+def search_condition(text: str) -> tuple[str, tuple[object, ...]]:
+    """A part of a name, id or error message; trigrams say where to look, the texts themselves decide."""
+    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    exact = "(name LIKE ? ESCAPE '\\' OR id LIKE ? ESCAPE '\\' OR error_message LIKE ? ESCAPE '\\')"
+    rough = text.replace("%", "_").replace("\x00", "_")
+    if max(map(len, rough.split("_"))) < _GRAM:
+        return exact, (pattern, pattern, pattern)
+    where = f"number IN (SELECT rowid FROM grams WHERE text LIKE ?) AND {exact}"
+    return where, (f"%{rough}%", pattern, pattern, pattern)

@@ -1,0 +1,127 @@
+"""Figures of many uploads, reckoned by the store: counts, ages, arrivals, causes, latencies. Used by `StoredPicture`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from upload_tui.monitor.picture import CauseGroup
+from upload_tui.monitor.schema import UNKNOWN
+from upload_tui.monitor.store import Store
+from upload_tui.monitor.store_conditions import StuckBefore, stuck_condition
+from upload_tui.monitor.stored_rows import milliseconds, moment
+from upload_tui.monitor.windows import Cell
+from upload_tui.status import Stage
+
+__all__ = ["StoredFigures"]
+
+_STAGES = tuple(Stage)
+
+
+class StoredFigures:
+    """Figures of the uploads that are not gone.
+
+    Args:
+        store: what is known.
+        project_ids: the projects to look at; empty for all.
+    """
+
+    def __init__(self, store: Store, project_ids: frozenset[str] = frozenset()) -> None:
+        self._store = store
+        self._db = store.db
+        self._project_ids = project_ids
+
+    def _cells(self, *stages: Stage) -> tuple[Cell, ...]:
+        return self._store.cells(self._project_ids, frozenset(stages), gone=False)
+
+    def _listing(self, *stages: Stage) -> str:
+        return ", ".join(str(cell.number) for cell in self._cells(*stages)) or "NULL"
+
+    def stage_counts(self) -> dict[Stage, tuple[int, datetime | None, datetime | None]]:
+        """For each stage that has any: how many, the oldest and the newest time at which one came in."""
+        found: dict[Stage, tuple[int, datetime | None, datetime | None]] = {}
+        for stage in Stage:
+            cells = self._cells(stage)
+            if cells:
+                ends = [self._end(cell, "ASC") for cell in cells], [self._end(cell, "DESC") for cell in cells]
+                oldest, newest = (sorted(on for on in some if on is not None) for some in ends)
+                total = sum(cell.uploads for cell in cells)
+                found[stage] = (total, oldest[0] if oldest else None, newest[-1] if newest else None)
+        return found
+
+    def _end(self, cell: Cell, direction: str) -> datetime | None:
+        row = self._db.execute(
+            f"SELECT since_ms FROM uploads WHERE cell = ? AND since_ms > ? ORDER BY since_ms {direction} LIMIT 1",
+            (cell.number, UNKNOWN),
+        ).fetchone()
+        return None if row is None else moment(row[0])
+
+    def arrivals(self, stage: Stage, since: datetime, minutes: int) -> tuple[int, ...]:
+        """Uploads that came into a stage in each of the `minutes` minutes after `since`."""
+        column = {Stage.INITIATED: "initiated_ms", Stage.COMPLETED: "completed_ms"}.get(stage, "since_ms")
+        listing = self._listing(stage) if stage.is_final else self._listing()
+        rows = self._db.execute(
+            f"SELECT ({column} - ?1) / 60000 AS minute, count(*) FROM uploads "
+            f"WHERE cell IN ({listing}) AND {column} >= ?1 AND {column} < ?2 GROUP BY minute",
+            (milliseconds(since), milliseconds(since + timedelta(minutes=minutes))),
+        )
+        counts = dict(rows.fetchall())
+        return tuple(counts.get(minute, 0) for minute in range(minutes))
+
+    def stuck_initiated(self, before: datetime) -> int:
+        """How many initiated uploads nothing has happened to since that time."""
+        last = f"max(ifnull(activity_ms, {UNKNOWN}), since_ms)"
+        return self._count(Stage.INITIATED, f"{last} BETWEEN {UNKNOWN + 1} AND ? - 1", (milliseconds(before),))
+
+    def late_completed(self, limits: StuckBefore) -> int:
+        """How many completed uploads have waited since before their limits."""
+        return self._count(Stage.COMPLETED, *stuck_condition(limits.completed, limits.particular))
+
+    def _count(self, stage: Stage, condition: str, values: Sequence[object]) -> int:
+        rows = self._db.execute(
+            f"SELECT count(*) FROM uploads WHERE cell IN ({self._listing(stage)}) AND {condition}", values
+        )
+        return int(rows.fetchone()[0])
+
+    def durations(self, limit: int) -> Iterator[tuple[str, int | None, float]]:
+        """Project, size in bytes and seconds of waiting of the last verified uploads, at most `limit` of each project."""
+        for cell in self._cells(Stage.VERIFIED):
+            rows = self._db.execute(
+                "SELECT (SELECT id FROM projects WHERE project = ?2), nullif(size_bytes, ?3), since_ms - completed_ms "
+                "FROM uploads WHERE cell = ?1 AND completed_ms IS NOT NULL AND since_ms >= completed_ms "
+                "ORDER BY since_ms DESC LIMIT ?4",
+                (cell.number, cell.project, UNKNOWN, limit),
+            )
+            for project_id, size_bytes, waited_ms in rows:
+                yield project_id, size_bytes, waited_ms / 1000
+
+    def causes(self) -> Sequence[CauseGroup]:
+        """The failed by cause, storage provider and uploader, the largest group first."""
+        grouped = f"FROM uploads WHERE stage = 3 AND cell IN ({self._listing(Stage.ERROR)}) GROUP BY 1, 2, 3"
+        firsts = {
+            (cause, provider, uploader): first
+            for cause, provider, uploader, first in self._db.execute(
+                f"SELECT cause, storage_provider, uploader, min(nullif(since_ms, {UNKNOWN})) {grouped}"
+            )
+        }
+        rows = self._db.execute(f"SELECT cause, storage_provider, uploader, count(*), max(since_ms), id {grouped}")
+        found = [
+            CauseGroup(
+                cause=cause,
+                storage_provider=provider,
+                uploader=uploader,
+                count=count,
+                first_on=moment(firsts.get((cause, provider, uploader))),
+                last_on=moment(last),
+                last_id=upload_id,
+            )
+            for cause, provider, uploader, count, last, upload_id in rows
+        ]
+        return sorted(found, key=lambda group: (-group.count, group.cause, group.storage_provider, group.uploader))
+
+    def latency_buckets(self, after: Stage, before: Stage) -> Mapping[int, int]:
+        """How many uploads took how long from one stage to another, by the numbers of `histogram.bucket_of`."""
+        column = "upload_bucket" if after is Stage.INITIATED else "verify_bucket"
+        listing = self._listing() if after is Stage.INITIATED else self._listing(before)
+        rows = self._db.execute(
+            f"SELECT {column}, count(*) FROM uploads WHERE cell IN ({listing}) AND {column} IS NOT NULL GROUP BY 1"
+        )
+        return dict(rows.fetchall())

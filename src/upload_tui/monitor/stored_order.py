@@ -1,0 +1,61 @@
+"""The uploads of one project in the service's own order, newest first, as far as they are known. Used by the synchroniser."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from upload_tui.monitor.schema import UNKNOWN
+from upload_tui.monitor.store import Store
+from upload_tui.monitor.stored_rows import milliseconds
+from upload_tui.monitor.windows import Cell
+
+__all__ = ["StoredOrder"]
+
+
+class StoredOrder:
+    """One project's uploads; those that are gone are left out.
+
+    Args:
+        store: what is known.
+        project_id: the project.
+    """
+
+    def __init__(self, store: Store, project_id: str) -> None:
+        self._store = store
+        self._db = store.db
+        self._project_ids = frozenset({project_id})
+
+    def _cells(self) -> tuple[Cell, ...]:
+        return self._store.cells(self._project_ids, gone=False)
+
+    def _listing(self) -> str:
+        return ", ".join(str(cell.number) for cell in self._cells()) or "NULL"
+
+    def count(self) -> int:
+        """How many uploads are known."""
+        return sum(cell.uploads for cell in self._cells())
+
+    def unread_since(self, on: datetime) -> Sequence[str]:
+        """The ids of those that were last read before that time."""
+        rows = self._db.execute(
+            f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) AND read_ms < ?", (milliseconds(on),)
+        )
+        return [row[0] for row in rows]
+
+    def places(self, upload_ids: Sequence[str]) -> Sequence[int]:
+        """Where (from 0) uploads stand."""
+        cells = self._cells()
+        found = (self._store.place_among(cells, upload_id) for upload_id in upload_ids)
+        return [place for place in found if place is not None]
+
+    def between(self, upload_ids: Sequence[str]) -> frozenset[str]:
+        """The uploads that were initiated strictly between the oldest and the newest of these."""
+        asked = "SELECT initiated_ms FROM uploads WHERE id = ?"
+        found = (self._db.execute(asked, (upload_id,)).fetchone() for upload_id in upload_ids)
+        times = [row[0] for row in found if row is not None and row[0] != UNKNOWN]
+        if not times:
+            return frozenset()
+        rows = self._db.execute(
+            f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) AND initiated_ms > ? AND initiated_ms < ?",
+            (min(times), max(times)),
+        )
+        return frozenset(row[0] for row in rows)

@@ -1,0 +1,142 @@
+"""Rows of the store: from an upload to the values that are kept, and from those to what is known of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from upload_tui.monitor.histogram import bucket_of
+from upload_tui.monitor.schema import UNKNOWN
+from upload_tui.monitor.statistics import normal_cause
+from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
+from upload_tui.wire.upload import Upload
+
+__all__ = ["KEPT", "READ", "StoredUpload", "milliseconds", "moment", "stored_upload", "values_of"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_STAGES = tuple(Stage)
+
+KEPT = (
+    "id", "project", "cell", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms", "ended_ms",
+    "activity_ms", "chunk_count", "chunk_bytes", "error_message", "cause", "storage_provider", "uploader", "anomaly_count",
+    "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "upload_bucket", "verify_bucket", "page", "place",
+)  # fmt: skip
+"""The columns that are written, in the order of `values_of`."""
+
+READ = (
+    "number", "uploads.id", "projects.id", "projects.name", "uploads.name", "size_bytes", "stage", "since_ms", "certainty",
+    "initiated_ms", "completed_ms", "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "error_message", "anomaly_count",
+    "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms",
+)  # fmt: skip
+"""The columns that are read, in the order that `stored_upload` takes; of `uploads JOIN projects USING (project)`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredUpload:
+    """One row of the store; times are aware, `noticed` are the anomalies that only a comparison of readings showed.
+
+    `earliest` bounds the last event from below where its time is only observed; `activity_on` is the service's last change of it;
+    `number` is the row's own, which never changes.
+    """
+
+    number: int
+    id: str
+    project_id: str
+    project_name: str
+    name: str
+    size_bytes: int | None
+    stage: Stage
+    since: datetime | None
+    certainty: Certainty
+    initiated_on: datetime | None
+    completed_on: datetime | None
+    ended_on: datetime | None
+    activity_on: datetime | None
+    chunk_count: int | None
+    chunk_bytes: int | None
+    error_message: str
+    anomaly_count: int
+    noticed: tuple[Anomaly, ...]
+    is_purged: bool
+    is_gone: bool
+    is_stale: bool
+    read_on: datetime
+    earliest: datetime | None
+
+
+def milliseconds(on: datetime | None) -> int | None:
+    """A time as it is kept."""
+    return None if on is None else (on - _EPOCH) // _MILLISECOND
+
+
+def moment(kept: int | None) -> datetime | None:
+    """A time as it was kept."""
+    return None if kept is None or kept == UNKNOWN else _EPOCH + timedelta(milliseconds=kept)
+
+
+def _known(value: int | None) -> int:
+    return UNKNOWN if value is None else value
+
+
+def values_of(
+    upload: Upload, project: int, cell: int, noticed: Sequence[Anomaly], earliest: datetime | None
+) -> tuple[object, ...]:
+    """What is kept of an upload; `project` and `cell` are the numbers of its project and its cell."""
+    timeline, current = upload.timeline, upload.timeline.current
+    times = {stage: milliseconds(event.best) if (event := timeline.event(stage)) else None for stage in Stage}
+    stage, message = upload.stage, timeline.error_message or ""
+    ended = times[stage] if stage.is_final else None
+    chunked = upload.chunks is not None
+    return (
+        upload.id, project, cell, upload.name, _known(upload.size_bytes), stage.rank, _known(milliseconds(timeline.since)),
+        str(current.certainty if current else Certainty.OBSERVED), _known(times[Stage.INITIATED]), times[Stage.COMPLETED], ended,
+        milliseconds(upload.last_updated_on), len(upload.chunks or ()) if chunked else None,
+        upload.chunk_bytes if chunked else None, message, normal_cause(message) if stage is Stage.ERROR else "",
+        upload.storage_provider, upload.uploader, len(upload.anomalies) + len(noticed), _written(noticed),
+        timeline.purged_on is not None, False, False, milliseconds(upload.read_on), milliseconds(earliest),
+        _bucket(times[Stage.INITIATED], times[Stage.COMPLETED]), _bucket(times[Stage.COMPLETED], ended), None, None,
+    )  # fmt: skip
+
+
+def _written(noticed: Sequence[Anomaly]) -> str:
+    return json.dumps([[anomaly.name, anomaly.detail] for anomaly in noticed]) if noticed else ""
+
+
+def _bucket(first: int | None, second: int | None) -> int | None:
+    return None if first is None or second is None or second < first else bucket_of(second - first)
+
+
+def stored_upload(row: Sequence[Any]) -> StoredUpload:
+    """What a row of `READ` says."""
+    (
+        number, upload_id, project_id, project_name, name, size_bytes, stage, since, certainty, initiated, completed, ended, activity,
+        chunk_count, chunk_bytes, error_message, anomaly_count, noticed, is_purged, is_gone, is_stale, read, earliest,
+    ) = row  # fmt: skip
+    known = json.loads(noticed) if noticed else ()
+    return StoredUpload(
+        number=number,
+        id=upload_id,
+        project_id=project_id,
+        project_name=project_name,
+        name=name,
+        size_bytes=None if size_bytes == UNKNOWN else size_bytes,
+        stage=_STAGES[stage],
+        since=moment(since),
+        certainty=Certainty(certainty),
+        initiated_on=moment(initiated),
+        completed_on=moment(completed),
+        ended_on=moment(ended),
+        activity_on=moment(activity),
+        chunk_count=chunk_count,
+        chunk_bytes=chunk_bytes,
+        error_message=error_message,
+        anomaly_count=anomaly_count,
+        noticed=tuple(Anomaly(AnomalyName(anomaly), detail) for anomaly, detail in known),
+        is_purged=bool(is_purged),
+        is_gone=bool(is_gone),
+        is_stale=bool(is_stale),
+        read_on=moment(read) or _EPOCH,
+        earliest=moment(earliest),
+    )
