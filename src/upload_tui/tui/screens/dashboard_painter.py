@@ -1,10 +1,11 @@
-"""Hands the session's picture to the dashboard's widgets; decides nothing and remembers nothing."""
+"""Hands the session's picture to the dashboard's widgets; decides nothing, and remembers only what it wrote on frames."""
 
 from dataclasses import replace
 from datetime import datetime
 
 from textual.content import Content
 from textual.screen import Screen
+from textual.widget import Widget
 
 from upload_tui.monitor.picture import Query
 from upload_tui.monitor.session import Session
@@ -37,6 +38,7 @@ class DashboardPainter:
         self._screen = screen
         self._session = session
         self._story = story
+        self._titles: dict[Widget, tuple[str, str]] = {}
 
     def paint(self, query: Query, look: Look) -> None:
         """Everything but the timeline, as it is now."""
@@ -64,7 +66,7 @@ class DashboardPainter:
             parts.append(wanted.stage)
         if wanted.search:
             parts.append(f'with "{harmless(wanted.search)}"')
-        self._screen.query_one("#tail").border_title = Content(f" {look.glyphs.dot} ".join(parts))
+        self._entitle(self._screen.query_one("#tail"), title=f" {look.glyphs.dot} ".join(parts))
 
     def _paint_status(self, now: datetime) -> None:
         bar = self._screen.query_one(StatusBar)
@@ -82,14 +84,24 @@ class DashboardPainter:
         self._screen.query_one(ChangeLog).now = now
 
     def _title_table(self, table: UploadTable, query: Query, look: Look, remark: str) -> None:
-        table.border_title = Content(f" {look.glyphs.dot} ".join(self._title_parts(table, query)))
         # Why the picture is not live, or else what only the whole of it tells.
         warning = harmless(self._session.connection().reason or remark)
         line = f"{look.glyphs.warning} {warning}" if warning else ""
-        table.border_subtitle = Content(cut_at_word(line, table.size.width - 4, look.glyphs.ellipsis))
+        self._entitle(
+            table,
+            title=f" {look.glyphs.dot} ".join(self._title_parts(table, query)),
+            subtitle=cut_at_word(line, table.size.width - 4, look.glyphs.ellipsis),
+        )
         is_filtered = query != replace(Query(), sort=query.sort, descending=query.descending)
         table.set_class(is_filtered, "-filtered")
         table.empty_text = self._empty_text(is_filtered)
+
+    def _entitle(self, widget: Widget, title: str, subtitle: str = "") -> None:
+        """Setting a title repaints the whole widget, also if it is the same."""
+        if self._titles.get(widget) != (title, subtitle):
+            self._titles[widget] = title, subtitle
+            widget.border_title = Content(title)
+            widget.border_subtitle = Content(subtitle)
 
     def _title_parts(self, table: UploadTable, query: Query) -> list[str]:
         parts = [f"Uploads {table.total:,}"]
