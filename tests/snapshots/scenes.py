@@ -1,10 +1,13 @@
 """What the dashboard's pictures are of."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from upload_tui import testing
+from upload_tui.monitor.picture import Detail, Funnel, Query, Window
 from upload_tui.monitor.session import Session
+from upload_tui.testing import SceneSession
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.glyphs import ASCII, UNICODE, Glyphs
 from upload_tui.tui.theme import DEFAULT_THEME
@@ -21,3 +24,34 @@ def dashboard(session: Session, glyphs: Glyphs = UNICODE, theme: str = DEFAULT_T
 def a_morning(*first: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """The kit's morning; its failed upload has a chunk with wrong bytes."""
     return testing.a_morning(*first, message=CHUNK_ERROR)
+
+
+class MillionSession(SceneSession):
+    """A million uploads, made up a window at a time: what they are called follows from their number."""
+
+    _COUNT = 1_000_000
+
+    def __init__(self) -> None:
+        super().__init__(a_morning())
+
+    def window(self, query: Query, offset: int, limit: int) -> Window:
+        """Rows that look like those of the morning."""
+        rows = super().window(query, 0, 16).rows
+        numbers = range(offset, min(offset + limit, self._COUNT))
+        made = (replace(rows[n % 16], id=f"{n:08d}", name=f"run-{self._COUNT - n:07d}.fastq.gz") for n in numbers)
+        return Window(tuple(made), offset, self._COUNT, 1)
+
+    def position(self, query: Query, upload_id: str) -> int | None:
+        """The number is the id."""
+        return int(upload_id)
+
+    def detail(self, upload_id: str) -> Detail | None:
+        """The one of the morning that the row looks like."""
+        rows = super().window(Query(), 0, 16).rows
+        return super().detail(rows[int(upload_id) % 16].id)
+
+    def funnel(self) -> Funnel:
+        """Most of them verified."""
+        counts = (1_204, 38, 997_511, 1_247)
+        stages = super().funnel().stages
+        return Funnel(tuple(replace(one, count=count) for one, count in zip(stages, counts, strict=True)))

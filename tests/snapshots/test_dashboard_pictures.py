@@ -1,23 +1,28 @@
-"""The dashboard's states, each with the sentence that a reviewer holds the picture against."""
+"""Every state and every screen of the dashboard at every size, each with the sentence that a reviewer holds the pictures against."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 from textual.pilot import Pilot
 
-from tests.snapshots.scenes import CHUNK_ERROR, a_morning, dashboard
+from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, a_morning, dashboard
 from upload_tui.monitor.picture import Connection, ConnectionState
 from upload_tui.testing import NOW, SceneSession, an_upload, settled
+from upload_tui.tui.app import UploadApp
 from upload_tui.tui.glyphs import ASCII
+from upload_tui.tui.theme import THEMES
 from upload_tui.wire.designs import Design
 
 Compare = Callable[..., bool]
-SIZES = {"20x5": (20, 5), "60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+SIZES = {"60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+
+every_size = pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 
 
-def live_session() -> SceneSession:
-    """A morning, and some changes since the dashboard was opened."""
+def live() -> SceneSession:
+    """A morning."""
     return SceneSession(a_morning())
 
 
@@ -35,108 +40,102 @@ def tell(session: SceneSession) -> Callable[[Pilot[int]], object]:
     return run
 
 
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
-def test_live(snap_compare: Compare, size: tuple[int, int]) -> None:
-    """Live: one upload looks stuck, one failed just now with its reason, the tail tells what happened."""
-    session = live_session()
-    assert snap_compare(dashboard(session), terminal_size=size, run_before=tell(session))
-    session.close()
+def connected(connection: Connection, session: SceneSession | None = None) -> SceneSession:
+    """A morning, seen over a connection in some state."""
+    session = session or live()
+    session.set_connection(connection)
+    return session
 
 
-@pytest.mark.parametrize("theme", ["upload-light", "upload-safe-dark", "upload-safe-light", "upload-contrast"])
-def test_themes(snap_compare: Compare, theme: str) -> None:
-    """The same picture in other colours; the stages stay apart by sign and word."""
-    session = live_session()
-    assert snap_compare(dashboard(session, theme=theme), terminal_size=(120, 40), run_before=tell(session))
-    session.close()
+def first_run() -> SceneSession:
+    return connected(Connection(state=ConnectionState.CONNECTING, since=NOW), SceneSession())
 
 
-def test_ascii(snap_compare: Compare) -> None:
-    """Plain ASCII: the stages are o, c, V and X, each with its word; nothing is a box or a bar of another character."""
-    session = live_session()
-    assert snap_compare(dashboard(session, glyphs=ASCII), terminal_size=(120, 40), run_before=tell(session))
-    session.close()
+def first_run_offline() -> SceneSession:
+    reason = "https://example.org cannot be reached"
+    offline = Connection(
+        state=ConnectionState.OFFLINE, since=NOW, next_try_on=NOW + timedelta(seconds=30), reason=reason
+    )
+    return connected(offline, SceneSession())
 
 
-def test_empty(snap_compare: Compare) -> None:
-    """A project without uploads: all counts are 0, and the table says what will appear in it."""
-    session = SceneSession()
-    assert snap_compare(dashboard(session), terminal_size=(80, 24))
-    session.close()
+def loading() -> SceneSession:
+    return connected(Connection(state=ConnectionState.CATCHING_UP, since=NOW, known=612, total=4000))
 
 
-STATES = {
-    "connecting": Connection(state=ConnectionState.CONNECTING, since=NOW),
-    "catching-up": Connection(state=ConnectionState.CATCHING_UP, since=NOW, known=612, total=4000),
-    "retrying": Connection(
-        state=ConnectionState.RETRYING,
-        since=NOW,
-        read_on=NOW - timedelta(seconds=9),
-        next_try_on=NOW + timedelta(seconds=8),
-        reason="https://example.org/api/v1/projects did not answer in time",
-    ),
-    "offline": Connection(
-        state=ConnectionState.OFFLINE,
-        since=NOW - timedelta(minutes=41),
-        read_on=NOW - timedelta(minutes=41),
-        next_try_on=NOW + timedelta(seconds=30),
-        reason="https://example.org cannot be reached",
-    ),
-    "not-allowed": Connection(
-        state=ConnectionState.NOT_ALLOWED,
-        since=NOW,
-        read_on=NOW - timedelta(seconds=5),
-        reason="401: expired api_token",
-    ),
-    "paused": Connection(state=ConnectionState.PAUSED, since=NOW, read_on=NOW - timedelta(minutes=3)),
-}
+def retrying() -> SceneSession:
+    return connected(
+        Connection(
+            state=ConnectionState.RETRYING,
+            since=NOW,
+            read_on=NOW - timedelta(seconds=9),
+            next_try_on=NOW + timedelta(seconds=8),
+            reason="https://example.org/api/v1/projects did not answer in time",
+        )
+    )
 
 
-@pytest.mark.parametrize("state", STATES)
-def test_connection(snap_compare: Compare, state: str) -> None:
-    """The header says whether what is shown can be believed, how old it is, and why it is not live."""
-    session = live_session()
-    session.set_connection(STATES[state])
-    assert snap_compare(dashboard(session), terminal_size=(80, 24))
-    session.close()
+def offline() -> SceneSession:
+    return connected(
+        Connection(
+            state=ConnectionState.OFFLINE,
+            since=NOW - timedelta(minutes=41),
+            read_on=NOW - timedelta(minutes=41),
+            next_try_on=NOW + timedelta(seconds=30),
+            reason="https://example.org cannot be reached",
+        )
+    )
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
-@pytest.mark.parametrize("key", ["question_mark", "w", "enter"])
-def test_screens(snap_compare: Compare, key: str, size: tuple[int, int]) -> None:
-    """The help, one status in three designs, and the upload's own screen."""
-    failed = an_upload("mask_03.nii", initiated=60, completed=30, error=3, message=CHUNK_ERROR, design=Design.DEPLOYED)
-    session = SceneSession([failed])
-    assert snap_compare(dashboard(session), terminal_size=size, press=[key])
-    session.close()
+def not_allowed() -> SceneSession:
+    return connected(
+        Connection(
+            state=ConnectionState.NOT_ALLOWED,
+            since=NOW,
+            read_on=NOW - timedelta(seconds=5),
+            reason="401: expired api_token",
+        )
+    )
 
 
-def test_filtered(snap_compare: Compare) -> None:
-    """Only the stuck and the failed: the title says so, and the counts above stay those of all uploads."""
-    session = live_session()
-    assert snap_compare(dashboard(session), terminal_size=(120, 40), press=["exclamation_mark"])
-    session.close()
+def paused() -> SceneSession:
+    return connected(Connection(state=ConnectionState.PAUSED, since=NOW, read_on=NOW - timedelta(minutes=3)))
 
 
-def test_worker_stopped(snap_compare: Compare) -> None:
-    """Nothing ends while many wait: a sentence below the table says that it looks like the worker, not like one upload."""
+def stale() -> SceneSession:
+    session = live()
+    for row in session.pending(10):
+        session.mark(row.id, stale=True)
+    return session
+
+
+def errors_only() -> SceneSession:
+    return SceneSession(
+        [
+            an_upload(
+                f"plate-{n:02d}.czi", initiated=900 + 60 * n, completed=840 + 60 * n, error=832 + 60 * n, message=said
+            )
+            for n, said in enumerate([CHUNK_ERROR, "no room left on the device", CHUNK_ERROR])
+        ]
+    )
+
+
+def worker_stopped() -> SceneSession:
     done = [an_upload(f"done-{n}.bin", initiated=2000 + n, completed=1900, verified=1890) for n in range(10)]
     waiting = [an_upload(f"waits-{n:02d}.bin", initiated=900 + n, completed=480 + n) for n in range(14)]
-    session = SceneSession([*done, *waiting])
-    assert snap_compare(dashboard(session), terminal_size=(120, 40))
-    session.close()
+    return SceneSession([*done, *waiting])
 
 
-def test_verified_but_not_whole(snap_compare: Compare) -> None:
-    """The service says verified, but chunk 2 was never listed: the timeline contradicts it, and the strip shows the gap."""
+def not_whole() -> SceneSession:
     odd = an_upload("half.bin", initiated=60, completed=30, verified=20, chunks=(1, 3, 4), design=Design.DEPLOYED)
-    session = SceneSession([odd])
-    assert snap_compare(dashboard(session), terminal_size=(120, 40))
-    session.close()
+    return SceneSession([odd])
 
 
-def test_hostile(snap_compare: Compare) -> None:
-    """Escapes, markup, overrides, wide signs and 10,000 characters are drawn, not obeyed, and all columns stay aligned."""
+def tried_again() -> SceneSession:
+    return SceneSession([an_upload("simulation-00044.h5", initiated=90_000, completed=1200, design=Design.DEPLOYED)])
+
+
+def hostile() -> SceneSession:
     names = [
         "\x1b]0;owned\x07.txt",
         "[red]not red[/red].txt",
@@ -144,29 +143,120 @@ def test_hostile(snap_compare: Compare) -> None:
         "日本語のとても長いファイル名です.tar.gz",
         "x" * 10_000 + ".gz",
         "a\nb\tc",
-        "👩‍🔬.csv",
+        "👩\u200d🔬.csv",
     ]
-    session = SceneSession([an_upload(name, initiated=60 + index) for index, name in enumerate(names)])
-    assert snap_compare(dashboard(session), terminal_size=(120, 40))
+    return SceneSession([an_upload(name, initiated=60 + index) for index, name in enumerate(names)])
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state of what is shown: the sentence for its pictures, and how to come to it."""
+
+    caption: str
+    session: Callable[[], SceneSession]
+
+
+STATES: Mapping[str, State] = {
+    "first-run": State(
+        "Nothing is known yet and nothing is pretended: connecting, and words in place of rows.", first_run
+    ),
+    "first-run-offline": State(
+        "The service was never reached: since when, why, and that nothing is known.", first_run_offline
+    ),
+    "loading": State("The first fetch is under way: how many of how many, and what came is there already.", loading),
+    "retrying": State("The last request failed: how long until the next, and why, below the table.", retrying),
+    "offline": State("Offline since a time: the age of what is shown is in the header.", offline),
+    "not-allowed": State("The service refuses the token, and says so in the header and below the table.", not_allowed),
+    "paused": State("Paused by the person, three minutes old.", paused),
+    "stale": State("Rows whose own refresh failed are dim; the others are not.", stale),
+    "empty": State("A project without uploads: counts of 0, and what will appear in the table.", SceneSession),
+    "errors-only": State("Nothing but failures: every row says why in a few words.", errors_only),
+    "worker-stopped": State(
+        "Nothing ends while many wait: it looks like the worker, says a sentence, not like one upload.", worker_stopped
+    ),
+    "not-whole": State(
+        "Verified, says the service, but chunk 2 was never listed: the timeline contradicts it.", not_whole
+    ),
+    "tried-again": State("Deployed and stuck: ticks say how often its silent worker must have tried.", tried_again),
+    "hostile": State(
+        "Escapes, markup, overrides, wide signs and 10,000 characters are drawn, and columns stay aligned.", hostile
+    ),
+    "one-million": State(
+        "A million uploads: the counts keep their commas apart, the rows are as ever.", MillionSession
+    ),
+}
+
+
+@every_size
+@pytest.mark.parametrize("state", STATES)
+def test_states(snap_compare: Compare, state: str, size: tuple[int, int]) -> None:
+    """What each of the states says of itself in its caption."""
+    session = STATES[state].session()
+    assert snap_compare(dashboard(session), terminal_size=size)
     session.close()
 
 
-def test_tried_again(snap_compare: Compare) -> None:
-    """Deployed and stuck: ticks say how often its silent worker must have tried, and when it probably tries next."""
-    stuck = an_upload("simulation-00044.h5", initiated=90_000, completed=1200, design=Design.DEPLOYED)
-    session = SceneSession([stuck])
-    assert snap_compare(dashboard(session), terminal_size=(120, 40))
+@pytest.mark.parametrize("size", [(20, 5), *SIZES.values()], ids=["20x5", *SIZES])
+def test_live(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Live: one upload looks stuck, one failed just now with its reason, the tail tells what happened."""
+    session = live()
+    assert snap_compare(dashboard(session), terminal_size=size, run_before=tell(session))
     session.close()
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
-@pytest.mark.parametrize("key", ["l", "F", "c", "e", "d"])
-def test_tables_of_figures_and_menus(snap_compare: Compare, key: str, size: tuple[int, int]) -> None:
-    """Latencies as histograms, failures by cause, the dialogs of columns and of exports, and rows with a second line."""
+@every_size
+@pytest.mark.parametrize("theme", [theme.name for theme in THEMES if theme.name != "upload-dark"])
+def test_themes(snap_compare: Compare, theme: str, size: tuple[int, int]) -> None:
+    """The same picture in other colours; the stages stay apart by sign and word."""
+    session = live()
+    assert snap_compare(dashboard(session, theme=theme), terminal_size=size, run_before=tell(session))
+    session.close()
+
+
+@every_size
+def test_ascii(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Plain ASCII: the stages are o, c, V and X, each with its word; nothing is a box or a bar of another character."""
+    session = live()
+    assert snap_compare(dashboard(session, glyphs=ASCII), terminal_size=size, run_before=tell(session))
+    session.close()
+
+
+@every_size
+def test_no_color(snap_compare: Compare, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR: no colour at all; the cursor is reversed, and every stage has its sign and its word."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    session = live()
+    assert snap_compare(UploadApp(session, tell_every_seconds=0), terminal_size=size, run_before=tell(session))
+    session.close()
+
+
+SCREENS = {
+    "help": ("question_mark", "What every key does, and the state model in four lines."),
+    "shapes": ("w", "One status in three designs, and what each of them cannot say."),
+    "upload": ("enter", "One upload alone: its timeline, and the service's answer."),
+    "raw": ("J", "The same, with the answer in focus."),
+    "latencies": ("l", "How long uploads took between stages, as histograms."),
+    "failures": ("F", "Why uploads failed, by cause, with counts and times."),
+    "columns": ("c", "The columns: which are on, and how wide."),
+    "export": ("e", "What can be written to a file."),
+    "projects": ("p", "The projects, and all of them."),
+    "search": ("slash", "The line to search in, at the bottom."),
+    "density": ("d", "Two lines for each upload: what the columns leave out."),
+    "absolute": ("t", "Times by the clock on the wall."),
+    "filtered": ("exclamation_mark", "Only the stuck and the failed: the title says so, the counts stay those of all."),
+    "marked": ("m", "The first upload is marked, and the title counts it."),
+    "next-failed": ("E", "The cursor is on the first failed upload, whose timeline tells why."),
+}
+
+
+@every_size
+@pytest.mark.parametrize("screen", SCREENS)
+def test_screens(snap_compare: Compare, screen: str, size: tuple[int, int]) -> None:
+    """What each of the screens shows of a morning with three failures."""
     failed = [
         an_upload(f"plate-{n}.czi", initiated=900 + n, completed=840, error=832 - 60 * n, message=CHUNK_ERROR)
         for n in range(3)
     ]
     session = SceneSession(a_morning(*failed))
-    assert snap_compare(dashboard(session), terminal_size=size, press=[key])
+    assert snap_compare(dashboard(session), terminal_size=size, press=[SCREENS[screen][0]])
     session.close()

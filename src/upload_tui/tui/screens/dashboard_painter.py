@@ -7,7 +7,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from upload_tui.monitor.picture import Query
+from upload_tui.monitor.picture import ConnectionState, Query
 from upload_tui.monitor.session import Session
 from upload_tui.status import Stage
 from upload_tui.tui.formatting import cut_at_word, harmless
@@ -23,6 +23,15 @@ __all__ = ["DashboardPainter"]
 
 _PENDING_SHARE = 2
 """The pending uploads take at most one in this many lines of the tail."""
+
+
+_UNKNOWN = {
+    ConnectionState.OFFLINE: "Not reached yet. It is tried again by itself; `upload-tui doctor` looks for the cause.",
+    ConnectionState.RETRYING: "Not reached yet. It is tried again by itself; r tries now.",
+    ConnectionState.NOT_ALLOWED: "The service lets nobody in with these credentials; `upload-tui doctor` says more.",
+    ConnectionState.PAUSED: "Paused before anything was read. The space bar goes on.",
+}
+"""What to do while nothing is known."""
 
 
 class DashboardPainter:
@@ -51,6 +60,7 @@ class DashboardPainter:
         funnel = self._session.funnel()
         self._screen.query_one(FunnelBar).show(funnel, now, look, query.stages)
         self._title_table(table, query, look, funnel.remark)
+        self._screen.query_one(PendingList).is_known = self._is_known
 
     def paint_timeline(self, upload_id: str | None) -> None:
         """The chosen upload's timeline; None if none is chosen."""
@@ -87,6 +97,8 @@ class DashboardPainter:
         # Why the picture is not live, or else what only the whole of it tells.
         warning = harmless(self._session.connection().reason or remark)
         line = f"{look.glyphs.warning} {warning}" if warning else ""
+        if len(line) > table.size.width - 4:
+            line = line.replace("the verification worker", "the worker")
         self._entitle(
             table,
             title=f" {look.glyphs.dot} ".join(self._title_parts(table, query)),
@@ -122,6 +134,11 @@ class DashboardPainter:
     def _empty_text(self, is_filtered: bool) -> str:
         if is_filtered:
             return "Nothing matches. Esc shows all uploads."
-        if self._session.connection().read_on is None:
-            return "Nothing is known yet."
-        return "No uploads yet. They appear here as clients begin them."
+        if self._is_known:
+            return "No uploads yet. They appear here as clients begin them."
+        return _UNKNOWN.get(self._session.connection().state, "Uploads appear here as soon as the service answers.")
+
+    @property
+    def _is_known(self) -> bool:
+        """False as long as the service has told nothing, neither in this visit nor in one before."""
+        return self._session.connection().read_on is not None or self._session.funnel().total > 0

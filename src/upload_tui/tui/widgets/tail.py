@@ -41,14 +41,16 @@ class PendingList(StillWidget):
     now: reactive[datetime | None] = reactive(None, repaint=False)
     look: reactive[Look] = reactive(Look, repaint=False)
 
-    watch_rows = watch_now = watch_look = StillWidget.look_again
+    is_known: reactive[bool] = reactive(True, repaint=False)
+
+    watch_rows = watch_now = watch_look = watch_is_known = StillWidget.look_again
 
     def text(self) -> Content:
         """A line for each."""
         if self.now is None:
             return Content("")
         if not self.rows:
-            return Content.styled("Nothing is pending.", "$quiet")
+            return Content.styled("Nothing is pending." if self.is_known else "Not known yet.", "$quiet")
         return Content("\n").join([self._line(row, self.now) for row in self.rows])
 
     def _line(self, row: Row, now: datetime) -> Content:
@@ -70,9 +72,8 @@ class PendingList(StillWidget):
 
     def _wait(self, row: Row, now: datetime) -> str:
         judgement = row.judgement
-        words = [judgement.waits_for]
-        if judgement.is_stuck:
-            words.append("looks stuck")
+        words = ["looks stuck"] if judgement.is_stuck else ["overdue"] if judgement.is_overdue else []
+        words.append(judgement.waits_for)
         if judgement.usual_seconds is not None:
             words.append(f"usually {duration_text(judgement.usual_seconds)}")
         if not judgement.is_overdue and judgement.expected_on is not None and judgement.expected_on > now:
