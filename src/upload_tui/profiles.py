@@ -95,8 +95,17 @@ class SettingsFile(BaseModel):
 
 
 def profile_schema() -> Mapping[str, Any]:
-    """The JSON schema of the settings file, for editors."""
-    return SettingsFile.model_json_schema()
+    """The JSON schema of the settings file, for editors; TOML has no null, so that nothing may be one."""
+    schema = SettingsFile.model_json_schema()
+    for model in (schema, schema["$defs"]["Profile"]):
+        model["properties"] = {key: _without_null(said) for key, said in model["properties"].items()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Settings of upload-tui"}
+
+
+def _without_null(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    kinds = [kind for kind in said.get("anyOf", ()) if kind != {"type": "null"}]
+    kept = {word: value for word, value in said.items() if word not in {"anyOf", "default", "title"}}
+    return {**(kinds[0] if kinds else {}), **kept}
 
 
 def read_settings_file(file: Path) -> SettingsFile:

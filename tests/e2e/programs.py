@@ -19,7 +19,7 @@ import httpx
 __all__ = ["PROGRAM", "Ended", "Said", "Scripted", "Served", "run", "scripted", "serving", "started"]
 
 PROGRAM = str(Path(sys.executable).with_name("upload-tui"))
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 _CHUNKS = (b"0123", b"4567", b"89ab", b"cde")
 
 

@@ -73,7 +73,8 @@ def test_it_gives_up_when_the_time_is_up(service: Served, options: list[str], co
 
 def test_a_failure_counts_for_more_than_the_time(service: Served) -> None:
     slow, bad = service.begin(), service.finish(service.begin(), wrongly=True)
-    assert service.run("wait", slow, bad, "--timeout", "1", *QUICK).code == 1
+    assert service.run("wait", bad, *QUICK).code == 1
+    assert service.run("wait", slow, bad, "--timeout", "2", *QUICK).code == 1
 
 
 def test_it_gives_up_also_when_the_service_hangs() -> None:

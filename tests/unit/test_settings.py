@@ -235,5 +235,8 @@ def test_editors_get_a_schema_with_every_key_and_a_word_for_each() -> None:
     profile = schema["$defs"]["Profile"]
     assert set(profile["properties"]) == set(Profile.model_fields)
     assert all(entry["description"] for entry in profile["properties"].values())
+    assert all("null" not in json.dumps(entry) for entry in profile["properties"].values())
+    assert profile["properties"]["refresh"]["type"] == "number"
+    assert profile["properties"]["projects"]["type"] == "array"
     assert profile["additionalProperties"] is False
     assert schema["additionalProperties"] is False

@@ -45,7 +45,6 @@ def test_nothing_is_cut_when_the_room_is_without_end(records: list[dict[str, Any
 @given(records, st.integers(1, NARROWEST - 1))
 def test_ids_stay_whole_when_even_they_do_not_fit(records: list[dict[str, Any]], room: int) -> None:
     table = laid_out(COLUMNS, records, room)
-    assert list(table.left_out) == ["SIZE", "NOTE"]
     assert all(record["id"] in line for record, line in zip(records, table.lines[1:], strict=True))
 
 
