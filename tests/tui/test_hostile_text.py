@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from upload_tui.monitor.picture import Query
-from upload_tui.testing import NOW, SceneSession, an_upload
+from upload_tui.testing import NOW, SceneSession, an_upload, dashboard, settled
 from upload_tui.tui.columns import fit_columns
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.cells import cell
@@ -19,7 +19,7 @@ TEXTS = st.text(max_size=200) | st.text(
 )
 
 
-@settings(max_examples=250)
+@settings(max_examples=500)
 @given(name=TEXTS, message=TEXTS, project=TEXTS, width=st.integers(10, 200))
 def test_rows_lines_and_timelines_are_inert_whatever_a_service_says(
     name: str, message: str, project: str, width: int
@@ -37,4 +37,36 @@ def test_rows_lines_and_timelines_are_inert_whatever_a_service_says(
     detail = session.detail(row[0].id)
     assert detail is not None
     assert all(line.plain.isprintable() for line in timeline_lines(detail, NOW, look, width))
+    session.close()
+
+
+async def test_no_order_reaches_the_terminal_whatever_a_service_says() -> None:
+    hostile = "\x1b]0;owned\x07\x1b[31m\x9b2J\x1bP1$r\x1b\\\u202e\u2066\x00\r\n\t"
+    uploads = [
+        an_upload(
+            f"{hostile}{number}", initiated=90, completed=60, error=20 + number, message=f"{hostile} said {hostile}"
+        )
+        for number in range(30)
+    ]
+    session = SceneSession(uploads, title=hostile, projects=[("p-1", hostile)])
+    app = dashboard(session)
+    async with app.run_test(size=(120, 40)) as pilot:
+        for keys in (
+            (),
+            ("enter",),
+            ("q", "w"),
+            ("escape", "F"),
+            ("escape", "d"),
+            ("J",),
+            ("q", "p"),
+            ("escape", "slash", "o"),
+        ):
+            await pilot.press(*keys)
+            session.say(an_upload(f"{hostile}new", initiated=9, completed=6, error=2, message=hostile))
+            await settled(pilot)
+            for strip in app.screen._compositor.render_strips():
+                text = "".join(segment.text for segment in strip if segment.control is None)
+                assert not any(ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0 for sign in text), ascii(text)
+                assert not {"\u202e", "\u2066"} & set(text)
+                assert cell_len(text) == 120
     session.close()
