@@ -120,9 +120,10 @@ class TimedOutError(UploadTuiError):
 
 
 class ServiceError(UploadTuiError):
-    """The service did not give what was asked for."""
+    """The service did not give what was asked for. `status` is its answer's HTTP status; None if no answer came."""
 
     exit_code = EXIT_UNREACHABLE
+    status: int | None = None
 
 
 class UnreachableError(ServiceError):

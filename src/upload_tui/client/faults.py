@@ -64,7 +64,9 @@ def check_status(status: int, headers: httpx.Headers, body: bytes, url: str) -> 
         ServiceError: the one of the tree that the status and the envelope mean.
     """
     if not 200 <= status < 300:
-        raise status_error(status, headers, body, url)
+        error = status_error(status, headers, body, url)
+        error.status = status
+        raise error
 
 
 def status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> ServiceError:

@@ -3,7 +3,7 @@
 Used by the monitor and by commands; knows no screen and keeps no picture.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,8 +19,17 @@ import stamina
 from upload_tui.client.credentials import Credentials, TokenAuth
 from upload_tui.client.faults import check_status, own_errors
 from upload_tui.clock import Clock, SystemClock
-from upload_tui.errors import NotFoundError, TroubleError, UnreachableError, UnreadableError
+from upload_tui.errors import (
+    NotAllowedError,
+    NotFoundError,
+    RefusedError,
+    ServiceError,
+    TroubleError,
+    UnreachableError,
+    UnreadableError,
+)
 from upload_tui.wire.answers import (
+    PageWords,
     Project,
     UploadPage,
     UploadReading,
@@ -29,8 +38,9 @@ from upload_tui.wire.answers import (
     read_upload_page,
     read_upload_reading,
 )
+from upload_tui.wire.queue import QueueFacts, read_queue
 
-__all__ = ["ServiceClient", "service_root"]
+__all__ = ["RequestOutcome", "ServiceClient", "service_root"]
 
 API_PATH = "/api/v1"
 _BODY_LIMIT_BYTES = 256 * 1024 * 1024
@@ -38,6 +48,34 @@ _TIMEOUT_SECONDS = 20.0
 _ATTEMPTS = 3
 _FIRST_WAIT_SECONDS = 0.1
 _PAGES_AT_MOST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOutcome:
+    """What became of one request: for journals. Holds no header and no token.
+
+    Attributes:
+        at: when it was sent.
+        path: what was asked for, below `/api/v1`, and `query` how.
+        status: the answer's; None if none came.
+        seconds, size_bytes: how long it took, and how much came.
+        trouble: the error in one sentence; empty if all went well.
+    """
+
+    at: datetime
+    path: str
+    query: Mapping[str, int]
+    status: int | None
+    seconds: float
+    size_bytes: int
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    url: str
+    body: bytes
+    headers: httpx.Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +121,7 @@ class ServiceClient:
         verify: certificates; True for the usual ones.
         timeout_seconds: the longest silence of the service that is waited out.
         attempts: how often a request is tried, with a short wait between; 1 waits for nothing.
+        note: called with what became of each request.
     """
 
     def __init__(
@@ -95,7 +134,9 @@ class ServiceClient:
         verify: SSLContext | bool = True,
         timeout_seconds: float = _TIMEOUT_SECONDS,
         attempts: int = _ATTEMPTS,
+        note: Callable[[RequestOutcome], None] | None = None,
     ) -> None:
+        self._note = note
         self._attempts = attempts
         self.root = service_root(url)
         self._clock: Clock = clock or SystemClock()
@@ -163,34 +204,85 @@ class ServiceClient:
 
     async def upload_page(self, project_id: str, page: int, per_page: int) -> UploadPage:
         """A page (from 1) of a project's uploads, newest first."""
-        answer = await self._get(f"/projects/{quote(project_id, safe='')}/uploads", page=page, per_page=per_page)
-        return read_upload_page(answer.body, answer.headers, page=page, per_page=per_page, read_on=self._clock.now())
+        words = await self.page_words(project_id, page, per_page)
+        return self.read_page(words)
+
+    async def page_words(self, project_id: str, page: int, per_page: int) -> PageWords:
+        """The same, not read yet."""
+        asked_on = self._clock.now()
+        words = await self._words(f"/projects/{quote(project_id, safe='')}/uploads", page=page, per_page=per_page)
+        return PageWords(words.body, words.headers, page, per_page, asked_on, self._clock.now(), words.url)
+
+    def read_page(self, words: PageWords) -> UploadPage:
+        """What a page says.
+
+        Raises:
+            UnreadableError: it says nothing that can be read.
+        """
+        with _about(words.url):
+            return read_upload_page(
+                parse_body(words.body),
+                words.headers,
+                page=words.page,
+                per_page=words.per_page,
+                read_on=words.read_on,
+                asked_on=words.asked_on,
+            )
+
+    async def queue(self) -> QueueFacts | None:
+        """The verification queue; None if the service does not tell of it."""
+        try:
+            answer = await self._get("/queue")
+        except (NotFoundError, UnreadableError, NotAllowedError, RefusedError):
+            return None
+        return read_queue(answer.body, read_on=self._clock.now())
 
     async def upload(self, upload_id: str) -> UploadReading:
         """One upload."""
+        asked_on = self._clock.now()
         answer = await self._get(f"/uploads/{quote(upload_id, safe='')}")
         with _about(answer.url):
-            return read_upload_reading(answer.body, read_on=self._clock.now())
+            return read_upload_reading(answer.body, read_on=self._clock.now(), asked_on=asked_on)
 
     async def _get(self, path: str, **query: int) -> _Answer:
+        words = await self._words(path, **query)
+        with _about(words.url):
+            return _Answer(words.url, parse_body(words.body), words.headers)
+
+    async def _words(self, path: str, **query: int) -> _Words:
         """Ask once more, soon, where that may help; longer waits are the monitor's to plan and to show."""
         attempts = stamina.retry_context(
             on=(UnreachableError, TroubleError), attempts=self._attempts, wait_initial=_FIRST_WAIT_SECONDS, timeout=None
         )
         async for attempt in attempts:
             with attempt:
-                return await self._get_once(path, query)
+                return await self._ask(path, query)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _get_once(self, path: str, query: dict[str, int]) -> _Answer:
+    async def _ask(self, path: str, query: dict[str, int]) -> _Words:
+        if self._note is None:
+            return await self._get_once(path, query)
+        at, began, status, size, trouble = self._clock.now(), self._clock.monotonic(), None, 0, ""
+        try:
+            words = await self._get_once(path, query)
+            status, size = 200, len(words.body)
+        except ServiceError as error:
+            status, trouble = error.status, error.title
+            raise
+        else:
+            return words
+        finally:
+            seconds = self._clock.monotonic() - began
+            self._note(RequestOutcome(at, path, dict(query), status, seconds, size, trouble))
+
+    async def _get_once(self, path: str, query: dict[str, int]) -> _Words:
         url = f"{self.root}{API_PATH}{path}"
         with own_errors(url):
             async with self._http.stream("GET", path, params=query or None) as response:
                 body = await self._read(response, url)
         self._note_time(response)
         check_status(response.status_code, response.headers, body, url)
-        with _about(url):
-            return _Answer(url, parse_body(body), response.headers)
+        return _Words(url, body, response.headers)
 
     async def _read(self, response: httpx.Response, url: str) -> bytes:
         if int(response.headers.get("content-length") or 0) > _BODY_LIMIT_BYTES:

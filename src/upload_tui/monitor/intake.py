@@ -13,10 +13,17 @@ __all__ = ["Intake", "take_in"]
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What came of it: how many uploads differ from what was known, and the changes to tell, in order."""
+    """What came of it.
+
+    Attributes:
+        kept: how many uploads differ from what was known.
+        changes: to be told, in order.
+        doubtful: ids of which something newer may be known already: they were read elsewhere after this was asked for.
+    """
 
     kept: int
     changes: tuple[Change, ...]
+    doubtful: tuple[str, ...] = ()
 
 
 def take_in(store: Store, readings: Sequence[UploadReading], service: str) -> Intake:
@@ -30,11 +37,16 @@ def take_in(store: Store, readings: Sequence[UploadReading], service: str) -> In
     same: list[str] = []
     kept = []
     changes: list[Change] = []
-    for reading in readings:
+    doubtful: list[str] = []
+    once = {reading.upload.id: reading for reading in readings}
+    for reading in once.values():
         stored = store.get(reading.upload.id)
         words = "" if stored is None else store.raw(stored.id)
         if stored is not None and words == reading.raw:
             same.append(stored.id)
+            continue
+        if stored is not None and reading.asked_on is not None and stored.read_on > reading.asked_on:
+            doubtful.append(stored.id)
             continue
         before = None if stored is None else recall(words, stored.read_on, stored.earliest)
         noticed = stored.noticed if stored else ()
@@ -45,4 +57,4 @@ def take_in(store: Store, readings: Sequence[UploadReading], service: str) -> In
         store.touch(same, readings[0].upload.read_on)
     if kept:
         store.put(kept)
-    return Intake(len(kept), tuple(changes))
+    return Intake(len(kept), tuple(changes), tuple(doubtful))

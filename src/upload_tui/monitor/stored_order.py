@@ -41,21 +41,35 @@ class StoredOrder:
         )
         return [row[0] for row in rows]
 
+    def all_ids(self) -> Sequence[str]:
+        """The ids of all."""
+        return [row[0] for row in self._db.execute(f"SELECT id FROM uploads WHERE cell IN ({self._listing()})")]
+
+    def older_than(self, upload_id: str) -> Sequence[str]:
+        """The ids of those that were initiated before an upload."""
+        rows = self._db.execute(
+            f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) "
+            "AND initiated_ms < (SELECT initiated_ms FROM uploads WHERE id = ?)",
+            (upload_id,),
+        )
+        return [row[0] for row in rows]
+
     def places(self, upload_ids: Sequence[str]) -> Sequence[int]:
         """Where (from 0) uploads stand."""
         cells = self._cells()
         found = (self._store.place_among(cells, upload_id) for upload_id in upload_ids)
         return [place for place in found if place is not None]
 
-    def between(self, upload_ids: Sequence[str]) -> frozenset[str]:
-        """The uploads that were initiated strictly between the oldest and the newest of these."""
+    def between(self, edge: str | None, upload_ids: Sequence[str]) -> frozenset[str]:
+        """The uploads that were initiated after the oldest of these and before another one, `edge`; None stands for the newest."""
         asked = "SELECT initiated_ms FROM uploads WHERE id = ?"
         found = (self._db.execute(asked, (upload_id,)).fetchone() for upload_id in upload_ids)
         times = [row[0] for row in found if row is not None and row[0] != UNKNOWN]
+        high = None if edge is None else self._db.execute(asked, (edge,)).fetchone()
         if not times:
             return frozenset()
         rows = self._db.execute(
             f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) AND initiated_ms > ? AND initiated_ms < ?",
-            (min(times), max(times)),
+            (min(times), 2**63 - 1 if high is None else high[0]),
         )
         return frozenset(row[0] for row in rows)

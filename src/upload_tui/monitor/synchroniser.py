@@ -1,32 +1,29 @@
 """Keeps the store's picture of one project equal to the service's, for the price of what changed.
 
-The service lists uploads newest first and cannot filter. So the first fetch reads all pages until two counts agree; each
-round after that reads new ones from the first page until it meets a known one, looks after the pending ones by id or by page
-(whichever needs fewer requests), and checks one old page in turn for purges and surprises. One broken upload never hides the rest.
+The service lists uploads newest first and cannot filter. So all pages are read once (`first_fetch`); each round after that, also in
+later visits, reads new ones from the first page until it meets a known one, looks after the pending ones by id or by page
+(whichever costs less), and checks one old page in turn for purges and surprises: a small one, or a large one as long as the
+service counts otherwise than we do. One broken upload never hides the rest.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from datetime import timedelta
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Sequence
 
 from upload_tui.client.service_client import ServiceClient
-from upload_tui.errors import NotConsistentError, NotFoundError, ServiceError, TroubleError, UnreadableError
+from upload_tui.errors import NotConsistentError, NotFoundError, TroubleError, UnreadableError
 from upload_tui.monitor.changes import Change, UploadGone, UploadRef
+from upload_tui.monitor.first_fetch import PER_PAGE, REQUESTS_AT_ONCE, FirstFetch, all_of
 from upload_tui.monitor.intake import take_in
+from upload_tui.monitor.page_plan import plan_pages
 from upload_tui.monitor.picture import ProjectRef
-from upload_tui.monitor.store import Store, StoredUpload
+from upload_tui.monitor.store import Store
 from upload_tui.monitor.stored_order import StoredOrder
 from upload_tui.wire.answers import UploadPage, UploadReading
 
 __all__ = ["Synchroniser"]
 
-Result = TypeVar("Result")
-
-_PER_PAGE_FIRST = 500
-_PER_PAGE_NEWS = 50
-_REQUESTS_AT_ONCE = 6
-_PASSES_AT_MOST = 5
+_PER_PAGE_NEWS = 20
+_PER_PAGE_OLD = 20
 
 
 class Synchroniser:
@@ -54,9 +51,19 @@ class Synchroniser:
         self._project = project
         self._tell = tell
         self._progress = progress
-        self._is_whole = False
-        self._gate = asyncio.Semaphore(_REQUESTS_AT_ONCE)
-        self._old_page = 1
+        self._fact = f"whole {project.id}"
+        self._is_whole = store.fact(self._fact) is True
+        self._gate = asyncio.Semaphore(REQUESTS_AT_ONCE)
+        self._old_row = 0
+        self._old_edge: str | None = None
+        self._total: int | None = None
+        self._difference = 0
+        self._largest_page = PER_PAGE
+
+    @property
+    def is_whole(self) -> bool:
+        """True once all pages have been read, in this visit or in an earlier one."""
+        return self._is_whole
 
     async def round(self) -> bool:
         """Make the picture true once; True if anything changed.
@@ -66,50 +73,22 @@ class Synchroniser:
         """
         if not self._is_whole:
             await self._fetch_all()
-            self._is_whole = True
             return True
         covered, changed = await self._fetch_news()
         changed |= await self._refresh_pending(covered)
         return changed | await self._check_old_page()
 
-    # The first time
-
     async def _fetch_all(self) -> None:
-        """Read all pages until as many are known as the service counts: rows that shift between pages are caught by the next pass."""
-        seen: set[str] = set()
-        for _ in range(_PASSES_AT_MOST):
-            first = await self._page(1, _PER_PAGE_FIRST)
-            self._take_first(first, seen)
-            await self._fetch_other_pages(first, seen)
-            last = await self._page(1, _PER_PAGE_NEWS)
-            self._take_first(last, seen)
-            if last.total is None or len(seen) >= last.total == first.total:
-                break
-        known = set(self._order.unread_since(self._client.now() + timedelta(days=1)))
-        await self._look_after(sorted(known - seen))
+        doubtful: list[str] = []
 
-    async def _fetch_other_pages(self, first: UploadPage, seen: set[str]) -> None:
-        if first.total is None:
-            page = first
-            while page.next_page is not None:
-                page = await self._page(page.next_page, _PER_PAGE_FIRST)
-                self._take_first(page, seen)
-            return
-        numbers = iter(range(2, -(-first.total // first.per_page) + 1))
+        def take(readings: Sequence[UploadReading]) -> None:
+            doubtful.extend(self._take(readings)[1])
 
-        async def work() -> None:
-            for number in numbers:
-                self._take_first(await self._page(number, _PER_PAGE_FIRST), seen)
-
-        await _all_of(work() for _ in range(_REQUESTS_AT_ONCE))
-
-    def _take_first(self, page: UploadPage, seen: set[str]) -> None:
-        """What exists at the first fetch is no news, but what another visit left behind may have changed since."""
-        known = self._store.known([reading.upload.id for reading in page.readings])
-        self._take([reading for reading in page.readings if reading.upload.id in known])
-        self._take([reading for reading in page.readings if reading.upload.id not in known], silently=True)
-        seen.update(reading.upload.id for reading in page.readings)
-        self._progress(len(seen), page.total)
+        fetch = FirstFetch(self._client, self._store, self._project, take, self._progress)
+        missing = await fetch.run()
+        await self._look_after(sorted({*missing, *doubtful}))
+        self._is_whole = True
+        self._store.keep_fact(self._fact, True)
 
     # Every time after
 
@@ -118,50 +97,61 @@ class Synchroniser:
         covered: set[str] = set()
         changed = False
         number: int | None = 1
+        per_page = self._news_per_page()
         while number is not None:
-            page = await self._page(number, _PER_PAGE_NEWS)
+            page = await self._page(number, per_page)
             ids = [reading.upload.id for reading in page.readings]
             has_known = bool(self._store.known(ids))
-            changed |= self._take(page.readings[::-1])
+            changed |= await self._take_page(page, newest_first=True)
             covered.update(ids)
+            self._total = page.total
             number = None if has_known else page.next_page
         return frozenset(covered), changed
 
+    def _news_per_page(self) -> int:
+        """Pending uploads among the newest are seen with the news, if that is cheaper than asking for them again."""
+        pending = self._store.pending(frozenset({self._project.id}))
+        plan = plan_pages([0, *self._order.places([upload.id for upload in pending])], self._largest_page)
+        return plan.per_page if 1 in plan.pages else _PER_PAGE_NEWS
+
     async def _refresh_pending(self, covered: frozenset[str]) -> bool:
-        pending = [upload for upload in self._store.pending(frozenset({self._project.id})) if upload.id not in covered]
-        if not pending:
+        pending = self._store.pending(frozenset({self._project.id}))
+        wanted = {upload.id for upload in pending} - covered
+        if not wanted:
             return False
-        pages = self._pages_of(pending)
-        if len(pages) < len(pending):
-            return await self._refresh_by_page(pages, {upload.id for upload in pending})
-        return await self._look_after([upload.id for upload in pending])
-
-    def _pages_of(self, pending: Sequence[StoredUpload]) -> Sequence[int]:
-        """The pages on which pending uploads probably stand, in the service's order."""
-        places = self._order.places([upload.id for upload in pending])
-        return sorted({place // _PER_PAGE_FIRST + 1 for place in places})
-
-    async def _refresh_by_page(self, pages: Sequence[int], wanted: set[str]) -> bool:
-        changed = False
-        for number in pages:
-            page = await self._page(number, _PER_PAGE_FIRST)
-            changed |= self._take(page.readings)
+        plan, changed = plan_pages(self._order.places(sorted(wanted)), self._largest_page), False
+        for number in plan.pages:
+            page = await self._page(number, plan.per_page)
+            changed |= await self._take_page(page)
             wanted -= {reading.upload.id for reading in page.readings}
-        # Whoever was shifted to another page is asked for alone.
+        # Whoever stands alone, or was shifted to another page, is asked for alone.
         return changed | await self._look_after(sorted(wanted))
 
     async def _check_old_page(self) -> bool:
         """One page in turn: purges, and uploads that are no longer where they were."""
-        page = await self._page(self._old_page, _PER_PAGE_NEWS)
-        changed = self._take(page.readings)
-        known = self._order.between([reading.upload.id for reading in page.readings])
-        missing = known - {reading.upload.id for reading in page.readings}
-        self._old_page = page.next_page or 1
-        return changed | await self._look_after(sorted(missing))
+        is_odd = self._total is not None and self._total - self._order.count() != self._difference
+        per_page = min(PER_PAGE if is_odd else _PER_PAGE_OLD, self._largest_page)
+        page = await self._page(self._old_row // per_page + 1, per_page)
+        changed = await self._take_page(page)
+        ids = [reading.upload.id for reading in page.readings]
+        missing = self._order.between(self._old_edge, ids) - set(ids)
+        self._old_edge = ids[-1] if ids and page.next_page is not None else None
+        self._old_row = 0 if page.next_page is None else (page.next_page - 1) * page.per_page
+        changed |= await self._look_after(sorted(missing))
+        if is_odd and page.next_page is None:
+            changed |= await self._look_after(self._beyond(page))
+            if page.total is not None:  # what differs still cannot be read, and is not looked for again
+                self._difference = page.total - self._order.count()
+        return changed
+
+    def _beyond(self, last: UploadPage) -> Sequence[str]:
+        """What we know that is older than all that the service lists."""
+        oldest = last.readings[-1].upload.id if last.readings else None
+        return self._order.older_than(oldest) if oldest is not None else self._order.all_ids() if last.page == 1 else ()
 
     async def _look_after(self, upload_ids: Sequence[str]) -> bool:
         """Ask for uploads one by one, several at a time."""
-        results = await _all_of(self._look_at(upload_id) for upload_id in upload_ids)
+        results = await all_of(self._look_at(upload_id) for upload_id in upload_ids)
         return any(results)
 
     async def _look_at(self, upload_id: str) -> bool:
@@ -175,21 +165,28 @@ class Synchroniser:
         except (TroubleError, UnreadableError):
             self._store.mark([upload_id], stale=True)
             return True
-        return self._take([reading])
+        return self._take([reading])[0]
 
     async def _page(self, number: int, per_page: int) -> UploadPage:
         async with self._gate:
-            return await self._client.upload_page(self._project.id, number, per_page)
+            page = await self._client.upload_page(self._project.id, number, per_page)
+        if page.per_page < per_page:
+            self._largest_page = max(1, page.per_page)
+        return page
 
     # What was read
 
-    def _take(self, readings: Sequence[UploadReading], *, silently: bool = False) -> bool:
-        """Keep readings and tell what changed; True if anything did."""
+    async def _take_page(self, page: UploadPage, *, newest_first: bool = False) -> bool:
+        """Keep a page's uploads, told from the oldest if it is of news; True if anything changed."""
+        changed, doubtful = self._take(page.readings[::-1] if newest_first else page.readings)
+        return changed | await self._look_after(doubtful)
+
+    def _take(self, readings: Sequence[UploadReading]) -> tuple[bool, Sequence[str]]:
+        """Keep readings and tell what changed; True if anything did, and whoever is to be asked for again."""
         intake = take_in(self._store, readings, self._client.root)
-        if not silently:
-            for change in intake.changes:
-                self._tell(change)
-        return intake.kept > 0
+        for change in intake.changes:
+            self._tell(change)
+        return intake.kept > 0, intake.doubtful
 
     def _lose(self, upload_id: str) -> bool:
         stored = self._store.get(upload_id)
@@ -199,20 +196,3 @@ class Synchroniser:
         ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, self._client.root)
         self._tell(UploadGone(at=self._client.now(), upload=ref))
         return True
-
-
-async def _all_of(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """Do all of it at once; the first error stops the others and comes out as itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-    except* ServiceError as errors:
-        raise _first(errors) from None
-    return [task.result() for task in tasks]
-
-
-def _first(errors: BaseExceptionGroup[ServiceError]) -> ServiceError:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return cast("ServiceError", error)

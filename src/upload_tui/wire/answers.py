@@ -12,6 +12,8 @@ from upload_tui.errors import UnreadableError
 from upload_tui.wire.upload import Upload, read_upload
 
 __all__ = [
+    "SECRET_KEYS",
+    "PageWords",
     "Project",
     "ServiceFault",
     "UploadPage",
@@ -25,7 +27,7 @@ __all__ = [
     "read_upload_reading",
 ]
 
-_SECRET_KEYS = frozenset({"signed_url", "api_token", "agent_key", "user_key", "token"})
+SECRET_KEYS = frozenset({"signed_url", "api_token", "agent_key", "user_key", "token"})
 _MASK = "(hidden)"
 
 
@@ -39,10 +41,32 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class UploadReading:
-    """An upload as it was read, and the service's own words for it (JSON text, secrets masked)."""
+    """An upload as it was read, and the service's own words for it (JSON text, secrets masked).
+
+    `asked_on` is when it was asked for: what was read after that elsewhere may be newer. None if nobody asked.
+    """
 
     upload: Upload
     raw: str
+    asked_on: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageWords:
+    """A page as it came: its bytes and headers, what was asked for and where, when that was, and when it had come."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    page: int
+    per_page: int
+    asked_on: datetime
+    read_on: datetime
+    url: str
+
+    @property
+    def total(self) -> int | None:
+        """Uploads in all as the service counts them; None if it does not say."""
+        return _number(self.headers, "x-total")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,25 +134,29 @@ def mask_secrets(value: Any) -> Any:
         case list():
             return [mask_secrets(entry) for entry in value]
         case dict():
-            return {
-                key: _MASK if key in _SECRET_KEYS and entry else mask_secrets(entry) for key, entry in value.items()
-            }
+            return {key: _MASK if key in SECRET_KEYS and entry else mask_secrets(entry) for key, entry in value.items()}
         case _:
             return value
 
 
-def read_upload_reading(payload: object, *, read_on: datetime) -> UploadReading:
+def read_upload_reading(payload: object, *, read_on: datetime, asked_on: datetime | None = None) -> UploadReading:
     """One upload with the service's words for it.
 
     Raises:
         UnreadableError: nothing can be said of any upload.
     """
     upload = read_upload(payload, read_on=read_on)
-    return UploadReading(upload, json.dumps(mask_secrets(payload), ensure_ascii=False))
+    return UploadReading(upload, json.dumps(mask_secrets(payload), ensure_ascii=False), asked_on)
 
 
 def read_upload_page(
-    body: Any, headers: Mapping[str, str], *, page: int, per_page: int, read_on: datetime
+    body: Any,
+    headers: Mapping[str, str],
+    *,
+    page: int,
+    per_page: int,
+    read_on: datetime,
+    asked_on: datetime | None = None,
 ) -> UploadPage:
     """A page of uploads; a broken entry does not hide the others.
 
@@ -138,6 +166,7 @@ def read_upload_page(
         page: the page that was asked for, from 1.
         per_page: entries that were asked for; what the headers say goes before it.
         read_on: the reader's clock when the answer came.
+        asked_on: the same when it was asked for.
 
     Raises:
         UnreadableError: it is not a list of anything.
@@ -147,7 +176,7 @@ def read_upload_page(
     broken: list[str] = []
     for entry in entries:
         try:
-            readings.append(read_upload_reading(entry, read_on=read_on))
+            readings.append(read_upload_reading(entry, read_on=read_on, asked_on=asked_on))
         except UnreadableError as error:
             broken.append(error.title)
     real_per_page = _number(headers, "x-per-page") or per_page

@@ -1,0 +1,227 @@
+"""Reads all pages of a project, several at a time, until what was read is whole. Used by the synchroniser, for the first time.
+
+Uploads that come or go meanwhile shift the pages. One that comes moves others onto later pages: they are read twice, and kept once.
+One that goes moves others onto earlier pages, which may have been read already: they are missed. So the totals and the newest
+upload are compared before and after; if any went, all pages are read again.
+"""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar, cast
+
+from upload_tui.client.service_client import ServiceClient
+from upload_tui.errors import ServiceError
+from upload_tui.monitor.histogram import bucket_of
+from upload_tui.monitor.intake import take_in
+from upload_tui.monitor.picture import ProjectRef
+from upload_tui.monitor.schema import UNKNOWN
+from upload_tui.monitor.statistics import normal_cause
+from upload_tui.monitor.store import Store
+from upload_tui.monitor.stored_order import StoredOrder
+from upload_tui.monitor.stored_rows import milliseconds
+from upload_tui.status import Stage
+from upload_tui.wire.answers import PageWords, UploadPage, UploadReading
+from upload_tui.wire.glances import Glance, read_glances
+
+__all__ = ["FirstFetch", "all_of"]
+
+Result = TypeVar("Result")
+
+PER_PAGE = 1000
+"""The most that services give."""
+REQUESTS_AT_ONCE = 6
+_PASSES_AT_MOST = 5
+_MANY = 3000
+"""From so many uploads on, a store that knows none yet is filled in bulk."""
+
+
+class FirstFetch:
+    """The first reading of one project.
+
+    Args:
+        client: the service.
+        store: where the picture is kept.
+        project: which project.
+        take: takes readings of uploads that were known before, and tells what changed.
+        progress: called with the uploads read so far and the service's total.
+    """
+
+    def __init__(
+        self,
+        client: ServiceClient,
+        store: Store,
+        project: ProjectRef,
+        take: Callable[[Sequence[UploadReading]], object],
+        progress: Callable[[int, int | None], None],
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._order = StoredOrder(store, project.id)
+        self._project = project
+        self._take_known = take
+        self._progress = progress
+        self._done = 0
+
+    async def run(self) -> Sequence[str]:
+        """Read all; gives the ids that were known before and are on no page any more."""
+        began_on = self._client.now()
+        for _ in range(_PASSES_AT_MOST):
+            began_on = self._client.now()
+            if await self._pass():
+                break
+        return self._order.unread_since(began_on)
+
+    async def _pass(self) -> bool:
+        """Read all pages once; True if nothing can have been missed."""
+        self._done = 0
+        first = await self._words(1)
+        per_page, total = self._shape(first)
+        is_bulk = total is not None and total >= _MANY and self._order.count() == 0
+        async with self._pouring() if is_bulk else _nothing():
+            newest = self._keep(first, is_bulk=is_bulk)
+            if total is None:
+                await self._follow(first)
+                return True
+            numbers = iter(range(2, -(-total // per_page) + 1))
+            await all_of(self._work(numbers, is_bulk=is_bulk) for _ in range(REQUESTS_AT_ONCE))
+        return await self._catch_up(newest, total)
+
+    def _shape(self, first: PageWords) -> tuple[int, int | None]:
+        page = self._client.read_page(first) if first.total is None else None
+        said = first.headers.get("x-per-page", "")
+        per_page = int(said) if said.isascii() and said.isdigit() and 0 < len(said) < 6 else first.per_page
+        return max(1, page.per_page if page else per_page), first.total
+
+    async def _work(self, numbers: Iterator[int], *, is_bulk: bool) -> None:
+        for number in numbers:
+            self._keep(await self._words(number), is_bulk=is_bulk)
+
+    async def _follow(self, words: PageWords) -> None:
+        """Page by page, for a service that does not count."""
+        page = self._client.read_page(words)
+        while page.next_page is not None:
+            page = self._client.read_page(await self._words(page.next_page))
+            self._take(page)
+
+    async def _catch_up(self, newest: str | None, total: int) -> bool:
+        """What came during the pass; True if as many are there as were, and came."""
+        came, number = 0, 1
+        while True:
+            page = await self._client.upload_page(self._project.id, number, 100)
+            ids = [reading.upload.id for reading in page.readings]
+            has_known = bool(self._store.known(ids))
+            self._take(page)
+            if newest in ids:
+                return page.total == total + came + ids.index(newest)
+            came += len(ids)
+            if has_known or page.next_page is None:
+                return newest is None and not ids  # the newest itself has gone
+            number = page.next_page
+
+    async def _words(self, number: int) -> PageWords:
+        return await self._client.page_words(self._project.id, number, PER_PAGE)
+
+    # What was read
+
+    def _keep(self, words: PageWords, *, is_bulk: bool) -> str | None:
+        """Keep a page; gives the id of its first upload."""
+        glances = read_glances(words.body, words.read_on) if is_bulk else None
+        if glances is None:
+            page = self._client.read_page(words)
+            self._take(page)
+            return page.readings[0].upload.id if page.readings else None
+        return self._pour(words, glances)
+
+    def _take(self, page: UploadPage) -> None:
+        """What exists at the first fetch is no news, but what another visit left behind may have changed since."""
+        known = self._store.known([reading.upload.id for reading in page.readings])
+        self._take_known([reading for reading in page.readings if reading.upload.id in known])
+        new = [reading for reading in page.readings if reading.upload.id not in known]
+        take_in(self._store, new, self._client.root)
+        self._tell(len(page.readings), page.total)
+
+    def _pour(self, words: PageWords, glances: Sequence[Glance | None]) -> str | None:
+        read_ms = milliseconds(words.read_on) or 0
+        rows = [
+            _row(glance, self._store.cell_of(glance.project_id, glance.project_name, glance.stage), read_ms, place)
+            for place, glance in enumerate(glances)
+            if glance is not None and glance.stage.is_final
+        ]
+        self._store.pour(rows, words.body)
+        if len(rows) < len(glances):  # the pending, and whatever is remarkable, are read in full
+            plain = {row[0] for row in rows}
+            page = self._client.read_page(words)
+            rest = [reading for reading in page.readings if reading.upload.id not in plain]
+            known = self._store.known([reading.upload.id for reading in rest])
+            take_in(self._store, [one for one in rest if one.upload.id not in known], self._client.root)
+        self._tell(len(glances), words.total)
+        return glances[0].id if glances and glances[0] else self._first_id(words)
+
+    def _first_id(self, words: PageWords) -> str | None:
+        page = self._client.read_page(words)
+        return page.readings[0].upload.id if page.readings else None
+
+    def _tell(self, count: int, total: int | None) -> None:
+        self._done += count
+        self._progress(self._done if total is None else min(self._done, total), total)
+
+    @asynccontextmanager
+    async def _pouring(self) -> AsyncIterator[None]:
+        """While very many come: nothing is sorted in one by one, and no garbage is looked for among what is all kept."""
+        self._store.begin_bulk()
+        try:
+            with _without_collections():
+                yield
+        finally:
+            self._store.end_bulk()
+
+
+@asynccontextmanager
+async def _nothing() -> AsyncIterator[None]:
+    yield
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _row(glance: Glance, place_of: tuple[int, int], read_ms: int, place: int) -> tuple[Any, ...]:
+    """The values of `stored_rows.KEPT`, without the page's number."""
+    (
+        upload_id, _, _, name, size, stage, since, certainty, initiated, completed, ended, activity, count, total, message, provider,
+        uploader, is_purged,
+    ) = glance  # fmt: skip
+    project, cell = place_of
+    uploading = None if completed is None else bucket_of(completed - initiated)
+    verifying = None if completed is None or ended is None else bucket_of(ended - completed)
+    return (
+        upload_id, project, cell, name, UNKNOWN if size is None else size, stage.rank, since, certainty, initiated, completed, ended,
+        activity, count, total, message, normal_cause(message) if stage is Stage.ERROR else "", provider, uploader, 0, "",
+        is_purged, False, False, read_ms, None, uploading, verifying, place,
+    )  # fmt: skip
+
+
+async def all_of(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Do all of it at once; the first error stops the others and comes out as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except* ServiceError as errors:
+        raise _first(errors) from None
+    return [task.result() for task in tasks]
+
+
+def _first(errors: BaseExceptionGroup[ServiceError]) -> ServiceError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return cast("ServiceError", error)

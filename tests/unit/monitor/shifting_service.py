@@ -1,0 +1,151 @@
+"""A service in a test's hands whose uploads come, go on, fail, are purged and deleted while they are being listed."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+import httpx
+
+from upload_tui.client.credentials import Credentials
+from upload_tui.client.service_client import ServiceClient
+from upload_tui.status import Stage
+from upload_tui.testing import NOW, an_upload
+from upload_tui.wire.designs import Design
+
+__all__ = ["ShiftingService", "TickingClock"]
+
+FINAL = (Stage.VERIFIED, Stage.ERROR)
+
+
+class TickingClock:
+    """A clock on which a moment passes each time somebody looks at it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        self.seconds += 0.001
+        return NOW + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@dataclass
+class Life:
+    """One upload: when it reached which stage, in seconds of the clock."""
+
+    name: str
+    began: float
+    reached: dict[Stage, float] = field(default_factory=dict)
+    purged: float | None = None
+
+    def __post_init__(self) -> None:
+        self.id = str(an_upload(self.name)["id"])
+
+    @property
+    def stage(self) -> Stage:
+        return list(self.reached)[-1]
+
+
+class ShiftingService:
+    """Serves one project; something happens before each answer while it is restless."""
+
+    def __init__(self, seed: int, design: Design, largest_page: int, uploads: int) -> None:
+        self.chance = Random(seed)
+        self.design = design
+        self.largest_page = largest_page
+        self.clock = TickingClock()
+        self.lives: list[Life] = []  # newest first
+        self.is_restless = False
+        self.requests = 0
+        self.bytes_sent = 0
+        self._count = 0
+        for _ in range(uploads):
+            self.begin()
+            for _ in range(self.chance.randrange(4)):
+                self.go_on(self.lives[0])
+            self.clock.seconds += 1
+
+    def begin(self) -> None:
+        self._count += 1
+        self.clock.seconds += 0.01
+        seconds = self.clock.seconds
+        self.lives.insert(0, Life(f"u{self._count}", seconds, {Stage.INITIATED: seconds}))
+
+    def go_on(self, life: Life) -> None:
+        seconds = self.clock.seconds
+        if life.stage is Stage.INITIATED:
+            life.reached[Stage.COMPLETED] = seconds
+        elif life.stage is Stage.COMPLETED:
+            life.reached[self.chance.choice(FINAL)] = seconds
+        elif life.stage is Stage.VERIFIED and life.purged is None and self.design is Design.DEPLOYED:
+            life.purged = seconds
+
+    def happen(self) -> None:
+        """Something, or nothing."""
+        what = self.chance.random()
+        self.clock.seconds += 0.05
+        if what < 0.3:
+            self.begin()
+        elif what < 0.8 and self.lives:
+            self.go_on(self.chance.choice(self.lives))
+        elif what < 0.9 and self.lives:
+            self.lives.remove(self.chance.choice(self.lives))
+
+    def resource(self, life: Life) -> dict[str, Any]:
+        now = NOW + timedelta(seconds=self.clock.seconds)
+        ago = {str(stage): self.clock.seconds - at for stage, at in life.reached.items()}
+        purged = None if life.purged is None else self.clock.seconds - life.purged
+        return an_upload(life.name, **ago, purged=purged, design=self.design, now=now)  # type: ignore[arg-type]
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        if self.is_restless:
+            for _ in range(self.chance.randrange(3)):
+                self.happen()
+        response = self._answer(request)
+        self.bytes_sent += len(response.content)
+        return response
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/p-1/uploads"):
+            return self._page(int(request.url.params["page"]), int(request.url.params["per_page"]))
+        wanted = request.url.path.rpartition("/")[2]
+        for life in self.lives:
+            if life.id == wanted:
+                return httpx.Response(200, json=self.resource(life))
+        return httpx.Response(404, json={"error": 404, "code": "not_provided", "reason": "Upload Not Found"})
+
+    def _page(self, page: int, asked: int) -> httpx.Response:
+        size = min(asked, self.largest_page)
+        rows = self.lives[(page - 1) * size : page * size]
+        pages = -(-len(self.lives) // size)
+        headers = {
+            "X-Total": str(len(self.lives)),
+            "X-Per-Page": str(size),
+            "X-Next-Page": str(page + 1) if page < pages else "",
+        }
+        return httpx.Response(200, headers=headers, content=json.dumps({"results": [*map(self.resource, rows)]}))
+
+    @contextmanager
+    def restless(self) -> Iterator[None]:
+        self.is_restless = True
+        yield
+        self.is_restless = False
+
+    def client(self) -> ServiceClient:
+        return ServiceClient(
+            "https://example.org",
+            Credentials(token="t"),
+            transport=httpx.MockTransport(self.answer),
+            clock=self.clock,
+            attempts=1,
+        )

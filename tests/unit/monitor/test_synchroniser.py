@@ -1,0 +1,154 @@
+"""The picture against a service that never holds still: what it says in the end is what is known, and nothing is told twice."""
+
+from collections import defaultdict
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from tests.unit.monitor.shifting_service import ShiftingService
+
+from upload_tui.monitor import first_fetch
+from upload_tui.monitor.changes import Change, StageReached, UploadChange, UploadGone, UploadSeen
+from upload_tui.monitor.page_plan import plan_pages
+from upload_tui.monitor.picture import ProjectRef, Query
+from upload_tui.monitor.store import Store, StuckBefore
+from upload_tui.monitor.synchroniser import Synchroniser
+from upload_tui.status import Stage
+from upload_tui.testing import NOW
+from upload_tui.wire.designs import Design
+
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a story of hundreds of steps cannot be made much shorter
+PROJECT = ProjectRef("p-1", "Genome")
+STUCK = StuckBefore(NOW, NOW)
+
+
+class Watch:
+    """A synchroniser, its store, and what it told."""
+
+    def __init__(self, service: ShiftingService, store: Store | None = None) -> None:
+        self.service = service
+        self.store = store or Store()
+        self.told: list[Change] = []
+        self.client = service.client()
+        self.synchroniser = Synchroniser(self.client, self.store, PROJECT, self.told.append, lambda *_: None)
+
+    def picture(self) -> dict[str, tuple[Stage, bool]]:
+        rows = self.store.window(Query(), STUCK, 0, 10_000)
+        return {row.name: (row.stage, row.is_purged) for row in rows if not row.is_gone}
+
+    async def settle(self) -> int:
+        """Rounds until the picture is the service's."""
+        truth = {life.name: (life.stage, life.purged is not None) for life in self.service.lives}
+        for number in range(200):
+            if self.picture() == truth:
+                return number
+            await self.synchroniser.round()
+        assert self.picture() == truth
+        return -1
+
+    def stages_told(self) -> dict[str, list[Stage]]:
+        told = defaultdict(list)
+        for change in self.told:
+            if isinstance(change, StageReached):
+                told[change.upload.name].append(change.after)
+        return told
+
+
+SERVICES = st.builds(
+    ShiftingService,
+    seed=st.integers(0, 2**32),
+    design=st.sampled_from(Design),
+    largest_page=st.sampled_from([3, 7, 1000]),
+    uploads=st.integers(0, 40),
+)
+
+
+@settings(max_examples=30, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@given(service=SERVICES, rounds=st.integers(0, 12))
+async def test_the_picture_is_the_services_when_it_quiets_down(service: ShiftingService, rounds: int) -> None:
+    watch = Watch(service)
+    with service.restless():
+        await watch.synchroniser.round()
+        before = {life.name: set(life.reached) for life in service.lives}
+        for _ in range(rounds):
+            await watch.synchroniser.round()
+    await watch.settle()
+    told = watch.stages_told()
+    seen = [change.upload.name for change in watch.told if isinstance(change, UploadSeen)]
+    assert len(seen) == len(set(seen))
+    for life in service.lives:
+        reached = list(life.reached)
+        said = told.get(life.name, [])
+        assert reached[len(reached) - len(said) :] == said, life
+        assert {stage for stage in reached if stage not in before.get(life.name, set())} <= set(said), life
+        if life.name not in before:
+            assert said == reached, life
+    gone = [change.upload.name for change in watch.told if isinstance(change, UploadGone)]
+    assert len(gone) == len(set(gone))
+    assert not set(gone) & {life.name for life in service.lives}
+    watch.store.close()
+
+
+@settings(max_examples=15, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32), design=st.sampled_from([Design.A, Design.DEPLOYED]))
+async def test_nothing_is_missed_when_very_many_are_poured_in(seed: int, design: Design) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(first_fetch, "_MANY", 10)
+        service = ShiftingService(seed, design, largest_page=5, uploads=40)
+        watch = Watch(service)
+        with service.restless():
+            await watch.synchroniser.round()
+        await watch.settle()
+        for row in watch.store.window(Query(), STUCK, 0, 1000):
+            assert row.id in watch.store.raw(row.id)
+        watch.store.close()
+
+
+async def test_what_the_last_visit_knew_is_not_fetched_again_when_the_next_begins() -> None:
+    service = ShiftingService(1, Design.A, largest_page=1000, uploads=600)
+    first = Watch(service)
+    await first.synchroniser.round()
+    service.begin()
+    pending = [life for life in service.lives if not life.stage.is_final]
+    for life in pending:
+        service.go_on(life)
+    service.requests = service.bytes_sent = 0
+    second = Watch(service, first.store)
+    assert len(second.picture()) == 600
+    await second.synchroniser.round()
+    whole = len(
+        service.answer(
+            service.client()._http.build_request("GET", "/projects/p-1/uploads?page=1&per_page=1000")
+        ).content
+    )
+    assert service.bytes_sent - whole < whole
+    assert await second.settle() == 0
+    stages = [change for change in second.told if isinstance(change, StageReached)]
+    assert len(stages) == len(pending) + (1 if pending[0] is service.lives[0] else 0)
+    first.store.close()
+
+
+async def test_a_broken_upload_hides_no_other_and_is_not_looked_for_for_ever() -> None:
+    service = ShiftingService(3, Design.A, largest_page=1000, uploads=50)
+    watch = Watch(service)
+    whole, broken = service.resource, service.lives[20]
+    service.resource = lambda life: {"id": None} if life is broken else whole(life)  # type: ignore[method-assign,assignment]
+    for _ in range(5):
+        await watch.synchroniser.round()
+    assert len(watch.picture()) == 49
+    service.requests = service.bytes_sent = 0
+    await watch.synchroniser.round()
+    assert service.bytes_sent < 200_000
+    told = [change for change in watch.told if isinstance(change, UploadChange)]
+    assert told == []
+    watch.store.close()
+
+
+def test_pages_are_read_where_the_pending_stand_close_and_single_ones_asked_for_where_they_do_not() -> None:
+    close = plan_pages(range(50))
+    assert (close.per_page, close.pages) == (50, (1,))
+    far = plan_pages([5, 70_000, 990_000])
+    assert far.pages == ()
+    both = plan_pages([*range(40), 90_000])
+    assert both.pages == (1,)
+    assert plan_pages(range(30), largest=10).per_page == 10
