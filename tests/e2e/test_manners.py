@@ -303,3 +303,35 @@ except SystemExit:
     ended = run(program=(sys.executable, "-c", script))
     assert ended.out
     assert ended.err.split() == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--profile", "work"], ["watch", "Demo project"]], ids=["alone", "profile", "watch"]
+)
+def test_the_dashboard_opens_on_the_profile_in_force(home: Path, arguments: list[str]) -> None:
+    file = home / "xdg_config_home" / "upload-tui" / "config.toml"
+    file.parent.mkdir(parents=True)
+    with serving() as service:
+        service.begin("mine.bin")
+        keys = f'agent_key = "{service.facts["agent_key"]}"\nuser_key = "{service.facts["user_key"]}"\n'
+        file.write_text(f'[profiles.work]\nurl = "{service.url}/api/v1"\n{keys}')
+        file.chmod(0o600)
+        with Terminal(*arguments) as terminal:
+            terminal.wait_until(lambda text: "mine.bin" in text and "live" in text and "work" in text)
+            terminal.press("q")
+            assert terminal.wait_for_end() == 0
+
+
+def test_interrupted_is_the_exit_code_when_modules_are_still_imported() -> None:
+    script = """
+import sys
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "upload_tui.cli.commands":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Slow())
+from upload_tui.cli import main
+main()
+"""
+    ended = run(program=(sys.executable, "-c", script))
+    assert (ended.code, ended.out, ended.err) == (130, "", "")

@@ -189,6 +189,13 @@ def test_only_what_is_new_is_told_when_it_is_asked_since_the_last_look(morning: 
     assert [second["news"][key] for key in ("new", "verified", "failed", "newly_overdue")] == [[], [], [], []]
 
 
+def test_what_is_new_since_a_time_is_told_without_a_last_look(morning: Served, uploads: list[dict[str, Any]]) -> None:
+    (record,) = morning.run("report", "--since", "50m").records
+    since = datetime.now(UTC) - timedelta(minutes=50)
+    assert record["news"]["new"] == [upload["id"] for upload in uploads if _initiated(upload) >= since]
+    assert set(record["news"]["failed"]) < {upload["id"] for upload in uploads if upload["stage"] == "error"}
+
+
 def test_metrics_are_in_a_collectors_format_when_they_are_asked_for(morning: Served) -> None:
     lines = morning.run("report", "--prometheus").out.splitlines()
     sample = re.compile(r'upload_tui_\w+\{(\w+="[^"]*",?)+\} \d+(\.\d+)?')

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.programs import Said, run, scripted
+from tests.e2e.terminal import Terminal
 from upload_tui.profiles import Profile, read_settings_file
 from upload_tui.testing import an_upload
 
@@ -132,3 +133,24 @@ def test_one_sentence_says_it_when_the_token_command_gives_none(command: str) ->
     ended = run("projects", environment={"UPLOAD_TUI_URL": URL, "UPLOAD_TUI_TOKEN_COMMAND": command})
     assert (ended.code, ended.out) == (2, "")
     assert "token command" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("line", "says", "mend"),
+    [
+        pytest.param('columns = ["nam"]', "columns", "Did you mean name?", id="column"),
+        pytest.param('keys = { qit = "x" }', "qit", "Did you mean quit?", id="action"),
+        pytest.param('theme = "upload-drak"', "upload-drak", "Did you mean upload-dark?", id="theme"),
+        pytest.param('on_error = "mail \'x"', "on_error", "", id="command"),
+    ],
+)
+def test_the_profile_is_named_when_the_dashboard_cannot_do_as_it_says(
+    settings_file: Path, line: str, says: str, mend: str
+) -> None:
+    settings_file.write_text(f'[profiles.work]\nurl = "http://localhost:9"\n{line}\n')
+    with Terminal("watch", columns=200) as terminal:
+        assert terminal.wait_for_end() == 2
+        words = " ".join(terminal.text.split())
+    assert str(settings_file) in words
+    assert says in words
+    assert mend in words

@@ -5,6 +5,11 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line and exit."""
-    from upload_tui.cli.commands import run
+    try:
+        from upload_tui.cli.commands import run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # while modules were still being imported
+        from upload_tui.errors import EXIT_INTERRUPTED
+
+        raise SystemExit(EXIT_INTERRUPTED) from None

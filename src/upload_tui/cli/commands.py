@@ -73,11 +73,22 @@ class _LazyGroup(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Options that are none of the group's belong to the dashboard: `upload-tui --url …` is `upload-tui watch --url …`."""
+        """Options before a command belong to it, and without a command to the dashboard: `upload-tui --profile work list`."""
         own = next((place for place, word in enumerate(args) if word != "--debug"), len(args))
         if args[own:] and args[own].startswith("-") and args[own] not in {"--version", *ctx.help_option_names}:
-            args = [*args[:own], "watch", *args[own:]]
+            args = [*args[:own], *self._command_first(ctx, args[own:])]
         return super().parse_args(ctx, args)
+
+    def _command_first(self, ctx: click.Context, args: list[str]) -> list[str]:
+        watch = self.get_command(ctx, "watch")
+        options = [param for param in watch.params if isinstance(param, click.Option)] if watch else []
+        with_value = {name for option in options if not option.is_flag for name in option.opts}
+        place = 0
+        while place < len(args) and args[place].startswith("-"):
+            place += 2 if args[place] in with_value else 1
+        if place < len(args) and args[place] in self.list_commands(ctx):
+            return [args[place], *args[:place], *args[place + 1 :]]
+        return ["watch", *args]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

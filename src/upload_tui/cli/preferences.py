@@ -67,7 +67,11 @@ def _look(settings: ServiceSettings) -> "Look":
     from upload_tui.tui.glyphs import glyphs_for
     from upload_tui.tui.look import Look
 
-    return Look(glyphs_for(sys.stdout.encoding), zone=settings.zone, columns=read_wishes(settings.columns))
+    try:
+        columns = read_wishes(settings.columns)
+    except SettingsError as error:
+        raise SettingsError(f"{settings.sources['columns']}: {error.title}", error.mend) from error
+    return Look(glyphs_for(sys.stdout.encoding), zone=settings.zone, columns=columns)
 
 
 def _check_keys(settings: ServiceSettings) -> None:

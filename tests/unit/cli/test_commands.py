@@ -1,0 +1,28 @@
+"""Where options go that stand before a command, or without one."""
+
+import click
+import pytest
+
+from upload_tui.cli.commands import upload_tui
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("list --url u", "list --url u"),
+        ("--url u list --limit 3", "list --url u --limit 3"),
+        ("--url=u --insecure-http wait x", "wait --url=u --insecure-http x"),
+        ("--profile list", "watch --profile list"),
+        ("--profile list list", "list --profile list"),
+        ("--url u", "watch --url u"),
+        ("--url u --project p", "watch --url u --project p"),
+        ("--debug --url u list", "list --url u"),
+        ("--nonsense list", "list --nonsense"),
+        ("--url u Genome", "watch --url u Genome"),
+        ("--url", "watch --url"),
+    ],
+)
+def test_options_find_their_command(typed: str, meant: str) -> None:
+    context = click.Context(upload_tui)
+    upload_tui.parse_args(context, typed.split())
+    assert [*context._protected_args, *context.args] == meant.split()
