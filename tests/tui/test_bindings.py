@@ -27,12 +27,6 @@ PLACES: tuple[type[DOMNode], ...] = (
     ShapesScreen,
     UploadScreen,
 )
-
-
-    " 1 2 3 4 exclamation_mark s S p r w m l d ctrl+p n N c Y u x left_square_bracket right_square_bracket full_stop"
-)
-
-
 PROMISED = """
     j k down up g G home end pageup pagedown ctrl+u ctrl+d enter tab f space y e C t question_mark q E W J ctrl+c slash escape
     1 2 3 4 exclamation_mark s S p r w m l d ctrl+p n N c Y u x left_square_bracket right_square_bracket full_stop
