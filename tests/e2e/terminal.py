@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -24,6 +25,10 @@ PATIENCE_SECONDS = 60.0
 def _take_terminal() -> None:
     """Make the terminal on standard input the controlling one, as a terminal's window does: signals come through it."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+_LEAVES = b"\x1b[?1049l"
+_ESCAPE = re.compile(r"\x1b\[[0-9;?<>=]*[a-zA-Z]|\x1b[()][A-Z0-9]|\x1b\].*?(?:\x07|\x1b\\)")
 
 
 class Terminal:
@@ -77,6 +82,12 @@ class Terminal:
     def text(self) -> str:
         """What is on the screen."""
         return "\n".join(self._screen.display)
+
+    @property
+    def left_behind(self) -> str:
+        """What a program said outside of its full screen, in one line; the emulator has no second screen to come back to."""
+        said = self.painted.rpartition(_LEAVES)[2].decode(errors="replace")
+        return " ".join(_ESCAPE.sub(" ", said).split())
 
     def press(self, keys: str) -> None:
         """Type."""

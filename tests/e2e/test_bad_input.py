@@ -44,7 +44,7 @@ def ended(*arguments: str, environment: dict[str, str] | None = None) -> tuple[i
         *arguments, columns=200, environment={"UPLOAD_TUI_TOKEN": "x.1.y", **(environment or {})}
     ) as terminal:
         code = terminal.wait_for_end()
-        words = " ".join(terminal.text.split())
+        words = terminal.left_behind
     assert "Traceback" not in words
     assert 0 < len(words) < 400
     return code, words

@@ -135,7 +135,7 @@ async def find_projects(client: "ServiceClient", wanted: Sequence[str]) -> "Sequ
 
 def open_store(settings: ServiceSettings) -> "Store":
     """What was known of this service and account at the last visit; in memory where no file can be kept."""
-    from upload_tui.client.service_client import service_root
+    from upload_tui.client.addresses import service_root
     from upload_tui.locations import cache_folder
     from upload_tui.monitor.store_file import open_store_file
 

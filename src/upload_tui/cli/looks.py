@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["look_file", "looks"]
 
 
-def look_file(settings: ServiceSettings, project_ids: Iterable[str], who: str) -> Path:
+def look_file(settings: ServiceSettings, projects: Iterable[str], who: str) -> Path:
     """Where the last look at these projects is kept.
 
     Args:
         settings: which service and whose account.
-        project_ids: which projects.
+        projects: which projects, by ids or names; none means all.
         who: `dashboard` and `report` look each for themselves.
     """
-    what = " ".join([settings.url, settings.user_key, *sorted(project_ids), who])
+    what = " ".join([settings.url, settings.user_key, *sorted(projects), who])
     return state_folder() / "looks" / f"{sha256(what.encode()).hexdigest()[:24]}.json"
 
 
@@ -38,7 +38,7 @@ async def looks(settings: ServiceSettings, session: "Session") -> "AsyncIterator
     from upload_tui.monitor.last_look import keep_look, read_look
     from upload_tui.tui.news import overdue_ids
 
-    file = look_file(settings, (project.id for project in session.projects), "dashboard")
+    file = look_file(settings, settings.projects, "dashboard")
     yield read_look(file)
     if session.connection().read_on is not None:
         try:

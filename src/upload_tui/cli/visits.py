@@ -57,7 +57,7 @@ async def visit(settings: ServiceSettings) -> AsyncIterator[Visit]:
     Raises:
         ServiceError: the service cannot be used, and no earlier visit left anything of these projects.
     """
-    from upload_tui.client.service_client import service_root
+    from upload_tui.client.addresses import service_root
     from upload_tui.clock import SystemClock
     from upload_tui.monitor.stored_picture import StoredPicture
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx
 import stamina
 
+from upload_tui.client.addresses import API_PATH, service_root
 from upload_tui.client.credentials import Credentials, TokenAuth
 from upload_tui.client.faults import check_status, own_errors
 from upload_tui.clock import Clock, SystemClock
@@ -42,7 +43,6 @@ from upload_tui.wire.queue import QueueFacts, read_queue
 
 __all__ = ["RequestOutcome", "ServiceClient", "service_root"]
 
-API_PATH = "/api/v1"
 _BODY_LIMIT_BYTES = 256 * 1024 * 1024
 _TIMEOUT_SECONDS = 20.0
 _ATTEMPTS = 3
@@ -103,11 +103,6 @@ def _usable_surroundings() -> Iterator[None]:
         raise UnreachableError(f"The proxy cannot be used: {error}", "Check HTTPS_PROXY and ALL_PROXY.") from error
     except OSError as error:
         raise UnreachableError("The certificates of SSL_CERT_FILE cannot be read", "Correct or unset it.") from error
-
-
-def service_root(url: str) -> str:
-    """A service's URL without `/api/v1` and slashes at its end, which people may write or leave out."""
-    return url.strip().rstrip("/").removesuffix(API_PATH).rstrip("/")
 
 
 class ServiceClient:

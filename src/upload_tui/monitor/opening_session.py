@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from upload_tui.clock import Clock
 from upload_tui.monitor.changes import Change
@@ -24,6 +25,9 @@ from upload_tui.monitor.picture import (
 )
 from upload_tui.monitor.session import Session
 
+if TYPE_CHECKING:
+    from upload_tui.monitor.stored_picture import StoredPicture
+
 __all__ = ["OpeningSession"]
 
 
@@ -34,15 +38,27 @@ class OpeningSession:
         title: what to show until the real session says better.
         clock: the present until then.
         opener: opens the real session, and closes it when this one ends.
+        known: what an earlier visit left: it answers until then. None knows nothing.
     """
 
-    def __init__(self, title: str, clock: Clock, opener: Callable[[], AbstractAsyncContextManager[Session]]) -> None:
+    def __init__(
+        self,
+        title: str,
+        clock: Clock,
+        opener: Callable[[], AbstractAsyncContextManager[Session]],
+        known: "StoredPicture | None" = None,
+    ) -> None:
         self._title = title
         self._clock = clock
         self._opener = opener
+        self._known = known
         self._real: Session | None = None
         self._opened = asyncio.Event()
         self._connecting = Connection(state=ConnectionState.CONNECTING, since=clock.now())
+
+    @property
+    def _picture(self) -> "Session | StoredPicture | None":
+        return self._real or self._known
 
     @property
     def title(self) -> str:
@@ -51,7 +67,7 @@ class OpeningSession:
 
     @property
     def projects(self) -> Sequence[ProjectRef]:
-        """The projects that are watched; none yet."""
+        """The projects that are watched; none if nothing is known yet."""
         return self._real.projects if self._real else ()
 
     def now(self) -> datetime:
@@ -59,39 +75,39 @@ class OpeningSession:
         return self._real.now() if self._real else self._clock.now()
 
     def window(self, query: Query, offset: int, limit: int) -> Window:
-        """The rows; none yet."""
-        return self._real.window(query, offset, limit) if self._real else Window((), 0, 0, 0)
+        """The rows; none if nothing is known yet."""
+        return self._picture.window(query, offset, limit) if self._picture else Window((), 0, 0, 0)
 
     def position(self, query: Query, upload_id: str) -> int | None:
-        """The row of an upload; none yet."""
-        return self._real.position(query, upload_id) if self._real else None
+        """The row of an upload; none if nothing is known yet."""
+        return self._picture.position(query, upload_id) if self._picture else None
 
     def funnel(self) -> Funnel:
-        """The stages; empty yet."""
-        return self._real.funnel() if self._real else Funnel()
+        """The stages; empty if nothing is known yet."""
+        return self._picture.funnel() if self._picture else Funnel()
 
     def pending(self, limit: int) -> Sequence[Row]:
-        """The pending uploads; none yet."""
-        return self._real.pending(limit) if self._real else ()
+        """The pending uploads; none if nothing is known yet."""
+        return self._picture.pending(limit) if self._picture else ()
 
     def detail(self, upload_id: str) -> Detail | None:
-        """One upload; none yet."""
-        return self._real.detail(upload_id) if self._real else None
+        """One upload; none if nothing is known yet."""
+        return self._picture.detail(upload_id) if self._picture else None
 
     def causes(self) -> Sequence[CauseGroup]:
-        """The failed uploads by cause; none yet."""
-        return self._real.causes() if self._real else ()
+        """The failed uploads by cause; none if nothing is known yet."""
+        return self._picture.causes() if self._picture else ()
 
     def latencies(self) -> Sequence[LatencyHistogram]:
-        """How long uploads took; nothing yet."""
-        return self._real.latencies() if self._real else ()
+        """How long uploads took; nothing if nothing is known yet."""
+        return self._picture.latencies() if self._picture else ()
 
     def connection(self) -> Connection:
         """The connection; being made yet."""
         return self._real.connection() if self._real else self._connecting
 
     def history(self, limit: int) -> Sequence[Change]:
-        """The last changes; none yet."""
+        """The last changes; none if nothing is known yet."""
         return self._real.history(limit) if self._real else ()
 
     async def changes(self) -> AsyncIterator[Change]:
