@@ -159,6 +159,10 @@ class ServiceClient:
         """Close all connections."""
         await self._http.aclose()
 
+    def note_with(self, note: Callable[[RequestOutcome], None]) -> None:
+        """Call this with what becomes of each request from now on."""
+        self._note = note
+
     def now(self) -> datetime:
         """The present by the clock that readings are dated with."""
         return self._clock.now()

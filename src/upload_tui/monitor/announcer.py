@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from upload_tui.monitor.changes import Change, PictureChanged, SyncProgressed
 
@@ -36,14 +36,21 @@ class _Mailbox:
 
 
 class Announcer:
-    """One speaker, any number of listeners. Remembers the last changes of uploads."""
+    """One speaker, any number of listeners. Remembers the last changes of uploads.
 
-    def __init__(self) -> None:
+    Args:
+        first: called with each change before the listeners have it.
+    """
+
+    def __init__(self, first: Callable[[Change], None] | None = None) -> None:
+        self._first = first
         self._mailboxes: list[_Mailbox] = []
         self._past: deque[Change] = deque(maxlen=_REMEMBERED)
 
     def say(self, change: Change) -> None:
         """Hand a change to everybody who listens now."""
+        if self._first is not None:
+            self._first(change)
         if not isinstance(change, PictureChanged | SyncProgressed):
             self._past.append(change)
         for mailbox in self._mailboxes:
@@ -52,6 +59,10 @@ class Announcer:
     def past(self, limit: int) -> tuple[Change, ...]:
         """The last changes said, oldest first."""
         return tuple(self._past)[-limit:] if limit > 0 else ()
+
+    def forget(self) -> None:
+        """Nothing was said."""
+        self._past.clear()
 
     async def listen(self) -> AsyncIterator[Change]:
         """Every change from the first request on, until the listener goes away."""

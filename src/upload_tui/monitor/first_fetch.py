@@ -78,7 +78,8 @@ class FirstFetch:
         self._done = 0
         first = await self._words(1)
         per_page, total = self._shape(first)
-        is_bulk = total is not None and total >= _MANY and self._order.count() == 0
+        is_many = total is not None and total >= _MANY
+        is_bulk = is_many and self._store.takes_bulk and self._order.count() == 0
         async with self._pouring() if is_bulk else _nothing():
             newest = self._keep(first, is_bulk=is_bulk)
             if total is None:

@@ -1,7 +1,7 @@
 """The session over a real service: one synchroniser a project, each on its own schedule, and the answers a screen asks for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.clock import Clock
@@ -40,6 +40,7 @@ class LiveSession(StoredPicture):
         title: a few words for the header.
         schedule: how often to look.
         stuck_after_seconds: from which age a pending upload looks stuck.
+        tell: called with each change before anybody else hears it (a journal).
     """
 
     def __init__(
@@ -52,11 +53,12 @@ class LiveSession(StoredPicture):
         title: str = "",
         schedule: Schedule | None = None,
         stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+        tell: Callable[[Change], None] | None = None,
     ) -> None:
         watched = frozenset(project.id for project in projects)
         super().__init__(store, clock, client.root, stuck_after_seconds, watched)
         self._title = title
-        self._announcer = Announcer()
+        self._announcer = Announcer(tell)
         self._watches = [
             _ProjectWatch(client, store, project, clock, self._announcer, schedule or Schedule())
             for project in projects

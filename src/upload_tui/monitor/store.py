@@ -20,7 +20,7 @@ from upload_tui.status import Anomaly, Stage
 from upload_tui.wire.answers import entry_words
 from upload_tui.wire.upload import Upload
 
-__all__ = ["Store", "StoredUpload", "StuckBefore"]
+__all__ = ["Entry", "Store", "StoredUpload", "StuckBefore"]
 
 _BUSY_SECONDS = 5.0
 """How long one dashboard waits for another that writes to the same file."""
@@ -46,6 +46,9 @@ class Store:
     Raises:
         StorageError: the file cannot be used: damaged, newer than this program, or not to be written.
     """
+
+    takes_bulk = True
+    """Whether pages may be poured in, past `put`."""
 
     def __init__(self, file: Path | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
         try:

@@ -1,0 +1,161 @@
+"""What was live and what is replayed from the journal give the same pictures; secrets are in neither."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.contract.calls import FILE, Caller, serving
+from tests.contract.test_live_session import look_again, until
+from upload_tui.client.credentials import Credentials
+from upload_tui.client.service_client import ServiceClient
+from upload_tui.errors import StorageError
+from upload_tui.monitor.changes import Change, UploadChange
+from upload_tui.monitor.journal import Journal, JournaledStore, JournalHeader, read_journal
+from upload_tui.monitor.live_session import LiveSession
+from upload_tui.monitor.picture import ConnectionState, ProjectRef, Query
+from upload_tui.monitor.replay_session import ReplaySession
+from upload_tui.monitor.schedule import Schedule
+from upload_tui.monitor.session import Session
+from upload_tui.testing import NOW, FrozenClock
+from upload_tui.wire.designs import Design
+
+CHUNKS = tuple(enumerate(FILE, 1))
+
+
+@asynccontextmanager
+async def recording(caller: Caller, file: Path) -> AsyncIterator[LiveSession]:
+    account = caller.service.account
+    project = ProjectRef(caller.service.project.id, caller.service.project.name)
+    header = JournalHeader(caller.clock.now(), caller.service.base_url, "demo", (project,), 900)
+    with Journal(file, header) as journal:
+        store = JournaledStore(journal)
+        client = ServiceClient(
+            caller.service.base_url,
+            Credentials(agent_key=account.agent_key, user_key=account.user_key),
+            transport=httpx.ASGITransport(app=caller.service.app),
+            clock=caller.clock,
+            attempts=1,
+            note=journal.note_request,
+        )
+        schedule = Schedule(chance=lambda: 0.5)
+        async with client:
+            session = LiveSession(
+                client, [project], store, clock=caller.clock, schedule=schedule, tell=journal.note_change
+            )
+            running = asyncio.create_task(session.run())
+            await until(session, lambda: session.connection().is_live)
+            yield session
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        store.close()
+
+
+def shown(session: Session) -> object:
+    rows = session.window(Query(), 0, 100).rows
+    return rows, [session.detail(row.id) for row in rows], session.funnel(), session.causes(), session.latencies()
+
+
+def told(session: Session) -> list[Change]:
+    return [change for change in session.history(1000) if isinstance(change, UploadChange)]
+
+
+async def a_life(caller: Caller, session: LiveSession) -> None:
+    """A good one, a bad one, one that only grows, and a failure of the service between."""
+    good = await caller.upload(CHUNKS)
+    caller.clock.advance(2)
+    await look_again(session)
+    growing = await caller.initiate("growing.bin")
+    await caller.upload(CHUNKS, digest="0" * 32)
+    caller.clock.advance(2)
+    await look_again(session)
+    await caller.send_chunk(growing, 1, FILE[0])
+    while await caller.service.worker.verify_next():
+        caller.clock.advance(3)
+    await look_again(session)
+    assert session.detail(good) is not None
+
+
+@pytest.mark.parametrize("design", Design)
+async def test_what_is_replayed_is_what_was_live(design: Design, tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    async with serving(design=design) as caller:
+        await caller.upload(CHUNKS)
+        async with recording(caller, file) as live:
+            await a_life(caller, live)
+            replay = ReplaySession(*read_journal(file), base=FrozenClock())
+            replay.seek(caller.clock.now())
+            assert replay.now() == live.now()
+            assert shown(replay) == shown(live)
+            assert told(replay) == told(live)
+            assert replay.connection() == live.connection()
+            replay.close()
+    text = file.read_text()
+    kinds = {json.loads(line).get("kind") for line in text.splitlines()}
+    assert {"kept", "same", "request", "seen", "stage", "connection"} <= kinds
+    assert caller.service.account.user_key not in text
+
+
+async def test_a_replay_goes_back_and_by_steps_when_it_is_told_to(tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    async with serving() as caller, recording(caller, file) as live:
+        await a_life(caller, live)
+    header, lines = read_journal(file)
+    replay = ReplaySession(header, lines, base=FrozenClock())
+    replay.pause()
+    assert replay.connection().state is ConnectionState.PAUSED
+    pictures = []
+    for _ in range(50):
+        replay.step()
+        pictures.append((replay.now(), shown(replay)))
+    assert replay.now() == replay.ends_on
+    times = dict(pictures)
+    assert len(times) > 2
+    for on, picture in reversed(times.items()):
+        replay.seek(on)
+        assert shown(replay) == picture
+    replay.seek(header.began_on - timedelta(days=1))
+    assert replay.now() == header.began_on
+    replay.close()
+
+
+async def test_a_replay_runs_at_its_pace(tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    async with serving() as caller, recording(caller, file) as live:
+        await a_life(caller, live)
+    base = FrozenClock()
+    replay = ReplaySession(*read_journal(file), pace=2.0, base=base)
+    before = replay.window(Query(), 0, 9).total
+    base.advance((replay.ends_on - replay.now()).total_seconds() / 2)
+    running = asyncio.create_task(replay.run())
+    await until(replay, lambda: replay.window(Query(), 0, 9).total == 3)  # type: ignore[arg-type]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert before == 0
+    assert replay.now() == replay.ends_on
+    replay.close()
+
+
+def test_a_journal_is_never_written_over_and_another_file_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    file.write_text("something else\n")
+    with pytest.raises(StorageError, match="there already"):
+        Journal(file, JournalHeader(NOW, "", "", (), 900))
+    with pytest.raises(StorageError, match="not a journal"):
+        read_journal(file)
+    with pytest.raises(StorageError, match="cannot be read"):
+        read_journal(tmp_path)
+
+
+def test_a_journal_that_was_cut_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    with Journal(file, JournalHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
+        journal.note(NOW, "same", ids=[])
+    file.write_text(file.read_text() + '{"at": "2026-03')
+    header, lines = read_journal(file)
+    assert (header.projects, [line.kind for line in lines]) == ((ProjectRef("p", "P"),), ["same"])
