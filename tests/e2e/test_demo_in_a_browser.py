@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -133,3 +134,13 @@ def test_another_port_is_asked_for_when_this_one_is_taken(site: str) -> None:
     ended = run("demo", "--web", "--port", site.rpartition(":")[2], program=(sys.executable, "-m", "upload_tui"))
     assert ended.code == 2
     assert "--port" in ended.err
+
+
+def test_interrupted_is_the_exit_code_when_it_is_interrupted() -> None:
+    pytest.importorskip("textual_serve", reason="the extra `web` is not installed")
+    with started("demo", "--web", "--port", "0") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("http://127.0.0.1:")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert (process.returncode, out, err) == (130, "", "")

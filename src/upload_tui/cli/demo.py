@@ -15,7 +15,7 @@ from upload_tui.backend.scenarios.catalogue import DEFAULT_SCENARIO, SCENARIO_DE
 from upload_tui.cli.preferences import plain_preferences
 from upload_tui.cli.screen import need_terminal, show
 from upload_tui.clock import PacedClock, SystemClock
-from upload_tui.errors import EXIT_INTERRUPTED
+from upload_tui.errors import EXIT_DONE
 
 if TYPE_CHECKING:
     from upload_tui.backend.scenarios.registry import Scenario
@@ -78,7 +78,7 @@ def command(scenario: str, seed: int, speed: float, design: str, database: Path 
         from upload_tui.cli.web import serve_in_browser
 
         serve_in_browser([sys.executable, "-m", "upload_tui", "demo", *_words(options)], port)
-        return EXIT_INTERRUPTED
+        return EXIT_DONE
     need_terminal()
     return asyncio.run(_run(options))
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from upload_tui.backend.scenarios.teller import Teller
     from upload_tui.backend.service import EmbeddedService
 
-__all__ = ["command"]
+__all__ = ["command", "listen"]
 
 
 @click.command(help="Serve the embedded service over HTTP, on this machine alone unless --host says otherwise.")
@@ -67,7 +67,7 @@ def command(
 
     story = None if scenario is None else _scenario(scenario)
     clock = SystemClock() if story is None else PacedClock(0.0, start_on=_beginning(story))
-    listener = _listen(host, port)
+    listener = listen(host, port)
     base_url = f"http://{_bracketed(host)}:{listener.getsockname()[1]}"
     service = EmbeddedService(
         clock=clock,
@@ -93,8 +93,12 @@ def _beginning(story: "Scenario") -> datetime:
     return datetime.now(UTC) - timedelta(seconds=story.past_seconds)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """An open port, so that its number can be told before the first request."""
+def listen(host: str, port: int) -> socket.socket:
+    """An open port, so that its number can be told before the first request; 0 picks a free one.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)

@@ -1,5 +1,6 @@
 """The demo in a browser: each visitor gets a demo of their own, from this machine alone. Needs the extra `web`."""
 
+import asyncio
 import shlex
 import socket
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from typing import Any
 
 import click
 
+from upload_tui.cli.serve import listen
 from upload_tui.errors import UsageError
 
 __all__ = ["serve_in_browser"]
@@ -26,19 +28,21 @@ def serve_in_browser(command: Sequence[str], port: int) -> None:
         raise UsageError(
             "The demo in a browser needs textual-serve", "Install it: pip install 'upload-tui[web]'."
         ) from error
-    _site(shlex.join(command), _free_port(port)).serve()
+    asyncio.run(_serve(shlex.join(command), listen(_HOST, port)))
 
 
-def _free_port(port: int) -> int:
-    """The port, or a free one for 0; whoever opens it later says its number, so it is looked for here."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError as error:
-            raise UsageError(f"Port {port} of {_HOST} cannot be opened", "Choose another --port, or 0.") from error
-        number: int = probe.getsockname()[1]
-    return number
+async def _serve(command: str, listener: socket.socket) -> None:
+    from aiohttp import web
+
+    site = _site(command, listener.getsockname()[1])
+    runner = web.AppRunner(await site.app(), shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        click.echo(site.public_url)
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
 
 
 def _site(command: str, port: int) -> Any:
@@ -46,18 +50,15 @@ def _site(command: str, port: int) -> Any:
     from textual_serve.server import Server
 
     class Site(Server):  # type: ignore[misc]  # an extra, which the check does not look into
-        """Says one line, asks no other machine for fonts, and lets no other site's scripts in."""
+        """Asks no other machine for fonts, and lets no other site's scripts in."""
 
-        def initialize_logging(self) -> None:
-            """No log on the screen."""
-
-        async def on_startup(self, app: Any) -> None:
-            click.echo(self.public_url)
-
-        async def _make_app(self) -> Any:
-            app = await super()._make_app()
+        async def app(self) -> Any:
+            app = await self._make_app()
             app.on_response_prepare.append(self._keep_to_itself)
             return app
+
+        async def on_startup(self, app: Any) -> None:
+            """Says nothing: the one line to be said is the caller's."""
 
         async def _keep_to_itself(self, request: Any, response: Any) -> None:
             policy = f"default-src 'self' 'unsafe-inline' data:; connect-src 'self' ws://{_HOST}:{port}"
