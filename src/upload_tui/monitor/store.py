@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from upload_tui.errors import StorageError
 from upload_tui.monitor.picture import ProjectRef, Query, SortKey
@@ -17,8 +17,9 @@ from upload_tui.monitor.store_conditions import StuckBefore, attention_condition
 from upload_tui.monitor.stored_rows import KEPT, READ, StoredUpload, milliseconds, stored_upload, values_of
 from upload_tui.monitor.windows import Asked, Cell, Windows
 from upload_tui.status import Anomaly, Stage
-from upload_tui.wire.answers import entry_words
-from upload_tui.wire.upload import Upload
+
+if TYPE_CHECKING:
+    from upload_tui.wire.upload import Upload
 
 __all__ = ["Entry", "Store", "StoredUpload", "StuckBefore"]
 
@@ -33,7 +34,7 @@ _UPSERT = (
 )
 _AT_ONCE = 500
 
-Entry = tuple[Upload, str, Sequence[Anomaly], datetime | None]
+Entry: TypeAlias = "tuple[Upload, str, Sequence[Anomaly], datetime | None]"
 
 
 class Store:
@@ -223,7 +224,11 @@ class Store:
         if row is None:
             return ""
         raw, body, place = row
-        return str(raw) if raw is not None else entry_words(body, place)
+        if raw is not None:
+            return str(raw)
+        from upload_tui.wire.answers import entry_words
+
+        return entry_words(body, place)
 
     def window(self, query: Query, stuck: StuckBefore, offset: int, limit: int) -> Sequence[StoredUpload]:
         """At most `limit` uploads of a query's answer from `offset`; what stands deep in it costs little more than its ends."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from upload_tui.clock import Clock
-from upload_tui.monitor.comparison import recall
 from upload_tui.monitor.histogram import PAIRS, histogram_of
 from upload_tui.monitor.judge import Habits, Usual, judge, overdue_seconds, stuck_seconds
 from upload_tui.monitor.picture import (
@@ -97,6 +96,8 @@ class StoredPicture:
         if stored is None:
             return None
         raw = self._store.raw(upload_id)
+        from upload_tui.monitor.comparison import recall  # reading needs pydantic; the first rows are there before it
+
         upload = recall(raw, stored.read_on, stored.earliest)
         if upload is None:
             return None

@@ -4,13 +4,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upload_tui.monitor.histogram import bucket_of
 from upload_tui.monitor.schema import UNKNOWN
 from upload_tui.monitor.statistics import normal_cause
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
-from upload_tui.wire.upload import Upload
+
+if TYPE_CHECKING:  # what is stored is shown without the room that reads it
+    from upload_tui.wire.upload import Upload
 
 __all__ = ["KEPT", "READ", "StoredUpload", "milliseconds", "moment", "stored_upload", "values_of"]
 
@@ -81,7 +83,7 @@ def _known(value: int | None) -> int:
 
 
 def values_of(
-    upload: Upload, project: int, cell: int, noticed: Sequence[Anomaly], earliest: datetime | None
+    upload: "Upload", project: int, cell: int, noticed: Sequence[Anomaly], earliest: datetime | None
 ) -> tuple[object, ...]:
     """What is kept of an upload; `project` and `cell` are the numbers of its project and its cell."""
     timeline, current = upload.timeline, upload.timeline.current

@@ -109,7 +109,7 @@ async def test_a_look_is_kept_for_the_next_one() -> None:
         assert second is not None
         assert second.on == session.now()
         assert len(second.overdue_ids) == 1
-    look_file(settings(), ["p-1"], "dashboard").write_text("{")
+    look_file(settings(), [], "dashboard").write_text("{")
     async with looks(settings(), session) as third:
         assert third is None
     session.close()

@@ -78,6 +78,8 @@ class DashboardScreen(ExportingScreen):
         self._painter.title_tail(self.look)
         self.query_one(ChangeLog).add(self._session.history(1000))
         self._hand_out_look()
+        # What is known already is on the first frame; what depends on the room there is follows.
+        self._painter.paint(self.rows_query, self.look)
         self.set_interval(1.0, self._tick)
         self.call_after_refresh(self._tick)
 
