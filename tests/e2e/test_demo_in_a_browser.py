@@ -42,6 +42,8 @@ def site() -> Iterator[str]:
     with started("demo", "--web", "--port", "0", "--speed", "8", patience_seconds=120) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
+        process.terminate()  # killed, it would leave its visitors' demos behind
+        process.wait()
 
 
 async def test_a_frame_is_delivered_when_a_socket_is_opened(site: str) -> None:
@@ -134,6 +136,34 @@ def test_another_port_is_asked_for_when_this_one_is_taken(site: str) -> None:
     ended = run("demo", "--web", "--port", site.rpartition(":")[2], program=(sys.executable, "-m", "upload_tui"))
     assert ended.code == 2
     assert "--port" in ended.err
+
+
+@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)], ids=["int", "term"])
+async def test_no_demo_is_left_behind_when_the_server_ends(signal_number: int, code: int) -> None:
+    aiohttp = pytest.importorskip("aiohttp", reason="the extra `web` is not installed")
+    with started("demo", "--web", "--port", "0") as process:
+        assert process.stdout is not None
+        site = process.stdout.readline().strip()
+        async with aiohttp.ClientSession() as http, http.ws_connect(f"{site}/ws") as socket:
+            await socket.receive(timeout=60)
+            demos = descendants(process.pid)
+            process.send_signal(signal_number)
+            assert await asyncio.to_thread(process.wait) == code
+    assert demos
+    async with asyncio.timeout(30):
+        while any(is_running(pid) for pid in demos):
+            await asyncio.sleep(0)
+
+
+def descendants(pid: int) -> list[int]:
+    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
+    children = [int(word) for word in listed.split()]
+    return children + [grandchild for child in children for grandchild in descendants(child)]
+
+
+def is_running(pid: int) -> bool:
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(shown.strip()) and not shown.strip().startswith("Z")
 
 
 def test_interrupted_is_the_exit_code_when_it_is_interrupted() -> None:

@@ -4,7 +4,6 @@ import io
 import os
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,10 +62,10 @@ class _LazyGroup(click.Group):
     """Knows its commands by name and a line of help, so that `--help` imports none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name in _COMMANDS if find_spec(f"upload_tui.cli.{name}")]
+        return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+        if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"upload_tui.cli.{cmd_name}")
         command: click.Command = module.command
@@ -86,13 +85,13 @@ class _LazyGroup(click.Group):
         place = 0
         while place < len(args) and args[place].startswith("-"):
             place += 2 if args[place] in with_value else 1
-        if place < len(args) and args[place] in self.list_commands(ctx):
+        if place < len(args) and args[place] in _COMMANDS:
             return [args[place], *args[:place], *args[place + 1 :]]
         return ["watch", *args]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, _COMMANDS[name]) for name in self.list_commands(ctx)])
+            formatter.write_dl(list(_COMMANDS.items()))
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code), meaning) for code, meaning in _EXIT_CODES.items()])
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import shlex
+import signal
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -37,11 +39,14 @@ async def _serve(command: str, listener: socket.socket) -> None:
     site = _site(command, listener.getsockname()[1])
     runner = web.AppRunner(await site.app(), shutdown_timeout=1.0)
     await runner.setup()
+    ended = asyncio.Event()
+    with suppress(NotImplementedError):  # Windows has no such signal
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     try:
         await web.SockSite(runner, listener).start()
         click.echo(site.public_url)
-        await asyncio.Event().wait()
-    finally:
+        await ended.wait()
+    finally:  # with the visitors' demos, which are processes of their own
         await runner.cleanup()
 
 
