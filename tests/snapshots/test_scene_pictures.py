@@ -1,10 +1,14 @@
 """Stories through the real service and monitor, each with the sentence that a reviewer holds its picture against."""
 
 from collections.abc import Callable
+from pathlib import Path
 
-from upload_tui.testing import Scene
+import pytest
+
+from upload_tui.testing import Scene, dashboard, recorded
 
 Compare = Callable[..., bool]
+JOURNALS = Path(__file__).parent / "journals"
 
 
 def test_a_completed_upload_waits(snap_compare: Compare) -> None:
@@ -25,3 +29,11 @@ def test_a_byte_changed(snap_compare: Compare) -> None:
     """A byte of a chunk changed on its way: the upload is in error, and the chunk is named with both digests."""
     scene = Scene().upload("plate-7.czi", at=5, completes=30).fault("altered-chunk", at=12).until(60)
     assert snap_compare(scene.dashboard(), terminal_size=(120, 40))
+
+
+@pytest.mark.parametrize("until", [6.0, None], ids=["at-first", "end"])
+def test_a_bug_report(snap_compare: Compare, until: float | None) -> None:
+    """Somebody's journal: at first some uploads are still under way; in the end one of eight is verified, and the tail says why."""
+    session = recorded(JOURNALS / "corrupt.jsonl", until=until)
+    assert snap_compare(dashboard(session), terminal_size=(120, 40))
+    session.close()

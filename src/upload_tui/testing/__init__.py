@@ -8,7 +8,7 @@ uploads. Nothing of the product imports it, and importing it imports nothing hea
 - A service: `UploadService` in the test's own process, its worker stepped by hand; `UploadServer` on a real socket.
 - A picture: `dashboard` gives the Textual app, ready for `run_test` and `snap_compare`, over uploads, a `SceneSession`, a service
   or a `Scene`, which is a story told in virtual time; `settled` waits until all that is known is on the screen; `still` is for
-  apps of one's own.
+  apps of one's own; `recorded` opens a journal of `upload-tui record`, so that a bug report becomes a picture.
 
 The fixtures of `upload_tui.testing.plugin` (`pip install 'upload-tui[testing]'`) are made of these; widgets for other apps are in
 `upload_tui.widgets`, and `python -m upload_tui.testing.gallery` shows them.
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from upload_tui.testing.builders import a_chunk, a_morning, a_timeline, an_upload
     from upload_tui.testing.clock import NOW, FrozenClock
     from upload_tui.testing.dashboards import dashboard, settled, still
+    from upload_tui.testing.recordings import recorded
     from upload_tui.testing.scene import Scene
     from upload_tui.testing.server import UploadServer
     from upload_tui.testing.service import UploadService
@@ -43,6 +44,7 @@ __all__ = [
     "a_timeline",
     "an_upload",
     "dashboard",
+    "recorded",
     "settled",
     "still",
 ]
@@ -51,6 +53,7 @@ _MODULES = {
     "builders": ("a_chunk", "a_morning", "a_timeline", "an_upload"),
     "clock": ("NOW", "FrozenClock"),
     "dashboards": ("dashboard", "settled", "still"),
+    "recordings": ("recorded",),
     "scene": ("Scene",),
     "server": ("UploadServer",),
     "service": ("UploadService",),

@@ -2,14 +2,15 @@
 
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from upload_tui.errors import UploadTuiError
+from upload_tui.errors import StorageError, UploadTuiError
 from upload_tui.monitor.changes import StageReached
 from upload_tui.monitor.picture import ConnectionState, Query, Row
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, Scene, WatchingSession
+from upload_tui.testing import NOW, Scene, WatchingSession, recorded
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS
 
 
@@ -138,3 +139,9 @@ async def test_a_sentence_says_what_to_do_when_a_scene_is_to_be_played_inside_a_
     with pytest.raises(UploadTuiError, match="running event loop") as raised:
         Scene().dashboard()
     assert "play()" in raised.value.mend
+
+
+def test_a_sentence_says_so_when_a_journal_is_none(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a journal")
+    with pytest.raises(StorageError, match="not a journal"):
+        recorded(tmp_path / "notes.txt")
