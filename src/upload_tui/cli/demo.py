@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.backend.scenarios.catalogue import DEFAULT_SCENARIO, SCENARIO_DESCRIPTIONS
+from upload_tui.backend.scenarios.catalogue import (
+    DEFAULT_PAST_UPLOADS,
+    DEFAULT_SCENARIO,
+    MOST_PAST_UPLOADS,
+    SCENARIO_DESCRIPTIONS,
+)
+from upload_tui.cli.faults import FaultChoice, check_uploads, fault_option, start_faults
 from upload_tui.cli.screen import need_terminal, show
 from upload_tui.clock import PacedClock, SystemClock
 
@@ -36,6 +42,8 @@ class DemoOptions:
     speed: float
     design: str
     database: Path | None
+    past_uploads: int
+    faults: Sequence[FaultChoice]
 
 
 @click.command(help="Watch the dashboard over an embedded service: no port, no network, no account.")
@@ -60,10 +68,25 @@ class DemoOptions:
 @click.option(
     "--db", "database", type=click.Path(path_type=Path, dir_okay=False), help="Keep the service's records in this file."
 )
-def command(scenario: str, seed: int, speed: float, design: str, database: Path | None) -> int:
+@click.option(
+    "--uploads",
+    type=click.IntRange(0, MOST_PAST_UPLOADS),
+    help=f"How many finished uploads the scenario history begins with.  [default: {DEFAULT_PAST_UPLOADS}]",
+)
+@fault_option()
+def command(
+    scenario: str,
+    seed: int,
+    speed: float,
+    design: str,
+    database: Path | None,
+    uploads: int | None,
+    faults: Sequence[FaultChoice],
+) -> int:
     """Run the demo."""
+    past_uploads = check_uploads(scenario, uploads)
     need_terminal()
-    return asyncio.run(_run(DemoOptions(scenario, seed, speed, design, database)))
+    return asyncio.run(_run(DemoOptions(scenario, seed, speed, design, database, past_uploads, faults)))
 
 
 async def _run(options: DemoOptions) -> int:
@@ -170,7 +193,7 @@ class DemoStory:
         )
         async with service:
             self._clock = clock
-            self._teller = scenario.teller(service, clock, options.seed)
+            self._teller = scenario.teller(service, clock, options.seed, options.past_uploads)
             async with self._telling(scenario, clock), _session_over(service, clock) as session:
                 yield session
 
@@ -178,6 +201,7 @@ class DemoStory:
     async def _telling(self, scenario: "Scenario", clock: PacedClock) -> AsyncIterator[None]:
         assert self._teller is not None  # noqa: S101  # made just before
         await scenario.past(self._teller)
+        start_faults(self._teller.service.faults, self._options.faults)
         clock.set_rate(self._pace)
         telling = asyncio.create_task(scenario.present(self._teller), name="story")
         try:
