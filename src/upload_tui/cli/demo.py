@@ -7,11 +7,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from upload_tui.backend.scenarios.catalogue import DEFAULT_SCENARIO, SCENARIO_DESCRIPTIONS
+from upload_tui.backend.scenarios.catalogue import (
+    DEFAULT_PAST_UPLOADS,
+    DEFAULT_SCENARIO,
+    MOST_PAST_UPLOADS,
+    SCENARIO_DESCRIPTIONS,
+)
+from upload_tui.cli.faults import FaultChoice, check_uploads, fault_option, start_faults
 from upload_tui.cli.preferences import plain_preferences
 from upload_tui.cli.screen import need_terminal, show
 from upload_tui.clock import PacedClock, SystemClock
@@ -39,6 +45,8 @@ class DemoOptions:
     speed: float
     design: str
     database: Path | None
+    past_uploads: int
+    faults: Sequence[FaultChoice]
 
 
 @click.command(help="Watch the dashboard over an embedded service: no port, no network, no account.")
@@ -71,9 +79,15 @@ class DemoOptions:
     type=click.IntRange(0, 65535),
     help="Where, with --web; 0 picks a free one.",
 )
-def command(scenario: str, seed: int, speed: float, design: str, database: Path | None, web: bool, port: int) -> int:
+@click.option(
+    "--uploads",
+    type=click.IntRange(0, MOST_PAST_UPLOADS),
+    help=f"How many finished uploads the scenario history begins with.  [default: {DEFAULT_PAST_UPLOADS}]",
+)
+@fault_option()
+def command(uploads: int | None, web: bool, port: int, **chosen: Any) -> int:
     """Run the demo."""
-    options = DemoOptions(scenario, seed, speed, design, database)
+    options = DemoOptions(past_uploads=check_uploads(chosen["scenario"], uploads), **chosen)
     if web:
         from upload_tui.cli.web import serve_in_browser
 
@@ -89,6 +103,10 @@ def _words(options: DemoOptions) -> Iterator[str]:
     yield f"--seed={options.seed}"
     yield f"--speed={options.speed}"
     yield f"--design={options.design}"
+    if options.scenario == "history":
+        yield f"--uploads={options.past_uploads}"
+    for name, value in options.faults:
+        yield f"--fault={name}" if value is None else f"--fault={name}={value}"
     if options.database is not None:
         yield f"--db={options.database.absolute()}"
 
@@ -197,7 +215,7 @@ class DemoStory:
         )
         async with service:
             self._clock = clock
-            self._teller = scenario.teller(service, clock, options.seed)
+            self._teller = scenario.teller(service, clock, options.seed, options.past_uploads)
             async with self._telling(scenario, clock), _session_over(service, clock) as session:
                 yield session
 
@@ -205,6 +223,7 @@ class DemoStory:
     async def _telling(self, scenario: "Scenario", clock: PacedClock) -> AsyncIterator[None]:
         assert self._teller is not None  # noqa: S101  # made just before
         await scenario.past(self._teller)
+        start_faults(self._teller.service.faults, self._options.faults)
         clock.set_rate(self._pace)
         telling = asyncio.create_task(scenario.present(self._teller), name="story")
         try:
