@@ -32,6 +32,7 @@ Result = TypeVar("Result")
 PER_PAGE = 1000
 """The most that services give."""
 REQUESTS_AT_ONCE = 6
+_PER_PAGE_CATCH_UP = 20
 _PASSES_AT_MOST = 5
 _MANY = 3000
 """From so many uploads on, a store that knows none yet is filled in bulk."""
@@ -110,7 +111,7 @@ class FirstFetch:
         """What came during the pass; True if as many are there as were, and came."""
         came, number = 0, 1
         while True:
-            page = await self._client.upload_page(self._project.id, number, 100)
+            page = await self._client.upload_page(self._project.id, number, _PER_PAGE_CATCH_UP)
             ids = [reading.upload.id for reading in page.readings]
             has_known = bool(self._store.known(ids))
             self._take(page)

@@ -20,6 +20,7 @@ __all__ = [
     "UploadReading",
     "entry_words",
     "mask_secrets",
+    "page_entries",
     "parse_body",
     "read_fault",
     "read_projects",
@@ -190,9 +191,13 @@ def read_upload_page(
     )
 
 
-def entry_words(body: bytes, place: int) -> str:
+def page_entries(body: bytes) -> Sequence[Any]:
+    """What a page lists, as it came."""
+    return _results(parse_body(body))
+
+
+def entry_words(entries: Sequence[Any], place: int) -> str:
     """The words for the entry at `place` (from 0) of a page, as `UploadReading.raw` has them; empty if there is none."""
-    entries = _results(parse_body(body))
     return json.dumps(mask_secrets(entries[place]), ensure_ascii=False) if place < len(entries) else ""
 
 

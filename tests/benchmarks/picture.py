@@ -1,0 +1,204 @@
+"""What the picture costs: the first fetch, a tick, a warm start, windows over a million uploads, many changes, memory."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.uploads import NEWEST, PROJECT, fill, page_body, resource, template
+from upload_tui.client.credentials import Credentials
+from upload_tui.client.service_client import ServiceClient
+from upload_tui.monitor.intake import take_in
+from upload_tui.monitor.picture import Query, SortKey
+from upload_tui.monitor.store import Store
+from upload_tui.monitor.store_conditions import StuckBefore
+from upload_tui.monitor.synchroniser import Synchroniser
+from upload_tui.status import Stage
+from upload_tui.wire.answers import read_upload_reading
+
+__all__ = ["BENCHMARKS"]
+
+ROOT = Path(__file__).parents[2]
+STUCK = StuckBefore(NEWEST - timedelta(seconds=900), NEWEST)
+
+
+def first_fetch(*, quick: bool) -> Sequence[Figure]:
+    """All pages from another process: fetched bare, and kept with every row sortable."""
+    count = 20_000 if quick else 100_000
+    command = [sys.executable, "-m", "tests.benchmarks.programs.pages", str(count)]
+    with (
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server,
+        TemporaryDirectory() as folder,
+    ):
+        assert server.stdout is not None
+        url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        try:
+            bare = min(asyncio.run(_fetch_bare(url, count)) for _ in range(3))
+            poured, whole = asyncio.run(_fetch_all(url, Path(folder) / "store.db", count))
+        finally:
+            server.terminate()
+    return [
+        Figure("first fetch: every row kept and sortable", count / poured, count / bare, "uploads/s", 0.25, False),
+        Figure("first fetch: with indexes and trigrams", count / whole, count / bare, "uploads/s", 0.1, False),
+    ]
+
+
+async def _fetch_bare(url: str, count: int) -> float:
+    began, numbers = time.perf_counter(), iter(range(1, -(-count // 1000) + 1))
+    async with httpx.AsyncClient(base_url=url) as http:
+
+        async def work() -> None:
+            for number in numbers:
+                answer = await http.get("/api/v1/projects/p-1/uploads", params={"page": number, "per_page": 1000})
+                assert answer.status_code == 200
+
+        await asyncio.gather(*(work() for _ in range(6)))
+    return time.perf_counter() - began
+
+
+async def _fetch_all(url: str, file: Path, count: int) -> tuple[float, float]:
+    store, times = Store(file), [0.0]
+    began = time.perf_counter()
+
+    def progress(done: int, _: int | None) -> None:
+        if done == count and times[0] == 0.0:
+            store.window(Query(sort=SortKey.SIZE), STUCK, 0, 50)
+            times[0] = time.perf_counter() - began
+
+    async with ServiceClient(url, Credentials(token="t")) as client:
+        await Synchroniser(client, store, PROJECT, lambda _: None, progress).round()
+    whole = time.perf_counter() - began
+    assert store.total(Query(), STUCK) == count
+    store.close()
+    return times[0], whole
+
+
+class _Pages:
+    """A service with 50 pending uploads on top, in this process: counts what it is asked for."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.pending, self.new = count, 50, 0
+        self.words = template()
+        self.requests = self.bytes_sent = 0
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        if "page" not in request.url.params:
+            response = httpx.Response(404, json={"code": "not_provided", "reason": "Upload Not Found"})
+        else:
+            response = self._page(int(request.url.params["page"]), int(request.url.params["per_page"]))
+        self.bytes_sent += len(response.content)
+        return response
+
+    def _page(self, page: int, per_page: int) -> httpx.Response:
+        first, total = (page - 1) * per_page, self.count + self.new
+        top = [
+            resource(number - self.new, self.pending) for number in range(first, min(first + per_page, 60 + self.new))
+        ]
+        rest = b""
+        if len(top) < per_page:
+            numbers = range(max(first, 60 + self.new), min(first + per_page, total))
+            rest = b",".join(page_body(number - self.new + 1, 1, total, self.words)[12:-2] for number in numbers)
+        listed = b",".join([*(json.dumps(one).encode() for one in top), *([rest] if rest else [])])
+        last = -(-total // per_page)
+        headers = {
+            "X-Total": str(total),
+            "X-Per-Page": str(per_page),
+            "X-Next-Page": str(page + 1) if page < last else "",
+        }
+        return httpx.Response(200, headers=headers, content=b'{"results":[' + listed + b"]}")
+
+
+def tick(*, quick: bool) -> Sequence[Figure]:
+    """A round with five new uploads and 50 pending, beside reading all pages of 100."""
+    return asyncio.run(_tick(10_000 if quick else 100_000))
+
+
+async def _tick(count: int) -> Sequence[Figure]:
+    service, store = _Pages(count), Store()
+    transport = httpx.MockTransport(service.answer)
+    async with ServiceClient("https://example.org", Credentials(token="t"), transport=transport) as client:
+        watch = Synchroniser(client, store, PROJECT, lambda _: None, lambda *_: None)
+        await watch.round()
+        all_bytes, all_requests = service.bytes_sent, count / 100
+        service.new, service.requests, service.bytes_sent = 5, 0, 0
+        await watch.round()
+    assert store.total(Query(), STUCK) == count + 5
+    store.close()
+    share = 100_000 / count / 100  # under 1 % of 100,000
+    return [
+        Figure("tick: bytes, of all pages", service.bytes_sent, all_bytes, "bytes", share),
+        Figure("tick: requests, of all pages of 100", service.requests, all_requests, "requests", share),
+    ]
+
+
+def million(*, quick: bool) -> Sequence[Figure]:
+    """Windows from both ends and the middle, a warm start, changes and memory with a million uploads known."""
+    count = 100_000 if quick else 1_000_000
+    with TemporaryDirectory() as folder:
+        file, empty = Path(folder) / "store.db", Path(folder) / "empty.db"
+        fill(file, count)
+        fill(empty, 0)
+        store = Store(file)
+        windows = list(_windows(store, count))
+        changes = _changes_seconds(store)
+        store.close()
+        (start, memory), (empty_start, empty_memory) = _opened(file), _opened(empty)
+    return [
+        Figure(f"windows of {count:,}: median", median(windows), 1, "ms", 5),
+        Figure(f"windows of {count:,}: 95 of 100", sorted(windows)[int(len(windows) * 0.95)], 1, "ms", 50),
+        Figure("1,000 changes", changes, 1, "s", 1),
+        Figure("warm start, beyond an empty one", start - empty_start, 1, "ms", 150),
+        Figure("memory, beyond an empty start", memory - empty_memory, 1, "MiB", 60),
+    ]
+
+
+def _windows(store: Store, count: int) -> Iterator[float]:
+    searched = (Query(search="sample_12345"), Query(search="98765", sort=SortKey.NAME), Query(attention_only=True))
+    stages = (Query(stages=frozenset({Stage.VERIFIED}), sort=sort) for sort in SortKey)
+    for query in (
+        *(Query(sort=sort, descending=down) for sort in SortKey for down in (True, False)),
+        *stages,
+        *searched,
+    ):
+        total = store.total(query, STUCK)
+        for offset in (0, 50, 100, total - 50, total - 100, total // 2, total // 2 + 50, total // 2 + 25):
+            yield _milliseconds(lambda query=query, offset=offset: store.window(query, STUCK, max(0, offset), 50))  # type: ignore[misc]
+
+
+def _changes_seconds(store: Store) -> float:
+    """A thousand new uploads, ten at a time, each with all that is told of it."""
+    payloads: list[dict[str, Any]] = [resource(-1 - number) for number in range(1000)]
+
+    def take() -> None:
+        for start in range(0, 1000, 10):
+            readings = [read_upload_reading(payload, read_on=NEWEST) for payload in payloads[start : start + 10]]
+            take_in(store, readings, "https://example.org")
+
+    return _milliseconds(take) / 1000
+
+
+def _opened(file: Path) -> tuple[float, float]:
+    command = [sys.executable, "-m", "tests.benchmarks.programs.open_store", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    first, memory = map(float, done.stdout.split())
+    return first, memory
+
+
+def _milliseconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
+
+
+BENCHMARKS = (first_fetch, tick, million)

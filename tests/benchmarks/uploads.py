@@ -1,0 +1,77 @@
+"""Very many uploads for benchmarks: as pages of a service's answers, and as a store that knows them all."""
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from upload_tui.monitor.histogram import bucket_of
+from upload_tui.monitor.picture import ProjectRef
+from upload_tui.monitor.store import Store
+from upload_tui.status import Stage
+from upload_tui.testing import an_upload
+
+__all__ = ["NEWEST", "PROJECT", "fill", "page_body", "resource"]
+
+PROJECT = ProjectRef("p-1", "Genome")
+NEWEST = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
+"""When the newest upload began; each older one began a second before."""
+
+
+def resource(number: int, pending: int = 0, **fields: object) -> dict[str, object]:
+    """The upload of that number, the newest being 0 (and newer ones below); the first `pending` of them are completed."""
+    began = NEWEST - timedelta(seconds=number)
+    later = None if number < pending else 30
+    named = an_upload(
+        f"sample_{number}.fastq.gz", initiated=90, completed=60, verified=later, now=began + timedelta(seconds=90)
+    )
+    return {**named, **fields}
+
+
+def page_body(page: int, per_page: int, count: int, template: str) -> bytes:
+    """A page of `count` uploads, made from the words of one so that many are made quickly."""
+    numbers = range((page - 1) * per_page, min(page * per_page, count))
+    words = (
+        template.replace("@id", str(uuid.UUID(int=number + (1 << 120)))).replace(
+            "@on", (NEWEST - timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        )
+        for number in numbers
+    )
+    return b'{"results":[' + ",".join(words).encode() + b"]}"
+
+
+def template() -> str:
+    """The words of an upload of any number."""
+    fields = resource(0, id="@id", name="sample-@id.fastq.gz")
+    text = json.dumps(fields, separators=(",", ":"))
+    for seconds in (0, 30, 60, 90):
+        on = NEWEST + timedelta(seconds=seconds)
+        text = text.replace(on.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "@on")
+    return text
+
+
+def fill(file: Path, count: int) -> None:
+    """A store that knows so many uploads: one in seventy failed, 60 pending, the others verified."""
+    store, chance = Store(file), Random(1)
+    store.begin_bulk()
+    cells = [store.cell_of(PROJECT.id, PROJECT.name, stage) for stage in Stage]
+    for page in range(count // 1000):
+        numbers = range(page * 1000, page * 1000 + 1000)
+        store.pour([_row(number, cells, chance, number % 1000) for number in numbers], b"{}")
+    store.end_bulk()
+    store.close()
+
+
+def _row(number: int, cells: list[tuple[int, int]], chance: Random, place: int) -> tuple[object, ...]:
+    stage = (0 if number % 2 else 1) if number < 60 else 3 if chance.random() < 1 / 70 else 2
+    began = round(NEWEST.timestamp() * 1000) - number * 1000
+    completed, waited = began + 60_000, round(chance.lognormvariate(9, 1))
+    since = (began, completed, completed + waited, completed + waited)[stage]
+    message = "reported size does not match size computed by StorageProvider" if stage == 3 else ""
+    upload_id = str(uuid.UUID(int=chance.getrandbits(128)))
+    return (
+        upload_id, *cells[stage], f"sample_{chance.randrange(10**6):06d}_R{number % 2}.fastq.gz", chance.randrange(10**9), stage,
+        since, "reported", began, completed if stage else None, since if stage > 1 else None, since, 4, 100, message, message,
+        "embedded", "Ada Lovelace", 0, "", 0, 0, 0, since, None, bucket_of(60_000), bucket_of(waited) if stage > 1 else None, place,
+    )  # fmt: skip
