@@ -15,7 +15,7 @@ from upload_tui.monitor.store import Store
 from upload_tui.monitor.stored_picture import STUCK_AFTER_SECONDS, StoredPicture
 from upload_tui.monitor.synchroniser import Synchroniser
 
-__all__ = ["LiveSession"]
+__all__ = ["LiveSession", "worst_connection"]
 
 _WORST_LAST = (
     ConnectionState.LIVE,
@@ -27,6 +27,11 @@ _WORST_LAST = (
     ConnectionState.OFFLINE,
     ConnectionState.NOT_ALLOWED,
 )
+
+
+def worst_connection(connections: Sequence[Connection]) -> Connection:
+    """The one that is worst off."""
+    return max(connections, key=lambda one: _WORST_LAST.index(one.state))
 
 
 class LiveSession(StoredPicture):
@@ -106,7 +111,7 @@ class LiveSession(StoredPicture):
 
     def connection(self) -> Connection:
         """The connection that is worst off."""
-        return max((watch.keeper.current for watch in self._watches), key=lambda one: _WORST_LAST.index(one.state))
+        return worst_connection([watch.keeper.current for watch in self._watches])
 
 
 class _ProjectWatch:
