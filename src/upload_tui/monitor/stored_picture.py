@@ -7,13 +7,7 @@ from datetime import datetime, timedelta
 
 from upload_tui.clock import Clock
 from upload_tui.monitor.histogram import PAIRS, histogram_of
-from upload_tui.monitor.judge import (
-    Habits,
-    Usual,
-    judge,
-    overdue_seconds,
-    stuck_seconds,
-)
+from upload_tui.monitor.judge import Habits, Usual, judge, overdue_seconds, stuck_seconds, waits_for_verification
 from upload_tui.monitor.picture import (
     CauseGroup,
     Detail,
