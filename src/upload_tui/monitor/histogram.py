@@ -1,12 +1,12 @@
 """How long things take, in logarithmic buckets: four to a doubling are counted, one to a doubling is shown. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import floor, log2
 
 from upload_tui.monitor.picture import LatencyBucket, LatencyHistogram
 from upload_tui.status import Stage
 
-__all__ = ["PAIRS", "bucket_of", "histogram_of"]
+__all__ = ["PAIRS", "bucket_of", "histogram_of", "merged"]
 
 PAIRS = (
     (Stage.INITIATED, Stage.COMPLETED),
@@ -61,3 +61,18 @@ def _quantile_seconds(counts: Mapping[int, int], share: float) -> float:
             return round(low + (high - low) * (wanted - seen) / count, 3)
         seen += count
     raise AssertionError("a share of all is among them")
+
+
+def merged(histograms: Sequence[LatencyHistogram]) -> LatencyHistogram:
+    """What several histograms of the same stages say together; its quantiles are as fine as the buckets that are shown."""
+    known = [histogram for histogram in histograms if histogram.count]
+    if len(known) <= 1:
+        return known[0] if known else histograms[0]
+    counts: dict[int, int] = {}
+    for bucket in (bucket for histogram in known for bucket in histogram.buckets):
+        place = round(log2(bucket.to_seconds)) - 1
+        for part in range(_FINE):  # evenly: where in the wide bucket they lay is no longer known
+            share = bucket.count // _FINE + (part < bucket.count % _FINE)
+            if share:
+                counts[place * _FINE + part] = counts.get(place * _FINE + part, 0) + share
+    return histogram_of(known[0].after, known[0].before, counts)

@@ -11,8 +11,18 @@ from datetime import datetime, timedelta
 
 from upload_tui.monitor.picture import Judgement
 from upload_tui.status import Stage
+from upload_tui.wire.queue import QueueFacts
 
-__all__ = ["SIZE_LIMITS_BYTES", "Habits", "Usual", "judge", "overdue_seconds", "stuck_seconds", "usual_of"]
+__all__ = [
+    "SIZE_LIMITS_BYTES",
+    "Habits",
+    "Usual",
+    "judge",
+    "overdue_seconds",
+    "stuck_seconds",
+    "usual_of",
+    "waits_for_verification",
+]
 
 SIZE_LIMITS_BYTES = (0, 1 << 20, 100 << 20, 10 << 30, 2**63 - 1)
 """Uploads are compared with others of the same class of size: up to 1 MiB, 100 MiB, 10 GiB, and larger."""
@@ -22,6 +32,9 @@ _SAMPLES_AT_LEAST = 8
 
 _FAR_BEYOND = 3.0
 """So many times the longest duration ever seen is stuck, whatever the threshold says."""
+
+_QUEUE_FRESH = timedelta(seconds=60)
+"""What the service said of its queue is believed for so long; work that lay there longer and is not begun lies still."""
 
 _SLACK_SECONDS = 2.0
 """What a refresh may lag behind: nobody is late by less."""
@@ -117,6 +130,16 @@ def overdue_seconds(usual: Usual | None, stuck_after_seconds: float) -> float:
     """From which age a completed upload is overdue."""
     stuck = stuck_seconds(usual, stuck_after_seconds)
     return stuck if usual is None else min(stuck, usual.p95_seconds + _SLACK_SECONDS)
+
+
+def waits_for_verification(queue: QueueFacts | None, now: datetime) -> str:
+    """In a few words what a completed upload waits for, by the service's queue if it tells of it and told lately."""
+    words = "waits for verification"
+    if queue is None or queue.depth is None or now - queue.read_on > _QUEUE_FRESH:
+        return words
+    if queue.depth and queue.running == 0 and queue.oldest_on and now - queue.oldest_on > _QUEUE_FRESH:
+        return f"{words}: no worker takes it"
+    return f"{words}, {queue.depth} queued" if queue.depth else words
 
 
 def judge(

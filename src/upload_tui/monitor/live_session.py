@@ -1,7 +1,8 @@
 """The session over a real service: one synchroniser a project, each on its own schedule, and the answers a screen asks for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.clock import Clock
@@ -15,7 +16,7 @@ from upload_tui.monitor.store import Store
 from upload_tui.monitor.stored_picture import STUCK_AFTER_SECONDS, StoredPicture
 from upload_tui.monitor.synchroniser import Synchroniser
 
-__all__ = ["LiveSession"]
+__all__ = ["LiveSession", "worst_connection"]
 
 _WORST_LAST = (
     ConnectionState.LIVE,
@@ -27,6 +28,11 @@ _WORST_LAST = (
     ConnectionState.OFFLINE,
     ConnectionState.NOT_ALLOWED,
 )
+
+
+def worst_connection(connections: Sequence[Connection]) -> Connection:
+    """The one that is worst off."""
+    return max(connections, key=lambda one: _WORST_LAST.index(one.state))
 
 
 class LiveSession(StoredPicture):
@@ -59,8 +65,10 @@ class LiveSession(StoredPicture):
         super().__init__(store, clock, client.root, stuck_after_seconds, watched)
         self._title = title
         self._announcer = Announcer(tell)
+        self._client = client
+        self._has_queue = True
         self._watches = [
-            _ProjectWatch(client, store, project, clock, self._announcer, schedule or Schedule())
+            _ProjectWatch(client, store, project, clock, self._announcer, schedule or Schedule(), self._look_at_queue)
             for project in projects
         ]
 
@@ -104,9 +112,17 @@ class LiveSession(StoredPicture):
             watch.keeper.resume()
             watch.wake()
 
+    async def _look_at_queue(self) -> None:
+        """Why uploads wait, if the service has an endpoint that tells; one that has none is not asked again."""
+        if self._has_queue:
+            with suppress(ServiceError):  # it tells less, that is all
+                queue = await self._client.queue()
+                self._has_queue = queue is not None
+                self.take_queue(queue)
+
     def connection(self) -> Connection:
         """The connection that is worst off."""
-        return max((watch.keeper.current for watch in self._watches), key=lambda one: _WORST_LAST.index(one.state))
+        return worst_connection([watch.keeper.current for watch in self._watches])
 
 
 class _ProjectWatch:
@@ -120,7 +136,9 @@ class _ProjectWatch:
         clock: Clock,
         announcer: Announcer,
         schedule: Schedule,
+        look_at_queue: Callable[[], Awaitable[None]],
     ) -> None:
+        self._look_at_queue = look_at_queue
         self.project = project
         self.keeper = ConnectionKeeper(clock, self._tell_connection)
         self._store = store
@@ -145,6 +163,8 @@ class _ProjectWatch:
             changed = await self._synchroniser.round()
         except ServiceError as error:
             return self.keeper.failed(error)
+        if self._store.pending(frozenset({self.project.id}), limit=1):
+            await self._look_at_queue()
         self.keeper.whole(self._clock.now())
         self._announcer.say(PictureChanged(at=self._clock.now(), revision=self._store.revision))
         is_waiting = bool(self._store.pending(frozenset({self.project.id}), limit=1))

@@ -233,9 +233,9 @@ class Store:
     def _entries(self, page: int) -> Sequence[Any]:
         """What a page lists; neighbours are often asked for together, so the last one is remembered."""
         if self._last_page[0] != page:
-            row = self._db.execute("SELECT body FROM pages WHERE page = ?", (page,)).fetchone()
             from upload_tui.wire.answers import page_entries
 
+            row = self._db.execute("SELECT body FROM pages WHERE page = ?", (page,)).fetchone()
             self._last_page = (page, () if row is None else page_entries(row[0]))
         return self._last_page[1]
 

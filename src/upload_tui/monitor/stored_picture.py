@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from upload_tui.clock import Clock
 from upload_tui.monitor.histogram import PAIRS, histogram_of
-from upload_tui.monitor.judge import Habits, Usual, judge, overdue_seconds, stuck_seconds
+from upload_tui.monitor.judge import Habits, Usual, judge, overdue_seconds, stuck_seconds, waits_for_verification
 from upload_tui.monitor.picture import (
     CauseGroup,
     Detail,
@@ -22,6 +22,7 @@ from upload_tui.monitor.store import Store, StoredUpload
 from upload_tui.monitor.store_conditions import StuckBefore, StuckLimit
 from upload_tui.monitor.stored_figures import StoredFigures
 from upload_tui.status import Stage
+from upload_tui.wire.queue import QueueFacts
 
 __all__ = ["STUCK_AFTER_SECONDS", "StoredPicture"]
 
@@ -60,6 +61,7 @@ class StoredPicture:
         self._service = service
         self._stuck_after_seconds = stuck_after_seconds
         self._habits = (-1, 0.0, Habits(()))
+        self._queue: QueueFacts | None = None
 
     def now(self) -> datetime:
         """The present by the clock that ages are reckoned with."""
@@ -144,6 +146,10 @@ class StoredPicture:
         unit = "minute" if minutes == 1 else "minutes"
         return f"0 verified in {minutes} {unit} while {waiting.count} wait: the verification worker looks stopped"
 
+    def take_queue(self, queue: QueueFacts | None) -> None:
+        """What the service says of its verification queue; None if it says nothing."""
+        self._queue = queue
+
     # Judgement
 
     def _habits_now(self) -> Habits:
@@ -173,6 +179,8 @@ class StoredPicture:
     def _row(self, stored: StoredUpload) -> Row:
         usual = self._habits_now().usual(stored.project_id, stored.size_bytes)
         judgement = judge(stored.stage, stored.since, stored.activity_on, self.now(), usual, self._stuck_after_seconds)
+        if stored.stage is Stage.COMPLETED:
+            judgement = replace(judgement, waits_for=waits_for_verification(self._queue, self.now()))
         return Row(
             id=stored.id,
             name=stored.name,

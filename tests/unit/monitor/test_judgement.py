@@ -10,10 +10,11 @@ from upload_tui.monitor.announcer import Announcer
 from upload_tui.monitor.changes import Change, PictureChanged, UploadRef, UploadSeen
 from upload_tui.monitor.connection_keeper import ConnectionKeeper
 from upload_tui.monitor.judge import judge, usual_of
-from upload_tui.monitor.picture import Connection, ConnectionState
+from upload_tui.monitor.picture import Connection, ConnectionState, Query
 from upload_tui.monitor.schedule import Schedule
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, SceneSession, an_upload
+from upload_tui.wire.queue import read_queue
 
 USUAL = usual_of([10.0] * 19 + [40.0])
 
@@ -126,4 +127,48 @@ def test_one_late_upload_is_not_taken_for_a_stopped_worker() -> None:
     session = SceneSession([*done, an_upload("late", completed=4000, initiated=5000)])
     assert session.funnel().remark == ""
     assert session.funnel().stuck == 1
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("queue", "words"),
+    [
+        (None, "waits for verification"),
+        ({"depth": 0, "oldest": None, "running": 1, "retried": 0, "dead": 0}, "waits for verification"),
+        (
+            {"depth": 14, "oldest": NOW.isoformat(), "running": 3, "retried": 0, "dead": 0},
+            "waits for verification, 14 queued",
+        ),
+        (
+            {"depth": 2, "oldest": (NOW - timedelta(seconds=300)).isoformat(), "running": 0},
+            "waits for verification: no worker takes it",
+        ),
+        ({"depth": "many"}, "waits for verification"),
+        ([], "waits for verification"),
+    ],
+    ids=["no queue", "empty", "busy", "no worker", "unreadable", "something else"],
+)
+def test_what_an_upload_waits_for_is_what_the_queue_says(queue: object, words: str) -> None:
+    session = SceneSession([an_upload("a", completed=30)])
+    session.take_queue(read_queue(queue, read_on=NOW))
+    assert session.pending(1)[0].judgement.waits_for == words
+    session.close()
+
+
+def test_lateness_is_judged_among_uploads_of_the_same_size() -> None:
+    small = [an_upload(f"s{n}", completed=500, verified=499, size_bytes=1000, chunks=None) for n in range(10)]
+    large = [an_upload(f"l{n}", completed=2000, verified=1700 + n, size_bytes=5 << 30, chunks=None) for n in range(10)]
+    waiting = [
+        an_upload("small", completed=100, size_bytes=1000, chunks=None),
+        an_upload("large", completed=100, size_bytes=5 << 30, chunks=None),
+    ]
+    session = SceneSession([*small, *large, *waiting])
+    judged = {row.name: row.judgement for row in session.pending(9)}
+    assert (judged["small"].is_overdue, judged["small"].is_stuck) == (True, True)
+    assert (judged["large"].is_overdue, judged["large"].is_stuck) == (False, False)
+    assert judged["small"].expected_on is None
+    assert judged["large"].expected_on is not None
+    assert judged["large"].expected_on > NOW + timedelta(seconds=150)
+    assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == ["small"]
+    assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (1, 1)
     session.close()

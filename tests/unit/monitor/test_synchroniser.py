@@ -63,7 +63,7 @@ SERVICES = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
 @given(service=SERVICES, rounds=st.integers(0, 12))
 async def test_the_picture_is_the_services_when_it_quiets_down(service: ShiftingService, rounds: int) -> None:
     watch = Watch(service)
@@ -89,7 +89,7 @@ async def test_the_picture_is_the_services_when_it_quiets_down(service: Shifting
     watch.store.close()
 
 
-@settings(max_examples=15, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), design=st.sampled_from([Design.A, Design.DEPLOYED]))
 async def test_nothing_is_missed_when_very_many_are_poured_in(seed: int, design: Design) -> None:
     with pytest.MonkeyPatch.context() as patch:

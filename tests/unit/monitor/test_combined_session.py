@@ -1,0 +1,86 @@
+"""Several sessions as one: the rows of all in one order, each upload once, and the worst connection told."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from upload_tui.monitor.changes import Change, StageReached
+from upload_tui.monitor.combined_session import CombinedSession
+from upload_tui.monitor.picture import Connection, ConnectionState, Query, SortKey
+from upload_tui.status import Stage
+from upload_tui.testing import NOW, FrozenClock, SceneSession, an_upload
+
+
+@pytest.fixture
+def parts() -> list[SceneSession]:
+    clock = FrozenClock()
+    scenes = []
+    for service, count in enumerate((0, 7, 40, 13)):
+        uploads = [
+            an_upload(
+                f"{service}-{n % 5}-{n}",
+                initiated=1000 + (n * 7 + service) % 50,
+                completed=None if n % 3 == 0 else 900 - n,
+                verified=800 - n if n % 3 == 2 else None,
+                error=700 if n % 6 == 1 else None,
+                size_bytes=n % 4 * 4,
+                project=(f"p-{service}", f"P{service}"),
+            )
+            for n in range(count)
+        ]
+        scenes.append(SceneSession(uploads, clock=clock, projects=[(f"p-{service}", f"P{service}")]))
+    return scenes
+
+
+@pytest.mark.parametrize("descending", [True, False], ids=["down", "up"])
+@pytest.mark.parametrize("sort", SortKey, ids=str)
+def test_rows_of_all_are_in_one_order_wherever_one_looks(
+    parts: list[SceneSession], sort: SortKey, descending: bool
+) -> None:
+    session, query = CombinedSession(parts), Query(sort=sort, descending=descending)
+    whole = session.window(query, 0, 1000)
+    ids = [row.id for row in whole.rows]
+    assert len(set(ids)) == whole.total == 60
+    for offset in (0, 1, 17, 41, 57, 60):
+        assert [row.id for row in session.window(query, offset, 5).rows] == ids[offset : offset + 5]
+    assert [session.position(query, upload_id) for upload_id in ids] == list(range(60))
+    values = {
+        SortKey.SIZE: [row.size_bytes for row in whole.rows],
+        SortKey.NAME: [row.name for row in whole.rows],
+        SortKey.INITIATED: [row.initiated_on for row in whole.rows],
+    }.get(sort, [])
+    assert values == sorted(values, reverse=descending)  # type: ignore[type-var]
+
+
+def test_counts_causes_and_latencies_are_those_of_all(parts: list[SceneSession]) -> None:
+    session = CombinedSession(parts)
+    assert session.funnel().total == 60
+    assert session.funnel()[Stage.ERROR].count == sum(part.funnel()[Stage.ERROR].count for part in parts)
+    assert sum(group.count for group in session.causes()) == session.funnel()[Stage.ERROR].count
+    assert [one.count for one in session.latencies()] == [
+        sum(part.latencies()[place].count for part in parts) for place in range(3)
+    ]
+    assert len(session.pending(8)) == 8
+    assert len(session.projects) == 4
+
+
+async def test_what_one_tells_all_hear_and_the_worst_connection_counts(parts: list[SceneSession]) -> None:
+    session, heard = CombinedSession(parts), list[Change]()
+
+    async def listen() -> None:
+        async for change in session.changes():
+            heard.append(change)
+
+    tasks = [asyncio.create_task(listen()), asyncio.create_task(session.run())]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    parts[1].say(an_upload("new", initiated=5))
+    parts[2].set_connection(Connection(state=ConnectionState.OFFLINE, since=NOW - timedelta(seconds=9)))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert [change.after for change in heard if isinstance(change, StageReached)] == [Stage.INITIATED]
+    assert session.connection().state is ConnectionState.OFFLINE
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
