@@ -1,13 +1,17 @@
 """What the worker finds: the five uploads of the published integrity report, and other ways in which bytes go wrong."""
 
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.contract.calls import FILE, md5, serving
+from upload_tui.backend.database import ChunkRecord
 from upload_tui.backend.faults import FaultName
 from upload_tui.backend.service import EmbeddedService
-from upload_tui.backend.worker import RETRY_SECONDS
+from upload_tui.backend.storage import ChunkKey, FolderStorage, StorageTroubleError
+from upload_tui.backend.verification import verify
+from upload_tui.backend.worker import LEASE, RETRY_SECONDS
 from upload_tui.testing import FrozenClock
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
 
@@ -127,3 +131,68 @@ async def test_a_token_is_still_good_when_the_service_starts_again(tmp_path: Pat
     assert tokens[0] == tokens[1]
     async with EmbeddedService(clock=clock) as other:
         assert other.new_token() != tokens[0]
+
+
+async def test_the_chunks_that_are_alike_are_named_when_one_is_repeated() -> None:
+    async with serving() as caller:
+        chunks = (NUMBERED[0], NUMBERED[1], (3, FILE[1]), NUMBERED[3])
+        upload_id = await caller.upload(chunks)
+        await caller.service.worker.verify_next()
+        message = (await caller.status(upload_id))["error_message"]
+    assert message.startswith(FILE_HASH_DIFFERS)
+    assert "chunks 2 and 3 are alike" in message
+
+
+async def test_bytes_are_refused_when_the_upload_is_completed() -> None:
+    async with serving() as caller:
+        upload_id = await caller.upload(NUMBERED)
+        url = caller.service._gatekeeper.sign_url("PUT", f"/storage/{upload_id}/2")
+        refused = await caller.http.put(url, content=b"evil")
+        await caller.service.worker.verify_next()
+        assert refused.status_code == 400
+        assert refused.json()["errors"] == [{"field": "completed_at", "message": "Cannot change completed_at."}]
+        assert (await caller.status(upload_id))["verified_on"]
+
+
+class _Meddled(FolderStorage):
+    """A storage in which somebody puts a chunk again as soon as it has been read."""
+
+    def blocks(self, key: ChunkKey) -> Iterator[bytes]:
+        yield from super().blocks(key)
+        if key[1] == 2:
+            self._path(key).write_bytes(b"4568")
+
+
+async def test_a_chunk_that_is_put_again_while_verifying_is_found(tmp_path: Path) -> None:
+    async def blocks(content: bytes) -> AsyncIterator[bytes]:
+        yield content
+
+    storage, upload_id = _Meddled(tmp_path), "5d0b4f1e-6a3c-4b9e-8f3a-0d6f5a1c2b7e"
+    for number, content in NUMBERED:
+        await storage.put((upload_id, number), blocks(content))
+    chunks = [ChunkRecord(number, len(content), "md5", md5(content)) for number, content in NUMBERED]
+    assert verify(upload_id, 15, chunks, [("md5", DIGEST)], storage) == "chunk 2 was put again while it was verified"
+
+
+async def test_a_job_is_taken_up_again_when_its_worker_dies_at_work() -> None:
+    async with serving() as caller:
+        upload_id = await caller.upload(NUMBERED)
+        dropped = caller.service._database.claim(caller.clock.now(), LEASE)
+        assert dropped is not None
+        assert await caller.service.worker.verify_next() is None
+        caller.clock.advance(LEASE.total_seconds())
+        assert await caller.service.worker.verify_next() == upload_id
+        assert not caller.service._database.finish(dropped, "too late", caller.clock.now())
+        assert (await caller.status(upload_id))["verified_on"]
+
+
+async def test_half_a_chunk_is_no_chunk_when_its_client_goes_away(tmp_path: Path) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"45"
+        raise ConnectionResetError
+
+    storage, key = FolderStorage(tmp_path), ("5d0b4f1e-6a3c-4b9e-8f3a-0d6f5a1c2b7e", 2)
+    with pytest.raises(StorageTroubleError):
+        await storage.put(key, broken())
+    assert not storage.has(key)
+    assert list(storage._incoming.iterdir()) == []

@@ -32,7 +32,7 @@ from upload_tui.backend.parameters import (
     read_parameters,
 )
 from upload_tui.backend.problems import ProblemError, invalid_fields, not_found
-from upload_tui.backend.storage import Storage
+from upload_tui.backend.storage import NotWantedError, Storage, StorageTroubleError
 from upload_tui.backend.verification import ALGORITHMS
 from upload_tui.backend.worker import VerificationWorker
 from upload_tui.backend.writing import PROVIDER, write_project, write_upload, write_user
@@ -234,9 +234,15 @@ class Api:
         if chunk is None:
             raise not_found("Chunk")
         try:
-            await self._storage.put((record.id, number), request.stream())
+            await self._storage.put(
+                (record.id, number), request.stream(), lambda: not self._database.is_completed(record.id)
+            )
         except ClientDisconnect:
             return Response(status_code=400)
+        except NotWantedError:
+            raise invalid_fields(completed_at="Cannot change completed_at.") from None
+        except StorageTroubleError as trouble:
+            raise ProblemError(500, "The storage provider is unavailable", "try again in a few minutes") from trouble
         return Response(status_code=201)
 
     async def complete_upload(self, request: Request) -> Response:

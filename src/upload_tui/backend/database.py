@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from upload_tui.status import Event, Stage, Timeline
 
-__all__ = ["ChunkRecord", "Database", "JobRecord", "ProjectRecord", "QueueSummary", "UploadRecord"]
+__all__ = ["ChunkRecord", "Database", "JobRecord", "PastUpload", "ProjectRecord", "QueueSummary", "UploadRecord"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SCHEMA = """
@@ -96,6 +96,22 @@ class ChunkRecord:
     digest: str
 
 
+class PastUpload(NamedTuple):
+    """A finished upload to be imported; times in milliseconds since 1970, for there may be a million of them."""
+
+    id: str
+    project_id: str
+    name: str
+    content_type: str
+    size_bytes: int
+    initiated_ms: int
+    completed_ms: int
+    verified_ms: int | None
+    error_ms: int | None
+    error_message: str | None
+    md5: str
+
+
 @dataclass(frozen=True, slots=True)
 class JobRecord:
     """A claimed verification; `attempts` counts this one."""
@@ -119,6 +135,8 @@ _UPLOAD_COLUMNS = (
     "uploads.id, project_id, projects.name, uploads.name, content_type, size_bytes, "
     "initiated_ms, completed_ms, verified_ms, error_ms, error_message, updated_ms"
 )
+_HELD = "upload_id = ? AND attempts = ? AND state = 'running'"
+"""A job as its worker claimed it: a claim by anybody else counts one attempt more."""
 _UPLOADS = f"SELECT {_UPLOAD_COLUMNS} FROM uploads JOIN projects ON projects.id = project_id"
 
 
@@ -135,8 +153,8 @@ class Database:
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(_SCHEMA)
-        # A job that was running when the last process died is taken up again.
-        self._db.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
+        # A job that was running when the last process died is taken up again at once.
+        self._db.execute("UPDATE jobs SET state = 'queued', due_ms = queued_ms WHERE state = 'running'")
 
     def close(self) -> None:
         """Close the database."""
@@ -192,6 +210,32 @@ class Database:
         counted = self._db.execute("SELECT count(*) FROM uploads WHERE project_id = ?", (project_id,)).fetchone()
         return found, int(counted[0])
 
+    def is_completed(self, upload_id: str) -> bool:
+        """True once its client has said that all chunks are there."""
+        row = self._db.execute("SELECT completed_ms FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+        return row is not None and row[0] is not None
+
+    def upload_count(self) -> int:
+        """How many uploads there are, in all projects."""
+        return int(self._db.execute("SELECT count(*) FROM uploads").fetchone()[0])
+
+    def import_uploads(self, uploads: Sequence[PastUpload]) -> None:
+        """Keep finished uploads of elsewhere with their own times, each of one chunk; those already known stay as they are."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO uploads (id, project_id, name, content_type, size_bytes, initiated_ms, completed_ms, "
+                "verified_ms, error_ms, error_message, updated_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+                "ifnull(?8, ?9))",
+                (upload[:10] for upload in uploads),
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO chunks VALUES (?, 1, ?, 'md5', ?)",
+                ((upload.id, upload.size_bytes, upload.md5) for upload in uploads),
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO hashes VALUES (?, 'md5', ?)", ((upload.id, upload.md5) for upload in uploads)
+            )
+
     def put_chunk(self, upload_id: str, chunk: ChunkRecord, on: datetime) -> bool:
         """Keep what a client reports of a chunk, in place of an older report; False once the upload is completed."""
         with self._transaction():
@@ -235,39 +279,45 @@ class Database:
             )
             return True
 
-    def claim(self, now: datetime) -> JobRecord | None:
-        """Take the job that has been due longest; None if none is due."""
+    def claim(self, now: datetime, lease: timedelta) -> JobRecord | None:
+        """Take the job that has been due longest, or whose worker let its lease run out; None if there is none."""
         row = self._db.execute(
-            "UPDATE jobs SET state = 'running', attempts = attempts + 1 WHERE upload_id = "
-            "(SELECT upload_id FROM jobs WHERE state = 'queued' AND due_ms <= ? ORDER BY due_ms, upload_id LIMIT 1) "
+            "UPDATE jobs SET state = 'running', attempts = attempts + 1, due_ms = ?2 WHERE upload_id = "
+            "(SELECT upload_id FROM jobs WHERE state <> 'dead' AND due_ms <= ?1 ORDER BY due_ms, upload_id LIMIT 1) "
             "RETURNING upload_id, attempts",
-            (_ms(now),),
+            (_ms(now), _ms(now + lease)),
         ).fetchone()
         return None if row is None else JobRecord(*row)
 
-    def finish(self, upload_id: str, error_message: str | None, on: datetime) -> bool:
-        """End a verification, well (`error_message` None) or not; False if it had ended before."""
+    def renew(self, job: JobRecord, until: datetime) -> None:
+        """Keep a claimed job for longer."""
+        self._db.execute(f"UPDATE jobs SET due_ms = ? WHERE {_HELD}", (_ms(until), job.upload_id, job.attempts))
+
+    def finish(self, job: JobRecord, error_message: str | None, on: datetime) -> bool:
+        """End a verification, well (`error_message` None) or not; False if the job is another worker's by now, or ended."""
         column = "verified_ms" if error_message is None else "error_ms"
         with self._transaction():
+            held = self._db.execute(f"DELETE FROM jobs WHERE {_HELD}", (job.upload_id, job.attempts))
+            if held.rowcount == 0:
+                return False
             changed = self._db.execute(
                 f"UPDATE uploads SET {column} = ?1, error_message = ?2, updated_ms = ?1 "
                 "WHERE id = ?3 AND completed_ms IS NOT NULL AND verified_ms IS NULL AND error_ms IS NULL",
-                (_ms(on), error_message, upload_id),
+                (_ms(on), error_message, job.upload_id),
             )
-            self._db.execute("DELETE FROM jobs WHERE upload_id = ?", (upload_id,))
             return changed.rowcount == 1
 
-    def postpone(self, upload_id: str, due_on: datetime | None, trouble: str) -> None:
-        """Put a job back to be tried again; `due_on` None gives it up."""
+    def postpone(self, job: JobRecord, due_on: datetime | None, trouble: str) -> None:
+        """Put a claimed job back to be tried again; `due_on` None gives it up."""
         state = "dead" if due_on is None else "queued"
         self._db.execute(
-            "UPDATE jobs SET state = ?, due_ms = ifnull(?, due_ms), trouble = ? WHERE upload_id = ?",
-            (state, None if due_on is None else _ms(due_on), trouble, upload_id),
+            f"UPDATE jobs SET state = ?, due_ms = ifnull(?, due_ms), trouble = ? WHERE {_HELD}",
+            (state, None if due_on is None else _ms(due_on), trouble, job.upload_id, job.attempts),
         )
 
     def next_due_on(self) -> datetime | None:
-        """When the next queued job is due; None if none is queued."""
-        row = self._db.execute("SELECT min(due_ms) FROM jobs WHERE state = 'queued'").fetchone()
+        """When the next job is due or the next lease runs out; None if there is nothing to do."""
+        row = self._db.execute("SELECT min(due_ms) FROM jobs WHERE state <> 'dead'").fetchone()
         return None if row[0] is None else _time(row[0])
 
     def queue(self) -> QueueSummary:

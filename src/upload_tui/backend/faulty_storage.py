@@ -1,6 +1,6 @@
 """A storage that loses, alters or withholds bytes while a fault says so."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterator
 
 from upload_tui.backend.faults import FaultName, Faults
 from upload_tui.backend.storage import ChunkKey, Storage, StorageTroubleError
@@ -19,13 +19,15 @@ class FaultyStorage:
         self._faults = faults
         self.withheld: set[str] = set()
 
-    async def put(self, key: ChunkKey, blocks: AsyncIterable[bytes]) -> int:
+    async def put(
+        self, key: ChunkKey, blocks: AsyncIterable[bytes], is_wanted: Callable[[], bool] = lambda: True
+    ) -> int:
         """Store a chunk, or acknowledge and lose it, or store it with a byte flipped."""
         if self._faults.hits(FaultName.LOST_CHUNK):
             return sum([len(block) async for block in blocks])
         if self._faults.hits(FaultName.ALTERED_CHUNK):
-            return await self._storage.put(key, _flipped(blocks))
-        return await self._storage.put(key, blocks)
+            return await self._storage.put(key, _flipped(blocks), is_wanted)
+        return await self._storage.put(key, blocks, is_wanted)
 
     def blocks(self, key: ChunkKey) -> Iterator[bytes]:
         """The bytes of a chunk.
@@ -40,6 +42,10 @@ class FaultyStorage:
     def has(self, key: ChunkKey) -> bool:
         """True if the chunk is stored."""
         return self._storage.has(key)
+
+    def revision(self, key: ChunkKey) -> Hashable | None:
+        """Another thing once the chunk was put again; None if it is not stored."""
+        return self._storage.revision(key)
 
 
 async def _flipped(blocks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

@@ -1,6 +1,7 @@
 """The embedded service as one object: records, storage, worker, endpoints and faults, put together and kept running."""
 
 import asyncio
+from concurrent.futures import Executor
 from pathlib import Path
 from random import Random
 from secrets import token_bytes
@@ -37,10 +38,11 @@ class EmbeddedService:
         seed: the same seed, the same ids; None takes ids that nobody can guess.
         secret: what keys and signatures follow from, for tests; None takes that of the database, or one that nobody can guess.
         verifications_at_once: how many uploads are verified at the same time.
+        executor: where uploads are verified; None for threads of the service's own.
         base_url: where clients reach it, for signed URLs; may be set later.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is a seam
         self,
         *,
         clock: Clock | None = None,
@@ -50,13 +52,14 @@ class EmbeddedService:
         seed: int | None = None,
         secret: bytes | None = None,
         verifications_at_once: int = 1,
+        executor: Executor | None = None,
         base_url: str = IN_PROCESS_URL,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.base_url = base_url
         self.faults = Faults(self.clock)
-        chance = _Unguessable() if seed is None else Random(seed)  # noqa: S311  # whoever gives a seed wants to guess
         self._database = Database(database)
+        chance = _chance(seed, self._database.upload_count())
         self._gatekeeper = Gatekeeper(secret or self._database.secret(token_bytes(32)), self.clock)
         self._verification_seconds: dict[str, float] = {}
         stored = MemoryStorage() if storage is None else FolderStorage(storage)
@@ -68,6 +71,7 @@ class EmbeddedService:
             at_once=verifications_at_once,
             takes_seconds=self._takes_seconds,
             is_dead=self._worker_is_dead,
+            executor=executor,
         )
         backstage = Backstage(
             self._database, self.storage, self.worker, self._gatekeeper, self.faults, self.clock, chance
@@ -131,6 +135,13 @@ class EmbeddedService:
         project = ProjectRecord(self._api.new_id(), _PROJECT_NAME, "Uploads to watch", self.clock.now())
         self._database.add_project(project)
         return project
+
+
+def _chance(seed: int | None, upload_count: int) -> Random:
+    """Where ids come from; records that hold some already are not given the same ids again."""
+    if seed is None:
+        return _Unguessable()
+    return Random(f"{seed} after {upload_count}" if upload_count else seed)  # noqa: S311  # whoever gives a seed wants to guess
 
 
 class _Unguessable(Random):

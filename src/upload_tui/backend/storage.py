@@ -1,12 +1,15 @@
 """Where the bytes of chunks are: in memory, or in files that only ever bear names of our own making."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterable, Iterator
+import shutil
+from collections.abc import AsyncIterable, Callable, Hashable, Iterator
+from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from uuid import UUID
 
-__all__ = ["ChunkKey", "FolderStorage", "MemoryStorage", "Storage", "StorageTroubleError"]
+__all__ = ["ChunkKey", "FolderStorage", "MemoryStorage", "NotWantedError", "Storage", "StorageTroubleError"]
 
 _BLOCK_BYTES = 1024 * 1024
 
@@ -18,11 +21,29 @@ class StorageTroubleError(Exception):
     """The storage cannot be used just now; trying again later may help."""
 
 
+class NotWantedError(Exception):
+    """When all bytes of a chunk had come, nobody wanted them any more; they were not kept."""
+
+
+def _always() -> bool:
+    return True
+
+
 class Storage(Protocol):
     """Stores chunks whole or not at all."""
 
-    async def put(self, key: ChunkKey, blocks: AsyncIterable[bytes]) -> int:
-        """Store a chunk in place of an older one; gives its size in bytes."""
+    async def put(self, key: ChunkKey, blocks: AsyncIterable[bytes], is_wanted: Callable[[], bool] = _always) -> int:
+        """Store a chunk in place of an older one; gives its size in bytes.
+
+        Args:
+            key: which chunk.
+            blocks: its bytes.
+            is_wanted: asked once all bytes are there, in the same turn of the event loop as they begin to count.
+
+        Raises:
+            NotWantedError: the chunk was not wanted any more.
+            StorageTroubleError: it cannot be kept just now.
+        """
         ...
 
     def blocks(self, key: ChunkKey) -> Iterator[bytes]:
@@ -37,22 +58,29 @@ class Storage(Protocol):
         """True if the chunk is stored."""
         ...
 
+    def revision(self, key: ChunkKey) -> Hashable | None:
+        """Something that is another thing once the chunk has been put again or touched; None if it is not stored."""
+        ...
+
 
 class MemoryStorage:
     """Chunks in memory; gone with the process."""
 
     def __init__(self) -> None:
-        self._chunks: dict[ChunkKey, bytes] = {}
+        self._chunks: dict[ChunkKey, tuple[int, bytes]] = {}
+        self._revisions = count()
 
-    async def put(self, key: ChunkKey, blocks: AsyncIterable[bytes]) -> int:
+    async def put(self, key: ChunkKey, blocks: AsyncIterable[bytes], is_wanted: Callable[[], bool] = _always) -> int:
         """Store a chunk once all of it is there."""
         chunk = b"".join([block async for block in blocks])
-        self._chunks[key] = chunk
+        if not is_wanted():
+            raise NotWantedError
+        self._chunks[key] = next(self._revisions), chunk
         return len(chunk)
 
     def blocks(self, key: ChunkKey) -> Iterator[bytes]:
         """The bytes of a chunk."""
-        view = memoryview(self._chunks.get(key, b""))
+        view = memoryview(self._chunks.get(key, (0, b""))[1])
         for start in range(0, len(view), _BLOCK_BYTES):
             yield bytes(view[start : start + _BLOCK_BYTES])
 
@@ -60,39 +88,52 @@ class MemoryStorage:
         """True if the chunk is stored."""
         return key in self._chunks
 
+    def revision(self, key: ChunkKey) -> Hashable | None:
+        """Which of all chunks ever put this one is."""
+        return self._chunks[key][0] if key in self._chunks else None
+
 
 class FolderStorage:
     """Chunks as files `FOLDER/<upload id>/<number>`; a half-written one is never a chunk.
 
     Args:
-        folder: where to keep them; made if it is not there.
+        folder: where to keep them; made if it is not there. What a process that died had half written is removed.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        self._incoming = folder / ".incoming"
+        self._names = count()
+        shutil.rmtree(self._incoming, ignore_errors=True)
+        self._incoming.mkdir(parents=True, exist_ok=True)
 
-    async def put(self, key: ChunkKey, blocks: AsyncIterable[bytes]) -> int:
-        """Write beside, flush to the disk, then rename: whole or not at all."""
+    async def put(self, key: ChunkKey, blocks: AsyncIterable[bytes], is_wanted: Callable[[], bool] = _always) -> int:
+        """Write elsewhere, flush to the disk, then rename and flush the name: whole or not at all."""
         path = self._path(key)
-        path.parent.mkdir(exist_ok=True)
-        beside = path.with_name(f".{path.name}.{id(blocks):x}")
+        incoming = self._incoming / f"{os.getpid()}-{next(self._names)}"
         size = 0
         try:
-            with beside.open("wb") as file:  # blocks are small, and the page cache takes them at once
+            with incoming.open("wb") as file:  # blocks are small, and the page cache takes them at once
                 async for block in blocks:
                     size += file.write(block)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
+                await asyncio.to_thread(_flush, file)
+            if not path.parent.is_dir():
+                path.parent.mkdir(exist_ok=True)
+                await asyncio.to_thread(_flush_folder, self._folder)
+            if not is_wanted():
+                raise NotWantedError
+            incoming.replace(path)
+            await asyncio.to_thread(_flush_folder, path.parent)
+        except OSError as error:
+            raise StorageTroubleError(str(error)) from error
         finally:
-            beside.unlink(missing_ok=True)
+            incoming.unlink(missing_ok=True)
         return size
 
     def blocks(self, key: ChunkKey) -> Iterator[bytes]:
         """The bytes of a chunk."""
         try:
-            with self._path(key).open("rb") as file:
+            with self._path(key).open("rb", buffering=0) as file:
                 while block := file.read(_BLOCK_BYTES):
                     yield block
         except FileNotFoundError:
@@ -104,6 +145,32 @@ class FolderStorage:
         """True if the chunk is stored."""
         return self._path(key).is_file()
 
+    def revision(self, key: ChunkKey) -> Hashable | None:
+        """Which file it is, how large, and when it was last written."""
+        try:
+            found = self._path(key).stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageTroubleError(str(error)) from error
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
     def _path(self, key: ChunkKey) -> Path:
         upload_id, number = key
         return self._folder / str(UUID(upload_id)) / str(int(number))
+
+
+def _flush(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename last; where folders cannot be opened (Windows) the file system sees to it itself."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,23 +1,27 @@
 """Whether the stored bytes of an upload are the file that its client meant: everything that can be wrong, in one pass.
 
-Pure but for reading the storage, block by block, so that memory does not grow with the file. Where the deployed service has
-words for a failure, these come first; then which chunk, and what differed.
+Called by the worker, in a thread. Pure but for reading the storage, block by block, so that memory does not grow with the
+file; every byte is read once. Where the deployed service has words for a failure, these come first; then which chunk, and what
+differed.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from upload_tui.backend.database import ChunkRecord
-from upload_tui.backend.storage import Storage
+from upload_tui.backend.storage import ChunkKey, Storage
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 __all__ = ["ALGORITHMS", "verify"]
 
 ALGORITHMS = ("md5", "sha1", "sha256")
 _LISTED = 5
-
-Blocks = Callable[[tuple[str, int]], Iterator[bytes]]
 
 
 def verify(
@@ -38,29 +42,51 @@ def verify(
     Raises:
         StorageTroubleError: the bytes cannot be read just now.
     """
-    whole = [(hashlib.new(algorithm, usedforsecurity=False), algorithm, digest) for algorithm, digest in hashes]
+    whole = {algorithm: _digest(algorithm) for algorithm, _ in hashes}
+    revisions = {chunk.number: storage.revision((upload_id, chunk.number)) for chunk in chunks}
     problems = list(_numbering_problems(chunks))
     stored_bytes = 0
     for chunk in chunks:
-        own = hashlib.new(chunk.algorithm, usedforsecurity=False)
-        chunk_bytes = 0
-        for block in storage.blocks((upload_id, chunk.number)):
-            chunk_bytes += len(block)
-            own.update(block)
-            for digest, _, _ in whole:
-                digest.update(block)
+        key = (upload_id, chunk.number)
+        chunk_bytes, digest = _read(storage, key, chunk.algorithm, whole, is_first=stored_bytes == 0)
         stored_bytes += chunk_bytes
-        is_stored = chunk_bytes > 0 or storage.has((upload_id, chunk.number))
-        problems.extend(_chunk_problems(chunk, is_stored, chunk_bytes, own.hexdigest()))
+        is_stored = revisions[chunk.number] is not None
+        problems.extend(_chunk_problems(chunk, is_stored, chunk_bytes, digest))
     if stored_bytes != size_bytes:
         problems.append(f"{SIZE_DIFFERS}: reported {size_bytes} bytes, stored {stored_bytes}")
-    for digest, algorithm, reported in whole:
-        if digest.hexdigest() != reported.lower():
-            problems.append(
-                f"{FILE_HASH_DIFFERS}: {algorithm} reported {_short(reported)}, stored {_short(digest.hexdigest())}"
-            )
+    are_chunks_right = not problems
+    wrong = list(_file_problems(hashes, whole))
+    problems.extend(wrong)
+    if wrong and are_chunks_right:
+        problems.append(_order_problem(chunks))
+    problems.extend(
+        f"chunk {number} was put again while it was verified"
+        for number, revision in revisions.items()
+        if storage.revision((upload_id, number)) != revision
+    )
     # Problems that the deployed service has words for begin with the word "reported".
     return "; ".join(sorted(problems, key=lambda problem: not problem.startswith("reported"))) or None
+
+
+def _digest(algorithm: str) -> "_Hash":
+    return hashlib.new(algorithm, usedforsecurity=False)
+
+
+def _read(
+    storage: Storage, key: ChunkKey, algorithm: str, whole: dict[str, "_Hash"], *, is_first: bool
+) -> tuple[int, str]:
+    """A chunk's size in bytes and its digest; the digests of the whole file grow with it.
+
+    While nothing came before, the digest of the chunk is that of the whole so far and need not be computed twice.
+    """
+    own = None if is_first and algorithm in whole else _digest(algorithm)
+    growing = [*whole.values()] if own is None else [own, *whole.values()]
+    size = 0
+    for block in storage.blocks(key):
+        size += len(block)
+        for digest in growing:
+            digest.update(block)
+    return size, (whole[algorithm] if own is None else own).hexdigest()
 
 
 def _numbering_problems(chunks: Sequence[ChunkRecord]) -> Iterator[str]:
@@ -82,6 +108,26 @@ def _chunk_problems(chunk: ChunkRecord, is_stored: bool, stored_bytes: int, dige
         yield f"{SIZE_DIFFERS}: chunk {chunk.number}: reported {chunk.size_bytes} bytes, stored {stored_bytes}"
     elif digest != chunk.digest.lower():
         yield f"{CHUNK_HASH_DIFFERS}: chunk {chunk.number}: reported {_short(chunk.digest)}, stored {_short(digest)}"
+
+
+def _file_problems(hashes: Sequence[tuple[str, str]], whole: dict[str, "_Hash"]) -> Iterator[str]:
+    for algorithm, reported in hashes:
+        stored = whole[algorithm].hexdigest()
+        if stored != reported.lower():
+            yield f"{FILE_HASH_DIFFERS}: {algorithm} reported {_short(reported)}, stored {_short(stored)}"
+
+
+def _order_problem(chunks: Sequence[ChunkRecord]) -> str:
+    """Why a file can be wrong whose chunks are all right; chunks that are alike are named, for one may be a repetition."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for chunk in chunks:
+        alike[chunk.digest.lower()].append(str(chunk.number))
+    repeated = next((numbers for numbers in alike.values() if len(numbers) > 1), None)
+    if repeated:
+        return f"each chunk is as reported, but chunks {' and '.join(repeated[:_LISTED])} are alike: perhaps repeated"
+    if len(chunks) > 1:
+        return "each chunk is as reported: their order, or the reported hash, is wrong"
+    return "the chunk is as reported: the reported hash is wrong"
 
 
 def _short(digest: str) -> str:

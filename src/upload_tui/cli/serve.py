@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from upload_tui.backend.service import EmbeddedService
 
 __all__ = ["command", "listen"]
+
+_STORY_VERIFICATIONS = 3
+"""A story goes the same way on every machine; without one, every core verifies."""
 
 
 @click.command(help="Serve the embedded service over HTTP, on this machine alone unless --host says otherwise.")
@@ -75,6 +79,7 @@ def command(
         database=database,
         storage=storage,
         seed=seed if story else None,
+        verifications_at_once=_STORY_VERIFICATIONS if story else os.cpu_count() or 1,
         base_url=base_url,
     )
     teller = story.teller(service, clock, seed) if story and isinstance(clock, PacedClock) else None
