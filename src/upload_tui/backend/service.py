@@ -1,6 +1,7 @@
 """The embedded service as one object: records, storage, worker, endpoints and faults, put together and kept running."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from random import Random
@@ -10,7 +11,8 @@ from typing import Self
 
 from upload_tui.backend.accounts import DemoAccount, Gatekeeper
 from upload_tui.backend.api import API_PATH, Api, Backstage
-from upload_tui.backend.database import Database, ProjectRecord
+from upload_tui.backend.control import Control
+from upload_tui.backend.database import Database, PastUpload, ProjectRecord
 from upload_tui.backend.faults import FaultName, Faults
 from upload_tui.backend.faulty_storage import FaultyStorage
 from upload_tui.backend.storage import FolderStorage, MemoryStorage
@@ -38,6 +40,7 @@ class EmbeddedService:
         seed: the same seed, the same ids; None takes ids that nobody can guess.
         secret: what keys and signatures follow from, for tests; None takes that of the database, or one that nobody can guess.
         verifications_at_once: how many uploads are verified at the same time.
+        has_control: whether faults can be started and ended over HTTP.
         executor: where uploads are verified; None for threads of the service's own.
         base_url: where clients reach it, for signed URLs; may be set later.
     """
@@ -52,6 +55,7 @@ class EmbeddedService:
         seed: int | None = None,
         secret: bytes | None = None,
         verifications_at_once: int = 1,
+        has_control: bool = False,
         executor: Executor | None = None,
         base_url: str = IN_PROCESS_URL,
     ) -> None:
@@ -77,7 +81,8 @@ class EmbeddedService:
             self._database, self.storage, self.worker, self._gatekeeper, self.faults, self.clock, chance
         )
         self._api = Api(backstage, design, self)
-        self.app = Weather(self._api.application(), self.faults, self.clock)
+        weather = Weather(self._api.application(), self.faults, self.clock)
+        self.app = Control(weather, self.faults, self._gatekeeper) if has_control else weather
         self.project = self._first_project()
         self._working: asyncio.Task[None] | None = None
 
@@ -106,6 +111,10 @@ class EmbeddedService:
         self._verification_seconds[upload_id] = verification_seconds
         if is_withheld:
             self.storage.withheld.add(upload_id)
+
+    def import_uploads(self, uploads: Sequence[PastUpload]) -> None:
+        """Keep finished uploads of elsewhere: their records, for there are no bytes."""
+        self._database.import_uploads(uploads)
 
     def _takes_seconds(self, upload_id: str) -> float:
         return self._verification_seconds.pop(upload_id, 0.0)

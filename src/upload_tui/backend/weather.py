@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -17,8 +18,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
-_SLOW_SECONDS = 3.0
 _HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+_MALFORMED = b'{"results": [{"id": NaN, \'status\': {,}]'
+_TIMED_OUT = b"<html><body><h1>504 Gateway Time-out</h1></body></html>"
+_DOUBLED_BODY_BYTES = 1024 * 1024
+_RETRY_SECONDS = 10.0
 _REPEATED_SLASHES = re.compile("//+")
 _LATER = "try again in a few minutes, or contact the systems administrators"
 
@@ -45,12 +49,28 @@ class Weather:
         scope["path"] = _REPEATED_SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
         problem = self._problem()
         if self._faults.is_on(FaultName.SLOW_ANSWERS):
-            await self._clock.sleep(_SLOW_SECONDS)
+            await self._clock.sleep(self._faults.value(FaultName.SLOW_ANSWERS))
         if problem is not None:
             body = json.dumps(problem.body, separators=(",", ":")).encode()
             await self._answer(send, problem.status, body, b"application/json", problem.headers)
         elif self._faults.is_on(FaultName.GARBAGE):
             await self._answer(send, 200, _HTML, b"text/html", {})
+        elif self._faults.is_on(FaultName.MALFORMED_JSON):
+            await self._answer(send, 200, _MALFORMED, b"application/json", {})
+        else:
+            await self._carry_out(scope, receive, send)
+
+    async def _carry_out(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Let the endpoints do it: once or twice, and tell the client or not."""
+        if self._faults.is_on(FaultName.DOUBLED_REQUESTS):
+            received = await _received(receive)
+            if not received[-1].get("more_body", False):
+                await self._inner(dict(scope), _again(received, receive), _nowhere)
+            receive = _again(received, receive)
+        if self._faults.is_on(FaultName.DROPPED_ANSWERS):
+            await self._inner(scope, receive, _nowhere)
+            await self._clock.sleep(self._faults.value(FaultName.DROPPED_ANSWERS))
+            await self._answer(send, 504, _TIMED_OUT, b"text/html", {})
         else:
             await self._inner(scope, receive, self._dated(send))
 
@@ -58,7 +78,7 @@ class Weather:
         if self._faults.is_on(FaultName.OUTAGE):
             return ProblemError(503, "The service is down for maintenance", _LATER)
         if self._faults.is_on(FaultName.TOO_MANY_REQUESTS):
-            wait = max(1, round(self._faults.seconds_left(FaultName.TOO_MANY_REQUESTS)))
+            wait = max(1, round(min(_RETRY_SECONDS, self._faults.seconds_left(FaultName.TOO_MANY_REQUESTS))))
             return ProblemError(429, "Too many requests", _LATER, headers={"Retry-After": str(wait)})
         if self._faults.is_on(FaultName.SERVER_ERROR):
             return ProblemError(500, "The storage provider is unavailable", _LATER)
@@ -77,7 +97,8 @@ class Weather:
 
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                date = format_datetime(self._clock.now(), usegmt=True).encode()
+                skew = timedelta(seconds=self._faults.value(FaultName.SKEWED_CLOCK))
+                date = format_datetime(self._clock.now() + skew, usegmt=True).encode()
                 message["headers"] = [*message["headers"], (b"date", date)]
                 if is_cut:
                     message["headers"] = [pair for pair in message["headers"] if pair[0].lower() != b"content-length"]
@@ -86,3 +107,27 @@ class Weather:
             await send(message)
 
         return dated
+
+
+async def _received(receive: Receive) -> list[Message]:
+    """A request's body as far as it is small; a chunk's bytes are not held in memory."""
+    messages, size = [await receive()], 0
+    while messages[-1].get("more_body", False) and size <= _DOUBLED_BODY_BYTES:
+        size += len(messages[-1].get("body", b""))
+        messages.append(await receive())
+    return messages
+
+
+def _again(received: list[Message], receive: Receive) -> Receive:
+    """What was received, once more, and then what comes."""
+    left = iter(received)
+
+    async def receive_again() -> Message:
+        message = next(left, None)
+        return await receive() if message is None else message
+
+    return receive_again
+
+
+async def _nowhere(_: Message) -> None:
+    """Nobody hears the answer."""

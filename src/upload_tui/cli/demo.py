@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.backend.scenarios.catalogue import DEFAULT_SCENARIO, SCENARIO_DESCRIPTIONS
+from upload_tui.backend.scenarios.catalogue import (
+    DEFAULT_PAST_UPLOADS,
+    DEFAULT_SCENARIO,
+    MOST_PAST_UPLOADS,
+    SCENARIO_DESCRIPTIONS,
+)
+from upload_tui.cli.faults import FaultChoice, check_uploads, fault_option, start_faults
 from upload_tui.cli.preferences import plain_preferences
 from upload_tui.cli.screen import need_terminal, show
 from upload_tui.clock import PacedClock, SystemClock
@@ -39,6 +45,8 @@ class DemoOptions:
     speed: float
     design: str
     database: Path | None
+    past_uploads: int
+    faults: Sequence[FaultChoice]
 
 
 @click.command(help="Watch the dashboard over an embedded service: no port, no network, no account.")
@@ -63,6 +71,12 @@ class DemoOptions:
 @click.option(
     "--db", "database", type=click.Path(path_type=Path, dir_okay=False), help="Keep the service's records in this file."
 )
+@click.option(
+    "--uploads",
+    type=click.IntRange(0, MOST_PAST_UPLOADS),
+    help=f"How many finished uploads the scenario history begins with.  [default: {DEFAULT_PAST_UPLOADS}]",
+)
+@fault_option()
 @click.option("--web", is_flag=True, help="Show it to a browser on this machine (needs the extra `web`).")
 @click.option(
     "--port",
@@ -71,9 +85,19 @@ class DemoOptions:
     type=click.IntRange(0, 65535),
     help="Where, with --web; 0 picks a free one.",
 )
-def command(scenario: str, seed: int, speed: float, design: str, database: Path | None, web: bool, port: int) -> int:
+def command(
+    scenario: str,
+    seed: int,
+    speed: float,
+    design: str,
+    database: Path | None,
+    uploads: int | None,
+    faults: Sequence[FaultChoice],
+    web: bool,
+    port: int,
+) -> int:
     """Run the demo."""
-    options = DemoOptions(scenario, seed, speed, design, database)
+    options = DemoOptions(scenario, seed, speed, design, database, check_uploads(scenario, uploads), faults)
     if web:
         from upload_tui.cli.web import serve_in_browser
 
@@ -91,6 +115,10 @@ def _words(options: DemoOptions) -> Iterator[str]:
     yield f"--design={options.design}"
     if options.database is not None:
         yield f"--db={options.database.absolute()}"
+    if options.scenario == "history":
+        yield f"--uploads={options.past_uploads}"
+    for name, value in options.faults:
+        yield f"--fault={name}" if value is None else f"--fault={name}={value}"
 
 
 async def _run(options: DemoOptions) -> int:
@@ -197,7 +225,7 @@ class DemoStory:
         )
         async with service:
             self._clock = clock
-            self._teller = scenario.teller(service, clock, options.seed)
+            self._teller = scenario.teller(service, clock, options.seed, options.past_uploads)
             async with self._telling(scenario, clock), _session_over(service, clock) as session:
                 yield session
 
@@ -205,6 +233,7 @@ class DemoStory:
     async def _telling(self, scenario: "Scenario", clock: PacedClock) -> AsyncIterator[None]:
         assert self._teller is not None  # noqa: S101  # made just before
         await scenario.past(self._teller)
+        start_faults(self._teller.service.faults, self._options.faults)
         clock.set_rate(self._pace)
         telling = asyncio.create_task(scenario.present(self._teller), name="story")
         try:

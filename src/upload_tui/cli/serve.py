@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.backend.scenarios.catalogue import SCENARIO_DESCRIPTIONS
+from upload_tui.backend.scenarios.catalogue import DEFAULT_PAST_UPLOADS, MOST_PAST_UPLOADS, SCENARIO_DESCRIPTIONS
+from upload_tui.cli.faults import FaultChoice, check_uploads, fault_option, start_faults
 from upload_tui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +53,13 @@ _STORY_VERIFICATIONS = 3
 @click.option(
     "--speed", default=1.0, show_default=True, type=click.FloatRange(0, 16), help="Seconds of the story in a second."
 )
+@click.option(
+    "--uploads",
+    type=click.IntRange(0, MOST_PAST_UPLOADS),
+    help=f"How many finished uploads the scenario history begins with.  [default: {DEFAULT_PAST_UPLOADS}]",
+)
+@fault_option()
+@click.option("--control", is_flag=True, help="Let faults be started and ended at /api/v1/control/faults.")
 @click.option("--json", "as_json", is_flag=True, help="Say where the service is as one line of JSON.")
 def command(
     host: str,
@@ -62,6 +70,9 @@ def command(
     scenario: str | None,
     seed: int,
     speed: float,
+    uploads: int | None,
+    faults: "Sequence[FaultChoice]",
+    control: bool,
     as_json: bool,
 ) -> int:
     """Run the service until interrupted."""
@@ -69,6 +80,7 @@ def command(
     from upload_tui.clock import PacedClock, SystemClock
     from upload_tui.wire.designs import Design
 
+    past_uploads = check_uploads(scenario, uploads)
     story = None if scenario is None else _scenario(scenario)
     clock = SystemClock() if story is None else PacedClock(0.0, start_on=_beginning(story))
     listener = listen(host, port)
@@ -80,11 +92,12 @@ def command(
         storage=storage,
         seed=seed if story else None,
         verifications_at_once=_STORY_VERIFICATIONS if story else os.cpu_count() or 1,
+        has_control=control,
         base_url=base_url,
     )
-    teller = story.teller(service, clock, seed) if story and isinstance(clock, PacedClock) else None
-    introduce = partial(_introduce, service, design, scenario, as_json=as_json)
-    asyncio.run(_serve(service, listener, introduce, _telling(story, teller, speed)))
+    teller = story.teller(service, clock, seed, past_uploads) if story and isinstance(clock, PacedClock) else None
+    begin = partial(_begin, service, faults, partial(_introduce, service, design, scenario, as_json=as_json))
+    asyncio.run(_serve(service, listener, begin, _telling(story, teller, speed)))
     return 0
 
 
@@ -121,6 +134,12 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _begin(service: "EmbeddedService", faults: "Sequence[FaultChoice]", introduce: Callable[[], None]) -> None:
+    """The past has been told: from now on things go wrong, and clients may come."""
+    start_faults(service.faults, faults)
+    introduce()
+
+
 def _introduce(service: "EmbeddedService", design: str, scenario: str | None, *, as_json: bool) -> None:
     """Where the service is and how to be let in: the URL first, then the keys."""
     from upload_tui import __version__
@@ -152,7 +171,7 @@ def _introduce(service: "EmbeddedService", design: str, scenario: str | None, *,
 async def _serve(
     service: "EmbeddedService",
     listener: socket.socket,
-    introduce: Callable[[], None],
+    begin: Callable[[], None],
     telling: AbstractAsyncContextManager[None],
 ) -> None:
     import uvicorn
@@ -161,7 +180,7 @@ async def _serve(
         service.app, log_level="warning", access_log=False, date_header=False, server_header=False, lifespan="off"
     )
     async with service, telling:
-        introduce()
+        begin()
         await uvicorn.Server(config).serve(sockets=[listener])
 
 

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["DEFAULT_SCENARIO", "SCENARIO_DESCRIPTIONS"]
+__all__ = ["DEFAULT_PAST_UPLOADS", "DEFAULT_SCENARIO", "MOST_PAST_UPLOADS", "SCENARIO_DESCRIPTIONS"]
 
 DEFAULT_SCENARIO = "tour"
+
+DEFAULT_PAST_UPLOADS = 10_000
+MOST_PAST_UPLOADS = 1_000_000
 
 SCENARIO_DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -16,6 +19,7 @@ SCENARIO_DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
         "stuck": "the verification worker stops",
         "corrupt": "one of every integrity failure",
         "outage": "the service is down for a while, then recovers, again and again",
+        "history": "a year of finished uploads (--uploads), imported, then one now and then",
         "flaky": "faults of network and storage come and go",
     }
 )

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from upload_tui.backend.scenarios import stories
+from upload_tui.backend.scenarios.catalogue import DEFAULT_PAST_UPLOADS
+from upload_tui.backend.scenarios.past import past_uploads as past_uploads_of
 from upload_tui.backend.scenarios.teller import Teller
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.clock import PacedClock
@@ -30,9 +32,12 @@ class Scenario:
     past: Story = stories.tell_nothing
     past_seconds: float = 0.0
 
-    def teller(self, service: EmbeddedService, clock: PacedClock, seed: int) -> Teller:
+    def teller(
+        self, service: EmbeddedService, clock: PacedClock, seed: int, past_uploads: int = DEFAULT_PAST_UPLOADS
+    ) -> Teller:
         """Somebody to tell it; the clock must have been started `past_seconds` before the present."""
-        return Teller(service, clock, Random(seed))  # noqa: S311  # a story, not a secret
+        history = past_uploads_of(seed, past_uploads, service.project.id, clock.now())
+        return Teller(service, clock, Random(seed), history)  # noqa: S311  # a story, not a secret
 
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
@@ -44,6 +49,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "stuck": Scenario(stories.tell_stuck, stories.tell_morning, stories.MORNING_SECONDS),
         "corrupt": Scenario(stories.tell_corrupt),
         "outage": Scenario(stories.tell_outage),
+        "history": Scenario(stories.tell_quiet, stories.tell_history),
         "flaky": Scenario(stories.tell_flaky),
     }
 )

@@ -10,6 +10,7 @@ __all__ = [
     "MORNING_SECONDS",
     "tell_corrupt",
     "tell_flaky",
+    "tell_history",
     "tell_morning",
     "tell_nothing",
     "tell_outage",
@@ -64,6 +65,11 @@ async def tell_morning(teller: Teller) -> None:
         await teller.tell_past(plan, minutes_ago * 60, present)
     await teller.step_to_present(present)
     teller.service.worker.resume()
+
+
+async def tell_history(teller: Teller) -> None:
+    """A year of finished uploads."""
+    await teller.import_history()
 
 
 async def tell_tour(teller: Teller) -> None:

@@ -1,9 +1,12 @@
 """Tells a story to a service: starts uploads that run side by side, lets time pass, and breaks things."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 from random import Random
 
+from upload_tui.backend.database import PastUpload
 from upload_tui.backend.faults import FaultName
 from upload_tui.backend.scenarios.plans import Plan, Planner
 from upload_tui.backend.scenarios.uploader import Uploader
@@ -13,6 +16,8 @@ from upload_tui.errors import ServiceError
 
 __all__ = ["Teller"]
 
+_BATCH = 10_000
+
 
 class Teller:
     """What stories are told with. An upload that its client has to give up just ends, as in life.
@@ -21,12 +26,16 @@ class Teller:
         service: whom the story happens to.
         clock: the service's clock; the past is told by stepping it.
         chance: what the story leaves open.
+        history: finished uploads of the past, for a story that asks for them.
     """
 
-    def __init__(self, service: EmbeddedService, clock: PacedClock, chance: Random) -> None:
+    def __init__(
+        self, service: EmbeddedService, clock: PacedClock, chance: Random, history: Iterable[PastUpload] = ()
+    ) -> None:
         self.service = service
         self.clock = clock
         self.chance = chance
+        self._history = iter(history)
         self.planner = Planner(chance)
         self._uploader = Uploader(service, clock.sleep)
         self._running: set[asyncio.Task[None]] = set()
@@ -67,6 +76,12 @@ class Teller:
         self.clock.step(plan.verification_seconds)
         while await self.service.worker.verify_next():
             pass
+
+    async def import_history(self) -> None:
+        """Import the finished uploads of the past, thousands at a time, so that others get their turn."""
+        while batch := list(islice(self._history, _BATCH)):
+            self.service.import_uploads(batch)
+            await asyncio.sleep(0)
 
     async def _step(self, seconds: float) -> None:
         self.clock.step(seconds)
