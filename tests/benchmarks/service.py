@@ -41,17 +41,18 @@ def measure_verification(quick: bool) -> list[Figure]:
     figures = []
     for name, count in (("files of 1 chunk", 1), ("files of 8 chunks", 8)):
         files = [[content[start : start + size // count] for start in range(0, size, size // count)]] * _CORES
-        one = _verification(files, 1), _bare(files, 1)
-        all_cores = _verification(files, _CORES), _bare(files, _CORES)
+        one = _verification(files, 1, time.process_time), _bare(files, 1, time.process_time)
+        alone = _verification(files, 1, time.perf_counter)
+        all_cores = _verification(files, _CORES, time.perf_counter), _bare(files, _CORES, time.perf_counter)
         figures += [
             Figure(f"verification, {name}, 1 core / bare md5", *one, "MiB/s", 0.85, False),
             Figure(f"verification, {name}, {_CORES} cores / bare md5", *all_cores, "MiB/s", 0.85, False),
-            Figure(f"verification, {name}, {_CORES} cores / 1 core", all_cores[0], one[0], "MiB/s", 2.0, False),
+            Figure(f"verification, {name}, {_CORES} cores / 1 core", all_cores[0], alone, "MiB/s", 2.0, False),
         ]
     return figures
 
 
-def _verification(files: Sequence[File], threads: int) -> float:
+def _verification(files: Sequence[File], threads: int, seconds: Callable[[], float]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         storage = FolderStorage(Path(folder))
         jobs = [(str(uuid.uuid4()), file, *_reported(file)) for file in files]
@@ -62,10 +63,10 @@ def _verification(files: Sequence[File], threads: int) -> float:
             upload_id, file, chunks, digest = job
             assert verify(upload_id, sum(map(len, file)), chunks, [("md5", digest)], storage) is None
 
-        return _throughput(work, jobs, files, threads)
+        return _throughput(work, jobs, files, threads, seconds)
 
 
-def _bare(files: Sequence[File], threads: int) -> float:
+def _bare(files: Sequence[File], threads: int, seconds: Callable[[], float]) -> float:
     def work(file: File) -> None:
         whole = hashlib.md5(usedforsecurity=False)
         for chunk in file:
@@ -74,17 +75,19 @@ def _bare(files: Sequence[File], threads: int) -> float:
                 hashlib.md5(chunk, usedforsecurity=False).hexdigest()
         whole.hexdigest()
 
-    return _throughput(work, files, files, threads)
+    return _throughput(work, files, files, threads, seconds)
 
 
-def _throughput(work: Callable[[Any], None], jobs: Sequence[Any], files: Sequence[File], threads: int) -> float:
-    """MiB of file in a second, the best of some tries."""
+def _throughput(
+    work: Callable[[Any], None], jobs: Sequence[Any], files: Sequence[File], threads: int, seconds: Callable[[], float]
+) -> float:
+    """MiB of file in a second, by the clock or in a core's own time, whoever else runs; the best of some tries."""
     best = float("inf")
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(_REPETITIONS):
-            began = time.perf_counter()
+            began = seconds()
             list(pool.map(work, jobs))
-            best = min(best, time.perf_counter() - began)
+            best = min(best, seconds() - began)
     return sum(len(chunk) for file in files for chunk in file) / _MIB / best
 
 
@@ -123,8 +126,8 @@ async def _requests(count: int) -> list[Figure]:
         path = f"/api/v1/projects/{service.project.id}/uploads"
         pages = await _rate(service.app, path, token, max(3, count // 100), b"per_page=1000")
     return [
-        Figure("GET /uploads/{id} / hello", ones, hellos, "1/s", 0.1, False),
-        Figure("a page of 1,000 / hello", pages, hellos, "1/s", 0.0005, False),
+        Figure("GET /uploads/{id} / hello", ones, hellos, "1/s", 0.03, False),
+        Figure("a page of 1,000 / hello", pages, hellos, "1/s", 0.0001, False),
         Figure("an upload on a page of 1,000 / GET /uploads/{id}", pages * 1000, ones, "1/s", 1.0, False),
     ]
 
@@ -170,7 +173,11 @@ with (folder / upload_id / "1").open("wb") as file:
     file.truncate(size)
 message = verify(upload_id, size, [ChunkRecord(1, size, "md5", "?")], [("md5", "?")], storage)
 assert message and "size does not match size computed by StorageProvider: reported" not in message, message
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024))
+status = Path("/proc/self/status")
+if status.exists():  # there the other figure begins with the peak of the process that forked this one
+    print(int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024)
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 / 1024)
 """
 
 

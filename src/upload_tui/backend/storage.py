@@ -11,7 +11,7 @@ from uuid import UUID
 
 __all__ = ["ChunkKey", "FolderStorage", "MemoryStorage", "NotWantedError", "Storage", "StorageTroubleError"]
 
-_BLOCK_BYTES = 1024 * 1024
+_BLOCK_BYTES = 256 * 1024
 
 ChunkKey = tuple[str, int]
 """An upload's id (of our own making) and a chunk's number."""
