@@ -25,7 +25,7 @@ from upload_tui.backend.service import EmbeddedService
 from upload_tui.backend.storage import FolderStorage
 from upload_tui.backend.verification import verify
 
-__all__ = ["measure_memory", "measure_requests", "measure_verification"]
+__all__ = ["BENCHMARKS", "measure_memory", "measure_requests", "measure_verification"]
 
 _MIB = 1024 * 1024
 _CORES = 4
@@ -193,3 +193,6 @@ def _peak_mib(size_mib: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", _PEAK, folder, str(uuid.uuid4()), str(size_mib * _MIB)]
         return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+BENCHMARKS = (measure_verification, measure_requests, measure_memory)

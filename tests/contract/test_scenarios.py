@@ -14,7 +14,7 @@ from upload_tui.backend.scenarios.catalogue import SCENARIO_DESCRIPTIONS
 from upload_tui.backend.scenarios.registry import SCENARIOS
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.clock import PacedClock
-from upload_tui.testing.builders import NOW
+from upload_tui.testing import NOW
 
 STEP_SECONDS, STEPS, TURNS = 0.5, 50, 120
 
