@@ -16,7 +16,7 @@ from upload_tui.monitor.changes import StageReached
 from upload_tui.monitor.last_look import Look as LastLook
 from upload_tui.monitor.session import Session
 from upload_tui.tui.alerts import Alerts, notification
-from upload_tui.tui.bindings import APP_KEYS, STORY_ACTIONS
+from upload_tui.tui.bindings import APP_KEYS, MEDDLING_ACTIONS, STORY_ACTIONS
 from upload_tui.tui.bridge import Bridge
 from upload_tui.tui.formatting import harmless
 from upload_tui.tui.glyphs import ASCII, glyphs_for
@@ -198,6 +198,8 @@ class UploadApp(App[int]):
             self.exit(0)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in MEDDLING_ACTIONS:
+            return self.story is not None and bool(self.story.faults)
         return self.story is not None if action in STORY_ACTIONS else True
 
     def action_start_upload(self) -> None:

@@ -4,7 +4,16 @@ from textual.binding import Binding
 
 from upload_tui.status import Stage
 
-__all__ = ["ALL_KEYS", "APP_KEYS", "COPY_KEYS", "DASHBOARD_KEYS", "STORY_ACTIONS", "TABLE_KEYS", "TAIL_KEYS"]
+__all__ = [
+    "ALL_KEYS",
+    "APP_KEYS",
+    "COPY_KEYS",
+    "DASHBOARD_KEYS",
+    "MEDDLING_ACTIONS",
+    "STORY_ACTIONS",
+    "TABLE_KEYS",
+    "TAIL_KEYS",
+]
 
 
 def _key(keys: str, action: str, word: str, tooltip: str, key_id: str, *, shown: str | None = None) -> Binding:
@@ -103,5 +112,8 @@ APP_KEYS = (
 ALL_KEYS = (*TABLE_KEYS, *TAIL_KEYS, *DASHBOARD_KEYS, *APP_KEYS)
 """Every key that a person can remap."""
 
-STORY_ACTIONS = frozenset({"start_upload", "break_something", "slower", "faster", "step"})
-"""Actions that only a demo has."""
+STORY_ACTIONS = frozenset({"slower", "faster", "step"})
+"""Actions that need a story whose pace is in the person's hands: a demo, a replay."""
+
+MEDDLING_ACTIONS = frozenset({"start_upload", "break_something"})
+"""Actions that need a story which can still be told otherwise: what was recorded cannot."""
