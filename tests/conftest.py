@@ -1,6 +1,7 @@
 """Takes the weather away: no test sees this machine's home, settings, proxies, terminal, time zone or language."""
 
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def pytest_configure() -> None:
         if name not in _KEPT and not name.startswith(_KEPT_PREFIXES):
             del os.environ[name]
     os.environ.update(_FIXED)
+    # Whoever runs the tests in the background may have interrupts ignored, and programs inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # How fast an example is made depends on what else the machine does: that is a benchmark's matter, not a test's.
     hypothesis.settings.register_profile(
         "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

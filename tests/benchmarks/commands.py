@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.turns import medians_in_turn
@@ -19,7 +20,7 @@ def first_answer(*, quick: bool) -> Sequence[Figure]:
         "--help": [sys.executable, "-m", "upload_tui", "--help"],
         "reference": [sys.executable, "-c", "import click"],
     }
-    seconds = medians_in_turn({name: lambda words=words: _seconds_of(words) for name, words in commands.items()}, runs)
+    seconds = medians_in_turn({name: partial(_seconds_of, words) for name, words in commands.items()}, runs)
     return [
         Figure(f"upload-tui {name}, whole process", seconds[name] * 1000, seconds["reference"] * 1000, "ms", 1.6)
         for name in ("--version", "--help")

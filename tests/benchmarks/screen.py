@@ -5,16 +5,21 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.painted import PaintedProgram, python
-from tests.benchmarks.turns import medians_in_turn
+from tests.benchmarks.turns import medians_in_turn, share
+from tests.benchmarks.uploads import fill
 
 __all__ = ["BENCHMARKS"]
 
 _DEMO = python("-m", "upload_tui", "demo")
 _WATCH = python("-m", "upload_tui", "watch")
+_BARE_REGION = python("-m", "tests.benchmarks.programs.bare_region")
+_KEYS = {"down": "\x1b[B", "page down": "\x1b[6~", "end": "\x1b[F", "home": "\x1b[H"}
 _BARE_TABLE = python("-m", "tests.benchmarks.programs.bare_table")
 
 
@@ -30,10 +35,7 @@ def first_frame(*, quick: bool) -> Sequence[Figure]:
             "reference": (_BARE_TABLE, "BareTable"),
         }
         seconds = medians_in_turn(
-            {
-                name: lambda words=words, text=text: _seconds_until(words, text, surroundings)
-                for name, (words, text) in programs.items()
-            },
+            {name: partial(_seconds_until, words, text, surroundings) for name, (words, text) in programs.items()},
             3 if quick else 15,
         )
     bare = seconds.pop("reference") * 1000
@@ -78,4 +80,39 @@ def _cpu_share(words: Sequence[str], text: str, seconds: float, surroundings: Ma
         return (program.cpu_seconds - used) / seconds
 
 
-BENCHMARKS = (first_frame, idle)
+def keys(*, quick: bool) -> Sequence[Figure]:
+    """From a key to the frame that answers it, at both ends and in the middle of very many uploads."""
+    count, presses = (50_000, 40) if quick else (1_000_000, 200)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "store.db"
+        fill(file, count)
+        ours = python("-m", "tests.benchmarks.programs.stored_dashboard", str(file))
+        with PaintedProgram(ours) as dashboard, PaintedProgram(_BARE_REGION) as bare:
+            dashboard.seconds_until(f"{count:,}")
+            bare.seconds_until("BareRegion")
+            values = _in_turn_to_frame(dashboard, bare, presses)
+            resident = dashboard.resident_bytes - bare.resident_bytes
+    figures = [
+        Figure(
+            f"{key} to frame, p{percent}, {count:,} uploads",
+            1000 * share(values[key], percent),
+            1000 * share(values["reference"], percent),
+            "ms",
+            1.25,
+        )
+        for key in _KEYS
+        for percent in (50, 99)
+    ]
+    return [*figures, Figure("memory above a bare app after scrolling", resident / 2**20, 60.0, "MiB", 1.0)]
+
+
+def _in_turn_to_frame(dashboard: PaintedProgram, bare: PaintedProgram, presses: int) -> Mapping[str, list[float]]:
+    values: dict[str, list[float]] = {name: [] for name in (*_KEYS, "reference")}
+    for _ in range(presses):
+        for name, key in _KEYS.items():
+            values[name].append(dashboard.seconds_to_frame(key))
+            values["reference"].append(bare.seconds_to_frame("x"))
+    return values
+
+
+BENCHMARKS = (first_frame, idle, keys)
