@@ -15,6 +15,7 @@ from upload_tui.monitor.picture import ProjectRef, Query, SortKey
 from upload_tui.monitor.schema import MIGRATIONS, begin_bulk, end_bulk, migrate
 from upload_tui.monitor.store_conditions import StuckBefore, attention_condition, search_condition
 from upload_tui.monitor.stored_rows import KEPT, READ, StoredUpload, milliseconds, stored_upload, values_of
+from upload_tui.monitor.stored_words import StoredWords
 from upload_tui.monitor.windows import Asked, Cell, Windows
 from upload_tui.status import Anomaly, Stage
 
@@ -69,7 +70,7 @@ class Store:
         self._seen_version = 0
         self._windows = Windows(self._db)
         self._numbers: dict[object, int] = {}
-        self._last_page: tuple[int | None, Sequence[Any]] = (None, ())
+        self._words = StoredWords(self._db)
 
     def _prepare(self, file: Path | None) -> None:
         # Before anything is written: what a newer program keeps is not ours to touch.
@@ -217,27 +218,8 @@ class Store:
         return None if row is None else stored_upload(row)
 
     def raw(self, upload_id: str) -> str:
-        """The service's last words about an upload; empty if it is not known."""
-        row = self._db.execute(
-            "SELECT raw, page, place FROM uploads LEFT JOIN words USING (number) WHERE id = ?", (upload_id,)
-        ).fetchone()
-        if row is None:
-            return ""
-        raw, page, place = row
-        if raw is not None:
-            return str(raw)
-        from upload_tui.wire.answers import entry_words
-
-        return entry_words(self._entries(page), place)
-
-    def _entries(self, page: int) -> Sequence[Any]:
-        """What a page lists; neighbours are often asked for together, so the last one is remembered."""
-        if self._last_page[0] != page:
-            from upload_tui.wire.answers import page_entries
-
-            row = self._db.execute("SELECT body FROM pages WHERE page = ?", (page,)).fetchone()
-            self._last_page = (page, () if row is None else page_entries(row[0]))
-        return self._last_page[1]
+        """The service's last words about an upload; empty if it is not known, or if they cannot be read any more."""
+        return self._words.raw(upload_id)
 
     def window(self, query: Query, stuck: StuckBefore, offset: int, limit: int) -> Sequence[StoredUpload]:
         """At most `limit` uploads of a query's answer from `offset`; what stands deep in it costs little more than its ends."""

@@ -279,3 +279,18 @@ def test_a_damaged_store_is_said_to_be_one(tmp_path: Path) -> None:
     file.write_bytes(b"this is not a database, and never was one" * 100)
     with pytest.raises(StorageError, match="cannot be used"):
         Store(file)
+
+
+def test_a_row_is_shown_without_its_words_when_they_are_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    store = Store(file)
+    cells = store.cell_of("p-1", "Genome", Stage.VERIFIED)
+    upload = Upload(
+        id="5f6a", name="scan.tiff", project_id="p-1", timeline=Timeline((Event(Stage.VERIFIED, NOON),)), read_on=NOON
+    )
+    store.begin_bulk()
+    store.pour([(*values_of(upload, *cells, (), None)[:-2], 0)], b"no JSON")
+    store.end_bulk()
+    assert store.get("5f6a") is not None
+    assert store.raw("5f6a") == ""
+    store.close()

@@ -35,6 +35,7 @@ __all__ = ["DashboardScreen"]
 
 
 _ALERT_SECONDS = 20.0
+_REST_SECONDS = 0.03
 
 
 class DashboardScreen(ExportingScreen):
@@ -60,6 +61,7 @@ class DashboardScreen(ExportingScreen):
         self._painter = DashboardPainter(self, session, story)
         self._searches_tail = False
         self._alert_timer: Timer | None = None
+        self._timeline_timer: Timer | None = None
         self.set_reactive(DashboardScreen.look, look)
 
     def compose(self) -> ComposeResult:
@@ -293,6 +295,12 @@ class DashboardScreen(ExportingScreen):
         self._paint()
 
     def watch_chosen_id(self) -> None:
+        # A key that is held runs over many uploads: its frames come first, the timeline when it rests.
+        if self._timeline_timer is not None:
+            self._timeline_timer.stop()
+        self._timeline_timer = self.set_timer(_REST_SECONDS, self._show_chosen)
+
+    def _show_chosen(self) -> None:
         self.query_one("#timeline").scroll_home(animate=False)
         self._painter.paint_timeline(self.chosen_id)
 

@@ -4,6 +4,7 @@ Textual repaints a widget whenever a reactive is set. Here a second that passes 
 """
 
 from abc import abstractmethod
+from typing import Self
 
 from textual.content import Content
 from textual.geometry import Region
@@ -42,18 +43,26 @@ class StillLines(ScrollView):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's own name
         super().__init__(id=id, classes=classes)
         self._painted: dict[int, Strip] = {}
+        self._fresh: dict[int, Strip] = {}
 
     @abstractmethod
     def line(self, y: int) -> Strip:
         """The line that stands `y` lines below the top of what is seen."""
 
     def render_line(self, y: int) -> Strip:
-        strip = self._painted[y] = self.line(y)
+        strip = self._fresh.pop(y, None) or self.line(y)
+        self._painted[y] = strip
         return strip
 
     def look_again(self) -> None:
         """Repaint the lines that are others than before."""
-        width = self.size.width
-        changed = [Region(0, y, width, 1) for y in range(self.size.height) if self._painted.get(y) != self.line(y)]
-        if changed:
-            self.refresh(*changed)
+        now = {y: self.line(y) for y in range(self.size.height)}
+        self._fresh = {y: strip for y, strip in now.items() if strip != self._painted.get(y)}
+        if self._fresh:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in self._fresh))
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """As ever; a repaint of everything makes every line anew."""
+        if not regions:
+            self._fresh.clear()
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)

@@ -1,0 +1,47 @@
+"""The service's last words about each upload in the store: its own, or those of the page that listed it. Asked by the store alone."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from upload_tui.errors import UnreadableError
+
+__all__ = ["StoredWords"]
+
+
+class StoredWords:
+    """Words by upload.
+
+    Args:
+        db: the store's connection.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._last_page: tuple[int | None, Sequence[Any]] = (None, ())
+
+    def raw(self, upload_id: str) -> str:
+        """JSON text; empty if the upload is not known, or if its page cannot be read: the row is still worth showing."""
+        row = self._db.execute(
+            "SELECT raw, page, place FROM uploads LEFT JOIN words USING (number) WHERE id = ?", (upload_id,)
+        ).fetchone()
+        if row is None:
+            return ""
+        raw, page, place = row
+        if raw is not None:
+            return str(raw)
+        from upload_tui.wire.answers import entry_words
+
+        try:
+            return entry_words(self._entries(page), place)
+        except UnreadableError:
+            return ""
+
+    def _entries(self, page: int) -> Sequence[Any]:
+        """What a page lists; neighbours are often asked for together, so the last one is remembered."""
+        if self._last_page[0] != page:
+            from upload_tui.wire.answers import page_entries
+
+            row = self._db.execute("SELECT body FROM pages WHERE page = ?", (page,)).fetchone()
+            self._last_page = (page, () if row is None else page_entries(row[0]))
+        return self._last_page[1]
