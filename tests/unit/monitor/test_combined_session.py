@@ -1,6 +1,7 @@
 """Several sessions as one: the rows of all in one order, each upload once, and the worst connection told."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from upload_tui.testing import NOW, FrozenClock, SceneSession, an_upload
 
 
 @pytest.fixture
-def parts() -> list[SceneSession]:
+def parts() -> Iterator[list[SceneSession]]:
     clock = FrozenClock()
     scenes = []
     for service, count in enumerate((0, 7, 40, 13)):
@@ -30,7 +31,9 @@ def parts() -> list[SceneSession]:
             for n in range(count)
         ]
         scenes.append(SceneSession(uploads, clock=clock, projects=[(f"p-{service}", f"P{service}")]))
-    return scenes
+    yield scenes
+    for scene in scenes:
+        scene.close()
 
 
 @pytest.mark.parametrize("descending", [True, False], ids=["down", "up"])
