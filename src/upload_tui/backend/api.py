@@ -187,7 +187,7 @@ class Api:
         self._check_token(request)
         project = self._project(request)
         records, total = self._database.uploads(project.id, (paging.page - 1) * paging.per_page, paging.per_page)
-        return _page([self._resource(record, request) for record in records], total, paging)
+        return _page(self._resources(records, request), total, paging)
 
     async def initiate_upload(self, request: Request) -> Response:
         """Begin an upload."""
@@ -294,8 +294,13 @@ class Api:
         return record
 
     def _resource(self, record: UploadRecord, request: Request) -> Mapping[str, Any]:
-        chunks, hashes = list(self._database.chunks(record.id)), list(self._database.hashes(record.id))
-        return write_upload(record, chunks, hashes, self._gatekeeper.account, self._design_for(request))
+        return self._resources([record], request)[0]
+
+    def _resources(self, records: Sequence[UploadRecord], request: Request) -> Sequence[Mapping[str, Any]]:
+        ids = [record.id for record in records]
+        chunks, hashes = self._database.chunks_of(ids), self._database.hashes_of(ids)
+        design, account = self._design_for(request), self._gatekeeper.account
+        return [write_upload(record, chunks[record.id], hashes[record.id], account, design) for record in records]
 
     def _design_for(self, request: Request) -> Design:
         wanted = request.headers.get(DESIGN_HEADER)

@@ -5,7 +5,7 @@ conditions of the statements themselves, so that no caller can bring one about.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -247,10 +247,18 @@ class Database:
 
     def chunks(self, upload_id: str) -> Sequence[ChunkRecord]:
         """An upload's chunks by number."""
-        rows = self._db.execute(
-            "SELECT number, size_bytes, algorithm, digest FROM chunks WHERE upload_id = ? ORDER BY number", (upload_id,)
-        )
-        return [ChunkRecord(*row) for row in rows]
+        return self.chunks_of([upload_id])[upload_id]
+
+    def chunks_of(self, upload_ids: Sequence[str]) -> Mapping[str, Sequence[ChunkRecord]]:
+        """The chunks of several uploads, each by number; in one query, since a page lists many."""
+        found: dict[str, list[ChunkRecord]] = {upload_id: [] for upload_id in upload_ids}
+        for upload_id, *columns in self._db.execute(
+            "SELECT upload_id, number, size_bytes, algorithm, digest FROM chunks "
+            f"WHERE upload_id IN ({_places(upload_ids)}) ORDER BY upload_id, number",
+            upload_ids,
+        ):
+            found[upload_id].append(ChunkRecord(*columns))
+        return found
 
     def put_hash(self, upload_id: str, algorithm: str, digest: str) -> None:
         """Keep a whole file's digest."""
@@ -258,9 +266,17 @@ class Database:
 
     def hashes(self, upload_id: str) -> Sequence[tuple[str, str]]:
         """The algorithms and digests reported for the whole file."""
-        return self._db.execute(
-            "SELECT algorithm, digest FROM hashes WHERE upload_id = ? ORDER BY algorithm", (upload_id,)
-        ).fetchall()
+        return self.hashes_of([upload_id])[upload_id]
+
+    def hashes_of(self, upload_ids: Sequence[str]) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """What was reported for the whole files of several uploads."""
+        found: dict[str, list[tuple[str, str]]] = {upload_id: [] for upload_id in upload_ids}
+        for upload_id, algorithm, digest in self._db.execute(
+            f"SELECT upload_id, algorithm, digest FROM hashes WHERE upload_id IN ({_places(upload_ids)}) ORDER BY algorithm",
+            upload_ids,
+        ):
+            found[upload_id].append((algorithm, digest))
+        return found
 
     # The queue
 
@@ -369,3 +385,7 @@ def _upload(row: Sequence[Any]) -> UploadRecord:
     return UploadRecord(
         upload_id, project_id, project_name, name, content_type, size_bytes, timeline, _time(updated_ms)
     )
+
+
+def _places(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,5 +1,7 @@
 """Records as the service's resources."""
 
+from collections.abc import Sequence
+
 from upload_tui.backend.accounts import DemoAccount
 from upload_tui.backend.database import ChunkRecord, ProjectRecord, UploadRecord
 from upload_tui.status import Stage
@@ -49,8 +51,8 @@ def write_project(project: ProjectRecord, account: DemoAccount) -> dict[str, obj
 
 def write_upload(
     record: UploadRecord,
-    chunks: list[ChunkRecord],
-    hashes: list[tuple[str, str]],
+    chunks: Sequence[ChunkRecord],
+    hashes: Sequence[tuple[str, str]],
     account: DemoAccount,
     design: Design,
 ) -> UploadResource:
