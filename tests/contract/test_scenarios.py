@@ -44,8 +44,8 @@ async def _told(name: str, seed: int) -> list[object]:
             for _ in range(TURNS):
                 await asyncio.sleep(0)
             clock.step(STEP_SECONDS)
-        uploads, _ = service._database.uploads(service.project.id, 0, 1000)
-        told = [(upload, service._database.chunks(upload.id)) for upload in uploads]
+        uploads, _ = service._database.uploads.page(service.project.id, 0, 1000)
+        told = [(upload, service._database.uploads.chunks(upload.id)) for upload in uploads]
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
         await teller.close()
@@ -89,4 +89,4 @@ async def test_a_history_is_not_told_twice_when_the_service_starts_again(tmp_pat
         async with serving(database=tmp_path / "records.db") as caller:
             clock = PacedClock(0.0, start_on=NOW)
             await SCENARIOS["history"].past(SCENARIOS["history"].teller(caller.service, clock, 902, 100))
-            assert caller.service._database.upload_count() == 100
+            assert caller.service._database.uploads.count() == 100

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.calls import FILE, md5, serving
-from upload_tui.backend.database import ChunkRecord
 from upload_tui.backend.faults import FaultName
+from upload_tui.backend.records import ChunkRecord
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.backend.storage import ChunkKey, FolderStorage, StorageTroubleError
 from upload_tui.backend.verification import verify
@@ -177,12 +177,12 @@ async def test_a_chunk_that_is_put_again_while_verifying_is_found(tmp_path: Path
 async def test_a_job_is_taken_up_again_when_its_worker_dies_at_work() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED)
-        dropped = caller.service._database.claim(caller.clock.now(), LEASE)
+        dropped = caller.service._database.queue.claim(caller.clock.now(), LEASE)
         assert dropped is not None
         assert await caller.service.worker.verify_next() is None
         caller.clock.advance(LEASE.total_seconds())
         assert await caller.service.worker.verify_next() == upload_id
-        assert not caller.service._database.finish(dropped, "too late", caller.clock.now())
+        assert not caller.service._database.queue.finish(dropped, "too late", caller.clock.now())
         assert (await caller.status(upload_id))["verified_on"]
 
 

@@ -24,6 +24,7 @@ class DemoAccount:
     id: str
     username: str
     full_name: str
+    email: str
     agent_key: str = field(repr=False)
     user_key: str = field(repr=False)
 
@@ -43,6 +44,7 @@ class Gatekeeper:
             id=str(uuid.UUID(bytes=self._digest("account id")[:16], version=4)),
             username="ada",
             full_name="Ada Lovelace",
+            email="ada@example.org",
             agent_key=self._digest("agent key")[:16].hex(),
             user_key=self._digest("user key")[:16].hex(),
         )

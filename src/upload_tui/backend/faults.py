@@ -31,6 +31,7 @@ class FaultName(StrEnum):
     ALTERED_CHUNK = "altered-chunk"
     LOST_CHUNK = "lost-chunk"
     BROKEN_STORAGE = "broken-storage"
+    YOUNG_PROJECTS = "young-projects"
 
 
 DESCRIPTIONS: Mapping[FaultName, str] = MappingProxyType(
@@ -51,6 +52,7 @@ DESCRIPTIONS: Mapping[FaultName, str] = MappingProxyType(
         FaultName.ALTERED_CHUNK: "a byte of the next chunk flips on its way to the disk",
         FaultName.LOST_CHUNK: "the next chunk is acknowledged and lost",
         FaultName.BROKEN_STORAGE: "stored bytes cannot be read for 30 s",
+        FaultName.YOUNG_PROJECTS: "a project takes no uploads in its first 4 s, for 60 s",
     }
 )
 
@@ -61,6 +63,7 @@ VALUES: Mapping[FaultName, tuple[float, str]] = MappingProxyType(
         FaultName.SKEWED_CLOCK: (300, "seconds that the Date header is ahead; less than 0 for behind"),
         FaultName.ALTERED_CHUNK: (1, "how many chunks"),
         FaultName.LOST_CHUNK: (1, "how many chunks"),
+        FaultName.YOUNG_PROJECTS: (4, "seconds that a project is young"),
     }
 )
 """What the value of a fault means, and what it is if nobody says; for all others it is for how many seconds they last."""
@@ -78,6 +81,7 @@ _LASTS_SECONDS: Mapping[FaultName, float] = MappingProxyType(
         FaultName.ALTERED_CHUNK: 600,
         FaultName.LOST_CHUNK: 600,
         FaultName.BROKEN_STORAGE: 30,
+        FaultName.YOUNG_PROJECTS: 60,
     }
 )
 _COUNTED = frozenset({FaultName.ALTERED_CHUNK, FaultName.LOST_CHUNK})

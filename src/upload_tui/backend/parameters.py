@@ -10,15 +10,26 @@ from starlette.requests import Request
 from upload_tui.backend.problems import ProblemError, missing_parameters
 
 __all__ = [
+    "ChildrenSearch",
     "ChunkReport",
     "Completion",
+    "ContainerChoice",
     "FileHashReport",
     "KeyPair",
+    "NewFile",
+    "NewFolder",
+    "NewName",
+    "NewParent",
     "NewProject",
+    "NewRole",
     "NewUpload",
+    "NewVersion",
     "Paging",
-    "read_paging",
+    "ProjectChange",
+    "Signature",
+    "UserSearch",
     "read_parameters",
+    "read_query",
 ]
 
 BODY_LIMIT_BYTES = 1024 * 1024
@@ -26,6 +37,7 @@ PER_PAGE_LIMIT = 1000
 
 Model = TypeVar("Model", bound=BaseModel)
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
+Label = Annotated[str, Field(max_length=4096)]
 Bytes = Annotated[int, Field(ge=0, le=2**62)]
 
 
@@ -54,12 +66,27 @@ class Digest(_Parameters):
     algorithm: Text
 
 
+class ProjectChange(_Parameters):
+    """What is to change of a project; None leaves it."""
+
+    name: Text | None = None
+    description: Text | None = None
+
+
+class Choice(_Parameters):
+    """Something that is there already, by its id."""
+
+    id: Text
+
+
 class NewUpload(_Parameters):
-    """An upload to be begun; `size` in bytes."""
+    """An upload to be begun; `size` in bytes. One that is not chunked gets a single signed URL for all its bytes."""
 
     name: Text
     content_type: Text
     size: Bytes
+    storage_provider: Choice | None = None
+    chunked: bool = True
 
 
 class ChunkReport(_Parameters):
@@ -80,25 +107,100 @@ class FileHashReport(Digest):
     """One more digest of the whole file."""
 
 
+class ContainerChoice(_Parameters):
+    """What something is to stand in: a project or a folder."""
+
+    kind: Text
+    id: Text
+
+
+class NewFolder(_Parameters):
+    """A folder to be made."""
+
+    name: Text
+    parent: ContainerChoice
+
+
+class NewFile(_Parameters):
+    """A file to be made of a completed upload, which gives it its name."""
+
+    parent: ContainerChoice
+    upload: Choice
+    label: Label = ""
+
+
+class NewVersion(_Parameters):
+    """A completed upload to be the next version of a file."""
+
+    upload: Choice
+    label: Label = ""
+
+
+class NewName(_Parameters):
+    """Another name."""
+
+    name: Text
+
+
+class NewParent(_Parameters):
+    """Another place."""
+
+    parent: ContainerChoice
+
+
+class NewRole(_Parameters):
+    """Another role in a project."""
+
+    auth_role: Choice
+
+
 class Paging(_Parameters):
-    """Which page (from 1) of how many entries."""
+    """Which page (from 1) of how many entries, at most 1000."""
 
     page: Annotated[int, Field(ge=1, le=2**40)] = 1
-    per_page: Annotated[int, Field(ge=1)] = 100
+    per_page: Annotated[int, Field(ge=1, le=2**40, json_schema_extra={"maximum": PER_PAGE_LIMIT})] = 100
+
+    @property
+    def offset(self) -> int:
+        """How many entries are on the pages before."""
+        return (self.page - 1) * self.per_page
 
 
-def read_paging(request: Request) -> Paging:
-    """The page that a list request asks for.
+class ChildrenSearch(Paging):
+    """What is wanted of a tree: `name_contains` (even empty) searches it all; without it only what stands directly there.
+
+    `exclude_response_fields` names what each entry leaves out, separated by blanks.
+    """
+
+    name_contains: Annotated[str, Field(max_length=4096)] | None = None
+    exclude_response_fields: Annotated[str, Field(max_length=4096)] = ""
+
+
+class UserSearch(Paging):
+    """Which accounts are wanted; None asks for nothing."""
+
+    full_name_contains: Annotated[str, Field(max_length=4096)] | None = None
+    email: Annotated[str, Field(max_length=4096)] | None = None
+    username: Annotated[str, Field(max_length=4096)] | None = None
+
+
+class Signature(_Parameters):
+    """What makes a URL a permission. Whatever is missing or wrong, the answer is 403, and does not say which."""
+
+    expires: str = ""
+    signature: str = ""
+
+
+def read_query(request: Request, model: type[Model]) -> Model:
+    """The query of a request as a model.
 
     Raises:
-        ProblemError: 400 for what is not a page.
+        ProblemError: 400 for what is malformed.
     """
-    paging = _validated(
-        Paging, {key: request.query_params[key] for key in ("page", "per_page") if key in request.query_params}
-    )
-    if paging.per_page > PER_PAGE_LIMIT:
+    read = _validated(model, dict(request.query_params))
+    if isinstance(read, Paging) and read.per_page > PER_PAGE_LIMIT:
         raise missing_parameters(f"per_page must be less than {PER_PAGE_LIMIT}")
-    return paging
+    return read
 
 
 async def read_parameters(request: Request, model: type[Model]) -> Model:

@@ -10,11 +10,13 @@ from types import TracebackType
 from typing import Self
 
 from upload_tui.backend.accounts import DemoAccount, Gatekeeper
-from upload_tui.backend.api import API_PATH, Api, Backstage
+from upload_tui.backend.api import API_PATH, application
 from upload_tui.backend.control import Control
-from upload_tui.backend.database import Database, PastUpload, ProjectRecord
+from upload_tui.backend.database import Database
+from upload_tui.backend.endpoints.desk import Desk
 from upload_tui.backend.faults import FaultName, Faults
 from upload_tui.backend.faulty_storage import FaultyStorage
+from upload_tui.backend.records import PastUpload, ProjectRecord
 from upload_tui.backend.storage import FolderStorage, MemoryStorage
 from upload_tui.backend.weather import Weather
 from upload_tui.backend.worker import VerificationWorker
@@ -63,7 +65,7 @@ class EmbeddedService:
         self.base_url = base_url
         self.faults = Faults(self.clock)
         self._database = Database(database)
-        chance = _chance(seed, self._database.upload_count())
+        chance = _chance(seed, self._database.uploads.count())
         self._gatekeeper = Gatekeeper(secret or self._database.secret(token_bytes(32)), self.clock)
         self._verification_seconds: dict[str, float] = {}
         stored = MemoryStorage() if storage is None else FolderStorage(storage)
@@ -77,11 +79,10 @@ class EmbeddedService:
             is_dead=self._worker_is_dead,
             executor=executor,
         )
-        backstage = Backstage(
-            self._database, self.storage, self.worker, self._gatekeeper, self.faults, self.clock, chance
+        self._desk = Desk(
+            self._database, self.storage, self.worker, self._gatekeeper, self.faults, self.clock, chance, self
         )
-        self._api = Api(backstage, design, self)
-        weather = Weather(self._api.application(), self.faults, self.clock)
+        weather = Weather(application(self._desk, design), self.faults, self.clock)
         self.app = Control(weather, self.faults, self._gatekeeper) if has_control else weather
         self.project = self._first_project()
         self._working: asyncio.Task[None] | None = None
@@ -114,7 +115,7 @@ class EmbeddedService:
 
     def import_uploads(self, uploads: Sequence[PastUpload]) -> None:
         """Keep finished uploads of elsewhere: their records, for there are no bytes."""
-        self._database.import_uploads(uploads)
+        self._database.uploads.import_past(uploads)
 
     def _takes_seconds(self, upload_id: str) -> float:
         return self._verification_seconds.pop(upload_id, 0.0)
@@ -138,11 +139,11 @@ class EmbeddedService:
 
     def _first_project(self) -> ProjectRecord:
         """The project to start with; an older database keeps its own."""
-        projects, _ = self._database.projects(0, 1)
+        projects, _ = self._database.projects.page(0, 1)
         if projects:
             return projects[0]
-        project = ProjectRecord(self._api.new_id(), _PROJECT_NAME, "Uploads to watch", self.clock.now())
-        self._database.add_project(project)
+        project = ProjectRecord(self._desk.new_id(), _PROJECT_NAME, "Uploads to watch", self.clock.now())
+        self._database.projects.add(project)
         return project
 
 

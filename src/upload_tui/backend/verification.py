@@ -7,25 +7,37 @@ differed.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from upload_tui.backend.database import ChunkRecord
+from upload_tui.backend.records import ChunkRecord
 from upload_tui.backend.storage import ChunkKey, Storage
-from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
+from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["ALGORITHMS", "verify"]
+__all__ = ["ALGORITHMS", "WHOLE", "Hashes", "contradiction", "numbers_of", "verify"]
+
+WHOLE = 0
+"""Where the bytes of an upload that is not chunked are: the number that no chunk has."""
 
 ALGORITHMS = ("md5", "sha1", "sha256")
 _LISTED = 5
 
+Hashes = Sequence[tuple[str, str]]
+"""Algorithms and digests reported for a whole file."""
+
 
 def verify(
-    upload_id: str, size_bytes: int, chunks: Sequence[ChunkRecord], hashes: Sequence[tuple[str, str]], storage: Storage
+    upload_id: str,
+    size_bytes: int,
+    chunks: Sequence[ChunkRecord],
+    hashes: Hashes,
+    storage: Storage,
+    *,
+    is_chunked: bool = True,
 ) -> str | None:
     """Check an upload against its stored bytes.
 
@@ -35,6 +47,7 @@ def verify(
         chunks: what the client reported of its chunks, by number.
         hashes: algorithms and digests that the client reported for the whole file.
         storage: where the bytes are.
+        is_chunked: False if all bytes came at once.
 
     Returns:
         None if everything agrees, or else a message that names all that does not.
@@ -42,30 +55,69 @@ def verify(
     Raises:
         StorageTroubleError: the bytes cannot be read just now.
     """
+    numbers = numbers_of(chunks, is_chunked=is_chunked)
+    revisions = {number: storage.revision((upload_id, number)) for number in numbers}
     whole = {algorithm: _digest(algorithm) for algorithm, _ in hashes}
-    revisions = {chunk.number: storage.revision((upload_id, chunk.number)) for chunk in chunks}
-    problems = list(_numbering_problems(chunks))
-    stored_bytes = 0
-    for chunk in chunks:
-        key = (upload_id, chunk.number)
-        chunk_bytes, digest = _read(storage, key, chunk.algorithm, whole, is_first=stored_bytes == 0)
-        stored_bytes += chunk_bytes
-        is_stored = revisions[chunk.number] is not None
-        problems.extend(_chunk_problems(chunk, is_stored, chunk_bytes, digest))
+    if is_chunked:
+        stored_bytes, problems = _read_chunks(upload_id, chunks, whole, storage)
+    elif revisions[WHOLE] is None:
+        return OBJECT_MISSING
+    else:
+        stored_bytes, problems = _grow(whole.values(), storage.blocks((upload_id, WHOLE))), []
     if stored_bytes != size_bytes:
         problems.append(f"{SIZE_DIFFERS}: reported {size_bytes} bytes, stored {stored_bytes}")
-    are_chunks_right = not problems
+    are_bytes_right = not problems
     wrong = list(_file_problems(hashes, whole))
     problems.extend(wrong)
-    if wrong and are_chunks_right:
+    if wrong and are_bytes_right and is_chunked:
         problems.append(_order_problem(chunks))
     problems.extend(
-        f"chunk {number} was put again while it was verified"
+        f"{_place(number)} put again while it was verified"
         for number, revision in revisions.items()
         if storage.revision((upload_id, number)) != revision
     )
     # Problems that the deployed service has words for begin with the word "reported".
     return "; ".join(sorted(problems, key=lambda problem: not problem.startswith("reported"))) or None
+
+
+def contradiction(
+    upload_id: str, numbers: Sequence[int], algorithm: str, reported: str, storage: Storage
+) -> str | None:
+    """What a digest that comes late says against the stored bytes of a verified upload; None if they agree.
+
+    Raises:
+        StorageTroubleError: the bytes cannot be read just now.
+    """
+    if not all(storage.has((upload_id, number)) for number in numbers):
+        return OBJECT_MISSING
+    whole = {algorithm: _digest(algorithm)}
+    for number in numbers:
+        _grow(whole.values(), storage.blocks((upload_id, number)))
+    return next(_file_problems([(algorithm, reported)], whole), None)
+
+
+def numbers_of(chunks: Sequence[ChunkRecord], *, is_chunked: bool) -> Sequence[int]:
+    """Where an upload's bytes are, in the order of the file."""
+    return [chunk.number for chunk in chunks] if is_chunked else [WHOLE]
+
+
+def _place(number: int) -> str:
+    return "the file was" if number == WHOLE else f"chunk {number} was"
+
+
+def _read_chunks(
+    upload_id: str, chunks: Sequence[ChunkRecord], whole: dict[str, "_Hash"], storage: Storage
+) -> tuple[int, list[str]]:
+    """How many bytes all chunks have, and what is wrong with them; the digests of the whole file grow with them."""
+    problems = list(_numbering_problems([chunk.number for chunk in chunks]))
+    stored_bytes = 0
+    for chunk in chunks:
+        key = (upload_id, chunk.number)
+        is_stored = storage.has(key)
+        chunk_bytes, digest = _read(storage, key, chunk.algorithm, whole, is_first=stored_bytes == 0)
+        stored_bytes += chunk_bytes
+        problems.extend(_chunk_problems(chunk, is_stored, chunk_bytes, digest))
+    return stored_bytes, problems
 
 
 def _digest(algorithm: str) -> "_Hash":
@@ -81,16 +133,21 @@ def _read(
     """
     own = None if is_first and algorithm in whole else _digest(algorithm)
     growing = [*whole.values()] if own is None else [own, *whole.values()]
-    size = 0
-    for block in storage.blocks(key):
-        size += len(block)
-        for digest in growing:
-            digest.update(block)
+    size = _grow(growing, storage.blocks(key))
     return size, (whole[algorithm] if own is None else own).hexdigest()
 
 
-def _numbering_problems(chunks: Sequence[ChunkRecord]) -> Iterator[str]:
-    numbers = [chunk.number for chunk in chunks]
+def _grow(digests: "Collection[_Hash]", blocks: Iterator[bytes]) -> int:
+    """Let digests grow with blocks; gives how many bytes these were."""
+    size = 0
+    for block in blocks:
+        size += len(block)
+        for digest in digests:
+            digest.update(block)
+    return size
+
+
+def _numbering_problems(numbers: Sequence[int]) -> Iterator[str]:
     if not numbers:
         yield "no chunks"
         return
@@ -110,7 +167,7 @@ def _chunk_problems(chunk: ChunkRecord, is_stored: bool, stored_bytes: int, dige
         yield f"{CHUNK_HASH_DIFFERS}: chunk {chunk.number}: reported {_short(chunk.digest)}, stored {_short(digest)}"
 
 
-def _file_problems(hashes: Sequence[tuple[str, str]], whole: dict[str, "_Hash"]) -> Iterator[str]:
+def _file_problems(hashes: Hashes, whole: dict[str, "_Hash"]) -> Iterator[str]:
     for algorithm, reported in hashes:
         stored = whole[algorithm].hexdigest()
         if stored != reported.lower():

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from upload_tui.backend.database import Database, JobRecord
+from upload_tui.backend.database import Database
+from upload_tui.backend.records import JobRecord
 from upload_tui.backend.storage import Storage, StorageTroubleError
 from upload_tui.backend.verification import verify
 from upload_tui.clock import Clock
@@ -85,7 +87,7 @@ class VerificationWorker:
 
     async def verify_next(self) -> str | None:
         """Verify one due upload at once; gives its id, or None if none is due. For tests and for stories of the past."""
-        job = self._database.claim(self._clock.now(), LEASE)
+        job = self._database.queue.claim(self._clock.now(), LEASE)
         if job is None:
             return None
         await self._verify(job)
@@ -103,7 +105,7 @@ class VerificationWorker:
                 await self._clock.sleep(_TROUBLE_SECONDS)
 
     async def _work_once(self) -> None:
-        job = self._database.claim(self._clock.now(), LEASE)
+        job = self._database.queue.claim(self._clock.now(), LEASE)
         if job is None:
             await self._until_something_is_due()
             return
@@ -120,7 +122,7 @@ class VerificationWorker:
             while True:
                 await self._clock.sleep(LEASE.total_seconds() / 3)
                 if self._is_dead() == 0:
-                    self._database.renew(job, self._clock.now() + LEASE)
+                    self._database.queue.renew(job, self._clock.now() + LEASE)
 
         renewing = asyncio.create_task(renew(), name=f"lease of {job.upload_id}")
         try:
@@ -130,36 +132,34 @@ class VerificationWorker:
             await asyncio.gather(renewing, return_exceptions=True)
 
     async def _verify(self, job: JobRecord) -> None:
-        record = self._database.upload(job.upload_id)
+        record = self._database.uploads.get(job.upload_id)
         if record is None:
             return
         loop, hashes = asyncio.get_running_loop(), None
         message: str | None = None
         try:
-            while hashes != (hashes := self._database.hashes(job.upload_id)):  # again, if one was reported meanwhile
-                message = await loop.run_in_executor(
-                    self._executor,
-                    verify,
-                    record.id,
-                    record.size_bytes,
-                    self._database.chunks(job.upload_id),
-                    hashes,
-                    self._storage,
+            while hashes != (
+                hashes := self._database.uploads.hashes(job.upload_id)
+            ):  # again, if one was reported meanwhile
+                chunks = self._database.uploads.chunks(job.upload_id)
+                work = partial(
+                    verify, record.id, record.size_bytes, chunks, hashes, self._storage, is_chunked=record.is_chunked
                 )
+                message = await loop.run_in_executor(self._executor, work)
         except StorageTroubleError as trouble:
             self._put_back(job, str(trouble))
         else:
-            self._database.finish(job, message, self._clock.now())
+            self._database.queue.finish(job, message, self._clock.now())
 
     def _put_back(self, job: JobRecord, trouble: str) -> None:
         tries_left = job.attempts <= len(RETRY_SECONDS)
         wait = timedelta(seconds=RETRY_SECONDS[job.attempts - 1]) if tries_left else None
-        self._database.postpone(job, None if wait is None else self._clock.now() + wait, trouble)
+        self._database.queue.postpone(job, None if wait is None else self._clock.now() + wait, trouble)
 
     async def _until_something_is_due(self) -> None:
         """Until a job is due, or something was queued."""
         self._news.clear()
-        due_on = self._database.next_due_on()
+        due_on = self._database.queue.next_due_on()
         waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._news.wait())]
         if due_on is not None:
             left = (due_on - self._clock.now()).total_seconds()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from upload_tui.backend.database import PastUpload
+from upload_tui.backend.records import PastUpload
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
 
 __all__ = ["past_uploads"]

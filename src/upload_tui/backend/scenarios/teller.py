@@ -6,8 +6,8 @@ from contextlib import suppress
 from itertools import islice
 from random import Random
 
-from upload_tui.backend.database import PastUpload
 from upload_tui.backend.faults import FaultName
+from upload_tui.backend.records import PastUpload
 from upload_tui.backend.scenarios.plans import Plan, Planner
 from upload_tui.backend.scenarios.uploader import Uploader
 from upload_tui.backend.service import EmbeddedService

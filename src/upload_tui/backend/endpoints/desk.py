@@ -1,0 +1,151 @@
+"""What all endpoints work with, and the questions that several of them ask."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+from typing import Literal, Protocol, TypeVar
+
+from starlette.requests import Request
+
+from upload_tui.backend.accounts import Gatekeeper
+from upload_tui.backend.database import Database
+from upload_tui.backend.faults import FaultName, Faults
+from upload_tui.backend.parameters import ContainerChoice
+from upload_tui.backend.problems import ProblemError, not_consistent, not_found
+from upload_tui.backend.records import NodeKind, NodeRecord, ProjectRecord, UploadRecord, VersionRecord
+from upload_tui.backend.resources import SignedUrlWritten
+from upload_tui.backend.storage import Storage
+from upload_tui.backend.verification import Hashes
+from upload_tui.backend.worker import VerificationWorker
+from upload_tui.backend.writing import FOLDER_KIND, PROJECT_KIND, Writer
+from upload_tui.clock import Clock
+from upload_tui.status import Stage
+
+__all__ = ["API_PATH", "Desk", "FileUploads", "Place"]
+
+API_PATH = "/api/v1"
+
+
+Found = TypeVar("Found")
+
+
+class Place(Protocol):
+    """Where the service is to be reached; it may become known only once a port is open."""
+
+    base_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileUploads:
+    """The newest versions of files by the files' ids; their uploads and whole-file digests by the uploads' ids."""
+
+    versions: Mapping[str, VersionRecord]
+    uploads: Mapping[str, UploadRecord]
+    hashes: Mapping[str, Hashes]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The records and all that belongs to them; `chance` is where ids come from, `place` is for the hosts of signed URLs."""
+
+    database: Database
+    storage: Storage
+    worker: VerificationWorker
+    gatekeeper: Gatekeeper
+    faults: Faults
+    clock: Clock
+    chance: Random
+    place: Place
+    writer: Writer = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "writer", Writer(self.gatekeeper.account))
+
+    def new_id(self) -> str:
+        """A new id."""
+        return str(uuid.UUID(bytes=self.chance.randbytes(16), version=4))
+
+    def now(self) -> datetime:
+        """The service's time."""
+        return self.clock.now()
+
+    # Who may call
+
+    def check_token(self, request: Request) -> None:
+        """Return if a request bears a good token.
+
+        Raises:
+            ProblemError: 401.
+        """
+        if self.faults.is_on(FaultName.EXPIRED_TOKENS):
+            raise ProblemError(401, "expired api_token", "you need to login with your authenticaton service")
+        self.gatekeeper.check_token(request.headers.get("authorization"))
+
+    def check_signature(self, request: Request) -> None:
+        """Return if a request's URL is itself the permission.
+
+        Raises:
+            ProblemError: 403.
+        """
+        if self.faults.is_on(FaultName.EXPIRED_URLS):
+            raise ProblemError(403, "Unauthorized", "request permission to access this resource")
+        self.gatekeeper.check_url(request.method, request.url.path, request.url.query)
+
+    def signed_url(self, method: Literal["GET", "PUT"], path: str) -> SignedUrlWritten:
+        """Where bytes go or come from, for a while."""
+        url = self.gatekeeper.sign_url(method, path)
+        return {"http_verb": method, "host": self.place.base_url, "url": url, "http_headers": []}
+
+    # What must be there
+
+    def project(self, project_id: str) -> ProjectRecord:
+        """A project, or 404."""
+        return _there(self.database.projects.get(project_id), "Project")
+
+    def upload(self, upload_id: str) -> UploadRecord:
+        """An upload, or 404."""
+        return _there(self.database.uploads.get(upload_id), "Upload")
+
+    def folder(self, folder_id: str) -> NodeRecord:
+        """A folder, or 404."""
+        return _there(self.database.tree.get(NodeKind.FOLDER, folder_id), "Folder")
+
+    def file(self, file_id: str) -> NodeRecord:
+        """A file, or 404."""
+        return _there(self.database.tree.get(NodeKind.FILE, file_id), "File")
+
+    def container(self, choice: ContainerChoice) -> tuple[str, str | None]:
+        """The ids of the project and of the folder (None: the project itself) that something is to stand in, or 404."""
+        if choice.kind == PROJECT_KIND:
+            return self.project(choice.id).id, None
+        if choice.kind == FOLDER_KIND:
+            folder = self.folder(choice.id)
+            return folder.project_id, folder.id
+        raise ProblemError(404, f"object_kind {choice.kind} Not Supported", "Please supply a supported object_kind")
+
+    def check_trust(self, upload: UploadRecord) -> None:
+        """Return if an upload is verified: its bytes may be given.
+
+        Raises:
+            ProblemError: 404 while that is not known yet, 400 with the integrity message once it is known not to be so.
+        """
+        if upload.timeline.stage is Stage.ERROR:
+            raise ProblemError(400, upload.timeline.error_message or "", "You must begin a new upload process")
+        if upload.timeline.stage is not Stage.VERIFIED:
+            raise not_consistent()
+
+    def uploads_of(self, nodes: Sequence[NodeRecord]) -> FileUploads:
+        """The newest versions of the files among some nodes, in a few queries, since a page lists many."""
+        versions = self.database.tree.current_versions([node.id for node in nodes if node.kind is NodeKind.FILE])
+        upload_ids = [version.upload_id for version in versions.values()]
+        return FileUploads(
+            versions, self.database.uploads.several(upload_ids), self.database.uploads.hashes_of(upload_ids)
+        )
+
+
+def _there(found: Found | None, kind: str) -> Found:
+    if found is None:
+        raise not_found(kind)
+    return found
