@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from upload_tui.backend.endpoints.accounts import AccountEndpoints
-from upload_tui.backend.endpoints.answers import answer_http_error, answer_problem
+from upload_tui.backend.endpoints.answers import answer, answer_http_error, answer_problem
 from upload_tui.backend.endpoints.desk import API_PATH, Desk
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.files import FileEndpoints
@@ -26,20 +26,29 @@ from upload_tui.backend.parameters import read_parameters, read_query
 from upload_tui.backend.problems import ProblemError
 from upload_tui.wire.designs import Design
 
-__all__ = ["API_PATH", "application"]
+__all__ = ["API_PATH", "OPENAPI_PATH", "application", "endpoints_of"]
+
+
+OPENAPI_PATH = f"{API_PATH}/openapi.json"
+"""Where the OpenAPI page is; it asks for no token, for it tells nothing but what this program is."""
 
 
 def application(desk: Desk, design: Design) -> Starlette:
     """The ASGI application of all endpoints; `design` is the shape of `status` unless a request asks for another."""
     handlers: Mapping[Any, Any] = {HTTPException: answer_http_error, ProblemError: answer_problem}
-    routes = [
-        Route(endpoint.path, _checked(endpoint, desk), methods=[endpoint.method])
-        for endpoint in _endpoints(desk, design)
-    ]
-    return Starlette(routes=routes, exception_handlers=handlers)
+    endpoints = endpoints_of(desk, design)
+
+    async def show_page(_: Request) -> Response:
+        from upload_tui.backend.openapi import describe  # a demo never needs it
+
+        return answer(describe(endpoints, desk.place.base_url))
+
+    routes = [Route(endpoint.path, _checked(endpoint, desk), methods=[endpoint.method]) for endpoint in endpoints]
+    return Starlette(routes=[*routes, Route(OPENAPI_PATH, show_page)], exception_handlers=handlers)
 
 
-def _endpoints(desk: Desk, design: Design) -> Sequence[Endpoint]:
+def endpoints_of(desk: Desk, design: Design) -> Sequence[Endpoint]:
+    """All endpoints that the OpenAPI page describes."""
     return (
         *AccountEndpoints(desk).endpoints(),
         *OperationEndpoints(desk).endpoints(),
@@ -54,7 +63,7 @@ def _endpoints(desk: Desk, design: Design) -> Sequence[Endpoint]:
 def _checked(endpoint: Endpoint, desk: Desk) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint behind its checks, in their one order."""
 
-    async def answer(request: Request) -> Response:
+    async def checked(request: Request) -> Response:
         parameters: object = None
         if endpoint.body is not None:
             parameters = await read_parameters(request, endpoint.body)
@@ -64,4 +73,4 @@ def _checked(endpoint: Endpoint, desk: Desk) -> Callable[[Request], Awaitable[Re
             desk.check_token(request)
         return await endpoint.handler(Call(request, parameters))
 
-    return answer
+    return checked

@@ -22,6 +22,8 @@ __all__ = [
     "CurrentVersionWritten",
     "DeployedStatusWritten",
     "DigestWritten",
+    "EnvelopeWritten",
+    "FieldProblemWritten",
     "FileWritten",
     "FlatStatusWritten",
     "FolderWritten",
@@ -33,6 +35,7 @@ __all__ = [
     "ProviderWritten",
     "QueueWritten",
     "ReferenceWritten",
+    "SentenceWritten",
     "SignedUrlWritten",
     "StateWritten",
     "StatesWritten",
@@ -48,6 +51,32 @@ _CLOSED = ConfigDict(extra="forbid")
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 Size = Annotated[int, Field(ge=0)]
+
+
+@with_config(_CLOSED)
+class FieldProblemWritten(TypedDict):
+    """A field that was understood and is wrong."""
+
+    field: str
+    message: str
+
+
+@with_config(_CLOSED)
+class EnvelopeWritten(TypedDict):
+    """A refusal; `error` is the status."""
+
+    error: int
+    code: Literal["not_provided", "resource_not_consistent"]
+    reason: str
+    suggestion: str
+    errors: NotRequired[list[FieldProblemWritten]]
+
+
+@with_config(_CLOSED)
+class SentenceWritten(TypedDict):
+    """A refusal of parameters that are missing or malformed: `name is missing, size is invalid`."""
+
+    error: str
 
 
 @with_config(_CLOSED)

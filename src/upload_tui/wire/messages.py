@@ -6,6 +6,7 @@ __all__ = [
     "CODE_NOT_PROVIDED",
     "DESIGN_HEADER",
     "FILE_HASH_DIFFERS",
+    "INTEGRITY_MESSAGES",
     "OBJECT_MISSING",
     "SIZE_DIFFERS",
 ]
@@ -18,6 +19,9 @@ SIZE_DIFFERS = "reported size does not match size computed by StorageProvider"
 FILE_HASH_DIFFERS = "reported hash value does not match size computed by StorageProvider"
 """Sic ("size"): a published client matches on these very words."""
 OBJECT_MISSING = "NonChunkedUpload not found in object store"
+
+INTEGRITY_MESSAGES = (CHUNK_HASH_DIFFERS, SIZE_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING)
+"""All that the deployed service says of an upload that is not what its client meant."""
 
 DESIGN_HEADER = "X-Status-Design"
 """A request header of the embedded service: the shape of `status` wanted in this one answer."""

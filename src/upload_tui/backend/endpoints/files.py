@@ -44,7 +44,7 @@ class FileEndpoints:
     # Files
 
     async def create(self, call: Call[NewFile]) -> Response:
-        """Make a file of a completed upload; it need not be verified yet."""
+        """Make a file of a completed upload, verified or not; whether its bytes can be trusted is told when they are asked for."""
         project_id, parent_id = self._desk.container(call.parameters.parent)
         upload = self._usable(call.parameters.upload, project_id)
         now = self._desk.now()
@@ -113,8 +113,8 @@ class FileEndpoints:
         upload = self._desk.upload(choice.id)
         if upload.project_id != project_id:
             raise invalid_fields(upload="must be in the same project")
-        if upload.timeline.stage in {Stage.INITIATED, Stage.ERROR}:
-            raise invalid_fields(upload="must be completed successfully")
+        if upload.timeline.stage is Stage.INITIATED:
+            raise invalid_fields(upload="must be completed")
         return upload
 
     def _version(self, node: NodeRecord, upload: UploadRecord, label: str) -> VersionRecord:

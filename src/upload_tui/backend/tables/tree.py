@@ -110,8 +110,8 @@ class Tree:
     def move(self, node_id: str, parent_id: str | None, on: datetime) -> bool:
         """Put a node elsewhere in its project; False if that is in itself, where it could never be found again."""
         moved = self._db.execute(
-            f"{_BELOW} UPDATE nodes SET parent_id = ?2, updated_ms = ?3 WHERE id = ?1 "
-            "AND NOT EXISTS (SELECT 1 FROM below WHERE id = ?2)",
+            "UPDATE nodes SET parent_id = ?2, updated_ms = ?3 WHERE id = ?1 "
+            f"AND NOT EXISTS ({_BELOW} SELECT 1 FROM below WHERE id = ?2)",
             (node_id, parent_id, in_milliseconds(on)),
         )
         return moved.rowcount == 1
@@ -119,7 +119,7 @@ class Tree:
     def delete(self, node_id: str, on: datetime) -> None:
         """Let a node and everything in it be found no more."""
         self._db.execute(
-            f"{_BELOW} UPDATE nodes SET deleted_ms = ?2 WHERE id IN (SELECT id FROM below) AND {_THERE}",
+            f"UPDATE nodes SET deleted_ms = ?2 WHERE id IN ({_BELOW} SELECT id FROM below) AND {_THERE}",
             (node_id, in_milliseconds(on)),
         )
 

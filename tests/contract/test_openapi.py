@@ -1,0 +1,171 @@
+"""The OpenAPI page against the service it describes: whatever is asked, no answer is off the schema and none a failure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import load_all_checks, not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from upload_tui.backend.api import OPENAPI_PATH, endpoints_of
+from upload_tui.testing import UploadServer, UploadService
+from upload_tui.testing.service import md5
+from upload_tui.wire.designs import Design
+
+load_all_checks()
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+]
+CONTENT = b"0123456789abcde"
+
+
+@dataclass(frozen=True)
+class World:
+    """A service in which there is one of everything, and the ids of it all."""
+
+    server: UploadServer
+    http: httpx.Client
+    ids: Mapping[str, Sequence[str]]
+    bodies: Mapping[str, Mapping[str, Any]]
+    targets: Mapping[str, str]
+
+    def ids_for(self, path: str, name: str) -> Sequence[str]:
+        kind = path.split("/")[3] if path.startswith("/api/v1/") else "uploads"
+        return self.ids["users" if name == "user_id" else kind]
+
+
+def operations() -> list[Any]:
+    service = UploadService()
+    found = [
+        pytest.param(endpoint.method, endpoint.path.replace(":int", ""), id=f"{endpoint.method} {endpoint.path}")
+        for endpoint in endpoints_of(service.embedded._desk, Design.A)
+    ]
+    service.close()
+    return found
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with UploadServer() as server, httpx.Client(headers={"Authorization": server.token}) as http:
+        ids = populate(server, http)
+        yield World(server, http, ids, right_bodies(server, ids), signed_targets(server, http, ids))
+
+
+def right_bodies(server: UploadServer, ids: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, Any]]:
+    """By the operation: what only somebody sends who knows what is there."""
+    project, digest = {"kind": "dds-project", "id": server.project_id}, {"algorithm": "md5", "value": md5(CONTENT)}
+    made = {"parent": project, "upload": {"id": ids["uploads"][0]}}
+    return {
+        "POST /api/v1/software_agents/api_token": {"agent_key": server.agent_key, "user_key": server.user_key},
+        "PUT /api/v1/projects/{id}/permissions/{user_id}": {"auth_role": {"id": "project_admin"}},
+        "PUT /api/v1/uploads/{id}/chunks": {"number": 1, "size": 15, "hash": digest},
+        "PUT /api/v1/uploads/{id}/complete": {"hash": digest},
+        "PUT /api/v1/uploads/{id}/hashes": digest,
+        "POST /api/v1/folders": {"name": "another", "parent": project},
+        "PUT /api/v1/folders/{id}/move": {"parent": project},
+        "POST /api/v1/files": made,
+        "PUT /api/v1/files/{id}": made,
+        "PUT /api/v1/files/{id}/move": {"parent": project},
+    }
+
+
+def signed_targets(server: UploadServer, http: httpx.Client, ids: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
+    """By the operation: a URL that is its own permission."""
+    whole, chunked = (f"{server.api_url}/uploads/{upload_id}" for upload_id in ids["uploads"][2:])
+    report = {"number": 1, "size": 15, "hash": {"algorithm": "md5", "value": md5(CONTENT)}}
+    return {
+        "PUT /storage/{id}": http.get(whole).json()["signed_url"]["url"],
+        "PUT /storage/{id}/{number}": http.put(f"{chunked}/chunks", json=report).json()["url"],
+        "GET /storage/{id}": http.get(f"{server.api_url}/files/{ids['files'][0]}/url").json()["url"],
+    }
+
+
+def populate(server: UploadServer, http: httpx.Client) -> Mapping[str, Sequence[str]]:
+    def call(method: str, path: str, **fields: Any) -> Any:
+        return http.request(method, f"{server.api_url}{path}", json=fields).raise_for_status().json()
+
+    project = {"kind": "dds-project", "id": server.project_id}
+    folder = call("POST", "/folders", name="a folder", parent=project)
+    uploads = [upload(server, http, call, content) for content in (CONTENT, b"", None)]
+    chunked = {"name": "b.bin", "content_type": "text/plain", "size": 15}
+    uploads.append(call("POST", f"/projects/{server.project_id}/uploads", **chunked)["id"])
+    while any(call("GET", f"/uploads/{one}")["status"]["verified_on"] is None for one in uploads[:2]):
+        pass  # the worker is at it
+    file = call("POST", "/files", parent={"kind": "dds-folder", "id": folder["id"]}, upload={"id": uploads[0]})
+    return {
+        "projects": [server.project_id],
+        "folders": [folder["id"]],
+        "files": [file["id"]],
+        "file_versions": [file["current_version"]["id"]],
+        "uploads": uploads,
+        "users": [call("GET", "/current_user")["id"]],
+        "storage_providers": [call("GET", "/storage_providers")["results"][0]["id"]],
+    }
+
+
+def upload(server: UploadServer, http: httpx.Client, call: Any, content: bytes | None) -> str:
+    """An upload in one piece: of some bytes, or (None) one that waits for them."""
+    size = len(content or b"")
+    path = f"/projects/{server.project_id}/uploads"
+    begun = call("POST", path, name="a.bin", content_type="text/plain", size=size, chunked=False)
+    if content is not None:
+        http.put(begun["signed_url"]["host"] + begun["signed_url"]["url"], content=content).raise_for_status()
+        digest = {"algorithm": "md5", "value": md5(content)}
+        call("PUT", f"/uploads/{begun['id']}/complete", hash=digest)
+    return str(begun["id"])
+
+
+@pytest.mark.parametrize(("method", "path"), operations())
+def test_no_answer_is_off_the_schema(method: str, path: str, world: World) -> None:
+    schema = schemathesis.openapi.from_url(f"{world.server.url}{OPENAPI_PATH}")
+    operation = schema[path][method]
+    right, wrong = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
+    seen: set[int] = set()
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(case=right | wrong, data=st.data())
+    def check(case: schemathesis.Case, data: st.DataObject) -> None:
+        if data.draw(st.booleans(), "things that are there"):
+            make_real(case, data, world)
+        answer = case.call(headers=dict(world.http.headers))
+        seen.add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS)
+
+    check()
+    assert min(seen) < 300, f"it was never done: {sorted(seen)}"
+
+
+def make_real(case: schemathesis.Case, data: st.DataObject, world: World) -> None:
+    """Let a case ask for something that is there, and (half of the times) with what is right there."""
+    operation = f"{case.method.upper()} {case.path}"
+    for name in case.path_parameters or {}:
+        if name != "number":
+            case.path_parameters[name] = data.draw(st.sampled_from(world.ids_for(case.path, name)))
+    if operation in world.targets:
+        url = httpx.URL(world.targets[operation])
+        case.query, (_, upload_id, *number) = dict(url.params), url.path.strip("/").split("/")
+        case.path_parameters.update(id=upload_id, **({"number": int(number[0])} if number else {}))
+    elif operation in world.bodies and data.draw(st.booleans(), "with what is right"):
+        case.body, case.media_type = dict(world.bodies[operation]), "application/json"
+
+
+def test_the_page_is_open_to_everybody_and_tells_no_secret(world: World) -> None:
+    page = httpx.get(f"{world.server.url}{OPENAPI_PATH}")
+    assert page.status_code == 200
+    assert page.json()["openapi"].startswith("3.")
+    assert world.server.agent_key not in page.text

@@ -1,0 +1,96 @@
+"""The published Python client of such services, unmodified, against `serve`: a folder goes there and comes back."""
+
+import os
+import subprocess
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.programs import Served, serving
+
+REQUIREMENTS = Path(__file__).parents[1] / "published_client" / "requirements.txt"
+CHUNK_BYTES = 100_000
+
+pytestmark = pytest.mark.e2e
+
+Client = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python that has the client and nothing of ours."""
+    folder = tmp_path_factory.mktemp("published")
+    venv.create(folder, with_pip=True)
+    python = str(folder / "bin" / "python")
+    install = [python, "-m", "pip", "install", "-q", "--no-compile", "--require-hashes", "-r", str(REQUIREMENTS)]
+    subprocess.run(install, check=True)
+    return python
+
+
+@pytest.fixture
+def client_of(published: str, tmp_path: Path) -> Callable[[Served], Client]:
+    """The client as somebody has set it up for a service: a command that gives what was said."""
+
+    def set_up(served: Served) -> Client:
+        settings = {
+            "url": f"{served.url}/api/v1",
+            "agent_key": served.facts["agent_key"],
+            "user_key": served.facts["user_key"],
+            "upload_bytes_per_chunk": CHUNK_BYTES,
+            "upload_workers": 2,
+            "download_workers": 2,
+        }
+        (tmp_path / "conf").write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
+        environment = {**os.environ, "DDSCLIENT_CONF": str(tmp_path / "conf"), "HOME": str(tmp_path)}
+
+        def call(*arguments: str, code: int = 0) -> str:
+            command = [published, "-W", "ignore", "-m", "ddsc", *arguments]
+            done = subprocess.run(
+                command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+            )
+            assert done.returncode == code, done.stdout + done.stderr
+            return done.stdout
+
+        return call
+
+    return set_up
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_goes_there_and_comes_back(client_of: Callable[[Served], Client], tmp_path: Path) -> None:
+    """In chunks and in one piece, empty files and names beyond ASCII; its project is new and not at once to be used."""
+    data = tmp_path / "data"
+    (data / "inner").mkdir(parents=True)
+    (data / "large.bin").write_bytes(os.urandom(3 * CHUNK_BYTES))
+    (data / "inner" / "small.txt").write_text("small")
+    (data / "inner" / "empty.txt").touch()
+    (data / "inner" / "naïve – file.txt").write_text("a name")
+    with serving("--design", "deployed", "--fault", "young-projects=1") as served:
+        client = client_of(served)
+        assert "4 files" in client("upload", "-p", "mine", str(data))
+        (data / "large.bin").write_bytes(os.urandom(2 * CHUNK_BYTES + 1))
+        (data / "inner" / "small.txt").write_text("small, but changed")
+        assert "Uploaded 2 files. 2 files and 2 folders are already up to date." in client(
+            "upload", "-p", "mine", str(data)
+        )
+        assert "/data/inner/naïve – file.txt" in client("list", "-p", "mine")
+        assert "is consistent" in client("check", "-p", "mine")
+        client("download", "-p", "mine", "back")
+    assert files_in(tmp_path / "back" / "data") == files_in(data)
+
+
+def test_a_file_that_was_damaged_on_its_way_is_told(client_of: Callable[[Served], Client], tmp_path: Path) -> None:
+    (tmp_path / "damaged.txt").write_text("damaged")
+    with serving("--design", "deployed", "--fault", "altered-chunk=1") as served:
+        client = client_of(served)
+        # It waits until the file is consistent, and is told that this will never be.
+        client("upload", "-p", "mine", str(tmp_path / "damaged.txt"), code=1)
+        told = client("check", "-p", "mine", code=1)
+    assert "damaged.txt" in told
+    assert "Error" in told
+    assert "reported hash value does not match size computed by StorageProvider" in told
