@@ -1,6 +1,7 @@
 """Random legal and illegal calls against the service, and a model of the state machine beside it (Hypothesis, stateful)."""
 
 import asyncio
+import hashlib
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,32 +20,56 @@ STAGES = ("initiated_on", "completed_on", "verified_on", "error_on")
 
 @dataclass
 class Model:
-    """What an upload must look like, by what was acknowledged."""
+    """What an upload must look like, by what was acknowledged. One that is not chunked is all in number 0."""
 
     size: int
+    is_chunked: bool
     reported: dict[int, bytes] = field(default_factory=dict)
     stored: dict[int, bytes] = field(default_factory=dict)
     digest: str | None = None
+    later_digest: str | None = None
     is_judged: bool = False
+    was_sound: bool = False
     seen: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bytes:
+        """All bytes, in the order of the file."""
+        numbers = sorted(self.reported) if self.is_chunked else [0]
+        return b"".join(self.stored.get(number, b"") for number in numbers)
 
     @property
     def is_sound(self) -> bool:
         """True if a worker must find the upload right."""
+        return (
+            (self.are_chunks_right if self.is_chunked else 0 in self.stored)
+            and len(self.whole) == self.size
+            and md5(self.whole) == self.digest
+            and self.later_digest in {None, sha256(self.whole)}
+        )
+
+    @property
+    def are_chunks_right(self) -> bool:
         numbers = sorted(self.reported)
-        whole = b"".join(self.stored.get(number, b"") for number in numbers)
         return (
             numbers == list(range(1, len(numbers) + 1))
             and numbers != []
             and all(self.stored.get(number) == self.reported[number] for number in numbers)
-            and len(whole) == self.size
-            and md5(whole) == self.digest
         )
+
+    @property
+    def is_verified(self) -> bool:
+        return self.is_judged and self.was_sound
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 class ServiceMachine(RuleBasedStateMachine):
     uploads = Bundle("uploads")
     urls = Bundle("urls")
+    files = Bundle("files")
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,16 +91,28 @@ class ServiceMachine(RuleBasedStateMachine):
     @rule(target=uploads, size=st.sampled_from([0, 1, 2, 4, 10]))
     def initiate(self, size: int) -> str:
         upload_id = self.loop.run_until_complete(self.caller.initiate(size=size))
-        self.models[upload_id] = Model(size)
+        self.models[upload_id] = Model(size, is_chunked=True)
         return upload_id
+
+    @rule(target=uploads, content=CONTENTS, is_sent=st.booleans())
+    def initiate_in_one_piece(self, content: bytes, is_sent: bool) -> str:
+        wanted = {"name": "a.bin", "content_type": "b", "size": len(content), "chunked": False}
+        begun = self.call("POST", f"/projects/{self.caller.project_id}/uploads", json=wanted).json()
+        model = self.models[begun["id"]] = Model(len(content), is_chunked=False)
+        if is_sent:
+            path = begun["signed_url"]["url"]
+            assert self.loop.run_until_complete(self.caller.http.put(path, content=content)).status_code == 201
+            model.stored[0] = content
+        return str(begun["id"])
 
     @rule(target=urls, upload_id=uploads, number=NUMBERS, content=CONTENTS)
     def report_chunk(self, upload_id: str, number: int, content: bytes) -> tuple[str, int, str] | None:
         report = {"number": number, "size": len(content), "hash": {"value": md5(content), "algorithm": "md5"}}
         answer = self.call("PUT", f"/uploads/{upload_id}/chunks", json=report)
         model = self.models[upload_id]
-        assert answer.status_code == (200 if model.digest is None else 400)
-        if model.digest is None:
+        is_right = model.digest is None and model.is_chunked
+        assert answer.status_code == (200 if is_right else 400)
+        if is_right:
             model.reported[number] = content
             return upload_id, number, answer.json()["url"]
         return None
@@ -103,11 +140,43 @@ class ServiceMachine(RuleBasedStateMachine):
     @rule(upload_id=uploads, is_right=st.booleans())
     def complete(self, upload_id: str, is_right: bool) -> None:
         model = self.models[upload_id]
-        whole = b"".join(model.reported[number] for number in sorted(model.reported))
-        digest = md5(whole if is_right else whole + b"!")
+        meant = (
+            b"".join(model.reported[number] for number in sorted(model.reported)) if model.is_chunked else model.whole
+        )
+        digest = md5(meant if is_right else meant + b"!")
         answer = self.loop.run_until_complete(self.caller.complete(upload_id, digest))
         assert answer.status_code == (202 if model.digest is None else 400)
         model.digest = model.digest or digest
+
+    @rule(upload_id=uploads, is_right=st.booleans())
+    def report_another_digest(self, upload_id: str, is_right: bool) -> None:
+        model = self.models[upload_id]
+        digest = sha256(model.whole if is_right else model.whole + b"!")
+        report = {"algorithm": "sha256", "value": digest}
+        answer = self.call("PUT", f"/uploads/{upload_id}/hashes", json=report)
+        is_taken = model.digest is not None and (is_right or not model.is_verified)
+        assert answer.status_code == (200 if is_taken else 400)
+        if is_taken:
+            model.later_digest = digest
+
+    @rule(target=files, upload_id=uploads)
+    def make_a_file(self, upload_id: str) -> tuple[str, str] | None:
+        wanted = {"parent": {"kind": "dds-project", "id": self.caller.project_id}, "upload": {"id": upload_id}}
+        answer = self.call("POST", "/files", json=wanted)
+        is_completed = self.models[upload_id].digest is not None
+        assert answer.status_code == (201 if is_completed else 400)
+        return (str(answer.json()["id"]), upload_id) if is_completed else None
+
+    @rule(file=files)
+    def download(self, file: tuple[str, str] | None) -> None:
+        if file is None:
+            return
+        model = self.models[file[1]]
+        answer = self.call("GET", f"/files/{file[0]}/url")
+        assert answer.status_code == (200 if model.is_verified else 400 if model.is_judged else 404)
+        if model.is_verified:
+            given = self.loop.run_until_complete(self.caller.http.get(answer.json()["url"]))
+            assert (given.status_code, given.content) == (200, model.whole)
 
     @rule(
         upload_id=uploads,
@@ -130,19 +199,20 @@ class ServiceMachine(RuleBasedStateMachine):
         else:
             assert upload_id in waiting
             self.models[upload_id].is_judged = True
+            self.models[upload_id].was_sound = self.models[upload_id].is_sound
 
     @invariant()
     def what_was_acknowledged_is_so(self) -> None:
         for upload_id, model in self.models.items():
             upload = self.call("GET", f"/uploads/{upload_id}").json()
             status = upload["status"]
-            assert {chunk["number"]: chunk["hash"]["value"] for chunk in upload["chunks"]} == {
+            assert {chunk["number"]: chunk["hash"]["value"] for chunk in upload.get("chunks", [])} == {
                 number: md5(content) for number, content in model.reported.items()
             }
             assert not (status["verified_on"] and status["error_on"])
             assert (status["completed_on"] is not None) == (model.digest is not None)
-            assert (status["verified_on"] is not None) == (model.is_judged and model.is_sound)
-            assert (status["error_on"] is not None) == (model.is_judged and not model.is_sound)
+            assert (status["verified_on"] is not None) == model.is_verified
+            assert (status["error_on"] is not None) == (model.is_judged and not model.was_sound)
             assert all(status[name] == on for name, on in model.seen.items() if on is not None)
             model.seen = {name: status[name] for name in STAGES}
 

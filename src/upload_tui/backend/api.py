@@ -4,6 +4,7 @@ A missing or malformed parameter is told before a missing token, and that before
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from starlette.applications import Starlette
@@ -38,10 +39,14 @@ def application(desk: Desk, design: Design) -> Starlette:
     handlers: Mapping[Any, Any] = {HTTPException: answer_http_error, ProblemError: answer_problem}
     endpoints = endpoints_of(desk, design)
 
-    async def show_page(_: Request) -> Response:
+    @cache  # it takes a while, and says the same every time
+    def openapi_page(base_url: str) -> Response:
         from upload_tui.backend.openapi import describe  # a demo never needs it
 
-        return answer(describe(endpoints, desk.place.base_url))
+        return answer(describe(endpoints, base_url))
+
+    async def show_page(_: Request) -> Response:
+        return openapi_page(desk.place.base_url)
 
     routes = [Route(endpoint.path, _checked(endpoint, desk), methods=[endpoint.method]) for endpoint in endpoints]
     return Starlette(routes=[*routes, Route(OPENAPI_PATH, show_page)], exception_handlers=handlers)

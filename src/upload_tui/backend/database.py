@@ -17,6 +17,9 @@ class Database:
 
     Args:
         file: where to keep them; None keeps them in memory.
+
+    Raises:
+        UsageError: a newer version of the program has used the file.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -24,7 +27,11 @@ class Database:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
-        migrate(self._db)
+        try:
+            migrate(self._db)
+        except BaseException:
+            self._db.close()
+            raise
         self.projects = Projects(self._db)
         self.uploads = Uploads(self._db)
         self.tree = Tree(self._db)

@@ -21,6 +21,8 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 _HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 _MALFORMED = b'{"results": [{"id": NaN, \'status\': {,}]'
 _TIMED_OUT = b"<html><body><h1>504 Gateway Time-out</h1></body></html>"
+_HEADER_BYTES = 32 * 1024
+"""So much of headers, and so much of path and query, is more than any client has reason to send."""
 _DOUBLED_BODY_BYTES = 1024 * 1024
 _RETRY_SECONDS = 10.0
 _REPEATED_SLASHES = re.compile("//+")
@@ -47,7 +49,7 @@ class Weather:
             await self._inner(scope, receive, send)
             return
         scope["path"] = _REPEATED_SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
-        problem = self._problem()
+        problem = _oversized(scope) or self._problem()
         if self._faults.is_on(FaultName.SLOW_ANSWERS):
             await self._clock.sleep(self._faults.value(FaultName.SLOW_ANSWERS))
         if problem is not None:
@@ -107,6 +109,15 @@ class Weather:
             await send(message)
 
         return dated
+
+
+def _oversized(scope: Message) -> ProblemError | None:
+    """A refusal of headers, or of a path and query, beyond all reason."""
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > _HEADER_BYTES:
+        return ProblemError(400, "request headers too large", f"send at most {_HEADER_BYTES} bytes")
+    if len(scope["path"]) + len(scope["query_string"]) > _HEADER_BYTES:
+        return ProblemError(400, "request path too large", f"send at most {_HEADER_BYTES} bytes")
+    return None
 
 
 async def _received(receive: Receive) -> list[Message]:

@@ -174,14 +174,11 @@ async def _serve(
     begin: Callable[[], None],
     telling: AbstractAsyncContextManager[None],
 ) -> None:
-    import uvicorn
+    from upload_tui.backend.server import http_server
 
-    config = uvicorn.Config(
-        service.app, log_level="warning", access_log=False, date_header=False, server_header=False, lifespan="off"
-    )
     async with service, telling:
         begin()
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await http_server(service.app).serve(sockets=[listener])
 
 
 @asynccontextmanager

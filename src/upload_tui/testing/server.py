@@ -8,15 +8,17 @@ import socket
 from collections.abc import Coroutine
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import uvicorn
-
+from upload_tui.backend.server import http_server
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.clock import SystemClock
 from upload_tui.errors import UnreachableError
 from upload_tui.testing.service import fault_named
 from upload_tui.wire.designs import Design
+
+if TYPE_CHECKING:
+    import uvicorn
 
 __all__ = ["UploadServer"]
 
@@ -75,12 +77,9 @@ class UploadServer:
 
     async def _serve(self) -> None:
         service = EmbeddedService(clock=SystemClock(), design=self._design, base_url=self.url)
-        settings = uvicorn.Config(
-            service.app, log_level="critical", access_log=False, date_header=False, server_header=False, lifespan="off"
-        )
         async with service:
             self._loop = asyncio.get_running_loop()
-            self._http = uvicorn.Server(settings)
+            self._http = http_server(service.app, log_level="critical")
             self._service = service
             self._is_up.set()
             await self._http.serve(sockets=[self._listener])

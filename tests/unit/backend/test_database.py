@@ -1,0 +1,55 @@
+"""Databases of other versions, and of services that died."""
+
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from upload_tui.backend import schema
+from upload_tui.backend.database import Database
+from upload_tui.errors import UsageError
+from upload_tui.status import Stage
+
+ON = datetime(2026, 3, 14, tzinfo=UTC)
+
+
+def test_a_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "records.db"
+    with sqlite3.connect(file) as first:  # as the first version left it: without a number
+        first.executescript(schema._STEPS[0])
+        first.execute("INSERT INTO projects VALUES ('p', 'old', '-', 0)")
+        first.execute(
+            "INSERT INTO uploads (id, project_id, name, content_type, size_bytes, initiated_ms, completed_ms, updated_ms) "
+            "VALUES ('u', 'p', 'a.bin', 'text/plain', 3, 1, 2, 2)"
+        )
+        first.execute("INSERT INTO jobs VALUES ('u', 2, 2, 1, 'running', '')")
+    first.close()
+    for _ in range(2):  # and a second opening finds nothing to do
+        database = Database(file)
+        upload = database.uploads.get("u")
+        assert upload is not None
+        assert (upload.is_chunked, upload.project_name, upload.timeline.stage) == (True, "old", Stage.COMPLETED)
+        assert database.queue.summary().depth == 1
+        database.close()
+
+
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "records.db"
+    Database(file).close()
+    with sqlite3.connect(file) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    with pytest.raises(UsageError, match="newer version"):
+        Database(file)
+
+
+def test_half_a_migration_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "records.db"
+    monkeypatch.setattr(schema, "_STEPS", (schema._STEPS[0], "CREATE TABLE half (a); CREATE TABLE half (a);"))
+    with pytest.raises(sqlite3.OperationalError):
+        Database(file)
+    monkeypatch.undo()
+    database = Database(file)
+    assert database.projects.page(0, 10) == ([], 0)
+    database.close()
