@@ -159,6 +159,17 @@ async def test_a_signed_url_is_good_for_one_path_and_a_while() -> None:
         assert (await caller.http.put(url, content=b"0123")).status_code == 403
 
 
+async def test_a_signed_url_is_good_for_one_method() -> None:
+    async with serving() as caller:
+        upload_id = await caller.upload(tuple(enumerate(FILE, 1)))
+        await caller.verify_all()
+        url = caller.service._desk.signed_url("PUT", f"/storage/{upload_id}")["url"]
+        assert (await caller.http.get(url)).status_code == 403
+        url = caller.service._desk.signed_url("GET", f"/storage/{upload_id}")["url"]
+        assert (await caller.http.get(url)).status_code == 200
+        assert (await caller.http.put(url, content=b"x")).status_code == 403
+
+
 @pytest.mark.parametrize("design", Design)
 async def test_the_status_has_the_shape_that_was_chosen(design: Design) -> None:
     async with serving(design=design) as caller:

@@ -1,13 +1,16 @@
 """The manners of a good command: broken pipes, interrupts, no terminal, no colour, homes that cannot be written, bad settings."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import httpx
 import pytest
 
 from tests.e2e.programs import PROGRAM, Said, Served, run, scripted, serving, started
@@ -317,3 +320,21 @@ main()
 """
     ended = run(program=(sys.executable, "-c", script))
     assert (ended.code, ended.out, ended.err) == (130, "", "")
+
+
+def test_no_secret_is_in_the_services_log() -> None:
+    """Not even when requests are malformed: whatever lets somebody in is said once, at the start, to whoever started it."""
+    with started("serve", "--port", "0", "--json") as process:
+        assert process.stdout is not None
+        served = Served(json.loads(process.stdout.readline()))
+        served.finish(served.begin())
+        httpx.get(f"{served.url}/api/v1/projects", headers={"Authorization": served.facts["token"][:-1]})
+        url = httpx.URL(served.url)
+        with socket.create_connection((url.host, url.port or 80)) as client:
+            client.sendall(f"GET /?token={served.facts['token']} HTTP/9\r\nAuthorization: \x00\r\n\r\n".encode())
+            client.recv(1000)
+        process.terminate()
+        rest, log = process.communicate()
+    assert rest == ""
+    secrets = [str(served.facts[name]) for name in ("token", "agent_key", "user_key")]
+    assert not [secret for secret in [*secrets, "signature="] if secret in log], log

@@ -8,8 +8,12 @@ from upload_tui.backend.tables.projects import Projects
 from upload_tui.backend.tables.queue import Queue
 from upload_tui.backend.tables.tree import Tree
 from upload_tui.backend.tables.uploads import Uploads
+from upload_tui.errors import UsageError
 
 __all__ = ["Database"]
+
+_PATIENCE_SECONDS = 2.0
+"""So long a service that is ending may still hold the file."""
 
 
 class Database:
@@ -19,16 +23,13 @@ class Database:
         file: where to keep them; None keeps them in memory.
 
     Raises:
-        UsageError: a newer version of the program has used the file.
+        UsageError: another service uses the file, or a newer version of the program has used it.
     """
 
     def __init__(self, file: Path | None = None) -> None:
-        self._db = sqlite3.connect(file or ":memory:", isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("PRAGMA foreign_keys = ON")
+        self._db = sqlite3.connect(file or ":memory:", isolation_level=None, timeout=_PATIENCE_SECONDS)
         try:
-            migrate(self._db)
+            _prepare(self._db)
         except BaseException:
             self._db.close()
             raise
@@ -47,3 +48,15 @@ class Database:
         """The secret that these records were begun with; `fresh` if they are new."""
         self._db.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (fresh,))
         return bytes(self._db.execute("SELECT value FROM secret").fetchone()[0])
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    """Make the database this service's own: two would take each other's jobs for those of a dead one."""
+    try:
+        for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            db.execute(f"PRAGMA {setting}")
+        migrate(db)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname != "SQLITE_BUSY":
+            raise
+        raise UsageError("The database is in use by another service", "Stop that one, or name another --db.") from error

@@ -53,3 +53,12 @@ def test_half_a_migration_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     database = Database(file)
     assert database.projects.page(0, 10) == ([], 0)
     database.close()
+
+
+def test_a_database_belongs_to_one_service_at_a_time(tmp_path: Path) -> None:
+    file = tmp_path / "records.db"
+    first = Database(file)
+    with pytest.raises(UsageError, match="in use by another service"):
+        Database(file)
+    first.close()
+    Database(file).close()
