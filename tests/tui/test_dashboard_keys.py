@@ -1,11 +1,15 @@
 """What the keys and the mouse do, without pictures."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened
+from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened, toasts, until
+from upload_tui.errors import StorageError
 from upload_tui.monitor.picture import ConnectionState, SortKey
 from upload_tui.testing import SceneSession, an_upload, dashboard, settled
 from upload_tui.tui.app import UploadApp
+from upload_tui.tui.columns import ColumnWish
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.screens.menu import MenuScreen
@@ -356,6 +360,22 @@ async def test_rows_get_a_second_line_when_the_density_changes() -> None:
         await pilot.pause()
         assert table.cursor_id != chosen
         assert table.cursor_row == 0
+
+
+async def test_chosen_columns_are_handed_on_to_be_kept_and_a_failure_to_keep_them_is_told() -> None:
+    kept: list[str] = []
+
+    def keep(wishes: Sequence[ColumnWish]) -> None:
+        kept.append(" ".join(map(str, wishes)))
+        raise StorageError("The columns cannot be kept", "Check the permissions.")
+
+    async with opened(mixed(), keep_columns=keep) as (pilot, _, _):
+        await pilot.press("c", "j", "space", "enter")
+        await until(pilot, lambda: toasts(pilot) == ["The columns cannot be kept. Check the permissions."])
+        assert kept == ["stage size since note"]
+        await pilot.press("c", "space", "escape")
+        await pilot.pause()
+        assert len(kept) == 1
 
 
 async def test_columns_are_those_that_were_chosen() -> None:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from upload_tui.cli.chosen_columns import chosen_columns, keep_columns
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder
 from upload_tui.settings import ServiceSettings
@@ -58,20 +59,16 @@ def preferences(settings: ServiceSettings) -> "Preferences":
         look=_look(settings),
         theme=settings.theme,
         keymap=settings.keys,
+        keep_columns=keep_columns,
         alerts=AlertWishes(bell="bell" in settings.alerts, desktop="desktop" in settings.alerts),
     )
 
 
 def _look(settings: ServiceSettings) -> "Look":
-    from upload_tui.tui.columns import read_wishes
     from upload_tui.tui.glyphs import glyphs_for
     from upload_tui.tui.look import Look
 
-    try:
-        columns = read_wishes(settings.columns)
-    except SettingsError as error:
-        raise SettingsError(f"{settings.sources['columns']}: {error.title}", error.mend) from error
-    return Look(glyphs_for(sys.stdout.encoding), zone=settings.zone, columns=columns)
+    return Look(glyphs_for(sys.stdout.encoding), zone=settings.zone, columns=chosen_columns(settings))
 
 
 def _check_keys(settings: ServiceSettings) -> None:

@@ -21,7 +21,7 @@ from upload_tui.tui.bridge import Bridge
 from upload_tui.tui.formatting import harmless
 from upload_tui.tui.glyphs import ASCII, glyphs_for
 from upload_tui.tui.look import Look
-from upload_tui.tui.messages import ExportReady, PictureMoved
+from upload_tui.tui.messages import ColumnsChosen, ExportReady, PictureMoved
 from upload_tui.tui.news import summary_since
 from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
@@ -156,6 +156,15 @@ class UploadApp(App[int]):
         dashboard = self.screen_stack[0]
         assert isinstance(dashboard, DashboardScreen)  # noqa: S101  # it is the default screen, and never popped
         return dashboard
+
+    @on(ColumnsChosen)
+    def keep_columns(self, message: ColumnsChosen) -> None:
+        if self._wishes.keep_columns is None:
+            return
+        try:
+            self._wishes.keep_columns(message.wishes)
+        except UploadTuiError as error:
+            self.notify(harmless(f"{error.title}. {error.mend}"), severity="warning", markup=False)
 
     @on(ExportReady)
     def deliver_export(self, message: ExportReady) -> None:

@@ -6,8 +6,9 @@ from typing import TextIO
 from textual.message import Message
 
 from upload_tui.monitor.changes import Change
+from upload_tui.tui.columns import ColumnWish
 
-__all__ = ["ExportReady", "PictureMoved"]
+__all__ = ["ColumnsChosen", "ExportReady", "PictureMoved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,14 @@ class PictureMoved:
     """The session's picture changed; `changes` are the changes of uploads since the last such word, oldest first."""
 
     changes: tuple[Change, ...]
+
+
+class ColumnsChosen(Message):
+    """The person wants these columns, in this order."""
+
+    def __init__(self, wishes: tuple[ColumnWish, ...]) -> None:
+        super().__init__()
+        self.wishes = wishes
 
 
 class ExportReady(Message):

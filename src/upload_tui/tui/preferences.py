@@ -1,12 +1,13 @@
 """What a person wishes of the dashboard; composed by `cli` from settings, handed to the app."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from textual.theme import Theme
 
 from upload_tui.tui.alerts import AlertWishes
+from upload_tui.tui.columns import ColumnWish
 from upload_tui.tui.look import Look
 
 __all__ = ["Preferences"]
@@ -24,6 +25,7 @@ class Preferences:
         keymap: other keys for actions, by the ids of their bindings; several keys are separated by commas.
         export_folder: where exports go; None is the platform's folder for downloads.
         alerts: how to be called when uploads fail.
+        keep_columns: keeps the columns that the person has just chosen for the next time; None forgets them.
         is_animated: whether anything moves but the facts.
     """
 
@@ -34,4 +36,5 @@ class Preferences:
     keymap: Mapping[str, str] = field(default_factory=dict)
     export_folder: Path | None = None
     alerts: AlertWishes = field(default_factory=AlertWishes)
+    keep_columns: Callable[[Sequence[ColumnWish]], None] | None = None
     is_animated: bool = True

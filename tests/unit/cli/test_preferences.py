@@ -12,10 +12,11 @@ from upload_tui.cli.failure_command import FailureCommand
 from upload_tui.cli.looks import look_file, looks
 from upload_tui.cli.preferences import plain_preferences, preferences
 from upload_tui.errors import SettingsError
-from upload_tui.locations import config_folder
+from upload_tui.locations import config_folder, state_folder
 from upload_tui.monitor.changes import StageReached
 from upload_tui.settings import ServiceSettings
 from upload_tui.testing import SceneSession, an_upload
+from upload_tui.tui.columns import read_wishes
 
 
 def settings(**fields: Any) -> ServiceSettings:
@@ -36,6 +37,26 @@ def test_wishes_come_from_the_settings() -> None:
     assert wishes.theme == "upload-light"
     assert wishes.alerts.bell
     assert not wishes.alerts.desktop
+
+
+def test_chosen_columns_are_those_of_the_next_time_unless_the_settings_name_others() -> None:
+    chosen = read_wishes(["name:30", "stage"])
+    first = preferences(settings())
+    assert first.look is not None
+    assert first.look.columns == ()
+    assert first.keep_columns is not None
+    first.keep_columns(chosen)
+    assert preferences(settings()).look.columns == chosen  # type: ignore[union-attr]
+    assert preferences(settings(columns=("took",))).look.columns == read_wishes(["took"])  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("left", ["no-such-column", "name:0", "name name", "\x00", ""])
+def test_a_choice_that_cannot_be_read_is_none(left: str) -> None:
+    first = preferences(settings())
+    assert first.keep_columns is not None
+    first.keep_columns(read_wishes(["name"]))
+    (state_folder() / "columns").write_text(left)
+    assert preferences(settings()).look.columns == ()  # type: ignore[union-attr]
 
 
 def test_own_themes_and_sheets_are_found_in_the_config_folder() -> None:

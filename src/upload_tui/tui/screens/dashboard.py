@@ -21,6 +21,7 @@ from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.columns import ColumnWish, usual_wishes
 from upload_tui.tui.finding import next_of
 from upload_tui.tui.look import Look
+from upload_tui.tui.messages import ColumnsChosen
 from upload_tui.tui.screens.dashboard_painter import DashboardPainter
 from upload_tui.tui.screens.taking import ExportingScreen
 from upload_tui.tui.story import Story
@@ -270,6 +271,7 @@ class DashboardScreen(ExportingScreen):
     def _show_columns(self, wishes: tuple[ColumnWish, ...] | None) -> None:
         if wishes is not None:
             self.look = replace(self.look, columns=wishes)
+            self.post_message(ColumnsChosen(wishes))
 
     def meant(self) -> Sequence[Detail]:
         """The marked uploads, or else the one under the cursor."""
