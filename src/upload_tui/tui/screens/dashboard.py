@@ -36,7 +36,8 @@ __all__ = ["DashboardScreen"]
 
 
 _ALERT_SECONDS = 20.0
-_REST_SECONDS = 0.03
+_REST_SECONDS = 0.08
+"""Longer than a held key takes to repeat."""
 
 
 class DashboardScreen(ExportingScreen):
@@ -52,9 +53,10 @@ class DashboardScreen(ExportingScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = list(DASHBOARD_KEYS)
 
-    rows_query: reactive[Query] = reactive(Query, init=False)
-    look: reactive[Look] = reactive(Look, init=False)
-    chosen_id: reactive[str | None] = reactive(None, init=False)
+    # A reactive of the screen would repaint all of it; the widgets that these are handed to repaint themselves.
+    rows_query: reactive[Query] = reactive(Query, init=False, repaint=False)
+    look: reactive[Look] = reactive(Look, init=False, repaint=False)
+    chosen_id: reactive[str | None] = reactive(None, init=False, repaint=False)
 
     def __init__(self, session: Session, look: Look, story: Story | None = None) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 """The rows that a table holds: those it shows and a margin around them, of however many there are."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from upload_tui.monitor.picture import Query, Row, Window
@@ -39,6 +40,11 @@ class RowWindow:
     def total(self) -> int:
         """How many rows the query has."""
         return self._window.total
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """What is held; another object whenever it was asked for anew."""
+        return self._window.rows
 
     def fetch(self, query: Query, top: int, shown_rows: int) -> None:
         """Ask anew: `shown_rows` rows from row `top`, and the margin."""

@@ -29,12 +29,19 @@ class StillWidget(Widget):
         return self._said
 
     def look_again(self) -> None:
-        """Repaint if the text is another; lay out anew if its lines are."""
+        """Repaint if the text is another; lay out anew if it needs other room."""
         before, now = self._said, self.text()
         if before is None or not now.is_same(before):
-            # A line of another length may be wrapped otherwise.
-            is_reshaped = before is None or [*map(len, now.plain.split("\n"))] != [*map(len, before.plain.split("\n"))]
-            self.refresh(layout=is_reshaped and self.styles.auto_dimensions)
+            self.refresh(layout=self.styles.auto_dimensions and (before is None or self._needs_other_room(before, now)))
+
+    def _needs_other_room(self, before: Content, now: Content) -> bool:
+        """True if one text is higher than the other, and not both have room in what a least height gives them."""
+        if self.styles.is_auto_width:
+            return [*map(len, now.plain.split("\n"))] != [*map(len, before.plain.split("\n"))]
+        width, room = self.content_size
+        rules = self.styles.get_rules()
+        needed_before, needed = (text.get_height(rules, width) for text in (before, now))
+        return needed > room if needed_before < room else needed != needed_before
 
 
 class StillLines(ScrollView):

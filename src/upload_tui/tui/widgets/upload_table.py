@@ -4,7 +4,7 @@ It asks its source for windows of rows; the cursor belongs to an upload, not to 
 the cursor stays under it. It tells which upload is chosen and decides nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -98,6 +98,9 @@ class UploadTable(StillLines, can_focus=True):
         self._cursor_id: str | None = None
         self._glowing: frozenset[str] = frozenset()
         self._styles: dict[tuple[str, str], Style] = {}
+        self._strips: dict[tuple[int, int, Ground, bool], Strip] = {}
+        self._painted_rows: Sequence[Row] = ()
+        self._painted_facts: tuple[object, ...] = ()
 
     # What the outside may ask and say
 
@@ -176,6 +179,7 @@ class UploadTable(StillLines, can_focus=True):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles.clear()
+        self._strips.clear()
 
     def on_resize(self, event: events.Resize) -> None:
         if self.is_mounted:
@@ -289,10 +293,25 @@ class UploadTable(StillLines, can_focus=True):
         row = self._window.row(number)
         if row is None or self.now is None:
             return Strip.blank(width, self.rich_style)
-        ground = self._ground_of(row, number == self._cursor_row)
+        self._forget_strips_unless(self._window.rows, (self.now, look, width))
+        key = number, part, self._ground_of(row, number == self._cursor_row), row.id in self.marked
+        strip = self._strips.get(key)
+        if strip is None:
+            strip = self._strips[key] = self._strip(row, *key[1:])
+        return strip
+
+    def _strip(self, row: Row, part: int, ground: Ground, is_marked: bool) -> Strip:
+        assert self.now is not None  # noqa: S101  # `line` paints nothing without it
+        width, look = self.scrollable_content_region.width, self.look
         if part:
             return self._painter.below(row, self.now, look, width, ground)
-        return self._painter.row(row, self.now, look, width, ground, is_marked=row.id in self.marked)
+        return self._painter.row(row, self.now, look, width, ground, is_marked=is_marked)
+
+    def _forget_strips_unless(self, rows: Sequence[Row], facts: tuple[object, ...]) -> None:
+        """A key moves the cursor over rows that stay as they are: they are painted once for the same facts."""
+        if rows is not self._painted_rows or facts != self._painted_facts:
+            self._painted_rows, self._painted_facts = rows, facts
+            self._strips.clear()
 
     def _ground_of(self, row: Row, is_cursor: bool) -> Ground:
         if is_cursor:
