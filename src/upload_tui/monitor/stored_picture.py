@@ -1,7 +1,7 @@
 """What the store knows as a screen asks for it: windows, the funnel, one upload in detail, and the judgement of each."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ from upload_tui.monitor.picture import (
     CauseGroup,
     Detail,
     Funnel,
+    Judgement,
     LatencyHistogram,
     Query,
     Row,
@@ -32,6 +33,7 @@ _ENOUGH_SAMPLES = 200
 _HABIT_SECONDS = 5.0
 """Once enough is known, what is usual is reckoned anew at most so often."""
 _RECENT_MINUTES = 10
+_NOTHING_TO_JUDGE = Judgement()
 _WAITING_AT_LEAST = 3
 
 
@@ -70,7 +72,7 @@ class StoredPicture:
     def window(self, query: Query, offset: int, limit: int) -> Window:
         """At most `limit` rows of a query's answer from row `offset`."""
         stuck, query = self._stuck_before(), self._within(query)
-        rows = tuple(self._row(stored) for stored in self._store.window(query, stuck, offset, limit))
+        rows = tuple(self._rows(self._store.window(query, stuck, offset, limit)))
         return Window(rows, offset, self._store.total(query, stuck), self._store.revision)
 
     def position(self, query: Query, upload_id: str) -> int | None:
@@ -88,7 +90,7 @@ class StoredPicture:
 
     def pending(self, limit: int) -> Sequence[Row]:
         """The pending uploads: the stuck, then the overdue, then those that have waited longest for the service."""
-        rows = [self._row(stored) for stored in self._store.pending(self._project_ids, limit=max(limit * 8, 64))]
+        rows = [*self._rows(self._store.pending(self._project_ids, limit=max(limit * 8, 64)))]
         rows.sort(key=lambda row: (not row.judgement.is_stuck, not row.judgement.is_overdue, -row.stage.rank))
         return rows[:limit]
 
@@ -104,7 +106,9 @@ class StoredPicture:
         if upload is None:
             return None
         pretty = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
-        return Detail(upload=upload, row=self._row(stored), anomalies=(*upload.anomalies, *stored.noticed), raw=pretty)
+        return Detail(
+            upload=upload, row=next(self._rows([stored])), anomalies=(*upload.anomalies, *stored.noticed), raw=pretty
+        )
 
     def causes(self) -> Sequence[CauseGroup]:
         """The failed uploads by cause, storage provider and uploader, the largest group first."""
@@ -176,11 +180,19 @@ class StoredPicture:
         )
         return StuckBefore(now - timedelta(seconds=self._stuck_after_seconds), ago(habits.everywhere), particular)
 
-    def _row(self, stored: StoredUpload) -> Row:
-        usual = self._habits_now().usual(stored.project_id, stored.size_bytes)
-        judgement = judge(stored.stage, stored.since, stored.activity_on, self.now(), usual, self._stuck_after_seconds)
+    def _rows(self, found: Iterable[StoredUpload]) -> Iterator[Row]:
+        """Rows as they are now; a window has many, so the present and what is usual are asked for once."""
+        now, habits = self.now(), self._habits_now()
+        for stored in found:
+            yield self._row(stored, now, habits)
+
+    def _row(self, stored: StoredUpload, now: datetime, habits: Habits) -> Row:
+        judgement = _NOTHING_TO_JUDGE
+        if not stored.stage.is_final:
+            usual = habits.usual(stored.project_id, stored.size_bytes)
+            judgement = judge(stored.stage, stored.since, stored.activity_on, now, usual, self._stuck_after_seconds)
         if stored.stage is Stage.COMPLETED:
-            judgement = replace(judgement, waits_for=waits_for_verification(self._queue, self.now()))
+            judgement = replace(judgement, waits_for=waits_for_verification(self._queue, now))
         return Row(
             id=stored.id,
             name=stored.name,

@@ -13,6 +13,7 @@ __all__ = [
     "STORY_ACTIONS",
     "TABLE_KEYS",
     "TAIL_KEYS",
+    "TIMELINE_KEYS",
 ]
 
 
@@ -46,6 +47,15 @@ TAIL_KEYS = (
         for number, stage in enumerate(Stage, 1)
     ),
     _key("escape", "show_all", "All", "Show all changes", "tail.clear"),
+)
+
+TIMELINE_KEYS = (
+    _key("j,down", "scroll_by(1)", "Down", "A line down", "timeline.down"),
+    _key("k,up", "scroll_by(-1)", "Up", "A line up", "timeline.up"),
+    _key("pagedown,ctrl+d", "scroll_pages(1)", "Page down", "A page down", "timeline.page_down"),
+    _key("pageup,ctrl+u", "scroll_pages(-1)", "Page up", "A page up", "timeline.page_up"),
+    _key("g,home", "scroll_by(-10_000)", "First", "The first line", "timeline.first"),
+    _key("G,end", "scroll_by(10_000)", "Last", "The last line", "timeline.last"),
 )
 
 COPY_KEYS = (
@@ -109,7 +119,7 @@ APP_KEYS = (
     ),
 )
 
-ALL_KEYS = (*TABLE_KEYS, *TAIL_KEYS, *DASHBOARD_KEYS, *APP_KEYS)
+ALL_KEYS = (*TABLE_KEYS, *TAIL_KEYS, *TIMELINE_KEYS, *DASHBOARD_KEYS, *APP_KEYS)
 """Every key that a person can remap."""
 
 STORY_ACTIONS = frozenset({"slower", "faster", "step"})

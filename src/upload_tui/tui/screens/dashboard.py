@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widgets import Footer
@@ -29,7 +29,7 @@ from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.tail import ChangeLog, PendingList, TailPane
-from upload_tui.tui.widgets.timeline import TimelineView
+from upload_tui.tui.widgets.timeline_pane import TimelinePane
 from upload_tui.tui.widgets.upload_table import UploadTable
 
 __all__ = ["DashboardScreen"]
@@ -72,8 +72,7 @@ class DashboardScreen(ExportingScreen):
         yield FunnelBar()
         with Horizontal(id="middle"):
             yield UploadTable(self._session, several_projects=len(self._session.projects) > 1, id="uploads")
-            with VerticalScroll(id="timeline", can_focus=True):
-                yield TimelineView()
+            yield TimelinePane(id="timeline")
         yield TailPane(id="tail")
         yield SearchBar()
         yield Footer()
@@ -305,7 +304,6 @@ class DashboardScreen(ExportingScreen):
         self._timeline_timer = self.set_timer(_REST_SECONDS, self._show_chosen)
 
     def _show_chosen(self) -> None:
-        self.query_one("#timeline").scroll_home(animate=False)
         self._painter.paint_timeline(self.chosen_id)
 
     def watch_look(self) -> None:
@@ -315,6 +313,6 @@ class DashboardScreen(ExportingScreen):
     def _hand_out_look(self) -> None:
         self.query_one(StatusBar).look = self.look
         self.query_one(UploadTable).look = self.look
-        self.query_one(TimelineView).look = self.look
+        self.query_one(TimelinePane).look = self.look
         self.query_one(PendingList).look = self.look
         self.query_one(ChangeLog).look = self.look

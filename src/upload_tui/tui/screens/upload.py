@@ -18,7 +18,7 @@ from upload_tui.tui.formatting import harmless
 from upload_tui.tui.look import Look
 from upload_tui.tui.screens.taking import TakingScreen
 from upload_tui.tui.widgets.status_bar import StatusBar
-from upload_tui.tui.widgets.timeline import TimelineView
+from upload_tui.tui.widgets.timeline_pane import TimelinePane
 
 __all__ = ["UploadScreen"]
 
@@ -41,20 +41,21 @@ class UploadScreen(TakingScreen):
         self._session = session
         self._upload_id = upload_id
         self._look = look
+        self._raw: str | None = None
 
     def compose(self) -> ComposeResult:
         yield StatusBar()
         with Horizontal(id="upload"):
-            with VerticalScroll(id="upload-timeline") as timeline:
-                timeline.border_title = "Timeline"
-                yield TimelineView()
+            timeline = TimelinePane(id="upload-timeline")
+            timeline.border_title = "Timeline"
+            yield timeline
             with VerticalScroll(id="upload-raw") as raw:
                 raw.border_title = "The service's answer"
                 yield Static(id="raw")
         yield Footer()
 
     def on_mount(self) -> None:
-        self.query_one(TimelineView).look = self._look
+        self.query_one(TimelinePane).look = self._look
         self.query_one(StatusBar).look = self._look
         self.query_one(f"#{self._first}").focus()
         self.set_interval(1.0, self._paint)
@@ -72,12 +73,17 @@ class UploadScreen(TakingScreen):
     def _paint(self) -> None:
         now = self._session.now()
         detail = self._session.detail(self._upload_id)
-        view = self.query_one(TimelineView)
+        view = self.query_one(TimelinePane)
         view.now, view.detail = now, detail
         bar = self.query_one(StatusBar)
         bar.title, bar.projects = self._session.title, tuple(self._session.projects)
         bar.connection, bar.now = self._session.connection(), now
-        raw = detail.raw if detail else ""
+        self._show_raw(detail.raw if detail else "")
+
+    def _show_raw(self, raw: str) -> None:
+        if raw == self._raw:
+            return
+        self._raw = raw
         lines = [harmless(line) for line in raw.splitlines()[:_RAW_LINES]]
         self.query_one("#raw", Static).update(Content("\n".join(lines) or "No answer was kept."))
 

@@ -7,7 +7,7 @@ from upload_tui.monitor.picture import Query, Row, Window
 
 __all__ = ["RowSource", "RowWindow"]
 
-_MARGIN_ROWS = 40
+_MARGIN_ROWS = 16
 """Rows asked for beyond both edges of what is shown, so that a step of the cursor needs no new window."""
 
 
@@ -50,6 +50,13 @@ class RowWindow:
         """Ask anew: `shown_rows` rows from row `top`, and the margin."""
         self._query, self._shown_rows = query, shown_rows
         self._window = self._source.window(query, max(0, top - _MARGIN_ROWS), shown_rows + 2 * _MARGIN_ROWS)
+
+    def cover(self, top: int) -> None:
+        """Hold all that is shown if `top` is the first row; asks anew only if some of it is not held."""
+        held = self._window
+        last = min(top + self._shown_rows, held.total)
+        if top < held.offset or last > held.offset + len(held.rows):
+            self.fetch(self._query, top, self._shown_rows)
 
     def row(self, number: int) -> Row | None:
         """A row by its number from 0; None if there is none."""

@@ -126,7 +126,7 @@ class UploadTable(StillLines, can_focus=True):
     def reload(self) -> None:
         """Fetch the rows again; the cursor stays on its upload and, unless the table stands at its top, on its line."""
         top = self._top_row()
-        self._window.fetch(self.rows_query, top, self._visible_rows())
+        self._window.fetch(self.rows_query, top, self._visible_rows() + 1)  # the last may be seen in part
         row = self._row_of_cursor()
         shift = row - self._cursor_row if top and not self.follow else 0
         self._cursor_row = max(0, min(row, self.total - 1))
@@ -246,6 +246,7 @@ class UploadTable(StillLines, can_focus=True):
     def _settle(self) -> None:
         """Bring the cursor's row into view and tell if another upload is under it."""
         self._show_cursor()
+        self._window.cover(self._top_row())
         row = self._window.row(self._cursor_row)
         upload_id = row.id if row else None
         if upload_id != self._cursor_id:
