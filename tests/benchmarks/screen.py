@@ -54,8 +54,10 @@ def served(scenario: str = "tour") -> Iterator[dict[str, str]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
-        yield {"UPLOAD_TUI_URL": said["url"], "UPLOAD_TUI_TOKEN": said["token"]}
-        process.terminate()
+        try:
+            yield {"UPLOAD_TUI_URL": said["url"], "UPLOAD_TUI_TOKEN": said["token"]}
+        finally:
+            process.terminate()
 
 
 def idle(*, quick: bool) -> Sequence[Figure]:

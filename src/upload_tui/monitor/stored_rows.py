@@ -19,6 +19,7 @@ __all__ = ["KEPT", "READ", "StoredUpload", "milliseconds", "moment", "stored_upl
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _STAGES = tuple(Stage)
+_NEAR = range(4_000_000_000_000)
 
 KEPT = (
     "id", "project", "cell", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms", "ended_ms",
@@ -75,7 +76,11 @@ def milliseconds(on: datetime | None) -> int | None:
 
 def moment(kept: int | None) -> datetime | None:
     """A time as it was kept."""
-    return None if kept is None or kept == UNKNOWN else _EPOCH + timedelta(milliseconds=kept)
+    if kept is None or kept == UNKNOWN:
+        return None
+    # A window has hundreds of times, and this is the quicker way. Not every platform takes it before 1970, and far in the
+    # future a float has no room for the milliseconds.
+    return datetime.fromtimestamp(kept / 1000, UTC) if kept in _NEAR else _EPOCH + timedelta(milliseconds=kept)
 
 
 def _known(value: int | None) -> int:

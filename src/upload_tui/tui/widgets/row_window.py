@@ -7,7 +7,7 @@ from upload_tui.monitor.picture import Query, Row, Window
 
 __all__ = ["RowSource", "RowWindow"]
 
-_MARGIN_ROWS = 16
+_MARGIN_ROWS = 8
 """Rows asked for beyond both edges of what is shown, so that a step of the cursor needs no new window."""
 
 
