@@ -92,6 +92,8 @@ class DashboardScreen(ExportingScreen):
     def take(self, changes: Sequence[Change]) -> None:
         """Paint the picture as it is now; `changes` are the changes of uploads since the last time."""
         self.query_one(ChangeLog).add(changes)
+        if not changes and self._painter.is_up_to_date:
+            return  # only the age of the picture is another, and the next second tells that
         self._paint()
         self.query_one(UploadTable).glow(change.upload.id for change in changes if isinstance(change, UploadChange))
 

@@ -47,26 +47,36 @@ class DashboardPainter:
         self._screen = screen
         self._session = session
         self._story = story
+        self._painted: tuple[object, ...] = ()
         self._titles: dict[Widget, tuple[str, str]] = {}
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """True if the connection and the pace are as they were painted; what else there is, the next second tells."""
+        return self._facts() == self._painted
+
+    def _facts(self) -> tuple[object, ...]:
+        connection = self._session.connection()
+        pace = None if self._story is None else self._story.pace
+        return replace(connection, read_on=None), pace
 
     def paint(self, query: Query, look: Look) -> None:
         """Everything but the timeline, as it is now."""
+        self._painted = self._facts()
         now = self._session.now()
         table = self._screen.query_one(UploadTable)
-        table.now = now
-        table.reload()
+        table.reload(now)
         self._paint_status(now)
         self._paint_tail(now)
         funnel = self._session.funnel()
         self._screen.query_one(FunnelBar).show(funnel, now, look, query.stages)
         self._title_table(table, query, look, funnel.remark)
-        self._screen.query_one(PendingList).is_known = self._is_known
 
     def paint_timeline(self, upload_id: str | None) -> None:
         """The chosen upload's timeline; None if none is chosen."""
         view = self._screen.query_one(TimelineView)
-        view.now = self._session.now()
-        view.detail = None if upload_id is None else self._session.detail(upload_id)
+        detail = None if upload_id is None else self._session.detail(upload_id)
+        view.tell(now=self._session.now(), detail=detail)
 
     def title_tail(self, look: Look) -> None:
         """What the tail shows of the changes."""
@@ -80,17 +90,18 @@ class DashboardPainter:
 
     def _paint_status(self, now: datetime) -> None:
         bar = self._screen.query_one(StatusBar)
-        bar.title = self._session.title
-        bar.projects = tuple(self._session.projects)
-        bar.connection = self._session.connection()
-        bar.now = now
-        bar.pace = None if self._story is None else self._story.pace
+        bar.tell(
+            title=self._session.title,
+            projects=tuple(self._session.projects),
+            connection=self._session.connection(),
+            now=now,
+            pace=None if self._story is None else self._story.pace,
+        )
 
     def _paint_tail(self, now: datetime) -> None:
         lines = max(1, self._screen.query_one("#tail").content_size.height // _PENDING_SHARE)
         pending = self._screen.query_one(PendingList)
-        pending.now = now
-        pending.rows = tuple(self._session.pending(lines))
+        pending.tell(now=now, rows=tuple(self._session.pending(lines)), is_known=self._is_known)
         self._screen.query_one(ChangeLog).now = now
 
     def _title_table(self, table: UploadTable, query: Query, look: Look, remark: str) -> None:

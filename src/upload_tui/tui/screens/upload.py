@@ -74,10 +74,14 @@ class UploadScreen(TakingScreen):
         now = self._session.now()
         detail = self._session.detail(self._upload_id)
         view = self.query_one(TimelinePane)
-        view.now, view.detail = now, detail
+        view.tell(now=now, detail=detail)
         bar = self.query_one(StatusBar)
-        bar.title, bar.projects = self._session.title, tuple(self._session.projects)
-        bar.connection, bar.now = self._session.connection(), now
+        bar.tell(
+            title=self._session.title,
+            projects=tuple(self._session.projects),
+            connection=self._session.connection(),
+            now=now,
+        )
         self._show_raw(detail.raw if detail else "")
 
     def _show_raw(self, raw: str) -> None:

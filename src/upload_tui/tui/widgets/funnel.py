@@ -130,8 +130,6 @@ class FunnelBar(Horizontal):
         """Paint these counts; `filtered` are the stages that a table beside it is restricted to."""
         chosen = frozenset(filtered)
         for stage_cell in self.query(StageCell):
-            stage_cell.summary = funnel[stage_cell.stage]
-            stage_cell.now = now
-            stage_cell.look = look or Look()
+            stage_cell.tell(summary=funnel[stage_cell.stage], now=now, look=look or Look())
             stage_cell.set_class(stage_cell.stage in chosen, "-filtered")
             stage_cell.set_class(bool(chosen) and stage_cell.stage not in chosen, "-left-out")

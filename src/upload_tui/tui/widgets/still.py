@@ -34,6 +34,14 @@ class StillWidget(Widget):
         if before is None or not now.is_same(before):
             self.refresh(layout=self.styles.auto_dimensions and (before is None or self._needs_other_room(before, now)))
 
+    def tell(self, **facts: object) -> None:
+        """Set several reactives and look once: a second that passes brings many facts, most of them as they were."""
+        changed = {name: fact for name, fact in facts.items() if getattr(self, name) != fact}
+        for name, fact in changed.items():
+            self.set_reactive(getattr(type(self), name), fact)
+        if changed:
+            self.look_again()
+
     def _needs_other_room(self, before: Content, now: Content) -> bool:
         """True if one text is higher than the other, and not both have room in what a least height gives them."""
         if self.styles.is_auto_width:

@@ -41,12 +41,12 @@ class TimelinePane(TimelineView, can_focus=True):
             shown[-1] = Content.styled(f"{self.look.glyphs.arrow_down} {below + 1} more lines", "$quiet")
         return Content("\n").join(shown)
 
-    def watch_detail(self) -> None:
+    def look_again(self) -> None:
         upload_id = None if self.detail is None else self.detail.upload.id
         if upload_id != self._chosen_id:
             self._chosen_id = upload_id
             self.set_reactive(TimelinePane.top, 0)
-        self.look_again()
+        super().look_again()
 
     def watch_top(self) -> None:
         self.look_again()

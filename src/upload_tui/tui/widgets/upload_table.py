@@ -123,8 +123,13 @@ class UploadTable(StillLines, can_focus=True):
         """The row with a number, from 0; None if there is none."""
         return self._window.row(number)
 
-    def reload(self) -> None:
-        """Fetch the rows again; the cursor stays on its upload and, unless the table stands at its top, on its line."""
+    def reload(self, now: datetime | None = None) -> None:
+        """Fetch the rows again; the cursor stays on its upload and, unless the table stands at its top, on its line.
+
+        `now` is the present from here on; None leaves it.
+        """
+        if now is not None:
+            self.set_reactive(UploadTable.now, now)
         top = self._top_row()
         self._window.fetch(self.rows_query, top, self._visible_rows() + 1)  # the last may be seen in part
         row = self._row_of_cursor()
