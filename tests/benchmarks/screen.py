@@ -48,9 +48,9 @@ def _seconds_until(words: Sequence[str], text: str, surroundings: Mapping[str, s
 
 
 @contextmanager
-def served(scenario: str = "tour") -> Iterator[dict[str, str]]:
+def served(scenario: str = "tour", speed: float = 1) -> Iterator[dict[str, str]]:
     """The variables that lead to an embedded service with a story's past, on a real port."""
-    command = python("-m", "upload_tui", "serve", "--port", "0", "--json", "--scenario", scenario)
+    command = python("-m", "upload_tui", "serve", "--port", "0", "--json", "--scenario", scenario, "--speed", str(speed))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())
@@ -61,9 +61,9 @@ def served(scenario: str = "tour") -> Iterator[dict[str, str]]:
 
 
 def idle(*, quick: bool) -> Sequence[Figure]:
-    """Processor time while nothing happens, as a share of one core, beside a bare app's."""
+    """Processor time while uploads wait and nothing happens to them, as a share of one core, beside a bare app's."""
     seconds = 5.0 if quick else 30.0
-    with TemporaryDirectory() as home, served("stuck") as service:
+    with TemporaryDirectory() as home, served("stuck", speed=0) as service:
         surroundings = {**service, "HOME": home, "XDG_CACHE_HOME": home}
         ours = _cpu_share(_WATCH, "live", seconds, surroundings)
     bare = _cpu_share(_BARE_TABLE, "BareTable", seconds, {})
