@@ -50,7 +50,9 @@ def _seconds_until(words: Sequence[str], text: str, surroundings: Mapping[str, s
 @contextmanager
 def served(scenario: str = "tour", speed: float = 1) -> Iterator[dict[str, str]]:
     """The variables that lead to an embedded service with a story's past, on a real port."""
-    command = python("-m", "upload_tui", "serve", "--port", "0", "--json", "--scenario", scenario, "--speed", str(speed))
+    command = python(
+        "-m", "upload_tui", "serve", "--port", "0", "--json", "--scenario", scenario, "--speed", str(speed)
+    )
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline())

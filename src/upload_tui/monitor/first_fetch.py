@@ -176,8 +176,10 @@ class FirstFetch:
         try:
             with _without_collections():
                 yield
-        finally:
-            self._store.end_bulk()
+        except Exception:  # what came is kept, and shown as all else is; whoever leaves does not wait for it
+            await self._store.finish_bulk()
+            raise
+        await self._store.finish_bulk()
 
 
 @asynccontextmanager

@@ -1,8 +1,9 @@
 """The store's tables, as numbered migrations: `PRAGMA user_version` counts those that were applied."""
 
 import sqlite3
+from collections.abc import Iterator
 
-__all__ = ["MIGRATIONS", "UNKNOWN", "begin_bulk", "end_bulk", "migrate"]
+__all__ = ["MIGRATIONS", "UNKNOWN", "begin_bulk", "end_bulk", "migrate", "steps_to_end_bulk"]
 
 UNKNOWN = -(2**63)
 """Stands for "not known" in the columns that are sorted by: it comes before everything, and can be compared."""
@@ -158,10 +159,17 @@ def begin_bulk(connection: sqlite3.Connection) -> None:
 
 def end_bulk(connection: sqlite3.Connection) -> None:
     """After they came, or at the next visit if something came between: indexes, counts and trigrams as if nothing had been."""
+    for _ in steps_to_end_bulk(connection):
+        pass
+
+
+def steps_to_end_bulk(connection: sqlite3.Connection) -> Iterator[None]:
+    """The same, one statement after the other: with a million rows each takes a while, and others may go on in between."""
     if connection.execute("SELECT 1 FROM facts WHERE name = 'bulk'").fetchone() is None:
         return
     for name, place in _INDEXES.items():
         connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {place}")
+        yield
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(
         "UPDATE cells SET uploads = (SELECT count(*) FROM uploads INDEXED BY by_cell_since WHERE uploads.cell = cells.cell)"

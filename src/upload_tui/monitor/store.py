@@ -1,18 +1,19 @@
 """What is known of uploads, in SQLite: written by the synchroniser, asked by the session. Knows no service and no screen."""
 
+import asyncio
 import json
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from upload_tui.errors import StorageError
 from upload_tui.monitor.picture import ProjectRef, Query, SortKey
-from upload_tui.monitor.schema import MIGRATIONS, begin_bulk, end_bulk, migrate
+from upload_tui.monitor.schema import MIGRATIONS, begin_bulk, end_bulk, migrate, steps_to_end_bulk
 from upload_tui.monitor.store_conditions import StuckBefore, attention_condition, search_condition
 from upload_tui.monitor.stored_rows import KEPT, READ, StoredUpload, milliseconds, stored_upload, values_of
 from upload_tui.monitor.stored_words import StoredWords
@@ -65,6 +66,7 @@ class Store:
         except sqlite3.Error as error:
             self._db.close()
             raise StorageError(f"{file} cannot be used as a store: {error}", "Move the file away.") from error
+        self._file = file
         self._monotonic = monotonic
         self._own_revision = 0
         self._seen_version = 0
@@ -143,6 +145,15 @@ class Store:
     def end_bulk(self) -> None:
         """Make all that `begin_bulk` left for later."""
         end_bulk(self._db)
+        self._own_revision += 1
+
+    async def finish_bulk(self) -> None:
+        """As `end_bulk`, while the event loop goes on and what was poured in is read. Cancelled, it is left to the next visit."""
+        if self._file is None:
+            for _ in steps_to_end_bulk(self._db):
+                await asyncio.sleep(0)
+        else:
+            await _finish_beside(self._file)
         self._own_revision += 1
 
     def pour(self, rows: Sequence[tuple[Any, ...]], body: bytes) -> int:
@@ -318,3 +329,20 @@ class Store:
         """The value under a name; None if there is none."""
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
+
+
+async def _finish_beside(file: Path) -> None:
+    """End a bulk load in a thread, over a connection of its own."""
+    db = sqlite3.connect(file, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
+
+    def finish() -> None:
+        with closing(db):
+            db.execute("PRAGMA synchronous = NORMAL")
+            end_bulk(db)
+
+    try:
+        await asyncio.to_thread(finish)
+    except asyncio.CancelledError:
+        with suppress(sqlite3.ProgrammingError):  # it has ended by itself
+            db.interrupt()
+        raise

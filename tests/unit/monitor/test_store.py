@@ -1,9 +1,11 @@
 """The store's windows, positions and counts against the plainest possible reckoning."""
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -294,3 +296,54 @@ def test_a_row_is_shown_without_its_words_when_they_are_damaged(tmp_path: Path) 
     assert store.get("5f6a") is not None
     assert store.raw("5f6a") == ""
     store.close()
+
+
+def pour_five(store: Store) -> None:
+    """Five uploads, poured in; the end of the pouring is still to come."""
+    cells = store.cell_of("p-1", "Genome", Stage.VERIFIED)
+    timeline = Timeline((Event(Stage.VERIFIED, NOON),))
+    uploads = [
+        Upload(id=f"u-{number}", name=f"{number}.bin", project_id="p-1", timeline=timeline, read_on=NOON)
+        for number in range(5)
+    ]
+    store.begin_bulk()
+    store.pour([(*values_of(upload, *cells, (), None)[:-2], 0) for upload in uploads], b'{"results":[]}')
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["file", "memory"])
+async def test_the_loop_goes_on_while_a_bulk_load_ends(is_kept: bool, tmp_path: Path) -> None:
+    """In a file, nothing of it runs on the loop's own connection; in memory, one statement at a time."""
+    store = Store(tmp_path / "store.db" if is_kept else None)
+    pour_five(store)
+    statements: list[str] = []
+    turns: list[int] = []
+
+    async def turn() -> None:
+        while True:
+            turns.append(len([statement for statement in statements if "CREATE INDEX" in statement]))
+            await asyncio.sleep(0)
+
+    store.db.set_trace_callback(statements.append)
+    turning = asyncio.create_task(turn())
+    await store.finish_bulk()
+    turning.cancel()
+    store.db.set_trace_callback(None)
+    assert max(after - before for before, after in pairwise(turns)) == (0 if is_kept else 1)
+    assert len(turns) > 5
+    assert store.total(Query(search="3.bin"), STUCK) == 1
+    store.close()
+
+
+async def test_whoever_leaves_while_a_bulk_load_ends_does_not_wait_and_the_next_visit_ends_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.db")
+    pour_five(store)
+    ending = asyncio.create_task(store.finish_bulk())
+    await asyncio.sleep(0)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    store.close()
+    again = Store(tmp_path / "store.db")
+    assert again.total(Query(search="3.bin"), STUCK) == 1
+    assert again.cells()[0].uploads == 5
+    again.close()

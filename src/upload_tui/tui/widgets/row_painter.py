@@ -14,7 +14,7 @@ from upload_tui.tui.formatting import cut_at_word, fitted
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.cells import Piece, cell, second_line
 
-__all__ = ["Ground", "RowPainter"]
+__all__ = ["Ground", "PaintedStrips", "RowPainter"]
 
 _TONES = ("header", "quiet", "warning", "stale", "cursor", "cursor-blurred", "glow", "mark")
 _STAGES = ("initiated", "completed", "verified", "error")
@@ -71,7 +71,7 @@ class RowPainter:
             pieces.extend(cell(column, row, now, look))
         return self._strip(pieces, row, width, ground)
 
-    def below(self, row: Row, now: datetime, look: Look, width: int, ground: Ground) -> Strip:
+    def below(self, row: Row, now: datetime, look: Look, width: int, ground: Ground, *, is_marked: bool) -> Strip:
         """The second line that a roomy table gives an upload; it stands below the columns after the first."""
         indent = " " * (self.columns[0].width + 2 if len(self.columns) > 1 else 1)
         return self._strip([(indent, ""), second_line(row, now, look, width - len(indent) - 1)], row, width, ground)
@@ -89,3 +89,29 @@ class RowPainter:
             if x < edge:
                 return column
         return None
+
+
+class PaintedStrips:
+    """Lines that were painted: a key moves the cursor over rows that stay as they are, and these are painted once."""
+
+    def __init__(self) -> None:
+        self._strips: dict[tuple[object, ...], Strip] = {}
+        self._rows: Sequence[Row] = ()
+        self._facts: tuple[object, ...] = ()
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._strips.clear()
+
+    def valid_for(self, rows: Sequence[Row], facts: tuple[object, ...]) -> None:
+        """Forget them unless they were painted of these very rows and the same facts."""
+        if rows is not self._rows or facts != self._facts:
+            self._rows, self._facts = rows, facts
+            self._strips.clear()
+
+    def get(self, key: tuple[object, ...], paint: Callable[[], Strip]) -> Strip:
+        """The line of a key; painted if it was not yet."""
+        strip = self._strips.get(key)
+        if strip is None:
+            strip = self._strips[key] = paint()
+        return strip

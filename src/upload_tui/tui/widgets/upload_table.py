@@ -4,8 +4,9 @@ It asks its source for windows of rows; the cursor belongs to an upload, not to 
 the cursor stays under it. It tells which upload is chosen and decides nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import ClassVar
 
 from rich.style import Style
@@ -19,7 +20,7 @@ from textual.strip import Strip
 from upload_tui.monitor.picture import Query, Row, SortKey
 from upload_tui.tui.bindings import TABLE_KEYS
 from upload_tui.tui.look import Look
-from upload_tui.tui.widgets.row_painter import TONES, Ground, RowPainter
+from upload_tui.tui.widgets.row_painter import TONES, Ground, PaintedStrips, RowPainter
 from upload_tui.tui.widgets.row_window import RowSource, RowWindow
 from upload_tui.tui.widgets.still import StillLines
 
@@ -98,9 +99,7 @@ class UploadTable(StillLines, can_focus=True):
         self._cursor_id: str | None = None
         self._glowing: frozenset[str] = frozenset()
         self._styles: dict[tuple[str, str], Style] = {}
-        self._strips: dict[tuple[int, int, Ground, bool], Strip] = {}
-        self._painted_rows: Sequence[Row] = ()
-        self._painted_facts: tuple[object, ...] = ()
+        self._strips = PaintedStrips()
 
     # What the outside may ask and say
 
@@ -299,25 +298,13 @@ class UploadTable(StillLines, can_focus=True):
         row = self._window.row(number)
         if row is None or self.now is None:
             return Strip.blank(width, self.rich_style)
-        self._forget_strips_unless(self._window.rows, (self.now, look, width))
-        key = number, part, self._ground_of(row, number == self._cursor_row), row.id in self.marked
-        strip = self._strips.get(key)
-        if strip is None:
-            strip = self._strips[key] = self._strip(row, *key[1:])
-        return strip
-
-    def _strip(self, row: Row, part: int, ground: Ground, is_marked: bool) -> Strip:
-        assert self.now is not None  # noqa: S101  # `line` paints nothing without it
-        width, look = self.scrollable_content_region.width, self.look
-        if part:
-            return self._painter.below(row, self.now, look, width, ground)
-        return self._painter.row(row, self.now, look, width, ground, is_marked=is_marked)
-
-    def _forget_strips_unless(self, rows: Sequence[Row], facts: tuple[object, ...]) -> None:
-        """A key moves the cursor over rows that stay as they are: they are painted once for the same facts."""
-        if rows is not self._painted_rows or facts != self._painted_facts:
-            self._painted_rows, self._painted_facts = rows, facts
-            self._strips.clear()
+        ground = self._ground_of(row, number == self._cursor_row)
+        self._strips.valid_for(self._window.rows, (self.now, look, width))
+        is_marked = row.id in self.marked
+        paint = partial(
+            self._painter.below if part else self._painter.row, row, self.now, look, width, ground, is_marked=is_marked
+        )
+        return self._strips.get((number, part, ground, is_marked), paint)
 
     def _ground_of(self, row: Row, is_cursor: bool) -> Ground:
         if is_cursor:
