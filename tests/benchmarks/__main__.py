@@ -17,7 +17,7 @@ from tests.benchmarks.figures import Figure
 
 Benchmark = Callable[..., Sequence[Figure]]
 
-_MODULES = ("commands", "screen", "picture", "service")
+_MODULES = ("commands", "screen", "picture", "stream", "service")
 """Each has a tuple `BENCHMARKS` of functions that take `quick` and give figures."""
 
 
