@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -22,11 +23,13 @@ CHUNKS = tuple(enumerate(FILE, 1))
 
 
 @asynccontextmanager
-async def watching(caller: Caller) -> AsyncIterator[LiveSession]:
+async def watching(
+    caller: Caller, file: Path | None = None, *, is_answering: bool = True
+) -> AsyncIterator[LiveSession]:
     """A session on the service's clock: it does a round when the test says `refresh`, or moves the clock."""
     account = caller.service.account
     credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
-    store = Store()
+    store = Store(file)
     async with ServiceClient(
         caller.service.base_url, credentials, transport=caller.transport, clock=caller.clock, attempts=1
     ) as client:
@@ -34,7 +37,9 @@ async def watching(caller: Caller) -> AsyncIterator[LiveSession]:
         session = LiveSession(client, [project], store, clock=caller.clock, schedule=Schedule(chance=lambda: 0.5))
         running = asyncio.create_task(session.run())
         try:
-            await until(session, lambda: session.connection().is_live)
+            await until(
+                session, lambda: session.connection().is_live if is_answering else bool(session.connection().reason)
+            )
             yield session
         finally:
             running.cancel()
@@ -98,6 +103,24 @@ async def test_every_stage_is_told_once_and_in_order_when_an_upload_lives_its_li
         assert detail is not None
         assert detail.upload.stage is Stage.ERROR
         assert detail.row.chunk_bytes == 15
+
+
+async def test_what_an_earlier_visit_left_pending_is_old_until_it_is_read_again(tmp_path: Path) -> None:
+    """What was verified then is so now; of the others only the service can tell."""
+    async with serving() as caller:
+        done, pending = await caller.upload(CHUNKS), await caller.initiate("pending.bin")
+        await caller.verify_all()
+        async with watching(caller, tmp_path / "store.db") as session:
+            assert not any(row.is_stale for row in session.window(Query(), 0, 10).rows)
+        caller.clock.advance(3600)
+        caller.service.faults.start(FaultName.OUTAGE, 1000)
+        async with watching(caller, tmp_path / "store.db", is_answering=False) as session:
+            stale = {row.id: row.is_stale for row in session.window(Query(), 0, 10).rows}
+            assert stale == {done: False, pending: True}
+            caller.service.faults.stop(FaultName.OUTAGE)
+            session.refresh()
+            await until(session, lambda: session.connection().is_live)
+            assert not any(row.is_stale for row in session.window(Query(), 0, 10).rows)
 
 
 async def test_the_connection_says_so_when_the_service_is_down_and_when_it_is_back() -> None:

@@ -50,7 +50,7 @@ async def _watch(settings: ServiceSettings) -> int:
     clock = SystemClock()
     store = open_store(settings)
     try:
-        known = StoredPicture(store, clock, root, settings.stuck_after_seconds)
+        known = StoredPicture(store, clock, root, settings.stuck_after_seconds, read_since=clock.now())
         title = settings.profile or urlsplit(root).netloc.rpartition("@")[2]
         session = OpeningSession(title, clock, lambda: _opened(settings, store, clock, title), known)
         async with looks(settings, session) as last_look:

@@ -62,7 +62,7 @@ class LiveSession(StoredPicture):
         tell: Callable[[Change], None] | None = None,
     ) -> None:
         watched = frozenset(project.id for project in projects)
-        super().__init__(store, clock, client.root, stuck_after_seconds, watched)
+        super().__init__(store, clock, client.root, stuck_after_seconds, watched, read_since=clock.now())
         self._title = title
         self._announcer = Announcer(tell)
         self._client = client

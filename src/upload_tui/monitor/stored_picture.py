@@ -46,6 +46,7 @@ class StoredPicture:
         service: the URL where the uploads live.
         stuck_after_seconds: from which age a pending upload looks stuck.
         project_ids: the projects to speak of; empty for all that the store knows.
+        read_since: pending uploads that were read before this are what an earlier visit left, and marked as old; None trusts all.
     """
 
     def __init__(
@@ -55,11 +56,14 @@ class StoredPicture:
         service: str,
         stuck_after_seconds: float = STUCK_AFTER_SECONDS,
         project_ids: frozenset[str] = frozenset(),
+        *,
+        read_since: datetime | None = None,
     ) -> None:
         self._store = store
         self._figures = StoredFigures(store, project_ids)
         self._project_ids = project_ids
         self._clock = clock
+        self._read_since = read_since
         self._service = service
         self._stuck_after_seconds = stuck_after_seconds
         self._habits = (-1, 0.0, Habits(()))
@@ -186,6 +190,10 @@ class StoredPicture:
         for stored in found:
             yield self._row(stored, now, habits)
 
+    def _is_left_over(self, stored: StoredUpload) -> bool:
+        """Verified and failed uploads stay what they are; of all others only the present can be believed."""
+        return self._read_since is not None and not stored.stage.is_final and stored.read_on < self._read_since
+
     def _row(self, stored: StoredUpload, now: datetime, habits: Habits) -> Row:
         judgement = _NOTHING_TO_JUDGE
         if not stored.stage.is_final:
@@ -213,6 +221,6 @@ class StoredPicture:
             anomaly_count=stored.anomaly_count,
             is_purged=stored.is_purged,
             is_gone=stored.is_gone,
-            is_stale=stored.is_stale,
+            is_stale=stored.is_stale or self._is_left_over(stored),
             read_on=stored.read_on,
         )
