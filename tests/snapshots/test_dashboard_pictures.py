@@ -3,13 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
 from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, a_morning, dashboard
+from upload_tui import testing
+from upload_tui.cli.replay import ReplayStory
+from upload_tui.monitor.journal import read_journal
 from upload_tui.monitor.picture import Connection, ConnectionState
-from upload_tui.testing import NOW, SceneSession, an_upload, settled
+from upload_tui.monitor.replay_session import ReplaySession
+from upload_tui.testing import NOW, FrozenClock, SceneSession, an_upload, settled
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.glyphs import ASCII
 from upload_tui.tui.theme import THEMES
@@ -193,6 +198,18 @@ def test_states(snap_compare: Compare, state: str, size: tuple[int, int]) -> Non
     """What each of the states says of itself in its caption."""
     session = STATES[state].session()
     assert snap_compare(dashboard(session), terminal_size=size)
+    session.close()
+
+
+@every_size
+def test_replay(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """A recorded journal, held in its sixth second: the header says what is replayed and that it is held."""
+    header, lines = read_journal(Path(__file__).parent / "journals" / "corrupt.jsonl")
+    session = ReplaySession(header, lines, base=FrozenClock())
+    session.seek(header.began_on + timedelta(seconds=6))
+    session.set_pace(0)
+    app = testing.dashboard(session, story=ReplayStory(session))
+    assert snap_compare(app, terminal_size=size)
     session.close()
 
 
