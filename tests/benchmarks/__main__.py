@@ -60,7 +60,7 @@ def _row(figure: Figure) -> str:
         f"{figure.ours:,.4g} {figure.unit}",
         f"{figure.reference:,.4g}",
         f"{figure.ratio:.3g}",
-        f"{bound} {figure.goal:g}",
+        f"{bound} {figure.goal:.3g}",
         "yes" if figure.is_met else "no",
     )
 

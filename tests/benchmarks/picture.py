@@ -5,8 +5,9 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from math import log
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -22,8 +23,10 @@ from upload_tui.monitor.intake import take_in
 from upload_tui.monitor.picture import Query, SortKey
 from upload_tui.monitor.store import Store
 from upload_tui.monitor.store_conditions import StuckBefore
+from upload_tui.monitor.stored_picture import StoredPicture
 from upload_tui.monitor.synchroniser import Synchroniser
 from upload_tui.status import Stage
+from upload_tui.testing import FrozenClock
 from upload_tui.wire.answers import read_upload_reading
 
 __all__ = ["BENCHMARKS"]
@@ -163,6 +166,46 @@ def million(*, quick: bool) -> Sequence[Figure]:
     ]
 
 
+def growth(*, quick: bool) -> Sequence[Figure]:
+    """How the cost of a window grows with what is known: at most with its logarithm, for the funnel and a row not at all."""
+    largest = 100_000 if quick else 1_000_000
+    counts = [count for count in (1_000, 10_000, 100_000, 1_000_000) if count <= largest]
+    costs = {count: _costs(count) for count in counts}
+    first = costs[counts[0]]
+    return [
+        Figure(f"{name}, {count:,} / {counts[0]:,}", cost, first[name], "ms", _goal_of(name, count / counts[0]))
+        for count in counts[1:]
+        for name, cost in costs[count].items()
+    ]
+
+
+def _goal_of(name: str, times_as_many: float) -> float:
+    """By which factor a cost may grow; twice the law, for what is measured in tenths of a millisecond."""
+    return 2.0 if name in {"funnel", "one upload"} else 2.0 * (1 + log(times_as_many) / log(1000))
+
+
+def _costs(count: int) -> Mapping[str, float]:
+    """Milliseconds, the median of many: what a key, a search and a second that passes ask of the store."""
+    with TemporaryDirectory() as folder:
+        fill(Path(folder) / "store.db", count)
+        store = Store(Path(folder) / "store.db")
+        picture = StoredPicture(store, FrozenClock(NEWEST + timedelta(hours=1)), "https://example.org")
+        by_size = Query(sort=SortKey.SIZE)
+        found = picture.window(Query(), 10, 1).rows[0].id
+        asked: Mapping[str, Callable[[], object]] = {
+            "first rows": lambda: picture.window(Query(), 0, 50),
+            "last rows": lambda: picture.window(Query(), count - 50, 50),
+            "middle rows": lambda: picture.window(Query(), count // 2, 50),
+            "last rows by size": lambda: picture.window(by_size, count - 50, 50),
+            "search": lambda: picture.window(Query(search="sample_7"), 0, 50),
+            "funnel": picture.funnel,
+            "one upload": lambda: picture.detail(found),
+        }
+        costs = {name: median(_milliseconds(ask) for _ in range(40)) for name, ask in asked.items()}
+        store.close()
+    return costs
+
+
 def _windows(store: Store, count: int) -> Iterator[float]:
     searched = (Query(search="sample_12345"), Query(search="98765", sort=SortKey.NAME), Query(attention_only=True))
     stages = (Query(stages=frozenset({Stage.VERIFIED}), sort=sort) for sort in SortKey)
@@ -201,4 +244,4 @@ def _milliseconds(work: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-BENCHMARKS = (first_fetch, tick, million)
+BENCHMARKS = (first_fetch, tick, million, growth)
