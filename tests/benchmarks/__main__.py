@@ -1,6 +1,6 @@
 """Runs the benchmarks, prints a table and writes it as JSON.
 
-    python -m tests.benchmarks [--quick] [--only WORD] [--json FILE]
+    python -m tests.benchmarks [--quick] [--only WORD] [--json FILE] [--peers FOLDER]
 
 It exits with 1 if a ratio misses its goal by more than a factor of two.
 """
@@ -17,7 +17,7 @@ from tests.benchmarks.figures import Figure
 
 Benchmark = Callable[..., Sequence[Figure]]
 
-_MODULES = ("commands", "screen", "picture", "stream", "service")
+_MODULES = ("commands", "screen", "picture", "stream", "service", "peers")
 """Each has a tuple `BENCHMARKS` of functions that take `quick` and give figures."""
 
 
@@ -27,12 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="smaller numbers, for a first look and for CI")
     parser.add_argument("--only", default="", metavar="WORD", help="only benchmarks with this word in their name")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
+    parser.add_argument("--peers", type=Path, metavar="FOLDER", help="measure peers too, installed in this folder")
     wishes = parser.parse_args(arguments)
     figures: list[Figure] = []
     print(_line("figure", "ours", "reference", "ratio", "goal", "met"))
     for name, benchmark in _benchmarks().items():
         if wishes.only in name:
-            for figure in benchmark(quick=wishes.quick):
+            more = {"folder": wishes.peers} if name.startswith("peers.") else {}
+            for figure in benchmark(quick=wishes.quick, **more):
                 figures.append(figure)
                 print(_row(figure), flush=True)
     if wishes.json is not None:

@@ -30,15 +30,23 @@ class PaintedProgram:
     Args:
         words: of its command line.
         environment: added to this process's own.
+        folder: where it runs; None where this process does.
     """
 
-    def __init__(self, words: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, words: Sequence[str], environment: Mapping[str, str] | None = None, folder: Path | None = None
+    ) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         self._began = time.perf_counter()
         surroundings = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "TEXTUAL_ANIMATIONS": "none"}
         self._process = subprocess.Popen(
-            words, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, **surroundings, **(environment or {})}
+            words,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, **surroundings, **(environment or {})},
+            cwd=folder,
         )
         os.close(slave)
         self._unread = b""
