@@ -42,7 +42,7 @@ Bytes = Annotated[int, Field(ge=0, le=2**62)]
 
 
 class _Parameters(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class KeyPair(_Parameters):
