@@ -1,8 +1,11 @@
 """The timeline's pane: of one size, whatever it holds; the rest is reached by keys and wheel."""
 
+import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
 from tests.tui.dashboards import mixed, opened
+from upload_tui.testing import an_upload, settled
+from upload_tui.tui.widgets.tail import PendingList
 from upload_tui.tui.widgets.timeline_pane import TimelinePane
 
 LOW = (120, 26)
@@ -59,3 +62,17 @@ async def test_another_upload_needs_no_new_layout() -> None:
             await pilot.press("j")
             await pilot.pause(0.2)
         assert laid_out == []
+
+
+@pytest.mark.parametrize("size", [(20, 5), (1, 1), (40, 8)], ids=str)
+async def test_panes_without_room_change_their_words_all_the_same(size: tuple[int, int]) -> None:
+    async with opened(mixed()) as (pilot, session, table):
+        await pilot.resize_terminal(*size)
+        for number in range(4):
+            session.say(an_upload(f"{number}.bin", initiated=14, chunks=(1,)))
+            await settled(pilot)
+        await pilot.resize_terminal(120, 40)
+        await settled(pilot)
+        assert table.total == len(mixed()) + 4
+        assert pilot.app.screen.query_one(PendingList).size.height > 0
+        assert pilot.app.is_running

@@ -44,9 +44,9 @@ class StillWidget(Widget):
 
     def _needs_other_room(self, before: Content, now: Content) -> bool:
         """True if one text is higher than the other, and not both have room in what a least height gives them."""
-        if self.styles.is_auto_width:
-            return [*map(len, now.plain.split("\n"))] != [*map(len, before.plain.split("\n"))]
         width, room = self.content_size
+        if self.styles.is_auto_width or not width:  # nobody knows yet where its lines will be wrapped
+            return [*map(len, now.plain.split("\n"))] != [*map(len, before.plain.split("\n"))]
         rules = self.styles.get_rules()
         needed_before, needed = (text.get_height(rules, width) for text in (before, now))
         return needed > room if needed_before < room else needed != needed_before
