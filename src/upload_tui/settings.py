@@ -1,6 +1,7 @@
 """Settings: defaults, then a profile, then the environment, then flags, each before the last; read once, then frozen.
 
-Only `cli` sees settings. Secrets are never part of a `repr`. Importing this imports no pydantic; a profile or a variable does.
+Only `cli` sees settings. Secrets are never part of a `repr`. Importing this imports no pydantic; a profile does, and a variable that
+not every text will do for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,6 +48,9 @@ _VARIABLES = MappingProxyType(
 _SET_BY_US = ("UPLOAD_TUI_ID", "UPLOAD_TUI_NAME", "UPLOAD_TUI_ERROR")
 """For the command of `on_error`, which may run this program."""
 _CREDENTIALS = frozenset({"token", "token_file", "token_command", "token_keyring", "agent_key", "user_key"})
+_LISTS = frozenset({"columns", "alerts"})
+_ANY_TEXT = frozenset({"url", "token", "token_keyring", "agent_key", "user_key", "theme"})
+"""Keys for which every text will do until it is used: a dashboard that is told no more opens without what validates."""
 _DEFAULTS: Mapping[str, Any] = MappingProxyType({"refresh": 1.0, "stuck_after": 900.0, "projects": ()})
 
 
@@ -227,11 +231,17 @@ def _environment_layers(environment: Mapping[str, str]) -> list[_Layer]:
     for name, key in _VARIABLES.items():
         text = environment.get(name, "").strip()
         if text:
-            from upload_tui.profiles import validated
-
-            value = tuple(word.strip() for word in text.split(",")) if key in {"columns", "alerts"} else text
-            layers.append(_Layer(name, validated({key: value}, name)))
+            layers.append(_Layer(name, _said(name, key, text)))
     return layers
+
+
+def _said(name: str, key: str, text: str) -> Mapping[str, Any]:
+    """What a variable says of a key."""
+    if key in _ANY_TEXT:
+        return {key: text}
+    from upload_tui.profiles import validated
+
+    return validated({key: tuple(word.strip() for word in text.split(",")) if key in _LISTS else text}, name)
 
 
 def _flag_layer(flags: Flags) -> _Layer:
@@ -297,7 +307,8 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 
 
 def _secret(value: Any) -> str:
-    return "" if value is None else str(value.get_secret_value()).strip()
+    """A secret as plain text; a profile's is wrapped, a variable's is not."""
+    return "" if value is None else str(getattr(value, "get_secret_value", lambda: value)()).strip()
 
 
 def _check_url(url: str, *, insecure_http: bool) -> None:

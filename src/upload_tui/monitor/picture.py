@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from upload_tui.status import Anomaly, Certainty, Stage
 
-if TYPE_CHECKING:  # reading uploads needs pydantic, showing what was read does not
+if TYPE_CHECKING:  # what was read is shown without the room that reads
     from upload_tui.wire.upload import Upload
 
 __all__ = [

@@ -28,6 +28,9 @@ __all__ = ["Entry", "Store", "StoredUpload", "StuckBefore"]
 _BUSY_SECONDS = 5.0
 """How long one dashboard waits for another that writes to the same file."""
 _CACHE_KIB = 16 * 1024
+_CHECKPOINT_PAGES = 1000
+_CHECKPOINT_PAGES_IN_BULK = 8000
+"""What all rows touch is moved from the log into the file once in 32 MiB then, not each 4."""
 _SELECTED = f"SELECT {', '.join(READ)} FROM uploads JOIN projects USING (project)"
 _UPSERT = (
     f"INSERT INTO uploads ({', '.join(KEPT)}) VALUES ({', '.join('?' * len(KEPT))}) ON CONFLICT (id) DO UPDATE SET "
@@ -141,11 +144,12 @@ class Store:
         """Many uploads will be poured in; until `end_bulk` only the service's own order is quick to ask for."""
         with self._transaction():
             begin_bulk(self._db)
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES_IN_BULK}")
 
     def end_bulk(self) -> None:
         """Make all that `begin_bulk` left for later."""
         end_bulk(self._db)
-        self._own_revision += 1
+        self._after_bulk()
 
     async def finish_bulk(self) -> None:
         """As `end_bulk`, while the event loop goes on and what was poured in is read. Cancelled, it is left to the next visit."""
@@ -154,6 +158,10 @@ class Store:
                 await asyncio.sleep(0)
         else:
             await _finish_beside(self._file)
+        self._after_bulk()
+
+    def _after_bulk(self) -> None:
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         self._own_revision += 1
 
     def pour(self, rows: Sequence[tuple[Any, ...]], body: bytes) -> int:

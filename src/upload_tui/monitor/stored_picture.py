@@ -104,7 +104,7 @@ class StoredPicture:
         if stored is None:
             return None
         raw = self._store.raw(upload_id)
-        from upload_tui.monitor.comparison import recall  # reading needs pydantic; the first rows are there before it
+        from upload_tui.monitor.comparison import recall  # only what is looked at closely is read again
 
         upload = recall(raw, stored.read_on, stored.earliest)
         if upload is None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import from_json
+from msgspec import MsgspecError
+from msgspec.json import decode
 
 from upload_tui.errors import UnreadableError
 from upload_tui.wire.upload import Upload, read_upload
@@ -108,8 +109,8 @@ def parse_body(body: bytes) -> Any:
         UnreadableError: it is not JSON (HTML from a proxy, a cut answer), or is nested beyond reason.
     """
     try:
-        return from_json(body, allow_inf_nan=True)
-    except ValueError:
+        return decode(body)
+    except (MsgspecError, ValueError, RecursionError):  # stricter than people are: the other one takes NaN and lone surrogates
         pass
     try:
         return _without_surrogates(json.loads(body))

@@ -5,30 +5,32 @@ there is to say. Both say the same of the same upload. Used for the first fetch 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
+from msgspec import MsgspecError, Struct
+from msgspec.json import Decoder
 
 from upload_tui.status import Certainty, Stage
 from upload_tui.status.anomalies import FUTURE_TOLERANCE
-from upload_tui.wire.answers import SECRET_KEYS
-from upload_tui.wire.resources import UploadResource
+from upload_tui.wire.resources import AuditResource, UploadResource
 
 __all__ = ["Glance", "read_glances"]
 
-_SECRETS = tuple(f'"{key}"'.encode() for key in SECRET_KEYS)
+_SECRETS = (b'signed_url"', b'_key"', b'token"')
+"""The ends of all `answers.SECRET_KEYS`: a page is looked through for each of them."""
 _A_KEYS = frozenset({"initiated_on", "completed_on", "verified_on", "error_on", "error_message"})
 _DEPLOYED_KEYS = frozenset(
     {"initiated_on", "ready_for_chunks", "completed_on", "is_consistent", "purged_on", "error_on", "error_message"}
 )
 _REPORTED = str(Certainty.REPORTED)
 _ESTIMATED = str(Certainty.ESTIMATED)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
-class _PageResource(TypedDict):
+class _PageResource(Struct, gc=False):
     results: list[UploadResource]
 
 
@@ -56,8 +58,8 @@ class Glance(NamedTuple):
 
 
 @cache
-def _validator() -> TypeAdapter[_PageResource]:
-    return TypeAdapter(_PageResource)
+def _decoder() -> Decoder[_PageResource]:
+    return Decoder(_PageResource)
 
 
 def read_glances(body: bytes, read_on: datetime) -> Sequence[Glance | None] | None:
@@ -68,18 +70,20 @@ def read_glances(body: bytes, read_on: datetime) -> Sequence[Glance | None] | No
     if any(secret in body for secret in _SECRETS):
         return None
     try:
-        page = _validator().validate_json(body)
-    except ValidationError:
+        page = _decoder().decode(body)
+    except (MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    latest_ms = round((read_on + FUTURE_TOLERANCE).timestamp() * 1000)
-    now_ms = round(read_on.timestamp() * 1000)
-    return [_glance(fields, now_ms, latest_ms) for fields in page["results"]]
+    latest_ms = (read_on + FUTURE_TOLERANCE - _EPOCH) // _MILLISECOND
+    now_ms = (read_on - _EPOCH) // _MILLISECOND
+    return [_glance(fields, now_ms, latest_ms) for fields in page.results]
 
 
 def _glance(fields: UploadResource, now_ms: int, latest_ms: int) -> Glance | None:
+    project, audit, status = fields.project, fields.audit, fields.status
+    if not fields.id or project is None or audit is None or type(status) is not dict:
+        return None
     try:
-        project, audit, status = fields["project"], fields["audit"], fields["status"]
-        updated = _ms(audit["last_updated_on"])  # type: ignore[index]  # what is absent raises, as what is None does
+        updated = _ms(audit.last_updated_on)
         keys = status.keys()
         if keys == _A_KEYS:
             events = _times_a(status)
@@ -91,17 +95,17 @@ def _glance(fields: UploadResource, now_ms: int, latest_ms: int) -> Glance | Non
             return None
         stage, initiated, completed, ended, certainty = events
         since = ended if ended is not None else completed if completed is not None else initiated
-        if not fields["id"] or since > latest_ms:
+        if since > latest_ms:
             return None
         purged = status.get("purged_on") is not None
         count, total = _chunks(fields, is_over=stage is not Stage.INITIATED and not purged)
-        return Glance(
-            fields["id"], project["id"], project["name"] or "", fields["name"] or "", fields["size"], stage, since,  # type: ignore[index]
-            certainty, initiated, completed, ended, updated, count, total, status["error_message"] or "",
-            (fields.get("storage_provider") or {}).get("name") or "", _uploader(audit), purged,
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         return None
+    provider = fields.storage_provider
+    return Glance(
+        fields.id, project.id, project.name or "", fields.name or "", fields.size, stage, since, certainty, initiated, completed,
+        ended, updated, count, total, status["error_message"] or "", (provider and provider.name) or "", _uploader(audit), purged,
+    )  # fmt: skip
 
 
 Times = tuple[Stage, int, int | None, int | None, str]
@@ -157,27 +161,26 @@ def _ms(text: Any) -> int | None:
     """Milliseconds since 1970 of a time as the service writes it; another form raises and so gets a closer look."""
     if text is None:
         return None
-    if len(text) != 24 or text[23] != "Z" or text[10] != "T":
+    if text[-1:] != "Z":
         raise ValueError(text)
-    return round(datetime.fromisoformat(text).timestamp() * 1000)
+    since = datetime.fromisoformat(text) - _EPOCH
+    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 
 
 def _chunks(fields: UploadResource, *, is_over: bool) -> tuple[int | None, int | None]:
-    chunks = fields["chunks"]
+    """How many there are and their bytes, if there is nothing remarkable about them."""
+    chunks = fields.chunks
     if chunks is None:
         return None, None
-    total = 0
-    numbers = set()
-    for chunk in chunks:
-        total += chunk["size"]
-        numbers.add(chunk["number"])
-    if len(numbers) != len(chunks):
+    total = sum([chunk.size for chunk in chunks])  # type: ignore[misc]  # what is None raises
+    numbers = {chunk.number for chunk in chunks}
+    if len(numbers) != len(chunks) or None in numbers:
         raise ValueError(numbers)
-    if is_over and (total != fields["size"] or (numbers and max(numbers) != len(numbers)) or 0 in numbers):
+    if is_over and (total != fields.size or 0 in numbers or (numbers and max(numbers) != len(numbers))):  # type: ignore[type-var]
         raise ValueError(numbers)
     return len(chunks), total
 
 
-def _uploader(audit: Any) -> str:
-    user = audit.get("created_by") or {}
-    return user.get("full_name") or user.get("username") or ""
+def _uploader(audit: AuditResource) -> str:
+    user = audit.created_by
+    return "" if user is None else user.full_name or user.username or ""

@@ -1,12 +1,12 @@
-"""The service's resources as typed dictionaries: what the embedded service writes and what the client validates.
+"""The service's resources as the client believes them: structures that msgspec fills from JSON, and refuses what does not fit.
 
-Every key may be absent when read: a real server may differ. Sizes are in bytes, times are the service's texts.
+Every key may be absent: a real server may differ. Other keys are ignored. Sizes are in bytes, times are the service's texts.
+Structures are told to hold no cycles (`gc=False`), so that the garbage collector need not look through very many of them.
 """
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, with_config
-from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
+from msgspec import Meta, Struct
 
 __all__ = [
     "AuditResource",
@@ -15,103 +15,84 @@ __all__ = [
     "HashResource",
     "ProjectResource",
     "ProviderResource",
-    "SignedUrlResource",
     "UploadResource",
     "UserResource",
 ]
 
 
-Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """A number that anybody's database can hold; anything else is not a size or a number of a chunk."""
 
 
-@with_config(ConfigDict(extra="ignore"))
-class UserResource(TypedDict, total=False):
+class UserResource(Struct, gc=False):
     """A person or an agent."""
 
-    id: str | None
-    username: str | None
-    full_name: str | None
+    id: str | None = None
+    username: str | None = None
+    full_name: str | None = None
 
 
-@with_config(ConfigDict(extra="ignore"))
-class AuditResource(TypedDict, total=False):
+class AuditResource(Struct, gc=False):
     """Who did what to a resource, and when."""
 
-    created_on: str | None
-    created_by: UserResource | None
-    last_updated_on: str | None
-    last_updated_by: UserResource | None
-    deleted_on: str | None
-    deleted_by: UserResource | None
+    created_on: str | None = None
+    created_by: UserResource | None = None
+    last_updated_on: str | None = None
+    last_updated_by: UserResource | None = None
+    deleted_on: str | None = None
+    deleted_by: UserResource | None = None
 
 
-@with_config(ConfigDict(extra="ignore"))
-class ProjectResource(TypedDict, total=False):
-    """A project; inside an upload only `id` and `name`."""
+class ProjectResource(Struct, gc=False):
+    """A project as an upload names it."""
 
-    id: str
-    name: str | None
+    id: str = ""
+    name: str | None = None
 
 
-@with_config(ConfigDict(extra="ignore"))
-class ProviderResource(TypedDict, total=False):
+class ProviderResource(Struct, gc=False):
     """Where bytes are stored."""
 
-    id: str | None
-    name: str | None
-    description: str | None
+    id: str | None = None
+    name: str | None = None
+    description: str | None = None
 
 
-@with_config(ConfigDict(extra="ignore"))
-class DigestResource(TypedDict, total=False):
+class DigestResource(Struct, gc=False):
     """A digest as hexadecimal text, and how it was made (`md5`, `sha1`, `sha256`)."""
 
-    value: str | None
-    algorithm: str | None
+    value: str | None = None
+    algorithm: str | None = None
 
 
-@with_config(ConfigDict(extra="ignore"))
-class HashResource(TypedDict, total=False):
+class HashResource(Struct, gc=False):
     """A whole file's digest."""
 
-    algorithm: str | None
-    value: str | None
-    audit: AuditResource | None
+    algorithm: str | None = None
+    value: str | None = None
+    audit: AuditResource | None = None
 
 
-@with_config(ConfigDict(extra="ignore"))
-class ChunkResource(TypedDict, total=False):
+class ChunkResource(Struct, gc=False):
     """A chunk that the client reported: its number from 1, its size in bytes."""
 
-    number: Count
-    size: Count
-    hash: DigestResource | None
+    number: Count | None = None
+    size: Count | None = None
+    hash: DigestResource | None = None
 
 
-@with_config(ConfigDict(extra="ignore"))
-class SignedUrlResource(TypedDict, total=False):
-    """Where bytes go or come from; `host` has its scheme. A secret until it expires."""
-
-    http_verb: str
-    host: str
-    url: str
-    http_headers: list[Any]
-
-
-@with_config(ConfigDict(extra="ignore"))
-class UploadResource(TypedDict, total=False):
+class UploadResource(Struct, gc=False):
     """An upload. `signed_url` is left out here on purpose: no reader of ours may ever hold it."""
 
-    id: str
-    project: ProjectResource | None
-    name: str | None
-    content_type: str | None
-    size: Count | None
-    etag: str | None
-    storage_container: str | None
-    storage_provider: ProviderResource | None
-    hashes: list[HashResource] | None
-    chunks: list[ChunkResource] | None
-    status: Any
-    audit: AuditResource | None
+    id: str = ""
+    project: ProjectResource | None = None
+    name: str | None = None
+    content_type: str | None = None
+    size: Count | None = None
+    etag: str | None = None
+    storage_container: str | None = None
+    storage_provider: ProviderResource | None = None
+    hashes: list[HashResource] | None = None
+    chunks: list[ChunkResource] | None = None
+    status: Any = None
+    audit: AuditResource | None = None

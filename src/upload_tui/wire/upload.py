@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from msgspec import ValidationError, convert
 
 from upload_tui.errors import UnreadableError
 from upload_tui.status import (
@@ -20,7 +19,7 @@ from upload_tui.status import (
     inspect_timeline,
 )
 from upload_tui.wire.designs import Design
-from upload_tui.wire.resources import UploadResource
+from upload_tui.wire.resources import DigestResource, UploadResource, UserResource
 from upload_tui.wire.status_shapes import read_status
 from upload_tui.wire.times import read_time
 
@@ -97,29 +96,28 @@ def read_upload(payload: object, *, read_on: datetime) -> Upload:
     Raises:
         UnreadableError: it is not an object with an id, so that nothing can be said of any upload.
     """
-    fields, anomalies = _valid_fields(payload)
-    reading = read_status(fields.get("status"))
-    audit = fields.get("audit") or {}
-    created_on, updated_on = read_time(audit.get("created_on")), read_time(audit.get("last_updated_on"))
+    fields, anomalies = _sound_fields(payload)
+    reading = read_status(fields.status)
+    audit, project, provider = fields.audit, fields.project, fields.storage_provider
+    created_on, updated_on = (read_time(audit.created_on), read_time(audit.last_updated_on)) if audit else (None, None)
     timeline = _refine(reading.timeline, created_on, updated_on, read_on)
     chunks = _chunks(fields)
-    project = fields.get("project") or {}
     return Upload(
-        id=fields["id"],
-        project_id=project.get("id") or "",
-        project_name=project.get("name") or "",
-        name=fields.get("name") or "",
-        content_type=fields.get("content_type") or "",
-        size_bytes=fields.get("size"),
-        storage_provider=(fields.get("storage_provider") or {}).get("name") or "",
-        uploader=_uploader(audit.get("created_by") or {}),
+        id=fields.id,
+        project_id=project.id if project else "",
+        project_name=(project and project.name) or "",
+        name=fields.name or "",
+        content_type=fields.content_type or "",
+        size_bytes=fields.size,
+        storage_provider=(provider and provider.name) or "",
+        uploader=_uploader(audit.created_by if audit else None),
         chunks=chunks,
-        hashes=_hashes(fields),
+        hashes=tuple(FileHash(known.algorithm or "", known.value or "") for known in fields.hashes or ()),
         created_on=created_on,
         last_updated_on=updated_on,
         timeline=timeline,
         design=reading.design,
-        anomalies=(*anomalies, *reading.anomalies, *_oddities(timeline, chunks, fields.get("size"), read_on)),
+        anomalies=(*anomalies, *reading.anomalies, *_oddities(timeline, chunks, fields.size, read_on)),
         read_on=read_on,
     )
 
@@ -133,31 +131,28 @@ def _oddities(
     return found + inspect_chunks([(chunk.number, chunk.size_bytes) for chunk in chunks], size_bytes, timeline)
 
 
-def _hashes(fields: UploadResource) -> tuple[FileHash, ...]:
-    return tuple(
-        FileHash(entry.get("algorithm") or "", entry.get("value") or "") for entry in fields.get("hashes") or ()
-    )
-
-
-@cache
-def _validator() -> TypeAdapter[UploadResource]:
-    return TypeAdapter(UploadResource)
-
-
-def _valid_fields(payload: object) -> tuple[UploadResource, tuple[Anomaly, ...]]:
+def _sound_fields(payload: object) -> tuple[UploadResource, tuple[Anomaly, ...]]:
     """The fields that are as the contract says, and an anomaly for each that is not."""
     if not isinstance(payload, Mapping) or not isinstance(payload.get("id"), str) or not payload["id"]:
         raise UnreadableError("The service listed something that is not an upload")
+    known = {key: payload[key] for key in UploadResource.__struct_fields__ if key in payload}
     try:
-        return _validator().validate_python(payload), ()
+        return convert(known, UploadResource, strict=False), ()
+    except ValidationError:
+        wrong = {key: why for key, value in known.items() if (why := _complaint(key, value))}
+    anomalies = tuple(Anomaly(AnomalyName.UNREADABLE_FIELD, why) for why in wrong.values())
+    sound = {key: value for key, value in known.items() if key not in wrong}
+    return convert(sound, UploadResource, strict=False), anomalies
+
+
+def _complaint(key: str, value: object) -> str:
+    """Where and why the value of a field cannot be one; empty if it can."""
+    try:
+        convert({key: value}, UploadResource, strict=False)
     except ValidationError as error:
-        wrong: dict[str, str] = {}
-        for problem in error.errors(include_url=False, include_context=False, include_input=False):
-            place = ".".join(str(part) for part in problem["loc"])
-            wrong.setdefault(str(problem["loc"][0]), f"{place}: {problem['msg']}")
-    sound: dict[str, Any] = {key: value for key, value in payload.items() if key not in wrong}
-    anomalies = tuple(Anomaly(AnomalyName.UNREADABLE_FIELD, detail) for detail in wrong.values())
-    return _validator().validate_python(sound), anomalies
+        why, _, place = str(error).partition(" - at `$.")
+        return f"{place.removesuffix('`') or key}: {why}"
+    return ""
 
 
 def _refine(
@@ -188,20 +183,19 @@ def _refine_event(event: Event, timeline: Timeline, last_updated_on: datetime | 
 
 
 def _chunks(fields: UploadResource) -> tuple[Chunk, ...] | None:
-    chunks = fields.get("chunks")
-    if chunks is None:
+    if fields.chunks is None:
         return None
     read = [
-        _chunk(number, size, entry.get("hash") or {})
-        for entry in chunks
-        if (number := entry.get("number")) is not None and (size := entry.get("size")) is not None
+        _chunk(chunk.number, chunk.size, chunk.hash)
+        for chunk in fields.chunks
+        if chunk.number is not None and chunk.size is not None
     ]
     return tuple(sorted(read, key=lambda chunk: chunk.number))
 
 
-def _chunk(number: int, size: int, digest: Mapping[str, Any]) -> Chunk:
-    return Chunk(number, size, digest.get("algorithm"), digest.get("value"))
+def _chunk(number: int, size: int, digest: DigestResource | None) -> Chunk:
+    return Chunk(number, size) if digest is None else Chunk(number, size, digest.algorithm, digest.value)
 
 
-def _uploader(created_by: Mapping[str, Any]) -> str:
-    return created_by.get("full_name") or created_by.get("username") or ""
+def _uploader(user: UserResource | None) -> str:
+    return "" if user is None else user.full_name or user.username or ""

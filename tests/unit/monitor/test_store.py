@@ -329,7 +329,7 @@ async def test_the_loop_goes_on_while_a_bulk_load_ends(is_kept: bool, tmp_path: 
     turning.cancel()
     store.db.set_trace_callback(None)
     assert max(after - before for before, after in pairwise(turns)) == (0 if is_kept else 1)
-    assert len(turns) > 5
+    assert len(turns) > (0 if is_kept else 5)
     assert store.total(Query(search="3.bin"), STUCK) == 1
     store.close()
 

@@ -1,0 +1,123 @@
+"""A page at a glance says what reading it in full says, or leaves it to that."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upload_tui.monitor.stored_rows import milliseconds
+from upload_tui.testing import NOW, an_upload
+from upload_tui.wire.answers import SECRET_KEYS
+from upload_tui.wire.designs import Design
+from upload_tui.wire.glances import Glance, read_glances
+from upload_tui.wire.upload import Upload, read_upload
+
+ODD = st.none() | st.booleans() | st.integers(-3, 2**64) | st.sampled_from(
+    ["", "x", "5", "null", "é\u202e", "2026-03-14T09:00:00.000Z", "2026-03-14t09:00:00.123z", "2999-01-01T00:00:00.000Z",
+     "2026-03-14T08:59:59.9999999Z", "2026-03-14T09:00:00+0200", "2026-03-14T09:00Z", "0001-01-01T00:00:00+1000",
+     1.5, [], [1], {}, {"id": 3}, [{"number": 1}], [{"number": 1, "size": 5, "hash": {"value": 3}}]]
+)  # fmt: skip
+"""What may stand in place of anything."""
+
+
+def uploads() -> st.SearchStrategy[dict[str, Any]]:
+    ends = st.sampled_from([{}, {"completed": 60}, {"completed": 60, "verified": 30}, {"completed": 60, "error": 30}])
+    designs = st.sampled_from(list(Design))
+    return st.builds(lambda end, design: an_upload(initiated=90, design=design, **end), ends, designs)
+
+
+def places_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, entry in inner for place in places_in(entry, (*path, key)))]
+
+
+@st.composite
+def bent_uploads(draw: st.DrawFn) -> dict[str, Any]:
+    """Uploads of any design and stage, up to three things in them replaced or left out."""
+    upload = draw(uploads())
+    for _ in range(draw(st.integers(0, 3))):
+        path = draw(st.sampled_from([place for place in places_in(upload) if place]))
+        holder: Any = upload
+        for key in path[:-1]:
+            holder = holder[key]
+        if draw(st.booleans()):
+            holder[path[-1]] = draw(ODD)
+        else:
+            del holder[path[-1]]
+    return upload
+
+
+def same(glance: Glance, upload: Upload) -> None:
+    timeline, current = upload.timeline, upload.timeline.current
+    assert current is not None
+    chunked = upload.chunks is not None
+    assert upload.anomalies == ()
+    assert glance == Glance(
+        id=upload.id,
+        project_id=upload.project_id,
+        project_name=upload.project_name,
+        name=upload.name,
+        size_bytes=upload.size_bytes,
+        stage=upload.stage,
+        since_ms=milliseconds(timeline.since) or 0,
+        certainty=str(current.certainty),
+        initiated_ms=milliseconds(timeline.events[0].best) or 0,
+        completed_ms=next((milliseconds(event.best) for event in timeline.events if event.stage == "completed"), None),
+        ended_ms=milliseconds(current.best) if upload.stage.is_final else None,
+        activity_ms=milliseconds(upload.last_updated_on),
+        chunk_count=len(upload.chunks or ()) if chunked else None,
+        chunk_bytes=upload.chunk_bytes if chunked else None,
+        error_message=timeline.error_message or "",
+        storage_provider=upload.storage_provider,
+        uploader=upload.uploader,
+        is_purged=timeline.purged_on is not None,
+    )
+
+
+@given(st.lists(bent_uploads(), min_size=1, max_size=3))
+def test_a_glance_says_what_a_full_reading_says_when_it_says_anything(entries: list[dict[str, Any]]) -> None:
+    glances = read_glances(json.dumps({"results": entries}).encode(), NOW)
+    for glance, entry in zip(glances or (), entries, strict=glances is not None):
+        if glance is not None:
+            same(glance, read_upload(entry, read_on=NOW))
+
+
+@pytest.mark.parametrize("design", [Design.A, Design.DEPLOYED])
+@pytest.mark.parametrize("end", [{}, {"completed": 60}, {"completed": 60, "verified": 9}, {"completed": 60, "error": 9}])
+def test_a_plain_upload_is_read_at_a_glance(design: Design, end: dict[str, float]) -> None:
+    entry = an_upload(initiated=90, design=design, **end)  # type: ignore[arg-type]
+    (glance,) = read_glances(json.dumps({"results": [entry]}).encode(), NOW) or (None,)
+    assert glance is not None
+    same(glance, read_upload(entry, read_on=NOW))
+
+
+@pytest.mark.parametrize(
+    "bend",
+    [
+        lambda upload: {**upload, "audit": {**upload["audit"], "signed_url": "s"}},
+        lambda upload: {**upload, "size": "15"},
+        lambda upload: {**upload, "name": 5},
+    ],
+    ids=["secret", "text for a number", "number for a text"],
+)
+def test_a_page_is_left_to_full_reading_when_it_holds_a_secret_or_does_not_fit(bend: Callable[[Any], Any]) -> None:
+    assert read_glances(json.dumps({"results": [bend(an_upload())]}).encode(), NOW) is None
+
+
+@pytest.mark.parametrize("key", sorted(SECRET_KEYS))
+def test_no_secret_is_overlooked(key: str) -> None:
+    assert read_glances(json.dumps({"results": [{**an_upload(), "more": [{key: "s"}]}]}).encode(), NOW) is None
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"results": 5}', b"[" * 100_000, b'{"results":["\xff"]}'])
+def test_what_is_no_page_is_left_to_full_reading(body: bytes) -> None:
+    assert read_glances(body, NOW) is None
+
+
+def test_an_upload_from_the_future_wants_a_closer_look() -> None:
+    entry = an_upload(initiated=90, completed=60)
+    assert read_glances(json.dumps({"results": [entry]}).encode(), NOW - timedelta(hours=2)) == [None]
