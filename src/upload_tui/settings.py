@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+
 from upload_tui.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -99,8 +101,7 @@ class ServiceSettings:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
+class Flags(Struct, frozen=True):
     """What the command line said; empty where it said nothing."""
 
     url: str | None = None
@@ -110,16 +111,14 @@ class Flags:
     insecure_http: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """The files that are looked at; one that is not there says nothing."""
 
     settings_file: Path
     ddsclient_file: Path
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
+class _Layer(Struct, frozen=True):
     """The values that one source gives, by a profile's keys."""
 
     source: str

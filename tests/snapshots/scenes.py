@@ -1,8 +1,9 @@
 """What the dashboard's pictures are of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from upload_tui import testing
 from upload_tui.monitor.picture import Detail, Funnel, Query, Window

@@ -1,11 +1,12 @@
 """Things that go wrong on demand: for stories, for tests, for the demo's menu, for `--fault` and for the control endpoint."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import inf, isfinite
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from upload_tui.clock import Clock
 
@@ -87,8 +88,7 @@ _LASTS_SECONDS: Mapping[FaultName, float] = MappingProxyType(
 _COUNTED = frozenset({FaultName.ALTERED_CHUNK, FaultName.LOST_CHUNK})
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveFault:
+class ActiveFault(Struct, frozen=True):
     """A fault that was started: its value, and until when it lasts; None for until it is ended."""
 
     value: float

@@ -1,9 +1,10 @@
 """What the service keeps, as frozen facts. Read from and written to the tables; times are aware, sizes in bytes."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from upload_tui.status import Timeline
 
@@ -35,8 +36,7 @@ def time_of(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectRecord:
+class ProjectRecord(Struct, frozen=True):
     """A project; `updated_on` is None until it is changed."""
 
     id: str
@@ -46,8 +46,7 @@ class ProjectRecord:
     updated_on: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UploadRecord:
+class UploadRecord(Struct, frozen=True):
     """An upload as the service knows it.
 
     `updated_on` is the last change of any kind. One that is not chunked has all its bytes behind a single signed URL.
@@ -64,8 +63,7 @@ class UploadRecord:
     updated_on: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkRecord:
+class ChunkRecord(Struct, frozen=True):
     """A chunk as its client reported it."""
 
     number: int
@@ -90,16 +88,14 @@ class PastUpload(NamedTuple):
     md5: str
 
 
-@dataclass(frozen=True, slots=True)
-class JobRecord:
+class JobRecord(Struct, frozen=True):
     """A claimed verification; `attempts` counts this one."""
 
     upload_id: str
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class QueueSummary:
+class QueueSummary(Struct, frozen=True):
     """The queue at a glance: jobs waiting (of these, tried before), running, given up; since when the oldest waits."""
 
     depth: int
@@ -116,8 +112,7 @@ class NodeKind(StrEnum):
     FILE = "file"
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRecord:
+class NodeRecord(Struct, frozen=True):
     """A folder or a file in a project's tree; `parent_id` None is the project itself."""
 
     id: str
@@ -129,8 +124,7 @@ class NodeRecord:
     updated_on: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRecord:
+class VersionRecord(Struct, frozen=True):
     """One version of a file, from 1: the upload that its bytes came with."""
 
     id: str

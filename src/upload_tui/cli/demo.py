@@ -4,12 +4,12 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
 from upload_tui.backend.scenarios.catalogue import (
     DEFAULT_PAST_UPLOADS,
@@ -36,8 +36,7 @@ _PACES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _VERIFICATIONS_AT_ONCE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
+class DemoOptions(Struct, frozen=True):
     """What was asked for."""
 
     scenario: str

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
 from upload_tui.cli.connecting import client_for, places, service_options, settings_from, trusted_by
 from upload_tui.cli.mouth import harmless_line
@@ -91,8 +91,7 @@ async def _way_findings(settings: ServiceSettings) -> AsyncIterator[Finding]:
         yield Finding(check, State.SKIPPED, "not examined before the one above is mended")
 
 
-@dataclass(slots=True)
-class _Way:
+class _Way(Struct):
     """The steps to a service; each knows what those before it found."""
 
     settings: ServiceSettings

@@ -1,7 +1,8 @@
 """How a table is laid out: columns as wide as they need to be, and what gives way where a terminal is narrow. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from upload_tui.cli.output import Column, Record
 
@@ -10,8 +11,7 @@ __all__ = ["Table", "laid_out"]
 _GAP = "  "
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """The lines of a table, its heading first, and the titles of columns that found no room."""
 
     lines: Sequence[str]

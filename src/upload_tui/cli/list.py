@@ -1,12 +1,13 @@
 """`upload-tui list`: uploads, a line each."""
 
 import asyncio
-from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from upload_tui.cli.connecting import service_options, settings_in_force
 from upload_tui.cli.output import Printer, output_option
@@ -25,8 +26,7 @@ __all__ = ["command"]
 _SORTS = ("initiated", "stage", "since", "name", "size", "project")
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True):
     """Which uploads, and in what order."""
 
     stages: frozenset[Stage]

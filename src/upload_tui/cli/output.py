@@ -6,10 +6,10 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import click
+from msgspec import Struct
 
 __all__ = ["FORMATS", "Column", "Printer", "output_option", "say"]
 
@@ -18,8 +18,7 @@ FORMATS = ("table", "json", "jsonl", "csv")
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of a table.
 
     Attributes:

@@ -47,7 +47,7 @@ def preferences(settings: ServiceSettings) -> "Preferences":
     Raises:
         SettingsError: the settings name a theme, a column or an action that is none, or as `plain_preferences`.
     """
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from upload_tui.tui.alerts import AlertWishes
 

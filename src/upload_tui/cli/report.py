@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from upload_tui.cli.connecting import service_options, settings_in_force
 from upload_tui.cli.looks import look_file
@@ -25,8 +26,7 @@ __all__ = ["command"]
 _LAST = "last"
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """What the visit found."""
 
     service: str

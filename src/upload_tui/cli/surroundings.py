@@ -4,9 +4,10 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
+
+from msgspec import Struct
 
 from upload_tui.cli.mouth import harmless_line
 from upload_tui.errors import EXIT_DONE, UploadTuiError
@@ -27,8 +28,7 @@ class State(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One line of the examination; `mend` is empty if there is nothing to do."""
 
     check: str

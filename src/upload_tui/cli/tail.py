@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
 from upload_tui.cli.connecting import client_for, find_projects, service_options, settings_in_force, while_it_runs
 from upload_tui.cli.output import Printer, output_option, say
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "live_session"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(Struct, frozen=True):
     """Which changes, and how many; None for no end."""
 
     stages: frozenset[Stage]

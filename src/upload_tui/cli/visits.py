@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from upload_tui.cli.connecting import client_for, find_projects, open_store
 from upload_tui.cli.output import say
@@ -22,8 +23,7 @@ _ROWS_AT_ONCE = 500
 _OFFLINE = (UnreachableError, BusyError, TroubleError)
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Struct, frozen=True):
     """What was found.
 
     Attributes:

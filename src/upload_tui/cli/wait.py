@@ -4,10 +4,10 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct, field
 
 from upload_tui.cli.connecting import client_for, find_projects, service_options, settings_in_force
 from upload_tui.cli.output import Printer, output_option, say
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(Struct, frozen=True):
     """What is waited for, and how patiently; times in seconds, None for "not at all" or "as the settings say"."""
 
     upload_ids: Sequence[str]
@@ -160,8 +159,7 @@ def _progress(total: int) -> Iterator[_Bar]:
         bar.clear()
 
 
-@dataclass(slots=True)
-class _Vigil:
+class _Vigil(Struct):
     """Rounds until nothing is pending, something fails, or the time is up; prints each upload whose fate is known."""
 
     waiting: "Waiting"

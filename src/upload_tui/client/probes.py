@@ -8,10 +8,11 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+from msgspec import Struct
 
 from upload_tui.errors import UnreachableError
 
@@ -20,8 +21,7 @@ __all__ = ["Address", "Proxy", "address_of", "connect", "handshake", "proxy_for"
 _TIMEOUT_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """A host and a port; `is_secure` if TLS is spoken there."""
 
     host: str
@@ -33,8 +33,7 @@ class Address:
         return f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(Struct, frozen=True):
     """A proxy, and the variable (or the system's settings) that names it. Its address is said without user and password."""
 
     address: Address

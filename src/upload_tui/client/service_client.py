@@ -5,7 +5,6 @@ Used by the monitor and by commands; knows no screen and keeps no picture.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from ssl import SSLContext
@@ -15,6 +14,7 @@ from urllib.parse import quote
 
 import httpx
 import stamina
+from msgspec import Struct
 
 from upload_tui.client.addresses import API_PATH, service_root
 from upload_tui.client.credentials import Credentials, TokenAuth
@@ -50,8 +50,7 @@ _FIRST_WAIT_SECONDS = 0.1
 _PAGES_AT_MOST = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class RequestOutcome:
+class RequestOutcome(Struct, frozen=True):
     """What became of one request: for journals. Holds no header and no token.
 
     Attributes:
@@ -71,15 +70,13 @@ class RequestOutcome:
     trouble: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
+class _Words(Struct, frozen=True):
     url: str
     body: bytes
     headers: httpx.Headers
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     url: str
     body: Any
     headers: httpx.Headers

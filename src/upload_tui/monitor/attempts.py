@@ -3,9 +3,10 @@
 Anything but a failed integrity check is retried after 1, 5, 25, 125, 625 and 3125 seconds, and then given up without a word.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
+
+from msgspec import Struct
 
 __all__ = ["RETRIES", "Attempts", "attempts_of"]
 
@@ -14,8 +15,7 @@ RETRIES = len(_INTERVALS_SECONDS)
 """How often verification is tried again after the first time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempts:
+class Attempts(Struct, frozen=True):
     """What the intervals let one expect of an upload that is completed and not more.
 
     Attributes:

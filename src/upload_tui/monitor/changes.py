@@ -4,8 +4,9 @@ A change is said once, in the order in which it happened to its upload, and neve
 `at` is when the monitor learned it (aware, UTC), not when it happened.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from upload_tui.monitor.picture import Connection
 from upload_tui.status import Anomaly, Certainty, Stage
@@ -25,8 +26,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class UploadRef:
+class UploadRef(Struct, frozen=True):
     """Which upload a change is about. `service` is the URL it lives at, without `/api/v1`."""
 
     id: str
@@ -36,27 +36,23 @@ class UploadRef:
     service: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """Anything that the monitor tells."""
 
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadChange(Change):
+class UploadChange(Change, frozen=True, kw_only=True):
     """Something about one upload."""
 
     upload: UploadRef
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadSeen(UploadChange):
+class UploadSeen(UploadChange, frozen=True, kw_only=True):
     """An upload appeared that was not known before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageReached(UploadChange):
+class StageReached(UploadChange, frozen=True, kw_only=True):
     """An upload reached a stage; one that was passed between two readings is told as well, in order.
 
     `before` is None for the very first stage; `on`, `earliest` and `latest` are as in `status.Event`.
@@ -71,42 +67,36 @@ class StageReached(UploadChange):
     error_message: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnomalyNoticed(UploadChange):
+class AnomalyNoticed(UploadChange, frozen=True, kw_only=True):
     """The service contradicted the design or itself."""
 
     anomaly: Anomaly
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadPurged(UploadChange):
+class UploadPurged(UploadChange, frozen=True, kw_only=True):
     """The stored bytes were thrown away."""
 
     on: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadGone(UploadChange):
+class UploadGone(UploadChange, frozen=True, kw_only=True):
     """The service no longer knows the upload."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionChanged(Change):
+class ConnectionChanged(Change, frozen=True, kw_only=True):
     """The connection to a service is in another state."""
 
     connection: Connection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncProgressed(Change):
+class SyncProgressed(Change, frozen=True, kw_only=True):
     """The first fetch went on: uploads known so far, and how many the service says there are (None if unknown)."""
 
     done: int
     total: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureChanged(Change):
+class PictureChanged(Change, frozen=True, kw_only=True):
     """Windows, counts or ages asked for before this may differ now; the newest one replaces the older ones."""
 
     revision: int

@@ -6,11 +6,12 @@ A slow service holds up nobody: each session runs by itself, and what is asked i
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import UTC, datetime
 from heapq import merge
 from itertools import islice
 from typing import Any
+
+from msgspec.structs import replace
 
 from upload_tui.monitor.announcer import Announcer
 from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged

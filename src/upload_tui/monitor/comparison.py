@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from upload_tui.errors import UnreadableError
 from upload_tui.monitor.changes import AnomalyNoticed, Change, StageReached, UploadPurged, UploadRef, UploadSeen
@@ -13,8 +15,7 @@ from upload_tui.wire.upload import Upload, read_upload
 __all__ = ["Comparison", "compare", "recall", "with_bound"]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """What came of comparing: the upload to keep, its bound from below, what was noticed so far, and the changes to tell."""
 
     upload: Upload

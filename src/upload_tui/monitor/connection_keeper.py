@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from upload_tui.clock import Clock
 from upload_tui.errors import BusyError, NotAllowedError, ServiceError

@@ -1,7 +1,8 @@
 """Takes readings into the store: what is the same is touched, what differs is compared and kept, what changed is given back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.comparison import compare, recall
@@ -11,8 +12,7 @@ from upload_tui.wire.answers import UploadReading
 __all__ = ["Intake", "take_in"]
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(Struct, frozen=True):
     """What came of it.
 
     Attributes:

@@ -8,11 +8,12 @@ leaves out. Secrets are masked before anything comes here. Written by `record`, 
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
+
+from msgspec import Struct
 
 from upload_tui.client.service_client import RequestOutcome
 from upload_tui.errors import StorageError
@@ -34,8 +35,7 @@ __all__ = ["Journal", "JournaledStore", "JournalHeader", "JournalLine", "read_jo
 _VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class JournalHeader:
+class JournalHeader(Struct, frozen=True):
     """What was watched; `began_on` is when the journal begins."""
 
     began_on: datetime
@@ -45,8 +45,7 @@ class JournalHeader:
     stuck_after_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class JournalLine:
+class JournalLine(Struct, frozen=True):
     """A line: when, what kind, and everything that it says."""
 
     at: datetime

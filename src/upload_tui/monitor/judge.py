@@ -6,8 +6,9 @@ seen. Uploading is a person's pace and has no usual length: an initiated upload 
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from upload_tui.monitor.picture import Judgement
 from upload_tui.status import Stage
@@ -40,8 +41,7 @@ _SLACK_SECONDS = 2.0
 """What a refresh may lag behind: nobody is late by less."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usual:
+class Usual(Struct, frozen=True):
     """How long verification took in what was seen, in seconds."""
 
     median_seconds: float
@@ -49,7 +49,7 @@ class Usual:
     longest_seconds: float
     samples: int
     p99_seconds: float = 0.0
-    ordered_seconds: tuple[float, ...] = field(default=(), repr=False)
+    ordered_seconds: tuple[float, ...] = ()
 
     def expected_seconds(self, age_seconds: float) -> float | None:
         """How long one will probably have taken that has taken so long already; None if none ever took longer."""

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from upload_tui.errors import StorageError
 from upload_tui.monitor.picture import Detail
@@ -15,16 +16,14 @@ from upload_tui.wire.times import format_time, read_time
 __all__ = ["Look", "News", "keep_look", "news_since", "read_look"]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """A look: the time, and the ids that were overdue."""
 
     on: datetime
     overdue_ids: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """What is new since a time: ids of uploads."""
 
     since: datetime

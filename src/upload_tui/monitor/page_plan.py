@@ -5,7 +5,8 @@ A request costs as much as so many rows: a page with much on it that nobody aske
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 __all__ = ["PagePlan", "plan_pages"]
 
@@ -14,8 +15,7 @@ _REQUEST_ROWS = 25
 """What a request costs beside its rows, in rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class PagePlan:
+class PagePlan(Struct, frozen=True):
     """Pages (from 1) of one size; the places that none of them shows are asked for one by one."""
 
     per_page: int

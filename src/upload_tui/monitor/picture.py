@@ -3,10 +3,11 @@
 All of it is frozen. Times are aware and in UTC, sizes in bytes, durations in seconds.
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from upload_tui.status import Anomaly, Certainty, Stage
 
@@ -52,8 +53,7 @@ class ConnectionState(StrEnum):
     """Refreshing was paused by the person."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class Connection(Struct, frozen=True, kw_only=True):
     """The state of the connection to one service.
 
     Attributes:
@@ -78,8 +78,7 @@ class Connection:
         return self.state in {ConnectionState.LIVE, ConnectionState.SLOW}
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectRef:
+class ProjectRef(Struct, frozen=True):
     """A project; `name` may be empty if the service did not say it yet."""
 
     id: str
@@ -99,8 +98,7 @@ class SortKey(StrEnum):
     PROJECT = "project"
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """Which uploads, and in what order. Empty sets and texts mean "all".
 
     `search` is a part of a name, id or error message, in any case of letters. `attention_only` leaves only the stuck and the failed.
@@ -114,8 +112,7 @@ class Query:
     descending: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """What the picture makes of one pending upload; all times in seconds.
 
     Attributes:
@@ -136,8 +133,7 @@ class Judgement:
     p99_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """One upload in a table.
 
     Attributes:
@@ -171,8 +167,7 @@ class Row:
     read_on: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """Rows `offset` to `offset + len(rows)` of the answer to a query that has `total` rows in all."""
 
     rows: tuple[Row, ...]
@@ -181,8 +176,7 @@ class Window:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class StageSummary:
+class StageSummary(Struct, frozen=True):
     """One stage of the funnel.
 
     Attributes:
@@ -202,8 +196,7 @@ class StageSummary:
     recent: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Funnel:
+class Funnel(Struct, frozen=True):
     """All four stages, in order, and the remarks that only the whole allows."""
 
     stages: tuple[StageSummary, ...] = field(default_factory=lambda: tuple(StageSummary(stage) for stage in Stage))
@@ -229,8 +222,7 @@ class Funnel:
         return sum(summary.stuck for summary in self.stages)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CauseGroup:
+class CauseGroup(Struct, frozen=True, kw_only=True):
     """Failed uploads that failed for one cause, in one place, in one person's hands.
 
     Attributes:
@@ -250,8 +242,7 @@ class CauseGroup:
     last_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LatencyBucket:
+class LatencyBucket(Struct, frozen=True):
     """How many uploads took at least `from_seconds` and less than `to_seconds`."""
 
     from_seconds: float
@@ -259,8 +250,7 @@ class LatencyBucket:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyHistogram:
+class LatencyHistogram(Struct, frozen=True, kw_only=True):
     """How long uploads took from one stage to the next, in buckets of which each is twice as wide as the one before.
 
     Attributes:
@@ -280,8 +270,7 @@ class LatencyHistogram:
     buckets: tuple[LatencyBucket, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detail:
+class Detail(Struct, frozen=True, kw_only=True):
     """Everything known of one upload.
 
     Attributes:

@@ -4,9 +4,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from upload_tui.clock import Clock, PacedClock, SystemClock
 from upload_tui.errors import UnreadableError

@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from upload_tui.monitor.picture import Detail
 from upload_tui.status import Stage
@@ -13,8 +14,7 @@ __all__ = ["Cause", "Latency", "Statistics", "normal_cause", "statistics_of"]
 QUANTILES = (0.5, 0.95, 0.99)
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(Struct, frozen=True):
     """How long uploads took from one stage to the next, in seconds; only those of which both times are known."""
 
     after: Stage
@@ -25,16 +25,14 @@ class Latency:
     p99_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """A kind of failure: its words without particulars, and how many failed for it."""
 
     cause: str
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(Struct, frozen=True):
     """The figures.
 
     Attributes:

@@ -1,8 +1,9 @@
 """What a query asks of a row, as SQL: a search in any text, and what needs attention. Used by `Store` alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from upload_tui.monitor.schema import UNKNOWN
 from upload_tui.monitor.stored_rows import milliseconds
@@ -13,8 +14,7 @@ _GRAM = 3
 """The trigram index finds nothing shorter."""
 
 
-@dataclass(frozen=True, slots=True)
-class StuckLimit:
+class StuckLimit(Struct, frozen=True):
     """A completed upload of this project, from `least_bytes` and below `limit_bytes`, looks stuck if it has waited since `before`."""
 
     project_id: str
@@ -23,8 +23,7 @@ class StuckLimit:
     before: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class StuckBefore:
+class StuckBefore(Struct, frozen=True):
     """From which times on pending uploads look stuck: an initiated one whose last activity, a completed one whose stage, is older.
 
     `particular` are projects and sizes of which more is known; the first that fits counts, before `completed`.

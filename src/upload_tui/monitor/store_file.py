@@ -1,7 +1,8 @@
 """Opens the store that an earlier visit left; what cannot be used is set aside with a word, never overwritten."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from upload_tui.errors import StorageError
 from upload_tui.monitor.schema import MIGRATIONS
@@ -12,8 +13,7 @@ __all__ = ["OpenedStore", "open_store_file"]
 _BESIDE = ("-wal", "-shm")
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedStore:
+class OpenedStore(Struct, frozen=True):
     """A store, and what the person should be told about it; empty for nothing."""
 
     store: Store

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from upload_tui.clock import Clock
 from upload_tui.monitor.histogram import PAIRS, histogram_of

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from upload_tui.monitor.histogram import bucket_of
 from upload_tui.monitor.schema import UNKNOWN
@@ -36,8 +37,7 @@ READ = (
 """The columns that are read, in the order that `stored_upload` takes; of `uploads JOIN projects USING (project)`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredUpload:
+class StoredUpload(Struct, frozen=True, kw_only=True):
     """One row of the store; times are aware, `noticed` are the anomalies that only a comparison of readings showed.
 
     `earliest` bounds the last event from below where its time is only observed; `activity_on` is the service's last change of it;

@@ -9,8 +9,10 @@ import sqlite3
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from upload_tui.monitor.picture import SortKey
 
@@ -38,8 +40,7 @@ Key = tuple[Any, int]
 """What a row is sorted by, and its number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """All uploads of one project in one stage, those that are gone apart; how many there are."""
 
     number: int
@@ -49,8 +50,7 @@ class Cell:
     uploads: int
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A query in the store's own terms.
 
     Attributes:
@@ -91,8 +91,7 @@ class Asked:
         ]
 
 
-@dataclass(slots=True)
-class _Ladder:
+class _Ladder(Struct):
     """Places that are known: the key and row number that stand at an offset, in the order of both."""
 
     offsets: list[int] = field(default_factory=list)
@@ -105,8 +104,7 @@ class _Ladder:
             self.keys.insert(place, key)
 
 
-@dataclass(slots=True)
-class _List:
+class _List(Struct):
     numbers: "array[int]"
     revision: int
     made_at: float

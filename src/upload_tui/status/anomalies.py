@@ -6,10 +6,11 @@ watches it must be told.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
+
+from msgspec import Struct
 
 from upload_tui.status.stages import Stage
 from upload_tui.status.timeline import Timeline
@@ -58,8 +59,7 @@ class AnomalyName(StrEnum):
     """Completed, but the chunks' sizes do not add up to the upload's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Anomaly:
+class Anomaly(Struct, frozen=True):
     """One thing that is wrong: its name, and a sentence with the particulars (it may quote the service)."""
 
     name: AnomalyName

@@ -5,9 +5,10 @@ Times are aware datetimes in UTC. A timeline is a fact as it was read: it may be
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from upload_tui.status.stages import Stage
 
@@ -25,8 +26,7 @@ class Certainty(StrEnum):
     """Only known to lie between two readings of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """A stage that was reached.
 
     Attributes:
@@ -51,8 +51,7 @@ class Event:
         return self.on or self.latest or self.earliest
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """The time between two neighbouring events of a timeline.
 
     `seconds` is None where either time is unknown; `exact` is true if the service reported both. It can be negative: times
@@ -65,8 +64,7 @@ class Span:
     exact: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(Struct, frozen=True):
     """What an upload has been through, in the order of the stages.
 
     Attributes:

@@ -1,6 +1,6 @@
 """What happened between two readings of one upload: the stages passed, in order, and what should not have happened."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from upload_tui.status.anomalies import Anomaly, AnomalyName
 from upload_tui.status.stages import NEXT_STAGES, Stage
@@ -9,8 +9,7 @@ from upload_tui.status.timeline import Certainty, Event, Timeline
 __all__ = ["Transition", "is_legal_step", "transitions_between"]
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """An upload reached a stage: `before` is the one it was in (None at the very beginning)."""
 
     before: Stage | None

@@ -8,12 +8,12 @@ milliseconds. States that no service can be brought into at will (hostile names,
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from itertools import count
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+from msgspec import Struct, field
 
 from upload_tui.backend.faults import FaultName
 from upload_tui.backend.worker import RETRY_SECONDS
@@ -169,8 +169,7 @@ class Scene:
         return dashboard(self, **options)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(Struct, frozen=True):
     """What a client means to do.
 
     Attributes:
@@ -186,8 +185,7 @@ class _Plan:
     reports: str | None
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     """A file on its way: how many of its client's requests went well, and the id once it has begun."""
 
     plan: _Plan
@@ -198,8 +196,7 @@ class _File:
 _Line = Callable[["_Play"], Awaitable[None]]
 
 
-@dataclass(slots=True)
-class _Play:
+class _Play(Struct):
     """One performance: what is still to come, in the order of its seconds, and what has become of the worker."""
 
     service: UploadService

@@ -1,8 +1,9 @@
 """When to call a person: uploads that failed, told once for each cause and then not again for a while. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from upload_tui.monitor.changes import Change, StageReached
 from upload_tui.status import Stage
@@ -15,8 +16,7 @@ _NAME_CELLS = 32
 _CAUSE_CELLS = 24
 
 
-@dataclass(frozen=True, slots=True)
-class AlertWishes:
+class AlertWishes(Struct, frozen=True):
     """How a person wants to be called; the line at the top of the screen is always there.
 
     Attributes:
@@ -30,8 +30,7 @@ class AlertWishes:
     quiet_seconds: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """Failures of one cause, oldest first."""
 
     failures: tuple[StageReached, ...]
@@ -46,8 +45,7 @@ class Alert:
         return f"{abbreviated(first.upload.name or first.upload.id, _NAME_CELLS)} failed: {cause}"
 
 
-@dataclass(slots=True)
-class Alerts:
+class Alerts(Struct):
     """Gathers failures and says when they are due."""
 
     wishes: AlertWishes

@@ -2,8 +2,10 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from upload_tui.errors import SettingsError
 from upload_tui.monitor.picture import SortKey
@@ -39,8 +41,7 @@ class ColumnKey(StrEnum):
     ID = "id"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column: its width in cells, its title, whether it stands right, and what sorting by it means (None: cannot)."""
 
     key: ColumnKey
@@ -50,8 +51,7 @@ class Column:
     sort: SortKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnWish:
+class ColumnWish(Struct, frozen=True):
     """A column that a person wants; `width` None leaves its width to the table."""
 
     key: ColumnKey

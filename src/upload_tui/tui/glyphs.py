@@ -2,16 +2,16 @@
 
 import codecs
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from upload_tui.status import Stage
 
 __all__ = ["ASCII", "UNICODE", "Glyphs", "glyphs_for"]
 
 
-@dataclass(frozen=True, slots=True)
-class Glyphs:
+class Glyphs(Struct, frozen=True):
     """One sign for each purpose, each one cell wide (`sparks` and `ellipsis` hold several or are longer in ASCII).
 
     `stages` are told apart by shape, not by colour alone.

@@ -1,7 +1,8 @@
 """How facts are to be written on this screen: signs, time zone, relative or absolute times, density."""
 
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
+
+from msgspec import Struct
 
 from upload_tui.tui.columns import ColumnWish
 from upload_tui.tui.formatting import age_text, clock_text
@@ -10,8 +11,7 @@ from upload_tui.tui.glyphs import UNICODE, Glyphs
 __all__ = ["Look"]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """What a person (or their terminal) chose; handed to every widget.
 
     `zone` None is the machine's own time zone. `is_roomy` gives each row of the table a second line. `columns` are those that a

@@ -1,8 +1,8 @@
 """Messages between the rooms of the dashboard: children tell, parents decide."""
 
-from dataclasses import dataclass
 from typing import TextIO
 
+from msgspec import Struct
 from textual.message import Message
 
 from upload_tui.monitor.changes import Change
@@ -11,8 +11,7 @@ from upload_tui.tui.columns import ColumnWish
 __all__ = ["ColumnsChosen", "ExportReady", "PictureMoved"]
 
 
-@dataclass(frozen=True, slots=True)
-class PictureMoved:
+class PictureMoved(Struct, frozen=True):
     """The session's picture changed; `changes` are the changes of uploads since the last such word, oldest first."""
 
     changes: tuple[Change, ...]

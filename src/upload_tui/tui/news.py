@@ -1,8 +1,9 @@
 """What happened since a person last looked, told from the picture alone: how many are new, verified, failed, newly overdue."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from upload_tui.monitor.last_look import Look
 from upload_tui.monitor.picture import Query, Row, SortKey
@@ -16,8 +17,7 @@ __all__ = ["NewsSummary", "overdue_ids", "summary_since"]
 _PENDING_LOOKED_AT = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class NewsSummary:
+class NewsSummary(Struct, frozen=True):
     """How many uploads are new, got verified, failed, or are overdue and were not."""
 
     since: datetime

@@ -1,9 +1,9 @@
 """What a person wishes of the dashboard; composed by `cli` from settings, handed to the app."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 from textual.theme import Theme
 
 from upload_tui.tui.alerts import AlertWishes
@@ -13,8 +13,7 @@ from upload_tui.tui.look import Look
 __all__ = ["Preferences"]
 
 
-@dataclass(frozen=True, slots=True)
-class Preferences:
+class Preferences(Struct, frozen=True):
     """The wishes.
 
     Attributes:

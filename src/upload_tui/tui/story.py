@@ -1,14 +1,14 @@
 """What the demo's keys can do to the story that is being told; the composer of the demo implements it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 __all__ = ["Fault", "Story"]
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Something that can be broken: its name, and in a few words what it does."""
 
     name: str

@@ -1,6 +1,6 @@
 """Which changes the tail shows: by words, where `-word` leaves out, and by stages. Pure."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged
 from upload_tui.status import Stage
@@ -8,8 +8,7 @@ from upload_tui.status import Stage
 __all__ = ["TailFilter"]
 
 
-@dataclass(frozen=True, slots=True)
-class TailFilter:
+class TailFilter(Struct, frozen=True):
     """What a person wants to see of the tail.
 
     Attributes:

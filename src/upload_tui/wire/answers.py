@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from msgspec import MsgspecError
+from msgspec import MsgspecError, Struct
 from msgspec.json import decode
 
 from upload_tui.errors import UnreadableError
@@ -33,16 +32,14 @@ SECRET_KEYS = frozenset({"signed_url", "api_token", "agent_key", "user_key", "to
 _MASK = "(hidden)"
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """A project that the account can see."""
 
     id: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class UploadReading:
+class UploadReading(Struct, frozen=True):
     """An upload as it was read, and the service's own words for it (JSON text, secrets masked).
 
     `asked_on` is when it was asked for: what was read after that elsewhere may be newer. None if nobody asked.
@@ -53,8 +50,7 @@ class UploadReading:
     asked_on: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PageWords:
+class PageWords(Struct, frozen=True):
     """A page as it came: its bytes and headers, what was asked for and where, when that was, and when it had come."""
 
     body: bytes
@@ -71,8 +67,7 @@ class PageWords:
         return _number(self.headers, "x-total")
 
 
-@dataclass(frozen=True, slots=True)
-class UploadPage:
+class UploadPage(Struct, frozen=True):
     """One page of a project's uploads.
 
     Attributes:
@@ -91,8 +86,7 @@ class UploadPage:
     per_page: int
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceFault:
+class ServiceFault(Struct, frozen=True):
     """What an error answer says; empty where it says nothing."""
 
     code: str = ""
@@ -110,7 +104,11 @@ def parse_body(body: bytes) -> Any:
     """
     try:
         return decode(body)
-    except (MsgspecError, ValueError, RecursionError):  # stricter than people are: the other one takes NaN and lone surrogates
+    except (
+        MsgspecError,
+        ValueError,
+        RecursionError,
+    ):  # stricter than people are: the other one takes NaN and lone surrogates
         pass
     try:
         return _without_surrogates(json.loads(body))

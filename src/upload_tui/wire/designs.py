@@ -1,9 +1,10 @@
 """The three shapes of `status`, and what each of them cannot say."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from upload_tui.status import Certainty, Event, Stage, Timeline
 

@@ -1,17 +1,17 @@
 """Reading what the service says of its verification queue: an endpoint for operators, which not every service has."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from upload_tui.wire.times import read_time
 
 __all__ = ["QueueFacts", "read_queue"]
 
 
-@dataclass(frozen=True, slots=True)
-class QueueFacts:
+class QueueFacts(Struct, frozen=True):
     """The queue as one answer describes it; None where it does not say.
 
     Attributes:

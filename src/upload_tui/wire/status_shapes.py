@@ -5,9 +5,10 @@ only the deployed service has make it deployed, and flat times alone make it Opt
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline
 from upload_tui.wire.designs import Design
@@ -22,8 +23,7 @@ _QUOTED = 60
 """How much of a service's own text an anomaly quotes, in characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class StatusReading:
+class StatusReading(Struct, frozen=True):
     """A `status` as it was read: its shape (None if it has none that is known), the timeline, and what could not be read."""
 
     design: Design | None

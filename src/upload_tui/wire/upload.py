@@ -1,11 +1,10 @@
 """Reading an upload: from the service's resource to a frozen fact."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
-from msgspec import ValidationError, convert
+from msgspec import Struct, ValidationError, convert, field
+from msgspec.structs import replace
 
 from upload_tui.errors import UnreadableError
 from upload_tui.status import (
@@ -26,8 +25,7 @@ from upload_tui.wire.times import read_time
 __all__ = ["Chunk", "FileHash", "Upload", "read_upload"]
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """A chunk as the client reported it: number from 1, size in bytes, digest as hexadecimal text."""
 
     number: int
@@ -36,16 +34,14 @@ class Chunk:
     digest: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FileHash:
+class FileHash(Struct, frozen=True):
     """A whole file's digest, as reported."""
 
     algorithm: str
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
+class Upload(Struct, frozen=True, kw_only=True):
     """One upload as one answer of the service describes it. Texts are as they came: harmless only once formatted.
 
     Attributes:

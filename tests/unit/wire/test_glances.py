@@ -87,7 +87,9 @@ def test_a_glance_says_what_a_full_reading_says_when_it_says_anything(entries: l
 
 
 @pytest.mark.parametrize("design", [Design.A, Design.DEPLOYED])
-@pytest.mark.parametrize("end", [{}, {"completed": 60}, {"completed": 60, "verified": 9}, {"completed": 60, "error": 9}])
+@pytest.mark.parametrize(
+    "end", [{}, {"completed": 60}, {"completed": 60, "verified": 9}, {"completed": 60, "error": 9}]
+)
 def test_a_plain_upload_is_read_at_a_glance(design: Design, end: dict[str, float]) -> None:
     entry = an_upload(initiated=90, design=design, **end)  # type: ignore[arg-type]
     (glance,) = read_glances(json.dumps({"results": [entry]}).encode(), NOW) or (None,)

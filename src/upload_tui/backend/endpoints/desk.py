@@ -7,6 +7,7 @@ from datetime import datetime
 from random import Random
 from typing import Literal, Protocol, TypeVar
 
+from msgspec import Struct
 from starlette.requests import Request
 
 from upload_tui.backend.accounts import Gatekeeper
@@ -38,8 +39,7 @@ class Place(Protocol):
     base_url: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileUploads:
+class FileUploads(Struct, frozen=True):
     """The newest versions of files by the files' ids; their uploads and whole-file digests by the uploads' ids."""
 
     versions: Mapping[str, VersionRecord]

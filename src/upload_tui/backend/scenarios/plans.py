@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from random import Random
+
+from msgspec import Struct
 
 __all__ = ["Flaw", "Plan", "Planner"]
 
@@ -26,8 +27,7 @@ class Flaw(StrEnum):
     NEVER_COMPLETED = "never completed"
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """One upload.
 
     Attributes:

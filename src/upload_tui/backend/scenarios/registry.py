@@ -1,10 +1,11 @@
 """The scenarios, ready to be told."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from random import Random
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct
 
 from upload_tui.backend.scenarios import stories
 from upload_tui.backend.scenarios.catalogue import DEFAULT_PAST_UPLOADS
@@ -18,8 +19,7 @@ __all__ = ["SCENARIOS", "Scenario"]
 Story = Callable[[Teller], Coroutine[Any, Any, None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(Struct, frozen=True):
     """A story in two parts.
 
     Attributes:

@@ -1,9 +1,10 @@
 """The dialog of columns: which ones, in what order, how wide."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -19,8 +20,7 @@ __all__ = ["ColumnScreen"]
 _STEP_CELLS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True):
     wish: ColumnWish
     is_on: bool
 

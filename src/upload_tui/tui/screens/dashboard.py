@@ -1,9 +1,9 @@
 """The dashboard: funnel, table, timeline and tail of one session, live."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar
 
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType

@@ -1,8 +1,8 @@
 """Hands the session's picture to the dashboard's widgets; decides nothing, and remembers only what it wrote on frames."""
 
-from dataclasses import replace
 from datetime import datetime
 
+from msgspec.structs import replace
 from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget

@@ -1,9 +1,9 @@
 """Paints the lines of the uploads table: facts and a width in, strips out. Colours come from the table's component classes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -26,8 +26,7 @@ Ground = str
 """The component class of a row's background; empty for the table's own."""
 
 
-@dataclass(slots=True)
-class RowPainter:
+class RowPainter(Struct):
     """Paints for one width and one look at a time; a change of either chooses the columns anew.
 
     Attributes:

@@ -1,9 +1,9 @@
 """One upload's timeline: what it reached and when, how sure that is, how long each part took, and what is odd."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from textual.content import Content
 from textual.reactive import reactive
 
@@ -84,8 +84,7 @@ def timeline_lines(detail: Detail, now: datetime, look: Look, width: int) -> lis
     return [*painter.heading(), Content(""), *painter.rail(), *painter.oddities(), *painter.chunks(), *painter.facts()]
 
 
-@dataclass(frozen=True, slots=True)
-class _Painter:
+class _Painter(Struct, frozen=True):
     detail: Detail
     now: datetime
     look: Look
