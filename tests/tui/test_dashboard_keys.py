@@ -6,7 +6,7 @@ import pytest
 
 from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened, toasts, until
 from upload_tui.errors import StorageError
-from upload_tui.monitor.picture import ConnectionState, SortKey
+from upload_tui.monitor.picture import ConnectionState, Query, SortKey, Window
 from upload_tui.testing import SceneSession, an_upload, dashboard, settled
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.columns import ColumnWish
@@ -388,3 +388,35 @@ async def test_columns_are_those_that_were_chosen() -> None:
         await pilot.press("c", "escape")
         await pilot.pause()
         assert "Size" not in "".join(segment.text for segment in table.render_line(0))
+
+
+async def test_where_the_next_key_leads_is_ready_when_the_hand_has_rested() -> None:
+    async with opened(many(200)) as (pilot, session, table):
+        asked: list[int] = []
+        ask = session.window
+
+        def remembering(query: Query, offset: int, limit: int) -> Window:
+            asked.append(offset)
+            return ask(query, offset, limit)
+
+        session.window = remembering  # type: ignore[method-assign]
+        last = 200 - table.size.height + 1 - 8  # its heading takes a line, and eight rows are held beyond the edge
+        await pilot.press("j")
+        await until(pilot, lambda: last in asked)
+        asked.clear()
+        await pilot.press("end")
+        assert table.cursor_row == 199
+        assert last not in asked
+
+
+async def test_the_scroll_bar_is_not_painted_again_when_it_would_look_the_same() -> None:
+    async with opened(many(3000)) as (pilot, _, table):
+        await pilot.press("pagedown", "pagedown")
+        top, positions = table.scroll_offset.y, set()
+        for _ in range(12):
+            await pilot.press("j")
+            positions.add(table.vertical_scrollbar.position)
+        assert table.scroll_offset.y == top + 12
+        assert len(positions) <= 2  # it moves an eighth of a cell for each 18 rows
+        await pilot.press("end")
+        assert table.vertical_scrollbar.position == table.max_scroll_y

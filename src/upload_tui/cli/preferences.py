@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -101,10 +100,15 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 
 def _themes() -> "list[Theme]":
     """A person's own themes: `themes/NAME.toml` in the config folder, with the colours as keys."""
+    files = sorted(config_folder().glob("themes/*.toml"))
+    if not files:
+        return []
+    import tomllib
+
     from upload_tui.tui.theme import read_theme
 
     themes = []
-    for file in sorted(config_folder().glob("themes/*.toml")):
+    for file in files:
         try:
             said = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -7,6 +7,7 @@ from msgspec import Struct
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
+from textual.widget import Widget
 
 from upload_tui.monitor.picture import Query, Row
 from upload_tui.tui.columns import Column, fit_columns, title_text
@@ -14,7 +15,7 @@ from upload_tui.tui.formatting import cut_at_word, fitted
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.cells import Piece, cell, second_line
 
-__all__ = ["Ground", "PaintedStrips", "RowPainter"]
+__all__ = ["Ground", "Inks", "PaintedStrips", "RowPainter"]
 
 _TONES = ("header", "quiet", "warning", "stale", "cursor", "cursor-blurred", "glow", "mark")
 _STAGES = ("initiated", "completed", "verified", "error")
@@ -24,6 +25,28 @@ TONES = frozenset(f"uploads--{name}" for name in (*_TONES, *_STAGES))
 
 Ground = str
 """The component class of a row's background; empty for the table's own."""
+
+
+class Inks:
+    """The styles of tones on grounds, as the sheets have them for a widget; each is looked up once."""
+
+    def __init__(self, widget: Widget) -> None:
+        self._widget = widget
+        self._styles: dict[tuple[str, Ground], Style] = {}
+
+    def clear(self) -> None:
+        """The sheets may say otherwise now."""
+        self._styles.clear()
+
+    def style(self, tone: str, ground: Ground) -> Style:
+        """The style of a tone on a ground; either may be empty for the widget's own."""
+        key = (tone, ground)
+        style = self._styles.get(key)
+        if style is None:
+            below = self._widget.get_component_rich_style(ground) if ground else self._widget.rich_style
+            ink = self._widget.get_component_rich_style(tone, partial=True) if tone else Style.null()
+            style = self._styles[key] = below + ink
+        return style
 
 
 class RowPainter(Struct):
@@ -76,9 +99,20 @@ class RowPainter(Struct):
         return self._strip([(indent, ""), second_line(row, now, look, width - len(indent) - 1)], row, width, ground)
 
     def _strip(self, pieces: Sequence[Piece], row: Row, width: int, ground: Ground) -> Strip:
-        is_dim = row.is_stale or row.is_gone
-        segments = [Segment(text, self.style_of("uploads--stale" if is_dim else tone, ground)) for text, tone in pieces]
-        return Strip(segments).adjust_cell_length(width, self.style_of("", ground))
+        """One segment for each run of one style: whatever is done with a line is done with each of its segments.
+
+        A blank shows no ink, so that it goes with what stands before it; but where a line is reversed it shows nothing else.
+        """
+        is_dim, plain = row.is_stale or row.is_gone, self.style_of("", ground)
+        runs: list[tuple[str, str]] = []
+        for text, said in pieces:
+            tone = "uploads--stale" if is_dim else said
+            if runs and (tone == runs[-1][1] or (text.isspace() and not plain.reverse)):
+                runs[-1] = (runs[-1][0] + text, runs[-1][1])
+            else:
+                runs.append((text, tone))
+        segments = [Segment(text, self.style_of(tone, ground)) for text, tone in runs]
+        return Strip(segments).adjust_cell_length(width, plain)
 
     def column_at(self, x: int) -> Column | None:
         """The column that a cell of a line belongs to."""
@@ -94,23 +128,23 @@ class PaintedStrips:
     """Lines that were painted: a key moves the cursor over rows that stay as they are, and these are painted once."""
 
     def __init__(self) -> None:
-        self._strips: dict[tuple[object, ...], Strip] = {}
-        self._rows: Sequence[Row] = ()
+        self._strips: dict[tuple[object, ...], tuple[Row, Strip]] = {}
         self._facts: tuple[object, ...] = ()
 
     def clear(self) -> None:
         """Forget them all."""
         self._strips.clear()
 
-    def valid_for(self, rows: Sequence[Row], facts: tuple[object, ...]) -> None:
-        """Forget them unless they were painted of these very rows and the same facts."""
-        if rows is not self._rows or facts != self._facts:
-            self._rows, self._facts = rows, facts
+    def valid_for(self, facts: tuple[object, ...]) -> None:
+        """Forget them unless they were painted of the same facts."""
+        if facts != self._facts:
+            self._facts = facts
             self._strips.clear()
 
-    def get(self, key: tuple[object, ...], paint: Callable[[], Strip]) -> Strip:
-        """The line of a key; painted if it was not yet."""
-        strip = self._strips.get(key)
-        if strip is None:
-            strip = self._strips[key] = paint()
-        return strip
+    def get(self, row: Row, how: tuple[object, ...], paint: Callable[[], Strip]) -> Strip:
+        """A line of this very row, painted in a way; painted if it was not yet."""
+        key = (row.id, *how)
+        kept = self._strips.get(key)
+        if kept is None or kept[0] is not row:
+            kept = self._strips[key] = (row, paint())
+        return kept[1]

@@ -1,5 +1,6 @@
 """The rows that a table holds: those it shows and a margin around them, of however many there are."""
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -9,6 +10,8 @@ __all__ = ["RowSource", "RowWindow"]
 
 _MARGIN_ROWS = 8
 """Rows asked for beyond both edges of what is shown, so that a step of the cursor needs no new window."""
+_WINDOWS_AHEAD = 6
+"""Windows kept beside the one that is shown: where the next key may lead, and where the last ones came from."""
 
 
 class RowSource(Protocol):
@@ -34,6 +37,7 @@ class RowWindow:
         self._source = source
         self._query = Query()
         self._window = Window((), 0, 0, -1)
+        self._ahead: deque[Window] = deque(maxlen=_WINDOWS_AHEAD)
         self._shown_rows = 0
 
     @property
@@ -41,22 +45,36 @@ class RowWindow:
         """How many rows the query has."""
         return self._window.total
 
-    @property
-    def rows(self) -> Sequence[Row]:
-        """What is held; another object whenever it was asked for anew."""
-        return self._window.rows
-
     def fetch(self, query: Query, top: int, shown_rows: int) -> None:
         """Ask anew: `shown_rows` rows from row `top`, and the margin."""
         self._query, self._shown_rows = query, shown_rows
-        self._window = self._source.window(query, max(0, top - _MARGIN_ROWS), shown_rows + 2 * _MARGIN_ROWS)
+        self._ahead.clear()
+        self._window = self._asked(top)
 
     def cover(self, top: int) -> None:
         """Hold all that is shown if `top` is the first row; asks anew only if some of it is not held."""
-        held = self._window
-        last = min(top + self._shown_rows, held.total)
-        if top < held.offset or last > held.offset + len(held.rows):
-            self.fetch(self._query, top, self._shown_rows)
+        if not self._has(self._window, top):
+            prepared = next((window for window in self._ahead if self._has(window, top)), None)
+            self._ahead.append(self._window)
+            self._window = prepared or self._asked(top)
+
+    def prepare(self, top: int) -> Sequence[Row]:
+        """Ask already for what `cover(top)` will want; gives the rows that would be shown then."""
+        kept = (self._window, *self._ahead)
+        window = next((window for window in kept if self._has(window, top)), None)
+        if window is None:
+            window = self._asked(top)
+            self._ahead.append(window)
+        return window.rows[max(0, top - window.offset) :][: self._shown_rows]
+
+    def _asked(self, top: int) -> Window:
+        return self._source.window(self._query, max(0, top - _MARGIN_ROWS), self._shown_rows + 2 * _MARGIN_ROWS)
+
+    def _has(self, window: Window, top: int) -> bool:
+        """True if a window is of the picture that is shown, and has all that is seen from row `top`."""
+        last = min(top + self._shown_rows, window.total)
+        is_of_now = window.revision == self._window.revision
+        return is_of_now and window.offset <= top and last <= window.offset + len(window.rows)
 
     def row(self, number: int) -> Row | None:
         """A row by its number from 0; None if there is none."""

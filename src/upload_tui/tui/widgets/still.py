@@ -69,6 +69,17 @@ class StillLines(ScrollView):
         self._painted[y] = strip
         return strip
 
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.position = self._position_seen(new_value)
+        if round(old_value) != round(new_value):
+            self.refresh(self.size.region)
+
+    def _position_seen(self, y: float) -> float:
+        """A position of the scroll bar to an eighth of a cell, which is all that it can show: no other needs a new bar."""
+        step = self.virtual_size.height / max(1, 8 * self.size.height)
+        return y if step <= 1 or y >= self.max_scroll_y else y // step * step
+
     def look_again(self) -> None:
         """Repaint the lines that are others than before."""
         now = {y: self.line(y) for y in range(self.size.height)}

@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from typing import ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 from textual.geometry import Size
@@ -20,7 +19,8 @@ from textual.strip import Strip
 from upload_tui.monitor.picture import Query, Row, SortKey
 from upload_tui.tui.bindings import TABLE_KEYS
 from upload_tui.tui.look import Look
-from upload_tui.tui.widgets.row_painter import TONES, Ground, PaintedStrips, RowPainter
+from upload_tui.tui.widgets.rest import Rest
+from upload_tui.tui.widgets.row_painter import TONES, Ground, Inks, PaintedStrips, RowPainter
 from upload_tui.tui.widgets.row_window import RowSource, RowWindow
 from upload_tui.tui.widgets.still import StillLines
 
@@ -93,13 +93,14 @@ class UploadTable(StillLines, can_focus=True):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.set_reactive(UploadTable.now, now)
-        self._painter = RowPainter(self._style, several_projects)
+        self._inks = Inks(self)
+        self._painter = RowPainter(self._inks.style, several_projects)
         self._window = RowWindow(source)
         self._cursor_row = 0
         self._cursor_id: str | None = None
         self._glowing: frozenset[str] = frozenset()
-        self._styles: dict[tuple[str, str], Style] = {}
         self._strips = PaintedStrips()
+        self._rest = Rest(self)
 
     # What the outside may ask and say
 
@@ -182,7 +183,7 @@ class UploadTable(StillLines, can_focus=True):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._styles.clear()
+        self._inks.clear()
         self._strips.clear()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -234,6 +235,7 @@ class UploadTable(StillLines, can_focus=True):
         if self.follow:
             self.post_message(self.FollowEnded())
         self._go_to(row)
+        self._look_ahead()
 
     # The cursor
 
@@ -284,6 +286,18 @@ class UploadTable(StillLines, can_focus=True):
     def _visible_rows(self) -> int:
         return max(0, self.size.height - _HEADER_LINES) // self._row_lines
 
+    def _look_ahead(self) -> None:
+        """Where the next key may lead is fetched and painted before it comes."""
+        visible, top = self._visible_rows(), self._top_row()
+        last, page = max(0, self.total - visible), max(1, visible - 1)
+        self._rest.spend_on(partial(self._prepare, to) for to in (min(top + page, last), max(0, top - page), last, 0))
+
+    def _prepare(self, top: int) -> None:
+        if self.now is not None:
+            for row in self._window.prepare(top):
+                for part in range(self._row_lines):
+                    self._row_line(row, part, self._ground_of(row, is_cursor=False), self.now)
+
     # Painting
 
     def line(self, y: int) -> Strip:
@@ -298,25 +312,16 @@ class UploadTable(StillLines, can_focus=True):
         row = self._window.row(number)
         if row is None or self.now is None:
             return Strip.blank(width, self.rich_style)
-        ground = self._ground_of(row, number == self._cursor_row)
-        self._strips.valid_for(self._window.rows, (self.now, look, width))
-        is_marked = row.id in self.marked
-        paint = partial(
-            self._painter.below if part else self._painter.row, row, self.now, look, width, ground, is_marked=is_marked
-        )
-        return self._strips.get((number, part, ground, is_marked), paint)
+        return self._row_line(row, part, self._ground_of(row, is_cursor=number == self._cursor_row), self.now)
 
-    def _ground_of(self, row: Row, is_cursor: bool) -> Ground:
+    def _row_line(self, row: Row, part: int, ground: Ground, now: datetime) -> Strip:
+        width, look, is_marked = self.scrollable_content_region.width, self.look, row.id in self.marked
+        self._strips.valid_for((now, look, width))
+        paint = self._painter.below if part else self._painter.row
+        done = partial(paint, row, now, look, width, ground, is_marked=is_marked)
+        return self._strips.get(row, (part, ground, is_marked), done)
+
+    def _ground_of(self, row: Row, *, is_cursor: bool) -> Ground:
         if is_cursor:
             return "uploads--cursor" if self.has_focus else "uploads--cursor-blurred"
         return "uploads--glow" if row.id in self._glowing else ""
-
-    def _style(self, tone: str, ground: Ground) -> Style:
-        """The style of a tone on a row's ground; looked up in the sheets once."""
-        key = (tone, ground)
-        style = self._styles.get(key)
-        if style is None:
-            below = self.get_component_rich_style(ground) if ground else self.rich_style
-            ink = self.get_component_rich_style(tone, partial=True) if tone else Style.null()
-            style = self._styles[key] = below + ink
-        return style
