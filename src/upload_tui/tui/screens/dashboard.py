@@ -85,7 +85,7 @@ class DashboardScreen(ExportingScreen):
         # What is known already is on the first frame; what depends on the room there is follows.
         self._painter.paint(self.rows_query, self.look)
         self.set_interval(1.0, self._tick)
-        self.call_after_refresh(self._tick)
+        self.call_after_refresh(self._paint)
 
     # The picture moves
 
@@ -110,7 +110,10 @@ class DashboardScreen(ExportingScreen):
 
     def _tick(self) -> None:
         """A second has passed: ages, judgements and the connection's countdown move on."""
-        self._paint()
+        if self._painter.can_age():
+            self._painter.age()
+        else:
+            self._paint()
 
     def _paint(self) -> None:
         self._painter.paint(self.rows_query, self.look)

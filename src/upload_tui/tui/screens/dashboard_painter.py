@@ -21,6 +21,8 @@ from upload_tui.tui.widgets.upload_table import UploadTable
 
 __all__ = ["DashboardPainter"]
 
+_LOOK_SECONDS = 5
+"""While the session tells nothing new, ages move on each second, but judgements and the other numbers are looked at this often."""
 _PENDING_SHARE = 2
 """The pending uploads take at most one in this many lines of the tail."""
 
@@ -48,6 +50,7 @@ class DashboardPainter:
         self._session = session
         self._story = story
         self._painted: tuple[object, ...] = ()
+        self._looked_on: datetime | None = None
         self._titles: dict[Widget, tuple[str, str]] = {}
 
     @property
@@ -60,10 +63,26 @@ class DashboardPainter:
         pace = None if self._story is None else self._story.pace
         return replace(connection, read_on=None), pace
 
+    def can_age(self) -> bool:
+        """True if it is enough to `age` what was painted, unless the session told something since."""
+        if self._looked_on is None:
+            return False
+        return 0 <= (self._session.now() - self._looked_on).total_seconds() < _LOOK_SECONDS
+
+    def age(self) -> None:
+        """A second has passed: what was painted is older."""
+        now = self._session.now()
+        self._screen.query_one(UploadTable).now = now
+        self._paint_status(now)
+        self._screen.query_one(PendingList).now = now
+        self._screen.query_one(ChangeLog).now = now
+        self._screen.query_one(FunnelBar).age(now)
+        self._screen.query_one(TimelineView).now = now
+
     def paint(self, query: Query, look: Look) -> None:
         """Everything but the timeline, as it is now."""
         self._painted = self._facts()
-        now = self._session.now()
+        now = self._looked_on = self._session.now()
         table = self._screen.query_one(UploadTable)
         table.reload(now)
         self._paint_status(now)

@@ -124,6 +124,11 @@ class FunnelBar(Horizontal):
         for stage in Stage:
             yield StageCell(stage)
 
+    def age(self, now: datetime) -> None:
+        """The same counts, seen from another present."""
+        for stage_cell in self.query(StageCell):
+            stage_cell.now = now
+
     def show(
         self, funnel: Funnel, now: datetime | None, look: Look | None = None, filtered: Iterable[Stage] = ()
     ) -> None:

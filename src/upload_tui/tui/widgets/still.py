@@ -4,10 +4,11 @@ Textual repaints a widget whenever a reactive is set. Here a second that passes 
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Self
 
 from textual.content import Content
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
@@ -19,20 +20,34 @@ class StillWidget(Widget):
     """A widget of one text. Its reactives ask for no repaint; their watchers are `look_again`."""
 
     _said: Content | None = None
+    _found: tuple[Content, Size] | None = None
+    """What was found to say when it was last looked at, and in what room; until it is painted."""
 
     @abstractmethod
     def text(self) -> Content:
         """What there is to say, of the facts as they are."""
 
     def render(self) -> Content:
-        self._said = self.text()
+        found, self._found = self._found, None
+        self._said = found[0] if found is not None and found[1] == self.size else self.text()
         return self._said
 
     def look_again(self) -> None:
-        """Repaint if the text is another; lay out anew if it needs other room."""
+        """Repaint the lines that are others than before; lay out anew if the text needs other room."""
         before, now = self._said, self.text()
-        if before is None or not now.is_same(before):
-            self.refresh(layout=self.styles.auto_dimensions and (before is None or self._needs_other_room(before, now)))
+        self._found = None
+        if before is None:
+            self.refresh(layout=self.styles.auto_dimensions)
+        elif not now.is_same(before):
+            if self.styles.auto_dimensions and self._needs_other_room(before, now):
+                self.refresh(layout=True)
+            else:
+                self.refresh(*self._changed_lines(before, now))
+            self._found = now, self.size  # any other refresh that comes before the painting looks again
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        self._found = None
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def tell(self, **facts: object) -> None:
         """Set several reactives and look once: a second that passes brings many facts, most of them as they were."""
@@ -41,6 +56,15 @@ class StillWidget(Widget):
             self.set_reactive(getattr(type(self), name), fact)
         if changed:
             self.look_again()
+
+    def _changed_lines(self, before: Content, now: Content) -> Sequence[Region]:
+        """Where the texts differ; none if that cannot be told line by line, since one is wrapped or they are not equally long."""
+        width = self.content_size.width
+        lines_before, lines = before.split("\n"), now.split("\n")
+        if len(lines) != len(lines_before) or any(line.cell_length > width for line in (*lines_before, *lines)):
+            return ()
+        pairs = enumerate(zip(lines_before, lines, strict=True))
+        return [Region(0, y, width, 1) for y, (old, new) in pairs if not new.is_same(old)]
 
     def _needs_other_room(self, before: Content, now: Content) -> bool:
         """True if one text is higher than the other, and not both have room in what a least height gives them."""
