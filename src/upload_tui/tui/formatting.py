@@ -25,6 +25,7 @@ __all__ = [
     "harmless",
     "plural",
     "size_text",
+    "span_text",
     "spark_text",
 ]
 
@@ -35,7 +36,7 @@ _DROPPED = frozenset("\u200d\ufe0e\ufe0f")
 """Joiners and variation selectors: without them emoji fall apart into pieces whose width every terminal agrees on."""
 
 _UNSHOWABLE = "\ufffd"
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_MINUTE, _TEN_MINUTES, _HOUR, _DAY = 60, 600, 3600, 86400
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -132,7 +133,12 @@ def plural(count: int, thing: str) -> str:
 
 
 def age_text(seconds: float) -> str:
-    """An age in whole units, at most seven characters: `8s`, `4m 05s`, `3h 12m`, `12d 4h`, `412d`."""
+    """An age as people say it: `8s`, `4m 05s`, `43m`, `3h 12m`, `12d 4h`, `412d`. After ten minutes no second matters or moves."""
+    return f"{int(seconds) // _MINUTE}m" if _TEN_MINUTES <= seconds < _HOUR else span_text(seconds)
+
+
+def span_text(seconds: float) -> str:
+    """A span of time in whole units, at most seven characters: `8s`, `43m 05s`, `3h 12m`, `12d 4h`, `412d`."""
     whole = int(max(seconds, 0))
     if whole < _MINUTE:
         return f"{whole}s"
@@ -151,7 +157,7 @@ def duration_text(seconds: float) -> str:
         return f"-{duration_text(-seconds)}"
     if seconds < 10:
         return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < _MINUTE - 0.5 else age_text(round(seconds))
+    return f"{seconds:.0f} s" if seconds < _MINUTE - 0.5 else span_text(round(seconds))
 
 
 def size_text(size_bytes: int | None) -> str:

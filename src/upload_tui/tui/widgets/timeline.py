@@ -18,6 +18,7 @@ from upload_tui.tui.formatting import (
     event_text,
     harmless,
     size_text,
+    span_text,
 )
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.chunk_strip import chunk_lines
@@ -150,7 +151,7 @@ class _Painter(Struct, frozen=True):
         if lasted is not None:
             seconds = lasted.total_seconds()
             bar = self._bar(glyphs.bar_open, seconds, longest)
-            text = f" {age_text(seconds)} {_DOING[timeline.stage]}"
+            text = f" {span_text(seconds)} {_DOING[timeline.stage]}"
             late = judgement.is_overdue or judgement.is_stuck
             rail = (f"{glyphs.rail} ", _QUIET)
             yield Content.assemble(rail, (bar, f"$stage-{timeline.stage}"), (text, "$warning bold" if late else _QUIET))
