@@ -35,7 +35,7 @@ class MillionSession(SceneSession):
     def __init__(self) -> None:
         super().__init__(a_morning())
 
-    def window(self, query: Query, offset: int, limit: int) -> Window:
+    def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """Rows that look like those of the morning."""
         rows = super().window(query, 0, 16).rows
         numbers = range(offset, min(offset + limit, self._COUNT))

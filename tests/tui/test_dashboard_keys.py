@@ -395,9 +395,9 @@ async def test_where_the_next_key_leads_is_ready_when_the_hand_has_rested() -> N
         asked: list[int] = []
         ask = session.window
 
-        def remembering(query: Query, offset: int, limit: int) -> Window:
+        def remembering(query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
             asked.append(offset)
-            return ask(query, offset, limit)
+            return ask(query, offset, limit, patience_seconds)
 
         session.window = remembering  # type: ignore[method-assign]
         last = 200 - table.size.height + 1 - 8  # its heading takes a line, and eight rows are held beyond the edge

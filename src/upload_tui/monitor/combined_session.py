@@ -76,16 +76,18 @@ class CombinedSession:
 
     # The table
 
-    def window(self, query: Query, offset: int, limit: int) -> Window:
+    def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """The rows of all, merged in order."""
-        empty = [session.window(query, 0, 0) for session in self._sessions]
+        patience = None if patience_seconds is None else patience_seconds / len(self._sessions)
+        empty = [session.window(query, offset + limit, 0, patience) for session in self._sessions]
         totals = [window.total for window in empty]
         offset = max(0, min(offset, sum(totals)))
         starts = self._split(query, totals, offset)
-        windows = [session.window(query, start, limit) for session, start in zip(self._sessions, starts, strict=True)]
+        windows = [self._sessions[place].window(query, start, limit, 0.0) for place, start in enumerate(starts)]
         ranked = [[(self._rank(query, row, place), row) for row in window.rows] for place, window in enumerate(windows)]
         rows = tuple(row for _, row in islice(merge(*ranked, key=lambda pair: pair[0]), max(0, limit)))
-        return Window(rows, offset, sum(totals), sum(window.revision for window in windows))
+        revision, is_settled = sum(one.revision for one in windows), all(one.is_settled for one in empty)
+        return Window(rows, offset, sum(totals), revision, is_settled)
 
     def _rank(self, query: Query, row: Row, place: int) -> "_Rank":
         """What a row is sorted by among the rows of others; those that are equal stand in the order of their sessions."""
@@ -114,7 +116,7 @@ class CombinedSession:
         return starts
 
     def _at(self, query: Query, place: int, offset: int) -> "_Rank | None":
-        rows = self._sessions[place].window(query, offset, 1).rows
+        rows = self._sessions[place].window(query, offset, 1, 0.0).rows
         return self._rank(query, rows[0], place) if rows else None
 
     def position(self, query: Query, upload_id: str) -> int | None:
@@ -128,7 +130,7 @@ class CombinedSession:
         return None
 
     def _count_before(self, query: Query, place: int, rank: "_Rank") -> int:
-        low, high = 0, self._sessions[place].window(query, 0, 0).total
+        low, high = 0, self._sessions[place].window(query, 0, 0, 0.0).total
         while low < high:
             middle = (low + high) // 2
             there = self._at(query, place, middle)

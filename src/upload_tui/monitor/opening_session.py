@@ -74,9 +74,9 @@ class OpeningSession:
         """The present."""
         return self._real.now() if self._real else self._clock.now()
 
-    def window(self, query: Query, offset: int, limit: int) -> Window:
+    def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """The rows; none if nothing is known yet."""
-        return self._picture.window(query, offset, limit) if self._picture else Window((), 0, 0, 0)
+        return self._picture.window(query, offset, limit, patience_seconds) if self._picture else Window((), 0, 0, 0)
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The row of an upload; none if nothing is known yet."""

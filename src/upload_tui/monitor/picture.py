@@ -168,12 +168,16 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Window(Struct, frozen=True):
-    """Rows `offset` to `offset + len(rows)` of the answer to a query that has `total` rows in all."""
+    """Rows `offset` to `offset + len(rows)` of the answer to a query that has `total` rows in all.
+
+    While it is not `is_settled`, more rows are still to be looked for: whoever asks again is told more.
+    """
 
     rows: tuple[Row, ...]
     offset: int
     total: int
     revision: int
+    is_settled: bool = True
 
 
 class StageSummary(Struct, frozen=True):

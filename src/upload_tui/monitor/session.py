@@ -41,8 +41,11 @@ class Session(Protocol):
         """The present by the clock that all ages are reckoned with."""
         ...
 
-    def window(self, query: Query, offset: int, limit: int) -> Window:
-        """At most `limit` rows of a query's answer from row `offset` (from 0)."""
+    def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
+        """At most `limit` rows of a query's answer from row `offset` (from 0).
+
+        With `patience_seconds` a search that finds very many may tell what it found within them, and be settled later.
+        """
         ...
 
     def position(self, query: Query, upload_id: str) -> int | None:

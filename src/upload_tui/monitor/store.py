@@ -11,19 +11,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from msgspec import Struct
+
 from upload_tui.errors import StorageError
+from upload_tui.monitor.asked import Asked, Cell, asked_for
 from upload_tui.monitor.picture import ProjectRef, Query, SortKey
 from upload_tui.monitor.schema import MIGRATIONS, begin_bulk, end_bulk, migrate, steps_to_end_bulk
-from upload_tui.monitor.store_conditions import StuckBefore, attention_condition, search_condition
+from upload_tui.monitor.searches import Searches
+from upload_tui.monitor.store_conditions import StuckBefore
 from upload_tui.monitor.stored_rows import KEPT, READ, StoredUpload, milliseconds, stored_upload, values_of
 from upload_tui.monitor.stored_words import StoredWords
-from upload_tui.monitor.windows import Asked, Cell, Windows
+from upload_tui.monitor.windows import Windows
 from upload_tui.status import Anomaly, Stage
 
 if TYPE_CHECKING:
     from upload_tui.wire.upload import Upload
 
-__all__ = ["Entry", "Store", "StoredUpload", "StuckBefore"]
+__all__ = ["Entry", "Found", "Store", "StoredUpload", "StuckBefore"]
 
 _BUSY_SECONDS = 5.0
 """How long one dashboard waits for another that writes to the same file."""
@@ -40,6 +44,14 @@ _UPSERT = (
 _AT_ONCE = 500
 
 Entry: TypeAlias = "tuple[Upload, str, Sequence[Anomaly], datetime | None]"
+
+
+class Found(Struct, frozen=True):
+    """Some uploads of a query's answer; `total` is how many it has, and grows while it `is_settled` not."""
+
+    uploads: Sequence[StoredUpload]
+    total: int
+    is_settled: bool = True
 
 
 class Store:
@@ -70,10 +82,10 @@ class Store:
             self._db.close()
             raise StorageError(f"{file} cannot be used as a store: {error}", "Move the file away.") from error
         self._file = file
-        self._monotonic = monotonic
         self._own_revision = 0
         self._seen_version = 0
         self._windows = Windows(self._db)
+        self._searches = Searches(self._db, monotonic)
         self._numbers: dict[object, int] = {}
         self._words = StoredWords(self._db)
 
@@ -240,23 +252,38 @@ class Store:
         """The service's last words about an upload; empty if it is not known, or if they cannot be read any more."""
         return self._words.raw(upload_id)
 
+    def look(
+        self, query: Query, stuck: StuckBefore, offset: int, limit: int, patience_seconds: float | None = None
+    ) -> Found:
+        """At most `limit` uploads of a query's answer from `offset`; what stands deep in it costs little more than its ends.
+
+        With `patience_seconds`, a search that finds many gives what it finds within them; ask again for more.
+        """
+        asked, offset, limit = asked_for(query, stuck, self.cells), max(0, offset), max(0, limit)
+        if not asked.condition:
+            numbers = self._windows.numbers(asked, offset, limit, self.revision)
+            return Found(self._rows(numbers), asked.total)
+        found = self._searches.found(asked, self.revision, offset + limit, patience_seconds)
+        rows = self._rows(found.numbers[offset : offset + limit])
+        return Found(rows, len(found.numbers), found.is_settled)
+
     def window(self, query: Query, stuck: StuckBefore, offset: int, limit: int) -> Sequence[StoredUpload]:
-        """At most `limit` uploads of a query's answer from `offset`; what stands deep in it costs little more than its ends."""
-        asked = self._asked(query, stuck)
-        found = self._windows.numbers(asked, max(0, offset), max(0, limit), self.revision, self._monotonic())
-        return self._rows(found)
+        """As `look` without hurry: the uploads alone."""
+        return self.look(query, stuck, offset, limit).uploads
 
     def total(self, query: Query, stuck: StuckBefore) -> int:
         """How many uploads a query has."""
-        return self._windows.total(self._asked(query, stuck), self.revision, self._monotonic())
+        return self.look(query, stuck, 0, 0).total
 
     def position(self, query: Query, stuck: StuckBefore, upload_id: str) -> int | None:
-        """The place (from 0) of an upload in a query's answer; None if it is not in it."""
+        """The place (from 0) of an upload in a query's answer, as it was looked at last; None if it is not in it."""
         row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
         if row is None:
             return None
-        number, cell = row
-        return self._windows.position(self._asked(query, stuck), number, cell, self.revision, self._monotonic())
+        asked = asked_for(query, stuck, self.cells)
+        if asked.condition:
+            return self._searches.position(asked, self.revision, row[0])
+        return self._windows.position(asked, row[0], row[1], self.revision)
 
     def cells(
         self, project_ids: frozenset[str] = frozenset(), stages: frozenset[Stage] = frozenset(), *, gone: bool = True
@@ -274,18 +301,6 @@ class Store:
             and (gone or not is_gone)
         )
 
-    def _asked(self, query: Query, stuck: StuckBefore) -> Asked:
-        cells = self.cells(query.project_ids, query.stages)
-        conditions: list[tuple[str, tuple[object, ...]]] = []
-        if query.attention_only:
-            conditions.append(attention_condition(stuck))
-        if query.search:
-            conditions.append(search_condition(query.search))
-        where = " AND ".join(condition for condition, _ in conditions)
-        values = tuple(value for _, some in conditions for value in some)
-        is_all = not query.project_ids and not query.stages
-        return Asked(cells, is_all, where, values, query.sort, query.descending)
-
     def _rows(self, numbers: Sequence[int]) -> Sequence[StoredUpload]:
         found: dict[int, StoredUpload] = {}
         for start in range(0, len(numbers), _AT_ONCE):
@@ -301,7 +316,7 @@ class Store:
             cells = self.cells(project_ids, frozenset({stage}), gone=False)
             asked = Asked(cells, False, "", (), SortKey.SINCE, False)
             wanted = asked.total if limit < 0 else limit - len(found)
-            found.extend(self._rows(self._windows.numbers(asked, 0, wanted, self.revision, self._monotonic())))
+            found.extend(self._rows(self._windows.numbers(asked, 0, wanted, self.revision)))
         return found
 
     def known(self, upload_ids: Sequence[str]) -> frozenset[str]:
@@ -317,7 +332,7 @@ class Store:
         """The place (from 0) of an upload among those of some cells, newest first; None if it is not among them."""
         row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
         asked = Asked(cells, False, "", (), SortKey.INITIATED, True)
-        return row and self._windows.position(asked, row[0], row[1], self.revision, self._monotonic())
+        return row and self._windows.position(asked, row[0], row[1], self.revision)
 
     def projects(self) -> Sequence[ProjectRef]:
         """The projects of which any upload is known."""

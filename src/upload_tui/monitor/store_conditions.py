@@ -8,10 +8,11 @@ from msgspec import Struct
 from upload_tui.monitor.schema import UNKNOWN
 from upload_tui.monitor.stored_rows import milliseconds
 
-__all__ = ["StuckBefore", "StuckLimit", "attention_condition", "search_condition", "stuck_condition"]
+__all__ = ["StuckBefore", "StuckLimit", "attention_condition", "search_condition", "search_grams", "stuck_condition"]
 
 _GRAM = 3
 """The trigram index finds nothing shorter."""
+_GRAMS_AT_MOST = 12
 
 
 class StuckLimit(Struct, frozen=True):
@@ -57,11 +58,13 @@ def attention_condition(stuck: StuckBefore) -> tuple[str, tuple[object, ...]]:
 
 
 def search_condition(text: str) -> tuple[str, tuple[object, ...]]:
-    """A part of a name, id or error message; trigrams say where to look, the texts themselves decide."""
+    """A part of a name, id or error message."""
     pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    exact = "(name LIKE ? ESCAPE '\\' OR id LIKE ? ESCAPE '\\' OR error_message LIKE ? ESCAPE '\\')"
-    rough = text.replace("%", "_").replace("\x00", "_")
-    if max(map(len, rough.split("_"))) < _GRAM:
-        return exact, (pattern, pattern, pattern)
-    where = f"number IN (SELECT rowid FROM grams WHERE text LIKE ?) AND {exact}"
-    return where, (f"%{rough}%", pattern, pattern, pattern)
+    return "(name LIKE ? ESCAPE '\\' OR id LIKE ? ESCAPE '\\' OR error_message LIKE ? ESCAPE '\\')", (pattern,) * 3
+
+
+def search_grams(text: str) -> str:
+    """What the trigram index is asked for a text: every one of its trigrams, or some of a long text's; empty if it has none."""
+    grams = [*dict.fromkeys(text[place : place + _GRAM] for place in range(len(text) - _GRAM + 1))]
+    some = grams[:: -(-len(grams) // _GRAMS_AT_MOST) or 1]
+    return " AND ".join('"' + gram.replace('"', '""') + '"' for gram in some if "\x00" not in gram)

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from upload_tui.monitor.asked import Cell
 from upload_tui.monitor.picture import CauseGroup
 from upload_tui.monitor.schema import UNKNOWN
 from upload_tui.monitor.store import Store
 from upload_tui.monitor.store_conditions import StuckBefore, stuck_condition
 from upload_tui.monitor.stored_rows import milliseconds, moment
-from upload_tui.monitor.windows import Cell
 from upload_tui.status import Stage
 
 __all__ = ["StoredFigures"]

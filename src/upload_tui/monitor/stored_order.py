@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from upload_tui.monitor.asked import Cell
 from upload_tui.monitor.schema import UNKNOWN
 from upload_tui.monitor.store import Store
 from upload_tui.monitor.stored_rows import milliseconds
-from upload_tui.monitor.windows import Cell
 
 __all__ = ["StoredOrder"]
 

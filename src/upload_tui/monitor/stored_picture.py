@@ -74,11 +74,11 @@ class StoredPicture:
         """The present by the clock that ages are reckoned with."""
         return self._clock.now()
 
-    def window(self, query: Query, offset: int, limit: int) -> Window:
-        """At most `limit` rows of a query's answer from row `offset`."""
+    def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
+        """At most `limit` rows of a query's answer from row `offset`; with `patience_seconds`, of what they suffice to find."""
         stuck, query = self._stuck_before(), self._within(query)
-        rows = tuple(self._rows(self._store.window(query, stuck, offset, limit)))
-        return Window(rows, offset, self._store.total(query, stuck), self._store.revision)
+        found = self._store.look(query, stuck, offset, limit, patience_seconds)
+        return Window(tuple(self._rows(found.uploads)), offset, found.total, self._store.revision, found.is_settled)
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The row (from 0) of an upload in a query's answer."""

@@ -1,94 +1,23 @@
 """Where an upload stands in the answer to a query, and who stands where, among a million, without counting from the start.
 
 An answer by project and stage alone is walked along the indexes of its cells, from whichever is nearest: an end, or a rung that an
-earlier walk left behind. An answer to a search, or to "what needs attention", is kept as a list of row numbers. Both are good
-for one revision of the store. Used by `Store` alone.
+earlier walk left behind; rungs are good for one revision of the store. Used by `Store` alone.
 """
 
 import sqlite3
-from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
+from upload_tui.monitor.asked import Asked, Key, arm_count, arms, bound, columns, direction
 from upload_tui.monitor.picture import SortKey
 
-__all__ = ["Asked", "Cell", "Windows"]
+__all__ = ["Windows"]
 
 _HOP = 8192
 """Rows between two rungs."""
-_ARMS_AT_MOST = 16
-"""More cells than these are not merged but looked for along the whole."""
-_LISTS_KEPT = 3
-_LONG_LIST = 20_000
-"""A list longer than this is made anew at most every few seconds, however often the store changes."""
-_LONG_LIST_SECONDS = 5.0
-
-_COLUMNS: Mapping[SortKey, str] = {
-    SortKey.INITIATED: "initiated_ms",
-    SortKey.STAGE: "stage",
-    SortKey.SINCE: "since_ms",
-    SortKey.NAME: "name",
-    SortKey.SIZE: "size_bytes",
-    SortKey.PROJECT: "project",
-}
-
-Key = tuple[Any, int]
-"""What a row is sorted by, and its number."""
-
-
-class Cell(Struct, frozen=True):
-    """All uploads of one project in one stage, those that are gone apart; how many there are."""
-
-    number: int
-    project: int
-    stage: int
-    is_gone: bool
-    uploads: int
-
-
-class Asked(Struct, frozen=True):
-    """A query in the store's own terms.
-
-    Attributes:
-        cells: those that the answer lies in, none of them empty.
-        is_all: True if there are no others.
-        condition, values: what else must be true of a row; empty for nothing.
-        sort, descending: the order.
-    """
-
-    cells: tuple[Cell, ...]
-    is_all: bool
-    condition: str
-    values: tuple[object, ...]
-    sort: SortKey
-    descending: bool
-
-    @property
-    def total(self) -> int:
-        """Uploads in the cells."""
-        return sum(cell.uploads for cell in self.cells)
-
-    @property
-    def name(self) -> tuple[Any, ...]:
-        """What tells this from other queries, however full its cells are."""
-        cells = None if self.is_all else tuple(cell.number for cell in self.cells)
-        return (cells, self.condition, self.values, self.sort, self.descending)
-
-    def groups(self) -> Sequence["Asked"]:
-        """The parts that follow each other, each ordered by something that has an index: stages and projects are runs of cells."""
-        if self.sort not in {SortKey.STAGE, SortKey.PROJECT}:
-            return [self]
-        runs: dict[int, list[Cell]] = {}
-        for cell in self.cells:
-            runs.setdefault(cell.stage if self.sort is SortKey.STAGE else cell.project, []).append(cell)
-        return [
-            replace(self, cells=tuple(runs[run]), is_all=False, sort=SortKey.INITIATED)
-            for run in sorted(runs, reverse=self.descending)
-        ]
 
 
 class _Ladder(Struct):
@@ -104,14 +33,8 @@ class _Ladder(Struct):
             self.keys.insert(place, key)
 
 
-class _List(Struct):
-    numbers: "array[int]"
-    revision: int
-    made_at: float
-
-
 class Windows:
-    """Answers of one store.
+    """Answers of one store to queries without a condition.
 
     Args:
         db: the store's connection.
@@ -120,17 +43,10 @@ class Windows:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._revision = -1
-        self._ladders: dict[Key, _Ladder] = {}
-        self._lists: dict[Key, _List] = {}
+        self._ladders: dict[tuple[Any, ...], _Ladder] = {}
 
-    def total(self, asked: Asked, revision: int, at: float) -> int:
-        """How many uploads the answer has."""
-        return len(self._list(asked, revision, at).numbers) if asked.condition else asked.total
-
-    def numbers(self, asked: Asked, offset: int, limit: int, revision: int, at: float) -> Sequence[int]:
-        """The row numbers at `offset` and after; `at` are seconds of a clock that never goes backwards."""
-        if asked.condition:
-            return self._list(asked, revision, at).numbers[offset : offset + limit]
+    def numbers(self, asked: Asked, offset: int, limit: int, revision: int) -> Sequence[int]:
+        """The row numbers at `offset` and after; `revision` is the store's."""
         found: list[int] = []
         for group in asked.groups():
             if len(found) < limit and offset < group.total:
@@ -139,43 +55,16 @@ class Windows:
             offset = max(0, offset - group.total)
         return found
 
-    def position(self, asked: Asked, number: int, cell: int, revision: int, at: float) -> int | None:
+    def position(self, asked: Asked, number: int, cell: int, revision: int) -> int | None:
         """Where a row stands that lies in `cell`; None if it is not in the answer."""
-        if asked.condition:
-            try:
-                return self._list(asked, revision, at).numbers.index(number)
-            except ValueError:
-                return None
         before = 0
         for group in asked.groups():
             if any(one.number == cell for one in group.cells):
-                row = f"SELECT {_columns(group)} FROM uploads WHERE number = ?"
+                row = f"SELECT {columns(group)} FROM uploads WHERE number = ?"
                 key = self._db.execute(row, (number,)).fetchone()
                 return before + self._count_before(group, self._ladder(group, revision), key)
             before += group.total
         return None
-
-    # Lists
-
-    def _list(self, asked: Asked, revision: int, at: float) -> _List:
-        known = self._lists.pop(asked.name, None)
-        is_fit = known is not None and (
-            known.revision == revision or (len(known.numbers) > _LONG_LIST and at - known.made_at < _LONG_LIST_SECONDS)
-        )
-        if known is None or not is_fit:
-            known = _List(self._listed(asked), revision, at)
-        self._lists[asked.name] = known
-        while len(self._lists) > _LISTS_KEPT:
-            del self._lists[next(iter(self._lists))]
-        return known
-
-    def _listed(self, asked: Asked) -> "array[int]":
-        where = asked.condition if asked.is_all else f"{asked.condition} AND cell IN ({_listing(asked.cells)})"
-        direction = _direction(asked, backwards=False)
-        tie = "initiated_ms" if asked.sort in {SortKey.STAGE, SortKey.PROJECT} else "number"
-        order = f"+{_COLUMNS[asked.sort]} {direction}, +{tie} {direction}, +number {direction}"
-        rows = self._db.execute(f"SELECT number FROM uploads WHERE {where} ORDER BY {order}", asked.values)
-        return array("q", (row[0] for row in rows))
 
     # Ladders
 
@@ -217,11 +106,11 @@ class Windows:
         """`limit` keys after `skip` others: from a rung on (itself included), or backwards from a rung (itself not)."""
         operator = "<" if asked.descending is not backwards else ">"
         operator += "" if backwards else "="
-        bound, values = _bound(asked, rung, operator)
-        direction = _direction(asked, backwards=backwards)
+        bounds, values = bound(asked, rung, operator)
+        way = direction(asked, backwards=backwards)
         rows = self._db.execute(
-            f"{_arms(asked, bound)} ORDER BY 1 {direction}, 2 {direction} LIMIT ? OFFSET ?",
-            (*values * _arm_count(asked), limit, skip),
+            f"{arms(asked, bounds)} ORDER BY 1 {way}, 2 {way} LIMIT ? OFFSET ?",
+            (*values * arm_count(asked), limit, skip),
         )
         return rows.fetchall()
 
@@ -229,10 +118,10 @@ class Windows:
         """From the last rung before it."""
         place = _rung_after(ladder, key, asked)
         start, low = (ladder.offsets[place - 1], ladder.keys[place - 1]) if place > 0 else (0, None)
-        before, values = _bound(asked, key, ">" if asked.descending else "<")
-        since, more = _bound(asked, low, "<=" if asked.descending else ">=")
-        arms = _arms(asked, before + since)
-        counted = self._db.execute(f"SELECT count(*) FROM ({arms})", (*values, *more) * _arm_count(asked)).fetchone()
+        before, values = bound(asked, key, ">" if asked.descending else "<")
+        since, more = bound(asked, low, "<=" if asked.descending else ">=")
+        rows = arms(asked, before + since)
+        counted = self._db.execute(f"SELECT count(*) FROM ({rows})", (*values, *more) * arm_count(asked)).fetchone()
         return start + int(counted[0])
 
 
@@ -263,40 +152,3 @@ class _Name:
         return isinstance(other, _Name) and self.folded == other.folded
 
     __hash__ = None  # type: ignore[assignment]  # compared, never looked up
-
-
-def _columns(asked: Asked) -> str:
-    return f"{_COLUMNS[asked.sort]}, number"
-
-
-def _direction(asked: Asked, *, backwards: bool) -> str:
-    return "DESC" if asked.descending is not backwards else "ASC"
-
-
-def _bound(asked: Asked, rung: Key | None, operator: str) -> tuple[str, tuple[object, ...]]:
-    if rung is None:
-        return "", ()
-    return f" AND ({_columns(asked)}) {operator} ({', '.join('?' * len(rung))})", tuple(rung)
-
-
-def _is_merged(asked: Asked) -> bool:
-    return not asked.is_all and 0 < len(asked.cells) <= _ARMS_AT_MOST
-
-
-def _arm_count(asked: Asked) -> int:
-    return len(asked.cells) if _is_merged(asked) else 1
-
-
-def _arms(asked: Asked, bound: str) -> str:
-    """One SELECT for each cell, to be merged in order; each runs along its own index."""
-    columns = _columns(asked)
-    if not _is_merged(asked):
-        where = "1" if asked.is_all else f"cell IN ({_listing(asked.cells)})"
-        return f"SELECT {columns} FROM uploads WHERE {where}{bound}"
-    return " UNION ALL ".join(
-        f"SELECT {columns} FROM uploads WHERE cell = {cell.number}{bound}" for cell in asked.cells
-    )
-
-
-def _listing(cells: Sequence[Cell]) -> str:
-    return ", ".join(str(cell.number) for cell in cells) or "NULL"

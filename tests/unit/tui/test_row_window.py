@@ -16,7 +16,7 @@ class Source:
         self.revision = 1
         self.asked: list[int] = []
 
-    def window(self, query: Query, offset: int, limit: int) -> Window:
+    def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         self.asked.append(offset)
         return Window((self.row,) * max(0, min(limit, COUNT - offset)), offset, COUNT, self.revision)
 

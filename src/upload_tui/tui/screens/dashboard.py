@@ -8,8 +8,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
-from textual.reactive import reactive
+from textual.reactive import Reactive, reactive
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Footer
 
 from upload_tui.monitor.changes import Change, UploadChange
@@ -57,6 +58,7 @@ class DashboardScreen(ExportingScreen):
     rows_query: reactive[Query] = reactive(Query, init=False, repaint=False)
     look: reactive[Look] = reactive(Look, init=False, repaint=False)
     chosen_id: reactive[str | None] = reactive(None, init=False, repaint=False)
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     def __init__(self, session: Session, look: Look, story: Story | None = None) -> None:
         super().__init__()
@@ -131,6 +133,10 @@ class DashboardScreen(ExportingScreen):
 
         self.app.push_screen(UploadScreen(self._session, message.upload_id, self.look))
 
+    @on(UploadTable.TotalChanged)
+    def count_found(self) -> None:
+        self._painter.paint_query(self.rows_query, self.look)
+
     @on(UploadTable.MarksChanged)
     def count_marks(self) -> None:
         self._paint()
@@ -187,7 +193,6 @@ class DashboardScreen(ExportingScreen):
         # Times and sizes are most telling from the top; words read from A.
         descending = sort in {SortKey.INITIATED, SortKey.SINCE, SortKey.SIZE}
         self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
-        self.notify(f"Sorted by {sort}", timeout=2)
 
     def action_reverse(self) -> None:
         self.rows_query = replace(self.rows_query, descending=not self.rows_query.descending)
@@ -300,7 +305,7 @@ class DashboardScreen(ExportingScreen):
 
     def watch_rows_query(self, query: Query) -> None:
         self.query_one(UploadTable).rows_query = query
-        self._paint()
+        self._painter.paint_query(query, self.look)
 
     def watch_chosen_id(self) -> None:
         # A key that is held runs over many uploads: its frames come first, the timeline when it rests.

@@ -7,7 +7,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from upload_tui.monitor.picture import ConnectionState, Query
+from upload_tui.monitor.picture import ConnectionState, Funnel, Query, SortKey
 from upload_tui.monitor.session import Session
 from upload_tui.status import Stage
 from upload_tui.tui.formatting import cut_at_word, harmless
@@ -27,6 +27,7 @@ _PENDING_SHARE = 2
 """The pending uploads take at most one in this many lines of the tail."""
 
 
+_NOTHING = Content()
 _UNKNOWN = {
     ConnectionState.OFFLINE: "Not reached yet. It is tried again by itself; `upload-tui doctor` looks for the cause.",
     ConnectionState.RETRYING: "Not reached yet. It is tried again by itself; r tries now.",
@@ -51,7 +52,8 @@ class DashboardPainter:
         self._story = story
         self._painted: tuple[object, ...] = ()
         self._looked_on: datetime | None = None
-        self._titles: dict[Widget, tuple[str, str]] = {}
+        self._funnel = Funnel()
+        self._titles: dict[Widget, tuple[Content, Content]] = {}
 
     @property
     def is_up_to_date(self) -> bool:
@@ -83,13 +85,17 @@ class DashboardPainter:
         """Everything but the timeline, as it is now."""
         self._painted = self._facts()
         now = self._looked_on = self._session.now()
-        table = self._screen.query_one(UploadTable)
-        table.reload(now)
+        self._screen.query_one(UploadTable).reload(now)
         self._paint_status(now)
         self._paint_tail(now)
-        funnel = self._session.funnel()
-        self._screen.query_one(FunnelBar).show(funnel, now, look, query.stages)
-        self._title_table(table, query, look, funnel.remark)
+        self._funnel = self._session.funnel()
+        self.paint_query(query, look)
+
+    def paint_query(self, query: Query, look: Look) -> None:
+        """What is asked for, and how much of that there is; the table fetches its rows by itself."""
+        now = self._session.now()
+        self._screen.query_one(FunnelBar).show(self._funnel, now, look, query.stages)
+        self._title_table(self._screen.query_one(UploadTable), query, look, self._funnel.remark)
 
     def paint_timeline(self, upload_id: str | None) -> None:
         """The chosen upload's timeline; None if none is chosen."""
@@ -105,7 +111,7 @@ class DashboardPainter:
             parts.append(wanted.stage)
         if wanted.search:
             parts.append(f'with "{harmless(wanted.search)}"')
-        self._entitle(self._screen.query_one("#tail"), title=f" {look.glyphs.dot} ".join(parts))
+        self._entitle(self._screen.query_one("#tail"), title=Content(f" {look.glyphs.dot} ".join(parts)))
 
     def _paint_status(self, now: datetime) -> None:
         bar = self._screen.query_one(StatusBar)
@@ -129,24 +135,25 @@ class DashboardPainter:
         line = f"{look.glyphs.warning} {warning}" if warning else ""
         if len(line) > table.size.width - 4:
             line = line.replace("the verification worker", "the worker")
+        is_filtered = query != replace(Query(), sort=query.sort, descending=query.descending)
+        title = f" {look.glyphs.dot} ".join(self._title_parts(table, query))
         self._entitle(
             table,
-            title=f" {look.glyphs.dot} ".join(self._title_parts(table, query)),
-            subtitle=cut_at_word(line, table.size.width - 4, look.glyphs.ellipsis),
+            title=Content.styled(title, "$stage-completed") if is_filtered else Content(title),
+            subtitle=Content(cut_at_word(line, table.size.width - 4, look.glyphs.ellipsis)),
         )
-        is_filtered = query != replace(Query(), sort=query.sort, descending=query.descending)
-        table.set_class(is_filtered, "-filtered")
-        table.empty_text = self._empty_text(is_filtered)
+        table.empty_text = self._empty_text(is_filtered) if table.is_settled else "Looking for them."
 
-    def _entitle(self, widget: Widget, title: str, subtitle: str = "") -> None:
+    def _entitle(self, widget: Widget, title: Content, subtitle: Content = _NOTHING) -> None:
         """Setting a title repaints the whole widget, also if it is the same."""
-        if self._titles.get(widget) != (title, subtitle):
+        before = self._titles.get(widget)
+        if before is None or not (title.is_same(before[0]) and subtitle.is_same(before[1])):
             self._titles[widget] = title, subtitle
-            widget.border_title = Content(title)
-            widget.border_subtitle = Content(subtitle)
+            widget.border_title = title
+            widget.border_subtitle = subtitle
 
     def _title_parts(self, table: UploadTable, query: Query) -> list[str]:
-        parts = [f"Uploads {table.total:,}"]
+        parts = [f"Uploads {table.total:,}" if table.is_settled else f"Uploads {table.total:,} so far"]
         if query.stages:
             parts.append(" or ".join(stage for stage in Stage if stage in query.stages))
         if query.attention_only:
@@ -155,6 +162,8 @@ class DashboardPainter:
             parts.append(f'with "{harmless(query.search)}"')
         names = [project.name or project.id for project in self._session.projects if project.id in query.project_ids]
         parts.extend(f"in {harmless(name)}" for name in names)
+        if query.sort is not SortKey.INITIATED:
+            parts.append(f"by {query.sort}")
         if table.marked:
             parts.append(f"{len(table.marked)} marked")
         if table.follow:

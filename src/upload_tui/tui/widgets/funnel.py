@@ -28,8 +28,9 @@ class StageCell(StillWidget):
     summary: reactive[StageSummary | None] = reactive(None, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
     look: reactive[Look] = reactive(Look, repaint=False)
+    is_left_out: reactive[bool] = reactive(False, repaint=False)
 
-    watch_summary = watch_now = watch_look = StillWidget.look_again
+    watch_summary = watch_now = watch_look = watch_is_left_out = StillWidget.look_again
 
     class Picked(Message):
         """A person wants to see this stage alone (or, once more, all)."""
@@ -53,6 +54,10 @@ class StageCell(StillWidget):
             return head
         return head + Content("\n") + self._foot(summary)
 
+    def _ink(self, colour: str) -> str:
+        """A colour; half of it while a table beside shows other stages."""
+        return f"{colour} 50%" if self.is_left_out else colour
+
     def _head(self, summary: StageSummary) -> Content:
         width = self.size.width
         sign = f"{self.look.glyphs.stages[self.stage]} "
@@ -61,10 +66,10 @@ class StageCell(StillWidget):
         word = str(self.stage) if room >= len(self.stage) else ""
         gap = width - len(sign) - len(word) - len(count)
         return Content.assemble(
-            (sign, f"$stage-{self.stage}"),
-            (word, f"$stage-{self.stage}"),
+            (sign, self._ink(f"$stage-{self.stage}")),
+            (word, self._ink(f"$stage-{self.stage}")),
             (" " * max(gap if word else 0, 0), ""),
-            (count, "bold" if summary.count else "$quiet"),
+            (count, self._ink("bold $foreground" if summary.count else "$quiet")),
         )
 
     def _foot(self, summary: StageSummary) -> Content:
@@ -73,21 +78,21 @@ class StageCell(StillWidget):
         cells = min(_SPARK_CELLS, room)
         spark = spark_text(summary.recent, cells, self.look.glyphs.sparks) if cells >= 4 else ""
         gap = self.size.width - len(note) - len(spark)
-        return Content.assemble((note, style), (" " * max(gap, 0), ""), (spark, f"$stage-{self.stage}"))
+        return Content.assemble((note, style), (" " * max(gap, 0), ""), (spark, self._ink(f"$stage-{self.stage}")))
 
     def _note(self, summary: StageSummary) -> tuple[str, str]:
         """What is most worth saying of the stage: what is stuck, or else how old the oldest (or newest) is."""
         glyphs = self.look.glyphs
         if summary.stuck:
-            return f"{glyphs.warning} {summary.stuck} stuck", "$warning bold"
+            return f"{glyphs.warning} {summary.stuck} stuck", self._ink("bold $warning")
         if summary.overdue:
-            return f"{glyphs.warning} {summary.overdue} overdue", "$warning bold"
+            return f"{glyphs.warning} {summary.overdue} overdue", self._ink("bold $warning")
         since = summary.newest_since if self.stage.is_final else summary.oldest_since
         if self.now is None or since is None or not summary.count:
             return "", ""
         word = "last" if self.stage.is_final else "oldest"
         ago = " ago" if self.stage.is_final and not self.look.absolute_times and self.size.width >= 24 else ""
-        return f"{word} {self.look.when(since, self.now)}{ago}", "$quiet"
+        return f"{word} {self.look.when(since, self.now)}{ago}", self._ink("$quiet")
 
 
 class FunnelBar(Horizontal):
@@ -135,6 +140,11 @@ class FunnelBar(Horizontal):
         """Paint these counts; `filtered` are the stages that a table beside it is restricted to."""
         chosen = frozenset(filtered)
         for stage_cell in self.query(StageCell):
-            stage_cell.tell(summary=funnel[stage_cell.stage], now=now, look=look or Look())
-            stage_cell.set_class(stage_cell.stage in chosen, "-filtered")
-            stage_cell.set_class(bool(chosen) and stage_cell.stage not in chosen, "-left-out")
+            is_chosen = stage_cell.stage in chosen
+            stage_cell.set_class(is_chosen, "-filtered")
+            stage_cell.tell(
+                summary=funnel[stage_cell.stage],
+                now=now,
+                look=look or Look(),
+                is_left_out=bool(chosen) and not is_chosen,
+            )

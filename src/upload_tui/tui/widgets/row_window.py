@@ -10,6 +10,9 @@ __all__ = ["RowSource", "RowWindow"]
 
 _MARGIN_ROWS = 8
 """Rows asked for beyond both edges of what is shown, so that a step of the cursor needs no new window."""
+_PATIENCE_SECONDS = 0.008
+"""So long a frame may wait for a search; what is not found by then is looked for afterwards."""
+_FAR = 1 << 40
 _WINDOWS_AHEAD = 6
 """Windows kept beside the one that is shown: where the next key may lead, and where the last ones came from."""
 
@@ -17,8 +20,8 @@ _WINDOWS_AHEAD = 6
 class RowSource(Protocol):
     """Where rows come from; a session is one."""
 
-    def window(self, query: Query, offset: int, limit: int) -> Window:
-        """At most `limit` rows from row `offset` (from 0)."""
+    def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
+        """At most `limit` rows from row `offset` (from 0); with `patience_seconds`, what is found within them."""
         ...
 
     def position(self, query: Query, upload_id: str) -> int | None:
@@ -45,6 +48,15 @@ class RowWindow:
         """How many rows the query has."""
         return self._window.total
 
+    @property
+    def is_settled(self) -> bool:
+        """False while the source has not found all rows of the query."""
+        return self._window.is_settled
+
+    def look_on(self) -> Window:
+        """Let the source look for more rows, for a moment; gives how many there are by now, but none of them."""
+        return self._source.window(self._query, _FAR, 0, _PATIENCE_SECONDS)
+
     def fetch(self, query: Query, top: int, shown_rows: int) -> None:
         """Ask anew: `shown_rows` rows from row `top`, and the margin."""
         self._query, self._shown_rows = query, shown_rows
@@ -68,7 +80,8 @@ class RowWindow:
         return window.rows[max(0, top - window.offset) :][: self._shown_rows]
 
     def _asked(self, top: int) -> Window:
-        return self._source.window(self._query, max(0, top - _MARGIN_ROWS), self._shown_rows + 2 * _MARGIN_ROWS)
+        first, rows = max(0, top - _MARGIN_ROWS), self._shown_rows + 2 * _MARGIN_ROWS
+        return self._source.window(self._query, first, rows, _PATIENCE_SECONDS)
 
     def _has(self, window: Window, top: int) -> bool:
         """True if a window is of the picture that is shown, and has all that is seen from row `top`."""

@@ -13,7 +13,7 @@ __all__ = ["SearchBar"]
 
 
 class SearchBar(Horizontal):
-    """Hidden until opened. Enter keeps the search and goes back to the table, Escape clears it."""
+    """Hidden until opened, then in the footer's place. Enter keeps the search and goes back to the table, Escape clears it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "keep", "To the table", show=False, id="search.down", tooltip="Back to the table"),
@@ -31,12 +31,16 @@ class SearchBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("/")
-        yield Input(placeholder="part of a name, id or message", compact=True)
+        field = Input(placeholder="part of a name, id or message", compact=True)
+        field.can_focus = False  # until it is seen
+        yield field
+        yield Label("Enter keeps, Esc clears", id="search-keys")
 
     def open(self, value: str) -> None:
         """Show the line with a text to go on from."""
         self.add_class("-open")
         field = self.query_one(Input)
+        field.can_focus = True
         field.value = value
         field.focus()
 
@@ -44,8 +48,7 @@ class SearchBar(Horizontal):
         """Hide the line and forget its text."""
         with self.prevent(Input.Changed):
             self.query_one(Input).value = ""
-        self.remove_class("-open")
-        self.post_message(self.Closed())
+        self.action_keep()
 
     @on(Input.Changed)
     def tell_what_was_typed(self, event: Input.Changed) -> None:
@@ -58,6 +61,6 @@ class SearchBar(Horizontal):
         self.action_keep()
 
     def action_keep(self) -> None:
-        if not self.query_one(Input).value:
-            self.remove_class("-open")
+        self.remove_class("-open")
+        self.query_one(Input).can_focus = False
         self.post_message(self.Closed())

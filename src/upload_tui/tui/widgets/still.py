@@ -93,6 +93,19 @@ class StillLines(ScrollView):
         self._painted[y] = strip
         return strip
 
+    def make_room(self, lines: int) -> None:
+        """So many lines there are to scroll over. The screen is laid out anew only if the scroll bar comes or goes."""
+        before, after = self.virtual_size, Size(self.size.width, lines)
+        if after == before:
+            return
+        if (lines > self.container_size.height) is not self.show_vertical_scrollbar:
+            self.virtual_size = after
+            return
+        self.set_reactive(ScrollView.virtual_size, after)
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.window_virtual_size = lines
+        self.scroll_y = self.validate_scroll_y(self.scroll_y)
+
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.position = self._position_seen(new_value)

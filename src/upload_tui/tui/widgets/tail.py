@@ -14,7 +14,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -145,7 +144,7 @@ class ChangeLog(StillLines, can_focus=True):
     def _measure(self) -> None:
         """The changes are as many lines; whoever was at the end stays there."""
         sticks = self._sticks
-        self.virtual_size = Size(self.size.width, len(self._changes))
+        self.make_room(len(self._changes))
         if sticks:
             self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
             self._sticks = True

@@ -4,14 +4,14 @@ It asks its source for windows of rows; the cursor belongs to an upload, not to 
 the cursor stays under it. It tells which upload is chosen and decides nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
+from itertools import repeat
 from typing import ClassVar
 
 from textual import events
 from textual.binding import BindingType
-from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -20,17 +20,18 @@ from upload_tui.monitor.picture import Query, Row, SortKey
 from upload_tui.tui.bindings import TABLE_KEYS
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.rest import Rest
+from upload_tui.tui.widgets.row_lines import HEADER_LINES, RowLines
 from upload_tui.tui.widgets.row_painter import TONES, Ground, Inks, PaintedStrips, RowPainter
 from upload_tui.tui.widgets.row_window import RowSource, RowWindow
-from upload_tui.tui.widgets.still import StillLines
 
 __all__ = ["UploadTable"]
 
-_HEADER_LINES = 1
 _GLOW_SECONDS = 1.5
+_LOOKS = 25
+"""How often more rows are looked for, a moment each, before what was found is shown."""
 
 
-class UploadTable(StillLines, can_focus=True):
+class UploadTable(RowLines, can_focus=True):
     """The table. `rows_query`, `look`, `now` and `follow` are set from outside; `reload` fetches after the source changed.
 
     Args:
@@ -75,6 +76,9 @@ class UploadTable(StillLines, can_focus=True):
     class FollowEnded(Message):
         """A person moved the cursor away from the newest."""
 
+    class TotalChanged(Message):
+        """More rows were found than before."""
+
     class SortRequested(Message):
         """A person clicked a column's title."""
 
@@ -101,6 +105,7 @@ class UploadTable(StillLines, can_focus=True):
         self._glowing: frozenset[str] = frozenset()
         self._strips = PaintedStrips()
         self._rest = Rest(self)
+        self._search = Rest(self)
 
     # What the outside may ask and say
 
@@ -119,6 +124,11 @@ class UploadTable(StillLines, can_focus=True):
         """How many rows the query has."""
         return self._window.total
 
+    @property
+    def is_settled(self) -> bool:
+        """False while more rows of the query are still looked for."""
+        return self._window.is_settled
+
     def row_at(self, number: int) -> Row | None:
         """The row with a number, from 0; None if there is none."""
         return self._window.row(number)
@@ -135,10 +145,20 @@ class UploadTable(StillLines, can_focus=True):
         row = self._row_of_cursor()
         shift = row - self._cursor_row if top and not self.follow else 0
         self._cursor_row = max(0, min(row, self.total - 1))
-        self.virtual_size = Size(self.size.width, self.total * self._row_lines + _HEADER_LINES)
+        self.make_room(self.total * self._row_lines + HEADER_LINES)
         if shift:
             self._scroll_to_row(top + shift)
         self._settle()
+        if not self.is_settled:
+            self._search.spend_on(self._looks())
+
+    def _looks(self) -> Iterator[Callable[[], object]]:
+        yield from repeat(self._window.look_on, _LOOKS)
+        yield self._show_found
+
+    def _show_found(self) -> None:
+        self.reload()
+        self.post_message(self.TotalChanged())
 
     def choose(self, upload_id: str) -> bool:
         """Put the cursor on an upload; False if the query leaves it out."""
@@ -189,7 +209,7 @@ class UploadTable(StillLines, can_focus=True):
     def on_resize(self, event: events.Resize) -> None:
         if self.is_mounted:
             self.reload()
-            self._show_cursor()
+            self._bring_into_view(self._cursor_row)
 
     # Keys and mouse
 
@@ -222,7 +242,7 @@ class UploadTable(StillLines, can_focus=True):
         offset = event.get_content_offset(self)
         if offset is None:
             return
-        if offset.y < _HEADER_LINES:
+        if offset.y < HEADER_LINES:
             column = self._painter.column_at(offset.x)
             if column is not None and column.sort is not None:
                 self.post_message(self.SortRequested(column.sort))
@@ -237,12 +257,18 @@ class UploadTable(StillLines, can_focus=True):
         self._go_to(row)
         self._look_ahead()
 
+    @property
+    def _row_lines(self) -> int:
+        return 2 if self.look.is_roomy else 1
+
     # The cursor
 
     def _row_of_cursor(self) -> int:
         if self.follow or self._cursor_id is None:
             return 0 if self.follow else self._cursor_row
         row = self._window.position(self._cursor_id)
+        if row is None and not self.is_settled and self._cursor_row >= self.total:
+            return 0  # the end of what is found so far is nobody's place
         return self._cursor_row if row is None else row
 
     def _go_to(self, row: int) -> None:
@@ -251,7 +277,7 @@ class UploadTable(StillLines, can_focus=True):
 
     def _settle(self) -> None:
         """Bring the cursor's row into view and tell if another upload is under it."""
-        self._show_cursor()
+        self._bring_into_view(self._cursor_row)
         self._window.cover(self._top_row())
         row = self._window.row(self._cursor_row)
         upload_id = row.id if row else None
@@ -259,32 +285,6 @@ class UploadTable(StillLines, can_focus=True):
             self._cursor_id = upload_id
             self.post_message(self.Chosen(upload_id))
         self.look_again()
-
-    def _show_cursor(self) -> None:
-        visible = self._visible_rows()
-        top = self._top_row()
-        if visible > 0 and not top <= self._cursor_row < top + visible:
-            target = self._cursor_row if self._cursor_row < top else self._cursor_row - visible + 1
-            self._scroll_to_row(target)
-
-    def _scroll_to_row(self, row: int) -> None:
-        self.scroll_to(y=max(0, row) * self._row_lines, animate=False, force=True, immediate=True)
-
-    @property
-    def _row_lines(self) -> int:
-        """How many lines a row takes."""
-        return 2 if self.look.is_roomy else 1
-
-    def _line_of_rows(self, y: int) -> int:
-        """The line, from the first row's first, that stands at line `y` of what is seen."""
-        return int(self.scroll_offset.y) + y - _HEADER_LINES
-
-    def _top_row(self) -> int:
-        """The first row that is seen whole."""
-        return -(-int(self.scroll_offset.y) // self._row_lines)
-
-    def _visible_rows(self) -> int:
-        return max(0, self.size.height - _HEADER_LINES) // self._row_lines
 
     def _look_ahead(self) -> None:
         """Where the next key may lead is fetched and painted before it comes."""
@@ -304,9 +304,9 @@ class UploadTable(StillLines, can_focus=True):
         """The heading, a row, or words in place of rows."""
         width, look = self.scrollable_content_region.width, self.look  # a scrollbar makes it narrower
         self._painter.fit(width, look)
-        if y < _HEADER_LINES:
+        if y < HEADER_LINES:
             return self._painter.header(self.rows_query, look, width)
-        if y == _HEADER_LINES + 1 and not self.total and self.empty_text:
+        if y == HEADER_LINES + 1 and not self.total and self.empty_text:
             return self._painter.sentence(self.empty_text, look, width)
         number, part = divmod(self._line_of_rows(y), self._row_lines)
         row = self._window.row(number)
