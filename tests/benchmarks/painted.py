@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 __all__ = ["COLUMNS", "LINES", "PaintedProgram"]
 
 COLUMNS, LINES = 120, 40
@@ -66,13 +68,14 @@ class PaintedProgram:
         self._read_until(text.encode())
         return time.perf_counter() - self._began
 
-    def seconds_to_frame(self, keys: str) -> float:
-        """Type, and give the seconds until the next frame is painted whole."""
-        self.drain()
+    def seconds_to_frame(self, keys: str, least_bytes: int = 0, quiet_seconds: float = 0.02) -> float:
+        """Type once it was quiet for so long, and give the seconds until the next frame of so many bytes at least is painted whole."""
+        self.drain(quiet_seconds)
         self._unread = b""
         began = time.perf_counter()
         os.write(self._master, keys.encode())
-        self._read_until(_FRAME_ENDS)
+        while len(self._read_until(_FRAME_ENDS)) < least_bytes:
+            pass
         return time.perf_counter() - began
 
     def drain(self, quiet_seconds: float = 0.02) -> None:
@@ -82,23 +85,23 @@ class PaintedProgram:
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor time that the program has used; Linux only."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor time that the program has used."""
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     @property
     def resident_bytes(self) -> int:
-        """Memory that the program holds; Linux only."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        """Memory that the program holds."""
+        return int(psutil.Process(self._process.pid).memory_info().rss)
 
-    def _read_until(self, wanted: bytes) -> None:
+    def _read_until(self, wanted: bytes) -> bytes:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while wanted not in self._unread:
             self._read(1.0)
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError(f"{wanted!r} was never painted; the last was {self._unread[-2000:]!r}")
-        self._unread = self._unread.partition(wanted)[2]
+        read, _, self._unread = self._unread.partition(wanted)
+        return read
 
     def _read(self, timeout_seconds: float) -> bool:
         readable, _, _ = select.select([self._master], [], [], timeout_seconds)

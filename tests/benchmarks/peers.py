@@ -17,7 +17,7 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.painted import PaintedProgram, python
 from tests.benchmarks.turns import medians_in_turn
 
-__all__ = ["BENCHMARKS"]
+__all__ = ["BENCHMARKS", "Peer", "installed"]
 
 _BARE_TABLE = python("-m", "tests.benchmarks.programs.bare_table")
 _DEMO = python("-m", "upload_tui", "demo")
@@ -47,7 +47,7 @@ def first_frame_of_peers(*, quick: bool, folder: Path | None = None) -> Sequence
         return []
     with TemporaryDirectory() as home:
         (Path(home) / "peer.log").write_text("".join(f"line {number}\n" for number in range(1, 1000)))
-        programs = {peer.name: (_installed(peer, folder), peer.first_words) for peer in _PEERS}
+        programs = {peer.name: (installed(peer, folder), peer.first_words) for peer in _PEERS}
         programs = {name: program for name, program in programs.items() if _starts(name, *program, home)}
         programs |= {"upload-tui demo": (_DEMO, "Uploads"), "reference": (_BARE_TABLE, "BareTable")}
         seconds = medians_in_turn(
@@ -60,7 +60,8 @@ def first_frame_of_peers(*, quick: bool, folder: Path | None = None) -> Sequence
     ]
 
 
-def _installed(peer: Peer, folder: Path) -> Sequence[str]:
+def installed(peer: Peer, folder: Path) -> Sequence[str]:
+    """The peer's command line; installs the peer into an environment of its own first, if it is not there."""
     place = folder / f"{peer.name}-{peer.version}"
     if not (place / "bin" / peer.command[0]).exists():
         venv.create(place, with_pip=True)

@@ -69,7 +69,7 @@ def idle(*, quick: bool) -> Sequence[Figure]:
         surroundings = {**service, "HOME": home, "XDG_CACHE_HOME": home}
         ours = _cpu_share(_WATCH, "live", seconds, surroundings)
     bare = _cpu_share(_BARE_TABLE, "BareTable", seconds, {})
-    return [Figure("processor while idle, points above a bare app", 100 * (ours - bare), 1.0, "points", 1.5)]
+    return [Figure("processor while idle, points above a bare app", 100 * (ours - bare), None, "points", 1.5)]
 
 
 def _cpu_share(words: Sequence[str], text: str, seconds: float, surroundings: Mapping[str, str]) -> float:

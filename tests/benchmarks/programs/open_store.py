@@ -8,21 +8,12 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
+
 from tests.benchmarks.uploads import NEWEST
 from upload_tui.monitor.picture import Query, SortKey
 from upload_tui.monitor.store import Store
 from upload_tui.monitor.store_conditions import StuckBefore
-
-
-def resident_mib() -> float:
-    """The memory that this process holds now; its highest where the system does not tell."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 def main(file: Path) -> None:
@@ -36,7 +27,7 @@ def main(file: Path) -> None:
         for offset in (0, total // 2, max(0, total - 50)):
             store.window(Query(sort=sort), stuck, offset, 50)
     store.window(Query(search="12345"), stuck, 0, 50)
-    sys.stdout.write(f"{first} {resident_mib()}\n")
+    sys.stdout.write(f"{first} {psutil.Process().memory_info().rss / (1 << 20)}\n")
     store.close()
 
 

@@ -12,6 +12,8 @@ _MARGIN_ROWS = 8
 """Rows asked for beyond both edges of what is shown, so that a step of the cursor needs no new window."""
 _PATIENCE_SECONDS = 0.008
 """So long a frame may wait for a search; what is not found by then is looked for afterwards."""
+_LOOK_SECONDS = 0.004
+"""So long a key may wait for those that look on."""
 _FAR = 1 << 40
 _WINDOWS_AHEAD = 6
 """Windows kept beside the one that is shown: where the next key may lead, and where the last ones came from."""
@@ -55,7 +57,7 @@ class RowWindow:
 
     def look_on(self) -> Window:
         """Let the source look for more rows, for a moment; gives how many there are by now, but none of them."""
-        return self._source.window(self._query, _FAR, 0, _PATIENCE_SECONDS)
+        return self._source.window(self._query, _FAR, 0, _LOOK_SECONDS)
 
     def fetch(self, query: Query, top: int, shown_rows: int) -> None:
         """Ask anew: `shown_rows` rows from row `top`, and the margin."""

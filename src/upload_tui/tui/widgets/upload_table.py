@@ -27,7 +27,7 @@ from upload_tui.tui.widgets.row_window import RowSource, RowWindow
 __all__ = ["UploadTable"]
 
 _GLOW_SECONDS = 1.5
-_LOOKS = 25
+_LOOKS = 40
 """How often more rows are looked for, a moment each, before what was found is shown."""
 
 
@@ -181,7 +181,10 @@ class UploadTable(RowLines, can_focus=True):
 
     # Changes from outside
 
-    def watch_rows_query(self) -> None:
+    def watch_rows_query(self, before: Query, after: Query) -> None:
+        is_reordered = (before.sort, before.descending) != (after.sort, after.descending)
+        if is_reordered and self._cursor_row == 0:
+            self._cursor_id = None  # who stands on the first row wants to see the first ones
         self.reload()
 
     def watch_look(self, before: Look, after: Look) -> None:

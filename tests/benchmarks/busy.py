@@ -1,0 +1,81 @@
+"""What the dashboard costs, and how soon it answers keys, while changes pour in."""
+
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.painted import PaintedProgram, python
+from tests.benchmarks.streaming import CHANGES_PER_UPLOAD
+from tests.benchmarks.turns import share
+
+__all__ = ["BENCHMARKS"]
+
+_WATCH = python("-m", "upload_tui", "watch")
+_BARE_REGION = python("-m", "tests.benchmarks.programs.bare_region")
+_SETTLING_SECONDS = 3.0
+_KEY_PAUSE_SECONDS = 0.05
+
+
+@contextmanager
+def _watched(changes_per_second: float) -> Iterator[PaintedProgram]:
+    """A dashboard of a service in another process."""
+    words = python("-m", "tests.benchmarks.programs.stream", str(changes_per_second / CHANGES_PER_UPLOAD))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as service, TemporaryDirectory() as home:
+        assert service.stdout is not None
+        surroundings: Mapping[str, str] = {
+            "UPLOAD_TUI_URL": service.stdout.readline().strip(),
+            "UPLOAD_TUI_TOKEN": "any",
+            "HOME": home,
+            "XDG_CACHE_HOME": home,
+        }
+        try:
+            with PaintedProgram(_WATCH, surroundings) as program:
+                program.seconds_until("live")
+                _wait(program, _SETTLING_SECONDS)
+                yield program
+        finally:
+            service.terminate()
+
+
+def processor(*, quick: bool) -> Sequence[Figure]:
+    """Processor time while 100 changes a second arrive, as a share of one core, beside the same dashboard with nothing in it."""
+    seconds = 5.0 if quick else 30.0
+    with _watched(100) as busy, _watched(0) as empty:
+        used, used_empty = busy.cpu_seconds, empty.cpu_seconds
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            busy.drain(0.05)
+            empty.drain(0.05)
+        used, used_empty = busy.cpu_seconds - used, empty.cpu_seconds - used_empty
+    points = 100 * (used - used_empty) / seconds
+    return [Figure("processor at 100 changes a second, points above an empty one", points, None, "points", 25.0)]
+
+
+def keys(*, quick: bool) -> Sequence[Figure]:
+    """From a key to the frame that answers it, while 1,000 changes a second arrive."""
+    presses = 60 if quick else 600
+    ours: list[float] = []
+    bare: list[float] = []
+    with _watched(1000) as dashboard, PaintedProgram(_BARE_REGION) as reference:
+        reference.seconds_until("BareRegion")
+        for number in range(presses):
+            ours.append(1000 * dashboard.seconds_to_frame("\x1b[B" if number % 8 < 4 else "\x1b[A"))
+            bare.append(1000 * reference.seconds_to_frame("x"))
+            _wait(dashboard, _KEY_PAUSE_SECONDS)
+    return [
+        Figure(f"down at 1,000 changes a second, p{percent}", share(ours, percent), share(bare, percent), "ms", 2.0)
+        for percent in ((50,) if quick else (50, 99))
+    ]
+
+
+def _wait(program: PaintedProgram, seconds: float) -> None:
+    """Let time pass, and read what is painted."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        program.drain(0.02)
+
+
+BENCHMARKS = (processor, keys)

@@ -1,0 +1,67 @@
+"""textual-fastdatatable with 1,000,000 rows: `s` sorts by the next column, `f` leaves those that failed or shows all, `x` searches.
+
+A peer's program: it runs in the peer's environment, so that it imports nothing of ours.
+"""
+
+from collections.abc import Iterator
+from itertools import cycle
+from random import Random
+from typing import ClassVar
+
+import pyarrow
+import pyarrow.compute
+from textual.app import App, ComposeResult
+from textual.binding import BindingType
+from textual_fastdatatable import ArrowBackend, DataTable
+
+COUNT = 1_000_000
+COLUMNS = ("name", "size", "stage", "since")
+
+
+def uploads() -> pyarrow.Table:
+    chance = Random(1)
+    numbers = range(COUNT)
+    return pyarrow.table(
+        {
+            "name": [f"sample_{chance.randrange(10**6):06d}_R{number % 2}.fastq.gz" for number in numbers],
+            "size": [chance.randrange(10**9) for _ in numbers],
+            "stage": ["error" if chance.random() < 1 / 70 else "verified" for _ in numbers],
+            "since": list(numbers),
+        }
+    )
+
+
+class TableApp(App[None]):
+    """Nothing but the table."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("s", "sort", "Sort"),
+        ("f", "filter('stage')", "Failed"),
+        ("x", "filter('search')", "Search"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uploads = uploads()
+        self.sorts: Iterator[str] = cycle(COLUMNS)
+        self.filtered = ""
+
+    def compose(self) -> ComposeResult:
+        yield DataTable(backend=ArrowBackend(self.uploads))
+
+    def action_sort(self) -> None:
+        self.query_one(DataTable).sort([(next(self.sorts), "ascending")])
+
+    async def action_filter(self, kind: str) -> None:
+        self.filtered = "" if self.filtered == kind else kind
+        shown = self.uploads
+        if self.filtered == "stage":
+            shown = shown.filter(pyarrow.compute.equal(shown["stage"], "error"))
+        elif self.filtered:
+            shown = shown.filter(pyarrow.compute.match_substring(shown["name"], "_123"))
+        await self.query_one(DataTable).remove()
+        await self.mount(DataTable(backend=ArrowBackend(shown)))
+
+
+if __name__ == "__main__":
+    TableApp().run()

@@ -1,0 +1,87 @@
+"""A service whose uploads live for two seconds: seen, initiated, completed after one second, verified after one more."""
+
+import json
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.benchmarks.uploads import resource
+from upload_tui.status import Stage
+
+__all__ = ["CHANGES_PER_UPLOAD", "Stream"]
+
+CHANGES_PER_UPLOAD = 4
+
+
+class Stream:
+    """What it says is made of ready words, so that it says it quickly.
+
+    Args:
+        per_second: new uploads.
+        past_seconds: since when they have been coming.
+    """
+
+    def __init__(self, per_second: float, past_seconds: float = 0.0) -> None:
+        self._per_second = per_second
+        self.began_on = datetime.now(UTC) - timedelta(seconds=past_seconds)
+        self.ended_on: datetime | None = None
+        self._words = {stage: _template(stage) for stage in (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)}
+        self.seconds = 0.0
+        """What its answers took until now."""
+
+    @property
+    def count(self) -> int:
+        """How many uploads there are by now."""
+        until = self.ended_on or datetime.now(UTC)
+        return int((until - self.began_on).total_seconds() * self._per_second)
+
+    def page(self, page: int, per_page: int) -> tuple[dict[str, str], bytes]:
+        """The headers and the body of a page."""
+        began = time.perf_counter()
+        count, now = self.count, datetime.now(UTC)
+        newest = count - 1 - (page - 1) * per_page
+        listed = ",".join(self._upload(number, now) for number in range(newest, max(newest - per_page, -1), -1))
+        headers = {
+            "X-Total": str(count),
+            "X-Per-Page": str(per_page),
+            "X-Next-Page": str(page + 1) if page < -(-count // per_page) else "",
+        }
+        self.seconds += time.perf_counter() - began
+        return headers, f'{{"results":[{listed}]}}'.encode()
+
+    def one(self, upload_id: str) -> bytes:
+        """The body of one upload."""
+        began = time.perf_counter()
+        body = self._upload(self.number(upload_id), datetime.now(UTC)).encode()
+        self.seconds += time.perf_counter() - began
+        return body
+
+    @staticmethod
+    def number(upload_id: str) -> int:
+        """Which upload has an id, from 0, the oldest."""
+        return uuid.UUID(upload_id).int - (1 << 120)
+
+    def _upload(self, number: int, now: datetime) -> str:
+        began = self.began_on + timedelta(seconds=number / self._per_second)
+        age = (now - began).total_seconds()
+        stage = Stage.VERIFIED if age >= 2 else Stage.COMPLETED if age >= 1 else Stage.INITIATED
+        words = self._words[stage].replace("@id", str(uuid.UUID(int=number + (1 << 120))))
+        for later in range(3):
+            words = words.replace(f"@{later}", _text(began + timedelta(seconds=later)))
+        return words
+
+
+def _template(stage: Stage) -> str:
+    """The words of an upload in a stage; `@0`, `@1` and `@2` stand for its times."""
+    completed = None if stage is Stage.INITIATED else "@1"
+    verified = "@2" if stage is Stage.VERIFIED else None
+    fields: dict[str, Any] = {**resource(0), "id": "@id", "name": "sample-@id.fastq.gz"}
+    times = {"initiated_on": "@0", "completed_on": completed, "verified_on": verified}
+    fields["status"] = {**times, "error_on": None, "error_message": None}
+    fields["audit"] = {**fields["audit"], "created_on": "@0", "last_updated_on": verified or completed or "@0"}
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def _text(on: datetime) -> str:
+    return f"{on:%Y-%m-%dT%H:%M:%S}.{on.microsecond // 1000:03d}Z"
