@@ -28,7 +28,7 @@ _GOAL = 10 / 13
 
 
 def orders(*, quick: bool, folder: Path | None = None) -> Sequence[Figure]:
-    """Ours with very many uploads, Textual's table with 10,000 rows and, if peers are wished for, textual-fastdatatable with 1,000,000."""
+    """Ours with very many uploads, Textual's table with 10,000 and, if peers are wished for, textual-fastdatatable with 1,000,000."""
     count, turns = (50_000, 9) if quick else (1_000_000, 25)
     with TemporaryDirectory() as home, ExitStack() as stack:
         file = Path(home) / "store.db"

@@ -69,7 +69,7 @@ class PaintedProgram:
         return time.perf_counter() - self._began
 
     def seconds_to_frame(self, keys: str, least_bytes: int = 0, quiet_seconds: float = 0.02) -> float:
-        """Type once it was quiet for so long, and give the seconds until the next frame of so many bytes at least is painted whole."""
+        """Type once it was quiet for so long; the seconds until the next frame, of so many bytes at least, is painted whole."""
         self.drain(quiet_seconds)
         self._unread = b""
         began = time.perf_counter()

@@ -19,6 +19,7 @@ from msgspec import Struct
 from upload_tui.client.addresses import API_PATH, service_root
 from upload_tui.client.credentials import Credentials, TokenAuth
 from upload_tui.client.faults import check_status, own_errors
+from upload_tui.client.turns import portions
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.errors import (
     NotAllowedError,
@@ -34,10 +35,12 @@ from upload_tui.wire.answers import (
     Project,
     UploadPage,
     UploadReading,
+    page_entries,
     parse_body,
     read_projects,
-    read_upload_page,
+    read_upload_entries,
     read_upload_reading,
+    upload_page,
 )
 from upload_tui.wire.queue import QueueFacts, read_queue
 
@@ -200,8 +203,7 @@ class ServiceClient:
 
     async def upload_page(self, project_id: str, page: int, per_page: int) -> UploadPage:
         """A page (from 1) of a project's uploads, newest first."""
-        words = await self.page_words(project_id, page, per_page)
-        return self.read_page(words)
+        return await self.read_page_in_portions(await self.page_words(project_id, page, per_page))
 
     async def page_words(self, project_id: str, page: int, per_page: int) -> PageWords:
         """The same, not read yet."""
@@ -210,20 +212,22 @@ class ServiceClient:
         return PageWords(words.body, words.headers, page, per_page, asked_on, self._clock.now(), words.url)
 
     def read_page(self, words: PageWords) -> UploadPage:
-        """What a page says.
+        """What a page says, at once.
 
         Raises:
             UnreadableError: it says nothing that can be read.
         """
         with _about(words.url):
-            return read_upload_page(
-                parse_body(words.body),
-                words.headers,
-                page=words.page,
-                per_page=words.per_page,
-                read_on=words.read_on,
-                asked_on=words.asked_on,
-            )
+            entries = read_upload_entries(page_entries(words.body), read_on=words.read_on, asked_on=words.asked_on)
+            return upload_page(entries, words.headers, page=words.page, per_page=words.per_page)
+
+    async def read_page_in_portions(self, words: PageWords) -> UploadPage:
+        """The same, while others go on."""
+        found: list[UploadReading | str] = []
+        with _about(words.url):
+            async for entries in portions(page_entries(words.body)):
+                found.extend(read_upload_entries(entries, read_on=words.read_on, asked_on=words.asked_on))
+            return upload_page(found, words.headers, page=words.page, per_page=words.per_page)
 
     async def queue(self) -> QueueFacts | None:
         """The verification queue; None if the service does not tell of it."""

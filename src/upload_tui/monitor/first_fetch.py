@@ -5,14 +5,15 @@ One that goes moves others onto earlier pages, which may have been read already:
 upload are compared before and after; if any went, all pages are read again.
 """
 
-import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any
+
+from msgspec import Struct
 
 from upload_tui.client.service_client import ServiceClient
-from upload_tui.errors import ServiceError
+from upload_tui.client.turns import all_of, portions
 from upload_tui.monitor.histogram import bucket_of
 from upload_tui.monitor.intake import take_in
 from upload_tui.monitor.picture import ProjectRef
@@ -25,9 +26,7 @@ from upload_tui.status import Stage
 from upload_tui.wire.answers import PageWords, UploadPage, UploadReading
 from upload_tui.wire.glances import Glance, read_glances
 
-__all__ = ["FirstFetch", "all_of"]
-
-Result = TypeVar("Result")
+__all__ = ["FirstFetch"]
 
 PER_PAGE = 1000
 """The most that services give."""
@@ -36,6 +35,27 @@ _PER_PAGE_CATCH_UP = 20
 _PASSES_AT_MOST = 5
 _MANY = 3000
 """From so many uploads on, a store that knows none yet is filled in bulk."""
+
+
+class _PageNumbers(Struct):
+    """The pages after the first that are still to be read. What comes moves the oldest uploads onto pages that were not there before.
+
+    Attributes:
+        per_page: uploads on a page.
+        total: the most that the service has counted.
+    """
+
+    per_page: int
+    total: int
+    _next: int = 2
+
+    @property
+    def is_left(self) -> bool:
+        return (self._next - 1) * self.per_page < self.total
+
+    def take(self) -> int:
+        self._next += 1
+        return self._next - 1
 
 
 class FirstFetch:
@@ -82,12 +102,13 @@ class FirstFetch:
         is_many = total is not None and total >= _MANY
         is_bulk = is_many and self._store.takes_bulk and self._order.count() == 0
         async with self._pouring() if is_bulk else _nothing():
-            newest = self._keep(first, is_bulk=is_bulk)
+            newest = await self._keep(first, is_bulk=is_bulk)
             if total is None:
                 await self._follow(first)
                 return True
-            numbers = iter(range(2, -(-total // per_page) + 1))
-            await all_of(self._work(numbers, is_bulk=is_bulk) for _ in range(REQUESTS_AT_ONCE))
+            numbers = _PageNumbers(per_page, total)
+            while numbers.is_left:
+                await all_of(self._work(numbers, is_bulk=is_bulk) for _ in range(REQUESTS_AT_ONCE))
         return await self._catch_up(newest, total)
 
     def _shape(self, first: PageWords) -> tuple[int, int | None]:
@@ -96,52 +117,59 @@ class FirstFetch:
         per_page = int(said) if said.isascii() and said.isdigit() and 0 < len(said) < 6 else first.per_page
         return max(1, page.per_page if page else per_page), first.total
 
-    async def _work(self, numbers: Iterator[int], *, is_bulk: bool) -> None:
-        for number in numbers:
-            self._keep(await self._words(number), is_bulk=is_bulk)
+    async def _work(self, numbers: "_PageNumbers", *, is_bulk: bool) -> None:
+        while numbers.is_left:
+            words = await self._words(numbers.take())
+            numbers.total = max(numbers.total, words.total or 0)
+            await self._keep(words, is_bulk=is_bulk)
 
     async def _follow(self, words: PageWords) -> None:
         """Page by page, for a service that does not count."""
-        page = self._client.read_page(words)
+        page = await self._read(words)
         while page.next_page is not None:
-            page = self._client.read_page(await self._words(page.next_page))
-            self._take(page)
+            page = await self._read(await self._words(page.next_page))
+            await self._take(page)
 
     async def _catch_up(self, newest: str | None, total: int) -> bool:
         """What came during the pass; True if as many are there as were, and came."""
-        came, number = 0, 1
+        caught: set[str] = set()
+        number, per_page = 1, _PER_PAGE_CATCH_UP
         while True:
-            page = await self._client.upload_page(self._project.id, number, _PER_PAGE_CATCH_UP)
+            page = await self._client.upload_page(self._project.id, number, per_page)
             ids = [reading.upload.id for reading in page.readings]
-            has_known = bool(self._store.known(ids))
-            self._take(page)
+            # What comes while we catch up moves what is caught already onto the page that is read next.
+            has_known = bool(self._store.known(ids) - caught)
+            await self._take(page)
             if newest in ids:
-                return page.total == total + came + ids.index(newest)
-            came += len(ids)
+                return page.total == total + (number - 1) * page.per_page + ids.index(newest)
             if has_known or page.next_page is None:
                 return newest is None and not ids  # the newest itself has gone
-            number = page.next_page
+            caught.update(ids)
+            number, per_page = (1, PER_PAGE) if per_page < PER_PAGE else (page.next_page, per_page)
+
+    async def _read(self, words: PageWords) -> UploadPage:
+        return await self._client.read_page_in_portions(words)
 
     async def _words(self, number: int) -> PageWords:
         return await self._client.page_words(self._project.id, number, PER_PAGE)
 
     # What was read
 
-    def _keep(self, words: PageWords, *, is_bulk: bool) -> str | None:
+    async def _keep(self, words: PageWords, *, is_bulk: bool) -> str | None:
         """Keep a page; gives the id of its first upload."""
         glances = read_glances(words.body, words.read_on) if is_bulk else None
         if glances is None:
-            page = self._client.read_page(words)
-            self._take(page)
+            page = await self._read(words)
+            await self._take(page)
             return page.readings[0].upload.id if page.readings else None
         return self._pour(words, glances)
 
-    def _take(self, page: UploadPage) -> None:
+    async def _take(self, page: UploadPage) -> None:
         """What exists at the first fetch is no news, but what another visit left behind may have changed since."""
-        known = self._store.known([reading.upload.id for reading in page.readings])
-        self._take_known([reading for reading in page.readings if reading.upload.id in known])
-        new = [reading for reading in page.readings if reading.upload.id not in known]
-        take_in(self._store, new, self._client.root)
+        async for readings in portions(page.readings):
+            known = self._store.known([reading.upload.id for reading in readings])
+            self._take_known([reading for reading in readings if reading.upload.id in known])
+            take_in(self._store, [one for one in readings if one.upload.id not in known], self._client.root)
         self._tell(len(page.readings), page.total)
 
     def _pour(self, words: PageWords, glances: Sequence[Glance | None]) -> str | None:
@@ -212,20 +240,3 @@ def _row(glance: Glance, place_of: tuple[int, int], read_ms: int, place: int) ->
         activity, count, total, message, normal_cause(message) if stage is Stage.ERROR else "", provider, uploader, 0, "",
         is_purged, False, False, read_ms, None, uploading, verifying, place,
     )  # fmt: skip
-
-
-async def all_of(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """Do all of it at once; the first error stops the others and comes out as itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-    except* ServiceError as errors:
-        raise _first(errors) from None
-    return [task.result() for task in tasks]
-
-
-def _first(errors: BaseExceptionGroup[ServiceError]) -> ServiceError:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return cast("ServiceError", error)

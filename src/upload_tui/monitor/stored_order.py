@@ -6,9 +6,11 @@ from datetime import datetime
 from upload_tui.monitor.asked import Cell
 from upload_tui.monitor.schema import UNKNOWN
 from upload_tui.monitor.store import Store
-from upload_tui.monitor.stored_rows import milliseconds
+from upload_tui.monitor.stored_rows import milliseconds, moment
 
 __all__ = ["StoredOrder"]
+
+_NEWEST_PER_ASKED = 4
 
 
 class StoredOrder:
@@ -34,6 +36,16 @@ class StoredOrder:
         """How many uploads are known."""
         return sum(cell.uploads for cell in self._cells())
 
+    def newest_on(self) -> datetime | None:
+        """When the newest was initiated; None if none is known, or not when."""
+        newest = max((self._newest_ms(cell) for cell in self._cells()), default=UNKNOWN)
+        return moment(newest)
+
+    def _newest_ms(self, cell: Cell) -> int:
+        asked = "SELECT max(initiated_ms) FROM uploads WHERE cell = ?"
+        found: int = self._db.execute(asked, (cell.number,)).fetchone()[0]
+        return found
+
     def unread_since(self, on: datetime) -> Sequence[str]:
         """The ids of those that were last read before that time."""
         rows = self._db.execute(
@@ -55,9 +67,14 @@ class StoredOrder:
         return [row[0] for row in rows]
 
     def places(self, upload_ids: Sequence[str]) -> Sequence[int]:
-        """Where (from 0) uploads stand."""
+        """Where (from 0) uploads stand; those that are asked for mostly stand among the newest, which are counted once for all."""
+        newest = self._db.execute(
+            f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) ORDER BY initiated_ms DESC, number DESC LIMIT ?",
+            (_NEWEST_PER_ASKED * len(upload_ids),),
+        )
+        near = {row[0]: place for place, row in enumerate(newest)}
         cells = self._cells()
-        found = (self._store.place_among(cells, upload_id) for upload_id in upload_ids)
+        found = (near[one] if one in near else self._store.place_among(cells, one) for one in upload_ids)
         return [place for place in found if place is not None]
 
     def between(self, edge: str | None, upload_ids: Sequence[str]) -> frozenset[str]:

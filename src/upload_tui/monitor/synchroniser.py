@@ -8,22 +8,30 @@ service counts otherwise than we do. One broken upload never hides the rest.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from upload_tui.client.service_client import ServiceClient
+from upload_tui.client.turns import all_of, portions
 from upload_tui.errors import NotConsistentError, NotFoundError, TroubleError, UnreadableError
 from upload_tui.monitor.changes import Change, UploadGone, UploadRef
-from upload_tui.monitor.first_fetch import PER_PAGE, REQUESTS_AT_ONCE, FirstFetch, all_of
+from upload_tui.monitor.first_fetch import PER_PAGE, REQUESTS_AT_ONCE, FirstFetch
 from upload_tui.monitor.intake import take_in
 from upload_tui.monitor.page_plan import plan_pages
 from upload_tui.monitor.picture import ProjectRef
 from upload_tui.monitor.store import Store
 from upload_tui.monitor.stored_order import StoredOrder
+from upload_tui.status import Stage
 from upload_tui.wire.answers import UploadPage, UploadReading
+from upload_tui.wire.upload import Upload
 
 __all__ = ["Synchroniser"]
 
 _PER_PAGE_NEWS = 20
 _PER_PAGE_OLD = 20
+_NEWS_HELD = 5000
+"""Uploads that are held before they are kept."""
+_PAGES_AT_MOST = 50
+"""Read in a round for the sake of pending uploads; where they stand is reckoned anew after each."""
 
 
 class Synchroniser:
@@ -57,6 +65,7 @@ class Synchroniser:
         self._old_row = 0
         self._old_edge: str | None = None
         self._total: int | None = None
+        self._last_total: int | None = None
         self._difference = 0
         self._largest_page = PER_PAGE
 
@@ -93,20 +102,40 @@ class Synchroniser:
     # Every time after
 
     async def _fetch_news(self) -> tuple[frozenset[str], bool]:
-        """New uploads from the first page until a known one; gives the ids that were read on the way."""
+        """New uploads from the first page until a known one, told from the oldest; gives the ids that were read on the way.
+
+        They are kept once all are read: a known upload above unknown ones would hide them from the next round.
+        """
         covered: set[str] = set()
+        pages: list[UploadPage] = []
         changed = False
-        number: int | None = 1
-        per_page = self._news_per_page()
-        while number is not None:
+        number, per_page = 1, self._news_per_page()
+        while True:
             page = await self._page(number, per_page)
             ids = [reading.upload.id for reading in page.readings]
-            has_known = bool(self._store.known(ids))
-            changed |= await self._take_page(page, newest_first=True)
+            # What comes meanwhile moves what was new on one page onto the next.
+            has_known = bool(self._store.known(ids) - covered)
             covered.update(ids)
-            self._total = page.total
-            number = None if has_known else page.next_page
-        return frozenset(covered), changed
+            pages.append(page)
+            if number == 1:  # what comes while further pages are read is counted next time
+                self._total = page.total
+            if has_known or page.next_page is None:
+                break
+            if number == 1 and per_page < self._largest_page:  # there may be very many
+                pages.clear()
+                per_page = self._largest_page
+                continue
+            number = page.next_page
+            if sum(len(held.readings) for held in pages) >= _NEWS_HELD:
+                changed |= await self._take_news(pages)
+                pages.clear()
+        return frozenset(covered), changed | await self._take_news(pages)
+
+    async def _take_news(self, pages: Sequence[UploadPage]) -> bool:
+        changed = False
+        for page in reversed(pages):
+            changed |= await self._take_readings(page.readings[::-1])
+        return changed
 
     def _news_per_page(self) -> int:
         """Pending uploads among the newest are seen with the news, if that is cheaper than asking for them again."""
@@ -119,13 +148,24 @@ class Synchroniser:
         wanted = {upload.id for upload in pending} - covered
         if not wanted:
             return False
-        plan, changed = plan_pages(self._order.places(sorted(wanted)), self._largest_page), False
-        for number in plan.pages:
-            page = await self._page(number, plan.per_page)
+        changed = False
+        for _ in range(_PAGES_AT_MOST):
+            shift = self._unknown()
+            plan = plan_pages([place + shift for place in self._order.places(sorted(wanted))], self._largest_page)
+            if not plan.pages:
+                break
+            page = await self._page(plan.pages[0], plan.per_page)
             changed |= await self._take_page(page)
-            wanted -= {reading.upload.id for reading in page.readings}
-        # Whoever stands alone, or was shifted to another page, is asked for alone.
+            found = wanted & {reading.upload.id for reading in page.readings}
+            wanted -= found
+            if not found:
+                break
+        # Whoever stands alone, or not where it should, is asked for alone.
         return changed | await self._look_after(sorted(wanted))
+
+    def _unknown(self) -> int:
+        """How many came since the news were read: so many places further down all others stand by now."""
+        return 0 if self._last_total is None else max(0, self._last_total - self._order.count() - self._difference)
 
     async def _check_old_page(self) -> bool:
         """One page in turn: purges, and uploads that are no longer where they were."""
@@ -170,15 +210,28 @@ class Synchroniser:
     async def _page(self, number: int, per_page: int) -> UploadPage:
         async with self._gate:
             page = await self._client.upload_page(self._project.id, number, per_page)
+        self._last_total = page.total
         if page.per_page < per_page:
             self._largest_page = max(1, page.per_page)
         return page
 
     # What was read
 
-    async def _take_page(self, page: UploadPage, *, newest_first: bool = False) -> bool:
-        """Keep a page's uploads, told from the oldest if it is of news; True if anything changed."""
-        changed, doubtful = self._take(page.readings[::-1] if newest_first else page.readings)
+    async def _take_page(self, page: UploadPage) -> bool:
+        """Keep a page that was read for its known uploads; True if anything changed. Those that came since are left for the news."""
+        newest = self._order.newest_on()
+        known = self._store.known([reading.upload.id for reading in page.readings])
+        return await self._take_readings(
+            [one for one in page.readings if one.upload.id in known or not _is_after(one.upload, newest)]
+        )
+
+    async def _take_readings(self, found: Sequence[UploadReading]) -> bool:
+        """Keep readings and tell what changed; True if anything did."""
+        changed, doubtful = False, list[str]()
+        async for readings in portions(found):
+            has_changed, some_doubtful = self._take(readings)
+            changed |= has_changed
+            doubtful.extend(some_doubtful)
         return changed | await self._look_after(doubtful)
 
     def _take(self, readings: Sequence[UploadReading]) -> tuple[bool, Sequence[str]]:
@@ -196,3 +249,8 @@ class Synchroniser:
         ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, self._client.root)
         self._tell(UploadGone(at=self._client.now(), upload=ref))
         return True
+
+
+def _is_after(upload: Upload, on: datetime | None) -> bool:
+    began = upload.timeline.event(Stage.INITIATED)
+    return on is not None and began is not None and began.best is not None and began.best > on

@@ -24,8 +24,9 @@ __all__ = [
     "parse_body",
     "read_fault",
     "read_projects",
-    "read_upload_page",
+    "read_upload_entries",
     "read_upload_reading",
+    "upload_page",
 ]
 
 SECRET_KEYS = frozenset({"signed_url", "api_token", "agent_key", "user_key", "token"})
@@ -149,40 +150,34 @@ def read_upload_reading(payload: object, *, read_on: datetime, asked_on: datetim
     return UploadReading(upload, json.dumps(mask_secrets(payload), ensure_ascii=False), asked_on)
 
 
-def read_upload_page(
-    body: Any,
-    headers: Mapping[str, str],
-    *,
-    page: int,
-    per_page: int,
-    read_on: datetime,
-    asked_on: datetime | None = None,
-) -> UploadPage:
-    """A page of uploads; a broken entry does not hide the others.
-
-    Args:
-        body: the decoded JSON, `{"results": […]}`.
-        headers: the answer's headers, looked up without regard to case.
-        page: the page that was asked for, from 1.
-        per_page: entries that were asked for; what the headers say goes before it.
-        read_on: the reader's clock when the answer came.
-        asked_on: the same when it was asked for.
-
-    Raises:
-        UnreadableError: it is not a list of anything.
-    """
-    entries = _results(body)
-    readings: list[UploadReading] = []
-    broken: list[str] = []
+def read_upload_entries(
+    entries: Sequence[Any], *, read_on: datetime, asked_on: datetime | None = None
+) -> Sequence[UploadReading | str]:
+    """Each upload of a list, or a sentence for one that cannot be read."""
+    found: list[UploadReading | str] = []
     for entry in entries:
         try:
-            readings.append(read_upload_reading(entry, read_on=read_on, asked_on=asked_on))
+            found.append(read_upload_reading(entry, read_on=read_on, asked_on=asked_on))
         except UnreadableError as error:
-            broken.append(error.title)
+            found.append(error.title)
+    return found
+
+
+def upload_page(
+    entries: Sequence[UploadReading | str], headers: Mapping[str, str], *, page: int, per_page: int
+) -> UploadPage:
+    """A page that lists these.
+
+    Args:
+        entries: as `read_upload_entries` gave them; a broken one does not hide the others.
+        headers: the answer's, looked up without regard to case.
+        page: the page that was asked for, from 1.
+        per_page: entries that were asked for; what the headers say goes before it.
+    """
     real_per_page = _number(headers, "x-per-page") or per_page
     return UploadPage(
-        tuple(readings),
-        tuple(broken),
+        tuple(entry for entry in entries if not isinstance(entry, str)),
+        tuple(entry for entry in entries if isinstance(entry, str)),
         page,
         _next_page(headers, page, len(entries), real_per_page),
         _number(headers, "x-total"),
@@ -191,7 +186,11 @@ def read_upload_page(
 
 
 def page_entries(body: bytes) -> Sequence[Any]:
-    """What a page lists, as it came."""
+    """What a page lists, as it came.
+
+    Raises:
+        UnreadableError: it is not JSON, or not a list of anything.
+    """
     return _results(parse_body(body))
 
 

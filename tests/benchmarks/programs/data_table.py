@@ -1,4 +1,4 @@
-"""Textual's own table with 10,000 rows: `s` sorts by the next column, `f` leaves those that failed or shows all, `x` searches or shows all."""
+"""Textual's own table with 10,000 rows: `s` sorts by the next column, `f` leaves those that failed, `x` those of a search, or all."""
 
 from collections.abc import Iterable, Iterator
 from itertools import cycle

@@ -65,6 +65,7 @@ class ShiftingService:
         self.clock = TickingClock()
         self.lives: list[Life] = []  # newest first
         self.is_restless = False
+        self.new_each_time = 0
         self.requests = 0
         self.bytes_sent = 0
         self._count = 0
@@ -108,6 +109,8 @@ class ShiftingService:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         self.requests += 1
+        for _ in range(self.new_each_time):
+            self.begin()
         if self.is_restless:
             for _ in range(self.chance.randrange(3)):
                 self.happen()

@@ -104,6 +104,51 @@ async def test_nothing_is_missed_when_very_many_are_poured_in(seed: int, design:
         watch.store.close()
 
 
+async def test_the_first_fetch_reads_all_once_though_uploads_keep_coming() -> None:
+    service = ShiftingService(7, Design.DEPLOYED, largest_page=100, uploads=1000)
+    service.new_each_time = 15
+    watch = Watch(service)
+    async with watch.client:
+        await watch.synchroniser.round()
+    assert service.requests < 1.5 * len(service.lives) / 100
+    assert not gaps(watch)
+
+
+@pytest.mark.parametrize("per_request", [3, 20])
+async def test_no_gap_is_left_among_the_news_when_uploads_come_during_every_request(per_request: int) -> None:
+    service = ShiftingService(7, Design.DEPLOYED, largest_page=100, uploads=50)
+    watch = Watch(service)
+    async with watch.client:
+        await watch.synchroniser.round()
+        service.new_each_time = per_request
+        for _ in range(8):
+            await watch.synchroniser.round()
+            assert not gaps(watch)
+    names = [change.upload.name for change in watch.told if isinstance(change, UploadSeen)]
+    assert names == sorted(set(names), key=lambda name: int(name[1:]))  # once, and in the order in which they came
+
+
+async def test_pending_uploads_are_found_on_pages_though_new_ones_shift_them() -> None:
+    service = ShiftingService(7, Design.DEPLOYED, largest_page=100, uploads=0)
+    for _ in range(600):
+        service.begin()
+    watch = Watch(service)
+    async with watch.client:
+        await watch.synchroniser.round()
+        service.new_each_time = 10
+        service.requests = 0
+        await watch.synchroniser.round()
+    assert service.requests < 30  # one by one they would be hundreds
+
+
+def gaps(watch: Watch) -> list[str]:
+    """Uploads that are not known, though a newer one is."""
+    known = watch.picture()
+    names = [life.name for life in watch.service.lives]
+    newest = next((place for place, name in enumerate(names) if name in known), len(names))
+    return [name for name in names[newest:] if name not in known]
+
+
 async def test_what_the_last_visit_knew_is_not_fetched_again_when_the_next_begins() -> None:
     service = ShiftingService(1, Design.A, largest_page=1000, uploads=600)
     for life in service.lives[10:]:

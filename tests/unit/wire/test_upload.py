@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from upload_tui.errors import UnreadableError
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire.answers import mask_secrets, parse_body, read_fault, read_upload_page
+from upload_tui.wire.answers import mask_secrets, parse_body, read_fault, read_upload_entries, upload_page
 from upload_tui.wire.designs import Design
 from upload_tui.wire.times import format_time, read_time
 from upload_tui.wire.upload import read_upload
@@ -138,8 +138,8 @@ def test_no_error_answer_is_too_strange_to_be_read(body: bytes) -> None:
 
 
 def test_one_broken_entry_does_not_hide_the_others_when_a_page_is_read() -> None:
-    body = {"results": [an_upload("a"), 7, {"name": "no id"}, an_upload("b")]}
-    page = read_upload_page(body, {}, page=1, per_page=100, read_on=NOW)
+    entries = read_upload_entries([an_upload("a"), 7, {"name": "no id"}, an_upload("b")], read_on=NOW)
+    page = upload_page(entries, {}, page=1, per_page=100)
     assert [reading.upload.name for reading in page.readings] == ["a", "b"]
     assert len(page.broken) == 2
     assert page.next_page is None
@@ -157,7 +157,7 @@ def test_one_broken_entry_does_not_hide_the_others_when_a_page_is_read() -> None
     ids=["no-headers", "last", "another", "backwards", "service-gives-fewer"],
 )
 def test_the_next_page_is_what_the_headers_say(headers: dict[str, str], next_page: int | None) -> None:
-    page = read_upload_page({"results": [an_upload("a")]}, headers, page=2, per_page=1, read_on=NOW)
+    page = upload_page(read_upload_entries([an_upload("a")], read_on=NOW), headers, page=2, per_page=1)
     assert page.next_page == next_page
 
 

@@ -1,0 +1,41 @@
+"""Works that share one event loop: several requests at once, and much reading in small portions, that keep no key waiting."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar, cast
+
+from upload_tui.errors import ServiceError
+
+__all__ = ["all_of", "portions"]
+
+_PORTION = 25
+_BREATH_SECONDS = 0.001
+"""Long enough for all that waits on the loop: a key passes several of its turns before it is painted."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+async def portions(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
+    """Some items at a time, with a breath between."""
+    for start in range(0, len(items), _PORTION):
+        if start:
+            await asyncio.sleep(_BREATH_SECONDS)
+        yield items[start : start + _PORTION]
+
+
+async def all_of(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Do all of it at once; the first error stops the others and comes out as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except* ServiceError as errors:
+        raise _first(errors) from None
+    return [task.result() for task in tasks]
+
+
+def _first(errors: BaseExceptionGroup[ServiceError]) -> ServiceError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return cast("ServiceError", error)
