@@ -22,7 +22,7 @@ class Bridge:
         interval_seconds: the shortest time between two bundles.
     """
 
-    def __init__(self, session: Session, tell: Callable[[PictureMoved], None], interval_seconds: float = 0.1) -> None:
+    def __init__(self, session: Session, tell: Callable[[PictureMoved], None], interval_seconds: float = 0.25) -> None:
         self._session = session
         self._tell = tell
         self._interval_seconds = interval_seconds

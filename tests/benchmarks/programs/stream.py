@@ -1,4 +1,4 @@
-"""Serves a stream of uploads: `python -m tests.benchmarks.programs.stream UPLOADS_PER_SECOND`; prints its URL, and takes any token."""
+"""Serves a stream of uploads: `python -m tests.benchmarks.programs.stream UPLOADS_PER_SECOND`; prints its URL and takes any token."""
 
 import socket
 import sys
