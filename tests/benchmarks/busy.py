@@ -34,7 +34,7 @@ def _watched(changes_per_second: float) -> Iterator[PaintedProgram]:
         try:
             with PaintedProgram(_WATCH, surroundings) as program:
                 program.seconds_until("live")
-                _wait(program, _SETTLING_SECONDS)
+                program.wait(_SETTLING_SECONDS)
                 yield program
         finally:
             service.terminate()
@@ -64,18 +64,11 @@ def keys(*, quick: bool) -> Sequence[Figure]:
         for number in range(presses):
             ours.append(1000 * dashboard.seconds_to_frame("\x1b[B" if number % 8 < 4 else "\x1b[A"))
             bare.append(1000 * reference.seconds_to_frame("x"))
-            _wait(dashboard, _KEY_PAUSE_SECONDS)
+            dashboard.wait(_KEY_PAUSE_SECONDS)
     return [
         Figure(f"down at 1,000 changes a second, p{percent}", share(ours, percent), share(bare, percent), "ms", 2.0)
         for percent in ((50,) if quick else (50, 99))
     ]
-
-
-def _wait(program: PaintedProgram, seconds: float) -> None:
-    """Let time pass, and read what is painted."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        program.drain(0.02)
 
 
 BENCHMARKS = (processor, keys)

@@ -83,6 +83,12 @@ class PaintedProgram:
         while self._read(quiet_seconds):
             pass
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and read what is painted meanwhile."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.drain()
+
     @property
     def cpu_seconds(self) -> float:
         """Processor time that the program has used."""

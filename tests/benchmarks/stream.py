@@ -5,9 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
-
-import httpx
 
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.streaming import CHANGES_PER_UPLOAD, Stream
@@ -28,13 +25,6 @@ _PER_SECOND = 250
 _INTERVAL_SECONDS = 1.0
 
 
-def _answer(stream: Stream, request: httpx.Request) -> httpx.Response:
-    if "page" in request.url.params:
-        headers, body = stream.page(int(request.url.params["page"]), int(request.url.params["per_page"]))
-        return httpx.Response(200, headers=headers, content=body)
-    return httpx.Response(200, content=stream.one(request.url.path.rpartition("/")[2]))
-
-
 def minute(*, quick: bool) -> Sequence[Figure]:
     """A minute of a thousand changes a second: how many of them are told, and how far the picture is behind at the end."""
     return asyncio.run(_minute(5.0 if quick else 60.0))
@@ -47,8 +37,7 @@ async def _minute(seconds: float) -> Sequence[Figure]:
         if isinstance(change, UploadChange):
             told[change.upload.id] += 1
 
-    transport = httpx.MockTransport(partial(_answer, stream))
-    async with ServiceClient("https://example.org", Credentials(token="t"), transport=transport) as client:
+    async with ServiceClient("https://example.org", Credentials(token="t"), transport=stream.transport) as client:
         watch = Synchroniser(client, store, PROJECT, tell, lambda *_: None)
         await watch.round()
         known = stream.count

@@ -1,10 +1,13 @@
-"""A service whose uploads live for two seconds: seen, initiated, completed after one second, verified after one more."""
+"""A service whose uploads are soon done: seen, initiated, completed after a while, verified after as long again."""
 
 import json
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import httpx
 
 from tests.benchmarks.uploads import resource
 from upload_tui.status import Stage
@@ -14,17 +17,31 @@ __all__ = ["CHANGES_PER_UPLOAD", "Stream"]
 CHANGES_PER_UPLOAD = 4
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Stream:
     """What it says is made of ready words, so that it says it quickly.
 
     Args:
         per_second: new uploads.
         past_seconds: since when they have been coming.
+        stage_seconds: how long each stays in a stage.
+        now: the present.
     """
 
-    def __init__(self, per_second: float, past_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        per_second: float,
+        past_seconds: float = 0.0,
+        stage_seconds: float = 1.0,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
         self._per_second = per_second
-        self.began_on = datetime.now(UTC) - timedelta(seconds=past_seconds)
+        self._stage_seconds = stage_seconds
+        self._now = now
+        self.began_on = now() - timedelta(seconds=past_seconds)
         self.ended_on: datetime | None = None
         self._words = {stage: _template(stage) for stage in (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)}
         self.seconds = 0.0
@@ -33,13 +50,13 @@ class Stream:
     @property
     def count(self) -> int:
         """How many uploads there are by now."""
-        until = self.ended_on or datetime.now(UTC)
+        until = self.ended_on or self._now()
         return int((until - self.began_on).total_seconds() * self._per_second)
 
     def page(self, page: int, per_page: int) -> tuple[dict[str, str], bytes]:
         """The headers and the body of a page."""
         began = time.perf_counter()
-        count, now = self.count, datetime.now(UTC)
+        count, now = self.count, self._now()
         newest = count - 1 - (page - 1) * per_page
         listed = ",".join(self._upload(number, now) for number in range(newest, max(newest - per_page, -1), -1))
         headers = {
@@ -53,9 +70,20 @@ class Stream:
     def one(self, upload_id: str) -> bytes:
         """The body of one upload."""
         began = time.perf_counter()
-        body = self._upload(self.number(upload_id), datetime.now(UTC)).encode()
+        body = self._upload(self.number(upload_id), self._now()).encode()
         self.seconds += time.perf_counter() - began
         return body
+
+    @property
+    def transport(self) -> httpx.MockTransport:
+        """A way to it without a socket."""
+        return httpx.MockTransport(self._answer)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        if "page" in request.url.params:
+            headers, body = self.page(int(request.url.params["page"]), int(request.url.params["per_page"]))
+            return httpx.Response(200, headers=headers, content=body)
+        return httpx.Response(200, content=self.one(request.url.path.rpartition("/")[2]))
 
     @staticmethod
     def number(upload_id: str) -> int:
@@ -64,11 +92,11 @@ class Stream:
 
     def _upload(self, number: int, now: datetime) -> str:
         began = self.began_on + timedelta(seconds=number / self._per_second)
-        age = (now - began).total_seconds()
-        stage = Stage.VERIFIED if age >= 2 else Stage.COMPLETED if age >= 1 else Stage.INITIATED
+        stages = (now - began).total_seconds() / self._stage_seconds
+        stage = Stage.VERIFIED if stages >= 2 else Stage.COMPLETED if stages >= 1 else Stage.INITIATED
         words = self._words[stage].replace("@id", str(uuid.UUID(int=number + (1 << 120))))
         for later in range(3):
-            words = words.replace(f"@{later}", _text(began + timedelta(seconds=later)))
+            words = words.replace(f"@{later}", _text(began + timedelta(seconds=later * self._stage_seconds)))
         return words
 
 
