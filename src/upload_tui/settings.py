@@ -21,10 +21,22 @@ from upload_tui.errors import SettingsError
 if TYPE_CHECKING:
     from upload_tui.profiles import SettingsFile
 
-__all__ = ["DDSCLIENT_PROFILE", "Flags", "Places", "ServiceSettings", "read_settings", "token_in"]
+__all__ = [
+    "COMMAND_LINE",
+    "DDSCLIENT_PROFILE",
+    "OF_ONE_SERVICE",
+    "Flags",
+    "Places",
+    "ServiceSettings",
+    "read_settings",
+    "token_in",
+]
 
 DDSCLIENT_PROFILE = "ddsclient"
 """The name under which an existing `~/.ddsclient` serves as a profile."""
+
+COMMAND_LINE = "command line"
+"""The source of what the command line said."""
 
 _PREFIX = "UPLOAD_TUI_"
 _VARIABLES = MappingProxyType(
@@ -50,6 +62,8 @@ _VARIABLES = MappingProxyType(
 _SET_BY_US = ("UPLOAD_TUI_ID", "UPLOAD_TUI_NAME", "UPLOAD_TUI_ERROR")
 """For the command of `on_error`, which may run this program."""
 _CREDENTIALS = frozenset({"token", "token_file", "token_command", "token_keyring", "agent_key", "user_key"})
+OF_ONE_SERVICE = _CREDENTIALS | {"url", "projects"}
+"""Keys whose values mean nothing, or harm, at another service."""
 _LISTS = frozenset({"columns", "alerts"})
 _ANY_TEXT = frozenset({"url", "token", "token_keyring", "agent_key", "user_key", "theme"})
 """Keys for which every text will do until it is used: a dashboard that is told no more opens without what validates."""
@@ -245,7 +259,7 @@ def _said(name: str, key: str, text: str) -> Mapping[str, Any]:
 
 def _flag_layer(flags: Flags) -> _Layer:
     said = {"url": flags.url, "projects": tuple(flags.projects), "token_file": flags.token_file}
-    return _Layer("command line", {key: value for key, value in said.items() if value})
+    return _Layer(COMMAND_LINE, {key: value for key, value in said.items() if value})
 
 
 def _only_for_its_service(layers: Sequence[_Layer], profile: _Layer, *, keeps_to_itself: bool) -> list[_Layer]:

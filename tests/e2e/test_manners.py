@@ -172,6 +172,61 @@ def test_requests_are_logged_without_the_token_when_debugging_is_wanted(morning:
     assert str(morning.facts["token"]) not in log.read_text()
 
 
+def _two_profiles(home: Path, **urls: str) -> None:
+    file = home / "xdg_config_home" / "upload-tui" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("".join(f'[profiles.{name}]\nurl = "{url}"\ntoken = "t-{name}"\n' for name, url in urls.items()))
+    file.chmod(0o600)
+
+
+def test_services_are_seen_together_and_one_that_is_away_holds_up_nobody(home: Path) -> None:
+    one = {"X-Total": "1"}
+    answers = {
+        name: {
+            "/projects": [Said({"results": [{"id": name, "name": f"The {name}"}]}, headers=one)],
+            f"/projects/{name}/uploads": [
+                Said({"results": [an_upload(f"{name}.bin", project=(name, f"The {name}"))]}, headers=one)
+            ],
+        }
+        for name in ("lab", "archive")
+    }
+    with scripted(answers["lab"]) as lab, scripted({**answers["archive"], "/projects": [Said({}, 500)]}) as archive:
+        _two_profiles(home, lab=lab.url, archive=archive.url)
+        with Terminal("watch", "--profile", "lab", "--profile", "archive") as terminal:
+            terminal.wait_until(lambda text: "lab.bin" in text and "archive: " in text)
+            archive.answers["/projects"] = answers["archive"]["/projects"]
+            terminal.press("r")
+            terminal.wait_until(lambda text: "lab.bin" in text and "archive.bin" in text and "live" in text)
+            terminal.press("q")
+            assert terminal.wait_for_end() == 0
+        assert {token for _, _, token in lab.asked} == {"t-lab"}
+        assert {token for _, _, token in archive.asked} == {"t-archive"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "said"),
+    [
+        pytest.param({"UPLOAD_TUI_TOKEN": "t"}, [], "UPLOAD_TUI_TOKEN: token belongs to one service", id="token"),
+        pytest.param({}, ["--url", "https://c.example.org"], "command line: url belongs to one service", id="url"),
+        pytest.param({}, ["--project", "x"], "command line: projects belongs to one service", id="project"),
+    ],
+)
+def test_what_belongs_to_one_service_is_sent_to_no_other(
+    home: Path, variables: dict[str, str], arguments: list[str], said: str
+) -> None:
+    _two_profiles(home, a="https://a.example.org", b="https://b.example.org")
+    ended = run("watch", "--profile", "a", "--profile", "b", *arguments, environment=variables)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+
+
+def test_two_profiles_of_one_service_are_not_seen_together(home: Path) -> None:
+    _two_profiles(home, a="https://a.example.org", b="https://a.example.org/api/v1/")
+    ended = run("watch", "--profile", "a", "--profile", "b")
+    assert ended.code == 2
+    assert "The profiles a and b name the same service" in ended.err
+
+
 def test_interrupted_is_the_exit_code_when_a_look_is_interrupted(morning: Served) -> None:
     with started("tail", "--since", "1d", environment=morning.environment) as process:
         assert process.stdout is not None

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from msgspec.structs import replace
 
 from upload_tui.cli.output import say
 from upload_tui.errors import NotFoundError, SettingsError
-from upload_tui.settings import Flags, Places, ServiceSettings, read_settings
+from upload_tui.settings import COMMAND_LINE, OF_ONE_SERVICE, Flags, Places, ServiceSettings, read_settings
 
 if TYPE_CHECKING:
     import ssl
@@ -29,8 +30,10 @@ __all__ = [
     "open_store",
     "places",
     "service_options",
+    "settings_for_all",
     "settings_from",
     "settings_in_force",
+    "several_services_options",
     "trusted_by",
     "while_it_runs",
 ]
@@ -42,29 +45,52 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that name a service; the command gets them as one `flags` argument."""
 
     @wraps(command)
-    def with_flags(
-        *arguments: Any,
-        url: str | None = None,
-        project: Sequence[str] = (),
-        profile: str | None = None,
-        token_file: Path | None = None,
-        insecure_http: bool = False,
-        **others: Any,
-    ) -> Any:
-        return command(*arguments, flags=Flags(url, project, profile, token_file, insecure_http), **others)
+    def with_flags(*arguments: Any, profile: str | None = None, **others: Any) -> Any:
+        flags, others = _flags(others)
+        return command(*arguments, flags=replace(flags, profile=profile), **others)
 
+    return _with_options(with_flags, click.option("--profile", metavar="NAME", help="A profile of the settings file."))
+
+
+def several_services_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """As `service_options`; `--profile` may be repeated, and the command gets the flags of each profile, at least one."""
+
+    @wraps(command)
+    def with_flags(*arguments: Any, profile: Sequence[str] = (), **others: Any) -> Any:
+        flags, others = _flags(others)
+        each = tuple(replace(flags, profile=name) for name in dict.fromkeys(profile)) or (flags,)
+        return command(*arguments, flags=each, **others)
+
+    profiles = click.option(
+        "--profile", metavar="NAME", multiple=True, help="A profile of the settings file; several in one view."
+    )
+    return _with_options(with_flags, profiles)
+
+
+def _flags(options: dict[str, Any]) -> tuple[Flags, dict[str, Any]]:
+    """What names a service, but for the profile, and the options that are left."""
+    flags = Flags(
+        options.pop("url", None),
+        options.pop("project", ()),
+        token_file=options.pop("token_file", None),
+        insecure_http=options.pop("insecure_http", False),
+    )
+    return flags, options
+
+
+def _with_options(command: Callable[..., Any], profile: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--debug", is_flag=True, expose_value=False, help="Keep a log; show an error's traceback."),
         click.option("--insecure-http", is_flag=True, help="Allow plain http:// to other machines."),
         click.option(
             "--token-file", type=click.Path(path_type=Path), help="A file with the token (or UPLOAD_TUI_TOKEN)."
         ),
-        click.option("--profile", metavar="NAME", help="A profile of the settings file."),
+        profile,
         click.option("--project", metavar="PROJECT", multiple=True, help="A project's id or name; may be repeated."),
         click.option("--url", metavar="URL", help="The service, with or without /api/v1 (or UPLOAD_TUI_URL)."),
     ):
-        with_flags = option(with_flags)
-    return with_flags
+        command = option(command)
+    return command
 
 
 def places() -> Places:
@@ -85,6 +111,39 @@ def settings_in_force(flags: Flags, *, needs_service: bool = True) -> ServiceSet
     for warning in settings.warnings:
         say(f"upload-tui: {warning}")
     return settings
+
+
+def settings_for_all(flags: Sequence[Flags]) -> Sequence[ServiceSettings]:
+    """The settings of each profile.
+
+    Raises:
+        SettingsError: as for one; or what belongs to one service is said for several, or two are the same.
+    """
+    each = [settings_in_force(some) for some in flags]
+    if len(each) > 1:
+        _check_apart(each)
+    return each
+
+
+def _check_apart(each: Sequence[ServiceSettings]) -> None:
+    """Nobody's token is sent to another service, and no upload is shown twice."""
+    from upload_tui.client.addresses import service_root
+
+    for settings in each:
+        for key in sorted(OF_ONE_SERVICE & settings.sources.keys()):
+            source = settings.sources[key]
+            if source == COMMAND_LINE or source.startswith("UPLOAD_TUI_"):
+                raise SettingsError(
+                    f"{source}: {key} belongs to one service, and {len(each)} profiles are named",
+                    "Leave it out: each profile names its own.",
+                )
+    whose: dict[str, str] = {}
+    for settings in each:
+        other = whose.setdefault(service_root(settings.url), settings.profile)
+        if other != settings.profile:
+            raise SettingsError(
+                f"The profiles {other} and {settings.profile} name the same service", "Put their projects into one."
+            )
 
 
 @asynccontextmanager

@@ -1,8 +1,9 @@
-"""`upload-tui watch`: the dashboard over a service."""
+"""`upload-tui watch`: the dashboard over a service, or over several."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 from msgspec.structs import replace
 
-from upload_tui.cli.connecting import client_for, open_store, service_options, settings_in_force
+from upload_tui.cli.connecting import client_for, open_store, settings_for_all, several_services_options
 from upload_tui.cli.failure_command import FailureCommand
 from upload_tui.cli.looks import looks
 from upload_tui.cli.preferences import preferences
@@ -29,34 +30,54 @@ __all__ = ["command"]
 
 @click.command(help="Watch the uploads of projects in the dashboard; PROJECT is an id or a name.")
 @click.argument("projects", nargs=-1, metavar="[PROJECT]...")
-@service_options
-def command(projects: Sequence[str] = (), *, flags: Flags) -> int:
+@several_services_options
+def command(projects: Sequence[str] = (), *, flags: Sequence[Flags]) -> int:
     """Run the dashboard."""
-    settings = settings_in_force(replace(flags, projects=(*projects, *flags.projects)))
+    each = settings_for_all([replace(some, projects=(*projects, *some.projects)) for some in flags])
     need_terminal()
-    return asyncio.run(_watch(settings))
+    return asyncio.run(_watch(each))
 
 
-async def _watch(settings: ServiceSettings) -> int:
+async def _watch(each: Sequence[ServiceSettings]) -> int:
     """What an earlier visit left is on the first frame; whatever has to do with the network comes after it."""
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor.opening_session import OpeningSession
-    from upload_tui.monitor.stored_picture import StoredPicture
     from upload_tui.tui.app import UploadApp
 
-    wishes = preferences(settings)
-    on_failures = FailureCommand(settings.on_error) if settings.on_error else None
-    root = service_root(settings.url)
+    first = each[0]
+    wishes = preferences(first)
+    on_failures = FailureCommand(first.on_error) if first.on_error else None
     clock = SystemClock()
-    store = open_store(settings)
-    try:
-        known = StoredPicture(store, clock, root, settings.stuck_after_seconds, read_since=clock.now())
-        title = settings.profile or urlsplit(root).netloc.rpartition("@")[2]
-        session = OpeningSession(title, clock, lambda: _opened(settings, store, clock, title), known)
-        async with looks(settings, session) as last_look:
+    with ExitStack() as stores:
+        sessions = [_session(settings, stores, clock, is_alone=len(each) == 1) for settings in each]
+        session = sessions[0] if len(sessions) == 1 else _combined(sessions)
+        async with looks(_all_of(each), session) as last_look:
             return await show(UploadApp(session, preferences=wishes, on_failures=on_failures, last_look=last_look))
-    finally:
-        store.close()
+
+
+def _session(settings: ServiceSettings, stores: ExitStack, clock: "Clock", *, is_alone: bool) -> "Session":
+    """One service's; among others it waits for its service rather than give up."""
+    from upload_tui.monitor.opening_session import OpeningSession
+    from upload_tui.monitor.stored_picture import StoredPicture
+
+    root = service_root(settings.url)
+    store = stores.enter_context(closing(open_store(settings)))
+    known = StoredPicture(store, clock, root, settings.stuck_after_seconds, read_since=clock.now())
+    title = settings.profile or urlsplit(root).netloc.rpartition("@")[2]
+    return OpeningSession(title, clock, lambda: _opened(settings, store, clock, title), known, tries_again=not is_alone)
+
+
+def _combined(sessions: "Sequence[Session]") -> "Session":
+    from upload_tui.monitor.combined_session import CombinedSession
+
+    return CombinedSession(sessions)
+
+
+def _all_of(each: Sequence[ServiceSettings]) -> ServiceSettings:
+    """What tells a view of several services from others: all their names."""
+    if len(each) == 1:
+        return each[0]
+    names = [f"{settings.url} {project}" for settings in each for project in settings.projects or ("*",)]
+    return dataclasses.replace(each[0], url=" ".join(settings.url for settings in each), projects=tuple(names))
 
 
 @asynccontextmanager

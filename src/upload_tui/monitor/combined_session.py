@@ -178,8 +178,12 @@ class CombinedSession:
         return [merged(some) for some in zip(*(session.latencies() for session in self._sessions), strict=True)]
 
     def connection(self) -> Connection:
-        """The connection that is worst off."""
-        return worst_connection([session.connection() for session in self._sessions])
+        """The connection that is worst off, and whose it is."""
+        connections = [session.connection() for session in self._sessions]
+        worst = worst_connection(connections)
+        if not worst.reason:
+            return worst
+        return replace(worst, reason=f"{self._sessions[connections.index(worst)].title}: {worst.reason}")
 
     def history(self, limit: int) -> Sequence[Change]:
         """The last changes of all, by when they were told."""

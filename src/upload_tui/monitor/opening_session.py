@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from upload_tui.clock import Clock
-from upload_tui.monitor.changes import Change
+from upload_tui.errors import ServiceError
+from upload_tui.monitor.announcer import Announcer
+from upload_tui.monitor.changes import Change, ConnectionChanged
+from upload_tui.monitor.connection_keeper import ConnectionKeeper
 from upload_tui.monitor.picture import (
     CauseGroup,
     Connection,
-    ConnectionState,
     Detail,
     Funnel,
     LatencyHistogram,
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["OpeningSession"]
 
 
+class _Opened(Change, frozen=True, kw_only=True):
+    """The real session is there; nobody outside hears it."""
+
+
 class OpeningSession:
     """Implements `Session`.
 
@@ -39,6 +45,7 @@ class OpeningSession:
         clock: the present until then.
         opener: opens the real session, and closes it when this one ends.
         known: what an earlier visit left: it answers until then. None knows nothing.
+        tries_again: False lets what the service refuses come out of `run`; True shows it as the connection and opens again later.
     """
 
     def __init__(
@@ -47,14 +54,18 @@ class OpeningSession:
         clock: Clock,
         opener: Callable[[], AbstractAsyncContextManager[Session]],
         known: "StoredPicture | None" = None,
+        *,
+        tries_again: bool = False,
     ) -> None:
         self._title = title
         self._clock = clock
         self._opener = opener
         self._known = known
         self._real: Session | None = None
-        self._opened = asyncio.Event()
-        self._connecting = Connection(state=ConnectionState.CONNECTING, since=clock.now())
+        self._tries_again = tries_again
+        self._hurry = asyncio.Event()
+        self._announcer = Announcer()
+        self._keeper = ConnectionKeeper(clock, self._tell)
 
     @property
     def _picture(self) -> "Session | StoredPicture | None":
@@ -104,29 +115,60 @@ class OpeningSession:
 
     def connection(self) -> Connection:
         """The connection; being made yet."""
-        return self._real.connection() if self._real else self._connecting
+        return self._real.connection() if self._real else self._keeper.current
 
     def history(self, limit: int) -> Sequence[Change]:
         """The last changes; none if nothing is known yet."""
         return self._real.history(limit) if self._real else ()
 
     async def changes(self) -> AsyncIterator[Change]:
-        """Every change from the moment on at which the real session is there."""
-        await self._opened.wait()
+        """How the opening goes, and every change from the moment on at which the real session is there."""
+        if self._real is None:
+            async for change in self._announcer.listen():
+                if isinstance(change, _Opened):
+                    break
+                yield change
         if self._real is not None:
             async for change in self._real.changes():
                 yield change
 
     async def run(self) -> None:
-        """Open the real session and keep its picture true until cancelled."""
+        """Open the real session and keep its picture true until cancelled.
+
+        Raises:
+            ServiceError: it could not be opened.
+        """
+        while True:
+            try:
+                await self._run_real()
+            except ServiceError as error:
+                if self._real is not None or not self._tries_again:
+                    raise
+                await self._wait(self._keeper.failed(error))
+
+    async def _run_real(self) -> None:
         async with self._opener() as real:
             self._real = real
-            self._opened.set()
+            self._announcer.say(_Opened(at=self.now()))
             await asyncio.sleep(0)  # whoever waited to listen listens before anything is said
             await real.run()
 
+    async def _wait(self, seconds: float) -> None:
+        """Until it is time to try again, or somebody asks for it."""
+        self._hurry.clear()
+        waits = {asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._hurry.wait())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def _tell(self, connection: Connection) -> None:
+        self._announcer.say(ConnectionChanged(at=self.now(), connection=connection))
+
     def refresh(self) -> None:
         """Look at the service now."""
+        self._hurry.set()
         if self._real:
             self._real.refresh()
 

@@ -1,0 +1,83 @@
+"""A session that is still being opened: what it shows meanwhile, and whether it gives up."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from upload_tui.errors import UnreachableError
+from upload_tui.monitor.changes import Change, ConnectionChanged, StageReached
+from upload_tui.monitor.opening_session import OpeningSession
+from upload_tui.monitor.picture import ConnectionState, Query
+from upload_tui.monitor.session import Session
+from upload_tui.testing import FrozenClock, SceneSession, an_upload
+
+
+class Service:
+    """Cannot be opened until it `is_there`."""
+
+    def __init__(self, clock: FrozenClock) -> None:
+        self.scene = SceneSession([an_upload("scan.tiff")], clock=clock)
+        self.is_there = False
+        self.tries = 0
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Session]:
+        self.tries += 1
+        if not self.is_there:
+            raise UnreachableError("Nobody answers", "Wait.")
+        yield self.scene
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+@pytest.fixture
+def service(clock: FrozenClock) -> Iterator[Service]:
+    one = Service(clock)
+    yield one
+    one.scene.close()
+
+
+async def turns() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_what_cannot_be_opened_comes_out(clock: FrozenClock, service: Service) -> None:
+    with pytest.raises(UnreachableError):
+        await OpeningSession("lab", clock, service.open).run()
+
+
+async def test_it_is_opened_again_until_the_service_is_there(clock: FrozenClock, service: Service) -> None:
+    session, heard = OpeningSession("lab", clock, service.open, tries_again=True), list[Change]()
+
+    async def listen() -> None:
+        async for change in session.changes():
+            heard.append(change)
+
+    tasks = [asyncio.create_task(listen()), asyncio.create_task(session.run())]
+    for tries in (1, 2, 3):
+        await turns()
+        assert service.tries == tries
+        clock.advance(60)
+    await turns()
+    connection = session.connection()
+    assert (connection.state, connection.reason) == (ConnectionState.OFFLINE, "Nobody answers")
+    assert session.window(Query(), 0, 10).total == 0
+    service.is_there = True
+    session.refresh()
+    await turns()
+    assert session.connection().state is ConnectionState.LIVE
+    assert [row.name for row in session.window(Query(), 0, 10).rows] == ["scan.tiff"]
+    service.scene.say(an_upload("scan.tiff", completed=1))
+    await turns()
+    states = [change.connection.state for change in heard if isinstance(change, ConnectionChanged)]
+    assert states[:3] == [ConnectionState.RETRYING, ConnectionState.RETRYING, ConnectionState.OFFLINE]
+    assert [change.after.value for change in heard if isinstance(change, StageReached)] == ["completed"]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
