@@ -191,3 +191,18 @@ async def test_not_allowed_is_said_when_the_keys_are_wrong() -> None:
         async with ServiceClient(caller.service.base_url, credentials, transport=caller.transport) as client:
             with pytest.raises(NotAllowedError):
                 await client.projects()
+
+
+async def test_requests_of_the_last_minute_are_counted_with_those_that_failed() -> None:
+    clock, answers = FrozenClock(), [envelope(500), httpx.Response(200, json=an_upload("scan.tiff")), envelope(400)]
+    transport = httpx.MockTransport(lambda _: answers.pop(0))
+    async with ServiceClient(ROOT, Credentials(token="t"), transport=transport, clock=clock) as client:
+        assert client.requests_last_minute == 0
+        await client.upload("u-1")
+        assert client.requests_last_minute == 2
+        clock.advance(59)
+        with pytest.raises(RefusedError):
+            await client.upload("u-1")
+        assert client.requests_last_minute == 3
+        clock.advance(1)
+        assert client.requests_last_minute == 1

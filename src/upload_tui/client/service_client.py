@@ -3,6 +3,7 @@
 Used by the monitor and by commands; knows no screen and keeps no picture.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -136,6 +137,7 @@ class ServiceClient:
         self.root = service_root(url)
         self._clock: Clock = clock or SystemClock()
         self._clock_lead_seconds: float | None = None
+        self._asked_at: deque[float] = deque()
         base = f"{self.root}{API_PATH}"
         with own_errors(self.root), _usable_surroundings():
             self._http = httpx.AsyncClient(
@@ -166,6 +168,13 @@ class ServiceClient:
     def now(self) -> datetime:
         """The present by the clock that readings are dated with."""
         return self._clock.now()
+
+    @property
+    def requests_last_minute(self) -> int:
+        """How many requests the service has got from us in the last minute, retries too."""
+        while self._asked_at and self._asked_at[0] <= self._clock.monotonic() - 60:
+            self._asked_at.popleft()
+        return len(self._asked_at)
 
     @property
     def clock_lead_seconds(self) -> float | None:
@@ -277,6 +286,7 @@ class ServiceClient:
 
     async def _get_once(self, path: str, query: dict[str, int]) -> _Words:
         url = f"{self.root}{API_PATH}{path}"
+        self._asked_at.append(self._clock.monotonic())
         with own_errors(url):
             async with self._http.stream("GET", path, params=query or None) as response:
                 body = await self._read(response, url)

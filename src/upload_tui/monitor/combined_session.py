@@ -181,9 +181,13 @@ class CombinedSession:
         """The connection that is worst off, and whose it is."""
         connections = [session.connection() for session in self._sessions]
         worst = worst_connection(connections)
-        if not worst.reason:
-            return worst
-        return replace(worst, reason=f"{self._sessions[connections.index(worst)].title}: {worst.reason}")
+        whose = self._sessions[connections.index(worst)].title
+        requests = [one.requests_last_minute for one in connections if one.requests_last_minute is not None]
+        return replace(
+            worst,
+            reason=f"{whose}: {worst.reason}" if worst.reason else "",
+            requests_last_minute=sum(requests) if requests else None,
+        )
 
     def history(self, limit: int) -> Sequence[Change]:
         """The last changes of all, by when they were told."""

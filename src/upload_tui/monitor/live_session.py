@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.clock import Clock
 from upload_tui.errors import ServiceError
@@ -122,7 +124,8 @@ class LiveSession(StoredPicture):
 
     def connection(self) -> Connection:
         """The connection that is worst off."""
-        return worst_connection([watch.keeper.current for watch in self._watches])
+        worst = worst_connection([watch.keeper.current for watch in self._watches])
+        return replace(worst, requests_last_minute=self._client.requests_last_minute)
 
 
 class _ProjectWatch:

@@ -62,6 +62,7 @@ class Connection(Struct, frozen=True, kw_only=True):
         next_try_on: when the next request is due while retrying or offline; None otherwise.
         reason: why it is not live, in one sentence; empty while live.
         known, total: uploads known so far and promised while catching up; total None if unknown.
+        requests_last_minute: what keeping the picture true costs the service; None if nobody counts them.
     """
 
     state: ConnectionState
@@ -71,6 +72,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     reason: str = ""
     known: int = 0
     total: int | None = None
+    requests_last_minute: int | None = None
 
     @property
     def is_live(self) -> bool:

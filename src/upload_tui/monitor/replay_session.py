@@ -4,7 +4,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from msgspec.structs import replace
@@ -157,9 +158,15 @@ class ReplaySession(StoredPicture):
 
     def connection(self) -> Connection:
         """The connection as it was; paused while the time is held."""
+        connection = replace(self._connection, requests_last_minute=self._requests_last_minute())
         if self._is_held:
-            return replace(self._connection, state=ConnectionState.PAUSED, next_try_on=None)
-        return self._connection
+            return replace(connection, state=ConnectionState.PAUSED, next_try_on=None)
+        return connection
+
+    def _requests_last_minute(self) -> int:
+        since = self.now() - timedelta(minutes=1)
+        past = (self._lines[place] for place in range(self._next - 1, -1, -1))
+        return sum(line.kind == "request" for line in takewhile(lambda line: line.at > since, past))
 
     def history(self, limit: int) -> Sequence[Change]:
         """The last changes that were told."""

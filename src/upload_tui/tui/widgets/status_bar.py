@@ -26,6 +26,8 @@ _STYLES = {
 
 
 _ALERT_AT_LEAST = 12
+_REQUESTS_AT_LEAST = 160
+"""Cells of the line from which on there is room for what the picture costs."""
 
 
 def connection_text(connection: Connection, now: datetime, look: Look) -> str:
@@ -90,6 +92,9 @@ class StatusBar(StillWidget):
         age = self._age()
         if age and self.size.width >= 60:
             parts.append(Content.styled(age, "$quiet"))
+        requests = self.connection.requests_last_minute
+        if requests is not None and self.size.width >= _REQUESTS_AT_LEAST:
+            parts.append(Content.styled(f"{requests:,} requests/min", "$quiet"))
         if self.pace is not None and self.pace != 1:
             pace = "held" if self.pace == 0 else f"{self.pace:g} times speed"
             parts.insert(0, Content.styled(pace, "$stage-completed"))
