@@ -202,6 +202,8 @@ class StoredPicture:
             judgement = judge(stored.stage, stored.since, stored.activity_on, now, usual, self._stuck_after_seconds)
         if stored.stage is Stage.COMPLETED:
             judgement = replace(judgement, waits_for=waits_for_verification(self._queue, now))
+        elif judgement.waits_for and stored.chunk_count is None:
+            judgement = replace(judgement, waits_for="waits for its bytes")
         return Row(
             id=stored.id,
             name=stored.name,

@@ -43,6 +43,13 @@ def test_lateness_follows_from_what_is_usual(stage: Stage, age_seconds: float, o
     assert (judgement.is_overdue, judgement.is_stuck) == (overdue, stuck)
 
 
+def test_what_an_upload_waits_for_is_what_it_is_sent_in() -> None:
+    session = SceneSession([an_upload("whole.bin", chunks=None), an_upload("parts.bin")])
+    waits = {row.name: row.judgement.waits_for for row in session.pending(10)}
+    session.close()
+    assert waits == {"whole.bin": "waits for its bytes", "parts.bin": "waits for chunks"}
+
+
 def test_an_upload_is_not_stuck_when_its_chunks_still_come() -> None:
     began, chunk = NOW - timedelta(seconds=5000), NOW - timedelta(seconds=20)
     assert not judge(Stage.INITIATED, began, chunk, NOW, None, 900).is_stuck
