@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,15 +83,14 @@ def _cpu_share(words: Sequence[str], text: str, seconds: float, surroundings: Ma
 def keys(*, quick: bool) -> Sequence[Figure]:
     """From a key to the frame that answers it, at both ends and in the middle of very many uploads."""
     count, presses = (50_000, 40) if quick else (1_000_000, 200)
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "store.db"
-        fill(file, count)
-        ours = python("-m", "tests.benchmarks.programs.stored_dashboard", str(file))
-        with PaintedProgram(ours) as dashboard, PaintedProgram(_BARE_REGION) as bare:
-            dashboard.seconds_until(f"{count:,}")
-            bare.seconds_until("BareRegion")
-            values = _in_turn_to_frame(dashboard, bare, presses)
-            resident = dashboard.resident_bytes - bare.resident_bytes
+    with (
+        TemporaryDirectory() as folder,
+        _stored(Path(folder) / "store.db", count) as dashboard,
+        PaintedProgram(_BARE_REGION) as bare,
+    ):
+        bare.seconds_until("BareRegion")
+        values = _in_turn_to_frame(dashboard, bare, presses)
+        resident = dashboard.resident_bytes - bare.resident_bytes
     figures = [
         Figure(
             f"{key} to frame, p{percent}, {count:,} uploads",
@@ -115,4 +114,37 @@ def _in_turn_to_frame(dashboard: PaintedProgram, bare: PaintedProgram, presses: 
     return values
 
 
-BENCHMARKS = (first_frame, idle, keys)
+def growth(*, quick: bool) -> Sequence[Figure]:
+    """The same keys among ever more uploads, in turn; a thousand times as many must make no difference."""
+    counts, presses = ((1_000, 50_000), 40) if quick else ((1_000, 10_000, 100_000, 1_000_000), 100)
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        dashboards = {count: stack.enter_context(_stored(Path(folder) / f"{count}.db", count)) for count in counts}
+        values: dict[tuple[str, int], list[float]] = {(key, count): [] for key in _KEYS for count in counts}
+        for _ in range(presses):
+            for key, typed in _KEYS.items():
+                for count, dashboard in dashboards.items():
+                    values[key, count].append(1000 * dashboard.seconds_to_frame(typed))
+    fewest, *more = counts
+    return [
+        Figure(
+            f"{key} to frame, p50, {count:,} / {fewest:,}",
+            share(values[key, count], 50),
+            share(values[key, fewest], 50),
+            "ms",
+            1.25,
+        )
+        for key in _KEYS
+        for count in more
+    ]
+
+
+@contextmanager
+def _stored(file: Path, count: int) -> Iterator[PaintedProgram]:
+    """A dashboard over so many uploads, and no service."""
+    fill(file, count)
+    with PaintedProgram(python("-m", "tests.benchmarks.programs.stored_dashboard", str(file))) as dashboard:
+        dashboard.seconds_until(f"{count:,}")
+        yield dashboard
+
+
+BENCHMARKS = (first_frame, idle, keys, growth)
