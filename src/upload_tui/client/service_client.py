@@ -172,9 +172,12 @@ class ServiceClient:
     @property
     def requests_last_minute(self) -> int:
         """How many requests the service has got from us in the last minute, retries too."""
+        self._forget_requests()
+        return len(self._asked_at)
+
+    def _forget_requests(self) -> None:
         while self._asked_at and self._asked_at[0] <= self._clock.monotonic() - 60:
             self._asked_at.popleft()
-        return len(self._asked_at)
 
     @property
     def clock_lead_seconds(self) -> float | None:
@@ -286,6 +289,7 @@ class ServiceClient:
 
     async def _get_once(self, path: str, query: dict[str, int]) -> _Words:
         url = f"{self.root}{API_PATH}{path}"
+        self._forget_requests()
         self._asked_at.append(self._clock.monotonic())
         with own_errors(url):
             async with self._http.stream("GET", path, params=query or None) as response:
