@@ -192,11 +192,13 @@ def test_services_are_seen_together_and_one_that_is_away_holds_up_nobody(home: P
     }
     with scripted(answers["lab"]) as lab, scripted({**answers["archive"], "/projects": [Said({}, 500)]}) as archive:
         _two_profiles(home, lab=lab.url, archive=archive.url)
-        with Terminal("watch", "--profile", "lab", "--profile", "archive") as terminal:
+        with Terminal("watch", "--profile", "lab", "--profile", "archive", columns=200) as terminal:
             terminal.wait_until(lambda text: "lab.bin" in text and "archive: " in text)
             archive.answers["/projects"] = answers["archive"]["/projects"]
             terminal.press("r")
-            terminal.wait_until(lambda text: "lab.bin" in text and "archive.bin" in text and "live" in text)
+            terminal.wait_until(
+                lambda text: all(word in text for word in ("lab.bin", "archive.bin", "live", "Project ", "The archive"))
+            )
             terminal.press("q")
             assert terminal.wait_for_end() == 0
         assert {token for _, _, token in lab.asked} == {"t-lab"}

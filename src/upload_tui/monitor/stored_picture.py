@@ -195,15 +195,15 @@ class StoredPicture:
         """Verified and failed uploads stay what they are; of all others only the present can be believed."""
         return self._read_since is not None and not stored.stage.is_final and stored.read_on < self._read_since
 
-    def _row(self, stored: StoredUpload, now: datetime, habits: Habits) -> Row:
-        judgement = _NOTHING_TO_JUDGE
-        if not stored.stage.is_final:
-            usual = habits.usual(stored.project_id, stored.size_bytes)
-            judgement = judge(stored.stage, stored.since, stored.activity_on, now, usual, self._stuck_after_seconds)
+    def _judgement(self, stored: StoredUpload, now: datetime, habits: Habits) -> Judgement:
+        usual = habits.usual(stored.project_id, stored.size_bytes)
+        judgement = judge(stored.stage, stored.since, stored.activity_on, now, usual, self._stuck_after_seconds)
         if stored.stage is Stage.COMPLETED:
-            judgement = replace(judgement, waits_for=waits_for_verification(self._queue, now))
-        elif judgement.waits_for and stored.chunk_count is None:
-            judgement = replace(judgement, waits_for="waits for its bytes")
+            return replace(judgement, waits_for=waits_for_verification(self._queue, now))
+        return judgement if stored.chunk_count is not None else replace(judgement, waits_for="waits for its bytes")
+
+    def _row(self, stored: StoredUpload, now: datetime, habits: Habits) -> Row:
+        judgement = _NOTHING_TO_JUDGE if stored.stage.is_final else self._judgement(stored, now, habits)
         return Row(
             id=stored.id,
             name=stored.name,

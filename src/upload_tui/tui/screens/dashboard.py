@@ -73,7 +73,7 @@ class DashboardScreen(ExportingScreen):
         yield StatusBar()
         yield FunnelBar()
         with Horizontal(id="middle"):
-            yield UploadTable(self._session, several_projects=len(self._session.projects) > 1, id="uploads")
+            yield UploadTable(self._session, id="uploads")
             yield TimelinePane(id="timeline")
         yield TailPane(id="tail")
         yield SearchBar()

@@ -85,7 +85,9 @@ class DashboardPainter:
         """Everything but the timeline, as it is now."""
         self._painted = self._facts()
         now = self._looked_on = self._session.now()
-        self._screen.query_one(UploadTable).reload(now)
+        table = self._screen.query_one(UploadTable)
+        table.several_projects = len(self._session.projects) > 1
+        table.reload(now)
         self._paint_status(now)
         self._paint_tail(now)
         self._funnel = self._session.funnel()

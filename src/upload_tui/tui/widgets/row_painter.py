@@ -54,22 +54,20 @@ class RowPainter(Struct):
 
     Attributes:
         style_of: the style of a tone on a ground.
-        several_projects: whether rows must say which project they belong to.
     """
 
     style_of: Callable[[str, Ground], Style]
-    several_projects: bool
     columns: tuple[Column, ...] = ()
-    _fitted: tuple[int, Look] | None = None
+    _fitted: tuple[int, Look, bool] | None = None
 
-    def fit(self, width: int, look: Look) -> None:
-        """Choose the columns that fit; the first cell of a line is for the mark."""
-        if self._fitted != (width, look):
-            self._fitted = (width, look)
+    def fit(self, width: int, look: Look, several_projects: bool) -> None:
+        """Choose the columns that fit; the first cell of a line is for the mark. Rows of several projects say which is theirs."""
+        if self._fitted != (width, look, several_projects):
+            self._fitted = (width, look, several_projects)
             self.columns = fit_columns(
                 width - 1,
                 absolute_times=look.absolute_times,
-                several_projects=self.several_projects,
+                several_projects=several_projects,
                 wishes=look.columns,
             )
 

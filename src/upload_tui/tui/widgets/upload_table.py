@@ -55,6 +55,7 @@ class UploadTable(RowLines, can_focus=True):
     follow: reactive[bool] = reactive(False, init=False)
     empty_text: reactive[str] = reactive("", repaint=False)
     marked: reactive[frozenset[str]] = reactive(frozenset, init=False)
+    several_projects: reactive[bool] = reactive(False, init=False)
 
     class Chosen(Message):
         """The cursor is on another upload; None if there is none."""
@@ -97,8 +98,9 @@ class UploadTable(RowLines, can_focus=True):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.set_reactive(UploadTable.now, now)
+        self.set_reactive(UploadTable.several_projects, several_projects)
         self._inks = Inks(self)
-        self._painter = RowPainter(self._inks.style, several_projects)
+        self._painter = RowPainter(self._inks.style)
         self._window = RowWindow(source)
         self._cursor_row = 0
         self._cursor_id: str | None = None
@@ -306,7 +308,7 @@ class UploadTable(RowLines, can_focus=True):
     def line(self, y: int) -> Strip:
         """The heading, a row, or words in place of rows."""
         width, look = self.scrollable_content_region.width, self.look  # a scrollbar makes it narrower
-        self._painter.fit(width, look)
+        self._painter.fit(width, look, self.several_projects)
         if y < HEADER_LINES:
             return self._painter.header(self.rows_query, look, width)
         if y == HEADER_LINES + 1 and not self.total and self.empty_text:
@@ -319,7 +321,7 @@ class UploadTable(RowLines, can_focus=True):
 
     def _row_line(self, row: Row, part: int, ground: Ground, now: datetime) -> Strip:
         width, look, is_marked = self.scrollable_content_region.width, self.look, row.id in self.marked
-        self._strips.valid_for((now, look, width))
+        self._strips.valid_for((now, look, width, self.several_projects))
         paint = self._painter.below if part else self._painter.row
         done = partial(paint, row, now, look, width, ground, is_marked=is_marked)
         return self._strips.get(row, (part, ground, is_marked), done)
