@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -45,7 +46,7 @@ def bent_uploads(draw: st.DrawFn) -> dict[str, Any]:
         for key in path[:-1]:
             holder = holder[key]
         if draw(st.booleans()):
-            holder[path[-1]] = draw(ODD)
+            holder[path[-1]] = deepcopy(draw(ODD))  # it may be bent in turn, and is drawn again
         else:
             del holder[path[-1]]
     return upload
