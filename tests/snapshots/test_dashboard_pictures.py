@@ -35,7 +35,7 @@ def tell(session: SceneSession) -> Callable[[Pilot[int]], object]:
     """A few changes, told before the picture is taken."""
 
     async def run(pilot: Pilot[int]) -> None:
-        await pilot.pause()
+        await settled(pilot)
         session.say(an_upload("reads_S7_R2.fastq.gz", initiated=14, chunks=(1,)))
         session.say(an_upload("aligned_S217.bam", initiated=180, completed=8, verified=1, size_bytes=1_900_000_000))
         session.say(an_upload("mask_03.nii", initiated=60, completed=30, error=3, message=CHUNK_ERROR))

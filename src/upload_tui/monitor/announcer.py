@@ -47,6 +47,11 @@ class Announcer:
         self._mailboxes: list[_Mailbox] = []
         self._past: deque[Change] = deque(maxlen=_REMEMBERED)
 
+    @property
+    def is_heard(self) -> bool:
+        """True if anybody listens."""
+        return bool(self._mailboxes)
+
     def say(self, change: Change) -> None:
         """Hand a change to everybody who listens now."""
         if self._first is not None:

@@ -154,6 +154,9 @@ async def settled(pilot: Pilot[Any]) -> None:
     ['scan.tiff']
     """
     session = pilot.app.session if isinstance(pilot.app, UploadApp) else None
+    if isinstance(session, SceneSession | WatchingSession):
+        while pilot.app.is_running and not session.is_heard:  # a slow machine's dashboard begins to listen later
+            await pilot.pause()
     if isinstance(session, WatchingSession):
         await pilot.pause()
         await session.look()

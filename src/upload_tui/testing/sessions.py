@@ -50,6 +50,11 @@ class _ToldSession(GivenPicture):
         """Every change from now on."""
         return self._announcer.listen()
 
+    @property
+    def is_heard(self) -> bool:
+        """True if somebody listens to `changes`; what is said before that is only in `history`."""
+        return self._announcer.is_heard
+
     def _tell_picture(self) -> None:
         self._announcer.say(PictureChanged(at=self.now(), revision=self._given.revision))
 
