@@ -7,7 +7,7 @@ from datetime import timedelta
 from tests.tui.dashboards import opened, toasts, until
 from upload_tui.monitor.changes import StageReached
 from upload_tui.monitor.last_look import Look
-from upload_tui.testing import NOW, SceneSession, an_upload
+from upload_tui.testing import NOW, SceneSession, an_upload, settled
 from upload_tui.tui.alerts import Alerts, AlertWishes, notification
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.widgets.status_bar import StatusBar
@@ -56,7 +56,7 @@ async def test_a_failure_is_said_at_the_top_and_to_whoever_wants_to_hear_it() ->
     session = SceneSession()
     app = UploadApp(session, on_failures=hear)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.pause()
+        await settled(pilot)
         session.say(an_upload("one.bin", completed=60, error=20, message=SIZE_DIFFERS))
         bar = app.screen.query_one(StatusBar)
         await until(pilot, lambda: bool(heard))

@@ -326,7 +326,7 @@ async def test_nothing_breaks_at_any_size(size: tuple[int, int]) -> None:
         await pilot.press("j", "enter")
         await pilot.pause()
         await pilot.press("escape", "w")
-        await pilot.pause()
+        await settled(pilot)
         session.say(an_upload("more", initiated=1))
         await pilot.pause()
         await pilot.resize_terminal(80, 24)
