@@ -15,7 +15,7 @@ __all__ = ["BENCHMARKS"]
 
 _DATA_TABLE = python("-m", "tests.benchmarks.programs.data_table")
 _FAST_TABLE = Path(__file__).parent / "programs" / "fast_table.py"
-_FAST_PEER = Peer("textual-fastdatatable", "0.12.0", ("python",), "name")
+_FAST_PEER = Peer("textual-fastdatatable", "0.19.5", ("python",), "name")
 _WINDOW_BYTES = 2500
 """A frame with a window of rows has more than this; what a key changes elsewhere has less."""
 _QUIET_SECONDS = 0.2
