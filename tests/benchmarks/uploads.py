@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 from upload_tui.monitor.histogram import bucket_of
+from upload_tui.monitor.page_image import CellName, ImagedPage, image_of
 from upload_tui.monitor.picture import ProjectRef
 from upload_tui.monitor.store import Store
 from upload_tui.status import Stage
@@ -54,25 +55,33 @@ def template() -> str:
 def fill(file: Path, count: int) -> None:
     """A store that knows so many uploads: one in seventy failed, 60 pending, the others verified."""
     store, chance = Store(file), Random(1)
-    store.begin_bulk()
-    cells = [store.cell_of(PROJECT.id, PROJECT.name, stage) for stage in Stage]
-    words = json.dumps({"results": [resource(0)]}).encode()  # whatever is looked at in detail looks like this one
+    store.bulk.begin()
+    # Whatever is looked at in detail looks like this one.
+    words = json.dumps({"results": [resource(0)]}).encode()
     for page in range(count // 1000):
-        numbers = range(page * 1000, page * 1000 + 1000)
-        store.pour([_row(number, cells, chance, 0) for number in numbers], words)
-    store.end_bulk()
+        rows: dict[CellName, list[tuple[object, ...]]] = {}
+        for number in range(page * 1000, page * 1000 + 1000):
+            stage = _stage_of(number, chance)
+            rows.setdefault((PROJECT.id, PROJECT.name, stage.rank), []).append(_row(number, stage.rank, chance))
+        store.bulk.pour(image_of(rows, ImagedPage(1000, None, ()), words))
+    store.bulk.end()
     store.close()
 
 
-def _row(number: int, cells: list[tuple[int, int]], chance: Random, place: int) -> tuple[object, ...]:
-    stage = (0 if number % 2 else 1) if number < 60 else 3 if chance.random() < 1 / 70 else 2
+def _stage_of(number: int, chance: Random) -> Stage:
+    if number < 60:
+        return Stage.INITIATED if number % 2 else Stage.COMPLETED
+    return Stage.ERROR if chance.random() < 1 / 70 else Stage.VERIFIED
+
+
+def _row(number: int, stage: int, chance: Random) -> tuple[object, ...]:
     began = round(NEWEST.timestamp() * 1000) - number * 1000
     completed, waited = began + 60_000, round(chance.lognormvariate(9, 1))
     since = (began, completed, completed + waited, completed + waited)[stage]
     message = "reported size does not match size computed by StorageProvider" if stage == 3 else ""
     upload_id = str(uuid.UUID(int=chance.getrandbits(128)))
     return (
-        upload_id, *cells[stage], f"sample_{chance.randrange(10**6):06d}_R{number % 2}.fastq.gz", chance.randrange(10**9), stage,
+        upload_id, f"sample_{chance.randrange(10**6):06d}_R{number % 2}.fastq.gz", chance.randrange(10**9), stage,
         since, "reported", began, completed if stage else None, since if stage > 1 else None, since, 4, 100, message, message,
-        "embedded", "Ada Lovelace", 0, "", 0, 0, 0, since, None, bucket_of(60_000), bucket_of(waited) if stage > 1 else None, place,
+        "embedded", "Ada Lovelace", 0, "", 0, 0, 0, since, None, bucket_of(60_000), bucket_of(waited) if stage > 1 else None, 0,
     )  # fmt: skip

@@ -223,14 +223,16 @@ class ServiceClient:
         words = await self._words(f"/projects/{quote(project_id, safe='')}/uploads", page=page, per_page=per_page)
         return PageWords(words.body, words.headers, page, per_page, asked_on, self._clock.now(), words.url)
 
-    def read_page(self, words: PageWords) -> UploadPage:
-        """What a page says, at once.
+    def read_page(self, words: PageWords, places: Sequence[int] | None = None) -> UploadPage:
+        """What a page says, at once; only of the entries at `places` (from 0) if they are given.
 
         Raises:
             UnreadableError: it says nothing that can be read.
         """
         with _about(words.url):
-            entries = read_upload_entries(page_entries(words.body), read_on=words.read_on, asked_on=words.asked_on)
+            listed = page_entries(words.body)
+            wanted = listed if places is None else [listed[place] for place in places]
+            entries = read_upload_entries(wanted, read_on=words.read_on, asked_on=words.asked_on)
             return upload_page(entries, words.headers, page=words.page, per_page=words.per_page)
 
     async def read_page_in_portions(self, words: PageWords) -> UploadPage:

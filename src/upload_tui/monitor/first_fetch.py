@@ -8,23 +8,17 @@ upload are compared before and after; if any went, all pages are read again.
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 from msgspec import Struct
 
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.client.turns import all_of, portions
-from upload_tui.monitor.histogram import bucket_of
 from upload_tui.monitor.intake import take_in
+from upload_tui.monitor.page_readers import PageReaders
 from upload_tui.monitor.picture import ProjectRef
-from upload_tui.monitor.schema import UNKNOWN
-from upload_tui.monitor.statistics import normal_cause
 from upload_tui.monitor.store import Store
 from upload_tui.monitor.stored_order import StoredOrder
-from upload_tui.monitor.stored_rows import milliseconds
-from upload_tui.status import Stage
 from upload_tui.wire.answers import PageWords, UploadPage, UploadReading
-from upload_tui.wire.glances import Glance, read_glances
 
 __all__ = ["FirstFetch"]
 
@@ -101,14 +95,14 @@ class FirstFetch:
         per_page, total = self._shape(first)
         is_many = total is not None and total >= _MANY
         is_bulk = is_many and self._store.takes_bulk and self._order.count() == 0
-        async with self._pouring() if is_bulk else _nothing():
-            newest = await self._keep(first, is_bulk=is_bulk)
+        async with self._pouring(total or 0) if is_bulk else _reading_in_full() as readers:
+            newest = await self._keep(first, readers)
             if total is None:
                 await self._follow(first)
                 return True
             numbers = _PageNumbers(per_page, total)
             while numbers.is_left:
-                await all_of(self._work(numbers, is_bulk=is_bulk) for _ in range(REQUESTS_AT_ONCE))
+                await all_of(self._work(numbers, readers) for _ in range(REQUESTS_AT_ONCE))
         return await self._catch_up(newest, total)
 
     def _shape(self, first: PageWords) -> tuple[int, int | None]:
@@ -117,11 +111,11 @@ class FirstFetch:
         per_page = int(said) if said.isascii() and said.isdigit() and 0 < len(said) < 6 else first.per_page
         return max(1, page.per_page if page else per_page), first.total
 
-    async def _work(self, numbers: "_PageNumbers", *, is_bulk: bool) -> None:
+    async def _work(self, numbers: _PageNumbers, readers: PageReaders | None) -> None:
         while numbers.is_left:
             words = await self._words(numbers.take())
             numbers.total = max(numbers.total, words.total or 0)
-            await self._keep(words, is_bulk=is_bulk)
+            await self._keep(words, readers)
 
     async def _follow(self, words: PageWords) -> None:
         """Page by page, for a service that does not count."""
@@ -155,14 +149,14 @@ class FirstFetch:
 
     # What was read
 
-    async def _keep(self, words: PageWords, *, is_bulk: bool) -> str | None:
+    async def _keep(self, words: PageWords, readers: PageReaders | None) -> str | None:
         """Keep a page; gives the id of its first upload."""
-        glances = read_glances(words.body, words.read_on) if is_bulk else None
-        if glances is None:
-            page = await self._read(words)
-            await self._take(page)
-            return page.readings[0].upload.id if page.readings else None
-        return self._pour(words, glances)
+        image = await readers.read(words.body, words.read_on) if readers else b""
+        if image:
+            return self._pour(words, image)
+        page = await self._read(words)
+        await self._take(page)
+        return page.readings[0].upload.id if page.readings else None
 
     async def _take(self, page: UploadPage) -> None:
         """What exists at the first fetch is no news, but what another visit left behind may have changed since."""
@@ -172,47 +166,40 @@ class FirstFetch:
             take_in(self._store, [one for one in readings if one.upload.id not in known], self._client.root)
         self._tell(len(page.readings), page.total)
 
-    def _pour(self, words: PageWords, glances: Sequence[Glance | None]) -> str | None:
-        read_ms = milliseconds(words.read_on) or 0
-        rows = [
-            _row(glance, self._store.cell_of(glance.project_id, glance.project_name, glance.stage), read_ms, place)
-            for place, glance in enumerate(glances)
-            if glance is not None and glance.stage.is_final
-        ]
-        self._store.pour(rows, words.body)
-        if len(rows) < len(glances):  # the pending, and whatever is remarkable, are read in full
-            plain = {row[0] for row in rows}
-            page = self._client.read_page(words)
-            rest = [reading for reading in page.readings if reading.upload.id not in plain]
-            known = self._store.known([reading.upload.id for reading in rest])
-            take_in(self._store, [one for one in rest if one.upload.id not in known], self._client.root)
-        self._tell(len(glances), words.total)
-        return glances[0].id if glances and glances[0] else self._first_id(words)
+    def _pour(self, words: PageWords, image: bytes) -> str | None:
+        page = self._store.bulk.pour(image)
+        others = self._client.read_page(words, page.others).readings if page.others else ()
+        known = self._store.known([reading.upload.id for reading in others])
+        take_in(self._store, [one for one in others if one.upload.id not in known], self._client.root)
+        self._tell(page.uploads, words.total)
+        return page.first_id or self._first_id(words, others if len(others) == len(page.others) else ())
 
-    def _first_id(self, words: PageWords) -> str | None:
-        page = self._client.read_page(words)
-        return page.readings[0].upload.id if page.readings else None
+    def _first_id(self, words: PageWords, others: Sequence[UploadReading]) -> str | None:
+        """The first upload's; it is the first of the others unless some of those cannot be read."""
+        readings = others or self._client.read_page(words).readings
+        return readings[0].upload.id if readings else None
 
     def _tell(self, count: int, total: int | None) -> None:
         self._done += count
         self._progress(self._done if total is None else min(self._done, total), total)
 
     @asynccontextmanager
-    async def _pouring(self) -> AsyncIterator[None]:
+    async def _pouring(self, uploads: int) -> AsyncIterator[PageReaders]:
         """While very many come: nothing is sorted in one by one, and no garbage is looked for among what is all kept."""
-        self._store.begin_bulk()
+        self._store.bulk.begin()
         try:
-            with _without_collections():
-                yield
+            async with PageReaders(uploads) as readers:
+                with _without_collections():
+                    yield readers
         except Exception:  # what came is kept, and shown as all else is; whoever leaves does not wait for it
-            await self._store.finish_bulk()
+            await self._store.bulk.finish()
             raise
-        await self._store.finish_bulk()
+        await self._store.bulk.finish()
 
 
 @asynccontextmanager
-async def _nothing() -> AsyncIterator[None]:
-    yield
+async def _reading_in_full() -> AsyncIterator[None]:
+    yield None
 
 
 @contextmanager
@@ -224,19 +211,3 @@ def _without_collections() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def _row(glance: Glance, place_of: tuple[int, int], read_ms: int, place: int) -> tuple[Any, ...]:
-    """The values of `stored_rows.KEPT`, without the page's number."""
-    (
-        upload_id, _, _, name, size, stage, since, certainty, initiated, completed, ended, activity, count, total, message, provider,
-        uploader, is_purged,
-    ) = glance  # fmt: skip
-    project, cell = place_of
-    uploading = None if completed is None else bucket_of(completed - initiated)
-    verifying = None if completed is None or ended is None else bucket_of(ended - completed)
-    return (
-        upload_id, project, cell, name, UNKNOWN if size is None else size, stage.rank, since, certainty, initiated, completed, ended,
-        activity, count, total, message, normal_cause(message) if stage is Stage.ERROR else "", provider, uploader, 0, "",
-        is_purged, False, False, read_ms, None, uploading, verifying, place,
-    )  # fmt: skip

@@ -1,12 +1,10 @@
 """What is known of uploads, in SQLite: written by the synchroniser, asked by the session. Knows no service and no screen."""
 
-import asyncio
 import json
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,8 +13,10 @@ from msgspec import Struct
 
 from upload_tui.errors import StorageError
 from upload_tui.monitor.asked import Asked, Cell, asked_for
+from upload_tui.monitor.bulk_load import BulkLoad
+from upload_tui.monitor.page_image import has_images
 from upload_tui.monitor.picture import ProjectRef, Query, SortKey
-from upload_tui.monitor.schema import MIGRATIONS, begin_bulk, end_bulk, migrate, steps_to_end_bulk
+from upload_tui.monitor.schema import MIGRATIONS, end_bulk, migrate
 from upload_tui.monitor.searches import Searches
 from upload_tui.monitor.store_conditions import StuckBefore
 from upload_tui.monitor.stored_rows import KEPT, READ, StoredUpload, milliseconds, stored_upload, values_of
@@ -32,9 +32,6 @@ __all__ = ["Entry", "Found", "Store", "StoredUpload", "StuckBefore"]
 _BUSY_SECONDS = 5.0
 """How long one dashboard waits for another that writes to the same file."""
 _CACHE_KIB = 16 * 1024
-_CHECKPOINT_PAGES = 1000
-_CHECKPOINT_PAGES_IN_BULK = 8000
-"""What all rows touch is moved from the log into the file once in 32 MiB then, not each 4."""
 _SELECTED = f"SELECT {', '.join(READ)} FROM uploads JOIN projects USING (project)"
 _UPSERT = (
     f"INSERT INTO uploads ({', '.join(KEPT)}) VALUES ({', '.join('?' * len(KEPT))}) ON CONFLICT (id) DO UPDATE SET "
@@ -65,8 +62,8 @@ class Store:
         StorageError: the file cannot be used: damaged, newer than this program, or not to be written.
     """
 
-    takes_bulk = True
-    """Whether pages may be poured in, past `put`."""
+    takes_bulk = has_images
+    """Whether pages may be poured in."""
 
     def __init__(self, file: Path | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
         try:
@@ -81,13 +78,14 @@ class Store:
         except sqlite3.Error as error:
             self._db.close()
             raise StorageError(f"{file} cannot be used as a store: {error}", "Move the file away.") from error
-        self._file = file
         self._own_revision = 0
         self._seen_version = 0
         self._windows = Windows(self._db)
         self._searches = Searches(self._db, monotonic)
         self._numbers: dict[object, int] = {}
         self._words = StoredWords(self._db)
+        self.bulk = BulkLoad(self._db, file, self._transaction, self._cell_of)
+        """Pours whole pages in, past `put`."""
 
     def _prepare(self, file: Path | None) -> None:
         # Before anything is written: what a newer program keeps is not ours to touch.
@@ -124,8 +122,7 @@ class Store:
         """Keep readings, each with the service's words, what a comparison noticed, and the bound from below of its last event."""
         with self._transaction():
             for upload, raw, noticed, earliest in uploads:
-                project = self._project(upload.project_id, upload.project_name)
-                cell = self._cell(project, upload.stage.rank, is_gone=False)
+                project, cell = self._cell_of(upload.project_id, upload.project_name, upload.stage.rank)
                 number = self._db.execute(_UPSERT, values_of(upload, project, cell, noticed, earliest)).fetchone()[0]
                 self._db.execute("INSERT OR REPLACE INTO words VALUES (?, ?)", (number, raw))
 
@@ -152,54 +149,6 @@ class Store:
                 for (upload_id,) in self._db.execute(back, some).fetchall():
                     self._move(upload_id, is_gone=False)
 
-    def begin_bulk(self) -> None:
-        """Many uploads will be poured in; until `end_bulk` only the service's own order is quick to ask for."""
-        with self._transaction():
-            begin_bulk(self._db)
-        self._db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES_IN_BULK}")
-
-    def end_bulk(self) -> None:
-        """Make all that `begin_bulk` left for later."""
-        end_bulk(self._db)
-        self._after_bulk()
-
-    async def finish_bulk(self) -> None:
-        """As `end_bulk`, while the event loop goes on and what was poured in is read. Cancelled, it is left to the next visit."""
-        if self._file is None:
-            for _ in steps_to_end_bulk(self._db):
-                await asyncio.sleep(0)
-        else:
-            await _finish_beside(self._file)
-        self._after_bulk()
-
-    def _after_bulk(self) -> None:
-        self._db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        self._own_revision += 1
-
-    def pour(self, rows: Sequence[tuple[Any, ...]], body: bytes) -> int:
-        """Keep rows of a page during a bulk load, and the page itself for its words; those that are known stay as they are.
-
-        Args:
-            rows: of columns `KEPT`, without the page's number.
-            body: the page's JSON, without secrets.
-
-        Returns:
-            How many were new.
-        """
-        with self._transaction():
-            page = self._db.execute("INSERT INTO pages (body) VALUES (?)", (body,)).lastrowid
-            before = self._db.total_changes
-            sql = f"INSERT OR IGNORE INTO uploads ({', '.join(KEPT)}) VALUES ({'?, ' * (len(KEPT) - 2)}{page}, ?)"
-            self._db.executemany(sql, rows)
-            came = self._db.total_changes - before
-            if came == len(rows):
-                counts = Counter(row[2] for row in rows)
-                self._db.executemany(
-                    "UPDATE cells SET uploads = uploads + ? WHERE cell = ?",
-                    [(count, cell) for cell, count in counts.items()],
-                )
-        return came
-
     def _move(self, upload_id: str, *, is_gone: bool) -> None:
         row = self._db.execute("SELECT project, stage FROM uploads WHERE id = ?", (upload_id,)).fetchone()
         if row is not None:
@@ -216,6 +165,11 @@ class Store:
             self._numbers[key] = self._db.execute(sql, key).fetchone()[0]
         return self._numbers[key]
 
+    def _cell_of(self, project_id: str, project_name: str, rank: int) -> tuple[int, int]:
+        """The numbers of a project, and of its cell for a stage."""
+        project = self._project(project_id, project_name)
+        return project, self._cell(project, rank, is_gone=False)
+
     def _cell(self, project: int, stage: int, *, is_gone: bool) -> int:
         key = (project, stage, is_gone)
         if key not in self._numbers:
@@ -223,11 +177,6 @@ class Store:
             where = "project = ? AND stage = ? AND is_gone = ?"
             self._numbers[key] = self._db.execute(f"SELECT cell FROM cells WHERE {where}", key).fetchone()[0]
         return self._numbers[key]
-
-    def cell_of(self, project_id: str, project_name: str, stage: Stage) -> tuple[int, int]:
-        """The numbers of a project and of its cell for a stage, for rows that are poured in."""
-        project = self._project(project_id, project_name)
-        return project, self._cell(project, stage.rank, is_gone=False)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -352,20 +301,3 @@ class Store:
         """The value under a name; None if there is none."""
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
-
-
-async def _finish_beside(file: Path) -> None:
-    """End a bulk load in a thread, over a connection of its own."""
-    db = sqlite3.connect(file, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
-
-    def finish() -> None:
-        with closing(db):
-            db.execute("PRAGMA synchronous = NORMAL")
-            end_bulk(db)
-
-    try:
-        await asyncio.to_thread(finish)
-    except asyncio.CancelledError:
-        with suppress(sqlite3.ProgrammingError):  # it has ended by itself
-            db.interrupt()
-        raise

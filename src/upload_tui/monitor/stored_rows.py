@@ -15,7 +15,7 @@ from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
 if TYPE_CHECKING:  # what is stored is shown without the room that reads it
     from upload_tui.wire.upload import Upload
 
-__all__ = ["KEPT", "READ", "StoredUpload", "milliseconds", "moment", "stored_upload", "values_of"]
+__all__ = ["KEPT", "POURED", "READ", "StoredUpload", "milliseconds", "moment", "stored_upload", "values_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -28,6 +28,9 @@ KEPT = (
     "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "upload_bucket", "verify_bucket", "page", "place",
 )  # fmt: skip
 """The columns that are written, in the order of `values_of`."""
+
+POURED = tuple(column for column in KEPT if column not in {"project", "cell", "page"})
+"""Those of a row that is poured in; the others are the same for many rows."""
 
 READ = (
     "number", "uploads.id", "projects.id", "projects.name", "uploads.name", "size_bytes", "stage", "since_ms", "certainty",

@@ -1,12 +1,29 @@
 """The service's last words about each upload in the store: its own, or those of the page that listed it. Asked by the store alone."""
 
 import sqlite3
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 from upload_tui.errors import UnreadableError
 
-__all__ = ["StoredWords"]
+__all__ = ["StoredWords", "deflated", "inflated"]
+
+_QUICKLY = 1
+"""The level at which deflating a page, a tenth of which is left, costs less time than keeping the whole of it."""
+
+
+def deflated(body: bytes) -> bytes:
+    """A page's words as they are kept."""
+    return zlib.compress(body, _QUICKLY)
+
+
+def inflated(words: bytes) -> bytes:
+    """A page's words as they came; none if what was kept is damaged."""
+    try:
+        return zlib.decompress(words)
+    except zlib.error:
+        return b""
 
 
 class StoredWords:
@@ -43,5 +60,5 @@ class StoredWords:
             from upload_tui.wire.answers import page_entries
 
             row = self._db.execute("SELECT body FROM pages WHERE page = ?", (page,)).fetchone()
-            self._last_page = (page, () if row is None else page_entries(row[0]))
+            self._last_page = (page, () if row is None else page_entries(inflated(row[0])))
         return self._last_page[1]

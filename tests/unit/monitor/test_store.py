@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from upload_tui.errors import StorageError
 from upload_tui.monitor import windows
+from upload_tui.monitor.page_image import CellName, ImagedPage, image_of
 from upload_tui.monitor.picture import Query, SortKey
 from upload_tui.monitor.schema import MIGRATIONS
 from upload_tui.monitor.store import Store, StuckBefore
 from upload_tui.monitor.store_file import open_store_file
 from upload_tui.monitor.stored_figures import StoredFigures
-from upload_tui.monitor.stored_rows import values_of
+from upload_tui.monitor.stored_rows import KEPT, POURED, values_of
 from upload_tui.status import Certainty, Event, Stage, Timeline
 from upload_tui.wire.upload import Upload
 
@@ -212,16 +213,21 @@ def test_what_one_dashboard_writes_another_sees(tmp_path: Path) -> None:
     other.close()
 
 
+def an_image(cell: CellName, uploads: Sequence[Upload], body: bytes) -> bytes:
+    """The image of a page of uploads of one cell."""
+    named = [dict(zip(KEPT, values_of(upload, 0, 0, (), None), strict=True)) for upload in uploads]
+    rows = [tuple(place if column == "place" else row[column] for column in POURED) for place, row in enumerate(named)]
+    return image_of({cell: rows}, ImagedPage(len(rows), uploads[0].id, ()), body)
+
+
 def test_rows_that_were_poured_in_are_sorted_counted_and_found(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
-    store.begin_bulk()
+    store.bulk.begin()
     readings = [Upload(id=f"u-{n}", project_id="p", name=f"file{n}.bin", read_on=NOON) for n in range(30)]
     for start in (0, 10, 15, 20):  # pages that shift overlap
         page = readings[start : start + 10]
-        project, cell = store.cell_of("p", "P", Stage.INITIATED)
-        rows = [(*values_of(upload, project, cell, (), None)[:-2], place) for place, upload in enumerate(page)]
         body = json.dumps({"results": [{"id": upload.id} for upload in page]}).encode()
-        store.pour(rows, body)
+        store.bulk.pour(an_image(("p", "P", Stage.INITIATED.rank), page, body))
     store.close()  # in the middle: the next visit mends it
     store = Store(tmp_path / "store.db")
     assert store.total(Query(project_ids=frozenset({"p"})), STUCK) == 30
@@ -229,6 +235,30 @@ def test_rows_that_were_poured_in_are_sorted_counted_and_found(tmp_path: Path) -
     assert [json.loads(store.raw(f"u-{n}"))["id"] for n in (3, 17, 29)] == ["u-3", "u-17", "u-29"]
     store.put([(readings[3], '{"id": "new"}', (), None)])
     assert store.raw("u-3") == '{"id": "new"}'
+    store.close()
+
+
+async def test_two_projects_that_are_poured_in_at_once_are_counted_once(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.db")
+    pour_five(store)
+    store.bulk.begin()
+    await store.bulk.finish()
+    store.bulk.pour(five_more())
+    await store.bulk.finish()
+    assert store.total(Query(), STUCK) == 10
+    assert [row.id for row in store.window(Query(search="v-3"), STUCK, 0, 9)] == ["v-3"]
+    store.close()
+
+
+def test_rows_are_counted_once_when_another_dashboard_opens_in_the_middle_of_a_bulk_load(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.db")
+    pour_five(store)
+    other = Store(tmp_path / "store.db")
+    store.bulk.pour(five_more())
+    store.bulk.end()
+    assert store.total(Query(), STUCK) == other.total(Query(), STUCK) == 10
+    assert [row.id for row in other.window(Query(search="v-3"), STUCK, 0, 9)] == ["v-3"]
+    other.close()
     store.close()
 
 
@@ -276,6 +306,19 @@ def test_a_newer_store_is_not_touched(tmp_path: Path) -> None:
         Store(file)
 
 
+def test_pages_of_an_earlier_version_are_read_as_before(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    store = Store(file)
+    pour_five(store)
+    store.bulk.end()
+    store.db.execute("UPDATE pages SET body = ?", (b'{"results": [{"id": "u-0"}]}',))
+    store.db.execute("PRAGMA user_version = 2")
+    store.close()
+    store = Store(file)
+    assert json.loads(store.raw("u-0")) == {"id": "u-0"}
+    store.close()
+
+
 def test_a_damaged_store_is_said_to_be_one(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     file.write_bytes(b"this is not a database, and never was one" * 100)
@@ -286,28 +329,33 @@ def test_a_damaged_store_is_said_to_be_one(tmp_path: Path) -> None:
 def test_a_row_is_shown_without_its_words_when_they_are_damaged(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     store = Store(file)
-    cells = store.cell_of("p-1", "Genome", Stage.VERIFIED)
     upload = Upload(
         id="5f6a", name="scan.tiff", project_id="p-1", timeline=Timeline((Event(Stage.VERIFIED, NOON),)), read_on=NOON
     )
-    store.begin_bulk()
-    store.pour([(*values_of(upload, *cells, (), None)[:-2], 0)], b"no JSON")
-    store.end_bulk()
+    store.bulk.begin()
+    store.bulk.pour(an_image(("p-1", "Genome", Stage.VERIFIED.rank), [upload], b"no JSON"))
+    store.bulk.end()
     assert store.get("5f6a") is not None
     assert store.raw("5f6a") == ""
     store.close()
 
 
+def five_more() -> bytes:
+    """The image of a page of five others."""
+    timeline = Timeline((Event(Stage.VERIFIED, NOON),))
+    found = [Upload(id=f"v-{number}", project_id="p-2", timeline=timeline, read_on=NOON) for number in range(5)]
+    return an_image(("p-2", "Proteome", Stage.VERIFIED.rank), found, b'{"results":[]}')
+
+
 def pour_five(store: Store) -> None:
     """Five uploads, poured in; the end of the pouring is still to come."""
-    cells = store.cell_of("p-1", "Genome", Stage.VERIFIED)
     timeline = Timeline((Event(Stage.VERIFIED, NOON),))
     uploads = [
         Upload(id=f"u-{number}", name=f"{number}.bin", project_id="p-1", timeline=timeline, read_on=NOON)
         for number in range(5)
     ]
-    store.begin_bulk()
-    store.pour([(*values_of(upload, *cells, (), None)[:-2], 0) for upload in uploads], b'{"results":[]}')
+    store.bulk.begin()
+    store.bulk.pour(an_image(("p-1", "Genome", Stage.VERIFIED.rank), uploads, b'{"results":[]}'))
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["file", "memory"])
@@ -325,7 +373,7 @@ async def test_the_loop_goes_on_while_a_bulk_load_ends(is_kept: bool, tmp_path: 
 
     store.db.set_trace_callback(statements.append)
     turning = asyncio.create_task(turn())
-    await store.finish_bulk()
+    await store.bulk.finish()
     turning.cancel()
     store.db.set_trace_callback(None)
     assert max(after - before for before, after in pairwise(turns)) == (0 if is_kept else 1)
@@ -337,7 +385,7 @@ async def test_the_loop_goes_on_while_a_bulk_load_ends(is_kept: bool, tmp_path: 
 async def test_whoever_leaves_while_a_bulk_load_ends_does_not_wait_and_the_next_visit_ends_it(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
     pour_five(store)
-    ending = asyncio.create_task(store.finish_bulk())
+    ending = asyncio.create_task(store.bulk.finish())
     await asyncio.sleep(0)
     ending.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -1,0 +1,127 @@
+"""Reads pages at a glance, beside the event loop where there are pages enough to pay for it. Used by the first fetch alone."""
+
+import asyncio
+import os
+import sys
+from asyncio import StreamReader, StreamWriter
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+from typing import Self, cast
+
+from upload_tui.monitor.page_image import page_image
+from upload_tui.monitor.page_reader import ANSWER, ASKED, HELLO
+
+__all__ = ["PageReaders"]
+
+_WORTH_IT = 20_000
+"""So many uploads take longer to read than a process takes to start."""
+_AT_MOST = 4
+"""So many read as fast as one event loop can fetch and keep."""
+_COMMAND = (sys.executable, "-m", "upload_tui.monitor.page_reader")
+_LIMIT_BYTES = 1 << 20
+
+
+class PageReaders:
+    """Processes that read pages; an asynchronous context manager that ends them.
+
+    Where pages are few, or there is a single core, or the system lets no process be begun, and until one is ready, pages are
+    read on the spot.
+
+    Args:
+        uploads: about how many are going to be read.
+    """
+
+    def __init__(self, uploads: int) -> None:
+        cores = _cores()
+        self._count = min(_AT_MOST, cores) if uploads >= _WORTH_IT and cores > 1 else 0
+        self._begun: Sequence[asyncio.Task[None]] = ()
+        self._readers: list[_Reader] = []
+        self._idle: asyncio.LifoQueue[_Reader] = asyncio.LifoQueue()
+        self._is_any_ready = False
+
+    async def __aenter__(self) -> Self:
+        self._begun = [asyncio.create_task(self._begin()) for _ in range(self._count)]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._begun:
+            task.cancel()
+        await asyncio.gather(*self._begun, return_exceptions=True)
+        await asyncio.gather(*(reader.end() for reader in self._readers))
+
+    async def _begin(self) -> None:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *_COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=_LIMIT_BYTES
+            )
+        except OSError:
+            return
+        reader = _Reader(process, cast("StreamWriter", process.stdin), cast("StreamReader", process.stdout))
+        self._readers.append(reader)
+        if await reader.is_ready():
+            self._is_any_ready = True
+            self._idle.put_nowait(reader)
+
+    async def ready(self) -> None:
+        """Wait until all processes are ready, or will never be."""
+        await asyncio.gather(*self._begun)
+
+    async def read(self, body: bytes, read_on: datetime) -> bytes:
+        """As `page_image`."""
+        if not self._is_any_ready:
+            return page_image(body, read_on)
+        reader = await self._idle.get()
+        try:
+            return await reader.read(body, read_on)
+        finally:
+            self._idle.put_nowait(reader)
+
+
+class _Reader:
+    """One process, and its ends of the pipes."""
+
+    def __init__(self, process: Process, asked: StreamWriter, answers: StreamReader) -> None:
+        self._process = process
+        self._asked = asked
+        self._answers = answers
+        self._is_whole = False
+
+    async def is_ready(self) -> bool:
+        """Wait until it has said hello; False if it never will."""
+        with suppress(OSError, EOFError):
+            self._is_whole = await self._answer(len(HELLO)) == HELLO
+        return self._is_whole
+
+    async def read(self, body: bytes, read_on: datetime) -> bytes:
+        """The image of a page, by the process unless that has ended; a page that is cut off in between is its last."""
+        if self._is_whole:
+            self._is_whole = False
+            with suppress(OSError, EOFError):
+                image = await self._ask(body, read_on)
+                self._is_whole = True
+                return image
+        return page_image(body, read_on)
+
+    async def _ask(self, body: bytes, read_on: datetime) -> bytes:
+        self._asked.writelines((ASKED.pack(len(body), read_on.timestamp()), body))
+        (size_bytes,) = ANSWER.unpack(await self._answer(ANSWER.size))
+        return await self._answer(size_bytes)
+
+    async def _answer(self, size_bytes: int) -> bytes:
+        return await self._answers.readexactly(size_bytes)
+
+    async def end(self) -> None:
+        """End the process, and wait until it has."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system says so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
