@@ -64,6 +64,34 @@ async def test_the_newest_is_under_the_cursor_when_following() -> None:
         assert chosen(table) == "newest"
         await pilot.press("j")
         assert not table.follow
+        assert "following" not in str(table.border_title)
+
+
+async def test_following_ends_when_the_newest_is_no_longer_on_top() -> None:
+    async with opened(many(50)) as (pilot, _, table):
+        await pilot.press("f")
+        assert "following" in str(table.border_title)
+        await pilot.press("s")
+        assert not table.follow
+        assert "following" not in str(table.border_title)
+
+
+@pytest.mark.parametrize("keys", [(), ("j", "k")], ids=["untouched", "chosen"])
+async def test_the_view_stays_with_the_newest_until_a_person_chooses_a_row(keys: tuple[str, ...]) -> None:
+    async with opened(many(50)) as (pilot, session, table):
+        await pilot.press(*keys)
+        for number in range(20):
+            session.say(an_upload(f"new-{number}", initiated=20 - number))
+            pilot.app.screen.take(())  # type: ignore[attr-defined]
+        await pilot.pause()
+        assert table.total == 70
+        if not keys:
+            assert int(table.scroll_offset.y) == 0
+            assert table.row_at(0).name == "new-19"  # type: ignore[union-attr]
+            assert chosen(table).startswith("new-")
+        else:
+            assert table.cursor_row == 20
+            assert chosen(table) == "scan-000.tiff"
 
 
 @pytest.mark.parametrize(

@@ -133,17 +133,9 @@ class DashboardScreen(ExportingScreen):
 
         self.app.push_screen(UploadScreen(self._session, message.upload_id, self.look))
 
-    @on(UploadTable.TotalChanged)
-    def count_found(self) -> None:
+    @on(UploadTable.TitleChanged)
+    def title_table(self) -> None:
         self._painter.paint_query(self.rows_query, self.look)
-
-    @on(UploadTable.MarksChanged)
-    def count_marks(self) -> None:
-        self._paint()
-
-    @on(UploadTable.FollowEnded)
-    def stop_following(self) -> None:
-        self.query_one(UploadTable).follow = False
 
     @on(UploadTable.SortRequested)
     def sort_by_column(self, message: UploadTable.SortRequested) -> None:
@@ -199,10 +191,9 @@ class DashboardScreen(ExportingScreen):
 
     def action_follow(self) -> None:
         table = self.query_one(UploadTable)
-        if not table.follow:  # the newest is on top only in the service's own order
+        if not table.follow:
             self.rows_query = replace(self.rows_query, sort=SortKey.INITIATED, descending=True)
         table.follow = not table.follow
-        self._paint()
 
     def action_next_failed(self) -> None:
         self._go_to_next(replace(self.rows_query, stages=frozenset({Stage.ERROR})), "No upload has failed.")
@@ -304,7 +295,10 @@ class DashboardScreen(ExportingScreen):
     # What follows from it
 
     def watch_rows_query(self, query: Query) -> None:
-        self.query_one(UploadTable).rows_query = query
+        table = self.query_one(UploadTable)
+        # The newest is on top only in the service's own order.
+        table.follow = table.follow and query.sort is SortKey.INITIATED and query.descending
+        table.rows_query = query
         self._painter.paint_query(query, self.look)
 
     def watch_chosen_id(self) -> None:

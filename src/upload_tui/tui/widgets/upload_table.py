@@ -71,14 +71,8 @@ class UploadTable(RowLines, can_focus=True):
             super().__init__()
             self.upload_id = upload_id
 
-    class MarksChanged(Message):
-        """Other uploads are marked than before."""
-
-    class FollowEnded(Message):
-        """A person moved the cursor away from the newest."""
-
-    class TotalChanged(Message):
-        """More rows were found than before."""
+    class TitleChanged(Message):
+        """What a title says of the table has changed: how many rows there are, what is marked, whether it follows."""
 
     class SortRequested(Message):
         """A person clicked a column's title."""
@@ -104,6 +98,7 @@ class UploadTable(RowLines, can_focus=True):
         self._window = RowWindow(source)
         self._cursor_row = 0
         self._cursor_id: str | None = None
+        self._is_moved = False
         self._glowing: frozenset[str] = frozenset()
         self._strips = PaintedStrips()
         self._rest = Rest(self)
@@ -160,12 +155,13 @@ class UploadTable(RowLines, can_focus=True):
 
     def _show_found(self) -> None:
         self.reload()
-        self.post_message(self.TotalChanged())
+        self.post_message(self.TitleChanged())
 
     def choose(self, upload_id: str) -> bool:
         """Put the cursor on an upload; False if the query leaves it out."""
         row = self._window.position(upload_id)
         if row is not None:
+            self._is_moved = True
             self._go_to(row)
         return row is not None
 
@@ -200,11 +196,12 @@ class UploadTable(RowLines, can_focus=True):
 
     def watch_marked(self) -> None:
         self.refresh()
-        self.post_message(self.MarksChanged())
+        self.post_message(self.TitleChanged())
 
     def watch_follow(self, follow: bool) -> None:
         if follow:
             self._go_to(0)
+        self.post_message(self.TitleChanged())
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -257,8 +254,8 @@ class UploadTable(RowLines, can_focus=True):
             self.action_open()
 
     def _go_by_person(self, row: int) -> None:
-        if self.follow:
-            self.post_message(self.FollowEnded())
+        self.follow = False
+        self._is_moved = True
         self._go_to(row)
         self._look_ahead()
 
@@ -269,11 +266,15 @@ class UploadTable(RowLines, can_focus=True):
     # The cursor
 
     def _row_of_cursor(self) -> int:
-        if self.follow or self._cursor_id is None:
-            return 0 if self.follow else self._cursor_row
+        if self.follow:
+            return 0
+        if self._cursor_id is None:
+            return self._cursor_row
         row = self._window.position(self._cursor_id)
         if row is None and not self.is_settled and self._cursor_row >= self.total:
             return 0  # the end of what is found so far is nobody's place
+        if row is not None and not self._is_moved and not self._top_row() and row >= self._visible_rows():
+            return 0  # nobody chose that upload: it does not pull the view away from the newest
         return self._cursor_row if row is None else row
 
     def _go_to(self, row: int) -> None:
