@@ -40,8 +40,8 @@ def plain_preferences() -> "Preferences":
     )
 
 
-def preferences(settings: ServiceSettings) -> "Preferences":
-    """For a dashboard over a service.
+def preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] = ()) -> "Preferences":
+    """For a dashboard over a service, or over several: then `services` are their roots and titles.
 
     Raises:
         SettingsError: the settings name a theme, a column or an action that is none, or as `plain_preferences`.
@@ -55,7 +55,7 @@ def preferences(settings: ServiceSettings) -> "Preferences":
     _check_theme(settings, plain.themes)
     return replace(
         plain,
-        look=_look(settings),
+        look=_look(settings, tuple(services)),
         theme=settings.theme,
         keymap=settings.keys,
         keep_columns=keep_columns,
@@ -63,11 +63,12 @@ def preferences(settings: ServiceSettings) -> "Preferences":
     )
 
 
-def _look(settings: ServiceSettings) -> "Look":
+def _look(settings: ServiceSettings, services: tuple[tuple[str, str], ...]) -> "Look":
     from upload_tui.tui.glyphs import glyphs_for
     from upload_tui.tui.look import Look
 
-    return Look(glyphs_for(sys.stdout.encoding), zone=settings.zone, columns=chosen_columns(settings))
+    glyphs = glyphs_for(sys.stdout.encoding)
+    return Look(glyphs, zone=settings.zone, columns=chosen_columns(settings), services=services)
 
 
 def _check_keys(settings: ServiceSettings) -> None:

@@ -44,7 +44,8 @@ async def _watch(each: Sequence[ServiceSettings]) -> int:
     from upload_tui.tui.app import UploadApp
 
     first = each[0]
-    wishes = preferences(first)
+    services = [(service_root(settings.url), _title(settings)) for settings in each]
+    wishes = preferences(first, services if len(each) > 1 else ())
     on_failures = FailureCommand(first.on_error) if first.on_error else None
     clock = SystemClock()
     with ExitStack() as stores:
@@ -62,8 +63,13 @@ def _session(settings: ServiceSettings, stores: ExitStack, clock: "Clock", *, is
     root = service_root(settings.url)
     store = stores.enter_context(closing(open_store(settings)))
     known = StoredPicture(store, clock, root, settings.stuck_after_seconds, read_since=clock.now())
-    title = settings.profile or urlsplit(root).netloc.rpartition("@")[2]
+    title = _title(settings)
     return OpeningSession(title, clock, lambda: _opened(settings, store, clock, title), known, tries_again=not is_alone)
+
+
+def _title(settings: ServiceSettings) -> str:
+    """What a person calls the service."""
+    return settings.profile or urlsplit(service_root(settings.url)).netloc.rpartition("@")[2]
 
 
 def _combined(sessions: "Sequence[Session]") -> "Session":

@@ -37,6 +37,7 @@ class ColumnKey(StrEnum):
     TOOK = "took"
     CHUNKS = "chunks"
     PROJECT = "project"
+    SERVICE = "service"
     NOTE = "note"
     ID = "id"
 
@@ -76,6 +77,7 @@ _COLUMNS = {
         Column(ColumnKey.TOOK, "Took", 8, is_right=True),
         Column(ColumnKey.CHUNKS, "Chunks", 6, is_right=True),
         Column(ColumnKey.PROJECT, "Project", 14, sort=SortKey.PROJECT),
+        Column(ColumnKey.SERVICE, "Service", 14),
         Column(ColumnKey.NOTE, "Progress", 0),
         Column(ColumnKey.ID, "Id", 36),
     )
@@ -121,25 +123,32 @@ def width_of(key: ColumnKey) -> int:
     return _COLUMNS[key].width
 
 
-def usual_wishes(*, several_projects: bool) -> tuple[ColumnWish, ...]:
+def usual_wishes(*, several_projects: bool, several_services: bool = False) -> tuple[ColumnWish, ...]:
     """What the table shows, if there is room, to people who wish for nothing else."""
     usual = [ColumnKey.STAGE, ColumnKey.NAME, ColumnKey.SIZE, ColumnKey.SINCE, ColumnKey.NOTE]
     if several_projects:
         usual.insert(4, ColumnKey.PROJECT)
+    if several_services:
+        usual.insert(-1, ColumnKey.SERVICE)
     return tuple(map(ColumnWish, usual))
 
 
 def fit_columns(
-    width: int, *, absolute_times: bool = False, several_projects: bool = False, wishes: Sequence[ColumnWish] = ()
+    width: int,
+    *,
+    absolute_times: bool = False,
+    several_projects: bool = False,
+    several_services: bool = False,
+    wishes: Sequence[ColumnWish] = (),
 ) -> tuple[Column, ...]:
     """The columns that fit into `width` cells with a blank between them; name and note share what the others leave.
 
     Where there is too little room the stage becomes a sign, then columns are left out: of a person's wishes the last ones,
     else the least telling ones.
     """
-    usual = usual_wishes(several_projects=several_projects)
+    usual = usual_wishes(several_projects=several_projects, several_services=several_services)
     columns = [_column(wish, width, absolute_times) for wish in wishes or usual]
-    # Of the usual ones, the project goes first, then the size, then the time.
+    # Of the usual ones, the service goes first, then the project, the size, the time.
     sheddable = [*columns] if wishes else [column for column in columns if column.key not in _FIRST_AND_LAST]
     sheddable.sort(key=lambda column: 0 if wishes else _SHED_LAST.index(column.key))
     while sheddable and _needed(columns) > width and len(columns) > 1:
@@ -148,7 +157,7 @@ def fit_columns(
 
 
 _FIRST_AND_LAST = frozenset({ColumnKey.STAGE, ColumnKey.NAME, ColumnKey.NOTE})
-_SHED_LAST = (ColumnKey.SINCE, ColumnKey.SIZE, ColumnKey.PROJECT)
+_SHED_LAST = (ColumnKey.SINCE, ColumnKey.SIZE, ColumnKey.PROJECT, ColumnKey.SERVICE)
 
 
 def _column(wish: ColumnWish, width: int, absolute_times: bool) -> Column:

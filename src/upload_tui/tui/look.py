@@ -15,7 +15,8 @@ class Look(Struct, frozen=True):
     """What a person (or their terminal) chose; handed to every widget.
 
     `zone` None is the machine's own time zone. `is_roomy` gives each row of the table a second line. `columns` are those that a
-    person wishes for; none leaves the choice to the table.
+    person wishes for; none leaves the choice to the table. `services` are the roots and the titles of several services in one view;
+    none where there is one, which goes without saying.
     """
 
     glyphs: Glyphs = UNICODE
@@ -23,6 +24,11 @@ class Look(Struct, frozen=True):
     absolute_times: bool = False
     is_roomy: bool = False
     columns: tuple[ColumnWish, ...] = ()
+    services: tuple[tuple[str, str], ...] = ()
+
+    def service(self, root: str) -> str:
+        """What the service with this URL is called."""
+        return dict(self.services).get(root, root)
 
     def when(self, on: datetime | None, now: datetime) -> str:
         """A time as this look has it: an age, or the wall clock's; `?` if it is not known."""

@@ -22,6 +22,12 @@ def test_columns_fit_whatever_is_wished_for(
         assert sum(column.width for column in columns) + len(columns) - 1 <= max(width, 18)
 
 
+def test_rows_of_several_services_say_which_is_theirs_where_there_is_room() -> None:
+    keys = [column.key for column in fit_columns(120, several_projects=True, several_services=True)]
+    assert keys == ["stage", "name", "size", "since", "project", "service", "note"]
+    assert "service" not in {column.key for column in fit_columns(60, several_projects=True, several_services=True)}
+
+
 def test_wishes_are_kept_in_order_when_there_is_room() -> None:
     wishes = read_wishes(["id", "name:30", "took", "stage"])
     columns = fit_columns(120, wishes=wishes)

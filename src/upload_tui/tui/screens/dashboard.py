@@ -267,7 +267,8 @@ class DashboardScreen(ExportingScreen):
     def action_columns(self) -> None:
         from upload_tui.tui.screens.columns import ColumnScreen
 
-        usual = usual_wishes(several_projects=len(self._session.projects) > 1)
+        services = bool(self.look.services)
+        usual = usual_wishes(several_projects=len(self._session.projects) > 1, several_services=services)
         self.app.push_screen(ColumnScreen(self.look.columns or usual), self._show_columns)
 
     def _show_columns(self, wishes: tuple[ColumnWish, ...] | None) -> None:

@@ -54,6 +54,8 @@ def _text(column: Column, row: Row, now: datetime, look: Look) -> Piece:
             return ("" if row.chunk_count is None else f"{row.chunk_count:,}"), quiet
         case ColumnKey.ID:
             return abbreviated(row.id, column.width, look.glyphs.ellipsis), quiet
+        case ColumnKey.SERVICE:
+            return abbreviated(look.service(row.service), column.width, look.glyphs.ellipsis), quiet
         case _:
             return abbreviated(row.project_name or row.project_id, column.width, look.glyphs.ellipsis), quiet
 

@@ -68,6 +68,7 @@ class RowPainter(Struct):
                 width - 1,
                 absolute_times=look.absolute_times,
                 several_projects=several_projects,
+                several_services=bool(look.services),
                 wishes=look.columns,
             )
 

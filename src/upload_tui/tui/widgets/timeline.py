@@ -221,6 +221,7 @@ class _Painter(Struct, frozen=True):
         for label, value in (
             ("id", upload.id),
             ("project", upload.project_name or upload.project_id),
+            ("service", self.look.service(self.detail.row.service) if self.look.services else ""),
             ("stored by", upload.storage_provider),
             ("sent by", upload.uploader),
             *((digest.algorithm or "hash", digest.value) for digest in upload.hashes),
