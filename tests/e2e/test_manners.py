@@ -197,7 +197,9 @@ def test_services_are_seen_together_and_one_that_is_away_holds_up_nobody(home: P
             archive.answers["/projects"] = answers["archive"]["/projects"]
             terminal.press("r")
             terminal.wait_until(
-                lambda text: all(word in text for word in ("lab.bin", "archive.bin", "live", "Project ", "Service ", "The archive"))
+                lambda text: all(
+                    word in text for word in ("lab.bin", "archive.bin", "live", "Project ", "Service ", "The archive")
+                )
             )
             terminal.press("q")
             assert terminal.wait_for_end() == 0

@@ -1,5 +1,6 @@
 """A menu: one thing to choose of several. What it is about is its caller's business."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -63,9 +64,15 @@ def _line(word: str, meaning: str) -> Content:
 
 
 def project_menu(projects: Sequence[ProjectRef]) -> MenuScreen:
-    """Gives a project's id; empty for all of them."""
-    names = [("", "All projects"), *((project.id, project.name or project.id) for project in projects)]
-    return MenuScreen("Projects", "shows it", [(key, Content(harmless(name))) for key, name in names])
+    """Gives a project's id; empty for all of them. Projects that are called the same are told apart by their ids."""
+    names = Counter(project.name for project in projects)
+    lines = [(project.id, _project_line(project, names[project.name] > 1)) for project in projects]
+    return MenuScreen("Projects", "shows it", [("", Content("All projects")), *lines])
+
+
+def _project_line(project: ProjectRef, has_namesake: bool) -> Content:
+    name = harmless(project.name or project.id)
+    return Content.assemble(name, (f"  {harmless(project.id)}", "$quiet")) if has_namesake else Content(name)
 
 
 def fault_menu(faults: Sequence[Fault]) -> MenuScreen:
