@@ -179,6 +179,28 @@ def _two_profiles(home: Path, **urls: str) -> None:
     file.chmod(0o600)
 
 
+def test_what_an_earlier_visit_left_is_shown_while_the_service_is_away(home: Path) -> None:
+    one = {"X-Total": "1"}
+    answers = {
+        "/projects": [Said({"results": [{"id": "lab", "name": "The lab"}]}, headers=one)],
+        "/projects/lab/uploads": [Said({"results": [an_upload("scan.bin", project=("lab", "The lab"))]}, headers=one)],
+    }
+    with scripted(answers) as lab:
+        _two_profiles(home, lab=lab.url)
+        with Terminal("watch", "--profile", "lab") as terminal:
+            terminal.wait_until(lambda text: "scan.bin" in text and "live" in text)
+            terminal.press("q")
+            assert terminal.wait_for_end() == 0
+        lab.answers.update({path: [Said({}, 500)] for path in answers})
+        with Terminal("watch", "--profile", "lab", columns=120) as terminal:
+            terminal.wait_until(lambda text: "scan.bin" in text and "retrying" in text)
+            lab.answers.update(answers)
+            terminal.press("r")
+            terminal.wait_until(lambda text: "scan.bin" in text and "live" in text)
+            terminal.press("q")
+            assert terminal.wait_for_end() == 0
+
+
 def test_services_are_seen_together_and_one_that_is_away_holds_up_nobody(home: Path) -> None:
     one = {"X-Total": "1"}
     answers = {

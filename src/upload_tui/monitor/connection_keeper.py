@@ -67,7 +67,9 @@ class ConnectionKeeper:
         self._failing_since = self._failing_since or now
         wait = self._wait_seconds(error)
         due = now + timedelta(seconds=wait)
-        if isinstance(error, NotAllowedError):
+        if self._is_paused:  # a single look, asked for meanwhile
+            self._enter(ConnectionState.PAUSED, reason=error.title)
+        elif isinstance(error, NotAllowedError):
             self._enter(ConnectionState.NOT_ALLOWED, next_try_on=due, reason=error.title)
         elif self._failures < _TRIES_UNTIL_OFFLINE:
             self._enter(ConnectionState.RETRYING, next_try_on=due, reason=error.title)
@@ -83,7 +85,8 @@ class ConnectionKeeper:
     def resume(self) -> None:
         """Requests again; what is shown is old until a round has gone well."""
         self._is_paused = False
-        self._enter(ConnectionState.CATCHING_UP, known=0, total=None, reason="")
+        was_read = self._current.read_on is not None
+        self._enter(ConnectionState.CATCHING_UP if was_read else ConnectionState.CONNECTING, reason="")
 
     def _wait_seconds(self, error: ServiceError) -> float:
         if isinstance(error, BusyError) and error.retry_after_seconds is not None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.clock import Clock
 from upload_tui.errors import ServiceError
+from upload_tui.monitor.alarm import Alarm
 from upload_tui.monitor.announcer import Announcer
 from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.connection_keeper import ConnectionKeeper
@@ -148,17 +149,17 @@ class _ProjectWatch:
         self._clock = clock
         self._announcer = announcer
         self._schedule = schedule
-        self._woken = asyncio.Event()
+        self._alarm = Alarm(clock, lambda: self.keeper.is_paused)
         self._interval_seconds = schedule.shortest_seconds
         self._synchroniser = Synchroniser(client, store, project, announcer.say, self._tell_progress)
 
     def wake(self) -> None:
         """Do a round now."""
-        self._woken.set()
+        self._alarm.wake()
 
     async def run(self) -> None:
         while True:
-            await self._wait(await self._round())
+            await self._alarm.wait(await self._round())
 
     async def _round(self) -> float:
         """One round; gives the seconds until the next."""
@@ -175,22 +176,6 @@ class _ProjectWatch:
             self._interval_seconds, changed=changed, is_waiting=is_waiting
         )
         return self._schedule.with_jitter(self._interval_seconds)
-
-    async def _wait(self, seconds: float) -> None:
-        """Until it is time, or somebody wakes us; while paused only the latter."""
-        woken = asyncio.ensure_future(self._woken.wait())
-        due = asyncio.ensure_future(self._sleep(seconds))
-        try:
-            await asyncio.wait({woken, due}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            woken.cancel()
-            due.cancel()
-        self._woken.clear()
-
-    async def _sleep(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        while self.keeper.is_paused:
-            await self._clock.sleep(self._schedule.shortest_seconds)
 
     def _tell_connection(self, connection: Connection) -> None:
         self._announcer.say(ConnectionChanged(at=self._clock.now(), connection=connection))

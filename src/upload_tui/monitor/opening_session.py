@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from upload_tui.clock import Clock
 from upload_tui.errors import ServiceError
+from upload_tui.monitor.alarm import Alarm
 from upload_tui.monitor.announcer import Announcer
 from upload_tui.monitor.changes import Change, ConnectionChanged
 from upload_tui.monitor.connection_keeper import ConnectionKeeper
@@ -63,9 +64,9 @@ class OpeningSession:
         self._known = known
         self._real: Session | None = None
         self._tries_again = tries_again
-        self._hurry = asyncio.Event()
         self._announcer = Announcer()
         self._keeper = ConnectionKeeper(clock, self._tell)
+        self._alarm = Alarm(clock, lambda: self._keeper.is_paused)
 
     @property
     def _picture(self) -> "Session | StoredPicture | None":
@@ -144,40 +145,35 @@ class OpeningSession:
             except ServiceError as error:
                 if self._real is not None or not self._tries_again:
                     raise
-                await self._wait(self._keeper.failed(error))
+                await self._alarm.wait(self._keeper.failed(error))
 
     async def _run_real(self) -> None:
         async with self._opener() as real:
             self._real = real
             self._announcer.say(_Opened(at=self.now()))
+            if self._keeper.is_paused:
+                real.pause()
             await asyncio.sleep(0)  # whoever waited to listen listens before anything is said
             await real.run()
-
-    async def _wait(self, seconds: float) -> None:
-        """Until it is time to try again, or somebody asks for it."""
-        self._hurry.clear()
-        waits = {asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._hurry.wait())}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
 
     def _tell(self, connection: Connection) -> None:
         self._announcer.say(ConnectionChanged(at=self.now(), connection=connection))
 
     def refresh(self) -> None:
-        """Look at the service now."""
-        self._hurry.set()
+        """Look at the service now, also while paused (once)."""
+        self._alarm.wake()
         if self._real:
             self._real.refresh()
 
     def pause(self) -> None:
-        """Ask the service nothing more."""
+        """Ask the service nothing more, nor try to reach it."""
+        self._keeper.pause()
         if self._real:
             self._real.pause()
 
     def resume(self) -> None:
-        """Go on."""
+        """Go on, and try at once."""
+        self._keeper.resume()
+        self._alarm.wake()
         if self._real:
             self._real.resume()

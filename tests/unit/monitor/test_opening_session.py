@@ -52,6 +52,38 @@ async def test_what_cannot_be_opened_comes_out(clock: FrozenClock, service: Serv
         await OpeningSession("lab", clock, service.open).run()
 
 
+async def test_nobody_is_asked_while_it_is_paused_before_it_is_open(clock: FrozenClock, service: Service) -> None:
+    session = OpeningSession("lab", clock, service.open, tries_again=True)
+    task = asyncio.create_task(session.run())
+    await turns()
+    session.pause()
+    for _ in range(5):
+        clock.advance(60)
+        await turns()
+    assert service.tries == 1
+    session.refresh()
+    await turns()
+    assert service.tries == 2
+    assert (session.connection().state, session.connection().reason) == (ConnectionState.PAUSED, "Nobody answers")
+    service.is_there = True
+    session.resume()
+    await turns()
+    assert session.connection().state is ConnectionState.LIVE
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_is_still_paused_when_it_opens_while_paused(clock: FrozenClock, service: Service) -> None:
+    session = OpeningSession("lab", clock, service.open)
+    service.is_there = True
+    session.pause()
+    task = asyncio.create_task(session.run())
+    await turns()
+    assert session.connection().state is ConnectionState.PAUSED
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_it_is_opened_again_until_the_service_is_there(clock: FrozenClock, service: Service) -> None:
     session, heard = OpeningSession("lab", clock, service.open, tries_again=True), list[Change]()
 
