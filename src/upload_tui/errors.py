@@ -15,6 +15,7 @@ Every error of the program is one of these; `cli` alone prints them and exits::
     │   ├── NotFoundError         5    404: no such project or upload
     │   └── RefusedError          3    400: the service will not do what was asked
     ├── StorageError              2    a file of ours cannot be read or written
+    │   └── BusyStorageError      2    another process is busy with it: later it can
     ├── StyleError                2    a style sheet is missing from the installation
     ├── DefectError              70    a fault of this program's own
     └── TimedOutError           124    still pending when the time was up
@@ -36,6 +37,7 @@ __all__ = [
     "EXIT_UNREACHABLE",
     "EXIT_USAGE",
     "BusyError",
+    "BusyStorageError",
     "DefectError",
     "NotAllowedError",
     "NotConsistentError",
@@ -90,6 +92,10 @@ class SettingsError(UsageError):
 
 class StorageError(UploadTuiError):
     """A file of ours (store, journal, export) cannot be read or written."""
+
+
+class BusyStorageError(StorageError):
+    """Another process has been writing to a file of ours for longer than we wait; what we wanted to keep can be tried again."""
 
 
 class StyleError(UploadTuiError):

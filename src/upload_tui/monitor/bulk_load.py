@@ -47,6 +47,8 @@ class BulkLoad:
         self._transaction = transaction
         self._cell_of = cell_of
         self._going_on = 0
+        self._is_at_rest = asyncio.Event()
+        self._is_at_rest.set()
 
     def begin(self) -> None:
         """Many uploads will be poured in; until as many `end` only the service's own order is quick to ask for."""
@@ -67,12 +69,20 @@ class BulkLoad:
         """As `end`, while the event loop goes on and what was poured in is read. Cancelled, it is left to the next visit."""
         if not self._was_last():
             return
-        if self._file is None:
-            for _ in steps_to_end_bulk(self._db):
-                await asyncio.sleep(0)
-        else:
-            await _finish_beside(self._file)
+        self._is_at_rest.clear()
+        try:
+            if self._file is None:
+                for _ in steps_to_end_bulk(self._db):
+                    await asyncio.sleep(0)
+            else:
+                await _finish_beside(self._file)
+        finally:
+            self._is_at_rest.set()
         self._seen()
+
+    async def at_rest(self) -> None:
+        """Wait while a load is being finished: who writes meanwhile would hold up the event loop until it is."""
+        await self._is_at_rest.wait()
 
     def _was_last(self) -> bool:
         self._going_on -= 1

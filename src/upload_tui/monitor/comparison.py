@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.errors import UnreadableError
-from upload_tui.monitor.changes import AnomalyNoticed, Change, StageReached, UploadPurged, UploadRef, UploadSeen
+from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadPurged, UploadRef, UploadSeen
 from upload_tui.status import Anomaly, Certainty, Event, Timeline, transitions_between
 from upload_tui.wire.upload import Upload, read_upload
 
@@ -21,7 +21,7 @@ class Comparison(Struct, frozen=True):
     upload: Upload
     earliest: datetime | None
     noticed: tuple[Anomaly, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[UploadChange, ...]
 
 
 def recall(raw: str, read_on: datetime, earliest: datetime | None) -> Upload | None:
@@ -66,7 +66,7 @@ def compare(
     steps, contradictions = transitions_between(before.timeline if before else None, after.timeline)
     fresh = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
     ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)
-    changes: list[Change] = [] if before else [UploadSeen(at=after.read_on, upload=ref)]
+    changes: list[UploadChange] = [] if before else [UploadSeen(at=after.read_on, upload=ref)]
     for step in steps:
         event = step.event
         changes.append(
@@ -86,7 +86,9 @@ def compare(
     return Comparison(after, earliest, (*noticed, *fresh), tuple(changes))
 
 
-def _other_changes(before: Upload | None, after: Upload, fresh: Sequence[Anomaly], ref: UploadRef) -> Iterator[Change]:
+def _other_changes(
+    before: Upload | None, after: Upload, fresh: Sequence[Anomaly], ref: UploadRef
+) -> Iterator[UploadChange]:
     known = before.anomalies if before else ()
     for anomaly in (*(anomaly for anomaly in after.anomalies if anomaly not in known), *fresh):
         yield AnomalyNoticed(at=after.read_on, upload=ref, anomaly=anomaly)

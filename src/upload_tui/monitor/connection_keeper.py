@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
-from upload_tui.errors import BusyError, NotAllowedError, ServiceError
+from upload_tui.errors import BusyError, BusyStorageError, NotAllowedError, ServiceError
 from upload_tui.monitor.picture import Connection, ConnectionState
 
 __all__ = ["ConnectionKeeper"]
@@ -60,7 +60,7 @@ class ConnectionKeeper:
         else:
             self._enter(ConnectionState.LIVE, read_on=read_on, reason="")
 
-    def failed(self, error: ServiceError) -> float:
+    def failed(self, error: ServiceError | BusyStorageError) -> float:
         """A round failed; gives the seconds to wait before the next."""
         self._failures += 1
         now = self._clock.now()
@@ -88,7 +88,7 @@ class ConnectionKeeper:
         was_read = self._current.read_on is not None
         self._enter(ConnectionState.CATCHING_UP if was_read else ConnectionState.CONNECTING, reason="")
 
-    def _wait_seconds(self, error: ServiceError) -> float:
+    def _wait_seconds(self, error: ServiceError | BusyStorageError) -> float:
         if isinstance(error, BusyError) and error.retry_after_seconds is not None:
             return max(error.retry_after_seconds, _FIRST_WAIT_SECONDS)
         longest: float = min(_FIRST_WAIT_SECONDS * 2 ** min(self._failures, 10), _LONGEST_WAIT_SECONDS)

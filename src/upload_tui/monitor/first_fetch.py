@@ -163,14 +163,16 @@ class FirstFetch:
         async for readings in portions(page.readings):
             known = self._store.known([reading.upload.id for reading in readings])
             self._take_known([reading for reading in readings if reading.upload.id in known])
-            take_in(self._store, [one for one in readings if one.upload.id not in known], self._client.root)
+            take_in(
+                self._store, [one for one in readings if one.upload.id not in known], self._client.root, is_news=False
+            )
         self._tell(len(page.readings), page.total)
 
     def _pour(self, words: PageWords, image: bytes) -> str | None:
         page = self._store.bulk.pour(image)
         others = self._client.read_page(words, page.others).readings if page.others else ()
         known = self._store.known([reading.upload.id for reading in others])
-        take_in(self._store, [one for one in others if one.upload.id not in known], self._client.root)
+        take_in(self._store, [one for one in others if one.upload.id not in known], self._client.root, is_news=False)
         self._tell(page.uploads, words.total)
         return page.first_id or self._first_id(words, others if len(others) == len(page.others) else ())
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from upload_tui.monitor.changes import Change
+from upload_tui.monitor.changes import UploadChange
 from upload_tui.monitor.comparison import compare, recall
 from upload_tui.monitor.store import Store
 from upload_tui.wire.answers import UploadReading
@@ -22,21 +22,30 @@ class Intake(Struct, frozen=True):
     """
 
     kept: int
-    changes: tuple[Change, ...]
+    changes: tuple[UploadChange, ...]
     doubtful: tuple[str, ...] = ()
 
 
-def take_in(store: Store, readings: Sequence[UploadReading], service: str) -> Intake:
-    """Take readings into a store.
+def take_in(store: Store, readings: Sequence[UploadReading], service: str, *, is_news: bool = True) -> Intake:
+    """Take readings into a store, so that of several who do so each finds what the one before it left.
 
     Args:
         store: what is known.
         readings: what the service says now, in the order in which it is to be told.
         service: the URL where the uploads live.
+        is_news: False if nobody is told of it: what exists when one first looks is no change.
     """
+    with store.transaction():
+        intake = _taken_in(store, readings, service)
+        if is_news:
+            store.told.remember(intake.changes)
+    return intake
+
+
+def _taken_in(store: Store, readings: Sequence[UploadReading], service: str) -> Intake:
     same: list[str] = []
     kept = []
-    changes: list[Change] = []
+    changes: list[UploadChange] = []
     doubtful: list[str] = []
     once = {reading.upload.id: reading for reading in readings}
     for reading in once.values():

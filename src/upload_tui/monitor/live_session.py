@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.clock import Clock
-from upload_tui.errors import ServiceError
+from upload_tui.errors import BusyStorageError, ServiceError
 from upload_tui.monitor.alarm import Alarm
 from upload_tui.monitor.announcer import Announcer
 from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged, SyncProgressed
@@ -165,7 +165,7 @@ class _ProjectWatch:
         """One round; gives the seconds until the next."""
         try:
             changed = await self._synchroniser.round()
-        except ServiceError as error:
+        except (ServiceError, BusyStorageError) as error:
             return self.keeper.failed(error)
         if self._store.pending(frozenset({self.project.id}), limit=1):
             await self._look_at_queue()

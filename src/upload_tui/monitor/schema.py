@@ -115,6 +115,16 @@ MIGRATIONS: tuple[str, ...] = (
     + "".join(f"CREATE TRIGGER {name} {what};" for name, what in _TRIGGERS.items()),
     # Pages are kept deflated: they were nine tenths of the file.
     "UPDATE pages SET body = deflated(body);",
+    # What was told, so that others over the same file tell it too. Numbers are never used again.
+    """
+    CREATE TABLE told (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        teller INTEGER NOT NULL,
+        project_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        change TEXT NOT NULL
+    );
+    """,
 )
 
 

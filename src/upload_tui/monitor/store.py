@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
-from upload_tui.errors import StorageError
+from upload_tui.errors import BusyStorageError, StorageError
 from upload_tui.monitor.asked import Asked, Cell, asked_for
 from upload_tui.monitor.bulk_load import BulkLoad
 from upload_tui.monitor.page_image import has_images
@@ -21,6 +21,7 @@ from upload_tui.monitor.searches import Searches
 from upload_tui.monitor.store_conditions import StuckBefore
 from upload_tui.monitor.stored_rows import KEPT, READ, StoredUpload, milliseconds, stored_upload, values_of
 from upload_tui.monitor.stored_words import StoredWords
+from upload_tui.monitor.told_changes import ToldChanges
 from upload_tui.monitor.windows import Windows
 from upload_tui.status import Anomaly, Stage
 
@@ -69,7 +70,7 @@ class Store:
         try:
             self._db = sqlite3.connect(file or ":memory:", isolation_level=None, timeout=_BUSY_SECONDS)
         except sqlite3.Error as error:
-            raise StorageError(f"{file} cannot be used as a store: {error}", "Move the file away.") from error
+            raise _unusable(file, error) from error
         try:
             self._prepare(file)
         except StorageError:
@@ -77,15 +78,18 @@ class Store:
             raise
         except sqlite3.Error as error:
             self._db.close()
-            raise StorageError(f"{file} cannot be used as a store: {error}", "Move the file away.") from error
+            raise _unusable(file, error) from error
+        self._file = file
         self._own_revision = 0
         self._seen_version = 0
         self._windows = Windows(self._db)
         self._searches = Searches(self._db, monotonic)
         self._numbers: dict[object, int] = {}
         self._words = StoredWords(self._db)
-        self.bulk = BulkLoad(self._db, file, self._transaction, self._cell_of)
+        self.bulk = BulkLoad(self._db, file, self.transaction, self._cell_of)
         """Pours whole pages in, past `put`."""
+        self.told = ToldChanges(self._db, is_shared=file is not None)
+        """The changes that are told from here."""
 
     def _prepare(self, file: Path | None) -> None:
         # Before anything is written: what a newer program keeps is not ours to touch.
@@ -120,7 +124,7 @@ class Store:
 
     def put(self, uploads: Iterable[Entry]) -> None:
         """Keep readings, each with the service's words, what a comparison noticed, and the bound from below of its last event."""
-        with self._transaction():
+        with self.transaction():
             for upload, raw, noticed, earliest in uploads:
                 project, cell = self._cell_of(upload.project_id, upload.project_name, upload.stage.rank)
                 number = self._db.execute(_UPSERT, values_of(upload, project, cell, noticed, earliest)).fetchone()[0]
@@ -128,7 +132,7 @@ class Store:
 
     def mark(self, upload_ids: Iterable[str], *, gone: bool | None = None, stale: bool | None = None) -> None:
         """Mark uploads as gone or not, as stale or not; None leaves a mark as it is."""
-        with self._transaction():
+        with self.transaction():
             for upload_id in upload_ids:
                 if stale is not None:
                     self._db.execute("UPDATE uploads SET is_stale = ? WHERE id = ?", (stale, upload_id))
@@ -137,7 +141,7 @@ class Store:
 
     def touch(self, upload_ids: Sequence[str], read_on: datetime) -> None:
         """The service said the same of these uploads again."""
-        with self._transaction():
+        with self.transaction():
             self._db.executemany(
                 "UPDATE uploads SET read_ms = ?, is_stale = 0 WHERE id = ?",
                 [(milliseconds(read_on), upload_id) for upload_id in upload_ids],
@@ -179,9 +183,21 @@ class Store:
         return self._numbers[key]
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """What is read and written within is one, also for others; one within another belongs to it.
+
+        Raises:
+            BusyStorageError: another process writes, and does not come to an end.
+            StorageError: the file cannot be written any more.
+        """
         self._own_revision += 1
-        self._db.execute("BEGIN IMMEDIATE")
+        if self._db.in_transaction:
+            yield
+            return
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise _unusable(self._file, error) from error
         try:
             yield
         except BaseException:
@@ -294,10 +310,17 @@ class Store:
 
     def keep_fact(self, name: str, value: Any) -> None:
         """Keep a JSON value under a name."""
-        with self._transaction():
+        with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
     def fact(self, name: str) -> Any:
         """The value under a name; None if there is none."""
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
+
+
+def _unusable(file: Path | None, error: sqlite3.Error) -> StorageError:
+    """What is wrong with the file; that somebody else is busy with it is no fault of its own."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return BusyStorageError(f"Another upload-tui is busy with {file}", "It goes on by itself.")
+    return StorageError(f"{file} cannot be used as a store: {error}", "Move the file away.")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from upload_tui.errors import StorageError
+from upload_tui.errors import BusyStorageError, StorageError
 from upload_tui.monitor.schema import MIGRATIONS
 from upload_tui.monitor.store import Store
 
@@ -29,6 +29,8 @@ def open_store_file(file: Path) -> OpenedStore:
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return OpenedStore(Store(file))
+    except BusyStorageError as error:
+        return OpenedStore(Store(), f"{error.title}; nothing is kept of this visit")
     except StorageError as error:
         return _instead(file, error)
     except OSError as error:

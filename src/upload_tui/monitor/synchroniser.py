@@ -13,7 +13,7 @@ from datetime import datetime
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.client.turns import all_of, portions
 from upload_tui.errors import NotConsistentError, NotFoundError, TroubleError, UnreadableError
-from upload_tui.monitor.changes import Change, UploadGone, UploadRef
+from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
 from upload_tui.monitor.first_fetch import PER_PAGE, REQUESTS_AT_ONCE, FirstFetch
 from upload_tui.monitor.intake import take_in
 from upload_tui.monitor.page_plan import plan_pages
@@ -62,6 +62,7 @@ class Synchroniser:
         self._fact = f"whole {project.id}"
         self._is_whole = store.fact(self._fact) is True
         self._gate = asyncio.Semaphore(REQUESTS_AT_ONCE)
+        self._heard = store.told.last()
         self._old_row = 0
         self._old_edge: str | None = None
         self._total: int | None = None
@@ -79,13 +80,19 @@ class Synchroniser:
 
         Raises:
             ServiceError: the service could not be asked; what was learned before that is kept.
+            BusyStorageError: another process is busy with the store.
         """
+        await self._store.bulk.at_rest()
         if not self._is_whole:
             await self._fetch_all()
             return True
         covered, changed = await self._fetch_news()
         changed |= await self._refresh_pending(covered)
-        return changed | await self._check_old_page()
+        changed |= await self._check_old_page()
+        others = self._told_by_others()
+        for change in others:
+            self._tell(change)
+        return changed or bool(others)
 
     async def _fetch_all(self) -> None:
         doubtful: list[str] = []
@@ -178,9 +185,9 @@ class Synchroniser:
         self._old_edge = ids[-1] if ids and page.next_page is not None else None
         self._old_row = 0 if page.next_page is None else (page.next_page - 1) * page.per_page
         changed |= await self._look_after(sorted(missing))
-        if is_odd and page.next_page is None:
+        if page.next_page is None:
             changed |= await self._look_after(self._beyond(page))
-            if page.total is not None:  # what differs still cannot be read, and is not looked for again
+            if is_odd and page.total is not None:  # what differs still cannot be read, and is not looked for again
                 self._difference = page.total - self._order.count()
         return changed
 
@@ -236,18 +243,28 @@ class Synchroniser:
 
     def _take(self, readings: Sequence[UploadReading]) -> tuple[bool, Sequence[str]]:
         """Keep readings and tell what changed; True if anything did, and whoever is to be asked for again."""
-        intake = take_in(self._store, readings, self._client.root)
-        for change in intake.changes:
+        with self._store.transaction():
+            others = self._told_by_others()
+            intake = take_in(self._store, readings, self._client.root)
+        for change in (*others, *intake.changes):
             self._tell(change)
-        return intake.kept > 0, intake.doubtful
+        return bool(others) or intake.kept > 0, intake.doubtful
+
+    def _told_by_others(self) -> Sequence[UploadChange]:
+        """What other processes over the same store learned first; it comes before what we find beyond that."""
+        changes, self._heard = self._store.told.by_others(self._heard, self._project.id)
+        return changes
 
     def _lose(self, upload_id: str) -> bool:
-        stored = self._store.get(upload_id)
-        if stored is None or stored.is_gone:
-            return False
-        self._store.mark([upload_id], gone=True)
-        ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, self._client.root)
-        self._tell(UploadGone(at=self._client.now(), upload=ref))
+        with self._store.transaction():
+            stored = self._store.get(upload_id)
+            if stored is None or stored.is_gone:
+                return False
+            self._store.mark([upload_id], gone=True)
+            ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, self._client.root)
+            gone = UploadGone(at=self._client.now(), upload=ref)
+            self._store.told.remember([gone])
+        self._tell(gone)
         return True
 
 

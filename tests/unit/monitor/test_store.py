@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from upload_tui.errors import StorageError
+from upload_tui.errors import BusyStorageError, StorageError
+from upload_tui.monitor import store as store_module
 from upload_tui.monitor import windows
 from upload_tui.monitor.page_image import CellName, ImagedPage, image_of
 from upload_tui.monitor.picture import Query, SortKey
@@ -312,10 +313,35 @@ def test_pages_of_an_earlier_version_are_read_as_before(tmp_path: Path) -> None:
     pour_five(store)
     store.bulk.end()
     store.db.execute("UPDATE pages SET body = ?", (b'{"results": [{"id": "u-0"}]}',))
+    store.db.execute("DROP TABLE told")
     store.db.execute("PRAGMA user_version = 2")
     store.close()
     store = Store(file)
     assert json.loads(store.raw("u-0")) == {"id": "u-0"}
+    store.close()
+
+
+def test_a_store_that_another_process_is_busy_with_is_not_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_BUSY_SECONDS", 0.0)
+    file = tmp_path / "store.db"
+    store = Store(file)
+    store.bulk.begin()
+    store.db.execute("BEGIN IMMEDIATE")
+    opened = open_store_file(file)
+    assert "busy with" in opened.remark
+    assert opened.store.total(Query(), STUCK) == 0
+    assert list(tmp_path.glob("*damaged*")) == []
+    opened.store.close()
+    store.db.execute("COMMIT")
+    other = Store(file)
+    store.db.execute("BEGIN IMMEDIATE")
+    with pytest.raises(BusyStorageError, match="busy with"):
+        other.mark(["u"], gone=True)
+    store.db.execute("COMMIT")
+    other.mark(["u"], gone=True)
+    other.close()
     store.close()
 
 

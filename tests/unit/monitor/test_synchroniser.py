@@ -1,6 +1,9 @@
 """The picture against a service that never holds still: what it says in the end is what is known, and nothing is told twice."""
 
+import asyncio
 from collections import defaultdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -87,6 +90,31 @@ async def test_the_picture_is_the_services_when_it_quiets_down(service: Shifting
     assert len(gone) == len(set(gone))
     assert not set(gone) & {life.name for life in service.lives}
     watch.store.close()
+
+
+@settings(max_examples=12, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@given(service=SERVICES, rounds=st.integers(1, 12))
+async def test_two_dashboards_over_one_store_both_tell_everything_once(service: ShiftingService, rounds: int) -> None:
+    with TemporaryDirectory() as folder:
+        watches = [Watch(service, Store(Path(folder) / "store.db"))]
+        await watches[0].synchroniser.round()
+        await watches[0].settle()
+        watches.append(Watch(service, Store(Path(folder) / "store.db")))
+        before = {life.name: len(life.reached) for life in service.lives}
+        for watch in watches:
+            watch.told.clear()
+        with service.restless():
+            for _ in range(rounds):
+                await asyncio.gather(*(watch.synchroniser.round() for watch in watches))
+        for watch in watches:
+            await watch.settle()
+        for watch in watches:
+            await watch.synchroniser.round()
+            told = watch.stages_told()
+            for life in service.lives:
+                assert told.get(life.name, []) == list(life.reached)[before.get(life.name, 0) :], life
+            assert len(watch.told) == len({repr(change) for change in watch.told})
+            watch.store.close()
 
 
 @settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
