@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import pytest
+from textual.geometry import Region
+from textual.scrollbar import ScrollBar
 
 from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened, toasts, until
 from upload_tui.errors import StorageError
@@ -437,14 +439,50 @@ async def test_where_the_next_key_leads_is_ready_when_the_hand_has_rested() -> N
         assert last not in asked
 
 
-async def test_the_scroll_bar_is_not_painted_again_when_it_would_look_the_same() -> None:
+async def test_the_scroll_bar_is_painted_only_where_its_thumb_moves() -> None:
     async with opened(many(3000)) as (pilot, _, table):
+        bar, painted = table.vertical_scrollbar, list[int]()
         await pilot.press("pagedown", "pagedown")
-        top, positions = table.scroll_offset.y, set()
+        refresh = bar.refresh
+
+        def remembering(*regions: Region, **wishes: bool) -> ScrollBar:
+            painted.extend(y for region in regions or (bar.size.region,) for y in region.line_range)
+            return refresh(*regions, **wishes)
+
+        bar.refresh = remembering  # type: ignore[method-assign,assignment]
+        top = table.scroll_offset.y
         for _ in range(12):
             await pilot.press("j")
-            positions.add(table.vertical_scrollbar.position)
         assert table.scroll_offset.y == top + 12
-        assert len(positions) <= 2  # it moves an eighth of a cell for each 18 rows
+        assert len(painted) <= 4  # it moves an eighth of a cell for each 18 rows
+        painted.clear()
         await pilot.press("end")
-        assert table.vertical_scrollbar.position == table.max_scroll_y
+        assert bar.position == table.max_scroll_y
+        assert max(painted) == bar.size.height - 1
+
+
+@pytest.mark.parametrize(
+    "happenings",
+    [
+        ["end", "home"],
+        ["pagedown", "tab"],
+        ["end", "theme", "home"],
+        ["pagedown", "resize", "end"],
+        ["m", "d", "end", "t"],
+    ],
+    ids=" ".join,
+)
+async def test_lines_that_were_kept_look_as_if_painted_anew_whatever_happened(happenings: list[str]) -> None:
+    async with opened(many(300)) as (pilot, _, table):
+        for happening in happenings:
+            if happening == "theme":
+                pilot.app.theme = "upload-light"
+            elif happening == "resize":
+                await pilot.resize_terminal(100, 30)
+            else:
+                await pilot.press(happening)
+            await pilot.pause()
+        everything = Region(0, 0, *table.outer_size)
+        kept = table.render_lines(everything)
+        table.refresh()
+        assert kept == table.render_lines(everything)

@@ -41,6 +41,10 @@ _REST_SECONDS = 0.08
 """Longer than a held key takes to repeat."""
 
 
+class _Middle(Horizontal):
+    BLANK = True  # nothing but ground
+
+
 class DashboardScreen(ExportingScreen):
     """One session on one screen.
 
@@ -51,6 +55,7 @@ class DashboardScreen(ExportingScreen):
     """
 
     AUTO_FOCUS = "UploadTable"
+    BLANK = True  # nothing of the screen itself is seen but its ground
 
     BINDINGS: ClassVar[list[BindingType]] = list(DASHBOARD_KEYS)
 
@@ -72,7 +77,7 @@ class DashboardScreen(ExportingScreen):
     def compose(self) -> ComposeResult:
         yield StatusBar()
         yield FunnelBar()
-        with Horizontal(id="middle"):
+        with _Middle(id="middle"):
             yield UploadTable(self._session, id="uploads")
             yield TimelinePane(id="timeline")
         yield TailPane(id="tail")

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 
-from upload_tui.tui.widgets.still import StillLines
+from upload_tui.tui.widgets.still_lines import StillLines
 
 __all__ = ["HEADER_LINES", "RowLines"]
 

@@ -9,11 +9,9 @@ from typing import Self
 
 from textual.content import Content
 from textual.geometry import Region, Size
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 from textual.widget import Widget
 
-__all__ = ["StillLines", "StillWidget"]
+__all__ = ["StillWidget"]
 
 
 class StillWidget(Widget):
@@ -74,58 +72,3 @@ class StillWidget(Widget):
         rules = self.styles.get_rules()
         needed_before, needed = (text.get_height(rules, width) for text in (before, now))
         return needed > room if needed_before < room else needed != needed_before
-
-
-class StillLines(ScrollView):
-    """A scrolling widget that paints lines."""
-
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's own name
-        super().__init__(id=id, classes=classes)
-        self._painted: dict[int, Strip] = {}
-        self._fresh: dict[int, Strip] = {}
-
-    @abstractmethod
-    def line(self, y: int) -> Strip:
-        """The line that stands `y` lines below the top of what is seen."""
-
-    def render_line(self, y: int) -> Strip:
-        strip = self._fresh.pop(y, None) or self.line(y)
-        self._painted[y] = strip
-        return strip
-
-    def make_room(self, lines: int) -> None:
-        """So many lines there are to scroll over. The screen is laid out anew only if the scroll bar comes or goes."""
-        before, after = self.virtual_size, Size(self.size.width, lines)
-        if after == before:
-            return
-        if (lines > self.container_size.height) is not self.show_vertical_scrollbar:
-            self.virtual_size = after
-            return
-        self.set_reactive(ScrollView.virtual_size, after)
-        if self.show_vertical_scrollbar:
-            self.vertical_scrollbar.window_virtual_size = lines
-        self.scroll_y = self.validate_scroll_y(self.scroll_y)
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        if self.show_vertical_scrollbar:
-            self.vertical_scrollbar.position = self._position_seen(new_value)
-        if round(old_value) != round(new_value):
-            self.refresh(self.size.region)
-
-    def _position_seen(self, y: float) -> float:
-        """A position of the scroll bar to an eighth of a cell, which is all that it can show: no other needs a new bar."""
-        step = self.virtual_size.height / max(1, 8 * self.size.height)
-        return y if step <= 1 or y >= self.max_scroll_y else y // step * step
-
-    def look_again(self) -> None:
-        """Repaint the lines that are others than before."""
-        now = {y: self.line(y) for y in range(self.size.height)}
-        self._fresh = {y: strip for y, strip in now.items() if strip != self._painted.get(y)}
-        if self._fresh:
-            self.refresh(*(Region(0, y, self.size.width, 1) for y in self._fresh))
-
-    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """As ever; a repaint of everything makes every line anew."""
-        if not regions:
-            self._fresh.clear()
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)

@@ -26,7 +26,8 @@ from upload_tui.tui.formatting import abbreviated, age_text, cut_at_word, durati
 from upload_tui.tui.look import Look
 from upload_tui.tui.tail_filter import TailFilter
 from upload_tui.tui.widgets.change_text import change_pieces
-from upload_tui.tui.widgets.still import StillLines, StillWidget
+from upload_tui.tui.widgets.still import StillWidget
+from upload_tui.tui.widgets.still_lines import StillLines
 
 __all__ = ["ChangeLog", "PendingList", "TailPane"]
 

@@ -308,7 +308,7 @@ class UploadTable(RowLines, can_focus=True):
 
     def line(self, y: int) -> Strip:
         """The heading, a row, or words in place of rows."""
-        width, look = self.scrollable_content_region.width, self.look  # a scrollbar makes it narrower
+        width, look = self.line_width, self.look
         self._painter.fit(width, look, self.several_projects)
         if y < HEADER_LINES:
             return self._painter.header(self.rows_query, look, width)
@@ -321,7 +321,7 @@ class UploadTable(RowLines, can_focus=True):
         return self._row_line(row, part, self._ground_of(row, is_cursor=number == self._cursor_row), self.now)
 
     def _row_line(self, row: Row, part: int, ground: Ground, now: datetime) -> Strip:
-        width, look, is_marked = self.scrollable_content_region.width, self.look, row.id in self.marked
+        width, look, is_marked = self.line_width, self.look, row.id in self.marked
         self._strips.valid_for((now, look, width, self.several_projects))
         paint = self._painter.below if part else self._painter.row
         done = partial(paint, row, now, look, width, ground, is_marked=is_marked)

@@ -1,0 +1,57 @@
+"""The scroll bar of very long lists: it is Textual's own, but painted without a detour, and only where its thumb moves."""
+
+from math import ceil
+
+from rich.segment import Segment
+from rich.style import Style as RichStyle
+from textual.css.styles import RulesMap
+from textual.geometry import Region
+from textual.scrollbar import ScrollBar, ScrollBarRender
+from textual.strip import Strip
+from textual.style import Style
+from textual.visual import RenderOptions, Visual
+
+__all__ = ["BarRender", "move_bar"]
+
+_PARTS = 8
+"""Of a cell, to which a thumb is exact."""
+
+
+class BarRender(ScrollBarRender, Visual):
+    """Textual's scroll bar as strips, a line each, where rich would measure, wrap and crop what has its size already."""
+
+    def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
+        said = RichStyle.parse(self.style) if isinstance(self.style, str) else self.style
+        colours = {
+            name: colour
+            for name, colour in (("back_color", said.bgcolor), ("bar_color", said.color))
+            if colour is not None
+        }
+        bar = self.render_bar(
+            height or 0, self.virtual_size, self.window_size, self.position, width, self.vertical, **colours
+        )
+        return [Strip([segment], width) for segment in Segment.apply_style(bar.segments, style.rich_style)]
+
+    def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
+        return self.thickness
+
+    def get_height(self, rules: RulesMap, width: int) -> int:
+        return 1
+
+
+def move_bar(bar: ScrollBar, position: float) -> None:
+    """Move a vertical bar's thumb, and repaint the lines between where it was and where it is: among very many rows few of all."""
+    before = _thumb(bar)
+    bar.set_reactive(ScrollBar.position, bar.validate_position(position))
+    after = _thumb(bar)
+    if after != before:
+        first, last = min(before, after)[0] // _PARTS, ceil(max(before, after)[1] / _PARTS)
+        bar.refresh(Region(0, first, bar.size.width, last - first))
+
+
+def _thumb(bar: ScrollBar) -> tuple[int, int]:
+    """Where the thumb begins and ends, in parts of a cell from the top."""
+    height, rows, seen = bar.size.height, bar.window_virtual_size, bar.window_size
+    thumb = max(1.0, seen * height / max(1, rows))
+    start = int((height - thumb) * bar.position / max(1, rows - seen) * _PARTS)
+    return start, start + ceil(thumb * _PARTS)
