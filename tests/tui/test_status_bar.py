@@ -1,15 +1,17 @@
 """The top line: what it has room for."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.tui.dashboards import until
 from upload_tui.monitor.picture import Connection, ConnectionState
-from upload_tui.testing import NOW, SceneSession, an_upload
+from upload_tui.testing import NOW, SceneSession, an_upload, dashboard
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.widgets.status_bar import StatusBar
 
 
-@pytest.mark.parametrize(("columns", "is_told"), [(80, False), (120, False), (160, True), (200, True)])
+@pytest.mark.parametrize(("columns", "is_told"), [(80, False), (119, False), (120, True), (200, True)])
 async def test_what_the_picture_costs_is_told_where_there_is_room(columns: int, is_told: bool) -> None:
     session = SceneSession([an_upload("scan.tiff")])
     session.set_connection(Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW, requests_last_minute=1048))
@@ -18,4 +20,29 @@ async def test_what_the_picture_costs_is_told_where_there_is_room(columns: int, 
         bar = app.screen.query_one(StatusBar)
         await until(pilot, lambda: "live" in bar.render().plain)
         assert ("1,048 requests/min" in bar.render().plain) is is_told
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "columns", "said"),
+    [
+        (ConnectionState.RETRYING, 80, "retrying in 12s"),
+        (ConnectionState.OFFLINE, 80, "offline since 08:45:53, next try in 12s"),
+        (ConnectionState.OFFLINE, 60, "offline, next try in 12s"),
+        (ConnectionState.NOT_ALLOWED, 80, "not allowed since 08:45:53, next try in 12s"),
+    ],
+    ids=["retrying", "offline", "offline-narrow", "not-allowed"],
+)
+async def test_the_next_try_is_told_when_the_picture_is_not_live(
+    state: ConnectionState, columns: int, said: str
+) -> None:
+    session = SceneSession([an_upload("scan.tiff")])
+    since = NOW - timedelta(minutes=41)
+    next_try_on = NOW + timedelta(seconds=12)
+    session.set_connection(Connection(state=state, since=since, read_on=since, next_try_on=next_try_on))
+    app = dashboard(session)
+    async with app.run_test(size=(columns, 24)) as pilot:
+        bar = app.screen.query_one(StatusBar)
+        await until(pilot, lambda: said in bar.render().plain)
+        assert bar.render().plain.endswith("as of 41m ago ")
     session.close()

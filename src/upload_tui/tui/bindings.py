@@ -9,6 +9,8 @@ __all__ = [
     "APP_KEYS",
     "COPY_KEYS",
     "DASHBOARD_KEYS",
+    "FOOTER_FIRST",
+    "FOOTER_LAST",
     "MEDDLING_ACTIONS",
     "STORY_ACTIONS",
     "TABLE_KEYS",
@@ -95,7 +97,7 @@ DASHBOARD_KEYS = (
     _key("c", "columns", "Columns", "Choose the columns, their order and width", "columns"),
     *COPY_KEYS,
     _key("e", "export", "Export", "Write what is shown to a file: JSON, CSV, SVG", "export"),
-    _key("tab", "app.focus_next", "Pane", "Go to the next pane", "pane.next"),
+    _key("tab", "app.focus_next", "Pane", "Go to the next pane", "pane.next", shown="Tab"),
     _key("escape", "clear", "Clear", "Clear the search, the filters and the marks", "clear"),
 )
 
@@ -117,10 +119,42 @@ APP_KEYS = (
         tooltip="Copy the selected text; never quits",
         priority=True,
     ),
+    Binding(
+        "ctrl+p",
+        "command_palette",
+        "All",
+        show=False,
+        id="palette",
+        tooltip="Everything there is, by name",
+        priority=True,
+    ),
 )
 
 ALL_KEYS = (*TABLE_KEYS, *TAIL_KEYS, *TIMELINE_KEYS, *DASHBOARD_KEYS, *APP_KEYS)
 """Every key that a person can remap."""
+
+FOOTER_FIRST = (
+    "table.open",
+    "upload.back",
+    "search",
+    "trouble",
+    "copy.id",
+    "copy.json",
+    "story.upload",
+    "story.break",
+    "pane.next",
+    "story.slower",
+    "story.faster",
+    "pause",
+    "follow",
+    "sort",
+    "shapes",
+    "story.step",
+)
+"""Where there is room for few keys only, these are told first; then all others that have a word for the footer."""
+
+FOOTER_LAST = ("help", "quit", "palette")
+"""On the right, however little room there is."""
 
 STORY_ACTIONS = frozenset({"slower", "faster", "step"})
 """Actions that need a story whose pace is in the person's hands: a demo, a replay."""

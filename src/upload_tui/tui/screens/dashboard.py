@@ -11,7 +11,6 @@ from textual.containers import Horizontal
 from textual.reactive import Reactive, reactive
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from upload_tui.monitor.changes import Change, UploadChange
 from upload_tui.monitor.picture import CauseGroup, Detail, Query, SortKey
@@ -27,6 +26,7 @@ from upload_tui.tui.screens.dashboard_painter import DashboardPainter
 from upload_tui.tui.screens.taking import ExportingScreen
 from upload_tui.tui.story import Story
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
+from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.tail import ChangeLog, PendingList, TailPane
@@ -82,7 +82,7 @@ class DashboardScreen(ExportingScreen):
             yield TimelinePane(id="timeline")
         yield TailPane(id="tail")
         yield SearchBar()
-        yield Footer()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.query_one("#timeline").border_title = "Timeline"

@@ -1,5 +1,6 @@
 """Hands the session's picture to the dashboard's widgets; decides nothing, and remembers only what it wrote on frames."""
 
+import re
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -25,7 +26,10 @@ _LOOK_SECONDS = 5
 """While the session tells nothing new, ages move on each second, but judgements and the other numbers are looked at this often."""
 _PENDING_SHARE = 2
 """The pending uploads take at most one in this many lines of the tail."""
-
+_FRAME_CELLS = 4
+"""What a frame keeps of a line for its corners and a blank beside each."""
+_WHERE = re.compile(r"(https?://[^\s/]+)/\S*")
+"""In a reason; which host it is matters, the path only cuts off what comes after it."""
 
 _NOTHING = Content()
 _UNKNOWN = {
@@ -133,16 +137,17 @@ class DashboardPainter:
 
     def _title_table(self, table: UploadTable, query: Query, look: Look, remark: str) -> None:
         # Why the picture is not live, or else what only the whole of it tells.
-        warning = harmless(self._session.connection().reason or remark)
+        warning = _WHERE.sub(r"\1", harmless(self._session.connection().reason or remark))
         line = f"{look.glyphs.warning} {warning}" if warning else ""
-        if len(line) > table.size.width - 4:
-            line = line.replace("the verification worker", "the worker")
+        room = table.outer_size.width - _FRAME_CELLS
+        if len(line) > room:
+            line = line.replace("the verification worker", "worker")
         is_filtered = query != replace(Query(), sort=query.sort, descending=query.descending)
         title = f" {look.glyphs.dot} ".join(self._title_parts(table, query))
         self._entitle(
             table,
             title=Content.styled(title, "$stage-completed") if is_filtered else Content(title),
-            subtitle=Content(cut_at_word(line, table.size.width - 4, look.glyphs.ellipsis)),
+            subtitle=Content(cut_at_word(line, room, look.glyphs.ellipsis)),
         )
         table.empty_text = self._empty_text(is_filtered) if table.is_settled else "Looking for them."
 

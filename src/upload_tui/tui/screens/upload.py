@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.picture import Detail
@@ -17,6 +17,7 @@ from upload_tui.tui.bindings import COPY_KEYS
 from upload_tui.tui.formatting import harmless
 from upload_tui.tui.look import Look
 from upload_tui.tui.screens.taking import TakingScreen
+from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.timeline_pane import TimelinePane
 
@@ -52,7 +53,7 @@ class UploadScreen(TakingScreen):
             with VerticalScroll(id="upload-raw") as raw:
                 raw.border_title = "The service's answer"
                 yield Static(id="raw")
-        yield Footer()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.query_one(TimelinePane).look = self._look

@@ -26,22 +26,31 @@ _STYLES = {
 
 
 _ALERT_AT_LEAST = 12
-_REQUESTS_AT_LEAST = 160
+_REQUESTS_AT_LEAST = 120
 """Cells of the line from which on there is room for what the picture costs."""
+_SINCE_AT_LEAST = 80
+"""Cells of the line from which on there is room for the beginning of an outage beside the end of the wait."""
 
 
-def connection_text(connection: Connection, now: datetime, look: Look) -> str:
-    """The state of the connection in a few words: `live`, `retrying in 8s`, `offline since 12:31:04`, `612 of 4,000`."""
+def connection_text(connection: Connection, now: datetime, look: Look, *, is_short: bool = False) -> str:
+    """The state in a few words: `live`, `retrying in 8s`, `offline since 12:31:04, next try in 12s`, `612 of 4,000`."""
     match connection.state:
         case ConnectionState.CATCHING_UP:
             total = "" if connection.total is None else f" of {connection.total:,}"
             return f"catching up {connection.known:,}{total}"
         case ConnectionState.RETRYING if connection.next_try_on is not None:
-            return f"retrying in {age_text((connection.next_try_on - now).total_seconds())}"
-        case ConnectionState.OFFLINE:
-            return f"offline since {clock_text(connection.since, now, look.zone)}"
+            return f"retrying{_in(connection.next_try_on, now)}"
+        case ConnectionState.OFFLINE | ConnectionState.NOT_ALLOWED as state:
+            since = "" if is_short else f" since {clock_text(connection.since, now, look.zone)}"
+            next_try = "" if connection.next_try_on is None else f", next try{_in(connection.next_try_on, now)}"
+            return f"{state}{since}{next_try}"
         case state:
             return str(state)
+
+
+def _in(then: datetime, now: datetime) -> str:
+    seconds = (then - now).total_seconds()
+    return f" in {age_text(seconds)}" if seconds >= 1 else " now"
 
 
 class StatusBar(StillWidget):
@@ -87,7 +96,7 @@ class StatusBar(StillWidget):
     def _right(self) -> Content:
         if self.connection is None or self.now is None:
             return Content("")
-        state = connection_text(self.connection, self.now, self.look)
+        state = connection_text(self.connection, self.now, self.look, is_short=self.size.width < _SINCE_AT_LEAST)
         parts = [Content.styled(f"{self._sign()} {state}", _STYLES[self.connection.state])]
         age = self._age()
         if age and self.size.width >= 60:
