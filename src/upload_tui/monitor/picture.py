@@ -207,7 +207,7 @@ class Funnel(Struct, frozen=True):
 
     stages: tuple[StageSummary, ...] = field(default_factory=lambda: tuple(StageSummary(stage) for stage in Stage))
     remark: str = ""
-    """Such as "the verification worker looks stopped: 0 verified in 8 min while 14 wait"; empty if all is well."""
+    """Such as "the verification worker looks stopped: 0 verified in 8 min, 14 wait"; empty if all is well."""
 
     def __getitem__(self, stage: Stage) -> StageSummary:
         return self.stages[stage.rank]

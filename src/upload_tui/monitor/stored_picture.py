@@ -152,7 +152,7 @@ class StoredPicture:
         if quiet.total_seconds() < patience_seconds:
             return ""
         minutes = max(1, round(quiet.total_seconds() / 60))
-        return f"the verification worker looks stopped: 0 verified in {minutes} min while {waiting.count:,} wait"
+        return f"the verification worker looks stopped: 0 verified in {minutes} min, {waiting.count:,} wait"
 
     def take_queue(self, queue: QueueFacts | None) -> None:
         """What the service says of its verification queue; None if it says nothing."""

@@ -73,17 +73,23 @@ class UploadApp(App[int]):
         self._wishes = wishes
         self._tell_every_seconds = tell_every_seconds
         self._first_look = wishes.look or Look(glyphs_for(sys.stdout.encoding))
+        self._is_shown = False
         self._alerts = Alerts(wishes.alerts)
         self._on_failures = on_failures
         self._last_look = last_look
         for theme in (*THEMES, *wishes.themes):
             self.register_theme(theme)
         self.theme = wishes.theme or theme_for(self.console.color_system, no_color=self.no_color)
+        self.stylesheet.set_variables(self.get_css_variables())  # else the sheets are parsed for Textual's own theme first
         if not wishes.is_animated:
             self.animation_level = "none"
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return dict(TOKEN_DEFAULTS)
+
+    def refresh_css(self, animate: bool = True) -> None:
+        if self._is_shown:  # until then the sheets were just read, with the theme's own colours
+            super().refresh_css(animate=animate)
 
     def get_default_screen(self) -> DashboardScreen:
         dashboard = DashboardScreen(self.session, self._first_look, self.story)
@@ -109,6 +115,7 @@ class UploadApp(App[int]):
         self.call_after_refresh(self.screen.refresh)
 
     def _start(self, bridge: Bridge) -> None:
+        self._is_shown = True
         gc.freeze()  # what was imported stays
         gc.enable()
         self.run_worker(self._guard(bridge), name="bridge", exit_on_error=False)

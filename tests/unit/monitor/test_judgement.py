@@ -123,7 +123,7 @@ def test_the_worker_looks_stopped_when_all_wait_and_nothing_ends() -> None:
     done = [an_upload(f"done{n}", initiated=2000, completed=1900, verified=1890) for n in range(10)]
     waiting = [an_upload(f"waits{n}", initiated=900, completed=480 + n) for n in range(14)]
     session = SceneSession([*done, *waiting])
-    assert session.funnel().remark == "the verification worker looks stopped: 0 verified in 8 min while 14 wait"
+    assert session.funnel().remark == "the verification worker looks stopped: 0 verified in 8 min, 14 wait"
     session.say(an_upload("waits0", initiated=900, completed=480, verified=1))
     assert session.funnel().remark == ""
     session.close()

@@ -26,6 +26,8 @@ _STYLES = {
 
 
 _ALERT_AT_LEAST = 12
+_PLACE_AT_LEAST = 8
+"""Cells below which what is left of a name says nothing."""
 _REQUESTS_AT_LEAST = 120
 """Cells of the line from which on there is room for what the picture costs."""
 _SINCE_AT_LEAST = 80
@@ -87,7 +89,7 @@ class StatusBar(StillWidget):
             return Content.styled(
                 cut_at_word(f"{glyphs.broken} {self.alert}", room, glyphs.ellipsis), "$stage-error bold"
             )
-        return Content.styled(abbreviated(place, room, glyphs.ellipsis), "$quiet")
+        return Content.styled(abbreviated(place, room, glyphs.ellipsis) if room >= _PLACE_AT_LEAST else "", "$quiet")
 
     @property
     def _dot(self) -> str:
