@@ -1,14 +1,27 @@
 """The top line: what it has room for."""
 
 from datetime import timedelta
+from math import inf
 
 import pytest
 
-from tests.tui.dashboards import until
+from tests.tui.dashboards import ToldStory, mixed, opened, until
 from upload_tui.monitor.picture import Connection, ConnectionState
 from upload_tui.testing import NOW, SceneSession, an_upload, dashboard
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.widgets.status_bar import StatusBar
+
+
+async def test_what_a_person_broke_is_told_as_long_as_it_lasts() -> None:
+    story = ToldStory()
+    async with opened(mixed(), story=story) as (pilot, session, _):
+        bar = pilot.app.screen.query_one(StatusBar)
+        story.broken = {"outage": 14.6, "dead-worker": inf}
+        session.say(an_upload("next.tiff", initiated=1))
+        await until(pilot, lambda: "outage 15s, dead-worker" in bar.render().plain)
+        story.broken = {}
+        session.say(an_upload("after.tiff", initiated=1))
+        await until(pilot, lambda: "outage" not in bar.render().plain and "Genome" in bar.render().plain)
 
 
 @pytest.mark.parametrize(("columns", "is_told"), [(80, False), (119, False), (120, True), (200, True)])

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -163,6 +163,14 @@ class DemoStory:
         from upload_tui.tui.story import Fault
 
         return [Fault(name, description) for name, description in DESCRIPTIONS.items()]
+
+    @property
+    def broken(self) -> Mapping[str, float]:
+        """The faults in force, with the seconds that are left."""
+        if self._teller is None:
+            return {}
+        faults = self._teller.service.faults
+        return {str(name): faults.seconds_left(name) for name in faults.active}
 
     def start_upload(self) -> None:
         """Begin one more upload."""

@@ -1,7 +1,7 @@
 """`upload-tui replay`: a journal in the dashboard, with pause, step and speed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,11 @@ class ReplayStory:
     def faults(self) -> "Sequence[Fault]":
         """None."""
         return ()
+
+    @property
+    def broken(self) -> Mapping[str, float]:
+        """None."""
+        return {}
 
     def start_upload(self) -> None:
         """What was not recorded cannot begin."""

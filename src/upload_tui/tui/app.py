@@ -80,7 +80,9 @@ class UploadApp(App[int]):
         for theme in (*THEMES, *wishes.themes):
             self.register_theme(theme)
         self.theme = wishes.theme or theme_for(self.console.color_system, no_color=self.no_color)
-        self.stylesheet.set_variables(self.get_css_variables())  # else the sheets are parsed for Textual's own theme first
+        self.stylesheet.set_variables(
+            self.get_css_variables()
+        )  # else the sheets are parsed for Textual's own theme first
         if not wishes.is_animated:
             self.animation_level = "none"
 
@@ -231,6 +233,7 @@ class UploadApp(App[int]):
     def _break(self, fault_name: str | None) -> None:
         if self.story is not None and fault_name is not None:
             self.story.break_something(fault_name)
+            self._pass_on(PictureMoved(()))
 
     def action_slower(self) -> None:
         if self.story is not None:

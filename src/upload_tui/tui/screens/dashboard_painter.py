@@ -1,7 +1,9 @@
 """Hands the session's picture to the dashboard's widgets; decides nothing, and remembers only what it wrote on frames."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
+from math import isfinite
 
 from msgspec.structs import replace
 from textual.content import Content
@@ -66,8 +68,8 @@ class DashboardPainter:
 
     def _facts(self) -> tuple[object, ...]:
         connection = self._session.connection()
-        pace = None if self._story is None else self._story.pace
-        return replace(connection, read_on=None), pace
+        story = () if self._story is None else (self._story.pace, *self._story.broken)
+        return replace(connection, read_on=None), story
 
     def can_age(self) -> bool:
         """True if it is enough to `age` what was painted, unless the session told something since."""
@@ -127,7 +129,13 @@ class DashboardPainter:
             connection=self._session.connection(),
             now=now,
             pace=None if self._story is None else self._story.pace,
+            broken=self._broken(),
         )
+
+    def _broken(self) -> Mapping[str, int | None]:
+        """What a person broke of the demo's service, with the seconds that it lasts still; None for until it is ended."""
+        broken = {} if self._story is None else self._story.broken
+        return {name: round(left) if isfinite(left) else None for name, left in broken.items()}
 
     def _paint_tail(self, now: datetime) -> None:
         lines = max(1, self._screen.query_one("#tail").content_size.height // _PENDING_SHARE)

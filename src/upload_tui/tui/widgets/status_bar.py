@@ -1,6 +1,6 @@
 """The top line: what is watched, and whether what is shown can be believed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from textual.content import Content
@@ -65,9 +65,10 @@ class StatusBar(StillWidget):
     look: reactive[Look] = reactive(Look, repaint=False)
     pace: reactive[float | None] = reactive(None, repaint=False)
     alert: reactive[str] = reactive("", repaint=False)
+    broken: reactive[Mapping[str, int | None]] = reactive(dict, repaint=False)
 
     watch_title = watch_projects = watch_connection = watch_now = watch_look = StillWidget.look_again
-    watch_pace = watch_alert = StillWidget.look_again
+    watch_pace = watch_alert = watch_broken = StillWidget.look_again
 
     def text(self) -> Content:
         """The line, as wide as the widget."""
@@ -83,12 +84,16 @@ class StatusBar(StillWidget):
         return left + Content(" " * max(0, width - left.cell_length - right.cell_length)) + right
 
     def _middle(self, place: str, room: int) -> Content:
-        """What is watched; while there is an alert, that."""
+        """What is watched; while there is an alert, that; while the demo's service is broken by a person, how."""
         glyphs = self.look.glyphs
         if self.alert and room > _ALERT_AT_LEAST:
             return Content.styled(
                 cut_at_word(f"{glyphs.broken} {self.alert}", room, glyphs.ellipsis), "$stage-error bold"
             )
+        if self.broken and room > _ALERT_AT_LEAST:
+            said = ", ".join(name if left is None else f"{name} {age_text(left)}" for name, left in self.broken.items())
+            line = cut_at_word(f"{glyphs.warning} {said}", room, glyphs.ellipsis)
+            return Content.styled(line, "$stage-completed bold")
         return Content.styled(abbreviated(place, room, glyphs.ellipsis) if room >= _PLACE_AT_LEAST else "", "$quiet")
 
     @property
