@@ -1,12 +1,14 @@
 """What is shown at which size: the timeline only beside a whole table, one pane at a time where there is room for no more."""
 
+from collections.abc import Callable
+
 import pytest
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from tests.tui.dashboards import chosen, many, mixed, opened
+from tests.tui.dashboards import chosen, many, mixed, opened, until
 from upload_tui.testing import an_upload, settled
-from upload_tui.tui.widgets.tail import ChangeLog
+from upload_tui.tui.widgets.tail import ChangeLog, PendingList
 
 ONE_PANE = pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20), (120, 15), (40, 10)], ids=str)
 
@@ -106,6 +108,7 @@ async def test_what_happens_behind_the_shown_pane_is_there_when_a_person_goes_to
         await pilot.press("tab")
         await settled(pilot)
         assert "3.bin" in on_screen(pilot)
+        assert len(pilot.app.screen.query_one(PendingList).text().plain.splitlines()) > 1
         await pilot.resize_terminal(120, 40)
         await settled(pilot)
         assert shown(pilot, *PANES) == [*PANES]
@@ -129,3 +132,32 @@ async def test_an_upload_s_screen_shows_one_pane_at_a_time_when_it_is_small(
         await pilot.resize_terminal(80, 24)
         await settled(pilot)
         assert shown(pilot, *panes) == [*panes]
+
+
+@pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20), (80, 24), (120, 40)], ids=str)
+async def test_pending_lines_keep_the_word_that_matters_and_count_the_rest(size: tuple[int, int]) -> None:
+    stuck = [an_upload(f"a-rather-long-name-{n:03d}.fastq.gz", initiated=9000, completed=8000) for n in range(15)]
+    async with opened(stuck, size) as (pilot, _, _):
+        await settled(pilot)
+        await pilot.press("tab", *([] if shown(pilot, "tail") else ["tab"]))
+        await settled(pilot)
+        pending = pilot.app.screen.query_one(PendingList)
+        lines = pending.text().plain.splitlines()
+        assert all("stuck" in line and not line.endswith("…") for line in lines)
+        assert size[0] == 40 or all("stuck, verification" in line for line in lines)
+        assert len({line.index("stuck") for line in lines}) == 1
+        assert f"+{15 - len(lines)} more pending" in on_screen(pilot)
+        assert pending.size.height == len(lines)
+
+
+async def test_pending_lines_say_how_many_more_there_are_when_the_room_changes() -> None:
+    async with opened(many(15), (120, 40)) as (pilot, _, _):
+        pending = pilot.app.screen.query_one(PendingList)
+
+        def told(more: int) -> Callable[[], bool]:
+            return lambda: f"+{more} more pending" in on_screen(pilot)
+
+        await until(pilot, told(11))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, told(13))
+        assert pending.size.height == 2
