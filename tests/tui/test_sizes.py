@@ -161,3 +161,13 @@ async def test_pending_lines_say_how_many_more_there_are_when_the_room_changes()
         await pilot.resize_terminal(80, 24)
         await until(pilot, told(13))
         assert pending.size.height == 2
+
+
+@pytest.mark.parametrize("width", [40, 48, 60, 80])
+async def test_the_hint_of_the_columns_is_whole_at_every_width(width: int) -> None:
+    async with opened(mixed(), (width, 24)) as (pilot, _, _):
+        await pilot.press("c")
+        await settled(pilot)
+        hint = str(pilot.app.screen.query_one("#columns").border_subtitle)
+        assert "Enter" in hint
+        assert hint in on_screen(pilot)
