@@ -150,6 +150,15 @@ async def test_pending_lines_keep_the_word_that_matters_and_count_the_rest(size:
         assert pending.size.height == len(lines)
 
 
+async def test_pending_lines_say_how_much_is_here_while_chunks_come() -> None:
+    uploads = [an_upload("half.bin", initiated=60, chunks=(1, 2)), an_upload("whole.bin", initiated=60)]
+    async with opened(uploads, (120, 40)) as (pilot, _, _):
+        await settled(pilot)
+        half, whole = sorted(pilot.app.screen.query_one(PendingList).text().plain.splitlines())
+        assert half.endswith("chunks, 50% here")
+        assert whole.endswith("  all chunks here")
+
+
 async def test_pending_lines_say_how_many_more_there_are_when_the_room_changes() -> None:
     async with opened(many(15), (120, 40)) as (pilot, _, _):
         pending = pilot.app.screen.query_one(PendingList)
