@@ -49,8 +49,8 @@ class UploadApp(App[int]):
 
     TITLE = "upload-tui"
     # Textual declares these two without ClassVar's reach, so they stay unannotated.
-    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (50, "-middle"), (100, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (20, "-tall"), (36, "-high")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (50, "-narrow"), (80, "-middle"), (100, "-wide"), (116, "-broad")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (20, "-short"), (24, "-tall"), (36, "-high")]  # noqa: RUF012
 
     BINDINGS: ClassVar[list[BindingType]] = list(APP_KEYS)
 

@@ -24,6 +24,7 @@ __all__ = [
     "fitted",
     "harmless",
     "plural",
+    "short_clock_text",
     "size_text",
     "span_text",
     "spark_text",
@@ -180,6 +181,15 @@ def clock_text(on: datetime | None, now: datetime, zone: tzinfo | None = None) -
 
     `zone` None is the machine's own zone; a time that is not known is `?`.
     """
+    return _clock(on, now, zone, "%d %b %H:%M", "%Y-%m-%d")
+
+
+def short_clock_text(on: datetime | None, now: datetime, zone: tzinfo | None = None) -> str:
+    """The same in at most eight cells: `13:00:05`, `12 Mar`, `May 2019`."""
+    return _clock(on, now, zone, "%d %b", "%b %Y")
+
+
+def _clock(on: datetime | None, now: datetime, zone: tzinfo | None, this_year: str, else_as: str) -> str:
     if on is None:
         return "?"
     try:
@@ -188,7 +198,7 @@ def clock_text(on: datetime | None, now: datetime, zone: tzinfo | None = None) -
         local, today = on.astimezone(UTC), now.astimezone(UTC)
     if local.date() == today.date():
         return local.strftime("%H:%M:%S")
-    return local.strftime("%d %b %H:%M") if local.year == today.year else local.strftime("%Y-%m-%d")
+    return local.strftime(this_year if local.year == today.year else else_as)
 
 
 def event_text(event: Event, now: datetime, zone: tzinfo | None = None, estimate: str = "~") -> str:

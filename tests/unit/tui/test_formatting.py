@@ -17,6 +17,7 @@ from upload_tui.tui.formatting import (
     event_text,
     fitted,
     harmless,
+    short_clock_text,
     size_text,
     spark_text,
 )
@@ -132,6 +133,12 @@ def test_time_is_as_precise_as_its_day_is_near() -> None:
     assert clock_text(NOW - timedelta(days=2), NOW, UTC) == "12 Mar 09:26"
     assert clock_text(NOW - timedelta(days=900), NOW, UTC) == "2023-09-26"
     assert clock_text(None, NOW, UTC) == "?"
+
+
+def test_a_short_time_takes_eight_cells_at_most_whatever_day_it_is_of() -> None:
+    assert short_clock_text(NOW, NOW, UTC) == "09:26:53"
+    assert short_clock_text(NOW - timedelta(days=2), NOW, UTC) == "12 Mar"
+    assert short_clock_text(NOW - timedelta(days=900), NOW, UTC) == "Sep 2023"
 
 
 def test_time_is_written_when_the_zone_has_no_such_day() -> None:

@@ -18,11 +18,25 @@ from upload_tui.tui.columns import TITLES, ColumnKey, ColumnWish, width_of
 __all__ = ["ColumnScreen"]
 
 _STEP_CELLS = 2
+_HINTS = (
+    "Space on/off, J K move, + - width, Enter done",
+    "Space on/off, J K, + -, Enter done",
+    "Space, J K, + -, Enter",
+    "Enter",
+)
+"""The keys, in ever fewer words."""
 
 
 class _Line(Struct, frozen=True):
     wish: ColumnWish
     is_on: bool
+
+
+class _Menu(OptionList):
+    """The columns; its lower edge tells the keys as far as there is room."""
+
+    def on_resize(self) -> None:
+        self.border_subtitle = next((hint for hint in _HINTS if len(hint) <= self.outer_size.width - 4), "")
 
 
 class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
@@ -51,9 +65,8 @@ class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
         self._lines = [*(_Line(wish, True) for wish in wishes), *(_Line(wish, False) for wish in others)]
 
     def compose(self) -> ComposeResult:
-        menu = OptionList(*self._options(), id="columns")
+        menu = _Menu(*self._options(), id="columns")
         menu.border_title = "Columns"
-        menu.border_subtitle = "Space on/off, J K move, + - width, Enter done"
         yield menu
 
     def _options(self) -> list[Option]:

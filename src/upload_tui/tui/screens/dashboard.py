@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from msgspec.structs import replace
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
@@ -22,6 +22,7 @@ from upload_tui.tui.columns import ColumnWish, usual_wishes
 from upload_tui.tui.finding import next_of
 from upload_tui.tui.look import Look
 from upload_tui.tui.messages import ColumnsChosen
+from upload_tui.tui.screens.aside import set_aside
 from upload_tui.tui.screens.dashboard_painter import DashboardPainter
 from upload_tui.tui.screens.taking import ExportingScreen
 from upload_tui.tui.story import Story
@@ -79,8 +80,8 @@ class DashboardScreen(ExportingScreen):
         yield FunnelBar()
         with _Middle(id="middle"):
             yield UploadTable(self._session, id="uploads")
-            yield TimelinePane(id="timeline")
-        yield TailPane(id="tail")
+            yield TimelinePane(id="timeline", classes="-aside")
+        yield TailPane(id="tail", classes="-aside")
         yield SearchBar()
         yield KeyFooter()
 
@@ -93,6 +94,9 @@ class DashboardScreen(ExportingScreen):
         self._painter.paint(self.rows_query, self.look)
         self.set_interval(1.0, self._tick)
         self.call_after_refresh(self._paint)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        set_aside(self.query("#middle, #uploads, #timeline, #tail"), event.widget)
 
     # The picture moves
 

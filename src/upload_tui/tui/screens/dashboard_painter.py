@@ -26,12 +26,12 @@ __all__ = ["DashboardPainter"]
 
 _LOOK_SECONDS = 5
 """While the session tells nothing new, ages move on each second, but judgements and the other numbers are looked at this often."""
-_PENDING_SHARE = 2
-"""The pending uploads take at most one in this many lines of the tail."""
 _FRAME_CELLS = 4
 """What a frame keeps of a line for its corners and a blank beside each."""
 _WHERE = re.compile(r"(https?://[^\s/]+)/\S*")
 """In a reason; which host it is matters, the path only cuts off what comes after it."""
+_PENDING_AT_LEAST = 8
+"""So many pending uploads are looked for also where the tail has no room now: it has some as soon as a person goes there."""
 
 _NOTHING = Content()
 _UNKNOWN = {
@@ -95,8 +95,8 @@ class DashboardPainter:
         table.several_projects = len(self._session.projects) > 1
         table.reload(now)
         self._paint_status(now)
-        self._paint_tail(now)
         self._funnel = self._session.funnel()
+        self._paint_tail(now)
         self.paint_query(query, look)
 
     def paint_query(self, query: Query, look: Look) -> None:
@@ -138,9 +138,9 @@ class DashboardPainter:
         return {name: round(left) if isfinite(left) else None for name, left in broken.items()}
 
     def _paint_tail(self, now: datetime) -> None:
-        lines = max(1, self._screen.query_one("#tail").content_size.height // _PENDING_SHARE)
         pending = self._screen.query_one(PendingList)
-        pending.tell(now=now, rows=tuple(self._session.pending(lines)), is_known=self._is_known)
+        rows = tuple(self._session.pending(max(_PENDING_AT_LEAST, pending.room)))
+        pending.tell(now=now, rows=rows, total=self._funnel.pending, is_known=self._is_known)
         self._screen.query_one(ChangeLog).now = now
 
     def _title_table(self, table: UploadTable, query: Query, look: Look, remark: str) -> None:

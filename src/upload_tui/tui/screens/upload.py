@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -16,6 +17,7 @@ from upload_tui.monitor.session import Session
 from upload_tui.tui.bindings import COPY_KEYS
 from upload_tui.tui.formatting import harmless
 from upload_tui.tui.look import Look
+from upload_tui.tui.screens.aside import set_aside
 from upload_tui.tui.screens.taking import TakingScreen
 from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.status_bar import StatusBar
@@ -61,6 +63,9 @@ class UploadScreen(TakingScreen):
         self.query_one(f"#{self._first}").focus()
         self.set_interval(1.0, self._paint)
         self._paint()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        set_aside(self.query("#upload-timeline, #upload-raw"), event.widget)
 
     def meant(self) -> Sequence[Detail]:
         """The upload that is shown, if it is known."""

@@ -1,11 +1,12 @@
 """The tail: pending uploads on top with what they wait for, below them every change as it happened."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
 from msgspec.structs import replace
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -32,18 +33,42 @@ from upload_tui.tui.widgets.still_lines import StillLines
 __all__ = ["ChangeLog", "PendingList", "TailPane"]
 
 _LINES_KEPT = 10_000
+_NAME_AT_LEAST, _NAME_AT_MOST, _NAME_STEP = 12, 40, 4
+_AGE_CELLS = 7
+_FIXED_CELLS = _AGE_CELLS + 5
+"""Of a pending upload's line: the sign, the age and the blanks between."""
+_WAIT_CELLS = 20
+"""Room for `stuck, verification`; the name gives way to it."""
 
 
 class PendingList(StillWidget):
-    """The pending uploads that have waited longest, a line each."""
+    """The pending uploads that have waited longest, a line each, and on its lower edge how many more of `total` there are.
+
+    `room` is how many lines there is room for; `is_known` is False until anything is known.
+    """
 
     rows: reactive[Sequence[Row]] = reactive((), repaint=False)
+    total: reactive[int] = reactive(0, repaint=False)
+    room: reactive[int] = reactive(1, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
     look: reactive[Look] = reactive(Look, repaint=False)
 
     is_known: reactive[bool] = reactive(True, repaint=False)
 
-    watch_rows = watch_now = watch_look = watch_is_known = StillWidget.look_again
+    _more = 0
+
+    def look_again(self) -> None:
+        more = max(0, self.total - len(self._shown)) if self._shown else 0
+        if more != self._more:  # setting it repaints the whole list
+            self._more = more
+            self.border_subtitle = f" +{more:,} more pending " if more else ""
+        super().look_again()
+
+    watch_rows = watch_total = watch_room = watch_now = watch_look = watch_is_known = look_again
+
+    @property
+    def _shown(self) -> Sequence[Row]:
+        return self.rows[: self.room]
 
     def text(self) -> Content:
         """A line for each."""
@@ -51,15 +76,20 @@ class PendingList(StillWidget):
             return Content("")
         if not self.rows:
             return Content.styled("Nothing is pending." if self.is_known else "Not known yet.", "$quiet")
-        return Content("\n").join([self._line(row, self.now) for row in self.rows])
+        width = self.size.width
+        most = min(_NAME_AT_MOST, width * 2 // 5, max(_NAME_AT_LEAST, width - _FIXED_CELLS - _WAIT_CELLS))
+        names = [abbreviated(row.name or row.id, most, self.look.glyphs.ellipsis) for row in self._shown]
+        # In steps, so that not every name that comes or goes moves the rest.
+        longest = -(-max(map(cell_len, names)) // _NAME_STEP) * _NAME_STEP
+        cells = min(most, longest)
+        lines = [self._line(row, fitted(name, cells), self.now) for row, name in zip(self._shown, names, strict=True)]
+        return Content("\n").join(lines)
 
-    def _line(self, row: Row, now: datetime) -> Content:
-        glyphs, width = self.look.glyphs, self.size.width
+    def _line(self, row: Row, name: str, now: datetime) -> Content:
+        glyphs = self.look.glyphs
         late = row.judgement.is_stuck or row.judgement.is_overdue
-        age = fitted(self._age(row, now), 8, right=True)
-        room = min(40, max(12, width * 2 // 5))
-        name = fitted(abbreviated(row.name or row.id, room, glyphs.ellipsis), room)
-        wait = cut_at_word(self._wait(row, now), width - room - len(age) - 5, glyphs.ellipsis)
+        age = fitted(self._age(row, now), _AGE_CELLS, right=True)
+        wait = self._wait(row, now, self.size.width - cell_len(name) - _FIXED_CELLS)
         return Content.assemble(
             (f"{glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
             (name, ""),
@@ -70,15 +100,32 @@ class PendingList(StillWidget):
     def _age(self, row: Row, now: datetime) -> str:
         return "?" if row.stage_since is None else age_text((now - row.stage_since).total_seconds())
 
-    def _wait(self, row: Row, now: datetime) -> str:
-        judgement = row.judgement
-        words = ["looks stuck"] if judgement.is_stuck else ["overdue"] if judgement.is_overdue else []
-        words.append(judgement.waits_for)
-        if judgement.usual_seconds is not None:
-            words.append(f"usually {duration_text(judgement.usual_seconds)}")
-        if not judgement.is_overdue and judgement.expected_on is not None and judgement.expected_on > now:
-            words.append(f"done in about {age_text((judgement.expected_on - now).total_seconds())}")
-        return ", ".join(word for word in words if word)
+    def _wait(self, row: Row, now: datetime, width: int) -> str:
+        """As many phrases, the most telling first, as fit whole."""
+        first, *others = filter(None, _phrases(row, now))
+        text = cut_at_word(first, width, self.look.glyphs.ellipsis)
+        for phrase in others:
+            if len(text) + 2 + len(phrase) > width:
+                break
+            text = f"{text}, {phrase}"
+        return text
+
+
+def _phrases(row: Row, now: datetime) -> Iterator[str]:
+    """What is amiss, what it waits for and why, how far it is, what is usual, when it ends, who else waits; any may be empty."""
+    judgement = row.judgement
+    waits_for, _, queue = judgement.waits_for.removeprefix("waits for ").partition(", ")
+    thing, _, why = waits_for.partition(": ")
+    yield "stuck" if judgement.is_stuck else "overdue" if judgement.is_overdue else ""
+    share = row.chunk_bytes / row.size_bytes if thing == "chunks" and row.chunk_bytes and row.size_bytes else 0.0
+    yield "all chunks here" if share >= 1 else thing or row.stage  # its client has not said that it is done
+    yield why
+    yield f"{share:.0%} here" if 0 < share < 1 else ""
+    if judgement.usual_seconds is not None:
+        yield f"usually {duration_text(judgement.usual_seconds)}"
+    if not judgement.is_overdue and judgement.expected_on is not None and judgement.expected_on > now:
+        yield f"done in about {age_text((judgement.expected_on - now).total_seconds())}"
+    yield queue
 
 
 class ChangeLog(StillLines, can_focus=True):
@@ -196,3 +243,7 @@ class TailPane(Vertical):
     def compose(self) -> ComposeResult:
         yield PendingList()
         yield ChangeLog()
+
+    def on_resize(self) -> None:
+        # As the sheet has it: at most half of the lines, the one that parts them from the changes among these.
+        self.query_one(PendingList).room = max(1, self.content_size.height // 2 - 1)
