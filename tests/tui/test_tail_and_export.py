@@ -8,7 +8,7 @@ import pytest
 
 from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.testing import an_upload
-from upload_tui.tui.widgets.tail import ChangeLog
+from upload_tui.tui.widgets.tail import ChangeLog, PendingList
 
 
 async def test_the_tail_shows_what_is_searched_for_and_loses_nothing() -> None:
@@ -77,3 +77,14 @@ async def test_the_reason_is_said_when_a_file_cannot_be_written(tmp_path: Path) 
         await pilot.press("e", "enter")
         await until(pilot, lambda: bool(toasts(pilot)))
         assert "Not exported" in toasts(pilot)[0]
+
+
+@pytest.mark.parametrize(
+    ("width", "words"), [(120, "waits for the client to say complete"), (90, "waits for complete")]
+)
+async def test_what_a_pending_upload_waits_for_is_said_in_short_when_there_is_little_room(
+    width: int, words: str
+) -> None:
+    async with opened([an_upload("all.bin", initiated=4000)], size=(width, 40)) as (pilot, _, _):
+        pending = pilot.app.screen.query_one(PendingList)
+        assert pending.text().plain.endswith(f"  looks stuck, {words}")

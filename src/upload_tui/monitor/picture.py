@@ -124,6 +124,7 @@ class Judgement(Struct, frozen=True):
             99 of a hundred at most so long; None while too few were seen.
         expected_on: when it will probably be done, seeing how long it has waited; None if nothing like it is known.
         waits_for: in a few words what it waits for; empty if it is final.
+        waits_for_in_short: the same where there is little room; empty if it is short already.
     """
 
     is_overdue: bool = False
@@ -133,6 +134,7 @@ class Judgement(Struct, frozen=True):
     expected_on: datetime | None = None
     waits_for: str = ""
     p99_seconds: float | None = None
+    waits_for_in_short: str = ""
 
 
 class Row(Struct, frozen=True, kw_only=True):

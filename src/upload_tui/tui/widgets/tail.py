@@ -59,7 +59,7 @@ class PendingList(StillWidget):
         age = fitted(self._age(row, now), 8, right=True)
         room = min(40, max(12, width * 2 // 5))
         name = fitted(abbreviated(row.name or row.id, room, glyphs.ellipsis), room)
-        wait = cut_at_word(self._wait(row, now), width - room - len(age) - 5, glyphs.ellipsis)
+        wait = self._wait(row, now, width - room - len(age) - 5)
         return Content.assemble(
             (f"{glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
             (name, ""),
@@ -70,15 +70,16 @@ class PendingList(StillWidget):
     def _age(self, row: Row, now: datetime) -> str:
         return "?" if row.stage_since is None else age_text((now - row.stage_since).total_seconds())
 
-    def _wait(self, row: Row, now: datetime) -> str:
+    def _wait(self, row: Row, now: datetime, room: int) -> str:
         judgement = row.judgement
-        words = ["looks stuck"] if judgement.is_stuck else ["overdue"] if judgement.is_overdue else []
-        words.append(judgement.waits_for)
+        before = "looks stuck, " if judgement.is_stuck else "overdue, " if judgement.is_overdue else ""
+        has_room = len(before) + len(judgement.waits_for) <= room
+        words = [before + (judgement.waits_for if has_room else judgement.waits_for_in_short or judgement.waits_for)]
         if judgement.usual_seconds is not None:
             words.append(f"usually {duration_text(judgement.usual_seconds)}")
         if not judgement.is_overdue and judgement.expected_on is not None and judgement.expected_on > now:
             words.append(f"done in about {age_text((judgement.expected_on - now).total_seconds())}")
-        return ", ".join(word for word in words if word)
+        return cut_at_word(", ".join(words), room, self.look.glyphs.ellipsis)
 
 
 class ChangeLog(StillLines, can_focus=True):
