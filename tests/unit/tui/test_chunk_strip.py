@@ -198,10 +198,24 @@ def test_a_contradiction_is_said_when_verified_is_not_what_the_chunks_say(facts:
     assert said == (["▲ The service says verified; its chunks do not agree."] if is_said else [])
 
 
-def test_a_contradiction_stands_right_below_the_heading_of_a_timeline() -> None:
-    picture = GivenPicture([answer := an_upload("a", completed=30, verified=20, chunks=(1, 3, 4))], clock=FrozenClock())
+def timeline_of(answer: dict[str, Any], glyphs: Glyphs = UNICODE) -> list[str]:
+    picture = GivenPicture([answer], clock=FrozenClock())
     detail = picture.detail(answer["id"])
     assert detail is not None
-    shown = [line.plain for line in timeline_lines(detail, NOW, Look(), 44)]
+    shown = [line.plain for line in timeline_lines(detail, NOW, Look(glyphs), 44)]
     picture.close()
+    return shown
+
+
+def test_a_contradiction_stands_right_below_the_heading_of_a_timeline() -> None:
+    shown = timeline_of(an_upload("a", completed=30, verified=20, chunks=(1, 3, 4)))
     assert shown[2:4] == ["▲ The service says verified; its chunks do not agree.", ""]
+
+
+@pytest.mark.parametrize(
+    ("glyphs", "line"),
+    [(UNICODE, "│ tries ×××××· next in about 45m"), (ASCII, "| tries xxxxx. next in about 45m")],
+    ids=["unicode", "ascii"],
+)
+def test_tries_do_not_look_like_chunks(glyphs: Glyphs, line: str) -> None:
+    assert line in timeline_of(an_upload("a", initiated=9000, completed=1200, design=Design.DEPLOYED), glyphs)

@@ -193,12 +193,12 @@ class _Painter(Struct, frozen=True):
         attempts = attempts_of(completed.on, self.now)
         if attempts.passed < _TRIES_WORTH_TELLING:
             return
-        ticks = glyphs.chunk * attempts.passed + glyphs.gap * (RETRIES - attempts.passed)
+        ticks = glyphs.tried * attempts.passed + glyphs.untried * (RETRIES - attempts.passed)
         if attempts.next_on is None:
             note = "by now its worker has given up"
         else:
-            note = f"next try in about {age_text((attempts.next_on - self.now).total_seconds())}"
-        yield Content.styled(f"{glyphs.rail} {ticks} {note}", _QUIET)
+            note = f"next in about {age_text((attempts.next_on - self.now).total_seconds())}"
+        yield Content.styled(f"{glyphs.rail} tries {ticks} {note}", _QUIET)
 
     def oddities(self) -> Iterator[Content]:
         if not self.detail.anomalies:
