@@ -39,6 +39,11 @@ def test_the_ends_are_numbered_and_the_usual_size_is_said_when_all_is_there() ->
     assert lines(upload) == ["5 chunks, 67.2 MiB of 67.2 MiB, 100 %", "1 ■■■■■ 5", "4 x 16.0 MiB, last 3.20 MiB"]
 
 
+def test_the_last_is_one_of_the_others_when_it_reads_like_them() -> None:
+    upload = upload_of(completed=9, chunks=sized({1: 211_000, 2: 211_000, 3: 210_998}), size_bytes=632_998)
+    assert lines(upload)[1:] == ["1 ■■■ 3", "3 x 206 KiB"]
+
+
 def test_what_is_to_come_is_reckoned_from_the_usual_size_while_it_is_initiated() -> None:
     upload = upload_of(chunks=sized(dict.fromkeys((1, 2, 3), 16 * MIB)), size_bytes=75 * MIB)
     assert lines(upload)[:2] == ["3 chunks, 48.0 MiB of 75.0 MiB, 64 %", "1 ■■■·· ~5"]

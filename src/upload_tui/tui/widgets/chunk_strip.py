@@ -179,10 +179,11 @@ class _Painter(Struct, frozen=True):
             words = f"about {smallest}" if smallest == largest else f"{smallest} to {largest}"
             yield Content.styled(f"each {words}", _QUIET)
             return
-        ends_smaller = facts.last_bytes != facts.usual_bytes and facts.highest not in facts.odd_bytes
-        usual = facts.there - len(facts.odd_bytes) - ends_smaller
-        end = f", last {size_text(facts.last_bytes)}" if ends_smaller else ""
-        yield Content.styled(f"{usual:,} x {size_text(facts.usual_bytes)}{end}", _QUIET)
+        usual, last = size_text(facts.usual_bytes), size_text(facts.last_bytes)
+        # A last one that reads as all the others do is one of them.
+        ends_smaller = last != usual and facts.highest not in facts.odd_bytes
+        end = f", last {last}" if ends_smaller else ""
+        yield Content.styled(f"{facts.there - len(facts.odd_bytes) - ends_smaller:,} x {usual}{end}", _QUIET)
 
     def oddities(self) -> Iterator[Content]:
         """What the signs of the strip mean, by number, the worst first; and what no sign can say."""
