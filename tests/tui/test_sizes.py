@@ -156,7 +156,7 @@ async def test_pending_lines_say_how_much_is_here_while_chunks_come() -> None:
         await settled(pilot)
         half, whole = sorted(pilot.app.screen.query_one(PendingList).text().plain.splitlines())
         assert half.endswith("chunks, 50% here")
-        assert whole.endswith("  all chunks here")
+        assert whole.endswith("  its client, 100% here")
 
 
 async def test_pending_lines_say_how_many_more_there_are_when_the_room_changes() -> None:

@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from upload_tui.monitor.picture import Judgement
 from upload_tui.status import Stage
-from upload_tui.wire.queue import QueueFacts
 
 __all__ = [
     "SIZE_LIMITS_BYTES",
@@ -22,7 +21,7 @@ __all__ = [
     "overdue_seconds",
     "stuck_seconds",
     "usual_of",
-    "waits_for_verification",
+    "waits_for_bytes",
 ]
 
 SIZE_LIMITS_BYTES = (0, 1 << 20, 100 << 20, 10 << 30, 2**63 - 1)
@@ -33,9 +32,6 @@ _SAMPLES_AT_LEAST = 8
 
 _FAR_BEYOND = 3.0
 """So many times the longest duration ever seen is stuck, whatever the threshold says."""
-
-_QUEUE_FRESH = timedelta(seconds=60)
-"""What the service said of its queue is believed for so long; work that lay there longer and is not begun lies still."""
 
 _SLACK_SECONDS = 2.0
 """What a refresh may lag behind: nobody is late by less."""
@@ -132,14 +128,13 @@ def overdue_seconds(usual: Usual | None, stuck_after_seconds: float) -> float:
     return stuck if usual is None else min(stuck, usual.p95_seconds + _SLACK_SECONDS)
 
 
-def waits_for_verification(queue: QueueFacts | None, now: datetime) -> str:
-    """In a few words what a completed upload waits for, by the service's queue if it tells of it and told lately."""
-    words = "waits for verification"
-    if queue is None or queue.depth is None or now - queue.read_on > _QUEUE_FRESH:
-        return words
-    if queue.depth and queue.running == 0 and queue.oldest_on and now - queue.oldest_on > _QUEUE_FRESH:
-        return f"{words}: no worker takes it"
-    return f"{words}, {queue.depth} queued" if queue.depth else words
+def waits_for_bytes(size_bytes: int | None, chunk_count: int | None, chunk_bytes: int | None) -> str:
+    """What an initiated upload waits for, by the bytes of its chunks (None if it is not chunked)."""
+    if chunk_count is None:
+        return "waits for its bytes"
+    if size_bytes is not None and (chunk_bytes or 0) >= size_bytes:
+        return "waits for the client to say complete"
+    return "waits for chunks"
 
 
 def judge(
@@ -150,7 +145,7 @@ def judge(
     usual: Usual | None,
     stuck_after_seconds: float,
 ) -> Judgement:
-    """Judge one upload.
+    """Judge how late one upload is; what it waits for is left open.
 
     Args:
         stage: the stage it is in.
@@ -162,13 +157,13 @@ def judge(
     """
     if stage is Stage.INITIATED:
         last = max((on for on in (since, activity_on) if on is not None), default=now)
-        return Judgement(is_stuck=(now - last).total_seconds() > stuck_after_seconds, waits_for="waits for chunks")
+        return Judgement(is_stuck=(now - last).total_seconds() > stuck_after_seconds)
     if stage is not Stage.COMPLETED:
         return Judgement()
     age_seconds = 0.0 if since is None else (now - since).total_seconds()
     is_stuck = age_seconds > stuck_seconds(usual, stuck_after_seconds)
     if usual is None:
-        return Judgement(is_overdue=is_stuck, is_stuck=is_stuck, waits_for="waits for verification")
+        return Judgement(is_overdue=is_stuck, is_stuck=is_stuck)
     likely = usual.expected_seconds(age_seconds)
     expected = None if since is None or likely is None else since + timedelta(seconds=likely)
     return Judgement(
@@ -178,5 +173,4 @@ def judge(
         p95_seconds=usual.p95_seconds,
         p99_seconds=usual.p99_seconds,
         expected_on=expected,
-        waits_for="waits for verification",
     )

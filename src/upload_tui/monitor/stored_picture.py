@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from upload_tui.clock import Clock
 from upload_tui.monitor.histogram import PAIRS, histogram_of
-from upload_tui.monitor.judge import Habits, Usual, judge, overdue_seconds, stuck_seconds, waits_for_verification
+from upload_tui.monitor.judge import Habits, Usual, judge, overdue_seconds, stuck_seconds, waits_for_bytes
 from upload_tui.monitor.picture import (
     CauseGroup,
     Detail,
@@ -23,6 +23,7 @@ from upload_tui.monitor.picture import (
 from upload_tui.monitor.store import Store, StoredUpload
 from upload_tui.monitor.store_conditions import StuckBefore, StuckLimit
 from upload_tui.monitor.stored_figures import StoredFigures
+from upload_tui.monitor.verification_queue import VerificationQueue
 from upload_tui.status import Stage
 from upload_tui.wire.queue import QueueFacts
 
@@ -68,7 +69,7 @@ class StoredPicture:
         self._service = service
         self._stuck_after_seconds = stuck_after_seconds
         self._habits = (-1, 0.0, Habits(()))
-        self._queue: QueueFacts | None = None
+        self._queue = VerificationQueue()
 
     def now(self) -> datetime:
         """The present by the clock that ages are reckoned with."""
@@ -156,7 +157,7 @@ class StoredPicture:
 
     def take_queue(self, queue: QueueFacts | None) -> None:
         """What the service says of its verification queue; None if it says nothing."""
-        self._queue = queue
+        self._queue.take(queue)
 
     # Judgement
 
@@ -187,22 +188,31 @@ class StoredPicture:
     def _rows(self, found: Iterable[StoredUpload]) -> Iterator[Row]:
         """Rows as they are now; a window has many, so the present and what is usual are asked for once."""
         now, habits = self.now(), self._habits_now()
+        verification = self._queue.words(now, habits.everywhere, self._last_end)
         for stored in found:
-            yield self._row(stored, now, habits)
+            yield self._row(stored, now, habits, verification)
+
+    def _last_end(self) -> datetime | None:
+        """When an upload was last verified or failed."""
+        counts = self._figures.stage_counts()
+        ends = [counts[stage][2] for stage in (Stage.VERIFIED, Stage.ERROR) if stage in counts]
+        return max((on for on in ends if on is not None), default=None)
 
     def _is_left_over(self, stored: StoredUpload) -> bool:
         """Verified and failed uploads stay what they are; of all others only the present can be believed."""
         return self._read_since is not None and not stored.stage.is_final and stored.read_on < self._read_since
 
-    def _judgement(self, stored: StoredUpload, now: datetime, habits: Habits) -> Judgement:
+    def _judgement(self, stored: StoredUpload, now: datetime, habits: Habits, verification: str) -> Judgement:
         usual = habits.usual(stored.project_id, stored.size_bytes)
         judgement = judge(stored.stage, stored.since, stored.activity_on, now, usual, self._stuck_after_seconds)
         if stored.stage is Stage.COMPLETED:
-            return replace(judgement, waits_for=waits_for_verification(self._queue, now))
-        return judgement if stored.chunk_count is not None else replace(judgement, waits_for="waits for its bytes")
+            return replace(judgement, waits_for=verification)
+        waits_for = waits_for_bytes(stored.size_bytes, stored.chunk_count, stored.chunk_bytes)
+        return replace(judgement, waits_for=waits_for)
 
-    def _row(self, stored: StoredUpload, now: datetime, habits: Habits) -> Row:
-        judgement = _NOTHING_TO_JUDGE if stored.stage.is_final else self._judgement(stored, now, habits)
+    def _row(self, stored: StoredUpload, now: datetime, habits: Habits, verification: str) -> Row:
+        is_final = stored.stage.is_final
+        judgement = _NOTHING_TO_JUDGE if is_final else self._judgement(stored, now, habits, verification)
         return Row(
             id=stored.id,
             name=stored.name,

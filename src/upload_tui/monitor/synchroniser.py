@@ -14,6 +14,7 @@ from upload_tui.client.service_client import ServiceClient
 from upload_tui.client.turns import all_of, portions
 from upload_tui.errors import NotConsistentError, NotFoundError, TroubleError, UnreadableError
 from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
+from upload_tui.monitor.event_order import in_order_of_events
 from upload_tui.monitor.first_fetch import PER_PAGE, REQUESTS_AT_ONCE, FirstFetch
 from upload_tui.monitor.intake import take_in
 from upload_tui.monitor.page_plan import plan_pages
@@ -41,7 +42,7 @@ class Synchroniser:
         client: the service.
         store: where the picture is kept.
         project: which project.
-        tell: called with each change of an upload, in order.
+        tell: called with each change of an upload at the end of the round that found it, in the order of events.
         progress: called with the uploads known so far and the service's total while fetching for the first time.
     """
 
@@ -58,6 +59,7 @@ class Synchroniser:
         self._order = StoredOrder(store, project.id)
         self._project = project
         self._tell = tell
+        self._found: list[UploadChange] = []
         self._progress = progress
         self._fact = f"whole {project.id}"
         self._is_whole = store.fact(self._fact) is True
@@ -82,6 +84,14 @@ class Synchroniser:
             ServiceError: the service could not be asked; what was learned before that is kept.
             BusyStorageError: another process is busy with the store.
         """
+        try:
+            return await self._round()
+        finally:  # what was kept is known to the next round, and must be told by this one
+            found, self._found = in_order_of_events(self._found), []
+            for change in found:
+                self._tell(change)
+
+    async def _round(self) -> bool:
         await self._store.bulk.at_rest()
         if not self._is_whole:
             await self._fetch_all()
@@ -90,8 +100,7 @@ class Synchroniser:
         changed |= await self._refresh_pending(covered)
         changed |= await self._check_old_page()
         others = self._told_by_others()
-        for change in others:
-            self._tell(change)
+        self._found.extend(others)
         return changed or bool(others)
 
     async def _fetch_all(self) -> None:
@@ -109,7 +118,7 @@ class Synchroniser:
     # Every time after
 
     async def _fetch_news(self) -> tuple[frozenset[str], bool]:
-        """New uploads from the first page until a known one, told from the oldest; gives the ids that were read on the way.
+        """New uploads from the first page until a known one, kept from the oldest; gives the ids that were read on the way.
 
         They are kept once all are read: a known upload above unknown ones would hide them from the next round.
         """
@@ -233,7 +242,7 @@ class Synchroniser:
         )
 
     async def _take_readings(self, found: Sequence[UploadReading]) -> bool:
-        """Keep readings and tell what changed; True if anything did."""
+        """Keep readings and note what changed; True if anything did."""
         changed, doubtful = False, list[str]()
         async for readings in portions(found):
             has_changed, some_doubtful = self._take(readings)
@@ -242,12 +251,11 @@ class Synchroniser:
         return changed | await self._look_after(doubtful)
 
     def _take(self, readings: Sequence[UploadReading]) -> tuple[bool, Sequence[str]]:
-        """Keep readings and tell what changed; True if anything did, and whoever is to be asked for again."""
+        """Keep readings and note what changed; True if anything did, and whoever is to be asked for again."""
         with self._store.transaction():
             others = self._told_by_others()
             intake = take_in(self._store, readings, self._client.root)
-        for change in (*others, *intake.changes):
-            self._tell(change)
+        self._found.extend((*others, *intake.changes))
         return bool(others) or intake.kept > 0, intake.doubtful
 
     def _told_by_others(self) -> Sequence[UploadChange]:
@@ -264,7 +272,7 @@ class Synchroniser:
             ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, self._client.root)
             gone = UploadGone(at=self._client.now(), upload=ref)
             self._store.told.remember([gone])
-        self._tell(gone)
+        self._found.append(gone)
         return True
 
 

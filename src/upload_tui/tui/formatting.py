@@ -36,6 +36,9 @@ _DRAWN_CHARACTERS = 2000
 _DROPPED = frozenset("\u200d\ufe0e\ufe0f")
 """Joiners and variation selectors: without them emoji fall apart into pieces whose width every terminal agrees on."""
 
+_CUT = "…"
+"""Whoever sent a text may have cut it already: one sign for that is enough."""
+
 _UNSHOWABLE = "\ufffd"
 _MINUTE, _TEN_MINUTES, _HOUR, _DAY = 60, 600, 3600, 86400
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
@@ -86,7 +89,7 @@ def abbreviated(text: str, width: int, ellipsis: str = "…") -> str:
     room = width - len(ellipsis)
     tail = _cells_from_end(text, min(room // 2, max(room // 3, 10)))
     head = _cells_from_start(text, room - cell_len(tail))
-    return head + ellipsis + tail
+    return head.rstrip(_CUT) + ellipsis + tail.lstrip(_CUT)
 
 
 def fitted(text: str, width: int, *, right: bool = False) -> str:
@@ -119,7 +122,7 @@ def cut_at_word(text: str, width: int, ellipsis: str = "…") -> str:
     head = _cells_from_start(text, max(width - len(ellipsis), 0))
     words = head.rpartition(" ")[0].rstrip(" ,:;")
     # Where the only words left are very short ones, a part of the next says more than they do.
-    return (words if len(words) * 3 >= len(head) else head) + ellipsis[:width]
+    return (words if len(words) * 3 >= len(head) else head).rstrip(_CUT) + ellipsis[:width]
 
 
 def curl_text(service: str, upload_id: str) -> str:

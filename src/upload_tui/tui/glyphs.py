@@ -36,6 +36,11 @@ class Glyphs(Struct, frozen=True):
     mark: str
     chunk: str
     gap: str
+    repeated: str
+    odd: str
+    to_come: str
+    tried: str
+    untried: str
     sparks: str
     estimate: str = "~"
 
@@ -60,6 +65,11 @@ UNICODE = Glyphs(
     mark="▌",
     chunk="■",
     gap="□",
+    repeated="▣",
+    odd="◧",
+    to_come="·",
+    tried="×",
+    untried="·",
     sparks=" ▁▂▃▄▅▆▇█",
 )
 
@@ -83,6 +93,11 @@ ASCII = Glyphs(
     mark=">",
     chunk="#",
     gap="_",
+    repeated="=",
+    odd="%",
+    to_come=".",
+    tried="x",
+    untried=".",
     sparks=" .:-=+*#%",
 )
 

@@ -14,7 +14,7 @@ from upload_tui.monitor.picture import Connection, ConnectionState, Query
 from upload_tui.monitor.schedule import Schedule
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, SceneSession, an_upload
-from upload_tui.wire.queue import read_queue
+from upload_tui.wire.queue import QueueFacts, read_queue
 
 USUAL = usual_of([10.0] * 19 + [40.0])
 
@@ -44,10 +44,23 @@ def test_lateness_follows_from_what_is_usual(stage: Stage, age_seconds: float, o
 
 
 def test_what_an_upload_waits_for_is_what_it_is_sent_in() -> None:
-    session = SceneSession([an_upload("whole.bin", chunks=None), an_upload("parts.bin")])
+    uploads = [
+        an_upload("whole.bin", chunks=None),
+        an_upload("parts.bin", chunks=(1, 2)),
+        an_upload("none.bin", chunks=()),
+        an_upload("all.bin"),
+        an_upload("unsaid.bin", size=None),
+    ]
+    session = SceneSession(uploads)
     waits = {row.name: row.judgement.waits_for for row in session.pending(10)}
     session.close()
-    assert waits == {"whole.bin": "waits for its bytes", "parts.bin": "waits for chunks"}
+    assert waits == {
+        "whole.bin": "waits for its bytes",
+        "parts.bin": "waits for chunks",
+        "none.bin": "waits for chunks",
+        "all.bin": "waits for the client to say complete",
+        "unsaid.bin": "waits for chunks",
+    }
 
 
 def test_an_upload_is_not_stuck_when_its_chunks_still_come() -> None:
@@ -159,6 +172,59 @@ def test_what_an_upload_waits_for_is_what_the_queue_says(queue: object, words: s
     session = SceneSession([an_upload("a", completed=30)])
     session.take_queue(read_queue(queue, read_on=NOW))
     assert session.pending(1)[0].judgement.waits_for == words
+    session.close()
+
+
+def idle_queue(clock: FrozenClock, running: int = 0, retried: int = 0) -> QueueFacts | None:
+    """Two lie there for ten minutes."""
+    oldest = (clock.now() - timedelta(seconds=600)).isoformat()
+    said = {"depth": 2, "oldest": oldest, "running": running, "retried": retried, "dead": 0}
+    return read_queue(said, read_on=clock.now())
+
+
+def test_a_worker_that_is_idle_between_two_uploads_is_not_said_to_take_nothing() -> None:
+    clock = FrozenClock()
+    session = SceneSession([an_upload("stuck", completed=600)], clock=clock)
+    said = []
+    for second in range(0, 180, 3):
+        session.say(an_upload(f"quick {second}", completed=1, verified=0, now=clock.now()))
+        session.take_queue(idle_queue(clock))
+        said.append(session.pending(1)[0].judgement.waits_for)
+        clock.advance(3)
+    assert {*said} == {"waits for verification, 2 queued"}
+    clock.advance(121)
+    session.take_queue(idle_queue(clock))
+    assert session.pending(1)[0].judgement.waits_for == "waits for verification: no worker takes it"
+    session.close()
+
+
+def test_a_worker_that_was_seen_at_work_of_late_is_not_said_to_take_nothing() -> None:
+    clock = FrozenClock()
+    session = SceneSession([an_upload("stuck", completed=600)], clock=clock)
+    session.take_queue(idle_queue(clock, running=1))
+    clock.advance(10)
+    session.take_queue(idle_queue(clock))
+    assert session.pending(1)[0].judgement.waits_for == "waits for verification, 2 queued"
+    clock.advance(120)
+    session.take_queue(idle_queue(clock))
+    assert session.pending(1)[0].judgement.waits_for == "waits for verification: no worker takes it"
+    session.close()
+
+
+def test_patience_is_a_few_usual_times_where_verification_is_slow() -> None:
+    clock = FrozenClock()
+    slow = [an_upload(f"slow {n}", initiated=9000, completed=1000, verified=200) for n in range(8)]
+    session = SceneSession([*slow, an_upload("waits", completed=600)], clock=clock)
+    session.take_queue(idle_queue(clock))
+    assert session.pending(1)[0].judgement.waits_for == "waits for verification, 2 queued"
+    session.close()
+
+
+def test_what_waits_to_be_tried_again_is_nobodys_to_take() -> None:
+    clock = FrozenClock()
+    session = SceneSession([an_upload("again", completed=600)], clock=clock)
+    session.take_queue(idle_queue(clock, retried=2))
+    assert session.pending(1)[0].judgement.waits_for == "waits for verification, 2 queued"
     session.close()
 
 

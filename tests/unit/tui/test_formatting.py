@@ -1,5 +1,6 @@
 """Facts as short texts, and hostile text made harmless."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -66,6 +67,12 @@ def test_width_is_kept_when_any_text_is_abbreviated_and_fitted(text: str, width:
 def test_extension_stays_when_a_name_is_too_long() -> None:
     assert abbreviated("a" * 10_000 + ".fastq.gz", 24).endswith(".fastq.gz")
     assert "…" in abbreviated("a" * 10_000 + ".fastq.gz", 24)
+
+
+@pytest.mark.parametrize("shortened", [abbreviated, cut_at_word])
+def test_one_ellipsis_is_enough_when_the_text_was_cut_before(shortened: Callable[[str, int], str]) -> None:
+    text = "chunk 3: reported 900150983cd2…, stored 3f2543e42398…; chunk 4 was never stored"
+    assert [width for width in range(1, len(text)) if "……" in shortened(text, width)] == []
 
 
 def test_nothing_is_cut_in_a_word_when_a_sentence_is_shortened() -> None:

@@ -17,7 +17,7 @@ from upload_tui.tui.look import Look
 
 __all__ = ["LatencyScreen", "histogram_lines"]
 
-_LABEL_CELLS = 9
+_LABEL_CELLS = 13
 _COUNT_CELLS = 8
 
 
@@ -83,7 +83,7 @@ def _bars(latency: LatencyHistogram, look: Look, width: int) -> Iterator[Content
     for bucket in latency.buckets:
         cells = -(-bucket.count * room // most)  # whatever is there shows
         yield Content.assemble(
-            (f"{duration_text(bucket.to_seconds):>{_LABEL_CELLS}} ", "$quiet"),
+            (f"up to {duration_text(bucket.to_seconds):>{_LABEL_CELLS - 6}} ", "$quiet"),
             (look.glyphs.bar_full * cells, f"$stage-{latency.before}"),
             (f" {bucket.count:,}" if bucket.count else "", ""),
         )

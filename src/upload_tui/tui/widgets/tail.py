@@ -117,10 +117,10 @@ def _phrases(row: Row, now: datetime) -> Iterator[str]:
     waits_for, _, queue = judgement.waits_for.removeprefix("waits for ").partition(", ")
     thing, _, why = waits_for.partition(": ")
     yield "stuck" if judgement.is_stuck else "overdue" if judgement.is_overdue else ""
-    share = row.chunk_bytes / row.size_bytes if thing == "chunks" and row.chunk_bytes and row.size_bytes else 0.0
-    yield "all chunks here" if share >= 1 else thing or row.stage  # its client has not said that it is done
+    yield "its client" if thing.startswith("the client") else thing or row.stage
     yield why
-    yield f"{share:.0%} here" if 0 < share < 1 else ""
+    if row.stage is Stage.INITIATED and row.chunk_bytes and row.size_bytes:
+        yield f"{min(1.0, row.chunk_bytes / row.size_bytes):.0%} here"
     if judgement.usual_seconds is not None:
         yield f"usually {duration_text(judgement.usual_seconds)}"
     if not judgement.is_overdue and judgement.expected_on is not None and judgement.expected_on > now:
