@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 import pytest
+from textual.content import Content
 from textual.geometry import Region
 from textual.scrollbar import ScrollBar
+from textual.widgets import Input
 
 from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened, toasts, until
 from upload_tui.errors import StorageError
@@ -18,6 +20,7 @@ from upload_tui.tui.screens.menu import MenuScreen
 from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.funnel import StageCell
+from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.tail import ChangeLog
 from upload_tui.tui.widgets.upload_table import UploadTable
 
@@ -133,6 +136,43 @@ async def test_a_search_filters_as_it_is_typed_and_is_kept_or_cleared() -> None:
         assert table.total == 1
         await pilot.press("escape")
         assert table.total == 5
+
+
+async def test_one_layer_is_taken_off_when_escape_is_pressed() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("m", "exclamation_mark", "slash", *"stuck", "enter")
+        titles = []
+        for _ in range(4):
+            await pilot.pause()
+            titles.append(Content.from_markup(table.border_title or "").plain)
+            await pilot.press("escape")
+        assert titles == [
+            'Uploads 1 · stuck or failed · with "stuck" · 1 marked',
+            "Uploads 2 · stuck or failed · 1 marked",
+            "Uploads 5 · 1 marked",
+            "Uploads 5",
+        ]
+
+
+async def test_the_filter_stays_when_the_search_that_is_typed_is_cleared() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("4", "slash", *"zzz")
+        await pilot.pause()
+        assert table.empty_text == "Nothing matches. Esc clears the search."
+        await pilot.press("escape")
+        assert pilot.app.focused is table
+        assert not pilot.app.screen.query_one(SearchBar).is_open
+        assert names_in(table) == ["d-error"]
+        await pilot.press("slash")
+        assert pilot.app.screen.query_one(Input).value == ""
+
+
+async def test_the_search_is_cleared_when_escape_is_pressed_after_another_pane_was_gone_to() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("4", "slash", *"zzz", "tab", "escape")
+        await pilot.pause()
+        assert not pilot.app.screen.query_one(SearchBar).is_open
+        assert names_in(table) == ["d-error"]
 
 
 async def test_messages_are_searched_too() -> None:

@@ -46,7 +46,7 @@ TAIL_KEYS = (
         _key(f"{number}", f"only('{stage}')", stage.title(), f"Changes to {stage} alone; again: all", f"tail.{stage}")
         for number, stage in enumerate(Stage, 1)
     ),
-    _key("escape", "show_all", "All", "Show all changes", "tail.clear"),
+    _key("escape", "clear", "Clear", "Clear the tail's search; again: its stage", "tail.clear"),
 )
 
 TIMELINE_KEYS = (
@@ -96,7 +96,7 @@ DASHBOARD_KEYS = (
     *COPY_KEYS,
     _key("e", "export", "Export", "Write what is shown to a file: JSON, CSV, SVG", "export"),
     _key("tab", "app.focus_next", "Pane", "Go to the next pane", "pane.next"),
-    _key("escape", "clear", "Clear", "Clear the search, the filters and the marks", "clear"),
+    _key("escape", "clear", "Clear", "Clear the search; again: the filters; again: the marks", "clear"),
 )
 
 APP_KEYS = (

@@ -294,9 +294,16 @@ class DashboardScreen(ExportingScreen):
         return self.query_one(ChangeLog).shown
 
     def action_clear(self) -> None:
-        self.query_one(SearchBar).close()
-        self.query_one(UploadTable).marked = frozenset()
-        self.rows_query = replace(Query(), sort=self.rows_query.sort, descending=self.rows_query.descending)
+        """Take one layer off: the search, or else the filters, or else the marks."""
+        bar, query = self.query_one(SearchBar), self.rows_query
+        if bar.is_open:
+            bar.action_clear()
+        elif query.search:
+            self.rows_query = replace(query, search="")
+        elif query.is_filtered:
+            self.rows_query = Query(sort=query.sort, descending=query.descending)
+        else:
+            self.query_one(UploadTable).marked = frozenset()
 
     # What follows from it
 

@@ -137,10 +137,10 @@ class ChangeLog(StillLines, can_focus=True):
         wanted = None if self.wanted.stage == stage else Stage(stage)
         self.wanted = replace(self.wanted, stage=wanted)
 
-    def action_show_all(self) -> None:
+    def action_clear(self) -> None:
         if not self.wanted:
             raise SkipAction  # Escape then means what it means on the dashboard
-        self.wanted = TailFilter()
+        self.wanted = replace(self.wanted, search="") if self.wanted.search.strip() else TailFilter()
 
     def _measure(self) -> None:
         """The changes are as many lines; whoever was at the end stays there."""
@@ -178,8 +178,11 @@ class ChangeLog(StillLines, can_focus=True):
         return Strip(segments).adjust_cell_length(width, self.rich_style)
 
     def _empty_text(self) -> str:
+        if self.wanted and not self._kept:
+            return "No change yet that could match."
         if self.wanted:
-            return "No change matches. Esc shows all." if self._kept else "No change yet that could match."
+            has_both = self.wanted.search.strip() and self.wanted.stage is not None
+            return f"No change matches. Esc {'clears the search' if has_both else 'shows all'}."
         return "Changes appear here as they happen."
 
     def _style(self, tone: str) -> Style:
