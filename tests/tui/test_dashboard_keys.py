@@ -81,6 +81,39 @@ async def test_following_ends_when_the_newest_is_no_longer_on_top() -> None:
         assert "following" not in str(table.border_title)
 
 
+@pytest.mark.parametrize(
+    "keys", [["exclamation_mark"], ["slash", *"failed", "enter"], ["4"]], ids=["trouble", "search", "stage"]
+)
+async def test_the_first_row_is_chosen_when_a_filter_leaves_the_chosen_upload_out(keys: list[str]) -> None:
+    failed = [an_upload(f"failed-{n}", initiated=900 + n, completed=800, error=700) for n in range(70, 80)]
+    async with opened([*many(100), *failed]) as (pilot, _, table):
+        screen = pilot.app.screen
+        assert isinstance(screen, DashboardScreen)
+        await pilot.press("pagedown", "pagedown", "pagedown")
+        before = table.cursor_id
+        await pilot.press(*keys)
+        assert chosen(table) == "failed-70"
+        assert table.cursor_row == table.scroll_offset.y == 0
+        await until(pilot, lambda: screen.chosen_id == table.cursor_id)
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.chosen_id == before)
+        assert table.cursor_id == before
+        top = int(table.scroll_offset.y)
+        assert top <= table.cursor_row < top + table.size.height - 1
+
+
+async def test_the_cursor_stays_on_what_a_person_chose_when_a_filter_ends() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("exclamation_mark", "j", "escape")
+        assert chosen(table) == "e-stuck"
+
+
+async def test_the_newest_is_kept_when_following_began_in_an_answer_without_the_chosen_upload() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("j", "j", "4", "f", "f", "escape")
+        assert chosen(table) == "d-error"
+
+
 @pytest.mark.parametrize("keys", [(), ("j", "k")], ids=["untouched", "chosen"])
 async def test_the_view_stays_with_the_newest_until_a_person_chooses_a_row(keys: tuple[str, ...]) -> None:
     async with opened(many(50)) as (pilot, session, table):
@@ -258,6 +291,22 @@ async def test_all_marked_are_copied_when_some_are() -> None:
         assert "2 marked" in str(table.border_title)
         await pilot.press("escape", "y")
         assert pilot.app.clipboard == table.cursor_id
+
+
+async def test_each_press_marks_one_more_when_a_filter_left_the_chosen_upload_out() -> None:
+    failed = [an_upload(f"failed-{number}", initiated=900 + number, completed=800, error=700) for number in range(4)]
+    async with opened([*many(20), *failed]) as (pilot, _, table):
+        await pilot.press("exclamation_mark", "m", "m", "m")
+        assert table.marked == {table.row_at(number).id for number in range(3)}  # type: ignore[union-attr]
+        assert chosen(table) == "failed-3"
+
+
+async def test_a_mark_is_put_on_and_taken_off_on_the_last_row_and_the_title_says_so() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("G", "m")
+        await until(pilot, lambda: "1 marked" in str(table.border_title))
+        await pilot.press("m")
+        await until(pilot, lambda: "marked" not in str(table.border_title))
 
 
 async def test_the_request_is_copied_without_the_token() -> None:
