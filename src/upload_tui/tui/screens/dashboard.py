@@ -133,7 +133,8 @@ class DashboardScreen(ExportingScreen):
         self.chosen_id = message.upload_id
 
     @on(UploadTable.Opened)
-    def open_upload(self, message: UploadTable.Opened) -> None:
+    @on(ChangeLog.Opened)
+    def open_upload(self, message: UploadTable.Opened | ChangeLog.Opened) -> None:
         from upload_tui.tui.screens.upload import UploadScreen
 
         self.app.push_screen(UploadScreen(self._session, message.upload_id, self.look))
@@ -165,7 +166,7 @@ class DashboardScreen(ExportingScreen):
     def leave_search(self) -> None:
         self.query_one(ChangeLog if self._searches_tail else UploadTable).focus()
 
-    @on(ChangeLog.FilterChanged)
+    @on(ChangeLog.TitleChanged)
     def title_tail(self) -> None:
         self._painter.title_tail(self.look)
 
@@ -244,14 +245,16 @@ class DashboardScreen(ExportingScreen):
     def action_raw(self) -> None:
         from upload_tui.tui.screens.upload import UploadScreen
 
-        if self.chosen_id is not None:
-            self.app.push_screen(UploadScreen(self._session, self.chosen_id, self.look, first="upload-raw"))
+        upload_id = self._meant_id()
+        if upload_id is not None:
+            self.app.push_screen(UploadScreen(self._session, upload_id, self.look, first="upload-raw"))
 
     def action_shapes(self) -> None:
         from upload_tui.tui.screens.shapes import ShapesScreen
 
-        if self.chosen_id is not None:
-            self.app.push_screen(ShapesScreen(self._session, self.chosen_id, self.look))
+        upload_id = self._meant_id()
+        if upload_id is not None:
+            self.app.push_screen(ShapesScreen(self._session, upload_id, self.look))
 
     def action_pause(self) -> None:
         if self._session.connection().state == "paused":
@@ -282,10 +285,14 @@ class DashboardScreen(ExportingScreen):
             self.post_message(ColumnsChosen(wishes))
 
     def meant(self) -> Sequence[Detail]:
-        """The marked uploads, or else the one under the cursor."""
-        marked = self.query_one(UploadTable).marked
-        wanted = sorted(marked) if marked else [self.chosen_id or ""]
+        """The upload of the tail's line if the tail has the focus; or else the marked, or the one under the table's cursor."""
+        marked = () if self.query_one(ChangeLog).has_focus else sorted(self.query_one(UploadTable).marked)
+        wanted = marked or [self._meant_id() or ""]
         return [detail for upload_id in wanted if (detail := self._session.detail(upload_id)) is not None]
+
+    def _meant_id(self) -> str | None:
+        log = self.query_one(ChangeLog)
+        return log.cursor_upload_id if log.has_focus else self.chosen_id
 
     def shown(self) -> tuple[Session, Query]:
         return self._session, self.rows_query

@@ -107,12 +107,14 @@ class DashboardPainter:
 
     def title_tail(self, look: Look) -> None:
         """What the tail shows of the changes."""
-        wanted = self._screen.query_one(ChangeLog).wanted
-        parts = ["Tail"]
+        log = self._screen.query_one(ChangeLog)
+        wanted, parts = log.wanted, ["Tail"]
         if wanted.stage is not None:
             parts.append(wanted.stage)
         if wanted.search:
             parts.append(f'with "{harmless(wanted.search)}"')
+        if log.is_looking_back:
+            parts.append("looking back")
         self._entitle(self._screen.query_one("#tail"), title=Content(f" {look.glyphs.dot} ".join(parts)))
 
     def _paint_status(self, now: datetime) -> None:
