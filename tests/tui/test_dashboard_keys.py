@@ -6,7 +6,7 @@ import pytest
 from textual.content import Content
 from textual.geometry import Region
 from textual.scrollbar import ScrollBar
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened, toasts, until
 from upload_tui.errors import StorageError
@@ -430,6 +430,40 @@ async def test_other_keys_do_it_when_they_are_remapped() -> None:
         await pilot.press("n", "j")
         assert app.screen.query_one(UploadTable).cursor_row == 1
     session.close()
+
+
+@pytest.mark.parametrize("key", ["enter", "w", "J", "m", "y", "Y", "C"])
+async def test_a_sentence_says_so_when_no_upload_is_chosen(key: str) -> None:
+    async with opened([]) as (pilot, _, _):
+        await pilot.press(key)
+        assert toasts(pilot) == ["No upload is chosen."]
+
+
+@pytest.mark.parametrize(("last", "first"), [("G", "g"), ("end", "home")])
+async def test_the_help_scrolls_to_its_end_and_back(last: str, first: str) -> None:
+    async with opened(mixed(), size=(80, 24)) as (pilot, _, _):
+        await pilot.press("question_mark")
+        box = pilot.app.screen.query_one("#help")
+        await until(pilot, lambda: box.max_scroll_y > 0)
+        await pilot.press(last)
+        assert box.scroll_y == box.max_scroll_y
+        await pilot.press(first)
+        assert box.scroll_y == 0
+
+
+@pytest.mark.parametrize("key", ["e", "p", "c", "F", "l", "w"])
+async def test_a_dialog_tells_its_keys_and_is_there_again_when_the_help_closes(key: str) -> None:
+    async with opened(mixed()) as (pilot, _, _):
+        await pilot.press(key)
+        await pilot.pause()
+        dialog = pilot.app.screen
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, HelpScreen)
+        assert "Esc q" in str(pilot.app.screen.query_one(Static).content)
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert pilot.app.screen is dialog
 
 
 async def test_every_key_has_a_help_text() -> None:

@@ -150,10 +150,11 @@ async def test_a_change_is_chosen_when_it_is_clicked_and_opened_when_twice() -> 
         await until(pilot, lambda: isinstance(pilot.app.screen, UploadScreen))
 
 
-async def test_a_sentence_says_so_when_there_is_no_change_to_open() -> None:
+@pytest.mark.parametrize("key", ["enter", "y", "w"])
+async def test_a_sentence_says_so_when_the_tail_has_no_change(key: str) -> None:
     async with tailed(0) as (pilot, _, _):
-        await pilot.press("enter")
-        assert toasts(pilot) == ["No change is chosen."]
+        await pilot.press(key)
+        assert toasts(pilot) == ["No upload is chosen."]
 
 
 async def test_no_line_stands_out_when_another_pane_has_the_focus() -> None:

@@ -9,6 +9,7 @@ __all__ = [
     "APP_KEYS",
     "COPY_KEYS",
     "DASHBOARD_KEYS",
+    "HELP_KEY",
     "MEDDLING_ACTIONS",
     "STORY_ACTIONS",
     "TABLE_KEYS",
@@ -106,6 +107,9 @@ DASHBOARD_KEYS = (
     _key("tab", "app.focus_next", "Pane", "Go to the next pane", "pane.next"),
     _key("escape", "clear", "Clear", "Clear the search; again: the filters; again: the marks", "clear"),
 )
+
+HELP_KEY = _key("question_mark", "app.help", "Help", "What the keys do", "help")
+"""For dialogs, which the app's own keys do not reach."""
 
 APP_KEYS = (
     _key("question_mark", "help", "Help", "What the keys do", "help", shown="?"),

@@ -245,15 +245,13 @@ class DashboardScreen(ExportingScreen):
     def action_raw(self) -> None:
         from upload_tui.tui.screens.upload import UploadScreen
 
-        upload_id = self._meant_id()
-        if upload_id is not None:
+        if upload_id := self._meant_id():
             self.app.push_screen(UploadScreen(self._session, upload_id, self.look, first="upload-raw"))
 
     def action_shapes(self) -> None:
         from upload_tui.tui.screens.shapes import ShapesScreen
 
-        upload_id = self._meant_id()
-        if upload_id is not None:
+        if upload_id := self._meant_id():
             self.app.push_screen(ShapesScreen(self._session, upload_id, self.look))
 
     def action_pause(self) -> None:
@@ -291,8 +289,12 @@ class DashboardScreen(ExportingScreen):
         return [detail for upload_id in wanted if (detail := self._session.detail(upload_id)) is not None]
 
     def _meant_id(self) -> str | None:
+        """The chosen upload of the pane that has the focus; None, and a word, if there is none."""
         log = self.query_one(ChangeLog)
-        return log.cursor_upload_id if log.has_focus else self.chosen_id
+        upload_id = log.cursor_upload_id if log.has_focus else self.chosen_id
+        if upload_id is None:
+            self.notify("No upload is chosen.", timeout=2)
+        return upload_id
 
     def shown(self) -> tuple[Session, Query]:
         return self._session, self.rows_query

@@ -172,7 +172,7 @@ class ChangeLog(StillLines, can_focus=True):
 
     def action_open(self) -> None:
         if self.cursor_upload_id is None:
-            self.notify("No change is chosen.", timeout=2)
+            self.notify("No upload is chosen.", timeout=2)
         else:
             self.post_message(self.Opened(self.cursor_upload_id))
 

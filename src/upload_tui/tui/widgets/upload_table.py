@@ -232,11 +232,15 @@ class UploadTable(RowLines, can_focus=True):
         self._go_by_person(self.total - 1)
 
     def action_open(self) -> None:
-        if self._cursor.upload_id is not None:
+        if self._cursor.upload_id is None:
+            self.notify("No upload is chosen.", timeout=2)
+        else:
             self.post_message(self.Opened(self._cursor.upload_id))
 
     def action_mark(self) -> None:
-        if self._cursor.upload_id is not None:
+        if self._cursor.upload_id is None:
+            self.notify("No upload is chosen.", timeout=2)
+        else:
             self.marked = self.marked ^ {self._cursor.upload_id}
             self.action_move(1)
 
