@@ -98,6 +98,20 @@ async def test_the_cursor_comes_along_when_the_wheel_turns_and_the_end_is_the_ne
         assert under(log) == "up-100"
 
 
+async def test_the_view_stays_where_it_is_when_the_pane_gets_smaller_and_has_no_focus() -> None:
+    async with tailed(100) as (pilot, _, log):
+        log.scroll_to(y=10, animate=False, immediate=True)
+        await pilot.press("tab")
+        height = log.size.height
+        await pilot.resize_terminal(120, 24)
+        await settled(pilot)
+        assert log.size.height < height
+        assert log.scroll_offset.y == 10
+        await pilot.press("shift+tab")
+        assert log.scroll_offset.y == 10
+        assert under(log) == f"up-{10 + log.size.height - 1:03d}"
+
+
 @pytest.mark.parametrize("keys", [[], ["k", "k"], ["g"]], ids=["newest", "near it", "oldest"])
 async def test_the_cursor_keeps_its_change_in_view_whatever_size_the_terminal_gets(keys: list[str]) -> None:
     async with tailed(100) as (pilot, session, log):

@@ -210,6 +210,18 @@ class ChangeLog(StillLines, can_focus=True):
         if height and not top <= self._cursor < top + height:
             self._scroll_to_line(self._cursor if self._cursor < top else self._cursor - height + 1)
 
+    def _keep_in_view(self) -> None:
+        # A cursor that is not seen comes along: the view that a person reads stays where it is.
+        if self.has_focus:
+            self._bring_into_view()
+        else:
+            self._take_along(int(self.scroll_offset.y))
+
+    def _take_along(self, top: int) -> None:
+        """The cursor is no further than the edge of the view that begins with line `top`."""
+        if self.size.height:
+            self._put_cursor(max(top, min(self._cursor, top + self.size.height - 1)))
+
     def _scroll_to_line(self, line: int) -> None:
         self.scroll_to(y=line, animate=False, force=True, immediate=True)
 
@@ -221,7 +233,7 @@ class ChangeLog(StillLines, can_focus=True):
             self._put_cursor(self._cursor - lost)
             if lost:
                 self._scroll_to_line(int(self.scroll_offset.y) - lost)
-            self._bring_into_view()
+            self._keep_in_view()
         else:
             self._scroll_to_line(self.max_scroll_y)
             self._put_cursor(len(self._changes) - 1)
@@ -229,9 +241,8 @@ class ChangeLog(StillLines, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        top, height = round(new_value), self.size.height
-        if new_value < self.max_scroll_y and height:
-            self._put_cursor(max(top, min(self._cursor, top + height - 1)))  # the wheel takes it along
+        if new_value < self.max_scroll_y:
+            self._take_along(round(new_value))
         elif new_value > old_value:
             self._put_cursor(len(self._changes) - 1)  # who scrolled to the end stays with the newest
 
