@@ -29,6 +29,38 @@ async def test_the_tail_shows_what_is_searched_for_and_loses_nothing() -> None:
         assert len(log.shown) == 6
 
 
+async def test_only_the_tails_search_is_cleared_when_it_was_searched() -> None:
+    async with opened(mixed()) as (pilot, session, table):
+        session.say(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
+        log = pilot.app.screen.query_one(ChangeLog)
+        await until(pilot, lambda: len(log.shown) == 3)
+        await pilot.press("exclamation_mark", "tab", "tab", "slash", *"scan")
+        assert log.shown == ()
+        await pilot.press("escape")
+        await pilot.pause()
+        assert len(log.shown) == 3
+        assert log.has_focus
+        assert str(pilot.app.screen.query_one("#tail").border_title) == "Tail"
+        assert "stuck or failed" in str(table.border_title)
+
+
+async def test_one_layer_is_taken_off_the_tail_when_escape_is_pressed() -> None:
+    async with opened(mixed()) as (pilot, session, table):
+        session.say(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
+        log = pilot.app.screen.query_one(ChangeLog)
+        await until(pilot, lambda: len(log.shown) == 3)
+        log.focus()
+        await pilot.press("exclamation_mark", "4", "slash", *"zzz", "enter")
+        assert "Esc clears the search" in log.line(0).text
+        await pilot.press("escape")
+        assert [change.upload.name for change in log.shown] == ["one.bin"]
+        await pilot.press("escape")
+        assert len(log.shown) == 3
+        assert table.total == 3
+        await pilot.press("escape")
+        assert table.total == 6
+
+
 @pytest.mark.parametrize(
     ("downs", "names"),
     [(0, ["b-completed", "e-stuck"]), (1, ["b-completed", "e-stuck"]), (2, ["f-new"])],

@@ -113,6 +113,11 @@ class Query(Struct, frozen=True):
     sort: SortKey = SortKey.INITIATED
     descending: bool = True
 
+    @property
+    def is_filtered(self) -> bool:
+        """True if the search or a filter may leave uploads out."""
+        return self != Query(sort=self.sort, descending=self.descending)
+
 
 class Judgement(Struct, frozen=True):
     """What the picture makes of one pending upload; all times in seconds.

@@ -11,6 +11,7 @@ __all__ = [
     "DASHBOARD_KEYS",
     "FOOTER_FIRST",
     "FOOTER_LAST",
+    "HELP_KEY",
     "MEDDLING_ACTIONS",
     "STORY_ACTIONS",
     "TABLE_KEYS",
@@ -40,15 +41,23 @@ TABLE_KEYS = (
 )
 
 TAIL_KEYS = (
-    _key("j,down", "scroll_down", "Down", "A line down", "tail.down"),
-    _key("k,up", "scroll_up", "Up", "A line up", "tail.up"),
-    _key("g,home", "scroll_home", "First", "The oldest change", "tail.first"),
-    _key("G,end", "scroll_end", "Last", "The newest change", "tail.last"),
+    _key("j,down", "move(1)", "Down", "Go to the next change", "tail.down"),
+    _key("k,up", "move(-1)", "Up", "Go to the change before", "tail.up"),
+    _key("n", "match(1)", "Next match", "Go to the next match of the search", "tail.next_match"),
+    _key("N", "match(-1)", "Match before", "Go to the match before", "tail.previous_match"),
+    _key("g,home", "first", "First", "Go to the oldest change", "tail.first"),
+    _key("G,end", "last", "Last", "Go to the newest change and stay with it", "tail.last"),
+    _key("pagedown", "page(1)", "Page down", "A page down", "tail.page_down"),
+    _key("pageup", "page(-1)", "Page up", "A page up", "tail.page_up"),
+    _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "tail.half_down"),
+    _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "tail.half_up"),
+    _key("enter", "open", "Open", "Open the screen of the change's upload", "tail.open", shown="Enter"),
+    _key("y", "screen.copy_id", "Copy id", "Copy the id of the change's upload", "tail.copy"),
     *(
         _key(f"{number}", f"only('{stage}')", stage.title(), f"Changes to {stage} alone; again: all", f"tail.{stage}")
         for number, stage in enumerate(Stage, 1)
     ),
-    _key("escape", "show_all", "All", "Show all changes", "tail.clear"),
+    _key("escape", "clear", "Clear", "Clear the tail's search; again: its stage", "tail.clear"),
 )
 
 TIMELINE_KEYS = (
@@ -98,8 +107,11 @@ DASHBOARD_KEYS = (
     *COPY_KEYS,
     _key("e", "export", "Export", "Write what is shown to a file: JSON, CSV, SVG", "export"),
     _key("tab", "app.focus_next", "Pane", "Go to the next pane", "pane.next", shown="Tab"),
-    _key("escape", "clear", "Clear", "Clear the search, the filters and the marks", "clear"),
+    _key("escape", "clear", "Clear", "Clear the search; again: the filters; again: the marks", "clear"),
 )
+
+HELP_KEY = _key("question_mark", "app.help", "Help", "What the keys do", "help")
+"""For dialogs, which the app's own keys do not reach."""
 
 APP_KEYS = (
     _key("question_mark", "help", "Help", "What the keys do", "help", shown="?"),

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.columns import TITLES, ColumnKey, ColumnWish, width_of
 
 __all__ = ["ColumnScreen"]
@@ -48,6 +49,7 @@ class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,c", "dismiss(None)", "Close", id="columns.close", tooltip="Change nothing"),
+        HELP_KEY,
         Binding("space", "switch", "On or off", id="columns.toggle", tooltip="Show or hide the column"),
         Binding("j", "cursor(1)", "Down", show=False, id="columns.down", tooltip="The next column"),
         Binding("k", "cursor(-1)", "Up", show=False, id="columns.up", tooltip="The column before"),

@@ -137,7 +137,8 @@ class DashboardScreen(ExportingScreen):
         self.chosen_id = message.upload_id
 
     @on(UploadTable.Opened)
-    def open_upload(self, message: UploadTable.Opened) -> None:
+    @on(ChangeLog.Opened)
+    def open_upload(self, message: UploadTable.Opened | ChangeLog.Opened) -> None:
         from upload_tui.tui.screens.upload import UploadScreen
 
         self.app.push_screen(UploadScreen(self._session, message.upload_id, self.look))
@@ -169,7 +170,7 @@ class DashboardScreen(ExportingScreen):
     def leave_search(self) -> None:
         self.query_one(ChangeLog if self._searches_tail else UploadTable).focus()
 
-    @on(ChangeLog.FilterChanged)
+    @on(ChangeLog.TitleChanged)
     def title_tail(self) -> None:
         self._painter.title_tail(self.look)
 
@@ -248,14 +249,14 @@ class DashboardScreen(ExportingScreen):
     def action_raw(self) -> None:
         from upload_tui.tui.screens.upload import UploadScreen
 
-        if self.chosen_id is not None:
-            self.app.push_screen(UploadScreen(self._session, self.chosen_id, self.look, first="upload-raw"))
+        if upload_id := self._meant_id():
+            self.app.push_screen(UploadScreen(self._session, upload_id, self.look, first="upload-raw"))
 
     def action_shapes(self) -> None:
         from upload_tui.tui.screens.shapes import ShapesScreen
 
-        if self.chosen_id is not None:
-            self.app.push_screen(ShapesScreen(self._session, self.chosen_id, self.look))
+        if upload_id := self._meant_id():
+            self.app.push_screen(ShapesScreen(self._session, upload_id, self.look))
 
     def action_pause(self) -> None:
         if self._session.connection().state == "paused":
@@ -286,10 +287,18 @@ class DashboardScreen(ExportingScreen):
             self.post_message(ColumnsChosen(wishes))
 
     def meant(self) -> Sequence[Detail]:
-        """The marked uploads, or else the one under the cursor."""
-        marked = self.query_one(UploadTable).marked
-        wanted = sorted(marked) if marked else [self.chosen_id or ""]
+        """The upload of the tail's line if the tail has the focus; or else the marked, or the one under the table's cursor."""
+        marked = () if self.query_one(ChangeLog).has_focus else sorted(self.query_one(UploadTable).marked)
+        wanted = marked or [self._meant_id() or ""]
         return [detail for upload_id in wanted if (detail := self._session.detail(upload_id)) is not None]
+
+    def _meant_id(self) -> str | None:
+        """The chosen upload of the pane that has the focus; None, and a word, if there is none."""
+        log = self.query_one(ChangeLog)
+        upload_id = log.cursor_upload_id if log.has_focus else self.chosen_id
+        if upload_id is None:
+            self.notify("No upload is chosen.", timeout=2)
+        return upload_id
 
     def shown(self) -> tuple[Session, Query]:
         return self._session, self.rows_query
@@ -298,9 +307,16 @@ class DashboardScreen(ExportingScreen):
         return self.query_one(ChangeLog).shown
 
     def action_clear(self) -> None:
-        self.query_one(SearchBar).close()
-        self.query_one(UploadTable).marked = frozenset()
-        self.rows_query = replace(Query(), sort=self.rows_query.sort, descending=self.rows_query.descending)
+        """Take one layer off: the search, or else the filters, or else the marks."""
+        bar, query = self.query_one(SearchBar), self.rows_query
+        if bar.is_open:
+            bar.action_clear()
+        elif query.search:
+            self.rows_query = replace(query, search="")
+        elif query.is_filtered:
+            self.rows_query = Query(sort=query.sort, descending=query.descending)
+        else:
+            self.query_one(UploadTable).marked = frozenset()
 
     # What follows from it
 

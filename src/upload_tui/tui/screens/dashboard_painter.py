@@ -113,12 +113,14 @@ class DashboardPainter:
 
     def title_tail(self, look: Look) -> None:
         """What the tail shows of the changes."""
-        wanted = self._screen.query_one(ChangeLog).wanted
-        parts = ["Tail"]
+        log = self._screen.query_one(ChangeLog)
+        wanted, parts = log.wanted, ["Tail"]
         if wanted.stage is not None:
             parts.append(wanted.stage)
         if wanted.search:
             parts.append(f'with "{harmless(wanted.search)}"')
+        if log.is_looking_back:
+            parts.append("looking back")
         self._entitle(self._screen.query_one("#tail"), title=Content(f" {look.glyphs.dot} ".join(parts)))
 
     def _paint_status(self, now: datetime) -> None:
@@ -150,14 +152,13 @@ class DashboardPainter:
         room = table.outer_size.width - _FRAME_CELLS
         if len(line) > room:
             line = line.replace("the verification worker", "worker")
-        is_filtered = query != replace(Query(), sort=query.sort, descending=query.descending)
         title = f" {look.glyphs.dot} ".join(self._title_parts(table, query))
         self._entitle(
             table,
-            title=Content.styled(title, "$stage-completed") if is_filtered else Content(title),
+            title=Content.styled(title, "$stage-completed") if query.is_filtered else Content(title),
             subtitle=Content(cut_at_word(line, room, look.glyphs.ellipsis)),
         )
-        table.empty_text = self._empty_text(is_filtered) if table.is_settled else "Looking for them."
+        table.empty_text = self._empty_text(query) if table.is_settled else "Looking for them."
 
     def _entitle(self, widget: Widget, title: Content, subtitle: Content = _NOTHING) -> None:
         """Setting a title repaints the whole widget, also if it is the same."""
@@ -185,9 +186,10 @@ class DashboardPainter:
             parts.append("following the newest")
         return parts
 
-    def _empty_text(self, is_filtered: bool) -> str:
-        if is_filtered:
-            return "Nothing matches. Esc shows all uploads."
+    def _empty_text(self, query: Query) -> str:
+        if query.is_filtered:
+            has_both = query.search and replace(query, search="").is_filtered
+            return f"Nothing matches. Esc {'clears the search' if has_both else 'shows all uploads'}."
         if self._is_known:
             return "No uploads yet. They appear here as clients begin them."
         return _UNKNOWN.get(self._session.connection().state, "Uploads appear here as soon as the service answers.")

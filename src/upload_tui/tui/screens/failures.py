@@ -12,6 +12,7 @@ from textual.widgets.option_list import Option
 
 from upload_tui.monitor.picture import CauseGroup
 from upload_tui.monitor.session import Session
+from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.formatting import harmless, plural
 from upload_tui.tui.look import Look
 
@@ -23,6 +24,7 @@ class FailureScreen(ModalScreen[CauseGroup | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,F", "dismiss(None)", "Close", id="failures.close", tooltip="Close the failures"),
+        HELP_KEY,
         Binding("j", "cursor(1)", "Down", show=False, id="failures.down", tooltip="The next cause"),
         Binding("k", "cursor(-1)", "Up", show=False, id="failures.up", tooltip="The cause before"),
     ]

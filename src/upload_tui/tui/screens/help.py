@@ -29,6 +29,8 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,q,question_mark", "dismiss", "Close", id="help.close", tooltip="Close the help"),
         Binding("j,down", "scroll(1)", "Down", show=False, id="help.down", tooltip="Scroll down"),
         Binding("k,up", "scroll(-1)", "Up", show=False, id="help.up", tooltip="Scroll up"),
+        Binding("g,home", "scroll(-10_000)", "First", show=False, id="help.first", tooltip="Scroll to the top"),
+        Binding("G,end", "scroll(10_000)", "Last", show=False, id="help.last", tooltip="Scroll to the end"),
     ]
 
     def __init__(self, bindings: Sequence[ActiveBinding]) -> None:

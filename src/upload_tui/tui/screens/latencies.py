@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from upload_tui.monitor.picture import LatencyHistogram
 from upload_tui.monitor.session import Session
+from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.formatting import duration_text, plural
 from upload_tui.tui.look import Look
 
@@ -26,6 +27,7 @@ class LatencyScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,l", "dismiss", "Close", id="latencies.close", tooltip="Close the latencies"),
+        HELP_KEY,
     ]
 
     def __init__(self, session: Session, look: Look) -> None:

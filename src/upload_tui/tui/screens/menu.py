@@ -13,6 +13,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from upload_tui.monitor.picture import ProjectRef
+from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.exports import ExportKind
 from upload_tui.tui.formatting import harmless
 from upload_tui.tui.story import Fault
@@ -31,6 +32,7 @@ class MenuScreen(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", "Close", id="menu.close", tooltip="Close the menu"),
+        HELP_KEY,
         Binding("j", "cursor(1)", "Down", show=False, id="menu.down", tooltip="The next line"),
         Binding("k", "cursor(-1)", "Up", show=False, id="menu.up", tooltip="The line before"),
     ]

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from upload_tui.monitor.session import Session
+from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.formatting import harmless
 from upload_tui.tui.look import Look
 from upload_tui.wire.designs import CANNOT_SAY, Design
@@ -26,6 +27,7 @@ class ShapesScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,w", "dismiss", "Close", id="shapes.close", tooltip="Close the comparison"),
+        HELP_KEY,
     ]
 
     def __init__(self, session: Session, upload_id: str, look: Look) -> None:
