@@ -76,6 +76,9 @@ class Profile(BaseModel):
         None, description="the zone of the times that people read, such as Europe/Berlin; none means this machine's"
     )
     theme: str | None = Field(None, description="the name of a theme")
+    animations: bool | None = Field(
+        None, description="whether anything moves but the facts: true, false; none means true, but false under ssh"
+    )
     columns: Texts | None = Field(None, description="the columns of the table, each as name or name:width")
     keys: dict[str, str] | None = Field(None, description="other keys for actions, by the actions' ids")
     on_error: Command | None = Field(None, description="a command to run when uploads fail; gets them as JSON lines")

@@ -109,7 +109,14 @@ def test_every_exit_code_is_in_the_readme_in_the_words_of_the_help() -> None:
 def test_every_setting_is_in_the_readme_in_the_words_of_the_schema(tmp_path: Path) -> None:
     told = {code(key)[0]: meaning for key, _, _, meaning in rows("Settings")}
     assert told == {key: field.description for key, field in Profile.model_fields.items()}
-    values = {"url": "https://dds.test", "refresh": "2", "stuck_after": "2", "timezone": "UTC", "alerts": "bell"}
+    values = {
+        "url": "https://dds.test",
+        "refresh": "2",
+        "stuck_after": "2",
+        "timezone": "UTC",
+        "animations": "false",
+        "alerts": "bell",
+    }
     (tmp_path / "token").write_text("t")
     for key, variable, _, _ in rows("Settings"):
         for name in code(variable):

@@ -36,7 +36,7 @@ def plain_preferences() -> "Preferences":
         themes=_themes(),
         sheets=sheets,
         export_folder=Path.cwd(),
-        is_animated="SSH_CONNECTION" not in os.environ,  # what moves costs bytes there
+        is_animated=not _is_under_ssh(),
     )
 
 
@@ -59,8 +59,14 @@ def preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] =
         theme=settings.theme,
         keymap=settings.keys,
         keep_columns=keep_columns,
+        is_animated=plain.is_animated if settings.animations is None else settings.animations,
         alerts=AlertWishes(bell="bell" in settings.alerts, desktop="desktop" in settings.alerts),
     )
+
+
+def _is_under_ssh() -> bool:
+    """What moves costs bytes there."""
+    return "SSH_CONNECTION" in os.environ or "SSH_TTY" in os.environ
 
 
 def _look(settings: ServiceSettings, services: tuple[tuple[str, str], ...]) -> "Look":

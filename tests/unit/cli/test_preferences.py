@@ -39,6 +39,24 @@ def test_wishes_come_from_the_settings() -> None:
     assert not wishes.alerts.desktop
 
 
+@pytest.mark.parametrize(
+    ("variables", "said", "moves"),
+    [
+        pytest.param({}, None, True, id="nothing said"),
+        pytest.param({"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, None, False, id="under ssh"),
+        pytest.param({"SSH_TTY": "/dev/pts/1"}, None, False, id="under ssh, its variables thinned out"),
+        pytest.param({"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, True, True, id="wanted under ssh"),
+        pytest.param({}, False, False, id="unwanted"),
+    ],
+)
+def test_nothing_but_the_facts_moves_when_it_costs_bytes_or_is_unwanted(
+    monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], said: bool | None, moves: bool
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert preferences(settings(animations=said)).is_animated is moves
+
+
 def test_chosen_columns_are_those_of_the_next_time_unless_the_settings_name_others() -> None:
     chosen = read_wishes(["name:30", "stage"])
     first = preferences(settings())
