@@ -57,6 +57,7 @@ _VARIABLES = MappingProxyType(
         "UPLOAD_TUI_COLUMNS": "columns",
         "UPLOAD_TUI_ON_ERROR": "on_error",
         "UPLOAD_TUI_ALERTS": "alerts",
+        "UPLOAD_TUI_ALERT_REPEAT": "alert_repeat",
         "UPLOAD_TUI_CA_BUNDLE": "ca_bundle",
     }
 )
@@ -68,7 +69,9 @@ OF_ONE_SERVICE = _CREDENTIALS | {"url", "projects"}
 _LISTS = frozenset({"columns", "alerts"})
 _ANY_TEXT = frozenset({"url", "token", "token_keyring", "agent_key", "user_key", "theme"})
 """Keys for which every text will do until it is used: a dashboard that is told no more opens without what validates."""
-_DEFAULTS: Mapping[str, Any] = MappingProxyType({"refresh": 1.0, "stuck_after": 900.0, "projects": ()})
+_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {"refresh": 1.0, "stuck_after": 900.0, "alert_repeat": 60.0, "projects": ()}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class ServiceSettings:
         keys: other keys, by the ids of actions.
         on_error: a command to run when an upload fails.
         alerts: how to call a person when uploads fail: `bell`, `desktop`.
+        alert_repeat_seconds: failures of one cause are told again after so long at the earliest.
         ca_bundle: certificates to trust; None for the usual ones.
         profile: the profile that was read; empty if none was.
         sources: where each value came from, by key.
@@ -112,6 +116,7 @@ class ServiceSettings:
     keys: Mapping[str, str] = field(default_factory=dict)
     on_error: str = ""
     alerts: tuple[str, ...] = ()
+    alert_repeat_seconds: float = 60.0
     ca_bundle: Path | None = None
     profile: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -193,6 +198,7 @@ def _settings(
         keys=MappingProxyType(dict(values.get("keys") or {})),
         on_error=values.get("on_error") or "",
         alerts=tuple(values.get("alerts") or ()),
+        alert_repeat_seconds=values["alert_repeat"],
         ca_bundle=values.get("ca_bundle"),
         profile=profile,
         sources=MappingProxyType(dict(sources)),

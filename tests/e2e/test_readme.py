@@ -116,6 +116,7 @@ def test_every_setting_is_in_the_readme_in_the_words_of_the_schema(tmp_path: Pat
         "timezone": "UTC",
         "animations": "false",
         "alerts": "bell",
+        "alert_repeat": "0",
     }
     (tmp_path / "token").write_text("t")
     for key, variable, _, _ in rows("Settings"):

@@ -230,6 +230,21 @@ def test_a_single_text_is_a_list_of_one_where_a_list_is_meant(read: Reader) -> N
     assert (found.projects, found.columns, str(found.zone)) == (("P",), ("name",), "Europe/Berlin")
 
 
+@pytest.mark.parametrize(("said", "expected"), [("0", 0.0), ("2.5", 2.5), ("", 60.0)])
+def test_a_failure_is_told_again_after_as_long_as_was_said(read: Reader, said: str, expected: float) -> None:
+    environment = {"UPLOAD_TUI_URL": URL, "UPLOAD_TUI_ALERT_REPEAT": said}
+    assert read(environment=environment).alert_repeat_seconds == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("UPLOAD_TUI_ALERT_REPEAT", "-1"), ("UPLOAD_TUI_ALERT_REPEAT", "soon"), ("UPLOAD_TUI_ANIMATIONS", "x")],
+)
+def test_the_variable_is_named_when_its_value_cannot_be(read: Reader, variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        read(environment={"UPLOAD_TUI_URL": URL, variable: value})
+
+
 def test_editors_get_a_schema_with_every_key_and_a_word_for_each() -> None:
     schema = json.loads(json.dumps(profile_schema()))
     profile = schema["$defs"]["Profile"]

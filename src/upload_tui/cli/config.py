@@ -37,6 +37,7 @@ _TEMPLATE = """\
 # animations = false                   # on if left out, but off under ssh, where what moves costs bytes
 # columns = ["stage", "name:40", "size", "since", "note"]
 # alerts = ["bell", "desktop"]         # how to call you when uploads fail
+# alert_repeat = 60                    # seconds until failures of the same cause are told again; 0 tells each
 # on_error = "mail -s failed me"       # run when uploads fail; reads them as JSON lines
 # ca_bundle = "/etc/ssl/own-ca.pem"
 #
@@ -93,6 +94,7 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
     "keys": lambda settings: dict(settings.keys),
     "on_error": lambda settings: settings.on_error,
     "alerts": lambda settings: list(settings.alerts),
+    "alert_repeat": lambda settings: settings.alert_repeat_seconds,
     "ca_bundle": lambda settings: str(settings.ca_bundle),
 }
 

@@ -60,7 +60,11 @@ def preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] =
         keymap=settings.keys,
         keep_columns=keep_columns,
         is_animated=plain.is_animated if settings.animations is None else settings.animations,
-        alerts=AlertWishes(bell="bell" in settings.alerts, desktop="desktop" in settings.alerts),
+        alerts=AlertWishes(
+            bell="bell" in settings.alerts,
+            desktop="desktop" in settings.alerts,
+            quiet_seconds=settings.alert_repeat_seconds,
+        ),
     )
 
 

@@ -31,12 +31,15 @@ def write(name: str, text: str) -> Path:
 
 
 def test_wishes_come_from_the_settings() -> None:
-    wishes = preferences(settings(columns=("name:30", "took"), theme="upload-light", alerts=("bell",)))
+    wishes = preferences(
+        settings(columns=("name:30", "took"), theme="upload-light", alerts=("bell",), alert_repeat_seconds=5.0)
+    )
     assert wishes.look is not None
     assert [str(wish) for wish in wishes.look.columns] == ["name:30", "took"]
     assert wishes.theme == "upload-light"
     assert wishes.alerts.bell
     assert not wishes.alerts.desktop
+    assert wishes.alerts.quiet_seconds == 5
 
 
 @pytest.mark.parametrize(
