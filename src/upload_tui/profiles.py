@@ -77,6 +77,9 @@ class Profile(BaseModel):
         None, description="the zone of the times that people read, such as Europe/Berlin; none means this machine's"
     )
     theme: str | None = Field(None, description="the name of a theme")
+    signs: Literal["unicode", "ascii"] | None = Field(
+        None, description="what the dashboard draws with: unicode, ascii; none means what the locale can show"
+    )
     animations: bool | None = Field(
         None, description="whether anything moves but the facts: true, false; none means true, but false under ssh"
     )

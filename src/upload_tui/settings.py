@@ -53,6 +53,7 @@ _VARIABLES = MappingProxyType(
         "UPLOAD_TUI_STUCK_AFTER": "stuck_after",
         "UPLOAD_TUI_TIMEZONE": "timezone",
         "UPLOAD_TUI_THEME": "theme",
+        "UPLOAD_TUI_SIGNS": "signs",
         "UPLOAD_TUI_ANIMATIONS": "animations",
         "UPLOAD_TUI_COLUMNS": "columns",
         "UPLOAD_TUI_ON_ERROR": "on_error",
@@ -87,6 +88,7 @@ class ServiceSettings:
         stuck_after_seconds: a pending upload of this age looks stuck.
         zone: of the times that people read; None for this machine's.
         theme: empty for the dashboard's own.
+        signs: `unicode` or `ascii`; empty for those that suit the terminal.
         animations: whether anything moves but the facts; None if nobody said so.
         columns: of the dashboard's table, as `name` or `name:width`; none for the usual ones.
         keys: other keys, by the ids of actions.
@@ -111,6 +113,7 @@ class ServiceSettings:
     stuck_after_seconds: float = 900.0
     zone: tzinfo | None = None
     theme: str = ""
+    signs: str = ""
     animations: bool | None = None
     columns: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -193,6 +196,7 @@ def _settings(
         stuck_after_seconds=values["stuck_after"],
         zone=_zone(values.get("timezone")),
         theme=values.get("theme") or "",
+        signs=values.get("signs") or "",
         animations=values.get("animations"),
         columns=tuple(values.get("columns") or ()),
         keys=MappingProxyType(dict(values.get("keys") or {})),

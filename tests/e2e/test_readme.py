@@ -114,6 +114,7 @@ def test_every_setting_is_in_the_readme_in_the_words_of_the_schema(tmp_path: Pat
         "refresh": "2",
         "stuck_after": "2",
         "timezone": "UTC",
+        "signs": "ascii",
         "animations": "false",
         "alerts": "bell",
         "alert_repeat": "0",

@@ -34,6 +34,7 @@ _TEMPLATE = """\
 # stuck_after = 900                    # a pending upload of this age looks stuck, in seconds
 # timezone = "Europe/Berlin"           # of the times on the screen; this machine's own if left out
 # theme = "upload-dark"
+# signs = "ascii"                      # or "unicode"; left out, the locale decides
 # animations = false                   # on if left out, but off under ssh, where what moves costs bytes
 # columns = ["stage", "name:40", "size", "since", "note"]
 # alerts = ["bell", "desktop"]         # how to call you when uploads fail
@@ -89,6 +90,7 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
     "stuck_after": lambda settings: settings.stuck_after_seconds,
     "timezone": lambda settings: str(settings.zone),
     "theme": lambda settings: settings.theme,
+    "signs": lambda settings: settings.signs,
     "animations": lambda settings: settings.animations,
     "columns": lambda settings: list(settings.columns),
     "keys": lambda settings: dict(settings.keys),

@@ -1,5 +1,6 @@
 """What a person wishes of the dashboard, gathered from settings, the config folder and the terminal's surroundings."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upload_tui.cli.chosen_columns import chosen_columns, keep_columns
+from upload_tui.cli.surroundings import locale_of_terminal
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder
 from upload_tui.settings import ServiceSettings
@@ -15,6 +17,7 @@ from upload_tui.settings import ServiceSettings
 if TYPE_CHECKING:
     from textual.theme import Theme
 
+    from upload_tui.tui.glyphs import Glyphs
     from upload_tui.tui.look import Look
     from upload_tui.tui.preferences import Preferences
 
@@ -74,11 +77,26 @@ def _is_under_ssh() -> bool:
 
 
 def _look(settings: ServiceSettings, services: tuple[tuple[str, str], ...]) -> "Look":
-    from upload_tui.tui.glyphs import glyphs_for
     from upload_tui.tui.look import Look
 
-    glyphs = glyphs_for(sys.stdout.encoding)
-    return Look(glyphs, zone=settings.zone, columns=chosen_columns(settings), services=services)
+    return Look(_glyphs(settings.signs), zone=settings.zone, columns=chosen_columns(settings), services=services)
+
+
+def _glyphs(wanted: str) -> "Glyphs":
+    from upload_tui.tui.glyphs import ASCII, UNICODE, glyphs_for
+
+    if wanted == "unicode":
+        _write_unicode()
+        return UNICODE
+    if wanted:
+        return ASCII
+    return glyphs_for(sys.stdout.encoding, locale_of_terminal(os.environ))
+
+
+def _write_unicode() -> None:
+    """The dashboard is drawn on standard error, whose encoding comes from a locale that the person overrules."""
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="utf-8")
 
 
 def _check_keys(settings: ServiceSettings) -> None:

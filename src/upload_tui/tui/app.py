@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from upload_tui.errors import DefectError, UploadTuiError
@@ -23,6 +24,7 @@ from upload_tui.tui.glyphs import ASCII, glyphs_for
 from upload_tui.tui.look import Look
 from upload_tui.tui.messages import ColumnsChosen, ExportReady, PictureMoved
 from upload_tui.tui.news import summary_since
+from upload_tui.tui.plain_lines import PlainLines
 from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.story import Story
@@ -73,6 +75,7 @@ class UploadApp(App[int]):
         self._wishes = wishes
         self._tell_every_seconds = tell_every_seconds
         self._first_look = wishes.look or Look(glyphs_for(sys.stdout.encoding))
+        self._plain_lines = (PlainLines(),) if self._first_look.glyphs is ASCII else ()
         self._alerts = Alerts(wishes.alerts)
         self._on_failures = on_failures
         self._last_look = last_look
@@ -84,6 +87,9 @@ class UploadApp(App[int]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return dict(TOKEN_DEFAULTS)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *self._plain_lines]
 
     def get_default_screen(self) -> DashboardScreen:
         dashboard = DashboardScreen(self.session, self._first_look, self.story)
@@ -198,7 +204,7 @@ class UploadApp(App[int]):
         from upload_tui.tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(list(self.screen.active_bindings.values())))
+            self.push_screen(HelpScreen(list(self.screen.active_bindings.values()), is_plain=bool(self._plain_lines)))
 
     def action_leave(self) -> None:
         if len(self.screen_stack) > 1:

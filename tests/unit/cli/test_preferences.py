@@ -1,6 +1,8 @@
 """What a person wishes of the dashboard: settings, own themes and sheets, and sentences where they cannot be met."""
 
+import io
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +13,14 @@ import pytest
 from upload_tui.cli.failure_command import FailureCommand
 from upload_tui.cli.looks import look_file, looks
 from upload_tui.cli.preferences import plain_preferences, preferences
+from upload_tui.cli.surroundings import locale_of_terminal
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder, state_folder
 from upload_tui.monitor.changes import StageReached
 from upload_tui.settings import ServiceSettings
 from upload_tui.testing import SceneSession, an_upload
 from upload_tui.tui.columns import read_wishes
+from upload_tui.tui.glyphs import ASCII, UNICODE
 
 
 def settings(**fields: Any) -> ServiceSettings:
@@ -58,6 +62,52 @@ def test_nothing_but_the_facts_moves_when_it_costs_bytes_or_is_unwanted(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert preferences(settings(animations=said)).is_animated is moves
+
+
+@pytest.mark.parametrize(
+    ("said", "variables", "expected"),
+    [
+        pytest.param("", {}, UNICODE, id="nothing said"),
+        pytest.param("", {"LC_ALL": "C"}, ASCII, id="all plain"),
+        pytest.param("", {"LANG": "POSIX"}, ASCII, id="language plain"),
+        pytest.param("", {"LC_ALL": "", "LC_CTYPE": "C", "LANG": "de_DE.UTF-8"}, ASCII, id="letters before language"),
+        pytest.param("", {"LC_ALL": "de_DE.UTF-8", "LC_CTYPE": "C", "LANG": "C"}, UNICODE, id="all before letters"),
+        pytest.param("unicode", {"LC_ALL": "C"}, UNICODE, id="wanted"),
+        pytest.param("ascii", {"LC_ALL": "C.UTF-8"}, ASCII, id="unwanted"),
+    ],
+)
+def test_signs_are_those_of_the_settings_or_of_the_locale(
+    monkeypatch: pytest.MonkeyPatch, said: str, variables: Mapping[str, str], expected: object
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "utf-8"))
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    look = preferences(settings(signs=said)).look
+    assert look is not None
+    assert look.glyphs is expected
+
+
+def test_systems_that_write_unicode_are_asked_for_no_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    for system in ("darwin", "win32"):
+        monkeypatch.setattr(sys, "platform", system)
+        assert locale_of_terminal({"LC_ALL": "C"}) == ""
+
+
+def test_a_locale_that_python_put_there_is_nobodys_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    script = (
+        "import os; from upload_tui.cli.surroundings import locale_of_terminal; print(locale_of_terminal(os.environ))"
+    )
+    for variables, expected in (({}, ""), ({"LANG": "C"}, "C"), ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, "C.UTF-8")):
+        for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        assert told.strip() == expected
 
 
 def test_chosen_columns_are_those_of_the_next_time_unless_the_settings_name_others() -> None:

@@ -31,8 +31,9 @@ class HelpScreen(ModalScreen[None]):
         Binding("k,up", "scroll(-1)", "Up", show=False, id="help.up", tooltip="Scroll up"),
     ]
 
-    def __init__(self, bindings: Sequence[ActiveBinding]) -> None:
+    def __init__(self, bindings: Sequence[ActiveBinding], *, is_plain: bool = False) -> None:
         super().__init__()
+        self._is_plain = is_plain
         self._active = bindings
 
     def compose(self) -> ComposeResult:
@@ -59,7 +60,9 @@ class HelpScreen(ModalScreen[None]):
             binding = active.binding
             if binding.id is None or not (active.tooltip or binding.tooltip):
                 continue
-            keys.setdefault(binding.action, []).append(key_label(binding.key_display or binding.key))
+            keys.setdefault(binding.action, []).append(
+                key_label(binding.key_display or binding.key, is_plain=self._is_plain)
+            )
             tooltips[binding.action] = active.tooltip or binding.tooltip
         for action, labels in keys.items():
             yield action, " ".join(dict.fromkeys(labels)), tooltips[action]
