@@ -28,6 +28,7 @@ __all__ = [
     "Flags",
     "Places",
     "ServiceSettings",
+    "read_looks",
     "read_settings",
     "token_in",
 ]
@@ -179,13 +180,26 @@ def read_settings(
     return _settings(values, sources, profile, (*_warnings(places, layer), *_unknown_variables(environment)))
 
 
+def read_looks(environment: Mapping[str, str], places: Places) -> ServiceSettings:
+    """The settings of a dashboard over no service: what belongs to one is left out, whether or not it is right.
+
+    Raises:
+        SettingsError: something is unknown or cannot be.
+    """
+    profile, layer = _profile_layer(environment.get(f"{_PREFIX}PROFILE", ""), places)
+    layers = [_Layer("default", _DEFAULTS), layer, *_environment_layers(environment)]
+    looks = [_Layer(one.source, {key: one.values[key] for key in one.values.keys() - OF_ONE_SERVICE}) for one in layers]
+    values, sources = _merged(looks)
+    return _settings(values, sources, profile, _unknown_variables(environment))
+
+
 def _settings(
     values: Mapping[str, Any], sources: Mapping[str, str], profile: str, warnings: tuple[str, ...]
 ) -> ServiceSettings:
     token_file = values.get("token_file")
     return ServiceSettings(
         url=values.get("url") or "",
-        projects=tuple(values["projects"]),
+        projects=tuple(values.get("projects") or ()),
         token=token_in(token_file) if token_file else _secret(values.get("token")),
         token_command=values.get("token_command") or "",
         token_file=token_file,

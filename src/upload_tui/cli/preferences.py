@@ -21,15 +21,11 @@ if TYPE_CHECKING:
     from upload_tui.tui.look import Look
     from upload_tui.tui.preferences import Preferences
 
-__all__ = ["plain_preferences", "preferences"]
+__all__ = ["preferences"]
 
 
-def plain_preferences() -> "Preferences":
-    """For a dashboard without settings: what its surroundings say.
-
-    Raises:
-        SettingsError: a theme or a sheet of the person's own cannot be used.
-    """
+def _of_surroundings() -> "Preferences":
+    """What is so without any settings."""
     from upload_tui.tui.preferences import Preferences
     from upload_tui.tui.stylesheets import check_sheets
 
@@ -44,16 +40,17 @@ def plain_preferences() -> "Preferences":
 
 
 def preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] = ()) -> "Preferences":
-    """For a dashboard over a service, or over several: then `services` are their roots and titles.
+    """For a dashboard; over several services `services` are their roots and titles.
 
     Raises:
-        SettingsError: the settings name a theme, a column or an action that is none, or as `plain_preferences`.
+        SettingsError: the settings name a theme, a column or an action that is none, or a theme or a sheet of the person's own
+            cannot be used.
     """
     from msgspec.structs import replace
 
     from upload_tui.tui.alerts import AlertWishes
 
-    plain = plain_preferences()
+    plain = _of_surroundings()
     _check_keys(settings)
     _check_theme(settings, plain.themes)
     return replace(

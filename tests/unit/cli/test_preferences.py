@@ -12,7 +12,7 @@ import pytest
 
 from upload_tui.cli.failure_command import FailureCommand
 from upload_tui.cli.looks import look_file, looks
-from upload_tui.cli.preferences import plain_preferences, preferences
+from upload_tui.cli.preferences import preferences
 from upload_tui.cli.surroundings import locale_of_terminal
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder, state_folder
@@ -156,7 +156,7 @@ def test_a_sentence_names_the_file_when_it_cannot_be_used(files: Mapping[str, st
     for name, text in files.items():
         write(name, text)
     with pytest.raises(SettingsError, match=sentence):
-        plain_preferences()
+        preferences(settings())
 
 
 @pytest.mark.parametrize(
