@@ -20,6 +20,7 @@ from upload_tui.profiles import Profile
 from upload_tui.settings import Flags, Places, read_settings
 from upload_tui.tui.bindings import ALL_KEYS, TAIL_KEYS, TIMELINE_KEYS
 from upload_tui.tui.keys import key_label
+from upload_tui.tui.places import action_ids
 
 pytestmark = pytest.mark.e2e
 
@@ -138,6 +139,11 @@ def test_every_key_is_in_the_readme_in_the_words_of_the_help() -> None:
     assert told == [*bound, (["^p"], "Everything there is, by name", "")]
     labels = {label for keys, _, _ in told for label in keys}
     assert {key_label(key) for binding in TAIL_KEYS for key in binding.key.split(",")} <= labels
+
+
+def test_every_id_of_a_key_is_in_the_readme() -> None:
+    told = set(code(README.split("\n## Keys\n")[1].split("\n## ")[0]))
+    assert {action for action in action_ids() if not action.startswith(("tail.", "timeline."))} <= told
 
 
 SURFACE = (

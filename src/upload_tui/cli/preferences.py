@@ -97,9 +97,11 @@ def _write_unicode() -> None:
 
 
 def _check_keys(settings: ServiceSettings) -> None:
-    from upload_tui.tui.bindings import ALL_KEYS
+    if not settings.keys:
+        return
+    from upload_tui.tui.places import action_ids
 
-    actions = sorted({str(binding.id) for binding in ALL_KEYS})
+    actions = action_ids()
     for action in settings.keys:
         if action not in actions:
             raise SettingsError(

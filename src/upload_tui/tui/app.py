@@ -21,6 +21,7 @@ from upload_tui.tui.bindings import APP_KEYS, MEDDLING_ACTIONS, STORY_ACTIONS
 from upload_tui.tui.bridge import Bridge
 from upload_tui.tui.formatting import harmless
 from upload_tui.tui.glyphs import ASCII, glyphs_for
+from upload_tui.tui.keys import key_label
 from upload_tui.tui.look import Look
 from upload_tui.tui.messages import ColumnsChosen, ExportReady, PictureMoved
 from upload_tui.tui.news import summary_since
@@ -90,6 +91,10 @@ class UploadApp(App[int]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), *self._plain_lines]
+
+    def get_key_display(self, binding: Binding) -> str:
+        label = binding.key_display or key_label(binding.key, is_plain=bool(self._plain_lines))
+        return super().get_key_display(binding) if label == binding.key else label
 
     def get_default_screen(self) -> DashboardScreen:
         dashboard = DashboardScreen(self.session, self._first_look, self.story)

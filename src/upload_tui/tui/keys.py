@@ -1,6 +1,10 @@
 """How keys are written for people: `^p` for control and p, `↓` for down, or `Down` in plain ASCII."""
 
-__all__ = ["key_label"]
+from typing import Any
+
+from textual.screen import Screen
+
+__all__ = ["key_label", "key_of"]
 
 _LABELS = {
     "down": "↓",
@@ -19,6 +23,8 @@ _LABELS = {
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "full_stop": ".",
+    "plus": "+",
+    "minus": "-",
 }
 
 
@@ -32,3 +38,10 @@ def key_label(key: str, *, is_plain: bool = False) -> str:
     if key.startswith("ctrl+"):
         return f"^{key.removeprefix('ctrl+')}"
     return _LABELS.get(key, key)
+
+
+def key_of(screen: Screen[Any], binding_id: str) -> str:
+    """How the first of the keys is written that do this on a screen; empty if none does."""
+    found = (active.binding for active in screen.active_bindings.values() if active.binding.id == binding_id)
+    binding = next(found, None)
+    return "" if binding is None else screen.app.get_key_display(binding)

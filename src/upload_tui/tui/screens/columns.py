@@ -14,6 +14,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from upload_tui.tui.columns import TITLES, ColumnKey, ColumnWish, width_of
+from upload_tui.tui.keys import key_of
 
 __all__ = ["ColumnScreen"]
 
@@ -53,7 +54,13 @@ class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
     def compose(self) -> ComposeResult:
         menu = OptionList(*self._options(), id="columns")
         menu.border_title = "Columns"
-        menu.border_subtitle = "Space on/off, J K move, + - width, Enter done"
+        toggle, later, earlier, wider, narrower = (
+            key_of(self, f"columns.{action}") for action in ("toggle", "later", "earlier", "wider", "narrower")
+        )
+        closes = key_of(self, "columns.close")
+        menu.border_subtitle = (
+            f"{toggle} on/off, {later} {earlier} move, {wider} {narrower} width, Enter done, {closes} closes"
+        )
         yield menu
 
     def _options(self) -> list[Option]:

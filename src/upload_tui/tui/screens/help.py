@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from upload_tui.tui.keys import key_label
+from upload_tui.tui.keys import key_label, key_of
 
 __all__ = ["HelpScreen"]
 
@@ -39,7 +39,7 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as box:
             box.border_title = "Help"
-            box.border_subtitle = "Esc closes"
+            box.border_subtitle = f"{key_of(self, 'help.close')} closes"
             yield Static(Content("\n").join([*self._stages(), Content(""), *self._keys()]))
 
     def _stages(self) -> Iterator[Content]:
