@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upload_tui.cli.chosen_columns import chosen_columns, keep_columns
+from upload_tui.cli.chosen_looks import chosen_columns, chosen_theme, keep_columns, keep_theme
 from upload_tui.cli.surroundings import locale_of_terminal
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder
@@ -52,13 +52,16 @@ def preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] =
 
     plain = _of_surroundings()
     _check_keys(settings)
-    _check_theme(settings, plain.themes)
+    themes = _known_themes(plain.themes)
+    _check_theme(settings, themes)
     return replace(
         plain,
         look=_look(settings, tuple(services)),
         theme=settings.theme,
+        chosen_theme=chosen_theme(themes),
         keymap=settings.keys,
         keep_columns=keep_columns,
+        keep_theme=keep_theme,
         is_animated=plain.is_animated if settings.animations is None else settings.animations,
         alerts=AlertWishes(
             bell="bell" in settings.alerts,
@@ -109,12 +112,15 @@ def _check_keys(settings: ServiceSettings) -> None:
             )
 
 
-def _check_theme(settings: ServiceSettings, own: "Sequence[Theme]") -> None:
+def _known_themes(own: "Sequence[Theme]") -> list[str]:
     from textual.theme import BUILTIN_THEMES
 
     from upload_tui.tui.theme import THEMES
 
-    known = sorted({*BUILTIN_THEMES, *(theme.name for theme in (*THEMES, *own))})
+    return sorted({*BUILTIN_THEMES, *(theme.name for theme in (*THEMES, *own))})
+
+
+def _check_theme(settings: ServiceSettings, known: Sequence[str]) -> None:
     if settings.theme and settings.theme not in known:
         raise SettingsError(
             f"{settings.sources['theme']}: there is no theme {settings.theme}", _nearest(settings.theme, known)

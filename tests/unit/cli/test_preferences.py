@@ -130,6 +130,18 @@ def test_a_choice_that_cannot_be_read_is_none(left: str) -> None:
     assert preferences(settings()).look.columns == ()  # type: ignore[union-attr]
 
 
+def test_a_chosen_theme_is_that_of_the_next_time_unless_it_is_gone() -> None:
+    first = preferences(settings())
+    assert first.chosen_theme == ""
+    assert first.keep_theme is not None
+    first.keep_theme("upload-safe-light")
+    assert preferences(settings()).chosen_theme == "upload-safe-light"
+    first.keep_theme("mine")
+    assert preferences(settings()).chosen_theme == ""
+    write("themes/mine.toml", 'primary = "#ff00ff"\n')
+    assert preferences(settings()).chosen_theme == "mine"
+
+
 def test_own_themes_and_sheets_are_found_in_the_config_folder() -> None:
     write("themes/mine.toml", 'primary = "#ff00ff"\nstage-error = "red"\ndark = false\n')
     sheet = write("styles/mine.tcss", "UploadTable { border: heavy $primary; }")
