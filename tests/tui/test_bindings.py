@@ -45,6 +45,13 @@ def test_a_key_has_words_for_the_help_and_an_id(place: str, binding: Binding) ->
     assert binding.id, place
 
 
+@pytest.mark.parametrize(
+    ("place", "binding"), bindings_by_place(), ids=lambda value: getattr(value, "id", None) or str(value)
+)
+def test_the_words_for_the_help_say_more_than_the_name(place: str, binding: Binding) -> None:
+    assert binding.tooltip.casefold() != binding.description.casefold(), place
+
+
 @pytest.mark.parametrize("key", PROMISED.split())
 async def test_a_promised_key_works_on_the_dashboard(key: str) -> None:
     """Each leads to an action that somebody in the focused chain implements; nothing breaks when it is pressed."""

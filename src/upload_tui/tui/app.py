@@ -226,10 +226,11 @@ class UploadApp(App[int]):
         self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes"))
 
     def action_help(self) -> None:
+        from upload_tui.tui.key_groups import key_helps
         from upload_tui.tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(list(self.screen.active_bindings.values()), is_plain=bool(self._plain_lines)))
+            self.push_screen(HelpScreen(key_helps(self.screen)))
 
     def action_leave(self) -> None:
         if len(self.screen_stack) > 1:

@@ -104,9 +104,9 @@ APP_KEYS = (
     _key("q", "leave", "Quit", "Back one level, then quit", "quit", shown="q"),
     _key("u", "start_upload", "New", "Begin one more upload", "story.upload", shown="u"),
     _key("x", "break_something", "Break", "Break something, from a menu", "story.break", shown="x"),
-    _key("left_square_bracket", "slower", "Slower", "Slower, then held", "story.slower", shown="["),
-    _key("right_square_bracket", "faster", "Faster", "Faster", "story.faster", shown="]"),
-    _key("full_stop", "step", "Step", "One second of the story", "story.step", shown="."),
+    _key("left_square_bracket", "slower", "Slower", "Let the story go slower, then hold it", "story.slower", shown="["),
+    _key("right_square_bracket", "faster", "Faster", "Let the story go faster", "story.faster", shown="]"),
+    _key("full_stop", "step", "Step", "Let one second of the story pass", "story.step", shown="."),
     _key("ctrl+z", "suspend_process", "Suspend", "Back to the shell; `fg` comes back", "suspend"),
     Binding(
         "ctrl+c",
