@@ -57,10 +57,7 @@ class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
         toggle, later, earlier, wider, narrower = (
             key_of(self, f"columns.{action}") for action in ("toggle", "later", "earlier", "wider", "narrower")
         )
-        closes = key_of(self, "columns.close")
-        menu.border_subtitle = (
-            f"{toggle} on/off, {later} {earlier} move, {wider} {narrower} width, Enter done, {closes} closes"
-        )
+        menu.border_subtitle = f"{toggle} on/off, {later} {earlier} move, {wider} {narrower} width, Enter done"
         yield menu
 
     def _options(self) -> list[Option]:
