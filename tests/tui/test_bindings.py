@@ -1,5 +1,7 @@
 """Every key says what it does, does something, and can be remapped."""
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -9,11 +11,15 @@ from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import OptionList
 
 from tests.tui.dashboards import ToldStory, chosen, mixed, names_in, opened, toasts, until
 from upload_tui.monitor.picture import ConnectionState, SortKey
 from upload_tui.testing import SceneSession
-from upload_tui.tui.bindings import ALL_KEYS, APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
+from upload_tui.tui import screens, widgets
+from upload_tui.tui.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
+from upload_tui.tui.places import bindings_by_place
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.failures import FailureScreen
 from upload_tui.tui.screens.help import HelpScreen
@@ -23,17 +29,6 @@ from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.upload_table import UploadTable
-
-PLACES: tuple[type[DOMNode], ...] = (
-    ColumnScreen,
-    FailureScreen,
-    HelpScreen,
-    LatencyScreen,
-    MenuScreen,
-    SearchBar,
-    ShapesScreen,
-    UploadScreen,
-)
 
 
 class Place(NamedTuple):
@@ -131,16 +126,25 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
 }
 
 
-def bindings() -> Iterator[tuple[str, Binding]]:
-    for binding in ALL_KEYS:
-        yield "dashboard", binding
-    for place in PLACES:
-        for own in place.BINDINGS:
-            assert isinstance(own, Binding)
-            yield place.__name__, own
+def classes_with_keys() -> Iterator[type[DOMNode]]:
+    """Of whatever module there is in the two rooms; a new dialog cannot be forgotten."""
+    for room in (screens, widgets):
+        for found in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
+            module = importlib.import_module(found.name)
+            for value in vars(module).values():
+                if isinstance(value, type) and issubclass(value, DOMNode) and value.__module__ == module.__name__:
+                    yield value
 
 
-@pytest.mark.parametrize(("place", "binding"), bindings(), ids=lambda value: getattr(value, "id", None) or str(value))
+def test_every_place_with_keys_is_known() -> None:
+    known = {binding for _, binding in bindings_by_place()}
+    own = {binding for place in classes_with_keys() for binding in vars(place).get("BINDINGS", ())}
+    assert own <= known
+
+
+@pytest.mark.parametrize(
+    ("place", "binding"), bindings_by_place(), ids=lambda value: getattr(value, "id", None) or str(value)
+)
 def test_a_key_has_words_for_the_help_and_an_id(place: str, binding: Binding) -> None:
     assert binding.tooltip, place
     assert binding.description, place
@@ -163,3 +167,57 @@ async def test_a_key_has_its_effect_when_it_is_pressed_on_the_dashboard(key: str
 def test_no_key_of_the_dashboard_is_without_an_effect() -> None:
     keys = {key for binding in (*TABLE_KEYS, *DASHBOARD_KEYS, *APP_KEYS) for key in binding.key.split(",")}
     assert keys - EFFECTS.keys() == {"ctrl+z"}  # no test can be put to sleep
+
+
+@pytest.mark.parametrize(
+    ("place", "binding"), bindings_by_place(), ids=lambda value: getattr(value, "id", None) or str(value)
+)
+def test_the_words_for_the_help_say_more_than_the_name(place: str, binding: Binding) -> None:
+    assert binding.tooltip.casefold() != binding.description.casefold(), place
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "key"),
+    [
+        ("question_mark", "help.close", "h"),
+        ("e", "menu.close", "x"),
+        ("c", "columns.close", "x"),
+        ("F", "failures.close", "x"),
+        ("l", "latencies.close", "x"),
+        ("w", "shapes.close", "x"),
+        ("enter", "upload.back", "x"),
+    ],
+)
+async def test_a_dialog_closes_by_another_key_and_says_which_when_a_person_chose_it(
+    opens: str, closes: str, key: str
+) -> None:
+    async with opened(mixed(), keymap={closes: key}) as (pilot, _, _):
+        await pilot.press(opens)
+        await pilot.pause()
+        dialog = pilot.app.screen
+        assert len(pilot.app.screen_stack) == 2
+        subtitles = [node.border_subtitle or "" for node in dialog.walk_children(Widget)]
+        assert not [subtitle for subtitle in subtitles if "Esc" in subtitle]
+        says_nothing = closes in {"upload.back", "columns.close"}
+        assert says_nothing or [subtitle for subtitle in subtitles if f"{key} closes" in subtitle]
+        await pilot.press("escape" if closes != "upload.back" else "z")
+        await pilot.pause()
+        assert len(pilot.app.screen_stack) == 2
+        await pilot.press(key)
+        await pilot.pause()
+        assert len(pilot.app.screen_stack) == 1
+
+
+async def test_the_lines_of_a_dialog_are_gone_through_by_other_keys_when_a_person_chose_them() -> None:
+    async with opened(mixed(), keymap={"columns.down": "n", "columns.toggle": "x", "columns.wider": "w"}) as (
+        pilot,
+        _,
+        _,
+    ):
+        await pilot.press("c", "n", "x")
+        await pilot.pause()
+        menu = pilot.app.screen.query_one(OptionList)
+        assert menu.highlighted == 1
+        assert str(menu.get_option_at_index(1).prompt).startswith("[ ]")
+        assert "x on/off" in str(menu.border_subtitle)
+        assert "w - width" in str(menu.border_subtitle)

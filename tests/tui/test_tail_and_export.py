@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.testing import an_upload
@@ -109,3 +110,15 @@ async def test_the_reason_is_said_when_a_file_cannot_be_written(tmp_path: Path) 
         await pilot.press("e", "enter")
         await until(pilot, lambda: bool(toasts(pilot)))
         assert "Not exported" in toasts(pilot)[0]
+
+
+async def test_the_line_of_a_search_says_what_can_be_left_out_when_it_is_of_the_tail() -> None:
+    async with opened(mixed()) as (pilot, _, _):
+        field = pilot.app.screen.query_one(Input)
+        await pilot.press("slash")
+        assert "-verified" not in field.placeholder
+        await pilot.press("escape")
+        pilot.app.screen.query_one(ChangeLog).focus()
+        await pilot.pause()
+        await pilot.press("slash")
+        assert "-verified leaves out" in field.placeholder

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from upload_tui.cli.output import say
 from upload_tui.errors import NotFoundError, SettingsError
-from upload_tui.settings import COMMAND_LINE, OF_ONE_SERVICE, Flags, Places, ServiceSettings, read_settings
+from upload_tui.settings import COMMAND_LINE, OF_ONE_SERVICE, Flags, Places, ServiceSettings, read_looks, read_settings
 
 if TYPE_CHECKING:
     import ssl
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "client_for",
     "find_projects",
+    "looks_in_force",
     "open_store",
     "places",
     "service_options",
@@ -107,7 +108,15 @@ def settings_from(flags: Flags, *, needs_service: bool = True) -> ServiceSetting
 
 def settings_in_force(flags: Flags, *, needs_service: bool = True) -> ServiceSettings:
     """The settings; whatever should be mended is said. Without a need for a service its URL may be empty."""
-    settings = settings_from(flags, needs_service=needs_service)
+    return _with_warnings(settings_from(flags, needs_service=needs_service))
+
+
+def looks_in_force() -> ServiceSettings:
+    """The settings of a dashboard over no service of the person's; whatever should be mended is said."""
+    return _with_warnings(read_looks(os.environ, places()))
+
+
+def _with_warnings(settings: ServiceSettings) -> ServiceSettings:
     for warning in settings.warnings:
         say(f"upload-tui: {warning}")
     return settings

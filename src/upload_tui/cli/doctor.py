@@ -57,17 +57,19 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 async def _findings(flags: Flags) -> AsyncIterator[Finding]:
     """Settings first; then the way to the service, until something on it fails; then what is around us."""
+    signs = ""
     try:
         settings = settings_from(flags)
     except UploadTuiError as error:
         yield Finding.failed("settings", error)
         yield Finding("service", State.SKIPPED, "not examined before the settings are right")
     else:
+        signs = settings.signs
         for finding in _settings_findings(settings):
             yield finding
         async for finding in _way_findings(settings):
             yield finding
-    for finding in (*storage_findings(), *terminal_findings()):
+    for finding in (*storage_findings(), *terminal_findings(signs)):
         yield finding
 
 

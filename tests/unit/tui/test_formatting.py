@@ -188,6 +188,26 @@ def test_signs_are_those_that_the_encoding_can_show(encoding: str | None, glyphs
     assert glyphs_for(encoding) is glyphs
 
 
+@pytest.mark.parametrize(
+    ("locale", "glyphs"),
+    [
+        ("", UNICODE),
+        ("C", ASCII),
+        ("POSIX", ASCII),
+        ("de_DE", ASCII),
+        ("de_DE.ISO-8859-1", ASCII),
+        ("de_DE.ISO-8859-15@euro", ASCII),
+        ("C.UTF-8", UNICODE),
+        ("C.utf8", UNICODE),
+        ("sr_RS.UTF-8@latin", UNICODE),
+        ("UTF-8", UNICODE),
+    ],
+)
+def test_signs_are_those_of_the_locale_when_python_writes_more(locale: str, glyphs: object) -> None:
+    assert glyphs_for("utf-8", locale) is glyphs
+    assert glyphs_for("ascii", locale) is ASCII
+
+
 def test_stages_differ_by_sign_when_there_is_no_colour() -> None:
     for glyphs in (UNICODE, ASCII):
         assert len(set(glyphs.stages.values())) == len(Stage)

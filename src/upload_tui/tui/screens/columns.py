@@ -1,6 +1,6 @@
 """The dialog of columns: which ones, in what order, how wide."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from msgspec import Struct
@@ -15,17 +15,11 @@ from textual.widgets.option_list import Option
 
 from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.columns import TITLES, ColumnKey, ColumnWish, width_of
+from upload_tui.tui.keys import key_of
 
 __all__ = ["ColumnScreen"]
 
 _STEP_CELLS = 2
-_HINTS = (
-    "Space on/off, J K move, + - width, Enter done",
-    "Space on/off, J K, + -, Enter done",
-    "Space, J K, + -, Enter",
-    "Enter",
-)
-"""The keys, in ever fewer words."""
 
 
 class _Line(Struct, frozen=True):
@@ -37,7 +31,17 @@ class _Menu(OptionList):
     """The columns; its lower edge tells the keys as far as there is room."""
 
     def on_resize(self) -> None:
-        self.border_subtitle = next((hint for hint in _HINTS if len(hint) <= self.outer_size.width - 4), "")
+        self.border_subtitle = next((hint for hint in self._hints() if len(hint) <= self.outer_size.width - 4), "")
+
+    def _hints(self) -> Iterator[str]:
+        """The keys, in ever fewer words."""
+        toggle, later, earlier, wider, narrower = (
+            key_of(self.screen, f"columns.{action}") for action in ("toggle", "later", "earlier", "wider", "narrower")
+        )
+        yield f"{toggle} on/off, {later} {earlier} move, {wider} {narrower} width, Enter done"
+        yield f"{toggle} on/off, {later} {earlier}, {wider} {narrower}, Enter done"
+        yield f"{toggle}, {later} {earlier}, {wider} {narrower}, Enter"
+        yield "Enter"
 
 
 class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):

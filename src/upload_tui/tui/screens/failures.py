@@ -14,6 +14,7 @@ from upload_tui.monitor.picture import CauseGroup
 from upload_tui.monitor.session import Session
 from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.formatting import harmless, plural
+from upload_tui.tui.keys import key_of
 from upload_tui.tui.look import Look
 
 __all__ = ["FailureScreen"]
@@ -40,7 +41,7 @@ class FailureScreen(ModalScreen[CauseGroup | None]):
         menu = OptionList(*options or [Option("No upload has failed.", disabled=True)], id="failures")
         total = sum(group.count for group in self._groups)
         menu.border_title = f"Why uploads failed {self._look.glyphs.dot} {plural(total, 'failure')}"
-        menu.border_subtitle = "Enter shows them, Esc closes"
+        menu.border_subtitle = f"Enter shows them, {key_of(self, 'failures.close')} closes"
         yield menu
 
     def _text(self, group: CauseGroup) -> Content:

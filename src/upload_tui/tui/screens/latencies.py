@@ -14,6 +14,7 @@ from upload_tui.monitor.picture import LatencyHistogram
 from upload_tui.monitor.session import Session
 from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.formatting import duration_text, plural
+from upload_tui.tui.keys import key_of
 from upload_tui.tui.look import Look
 
 __all__ = ["LatencyScreen", "histogram_lines"]
@@ -38,7 +39,7 @@ class LatencyScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="latencies") as box:
             box.border_title = "How long it takes"
-            box.border_subtitle = "Esc closes"
+            box.border_subtitle = f"{key_of(self, 'latencies.close')} closes"
             yield Static()
 
     def on_mount(self) -> None:

@@ -16,6 +16,7 @@ from upload_tui.monitor.picture import ProjectRef
 from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.exports import ExportKind
 from upload_tui.tui.formatting import harmless
+from upload_tui.tui.keys import key_of
 from upload_tui.tui.story import Fault
 
 __all__ = ["MenuScreen", "export_menu", "fault_menu", "project_menu"]
@@ -46,7 +47,7 @@ class MenuScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         menu = OptionList(*(Option(text) for _, text in self._lines), id="menu")
         menu.border_title = self._title
-        menu.border_subtitle = f"Enter {self._hint}, Esc closes"
+        menu.border_subtitle = f"Enter {self._hint}, {key_of(self, 'menu.close')} closes"
         yield menu
 
     @on(OptionList.OptionSelected)

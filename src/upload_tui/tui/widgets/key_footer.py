@@ -8,7 +8,6 @@ from textual.screen import Screen
 from textual.style import Style
 
 from upload_tui.tui.bindings import FOOTER_FIRST, FOOTER_LAST
-from upload_tui.tui.keys import key_label
 from upload_tui.tui.widgets.still import StillWidget
 
 __all__ = ["KeyFooter"]
@@ -47,7 +46,7 @@ class KeyFooter(StillWidget):
         return Content.assemble(" ", Content(_GAP).join(left), gap, Content(_GAP).join(right))
 
     def _item(self, binding: Binding) -> Content:
-        key = binding.key_display or key_label(binding.key)
+        key = self.app.get_key_display(binding)
         press = Style.from_meta({"@click": f"app.simulate_key({binding.key!r})"})
         return Content.assemble((key, "$primary bold"), " ", binding.description).stylize(press)
 

@@ -9,7 +9,12 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from upload_tui.tui.widgets.tail import ChangeLog
+
 __all__ = ["SearchBar"]
+
+_OF_UPLOADS = "part of a name, id or message"
+_OF_CHANGES = "stage, name, id or message; -verified leaves out"
 
 
 class SearchBar(Horizontal):
@@ -32,7 +37,7 @@ class SearchBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("/")
-        field = Input(placeholder="part of a name, id or message", compact=True)
+        field = Input(placeholder=_OF_UPLOADS, compact=True)
         field.can_focus = False  # until it is seen
         yield field
         yield Label("Enter keeps, Esc clears", id="search-keys")
@@ -46,6 +51,7 @@ class SearchBar(Horizontal):
         """Show the line with a text to go on from."""
         self.add_class("-open")
         field = self.query_one(Input)
+        field.placeholder = _OF_CHANGES if isinstance(self.screen.focused, ChangeLog) else _OF_UPLOADS
         field.can_focus = True
         field.value = value
         field.focus()
