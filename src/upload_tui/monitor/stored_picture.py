@@ -183,7 +183,7 @@ class StoredPicture:
         particular = tuple(
             StuckLimit(project_id, least, limit, ago(usual)) for project_id, least, limit, usual in habits.particular()
         )
-        return StuckBefore(now - timedelta(seconds=self._stuck_after_seconds), ago(habits.everywhere), particular)
+        return StuckBefore(now - timedelta(seconds=self._stuck_after_seconds), ago(None), particular)
 
     def _rows(self, found: Iterable[StoredUpload]) -> Iterator[Row]:
         """Rows as they are now; a window has many, so the present and what is usual are asked for once."""
