@@ -57,7 +57,7 @@ def _taken_in(store: Store, readings: Sequence[UploadReading], service: str) -> 
         if stored is not None and reading.asked_on is not None and stored.read_on > reading.asked_on:
             doubtful.append(stored.id)
             continue
-        before = None if stored is None else recall(words, stored.read_on, stored.earliest)
+        before = None if stored is None else recall(words, stored)
         noticed = stored.noticed if stored else ()
         result = compare(before, stored.earliest if stored else None, noticed, reading.upload, service)
         kept.append((result.upload, reading.raw, result.noticed, result.earliest))

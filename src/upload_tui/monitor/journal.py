@@ -28,7 +28,9 @@ from upload_tui.monitor.changes import (
 from upload_tui.monitor.picture import ProjectRef
 from upload_tui.monitor.records import change_record
 from upload_tui.monitor.store import Entry, Store
+from upload_tui.status import Certainty
 from upload_tui.wire.times import format_time, read_time
+from upload_tui.wire.upload import Upload
 
 __all__ = ["Journal", "JournaledStore", "JournalHeader", "JournalLine", "read_journal"]
 
@@ -179,6 +181,7 @@ class JournaledStore(Store):
                 raw=json.loads(raw),
                 noticed=[[anomaly.name, anomaly.detail] for anomaly in noticed],
                 earliest=_time(earliest),
+                **_known_of_last(upload),
             )
 
     def mark(self, upload_ids: Iterable[str], *, gone: bool | None = None, stale: bool | None = None) -> None:
@@ -193,6 +196,14 @@ class JournaledStore(Store):
         """The service said the same again."""
         super().touch(upload_ids, read_on)
         self._journal.note(read_on, "same", ids=list(upload_ids))
+
+
+def _known_of_last(upload: Upload) -> Mapping[str, Any]:
+    """When the present stage began, where earlier readings may know that better than the service's words."""
+    last = upload.timeline.current
+    if last is None or last.certainty is Certainty.REPORTED:
+        return {}
+    return {"since": _time(last.best), "certainty": last.certainty}
 
 
 def read_journal(file: Path) -> tuple[JournalHeader, Sequence[JournalLine]]:

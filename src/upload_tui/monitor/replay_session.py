@@ -24,7 +24,7 @@ from upload_tui.monitor.changes import (
     UploadRef,
     UploadSeen,
 )
-from upload_tui.monitor.comparison import with_bound
+from upload_tui.monitor.comparison import as_known
 from upload_tui.monitor.journal import JournalHeader, JournalLine
 from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
 from upload_tui.monitor.store import Store
@@ -207,7 +207,8 @@ class ReplaySession(StoredPicture):
 
     def _keep(self, at: datetime, fields: Mapping[str, Any]) -> None:
         read_on, earliest = read_time(fields["at"]) or at, read_time(fields["earliest"])
-        upload = with_bound(read_upload(fields["raw"], read_on=read_on), earliest)
+        since, certainty = read_time(fields.get("since")), Certainty(fields.get("certainty", Certainty.REPORTED))
+        upload = as_known(read_upload(fields["raw"], read_on=read_on), earliest, since, certainty)
         noticed = tuple(Anomaly(AnomalyName(name), detail) for name, detail in fields["noticed"])
         self._store.put([(upload, json.dumps(fields["raw"], ensure_ascii=False), noticed, earliest)])
 

@@ -107,7 +107,7 @@ class StoredPicture:
         raw = self._store.raw(upload_id)
         from upload_tui.monitor.comparison import recall  # only what is looked at closely is read again
 
-        upload = recall(raw, stored.read_on, stored.earliest)
+        upload = recall(raw, stored)
         if upload is None:
             return None
         pretty = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
