@@ -79,6 +79,10 @@ class Connection(Struct, frozen=True, kw_only=True):
         """True if what is shown is what the service says now."""
         return self.state in {ConnectionState.LIVE, ConnectionState.SLOW}
 
+    def true_on(self, now: datetime) -> datetime:
+        """When what is shown was last known to be true: now while it is live, or while nothing else is known."""
+        return now if self.is_live or self.read_on is None else min(self.read_on, now)
+
 
 class ProjectRef(Struct, frozen=True):
     """A project; `name` may be empty if the service did not say it yet."""

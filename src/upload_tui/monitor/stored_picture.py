@@ -33,6 +33,8 @@ _SAMPLES = 1000
 _ENOUGH_SAMPLES = 200
 _HABIT_SECONDS = 5.0
 """Once enough is known, what is usual is reckoned anew at most so often."""
+_OLD_SECONDS = 15.0
+"""A picture that was last true so long ago shows pending uploads as old."""
 _RECENT_MINUTES = 10
 _NOTHING_TO_JUDGE = Judgement()
 _WAITING_AT_LEAST = 3
@@ -73,6 +75,10 @@ class StoredPicture:
     def now(self) -> datetime:
         """The present by the clock that ages are reckoned with."""
         return self._clock.now()
+
+    def judged_on(self) -> datetime:
+        """The time as of which uploads are judged: the last at which the picture was true. Nobody grows late while we do not look."""
+        return self.now()
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """At most `limit` rows of a query's answer from row `offset`; with `patience_seconds`, of what they suffice to find."""
@@ -130,7 +136,7 @@ class StoredPicture:
         return Funnel(summaries, self._remark(summaries))
 
     def _summary(self, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None) -> StageSummary:
-        now, overdue, stuck = self.now(), 0, 0
+        now, overdue, stuck = self.judged_on(), 0, 0
         if stage is Stage.INITIATED and count:
             overdue = stuck = self._figures.stuck_initiated(self._stuck_before().initiated)
         elif stage is Stage.COMPLETED and count:
@@ -146,7 +152,7 @@ class StoredPicture:
             return ""
         ended = [summaries[stage.rank].newest_since for stage in (Stage.VERIFIED, Stage.ERROR)]
         last_end = max((on for on in ended if on is not None), default=waiting.oldest_since)
-        quiet = self.now() - max(last_end, waiting.oldest_since)
+        quiet = self.judged_on() - max(last_end, waiting.oldest_since)
         usual = self._habits_now().everywhere
         patience_seconds = self._stuck_after_seconds if usual is None else max(30.0, 3 * usual.p95_seconds)
         if quiet.total_seconds() < patience_seconds:
@@ -175,7 +181,7 @@ class StoredPicture:
 
     def _limits(self, limit_seconds: Callable[[Usual | None, float], float]) -> StuckBefore:
         """From which times on pending uploads are late; to the second, so that an answer is good for as long."""
-        now, habits = self.now().replace(microsecond=0), self._habits_now()
+        now, habits = self.judged_on().replace(microsecond=0), self._habits_now()
 
         def ago(usual: Usual | None) -> datetime:
             return now - timedelta(seconds=limit_seconds(usual, self._stuck_after_seconds))
@@ -186,14 +192,15 @@ class StoredPicture:
         return StuckBefore(now - timedelta(seconds=self._stuck_after_seconds), ago(None), particular)
 
     def _rows(self, found: Iterable[StoredUpload]) -> Iterator[Row]:
-        """Rows as they are now; a window has many, so the present and what is usual are asked for once."""
-        now, habits = self.now(), self._habits_now()
+        """Rows as they were when the picture was last true; a window has many, so that and what is usual are asked for once."""
+        judged_on, habits = self.judged_on(), self._habits_now()
+        is_old = (self.now() - judged_on).total_seconds() > _OLD_SECONDS
         for stored in found:
-            yield self._row(stored, now, habits)
+            yield self._row(stored, judged_on, habits, is_old=is_old)
 
     def _is_left_over(self, stored: StoredUpload) -> bool:
-        """Verified and failed uploads stay what they are; of all others only the present can be believed."""
-        return self._read_since is not None and not stored.stage.is_final and stored.read_on < self._read_since
+        """What an earlier visit left."""
+        return self._read_since is not None and stored.read_on < self._read_since
 
     def _judgement(self, stored: StoredUpload, now: datetime, habits: Habits) -> Judgement:
         usual = habits.usual(stored.project_id, stored.size_bytes)
@@ -202,7 +209,9 @@ class StoredPicture:
             return replace(judgement, waits_for=waits_for_verification(self._queue, now))
         return judgement if stored.chunk_count is not None else replace(judgement, waits_for="waits for its bytes")
 
-    def _row(self, stored: StoredUpload, now: datetime, habits: Habits) -> Row:
+    def _row(self, stored: StoredUpload, now: datetime, habits: Habits, *, is_old: bool) -> Row:
+        # Verified and failed uploads stay what they are; of all others only the present can be believed.
+        is_doubtful = not stored.stage.is_final and (is_old or self._is_left_over(stored))
         judgement = _NOTHING_TO_JUDGE if stored.stage.is_final else self._judgement(stored, now, habits)
         return Row(
             id=stored.id,
@@ -224,6 +233,6 @@ class StoredPicture:
             anomaly_count=stored.anomaly_count,
             is_purged=stored.is_purged,
             is_gone=stored.is_gone,
-            is_stale=stored.is_stale or self._is_left_over(stored),
+            is_stale=stored.is_stale or is_doubtful,
             read_on=stored.read_on,
         )

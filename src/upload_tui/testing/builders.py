@@ -122,8 +122,7 @@ def a_timeline(
 
 
 def a_morning(*first: Mapping[str, Any], message: str = CHUNK_HASH_DIFFERS) -> list[Mapping[str, Any]]:
-    """Uploads of a morning: one of each stage, one that looks stuck, and enough finished ones of their size that it is known what
-    is usual.
+    """Uploads of a morning: one of each stage, one that looks stuck, and finished ones of their size that say what is usual.
 
     Args:
         first: uploads to come on top.

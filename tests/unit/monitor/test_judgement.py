@@ -236,3 +236,28 @@ def test_an_idle_upload_is_late_in_its_row_as_it_is_in_the_funnel() -> None:
     assert session.pending(1)[0].judgement.is_overdue
     assert session.funnel()[Stage.INITIATED].overdue == 1
     session.close()
+
+
+@pytest.mark.parametrize(
+    "state",
+    [ConnectionState.RETRYING, ConnectionState.OFFLINE, ConnectionState.NOT_ALLOWED, ConnectionState.PAUSED],
+    ids=str,
+)
+def test_nobody_grows_late_while_nobody_looks(state: ConnectionState) -> None:
+    done = [an_upload(f"done{n}", initiated=300, completed=200, verified=190) for n in range(10)]
+    session = SceneSession(
+        [*done, *(an_upload(f"waits{n}", completed=5) for n in range(4)), an_upload("idle", initiated=5)]
+    )
+    session.set_connection(Connection(state=state, since=NOW, read_on=NOW))
+    before = session.funnel(), [row.judgement for row in session.pending(9)]
+    session.clock.advance(10)
+    assert not any(row.is_stale for row in session.pending(9))
+    session.clock.advance(3600)
+    assert (session.funnel(), [row.judgement for row in session.pending(9)]) == before
+    assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == []
+    assert {row.is_stale for row in session.pending(9)} == {True}
+    assert {row.is_stale for row in session.window(Query(stages=frozenset({Stage.VERIFIED})), 0, 9).rows} == {False}
+    session.resume()
+    assert session.funnel().stuck == 5
+    assert session.funnel().remark
+    session.close()
