@@ -15,10 +15,10 @@ from tests.contract.test_live_session import look_again, until
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.errors import StorageError
-from upload_tui.monitor.changes import Change, UploadChange
+from upload_tui.monitor.changes import Change, ConnectionChanged, UploadChange
 from upload_tui.monitor.journal import Journal, JournaledStore, JournalHeader, read_journal
 from upload_tui.monitor.live_session import LiveSession
-from upload_tui.monitor.picture import ConnectionState, ProjectRef, Query
+from upload_tui.monitor.picture import Connection, ConnectionState, Playback, ProjectRef, Query
 from upload_tui.monitor.replay_session import ReplaySession
 from upload_tui.monitor.schedule import Schedule
 from upload_tui.monitor.session import Session
@@ -93,7 +93,7 @@ async def test_what_is_replayed_is_what_was_live(design: Design, tmp_path: Path)
             assert replay.now() == live.now()
             assert shown(replay) == shown(live)
             assert told(replay) == told(live)
-            assert replay.connection() == live.connection()
+            assert replay.recorded == live.connection()
             replay.close()
     text = file.read_text()
     kinds = {json.loads(line).get("kind") for line in text.splitlines()}
@@ -138,6 +138,25 @@ async def test_a_replay_runs_at_its_pace(tmp_path: Path) -> None:
     await asyncio.gather(running, return_exceptions=True)
     assert before == 0
     assert replay.now() == replay.ends_on
+    replay.close()
+
+
+def test_time_stands_still_and_is_told_when_a_replay_has_ended(tmp_path: Path) -> None:
+    file, base = tmp_path / "journal.jsonl", FrozenClock()
+    with Journal(file, JournalHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
+        journal.note_change(
+            ConnectionChanged(at=NOW, connection=Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW))
+        )
+        journal.note(NOW + timedelta(seconds=12), "same", ids=[])
+    replay = ReplaySession(*read_journal(file), base=base)
+    replay.seek(NOW)
+    base.advance(8.5)
+    assert replay.connection().state is ConnectionState.REPLAYING
+    assert replay.connection().playback == Playback(8, 12, ConnectionState.LIVE)
+    assert not replay.connection().is_live
+    base.advance(60)
+    assert replay.now() == replay.ends_on == NOW + timedelta(seconds=12)
+    assert replay.connection().playback == Playback(12, 12, ConnectionState.LIVE)
     replay.close()
 
 

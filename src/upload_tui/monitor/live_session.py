@@ -28,6 +28,7 @@ _PATIENCE_INTERVALS = 3
 _WORST_LAST = (
     ConnectionState.LIVE,
     ConnectionState.SLOW,
+    ConnectionState.REPLAYING,
     ConnectionState.PAUSED,
     ConnectionState.CATCHING_UP,
     ConnectionState.CONNECTING,

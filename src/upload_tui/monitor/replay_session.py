@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import takewhile
+from math import floor
 from typing import Any
 
 from msgspec.structs import replace
@@ -26,7 +27,7 @@ from upload_tui.monitor.changes import (
 )
 from upload_tui.monitor.comparison import as_known
 from upload_tui.monitor.journal import JournalHeader, JournalLine
-from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
+from upload_tui.monitor.picture import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.monitor.store import Store
 from upload_tui.monitor.stored_picture import StoredPicture
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
@@ -156,12 +157,33 @@ class ReplaySession(StoredPicture):
                 for wait in waits:
                     wait.cancel()
 
+    def now(self) -> datetime:
+        """The present of the recording; it stays at its end."""
+        return min(super().now(), self.ends_on)
+
+    def judged_on(self) -> datetime:
+        """When the picture was last true then."""
+        return self._connection.true_on(self.now())
+
+    @property
+    def recorded(self) -> Connection:
+        """The connection as it was."""
+        return replace(self._connection, requests_last_minute=self._requests_last_minute())
+
     def connection(self) -> Connection:
-        """The connection as it was; paused while the time is held."""
-        connection = replace(self._connection, requests_last_minute=self._requests_last_minute())
-        if self._is_held:
-            return replace(connection, state=ConnectionState.PAUSED, next_try_on=None)
-        return connection
+        """Where the replay is, and what the connection was then; paused while the time is held."""
+        recorded, began_on = self.recorded, self._header.began_on
+        length_seconds = (self.ends_on - began_on).total_seconds()
+        position_seconds = (self.now() - began_on).total_seconds()
+        if position_seconds < length_seconds:  # by the second: more often nobody looks
+            position_seconds = floor(position_seconds)
+        return replace(
+            recorded,
+            state=ConnectionState.PAUSED if self._is_held else ConnectionState.REPLAYING,
+            since=began_on,
+            next_try_on=None,
+            playback=Playback(position_seconds, length_seconds, recorded.state),
+        )
 
     def _requests_last_minute(self) -> int:
         since = self.now() - timedelta(minutes=1)
