@@ -91,7 +91,7 @@ def _future_anomalies(timeline: Timeline, now: datetime) -> Iterator[Anomaly]:
     for event in timeline.events:
         if event.on is not None and event.on > now + FUTURE_TOLERANCE:
             on = event.on.isoformat(timespec="milliseconds")  # not how far ahead: at each reading that would be news
-            yield Anomaly(AnomalyName.TIME_IN_FUTURE, f"{event.stage} is said to be at {on}, which has not come yet")
+            yield Anomaly(AnomalyName.TIME_IN_FUTURE, f"{event.stage} lies in the future, at {on}")
 
 
 def inspect_chunks(
