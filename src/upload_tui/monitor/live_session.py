@@ -130,8 +130,8 @@ class LiveSession(StoredPicture):
 
     def judged_on(self) -> datetime:
         """When any of the projects was last known to be true: one that cannot be read leaves the others judged."""
-        now = self.now()
-        return max((watch.true_on(now) for watch in self._watches), default=now)
+        now, known = self.now(), [watch.true_on(self.now()) for watch in self._watches]
+        return max((on for on in known if on is not None), default=min(self._left_on, now))
 
     def connection(self) -> Connection:
         """The connection that is worst off."""
@@ -167,9 +167,14 @@ class _ProjectWatch:
         """Do a round now."""
         self._alarm.wake()
 
-    def true_on(self, now: datetime) -> datetime:
-        """When what is known was last true; also a round that does not come to its end, or that a machine slept over, is missed."""
+    def true_on(self, now: datetime) -> datetime | None:
+        """When what is known was last true; also a round that does not come to its end, or that a machine slept over, is missed.
+
+        None while the service has said nothing in this visit.
+        """
         connection = self.keeper.current
+        if connection.read_on is None and connection.state is not ConnectionState.CATCHING_UP:
+            return None
         patience_seconds = max(_PATIENCE_SECONDS, _PATIENCE_INTERVALS * self._interval_seconds)
         if connection.read_on is not None and (now - connection.read_on).total_seconds() > patience_seconds:
             return connection.read_on

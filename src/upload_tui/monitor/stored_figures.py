@@ -95,6 +95,11 @@ class StoredFigures:
         )
         return int(rows.fetchone()[0])
 
+    def last_read(self, *stages: Stage) -> datetime | None:
+        """When any upload in these stages was last read; None if there is none."""
+        rows = self._db.execute(f"SELECT max(read_ms) FROM uploads WHERE cell IN ({self._listing(*stages)})")
+        return moment(rows.fetchone()[0])
+
     def durations(self, limit: int) -> Iterator[tuple[str, int | None, float]]:
         """Project, size in bytes and seconds of waiting of verified uploads: the last `limit` of each project.
 

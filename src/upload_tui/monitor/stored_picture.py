@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from msgspec.structs import replace
 
@@ -23,7 +24,7 @@ from upload_tui.monitor.picture import (
 from upload_tui.monitor.store import Store, StoredUpload
 from upload_tui.monitor.store_conditions import StuckBefore, StuckLimit
 from upload_tui.monitor.stored_figures import StoredFigures
-from upload_tui.status import Stage
+from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.wire.queue import QueueFacts
 
 __all__ = ["STUCK_AFTER_SECONDS", "StoredPicture"]
@@ -78,7 +79,7 @@ class StoredPicture:
 
     def judged_on(self) -> datetime:
         """The time as of which uploads are judged: the last at which the picture was true. Nobody grows late while we do not look."""
-        return self.now()
+        return self.now() if self._read_since is None else self._left_on
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """At most `limit` rows of a query's answer from row `offset`; with `patience_seconds`, of what they suffice to find."""
@@ -160,6 +161,11 @@ class StoredPicture:
         minutes = max(1, round(quiet.total_seconds() / 60))
         unit = "minute" if minutes == 1 else "minutes"
         return f"0 verified in {minutes} {unit} while {waiting.count} wait: the verification worker looks stopped"
+
+    @cached_property
+    def _left_on(self) -> datetime:
+        """When an earlier visit last looked after what was pending."""
+        return min(self._figures.last_read(*PENDING_STAGES) or self.now(), self.now())
 
     def take_queue(self, queue: QueueFacts | None) -> None:
         """What the service says of its verification queue; None if it says nothing."""
