@@ -123,6 +123,40 @@ async def test_what_an_earlier_visit_left_pending_is_old_until_it_is_read_again(
             assert not any(row.is_stale for row in session.window(Query(), 0, 10).rows)
 
 
+async def test_an_upload_does_not_grow_stuck_by_our_clock_alone_while_the_service_is_away() -> None:
+    async with serving() as caller, watching(caller) as session:
+        await caller.upload(CHUNKS)
+        await look_again(session)
+        caller.service.faults.start(FaultName.OUTAGE, 10_000)
+        session.refresh()
+        await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
+        caller.clock.advance(3600)
+        await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
+        (row,) = session.pending(9)
+        assert (row.judgement.is_stuck, row.is_stale, session.funnel().stuck) == (False, True, 0)
+        caller.service.faults.stop(FaultName.OUTAGE)
+        session.refresh()
+        await until(session, lambda: session.connection().is_live)
+        (row,) = session.pending(9)
+        assert (row.judgement.is_stuck, row.is_stale, session.funnel().stuck) == (True, False, 1)
+
+
+async def test_what_an_earlier_visit_left_is_judged_as_of_then_until_the_service_answers(tmp_path: Path) -> None:
+    async with serving() as caller:
+        await caller.upload(CHUNKS)
+        async with watching(caller, tmp_path / "store.db") as session:
+            assert session.funnel().stuck == 0
+        caller.clock.advance(3600)
+        caller.service.faults.start(FaultName.OUTAGE, 10_000)
+        async with watching(caller, tmp_path / "store.db", is_answering=False) as session:
+            (row,) = session.pending(9)
+            assert (row.judgement.is_stuck, row.is_stale, session.funnel().stuck) == (False, True, 0)
+            caller.service.faults.stop(FaultName.OUTAGE)
+            session.refresh()
+            await until(session, lambda: session.connection().is_live)
+            assert (session.pending(9)[0].judgement.is_stuck, session.funnel().stuck) == (True, 1)
+
+
 async def test_the_connection_says_so_when_the_service_is_down_and_when_it_is_back() -> None:
     async with serving() as caller, watching(caller) as session:
         caller.service.faults.start(FaultName.OUTAGE, 1000)

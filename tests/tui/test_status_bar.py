@@ -6,10 +6,11 @@ from math import inf
 import pytest
 
 from tests.tui.dashboards import ToldStory, mixed, opened, until
-from upload_tui.monitor.picture import Connection, ConnectionState
+from upload_tui.monitor.picture import Connection, ConnectionState, Playback
 from upload_tui.testing import NOW, SceneSession, an_upload, dashboard
 from upload_tui.tui.app import UploadApp
-from upload_tui.tui.widgets.status_bar import StatusBar
+from upload_tui.tui.look import Look
+from upload_tui.tui.widgets.status_bar import StatusBar, connection_text
 
 
 async def test_what_a_person_broke_is_told_as_long_as_it_lasts() -> None:
@@ -59,3 +60,17 @@ async def test_the_next_try_is_told_when_the_picture_is_not_live(
         await until(pilot, lambda: said in bar.render().plain)
         assert bar.render().plain.endswith("as of 41m ago ")
     session.close()
+
+
+@pytest.mark.parametrize(
+    ("playback", "text"),
+    [
+        (Playback(8, 12, ConnectionState.LIVE), "replay 0:08 of 0:12"),
+        (Playback(62, 3723, ConnectionState.OFFLINE), "replay 1:02 of 1:02:03, was offline"),
+        (Playback(12.4, 12.4, ConnectionState.LIVE), "replay ended at 0:12"),
+    ],
+    ids=["running", "offline then", "ended"],
+)
+def test_a_replay_says_where_it_is_and_never_that_it_is_live(playback: Playback, text: str) -> None:
+    connection = Connection(state=ConnectionState.REPLAYING, since=NOW, read_on=NOW, playback=playback)
+    assert connection_text(connection, NOW, Look()) == text

@@ -83,10 +83,9 @@ def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str
 
     before: datetime | None = None
     for event in record["timeline"]:
-        best = event["on"] or event["latest"] or event["earliest"]
         text = _when(event, zone)
-        if best is not None:
-            on = datetime.fromisoformat(best)
+        if event["on"] is not None:
+            on = datetime.fromisoformat(event["on"])
             text += "" if before is None else f"  +{duration_text((on - before).total_seconds())}"
             before = on
         yield event, text

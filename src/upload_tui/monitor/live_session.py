@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -21,9 +22,13 @@ from upload_tui.monitor.synchroniser import Synchroniser
 
 __all__ = ["LiveSession", "worst_connection"]
 
+_PATIENCE_SECONDS = 15.0
+_PATIENCE_INTERVALS = 3
+"""So many intervals without a round that went well, and as many seconds, and the picture is no longer taken for the present."""
 _WORST_LAST = (
     ConnectionState.LIVE,
     ConnectionState.SLOW,
+    ConnectionState.REPLAYING,
     ConnectionState.PAUSED,
     ConnectionState.CATCHING_UP,
     ConnectionState.CONNECTING,
@@ -123,6 +128,11 @@ class LiveSession(StoredPicture):
                 self._has_queue = queue is not None
                 self.take_queue(queue)
 
+    def judged_on(self) -> datetime:
+        """When any of the projects was last known to be true: one that cannot be read leaves the others judged."""
+        now, known = self.now(), [watch.true_on(self.now()) for watch in self._watches]
+        return max((on for on in known if on is not None), default=min(self._left_on, now))
+
     def connection(self) -> Connection:
         """The connection that is worst off."""
         worst = worst_connection([watch.keeper.current for watch in self._watches])
@@ -156,6 +166,19 @@ class _ProjectWatch:
     def wake(self) -> None:
         """Do a round now."""
         self._alarm.wake()
+
+    def true_on(self, now: datetime) -> datetime | None:
+        """When what is known was last true; also a round that does not come to its end, or that a machine slept over, is missed.
+
+        None while the service has said nothing in this visit.
+        """
+        connection = self.keeper.current
+        if connection.read_on is None and connection.state is not ConnectionState.CATCHING_UP:
+            return None
+        patience_seconds = max(_PATIENCE_SECONDS, _PATIENCE_INTERVALS * self._interval_seconds)
+        if connection.read_on is not None and (now - connection.read_on).total_seconds() > patience_seconds:
+            return connection.read_on
+        return connection.true_on(now)
 
     async def run(self) -> None:
         while True:

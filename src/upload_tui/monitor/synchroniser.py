@@ -217,11 +217,19 @@ class Synchroniser:
         except NotFoundError:
             return self._lose(upload_id)
         except NotConsistentError:
-            return False
+            return self._doubt(upload_id)
         except (TroubleError, UnreadableError):
             self._store.mark([upload_id], stale=True)
             return True
         return self._take([reading])[0]
+
+    def _doubt(self, upload_id: str) -> bool:
+        """The service is not sure of it just now; True if that is new."""
+        stored = self._store.get(upload_id)
+        if stored is None or stored.is_stale:
+            return False
+        self._store.mark([upload_id], stale=True)
+        return True
 
     async def _page(self, number: int, per_page: int) -> UploadPage:
         async with self._gate:
@@ -254,7 +262,7 @@ class Synchroniser:
         """Keep readings and note what changed; True if anything did, and whoever is to be asked for again."""
         with self._store.transaction():
             others = self._told_by_others()
-            intake = take_in(self._store, readings, self._client.root)
+            intake = take_in(self._store, readings, self._client.root, now=self._client.now())
         self._found.extend((*others, *intake.changes))
         return bool(others) or intake.kept > 0, intake.doubtful
 

@@ -5,6 +5,7 @@ comparing, judging and storing as in life.
 """
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -49,6 +50,14 @@ class _ToldSession(GivenPicture):
     def changes(self) -> AsyncIterator[Change]:
         """Every change from now on."""
         return self._announcer.listen()
+
+    @abstractmethod
+    def connection(self) -> Connection:
+        """The connection."""
+
+    def judged_on(self) -> datetime:
+        """When the picture was last known to be true."""
+        return self.connection().true_on(self.now())
 
     @property
     def is_heard(self) -> bool:

@@ -33,7 +33,7 @@ def test_nothing_is_usual_when_too_little_was_seen() -> None:
         (Stage.COMPLETED, 30, True, False),
         (Stage.COMPLETED, 121, True, True),
         (Stage.INITIATED, 500, False, False),
-        (Stage.INITIATED, 901, False, True),
+        (Stage.INITIATED, 901, True, True),
         (Stage.VERIFIED, 10**6, False, False),
         (Stage.ERROR, 10**6, False, False),
     ],
@@ -244,4 +244,86 @@ def test_lateness_is_judged_among_uploads_of_the_same_size() -> None:
     assert judged["large"].expected_on > NOW + timedelta(seconds=150)
     assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == ["small"]
     assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (1, 1)
+    session.close()
+
+
+def test_rare_large_uploads_are_judged_by_their_own_kind_though_a_thousand_small_ones_came_since() -> None:
+    small = [
+        an_upload(f"s{n}", initiated=3600 + n, completed=3590 + n, verified=3588 + n, size_bytes=1000)
+        for n in range(1100)
+    ]
+    large = [
+        an_upload(f"l{n}", initiated=20_000 + n, completed=19_990 + n, verified=19_790 + n, size_bytes=50 << 30)
+        for n in range(20)
+    ]
+    session = SceneSession([an_upload("big", completed=150, size_bytes=50 << 30), *small, *large])
+    judgement = session.pending(1)[0].judgement
+    assert (judgement.is_overdue, judgement.is_stuck, judgement.usual_seconds) == (False, False, 200)
+    assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (0, 0)
+    session.close()
+
+
+def test_only_the_threshold_counts_when_nothing_of_the_size_was_seen() -> None:
+    small = [an_upload(f"s{n}", completed=500, verified=499, size_bytes=1000) for n in range(20)]
+    waiting = [
+        an_upload("mine", completed=700, size_bytes=50 << 30),
+        an_upload("old", completed=901, size_bytes=50 << 30),
+    ]
+    session = SceneSession([*small, *waiting])
+    judged = {row.name: row.judgement for row in session.pending(9)}
+    assert (judged["mine"].is_overdue, judged["mine"].is_stuck, judged["mine"].usual_seconds) == (False, False, None)
+    assert (judged["old"].is_overdue, judged["old"].is_stuck) == (True, True)
+    assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == ["old"]
+    assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (1, 1)
+    session.close()
+
+
+def test_the_same_size_elsewhere_says_what_is_usual_when_a_project_is_new() -> None:
+    others = [an_upload(f"o{n}", completed=500, verified=490, project=("p-2", "Other")) for n in range(10)]
+    session = SceneSession([*others, an_upload("mine", completed=61)])
+    assert session.pending(1)[0].judgement.is_stuck
+    assert session.funnel().stuck == 1
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "overdue", "stuck"),
+    [(1000, False, False), (3560, False, False), (3590, True, False), (3610, True, True)],
+    ids=["beyond the threshold", "as long as most", "longer than most", "longer than all"],
+)
+def test_nothing_is_late_while_it_waits_as_long_as_is_usual(age_seconds: float, overdue: bool, stuck: bool) -> None:
+    usual = usual_of([3000.0 + 6 * n for n in range(101)])
+    judgement = judge(Stage.COMPLETED, NOW - timedelta(seconds=age_seconds), None, NOW, usual, 900)
+    assert (judgement.is_overdue, judgement.is_stuck) == (overdue, stuck)
+
+
+def test_an_idle_upload_is_late_in_its_row_as_it_is_in_the_funnel() -> None:
+    session = SceneSession([an_upload("idle", initiated=5000)])
+    assert session.pending(1)[0].judgement.is_overdue
+    assert session.funnel()[Stage.INITIATED].overdue == 1
+    session.close()
+
+
+@pytest.mark.parametrize(
+    "state",
+    [ConnectionState.RETRYING, ConnectionState.OFFLINE, ConnectionState.NOT_ALLOWED, ConnectionState.PAUSED],
+    ids=str,
+)
+def test_nobody_grows_late_while_nobody_looks(state: ConnectionState) -> None:
+    done = [an_upload(f"done{n}", initiated=300, completed=200, verified=190) for n in range(10)]
+    session = SceneSession(
+        [*done, *(an_upload(f"waits{n}", completed=5) for n in range(4)), an_upload("idle", initiated=5)]
+    )
+    session.set_connection(Connection(state=state, since=NOW, read_on=NOW))
+    before = session.funnel(), [row.judgement for row in session.pending(9)]
+    session.clock.advance(10)
+    assert not any(row.is_stale for row in session.pending(9))
+    session.clock.advance(3600)
+    assert (session.funnel(), [row.judgement for row in session.pending(9)]) == before
+    assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == []
+    assert {row.is_stale for row in session.pending(9)} == {True}
+    assert {row.is_stale for row in session.window(Query(stages=frozenset({Stage.VERIFIED})), 0, 9).rows} == {False}
+    session.resume()
+    assert session.funnel().stuck == 5
+    assert session.funnel().remark
     session.close()

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -294,3 +295,53 @@ def test_each_upload_keeps_its_own_order_when_changes_are_ordered_by_time(told: 
     if len({name for name, _ in told}) == len(told):
         times = [change.on or change.at for change in ordered if isinstance(change, StageReached)]
         assert times == sorted(times)
+
+
+async def test_the_picture_goes_on_when_our_clock_is_set_back() -> None:
+    service = ShiftingService(1, Design.A, largest_page=1000, uploads=0)
+    service.begin()
+    service.go_on(service.lives[0])
+    service.clock.seconds += 3600
+    watch = Watch(service)
+    await watch.synchroniser.round()
+    service.go_on(service.lives[0])
+    service.clock.seconds -= 3600
+    await watch.synchroniser.round()
+    assert watch.picture()["u1"] == (service.lives[0].stage, False)
+    assert [change.after for change in watch.told if isinstance(change, StageReached)] == [service.lives[0].stage]
+    watch.store.close()
+
+
+async def test_an_upload_that_comes_back_is_told_between_two_that_it_is_gone() -> None:
+    service = ShiftingService(1, Design.A, largest_page=1000, uploads=3)
+    watch = Watch(service)
+    await watch.synchroniser.round()
+    all_lives, life = service.lives, service.lives[1]
+    others = [other for other in all_lives if other is not life]
+    for lives in (others, all_lives, others):
+        service.lives = [*lives]
+        await watch.settle()
+    told = [type(change) for change in watch.told if isinstance(change, UploadChange) and change.upload.id == life.id]
+    assert told == [UploadGone, UploadSeen, UploadGone]
+    watch.store.close()
+
+
+async def test_a_known_upload_is_shown_as_old_while_the_service_says_it_is_not_consistent() -> None:
+    service = ShiftingService(1, Design.A, largest_page=1000, uploads=0)
+    service.begin()
+    watch = Watch(service)
+    await watch.synchroniser.round()
+    life = service.lives[0]
+    hidden = {"error": 404, "code": "resource_not_consistent", "reason": "resource changes are still being processed"}
+    answer = service.answer
+    service.answer = lambda request: (  # type: ignore[method-assign]
+        httpx.Response(404, json=hidden) if request.url.path.endswith(life.id) else answer(request)
+    )
+    service.lives = []
+    watch = Watch(service, watch.store)
+    await watch.synchroniser.round()
+    stored = watch.store.get(life.id)
+    assert stored is not None
+    assert (stored.is_stale, stored.is_gone) == (True, False)
+    assert not await watch.synchroniser.round()  # old news is no change
+    watch.store.close()

@@ -6,7 +6,7 @@ from datetime import datetime
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
+from upload_tui.monitor.picture import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.tui.formatting import abbreviated, age_text, clock_text, cut_at_word, harmless
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.still import StillWidget
@@ -22,6 +22,7 @@ _STYLES = {
     ConnectionState.OFFLINE: "$stage-error bold",
     ConnectionState.NOT_ALLOWED: "$stage-error bold",
     ConnectionState.PAUSED: "$stage-completed",
+    ConnectionState.REPLAYING: "$stage-initiated",
 }
 
 
@@ -36,6 +37,8 @@ _SINCE_AT_LEAST = 80
 
 def connection_text(connection: Connection, now: datetime, look: Look, *, is_short: bool = False) -> str:
     """The state in a few words: `live`, `retrying in 8s`, `offline since 12:31:04, next try in 12s`, `612 of 4,000`."""
+    if connection.playback is not None:
+        return _playback_text(connection.playback)
     match connection.state:
         case ConnectionState.CATCHING_UP:
             total = "" if connection.total is None else f" of {connection.total:,}"
@@ -53,6 +56,23 @@ def connection_text(connection: Connection, now: datetime, look: Look, *, is_sho
 def _in(then: datetime, now: datetime) -> str:
     seconds = (then - now).total_seconds()
     return f" in {age_text(seconds)}" if seconds >= 1 else " now"
+
+
+def _playback_text(playback: Playback) -> str:
+    """`replay 0:08 of 0:12`, and what the connection was then if that was no good one."""
+    length = _length_text(playback.length_seconds)
+    if playback.position_seconds >= playback.length_seconds:
+        return f"replay ended at {length}"
+    was_well = playback.state in {ConnectionState.LIVE, ConnectionState.SLOW}
+    return f"replay {_length_text(playback.position_seconds)} of {length}" + (
+        "" if was_well else f", was {playback.state}"
+    )
+
+
+def _length_text(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 class StatusBar(StillWidget):
