@@ -38,7 +38,7 @@ def own_errors(url: str) -> Iterator[None]:
         ) from error
     except httpx.HTTPStatusError as error:
         answer = error.response
-        raise status_error(answer.status_code, answer.headers, answer.content, url) from error
+        raise status_error(answer.status_code, answer.headers, answer.content, str(error.request.url)) from error
     except httpx.DecodingError as error:
         raise UnreadableError(f"An answer cannot be decoded: {url}", "Check that --url names the service.") from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
