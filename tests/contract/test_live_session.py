@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.contract.calls import FILE, Caller, serving
@@ -17,8 +18,10 @@ from upload_tui.monitor.picture import ConnectionState, ProjectRef, Query
 from upload_tui.monitor.schedule import Schedule
 from upload_tui.monitor.store import Store
 from upload_tui.status import Stage
+from upload_tui.testing import FrozenClock
 from upload_tui.wire.designs import Design
 
+ROOT = "https://dds.test"
 CHUNKS = tuple(enumerate(FILE, 1))
 
 
@@ -45,6 +48,22 @@ async def watching(
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             store.close()
+
+
+@asynccontextmanager
+async def running(session: LiveSession) -> AsyncIterator[None]:
+    task = asyncio.create_task(session.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def turns() -> None:
+    """All that can happen at this time of the clock."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 async def until(session: LiveSession, condition: object) -> None:
@@ -138,6 +157,43 @@ async def test_the_connection_says_so_when_the_service_is_down_and_when_it_is_ba
         caller.service.faults.stop(FaultName.OUTAGE)
         session.refresh()
         await until(session, lambda: session.connection().is_live)
+
+
+async def test_all_projects_wait_when_the_service_is_too_busy_for_one() -> None:
+    asked: list[str] = []
+    clock, store = FrozenClock(), Store()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path.split("/")[-2])
+        return httpx.Response(429, headers={"retry-after": "30"}, json={})
+
+    transport = httpx.MockTransport(answer)
+    async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
+        projects = [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")]
+        session = LiveSession(client, projects, store, clock=clock)
+        async with running(session):
+            await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
+            for _ in range(29):
+                clock.advance(1)
+                await turns()
+            assert asked == ["p-1"]
+            clock.advance(5)
+            await turns()
+            assert len(asked) > 1
+    store.close()
+
+
+async def test_a_service_that_takes_long_to_answer_is_slow_until_it_is_quick_again() -> None:
+    async with serving() as caller, watching(caller) as session:
+        caller.service.faults.start(FaultName.SLOW_ANSWERS, 1000)
+        await caller.clock.wait_out(look_again(session))
+        assert session.connection().state is ConnectionState.LIVE  # one slow look may be chance
+        await caller.clock.wait_out(look_again(session))
+        assert session.connection().state is ConnectionState.SLOW
+        caller.service.faults.stop(FaultName.SLOW_ANSWERS)
+        await look_again(session)
+        await look_again(session)
+        assert session.connection().state is ConnectionState.LIVE
 
 
 async def test_not_allowed_is_a_state_when_the_token_ends_in_the_middle() -> None:

@@ -20,9 +20,11 @@ from msgspec import Struct
 from upload_tui.client.addresses import API_PATH, service_root
 from upload_tui.client.credentials import Credentials, TokenAuth
 from upload_tui.client.faults import check_status, own_errors
+from upload_tui.client.gate import Gate
 from upload_tui.client.turns import portions
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.errors import (
+    BusyError,
     NotAllowedError,
     NotFoundError,
     RefusedError,
@@ -52,6 +54,9 @@ _TIMEOUT_SECONDS = 20.0
 _ATTEMPTS = 3
 _FIRST_WAIT_SECONDS = 0.1
 _PAGES_AT_MOST = 100_000
+_ANSWERS_TIMED = 5
+_TIMED_BODY_BYTES = 256 * 1024
+"""What is larger takes long for its size, not because the service is slow."""
 
 
 class RequestOutcome(Struct, frozen=True):
@@ -118,6 +123,10 @@ class ServiceClient:
         timeout_seconds: the longest silence of the service that is waited out.
         attempts: how often a request is tried, with a short wait between; 1 waits for nothing.
         note: called with what became of each request.
+
+    Attributes:
+        root: the service's URL without `/api/v1`.
+        gate: where all requests pass; whoever owns the client may close it for a while.
     """
 
     def __init__(
@@ -138,6 +147,8 @@ class ServiceClient:
         self._clock: Clock = clock or SystemClock()
         self._clock_lead_seconds: float | None = None
         self._asked_at: deque[float] = deque()
+        self._answer_seconds: deque[float] = deque(maxlen=_ANSWERS_TIMED)
+        self.gate = Gate(self._clock)
         base = f"{self.root}{API_PATH}"
         with own_errors(self.root), _usable_surroundings():
             self._http = httpx.AsyncClient(
@@ -174,6 +185,12 @@ class ServiceClient:
         """How many requests the service has got from us in the last minute, retries too."""
         self._forget_requests()
         return len(self._asked_at)
+
+    @property
+    def answer_seconds(self) -> float | None:
+        """How long an answer of usual size takes just now: the median of the last few; None before there are some."""
+        known = sorted(self._answer_seconds)
+        return known[(len(known) - 1) // 2] if len(known) > _ANSWERS_TIMED // 2 else None
 
     def _forget_requests(self) -> None:
         while self._asked_at and self._asked_at[0] <= self._clock.monotonic() - 60:
@@ -270,7 +287,12 @@ class ServiceClient:
         )
         async for attempt in attempts:
             with attempt:
-                return await self._ask(path, query)
+                await self.gate.passed()
+                try:
+                    return await self._ask(path, query)
+                except BusyError as error:
+                    self.gate.note(error)
+                    raise
         raise AssertionError("the last attempt returns or raises")
 
     async def _ask(self, path: str, query: dict[str, int]) -> _Words:
@@ -292,10 +314,13 @@ class ServiceClient:
     async def _get_once(self, path: str, query: dict[str, int]) -> _Words:
         url = f"{self.root}{API_PATH}{path}"
         self._forget_requests()
-        self._asked_at.append(self._clock.monotonic())
+        began = self._clock.monotonic()
+        self._asked_at.append(began)
         with own_errors(url):
             async with self._http.stream("GET", path, params=query or None) as response:
                 body = await self._read(response, url)
+        if len(body) <= _TIMED_BODY_BYTES:
+            self._answer_seconds.append(self._clock.monotonic() - began)
         self._note_time(response)
         check_status(response.status_code, response.headers, body, url)
         return _Words(url, body, response.headers)

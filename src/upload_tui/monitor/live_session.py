@@ -142,6 +142,7 @@ class _ProjectWatch:
         schedule: Schedule,
         look_at_queue: Callable[[], Awaitable[None]],
     ) -> None:
+        self._client = client
         self._look_at_queue = look_at_queue
         self.project = project
         self.keeper = ConnectionKeeper(clock, self._tell_connection)
@@ -169,7 +170,7 @@ class _ProjectWatch:
             return self.keeper.failed(error)
         if self._store.pending(frozenset({self.project.id}), limit=1):
             await self._look_at_queue()
-        self.keeper.whole(self._clock.now())
+        self.keeper.whole(self._clock.now(), self._client.answer_seconds)
         self._announcer.say(PictureChanged(at=self._clock.now(), revision=self._store.revision))
         is_waiting = bool(self._store.pending(frozenset({self.project.id}), limit=1))
         self._interval_seconds = self._schedule.next_seconds(
