@@ -18,7 +18,7 @@ from upload_tui.monitor.picture import ConnectionState, ProjectRef, Query
 from upload_tui.monitor.schedule import Schedule
 from upload_tui.monitor.store import Store
 from upload_tui.status import Stage
-from upload_tui.testing import FrozenClock
+from upload_tui.testing import FrozenClock, an_upload
 from upload_tui.wire.designs import Design
 
 ROOT = "https://dds.test"
@@ -234,6 +234,75 @@ async def test_nothing_is_asked_when_the_person_paused_but_a_refresh_is_done() -
         assert session.connection().state is ConnectionState.PAUSED
         session.resume()
         await until(session, lambda: session.connection().is_live)
+
+
+class Library:
+    """A service of many uploads that answers when the test lets it."""
+
+    def __init__(self, count: int) -> None:
+        self.uploads = [an_upload(f"{n}", initiated=60 + n, completed=50 + n, verified=40 + n) for n in range(count)]
+        self.asked: list[str] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(str(request.url.params.get("page", "")))
+        await self.may_answer.wait()
+        if not request.url.path.endswith("/uploads"):
+            return httpx.Response(404, json={"reason": "Not Found"})
+        page, size = int(request.url.params["page"]), 100
+        rows = self.uploads[(page - 1) * size : page * size]
+        is_last = page * size >= len(self.uploads)
+        headers = {"x-total": str(len(self.uploads)), "x-per-page": str(size)}
+        headers["x-next-page"] = "" if is_last else str(page + 1)
+        return httpx.Response(200, headers=headers, json={"results": rows})
+
+
+async def test_nothing_is_asked_when_the_person_pauses_in_the_first_fetch_and_it_goes_on_where_it_was() -> None:
+    library, clock, store = Library(2000), FrozenClock(), Store()
+    transport = httpx.MockTransport(library.answer)
+    async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")], store, clock=clock)
+        states: set[ConnectionState] = set()
+        async with running(session):
+            await until(session, lambda: session.connection().known >= 500)
+            library.may_answer.clear()
+            await turns()
+            session.pause()
+            on_their_way = len(library.asked)
+            library.may_answer.set()
+            for _ in range(20):
+                clock.advance(60)
+                await turns()
+                states.add(session.connection().state)
+            assert len(library.asked) == on_their_way
+            assert states == {ConnectionState.PAUSED}
+            assert 500 <= session.window(Query(), 0, 1).total < 2000
+            session.resume()
+            assert session.connection().state is ConnectionState.CATCHING_UP
+            await until(session, lambda: session.connection().is_live)
+            assert session.window(Query(), 0, 1).total == 2000
+            assert len(library.asked) < 60  # none of the pages that came before was asked for again
+    store.close()
+
+
+async def test_a_first_fetch_is_ended_when_a_refresh_is_asked_for_while_it_is_paused() -> None:
+    library, clock, store = Library(2000), FrozenClock(), Store()
+    transport = httpx.MockTransport(library.answer)
+    async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store, clock=clock)
+        async with running(session):
+            await until(session, lambda: session.connection().known >= 500)
+            session.pause()
+            session.refresh()
+            await until(session, lambda: session.connection().read_on is not None)
+            assert session.window(Query(), 0, 1).total == 2000
+            asked = len(library.asked)
+            clock.advance(600)
+            await turns()
+            assert session.connection().state is ConnectionState.PAUSED
+            assert len(library.asked) == asked
+    store.close()
 
 
 async def test_many_pages_are_read_when_there_are_many_uploads() -> None:

@@ -6,7 +6,7 @@ Used by the monitor and by commands; knows no screen and keeps no picture.
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from ssl import SSLContext
 from types import TracebackType
@@ -83,12 +83,13 @@ class _Words(Struct, frozen=True):
     url: str
     body: bytes
     headers: httpx.Headers
+    asked_on: datetime
+    read_on: datetime
 
 
 class _Answer(Struct, frozen=True):
-    url: str
+    words: _Words
     body: Any
-    headers: httpx.Headers
 
 
 @contextmanager
@@ -207,8 +208,8 @@ class ServiceClient:
         page: int | None = 1
         while page is not None and page <= _PAGES_AT_MOST:
             answer = await self._get("/projects", page=page, per_page=100)
-            with _about(answer.url):
-                projects, page = read_projects(answer.body, answer.headers, page=page, per_page=100)
+            with _about(answer.words.url):
+                projects, page = read_projects(answer.body, answer.words.headers, page=page, per_page=100)
             found.extend(projects)
         return found
 
@@ -236,9 +237,8 @@ class ServiceClient:
 
     async def page_words(self, project_id: str, page: int, per_page: int) -> PageWords:
         """The same, not read yet."""
-        asked_on = self._clock.now()
         words = await self._words(f"/projects/{quote(project_id, safe='')}/uploads", page=page, per_page=per_page)
-        return PageWords(words.body, words.headers, page, per_page, asked_on, self._clock.now(), words.url)
+        return PageWords(words.body, words.headers, page, per_page, words.asked_on, words.read_on, words.url)
 
     def read_page(self, words: PageWords, places: Sequence[int] | None = None) -> UploadPage:
         """What a page says, at once; only of the entries at `places` (from 0) if they are given.
@@ -266,19 +266,19 @@ class ServiceClient:
             answer = await self._get("/queue")
         except (NotFoundError, UnreadableError, NotAllowedError, RefusedError):
             return None
-        return read_queue(answer.body, read_on=self._clock.now())
+        return read_queue(answer.body, read_on=answer.words.read_on)
 
     async def upload(self, upload_id: str) -> UploadReading:
         """One upload."""
-        asked_on = self._clock.now()
         answer = await self._get(f"/uploads/{quote(upload_id, safe='')}")
-        with _about(answer.url):
-            return read_upload_reading(answer.body, read_on=self._clock.now(), asked_on=asked_on)
+        words = answer.words
+        with _about(words.url):
+            return read_upload_reading(answer.body, read_on=words.read_on, asked_on=words.asked_on)
 
     async def _get(self, path: str, **query: int) -> _Answer:
         words = await self._words(path, **query)
         with _about(words.url):
-            return _Answer(words.url, parse_body(words.body), words.headers)
+            return _Answer(words, parse_body(words.body))
 
     async def _words(self, path: str, **query: int) -> _Words:
         """Ask once more, soon, where that may help; longer waits are the monitor's to plan and to show."""
@@ -319,11 +319,13 @@ class ServiceClient:
         with own_errors(url):
             async with self._http.stream("GET", path, params=query or None) as response:
                 body = await self._read(response, url)
+        seconds = self._clock.monotonic() - began
         if len(body) <= _TIMED_BODY_BYTES:
-            self._answer_seconds.append(self._clock.monotonic() - began)
+            self._answer_seconds.append(seconds)
         self._note_time(response)
         check_status(response.status_code, response.headers, body, url)
-        return _Words(url, body, response.headers)
+        read_on = self.now()
+        return _Words(url, body, response.headers, read_on - timedelta(seconds=seconds), read_on)
 
     async def _read(self, response: httpx.Response, url: str) -> bytes:
         if int(response.headers.get("content-length") or 0) > _BODY_LIMIT_BYTES:

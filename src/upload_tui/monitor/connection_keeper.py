@@ -54,7 +54,8 @@ class ConnectionKeeper:
     def catching_up(self, known: int, total: int | None) -> None:
         """Answers come, but the picture is not whole yet."""
         self._forget_failures()
-        self._enter(ConnectionState.CATCHING_UP, known=known, total=total, reason="")
+        state = ConnectionState.PAUSED if self._is_paused else ConnectionState.CATCHING_UP
+        self._enter(state, known=known, total=total, reason="")
 
     def whole(self, read_on: datetime, answer_seconds: float | None = None) -> None:
         """The picture is what the service says, as of `read_on`; its answers take so long (None if nobody knows)."""
@@ -88,13 +89,15 @@ class ConnectionKeeper:
     def pause(self) -> None:
         """No requests any more."""
         self._is_paused = True
-        self._enter(ConnectionState.PAUSED, reason="")
+        self._enter(ConnectionState.PAUSED, reason="", known=self._current.known, total=self._current.total)
 
     def resume(self) -> None:
         """Requests again; what is shown is old until a round has gone well."""
         self._is_paused = False
-        was_read = self._current.read_on is not None
-        self._enter(ConnectionState.CATCHING_UP if was_read else ConnectionState.CONNECTING, reason="")
+        before = self._current
+        was_read = before.read_on is not None or before.known > 0
+        state = ConnectionState.CATCHING_UP if was_read else ConnectionState.CONNECTING
+        self._enter(state, reason="", known=before.known, total=before.total)
 
     def _wait_seconds(self, error: ServiceError | BusyStorageError) -> float:
         if isinstance(error, BusyError) and error.retry_after_seconds is not None:

@@ -71,7 +71,16 @@ class LiveSession(StoredPicture):
         self._client = client
         self._has_queue = True
         self._watches = [
-            _ProjectWatch(client, store, project, clock, self._announcer, schedule or Schedule(), self._look_at_queue)
+            _ProjectWatch(
+                client,
+                store,
+                project,
+                clock,
+                self._announcer,
+                schedule or Schedule(),
+                self._look_at_queue,
+                self._end_look,
+            )
             for project in projects
         ]
 
@@ -101,19 +110,27 @@ class LiveSession(StoredPicture):
 
     def refresh(self) -> None:
         """Look at the service now, also while paused (once)."""
+        self._client.gate.open()
         for watch in self._watches:
             watch.wake()
 
     def pause(self) -> None:
-        """Ask the service nothing more until `resume`."""
+        """Ask the service nothing more until `resume`; what is being read waits where it is."""
+        self._client.gate.close()
         for watch in self._watches:
             watch.keeper.pause()
 
     def resume(self) -> None:
         """Go on, and look at once."""
+        self._client.gate.open()
         for watch in self._watches:
             watch.keeper.resume()
             watch.wake()
+
+    def _end_look(self) -> None:
+        """The look that was asked for while paused is over when all projects have been looked at."""
+        if all(watch.keeper.is_paused and not watch.is_looking for watch in self._watches):
+            self._client.gate.close()
 
     async def _look_at_queue(self) -> None:
         """Why uploads wait, if the service has an endpoint that tells; one that has none is not asked again."""
@@ -141,10 +158,13 @@ class _ProjectWatch:
         announcer: Announcer,
         schedule: Schedule,
         look_at_queue: Callable[[], Awaitable[None]],
+        end_look: Callable[[], None],
     ) -> None:
         self._client = client
         self._look_at_queue = look_at_queue
+        self._end_look = end_look
         self.project = project
+        self.is_looking = False
         self.keeper = ConnectionKeeper(clock, self._tell_connection)
         self._store = store
         self._clock = clock
@@ -156,11 +176,15 @@ class _ProjectWatch:
 
     def wake(self) -> None:
         """Do a round now."""
+        self.is_looking = True
         self._alarm.wake()
 
     async def run(self) -> None:
         while True:
-            await self._alarm.wait(await self._round())
+            seconds = await self._round()
+            self.is_looking = False
+            self._end_look()
+            await self._alarm.wait(seconds)
 
     async def _round(self) -> float:
         """One round; gives the seconds until the next."""
