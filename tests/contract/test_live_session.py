@@ -305,6 +305,38 @@ async def test_a_first_fetch_is_ended_when_a_refresh_is_asked_for_while_it_is_pa
     store.close()
 
 
+async def test_looks_are_rare_while_nobody_seems_to_look_and_the_next_one_is_at_once_when_somebody_does() -> None:
+    library, clock, store = Library(1), FrozenClock(), Store()
+    transport = httpx.MockTransport(library.answer)
+    async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
+        steady = Schedule(growth=1.0, chance=lambda: 0.5)
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store, clock=clock, schedule=steady)
+
+        async def asked_in(seconds: int) -> int:
+            before = len(library.asked)
+            for _ in range(seconds):
+                clock.advance(1)
+                await turns()
+            return len(library.asked) - before
+
+        async with running(session):
+            await until(session, lambda: session.connection().is_live)
+            session.attend(is_watched=True)
+            watched = await asked_in(20)
+            session.attend(is_watched=False)
+            unwatched = await asked_in(20)
+            assert 0 < unwatched <= watched / 4
+            before = len(library.asked)
+            session.attend(is_watched=True)
+            await turns()
+            assert len(library.asked) > before
+            session.attend(is_watched=False)
+            session.pause()
+            session.attend(is_watched=True)
+            assert await asked_in(20) == 0
+    store.close()
+
+
 async def test_many_pages_are_read_when_there_are_many_uploads() -> None:
     async with serving() as caller:
         for number in range(1203):

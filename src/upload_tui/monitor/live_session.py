@@ -127,6 +127,11 @@ class LiveSession(StoredPicture):
             watch.keeper.resume()
             watch.wake()
 
+    def attend(self, *, is_watched: bool) -> None:
+        """Look at once if somebody looks again and did not pause; look less often while nobody seems to."""
+        for watch in self._watches:
+            watch.attend(is_watched=is_watched)
+
     def _end_look(self) -> None:
         """The look that was asked for while paused is over when all projects have been looked at."""
         if all(watch.keeper.is_paused and not watch.is_looking for watch in self._watches):
@@ -165,6 +170,7 @@ class _ProjectWatch:
         self._end_look = end_look
         self.project = project
         self.is_looking = False
+        self._is_watched = True
         self.keeper = ConnectionKeeper(clock, self._tell_connection)
         self._store = store
         self._clock = clock
@@ -178,6 +184,13 @@ class _ProjectWatch:
         """Do a round now."""
         self.is_looking = True
         self._alarm.wake()
+
+    def attend(self, *, is_watched: bool) -> None:
+        """A round now for somebody who looks again; rounds are rarer while nobody does."""
+        is_back = is_watched and not self._is_watched
+        self._is_watched = is_watched
+        if is_back and not self.keeper.is_paused:
+            self.wake()
 
     async def run(self) -> None:
         while True:
@@ -200,7 +213,8 @@ class _ProjectWatch:
         self._interval_seconds = self._schedule.next_seconds(
             self._interval_seconds, changed=changed, is_waiting=is_waiting
         )
-        return self._schedule.with_jitter(self._interval_seconds)
+        seconds = self._interval_seconds
+        return self._schedule.with_jitter(seconds if self._is_watched else self._schedule.unwatched_seconds(seconds))
 
     def _tell_connection(self, connection: Connection) -> None:
         self._announcer.say(ConnectionChanged(at=self._clock.now(), connection=connection))

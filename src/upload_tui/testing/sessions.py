@@ -40,7 +40,12 @@ class _ToldSession(GivenPicture):
         self.clock = clock
         self.title = title
         self.projects = tuple(ProjectRef(*project) for project in projects)
+        self.is_watched = True
         self._announcer = Announcer()
+
+    def attend(self, *, is_watched: bool) -> None:
+        """Keep whether somebody looks, for the test to see."""
+        self.is_watched = is_watched
 
     def history(self, limit: int) -> Sequence[Change]:
         """The last changes that were told."""
