@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -17,8 +18,8 @@ from upload_tui.monitor.live_session import LiveSession
 from upload_tui.monitor.picture import ConnectionState, ProjectRef, Query
 from upload_tui.monitor.schedule import Schedule
 from upload_tui.monitor.store import Store
-from upload_tui.status import Stage
-from upload_tui.testing import FrozenClock, an_upload
+from upload_tui.status import Certainty, Stage
+from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.wire.designs import Design
 
 ROOT = "https://dds.test"
@@ -27,17 +28,18 @@ CHUNKS = tuple(enumerate(FILE, 1))
 
 @asynccontextmanager
 async def watching(
-    caller: Caller, file: Path | None = None, *, is_answering: bool = True
+    caller: Caller, file: Path | None = None, *, is_answering: bool = True, clock: FrozenClock | None = None
 ) -> AsyncIterator[LiveSession]:
-    """A session on the service's clock: it does a round when the test says `refresh`, or moves the clock."""
+    """A session on the service's clock, or one of its own: it does a round when the test says `refresh`, or moves the clock."""
+    clock = clock or caller.clock
     account = caller.service.account
     credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
     store = Store(file)
     async with ServiceClient(
-        caller.service.base_url, credentials, transport=caller.transport, clock=caller.clock, attempts=1
+        caller.service.base_url, credentials, transport=caller.transport, clock=clock, attempts=1
     ) as client:
         project = ProjectRef(caller.service.project.id, caller.service.project.name)
-        session = LiveSession(client, [project], store, clock=caller.clock, schedule=Schedule(chance=lambda: 0.5))
+        session = LiveSession(client, [project], store, clock=clock, schedule=Schedule(chance=lambda: 0.5))
         running = asyncio.create_task(session.run())
         try:
             await until(
@@ -122,6 +124,43 @@ async def test_every_stage_is_told_once_and_in_order_when_an_upload_lives_its_li
         assert detail is not None
         assert detail.upload.stage is Stage.ERROR
         assert detail.row.chunk_bytes == 15
+
+
+@pytest.mark.parametrize("ahead", [300, -300], ids=["behind", "ahead"])
+async def test_times_are_the_services_when_our_clock_is_wrong(ahead: int) -> None:
+    async with serving(design=Design.DEPLOYED) as caller:
+        ours = FrozenClock(NOW - timedelta(seconds=ahead))
+        upload_id = await caller.upload(CHUNKS)
+        caller.clock.advance(1)
+        ours.advance(1)
+        pending_id = await caller.upload(CHUNKS)
+
+        def later(seconds: float) -> None:
+            caller.clock.advance(seconds)
+            ours.advance(seconds)
+
+        later(20)
+        async with watching(caller, clock=ours) as session:
+            assert not any(row.is_stale or row.judgement.is_stuck for row in session.window(Query(), 0, 10).rows)
+            later(10)
+            await look_again(session)
+            later(5)
+            assert await caller.service.worker.verify_next() == upload_id
+            verified_on = caller.clock.now()
+            later(5)
+            await look_again(session)
+            detail, pending = session.detail(upload_id), session.detail(pending_id)
+            assert detail is not None
+            assert pending is not None
+            assert detail.anomalies == pending.anomalies == ()
+            assert (detail.row.since_certainty, detail.row.stage_since) == (Certainty.ESTIMATED, verified_on)
+            (change,) = [change for change in told(session) if isinstance(change, StageReached)]
+            assert change.earliest is not None
+            assert change.latest is not None
+            assert change.earliest <= verified_on <= change.latest
+            assert abs((session.now() - caller.clock.now()).total_seconds()) < 1
+            assert pending.row.stage_since is not None
+            assert (session.now() - pending.row.stage_since).total_seconds() == pytest.approx(40, abs=1)
 
 
 async def test_what_an_earlier_visit_left_pending_is_old_until_it_is_read_again(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +20,7 @@ from upload_tui.client.addresses import API_PATH, service_root
 from upload_tui.client.credentials import Credentials, TokenAuth
 from upload_tui.client.faults import check_status, own_errors
 from upload_tui.client.gate import Gate
+from upload_tui.client.service_clock import Lead, ServiceClock
 from upload_tui.client.turns import portions
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.errors import (
@@ -146,7 +146,7 @@ class ServiceClient:
         self._attempts = attempts
         self.root = service_root(url)
         self._clock: Clock = clock or SystemClock()
-        self._clock_lead_seconds: float | None = None
+        self._lead = Lead(self._clock)
         self._asked_at: deque[float] = deque()
         self._answer_seconds: deque[float] = deque(maxlen=_ANSWERS_TIMED)
         self.gate = Gate(self._clock)
@@ -178,8 +178,16 @@ class ServiceClient:
         self._note = note
 
     def now(self) -> datetime:
-        """The present by the clock that readings are dated with."""
-        return self._clock.now()
+        """The present by the clock that readings are dated with: the service's."""
+        return self._clock.now() + timedelta(seconds=self._lead.seconds)
+
+    def clock_of_service(self, base: Clock) -> Clock:
+        """The same clock in the service's time, as its answers tell it."""
+        return ServiceClock(base, self._lead)
+
+    def when_clock_moves(self, call: Callable[[], None]) -> None:
+        """Call this when answers tell that the service's time is another than was thought."""
+        self._lead.moved = call
 
     @property
     def requests_last_minute(self) -> int:
@@ -199,8 +207,8 @@ class ServiceClient:
 
     @property
     def clock_lead_seconds(self) -> float | None:
-        """How far the service's clock is ahead of ours, to the second; None before the first answer."""
-        return self._clock_lead_seconds
+        """How far the service's clock is ahead of ours, to the second; None before an answer has told."""
+        return self._lead.seconds if self._lead.is_known else None
 
     async def projects(self) -> Sequence[Project]:
         """All projects that the account can see."""
@@ -298,7 +306,7 @@ class ServiceClient:
     async def _ask(self, path: str, query: dict[str, int]) -> _Words:
         if self._note is None:
             return await self._get_once(path, query)
-        at, began, status, size, trouble = self._clock.now(), self._clock.monotonic(), None, 0, ""
+        at, began, status, size, trouble = self.now(), self._clock.monotonic(), None, 0, ""
         try:
             words = await self._get_once(path, query)
             status, size = 200, len(words.body)
@@ -322,7 +330,7 @@ class ServiceClient:
         seconds = self._clock.monotonic() - began
         if len(body) <= _TIMED_BODY_BYTES:
             self._answer_seconds.append(seconds)
-        self._note_time(response)
+        self._lead.note(response.headers.get("date", ""), seconds)
         check_status(response.status_code, response.headers, body, url)
         read_on = self.now()
         return _Words(url, body, response.headers, read_on - timedelta(seconds=seconds), read_on)
@@ -336,10 +344,3 @@ class ServiceClient:
             if len(body) > _BODY_LIMIT_BYTES:
                 raise UnreadableError(f"An answer is larger than any page can be: {url}")
         return bytes(body)
-
-    def _note_time(self, response: httpx.Response) -> None:
-        try:
-            theirs: datetime = parsedate_to_datetime(response.headers["date"])
-            self._clock_lead_seconds = (theirs - self._clock.now()).total_seconds()
-        except (KeyError, ValueError, TypeError, OverflowError):
-            return

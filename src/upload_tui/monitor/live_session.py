@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 from msgspec.structs import replace
 
@@ -45,7 +46,7 @@ class LiveSession(StoredPicture):
         client: the service; opened and closed by whoever made it.
         projects: which projects.
         store: where the picture is kept; closed by whoever made it.
-        clock: for ages (`now`) and for waiting (`sleep`).
+        clock: for waiting (`sleep`), and for ages (`now`) in the service's time.
         title: a few words for the header.
         schedule: how often to look.
         stuck_after_seconds: from which age a pending upload looks stuck.
@@ -64,8 +65,11 @@ class LiveSession(StoredPicture):
         stuck_after_seconds: float = STUCK_AFTER_SECONDS,
         tell: Callable[[Change], None] | None = None,
     ) -> None:
+        clock = client.clock_of_service(clock)
         watched = frozenset(project.id for project in projects)
         super().__init__(store, clock, client.root, stuck_after_seconds, watched, read_since=clock.now())
+        self._began_at = clock.monotonic()
+        client.when_clock_moves(self._reckon_beginning)
         self._title = title
         self._announcer = Announcer(tell)
         self._client = client
@@ -136,6 +140,10 @@ class LiveSession(StoredPicture):
         """The look that was asked for while paused is over when all projects have been looked at."""
         if all(watch.keeper.is_paused and not watch.is_looking for watch in self._watches):
             self._client.gate.close()
+
+    def _reckon_beginning(self) -> None:
+        """When this visit began, by the service's time as it is known now."""
+        self._read_since = self.now() - timedelta(seconds=self._clock.monotonic() - self._began_at)
 
     async def _look_at_queue(self) -> None:
         """Why uploads wait, if the service has an endpoint that tells; one that has none is not asked again."""
