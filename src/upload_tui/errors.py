@@ -139,7 +139,7 @@ class UnreachableError(ServiceError):
 class BusyError(ServiceError):
     """The service asked us to come back later (429, 503).
 
-    `retry_after_seconds` is what its `Retry-After` header said; None if it said nothing.
+    `retry_after_seconds` is what its `Retry-After` header said, at most a quarter of an hour; None if it said nothing.
     """
 
     def __init__(self, title: str, mend: str = "", *, retry_after_seconds: float | None = None) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from textual import events
 from textual.content import Content
 from textual.geometry import Region
 from textual.scrollbar import ScrollBar
@@ -611,3 +612,14 @@ async def test_lines_that_were_kept_look_as_if_painted_anew_whatever_happened(ha
         kept = table.render_lines(everything)
         table.refresh()
         assert kept == table.render_lines(everything)
+
+
+async def test_the_session_learns_whether_somebody_looks_when_the_terminal_loses_and_gets_the_focus() -> None:
+    async with opened(many(3)) as (pilot, session, _):
+        assert session.is_watched
+        pilot.app.post_message(events.AppBlur())
+        await pilot.pause()
+        assert not session.is_watched
+        pilot.app.post_message(events.AppFocus())
+        await pilot.pause()
+        assert session.is_watched

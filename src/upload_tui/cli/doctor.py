@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_SKEW_SECONDS = 30
+_SKEW_SECONDS = 2
 _SOON = timedelta(days=14)
 
 _Step = Callable[[], Awaitable[Finding]]
@@ -161,7 +161,7 @@ class _Way(Struct):
             return Finding("clock", State.OK, f"within {_SKEW_SECONDS} seconds of the service's")
         word = "behind" if self.lead_seconds > 0 else "ahead of"
         says = f"this machine's clock is {abs(self.lead_seconds):.0f} seconds {word} the service's"
-        return Finding("clock", State.WARNING, says, "Let NTP set both; ages on the screen are wrong by as much")
+        return Finding("clock", State.WARNING, says, "Let NTP set both; until then the service's times count")
 
     def _first(self) -> "Address":
         """The machine that we speak to first."""

@@ -44,7 +44,9 @@ async def _records(settings: ServiceSettings, upload_ids: Sequence[str]) -> Sequ
         async with client_for(settings) as client:
             readings = [await client.upload(upload_id) for upload_id in dict.fromkeys(upload_ids)]
             take_in(store, readings, client.root)
-            picture = StoredPicture(store, SystemClock(), client.root, settings.stuck_after_seconds)
+            picture = StoredPicture(
+                store, client.clock_of_service(SystemClock()), client.root, settings.stuck_after_seconds
+            )
             found = (picture.detail(reading.upload.id) for reading in readings)
             return [full_upload_record(detail, json.loads(detail.raw)) for detail in found if detail is not None]
     finally:

@@ -57,14 +57,14 @@ async def visit(settings: ServiceSettings) -> AsyncIterator[Visit]:
     Raises:
         ServiceError: the service cannot be used, and no earlier visit left anything of these projects.
     """
-    from upload_tui.client.addresses import service_root
     from upload_tui.clock import SystemClock
     from upload_tui.monitor.stored_picture import StoredPicture
 
     store = open_store(settings)
-    picture = StoredPicture(store, SystemClock(), service_root(settings.url), settings.stuck_after_seconds)
     try:
         async with client_for(settings) as client:
+            clock = client.clock_of_service(SystemClock())
+            picture = StoredPicture(store, clock, client.root, settings.stuck_after_seconds)
             try:
                 projects = await find_projects(client, settings.projects)
                 await _read(client, store, projects)

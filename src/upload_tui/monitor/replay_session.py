@@ -125,6 +125,9 @@ class ReplaySession(StoredPicture):
         self._paced.set_rate(self._pace)
         self._tell_connection()
 
+    def attend(self, *, is_watched: bool) -> None:
+        """What is over asks nobody anything, whoever looks."""
+
     def step(self) -> None:
         """Go to the time of the next line, also while the time is held, and take in all that happened then."""
         if self._next < len(self._lines):

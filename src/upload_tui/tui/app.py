@@ -136,6 +136,9 @@ class UploadApp(App[int]):
         self.call_after_refresh(self._start, bridge)
         self.set_interval(1.0, self._call_person)
 
+    def watch_app_focus(self, focused: bool) -> None:
+        self.session.attend(is_watched=focused)
+
     def on_resize(self) -> None:
         # After a storm of sizes the last one may be the first: nothing has changed then but what the terminal has forgotten.
         self.call_after_refresh(self.screen.refresh)

@@ -85,7 +85,7 @@ def test_waits_grow_and_the_service_has_the_last_word_when_rounds_fail() -> None
     clock, told = FrozenClock(), list[Connection]()
     keeper = ConnectionKeeper(clock, told.append, chance=lambda: 1.0)
     assert [keeper.failed(UnreachableError("no")) for _ in range(8)] == [2, 4, 8, 16, 32, 60, 60, 60]
-    assert keeper.failed(BusyError("busy", retry_after_seconds=120)) == 120
+    assert keeper.failed(BusyError("busy", retry_after_seconds=120)) == pytest.approx(132)
     assert [connection.state for connection in told[:3]] == [
         ConnectionState.RETRYING,
         ConnectionState.RETRYING,
@@ -94,6 +94,23 @@ def test_waits_grow_and_the_service_has_the_last_word_when_rounds_fail() -> None
     keeper.whole(clock.now())
     assert keeper.current.is_live
     assert keeper.failed(UnreachableError("no")) == 2
+
+
+def test_a_busy_service_is_not_offline_when_nobody_asked_it() -> None:
+    """Its word that it is busy is good for all; who looks meanwhile is told so by us."""
+    keeper = ConnectionKeeper(FrozenClock(), lambda _: None)
+    for _ in range(5):
+        keeper.failed(BusyError("busy", retry_after_seconds=30))
+    assert keeper.current.state is ConnectionState.RETRYING
+
+
+def test_a_service_is_slow_until_it_answers_quickly_again() -> None:
+    keeper, states = ConnectionKeeper(FrozenClock(), lambda _: None), []
+    for seconds in (None, 1.9, 2.1, 1.5, 0.9, 1.5):
+        keeper.whole(NOW, seconds)
+        states.append(keeper.current.state.value)
+    assert states == ["live", "live", "slow", "slow", "live", "live"]
+    assert keeper.current.is_live
 
 
 def test_offline_dates_from_the_first_failure() -> None:
