@@ -74,6 +74,7 @@ class LiveSession(StoredPicture):
             _ProjectWatch(client, store, project, clock, self._announcer, schedule or Schedule(), self._look_at_queue)
             for project in projects
         ]
+        store.when_replaced(self._look_again)
 
     @property
     def title(self) -> str:
@@ -114,6 +115,12 @@ class LiveSession(StoredPicture):
         for watch in self._watches:
             watch.keeper.resume()
             watch.wake()
+
+    def _look_again(self) -> None:
+        """The store's place was taken by another, which may know nothing yet."""
+        for watch in self._watches:
+            if not watch.keeper.is_paused:
+                watch.wake()
 
     async def _look_at_queue(self) -> None:
         """Why uploads wait, if the service has an endpoint that tells; one that has none is not asked again."""
