@@ -25,6 +25,8 @@ _CHECKPOINT_PAGES = 1000
 """As SQLite does by itself."""
 _CHECKPOINT_PAGES_IN_BULK = 8000
 """What all rows touch is moved from the log into the file once in 32 MiB then, not each 4."""
+_LITTLE = 3000
+"""So many are sorted and searched quickly enough without an index."""
 _COLUMNS = ", ".join(POURED)
 _POUR = (
     f"INSERT OR IGNORE INTO uploads (project, cell, page, {_COLUMNS}) SELECT ?, ?, ?, {_COLUMNS} FROM image.rows "
@@ -71,26 +73,23 @@ class BulkLoad:
     def begin(self) -> None:
         """Many uploads will be poured in; until as many `end` only the service's own order is quick to ask for.
 
-        Where somebody looks at a project that is whole, all stays quick, and the pouring takes longer.
+        Where somebody may look at many uploads of projects that are whole, all stays quick, and the pouring takes longer.
         """
         self._going_on += 1
         if self._going_on == 1:
             self._db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES_IN_BULK}")
             with self._transaction():
                 lease = lease_of(self._db)
-                if lease is None and not self._is_any_whole():
+                if lease is None and not self._is_much_whole():
                     begin_bulk(self._db.connection)
                     self._renew()
                 elif lease is not None and not lease.is_held(self._now()):
                     self._renew()
 
-    def _is_any_whole(self) -> bool:
-        """Whether anything but unfinished loads is in the store."""
-        some = (
-            "SELECT 1 FROM cells JOIN projects USING (project) JOIN facts ON facts.name = 'whole ' || projects.id "
-            "WHERE uploads > 0"
-        )
-        return self._db.execute(some).fetchone() is not None
+    def _is_much_whole(self) -> bool:
+        """Whether somebody may be looking at more than unfinished loads, and would wait for it."""
+        whole = "SELECT total(uploads) FROM cells JOIN projects USING (project) JOIN facts ON facts.name = 'whole ' || projects.id"
+        return bool(self._db.execute(whole).fetchone()[0] > _LITTLE)
 
     def end(self) -> None:
         """Make all that was left for later, if this was the last that went on."""

@@ -65,7 +65,7 @@ def storage_error(error: sqlite3.Error, file: Path | None) -> StorageError | Non
 
 
 def _damaged(error: sqlite3.Error) -> DamagedStorageError:
-    return DamagedStorageError(f"The store is damaged ({error})", "Move the file away.")
+    return DamagedStorageError(f"The file is damaged ({error})", "Move the file away.")
 
 
 def opened(file: Path | None) -> OpenedFile:
@@ -123,7 +123,7 @@ def _check_ours(connection: sqlite3.Connection, file: Path | None) -> None:
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
     is_marked = mark == APPLICATION_ID or (mark == 0 and (not tables or (version > 0 and "uploads" in tables)))
     if not is_marked:
-        raise DamagedStorageError("The store's file is another program's", "Move the file away.")
+        raise DamagedStorageError("The file is another program's", "Move the file away.")
     if version > len(MIGRATIONS):
         raise NewerStorageError(f"A newer upload-tui wrote {file}", "Upgrade, or move the file away.")
 
@@ -161,7 +161,7 @@ def _instead(file: Path, error: StorageError, identity: tuple[int, int] | None) 
             own = file.with_name(f"{file.stem}-{len(MIGRATIONS)}{file.suffix}")
             return _opened(own, f"This visit is kept in {own.name}: {_as_part(error.title)}")
         if isinstance(error, DamagedStorageError):
-            return _opened(file, f"{error.title}, and all is fetched again{_set_aside(file, identity)}")
+            return _opened(file, f"The store was begun anew: {_as_part(error.title)}{_set_aside(file, identity)}")
     except (OSError, StorageError) as trouble:
         return _kept_in_memory(trouble, None)
     if isinstance(error, BusyStorageError) or (source := _read_only(file)) is None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tests.unit.monitor.shifting_service import ShiftingService
 
 from upload_tui.errors import TroubleError
-from upload_tui.monitor import first_fetch
+from upload_tui.monitor import bulk_load, first_fetch
 from upload_tui.monitor.bulk_lease import BulkLease, keep_lease, lease_of
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.page_image import CellName, ImagedPage, image_of
@@ -93,14 +93,18 @@ def test_a_search_finds_what_was_just_poured_in() -> None:
     store.close()
 
 
-def test_what_another_dashboard_looks_at_stays_quick_when_a_second_project_is_poured_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_little", [False, True], ids=["many", "few"])
+def test_what_another_dashboard_looks_at_stays_true_and_much_of_it_quick_when_a_second_project_is_poured_in(
+    is_little: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_load, "_LITTLE", 1 if is_little else 0)
     whole, loading = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
     put(whole, an_upload_in(Stage.INITIATED, "a"))
     whole.keep_fact("whole p-1", True)
     before = made_later(whole)
     loading.bulk.begin()
     loading.bulk.pour(image(verified(0, 5, "p-2"), "p-2"))
-    assert made_later(whole) == before
+    assert (made_later(whole) == before) is not is_little
     put(whole, an_upload_in(Stage.COMPLETED, "a"))
     assert counts(whole) == {(Stage.COMPLETED, False): 1, (Stage.VERIFIED, False): 5}
     assert whole.total(Query(search="p-2-3"), STUCK) == 1
