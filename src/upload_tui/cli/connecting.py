@@ -205,14 +205,14 @@ def open_store(settings: ServiceSettings) -> "Store":
     """What was known of this service and account at the last visit; in memory where no file can be kept."""
     from upload_tui.client.addresses import service_root
     from upload_tui.locations import cache_folder
-    from upload_tui.monitor.store_file import open_store_file
+    from upload_tui.monitor.store import Store
 
     # Tokens come and go, so an account is known by its keys, or by the profile that lets it in.
     whose = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"
-    opened = open_store_file(cache_folder() / "stores" / f"{sha256(whose.encode()).hexdigest()[:24]}.db")
-    if opened.remark:
-        say(f"upload-tui: {opened.remark}.")
-    return opened.store
+    store = Store(cache_folder() / "stores" / f"{sha256(whose.encode()).hexdigest()[:24]}.db")
+    if store.remark:
+        say(f"upload-tui: {store.remark}.")
+    return store
 
 
 async def while_it_runs(session: "Session", work: Coroutine[Any, Any, Result]) -> Result:

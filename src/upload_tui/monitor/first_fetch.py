@@ -28,7 +28,7 @@ REQUESTS_AT_ONCE = 6
 _PER_PAGE_CATCH_UP = 20
 _PASSES_AT_MOST = 5
 _MANY = 3000
-"""From so many uploads on, a store that knows none yet is filled in bulk."""
+"""From so many uploads on, the store is filled in bulk."""
 
 
 class _PageNumbers(Struct):
@@ -94,7 +94,7 @@ class FirstFetch:
         first = await self._words(1)
         per_page, total = self._shape(first)
         is_many = total is not None and total >= _MANY
-        is_bulk = is_many and self._store.takes_bulk and self._order.count() == 0
+        is_bulk = is_many and self._store.takes_bulk
         async with self._pouring(total or 0) if is_bulk else _reading_in_full() as readers:
             newest = await self._keep(first, readers)
             if total is None:
@@ -159,20 +159,20 @@ class FirstFetch:
         return page.readings[0].upload.id if page.readings else None
 
     async def _take(self, page: UploadPage) -> None:
-        """What exists at the first fetch is no news, but what another visit left behind may have changed since."""
         async for readings in portions(page.readings):
-            known = self._store.known([reading.upload.id for reading in readings])
-            self._take_known([reading for reading in readings if reading.upload.id in known])
-            take_in(
-                self._store, [one for one in readings if one.upload.id not in known], self._client.root, is_news=False
-            )
+            self._keep_readings(readings)
         self._tell(len(page.readings), page.total)
+
+    def _keep_readings(self, readings: Sequence[UploadReading]) -> None:
+        """What exists at the first fetch is no news, but what another visit left behind may have changed since."""
+        known = self._store.known([reading.upload.id for reading in readings])
+        self._take_known([reading for reading in readings if reading.upload.id in known])
+        take_in(self._store, [one for one in readings if one.upload.id not in known], self._client.root, is_news=False)
 
     def _pour(self, words: PageWords, image: bytes) -> str | None:
         page = self._store.bulk.pour(image)
         others = self._client.read_page(words, page.others).readings if page.others else ()
-        known = self._store.known([reading.upload.id for reading in others])
-        take_in(self._store, [one for one in others if one.upload.id not in known], self._client.root, is_news=False)
+        self._keep_readings(others)
         self._tell(page.uploads, words.total)
         return page.first_id or self._first_id(words, others if len(others) == len(page.others) else ())
 

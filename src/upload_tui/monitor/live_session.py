@@ -91,6 +91,7 @@ class LiveSession(StoredPicture):
             )
             for project in projects
         ]
+        store.when_replaced(self._look_again)
 
     @property
     def title(self) -> str:
@@ -148,6 +149,12 @@ class LiveSession(StoredPicture):
     def _reckon_beginning(self) -> None:
         """When this visit began, by the service's time as it is known now."""
         self._read_since = self.now() - timedelta(seconds=self._clock.monotonic() - self._began_at)
+
+    def _look_again(self) -> None:
+        """The store's place was taken by another, which may know nothing yet."""
+        for watch in self._watches:
+            if not watch.keeper.is_paused:
+                watch.wake()
 
     async def _look_at_queue(self) -> None:
         """Why uploads wait, if the service has an endpoint that tells; one that has none is not asked again."""

@@ -42,7 +42,7 @@ class StoredOrder:
         return moment(newest)
 
     def _newest_ms(self, cell: Cell) -> int:
-        asked = "SELECT max(initiated_ms) FROM uploads WHERE cell = ?"
+        asked = f"SELECT coalesce(max(initiated_ms), {UNKNOWN}) FROM uploads WHERE cell = ?"
         found: int = self._db.execute(asked, (cell.number,)).fetchone()[0]
         return found
 

@@ -135,7 +135,7 @@ class StoredPicture:
         """The stages with counts, ages and the last minutes."""
         counts = self._figures.stage_counts()
         summaries = tuple(self._summary(stage, *counts.get(stage, (0, None, None))) for stage in Stage)
-        return Funnel(summaries, self._remark(summaries))
+        return Funnel(summaries, self._remark(summaries) or self._store.remark)
 
     def _summary(self, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None) -> StageSummary:
         now, overdue, stuck = self.judged_on(), 0, 0

@@ -7,12 +7,13 @@ service counts otherwise than we do. One broken upload never hides the rest.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.client.turns import all_of, portions
-from upload_tui.errors import NotConsistentError, NotFoundError, TroubleError, UnreadableError
+from upload_tui.errors import NotConsistentError, NotFoundError, ReplacedStorageError, TroubleError, UnreadableError
 from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
 from upload_tui.monitor.event_order import in_order_of_events
 from upload_tui.monitor.first_fetch import PER_PAGE, REQUESTS_AT_ONCE, FirstFetch
@@ -63,6 +64,7 @@ class Synchroniser:
         self._progress = progress
         self._fact = f"whole {project.id}"
         self._is_whole = store.fact(self._fact) is True
+        self._generation = store.generation
         self._gate = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._heard = store.told.last()
         self._old_row = 0
@@ -82,7 +84,7 @@ class Synchroniser:
 
         Raises:
             ServiceError: the service could not be asked; what was learned before that is kept.
-            BusyStorageError: another process is busy with the store.
+            BusyStorageError: another process is busy with the store, or another store took its place.
         """
         try:
             return await self._round()
@@ -93,6 +95,8 @@ class Synchroniser:
 
     async def _round(self) -> bool:
         await self._store.bulk.at_rest()
+        self._generation = self._store.generation
+        self._is_whole = self._store.fact(self._fact) is True
         if not self._is_whole:
             await self._fetch_all()
             return True
@@ -112,8 +116,9 @@ class Synchroniser:
         fetch = FirstFetch(self._client, self._store, self._project, take, self._progress)
         missing = await fetch.run()
         await self._look_after(sorted({*missing, *doubtful}))
+        with self._keeping():
+            self._store.keep_fact(self._fact, True)
         self._is_whole = True
-        self._store.keep_fact(self._fact, True)
 
     # Every time after
 
@@ -260,7 +265,7 @@ class Synchroniser:
 
     def _take(self, readings: Sequence[UploadReading]) -> tuple[bool, Sequence[str]]:
         """Keep readings and note what changed; True if anything did, and whoever is to be asked for again."""
-        with self._store.transaction():
+        with self._keeping():
             others = self._told_by_others()
             intake = take_in(self._store, readings, self._client.root, now=self._client.now())
         self._found.extend((*others, *intake.changes))
@@ -271,8 +276,16 @@ class Synchroniser:
         changes, self._heard = self._store.told.by_others(self._heard, self._project.id)
         return changes
 
-    def _lose(self, upload_id: str) -> bool:
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """A transaction; not in a store that took the place of the one in which the round began, and knows nothing of it."""
         with self._store.transaction():
+            if self._store.generation != self._generation:
+                raise ReplacedStorageError(self._store.remark)
+            yield
+
+    def _lose(self, upload_id: str) -> bool:
+        with self._keeping():
             stored = self._store.get(upload_id)
             if stored is None or stored.is_gone:
                 return False
