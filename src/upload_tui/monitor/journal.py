@@ -204,7 +204,7 @@ class JournaledStore(Store):
     def __init__(self, journal: Journal) -> None:
         super().__init__()
         self._journal = journal
-        self.bulk = _JournaledBulk(journal, self._db, None, self.transaction, self._cell_of)
+        self.bulk = _JournaledBulk(journal, self._db, self.transaction, self._cell_of)
 
     def put(self, uploads: Iterable[Entry]) -> None:
         """Keep readings."""
