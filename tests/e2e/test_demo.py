@@ -30,7 +30,7 @@ def test_every_stage_and_a_reason_are_seen_when_the_demo_runs(columns: int, line
 )
 def test_nothing_but_ascii_is_painted_when_nothing_else_can_be_shown(environment: dict[str, str]) -> None:
     with Terminal("demo", "--speed", "8", environment=environment) as terminal:
-        terminal.wait_until(lambda text: "live" in text and "verified" in text and "^p palette" in text)
+        terminal.wait_until(lambda text: "live" in text and "verified" in text and "^p All" in text)
         terminal.press("q")
         assert terminal.wait_for_end() == 0
     assert terminal.painted.isascii()
