@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
-from upload_tui.errors import ServiceError
+from upload_tui.errors import UploadTuiError
 
 __all__ = ["all_of", "portions"]
 
@@ -29,13 +29,13 @@ async def all_of(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]
-    except* ServiceError as errors:
+    except* UploadTuiError as errors:
         raise _first(errors) from None
     return [task.result() for task in tasks]
 
 
-def _first(errors: BaseExceptionGroup[ServiceError]) -> ServiceError:
+def _first(errors: BaseExceptionGroup[UploadTuiError]) -> UploadTuiError:
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return cast("ServiceError", error)
+    return cast("UploadTuiError", error)
