@@ -11,11 +11,11 @@ from upload_tui.errors import ServiceError
 from upload_tui.monitor.changes import Change, StageReached
 from upload_tui.monitor.picture import ProjectRef
 from upload_tui.monitor.store import Store, StuckBefore
-from upload_tui.monitor.stored_rows import KEPT, values_of
+from upload_tui.monitor.stored_rows import milliseconds
 from upload_tui.monitor.synchroniser import Synchroniser
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
-from upload_tui.wire.upload import read_upload
+from upload_tui.wire.upload import Upload, read_upload
 
 __all__ = ["PROJECT", "STUCK", "Watch", "gaps"]
 
@@ -62,9 +62,8 @@ class Watch:
     def truth(self) -> Mapping[str, Any]:
         """The same as the service would have it."""
         uploads = [read_upload(self.service.resource(life), read_on=NOW) for life in self.service.lives]
-        facts = {one.name: dict(zip(KEPT, values_of(one, 0, 0, (), None), strict=True)) for one in uploads}
         return {
-            "uploads": {name: _without_guesses({one: of[one] for one in COMPARED}) for name, of in facts.items()},
+            "uploads": {upload.name: _without_guesses(_facts(upload)) for upload in uploads},
             "stages": Counter(upload.stage for upload in uploads),
             "pending": sorted(upload.name for upload in uploads if not upload.stage.is_final),
         }
@@ -84,6 +83,24 @@ class Watch:
             if isinstance(change, StageReached):
                 told[change.upload.name].append(change.after)
         return told
+
+
+def _facts(upload: Upload) -> dict[str, Any]:
+    timeline = upload.timeline
+    on_ms = {stage: milliseconds(event.best) if (event := timeline.event(stage)) else None for stage in Stage}
+    return {
+        "size_bytes": upload.size_bytes,
+        "stage": upload.stage.rank,
+        "certainty": str(timeline.current.certainty if timeline.current else ""),
+        "initiated_ms": on_ms[Stage.INITIATED],
+        "completed_ms": on_ms[Stage.COMPLETED],
+        "ended_ms": on_ms[upload.stage] if upload.stage.is_final else None,
+        "chunk_count": len(upload.chunks or ()),
+        "chunk_bytes": upload.chunk_bytes,
+        "error_message": timeline.error_message or "",
+        "is_purged": timeline.purged_on is not None,
+        "is_stale": False,
+    }
 
 
 def _without_guesses(facts: dict[str, Any]) -> dict[str, Any]:
