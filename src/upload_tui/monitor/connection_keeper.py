@@ -35,6 +35,8 @@ class ConnectionKeeper:
         self._failures = 0
         self._failing_since: datetime | None = None
         self._is_paused = False
+        self.remark = ""
+        """What is missing of the picture though it is whole; it is told as the reason while nothing worse is."""
         self._current = Connection(state=ConnectionState.CONNECTING, since=clock.now())
 
     @property
@@ -110,6 +112,8 @@ class ConnectionKeeper:
         total: int | None = None,
     ) -> None:
         before = self._current
+        if state in {ConnectionState.LIVE, ConnectionState.SLOW}:
+            reason = reason or self.remark
         began = since or (before.since if before.state is state else self._clock.now())
         self._current = replace(
             before,

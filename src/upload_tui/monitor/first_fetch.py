@@ -180,7 +180,7 @@ class FirstFetch:
             following = await self._enquiries.page(page.next_page, self._enquiries.largest_page)
             if _ids(following) == _ids(page):  # it gives the same whatever is asked for, or nothing any more
                 break
-            if following.readings:  # so many are on a full page
+            if page.page == 1 and page.readings and following.readings:  # so many are on a full page
                 self._enquiries.largest_page = len(page.readings) + len(page.broken)
             is_joined &= await self._join(page, following)
             await self._take(following)

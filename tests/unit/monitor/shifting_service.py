@@ -21,6 +21,7 @@ __all__ = ["HEADERS", "Life", "ShiftingService", "TickingClock"]
 
 FINAL = (Stage.VERIFIED, Stage.ERROR)
 HEADERS = frozenset({"X-Total", "X-Per-Page", "X-Next-Page"})
+EVENTS_AT_MOST = 150
 TROUBLES = (400, 403, 500, 502, 503)
 
 
@@ -119,6 +120,7 @@ class ShiftingService:
         self.requests = 0
         self.bytes_sent = 0
         self._count = 0
+        self._happened = 0
         for _ in range(uploads):
             self.begin()
             for _ in range(self.chance.randrange(4)):
@@ -142,7 +144,10 @@ class ShiftingService:
             life.purged = seconds
 
     def happen(self) -> None:
-        """Something, or nothing."""
+        """Something, or nothing; the more is asked the more happens, but there is an end to it."""
+        if self._happened >= EVENTS_AT_MOST:
+            return
+        self._happened += 1
         what = self.chance.random()
         self.clock.seconds += 0.05
         if what < 0.3:

@@ -11,8 +11,11 @@ from tests.unit.monitor.watch import Watch
 from upload_tui.client.turns import all_of
 from upload_tui.errors import BusyStorageError, NotAllowedError, TroubleError, UnreachableError
 from upload_tui.monitor import enquiries, first_fetch, news, page_readers
+from upload_tui.monitor.connection_keeper import ConnectionKeeper
+from upload_tui.monitor.picture import ConnectionState
 from upload_tui.monitor.store import Store
 from upload_tui.status import Stage
+from upload_tui.testing import NOW, FrozenClock
 from upload_tui.wire.designs import Design
 
 
@@ -196,6 +199,18 @@ async def test_a_busy_store_comes_out_as_itself_when_several_ask_at_once() -> No
 
     with pytest.raises(BusyStorageError):
         await all_of([busy(), asyncio.sleep(0)])
+
+
+def test_what_is_missing_is_said_while_the_connection_is_live() -> None:
+    keeper = ConnectionKeeper(FrozenClock(), lambda connection: None)
+    keeper.remark = "1 of 50 uploads cannot be read"
+    keeper.whole(NOW)
+    assert (keeper.current.state, keeper.current.reason) == (ConnectionState.LIVE, keeper.remark)
+    keeper.failed(TroubleError("trouble"))
+    assert keeper.current.reason == "trouble"
+    keeper.remark = ""
+    keeper.whole(NOW)
+    assert keeper.current.reason == ""
 
 
 def test_rows_are_owed_until_they_are_read_though_new_ones_come_above_them() -> None:

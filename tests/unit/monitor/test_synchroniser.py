@@ -29,7 +29,7 @@ SERVICES = st.builds(
     uploads=st.integers(0, 40),
     headers=st.sampled_from([HEADERS, HEADERS, *(HEADERS - {name} for name in HEADERS), frozenset()]),
     ties=st.sampled_from([0, 0.5, 1]),
-    trouble=st.sampled_from([0, 0.05, 0.3]),
+    trouble=st.sampled_from([0, 0.05, 0.2]),
 )
 
 
