@@ -15,7 +15,10 @@ Every error of the program is one of these; `cli` alone prints them and exits::
     │   ├── NotFoundError         5    404: no such project or upload
     │   └── RefusedError          3    400: the service will not do what was asked
     ├── StorageError              2    a file of ours cannot be read or written
-    │   └── BusyStorageError      2    another process is busy with it: later it can
+    │   ├── BusyStorageError      2    another process is busy with it: later it can
+    │   │   └── ReplacedStorageError  2  it failed, and another took its place: now it can
+    │   ├── DamagedStorageError   2    it is damaged, or none of ours
+    │   └── NewerStorageError     2    a newer upload-tui wrote it
     ├── StyleError                2    a style sheet is missing from the installation
     ├── DefectError              70    a fault of this program's own
     └── TimedOutError           124    still pending when the time was up
@@ -38,11 +41,14 @@ __all__ = [
     "EXIT_USAGE",
     "BusyError",
     "BusyStorageError",
+    "DamagedStorageError",
     "DefectError",
+    "NewerStorageError",
     "NotAllowedError",
     "NotConsistentError",
     "NotFoundError",
     "RefusedError",
+    "ReplacedStorageError",
     "ServiceError",
     "SettingsError",
     "StorageError",
@@ -98,6 +104,18 @@ class BusyStorageError(StorageError):
     """Another process has been writing to a file of ours for longer than we wait; what we wanted to keep can be tried again."""
 
 
+class ReplacedStorageError(BusyStorageError):
+    """A file of ours failed while something was kept in it, and another took its place: it can be tried again at once."""
+
+
+class DamagedStorageError(StorageError):
+    """A file of ours is damaged, or is another program's."""
+
+
+class NewerStorageError(StorageError):
+    """A newer upload-tui wrote a file of ours."""
+
+
 class StyleError(UploadTuiError):
     """A style sheet that the dashboard needs is not part of this installation."""
 
@@ -139,7 +157,7 @@ class UnreachableError(ServiceError):
 class BusyError(ServiceError):
     """The service asked us to come back later (429, 503).
 
-    `retry_after_seconds` is what its `Retry-After` header said; None if it said nothing.
+    `retry_after_seconds` is what its `Retry-After` header said, at most a quarter of an hour; None if it said nothing.
     """
 
     def __init__(self, title: str, mend: str = "", *, retry_after_seconds: float | None = None) -> None:

@@ -50,6 +50,7 @@ def _one_or_many(value: object) -> object:
 
 
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+SecondsOrNone = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
 Command = Annotated[str, AfterValidator(_runnable)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 
@@ -76,11 +77,21 @@ class Profile(BaseModel):
         None, description="the zone of the times that people read, such as Europe/Berlin; none means this machine's"
     )
     theme: str | None = Field(None, description="the name of a theme")
+    signs: Literal["unicode", "ascii"] | None = Field(
+        None, description="what the dashboard draws with: unicode, ascii; none means what the locale can show"
+    )
+    animations: bool | None = Field(
+        None, description="whether anything moves but the facts: true, false; none means true, but false under ssh"
+    )
     columns: Texts | None = Field(None, description="the columns of the table, each as name or name:width")
     keys: dict[str, str] | None = Field(None, description="other keys for actions, by the actions' ids")
     on_error: Command | None = Field(None, description="a command to run when uploads fail; gets them as JSON lines")
     alerts: tuple[Literal["bell", "desktop"], ...] | None = Field(
         None, description="how to call a person when uploads fail, beside the line at the top: bell, desktop"
+    )
+    alert_repeat: SecondsOrNone | None = Field(
+        None,
+        description="the shortest time until failures of the same cause are told again, in seconds; 0 tells each at once",
     )
     ca_bundle: Path | None = Field(None, description="certificates to trust, in place of the usual ones")
 

@@ -28,6 +28,7 @@ __all__ = [
     "Flags",
     "Places",
     "ServiceSettings",
+    "read_looks",
     "read_settings",
     "token_in",
 ]
@@ -53,9 +54,12 @@ _VARIABLES = MappingProxyType(
         "UPLOAD_TUI_STUCK_AFTER": "stuck_after",
         "UPLOAD_TUI_TIMEZONE": "timezone",
         "UPLOAD_TUI_THEME": "theme",
+        "UPLOAD_TUI_SIGNS": "signs",
+        "UPLOAD_TUI_ANIMATIONS": "animations",
         "UPLOAD_TUI_COLUMNS": "columns",
         "UPLOAD_TUI_ON_ERROR": "on_error",
         "UPLOAD_TUI_ALERTS": "alerts",
+        "UPLOAD_TUI_ALERT_REPEAT": "alert_repeat",
         "UPLOAD_TUI_CA_BUNDLE": "ca_bundle",
     }
 )
@@ -67,7 +71,9 @@ OF_ONE_SERVICE = _CREDENTIALS | {"url", "projects"}
 _LISTS = frozenset({"columns", "alerts"})
 _ANY_TEXT = frozenset({"url", "token", "token_keyring", "agent_key", "user_key", "theme"})
 """Keys for which every text will do until it is used: a dashboard that is told no more opens without what validates."""
-_DEFAULTS: Mapping[str, Any] = MappingProxyType({"refresh": 1.0, "stuck_after": 900.0, "projects": ()})
+_DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {"refresh": 1.0, "stuck_after": 900.0, "alert_repeat": 60.0, "projects": ()}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +89,13 @@ class ServiceSettings:
         stuck_after_seconds: a pending upload of this age looks stuck.
         zone: of the times that people read; None for this machine's.
         theme: empty for the dashboard's own.
+        signs: `unicode` or `ascii`; empty for those that suit the terminal.
+        animations: whether anything moves but the facts; None if nobody said so.
         columns: of the dashboard's table, as `name` or `name:width`; none for the usual ones.
         keys: other keys, by the ids of actions.
         on_error: a command to run when an upload fails.
         alerts: how to call a person when uploads fail: `bell`, `desktop`.
+        alert_repeat_seconds: failures of one cause are told again after so long at the earliest.
         ca_bundle: certificates to trust; None for the usual ones.
         profile: the profile that was read; empty if none was.
         sources: where each value came from, by key.
@@ -105,10 +114,13 @@ class ServiceSettings:
     stuck_after_seconds: float = 900.0
     zone: tzinfo | None = None
     theme: str = ""
+    signs: str = ""
+    animations: bool | None = None
     columns: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
     on_error: str = ""
     alerts: tuple[str, ...] = ()
+    alert_repeat_seconds: float = 60.0
     ca_bundle: Path | None = None
     profile: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -168,13 +180,26 @@ def read_settings(
     return _settings(values, sources, profile, (*_warnings(places, layer), *_unknown_variables(environment)))
 
 
+def read_looks(environment: Mapping[str, str], places: Places) -> ServiceSettings:
+    """The settings of a dashboard over no service: what belongs to one is left out, whether or not it is right.
+
+    Raises:
+        SettingsError: something is unknown or cannot be.
+    """
+    profile, layer = _profile_layer(environment.get(f"{_PREFIX}PROFILE", ""), places)
+    layers = [_Layer("default", _DEFAULTS), layer, *_environment_layers(environment)]
+    looks = [_Layer(one.source, {key: one.values[key] for key in one.values.keys() - OF_ONE_SERVICE}) for one in layers]
+    values, sources = _merged(looks)
+    return _settings(values, sources, profile, _unknown_variables(environment))
+
+
 def _settings(
     values: Mapping[str, Any], sources: Mapping[str, str], profile: str, warnings: tuple[str, ...]
 ) -> ServiceSettings:
     token_file = values.get("token_file")
     return ServiceSettings(
         url=values.get("url") or "",
-        projects=tuple(values["projects"]),
+        projects=tuple(values.get("projects") or ()),
         token=token_in(token_file) if token_file else _secret(values.get("token")),
         token_command=values.get("token_command") or "",
         token_file=token_file,
@@ -185,10 +210,13 @@ def _settings(
         stuck_after_seconds=values["stuck_after"],
         zone=_zone(values.get("timezone")),
         theme=values.get("theme") or "",
+        signs=values.get("signs") or "",
+        animations=values.get("animations"),
         columns=tuple(values.get("columns") or ()),
         keys=MappingProxyType(dict(values.get("keys") or {})),
         on_error=values.get("on_error") or "",
         alerts=tuple(values.get("alerts") or ()),
+        alert_repeat_seconds=values["alert_repeat"],
         ca_bundle=values.get("ca_bundle"),
         profile=profile,
         sources=MappingProxyType(dict(sources)),

@@ -95,12 +95,40 @@ async def test_unreachable_is_said_when_no_answer_comes(failure: httpx.Transport
     assert caught.value.mend
 
 
-async def test_when_to_come_back_is_kept_when_a_busy_service_says_it() -> None:
-    busy = httpx.Response(429, json={}, headers={"retry-after": "17"})
+SAID_ON = "Wed, 21 Oct 2026 07:28:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("17", 17),
+        ("7.5", 7.5),
+        ("Wed, 21 Oct 2026 07:28:42 GMT", 42),
+        ("Wed, 21 Oct 2026 09:29:00 +0200", 60),
+        ("Wed, 21 Oct 2026 07:00:00 GMT", 0),
+        ("999999", 900),
+        ("9" * 400, 900),
+        ("Wed, 21 Oct 2099 07:28:00 GMT", 900),
+        ("-3", None),
+        ("soon", None),
+        ("nan", None),
+        ("", None),
+    ],
+)
+async def test_when_to_come_back_is_kept_when_a_busy_service_says_it(said: str, seconds: float | None) -> None:
+    busy = httpx.Response(429, json={}, headers={"retry-after": said, "date": SAID_ON})
     async with answering(lambda _: busy) as client:
         with pytest.raises(BusyError) as caught:
             await client.upload("u-1")
-    assert caught.value.retry_after_seconds == 17
+    assert caught.value.retry_after_seconds == seconds
+
+
+async def test_a_date_to_come_back_on_says_nothing_when_the_answer_has_none_itself() -> None:
+    busy = httpx.Response(503, json={}, headers={"retry-after": SAID_ON})
+    async with answering(lambda _: busy) as client:
+        with pytest.raises(BusyError) as caught:
+            await client.upload("u-1")
+    assert caught.value.retry_after_seconds is None
 
 
 async def test_a_request_is_tried_again_when_the_service_stumbles_once() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
-from upload_tui.errors import NotAllowedError, SettingsError, TroubleError, UnreadableError
+from upload_tui.errors import BusyError, NotAllowedError, SettingsError, TroubleError, UnreadableError
 from upload_tui.testing import FrozenClock, an_upload
 
 ROOT = "https://dds.test"
@@ -106,6 +106,14 @@ async def test_not_allowed_is_said_when_the_new_token_is_refused_as_well() -> No
     ("answer", "error"),
     [
         pytest.param(httpx.Response(404, json={"reason": "invalid key"}), NotAllowedError, id="unknown-key"),
+        pytest.param(httpx.Response(400, json={"reason": "missing key or keys"}), NotAllowedError, id="missing-key"),
+        pytest.param(httpx.Response(401, json={}), NotAllowedError, id="no-token-for-it"),
+        pytest.param(httpx.Response(403, text="<html>"), NotAllowedError, id="forbidden"),
+        pytest.param(httpx.Response(404, json={"reason": "Upload Not Found"}), UnreadableError, id="another-404"),
+        pytest.param(httpx.Response(404, text="<html>"), UnreadableError, id="no-such-service"),
+        pytest.param(httpx.Response(302, headers={"location": "https://elsewhere.test"}), UnreadableError, id="moved"),
+        pytest.param(httpx.Response(429, json={}), BusyError, id="too-many"),
+        pytest.param(httpx.Response(503, text="<html>"), BusyError, id="maintenance"),
         pytest.param(httpx.Response(500, json={}), TroubleError, id="trouble"),
         pytest.param(httpx.Response(201, text="<html>"), UnreadableError, id="html"),
         pytest.param(httpx.Response(201, json={"api_token": 5}), UnreadableError, id="no-token"),
@@ -118,6 +126,16 @@ async def test_what_went_wrong_is_said_when_no_token_is_given(answer: httpx.Resp
         with pytest.raises(error):
             await client.upload("u-1")
     assert door.asked == []
+
+
+async def test_when_to_come_back_is_kept_when_the_exchange_is_busy() -> None:
+    door = Door()
+    door.exchange_answer = lambda _: httpx.Response(429, json={}, headers={"retry-after": "9"})
+    async with door.client(KEYS) as client:
+        with pytest.raises(BusyError) as caught:
+            await client.upload("u-1")
+    assert caught.value.retry_after_seconds == 9
+    assert "api_token" in caught.value.title
 
 
 async def test_the_source_is_asked_once_when_its_first_token_is_refused() -> None:

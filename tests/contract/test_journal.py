@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -15,14 +16,17 @@ from tests.contract.test_live_session import look_again, until
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.errors import StorageError
-from upload_tui.monitor.changes import Change, UploadChange
+from upload_tui.monitor import first_fetch, replay_session
+from upload_tui.monitor.changes import Change, ConnectionChanged, UploadChange
 from upload_tui.monitor.journal import Journal, JournaledStore, JournalHeader, read_journal
 from upload_tui.monitor.live_session import LiveSession
-from upload_tui.monitor.picture import ConnectionState, ProjectRef, Query
+from upload_tui.monitor.picture import Connection, ConnectionState, Playback, ProjectRef, Query
 from upload_tui.monitor.replay_session import ReplaySession
 from upload_tui.monitor.schedule import Schedule
 from upload_tui.monitor.session import Session
-from upload_tui.testing import NOW, FrozenClock
+from upload_tui.monitor.stored_words import deflated
+from upload_tui.status import Stage
+from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.wire.designs import Design
 
 CHUNKS = tuple(enumerate(FILE, 1))
@@ -93,12 +97,53 @@ async def test_what_is_replayed_is_what_was_live(design: Design, tmp_path: Path)
             assert replay.now() == live.now()
             assert shown(replay) == shown(live)
             assert told(replay) == told(live)
-            assert replay.connection() == live.connection()
+            assert replay.recorded == live.connection()
             replay.close()
     text = file.read_text()
     kinds = {json.loads(line).get("kind") for line in text.splitlines()}
     assert {"kept", "same", "request", "seen", "stage", "connection"} <= kinds
     assert caller.service.account.user_key not in text
+
+
+@pytest.mark.parametrize("has_images", [True, False], ids=["as it was", "where no images are read"])
+@pytest.mark.parametrize("design", [Design.A, Design.DEPLOYED])
+async def test_what_was_poured_in_is_replayed_as_it_was(
+    design: Design, has_images: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large first fetch is written down by pages: what is final of them at once, the others one by one."""
+    monkeypatch.setattr(first_fetch, "_MANY", 3)
+    file = tmp_path / "journal.jsonl"
+    async with serving(design=design) as caller:
+        for number in range(3):
+            await caller.upload(CHUNKS, digest=str(number) * 32)
+            caller.clock.advance(2)
+        await caller.upload(CHUNKS)
+        await caller.verify_all()
+        await caller.initiate("growing.bin")
+        async with recording(caller, file) as live:
+            await a_life(caller, live)
+            monkeypatch.setattr(replay_session, "has_images", has_images)
+            replay = ReplaySession(*read_journal(file), base=FrozenClock())
+            replay.seek(caller.clock.now())
+            assert shown(replay) == shown(live)
+            assert told(replay) == told(live)
+            replay.close()
+    kinds = [json.loads(line).get("kind") for line in file.read_text().splitlines()]
+    assert (kinds.count("poured"), kinds.count("settled")) == (1, 1)
+
+
+def test_a_journal_that_ends_while_pages_are_poured_in_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
+    file, body = tmp_path / "journal.jsonl", json.dumps({"results": [an_upload("a", completed=9, verified=5)]}).encode()
+    with Journal(file, JournalHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
+        journal.note(NOW, "poured", body=b64encode(deflated(body)).decode())
+        journal.note(NOW, "poured", body="mangled")
+        journal.note(NOW, "poured", body=b64encode(b"mangled").decode())
+    replay = ReplaySession(*read_journal(file), base=FrozenClock())
+    for _ in range(2):
+        replay.seek(replay.ends_on)
+        assert [row.name for row in replay.window(Query(search="a"), 0, 9).rows] == ["a"]
+        assert replay.funnel()[Stage.VERIFIED].count == 1
+    replay.close()
 
 
 async def test_a_replay_goes_back_and_by_steps_when_it_is_told_to(tmp_path: Path) -> None:
@@ -138,6 +183,25 @@ async def test_a_replay_runs_at_its_pace(tmp_path: Path) -> None:
     await asyncio.gather(running, return_exceptions=True)
     assert before == 0
     assert replay.now() == replay.ends_on
+    replay.close()
+
+
+def test_time_stands_still_and_is_told_when_a_replay_has_ended(tmp_path: Path) -> None:
+    file, base = tmp_path / "journal.jsonl", FrozenClock()
+    with Journal(file, JournalHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
+        journal.note_change(
+            ConnectionChanged(at=NOW, connection=Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW))
+        )
+        journal.note(NOW + timedelta(seconds=12), "same", ids=[])
+    replay = ReplaySession(*read_journal(file), base=base)
+    replay.seek(NOW)
+    base.advance(8.5)
+    assert replay.connection().state is ConnectionState.REPLAYING
+    assert replay.connection().playback == Playback(8, 12, ConnectionState.LIVE)
+    assert not replay.connection().is_live
+    base.advance(60)
+    assert replay.now() == replay.ends_on == NOW + timedelta(seconds=12)
+    assert replay.connection().playback == Playback(12, 12, ConnectionState.LIVE)
     replay.close()
 
 

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.contract.calls import FILE, Caller, serving
@@ -16,25 +18,28 @@ from upload_tui.monitor.live_session import LiveSession
 from upload_tui.monitor.picture import ConnectionState, ProjectRef, Query
 from upload_tui.monitor.schedule import Schedule
 from upload_tui.monitor.store import Store
-from upload_tui.status import Stage
+from upload_tui.status import Certainty, Stage
+from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.wire.designs import Design
 
+ROOT = "https://dds.test"
 CHUNKS = tuple(enumerate(FILE, 1))
 
 
 @asynccontextmanager
 async def watching(
-    caller: Caller, file: Path | None = None, *, is_answering: bool = True
+    caller: Caller, file: Path | None = None, *, is_answering: bool = True, clock: FrozenClock | None = None
 ) -> AsyncIterator[LiveSession]:
-    """A session on the service's clock: it does a round when the test says `refresh`, or moves the clock."""
+    """A session on the service's clock, or one of its own: it does a round when the test says `refresh`, or moves the clock."""
+    clock = clock or caller.clock
     account = caller.service.account
     credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
     store = Store(file)
     async with ServiceClient(
-        caller.service.base_url, credentials, transport=caller.transport, clock=caller.clock, attempts=1
+        caller.service.base_url, credentials, transport=caller.transport, clock=clock, attempts=1
     ) as client:
         project = ProjectRef(caller.service.project.id, caller.service.project.name)
-        session = LiveSession(client, [project], store, clock=caller.clock, schedule=Schedule(chance=lambda: 0.5))
+        session = LiveSession(client, [project], store, clock=clock, schedule=Schedule(chance=lambda: 0.5))
         running = asyncio.create_task(session.run())
         try:
             await until(
@@ -45,6 +50,22 @@ async def watching(
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             store.close()
+
+
+@asynccontextmanager
+async def running(session: LiveSession) -> AsyncIterator[None]:
+    task = asyncio.create_task(session.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def turns() -> None:
+    """All that can happen at this time of the clock."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 async def until(session: LiveSession, condition: object) -> None:
@@ -105,6 +126,43 @@ async def test_every_stage_is_told_once_and_in_order_when_an_upload_lives_its_li
         assert detail.row.chunk_bytes == 15
 
 
+@pytest.mark.parametrize("ahead", [300, -300], ids=["behind", "ahead"])
+async def test_times_are_the_services_when_our_clock_is_wrong(ahead: int) -> None:
+    async with serving(design=Design.DEPLOYED) as caller:
+        ours = FrozenClock(NOW - timedelta(seconds=ahead))
+        upload_id = await caller.upload(CHUNKS)
+        caller.clock.advance(1)
+        ours.advance(1)
+        pending_id = await caller.upload(CHUNKS)
+
+        def later(seconds: float) -> None:
+            caller.clock.advance(seconds)
+            ours.advance(seconds)
+
+        later(20)
+        async with watching(caller, clock=ours) as session:
+            assert not any(row.is_stale or row.judgement.is_stuck for row in session.window(Query(), 0, 10).rows)
+            later(10)
+            await look_again(session)
+            later(5)
+            assert await caller.service.worker.verify_next() == upload_id
+            verified_on = caller.clock.now()
+            later(5)
+            await look_again(session)
+            detail, pending = session.detail(upload_id), session.detail(pending_id)
+            assert detail is not None
+            assert pending is not None
+            assert detail.anomalies == pending.anomalies == ()
+            assert (detail.row.since_certainty, detail.row.stage_since) == (Certainty.ESTIMATED, verified_on)
+            (change,) = [change for change in told(session) if isinstance(change, StageReached)]
+            assert change.earliest is not None
+            assert change.latest is not None
+            assert change.earliest <= verified_on <= change.latest
+            assert abs((session.now() - caller.clock.now()).total_seconds()) < 1
+            assert pending.row.stage_since is not None
+            assert (session.now() - pending.row.stage_since).total_seconds() == pytest.approx(40, abs=1)
+
+
 async def test_what_an_earlier_visit_left_pending_is_old_until_it_is_read_again(tmp_path: Path) -> None:
     """What was verified then is so now; of the others only the service can tell."""
     async with serving() as caller:
@@ -123,6 +181,40 @@ async def test_what_an_earlier_visit_left_pending_is_old_until_it_is_read_again(
             assert not any(row.is_stale for row in session.window(Query(), 0, 10).rows)
 
 
+async def test_an_upload_does_not_grow_stuck_by_our_clock_alone_while_the_service_is_away() -> None:
+    async with serving() as caller, watching(caller) as session:
+        await caller.upload(CHUNKS)
+        await look_again(session)
+        caller.service.faults.start(FaultName.OUTAGE, 10_000)
+        session.refresh()
+        await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
+        caller.clock.advance(3600)
+        await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
+        (row,) = session.pending(9)
+        assert (row.judgement.is_stuck, row.is_stale, session.funnel().stuck) == (False, True, 0)
+        caller.service.faults.stop(FaultName.OUTAGE)
+        session.refresh()
+        await until(session, lambda: session.connection().is_live)
+        (row,) = session.pending(9)
+        assert (row.judgement.is_stuck, row.is_stale, session.funnel().stuck) == (True, False, 1)
+
+
+async def test_what_an_earlier_visit_left_is_judged_as_of_then_until_the_service_answers(tmp_path: Path) -> None:
+    async with serving() as caller:
+        await caller.upload(CHUNKS)
+        async with watching(caller, tmp_path / "store.db") as session:
+            assert session.funnel().stuck == 0
+        caller.clock.advance(3600)
+        caller.service.faults.start(FaultName.OUTAGE, 10_000)
+        async with watching(caller, tmp_path / "store.db", is_answering=False) as session:
+            (row,) = session.pending(9)
+            assert (row.judgement.is_stuck, row.is_stale, session.funnel().stuck) == (False, True, 0)
+            caller.service.faults.stop(FaultName.OUTAGE)
+            session.refresh()
+            await until(session, lambda: session.connection().is_live)
+            assert (session.pending(9)[0].judgement.is_stuck, session.funnel().stuck) == (True, 1)
+
+
 async def test_the_connection_says_so_when_the_service_is_down_and_when_it_is_back() -> None:
     async with serving() as caller, watching(caller) as session:
         caller.service.faults.start(FaultName.OUTAGE, 1000)
@@ -138,6 +230,43 @@ async def test_the_connection_says_so_when_the_service_is_down_and_when_it_is_ba
         caller.service.faults.stop(FaultName.OUTAGE)
         session.refresh()
         await until(session, lambda: session.connection().is_live)
+
+
+async def test_all_projects_wait_when_the_service_is_too_busy_for_one() -> None:
+    asked: list[str] = []
+    clock, store = FrozenClock(), Store()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path.split("/")[-2])
+        return httpx.Response(429, headers={"retry-after": "30"}, json={})
+
+    transport = httpx.MockTransport(answer)
+    async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
+        projects = [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")]
+        session = LiveSession(client, projects, store, clock=clock)
+        async with running(session):
+            await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
+            for _ in range(29):
+                clock.advance(1)
+                await turns()
+            assert asked == ["p-1"]
+            clock.advance(5)
+            await turns()
+            assert len(asked) > 1
+    store.close()
+
+
+async def test_a_service_that_takes_long_to_answer_is_slow_until_it_is_quick_again() -> None:
+    async with serving() as caller, watching(caller) as session:
+        caller.service.faults.start(FaultName.SLOW_ANSWERS, 1000)
+        await caller.clock.wait_out(look_again(session))
+        assert session.connection().state is ConnectionState.LIVE  # one slow look may be chance
+        await caller.clock.wait_out(look_again(session))
+        assert session.connection().state is ConnectionState.SLOW
+        caller.service.faults.stop(FaultName.SLOW_ANSWERS)
+        await look_again(session)
+        await look_again(session)
+        assert session.connection().state is ConnectionState.LIVE
 
 
 async def test_not_allowed_is_a_state_when_the_token_ends_in_the_middle() -> None:
@@ -178,6 +307,107 @@ async def test_nothing_is_asked_when_the_person_paused_but_a_refresh_is_done() -
         assert session.connection().state is ConnectionState.PAUSED
         session.resume()
         await until(session, lambda: session.connection().is_live)
+
+
+class Library:
+    """A service of many uploads that answers when the test lets it."""
+
+    def __init__(self, count: int) -> None:
+        self.uploads = [an_upload(f"{n}", initiated=60 + n, completed=50 + n, verified=40 + n) for n in range(count)]
+        self.asked: list[str] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(str(request.url.params.get("page", "")))
+        await self.may_answer.wait()
+        if not request.url.path.endswith("/uploads"):
+            return httpx.Response(404, json={"reason": "Not Found"})
+        page, size = int(request.url.params["page"]), 100
+        rows = self.uploads[(page - 1) * size : page * size]
+        is_last = page * size >= len(self.uploads)
+        headers = {"x-total": str(len(self.uploads)), "x-per-page": str(size)}
+        headers["x-next-page"] = "" if is_last else str(page + 1)
+        return httpx.Response(200, headers=headers, json={"results": rows})
+
+
+async def test_nothing_is_asked_when_the_person_pauses_in_the_first_fetch_and_it_goes_on_where_it_was() -> None:
+    library, clock, store = Library(2000), FrozenClock(), Store()
+    transport = httpx.MockTransport(library.answer)
+    async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")], store, clock=clock)
+        states: set[ConnectionState] = set()
+        async with running(session):
+            await until(session, lambda: session.connection().known >= 500)
+            library.may_answer.clear()
+            await turns()
+            session.pause()
+            on_their_way = len(library.asked)
+            library.may_answer.set()
+            for _ in range(20):
+                clock.advance(60)
+                await turns()
+                states.add(session.connection().state)
+            assert len(library.asked) == on_their_way
+            assert states == {ConnectionState.PAUSED}
+            assert 500 <= session.window(Query(), 0, 1).total < 2000
+            session.resume()
+            assert session.connection().state is ConnectionState.CATCHING_UP
+            await until(session, lambda: session.connection().is_live)
+            assert session.window(Query(), 0, 1).total == 2000
+            assert len(library.asked) < 60  # none of the pages that came before was asked for again
+    store.close()
+
+
+async def test_a_first_fetch_is_ended_when_a_refresh_is_asked_for_while_it_is_paused() -> None:
+    library, clock, store = Library(2000), FrozenClock(), Store()
+    transport = httpx.MockTransport(library.answer)
+    async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store, clock=clock)
+        async with running(session):
+            await until(session, lambda: session.connection().known >= 500)
+            session.pause()
+            session.refresh()
+            await until(session, lambda: session.connection().read_on is not None)
+            assert session.window(Query(), 0, 1).total == 2000
+            asked = len(library.asked)
+            clock.advance(600)
+            await turns()
+            assert session.connection().state is ConnectionState.PAUSED
+            assert len(library.asked) == asked
+    store.close()
+
+
+async def test_looks_are_rare_while_nobody_seems_to_look_and_the_next_one_is_at_once_when_somebody_does() -> None:
+    library, clock, store = Library(1), FrozenClock(), Store()
+    transport = httpx.MockTransport(library.answer)
+    async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
+        steady = Schedule(growth=1.0, chance=lambda: 0.5)
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store, clock=clock, schedule=steady)
+
+        async def asked_in(seconds: int) -> int:
+            before = len(library.asked)
+            for _ in range(seconds):
+                clock.advance(1)
+                await turns()
+            return len(library.asked) - before
+
+        async with running(session):
+            await until(session, lambda: session.connection().is_live)
+            session.attend(is_watched=True)
+            watched = await asked_in(20)
+            session.attend(is_watched=False)
+            unwatched = await asked_in(20)
+            assert 0 < unwatched <= watched / 4
+            before = len(library.asked)
+            session.attend(is_watched=True)
+            await turns()
+            assert len(library.asked) > before
+            session.attend(is_watched=False)
+            session.pause()
+            session.attend(is_watched=True)
+            assert await asked_in(20) == 0
+    store.close()
 
 
 async def test_many_pages_are_read_when_there_are_many_uploads() -> None:

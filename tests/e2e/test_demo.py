@@ -1,5 +1,7 @@
 """The demo on a real terminal, large and small."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.terminal import Terminal
@@ -21,6 +23,35 @@ def test_every_stage_and_a_reason_are_seen_when_the_demo_runs(columns: int, line
         terminal.press("q")
         assert terminal.wait_for_end() == 0
     assert b"Traceback" not in terminal.painted
+
+
+@pytest.mark.parametrize(
+    "environment", [{"LC_ALL": "C"}, {"UPLOAD_TUI_SIGNS": "ascii"}], ids=["plain-locale", "plain-signs"]
+)
+def test_nothing_but_ascii_is_painted_when_nothing_else_can_be_shown(environment: dict[str, str]) -> None:
+    with Terminal("demo", "--speed", "8", environment=environment) as terminal:
+        terminal.wait_until(lambda text: "live" in text and "verified" in text and "^p palette" in text)
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+    assert terminal.painted.isascii()
+
+
+def test_the_demo_looks_as_the_settings_say_and_asks_for_no_service(home: Path) -> None:
+    file = home / "xdg_config_home" / "upload-tui" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        '[profiles.work]\nurl = "http://dds.test"\ntoken_file = "/nowhere"\ncolumns = ["name", "took"]\nkeys = { quit = "Q" }\n'
+    )
+    with Terminal("demo", columns=200) as terminal:
+        terminal.wait_until(lambda text: "live" in text and "Took" in text and "Q Quit" in text)
+        terminal.press("Q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_one_sentence_says_it_when_the_demo_cannot_look_as_the_settings_say() -> None:
+    with Terminal("demo", environment={"UPLOAD_TUI_THEME": "upload-drak"}) as terminal:
+        assert terminal.wait_for_end() == 2
+    assert "there is no theme upload-drak. Did you mean upload-dark?" in " ".join(terminal.text.split())
 
 
 def test_a_smaller_picture_is_painted_when_the_terminal_is_tiny() -> None:

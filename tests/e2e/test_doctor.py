@@ -203,6 +203,8 @@ def test_a_proxy_that_cannot_be_used_is_told_in_a_sentence() -> None:
         pytest.param({"TERM": "dumb"}, "colours", "TERM is dumb", id="dumb"),
         pytest.param({"NO_COLOR": "1"}, "colours", "NO_COLOR", id="no-color"),
         pytest.param({"LC_ALL": "C", "LANG": "C", "PYTHONIOENCODING": "ascii"}, "signs", "plain ASCII", id="ascii"),
+        pytest.param({"LC_ALL": "C"}, "signs", "plain ASCII, because of the locale C", id="plain-locale"),
+        pytest.param({"LC_ALL": "C", "UPLOAD_TUI_SIGNS": "unicode"}, "signs", "unicode, as the settings", id="wanted"),
         pytest.param({}, "clipboard", "OSC 52", id="clipboard"),
     ],
 )

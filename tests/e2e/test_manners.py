@@ -279,6 +279,18 @@ def test_the_picture_is_kept_for_one_service_and_account_each(morning: Served, h
     assert (stores[0].parent.stat().st_mode & 0o077) == 0
 
 
+def test_a_list_is_whole_and_says_so_when_the_store_was_damaged(morning: Served, home: Path) -> None:
+    whole = morning.run("list")
+    folder = home / "xdg_cache_home" / "upload-tui" / "stores"
+    (file,) = folder.glob("*.db")
+    body = file.read_bytes()
+    file.write_bytes(body[: 3 * 4096] + b"\xa7" * (len(body) - 3 * 4096))  # it still opens
+    again = morning.run("list")
+    assert (again.code, len(again.out.splitlines())) == (0, len(whole.out.splitlines()))
+    assert again.err.count("The store was begun anew: the file is damaged") == 1
+    assert [file.name for file in folder.glob("*.db.damaged-?")] == [f"{file.name}.damaged-1"]
+
+
 def test_watch_shows_what_list_left_when_the_service_is_gone(home: Path) -> None:
     with serving() as served:
         served.begin("kept.bin")

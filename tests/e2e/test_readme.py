@@ -20,6 +20,7 @@ from upload_tui.profiles import Profile
 from upload_tui.settings import Flags, Places, read_settings
 from upload_tui.tui.bindings import ALL_KEYS, TAIL_KEYS, TIMELINE_KEYS
 from upload_tui.tui.keys import key_label
+from upload_tui.tui.places import action_ids
 
 pytestmark = pytest.mark.e2e
 
@@ -109,7 +110,16 @@ def test_every_exit_code_is_in_the_readme_in_the_words_of_the_help() -> None:
 def test_every_setting_is_in_the_readme_in_the_words_of_the_schema(tmp_path: Path) -> None:
     told = {code(key)[0]: meaning for key, _, _, meaning in rows("Settings")}
     assert told == {key: field.description for key, field in Profile.model_fields.items()}
-    values = {"url": "https://dds.test", "refresh": "2", "stuck_after": "2", "timezone": "UTC", "alerts": "bell"}
+    values = {
+        "url": "https://dds.test",
+        "refresh": "2",
+        "stuck_after": "2",
+        "timezone": "UTC",
+        "signs": "ascii",
+        "animations": "false",
+        "alerts": "bell",
+        "alert_repeat": "0",
+    }
     (tmp_path / "token").write_text("t")
     for key, variable, _, _ in rows("Settings"):
         for name in code(variable):
@@ -126,9 +136,14 @@ def test_every_key_is_in_the_readme_in_the_words_of_the_help() -> None:
         for binding in ALL_KEYS
         if binding not in {*TAIL_KEYS, *TIMELINE_KEYS}
     ]
-    assert told == [*bound, (["^p"], "Everything there is, by name", "")]
+    assert told == bound
     labels = {label for keys, _, _ in told for label in keys}
     assert {key_label(key) for binding in TAIL_KEYS for key in binding.key.split(",")} <= labels
+
+
+def test_every_id_of_a_key_is_in_the_readme() -> None:
+    told = set(code(README.split("\n## Keys\n")[1].split("\n## ")[0]))
+    assert {action for action in action_ids() if not action.startswith(("tail.", "timeline."))} <= told
 
 
 SURFACE = (

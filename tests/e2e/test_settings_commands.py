@@ -56,6 +56,9 @@ def test_every_key_is_told_when_it_is_set(settings_file: Path, tmp_path: Path, k
         "columns": '["name"]',
         "keys": '{ quit = "x" }',
         "alerts": '["bell"]',
+        "signs": '"ascii"',
+        "animations": "false",
+        "alert_repeat": "0",
     }
     settings_file.write_text(f"[profiles.a]\n{key} = {values.get(key, json.dumps(URL))}\n")
     settings_file.chmod(0o600)

@@ -221,6 +221,32 @@ def test_live(snap_compare: Compare, size: tuple[int, int]) -> None:
     session.close()
 
 
+@pytest.mark.parametrize("size", [(100, 40), (113, 40), (116, 40)], ids=["100x40", "113x40", "116x40"])
+def test_live_between(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Around the width at which the timeline comes: the table keeps all columns, and names stay apart."""
+    session = live()
+    assert snap_compare(dashboard(session), terminal_size=size, run_before=tell(session))
+    session.close()
+
+
+PANES = {"table": (), "timeline": ("tab",), "tail": ("tab", "tab"), "upload": ("enter",), "answer": ("enter", "tab")}
+
+
+@pytest.mark.parametrize("pane", PANES)
+@pytest.mark.parametrize("size", [(40, 12), (48, 24)], ids=["40x12", "48x24"])
+def test_one_pane(snap_compare: Compare, pane: str, size: tuple[int, int]) -> None:
+    """One pane has the whole room; in the table and in the tail the stuck upload stands out."""
+    session = live()
+
+    async def run(pilot: Pilot[int]) -> None:
+        await settled(pilot)
+        await pilot.press(*PANES[pane])
+        await settled(pilot)
+
+    assert snap_compare(dashboard(session), terminal_size=size, run_before=run)
+    session.close()
+
+
 @every_size
 @pytest.mark.parametrize("theme", [theme.name for theme in THEMES if theme.name != "upload-dark"])
 def test_themes(snap_compare: Compare, theme: str, size: tuple[int, int]) -> None:

@@ -10,7 +10,7 @@ from upload_tui.testing.gallery import GalleryApp
 Compare = Callable[..., bool]
 
 
-@pytest.mark.parametrize(("tab", "lines"), [("table", 50), ("funnel", 24), ("timeline", 76), ("chunks", 40)], ids=str)
+@pytest.mark.parametrize(("tab", "lines"), [("table", 50), ("funnel", 24), ("timeline", 76), ("chunks", 56)], ids=str)
 def test_widgets(snap_compare: Compare, tab: str, lines: int) -> None:
     """Each state has its sentence above it, and shows it."""
     assert snap_compare(still(GalleryApp(first=tab)), terminal_size=(100, lines))

@@ -19,6 +19,11 @@ STAGES: dict[str, dict[str, Any]] = {
 SIZES = {"120x40": (120, 40), "80x24": (80, 24)}
 
 
+def chosen(stage: str, design: Design) -> dict[str, Any]:
+    """An upload of the size of which most is known."""
+    return an_upload("reads_S12_R1.fastq.gz", design=design, size_bytes=400_000_000, **STAGES[stage])
+
+
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 @pytest.mark.parametrize("design", list(Design))
 @pytest.mark.parametrize("stage", STAGES)
@@ -26,7 +31,7 @@ def test_timeline_is_painted_when_an_upload_is_chosen(
     snap_compare: Callable[..., bool], stage: str, design: Design, size: tuple[int, int]
 ) -> None:
     """The newest upload is under the cursor; its timeline stands beside the table, or alone where there is no room for both."""
-    session = SceneSession(a_morning(an_upload("reads_S12_R1.fastq.gz", design=design, **STAGES[stage])))
+    session = SceneSession(a_morning(chosen(stage, design)))
     press = ["enter"] if size[0] < 100 else []
     assert snap_compare(dashboard(session), terminal_size=size, press=press)
     session.close()
@@ -34,7 +39,7 @@ def test_timeline_is_painted_when_an_upload_is_chosen(
 
 def picture(stage: str, design: Design) -> str:
     """The dashboard with one upload of this stage in this shape, as SVG."""
-    session = SceneSession(a_morning(an_upload("reads_S12_R1.fastq.gz", design=design, **STAGES[stage])))
+    session = SceneSession(a_morning(chosen(stage, design)))
     try:
         return take_svg_screenshot(dashboard(session), terminal_size=(120, 40))
     finally:

@@ -1,6 +1,6 @@
 """Dashboards over scenes, for tests without pictures."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC
 from typing import Any
@@ -43,6 +43,7 @@ class ToldStory:
 
     def __init__(self) -> None:
         self.pace = 1.0
+        self.broken: Mapping[str, float] = {}
         self.wishes: list[str] = []
 
     def start_upload(self) -> None:

@@ -33,6 +33,13 @@ def test_a_cause_is_told_once_and_then_not_for_a_while() -> None:
     assert alerts.due(NOW + timedelta(seconds=500)) == []
 
 
+def test_each_failure_is_told_when_nothing_is_to_be_gathered() -> None:
+    alerts = Alerts(AlertWishes(quiet_seconds=0))
+    for name in ("one.bin", "two.bin"):
+        alerts.gather(failed(name))
+        assert [alert.text for alert in alerts.due(NOW)] == [f"{name} failed: wrong size"]
+
+
 def test_nothing_in_a_notification_is_an_order_to_the_terminal() -> None:
     (alert,) = _due(failed("\x1b]0;owned\x07.txt"))
     assert "\x1b" not in alert

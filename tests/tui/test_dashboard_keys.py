@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 
 import pytest
+from textual import events
+from textual.content import Content
 from textual.geometry import Region
 from textual.scrollbar import ScrollBar
+from textual.widgets import Input
 
 from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened, toasts, until
 from upload_tui.errors import StorageError
@@ -18,6 +21,7 @@ from upload_tui.tui.screens.menu import MenuScreen
 from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.funnel import StageCell
+from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.tail import ChangeLog
 from upload_tui.tui.widgets.upload_table import UploadTable
 
@@ -78,6 +82,39 @@ async def test_following_ends_when_the_newest_is_no_longer_on_top() -> None:
         assert "following" not in str(table.border_title)
 
 
+@pytest.mark.parametrize(
+    "keys", [["exclamation_mark"], ["slash", *"failed", "enter"], ["4"]], ids=["trouble", "search", "stage"]
+)
+async def test_the_first_row_is_chosen_when_a_filter_leaves_the_chosen_upload_out(keys: list[str]) -> None:
+    failed = [an_upload(f"failed-{n}", initiated=900 + n, completed=800, error=700) for n in range(70, 80)]
+    async with opened([*many(100), *failed]) as (pilot, _, table):
+        screen = pilot.app.screen
+        assert isinstance(screen, DashboardScreen)
+        await pilot.press("pagedown", "pagedown", "pagedown")
+        before = table.cursor_id
+        await pilot.press(*keys)
+        assert chosen(table) == "failed-70"
+        assert table.cursor_row == table.scroll_offset.y == 0
+        await until(pilot, lambda: screen.chosen_id == table.cursor_id)
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.chosen_id == before)
+        assert table.cursor_id == before
+        top = int(table.scroll_offset.y)
+        assert top <= table.cursor_row < top + table.size.height - 1
+
+
+async def test_the_cursor_stays_on_what_a_person_chose_when_a_filter_ends() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("exclamation_mark", "j", "escape")
+        assert chosen(table) == "e-stuck"
+
+
+async def test_the_newest_is_kept_when_following_began_in_an_answer_without_the_chosen_upload() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("j", "j", "4", "f", "f", "escape")
+        assert chosen(table) == "d-error"
+
+
 @pytest.mark.parametrize("keys", [(), ("j", "k")], ids=["untouched", "chosen"])
 async def test_the_view_stays_with_the_newest_until_a_person_chooses_a_row(keys: tuple[str, ...]) -> None:
     async with opened(many(50)) as (pilot, session, table):
@@ -133,6 +170,43 @@ async def test_a_search_filters_as_it_is_typed_and_is_kept_or_cleared() -> None:
         assert table.total == 1
         await pilot.press("escape")
         assert table.total == 5
+
+
+async def test_one_layer_is_taken_off_when_escape_is_pressed() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("m", "exclamation_mark", "slash", *"stuck", "enter")
+        titles = []
+        for _ in range(4):
+            await pilot.pause()
+            titles.append(Content.from_markup(table.border_title or "").plain)
+            await pilot.press("escape")
+        assert titles == [
+            'Uploads 1 · stuck or failed · with "stuck" · 1 marked',
+            "Uploads 2 · stuck or failed · 1 marked",
+            "Uploads 5 · 1 marked",
+            "Uploads 5",
+        ]
+
+
+async def test_the_filter_stays_when_the_search_that_is_typed_is_cleared() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("4", "slash", *"zzz")
+        await pilot.pause()
+        assert table.empty_text == "Nothing matches. Esc clears the search."
+        await pilot.press("escape")
+        assert pilot.app.focused is table
+        assert not pilot.app.screen.query_one(SearchBar).is_open
+        assert names_in(table) == ["d-error"]
+        await pilot.press("slash")
+        assert pilot.app.screen.query_one(Input).value == ""
+
+
+async def test_the_search_is_cleared_when_escape_is_pressed_after_another_pane_was_gone_to() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("4", "slash", *"zzz", "tab", "escape")
+        await pilot.pause()
+        assert not pilot.app.screen.query_one(SearchBar).is_open
+        assert names_in(table) == ["d-error"]
 
 
 async def test_messages_are_searched_too() -> None:
@@ -218,6 +292,22 @@ async def test_all_marked_are_copied_when_some_are() -> None:
         assert "2 marked" in str(table.border_title)
         await pilot.press("escape", "y")
         assert pilot.app.clipboard == table.cursor_id
+
+
+async def test_each_press_marks_one_more_when_a_filter_left_the_chosen_upload_out() -> None:
+    failed = [an_upload(f"failed-{number}", initiated=900 + number, completed=800, error=700) for number in range(4)]
+    async with opened([*many(20), *failed]) as (pilot, _, table):
+        await pilot.press("exclamation_mark", "m", "m", "m")
+        assert table.marked == {table.row_at(number).id for number in range(3)}  # type: ignore[union-attr]
+        assert chosen(table) == "failed-3"
+
+
+async def test_a_mark_is_put_on_and_taken_off_on_the_last_row_and_the_title_says_so() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("G", "m")
+        await until(pilot, lambda: "1 marked" in str(table.border_title))
+        await pilot.press("m")
+        await until(pilot, lambda: "marked" not in str(table.border_title))
 
 
 async def test_the_request_is_copied_without_the_token() -> None:
@@ -343,6 +433,42 @@ async def test_other_keys_do_it_when_they_are_remapped() -> None:
     session.close()
 
 
+@pytest.mark.parametrize("key", ["enter", "w", "J", "m", "y", "Y", "C"])
+async def test_a_sentence_says_so_when_no_upload_is_chosen(key: str) -> None:
+    async with opened([]) as (pilot, _, _):
+        await pilot.press(key)
+        assert toasts(pilot) == ["No upload is chosen."]
+
+
+@pytest.mark.parametrize(("last", "first"), [("G", "g"), ("end", "home")])
+async def test_the_help_scrolls_to_its_end_and_back(last: str, first: str) -> None:
+    async with opened(mixed(), size=(80, 24)) as (pilot, _, _):
+        await pilot.press("question_mark")
+        box = pilot.app.screen.query_one("#help")
+        await until(pilot, lambda: box.max_scroll_y > 0)
+        await pilot.press(last)
+        assert box.scroll_y == box.max_scroll_y
+        await pilot.press(first)
+        assert box.scroll_y == 0
+
+
+@pytest.mark.parametrize("key", ["e", "p", "c", "F", "l", "w"])
+async def test_a_dialog_tells_its_keys_and_is_there_again_when_the_help_closes(key: str) -> None:
+    async with opened(mixed()) as (pilot, _, _):
+        await pilot.press(key)
+        await pilot.pause()
+        dialog = pilot.app.screen
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, HelpScreen)
+        text = pilot.app.screen.query_one("#help-text").render()
+        assert isinstance(text, Content)
+        assert "Esc" in text.plain
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert pilot.app.screen is dialog
+
+
 async def test_every_key_has_a_help_text() -> None:
     async with opened(mixed()) as (pilot, _, _):
         own = [active.binding for active in pilot.app.screen.active_bindings.values() if active.binding.id]
@@ -385,7 +511,7 @@ async def test_rows_get_a_second_line_when_the_density_changes() -> None:
         await pilot.pause()
         chosen = table.cursor_id
         lines = ["".join(segment.text for segment in table.render_line(y)) for y in range(table.size.height)]
-        assert sum("chunks" in line for line in lines) == (table.size.height - 1) // 2
+        assert sum("began" in line for line in lines) == (table.size.height - 1) // 2
         await pilot.press("j", "end", "home", "d")
         await pilot.pause()
         assert table.cursor_id != chosen
@@ -486,3 +612,14 @@ async def test_lines_that_were_kept_look_as_if_painted_anew_whatever_happened(ha
         kept = table.render_lines(everything)
         table.refresh()
         assert kept == table.render_lines(everything)
+
+
+async def test_the_session_learns_whether_somebody_looks_when_the_terminal_loses_and_gets_the_focus() -> None:
+    async with opened(many(3)) as (pilot, session, _):
+        assert session.is_watched
+        pilot.app.post_message(events.AppBlur())
+        await pilot.pause()
+        assert not session.is_watched
+        pilot.app.post_message(events.AppFocus())
+        await pilot.pause()
+        assert session.is_watched

@@ -1,15 +1,31 @@
 """The top line: what it has room for."""
 
+from datetime import timedelta
+from math import inf
+
 import pytest
 
-from tests.tui.dashboards import until
-from upload_tui.monitor.picture import Connection, ConnectionState
-from upload_tui.testing import NOW, SceneSession, an_upload
+from tests.tui.dashboards import ToldStory, mixed, opened, until
+from upload_tui.monitor.picture import Connection, ConnectionState, Playback
+from upload_tui.testing import NOW, SceneSession, an_upload, dashboard
 from upload_tui.tui.app import UploadApp
-from upload_tui.tui.widgets.status_bar import StatusBar
+from upload_tui.tui.look import Look
+from upload_tui.tui.widgets.status_bar import StatusBar, connection_text
 
 
-@pytest.mark.parametrize(("columns", "is_told"), [(80, False), (120, False), (160, True), (200, True)])
+async def test_what_a_person_broke_is_told_as_long_as_it_lasts() -> None:
+    story = ToldStory()
+    async with opened(mixed(), story=story) as (pilot, session, _):
+        bar = pilot.app.screen.query_one(StatusBar)
+        story.broken = {"outage": 14.6, "dead-worker": inf}
+        session.say(an_upload("next.tiff", initiated=1))
+        await until(pilot, lambda: "outage 15s, dead-worker" in bar.render().plain)
+        story.broken = {}
+        session.say(an_upload("after.tiff", initiated=1))
+        await until(pilot, lambda: "outage" not in bar.render().plain and "Genome" in bar.render().plain)
+
+
+@pytest.mark.parametrize(("columns", "is_told"), [(80, False), (119, False), (120, True), (200, True)])
 async def test_what_the_picture_costs_is_told_where_there_is_room(columns: int, is_told: bool) -> None:
     session = SceneSession([an_upload("scan.tiff")])
     session.set_connection(Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW, requests_last_minute=1048))
@@ -19,3 +35,42 @@ async def test_what_the_picture_costs_is_told_where_there_is_room(columns: int, 
         await until(pilot, lambda: "live" in bar.render().plain)
         assert ("1,048 requests/min" in bar.render().plain) is is_told
     session.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "columns", "said"),
+    [
+        (ConnectionState.RETRYING, 80, "retrying in 12s"),
+        (ConnectionState.OFFLINE, 80, "offline since 08:45:53, next try in 12s"),
+        (ConnectionState.OFFLINE, 60, "offline, next try in 12s"),
+        (ConnectionState.NOT_ALLOWED, 80, "not allowed since 08:45:53, next try in 12s"),
+    ],
+    ids=["retrying", "offline", "offline-narrow", "not-allowed"],
+)
+async def test_the_next_try_is_told_when_the_picture_is_not_live(
+    state: ConnectionState, columns: int, said: str
+) -> None:
+    session = SceneSession([an_upload("scan.tiff")])
+    since = NOW - timedelta(minutes=41)
+    next_try_on = NOW + timedelta(seconds=12)
+    session.set_connection(Connection(state=state, since=since, read_on=since, next_try_on=next_try_on))
+    app = dashboard(session)
+    async with app.run_test(size=(columns, 24)) as pilot:
+        bar = app.screen.query_one(StatusBar)
+        await until(pilot, lambda: said in bar.render().plain)
+        assert bar.render().plain.endswith("as of 41m ago ")
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("playback", "text"),
+    [
+        (Playback(8, 12, ConnectionState.LIVE), "replay 0:08 of 0:12"),
+        (Playback(62, 3723, ConnectionState.OFFLINE), "replay 1:02 of 1:02:03, was offline"),
+        (Playback(12.4, 12.4, ConnectionState.LIVE), "replay ended at 0:12"),
+    ],
+    ids=["running", "offline then", "ended"],
+)
+def test_a_replay_says_where_it_is_and_never_that_it_is_live(playback: Playback, text: str) -> None:
+    connection = Connection(state=ConnectionState.REPLAYING, since=NOW, read_on=NOW, playback=playback)
+    assert connection_text(connection, NOW, Look()) == text

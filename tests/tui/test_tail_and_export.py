@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.testing import an_upload
@@ -27,6 +28,38 @@ async def test_the_tail_shows_what_is_searched_for_and_loses_nothing() -> None:
         assert log.has_focus
         await pilot.press("escape")
         assert len(log.shown) == 6
+
+
+async def test_only_the_tails_search_is_cleared_when_it_was_searched() -> None:
+    async with opened(mixed()) as (pilot, session, table):
+        session.say(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
+        log = pilot.app.screen.query_one(ChangeLog)
+        await until(pilot, lambda: len(log.shown) == 3)
+        await pilot.press("exclamation_mark", "tab", "tab", "slash", *"scan")
+        assert log.shown == ()
+        await pilot.press("escape")
+        await pilot.pause()
+        assert len(log.shown) == 3
+        assert log.has_focus
+        assert str(pilot.app.screen.query_one("#tail").border_title) == "Tail"
+        assert "stuck or failed" in str(table.border_title)
+
+
+async def test_one_layer_is_taken_off_the_tail_when_escape_is_pressed() -> None:
+    async with opened(mixed()) as (pilot, session, table):
+        session.say(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
+        log = pilot.app.screen.query_one(ChangeLog)
+        await until(pilot, lambda: len(log.shown) == 3)
+        log.focus()
+        await pilot.press("exclamation_mark", "4", "slash", *"zzz", "enter")
+        assert "Esc clears the search" in log.line(0).text
+        await pilot.press("escape")
+        assert [change.upload.name for change in log.shown] == ["one.bin"]
+        await pilot.press("escape")
+        assert len(log.shown) == 3
+        assert table.total == 3
+        await pilot.press("escape")
+        assert table.total == 6
 
 
 @pytest.mark.parametrize(
@@ -77,3 +110,15 @@ async def test_the_reason_is_said_when_a_file_cannot_be_written(tmp_path: Path) 
         await pilot.press("e", "enter")
         await until(pilot, lambda: bool(toasts(pilot)))
         assert "Not exported" in toasts(pilot)[0]
+
+
+async def test_the_line_of_a_search_says_what_can_be_left_out_when_it_is_of_the_tail() -> None:
+    async with opened(mixed()) as (pilot, _, _):
+        field = pilot.app.screen.query_one(Input)
+        await pilot.press("slash")
+        assert "-verified" not in field.placeholder
+        await pilot.press("escape")
+        pilot.app.screen.query_one(ChangeLog).focus()
+        await pilot.pause()
+        await pilot.press("slash")
+        assert "-verified leaves out" in field.placeholder

@@ -73,7 +73,7 @@ async def test_an_upload_is_shown_when_it_is_under_the_cursor() -> None:
         await pilot.press("j")
         await pilot.pause()
         assert app.shown(TimelineView).startswith("brain_062_T1.nii.gz")
-        assert app.shown(ChunkStrip) == "2 chunks, 350 MiB of 700 MiB\n■■"
+        assert app.shown(ChunkStrip) == "2 chunks, 350 MiB of 700 MiB, 50 %\n1 ■■·· ~4\n2 x 175 MiB"
         await pilot.press("enter")
         await pilot.pause()
         assert len(app.told) == 1

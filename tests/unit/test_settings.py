@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from upload_tui.errors import SettingsError
 from upload_tui.profiles import Profile, profile_schema, read_ddsclient, read_settings_file
-from upload_tui.settings import Flags, Places, ServiceSettings, read_settings
+from upload_tui.settings import Flags, Places, ServiceSettings, read_looks, read_settings
 
 URL = "https://dds.test"
 SECRETS = ("token", "agent_key", "user_key")
@@ -228,6 +228,42 @@ def test_known_profiles_are_named_when_there_is_no_such_one(read: Reader) -> Non
 def test_a_single_text_is_a_list_of_one_where_a_list_is_meant(read: Reader) -> None:
     found = read(f'[profiles.a]\nurl = "{URL}"\nprojects = "P"\ncolumns = "name"\ntimezone = "Europe/Berlin"\n')
     assert (found.projects, found.columns, str(found.zone)) == (("P",), ("name",), "Europe/Berlin")
+
+
+def test_looks_are_told_when_what_belongs_to_a_service_is_not_right(places: Places) -> None:
+    places.settings_file.write_text(
+        '[profiles.a]\nurl = "http://dds.test"\ntoken_file = "/nowhere/token"\nprojects = ["P"]\ntheme = "upload-light"\n'
+    )
+    found = read_looks({"UPLOAD_TUI_TOKEN_FILE": "/nowhere/else", "UPLOAD_TUI_TIMEZONE": "Asia/Tokyo"}, places)
+    assert (found.url, found.token, found.token_file, found.projects) == ("", "", None, ())
+    assert (found.theme, str(found.zone), found.profile) == ("upload-light", "Asia/Tokyo", "a")
+    assert found.warnings == ()
+
+
+def test_looks_are_the_usual_ones_when_nothing_is_said(places: Places) -> None:
+    found = read_looks({}, places)
+    assert (found.theme, found.signs, found.columns, dict(found.keys)) == ("", "", (), {})
+
+
+def test_a_slip_is_told_when_only_looks_are_asked_for(places: Places) -> None:
+    places.settings_file.write_text('[profiles.a]\nthme = "upload-light"\n')
+    with pytest.raises(SettingsError, match="line 2, has the unknown key thme"):
+        read_looks({}, places)
+
+
+@pytest.mark.parametrize(("said", "expected"), [("0", 0.0), ("2.5", 2.5), ("", 60.0)])
+def test_a_failure_is_told_again_after_as_long_as_was_said(read: Reader, said: str, expected: float) -> None:
+    environment = {"UPLOAD_TUI_URL": URL, "UPLOAD_TUI_ALERT_REPEAT": said}
+    assert read(environment=environment).alert_repeat_seconds == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("UPLOAD_TUI_ALERT_REPEAT", "-1"), ("UPLOAD_TUI_ALERT_REPEAT", "soon"), ("UPLOAD_TUI_ANIMATIONS", "x")],
+)
+def test_the_variable_is_named_when_its_value_cannot_be(read: Reader, variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        read(environment={"UPLOAD_TUI_URL": URL, variable: value})
 
 
 def test_editors_get_a_schema_with_every_key_and_a_word_for_each() -> None:

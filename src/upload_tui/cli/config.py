@@ -34,8 +34,11 @@ _TEMPLATE = """\
 # stuck_after = 900                    # a pending upload of this age looks stuck, in seconds
 # timezone = "Europe/Berlin"           # of the times on the screen; this machine's own if left out
 # theme = "upload-dark"
+# signs = "ascii"                      # or "unicode"; left out, the locale decides
+# animations = false                   # on if left out, but off under ssh, where what moves costs bytes
 # columns = ["stage", "name:40", "size", "since", "note"]
 # alerts = ["bell", "desktop"]         # how to call you when uploads fail
+# alert_repeat = 60                    # seconds until failures of the same cause are told again; 0 tells each
 # on_error = "mail -s failed me"       # run when uploads fail; reads them as JSON lines
 # ca_bundle = "/etc/ssl/own-ca.pem"
 #
@@ -87,10 +90,13 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
     "stuck_after": lambda settings: settings.stuck_after_seconds,
     "timezone": lambda settings: str(settings.zone),
     "theme": lambda settings: settings.theme,
+    "signs": lambda settings: settings.signs,
+    "animations": lambda settings: settings.animations,
     "columns": lambda settings: list(settings.columns),
     "keys": lambda settings: dict(settings.keys),
     "on_error": lambda settings: settings.on_error,
     "alerts": lambda settings: list(settings.alerts),
+    "alert_repeat": lambda settings: settings.alert_repeat_seconds,
     "ca_bundle": lambda settings: str(settings.ca_bundle),
 }
 

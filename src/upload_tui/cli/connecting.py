@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from upload_tui.cli.output import say
 from upload_tui.errors import NotFoundError, SettingsError
-from upload_tui.settings import COMMAND_LINE, OF_ONE_SERVICE, Flags, Places, ServiceSettings, read_settings
+from upload_tui.settings import COMMAND_LINE, OF_ONE_SERVICE, Flags, Places, ServiceSettings, read_looks, read_settings
 
 if TYPE_CHECKING:
     import ssl
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "client_for",
     "find_projects",
+    "looks_in_force",
     "open_store",
     "places",
     "service_options",
@@ -107,7 +108,15 @@ def settings_from(flags: Flags, *, needs_service: bool = True) -> ServiceSetting
 
 def settings_in_force(flags: Flags, *, needs_service: bool = True) -> ServiceSettings:
     """The settings; whatever should be mended is said. Without a need for a service its URL may be empty."""
-    settings = settings_from(flags, needs_service=needs_service)
+    return _with_warnings(settings_from(flags, needs_service=needs_service))
+
+
+def looks_in_force() -> ServiceSettings:
+    """The settings of a dashboard over no service of the person's; whatever should be mended is said."""
+    return _with_warnings(read_looks(os.environ, places()))
+
+
+def _with_warnings(settings: ServiceSettings) -> ServiceSettings:
     for warning in settings.warnings:
         say(f"upload-tui: {warning}")
     return settings
@@ -196,14 +205,14 @@ def open_store(settings: ServiceSettings) -> "Store":
     """What was known of this service and account at the last visit; in memory where no file can be kept."""
     from upload_tui.client.addresses import service_root
     from upload_tui.locations import cache_folder
-    from upload_tui.monitor.store_file import open_store_file
+    from upload_tui.monitor.store import Store
 
     # Tokens come and go, so an account is known by its keys, or by the profile that lets it in.
     whose = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"
-    opened = open_store_file(cache_folder() / "stores" / f"{sha256(whose.encode()).hexdigest()[:24]}.db")
-    if opened.remark:
-        say(f"upload-tui: {opened.remark}.")
-    return opened.store
+    store = Store(cache_folder() / "stores" / f"{sha256(whose.encode()).hexdigest()[:24]}.db")
+    if store.remark:
+        say(f"upload-tui: {store.remark}.")
+    return store
 
 
 async def while_it_runs(session: "Session", work: Coroutine[Any, Any, Result]) -> Result:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,8 +17,9 @@ from upload_tui.backend.scenarios.catalogue import (
     MOST_PAST_UPLOADS,
     SCENARIO_DESCRIPTIONS,
 )
+from upload_tui.cli.connecting import looks_in_force
 from upload_tui.cli.faults import FaultChoice, check_uploads, fault_option, start_faults
-from upload_tui.cli.preferences import plain_preferences
+from upload_tui.cli.preferences import preferences
 from upload_tui.cli.screen import need_terminal, show
 from upload_tui.clock import PacedClock, SystemClock
 from upload_tui.errors import EXIT_DONE
@@ -116,7 +117,7 @@ async def _run(options: DemoOptions) -> int:
 
     story = DemoStory(options)
     session = OpeningSession("demo", SystemClock(), story.open)
-    return await show(UploadApp(session, story=story, preferences=plain_preferences()))
+    return await show(UploadApp(session, story=story, preferences=preferences(looks_in_force())))
 
 
 class StoryTime:
@@ -163,6 +164,14 @@ class DemoStory:
         from upload_tui.tui.story import Fault
 
         return [Fault(name, description) for name, description in DESCRIPTIONS.items()]
+
+    @property
+    def broken(self) -> Mapping[str, float]:
+        """The faults in force, with the seconds that are left."""
+        if self._teller is None:
+            return {}
+        faults = self._teller.service.faults
+        return {str(name): faults.seconds_left(name) for name in faults.active}
 
     def start_upload(self) -> None:
         """Begin one more upload."""

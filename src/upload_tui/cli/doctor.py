@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_SKEW_SECONDS = 30
+_SKEW_SECONDS = 2
 _SOON = timedelta(days=14)
 
 _Step = Callable[[], Awaitable[Finding]]
@@ -57,17 +57,19 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 async def _findings(flags: Flags) -> AsyncIterator[Finding]:
     """Settings first; then the way to the service, until something on it fails; then what is around us."""
+    signs = ""
     try:
         settings = settings_from(flags)
     except UploadTuiError as error:
         yield Finding.failed("settings", error)
         yield Finding("service", State.SKIPPED, "not examined before the settings are right")
     else:
+        signs = settings.signs
         for finding in _settings_findings(settings):
             yield finding
         async for finding in _way_findings(settings):
             yield finding
-    for finding in (*storage_findings(), *terminal_findings()):
+    for finding in (*storage_findings(), *terminal_findings(signs)):
         yield finding
 
 
@@ -159,7 +161,7 @@ class _Way(Struct):
             return Finding("clock", State.OK, f"within {_SKEW_SECONDS} seconds of the service's")
         word = "behind" if self.lead_seconds > 0 else "ahead of"
         says = f"this machine's clock is {abs(self.lead_seconds):.0f} seconds {word} the service's"
-        return Finding("clock", State.WARNING, says, "Let NTP set both; ages on the screen are wrong by as much")
+        return Finding("clock", State.WARNING, says, "Let NTP set both; until then the service's times count")
 
     def _first(self) -> "Address":
         """The machine that we speak to first."""

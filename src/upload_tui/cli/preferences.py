@@ -1,5 +1,6 @@
 """What a person wishes of the dashboard, gathered from settings, the config folder and the terminal's surroundings."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -7,7 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upload_tui.cli.chosen_columns import chosen_columns, keep_columns
+from upload_tui.cli.chosen_looks import chosen_columns, chosen_theme, keep_columns, keep_theme
+from upload_tui.cli.surroundings import locale_of_terminal
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder
 from upload_tui.settings import ServiceSettings
@@ -15,18 +17,15 @@ from upload_tui.settings import ServiceSettings
 if TYPE_CHECKING:
     from textual.theme import Theme
 
+    from upload_tui.tui.glyphs import Glyphs
     from upload_tui.tui.look import Look
     from upload_tui.tui.preferences import Preferences
 
-__all__ = ["plain_preferences", "preferences"]
+__all__ = ["preferences"]
 
 
-def plain_preferences() -> "Preferences":
-    """For a dashboard without settings: what its surroundings say.
-
-    Raises:
-        SettingsError: a theme or a sheet of the person's own cannot be used.
-    """
+def _of_surroundings() -> "Preferences":
+    """What is so without any settings."""
     from upload_tui.tui.preferences import Preferences
     from upload_tui.tui.stylesheets import check_sheets
 
@@ -36,45 +35,76 @@ def plain_preferences() -> "Preferences":
         themes=_themes(),
         sheets=sheets,
         export_folder=Path.cwd(),
-        is_animated="SSH_CONNECTION" not in os.environ,  # what moves costs bytes there
+        is_animated=not _is_under_ssh(),
     )
 
 
 def preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] = ()) -> "Preferences":
-    """For a dashboard over a service, or over several: then `services` are their roots and titles.
+    """For a dashboard; over several services `services` are their roots and titles.
 
     Raises:
-        SettingsError: the settings name a theme, a column or an action that is none, or as `plain_preferences`.
+        SettingsError: the settings name a theme, a column or an action that is none, or a theme or a sheet of the person's own
+            cannot be used.
     """
     from msgspec.structs import replace
 
     from upload_tui.tui.alerts import AlertWishes
 
-    plain = plain_preferences()
+    plain = _of_surroundings()
     _check_keys(settings)
-    _check_theme(settings, plain.themes)
+    themes = _known_themes(plain.themes)
+    _check_theme(settings, themes)
     return replace(
         plain,
         look=_look(settings, tuple(services)),
         theme=settings.theme,
+        chosen_theme=chosen_theme(themes),
         keymap=settings.keys,
         keep_columns=keep_columns,
-        alerts=AlertWishes(bell="bell" in settings.alerts, desktop="desktop" in settings.alerts),
+        keep_theme=keep_theme,
+        is_animated=plain.is_animated if settings.animations is None else settings.animations,
+        alerts=AlertWishes(
+            bell="bell" in settings.alerts,
+            desktop="desktop" in settings.alerts,
+            quiet_seconds=settings.alert_repeat_seconds,
+        ),
     )
 
 
+def _is_under_ssh() -> bool:
+    """What moves costs bytes there."""
+    return "SSH_CONNECTION" in os.environ or "SSH_TTY" in os.environ
+
+
 def _look(settings: ServiceSettings, services: tuple[tuple[str, str], ...]) -> "Look":
-    from upload_tui.tui.glyphs import glyphs_for
     from upload_tui.tui.look import Look
 
-    glyphs = glyphs_for(sys.stdout.encoding)
-    return Look(glyphs, zone=settings.zone, columns=chosen_columns(settings), services=services)
+    return Look(_glyphs(settings.signs), zone=settings.zone, columns=chosen_columns(settings), services=services)
+
+
+def _glyphs(wanted: str) -> "Glyphs":
+    from upload_tui.tui.glyphs import ASCII, UNICODE, glyphs_for
+
+    if wanted == "unicode":
+        _write_unicode()
+        return UNICODE
+    if wanted:
+        return ASCII
+    return glyphs_for(sys.stdout.encoding, locale_of_terminal(os.environ))
+
+
+def _write_unicode() -> None:
+    """The dashboard is drawn on standard error, whose encoding comes from a locale that the person overrules."""
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="utf-8")
 
 
 def _check_keys(settings: ServiceSettings) -> None:
-    from upload_tui.tui.bindings import ALL_KEYS
+    if not settings.keys:
+        return
+    from upload_tui.tui.places import action_ids
 
-    actions = sorted({str(binding.id) for binding in ALL_KEYS})
+    actions = action_ids()
     for action in settings.keys:
         if action not in actions:
             raise SettingsError(
@@ -82,12 +112,15 @@ def _check_keys(settings: ServiceSettings) -> None:
             )
 
 
-def _check_theme(settings: ServiceSettings, own: "Sequence[Theme]") -> None:
+def _known_themes(own: "Sequence[Theme]") -> list[str]:
     from textual.theme import BUILTIN_THEMES
 
     from upload_tui.tui.theme import THEMES
 
-    known = sorted({*BUILTIN_THEMES, *(theme.name for theme in (*THEMES, *own))})
+    return sorted({*BUILTIN_THEMES, *(theme.name for theme in (*THEMES, *own))})
+
+
+def _check_theme(settings: ServiceSettings, known: Sequence[str]) -> None:
     if settings.theme and settings.theme not in known:
         raise SettingsError(
             f"{settings.sources['theme']}: there is no theme {settings.theme}", _nearest(settings.theme, known)

@@ -1,16 +1,15 @@
 """`upload-tui replay`: a journal in the dashboard, with pause, step and speed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.connecting import settings_in_force
+from upload_tui.cli.connecting import looks_in_force
 from upload_tui.cli.preferences import preferences
 from upload_tui.cli.screen import need_terminal, show
-from upload_tui.settings import Flags
 
 if TYPE_CHECKING:
     from upload_tui.monitor.replay_session import ReplaySession
@@ -47,6 +46,11 @@ class ReplayStory:
         """None."""
         return ()
 
+    @property
+    def broken(self) -> Mapping[str, float]:
+        """None."""
+        return {}
+
     def start_upload(self) -> None:
         """What was not recorded cannot begin."""
 
@@ -77,7 +81,7 @@ async def _replay(file: Path, speed: float, from_seconds: float) -> int:
     session = ReplaySession(header, lines, pace=speed)
     try:
         session.seek(header.began_on + timedelta(seconds=from_seconds))
-        wishes = preferences(settings_in_force(Flags(), needs_service=False))
+        wishes = preferences(looks_in_force())
         return await show(UploadApp(session, preferences=wishes, story=ReplayStory(session)))
     finally:
         session.close()

@@ -44,7 +44,9 @@ async def _records(settings: ServiceSettings, upload_ids: Sequence[str]) -> Sequ
         async with client_for(settings) as client:
             readings = [await client.upload(upload_id) for upload_id in dict.fromkeys(upload_ids)]
             take_in(store, readings, client.root)
-            picture = StoredPicture(store, SystemClock(), client.root, settings.stuck_after_seconds)
+            picture = StoredPicture(
+                store, client.clock_of_service(SystemClock()), client.root, settings.stuck_after_seconds
+            )
             found = (picture.detail(reading.upload.id) for reading in readings)
             return [full_upload_record(detail, json.loads(detail.raw)) for detail in found if detail is not None]
     finally:
@@ -83,10 +85,9 @@ def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str
 
     before: datetime | None = None
     for event in record["timeline"]:
-        best = event["on"] or event["latest"] or event["earliest"]
         text = _when(event, zone)
-        if best is not None:
-            on = datetime.fromisoformat(best)
+        if event["on"] is not None:
+            on = datetime.fromisoformat(event["on"])
             text += "" if before is None else f"  +{duration_text((on - before).total_seconds())}"
             before = on
         yield event, text

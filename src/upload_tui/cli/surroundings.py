@@ -1,4 +1,4 @@
-"""What `doctor` finds out about this machine: where pictures are kept, and what the terminal can do."""
+"""The machine and its terminal: what can be drawn there, and what `doctor` has to say of both."""
 
 import os
 import shutil
@@ -12,10 +12,12 @@ from msgspec import Struct
 from upload_tui.cli.mouth import harmless_line
 from upload_tui.errors import EXIT_DONE, UploadTuiError
 
-__all__ = ["Finding", "State", "storage_findings", "terminal_findings"]
+__all__ = ["Finding", "State", "locale_of_terminal", "storage_findings", "terminal_findings"]
 
 _COLUMNS, _LINES = 60, 20
 """A terminal smaller than this shows one pane at a time."""
+_PUT_IN_PLACE_OF_C = {"C.UTF-8", "C.utf8", "UTF-8"}
+"""What Python itself makes of `LC_CTYPE` where the locale is `C`; then it also says so in `sys.flags`."""
 
 
 class State(StrEnum):
@@ -48,6 +50,16 @@ class Finding(Struct, frozen=True):
         return {"check": self.check, "state": self.state, "says": self.says, "mend": self.mend or None}
 
 
+def locale_of_terminal(environment: Mapping[str, str]) -> str:
+    """The locale that a person chose for letters and signs; empty if none was, or where the system writes UTF-8 anyway."""
+    if sys.platform in {"win32", "darwin"}:
+        return ""
+    said = {name: environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")}
+    if sys.flags.utf8_mode and said["LC_CTYPE"] in _PUT_IN_PLACE_OF_C:
+        del said["LC_CTYPE"]
+    return next(filter(None, said.values()), "")
+
+
 def storage_findings() -> Iterator[Finding]:
     """Whether a picture can be kept for the next visit."""
     from upload_tui.locations import cache_folder
@@ -60,8 +72,8 @@ def storage_findings() -> Iterator[Finding]:
         yield Finding("storage", State.WARNING, f"{folder} cannot be written", "Nothing is kept for the next visit")
 
 
-def terminal_findings() -> Iterator[Finding]:
-    """What the terminal can show."""
+def terminal_findings(signs: str = "") -> Iterator[Finding]:
+    """What the terminal can show; `signs` are those of the settings."""
     if not sys.stdout.isatty():
         yield Finding("terminal", State.OK, "none here; the dashboard needs one, other commands do not")
         return
@@ -72,7 +84,7 @@ def terminal_findings() -> Iterator[Finding]:
     else:
         yield Finding("terminal", State.OK, says)
     yield _colours(os.environ)
-    yield _signs(sys.stdout.encoding or "")
+    yield _signs(signs)
     yield Finding("clipboard", State.OK, "copying goes by OSC 52; whether the terminal obeys cannot be asked")
 
 
@@ -89,11 +101,14 @@ def _colours(environment: Mapping[str, str]) -> Finding:
     return Finding("colours", State.OK, f"{256 if '256' in term else 16} (COLORTERM=truecolor, if true, gives more)")
 
 
-def _signs(encoding: str) -> Finding:
-    try:
-        "○◐●✗…↓".encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return Finding(
-            "signs", State.WARNING, f"plain ASCII, because of {encoding}", "Set LANG=C.UTF-8 for rounder ones"
-        )
-    return Finding("signs", State.OK, "unicode")
+def _signs(wanted: str) -> Finding:
+    from upload_tui.tui.glyphs import ASCII, glyphs_for
+
+    if wanted:
+        return Finding("signs", State.OK, f"{wanted}, as the settings say")
+    encoding, locale = sys.stdout.encoding or "", locale_of_terminal(os.environ)
+    if glyphs_for(encoding, locale) is not ASCII:
+        return Finding("signs", State.OK, "unicode")
+    why = encoding if glyphs_for(encoding) is ASCII else f"the locale {harmless_line(locale)}"
+    mend = 'Set LANG=C.UTF-8, or signs = "unicode", for rounder ones'
+    return Finding("signs", State.WARNING, f"plain ASCII, because of {why}", mend)

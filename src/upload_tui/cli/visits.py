@@ -1,14 +1,14 @@
 """One look at a service for commands that print and end; where it cannot be reached, what the last visit left."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from upload_tui.cli.connecting import client_for, find_projects, open_store
 from upload_tui.cli.output import say
-from upload_tui.errors import BusyError, ServiceError, TroubleError, UnreachableError
+from upload_tui.errors import BusyError, ReplacedStorageError, ServiceError, TroubleError, UnreachableError
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor.picture import Detail, ProjectRef, Query
     from upload_tui.monitor.store import Store
     from upload_tui.monitor.stored_picture import StoredPicture
+    from upload_tui.monitor.synchroniser import Synchroniser
 
 __all__ = ["Visit", "projects_to_watch", "visit"]
 
@@ -57,14 +58,15 @@ async def visit(settings: ServiceSettings) -> AsyncIterator[Visit]:
     Raises:
         ServiceError: the service cannot be used, and no earlier visit left anything of these projects.
     """
-    from upload_tui.client.addresses import service_root
     from upload_tui.clock import SystemClock
     from upload_tui.monitor.stored_picture import StoredPicture
 
     store = open_store(settings)
-    picture = StoredPicture(store, SystemClock(), service_root(settings.url), settings.stuck_after_seconds)
+    store.when_replaced(lambda: say(f"upload-tui: {store.remark}."))
     try:
         async with client_for(settings) as client:
+            clock = client.clock_of_service(SystemClock())
+            picture = StoredPicture(store, clock, client.root, settings.stuck_after_seconds)
             try:
                 projects = await find_projects(client, settings.projects)
                 await _read(client, store, projects)
@@ -94,7 +96,17 @@ async def _read(client: "ServiceClient", store: "Store", projects: "Sequence[Pro
     from upload_tui.monitor.synchroniser import Synchroniser
 
     for project in projects:
-        await Synchroniser(client, store, project, lambda _: None, lambda *_: None).round()
+        synchroniser = Synchroniser(client, store, project, lambda _: None, lambda *_: None)
+        await _round(synchroniser)
+
+
+async def _round(synchroniser: "Synchroniser") -> None:
+    """One round, begun again in a store that takes the place of a failing one: a file does so once, and then memory."""
+    for _ in range(2):
+        with suppress(ReplacedStorageError):
+            await synchroniser.round()
+            return
+    await synchroniser.round()
 
 
 def _known_projects(store: "Store", wanted: Sequence[str], error: ServiceError) -> "Sequence[ProjectRef]":

@@ -102,7 +102,7 @@ async def _wait(settings: ServiceSettings, wish: _Wish, printer: Printer) -> int
         async with client_for(settings) as client:
             upload_ids = wish.upload_ids or await _pending_now(client, store, settings)
             waiting = Waiting(client, store, upload_ids, goal=wish.goal, clock=clock, schedule=_schedule(wish))
-            picture = StoredPicture(store, clock, client.root, settings.stuck_after_seconds)
+            picture = StoredPicture(store, client.clock_of_service(clock), client.root, settings.stuck_after_seconds)
             with _progress(len(waiting.fates)) as bar:
                 return await _Vigil(waiting, wish, printer, picture, bar).keep()
     finally:

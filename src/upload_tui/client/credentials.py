@@ -10,7 +10,7 @@ import httpx
 
 from upload_tui.clock import Clock
 from upload_tui.errors import NotAllowedError, UnreadableError, UploadTuiError
-from upload_tui.wire.answers import parse_body
+from upload_tui.wire.answers import parse_body, read_fault
 
 __all__ = ["Credentials", "TokenAuth"]
 
@@ -89,14 +89,16 @@ class TokenAuth(httpx.Auth):
 
     async def _keep(self, response: httpx.Response) -> None:
         await response.aread()
-        if response.status_code >= 500:
-            raise httpx.HTTPStatusError("token exchange failed", request=response.request, response=response)
-        answer: Any = parse_body(response.content)
-        if response.status_code >= 400:
+        if _is_refusal(response):
             raise NotAllowedError(
                 "The service does not take the agent key and the user key",
                 "Check agent_key and user_key of the profile.",
             )
+        if response.status_code == 404:  # of the exchange itself: no upload is gone for that
+            raise UnreadableError(f"There is no token to be had at {self._exchange_url}", "Check the URL.")
+        if not response.is_success:
+            raise httpx.HTTPStatusError("token exchange failed", request=response.request, response=response)
+        answer: Any = parse_body(response.content)
         if not isinstance(answer, dict) or not isinstance(answer.get("api_token"), str) or not answer["api_token"]:
             raise UnreadableError("The service answered the keys with no token")
         self._token = answer["api_token"]
@@ -108,3 +110,9 @@ class TokenAuth(httpx.Auth):
             return None
         lifetime = timedelta(seconds=lifetime_seconds)
         return self._clock.now() + max(lifetime - _RENEW_BEFORE, lifetime / 2)
+
+
+def _is_refusal(response: httpx.Response) -> bool:
+    """True if other keys would be taken; whatever else is wrong passes."""
+    is_unknown_key = response.status_code == 404 and "invalid key" in read_fault(response.content).reason.lower()
+    return is_unknown_key or response.status_code in (400, 401, 403)

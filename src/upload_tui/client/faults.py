@@ -1,7 +1,10 @@
 """From httpx's errors and the service's error answers to our own; nothing outside this module names httpx's."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from ssl import SSLError
 
 import httpx
@@ -22,6 +25,10 @@ from upload_tui.wire.messages import CODE_NOT_CONSISTENT
 
 __all__ = ["check_status", "own_errors"]
 
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?")
+_LONGEST_WAIT_SECONDS = 900.0
+"""Whoever asks to be left alone for longer is asked after a quarter of an hour all the same."""
+
 
 @contextmanager
 def own_errors(url: str) -> Iterator[None]:
@@ -38,7 +45,7 @@ def own_errors(url: str) -> Iterator[None]:
         ) from error
     except httpx.HTTPStatusError as error:
         answer = error.response
-        raise status_error(answer.status_code, answer.headers, answer.content, url) from error
+        raise status_error(answer.status_code, answer.headers, answer.content, str(error.request.url)) from error
     except httpx.DecodingError as error:
         raise UnreadableError(f"An answer cannot be decoded: {url}", "Check that --url names the service.") from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -64,13 +71,18 @@ def check_status(status: int, headers: httpx.Headers, body: bytes, url: str) -> 
         ServiceError: the one of the tree that the status and the envelope mean.
     """
     if not 200 <= status < 300:
-        error = status_error(status, headers, body, url)
-        error.status = status
-        raise error
+        raise status_error(status, headers, body, url)
 
 
 def status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> ServiceError:
-    """The error that an answer's status and envelope mean. The 404s are told apart by their code and suggestion."""
+    """The error that an answer's status and envelope mean."""
+    error = _status_error(status, headers, body, url)
+    error.status = status
+    return error
+
+
+def _status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> ServiceError:
+    """The 404s are told apart by their code and suggestion."""
     fault = read_fault(body)
     said = f": {fault.reason}" if fault.reason else ""
     if status in (401, 403):
@@ -103,5 +115,19 @@ def _not_found(fault: ServiceFault, url: str, said: str) -> ServiceError:
 
 
 def _retry_after_seconds(headers: httpx.Headers) -> float | None:
+    """As a number, or as a date, which is reckoned from the answer's own; nobody is made to wait longer than is sensible."""
     text = headers.get("retry-after", "").strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else None
+    if _NUMBER.fullmatch(text):
+        return min(float(text), _LONGEST_WAIT_SECONDS)
+    until, said_on = _date(text), _date(headers.get("date", ""))
+    if until is None or said_on is None:
+        return None
+    return min(max((until - said_on).total_seconds(), 0.0), _LONGEST_WAIT_SECONDS)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

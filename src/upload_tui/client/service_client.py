@@ -6,8 +6,7 @@ Used by the monitor and by commands; knows no screen and keeps no picture.
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
@@ -20,9 +19,12 @@ from msgspec import Struct
 from upload_tui.client.addresses import API_PATH, service_root
 from upload_tui.client.credentials import Credentials, TokenAuth
 from upload_tui.client.faults import check_status, own_errors
+from upload_tui.client.gate import Gate
+from upload_tui.client.service_clock import Lead, ServiceClock
 from upload_tui.client.turns import portions
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.errors import (
+    BusyError,
     NotAllowedError,
     NotFoundError,
     RefusedError,
@@ -52,6 +54,9 @@ _TIMEOUT_SECONDS = 20.0
 _ATTEMPTS = 3
 _FIRST_WAIT_SECONDS = 0.1
 _PAGES_AT_MOST = 100_000
+_ANSWERS_TIMED = 5
+_TIMED_BODY_BYTES = 256 * 1024
+"""What is larger takes long for its size, not because the service is slow."""
 
 
 class RequestOutcome(Struct, frozen=True):
@@ -78,12 +83,13 @@ class _Words(Struct, frozen=True):
     url: str
     body: bytes
     headers: httpx.Headers
+    asked_on: datetime
+    read_on: datetime
 
 
 class _Answer(Struct, frozen=True):
-    url: str
+    words: _Words
     body: Any
-    headers: httpx.Headers
 
 
 @contextmanager
@@ -118,6 +124,10 @@ class ServiceClient:
         timeout_seconds: the longest silence of the service that is waited out.
         attempts: how often a request is tried, with a short wait between; 1 waits for nothing.
         note: called with what became of each request.
+
+    Attributes:
+        root: the service's URL without `/api/v1`.
+        gate: where all requests pass; whoever owns the client may close it for a while.
     """
 
     def __init__(
@@ -136,8 +146,10 @@ class ServiceClient:
         self._attempts = attempts
         self.root = service_root(url)
         self._clock: Clock = clock or SystemClock()
-        self._clock_lead_seconds: float | None = None
+        self._lead = Lead(self._clock)
         self._asked_at: deque[float] = deque()
+        self._answer_seconds: deque[float] = deque(maxlen=_ANSWERS_TIMED)
+        self.gate = Gate(self._clock)
         base = f"{self.root}{API_PATH}"
         with own_errors(self.root), _usable_surroundings():
             self._http = httpx.AsyncClient(
@@ -166,8 +178,16 @@ class ServiceClient:
         self._note = note
 
     def now(self) -> datetime:
-        """The present by the clock that readings are dated with."""
-        return self._clock.now()
+        """The present by the clock that readings are dated with: the service's."""
+        return self._clock.now() + timedelta(seconds=self._lead.seconds)
+
+    def clock_of_service(self, base: Clock) -> Clock:
+        """The same clock in the service's time, as its answers tell it."""
+        return ServiceClock(base, self._lead)
+
+    def when_clock_moves(self, call: Callable[[], None]) -> None:
+        """Call this when answers tell that the service's time is another than was thought."""
+        self._lead.moved = call
 
     @property
     def requests_last_minute(self) -> int:
@@ -175,14 +195,20 @@ class ServiceClient:
         self._forget_requests()
         return len(self._asked_at)
 
+    @property
+    def answer_seconds(self) -> float | None:
+        """How long an answer of usual size takes just now: the median of the last few; None before there are some."""
+        known = sorted(self._answer_seconds)
+        return known[(len(known) - 1) // 2] if len(known) > _ANSWERS_TIMED // 2 else None
+
     def _forget_requests(self) -> None:
         while self._asked_at and self._asked_at[0] <= self._clock.monotonic() - 60:
             self._asked_at.popleft()
 
     @property
     def clock_lead_seconds(self) -> float | None:
-        """How far the service's clock is ahead of ours, to the second; None before the first answer."""
-        return self._clock_lead_seconds
+        """How far the service's clock is ahead of ours, to the second; None before an answer has told."""
+        return self._lead.seconds if self._lead.is_known else None
 
     async def projects(self) -> Sequence[Project]:
         """All projects that the account can see."""
@@ -190,8 +216,8 @@ class ServiceClient:
         page: int | None = 1
         while page is not None and page <= _PAGES_AT_MOST:
             answer = await self._get("/projects", page=page, per_page=100)
-            with _about(answer.url):
-                projects, page = read_projects(answer.body, answer.headers, page=page, per_page=100)
+            with _about(answer.words.url):
+                projects, page = read_projects(answer.body, answer.words.headers, page=page, per_page=100)
             found.extend(projects)
         return found
 
@@ -219,9 +245,8 @@ class ServiceClient:
 
     async def page_words(self, project_id: str, page: int, per_page: int) -> PageWords:
         """The same, not read yet."""
-        asked_on = self._clock.now()
         words = await self._words(f"/projects/{quote(project_id, safe='')}/uploads", page=page, per_page=per_page)
-        return PageWords(words.body, words.headers, page, per_page, asked_on, self._clock.now(), words.url)
+        return PageWords(words.body, words.headers, page, per_page, words.asked_on, words.read_on, words.url)
 
     def read_page(self, words: PageWords, places: Sequence[int] | None = None) -> UploadPage:
         """What a page says, at once; only of the entries at `places` (from 0) if they are given.
@@ -249,19 +274,19 @@ class ServiceClient:
             answer = await self._get("/queue")
         except (NotFoundError, UnreadableError, NotAllowedError, RefusedError):
             return None
-        return read_queue(answer.body, read_on=self._clock.now())
+        return read_queue(answer.body, read_on=answer.words.read_on)
 
     async def upload(self, upload_id: str) -> UploadReading:
         """One upload."""
-        asked_on = self._clock.now()
         answer = await self._get(f"/uploads/{quote(upload_id, safe='')}")
-        with _about(answer.url):
-            return read_upload_reading(answer.body, read_on=self._clock.now(), asked_on=asked_on)
+        words = answer.words
+        with _about(words.url):
+            return read_upload_reading(answer.body, read_on=words.read_on, asked_on=words.asked_on)
 
     async def _get(self, path: str, **query: int) -> _Answer:
         words = await self._words(path, **query)
         with _about(words.url):
-            return _Answer(words.url, parse_body(words.body), words.headers)
+            return _Answer(words, parse_body(words.body))
 
     async def _words(self, path: str, **query: int) -> _Words:
         """Ask once more, soon, where that may help; longer waits are the monitor's to plan and to show."""
@@ -270,13 +295,18 @@ class ServiceClient:
         )
         async for attempt in attempts:
             with attempt:
-                return await self._ask(path, query)
+                await self.gate.passed()
+                try:
+                    return await self._ask(path, query)
+                except BusyError as error:
+                    self.gate.note(error)
+                    raise
         raise AssertionError("the last attempt returns or raises")
 
     async def _ask(self, path: str, query: dict[str, int]) -> _Words:
         if self._note is None:
             return await self._get_once(path, query)
-        at, began, status, size, trouble = self._clock.now(), self._clock.monotonic(), None, 0, ""
+        at, began, status, size, trouble = self.now(), self._clock.monotonic(), None, 0, ""
         try:
             words = await self._get_once(path, query)
             status, size = 200, len(words.body)
@@ -292,13 +322,18 @@ class ServiceClient:
     async def _get_once(self, path: str, query: dict[str, int]) -> _Words:
         url = f"{self.root}{API_PATH}{path}"
         self._forget_requests()
-        self._asked_at.append(self._clock.monotonic())
+        began = self._clock.monotonic()
+        self._asked_at.append(began)
         with own_errors(url):
             async with self._http.stream("GET", path, params=query or None) as response:
                 body = await self._read(response, url)
-        self._note_time(response)
+        seconds = self._clock.monotonic() - began
+        if len(body) <= _TIMED_BODY_BYTES:
+            self._answer_seconds.append(seconds)
+        self._lead.note(response.headers.get("date", ""), seconds)
         check_status(response.status_code, response.headers, body, url)
-        return _Words(url, body, response.headers)
+        read_on = self.now()
+        return _Words(url, body, response.headers, read_on - timedelta(seconds=seconds), read_on)
 
     async def _read(self, response: httpx.Response, url: str) -> bytes:
         if int(response.headers.get("content-length") or 0) > _BODY_LIMIT_BYTES:
@@ -309,10 +344,3 @@ class ServiceClient:
             if len(body) > _BODY_LIMIT_BYTES:
                 raise UnreadableError(f"An answer is larger than any page can be: {url}")
         return bytes(body)
-
-    def _note_time(self, response: httpx.Response) -> None:
-        try:
-            theirs: datetime = parsedate_to_datetime(response.headers["date"])
-            self._clock_lead_seconds = (theirs - self._clock.now()).total_seconds()
-        except (KeyError, ValueError, TypeError, OverflowError):
-            return

@@ -25,7 +25,7 @@ async def portions(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
 
 
 async def all_of(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """Do all of it at once; the first error stops the others and comes out as itself."""
+    """Do all of it at once; the first error of ours stops the others and comes out as itself."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]

@@ -1,12 +1,14 @@
-"""Keeps what was read of one project's uploads, and tells what changed, once, whoever learned it first. Used by the synchroniser."""
+"""Keeps what was read of one project's uploads, and notes what changed, once, whoever learned it first. Used by the synchroniser."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from upload_tui.client.turns import all_of, portions
-from upload_tui.errors import NotConsistentError, NotFoundError
+from upload_tui.errors import NotConsistentError, NotFoundError, ReplacedStorageError
 from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
 from upload_tui.monitor.enquiries import Enquiries
+from upload_tui.monitor.event_order import in_order_of_events
 from upload_tui.monitor.intake import take_in
 from upload_tui.monitor.store import Store
 from upload_tui.monitor.stored_order import StoredOrder
@@ -25,7 +27,7 @@ class Bookkeeping:
         order: its uploads in the store.
         enquiries: for those that are asked for one by one.
         project_id: the project.
-        tell: called with each change of an upload, in order.
+        tell: called with each change of an upload at the end of a round, in the order of events.
     """
 
     def __init__(
@@ -41,7 +43,27 @@ class Bookkeeping:
         self._enquiries = enquiries
         self._project_id = project_id
         self._tell = tell
+        self._found: list[UploadChange] = []
+        self._generation = store.generation
         self._heard = store.told.last()
+
+    def begin_round(self) -> None:
+        """What is kept until the next is kept in the store as it is now, not in one that takes its place."""
+        self._generation = self._store.generation
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """A transaction; not in a store that took the place of the one in which the round began, and knows nothing of it."""
+        with self._store.transaction():
+            if self._store.generation != self._generation:
+                raise ReplacedStorageError(self._store.remark)
+            yield
+
+    def tell(self) -> None:
+        """Tell what was noted."""
+        found, self._found = in_order_of_events(self._found), []
+        for change in found:
+            self._tell(change)
 
     async def take_page(self, page: UploadPage) -> bool:
         """Keep a page that was read for its known uploads; True if anything changed. Those that came since are left for the news."""
@@ -52,7 +74,7 @@ class Bookkeeping:
         )
 
     async def take_readings(self, found: Sequence[UploadReading]) -> bool:
-        """Keep readings and tell what changed; True if anything did."""
+        """Keep readings and note what changed; True if anything did."""
         changed, doubtful = False, list[str]()
         async for readings in portions(found):
             has_changed, some_doubtful = self.take(readings)
@@ -61,19 +83,18 @@ class Bookkeeping:
         return changed | await self.look_after(doubtful)
 
     def take(self, readings: Sequence[UploadReading]) -> tuple[bool, Sequence[str]]:
-        """Keep readings and tell what changed; True if anything did, and whoever is to be asked for again."""
-        with self._store.transaction():
+        """Keep readings and note what changed; True if anything did, and whoever is to be asked for again."""
+        client = self._enquiries.client
+        with self.keeping():
             others = self._of_others()
-            intake = take_in(self._store, readings, self._enquiries.client.root)
-        for change in (*others, *intake.changes):
-            self._tell(change)
+            intake = take_in(self._store, readings, client.root, now=client.now())
+        self._found.extend((*others, *intake.changes))
         return bool(others) or intake.kept > 0, intake.doubtful
 
-    def tell_for_others(self) -> bool:
-        """Tell what other dashboards over the same store learned first; True if there was anything."""
+    def hear_others(self) -> bool:
+        """Note what other dashboards over the same store learned first; True if there was anything."""
         others = self._of_others()
-        for change in others:
-            self._tell(change)
+        self._found.extend(others)
         return bool(others)
 
     def _of_others(self) -> Sequence[UploadChange]:
@@ -94,10 +115,11 @@ class Bookkeeping:
         except NotFoundError:
             return self._lose(upload_id)
         except NotConsistentError:
-            return False
+            return self._doubt(upload_id)
         return self._doubt(upload_id) if reading is None else self.take([reading])[0]
 
     def _doubt(self, upload_id: str) -> bool:
+        """The service does not say, or is not sure, what became of it; True if that is new."""
         stored = self._store.get(upload_id)
         if stored is None or stored.is_stale:
             return False
@@ -105,7 +127,7 @@ class Bookkeeping:
         return True
 
     def _lose(self, upload_id: str) -> bool:
-        with self._store.transaction():
+        with self.keeping():
             stored = self._store.get(upload_id)
             if stored is None or stored.is_gone:
                 return False
@@ -114,7 +136,7 @@ class Bookkeeping:
             ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, service.root)
             gone = UploadGone(at=service.now(), upload=ref)
             self._store.told.remember([gone])
-        self._tell(gone)
+        self._found.append(gone)
         return True
 
 

@@ -49,7 +49,7 @@ class UploadChange(Change, frozen=True, kw_only=True):
 
 
 class UploadSeen(UploadChange, frozen=True, kw_only=True):
-    """An upload appeared that was not known before."""
+    """An upload appeared that was not known before, or that was gone."""
 
 
 class StageReached(UploadChange, frozen=True, kw_only=True):

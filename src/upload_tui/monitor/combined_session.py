@@ -235,6 +235,11 @@ class CombinedSession:
         for session in self._sessions:
             session.resume()
 
+    def attend(self, *, is_watched: bool) -> None:
+        """Somebody looks, or nobody does, at all of them."""
+        for session in self._sessions:
+            session.attend(is_watched=is_watched)
+
 
 class _Rank:
     """Compares as the table is ordered."""

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from upload_tui.errors import UnreadableError
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadPurged, UploadRef, UploadSeen
+from upload_tui.monitor.stored_rows import StoredUpload
 from upload_tui.status import Anomaly, Certainty, Event, Timeline, transitions_between
 from upload_tui.wire.upload import Upload, read_upload
 
-__all__ = ["Comparison", "compare", "recall", "with_bound"]
+__all__ = ["Comparison", "as_known", "compare", "recall"]
 
 
 class Comparison(Struct, frozen=True):
@@ -24,16 +25,30 @@ class Comparison(Struct, frozen=True):
     changes: tuple[UploadChange, ...]
 
 
-def recall(raw: str, read_on: datetime, earliest: datetime | None) -> Upload | None:
-    """The upload as it was read at `read_on` from these words; None if they say nothing any more."""
+def recall(raw: str, stored: StoredUpload) -> Upload | None:
+    """The upload as it was read from these words and as it was known then; None if they say nothing any more."""
     try:
-        upload = read_upload(json.loads(raw), read_on=read_on)
+        upload = read_upload(json.loads(raw), read_on=stored.read_on)
     except (ValueError, UnreadableError):
         return None
-    return with_bound(upload, earliest)
+    return as_known(upload, stored.earliest, stored.since, stored.certainty)
 
 
-def with_bound(upload: Upload, earliest: datetime | None) -> Upload:
+def as_known(upload: Upload, earliest: datetime | None, since: datetime | None, certainty: Certainty) -> Upload:
+    """The same upload, its last event as earlier readings knew it where the service does not report its time.
+
+    The words alone may say less: a purge, or whoever touched the upload last, hides when it was verified.
+    """
+    upload = _with_bound(upload, earliest)
+    current = upload.timeline.current
+    if current is None or since is None or Certainty.REPORTED in (current.certainty, certainty):
+        return upload
+    if certainty is Certainty.ESTIMATED:
+        return _with_last(upload, replace(current, on=since, certainty=certainty))
+    return _with_last(upload, replace(current, on=None, certainty=certainty, latest=since))
+
+
+def _with_bound(upload: Upload, earliest: datetime | None) -> Upload:
     """The same upload, its last event not older than `earliest` where the service does not report its time.
 
     An estimate that lies before a reading in which the stage was not yet reached was wrong; then only the bounds are left.
@@ -42,10 +57,26 @@ def with_bound(upload: Upload, earliest: datetime | None) -> Upload:
     if earliest is None or current is None or current.certainty is Certainty.REPORTED:
         return upload
     bound = max(earliest, current.earliest) if current.earliest else earliest
-    bounded: Event = replace(current, earliest=bound)
+    latest = max(bound, current.latest) if current.latest else None
+    bounded: Event = replace(current, earliest=bound, latest=latest)
     if current.on is not None and current.on < bound:
         bounded = replace(bounded, on=None, certainty=Certainty.OBSERVED)
-    return replace(upload, timeline=replace(upload.timeline, events=(*upload.timeline.events[:-1], bounded)))
+    return _with_last(upload, bounded)
+
+
+def _with_memory(before: Upload, after: Upload) -> Upload:
+    """What was known of a stage stays known, unless the service reports it now or an estimate narrows what was only observed."""
+    known, current = before.timeline.current, after.timeline.current
+    if known is None or current is None or known.stage is not current.stage or known.best is None:
+        return after
+    if Certainty.REPORTED in (known.certainty, current.certainty):
+        return after
+    narrows = known.on is None and current.on is not None and known.latest is not None and current.on <= known.latest
+    return after if narrows else _with_last(after, known)
+
+
+def _with_last(upload: Upload, event: Event) -> Upload:
+    return replace(upload, timeline=replace(upload.timeline, events=(*upload.timeline.events[:-1], event)))
 
 
 def compare(
@@ -61,8 +92,10 @@ def compare(
         service: the URL where the upload lives.
     """
     if before is not None and after.stage is not before.stage:
-        earliest = before.read_on
-    after = with_bound(after, earliest)
+        # Our clock may have been set back; then the earlier reading bounds nothing.
+        earliest = before.read_on if before.read_on <= after.read_on else None
+    after = _with_bound(after, earliest)
+    after = _with_memory(before, after) if before is not None else after
     steps, contradictions = transitions_between(before.timeline if before else None, after.timeline)
     fresh = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
     ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)

@@ -15,6 +15,9 @@ __all__ = ["ConnectionKeeper"]
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0
 _TRIES_UNTIL_OFFLINE = 3
+_SLOW_SECONDS = 2.0
+_QUICK_SECONDS = 1.0
+"""A slow service is called so until it answers within this: the word does not flicker."""
 
 
 class ConnectionKeeper:
@@ -35,6 +38,7 @@ class ConnectionKeeper:
         self._failures = 0
         self._failing_since: datetime | None = None
         self._is_paused = False
+        self._is_slow = False
         self.remark = ""
         """What is missing of the picture though it is whole; it is told as the reason while nothing worse is."""
         self._current = Connection(state=ConnectionState.CONNECTING, since=clock.now())
@@ -52,19 +56,24 @@ class ConnectionKeeper:
     def catching_up(self, known: int, total: int | None) -> None:
         """Answers come, but the picture is not whole yet."""
         self._forget_failures()
-        self._enter(ConnectionState.CATCHING_UP, known=known, total=total, reason="")
+        state = ConnectionState.PAUSED if self._is_paused else ConnectionState.CATCHING_UP
+        self._enter(state, known=known, total=total, reason="")
 
-    def whole(self, read_on: datetime) -> None:
-        """The picture is what the service says, as of `read_on`."""
+    def whole(self, read_on: datetime, answer_seconds: float | None = None) -> None:
+        """The picture is what the service says, as of `read_on`; its answers take so long (None if nobody knows)."""
         self._forget_failures()
+        bearable = _QUICK_SECONDS if self._is_slow else _SLOW_SECONDS
+        self._is_slow = answer_seconds is not None and answer_seconds > bearable
         if self._is_paused:
             self._enter(ConnectionState.PAUSED, read_on=read_on, reason="")
         else:
-            self._enter(ConnectionState.LIVE, read_on=read_on, reason="")
+            state = ConnectionState.SLOW if self._is_slow else ConnectionState.LIVE
+            self._enter(state, read_on=read_on, reason="")
 
     def failed(self, error: ServiceError | BusyStorageError) -> float:
         """A round failed; gives the seconds to wait before the next."""
-        self._failures += 1
+        if not (isinstance(error, BusyError) and error.status is None):  # else nobody was asked
+            self._failures += 1
         now = self._clock.now()
         self._failing_since = self._failing_since or now
         wait = self._wait_seconds(error)
@@ -82,17 +91,20 @@ class ConnectionKeeper:
     def pause(self) -> None:
         """No requests any more."""
         self._is_paused = True
-        self._enter(ConnectionState.PAUSED, reason="")
+        self._enter(ConnectionState.PAUSED, reason="", known=self._current.known, total=self._current.total)
 
     def resume(self) -> None:
         """Requests again; what is shown is old until a round has gone well."""
         self._is_paused = False
-        was_read = self._current.read_on is not None
-        self._enter(ConnectionState.CATCHING_UP if was_read else ConnectionState.CONNECTING, reason="")
+        before = self._current
+        was_read = before.read_on is not None or before.known > 0
+        state = ConnectionState.CATCHING_UP if was_read else ConnectionState.CONNECTING
+        self._enter(state, reason="", known=before.known, total=before.total)
 
     def _wait_seconds(self, error: ServiceError | BusyStorageError) -> float:
         if isinstance(error, BusyError) and error.retry_after_seconds is not None:
-            return max(error.retry_after_seconds, _FIRST_WAIT_SECONDS)
+            # Rather later than sooner: at the very moment all others come back as well.
+            return max(error.retry_after_seconds, _FIRST_WAIT_SECONDS) * (1 + self._chance() / 10)
         longest: float = min(_FIRST_WAIT_SECONDS * 2 ** min(self._failures, 10), _LONGEST_WAIT_SECONDS)
         return longest * (0.5 + self._chance() / 2)
 

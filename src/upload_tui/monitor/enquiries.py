@@ -21,6 +21,7 @@ from upload_tui.errors import (
 )
 from upload_tui.monitor.owed_rows import OwedRows, Rows
 from upload_tui.monitor.store import Store
+from upload_tui.monitor.stored_rows import milliseconds
 from upload_tui.wire.answers import UploadPage, UploadReading
 
 __all__ = ["PER_PAGE", "REQUESTS_AT_ONCE", "Enquiries"]
@@ -34,6 +35,8 @@ _PATIENCE = 40
 """So much failing is put up with for one page; what is not read by then is left for later."""
 _SILENCE = 8
 """What an answer that does not come takes of it: it has been waited for."""
+_NEARLY_NOW_MS = 5000
+"""What is dated later was read before our clock was set back."""
 _BROKEN = "An upload that the service does not give"
 
 
@@ -69,6 +72,25 @@ class Enquiries:
         """The service may have gone since it was asked last."""
         self.answers = 0
         self.owed.recall()
+
+    def own_ms(self) -> int:
+        """The present by our own clock: that of the service, which readings are dated with, is known the better the more it says."""
+        return (milliseconds(self.client.now()) or 0) - self.lead_ms
+
+    @property
+    def lead_ms(self) -> int:
+        """By how much the service's clock is ahead of ours, as is known by now."""
+        return round((self.client.clock_lead_seconds or 0) * 1000)
+
+    def read_since(self, own_ms: int, lead_ms: int | None = None) -> tuple[int, int]:
+        """Between which times all is dated that was read since a moment by our own clock.
+
+        Args:
+            own_ms: the moment.
+            lead_ms: as it was known then; None if it matters little.
+        """
+        lead_ms = self.lead_ms if lead_ms is None else min(lead_ms, self.lead_ms)
+        return own_ms + lead_ms, self.own_ms() + self.lead_ms + _NEARLY_NOW_MS
 
     async def page(self, number: int, per_page: int) -> UploadPage:
         """A page (from 1); what cannot be read of it, however small the pages, stands among its broken ones.

@@ -32,7 +32,7 @@ _PASSES_AT_MOST = 5
 _PER_PAGE_GAP = 100
 _GAPS_AT_MOST = 20
 _MANY = 3000
-"""From so many uploads on, a store that knows none yet is filled in bulk."""
+"""From so many uploads on, the store is filled in bulk."""
 
 
 class _PageNumbers(Struct):
@@ -85,7 +85,9 @@ class FirstFetch:
         self._done = 0
         self._broken = 0
         self._doubtful: list[str] = []
+        self._lead_ms = 0
         self._unread = UnreadRows()
+        self._is_each_row_read = False
         self.total: int | None = None
         """Uploads in all when those were counted that are known now; None if the service does not say."""
 
@@ -97,10 +99,11 @@ class FirstFetch:
         """
         lacking_before: int | None = None
         for number in range(_PASSES_AT_MOST):
-            began_on = self._client.now()
+            began_ms = self._enquiries.own_ms()
             is_quiet = await self._pass()
             # What was known before, and is on no page any more.
-            await self._books.look_after(sorted({*self._order.unread_since(began_on), *self._doubtful}))
+            unread = self._order.unread(self._enquiries.read_since(began_ms, self._lead_ms))
+            await self._books.look_after(sorted({*unread, *self._doubtful}))
             lacking = self._lacking()
             # After a single pass, one that went after it was read may stand for one that was missed.
             if (lacking == 0 and (is_quiet or number)) or (is_quiet and lacking in {None, lacking_before}):
@@ -112,27 +115,33 @@ class FirstFetch:
 
     def _lacking(self) -> int | None:
         """How many are not known of those that the service counts, those aside that cannot be read; None if it does not count."""
+        if self._is_each_row_read:
+            return 0
         return None if self.total is None else max(0, self.total - self._order.count() - self._broken)
 
     async def _pass(self) -> bool:
         """Read all pages once; True if nothing can have been missed."""
         self._done = self._broken = 0
+        self._is_each_row_read = False
         self._doubtful.clear()
         first = await self._first_page()
+        self._lead_ms = self._enquiries.lead_ms
         self.total = first.total
         size, total = first.per_page if isinstance(first, UploadPage) else first.said_per_page or PER_PAGE, first.total
         self._enquiries.largest_page = min(size, self._enquiries.largest_page)
         is_many = total is not None and total >= _MANY
-        is_bulk = is_many and self._store.takes_bulk and self._order.count() == 0
+        is_bulk = is_many and self._store.takes_bulk
         async with self._pouring(total or 0) if is_bulk else _reading_in_full() as readers:
             newest = await self._keep(first, readers)
             if total is None:
                 return not isinstance(first, UploadPage) or await self._follow(first)
             self._unread = UnreadRows([(0, total - size)])
+            self._is_each_row_read = isinstance(first, PageWords)
             numbers = _PageNumbers(size, total)
             while numbers.is_left:
                 await all_of(self._work(numbers, readers) for _ in range(REQUESTS_AT_ONCE))
             await self._read_gaps()
+            self._is_each_row_read &= not self._unread.spans and self._done + self._broken >= total
             await self._read_beyond(numbers)
         return await self._catch_up(newest, total)
 
@@ -149,6 +158,7 @@ class FirstFetch:
             words = await self._words(number, numbers.per_page)
             total = words.total or numbers.total
             numbers.total = max(numbers.total, total)
+            self._is_each_row_read &= isinstance(words, PageWords)
             await self._keep(words, readers)
             self._unread.read(total, (number - 1) * numbers.per_page, numbers.per_page)
 

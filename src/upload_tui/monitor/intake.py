@@ -1,12 +1,13 @@
 """Takes readings into the store: what is the same is touched, what differs is compared and kept, what changed is given back."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
-from upload_tui.monitor.changes import UploadChange
+from upload_tui.monitor.changes import UploadChange, UploadRef, UploadSeen
 from upload_tui.monitor.comparison import compare, recall
-from upload_tui.monitor.store import Store
+from upload_tui.monitor.store import Store, StoredUpload
 from upload_tui.wire.answers import UploadReading
 
 __all__ = ["Intake", "take_in"]
@@ -26,7 +27,14 @@ class Intake(Struct, frozen=True):
     doubtful: tuple[str, ...] = ()
 
 
-def take_in(store: Store, readings: Sequence[UploadReading], service: str, *, is_news: bool = True) -> Intake:
+def take_in(
+    store: Store,
+    readings: Sequence[UploadReading],
+    service: str,
+    *,
+    is_news: bool = True,
+    now: datetime | None = None,
+) -> Intake:
     """Take readings into a store, so that of several who do so each finds what the one before it left.
 
     Args:
@@ -34,15 +42,17 @@ def take_in(store: Store, readings: Sequence[UploadReading], service: str, *, is
         readings: what the service says now, in the order in which it is to be told.
         service: the URL where the uploads live.
         is_news: False if nobody is told of it: what exists when one first looks is no change.
+        now: the present by the clock of the readings. What was read later than that was read before the clock was set back, and is
+            not newer; None trusts the clock.
     """
     with store.transaction():
-        intake = _taken_in(store, readings, service)
+        intake = _taken_in(store, readings, service, now)
         if is_news:
             store.told.remember(intake.changes)
     return intake
 
 
-def _taken_in(store: Store, readings: Sequence[UploadReading], service: str) -> Intake:
+def _taken_in(store: Store, readings: Sequence[UploadReading], service: str, now: datetime | None) -> Intake:
     same: list[str] = []
     kept = []
     changes: list[UploadChange] = []
@@ -51,13 +61,17 @@ def _taken_in(store: Store, readings: Sequence[UploadReading], service: str) -> 
     for reading in once.values():
         stored = store.get(reading.upload.id)
         words = "" if stored is None else store.raw(stored.id)
-        if stored is not None and words == reading.raw:
-            same.append(stored.id)
-            continue
-        if stored is not None and reading.asked_on is not None and stored.read_on > reading.asked_on:
+        is_same = stored is not None and words == reading.raw
+        if stored is not None and not is_same and _may_be_newer(stored, reading, now):
             doubtful.append(stored.id)
             continue
-        before = None if stored is None else recall(words, stored.read_on, stored.earliest)
+        if stored is not None and stored.is_gone:  # it is back
+            ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, service)
+            changes.append(UploadSeen(at=reading.upload.read_on, upload=ref))
+        if stored is not None and is_same:
+            same.append(stored.id)
+            continue
+        before = None if stored is None else recall(words, stored)
         noticed = stored.noticed if stored else ()
         result = compare(before, stored.earliest if stored else None, noticed, reading.upload, service)
         kept.append((result.upload, reading.raw, result.noticed, result.earliest))
@@ -67,3 +81,8 @@ def _taken_in(store: Store, readings: Sequence[UploadReading], service: str) -> 
     if kept:
         store.put(kept)
     return Intake(len(kept), tuple(changes), tuple(doubtful))
+
+
+def _may_be_newer(stored: StoredUpload, reading: UploadReading, now: datetime | None) -> bool:
+    was_read_since = reading.asked_on is not None and stored.read_on > reading.asked_on
+    return was_read_since and (now is None or stored.read_on <= now)

@@ -1,12 +1,14 @@
 """A journal: all that a session learned and told, as JSON lines, so that it can be looked at again.
 
 The first line says what was watched. Each other one has a time (`at`) and a `kind`: what the store was given (`kept`, `same`,
-`marked`), what became of a request (`request`), or a change as scripts get it (`records.change_record`) with a `replay` of what that
-leaves out. Secrets are masked before anything comes here. Written by `record`, read by `replay`.
+`marked`; in a large first fetch `poured`, whose `body` is a page's words, deflated and in base64, until it is `settled`), what became
+of a request (`request`), or a change as scripts get it (`records.change_record`) with a `replay` of what that leaves out. Secrets are
+masked before anything comes here, and a page that may hold any is not poured. Written by `record`, read by `replay`.
 """
 
 import json
 import os
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from msgspec import Struct
 
 from upload_tui.client.service_client import RequestOutcome
 from upload_tui.errors import StorageError
+from upload_tui.monitor.bulk_load import BulkLoad
 from upload_tui.monitor.changes import (
     Change,
     ConnectionChanged,
@@ -25,14 +28,19 @@ from upload_tui.monitor.changes import (
     SyncProgressed,
     UploadChange,
 )
+from upload_tui.monitor.page_image import ImagedPage
 from upload_tui.monitor.picture import ProjectRef
 from upload_tui.monitor.records import change_record
 from upload_tui.monitor.store import Entry, Store
+from upload_tui.monitor.stored_rows import moment
+from upload_tui.status import Certainty
 from upload_tui.wire.times import format_time, read_time
+from upload_tui.wire.upload import Upload
 
 __all__ = ["Journal", "JournaledStore", "JournalHeader", "JournalLine", "read_journal"]
 
-_VERSION = 1
+_VERSION = 2
+"""The first has no `poured` lines."""
 
 
 class JournalHeader(Struct, frozen=True):
@@ -155,6 +163,37 @@ def _time(on: datetime | None) -> str | None:
     return None if on is None else format_time(on)
 
 
+class _JournaledBulk(BulkLoad):
+    """A bulk load that writes down the pages that are poured in.
+
+    Args:
+        journal: where to.
+        of_store: what the store gives its own.
+    """
+
+    def __init__(self, journal: Journal, *of_store: Any) -> None:
+        super().__init__(*of_store)
+        self._journal = journal
+        self._poured_on: datetime | None = None
+
+    def pour(self, image: bytes) -> ImagedPage:
+        """Keep a page; what is not poured of it is kept one by one afterwards."""
+        page = super().pour(image)
+        (words,) = self._db.execute("SELECT words FROM image.page").fetchone()
+        read_ms = self._db.execute("SELECT max(read_ms) FROM image.rows").fetchone()[0]
+        read_on = moment(read_ms)
+        if words is not None and read_on is not None:
+            self._poured_on = read_on
+            self._journal.note(read_on, "poured", body=b64encode(words).decode())
+        return page
+
+    async def finish(self) -> None:
+        """End the load."""
+        await super().finish()
+        if self._poured_on is not None:
+            self._journal.note(self._poured_on, "settled")
+
+
 class JournaledStore(Store):
     """A store that writes down all it is given.
 
@@ -162,11 +201,10 @@ class JournaledStore(Store):
         journal: where to.
     """
 
-    takes_bulk = False
-
     def __init__(self, journal: Journal) -> None:
         super().__init__()
         self._journal = journal
+        self.bulk = _JournaledBulk(journal, self._db, self.transaction, self._cell_of)
 
     def put(self, uploads: Iterable[Entry]) -> None:
         """Keep readings."""
@@ -179,6 +217,7 @@ class JournaledStore(Store):
                 raw=json.loads(raw),
                 noticed=[[anomaly.name, anomaly.detail] for anomaly in noticed],
                 earliest=_time(earliest),
+                **_known_of_last(upload),
             )
 
     def mark(self, upload_ids: Iterable[str], *, gone: bool | None = None, stale: bool | None = None) -> None:
@@ -193,6 +232,14 @@ class JournaledStore(Store):
         """The service said the same again."""
         super().touch(upload_ids, read_on)
         self._journal.note(read_on, "same", ids=list(upload_ids))
+
+
+def _known_of_last(upload: Upload) -> Mapping[str, Any]:
+    """When the present stage began, where earlier readings may know that better than the service's words."""
+    last = upload.timeline.current
+    if last is None or last.certainty is Certainty.REPORTED:
+        return {}
+    return {"since": _time(last.best), "certainty": last.certainty}
 
 
 def read_journal(file: Path) -> tuple[JournalHeader, Sequence[JournalLine]]:

@@ -1,7 +1,8 @@
 """How long a stage usually lasts, and what that makes of a pending upload.
 
-Pure. *Overdue* is beyond the 95th percentile of what was seen here; *stuck* is beyond the threshold, or far beyond all that was
-seen. Uploading is a person's pace and has no usual length: an initiated upload is stuck when nothing arrived for the threshold.
+Pure. *Overdue* is beyond the 95th percentile of what was seen here of such uploads; *stuck* is beyond the threshold, or far beyond
+all that was seen, but never within the 99th percentile. Uploading is a person's pace and has no usual length: an initiated upload is
+stuck when nothing arrived for the threshold.
 """
 
 from bisect import bisect_right
@@ -12,7 +13,6 @@ from msgspec import Struct
 
 from upload_tui.monitor.picture import Judgement
 from upload_tui.status import Stage
-from upload_tui.wire.queue import QueueFacts
 
 __all__ = [
     "SIZE_LIMITS_BYTES",
@@ -20,22 +20,23 @@ __all__ = [
     "Usual",
     "judge",
     "overdue_seconds",
+    "size_class",
     "stuck_seconds",
     "usual_of",
-    "waits_for_verification",
+    "waits_for_bytes",
 ]
 
 SIZE_LIMITS_BYTES = (0, 1 << 20, 100 << 20, 10 << 30, 2**63 - 1)
 """Uploads are compared with others of the same class of size: up to 1 MiB, 100 MiB, 10 GiB, and larger."""
+
+_UNKNOWN_BYTES = -(2**63)
+"""What stands for an unknown size is below all sizes."""
 
 _SAMPLES_AT_LEAST = 8
 """Fewer durations than this say nothing about what is usual."""
 
 _FAR_BEYOND = 3.0
 """So many times the longest duration ever seen is stuck, whatever the threshold says."""
-
-_QUEUE_FRESH = timedelta(seconds=60)
-"""What the service said of its queue is believed for so long; work that lay there longer and is not begun lies still."""
 
 _SLACK_SECONDS = 2.0
 """What a refresh may lag behind: nobody is late by less."""
@@ -58,41 +59,41 @@ class Usual(Struct, frozen=True):
 
 
 class Habits:
-    """What is usual by project and class of size; where too little was seen, in the project; else everywhere.
+    """What is usual by project and class of size; where too little was seen, for that class everywhere; else nothing is.
+
+    Others' figures are never taken: what small files need says nothing of large ones.
 
     Args:
-        durations: project, size in bytes (None if unknown) and seconds of waiting of verified uploads.
+        durations: project, size in bytes (None if unknown: a class of its own) and seconds of waiting of verified uploads.
     """
 
     def __init__(self, durations: Iterable[tuple[str, int | None, float]]) -> None:
-        seen: dict[tuple[str, int | None], list[float]] = {}
+        seen: dict[tuple[str | None, int | None], list[float]] = {}
         everywhere: list[float] = []
         for project_id, size_bytes, seconds in durations:
             everywhere.append(seconds)
-            seen.setdefault((project_id, None), []).append(seconds)
-            if size_bytes is not None:
-                seen.setdefault((project_id, _size_class(size_bytes)), []).append(seconds)
+            for place in (project_id, None):
+                seen.setdefault((place, size_class(size_bytes)), []).append(seconds)
         self.everywhere = usual_of(everywhere)
         self._usual = {key: usual for key, some in seen.items() if (usual := usual_of(some)) is not None}
         self.samples = len(everywhere)
 
     def usual(self, project_id: str, size_bytes: int | None) -> Usual | None:
-        """What is usual for such an upload; None if too little was seen anywhere."""
-        size_class = None if size_bytes is None else _size_class(size_bytes)
-        keys = ((project_id, size_class), (project_id, None))
-        return next((self._usual[key] for key in keys if key in self._usual), self.everywhere)
+        """What is usual for such an upload; None if too little was seen of any like it."""
+        place = size_class(size_bytes)
+        return self._usual.get((project_id, place)) or self._usual.get((None, place))
 
-    def particular(self) -> Iterator[tuple[str, int, int, Usual]]:
-        """Project, sizes from and below, and what is usual there, the most particular first."""
-        for (project_id, size_class), usual in self._usual.items():
-            if size_class is not None:
-                yield project_id, SIZE_LIMITS_BYTES[size_class], SIZE_LIMITS_BYTES[size_class + 1], usual
-        for (project_id, size_class), usual in self._usual.items():
-            if size_class is None:
-                yield project_id, -(2**63), SIZE_LIMITS_BYTES[-1], usual
+    def particular(self) -> Iterator[tuple[str | None, int, int, Usual]]:
+        """Project (None for any), sizes from and below, and what is usual there, the most particular first."""
+        for (project_id, place), usual in sorted(self._usual.items(), key=lambda entry: entry[0][0] is None):
+            least, below = (_UNKNOWN_BYTES, 0) if place is None else SIZE_LIMITS_BYTES[place : place + 2]
+            yield project_id, least, below, usual
 
 
-def _size_class(size_bytes: int) -> int:
+def size_class(size_bytes: int | None) -> int | None:
+    """The place of an upload's class of size in `SIZE_LIMITS_BYTES`; None if its size is not known."""
+    if size_bytes is None:
+        return None
     return min(max(0, bisect_right(SIZE_LIMITS_BYTES, size_bytes) - 1), len(SIZE_LIMITS_BYTES) - 2)
 
 
@@ -120,26 +121,25 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def stuck_seconds(usual: Usual | None, stuck_after_seconds: float) -> float:
-    """From which age a completed upload looks stuck."""
+    """From which age a completed upload looks stuck: never while others like it took as long."""
     if usual is None:
         return stuck_after_seconds
-    return min(stuck_after_seconds, max(usual.longest_seconds * _FAR_BEYOND, 60.0))
+    beyond = min(stuck_after_seconds, max(usual.longest_seconds * _FAR_BEYOND, 60.0))
+    return max(beyond, usual.p99_seconds + _SLACK_SECONDS)
 
 
 def overdue_seconds(usual: Usual | None, stuck_after_seconds: float) -> float:
     """From which age a completed upload is overdue."""
-    stuck = stuck_seconds(usual, stuck_after_seconds)
-    return stuck if usual is None else min(stuck, usual.p95_seconds + _SLACK_SECONDS)
+    return stuck_after_seconds if usual is None else usual.p95_seconds + _SLACK_SECONDS
 
 
-def waits_for_verification(queue: QueueFacts | None, now: datetime) -> str:
-    """In a few words what a completed upload waits for, by the service's queue if it tells of it and told lately."""
-    words = "waits for verification"
-    if queue is None or queue.depth is None or now - queue.read_on > _QUEUE_FRESH:
-        return words
-    if queue.depth and queue.running == 0 and queue.oldest_on and now - queue.oldest_on > _QUEUE_FRESH:
-        return f"{words}: no worker takes it"
-    return f"{words}, {queue.depth} queued" if queue.depth else words
+def waits_for_bytes(size_bytes: int | None, chunk_count: int | None, chunk_bytes: int | None) -> str:
+    """What an initiated upload waits for, by the bytes of its chunks (None if it is not chunked)."""
+    if chunk_count is None:
+        return "waits for its bytes"
+    if size_bytes is not None and (chunk_bytes or 0) >= size_bytes:
+        return "waits for the client to say complete"
+    return "waits for chunks"
 
 
 def judge(
@@ -150,7 +150,7 @@ def judge(
     usual: Usual | None,
     stuck_after_seconds: float,
 ) -> Judgement:
-    """Judge one upload.
+    """Judge how late one upload is; what it waits for is left open.
 
     Args:
         stage: the stage it is in.
@@ -162,13 +162,14 @@ def judge(
     """
     if stage is Stage.INITIATED:
         last = max((on for on in (since, activity_on) if on is not None), default=now)
-        return Judgement(is_stuck=(now - last).total_seconds() > stuck_after_seconds, waits_for="waits for chunks")
+        is_idle = (now - last).total_seconds() > stuck_after_seconds
+        return Judgement(is_overdue=is_idle, is_stuck=is_idle)
     if stage is not Stage.COMPLETED:
         return Judgement()
     age_seconds = 0.0 if since is None else (now - since).total_seconds()
     is_stuck = age_seconds > stuck_seconds(usual, stuck_after_seconds)
     if usual is None:
-        return Judgement(is_overdue=is_stuck, is_stuck=is_stuck, waits_for="waits for verification")
+        return Judgement(is_overdue=is_stuck, is_stuck=is_stuck)
     likely = usual.expected_seconds(age_seconds)
     expected = None if since is None or likely is None else since + timedelta(seconds=likely)
     return Judgement(
@@ -178,5 +179,4 @@ def judge(
         p95_seconds=usual.p95_seconds,
         p99_seconds=usual.p99_seconds,
         expected_on=expected,
-        waits_for="waits for verification",
     )

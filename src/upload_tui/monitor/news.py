@@ -67,7 +67,8 @@ class News:
                 continue
             number = page.next_page
             if sum(len(held.readings) for held in pages) >= _HELD:
-                self._store.keep_fact(self._fact, last_known)
+                with self._books.keeping():
+                    self._store.keep_fact(self._fact, last_known)
                 changed |= await self._keep(pages)
                 pages.clear()
         changed |= await self._keep(pages)

@@ -63,6 +63,7 @@ class OpeningSession:
         self._opener = opener
         self._known = known
         self._real: Session | None = None
+        self._is_watched = True
         self._tries_again = tries_again
         self._announcer = Announcer()
         self._keeper = ConnectionKeeper(clock, self._tell)
@@ -153,6 +154,7 @@ class OpeningSession:
             self._announcer.say(_Opened(at=self.now()))
             if self._keeper.is_paused:
                 real.pause()
+            real.attend(is_watched=self._is_watched)
             await asyncio.sleep(0)  # whoever waited to listen listens before anything is said
             await real.run()
 
@@ -177,3 +179,9 @@ class OpeningSession:
         self._alarm.wake()
         if self._real:
             self._real.resume()
+
+    def attend(self, *, is_watched: bool) -> None:
+        """Somebody looks, or nobody does: the real session is told."""
+        self._is_watched = is_watched
+        if self._real:
+            self._real.attend(is_watched=is_watched)

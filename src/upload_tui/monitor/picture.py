@@ -23,6 +23,7 @@ __all__ = [
     "Judgement",
     "LatencyBucket",
     "LatencyHistogram",
+    "Playback",
     "ProjectRef",
     "Query",
     "Row",
@@ -51,6 +52,21 @@ class ConnectionState(StrEnum):
     """The service refuses the credentials."""
     PAUSED = "paused"
     """Refreshing was paused by the person."""
+    REPLAYING = "replay"
+    """What is shown was recorded; the service is not asked."""
+
+
+class Playback(Struct, frozen=True):
+    """How far a recording has been played.
+
+    Attributes:
+        position_seconds, length_seconds: from its beginning; it has ended where they are equal.
+        state: what the connection was then.
+    """
+
+    position_seconds: float
+    length_seconds: float
+    state: ConnectionState
 
 
 class Connection(Struct, frozen=True, kw_only=True):
@@ -63,6 +79,7 @@ class Connection(Struct, frozen=True, kw_only=True):
         reason: why it is not live, in one sentence; empty while live.
         known, total: uploads known so far and promised while catching up; total None if unknown.
         requests_last_minute: what keeping the picture true costs the service; None if nobody counts them.
+        playback: where a replay is; None if what is shown is not a recording.
     """
 
     state: ConnectionState
@@ -73,11 +90,16 @@ class Connection(Struct, frozen=True, kw_only=True):
     known: int = 0
     total: int | None = None
     requests_last_minute: int | None = None
+    playback: Playback | None = None
 
     @property
     def is_live(self) -> bool:
         """True if what is shown is what the service says now."""
         return self.state in {ConnectionState.LIVE, ConnectionState.SLOW}
+
+    def true_on(self, now: datetime) -> datetime:
+        """When what is shown was last known to be true: now while it is live, or while nothing else is known."""
+        return now if self.is_live or self.read_on is None else min(self.read_on, now)
 
 
 class ProjectRef(Struct, frozen=True):
@@ -112,6 +134,11 @@ class Query(Struct, frozen=True):
     project_ids: frozenset[str] = frozenset()
     sort: SortKey = SortKey.INITIATED
     descending: bool = True
+
+    @property
+    def is_filtered(self) -> bool:
+        """True if the search or a filter may leave uploads out."""
+        return self != Query(sort=self.sort, descending=self.descending)
 
 
 class Judgement(Struct, frozen=True):
@@ -207,7 +234,7 @@ class Funnel(Struct, frozen=True):
 
     stages: tuple[StageSummary, ...] = field(default_factory=lambda: tuple(StageSummary(stage) for stage in Stage))
     remark: str = ""
-    """Such as "0 verified in 8 minutes while 14 wait: the verification worker looks stopped"; empty if all is well."""
+    """Such as "the verification worker looks stopped: 0 verified in 8 min, 14 wait"; empty if all is well."""
 
     def __getitem__(self, stage: Stage) -> StageSummary:
         return self.stages[stage.rank]

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import takewhile
+from math import floor
 from typing import Any
 
 from msgspec.structs import replace
@@ -24,12 +26,15 @@ from upload_tui.monitor.changes import (
     UploadRef,
     UploadSeen,
 )
-from upload_tui.monitor.comparison import with_bound
+from upload_tui.monitor.comparison import as_known
 from upload_tui.monitor.journal import JournalHeader, JournalLine
-from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
+from upload_tui.monitor.page_image import has_images, page_image
+from upload_tui.monitor.picture import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.monitor.store import Store
 from upload_tui.monitor.stored_picture import StoredPicture
+from upload_tui.monitor.stored_words import inflated
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
+from upload_tui.wire.answers import page_entries
 from upload_tui.wire.times import read_time
 from upload_tui.wire.upload import read_upload
 
@@ -66,6 +71,7 @@ class ReplaySession(StoredPicture):
         header = self._header
         super().__init__(Store(), self._paced, header.service, header.stuck_after_seconds)
         self._next = 0
+        self._is_pouring = False
         self._connection = Connection(state=ConnectionState.CONNECTING, since=header.began_on)
 
     def close(self) -> None:
@@ -119,6 +125,9 @@ class ReplaySession(StoredPicture):
         self._paced.set_rate(self._pace)
         self._tell_connection()
 
+    def attend(self, *, is_watched: bool) -> None:
+        """What is over asks nobody anything, whoever looks."""
+
     def step(self) -> None:
         """Go to the time of the next line, also while the time is held, and take in all that happened then."""
         if self._next < len(self._lines):
@@ -156,12 +165,33 @@ class ReplaySession(StoredPicture):
                 for wait in waits:
                     wait.cancel()
 
+    def now(self) -> datetime:
+        """The present of the recording; it stays at its end."""
+        return min(super().now(), self.ends_on)
+
+    def judged_on(self) -> datetime:
+        """When the picture was last true then."""
+        return self._connection.true_on(self.now())
+
+    @property
+    def recorded(self) -> Connection:
+        """The connection as it was."""
+        return replace(self._connection, requests_last_minute=self._requests_last_minute())
+
     def connection(self) -> Connection:
-        """The connection as it was; paused while the time is held."""
-        connection = replace(self._connection, requests_last_minute=self._requests_last_minute())
-        if self._is_held:
-            return replace(connection, state=ConnectionState.PAUSED, next_try_on=None)
-        return connection
+        """Where the replay is, and what the connection was then; paused while the time is held."""
+        recorded, began_on = self.recorded, self._header.began_on
+        length_seconds = (self.ends_on - began_on).total_seconds()
+        position_seconds = (self.now() - began_on).total_seconds()
+        if position_seconds < length_seconds:  # by the second: more often nobody looks
+            position_seconds = floor(position_seconds)
+        return replace(
+            recorded,
+            state=ConnectionState.PAUSED if self._is_held else ConnectionState.REPLAYING,
+            since=began_on,
+            next_try_on=None,
+            playback=Playback(position_seconds, length_seconds, recorded.state),
+        )
 
     def _requests_last_minute(self) -> int:
         since = self.now() - timedelta(minutes=1)
@@ -185,6 +215,8 @@ class ReplaySession(StoredPicture):
             self._next += 1
             with suppress(KeyError, TypeError, ValueError, UnreadableError):  # a line that somebody mangled is no end
                 self._take_line(line)
+        if self._next == len(self._lines):  # whoever wrote it may have been interrupted
+            self._settle()
         if self._next > first:
             self._announcer.say(PictureChanged(at=self.now(), revision=self._store.revision))
 
@@ -193,6 +225,10 @@ class ReplaySession(StoredPicture):
         match line.kind:
             case "kept":
                 self._keep(line.at, fields)
+            case "poured":
+                self._pour(read_time(fields["at"]) or line.at, inflated(b64decode(fields["body"])))
+            case "settled":
+                self._settle()
             case "same":
                 self._store.touch(fields["ids"], line.at)
             case "marked":
@@ -207,9 +243,33 @@ class ReplaySession(StoredPicture):
 
     def _keep(self, at: datetime, fields: Mapping[str, Any]) -> None:
         read_on, earliest = read_time(fields["at"]) or at, read_time(fields["earliest"])
-        upload = with_bound(read_upload(fields["raw"], read_on=read_on), earliest)
+        since, certainty = read_time(fields.get("since")), Certainty(fields.get("certainty", Certainty.REPORTED))
+        upload = as_known(read_upload(fields["raw"], read_on=read_on), earliest, since, certainty)
         noticed = tuple(Anomaly(AnomalyName(name), detail) for name, detail in fields["noticed"])
         self._store.put([(upload, json.dumps(fields["raw"], ensure_ascii=False), noticed, earliest)])
+
+    def _pour(self, read_on: datetime, body: bytes) -> None:
+        """A page of a large first fetch; what cannot be poured in was kept one by one."""
+        if not has_images:
+            uploads = [(read_upload(entry, read_on=read_on), entry) for entry in page_entries(body)]
+            ended = [
+                (upload, json.dumps(entry, ensure_ascii=False))
+                for upload, entry in uploads
+                if not upload.timeline.is_pending
+            ]
+            self._store.put([(upload, raw, (), None) for upload, raw in ended])
+            return
+        image = page_image(body, read_on)
+        if image and not self._is_pouring:
+            self._store.bulk.begin()
+            self._is_pouring = True
+        if image:
+            self._store.bulk.pour(image)
+
+    def _settle(self) -> None:
+        if self._is_pouring:
+            self._is_pouring = False
+            self._store.bulk.end()
 
     def _tell_connection(self) -> None:
         self._announcer.say(ConnectionChanged(at=self.now(), connection=self.connection()))

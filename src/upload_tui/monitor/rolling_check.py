@@ -6,7 +6,6 @@ from upload_tui.monitor.bookkeeping import Bookkeeping
 from upload_tui.monitor.enquiries import Enquiries
 from upload_tui.monitor.store import Store
 from upload_tui.monitor.stored_order import StoredOrder
-from upload_tui.monitor.stored_rows import milliseconds
 from upload_tui.wire.answers import UploadPage
 
 __all__ = ["RollingCheck"]
@@ -55,9 +54,10 @@ class RollingCheck:
             is_idle: nothing happens otherwise, so that a larger page hurts nobody.
         """
         is_odd = total is not None and total - self._order.count() != self.difference
-        if self._row == 0:
+        if self._row == 0 or self._began_ms > self._enquiries.own_ms():  # our clock was set back
+            self._row = 0
             self._edge_ms, self._unlisted, self._is_odd_throughout = None, 0, True
-            self._began_ms = milliseconds(self._enquiries.client.now()) or 0
+            self._began_ms = self._enquiries.own_ms()
         self._is_odd_throughout &= is_odd
         per_page = self._per_page(is_odd=is_odd, is_idle=is_idle)
         page = await self._enquiries.page(self._row // per_page + 1, per_page)
@@ -86,7 +86,8 @@ class RollingCheck:
         low_ms = None if is_last else self._order.oldest_ms([reading.upload.id for reading in page.readings])
         if low_ms is None and not is_last:
             return False
-        missing = self._order.unread_between(low_ms, self._edge_ms, self._began_ms)[:_ASKED_ALONE]
+        read_ms = self._enquiries.read_since(self._began_ms)
+        missing = self._order.unread(read_ms, low_ms, self._edge_ms)[:_ASKED_ALONE]
         self._edge_ms = low_ms
         changed = await self._books.look_after(missing)
         self._unlisted += sum(1 for one in missing if (stored := self._store.get(one)) and not stored.is_gone)

@@ -7,6 +7,9 @@ from msgspec import Struct
 
 __all__ = ["Schedule"]
 
+_UNWATCHED = 5.0
+"""So many times the shortest interval: a terminal without the focus may still be seen, and alerts must come."""
+
 
 class Schedule(Struct, frozen=True):
     """The bounds of the interval, in seconds.
@@ -31,6 +34,10 @@ class Schedule(Struct, frozen=True):
             return self.shortest_seconds
         longest = self.longest_waiting_seconds if is_waiting else self.longest_idle_seconds
         return min(last_seconds * self.growth, max(longest, self.shortest_seconds))
+
+    def unwatched_seconds(self, seconds: float) -> float:
+        """The interval in place of one of `seconds` while nobody seems to look."""
+        return max(seconds, self.shortest_seconds * _UNWATCHED)
 
     def with_jitter(self, seconds: float) -> float:
         """The interval, up to a tenth longer or shorter."""

@@ -2,10 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from upload_tui.monitor.stored_words import deflated
 
-__all__ = ["MIGRATIONS", "UNKNOWN", "begin_bulk", "end_bulk", "migrate", "steps_to_end_bulk"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "UNKNOWN", "begin_bulk", "end_bulk", "migrate", "steps_to_end_bulk"]
+
+APPLICATION_ID = 0x75705475
+"""Tells a file of ours from another program's; one of version 4 or before has none."""
 
 UNKNOWN = -(2**63)
 """Stands for "not known" in the columns that are sorted by: it comes before everything, and can be compared."""
@@ -125,6 +129,7 @@ MIGRATIONS: tuple[str, ...] = (
         change TEXT NOT NULL
     );
     """,
+    f"PRAGMA application_id = {APPLICATION_ID};",
 )
 
 
@@ -133,18 +138,25 @@ def migrate(connection: sqlite3.Connection) -> None:
     connection.create_function("deflated", 1, deflated, deterministic=True)
     version = _version(connection)
     while version < len(MIGRATIONS):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with _transaction(connection):
             version = _version(connection)  # another dashboard may have been quicker
             if version < len(MIGRATIONS):
                 for statement in _statements(MIGRATIONS[version]):
                     connection.execute(statement)
                 version += 1
                 connection.execute(f"PRAGMA user_version = {version}")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite may have ended it by itself
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -180,17 +192,14 @@ def end_bulk(connection: sqlite3.Connection) -> None:
 
 def steps_to_end_bulk(connection: sqlite3.Connection) -> Iterator[None]:
     """The same, one statement after the other: with a million rows each takes a while, and others may go on in between."""
-    if connection.execute("SELECT 1 FROM facts WHERE name = 'bulk'").fetchone() is None:
-        return
     for name, place in _INDEXES.items():
         connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {place}")
         yield
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(
-        "UPDATE cells SET uploads = (SELECT count(*) FROM uploads INDEXED BY by_cell_since WHERE uploads.cell = cells.cell)"
-    )
-    connection.execute("INSERT INTO grams (grams) VALUES ('rebuild')")
-    for name, what in _TRIGGERS.items():
-        connection.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {what}")
-    connection.execute("DELETE FROM facts WHERE name = 'bulk'")
-    connection.execute("COMMIT")
+    with _transaction(connection):
+        connection.execute(
+            "UPDATE cells SET uploads = (SELECT count(*) FROM uploads INDEXED BY by_cell_since WHERE uploads.cell = cells.cell)"
+        )
+        connection.execute("INSERT INTO grams (grams) VALUES ('rebuild')")
+        for name, what in _TRIGGERS.items():
+            connection.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {what}")
+        connection.execute("DELETE FROM facts WHERE name = 'bulk'")

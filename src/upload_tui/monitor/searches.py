@@ -6,7 +6,6 @@ has become old is shown until the next one is whole. Used by `Store` alone.
 """
 
 import json
-import sqlite3
 from array import array
 from collections.abc import Callable
 from math import inf
@@ -14,6 +13,8 @@ from math import inf
 from msgspec import Struct, field
 
 from upload_tui.monitor.asked import Asked, Key, arm_count, arms, bound, columns, direction, listing
+from upload_tui.monitor.bulk_lease import lease_of
+from upload_tui.monitor.database import Database
 from upload_tui.monitor.picture import Query, SortKey
 
 __all__ = ["FoundRows", "Searches"]
@@ -72,11 +73,11 @@ class Searches:
     """The lists of one store.
 
     Args:
-        db: the store's connection.
+        db: the store's.
         monotonic: seconds that never go backwards.
     """
 
-    def __init__(self, db: sqlite3.Connection, monotonic: Callable[[], float]) -> None:
+    def __init__(self, db: Database, monotonic: Callable[[], float]) -> None:
         self._db = db
         self._monotonic = monotonic
         self._kept: dict[Query, _Kept] = {}
@@ -124,12 +125,12 @@ class Searches:
 
     def _few(self, asked: Asked) -> "array[int] | None":
         """All rows in order, if trigrams find but few; None if there may be many."""
-        if not asked.grams:
+        if not asked.grams or lease_of(self._db) is not None:  # what is poured in has no trigrams yet
             return None
         candidates = "SELECT rowid FROM grams WHERE grams MATCH ? AND rowid > ? LIMIT ?"
         numbers = [row[0] for row in self._db.execute(candidates, (asked.grams, 0, _SAMPLE))]
         if len(numbers) == _SAMPLE:
-            (last,) = self._db.execute("SELECT max(number) FROM uploads").fetchone()
+            (last,) = self._db.execute("SELECT coalesce(max(number), 0) FROM uploads").fetchone()
             if _SAMPLE * last > _FEW * numbers[-1]:  # if they stand as close together everywhere
                 return None
             numbers += (row[0] for row in self._db.execute(candidates, (asked.grams, numbers[-1], _FEW)))

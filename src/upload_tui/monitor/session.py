@@ -103,3 +103,7 @@ class Session(Protocol):
     def resume(self) -> None:
         """Go on after `pause`."""
         ...
+
+    def attend(self, *, is_watched: bool) -> None:
+        """Somebody looks at the picture again, who sees it fresh at once; or nobody seems to, and it need not be so fresh."""
+        ...

@@ -1,7 +1,6 @@
 """What is known of uploads, in SQLite: written by the synchroniser, asked by the session. Knows no service and no screen."""
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
-from upload_tui.errors import BusyStorageError, StorageError
 from upload_tui.monitor.asked import Asked, Cell, asked_for
+from upload_tui.monitor.bulk_lease import lease_of
 from upload_tui.monitor.bulk_load import BulkLoad
+from upload_tui.monitor.database import Database
 from upload_tui.monitor.page_image import has_images
 from upload_tui.monitor.picture import ProjectRef, Query, SortKey
-from upload_tui.monitor.schema import MIGRATIONS, end_bulk, migrate
 from upload_tui.monitor.searches import Searches
 from upload_tui.monitor.store_conditions import StuckBefore
 from upload_tui.monitor.stored_rows import KEPT, READ, StoredUpload, milliseconds, stored_upload, values_of
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "Found", "Store", "StoredUpload", "StuckBefore"]
 
-_BUSY_SECONDS = 5.0
-"""How long one dashboard waits for another that writes to the same file."""
-_CACHE_KIB = 16 * 1024
 _SELECTED = f"SELECT {', '.join(READ)} FROM uploads JOIN projects USING (project)"
 _UPSERT = (
     f"INSERT INTO uploads ({', '.join(KEPT)}) VALUES ({', '.join('?' * len(KEPT))}) ON CONFLICT (id) DO UPDATE SET "
@@ -56,59 +52,60 @@ class Store:
     """The uploads of one service and account.
 
     Args:
-        file: where to keep them; None keeps them in memory for this visit.
+        file: where to keep them; None keeps them in memory for this visit. Where it cannot be used, or not any more, `remark`
+            says what took its place.
         monotonic: seconds that never go backwards.
-
-    Raises:
-        StorageError: the file cannot be used: damaged, newer than this program, or not to be written.
     """
 
     takes_bulk = has_images
     """Whether pages may be poured in."""
 
     def __init__(self, file: Path | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
-        try:
-            self._db = sqlite3.connect(file or ":memory:", isolation_level=None, timeout=_BUSY_SECONDS)
-        except sqlite3.Error as error:
-            raise _unusable(file, error) from error
-        try:
-            self._prepare(file)
-        except StorageError:
-            self._db.close()
-            raise
-        except sqlite3.Error as error:
-            self._db.close()
-            raise _unusable(file, error) from error
-        self._file = file
+        self._db = Database(file, self._was_replaced)
+        self._monotonic = monotonic
         self._own_revision = 0
         self._seen_version = 0
-        self._windows = Windows(self._db)
-        self._searches = Searches(self._db, monotonic)
-        self._numbers: dict[object, int] = {}
-        self._words = StoredWords(self._db)
-        self.bulk = BulkLoad(self._db, file, self.transaction, self._cell_of)
+        self._replaced: Callable[[], object] = lambda: None
+        self._forget()
+        self.bulk = BulkLoad(self._db, self.transaction, self._cell_of)
         """Pours whole pages in, past `put`."""
-        self.told = ToldChanges(self._db, is_shared=file is not None)
+        self.told = ToldChanges(self._db)
         """The changes that are told from here."""
 
-    def _prepare(self, file: Path | None) -> None:
-        # Before anything is written: what a newer program keeps is not ours to touch.
-        if self._db.execute("PRAGMA user_version").fetchone()[0] > len(MIGRATIONS):
-            raise StorageError(f"{file} was written by a newer upload-tui", "Upgrade, or move the file away.")
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self._db.execute("PRAGMA recursive_triggers = ON")
-        migrate(self._db)
-        end_bulk(self._db)
+    def _forget(self) -> None:
+        """Whatever was remembered of the database."""
+        self._numbers: dict[object, int] = {}
+        self._windows = Windows(self._db)
+        self._searches = Searches(self._db, self._monotonic)
+        self._words = StoredWords(self._db)
+
+    def _was_replaced(self) -> None:
+        self._own_revision += 1
+        self._forget()
+        self._replaced()
+
+    def when_replaced(self, act: Callable[[], object]) -> None:
+        """Do something when another database took the place of one that failed."""
+        self._replaced = act
 
     def close(self) -> None:
         """Close the database."""
+        self.bulk.leave()
         self._db.close()
 
     @property
-    def db(self) -> sqlite3.Connection:
-        """The connection, for the figures that `StoredFigures` reckons."""
+    def remark(self) -> str:
+        """What the person should be told of where it is kept; empty for nothing."""
+        return self._db.remark
+
+    @property
+    def generation(self) -> int:
+        """Grows when all that was known is gone, and is to be fetched again."""
+        return self._db.generation
+
+    @property
+    def db(self) -> Database:
+        """The database, for the figures that `StoredFigures` reckons."""
         return self._db
 
     @property
@@ -125,8 +122,11 @@ class Store:
     def put(self, uploads: Iterable[Entry]) -> None:
         """Keep readings, each with the service's words, what a comparison noticed, and the bound from below of its last event."""
         with self.transaction():
+            is_counted = lease_of(self._db) is None
             for upload, raw, noticed, earliest in uploads:
                 project, cell = self._cell_of(upload.project_id, upload.project_name, upload.stage.rank)
+                if not is_counted:
+                    self._count(upload.id, cell)
                 number = self._db.execute(_UPSERT, values_of(upload, project, cell, noticed, earliest)).fetchone()[0]
                 self._db.execute("INSERT OR REPLACE INTO words VALUES (?, ?)", (number, raw))
 
@@ -157,7 +157,15 @@ class Store:
         row = self._db.execute("SELECT project, stage FROM uploads WHERE id = ?", (upload_id,)).fetchone()
         if row is not None:
             cell = self._cell(*row, is_gone=is_gone)
+            if lease_of(self._db) is not None:
+                self._count(upload_id, cell)
             self._db.execute("UPDATE uploads SET is_gone = ?, cell = ? WHERE id = ?", (is_gone, cell, upload_id))
+
+    def _count(self, upload_id: str, cell: int) -> None:
+        """An upload comes into a cell, maybe from another, while no trigger counts it."""
+        moves = "UPDATE cells SET uploads = uploads - 1 WHERE cell = (SELECT cell FROM uploads WHERE id = ?)"
+        self._db.execute(moves, (upload_id,))
+        self._db.execute("UPDATE cells SET uploads = uploads + 1 WHERE cell = ?", (cell,))
 
     def _project(self, project_id: str, name: str) -> int:
         key = (project_id, name)
@@ -187,24 +195,16 @@ class Store:
         """What is read and written within is one, also for others; one within another belongs to it.
 
         Raises:
-            BusyStorageError: another process writes, and does not come to an end.
-            StorageError: the file cannot be written any more.
+            BusyStorageError: another process writes, and does not come to an end; or (`ReplacedStorageError`) the database failed,
+                and another took its place. Nothing of it is kept.
         """
         self._own_revision += 1
-        if self._db.in_transaction:
-            yield
-            return
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise _unusable(self._file, error) from error
-        try:
-            yield
+            with self._db.transaction():
+                yield
         except BaseException:
-            self._db.execute("ROLLBACK")
             self._numbers.clear()
             raise
-        self._db.execute("COMMIT")
 
     # Asking
 
@@ -317,10 +317,3 @@ class Store:
         """The value under a name; None if there is none."""
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
-
-
-def _unusable(file: Path | None, error: sqlite3.Error) -> StorageError:
-    """What is wrong with the file; that somebody else is busy with it is no fault of its own."""
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return BusyStorageError(f"Another upload-tui is busy with {file}", "It goes on by itself.")
-    return StorageError(f"{file} cannot be used as a store: {error}", "Move the file away.")

@@ -16,9 +16,12 @@ _GRAMS_AT_MOST = 12
 
 
 class StuckLimit(Struct, frozen=True):
-    """A completed upload of this project, from `least_bytes` and below `limit_bytes`, looks stuck if it has waited since `before`."""
+    """A completed upload of these sizes looks stuck if it has waited since `before`.
 
-    project_id: str
+    `project_id` None is any project; sizes are from `least_bytes` and below `limit_bytes`.
+    """
+
+    project_id: str | None
     least_bytes: int
     limit_bytes: int
     before: datetime
@@ -40,10 +43,14 @@ def stuck_condition(completed: datetime, particular: Sequence[StuckLimit]) -> tu
     parts: list[str] = []
     values: list[object] = []
     for limit in particular:
-        parts.append(
-            "WHEN project = (SELECT project FROM projects WHERE id = ?) AND size_bytes >= ? AND size_bytes < ? THEN ?"
-        )
-        values.extend((limit.project_id, limit.least_bytes, limit.limit_bytes, milliseconds(limit.before)))
+        if limit.project_id is None:
+            parts.append("WHEN size_bytes >= ? AND size_bytes < ? THEN ?")
+        else:
+            parts.append(
+                "WHEN project = (SELECT project FROM projects WHERE id = ?) AND size_bytes >= ? AND size_bytes < ? THEN ?"
+            )
+            values.append(limit.project_id)
+        values.extend((limit.least_bytes, limit.limit_bytes, milliseconds(limit.before)))
     values.append(milliseconds(completed))
     before = f"CASE {' '.join(parts)} ELSE ? END" if parts else "?"
     return f"(since_ms > {UNKNOWN} AND since_ms < {before})", tuple(values)

@@ -1,59 +1,233 @@
-"""Opens the store that an earlier visit left; what cannot be used is set aside with a word, never overwritten."""
+"""Opens the database of a store; what cannot be used is set aside with a word, never overwritten. Used by `database` alone.
 
+A damaged file is renamed, and a new one begun. One that a newer program wrote stays as it is, for that program; ours is then kept
+beside it. Where nothing can be kept, the database is in memory, with what the file held if that can be read.
+"""
+
+import os
+import sqlite3
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 from msgspec import Struct
 
-from upload_tui.errors import BusyStorageError, StorageError
-from upload_tui.monitor.schema import MIGRATIONS
-from upload_tui.monitor.store import Store
+from upload_tui.errors import BusyStorageError, DamagedStorageError, NewerStorageError, StorageError
+from upload_tui.monitor.bulk_lease import lease_of
+from upload_tui.monitor.schema import APPLICATION_ID, MIGRATIONS, end_bulk, migrate
 
-__all__ = ["OpenedStore", "open_store_file"]
+__all__ = ["OpenedFile", "in_place_of", "opened", "storage_error"]
 
+_BUSY_SECONDS = 5.0
+"""How long one dashboard waits for another that writes to the same file."""
+_CACHE_KIB = 16 * 1024
 _BESIDE = ("-wal", "-shm")
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_OUR_FAULT = {
+    sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE,
+    sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_INTERRUPT,
+}  # fmt: skip
+_UNREADABLE = ("Could not decode to UTF-8", "vtable constructor failed", "no such table")
+"""How damage looks to who asks, where SQLite does not see it as such."""
 
 
-class OpenedStore(Struct, frozen=True):
-    """A store, and what the person should be told about it; empty for nothing."""
+class OpenedFile(Struct, frozen=True):
+    """An open database.
 
-    store: Store
+    Attributes:
+        connection: in autocommit; with an empty database `image` at its side.
+        file: where it is kept; None for memory.
+        identity: what tells the file from another that takes its name.
+        remark: what the person should be told; empty for nothing.
+        is_copy: True if it has all that the database had whose place it took.
+    """
+
+    connection: sqlite3.Connection
+    file: Path | None = None
+    identity: tuple[int, int] | None = None
     remark: str = ""
+    is_copy: bool = False
 
 
-def open_store_file(file: Path) -> OpenedStore:
-    """The store in a file.
+def storage_error(error: sqlite3.Error, file: Path | None) -> StorageError | None:
+    """What an error means; None if it is a fault of this program's own."""
+    code = getattr(error, "sqlite_errorcode", None)
+    kind = None if code is None else code & 0xFF
+    if kind in _BUSY:
+        return BusyStorageError(f"Another upload-tui is busy with {file}", "It goes on by itself.")
+    if kind in _DAMAGED or str(error).startswith(_UNREADABLE):
+        return _damaged(error)
+    if kind is None or kind in _OUR_FAULT:
+        return None
+    where = "in memory" if file is None else file
+    return StorageError(f"The store cannot be used ({error}): {where}", "Check the disk, and the permissions.")
 
-    A damaged file is renamed, and a new one begun. One that a newer program wrote stays as it is, for that program; ours is then
-    kept beside it. Where nothing can be kept, the store is in memory.
+
+def _damaged(error: sqlite3.Error) -> DamagedStorageError:
+    return DamagedStorageError(f"The file is damaged ({error})", "Move the file away.")
+
+
+def opened(file: Path | None) -> OpenedFile:
+    """The database of a file or of memory; another, and a word, where the file cannot be used."""
+    if file is None:
+        return OpenedFile(_in_memory())
+    identity = _identity(file)
+    try:
+        return _opened(file)
+    except StorageError as error:
+        return _instead(file, error, identity)
+
+
+def in_place_of(failed: OpenedFile, error: StorageError) -> OpenedFile:
+    """What takes the place of a database that failed while it was used; it is closed. No file takes a file's place twice."""
+    with closing(failed.connection) as connection:
+        if not isinstance(error, DamagedStorageError):
+            return _kept_in_memory(error, connection)
+    if failed.file is None or failed.remark:
+        return _kept_in_memory(error, None)
+    return _instead(failed.file, error, failed.identity)
+
+
+def _opened(file: Path, remark: str = "") -> OpenedFile:
+    """The database of a file.
+
+    Raises:
+        StorageError: the file cannot be used; its kind tells why.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return OpenedStore(Store(file))
-    except BusyStorageError as error:
-        return OpenedStore(Store(), f"{error.title}; nothing is kept of this visit")
-    except StorageError as error:
-        return _instead(file, error)
+        connection = sqlite3.connect(file, isolation_level=None, timeout=_BUSY_SECONDS)
+        try:
+            _check_ours(connection, file)
+            _check_writable(file)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
     except OSError as error:
-        return OpenedStore(Store(), f"nothing is kept for the next visit ({error})")
+        raise StorageError(f"The store cannot be used ({error.strerror}): {file}", "Check the permissions.") from error
+    except sqlite3.Error as error:
+        # Whatever is not as we made it is not to be touched.
+        raise storage_error(error, file) or _damaged(error) from error
+    return OpenedFile(connection, file, _identity(file), remark)
 
 
-def _instead(file: Path, error: StorageError) -> OpenedStore:
+def _check_ours(connection: sqlite3.Connection, file: Path | None) -> None:
+    """Before anything is written: what another program keeps, or a newer one of ours, is not to be touched."""
+    (version,), (mark,) = (
+        connection.execute(f"PRAGMA {name}").fetchone() for name in ("user_version", "application_id")
+    )
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    is_marked = mark == APPLICATION_ID or (mark == 0 and (not tables or (version > 0 and "uploads" in tables)))
+    if not is_marked:
+        raise DamagedStorageError("The file is another program's", "Move the file away.")
+    if version > len(MIGRATIONS):
+        raise NewerStorageError(f"A newer upload-tui wrote {file}", "Upgrade, or move the file away.")
+
+
+def _check_writable(file: Path) -> None:
+    """SQLite reads a file that it may not write, and fails later."""
+    if not os.access(file, os.W_OK):
+        raise StorageError(f"The store cannot be written: {file}", "Check its permissions.")
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    connection.execute("PRAGMA recursive_triggers = ON")
+    connection.execute("ATTACH ':memory:' AS image")
+    migrate(connection)
+    lease = lease_of(connection)
+    if lease is not None and not lease.is_held(time.time()):
+        end_bulk(connection)
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
     try:
-        if "newer" in error.title:
+        known = file.stat()
+    except OSError:
+        return None
+    return known.st_dev, known.st_ino
+
+
+# What takes the place of a file
+
+
+def _instead(file: Path, error: StorageError, identity: tuple[int, int] | None) -> OpenedFile:
+    try:
+        if isinstance(error, NewerStorageError):
             own = file.with_name(f"{file.stem}-{len(MIGRATIONS)}{file.suffix}")
-            return OpenedStore(Store(own), f"{error.title}; this visit is kept in {own.name} beside it")
-        aside = _set_aside(file)
-        return OpenedStore(Store(file), f"{error.title}; it was set aside as {aside.name}, and all is fetched again")
+            return _opened(own, f"This visit is kept in {own.name}: {_as_part(error.title)}")
+        if isinstance(error, DamagedStorageError):
+            return _opened(file, f"The store was begun anew: {_as_part(error.title)}{_set_aside(file, identity)}")
     except (OSError, StorageError) as trouble:
-        return OpenedStore(Store(), f"nothing is kept for the next visit ({trouble})")
+        return _kept_in_memory(trouble, None)
+    if isinstance(error, BusyStorageError) or (source := _read_only(file)) is None:
+        return _kept_in_memory(error, None)
+    with closing(source):
+        return _kept_in_memory(error, source)
 
 
-def _set_aside(file: Path) -> Path:
+def _set_aside(file: Path, identity: tuple[int, int] | None) -> str:
+    """Rename a file, unless another dashboard has done so and a new one is there; says where it is now."""
+    if _identity(file) != identity:
+        return ""
     number = 1
-    while (aside := file.with_name(f"{file.name}.damaged-{number}")).exists():
+    while True:
+        aside = file.with_name(f"{file.name}.damaged-{number}")
+        with suppress(FileExistsError):
+            aside.touch(exist_ok=False)  # of two who look for a free name each gets its own
+            break
         number += 1
     for ending in _BESIDE:  # they belong to the damaged file: a new one must not find them
         beside = file.with_name(file.name + ending)
-        if beside.exists():
-            beside.rename(aside.with_name(aside.name + ending))
-    return file.rename(aside)
+        with suppress(FileNotFoundError):
+            beside.replace(aside.with_name(aside.name + ending))
+    file.replace(aside)
+    return f"; it was set aside as {aside}"
+
+
+def _kept_in_memory(error: Exception, source: sqlite3.Connection | None) -> OpenedFile:
+    """In memory, with what another database holds if that can be read."""
+    title = error.title if isinstance(error, StorageError) else str(error)
+    remark = f"Nothing is kept of this visit: {_as_part(title)}"
+    if source is not None:
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            source.backup(copy)
+            copy.execute("PRAGMA temp_store = MEMORY")  # the disk may be full
+            _check_ours(copy, None)
+            _prepare(copy)
+            return OpenedFile(copy, remark=remark, is_copy=True)
+        except (sqlite3.Error, StorageError):
+            copy.close()
+    return OpenedFile(_in_memory(), remark=remark)
+
+
+def _read_only(file: Path) -> sqlite3.Connection | None:
+    """A file that may be read; what another process writes to it meanwhile is not seen where nothing can be made beside it."""
+    for way in ("mode=ro", "immutable=1"):
+        try:
+            connection = sqlite3.connect(f"{file.absolute().as_uri()}?{way}", uri=True)
+        except sqlite3.Error:
+            continue
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+        except sqlite3.Error:
+            connection.close()
+        else:
+            return connection
+    return None
+
+
+def _in_memory() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _prepare(connection)
+    return connection
+
+
+def _as_part(title: str) -> str:
+    """A sentence as a part of another; a path stays as it is."""
+    return title[:1].lower() + title[1:]

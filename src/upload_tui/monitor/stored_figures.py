@@ -1,19 +1,28 @@
 """Figures of many uploads, reckoned by the store: counts, ages, arrivals, causes, latencies. Used by `StoredPicture`."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 
 from upload_tui.monitor.asked import Cell
+from upload_tui.monitor.judge import SIZE_LIMITS_BYTES, size_class
 from upload_tui.monitor.picture import CauseGroup
 from upload_tui.monitor.schema import UNKNOWN
 from upload_tui.monitor.store import Store
 from upload_tui.monitor.store_conditions import StuckBefore, stuck_condition
 from upload_tui.monitor.stored_rows import milliseconds, moment
-from upload_tui.status import Stage
+from upload_tui.status import Certainty, Stage
 
 __all__ = ["StoredFigures"]
 
-_STAGES = tuple(Stage)
+_RARE = 0.1
+"""A class of size that has less than this share of a project's last uploads is rare."""
+_LOOKED_AT = 2
+"""So many times the uploads that are wanted are looked at: of some it is not known how long they waited."""
+
+_Wait = tuple[int | None, float]
+"""Size in bytes and seconds."""
 
 
 class StoredFigures:
@@ -55,14 +64,17 @@ class StoredFigures:
         return None if row is None else moment(row[0])
 
     def arrivals(self, stage: Stage, since: datetime, minutes: int) -> tuple[int, ...]:
-        """Uploads that came into a stage in each of the `minutes` minutes after `since`."""
+        """Uploads that came into a stage in each of the `minutes` minutes after `since`, as far as that is known to the minute."""
         column = {Stage.INITIATED: "initiated_ms", Stage.COMPLETED: "completed_ms"}.get(stage, "since_ms")
         listing = self._listing(stage) if stage.is_final else self._listing()
         # Whatever was completed of late has been in its present stage for no longer: so the index by that finds it.
         of_late = "since_ms >= ?1 AND " if stage is Stage.COMPLETED else ""
+        is_known = (
+            f"(certainty <> '{Certainty.OBSERVED}' OR since_ms - earliest_ms <= 60000) AND " if stage.is_final else ""
+        )
         rows = self._db.execute(
             f"SELECT ({column} - ?1) / 60000 AS minute, count(*) FROM uploads "
-            f"WHERE cell IN ({listing}) AND {of_late}{column} >= ?1 AND {column} < ?2 GROUP BY minute",
+            f"WHERE cell IN ({listing}) AND {of_late}{is_known}{column} >= ?1 AND {column} < ?2 GROUP BY minute",
             (milliseconds(since), milliseconds(since + timedelta(minutes=minutes))),
         )
         counts = dict(rows.fetchall())
@@ -83,17 +95,44 @@ class StoredFigures:
         )
         return int(rows.fetchone()[0])
 
+    def last_read(self, *stages: Stage) -> datetime | None:
+        """When any upload in these stages was last read; None if there is none."""
+        rows = self._db.execute(f"SELECT max(read_ms) FROM uploads WHERE cell IN ({self._listing(*stages)})")
+        return moment(rows.fetchone()[0])
+
     def durations(self, limit: int) -> Iterator[tuple[str, int | None, float]]:
-        """Project, size in bytes and seconds of waiting of the last verified uploads, at most `limit` of each project."""
+        """Project, size in bytes and seconds of waiting of verified uploads: the last `limit` of each project.
+
+        A class of size that is rare among those is looked for by itself: at most `limit` of it, of very many the largest.
+        """
         for cell in self._cells(Stage.VERIFIED):
-            rows = self._db.execute(
-                "SELECT (SELECT id FROM projects WHERE project = ?2), nullif(size_bytes, ?3), since_ms - completed_ms "
-                "FROM uploads WHERE cell = ?1 AND completed_ms IS NOT NULL AND since_ms >= completed_ms "
-                "ORDER BY since_ms DESC LIMIT ?4",
-                (cell.number, cell.project, UNKNOWN, limit),
-            )
-            for project_id, size_bytes, waited_ms in rows:
-                yield project_id, size_bytes, waited_ms / 1000
+            project_id = self._db.execute("SELECT id FROM projects WHERE project = ?", (cell.project,)).fetchone()[0]
+            samples = [*self._waits(cell, "ORDER BY since_ms DESC", (), limit)]
+            rare = self._rare_classes(samples, limit)
+            of_class = "AND size_bytes >= ? AND size_bytes < ? ORDER BY size_bytes DESC"
+            own = [self._waits(cell, of_class, SIZE_LIMITS_BYTES[place : place + 2], limit) for place in rare]
+            for size_bytes, seconds in chain(*own, (one for one in samples if size_class(one[0]) not in rare)):
+                yield project_id, size_bytes, seconds
+
+    def _rare_classes(self, samples: Sequence[_Wait], limit: int) -> frozenset[int]:
+        """Classes of size with few among these, if there may be more; none while they could not be found quickly."""
+        is_pouring = self._db.execute("SELECT 1 FROM facts WHERE name = 'bulk'").fetchone() is not None
+        if len(samples) < limit or is_pouring:
+            return frozenset()
+        counts = Counter(size_class(size_bytes) for size_bytes, _ in samples)
+        return frozenset(place for place in range(len(SIZE_LIMITS_BYTES) - 1) if counts[place] < limit * _RARE)
+
+    def _waits(self, cell: Cell, which: str, values: Sequence[int], limit: int) -> Iterator[_Wait]:
+        """The last `limit`; only so many are looked at as cost little, whatever they hold."""
+        rows = self._db.execute(
+            "SELECT nullif(size_bytes, ?), since_ms - completed_ms FROM ("
+            f"SELECT size_bytes, since_ms, completed_ms, certainty FROM uploads WHERE cell = ? {which} LIMIT ?) "
+            f"WHERE completed_ms IS NOT NULL AND since_ms >= completed_ms AND certainty <> '{Certainty.OBSERVED}' "
+            "ORDER BY since_ms DESC LIMIT ?",
+            (UNKNOWN, cell.number, *values, limit * _LOOKED_AT, limit),
+        )
+        for size_bytes, waited_ms in rows:
+            yield size_bytes, waited_ms / 1000
 
     def causes(self) -> Sequence[CauseGroup]:
         """The failed by cause, storage provider and uploader, the largest group first."""

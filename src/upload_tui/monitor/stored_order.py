@@ -6,7 +6,7 @@ from datetime import datetime
 from upload_tui.monitor.asked import Cell
 from upload_tui.monitor.schema import UNKNOWN
 from upload_tui.monitor.store import Store
-from upload_tui.monitor.stored_rows import milliseconds, moment
+from upload_tui.monitor.stored_rows import moment
 
 __all__ = ["StoredOrder"]
 
@@ -42,24 +42,21 @@ class StoredOrder:
         return moment(newest)
 
     def _newest_ms(self, cell: Cell) -> int:
-        asked = "SELECT max(initiated_ms) FROM uploads WHERE cell = ?"
+        asked = f"SELECT coalesce(max(initiated_ms), {UNKNOWN}) FROM uploads WHERE cell = ?"
         found: int = self._db.execute(asked, (cell.number,)).fetchone()[0]
         return found
 
-    def unread_since(self, on: datetime) -> Sequence[str]:
-        """The ids of those that were last read before that time."""
-        return self.unread_between(None, None, milliseconds(on) or 0)
-
-    def unread_between(self, low_ms: int | None, high_ms: int | None, before_ms: int) -> Sequence[str]:
-        """The ids of those that were last read before a time, and initiated after `low_ms` and not after `high_ms`; None is no bound.
+    def unread(self, read_ms: tuple[int, int], low_ms: int | None = None, high_ms: int | None = None) -> Sequence[str]:
+        """The ids of those that were not read between two moments; that were initiated after `low_ms`, and not after `high_ms`.
 
         Those that were initiated at the same moment stand in the service's own order: what was read in time is not among them.
         """
         low = UNKNOWN if low_ms is None else low_ms + 1
         high = 2**63 - 1 if high_ms is None else high_ms
         rows = self._db.execute(
-            f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) AND initiated_ms BETWEEN ? AND ? AND read_ms < ?",
-            (low, high, before_ms),
+            f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) AND initiated_ms BETWEEN ? AND ? "
+            "AND read_ms NOT BETWEEN ? AND ?",
+            (low, high, *read_ms),
         )
         return sorted(row[0] for row in rows)
 

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
 from upload_tui.monitor.histogram import PAIRS, histogram_of
-from upload_tui.monitor.judge import Habits, Usual, judge, overdue_seconds, stuck_seconds, waits_for_verification
+from upload_tui.monitor.judge import Habits, Usual, judge, overdue_seconds, stuck_seconds, waits_for_bytes
 from upload_tui.monitor.picture import (
     CauseGroup,
     Detail,
@@ -23,7 +24,8 @@ from upload_tui.monitor.picture import (
 from upload_tui.monitor.store import Store, StoredUpload
 from upload_tui.monitor.store_conditions import StuckBefore, StuckLimit
 from upload_tui.monitor.stored_figures import StoredFigures
-from upload_tui.status import Stage
+from upload_tui.monitor.verification_queue import VerificationQueue
+from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.wire.queue import QueueFacts
 
 __all__ = ["STUCK_AFTER_SECONDS", "StoredPicture"]
@@ -33,6 +35,8 @@ _SAMPLES = 1000
 _ENOUGH_SAMPLES = 200
 _HABIT_SECONDS = 5.0
 """Once enough is known, what is usual is reckoned anew at most so often."""
+_OLD_SECONDS = 15.0
+"""A picture that was last true so long ago shows pending uploads as old."""
 _RECENT_MINUTES = 10
 _NOTHING_TO_JUDGE = Judgement()
 _WAITING_AT_LEAST = 3
@@ -68,11 +72,15 @@ class StoredPicture:
         self._service = service
         self._stuck_after_seconds = stuck_after_seconds
         self._habits = (-1, 0.0, Habits(()))
-        self._queue: QueueFacts | None = None
+        self._queue = VerificationQueue()
 
     def now(self) -> datetime:
         """The present by the clock that ages are reckoned with."""
         return self._clock.now()
+
+    def judged_on(self) -> datetime:
+        """The time as of which uploads are judged: the last at which the picture was true. Nobody grows late while we do not look."""
+        return self.now() if self._read_since is None else self._left_on
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """At most `limit` rows of a query's answer from row `offset`; with `patience_seconds`, of what they suffice to find."""
@@ -107,7 +115,7 @@ class StoredPicture:
         raw = self._store.raw(upload_id)
         from upload_tui.monitor.comparison import recall  # only what is looked at closely is read again
 
-        upload = recall(raw, stored.read_on, stored.earliest)
+        upload = recall(raw, stored)
         if upload is None:
             return None
         pretty = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
@@ -127,10 +135,10 @@ class StoredPicture:
         """The stages with counts, ages and the last minutes."""
         counts = self._figures.stage_counts()
         summaries = tuple(self._summary(stage, *counts.get(stage, (0, None, None))) for stage in Stage)
-        return Funnel(summaries, self._remark(summaries))
+        return Funnel(summaries, self._remark(summaries) or self._store.remark)
 
     def _summary(self, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None) -> StageSummary:
-        now, overdue, stuck = self.now(), 0, 0
+        now, overdue, stuck = self.judged_on(), 0, 0
         if stage is Stage.INITIATED and count:
             overdue = stuck = self._figures.stuck_initiated(self._stuck_before().initiated)
         elif stage is Stage.COMPLETED and count:
@@ -146,18 +154,22 @@ class StoredPicture:
             return ""
         ended = [summaries[stage.rank].newest_since for stage in (Stage.VERIFIED, Stage.ERROR)]
         last_end = max((on for on in ended if on is not None), default=waiting.oldest_since)
-        quiet = self.now() - max(last_end, waiting.oldest_since)
+        quiet = self.judged_on() - max(last_end, waiting.oldest_since)
         usual = self._habits_now().everywhere
         patience_seconds = self._stuck_after_seconds if usual is None else max(30.0, 3 * usual.p95_seconds)
         if quiet.total_seconds() < patience_seconds:
             return ""
         minutes = max(1, round(quiet.total_seconds() / 60))
-        unit = "minute" if minutes == 1 else "minutes"
-        return f"0 verified in {minutes} {unit} while {waiting.count} wait: the verification worker looks stopped"
+        return f"the verification worker looks stopped: 0 verified in {minutes} min, {waiting.count:,} wait"
+
+    @cached_property
+    def _left_on(self) -> datetime:
+        """When an earlier visit last looked after what was pending."""
+        return min(self._figures.last_read(*PENDING_STAGES) or self.now(), self.now())
 
     def take_queue(self, queue: QueueFacts | None) -> None:
         """What the service says of its verification queue; None if it says nothing."""
-        self._queue = queue
+        self._queue.take(queue)
 
     # Judgement
 
@@ -175,7 +187,7 @@ class StoredPicture:
 
     def _limits(self, limit_seconds: Callable[[Usual | None, float], float]) -> StuckBefore:
         """From which times on pending uploads are late; to the second, so that an answer is good for as long."""
-        now, habits = self.now().replace(microsecond=0), self._habits_now()
+        now, habits = self.judged_on().replace(microsecond=0), self._habits_now()
 
         def ago(usual: Usual | None) -> datetime:
             return now - timedelta(seconds=limit_seconds(usual, self._stuck_after_seconds))
@@ -183,27 +195,38 @@ class StoredPicture:
         particular = tuple(
             StuckLimit(project_id, least, limit, ago(usual)) for project_id, least, limit, usual in habits.particular()
         )
-        return StuckBefore(now - timedelta(seconds=self._stuck_after_seconds), ago(habits.everywhere), particular)
+        return StuckBefore(now - timedelta(seconds=self._stuck_after_seconds), ago(None), particular)
 
     def _rows(self, found: Iterable[StoredUpload]) -> Iterator[Row]:
-        """Rows as they are now; a window has many, so the present and what is usual are asked for once."""
-        now, habits = self.now(), self._habits_now()
+        """Rows as they were when the picture was last true; a window has many, so that and what is usual are asked for once."""
+        judged_on, habits = self.judged_on(), self._habits_now()
+        is_old = (self.now() - judged_on).total_seconds() > _OLD_SECONDS
+        verification = self._queue.words(judged_on, habits.everywhere, self._last_end)
         for stored in found:
-            yield self._row(stored, now, habits)
+            yield self._row(stored, judged_on, habits, verification, is_old=is_old)
+
+    def _last_end(self) -> datetime | None:
+        """When an upload was last verified or failed."""
+        counts = self._figures.stage_counts()
+        ends = [counts[stage][2] for stage in (Stage.VERIFIED, Stage.ERROR) if stage in counts]
+        return max((on for on in ends if on is not None), default=None)
 
     def _is_left_over(self, stored: StoredUpload) -> bool:
-        """Verified and failed uploads stay what they are; of all others only the present can be believed."""
-        return self._read_since is not None and not stored.stage.is_final and stored.read_on < self._read_since
+        """What an earlier visit left."""
+        return self._read_since is not None and stored.read_on < self._read_since
 
-    def _judgement(self, stored: StoredUpload, now: datetime, habits: Habits) -> Judgement:
+    def _judgement(self, stored: StoredUpload, now: datetime, habits: Habits, verification: str) -> Judgement:
         usual = habits.usual(stored.project_id, stored.size_bytes)
         judgement = judge(stored.stage, stored.since, stored.activity_on, now, usual, self._stuck_after_seconds)
         if stored.stage is Stage.COMPLETED:
-            return replace(judgement, waits_for=waits_for_verification(self._queue, now))
-        return judgement if stored.chunk_count is not None else replace(judgement, waits_for="waits for its bytes")
+            return replace(judgement, waits_for=verification)
+        waits_for = waits_for_bytes(stored.size_bytes, stored.chunk_count, stored.chunk_bytes)
+        return replace(judgement, waits_for=waits_for)
 
-    def _row(self, stored: StoredUpload, now: datetime, habits: Habits) -> Row:
-        judgement = _NOTHING_TO_JUDGE if stored.stage.is_final else self._judgement(stored, now, habits)
+    def _row(self, stored: StoredUpload, now: datetime, habits: Habits, verification: str, *, is_old: bool) -> Row:
+        # Verified and failed uploads stay what they are; of all others only the present can be believed.
+        is_doubtful = not stored.stage.is_final and (is_old or self._is_left_over(stored))
+        judgement = _NOTHING_TO_JUDGE if stored.stage.is_final else self._judgement(stored, now, habits, verification)
         return Row(
             id=stored.id,
             name=stored.name,
@@ -224,6 +247,6 @@ class StoredPicture:
             anomaly_count=stored.anomaly_count,
             is_purged=stored.is_purged,
             is_gone=stored.is_gone,
-            is_stale=stored.is_stale or self._is_left_over(stored),
+            is_stale=stored.is_stale or is_doubtful,
             read_on=stored.read_on,
         )

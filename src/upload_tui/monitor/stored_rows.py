@@ -99,14 +99,17 @@ def values_of(
     stage, message = upload.stage, timeline.error_message or ""
     ended = times[stage] if stage.is_final else None
     chunked = upload.chunks is not None
+    certainty = current.certainty if current else Certainty.OBSERVED
+    # How long it took is not known of what was only observed: the bound may be a purge, years later.
+    verifying = None if certainty is Certainty.OBSERVED else _bucket(times[Stage.COMPLETED], ended)
     return (
         upload.id, project, cell, upload.name, _known(upload.size_bytes), stage.rank, _known(milliseconds(timeline.since)),
-        str(current.certainty if current else Certainty.OBSERVED), _known(times[Stage.INITIATED]), times[Stage.COMPLETED], ended,
+        str(certainty), _known(times[Stage.INITIATED]), times[Stage.COMPLETED], ended,
         milliseconds(upload.last_updated_on), len(upload.chunks or ()) if chunked else None,
         upload.chunk_bytes if chunked else None, message, normal_cause(message) if stage is Stage.ERROR else "",
         upload.storage_provider, upload.uploader, len(upload.anomalies) + len(noticed), _written(noticed),
         timeline.purged_on is not None, False, False, milliseconds(upload.read_on), milliseconds(earliest),
-        _bucket(times[Stage.INITIATED], times[Stage.COMPLETED]), _bucket(times[Stage.COMPLETED], ended), None, None,
+        _bucket(times[Stage.INITIATED], times[Stage.COMPLETED]), verifying, None, None,
     )  # fmt: skip
 
 

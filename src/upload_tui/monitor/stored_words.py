@@ -1,16 +1,20 @@
 """The service's last words about each upload in the store: its own, or those of the page that listed it. Asked by the store alone."""
 
-import sqlite3
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from upload_tui.errors import UnreadableError
+
+if TYPE_CHECKING:
+    from upload_tui.monitor.database import Database
 
 __all__ = ["StoredWords", "deflated", "inflated"]
 
 _QUICKLY = 1
 """The level at which deflating a page, a tenth of which is left, costs less time than keeping the whole of it."""
+_PAGES_REMEMBERED = 16
+"""More than are read at once."""
 
 
 def deflated(body: bytes) -> bytes:
@@ -30,12 +34,12 @@ class StoredWords:
     """Words by upload.
 
     Args:
-        db: the store's connection.
+        db: the store's.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: "Database") -> None:
         self._db = db
-        self._last_page: tuple[int | None, Sequence[Any]] = (None, ())
+        self._pages: dict[int, Sequence[Any]] = {}
 
     def raw(self, upload_id: str) -> str:
         """JSON text; empty if the upload is not known, or if its page cannot be read: the row is still worth showing."""
@@ -55,10 +59,14 @@ class StoredWords:
             return ""
 
     def _entries(self, page: int) -> Sequence[Any]:
-        """What a page lists; neighbours are often asked for together, so the last one is remembered."""
-        if self._last_page[0] != page:
+        """What a page lists; neighbours are often asked for together, so the last ones are remembered."""
+        entries = self._pages.pop(page, None)
+        if entries is None:
             from upload_tui.wire.answers import page_entries
 
             row = self._db.execute("SELECT body FROM pages WHERE page = ?", (page,)).fetchone()
-            self._last_page = (page, () if row is None else page_entries(inflated(row[0])))
-        return self._last_page[1]
+            entries = () if row is None else page_entries(inflated(row[0]))
+            while len(self._pages) >= _PAGES_REMEMBERED:
+                del self._pages[next(iter(self._pages))]
+        self._pages[page] = entries
+        return entries

@@ -35,7 +35,7 @@ class Synchroniser:
         client: the service.
         store: where the picture is kept.
         project: which project.
-        tell: called with each change of an upload, in order.
+        tell: called with each change of an upload at the end of the round that found it, in the order of events.
         progress: called with the uploads known so far and the service's total while fetching for the first time.
     """
 
@@ -76,11 +76,18 @@ class Synchroniser:
 
         Raises:
             ServiceError: the service could not be asked; what was learned before that is kept.
-            BusyStorageError: another process is busy with the store.
+            BusyStorageError: another process is busy with the store, or another store took its place.
         """
+        try:
+            return await self._round()
+        finally:  # what was kept is known to the next round, and must be told by this one
+            self._books.tell()
+
+    async def _round(self) -> bool:
         await self._store.bulk.at_rest()
         self._enquiries.begin_round()
-        self._is_whole = self._is_whole or self._store.fact(self._fact) is True  # another dashboard was quicker
+        self._books.begin_round()
+        self._is_whole = self._store.fact(self._fact) is True  # another dashboard may have been quicker
         if not self._is_whole:
             await self._fetch_all()
             return True
@@ -88,18 +95,18 @@ class Synchroniser:
         changed |= await self._refresh_pending(covered)
         changed |= await self._check.step(self._news.total, is_idle=not changed)
         changed |= await self._read_owed()
-        return changed | self._books.tell_for_others()
+        return changed | self._books.hear_others()
 
     async def _fetch_all(self) -> None:
         fetch = FirstFetch(self._enquiries, self._books, self._store, self._project, self._progress)
         await fetch.run()
         if fetch.total is not None:
             self._check.accept(fetch.total)
-        self._is_whole = True
-        with self._store.transaction():
+        with self._books.keeping():
             if self._store.fact(self._fact) is not True:
                 self._store.keep_fact(whole_until(self._project.id), milliseconds(self._order.newest_on()) or 0)
             self._store.keep_fact(self._fact, True)
+        self._is_whole = True
 
     # Every time after
 

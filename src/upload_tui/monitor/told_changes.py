@@ -4,7 +4,6 @@ Whoever reads a change first keeps it: for the next one who asks, the service sa
 `intake` and the synchroniser in the transaction in which they keep what changed.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from secrets import randbits
 
@@ -18,6 +17,7 @@ from upload_tui.monitor.changes import (
     UploadPurged,
     UploadSeen,
 )
+from upload_tui.monitor.database import Database
 
 __all__ = ["ToldChanges"]
 
@@ -29,13 +29,11 @@ class ToldChanges:
     """What was told, by whom.
 
     Args:
-        db: the store's connection.
-        is_shared: False if nobody else can ever see the store; then nothing is remembered.
+        db: the store's; nothing is remembered in memory, where nobody else ever sees it.
     """
 
-    def __init__(self, db: sqlite3.Connection, *, is_shared: bool) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
-        self._is_shared = is_shared
         self._teller = randbits(62)
 
     def last(self) -> int:
@@ -45,7 +43,7 @@ class ToldChanges:
 
     def remember(self, changes: Sequence[UploadChange]) -> None:
         """We tell these; within a transaction of the store's."""
-        if not self._is_shared or not changes:
+        if self._db.file is None or not changes:
             return
         self._db.executemany(
             "INSERT INTO told (teller, project_id, kind, change) VALUES (?, ?, ?, ?)",
@@ -58,7 +56,7 @@ class ToldChanges:
 
     def by_others(self, since: int, project_id: str) -> tuple[Sequence[UploadChange], int]:
         """What others told of a project after the change of this number, in order; and the number of the last of all changes."""
-        if not self._is_shared or (last := self.last()) <= since:
+        if self._db.file is None or (last := self.last()) == since:
             return (), since
         rows = self._db.execute(
             "SELECT kind, change FROM told WHERE number > ? AND teller <> ? AND project_id = ? ORDER BY number",

@@ -117,7 +117,7 @@ class Waiting:
         except NotConsistentError:
             pass  # it is there, but not to be seen yet
         else:
-            take_in(self._store, [reading], self._client.root)
+            take_in(self._store, [reading], self._client.root, now=self._client.now())
             self._fates[upload_id] = self._fate(reading.upload.timeline.stage)
         self._has_answered = True
 

@@ -4,7 +4,6 @@ An answer by project and stage alone is walked along the indexes of its cells, f
 earlier walk left behind; rungs are good for one revision of the store. Used by `Store` alone.
 """
 
-import sqlite3
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from upload_tui.monitor.asked import Asked, Key, arm_count, arms, bound, columns, direction
+from upload_tui.monitor.database import Database
 from upload_tui.monitor.picture import SortKey
 
 __all__ = ["Windows"]
@@ -37,10 +37,10 @@ class Windows:
     """Answers of one store to queries without a condition.
 
     Args:
-        db: the store's connection.
+        db: the store's.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._revision = -1
         self._ladders: dict[tuple[Any, ...], _Ladder] = {}
@@ -62,6 +62,8 @@ class Windows:
             if any(one.number == cell for one in group.cells):
                 row = f"SELECT {columns(group)} FROM uploads WHERE number = ?"
                 key = self._db.execute(row, (number,)).fetchone()
+                if key is None:  # another database took the place of the one that had it
+                    return None
                 return before + self._count_before(group, self._ladder(group, revision), key)
             before += group.total
         return None
@@ -108,11 +110,10 @@ class Windows:
         operator += "" if backwards else "="
         bounds, values = bound(asked, rung, operator)
         way = direction(asked, backwards=backwards)
-        rows = self._db.execute(
+        return self._db.execute(
             f"{arms(asked, bounds)} ORDER BY 1 {way}, 2 {way} LIMIT ? OFFSET ?",
             (*values * arm_count(asked), limit, skip),
         )
-        return rows.fetchall()
 
     def _count_before(self, asked: Asked, ladder: _Ladder, key: Key) -> int:
         """From the last rung before it."""

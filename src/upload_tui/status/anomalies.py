@@ -90,8 +90,9 @@ def _timeline_anomalies(timeline: Timeline, now: datetime | None) -> Iterator[An
 def _future_anomalies(timeline: Timeline, now: datetime) -> Iterator[Anomaly]:
     for event in timeline.events:
         if event.on is not None and event.on > now + FUTURE_TOLERANCE:
-            ahead = round((event.on - now).total_seconds())
-            yield Anomaly(AnomalyName.TIME_IN_FUTURE, f"{event.stage} lies {ahead} s in the future")
+            # Not how far ahead: at each reading that would be news.
+            on = event.on.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            yield Anomaly(AnomalyName.TIME_IN_FUTURE, f"{event.stage} at {on}, which has not come yet")
 
 
 def inspect_chunks(

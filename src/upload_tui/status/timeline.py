@@ -54,8 +54,8 @@ class Event(Struct, frozen=True):
 class Span(Struct, frozen=True):
     """The time between two neighbouring events of a timeline.
 
-    `seconds` is None where either time is unknown; `exact` is true if the service reported both. It can be negative: times
-    out of order are a fact of the service's that is shown, not mended.
+    `seconds` is None where either time is unknown, or known by its bounds alone; `exact` is true if the service reported both. It can
+    be negative: times out of order are a fact of the service's that is shown, not mended.
     """
 
     after: Stage
@@ -121,6 +121,6 @@ class Timeline(Struct, frozen=True):
 
 def _span(first: Event, second: Event) -> Span:
     exact = first.certainty is Certainty.REPORTED and second.certainty is Certainty.REPORTED
-    if first.best is None or second.best is None:
+    if first.on is None or second.on is None:
         return Span(first.stage, second.stage, None, False)
-    return Span(first.stage, second.stage, (second.best - first.best).total_seconds(), exact)
+    return Span(first.stage, second.stage, (second.on - first.on).total_seconds(), exact)

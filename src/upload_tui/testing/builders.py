@@ -122,7 +122,7 @@ def a_timeline(
 
 
 def a_morning(*first: Mapping[str, Any], message: str = CHUNK_HASH_DIFFERS) -> list[Mapping[str, Any]]:
-    """Uploads of a morning: one of each stage, one that looks stuck, and enough finished ones that it is known what is usual.
+    """Uploads of a morning: one of each stage, one that looks stuck, and finished ones of their size that say what is usual.
 
     Args:
         first: uploads to come on top.
@@ -137,6 +137,7 @@ def a_morning(*first: Mapping[str, Any], message: str = CHUNK_HASH_DIFFERS) -> l
             initiated=400 + 300 * number,
             completed=350 + 300 * number,
             verified=338 - number % 5 + 300 * number,
+            size_bytes=400_000_000,
         )
         for number in range(1, 13)
     ]

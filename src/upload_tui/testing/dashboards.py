@@ -20,6 +20,7 @@ from upload_tui.testing.sessions import SceneSession, WatchingSession
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.glyphs import ASCII, UNICODE
 from upload_tui.tui.look import Look
+from upload_tui.tui.plain_lines import PlainLines
 from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.story import Story
 from upload_tui.tui.theme import DEFAULT_THEME
@@ -44,7 +45,8 @@ def still(app: AnyApp) -> AnyApp:
     """
 
     def colours_alone() -> Sequence[LineFilter]:
-        return [] if app.native_ansi_color else [ANSIToTruecolor(app.ansi_theme)]
+        signs = [each for each in type(app).get_line_filters(app) if isinstance(each, PlainLines)]
+        return signs if app.native_ansi_color else [ANSIToTruecolor(app.ansi_theme), *signs]
 
     app.animation_level = "none"
     app.no_color = False

@@ -142,15 +142,25 @@ class GalleryApp(App[None]):
         yield "No upload.", TimelineView()
 
     def _strips(self) -> Shown:
-        numbers: Mapping[str, Sequence[int]] = {
-            "All there.": (1, 2, 3, 4),
-            "One was never listed.": (1, 2, 4),
-            "One was listed twice.": (1, 2, 3, 3, 4),
-            "Thousands: a sign stands for several.": range(1, 2001),
+        sizes: Mapping[str, Sequence[tuple[int, int]]] = {
+            "All there.": [(1, 1000), (2, 1000), (3, 1000), (4, 500)],
+            "One was never listed.": [(1, 1000), (2, 1000), (4, 1000)],
+            "One was listed twice, one is of an odd size.": [
+                (1, 1000),
+                (2, 1000),
+                (3, 1000),
+                (3, 1000),
+                (4, 7),
+                (5, 1000),
+            ],
+            "Thousands: a sign stands for several.": [(number, 1000) for number in range(1, 2001)],
         }
-        for sentence, listed in numbers.items():
-            chunks = [a_chunk(number, 1000) for number in listed]
-            yield sentence, self._strip(an_upload("a", completed=30, chunks=chunks, size_bytes=1000 * listed[-1]))
+        for sentence, listed in sizes.items():
+            chunks = [a_chunk(number, size_bytes) for number, size_bytes in listed]
+            promised = sum(dict(listed).values())
+            yield sentence, self._strip(an_upload("a", completed=30, chunks=chunks, size_bytes=promised))
+        yield "Still sent.", self._strip(an_upload("a", chunks=(1, 2)))
+        yield "Verified, says the service.", self._strip(an_upload("a", completed=30, verified=20, chunks=(1, 3, 4)))
         yield "None yet.", self._strip(an_upload("a", chunks=()))
         yield "Not chunked.", self._strip(an_upload("a", chunks=None))
         purged = an_upload("scan.tiff", completed=30, verified=20, purged=10, chunks=(), design=Design.DEPLOYED)

@@ -5,6 +5,7 @@ comparing, judging and storing as in life.
 """
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -40,7 +41,12 @@ class _ToldSession(GivenPicture):
         self.clock = clock
         self.title = title
         self.projects = tuple(ProjectRef(*project) for project in projects)
+        self.is_watched = True
         self._announcer = Announcer()
+
+    def attend(self, *, is_watched: bool) -> None:
+        """Keep whether somebody looks, for the test to see."""
+        self.is_watched = is_watched
 
     def history(self, limit: int) -> Sequence[Change]:
         """The last changes that were told."""
@@ -49,6 +55,14 @@ class _ToldSession(GivenPicture):
     def changes(self) -> AsyncIterator[Change]:
         """Every change from now on."""
         return self._announcer.listen()
+
+    @abstractmethod
+    def connection(self) -> Connection:
+        """The connection."""
+
+    def judged_on(self) -> datetime:
+        """When the picture was last known to be true."""
+        return self.connection().true_on(self.now())
 
     @property
     def is_heard(self) -> bool:
@@ -168,9 +182,13 @@ class WatchingSession(_ToldSession):
         projects = ((project.id, project.name),)
         super().__init__(service.clock, service.url, title, projects, stuck_after_seconds)
         credentials = Credentials(agent_key=service.agent_key, user_key=service.user_key)
-        client = ServiceClient(service.url, credentials, transport=service.transport, clock=service.clock, attempts=1)
+        self._client = ServiceClient(
+            service.url, credentials, transport=service.transport, clock=service.clock, attempts=1
+        )
         self._keeper = ConnectionKeeper(service.clock, self._tell_connection, chance=lambda: 0.5)
-        self._synchroniser = Synchroniser(client, self._given, project, self._announcer.say, self._keeper.catching_up)
+        self._synchroniser = Synchroniser(
+            self._client, self._given, project, self._announcer.say, self._keeper.catching_up
+        )
         self._wished = asyncio.Event()
         self._is_over = False
 
@@ -187,7 +205,7 @@ class WatchingSession(_ToldSession):
         except ServiceError as error:
             self._keeper.failed(error)
         else:
-            self._keeper.whole(self.now())
+            self._keeper.whole(self.now(), self._client.answer_seconds)
         self._tell_picture()
 
     def connection(self) -> Connection:

@@ -4,11 +4,14 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, TypeVar
 
 from textual import events, on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette, Provider
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from upload_tui.errors import DefectError, UploadTuiError
@@ -20,9 +23,11 @@ from upload_tui.tui.bindings import APP_KEYS, MEDDLING_ACTIONS, STORY_ACTIONS
 from upload_tui.tui.bridge import Bridge
 from upload_tui.tui.formatting import harmless
 from upload_tui.tui.glyphs import ASCII, glyphs_for
+from upload_tui.tui.keys import key_label
 from upload_tui.tui.look import Look
-from upload_tui.tui.messages import ColumnsChosen, ExportReady, PictureMoved
+from upload_tui.tui.messages import ColumnsChosen, ExportReady, PictureMoved, ThemeChosen
 from upload_tui.tui.news import summary_since
+from upload_tui.tui.plain_lines import PlainLines
 from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.story import Story
@@ -33,6 +38,15 @@ __all__ = ["FailureHook", "UploadApp"]
 
 FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, None]]
 """What else happens when uploads fail: a command of the person's, say."""
+
+
+Choice = TypeVar("Choice")
+
+
+def _action_commands() -> type[Provider]:
+    from upload_tui.tui.palette import ActionCommands
+
+    return ActionCommands
 
 
 class UploadApp(App[int]):
@@ -49,10 +63,11 @@ class UploadApp(App[int]):
 
     TITLE = "upload-tui"
     # Textual declares these two without ClassVar's reach, so they stay unannotated.
-    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (50, "-middle"), (100, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (20, "-tall"), (36, "-high")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (50, "-narrow"), (80, "-middle"), (100, "-wide"), (116, "-broad")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (20, "-short"), (24, "-tall"), (36, "-high")]  # noqa: RUF012
 
     BINDINGS: ClassVar[list[BindingType]] = list(APP_KEYS)
+    COMMANDS = {_action_commands}  # noqa: RUF012
 
     def __init__(
         self,
@@ -73,17 +88,34 @@ class UploadApp(App[int]):
         self._wishes = wishes
         self._tell_every_seconds = tell_every_seconds
         self._first_look = wishes.look or Look(glyphs_for(sys.stdout.encoding))
+        self._is_shown = False
+        self._plain_lines = (PlainLines(),) if self._first_look.glyphs is ASCII else ()
         self._alerts = Alerts(wishes.alerts)
         self._on_failures = on_failures
         self._last_look = last_look
         for theme in (*THEMES, *wishes.themes):
             self.register_theme(theme)
-        self.theme = wishes.theme or theme_for(self.console.color_system, no_color=self.no_color)
+        self.theme = wishes.theme or theme_for(
+            self.console.color_system, no_color=self.no_color, chosen=wishes.chosen_theme
+        )
+        # Else the sheets are parsed for Textual's own theme first.
+        self.stylesheet.set_variables(self.get_css_variables())
         if not wishes.is_animated:
             self.animation_level = "none"
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return dict(TOKEN_DEFAULTS)
+
+    def refresh_css(self, animate: bool = True) -> None:
+        if self._is_shown:  # until then the sheets were just read, with the theme's own colours
+            super().refresh_css(animate=animate)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *self._plain_lines]
+
+    def get_key_display(self, binding: Binding) -> str:
+        label = binding.key_display or key_label(binding.key, is_plain=bool(self._plain_lines))
+        return super().get_key_display(binding) if label == binding.key else label
 
     def get_default_screen(self) -> DashboardScreen:
         dashboard = DashboardScreen(self.session, self._first_look, self.story)
@@ -104,11 +136,15 @@ class UploadApp(App[int]):
         self.call_after_refresh(self._start, bridge)
         self.set_interval(1.0, self._call_person)
 
+    def watch_app_focus(self, focused: bool) -> None:
+        self.session.attend(is_watched=focused)
+
     def on_resize(self) -> None:
         # After a storm of sizes the last one may be the first: nothing has changed then but what the terminal has forgotten.
         self.call_after_refresh(self.screen.refresh)
 
     def _start(self, bridge: Bridge) -> None:
+        self._is_shown = True
         gc.freeze()  # what was imported stays
         gc.enable()
         self.run_worker(self._guard(bridge), name="bridge", exit_on_error=False)
@@ -159,10 +195,18 @@ class UploadApp(App[int]):
 
     @on(ColumnsChosen)
     def keep_columns(self, message: ColumnsChosen) -> None:
-        if self._wishes.keep_columns is None:
+        self._keep(self._wishes.keep_columns, message.wishes)
+
+    @on(ThemeChosen)
+    def change_theme(self, message: ThemeChosen) -> None:
+        self.theme = message.theme
+        self._keep(self._wishes.keep_theme, message.theme)
+
+    def _keep(self, keep: Callable[[Choice], None] | None, choice: Choice) -> None:
+        if keep is None:
             return
         try:
-            self._wishes.keep_columns(message.wishes)
+            keep(choice)
         except UploadTuiError as error:
             self.notify(harmless(f"{error.title}. {error.mend}"), severity="warning", markup=False)
 
@@ -181,24 +225,23 @@ class UploadApp(App[int]):
         self.notify(harmless(f"Not exported: {event.exception}"), severity="error", markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        for _, binding, _, tooltip in self._palette_bindings(screen):
-            yield SystemCommand(
-                binding.description, tooltip, lambda action=binding.action: self.call_later(screen.run_action, action)
-            )
+        from upload_tui.tui.palette import action_commands
+
+        for title, does, act in action_commands(screen):
+            yield SystemCommand(title, does, partial(self.call_later, act))
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
 
-    def _palette_bindings(self, screen: Screen[object]) -> Iterable[tuple[object, Binding, bool, str]]:
-        seen: set[str] = set()
-        for node, binding, enabled, tooltip in screen.active_bindings.values():
-            if binding.id and binding.action not in seen and not binding.id.startswith("table."):
-                seen.add(binding.action)
-                yield node, binding, enabled, tooltip or binding.tooltip
+    def search_themes(self) -> None:
+        from upload_tui.tui.palette import ThemeCommands
+
+        self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes"))
 
     def action_help(self) -> None:
+        from upload_tui.tui.key_groups import key_helps
         from upload_tui.tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(list(self.screen.active_bindings.values())))
+            self.push_screen(HelpScreen(key_helps(self.screen)))
 
     def action_leave(self) -> None:
         if len(self.screen_stack) > 1:
@@ -224,6 +267,7 @@ class UploadApp(App[int]):
     def _break(self, fault_name: str | None) -> None:
         if self.story is not None and fault_name is not None:
             self.story.break_something(fault_name)
+            self._pass_on(PictureMoved(()))
 
     def action_slower(self) -> None:
         if self.story is not None:

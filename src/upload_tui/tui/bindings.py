@@ -9,6 +9,9 @@ __all__ = [
     "APP_KEYS",
     "COPY_KEYS",
     "DASHBOARD_KEYS",
+    "FOOTER_FIRST",
+    "FOOTER_LAST",
+    "HELP_KEY",
     "MEDDLING_ACTIONS",
     "STORY_ACTIONS",
     "TABLE_KEYS",
@@ -38,15 +41,23 @@ TABLE_KEYS = (
 )
 
 TAIL_KEYS = (
-    _key("j,down", "scroll_down", "Down", "A line down", "tail.down"),
-    _key("k,up", "scroll_up", "Up", "A line up", "tail.up"),
-    _key("g,home", "scroll_home", "First", "The oldest change", "tail.first"),
-    _key("G,end", "scroll_end", "Last", "The newest change", "tail.last"),
+    _key("j,down", "move(1)", "Down", "Go to the next change", "tail.down"),
+    _key("k,up", "move(-1)", "Up", "Go to the change before", "tail.up"),
+    _key("n", "match(1)", "Next match", "Go to the next match of the search", "tail.next_match"),
+    _key("N", "match(-1)", "Match before", "Go to the match before", "tail.previous_match"),
+    _key("g,home", "first", "First", "Go to the oldest change", "tail.first"),
+    _key("G,end", "last", "Last", "Go to the newest change and stay with it", "tail.last"),
+    _key("pagedown", "page(1)", "Page down", "A page down", "tail.page_down"),
+    _key("pageup", "page(-1)", "Page up", "A page up", "tail.page_up"),
+    _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "tail.half_down"),
+    _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "tail.half_up"),
+    _key("enter", "open", "Open", "Open the screen of the change's upload", "tail.open", shown="Enter"),
+    _key("y", "screen.copy_id", "Copy id", "Copy the id of the change's upload", "tail.copy"),
     *(
         _key(f"{number}", f"only('{stage}')", stage.title(), f"Changes to {stage} alone; again: all", f"tail.{stage}")
         for number, stage in enumerate(Stage, 1)
     ),
-    _key("escape", "show_all", "All", "Show all changes", "tail.clear"),
+    _key("escape", "clear", "Clear", "Clear the tail's search; again: its stage", "tail.clear"),
 )
 
 TIMELINE_KEYS = (
@@ -69,7 +80,7 @@ DASHBOARD_KEYS = (
         "slash",
         "search",
         "Search",
-        "Search as you type: the uploads, or the tail if it has the focus",
+        "Search as you type: the uploads, or the tail if it has the focus (-verified leaves out)",
         "search",
         shown="/",
     ),
@@ -95,18 +106,21 @@ DASHBOARD_KEYS = (
     _key("c", "columns", "Columns", "Choose the columns, their order and width", "columns"),
     *COPY_KEYS,
     _key("e", "export", "Export", "Write what is shown to a file: JSON, CSV, SVG", "export"),
-    _key("tab", "app.focus_next", "Pane", "Go to the next pane", "pane.next"),
-    _key("escape", "clear", "Clear", "Clear the search, the filters and the marks", "clear"),
+    _key("tab", "app.focus_next", "Pane", "Go to the next pane", "pane.next", shown="Tab"),
+    _key("escape", "clear", "Clear", "Clear the search; again: the filters; again: the marks", "clear"),
 )
+
+HELP_KEY = _key("question_mark", "app.help", "Help", "What the keys do", "help")
+"""For dialogs, which the app's own keys do not reach."""
 
 APP_KEYS = (
     _key("question_mark", "help", "Help", "What the keys do", "help", shown="?"),
     _key("q", "leave", "Quit", "Back one level, then quit", "quit", shown="q"),
     _key("u", "start_upload", "New", "Begin one more upload", "story.upload", shown="u"),
     _key("x", "break_something", "Break", "Break something, from a menu", "story.break", shown="x"),
-    _key("left_square_bracket", "slower", "Slower", "Slower, then held", "story.slower", shown="["),
-    _key("right_square_bracket", "faster", "Faster", "Faster", "story.faster", shown="]"),
-    _key("full_stop", "step", "Step", "One second of the story", "story.step", shown="."),
+    _key("left_square_bracket", "slower", "Slower", "Let the story go slower, then hold it", "story.slower", shown="["),
+    _key("right_square_bracket", "faster", "Faster", "Let the story go faster", "story.faster", shown="]"),
+    _key("full_stop", "step", "Step", "Let one second of the story pass", "story.step", shown="."),
     _key("ctrl+z", "suspend_process", "Suspend", "Back to the shell; `fg` comes back", "suspend"),
     Binding(
         "ctrl+c",
@@ -117,10 +131,42 @@ APP_KEYS = (
         tooltip="Copy the selected text; never quits",
         priority=True,
     ),
+    Binding(
+        "ctrl+p",
+        "command_palette",
+        "All",
+        show=False,
+        id="palette",
+        tooltip="Everything there is, by name",
+        priority=True,
+    ),
 )
 
 ALL_KEYS = (*TABLE_KEYS, *TAIL_KEYS, *TIMELINE_KEYS, *DASHBOARD_KEYS, *APP_KEYS)
 """Every key that a person can remap."""
+
+FOOTER_FIRST = (
+    "table.open",
+    "upload.back",
+    "pane.next",
+    "search",
+    "trouble",
+    "copy.id",
+    "copy.json",
+    "story.upload",
+    "story.break",
+    "story.slower",
+    "story.faster",
+    "pause",
+    "follow",
+    "sort",
+    "shapes",
+    "story.step",
+)
+"""Where there is room for few keys only, these are told first; then all others that have a word for the footer."""
+
+FOOTER_LAST = ("help", "quit", "palette")
+"""On the right, however little room there is."""
 
 STORY_ACTIONS = frozenset({"slower", "faster", "step"})
 """Actions that need a story whose pace is in the person's hands: a demo, a replay."""

@@ -64,7 +64,9 @@ class ColumnWish(Struct, frozen=True):
 
 
 STAGE_WORD_WIDTH = 15
-"""A column of stages that is narrower than this shows the stage's sign alone."""
+"""A column of stages that is narrower than this shows the stage's sign alone, and a second one if something is amiss."""
+
+_SIGNS_WIDTH = 2
 
 _COLUMNS = {
     column.key: column
@@ -72,7 +74,7 @@ _COLUMNS = {
         Column(ColumnKey.STAGE, "Stage", STAGE_WORD_WIDTH, sort=SortKey.STAGE),
         Column(ColumnKey.NAME, "Name", 0, sort=SortKey.NAME),
         Column(ColumnKey.SIZE, "Size", 8, is_right=True, sort=SortKey.SIZE),
-        Column(ColumnKey.SINCE, "For", 8, is_right=True, sort=SortKey.SINCE),
+        Column(ColumnKey.SINCE, "Since", 7, is_right=True, sort=SortKey.SINCE),
         Column(ColumnKey.STARTED, "Started", 8, is_right=True, sort=SortKey.INITIATED),
         Column(ColumnKey.TOOK, "Took", 8, is_right=True),
         Column(ColumnKey.CHUNKS, "Chunks", 6, is_right=True),
@@ -82,12 +84,19 @@ _COLUMNS = {
         Column(ColumnKey.ID, "Id", 36),
     )
 }
-TITLES = {key: column.title if key is not ColumnKey.SINCE else "Since" for key, column in _COLUMNS.items()}
+TITLES = {key: column.title for key, column in _COLUMNS.items()}
 """What people call the columns."""
 
-_CLOCK_WIDTH = 12
+_TIMES = frozenset({ColumnKey.SINCE, ColumnKey.STARTED})
+_CLOCK_WIDTH = 8
+_LONG_CLOCK_WIDTH = 12
+"""With the hour of another day than today; only where it costs nothing."""
+_ROOM_FOR_LONG_CLOCKS = 84
+
 _ORDER = tuple(ColumnKey)
 _NAME_AT_LEAST = 16
+_NAME_ENOUGH = 28
+"""Up to here the name comes first; beyond, the note gets a share as well."""
 _NAME_AT_MOST = 44
 _NOTE_AT_LEAST = 14
 _WIDTHS = range(1, 201)
@@ -163,9 +172,9 @@ _SHED_LAST = (ColumnKey.SINCE, ColumnKey.SIZE, ColumnKey.PROJECT, ColumnKey.SERV
 def _column(wish: ColumnWish, width: int, absolute_times: bool) -> Column:
     column = _COLUMNS[wish.key]
     if wish.key is ColumnKey.STAGE and width < 50:
-        column = replace(column, title="", width=1)
-    if wish.key in {ColumnKey.SINCE, ColumnKey.STARTED} and absolute_times:
-        column = replace(column, title=TITLES[wish.key], width=_CLOCK_WIDTH)
+        column = replace(column, title="", width=_SIGNS_WIDTH)
+    if wish.key in _TIMES and absolute_times:
+        column = replace(column, width=_LONG_CLOCK_WIDTH if width >= _ROOM_FOR_LONG_CLOCKS else _CLOCK_WIDTH)
     return column if wish.width is None else replace(column, width=wish.width)
 
 
@@ -191,11 +200,15 @@ def _share(cells: int, elastic: set[ColumnKey]) -> tuple[int, int]:
         return 0, max(cells, 0)
     if ColumnKey.NOTE not in elastic or cells < _NAME_AT_LEAST + 1 + _NOTE_AT_LEAST:
         return max(cells, 0), 0
-    name_width = min(max(_NAME_AT_LEAST, min(cells * 3 // 5, cells - 1 - _NOTE_AT_LEAST)), _NAME_AT_MOST)
+    name_width = min(cells - 1 - _NOTE_AT_LEAST, max(_NAME_ENOUGH, cells * 3 // 5), _NAME_AT_MOST)
     return name_width, cells - name_width - 1
 
 
-def title_text(column: Column, sort: SortKey, descending: bool, glyphs: Glyphs) -> str:
-    """A column's title with an arrow if the table is sorted by it."""
-    arrow = (glyphs.arrow_down if descending else glyphs.arrow_up) if column.sort is sort and column.title else ""
+def title_text(column: Column, sort: SortKey, descending: bool, glyphs: Glyphs, *, absolute_times: bool = False) -> str:
+    """A column's title with an arrow if the table is sorted by it: down where what the cells show falls.
+
+    Ages fall where times rise.
+    """
+    falls = descending if absolute_times or column.key not in _TIMES else not descending
+    arrow = (glyphs.arrow_down if falls else glyphs.arrow_up) if column.sort is sort and column.title else ""
     return fitted(f"{column.title}{arrow}", column.width, right=column.is_right)

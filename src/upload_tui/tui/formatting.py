@@ -24,6 +24,7 @@ __all__ = [
     "fitted",
     "harmless",
     "plural",
+    "short_clock_text",
     "size_text",
     "span_text",
     "spark_text",
@@ -34,6 +35,9 @@ _DRAWN_CHARACTERS = 2000
 
 _DROPPED = frozenset("\u200d\ufe0e\ufe0f")
 """Joiners and variation selectors: without them emoji fall apart into pieces whose width every terminal agrees on."""
+
+_CUT = "…"
+"""Whoever sent a text may have cut it already: one sign for that is enough."""
 
 _UNSHOWABLE = "\ufffd"
 _MINUTE, _TEN_MINUTES, _HOUR, _DAY = 60, 600, 3600, 86400
@@ -85,7 +89,7 @@ def abbreviated(text: str, width: int, ellipsis: str = "…") -> str:
     room = width - len(ellipsis)
     tail = _cells_from_end(text, min(room // 2, max(room // 3, 10)))
     head = _cells_from_start(text, room - cell_len(tail))
-    return head + ellipsis + tail
+    return head.rstrip(_CUT) + ellipsis + tail.lstrip(_CUT)
 
 
 def fitted(text: str, width: int, *, right: bool = False) -> str:
@@ -118,7 +122,7 @@ def cut_at_word(text: str, width: int, ellipsis: str = "…") -> str:
     head = _cells_from_start(text, max(width - len(ellipsis), 0))
     words = head.rpartition(" ")[0].rstrip(" ,:;")
     # Where the only words left are very short ones, a part of the next says more than they do.
-    return (words if len(words) * 3 >= len(head) else head) + ellipsis[:width]
+    return (words if len(words) * 3 >= len(head) else head).rstrip(_CUT) + ellipsis[:width]
 
 
 def curl_text(service: str, upload_id: str) -> str:
@@ -180,6 +184,15 @@ def clock_text(on: datetime | None, now: datetime, zone: tzinfo | None = None) -
 
     `zone` None is the machine's own zone; a time that is not known is `?`.
     """
+    return _clock(on, now, zone, "%d %b %H:%M", "%Y-%m-%d")
+
+
+def short_clock_text(on: datetime | None, now: datetime, zone: tzinfo | None = None) -> str:
+    """The same in at most eight cells: `13:00:05`, `12 Mar`, `May 2019`."""
+    return _clock(on, now, zone, "%d %b", "%b %Y")
+
+
+def _clock(on: datetime | None, now: datetime, zone: tzinfo | None, this_year: str, else_as: str) -> str:
     if on is None:
         return "?"
     try:
@@ -188,7 +201,7 @@ def clock_text(on: datetime | None, now: datetime, zone: tzinfo | None = None) -
         local, today = on.astimezone(UTC), now.astimezone(UTC)
     if local.date() == today.date():
         return local.strftime("%H:%M:%S")
-    return local.strftime("%d %b %H:%M") if local.year == today.year else local.strftime("%Y-%m-%d")
+    return local.strftime(this_year if local.year == today.year else else_as)
 
 
 def event_text(event: Event, now: datetime, zone: tzinfo | None = None, estimate: str = "~") -> str:

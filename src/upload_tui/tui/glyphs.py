@@ -36,6 +36,11 @@ class Glyphs(Struct, frozen=True):
     mark: str
     chunk: str
     gap: str
+    repeated: str
+    odd: str
+    to_come: str
+    tried: str
+    untried: str
     sparks: str
     estimate: str = "~"
 
@@ -60,6 +65,11 @@ UNICODE = Glyphs(
     mark="▌",
     chunk="■",
     gap="□",
+    repeated="▣",
+    odd="◧",
+    to_come="·",
+    tried="×",
+    untried="·",
     sparks=" ▁▂▃▄▅▆▇█",
 )
 
@@ -83,14 +93,29 @@ ASCII = Glyphs(
     mark=">",
     chunk="#",
     gap="_",
+    repeated="=",
+    odd="%",
+    to_come=".",
+    tried="x",
+    untried=".",
     sparks=" .:-=+*#%",
 )
 
 
-def glyphs_for(encoding: str | None) -> Glyphs:
-    """The signs that an output of this encoding can show."""
+def glyphs_for(encoding: str | None, locale: str = "") -> Glyphs:
+    """The signs that an output of this encoding can show, where the locale has letters for them; an empty one says nothing.
+
+    The encoding alone does not tell: Python writes UTF-8 also where the locale is as plain as `C`.
+    """
+    if locale and not _is_unicode(locale):
+        return ASCII
     try:
         "".join((*UNICODE.stages.values(), UNICODE.sparks, UNICODE.rail)).encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return ASCII
     return UNICODE if codecs.lookup(encoding or "ascii").name != "ascii" else ASCII
+
+
+def _is_unicode(locale: str) -> bool:
+    """True for names like `de_DE.UTF-8`, `C.utf8` and `UTF-8`."""
+    return locale.partition("@")[0].rpartition(".")[2].replace("-", "").casefold() == "utf8"

@@ -5,7 +5,7 @@ from datetime import datetime, tzinfo
 from msgspec import Struct
 
 from upload_tui.tui.columns import ColumnWish
-from upload_tui.tui.formatting import age_text, clock_text
+from upload_tui.tui.formatting import age_text, clock_text, short_clock_text
 from upload_tui.tui.glyphs import UNICODE, Glyphs
 
 __all__ = ["Look"]
@@ -30,8 +30,11 @@ class Look(Struct, frozen=True):
         """What the service with this URL is called."""
         return dict(self.services).get(root, root)
 
-    def when(self, on: datetime | None, now: datetime) -> str:
-        """A time as this look has it: an age, or the wall clock's; `?` if it is not known."""
+    def when(self, on: datetime | None, now: datetime, cells: int | None = None) -> str:
+        """A time as this look has it: an age, or the wall clock's; `?` if it is not known. Of days in few `cells`, no hours."""
         if on is None:
             return "?"
-        return clock_text(on, now, self.zone) if self.absolute_times else age_text((now - on).total_seconds())
+        if not self.absolute_times:
+            return age_text((now - on).total_seconds())
+        text = clock_text(on, now, self.zone)
+        return text if cells is None or len(text) <= cells else short_clock_text(on, now, self.zone)

@@ -8,7 +8,7 @@ from textual.message import Message
 from upload_tui.monitor.changes import Change
 from upload_tui.tui.columns import ColumnWish
 
-__all__ = ["ColumnsChosen", "ExportReady", "PictureMoved"]
+__all__ = ["ColumnsChosen", "ExportReady", "PictureMoved", "ThemeChosen"]
 
 
 class PictureMoved(Struct, frozen=True):
@@ -32,3 +32,11 @@ class ExportReady(Message):
         super().__init__()
         self.text = text
         self.file_name = file_name
+
+
+class ThemeChosen(Message):
+    """The person wants the theme of this name."""
+
+    def __init__(self, theme: str) -> None:
+        super().__init__()
+        self.theme = theme

@@ -1,6 +1,6 @@
 """What the demo's keys can do to the story that is being told; the composer of the demo implements it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -26,6 +26,11 @@ class Story(Protocol):
     @property
     def faults(self) -> Sequence[Fault]:
         """What can be broken."""
+        ...
+
+    @property
+    def broken(self) -> Mapping[str, float]:
+        """The faults in force by name, with the seconds of the story that they last still; infinity until somebody ends them."""
         ...
 
     def start_upload(self) -> None:

@@ -161,9 +161,9 @@ _ANSI = Theme(
 THEMES: tuple[Theme, ...] = (_DARK, _LIGHT, _SAFE_DARK, _SAFE_LIGHT, _CONTRAST, _ANSI)
 
 
-def theme_for(color_system: str | None, *, no_color: bool) -> str:
-    """The theme for people who chose none: the terminal's own colours where there are few, or none are wanted (`NO_COLOR`)."""
-    return DEFAULT_THEME if color_system in _MANY_COLOURS and not no_color else FEW_COLOURS_THEME
+def theme_for(color_system: str | None, *, no_color: bool, chosen: str = "") -> str:
+    """The theme that suits: the terminal's own colours where there are few, or none are wanted (`NO_COLOR`); else what was chosen."""
+    return (chosen or DEFAULT_THEME) if color_system in _MANY_COLOURS and not no_color else FEW_COLOURS_THEME
 
 
 _BASE_COLOURS = (

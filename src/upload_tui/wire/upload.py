@@ -175,7 +175,14 @@ def _refine_event(event: Event, timeline: Timeline, last_updated_on: datetime | 
     )
     if plausible:
         return replace(event, on=last_updated_on, certainty=Certainty.ESTIMATED, latest=read_on)
-    return replace(event, latest=read_on)
+    return replace(event, latest=_latest(event, timeline.purged_on, read_on))
+
+
+def _latest(event: Event, purged_on: datetime | None, read_on: datetime) -> datetime:
+    """What was purged had ended before; a purge before the stage itself says nothing."""
+    if purged_on is None or purged_on > read_on or (event.earliest is not None and purged_on < event.earliest):
+        return read_on
+    return purged_on
 
 
 def _chunks(fields: UploadResource) -> tuple[Chunk, ...] | None:

@@ -51,6 +51,9 @@ class StoredSession(StoredPicture):
     def resume(self) -> None:
         """There is nothing to go on with."""
 
+    def attend(self, *, is_watched: bool) -> None:
+        """There is nobody to ask, whoever looks."""
+
 
 if __name__ == "__main__":
     UploadApp(StoredSession(Store(Path(sys.argv[1])))).run()

@@ -1,6 +1,8 @@
 """What a person wishes of the dashboard: settings, own themes and sheets, and sentences where they cannot be met."""
 
+import io
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,13 +12,15 @@ import pytest
 
 from upload_tui.cli.failure_command import FailureCommand
 from upload_tui.cli.looks import look_file, looks
-from upload_tui.cli.preferences import plain_preferences, preferences
+from upload_tui.cli.preferences import preferences
+from upload_tui.cli.surroundings import locale_of_terminal
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder, state_folder
 from upload_tui.monitor.changes import StageReached
 from upload_tui.settings import ServiceSettings
 from upload_tui.testing import SceneSession, an_upload
 from upload_tui.tui.columns import read_wishes
+from upload_tui.tui.glyphs import ASCII, UNICODE
 
 
 def settings(**fields: Any) -> ServiceSettings:
@@ -31,12 +35,79 @@ def write(name: str, text: str) -> Path:
 
 
 def test_wishes_come_from_the_settings() -> None:
-    wishes = preferences(settings(columns=("name:30", "took"), theme="upload-light", alerts=("bell",)))
+    wishes = preferences(
+        settings(columns=("name:30", "took"), theme="upload-light", alerts=("bell",), alert_repeat_seconds=5.0)
+    )
     assert wishes.look is not None
     assert [str(wish) for wish in wishes.look.columns] == ["name:30", "took"]
     assert wishes.theme == "upload-light"
     assert wishes.alerts.bell
     assert not wishes.alerts.desktop
+    assert wishes.alerts.quiet_seconds == 5
+
+
+@pytest.mark.parametrize(
+    ("variables", "said", "moves"),
+    [
+        pytest.param({}, None, True, id="nothing said"),
+        pytest.param({"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, None, False, id="under ssh"),
+        pytest.param({"SSH_TTY": "/dev/pts/1"}, None, False, id="under ssh, its variables thinned out"),
+        pytest.param({"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, True, True, id="wanted under ssh"),
+        pytest.param({}, False, False, id="unwanted"),
+    ],
+)
+def test_nothing_but_the_facts_moves_when_it_costs_bytes_or_is_unwanted(
+    monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], said: bool | None, moves: bool
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert preferences(settings(animations=said)).is_animated is moves
+
+
+@pytest.mark.parametrize(
+    ("said", "variables", "expected"),
+    [
+        pytest.param("", {}, UNICODE, id="nothing said"),
+        pytest.param("", {"LC_ALL": "C"}, ASCII, id="all plain"),
+        pytest.param("", {"LANG": "POSIX"}, ASCII, id="language plain"),
+        pytest.param("", {"LC_ALL": "", "LC_CTYPE": "C", "LANG": "de_DE.UTF-8"}, ASCII, id="letters before language"),
+        pytest.param("", {"LC_ALL": "de_DE.UTF-8", "LC_CTYPE": "C", "LANG": "C"}, UNICODE, id="all before letters"),
+        pytest.param("unicode", {"LC_ALL": "C"}, UNICODE, id="wanted"),
+        pytest.param("ascii", {"LC_ALL": "C.UTF-8"}, ASCII, id="unwanted"),
+    ],
+)
+def test_signs_are_those_of_the_settings_or_of_the_locale(
+    monkeypatch: pytest.MonkeyPatch, said: str, variables: Mapping[str, str], expected: object
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "utf-8"))
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    look = preferences(settings(signs=said)).look
+    assert look is not None
+    assert look.glyphs is expected
+
+
+def test_systems_that_write_unicode_are_asked_for_no_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    for system in ("darwin", "win32"):
+        monkeypatch.setattr(sys, "platform", system)
+        assert locale_of_terminal({"LC_ALL": "C"}) == ""
+
+
+def test_a_locale_that_python_put_there_is_nobodys_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    script = (
+        "import os; from upload_tui.cli.surroundings import locale_of_terminal; print(locale_of_terminal(os.environ))"
+    )
+    for variables, expected in (({}, ""), ({"LANG": "C"}, "C"), ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, "C.UTF-8")):
+        for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        assert told.strip() == expected
 
 
 def test_chosen_columns_are_those_of_the_next_time_unless_the_settings_name_others() -> None:
@@ -57,6 +128,18 @@ def test_a_choice_that_cannot_be_read_is_none(left: str) -> None:
     first.keep_columns(read_wishes(["name"]))
     (state_folder() / "columns").write_text(left)
     assert preferences(settings()).look.columns == ()  # type: ignore[union-attr]
+
+
+def test_a_chosen_theme_is_that_of_the_next_time_unless_it_is_gone() -> None:
+    first = preferences(settings())
+    assert first.chosen_theme == ""
+    assert first.keep_theme is not None
+    first.keep_theme("upload-safe-light")
+    assert preferences(settings()).chosen_theme == "upload-safe-light"
+    first.keep_theme("mine")
+    assert preferences(settings()).chosen_theme == ""
+    write("themes/mine.toml", 'primary = "#ff00ff"\n')
+    assert preferences(settings()).chosen_theme == "mine"
 
 
 def test_own_themes_and_sheets_are_found_in_the_config_folder() -> None:
@@ -85,7 +168,7 @@ def test_a_sentence_names_the_file_when_it_cannot_be_used(files: Mapping[str, st
     for name, text in files.items():
         write(name, text)
     with pytest.raises(SettingsError, match=sentence):
-        plain_preferences()
+        preferences(settings())
 
 
 @pytest.mark.parametrize(

@@ -164,8 +164,8 @@ class ShiftingService:
             **ago,  # type: ignore[arg-type]
             purged=None if life.purged is None else -life.purged,
             message=f"{life.name} is not whole" if life.stage is Stage.ERROR else None,
-            size_bytes=4000 + len(life.name) + round(life.began * 100),
-            chunks=(1, 2, 3, 4)[: 1 + round(life.began) % 4],
+            size_bytes=4 * (1000 + round(life.began * 100)),
+            chunks=(1, 2, 3, 4) if Stage.COMPLETED in life.reached else (1, 2, 3)[: 1 + round(life.began) % 3],
             design=self.design,
             now=NOW,
         )

@@ -84,6 +84,8 @@ async def test_what_one_tells_all_hear_and_the_worst_connection_counts(parts: li
         await asyncio.sleep(0)
     assert [change.after for change in heard if isinstance(change, StageReached)] == [Stage.INITIATED]
     assert session.connection().state is ConnectionState.OFFLINE
+    session.attend(is_watched=False)
+    assert not any(part.is_watched for part in parts)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,7 +14,7 @@ from upload_tui.monitor.picture import Connection, ConnectionState, Query
 from upload_tui.monitor.schedule import Schedule
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, SceneSession, an_upload
-from upload_tui.wire.queue import read_queue
+from upload_tui.wire.queue import QueueFacts, read_queue
 
 USUAL = usual_of([10.0] * 19 + [40.0])
 
@@ -33,7 +33,7 @@ def test_nothing_is_usual_when_too_little_was_seen() -> None:
         (Stage.COMPLETED, 30, True, False),
         (Stage.COMPLETED, 121, True, True),
         (Stage.INITIATED, 500, False, False),
-        (Stage.INITIATED, 901, False, True),
+        (Stage.INITIATED, 901, True, True),
         (Stage.VERIFIED, 10**6, False, False),
         (Stage.ERROR, 10**6, False, False),
     ],
@@ -44,10 +44,23 @@ def test_lateness_follows_from_what_is_usual(stage: Stage, age_seconds: float, o
 
 
 def test_what_an_upload_waits_for_is_what_it_is_sent_in() -> None:
-    session = SceneSession([an_upload("whole.bin", chunks=None), an_upload("parts.bin")])
+    uploads = [
+        an_upload("whole.bin", chunks=None),
+        an_upload("parts.bin", chunks=(1, 2)),
+        an_upload("none.bin", chunks=()),
+        an_upload("all.bin"),
+        an_upload("unsaid.bin", size=None),
+    ]
+    session = SceneSession(uploads)
     waits = {row.name: row.judgement.waits_for for row in session.pending(10)}
     session.close()
-    assert waits == {"whole.bin": "waits for its bytes", "parts.bin": "waits for chunks"}
+    assert waits == {
+        "whole.bin": "waits for its bytes",
+        "parts.bin": "waits for chunks",
+        "none.bin": "waits for chunks",
+        "all.bin": "waits for the client to say complete",
+        "unsaid.bin": "waits for chunks",
+    }
 
 
 def test_an_upload_is_not_stuck_when_its_chunks_still_come() -> None:
@@ -72,7 +85,7 @@ def test_waits_grow_and_the_service_has_the_last_word_when_rounds_fail() -> None
     clock, told = FrozenClock(), list[Connection]()
     keeper = ConnectionKeeper(clock, told.append, chance=lambda: 1.0)
     assert [keeper.failed(UnreachableError("no")) for _ in range(8)] == [2, 4, 8, 16, 32, 60, 60, 60]
-    assert keeper.failed(BusyError("busy", retry_after_seconds=120)) == 120
+    assert keeper.failed(BusyError("busy", retry_after_seconds=120)) == pytest.approx(132)
     assert [connection.state for connection in told[:3]] == [
         ConnectionState.RETRYING,
         ConnectionState.RETRYING,
@@ -81,6 +94,23 @@ def test_waits_grow_and_the_service_has_the_last_word_when_rounds_fail() -> None
     keeper.whole(clock.now())
     assert keeper.current.is_live
     assert keeper.failed(UnreachableError("no")) == 2
+
+
+def test_a_busy_service_is_not_offline_when_nobody_asked_it() -> None:
+    """Its word that it is busy is good for all; who looks meanwhile is told so by us."""
+    keeper = ConnectionKeeper(FrozenClock(), lambda _: None)
+    for _ in range(5):
+        keeper.failed(BusyError("busy", retry_after_seconds=30))
+    assert keeper.current.state is ConnectionState.RETRYING
+
+
+def test_a_service_is_slow_until_it_answers_quickly_again() -> None:
+    keeper, states = ConnectionKeeper(FrozenClock(), lambda _: None), []
+    for seconds in (None, 1.9, 2.1, 1.5, 0.9, 1.5):
+        keeper.whole(NOW, seconds)
+        states.append(keeper.current.state.value)
+    assert states == ["live", "live", "slow", "slow", "live", "live"]
+    assert keeper.current.is_live
 
 
 def test_offline_dates_from_the_first_failure() -> None:
@@ -123,7 +153,7 @@ def test_the_worker_looks_stopped_when_all_wait_and_nothing_ends() -> None:
     done = [an_upload(f"done{n}", initiated=2000, completed=1900, verified=1890) for n in range(10)]
     waiting = [an_upload(f"waits{n}", initiated=900, completed=480 + n) for n in range(14)]
     session = SceneSession([*done, *waiting])
-    assert session.funnel().remark == "0 verified in 8 minutes while 14 wait: the verification worker looks stopped"
+    assert session.funnel().remark == "the verification worker looks stopped: 0 verified in 8 min, 14 wait"
     session.say(an_upload("waits0", initiated=900, completed=480, verified=1))
     assert session.funnel().remark == ""
     session.close()
@@ -162,6 +192,59 @@ def test_what_an_upload_waits_for_is_what_the_queue_says(queue: object, words: s
     session.close()
 
 
+def idle_queue(clock: FrozenClock, running: int = 0, retried: int = 0) -> QueueFacts | None:
+    """Two lie there for ten minutes."""
+    oldest = (clock.now() - timedelta(seconds=600)).isoformat()
+    said = {"depth": 2, "oldest": oldest, "running": running, "retried": retried, "dead": 0}
+    return read_queue(said, read_on=clock.now())
+
+
+def test_a_worker_that_is_idle_between_two_uploads_is_not_said_to_take_nothing() -> None:
+    clock = FrozenClock()
+    session = SceneSession([an_upload("stuck", completed=600)], clock=clock)
+    said = []
+    for second in range(0, 180, 3):
+        session.say(an_upload(f"quick {second}", completed=1, verified=0, now=clock.now()))
+        session.take_queue(idle_queue(clock))
+        said.append(session.pending(1)[0].judgement.waits_for)
+        clock.advance(3)
+    assert {*said} == {"waits for verification, 2 queued"}
+    clock.advance(121)
+    session.take_queue(idle_queue(clock))
+    assert session.pending(1)[0].judgement.waits_for == "waits for verification: no worker takes it"
+    session.close()
+
+
+def test_a_worker_that_was_seen_at_work_of_late_is_not_said_to_take_nothing() -> None:
+    clock = FrozenClock()
+    session = SceneSession([an_upload("stuck", completed=600)], clock=clock)
+    session.take_queue(idle_queue(clock, running=1))
+    clock.advance(10)
+    session.take_queue(idle_queue(clock))
+    assert session.pending(1)[0].judgement.waits_for == "waits for verification, 2 queued"
+    clock.advance(120)
+    session.take_queue(idle_queue(clock))
+    assert session.pending(1)[0].judgement.waits_for == "waits for verification: no worker takes it"
+    session.close()
+
+
+def test_patience_is_a_few_usual_times_where_verification_is_slow() -> None:
+    clock = FrozenClock()
+    slow = [an_upload(f"slow {n}", initiated=9000, completed=1000, verified=200) for n in range(8)]
+    session = SceneSession([*slow, an_upload("waits", completed=600)], clock=clock)
+    session.take_queue(idle_queue(clock))
+    assert session.pending(1)[0].judgement.waits_for == "waits for verification, 2 queued"
+    session.close()
+
+
+def test_what_waits_to_be_tried_again_is_nobodys_to_take() -> None:
+    clock = FrozenClock()
+    session = SceneSession([an_upload("again", completed=600)], clock=clock)
+    session.take_queue(idle_queue(clock, retried=2))
+    assert session.pending(1)[0].judgement.waits_for == "waits for verification, 2 queued"
+    session.close()
+
+
 def test_lateness_is_judged_among_uploads_of_the_same_size() -> None:
     small = [an_upload(f"s{n}", completed=500, verified=499, size_bytes=1000, chunks=None) for n in range(10)]
     large = [an_upload(f"l{n}", completed=2000, verified=1700 + n, size_bytes=5 << 30, chunks=None) for n in range(10)]
@@ -178,4 +261,86 @@ def test_lateness_is_judged_among_uploads_of_the_same_size() -> None:
     assert judged["large"].expected_on > NOW + timedelta(seconds=150)
     assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == ["small"]
     assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (1, 1)
+    session.close()
+
+
+def test_rare_large_uploads_are_judged_by_their_own_kind_though_a_thousand_small_ones_came_since() -> None:
+    small = [
+        an_upload(f"s{n}", initiated=3600 + n, completed=3590 + n, verified=3588 + n, size_bytes=1000)
+        for n in range(1100)
+    ]
+    large = [
+        an_upload(f"l{n}", initiated=20_000 + n, completed=19_990 + n, verified=19_790 + n, size_bytes=50 << 30)
+        for n in range(20)
+    ]
+    session = SceneSession([an_upload("big", completed=150, size_bytes=50 << 30), *small, *large])
+    judgement = session.pending(1)[0].judgement
+    assert (judgement.is_overdue, judgement.is_stuck, judgement.usual_seconds) == (False, False, 200)
+    assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (0, 0)
+    session.close()
+
+
+def test_only_the_threshold_counts_when_nothing_of_the_size_was_seen() -> None:
+    small = [an_upload(f"s{n}", completed=500, verified=499, size_bytes=1000) for n in range(20)]
+    waiting = [
+        an_upload("mine", completed=700, size_bytes=50 << 30),
+        an_upload("old", completed=901, size_bytes=50 << 30),
+    ]
+    session = SceneSession([*small, *waiting])
+    judged = {row.name: row.judgement for row in session.pending(9)}
+    assert (judged["mine"].is_overdue, judged["mine"].is_stuck, judged["mine"].usual_seconds) == (False, False, None)
+    assert (judged["old"].is_overdue, judged["old"].is_stuck) == (True, True)
+    assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == ["old"]
+    assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (1, 1)
+    session.close()
+
+
+def test_the_same_size_elsewhere_says_what_is_usual_when_a_project_is_new() -> None:
+    others = [an_upload(f"o{n}", completed=500, verified=490, project=("p-2", "Other")) for n in range(10)]
+    session = SceneSession([*others, an_upload("mine", completed=61)])
+    assert session.pending(1)[0].judgement.is_stuck
+    assert session.funnel().stuck == 1
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "overdue", "stuck"),
+    [(1000, False, False), (3560, False, False), (3590, True, False), (3610, True, True)],
+    ids=["beyond the threshold", "as long as most", "longer than most", "longer than all"],
+)
+def test_nothing_is_late_while_it_waits_as_long_as_is_usual(age_seconds: float, overdue: bool, stuck: bool) -> None:
+    usual = usual_of([3000.0 + 6 * n for n in range(101)])
+    judgement = judge(Stage.COMPLETED, NOW - timedelta(seconds=age_seconds), None, NOW, usual, 900)
+    assert (judgement.is_overdue, judgement.is_stuck) == (overdue, stuck)
+
+
+def test_an_idle_upload_is_late_in_its_row_as_it_is_in_the_funnel() -> None:
+    session = SceneSession([an_upload("idle", initiated=5000)])
+    assert session.pending(1)[0].judgement.is_overdue
+    assert session.funnel()[Stage.INITIATED].overdue == 1
+    session.close()
+
+
+@pytest.mark.parametrize(
+    "state",
+    [ConnectionState.RETRYING, ConnectionState.OFFLINE, ConnectionState.NOT_ALLOWED, ConnectionState.PAUSED],
+    ids=str,
+)
+def test_nobody_grows_late_while_nobody_looks(state: ConnectionState) -> None:
+    done = [an_upload(f"done{n}", initiated=300, completed=200, verified=190) for n in range(10)]
+    session = SceneSession(
+        [*done, *(an_upload(f"waits{n}", completed=5) for n in range(4)), an_upload("idle", initiated=5)]
+    )
+    session.set_connection(Connection(state=state, since=NOW, read_on=NOW))
+    before = session.funnel(), [row.judgement for row in session.pending(9)]
+    session.clock.advance(10)
+    assert not any(row.is_stale for row in session.pending(9))
+    session.clock.advance(3600)
+    assert (session.funnel(), [row.judgement for row in session.pending(9)]) == before
+    assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == []
+    assert {row.is_stale for row in session.pending(9)} == {True}
+    assert {row.is_stale for row in session.window(Query(stages=frozenset({Stage.VERIFIED})), 0, 9).rows} == {False}
+    session.resume()
+    assert session.funnel().stuck == 5
+    assert session.funnel().remark
     session.close()

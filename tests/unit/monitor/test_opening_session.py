@@ -84,6 +84,19 @@ async def test_it_is_still_paused_when_it_opens_while_paused(clock: FrozenClock,
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_the_real_session_learns_that_nobody_looks_when_it_opens(clock: FrozenClock, service: Service) -> None:
+    session = OpeningSession("lab", clock, service.open)
+    service.is_there = True
+    session.attend(is_watched=False)
+    task = asyncio.create_task(session.run())
+    await turns()
+    assert not service.scene.is_watched
+    session.attend(is_watched=True)
+    assert service.scene.is_watched
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_it_is_opened_again_until_the_service_is_there(clock: FrozenClock, service: Service) -> None:
     session, heard = OpeningSession("lab", clock, service.open, tries_again=True), list[Change]()
 

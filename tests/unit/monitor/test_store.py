@@ -12,14 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from upload_tui.errors import BusyStorageError, StorageError
-from upload_tui.monitor import store as store_module
-from upload_tui.monitor import windows
+from upload_tui.errors import BusyStorageError
+from upload_tui.monitor import store_file, windows
 from upload_tui.monitor.page_image import CellName, ImagedPage, image_of
 from upload_tui.monitor.picture import Query, SortKey
 from upload_tui.monitor.schema import MIGRATIONS
 from upload_tui.monitor.store import Store, StuckBefore
-from upload_tui.monitor.store_file import open_store_file
 from upload_tui.monitor.stored_figures import StoredFigures
 from upload_tui.monitor.stored_rows import KEPT, POURED, values_of
 from upload_tui.status import Certainty, Event, Stage, Timeline
@@ -165,14 +163,14 @@ def test_a_store_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
 def test_a_damaged_store_is_set_aside_when_a_visit_begins(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     file.write_bytes(b"this is not a database, and never was one" * 100)
-    opened = open_store_file(file)
-    opened.store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
-    opened.store.close()
-    assert "set aside" in opened.remark
+    store = Store(file)
+    store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
+    store.close()
+    assert "set aside" in store.remark
     assert (tmp_path / "store.db.damaged-1").read_bytes().startswith(b"this is not")
-    again = open_store_file(file)
-    assert (again.remark, again.store.known(["u"])) == ("", {"u"})
-    again.store.close()
+    again = Store(file)
+    assert (again.remark, again.known(["u"])) == ("", {"u"})
+    again.close()
 
 
 def test_a_newer_store_stays_as_it_is_when_a_visit_begins(tmp_path: Path) -> None:
@@ -182,10 +180,10 @@ def test_a_newer_store_stays_as_it_is_when_a_visit_begins(tmp_path: Path) -> Non
     newer.close()
     before = file.read_bytes()
     for _ in range(2):
-        opened = open_store_file(file)
-        assert "newer" in opened.remark
-        opened.store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
-        opened.store.close()
+        store = Store(file)
+        assert "a newer upload-tui" in store.remark
+        store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
+        store.close()
     assert file.read_bytes() == before
 
 
@@ -298,15 +296,6 @@ def test_what_stands_deep_is_found_along_rungs(monkeypatch: pytest.MonkeyPatch) 
     store.close()
 
 
-def test_a_newer_store_is_not_touched(tmp_path: Path) -> None:
-    file = tmp_path / "store.db"
-    newer = sqlite3.connect(file)
-    newer.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
-    newer.close()
-    with pytest.raises(StorageError, match="newer"):
-        Store(file)
-
-
 def test_pages_of_an_earlier_version_are_read_as_before(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     store = Store(file)
@@ -324,32 +313,26 @@ def test_pages_of_an_earlier_version_are_read_as_before(tmp_path: Path) -> None:
 def test_a_store_that_another_process_is_busy_with_is_not_set_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(store_file, "_BUSY_SECONDS", 0.0)
     file = tmp_path / "store.db"
     store = Store(file)
-    store.bulk.begin()
     store.db.execute("BEGIN IMMEDIATE")
-    opened = open_store_file(file)
-    assert "busy with" in opened.remark
-    assert opened.store.total(Query(), STUCK) == 0
-    assert list(tmp_path.glob("*damaged*")) == []
-    opened.store.close()
-    store.db.execute("COMMIT")
     other = Store(file)
-    store.db.execute("BEGIN IMMEDIATE")
+    assert other.remark == ""
     with pytest.raises(BusyStorageError, match="busy with"):
         other.mark(["u"], gone=True)
     store.db.execute("COMMIT")
     other.mark(["u"], gone=True)
     other.close()
+    store.db.execute("PRAGMA user_version = 4")
+    store.db.execute("BEGIN IMMEDIATE")  # and the other wants to bring it to the newest version
+    other = Store(file)
+    assert "busy with" in other.remark
+    assert other.total(Query(), STUCK) == 0
+    assert list(tmp_path.glob("*damaged*")) == []
+    other.close()
+    store.db.execute("COMMIT")
     store.close()
-
-
-def test_a_damaged_store_is_said_to_be_one(tmp_path: Path) -> None:
-    file = tmp_path / "store.db"
-    file.write_bytes(b"this is not a database, and never was one" * 100)
-    with pytest.raises(StorageError, match="cannot be used"):
-        Store(file)
 
 
 def test_a_row_is_shown_without_its_words_when_they_are_damaged(tmp_path: Path) -> None:
@@ -397,11 +380,11 @@ async def test_the_loop_goes_on_while_a_bulk_load_ends(is_kept: bool, tmp_path: 
             turns.append(len([statement for statement in statements if "CREATE INDEX" in statement]))
             await asyncio.sleep(0)
 
-    store.db.set_trace_callback(statements.append)
+    store.db.connection.set_trace_callback(statements.append)
     turning = asyncio.create_task(turn())
     await store.bulk.finish()
     turning.cancel()
-    store.db.set_trace_callback(None)
+    store.db.connection.set_trace_callback(None)
     assert max(after - before for before, after in pairwise(turns)) == (0 if is_kept else 1)
     assert len(turns) > (0 if is_kept else 5)
     assert store.total(Query(search="3.bin"), STUCK) == 1

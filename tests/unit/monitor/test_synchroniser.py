@@ -1,21 +1,27 @@
 """The picture against a service that never holds still: what it says in the end is what is known, and nothing is told twice."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.unit.monitor.shifting_service import HEADERS, ShiftingService
 from tests.unit.monitor.watch import STUCK, Watch, gaps
 
+from upload_tui.errors import UnreachableError
 from upload_tui.monitor import first_fetch
-from upload_tui.monitor.changes import UploadChange, UploadGone, UploadSeen
+from upload_tui.monitor.changes import StageReached, UploadChange, UploadGone, UploadRef, UploadSeen
+from upload_tui.monitor.event_order import in_order_of_events
 from upload_tui.monitor.page_plan import plan_pages
 from upload_tui.monitor.picture import Query
 from upload_tui.monitor.store import Store
-from upload_tui.status import Stage
+from upload_tui.status import Certainty, Stage
+from upload_tui.testing import NOW
+from upload_tui.wire.answers import UploadPage
 from upload_tui.wire.designs import Design
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a story of hundreds of steps cannot be made much shorter
@@ -196,3 +202,121 @@ def test_pages_are_read_where_the_pending_stand_close_and_single_ones_asked_for_
     both = plan_pages([*range(40), 90_000])
     assert both.pages == (1,)
     assert plan_pages(range(30), largest=10).per_page == 10
+
+
+async def test_a_round_tells_in_the_order_of_events_whichever_upload_it_read_first() -> None:
+    service = ShiftingService(seed=1, design=Design.A, largest_page=1000, uploads=0)
+    service.begin()
+    watch = Watch(service)
+    await watch.settle()
+    (old,) = service.lives
+    service.clock.seconds += 5
+    service.begin()
+    service.clock.seconds += 5
+    service.go_on(old)
+    service.clock.seconds += 5
+    service.go_on(service.lives[0])
+    await watch.synchroniser.round()
+    assert [(type(change), change.upload.name) for change in watch.told if isinstance(change, UploadChange)] == [
+        (UploadSeen, "u2"),
+        (StageReached, "u2"),
+        (StageReached, "u1"),
+        (StageReached, "u2"),
+    ]
+    watch.store.close()
+
+
+async def test_what_was_found_is_told_when_the_round_breaks_off() -> None:
+    service = ShiftingService(seed=1, design=Design.A, largest_page=1000, uploads=0)
+    service.begin()
+    watch = Watch(service)
+    await watch.settle()
+    service.begin()
+    read, pages = watch.client.upload_page, list[int]()
+
+    async def break_off(project_id: str, page: int, per_page: int) -> UploadPage:
+        pages.append(page)
+        if len(pages) > 1:
+            raise UnreachableError("gone")
+        return await read(project_id, page, per_page)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watch.client, "upload_page", break_off)
+        with pytest.raises(UnreachableError):
+            await watch.synchroniser.round()
+    assert watch.stages_told() == {"u2": [Stage.INITIATED]}
+    await watch.synchroniser.round()
+    assert watch.stages_told() == {"u2": [Stage.INITIATED]}
+    watch.store.close()
+
+
+def reached(name: str, seconds: float | None, number: int) -> StageReached:
+    """The number makes each another."""
+    ref = UploadRef(name, name, "p-1", "Genome")
+    on = None if seconds is None else NOW + timedelta(seconds=seconds)
+    certainty = Certainty.OBSERVED if on is None else Certainty.REPORTED
+    return StageReached(
+        at=NOW, upload=ref, before=None, after=Stage.COMPLETED, on=on, certainty=certainty, error_message=str(number)
+    )
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.integers(-9, 9))))
+def test_each_upload_keeps_its_own_order_when_changes_are_ordered_by_time(told: list[tuple[str, int | None]]) -> None:
+    changes = [reached(name, seconds, number) for number, (name, seconds) in enumerate(told)]
+    ordered = in_order_of_events(changes)
+    assert sorted(changes, key=repr) == sorted(ordered, key=repr)
+    for name in "abc":
+        assert [one for one in ordered if one.upload.id == name] == [one for one in changes if one.upload.id == name]
+    if len({name for name, _ in told}) == len(told):
+        times = [change.on or change.at for change in ordered if isinstance(change, StageReached)]
+        assert times == sorted(times)
+
+
+async def test_the_picture_goes_on_when_our_clock_is_set_back() -> None:
+    service = ShiftingService(1, Design.A, largest_page=1000, uploads=0)
+    service.begin()
+    service.go_on(service.lives[0])
+    service.clock.seconds += 3600
+    watch = Watch(service)
+    await watch.synchroniser.round()
+    service.go_on(service.lives[0])
+    service.clock.seconds -= 3600
+    await watch.synchroniser.round()
+    assert watch.picture() == watch.truth()
+    assert [change.after for change in watch.told if isinstance(change, StageReached)] == [service.lives[0].stage]
+    watch.store.close()
+
+
+async def test_an_upload_that_comes_back_is_told_between_two_that_it_is_gone() -> None:
+    service = ShiftingService(1, Design.A, largest_page=1000, uploads=3)
+    watch = Watch(service)
+    await watch.synchroniser.round()
+    all_lives, life = service.lives, service.lives[1]
+    others = [other for other in all_lives if other is not life]
+    for lives in (others, all_lives, others):
+        service.lives = [*lives]
+        await watch.settle()
+    told = [type(change) for change in watch.told if isinstance(change, UploadChange) and change.upload.id == life.id]
+    assert told == [UploadGone, UploadSeen, UploadGone]
+    watch.store.close()
+
+
+async def test_a_known_upload_is_shown_as_old_while_the_service_says_it_is_not_consistent() -> None:
+    service = ShiftingService(1, Design.A, largest_page=1000, uploads=0)
+    service.begin()
+    watch = Watch(service)
+    await watch.synchroniser.round()
+    life = service.lives[0]
+    hidden = {"error": 404, "code": "resource_not_consistent", "reason": "resource changes are still being processed"}
+    answer = service.answer
+    service.answer = lambda request: (  # type: ignore[method-assign]
+        httpx.Response(404, json=hidden) if request.url.path.endswith(life.id) else answer(request)
+    )
+    service.lives = []
+    watch = Watch(service, watch.store)
+    await watch.synchroniser.round()
+    stored = watch.store.get(life.id)
+    assert stored is not None
+    assert (stored.is_stale, stored.is_gone) == (True, False)
+    assert not await watch.synchroniser.round()  # old news is no change
+    watch.store.close()

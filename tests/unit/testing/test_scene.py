@@ -66,7 +66,7 @@ async def test_the_reason_is_told_when_a_wrong_digest_is_reported() -> None:
         ("expired-tokens", ConnectionState.NOT_ALLOWED),
         ("garbage", ConnectionState.RETRYING),
         ("server-error", ConnectionState.RETRYING),
-        ("slow-answers", ConnectionState.LIVE),
+        ("slow-answers", ConnectionState.SLOW),
     ],
 )
 async def test_the_connection_says_so_when_something_breaks(fault: str, state: ConnectionState) -> None:

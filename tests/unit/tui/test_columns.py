@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_tui.errors import SettingsError
-from upload_tui.tui.columns import ColumnKey, ColumnWish, fit_columns, read_wishes
+from upload_tui.monitor.picture import SortKey
+from upload_tui.tui.columns import Column, ColumnKey, ColumnWish, fit_columns, read_wishes, title_text
+from upload_tui.tui.glyphs import UNICODE
 
 WISHES = st.lists(
     st.builds(ColumnWish, st.sampled_from(ColumnKey), st.none() | st.integers(1, 60)), unique_by=lambda wish: wish.key
@@ -26,6 +28,33 @@ def test_rows_of_several_services_say_which_is_theirs_where_there_is_room() -> N
     keys = [column.key for column in fit_columns(120, several_projects=True, several_services=True)]
     assert keys == ["stage", "name", "size", "since", "project", "service", "note"]
     assert "service" not in {column.key for column in fit_columns(60, several_projects=True, several_services=True)}
+
+
+def widths_at(width: int, **options: bool) -> dict[str, int]:
+    return {column.key: column.width for column in fit_columns(width, **options)}
+
+
+@pytest.mark.parametrize("absolute", [False, True], ids=["ages", "times"])
+def test_names_have_room_and_progress_is_there_when_the_timeline_stands_beside(absolute: bool) -> None:
+    beside_timeline = 120 - 42 - 4  # frame, scroll bar and the cell for the mark
+    widths = widths_at(beside_timeline, absolute_times=absolute)
+    assert widths["name"] >= (25 if absolute else 26)
+    assert widths["note"] >= len("bad chunk hash")
+
+
+def test_times_of_other_days_have_their_hour_where_there_is_room() -> None:
+    assert widths_at(74, absolute_times=True)["since"] == len("13:00:05")
+    assert widths_at(120, absolute_times=True)["since"] == len("12 Mar 13:00")
+
+
+@pytest.mark.parametrize("key", [ColumnKey.SINCE, ColumnKey.STARTED])
+def test_the_arrow_points_down_when_what_the_cells_show_falls(key: ColumnKey) -> None:
+    column = Column(key, "Since", 7, sort=SortKey.SINCE)
+    oldest_first = title_text(column, SortKey.SINCE, False, UNICODE)
+    assert oldest_first == "Since↓ "
+    assert title_text(column, SortKey.SINCE, False, UNICODE, absolute_times=True) == "Since↑ "
+    name = Column(ColumnKey.NAME, "Name", 7, sort=SortKey.NAME)
+    assert title_text(name, SortKey.NAME, True, UNICODE) == "Name↓  "
 
 
 def test_wishes_are_kept_in_order_when_there_is_room() -> None:

@@ -1,5 +1,6 @@
 """Facts as short texts, and hostile text made harmless."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -17,6 +18,7 @@ from upload_tui.tui.formatting import (
     event_text,
     fitted,
     harmless,
+    short_clock_text,
     size_text,
     spark_text,
 )
@@ -65,6 +67,12 @@ def test_width_is_kept_when_any_text_is_abbreviated_and_fitted(text: str, width:
 def test_extension_stays_when_a_name_is_too_long() -> None:
     assert abbreviated("a" * 10_000 + ".fastq.gz", 24).endswith(".fastq.gz")
     assert "…" in abbreviated("a" * 10_000 + ".fastq.gz", 24)
+
+
+@pytest.mark.parametrize("shortened", [abbreviated, cut_at_word])
+def test_one_ellipsis_is_enough_when_the_text_was_cut_before(shortened: Callable[[str, int], str]) -> None:
+    text = "chunk 3: reported 900150983cd2…, stored 3f2543e42398…; chunk 4 was never stored"
+    assert [width for width in range(1, len(text)) if "……" in shortened(text, width)] == []
 
 
 def test_nothing_is_cut_in_a_word_when_a_sentence_is_shortened() -> None:
@@ -134,6 +142,12 @@ def test_time_is_as_precise_as_its_day_is_near() -> None:
     assert clock_text(None, NOW, UTC) == "?"
 
 
+def test_a_short_time_takes_eight_cells_at_most_whatever_day_it_is_of() -> None:
+    assert short_clock_text(NOW, NOW, UTC) == "09:26:53"
+    assert short_clock_text(NOW - timedelta(days=2), NOW, UTC) == "12 Mar"
+    assert short_clock_text(NOW - timedelta(days=900), NOW, UTC) == "Sep 2023"
+
+
 def test_time_is_written_when_the_zone_has_no_such_day() -> None:
     far = timezone(timedelta(hours=14))
     assert clock_text(datetime.max.replace(tzinfo=UTC), NOW, far) == "9999-12-31"
@@ -172,6 +186,26 @@ def test_sparkline_fills_its_width_when_counts_are_any(counts: tuple[int, ...], 
 )
 def test_signs_are_those_that_the_encoding_can_show(encoding: str | None, glyphs: object) -> None:
     assert glyphs_for(encoding) is glyphs
+
+
+@pytest.mark.parametrize(
+    ("locale", "glyphs"),
+    [
+        ("", UNICODE),
+        ("C", ASCII),
+        ("POSIX", ASCII),
+        ("de_DE", ASCII),
+        ("de_DE.ISO-8859-1", ASCII),
+        ("de_DE.ISO-8859-15@euro", ASCII),
+        ("C.UTF-8", UNICODE),
+        ("C.utf8", UNICODE),
+        ("sr_RS.UTF-8@latin", UNICODE),
+        ("UTF-8", UNICODE),
+    ],
+)
+def test_signs_are_those_of_the_locale_when_python_writes_more(locale: str, glyphs: object) -> None:
+    assert glyphs_for("utf-8", locale) is glyphs
+    assert glyphs_for("ascii", locale) is ASCII
 
 
 def test_stages_differ_by_sign_when_there_is_no_colour() -> None:

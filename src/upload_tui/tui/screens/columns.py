@@ -1,6 +1,6 @@
 """The dialog of columns: which ones, in what order, how wide."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from msgspec import Struct
@@ -13,7 +13,9 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.columns import TITLES, ColumnKey, ColumnWish, width_of
+from upload_tui.tui.keys import key_of
 
 __all__ = ["ColumnScreen"]
 
@@ -25,6 +27,23 @@ class _Line(Struct, frozen=True):
     is_on: bool
 
 
+class _Menu(OptionList):
+    """The columns; its lower edge tells the keys as far as there is room."""
+
+    def on_resize(self) -> None:
+        self.border_subtitle = next((hint for hint in self._hints() if len(hint) <= self.outer_size.width - 4), "")
+
+    def _hints(self) -> Iterator[str]:
+        """The keys, in ever fewer words."""
+        toggle, later, earlier, wider, narrower = (
+            key_of(self.screen, f"columns.{action}") for action in ("toggle", "later", "earlier", "wider", "narrower")
+        )
+        yield f"{toggle} on/off, {later} {earlier} move, {wider} {narrower} width, Enter done"
+        yield f"{toggle} on/off, {later} {earlier}, {wider} {narrower}, Enter done"
+        yield f"{toggle}, {later} {earlier}, {wider} {narrower}, Enter"
+        yield "Enter"
+
+
 class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
     """Gives the columns that are wished for, in order; None if the person thought better of it.
 
@@ -34,6 +53,7 @@ class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,c", "dismiss(None)", "Close", id="columns.close", tooltip="Change nothing"),
+        HELP_KEY,
         Binding("space", "switch", "On or off", id="columns.toggle", tooltip="Show or hide the column"),
         Binding("j", "cursor(1)", "Down", show=False, id="columns.down", tooltip="The next column"),
         Binding("k", "cursor(-1)", "Up", show=False, id="columns.up", tooltip="The column before"),
@@ -51,9 +71,8 @@ class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
         self._lines = [*(_Line(wish, True) for wish in wishes), *(_Line(wish, False) for wish in others)]
 
     def compose(self) -> ComposeResult:
-        menu = OptionList(*self._options(), id="columns")
+        menu = _Menu(*self._options(), id="columns")
         menu.border_title = "Columns"
-        menu.border_subtitle = "Space on/off, J K move, + - width, Enter done"
         yield menu
 
     def _options(self) -> list[Option]:

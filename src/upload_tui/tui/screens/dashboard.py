@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from msgspec.structs import replace
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.reactive import Reactive, reactive
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from upload_tui.monitor.changes import Change, UploadChange
 from upload_tui.monitor.picture import CauseGroup, Detail, Query, SortKey
@@ -23,10 +22,12 @@ from upload_tui.tui.columns import ColumnWish, usual_wishes
 from upload_tui.tui.finding import next_of
 from upload_tui.tui.look import Look
 from upload_tui.tui.messages import ColumnsChosen
+from upload_tui.tui.screens.aside import set_aside
 from upload_tui.tui.screens.dashboard_painter import DashboardPainter
 from upload_tui.tui.screens.taking import ExportingScreen
 from upload_tui.tui.story import Story
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
+from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.tail import ChangeLog, PendingList, TailPane
@@ -79,10 +80,10 @@ class DashboardScreen(ExportingScreen):
         yield FunnelBar()
         with _Middle(id="middle"):
             yield UploadTable(self._session, id="uploads")
-            yield TimelinePane(id="timeline")
-        yield TailPane(id="tail")
+            yield TimelinePane(id="timeline", classes="-aside")
+        yield TailPane(id="tail", classes="-aside")
         yield SearchBar()
-        yield Footer()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.query_one("#timeline").border_title = "Timeline"
@@ -93,6 +94,9 @@ class DashboardScreen(ExportingScreen):
         self._painter.paint(self.rows_query, self.look)
         self.set_interval(1.0, self._tick)
         self.call_after_refresh(self._paint)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        set_aside(self.query("#middle, #uploads, #timeline, #tail"), event.widget)
 
     # The picture moves
 
@@ -133,7 +137,8 @@ class DashboardScreen(ExportingScreen):
         self.chosen_id = message.upload_id
 
     @on(UploadTable.Opened)
-    def open_upload(self, message: UploadTable.Opened) -> None:
+    @on(ChangeLog.Opened)
+    def open_upload(self, message: UploadTable.Opened | ChangeLog.Opened) -> None:
         from upload_tui.tui.screens.upload import UploadScreen
 
         self.app.push_screen(UploadScreen(self._session, message.upload_id, self.look))
@@ -165,7 +170,7 @@ class DashboardScreen(ExportingScreen):
     def leave_search(self) -> None:
         self.query_one(ChangeLog if self._searches_tail else UploadTable).focus()
 
-    @on(ChangeLog.FilterChanged)
+    @on(ChangeLog.TitleChanged)
     def title_tail(self) -> None:
         self._painter.title_tail(self.look)
 
@@ -244,14 +249,14 @@ class DashboardScreen(ExportingScreen):
     def action_raw(self) -> None:
         from upload_tui.tui.screens.upload import UploadScreen
 
-        if self.chosen_id is not None:
-            self.app.push_screen(UploadScreen(self._session, self.chosen_id, self.look, first="upload-raw"))
+        if upload_id := self._meant_id():
+            self.app.push_screen(UploadScreen(self._session, upload_id, self.look, first="upload-raw"))
 
     def action_shapes(self) -> None:
         from upload_tui.tui.screens.shapes import ShapesScreen
 
-        if self.chosen_id is not None:
-            self.app.push_screen(ShapesScreen(self._session, self.chosen_id, self.look))
+        if upload_id := self._meant_id():
+            self.app.push_screen(ShapesScreen(self._session, upload_id, self.look))
 
     def action_pause(self) -> None:
         if self._session.connection().state == "paused":
@@ -282,10 +287,18 @@ class DashboardScreen(ExportingScreen):
             self.post_message(ColumnsChosen(wishes))
 
     def meant(self) -> Sequence[Detail]:
-        """The marked uploads, or else the one under the cursor."""
-        marked = self.query_one(UploadTable).marked
-        wanted = sorted(marked) if marked else [self.chosen_id or ""]
+        """The upload of the tail's line if the tail has the focus; or else the marked, or the one under the table's cursor."""
+        marked = () if self.query_one(ChangeLog).has_focus else sorted(self.query_one(UploadTable).marked)
+        wanted = marked or [self._meant_id() or ""]
         return [detail for upload_id in wanted if (detail := self._session.detail(upload_id)) is not None]
+
+    def _meant_id(self) -> str | None:
+        """The chosen upload of the pane that has the focus; None, and a word, if there is none."""
+        log = self.query_one(ChangeLog)
+        upload_id = log.cursor_upload_id if log.has_focus else self.chosen_id
+        if upload_id is None:
+            self.notify("No upload is chosen.", timeout=2)
+        return upload_id
 
     def shown(self) -> tuple[Session, Query]:
         return self._session, self.rows_query
@@ -294,9 +307,16 @@ class DashboardScreen(ExportingScreen):
         return self.query_one(ChangeLog).shown
 
     def action_clear(self) -> None:
-        self.query_one(SearchBar).close()
-        self.query_one(UploadTable).marked = frozenset()
-        self.rows_query = replace(Query(), sort=self.rows_query.sort, descending=self.rows_query.descending)
+        """Take one layer off: the search, or else the filters, or else the marks."""
+        bar, query = self.query_one(SearchBar), self.rows_query
+        if bar.is_open:
+            bar.action_clear()
+        elif query.search:
+            self.rows_query = replace(query, search="")
+        elif query.is_filtered:
+            self.rows_query = Query(sort=query.sort, descending=query.descending)
+        else:
+            self.query_one(UploadTable).marked = frozenset()
 
     # What follows from it
 

@@ -1,6 +1,9 @@
 """Hands the session's picture to the dashboard's widgets; decides nothing, and remembers only what it wrote on frames."""
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
+from math import isfinite
 
 from msgspec.structs import replace
 from textual.content import Content
@@ -23,9 +26,12 @@ __all__ = ["DashboardPainter"]
 
 _LOOK_SECONDS = 5
 """While the session tells nothing new, ages move on each second, but judgements and the other numbers are looked at this often."""
-_PENDING_SHARE = 2
-"""The pending uploads take at most one in this many lines of the tail."""
-
+_FRAME_CELLS = 4
+"""What a frame keeps of a line for its corners and a blank beside each."""
+_WHERE = re.compile(r"(https?://[^\s/]+)/\S*")
+"""In a reason; which host it is matters, the path only cuts off what comes after it."""
+_PENDING_AT_LEAST = 8
+"""So many pending uploads are looked for also where the tail has no room now: it has some as soon as a person goes there."""
 
 _NOTHING = Content()
 _UNKNOWN = {
@@ -62,8 +68,8 @@ class DashboardPainter:
 
     def _facts(self) -> tuple[object, ...]:
         connection = self._session.connection()
-        pace = None if self._story is None else self._story.pace
-        return replace(connection, read_on=None), pace
+        story = () if self._story is None else (self._story.pace, *self._story.broken)
+        return replace(connection, read_on=None), story
 
     def can_age(self) -> bool:
         """True if it is enough to `age` what was painted, unless the session told something since."""
@@ -89,8 +95,8 @@ class DashboardPainter:
         table.several_projects = len(self._session.projects) > 1
         table.reload(now)
         self._paint_status(now)
-        self._paint_tail(now)
         self._funnel = self._session.funnel()
+        self._paint_tail(now)
         self.paint_query(query, look)
 
     def paint_query(self, query: Query, look: Look) -> None:
@@ -107,12 +113,14 @@ class DashboardPainter:
 
     def title_tail(self, look: Look) -> None:
         """What the tail shows of the changes."""
-        wanted = self._screen.query_one(ChangeLog).wanted
-        parts = ["Tail"]
+        log = self._screen.query_one(ChangeLog)
+        wanted, parts = log.wanted, ["Tail"]
         if wanted.stage is not None:
             parts.append(wanted.stage)
         if wanted.search:
             parts.append(f'with "{harmless(wanted.search)}"')
+        if log.is_looking_back:
+            parts.append("looking back")
         self._entitle(self._screen.query_one("#tail"), title=Content(f" {look.glyphs.dot} ".join(parts)))
 
     def _paint_status(self, now: datetime) -> None:
@@ -123,28 +131,34 @@ class DashboardPainter:
             connection=self._session.connection(),
             now=now,
             pace=None if self._story is None else self._story.pace,
+            broken=self._broken(),
         )
 
+    def _broken(self) -> Mapping[str, int | None]:
+        """What a person broke of the demo's service, with the seconds that it lasts still; None for until it is ended."""
+        broken = {} if self._story is None else self._story.broken
+        return {name: round(left) if isfinite(left) else None for name, left in broken.items()}
+
     def _paint_tail(self, now: datetime) -> None:
-        lines = max(1, self._screen.query_one("#tail").content_size.height // _PENDING_SHARE)
         pending = self._screen.query_one(PendingList)
-        pending.tell(now=now, rows=tuple(self._session.pending(lines)), is_known=self._is_known)
+        rows = tuple(self._session.pending(max(_PENDING_AT_LEAST, pending.room)))
+        pending.tell(now=now, rows=rows, total=self._funnel.pending, is_known=self._is_known)
         self._screen.query_one(ChangeLog).now = now
 
     def _title_table(self, table: UploadTable, query: Query, look: Look, remark: str) -> None:
         # Why the picture is not live, or else what only the whole of it tells.
-        warning = harmless(self._session.connection().reason or remark)
+        warning = _WHERE.sub(r"\1", harmless(self._session.connection().reason or remark))
         line = f"{look.glyphs.warning} {warning}" if warning else ""
-        if len(line) > table.size.width - 4:
-            line = line.replace("the verification worker", "the worker")
-        is_filtered = query != replace(Query(), sort=query.sort, descending=query.descending)
+        room = table.outer_size.width - _FRAME_CELLS
+        if len(line) > room:
+            line = line.replace("the verification worker", "worker")
         title = f" {look.glyphs.dot} ".join(self._title_parts(table, query))
         self._entitle(
             table,
-            title=Content.styled(title, "$stage-completed") if is_filtered else Content(title),
-            subtitle=Content(cut_at_word(line, table.size.width - 4, look.glyphs.ellipsis)),
+            title=Content.styled(title, "$stage-completed") if query.is_filtered else Content(title),
+            subtitle=Content(cut_at_word(line, room, look.glyphs.ellipsis)),
         )
-        table.empty_text = self._empty_text(is_filtered) if table.is_settled else "Looking for them."
+        table.empty_text = self._empty_text(query) if table.is_settled else "Looking for them."
 
     def _entitle(self, widget: Widget, title: Content, subtitle: Content = _NOTHING) -> None:
         """Setting a title repaints the whole widget, also if it is the same."""
@@ -172,9 +186,10 @@ class DashboardPainter:
             parts.append("following the newest")
         return parts
 
-    def _empty_text(self, is_filtered: bool) -> str:
-        if is_filtered:
-            return "Nothing matches. Esc shows all uploads."
+    def _empty_text(self, query: Query) -> str:
+        if query.is_filtered:
+            has_both = query.search and replace(query, search="").is_filtered
+            return f"Nothing matches. Esc {'clears the search' if has_both else 'shows all uploads'}."
         if self._is_known:
             return "No uploads yet. They appear here as clients begin them."
         return _UNKNOWN.get(self._session.connection().state, "Uploads appear here as soon as the service answers.")

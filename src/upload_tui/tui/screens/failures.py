@@ -12,7 +12,9 @@ from textual.widgets.option_list import Option
 
 from upload_tui.monitor.picture import CauseGroup
 from upload_tui.monitor.session import Session
+from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.formatting import harmless, plural
+from upload_tui.tui.keys import key_of
 from upload_tui.tui.look import Look
 
 __all__ = ["FailureScreen"]
@@ -23,6 +25,7 @@ class FailureScreen(ModalScreen[CauseGroup | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,F", "dismiss(None)", "Close", id="failures.close", tooltip="Close the failures"),
+        HELP_KEY,
         Binding("j", "cursor(1)", "Down", show=False, id="failures.down", tooltip="The next cause"),
         Binding("k", "cursor(-1)", "Up", show=False, id="failures.up", tooltip="The cause before"),
     ]
@@ -38,7 +41,7 @@ class FailureScreen(ModalScreen[CauseGroup | None]):
         menu = OptionList(*options or [Option("No upload has failed.", disabled=True)], id="failures")
         total = sum(group.count for group in self._groups)
         menu.border_title = f"Why uploads failed {self._look.glyphs.dot} {plural(total, 'failure')}"
-        menu.border_subtitle = "Enter shows them, Esc closes"
+        menu.border_subtitle = f"Enter shows them, {key_of(self, 'failures.close')} closes"
         yield menu
 
     def _text(self, group: CauseGroup) -> Content:

@@ -4,13 +4,16 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widget import Widget
 
-from upload_tui.tui.keys import key_label
+from upload_tui.tui.formatting import plural
+from upload_tui.tui.key_groups import KeyHelp, grouped, help_lines
+from upload_tui.tui.keys import key_of
 
 __all__ = ["HelpScreen"]
 
@@ -20,49 +23,66 @@ _STATE_MODEL = (
     ("verified", "stored, and every check passed: the file is safe"),
     ("error", "a check failed, or storing did: upload it again"),
 )
+_TIMES = "Times are reported, ~estimated, or seen-between two readings."
+
+
+class _HelpText(Widget):
+    """The state model in four lines, and the keys."""
+
+    def __init__(self, keys: Sequence[KeyHelp]) -> None:
+        super().__init__(id="help-text")
+        self._groups = grouped(keys)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.content_size.width))
+
+    def _lines(self, width: int) -> Sequence[Content]:
+        return [*self._stages(width), *help_lines(self._groups, width)]
+
+    def _stages(self, width: int) -> Iterator[Content]:
+        for stage, meaning in _STATE_MODEL:
+            yield from Content.assemble((f"{stage:<11}", f"$stage-{stage} bold"), (meaning, "")).wrap(width)
+        yield from Content.styled(_TIMES, "$quiet").wrap(width)
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys in force, and the state model in four lines."""
+    """The keys in force, grouped, and the state model; says so when there is more below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "dismiss", "Close", id="help.close", tooltip="Close the help"),
         Binding("j,down", "scroll(1)", "Down", show=False, id="help.down", tooltip="Scroll down"),
         Binding("k,up", "scroll(-1)", "Up", show=False, id="help.up", tooltip="Scroll up"),
+        Binding("g,home", "scroll(-10_000)", "First", show=False, id="help.first", tooltip="Scroll to the top"),
+        Binding("G,end", "scroll(10_000)", "Last", show=False, id="help.last", tooltip="Scroll to the end"),
     ]
 
-    def __init__(self, bindings: Sequence[ActiveBinding]) -> None:
+    def __init__(self, keys: Sequence[KeyHelp]) -> None:
         super().__init__()
-        self._active = bindings
+        self._keys = keys
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as box:
             box.border_title = "Help"
-            box.border_subtitle = "Esc closes"
-            yield Static(Content("\n").join([*self._stages(), Content(""), *self._keys()]))
+            yield _HelpText(self._keys)
 
-    def _stages(self) -> Iterator[Content]:
-        for stage, meaning in _STATE_MODEL:
-            yield Content.assemble((f"{stage:<11}", f"$stage-{stage} bold"), (meaning, ""))
-        yield Content.styled("Times are reported, ~estimated, or seen-between two readings.", "$quiet")
+    def on_mount(self) -> None:
+        self.watch(self.query_one("#help"), "scroll_y", self._tell_rest)
+        self.watch(self.query_one("#help"), "virtual_size", self._tell_rest_later)
 
-    def _keys(self) -> Iterator[Content]:
-        for action, keys, tooltip in self._grouped():
-            del action
-            yield Content.assemble((f"{keys:<11}", "bold $primary"), (tooltip, ""))
+    def on_resize(self) -> None:
+        self._tell_rest_later()
 
-    def _grouped(self) -> Iterator[tuple[str, str, str]]:
-        """Each action once, with all its keys."""
-        keys: dict[str, list[str]] = {}
-        tooltips: dict[str, str] = {}
-        for active in self._active:
-            binding = active.binding
-            if binding.id is None or not (active.tooltip or binding.tooltip):
-                continue
-            keys.setdefault(binding.action, []).append(key_label(binding.key_display or binding.key))
-            tooltips[binding.action] = active.tooltip or binding.tooltip
-        for action, labels in keys.items():
-            yield action, " ".join(dict.fromkeys(labels)), tooltips[action]
+    def _tell_rest_later(self) -> None:
+        self.call_after_refresh(self._tell_rest)  # how much room there is, the layout tells
+
+    def _tell_rest(self) -> None:
+        box = self.query_one("#help", VerticalScroll)
+        below = box.max_scroll_y - box.scroll_offset.y
+        closes = f"{key_of(self, 'help.close')} closes"
+        box.border_subtitle = f"{plural(below, 'line')} more below, {closes}" if below > 0 else closes
 
     def action_scroll(self, lines: int) -> None:
         self.query_one("#help").scroll_relative(y=lines, animate=False)

@@ -12,12 +12,14 @@ from textual.widgets import Static
 
 from upload_tui.monitor.picture import LatencyHistogram
 from upload_tui.monitor.session import Session
+from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.formatting import duration_text, plural
+from upload_tui.tui.keys import key_of
 from upload_tui.tui.look import Look
 
 __all__ = ["LatencyScreen", "histogram_lines"]
 
-_LABEL_CELLS = 9
+_LABEL_CELLS = 13
 _COUNT_CELLS = 8
 
 
@@ -26,6 +28,7 @@ class LatencyScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,l", "dismiss", "Close", id="latencies.close", tooltip="Close the latencies"),
+        HELP_KEY,
     ]
 
     def __init__(self, session: Session, look: Look) -> None:
@@ -36,7 +39,7 @@ class LatencyScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="latencies") as box:
             box.border_title = "How long it takes"
-            box.border_subtitle = "Esc closes"
+            box.border_subtitle = f"{key_of(self, 'latencies.close')} closes"
             yield Static()
 
     def on_mount(self) -> None:
@@ -83,7 +86,7 @@ def _bars(latency: LatencyHistogram, look: Look, width: int) -> Iterator[Content
     for bucket in latency.buckets:
         cells = -(-bucket.count * room // most)  # whatever is there shows
         yield Content.assemble(
-            (f"{duration_text(bucket.to_seconds):>{_LABEL_CELLS}} ", "$quiet"),
+            (f"up to {duration_text(bucket.to_seconds):>{_LABEL_CELLS - 6}} ", "$quiet"),
             (look.glyphs.bar_full * cells, f"$stage-{latency.before}"),
             (f" {bucket.count:,}" if bucket.count else "", ""),
         )

@@ -13,8 +13,10 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from upload_tui.monitor.picture import ProjectRef
+from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.exports import ExportKind
 from upload_tui.tui.formatting import harmless
+from upload_tui.tui.keys import key_of
 from upload_tui.tui.story import Fault
 
 __all__ = ["MenuScreen", "export_menu", "fault_menu", "project_menu"]
@@ -31,6 +33,7 @@ class MenuScreen(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", "Close", id="menu.close", tooltip="Close the menu"),
+        HELP_KEY,
         Binding("j", "cursor(1)", "Down", show=False, id="menu.down", tooltip="The next line"),
         Binding("k", "cursor(-1)", "Up", show=False, id="menu.up", tooltip="The line before"),
     ]
@@ -44,7 +47,7 @@ class MenuScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         menu = OptionList(*(Option(text) for _, text in self._lines), id="menu")
         menu.border_title = self._title
-        menu.border_subtitle = f"Enter {self._hint}, Esc closes"
+        menu.border_subtitle = f"Enter {self._hint}, {key_of(self, 'menu.close')} closes"
         yield menu
 
     @on(OptionList.OptionSelected)

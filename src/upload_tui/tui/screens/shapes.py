@@ -11,7 +11,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from upload_tui.monitor.session import Session
+from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.formatting import harmless
+from upload_tui.tui.keys import key_of
 from upload_tui.tui.look import Look
 from upload_tui.wire.designs import CANNOT_SAY, Design
 from upload_tui.wire.status_shapes import write_status
@@ -26,6 +28,7 @@ class ShapesScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,w", "dismiss", "Close", id="shapes.close", tooltip="Close the comparison"),
+        HELP_KEY,
     ]
 
     def __init__(self, session: Session, upload_id: str, look: Look) -> None:
@@ -37,7 +40,7 @@ class ShapesScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Horizontal(id="shapes") as box:
             box.border_title = "One status, three designs"
-            box.border_subtitle = "Esc closes"
+            box.border_subtitle = f"{key_of(self, 'shapes.close')} closes"
             for design, title in _TITLES.items():
                 with VerticalScroll(classes="shape") as column:
                     column.border_title = title

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.picture import Detail
@@ -16,7 +17,9 @@ from upload_tui.monitor.session import Session
 from upload_tui.tui.bindings import COPY_KEYS
 from upload_tui.tui.formatting import harmless
 from upload_tui.tui.look import Look
+from upload_tui.tui.screens.aside import set_aside
 from upload_tui.tui.screens.taking import TakingScreen
+from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.timeline_pane import TimelinePane
 
@@ -52,7 +55,7 @@ class UploadScreen(TakingScreen):
             with VerticalScroll(id="upload-raw") as raw:
                 raw.border_title = "The service's answer"
                 yield Static(id="raw")
-        yield Footer()
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.query_one(TimelinePane).look = self._look
@@ -60,6 +63,9 @@ class UploadScreen(TakingScreen):
         self.query_one(f"#{self._first}").focus()
         self.set_interval(1.0, self._paint)
         self._paint()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        set_aside(self.query("#upload-timeline, #upload-raw"), event.widget)
 
     def meant(self) -> Sequence[Detail]:
         """The upload that is shown, if it is known."""

@@ -6,9 +6,11 @@ Pure: rows in, texts and tones out. A tone names a component class of the table,
 from collections.abc import Sequence
 from datetime import datetime
 
+from rich.cells import cell_len
+
 from upload_tui.monitor.picture import Row
 from upload_tui.status import Stage
-from upload_tui.tui.causes import cause_text
+from upload_tui.tui.causes import detailed_cause_text
 from upload_tui.tui.columns import STAGE_WORD_WIDTH, Column, ColumnKey
 from upload_tui.tui.formatting import abbreviated, cut_at_word, duration_text, fitted, harmless, plural, size_text
 from upload_tui.tui.glyphs import Glyphs
@@ -45,9 +47,9 @@ def _text(column: Column, row: Row, now: datetime, look: Look) -> Piece:
         case ColumnKey.SIZE:
             return size_text(row.size_bytes), quiet
         case ColumnKey.SINCE:
-            return look.when(row.stage_since, now), quiet
+            return look.when(row.stage_since, now, column.width), quiet
         case ColumnKey.STARTED:
-            return look.when(row.initiated_on, now), quiet
+            return look.when(row.initiated_on, now, column.width), quiet
         case ColumnKey.TOOK:
             return _took(row, look.glyphs), quiet
         case ColumnKey.CHUNKS:
@@ -60,33 +62,66 @@ def _text(column: Column, row: Row, now: datetime, look: Look) -> Piece:
             return abbreviated(row.project_name or row.project_id, column.width, look.glyphs.ellipsis), quiet
 
 
-def second_line(row: Row, now: datetime, look: Look, width: int) -> Piece:
-    """What the columns leave out, in at most `width` cells: the whole reason of an error, or else how the upload got here."""
+def second_line(row: Row, now: datetime, look: Look, width: int) -> Sequence[Piece]:
+    """What the columns leave out, in at most `width` cells: the reason of an error, or else what is amiss and how it got here."""
     glyphs = look.glyphs
     if row.stage is Stage.ERROR:
-        return cut_at_word(harmless(row.error_message) or "no reason given", width, glyphs.ellipsis), "uploads--error"
-    parts = [f"began {look.when(row.initiated_on, now)}{'' if look.absolute_times else ' ago'}"]
+        return ((detailed_cause_text(row.error_message, width, glyphs.ellipsis), "uploads--error"),)
+    lateness, dot = _lateness(row), f" {glyphs.dot} "
+    head = f"{lateness}{dot}" if lateness else ""
+    parts = [row.judgement.waits_for] if row.judgement.waits_for else []
+    parts.append(f"began {look.when(row.initiated_on, now)}{'' if look.absolute_times else ' ago'}")
     if row.chunk_count is not None:
         parts.append(f"{plural(row.chunk_count, 'chunk')}, {size_text(row.chunk_bytes)} of {size_text(row.size_bytes)}")
-    if row.judgement.waits_for:
-        parts.append(row.judgement.waits_for)
-    parts.append(row.id)
-    return cut_at_word(harmless(f" {glyphs.dot} ".join(parts)), width, glyphs.ellipsis), "uploads--quiet"
+    parts.append(harmless(row.id))
+    room = width - len(head)
+    while len(parts) > 1 and cell_len(dot.join(parts)) > room:
+        parts.pop()
+    rest = cut_at_word(harmless(dot.join(parts)), room, glyphs.ellipsis)
+    return ((fitted(head, min(len(head), width)), "uploads--warning"), (rest, "uploads--quiet"))
 
 
 def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
-    """A small timeline and the stage's word; only the stage's sign where there is no room."""
+    """A small timeline and the stage's word; only the stage's sign where there is no room.
+
+    What is amiss has a warning's sign at the stage that is in doubt: the next one, or the one that the service claims.
+    """
+    tone, is_amiss = stage_tone(row.stage), _is_amiss(row)
     if width < STAGE_WORD_WIDTH:
-        return ((glyphs.stages[row.stage], stage_tone(row.stage)),)
-    tone = stage_tone(row.stage)
+        return _stage_signs(row, width, glyphs)
     reached = [Stage.INITIATED, Stage.COMPLETED, Stage.ERROR if row.stage is Stage.ERROR else Stage.VERIFIED]
     pieces: list[Piece] = []
     for index, stage in enumerate(reached):
         if index:
             pieces.append((glyphs.link, "uploads--quiet"))
-        is_there = index <= min(row.stage.rank, 2)
-        pieces.append((glyphs.stages[stage], stage_tone(stage)) if is_there else (glyphs.unreached, "uploads--quiet"))
+        if is_amiss and index == min(row.stage.rank + 1, 2):
+            pieces.append((glyphs.warning, "uploads--warning"))
+        elif index <= row.stage.rank:
+            pieces.append((glyphs.stages[stage], stage_tone(stage)))
+        else:
+            pieces.append((glyphs.unreached, "uploads--quiet"))
     return (*pieces, (fitted(f" {row.stage}", width - 5), tone))
+
+
+def _stage_signs(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
+    """The stage's sign, then the warning's; in a single cell the more urgent one."""
+    stage, warning = (glyphs.stages[row.stage], stage_tone(row.stage)), (glyphs.warning, "uploads--warning")
+    if not _is_amiss(row):
+        return (stage, (" " * (width - 1), ""))
+    return (stage, warning, (" " * (width - 2), "")) if width > 1 else (warning,)
+
+
+def _is_amiss(row: Row) -> bool:
+    """True if a person should look at it; an error says so by itself."""
+    return bool(_lateness(row) or row.anomaly_count) and row.stage is not Stage.ERROR
+
+
+def _lateness(row: Row) -> str:
+    """`stuck` or `overdue`, and what would be usual; empty if it is neither."""
+    if not (row.judgement.is_stuck or row.judgement.is_overdue):
+        return ""
+    word = "stuck" if row.judgement.is_stuck else "overdue"
+    return f"{word}, {_usual(row)}" if _usual(row) else word
 
 
 def note_text(row: Row, look: Look, width: int) -> Piece:
@@ -95,10 +130,10 @@ def note_text(row: Row, look: Look, width: int) -> Piece:
     if row.is_gone:
         return cut_at_word("no longer there", width, glyphs.ellipsis), "uploads--warning"
     if row.stage is Stage.ERROR:
-        return cause_text(row.error_message, width, glyphs.ellipsis), stage_tone(Stage.ERROR)
-    if row.judgement.is_stuck or row.judgement.is_overdue:
-        word = f"{glyphs.warning} {'stuck' if row.judgement.is_stuck else 'overdue'}"
-        return _first_that_fits(width, f"{word}, {_usual(row)}" if _usual(row) else word, word), "uploads--warning"
+        return detailed_cause_text(row.error_message, width, glyphs.ellipsis), stage_tone(Stage.ERROR)
+    if lateness := _lateness(row):
+        text = f"{glyphs.warning} {lateness}"
+        return _first_that_fits(width, text, text.partition(",")[0]), "uploads--warning"
     if row.anomaly_count:
         return f"{glyphs.warning} {row.anomaly_count} odd", "uploads--warning"
     if row.is_purged:

@@ -75,7 +75,8 @@ class RowPainter(Struct):
     def header(self, query: Query, look: Look, width: int) -> Strip:
         """The columns' titles."""
         style = self.style_of("uploads--header", "")
-        titles = " ".join(title_text(column, query.sort, query.descending, look.glyphs) for column in self.columns)
+        order, absolute = (query.sort, query.descending, look.glyphs), look.absolute_times
+        titles = " ".join(title_text(column, *order, absolute_times=absolute) for column in self.columns)
         return Strip([Segment(f" {titles}", style)]).adjust_cell_length(width, style)
 
     def sentence(self, text: str, look: Look, width: int) -> Strip:
@@ -95,7 +96,7 @@ class RowPainter(Struct):
     def below(self, row: Row, now: datetime, look: Look, width: int, ground: Ground, *, is_marked: bool) -> Strip:
         """The second line that a roomy table gives an upload; it stands below the columns after the first."""
         indent = " " * (self.columns[0].width + 2 if len(self.columns) > 1 else 1)
-        return self._strip([(indent, ""), second_line(row, now, look, width - len(indent) - 1)], row, width, ground)
+        return self._strip([(indent, ""), *second_line(row, now, look, width - len(indent) - 1)], row, width, ground)
 
     def _strip(self, pieces: Sequence[Piece], row: Row, width: int, ground: Ground) -> Strip:
         """One segment for each run of one style: whatever is done with a line is done with each of its segments.

@@ -9,14 +9,20 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from upload_tui.tui.widgets.tail import ChangeLog
+
 __all__ = ["SearchBar"]
+
+_OF_UPLOADS = "part of a name, id or message"
+_OF_CHANGES = "stage, name, id or message; -verified leaves out"
 
 
 class SearchBar(Horizontal):
-    """Hidden until opened, then in the footer's place. Enter keeps the search and goes back to the table, Escape clears it."""
+    """Hidden until opened, then in the footer's place. Enter keeps the search and goes back to its pane, Escape clears it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "keep", "To the table", show=False, id="search.down", tooltip="Back to the table"),
+        Binding("down", "keep", "Keep", show=False, id="search.down", tooltip="Keep it, and back to its pane"),
+        Binding("escape", "clear", "Clear", show=False, id="search.clear", tooltip="Clear it, and back to its pane"),
     ]
 
     class Changed(Message):
@@ -31,33 +37,40 @@ class SearchBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("/")
-        field = Input(placeholder="part of a name, id or message", compact=True)
+        field = Input(placeholder=_OF_UPLOADS, compact=True)
         field.can_focus = False  # until it is seen
         yield field
         yield Label("Enter keeps, Esc clears", id="search-keys")
+
+    @property
+    def is_open(self) -> bool:
+        """True while the line is seen."""
+        return self.has_class("-open")
 
     def open(self, value: str) -> None:
         """Show the line with a text to go on from."""
         self.add_class("-open")
         field = self.query_one(Input)
+        field.placeholder = _OF_CHANGES if isinstance(self.screen.focused, ChangeLog) else _OF_UPLOADS
         field.can_focus = True
         field.value = value
         field.focus()
 
-    def close(self) -> None:
-        """Hide the line and forget its text."""
-        with self.prevent(Input.Changed):
-            self.query_one(Input).value = ""
-        self.action_keep()
-
     @on(Input.Changed)
     def tell_what_was_typed(self, event: Input.Changed) -> None:
         event.stop()
-        self.post_message(self.Changed(event.value))
+        # What the line says by now: a text that was cleared meanwhile is not searched for again.
+        self.post_message(self.Changed(self.query_one(Input).value))
 
     @on(Input.Submitted)
     def keep_search(self, event: Input.Submitted) -> None:
         event.stop()
+        self.action_keep()
+
+    def action_clear(self) -> None:
+        with self.prevent(Input.Changed):
+            self.query_one(Input).value = ""
+        self.post_message(self.Changed(""))
         self.action_keep()
 
     def action_keep(self) -> None:

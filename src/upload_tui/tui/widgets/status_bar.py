@@ -1,12 +1,12 @@
 """The top line: what is watched, and whether what is shown can be believed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
+from upload_tui.monitor.picture import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.tui.formatting import abbreviated, age_text, clock_text, cut_at_word, harmless
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.still import StillWidget
@@ -22,26 +22,57 @@ _STYLES = {
     ConnectionState.OFFLINE: "$stage-error bold",
     ConnectionState.NOT_ALLOWED: "$stage-error bold",
     ConnectionState.PAUSED: "$stage-completed",
+    ConnectionState.REPLAYING: "$stage-initiated",
 }
 
 
 _ALERT_AT_LEAST = 12
-_REQUESTS_AT_LEAST = 160
+_PLACE_AT_LEAST = 8
+"""Cells below which what is left of a name says nothing."""
+_REQUESTS_AT_LEAST = 120
 """Cells of the line from which on there is room for what the picture costs."""
+_SINCE_AT_LEAST = 80
+"""Cells of the line from which on there is room for the beginning of an outage beside the end of the wait."""
 
 
-def connection_text(connection: Connection, now: datetime, look: Look) -> str:
-    """The state of the connection in a few words: `live`, `retrying in 8s`, `offline since 12:31:04`, `612 of 4,000`."""
+def connection_text(connection: Connection, now: datetime, look: Look, *, is_short: bool = False) -> str:
+    """The state in a few words: `live`, `retrying in 8s`, `offline since 12:31:04, next try in 12s`, `612 of 4,000`."""
+    if connection.playback is not None:
+        return _playback_text(connection.playback)
     match connection.state:
         case ConnectionState.CATCHING_UP:
             total = "" if connection.total is None else f" of {connection.total:,}"
             return f"catching up {connection.known:,}{total}"
         case ConnectionState.RETRYING if connection.next_try_on is not None:
-            return f"retrying in {age_text((connection.next_try_on - now).total_seconds())}"
-        case ConnectionState.OFFLINE:
-            return f"offline since {clock_text(connection.since, now, look.zone)}"
+            return f"retrying{_in(connection.next_try_on, now)}"
+        case ConnectionState.OFFLINE | ConnectionState.NOT_ALLOWED as state:
+            since = "" if is_short else f" since {clock_text(connection.since, now, look.zone)}"
+            next_try = "" if connection.next_try_on is None else f", next try{_in(connection.next_try_on, now)}"
+            return f"{state}{since}{next_try}"
         case state:
             return str(state)
+
+
+def _in(then: datetime, now: datetime) -> str:
+    seconds = (then - now).total_seconds()
+    return f" in {age_text(seconds)}" if seconds >= 1 else " now"
+
+
+def _playback_text(playback: Playback) -> str:
+    """`replay 0:08 of 0:12`, and what the connection was then if that was no good one."""
+    length = _length_text(playback.length_seconds)
+    if playback.position_seconds >= playback.length_seconds:
+        return f"replay ended at {length}"
+    was_well = playback.state in {ConnectionState.LIVE, ConnectionState.SLOW}
+    return f"replay {_length_text(playback.position_seconds)} of {length}" + (
+        "" if was_well else f", was {playback.state}"
+    )
+
+
+def _length_text(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 class StatusBar(StillWidget):
@@ -54,9 +85,10 @@ class StatusBar(StillWidget):
     look: reactive[Look] = reactive(Look, repaint=False)
     pace: reactive[float | None] = reactive(None, repaint=False)
     alert: reactive[str] = reactive("", repaint=False)
+    broken: reactive[Mapping[str, int | None]] = reactive(dict, repaint=False)
 
     watch_title = watch_projects = watch_connection = watch_now = watch_look = StillWidget.look_again
-    watch_pace = watch_alert = StillWidget.look_again
+    watch_pace = watch_alert = watch_broken = StillWidget.look_again
 
     def text(self) -> Content:
         """The line, as wide as the widget."""
@@ -72,13 +104,17 @@ class StatusBar(StillWidget):
         return left + Content(" " * max(0, width - left.cell_length - right.cell_length)) + right
 
     def _middle(self, place: str, room: int) -> Content:
-        """What is watched; while there is an alert, that."""
+        """What is watched; while there is an alert, that; while the demo's service is broken by a person, how."""
         glyphs = self.look.glyphs
         if self.alert and room > _ALERT_AT_LEAST:
             return Content.styled(
                 cut_at_word(f"{glyphs.broken} {self.alert}", room, glyphs.ellipsis), "$stage-error bold"
             )
-        return Content.styled(abbreviated(place, room, glyphs.ellipsis), "$quiet")
+        if self.broken and room > _ALERT_AT_LEAST:
+            said = ", ".join(name if left is None else f"{name} {age_text(left)}" for name, left in self.broken.items())
+            line = cut_at_word(f"{glyphs.warning} {said}", room, glyphs.ellipsis)
+            return Content.styled(line, "$stage-completed bold")
+        return Content.styled(abbreviated(place, room, glyphs.ellipsis) if room >= _PLACE_AT_LEAST else "", "$quiet")
 
     @property
     def _dot(self) -> str:
@@ -87,7 +123,7 @@ class StatusBar(StillWidget):
     def _right(self) -> Content:
         if self.connection is None or self.now is None:
             return Content("")
-        state = connection_text(self.connection, self.now, self.look)
+        state = connection_text(self.connection, self.now, self.look, is_short=self.size.width < _SINCE_AT_LEAST)
         parts = [Content.styled(f"{self._sign()} {state}", _STYLES[self.connection.state])]
         age = self._age()
         if age and self.size.width >= 60:

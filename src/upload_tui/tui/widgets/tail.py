@@ -1,11 +1,12 @@
 """The tail: pending uploads on top with what they wait for, below them every change as it happened."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
 from msgspec.structs import replace
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -32,18 +33,42 @@ from upload_tui.tui.widgets.still_lines import StillLines
 __all__ = ["ChangeLog", "PendingList", "TailPane"]
 
 _LINES_KEPT = 10_000
+_NAME_AT_LEAST, _NAME_AT_MOST, _NAME_STEP = 12, 40, 4
+_AGE_CELLS = 7
+_FIXED_CELLS = _AGE_CELLS + 5
+"""Of a pending upload's line: the sign, the age and the blanks between."""
+_WAIT_CELLS = 20
+"""Room for `stuck, verification`; the name gives way to it."""
 
 
 class PendingList(StillWidget):
-    """The pending uploads that have waited longest, a line each."""
+    """The pending uploads that have waited longest, a line each, and on its lower edge how many more of `total` there are.
+
+    `room` is how many lines there is room for; `is_known` is False until anything is known.
+    """
 
     rows: reactive[Sequence[Row]] = reactive((), repaint=False)
+    total: reactive[int] = reactive(0, repaint=False)
+    room: reactive[int] = reactive(1, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
     look: reactive[Look] = reactive(Look, repaint=False)
 
     is_known: reactive[bool] = reactive(True, repaint=False)
 
-    watch_rows = watch_now = watch_look = watch_is_known = StillWidget.look_again
+    _more = 0
+
+    def look_again(self) -> None:
+        more = max(0, self.total - len(self._shown)) if self._shown else 0
+        if more != self._more:  # setting it repaints the whole list
+            self._more = more
+            self.border_subtitle = f" +{more:,} more pending " if more else ""
+        super().look_again()
+
+    watch_rows = watch_total = watch_room = watch_now = watch_look = watch_is_known = look_again
+
+    @property
+    def _shown(self) -> Sequence[Row]:
+        return self.rows[: self.room]
 
     def text(self) -> Content:
         """A line for each."""
@@ -51,15 +76,20 @@ class PendingList(StillWidget):
             return Content("")
         if not self.rows:
             return Content.styled("Nothing is pending." if self.is_known else "Not known yet.", "$quiet")
-        return Content("\n").join([self._line(row, self.now) for row in self.rows])
+        width = self.size.width
+        most = min(_NAME_AT_MOST, width * 2 // 5, max(_NAME_AT_LEAST, width - _FIXED_CELLS - _WAIT_CELLS))
+        names = [abbreviated(row.name or row.id, most, self.look.glyphs.ellipsis) for row in self._shown]
+        # In steps, so that not every name that comes or goes moves the rest.
+        longest = -(-max(map(cell_len, names)) // _NAME_STEP) * _NAME_STEP
+        cells = min(most, longest)
+        lines = [self._line(row, fitted(name, cells), self.now) for row, name in zip(self._shown, names, strict=True)]
+        return Content("\n").join(lines)
 
-    def _line(self, row: Row, now: datetime) -> Content:
-        glyphs, width = self.look.glyphs, self.size.width
+    def _line(self, row: Row, name: str, now: datetime) -> Content:
+        glyphs = self.look.glyphs
         late = row.judgement.is_stuck or row.judgement.is_overdue
-        age = fitted(self._age(row, now), 8, right=True)
-        room = min(40, max(12, width * 2 // 5))
-        name = fitted(abbreviated(row.name or row.id, room, glyphs.ellipsis), room)
-        wait = cut_at_word(self._wait(row, now), width - room - len(age) - 5, glyphs.ellipsis)
+        age = fitted(self._age(row, now), _AGE_CELLS, right=True)
+        wait = self._wait(row, now, self.size.width - cell_len(name) - _FIXED_CELLS)
         return Content.assemble(
             (f"{glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
             (name, ""),
@@ -70,21 +100,39 @@ class PendingList(StillWidget):
     def _age(self, row: Row, now: datetime) -> str:
         return "?" if row.stage_since is None else age_text((now - row.stage_since).total_seconds())
 
-    def _wait(self, row: Row, now: datetime) -> str:
-        judgement = row.judgement
-        words = ["looks stuck"] if judgement.is_stuck else ["overdue"] if judgement.is_overdue else []
-        words.append(judgement.waits_for)
-        if judgement.usual_seconds is not None:
-            words.append(f"usually {duration_text(judgement.usual_seconds)}")
-        if not judgement.is_overdue and judgement.expected_on is not None and judgement.expected_on > now:
-            words.append(f"done in about {age_text((judgement.expected_on - now).total_seconds())}")
-        return ", ".join(word for word in words if word)
+    def _wait(self, row: Row, now: datetime, width: int) -> str:
+        """As many phrases, the most telling first, as fit whole."""
+        first, *others = filter(None, _phrases(row, now))
+        text = cut_at_word(first, width, self.look.glyphs.ellipsis)
+        for phrase in others:
+            if len(text) + 2 + len(phrase) > width:
+                break
+            text = f"{text}, {phrase}"
+        return text
+
+
+def _phrases(row: Row, now: datetime) -> Iterator[str]:
+    """What is amiss, what it waits for and why, how far it is, what is usual, when it ends, who else waits; any may be empty."""
+    judgement = row.judgement
+    waits_for, _, queue = judgement.waits_for.removeprefix("waits for ").partition(", ")
+    thing, _, why = waits_for.partition(": ")
+    yield "stuck" if judgement.is_stuck else "overdue" if judgement.is_overdue else ""
+    yield "its client" if thing.startswith("the client") else thing or row.stage
+    yield why
+    if row.stage is Stage.INITIATED and row.chunk_bytes and row.size_bytes:
+        yield f"{min(1.0, row.chunk_bytes / row.size_bytes):.0%} here"
+    if judgement.usual_seconds is not None:
+        yield f"usually {duration_text(judgement.usual_seconds)}"
+    if not judgement.is_overdue and judgement.expected_on is not None and judgement.expected_on > now:
+        yield f"done in about {age_text((judgement.expected_on - now).total_seconds())}"
+    yield queue
 
 
 class ChangeLog(StillLines, can_focus=True):
-    """Every change, newest at the bottom; it stays at the bottom unless a person scrolled up."""
+    """Every change, newest at the bottom. It stays with the newest unless a person went up; then it stays where it is."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "tail--cursor",
         "tail--quiet",
         "tail--warning",
         "tail--initiated",
@@ -99,16 +147,25 @@ class ChangeLog(StillLines, can_focus=True):
 
     watch_now = StillLines.look_again
     wanted: reactive[TailFilter] = reactive(TailFilter, init=False)
+    is_looking_back: reactive[bool] = reactive(False, init=False, repaint=False)
+    """True while the cursor is on an older change than the newest."""
 
-    class FilterChanged(Message):
-        """Other changes are shown than before."""
+    class TitleChanged(Message):
+        """What a title says of the tail has changed: which changes are shown, and whether it stays with the newest."""
+
+    class Opened(Message):
+        """A person wants to see the upload of a change alone."""
+
+        def __init__(self, upload_id: str) -> None:
+            super().__init__()
+            self.upload_id = upload_id
 
     def __init__(self, id: str | None = None) -> None:  # noqa: A002  # Textual's own name
         super().__init__(id=id)
         self._kept: deque[UploadChange] = deque(maxlen=_LINES_KEPT)
         self._changes: deque[UploadChange] = deque(maxlen=_LINES_KEPT)
-        self._styles: dict[str, Style] = {}
-        self._sticks = True
+        self._styles: dict[tuple[str, bool], Style] = {}
+        self._cursor = 0
 
     def add(self, changes: Iterable[Change]) -> None:
         """Append changes of uploads, oldest first; that an upload was seen goes without saying, its stages say it."""
@@ -118,8 +175,14 @@ class ChangeLog(StillLines, can_focus=True):
         self._kept.extend(fresh)
         shown = [change for change in fresh if self.wanted.matches(change)]
         if shown:
+            lost = max(0, len(self._changes) + len(shown) - _LINES_KEPT)
             self._changes.extend(shown)
-            self._measure()
+            self._measure(lost)
+
+    @property
+    def cursor_upload_id(self) -> str | None:
+        """The upload of the change under the cursor; None if no change is shown."""
+        return self._changes[self._cursor].upload.id if self._changes else None
 
     @property
     def shown(self) -> Sequence[UploadChange]:
@@ -129,31 +192,106 @@ class ChangeLog(StillLines, can_focus=True):
     def watch_wanted(self, wanted: TailFilter) -> None:
         # What is left out now is kept: another filter may want it.
         self._changes = deque(filter(wanted.matches, self._kept), maxlen=_LINES_KEPT)
-        self._sticks = True
+        self.is_looking_back = False
         self._measure()
-        self.post_message(self.FilterChanged())
+        self.post_message(self.TitleChanged())
+
+    def watch_is_looking_back(self) -> None:
+        self.post_message(self.TitleChanged())
+
+    # Keys and mouse
+
+    def action_move(self, lines: int) -> None:
+        self._go_to(self._cursor + lines)
+
+    def action_match(self, lines: int) -> None:
+        # A search leaves only matches, so the next match is the next line.
+        self.action_move(lines)
+
+    def action_page(self, pages: float) -> None:
+        self.action_move(int(pages * max(1, self.size.height - 1)))
+
+    def action_first(self) -> None:
+        self._go_to(0)
+
+    def action_last(self) -> None:
+        self._go_to(len(self._changes) - 1)
+
+    def action_open(self) -> None:
+        if self.cursor_upload_id is None:
+            self.notify("No upload is chosen.", timeout=2)
+        else:
+            self.post_message(self.Opened(self.cursor_upload_id))
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        number = int(self.scroll_offset.y) + offset.y if offset else len(self._changes)
+        if number < len(self._changes):
+            self._go_to(number)
+            if event.chain == 2:
+                self.action_open()
 
     def action_only(self, stage: str) -> None:
         wanted = None if self.wanted.stage == stage else Stage(stage)
         self.wanted = replace(self.wanted, stage=wanted)
 
-    def action_show_all(self) -> None:
+    def action_clear(self) -> None:
         if not self.wanted:
             raise SkipAction  # Escape then means what it means on the dashboard
-        self.wanted = TailFilter()
+        self.wanted = replace(self.wanted, search="") if self.wanted.search.strip() else TailFilter()
 
-    def _measure(self) -> None:
-        """The changes are as many lines; whoever was at the end stays there."""
-        sticks = self._sticks
+    # The cursor
+
+    def _go_to(self, line: int) -> None:
+        self._put_cursor(line)
+        self._bring_into_view()
+        self.look_again()
+
+    def _put_cursor(self, line: int) -> None:
+        last = len(self._changes) - 1
+        self._cursor = max(0, min(line, last))
+        self.is_looking_back = self._cursor < last
+
+    def _bring_into_view(self) -> None:
+        top, height = int(self.scroll_offset.y), self.size.height
+        if height and not top <= self._cursor < top + height:
+            self._scroll_to_line(self._cursor if self._cursor < top else self._cursor - height + 1)
+
+    def _keep_in_view(self) -> None:
+        # A cursor that is not seen comes along: the view that a person reads stays where it is.
+        if self.has_focus:
+            self._bring_into_view()
+        else:
+            self._take_along(int(self.scroll_offset.y))
+
+    def _take_along(self, top: int) -> None:
+        """The cursor is no further than the edge of the view that begins with line `top`."""
+        if self.size.height:
+            self._put_cursor(max(top, min(self._cursor, top + self.size.height - 1)))
+
+    def _scroll_to_line(self, line: int) -> None:
+        self.scroll_to(y=line, animate=False, force=True, immediate=True)
+
+    def _measure(self, lost: int = 0) -> None:
+        """The changes are as many lines, after the `lost` oldest went; whoever was at the end stays there, others on their line."""
+        was_looking_back = self.is_looking_back
         self.make_room(len(self._changes))
-        if sticks:
-            self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
-            self._sticks = True
+        if was_looking_back:
+            self._put_cursor(self._cursor - lost)
+            if lost:
+                self._scroll_to_line(int(self.scroll_offset.y) - lost)
+            self._keep_in_view()
+        else:
+            self._scroll_to_line(self.max_scroll_y)
+            self._put_cursor(len(self._changes) - 1)
         self.refresh()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        self._sticks = new_value >= self.max_scroll_y
+        if new_value < self.max_scroll_y:
+            self._take_along(round(new_value))
+        elif new_value > old_value:
+            self._put_cursor(len(self._changes) - 1)  # who scrolled to the end stays with the newest
 
     def watch_look(self) -> None:
         self.refresh()
@@ -173,20 +311,25 @@ class ChangeLog(StillLines, can_focus=True):
         if number >= len(self._changes):
             text = self._empty_text() if y == 0 and not self._changes else ""
             return Strip([Segment(text, self._style("tail--quiet"))]).adjust_cell_length(width, self.rich_style)
+        is_cursor = number == self._cursor and self.has_focus
         pieces = change_pieces(self._changes[number], self.now, self.look, width)
-        segments = [Segment(text, self._style(tone)) for text, tone in pieces]
-        return Strip(segments).adjust_cell_length(width, self.rich_style)
+        segments = [Segment(text, self._style(tone, is_cursor=is_cursor)) for text, tone in pieces]
+        return Strip(segments).adjust_cell_length(width, self._style("", is_cursor=is_cursor))
 
     def _empty_text(self) -> str:
+        if self.wanted and not self._kept:
+            return "No change yet that could match."
         if self.wanted:
-            return "No change matches. Esc shows all." if self._kept else "No change yet that could match."
+            has_both = self.wanted.search.strip() and self.wanted.stage is not None
+            return f"No change matches. Esc {'clears the search' if has_both else 'shows all'}."
         return "Changes appear here as they happen."
 
-    def _style(self, tone: str) -> Style:
-        style = self._styles.get(tone)
+    def _style(self, tone: str, *, is_cursor: bool = False) -> Style:
+        style = self._styles.get((tone, is_cursor))
         if style is None:
+            below = self.get_component_rich_style("tail--cursor") if is_cursor else self.rich_style
             ink = self.get_component_rich_style(tone, partial=True) if tone else Style.null()
-            style = self._styles[tone] = self.rich_style + ink
+            style = self._styles[tone, is_cursor] = below + ink
         return style
 
 
@@ -196,3 +339,7 @@ class TailPane(Vertical):
     def compose(self) -> ComposeResult:
         yield PendingList()
         yield ChangeLog()
+
+    def on_resize(self) -> None:
+        # As the sheet has it: at most half of the lines, the one that parts them from the changes among these.
+        self.query_one(PendingList).room = max(1, self.content_size.height // 2 - 1)

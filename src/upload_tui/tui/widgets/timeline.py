@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from msgspec import Struct
 from textual.content import Content
@@ -21,7 +22,7 @@ from upload_tui.tui.formatting import (
     span_text,
 )
 from upload_tui.tui.look import Look
-from upload_tui.tui.widgets.chunk_strip import chunk_lines
+from upload_tui.tui.widgets.chunk_strip import CHUNK_TONES, chunk_lines, contradiction_lines
 from upload_tui.tui.widgets.still import StillWidget
 from upload_tui.wire.designs import Design
 
@@ -50,6 +51,8 @@ class TimelineView(StillWidget):
     >>> view = TimelineView(picture.detail(answer["id"]), NOW)
     >>> picture.close()
     """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*CHUNK_TONES}
 
     detail: reactive[Detail | None] = reactive(None, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
@@ -97,6 +100,7 @@ class _Painter(Struct, frozen=True):
         kind = f" {self.look.glyphs.dot} {upload.content_type}" if upload.content_type else ""
         line = f"{size_text(upload.size_bytes)}{kind}"
         yield Content.styled(abbreviated(line, self.width, self.look.glyphs.ellipsis), _QUIET)
+        yield from contradiction_lines(upload, self.look.glyphs)
 
     def rail(self) -> Iterator[Content]:
         timeline = self.detail.upload.timeline
@@ -189,22 +193,17 @@ class _Painter(Struct, frozen=True):
         attempts = attempts_of(completed.on, self.now)
         if attempts.passed < _TRIES_WORTH_TELLING:
             return
-        ticks = glyphs.chunk * attempts.passed + glyphs.gap * (RETRIES - attempts.passed)
+        ticks = glyphs.tried * attempts.passed + glyphs.untried * (RETRIES - attempts.passed)
         if attempts.next_on is None:
             note = "by now its worker has given up"
         else:
-            note = f"next try in about {age_text((attempts.next_on - self.now).total_seconds())}"
-        yield Content.styled(f"{glyphs.rail} {ticks} {note}", _QUIET)
+            note = f"next in about {age_text((attempts.next_on - self.now).total_seconds())}"
+        yield Content.styled(f"{glyphs.rail} tries {ticks} {note}", _QUIET)
 
     def oddities(self) -> Iterator[Content]:
         if not self.detail.anomalies:
             return
         yield Content("")
-        safe = Stage.VERIFIED is self.detail.upload.stage
-        if safe and any(anomaly.name.startswith("chunk") for anomaly in self.detail.anomalies):
-            yield Content.styled(
-                f"{self.look.glyphs.warning} The service says verified; its chunks do not agree.", "$warning bold"
-            )
         for anomaly in self.detail.anomalies:
             name = anomaly.name.replace("_", " ")
             yield Content.assemble(

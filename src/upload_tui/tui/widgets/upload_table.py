@@ -20,6 +20,7 @@ from upload_tui.monitor.picture import Query, Row, SortKey
 from upload_tui.tui.bindings import TABLE_KEYS
 from upload_tui.tui.look import Look
 from upload_tui.tui.widgets.rest import Rest
+from upload_tui.tui.widgets.row_cursor import RowCursor
 from upload_tui.tui.widgets.row_lines import HEADER_LINES, RowLines
 from upload_tui.tui.widgets.row_painter import TONES, Ground, Inks, PaintedStrips, RowPainter
 from upload_tui.tui.widgets.row_window import RowSource, RowWindow
@@ -96,9 +97,7 @@ class UploadTable(RowLines, can_focus=True):
         self._inks = Inks(self)
         self._painter = RowPainter(self._inks.style)
         self._window = RowWindow(source)
-        self._cursor_row = 0
-        self._cursor_id: str | None = None
-        self._is_moved = False
+        self._cursor = RowCursor()
         self._glowing: frozenset[str] = frozenset()
         self._strips = PaintedStrips()
         self._rest = Rest(self)
@@ -109,12 +108,12 @@ class UploadTable(RowLines, can_focus=True):
     @property
     def cursor_id(self) -> str | None:
         """The upload under the cursor; None if the table is empty."""
-        return self._cursor_id
+        return self._cursor.upload_id
 
     @property
     def cursor_row(self) -> int:
         """The row of the cursor, from 0."""
-        return self._cursor_row
+        return self._cursor.row
 
     @property
     def total(self) -> int:
@@ -139,9 +138,9 @@ class UploadTable(RowLines, can_focus=True):
             self.set_reactive(UploadTable.now, now)
         top = self._top_row()
         self._window.fetch(self.rows_query, top, self._visible_rows() + 1)  # the last may be seen in part
-        row = self._row_of_cursor()
-        shift = row - self._cursor_row if top and not self.follow else 0
-        self._cursor_row = max(0, min(row, self.total - 1))
+        row = 0 if self.follow else self._cursor.row_in(self._window, None if top else self._visible_rows())
+        shift = row - self._cursor.row if top and not self.follow else 0
+        self._cursor.row = max(0, min(row, self.total - 1))
         self.make_room(self.total * self._row_lines + HEADER_LINES)
         if shift:
             self._scroll_to_row(top + shift)
@@ -161,7 +160,7 @@ class UploadTable(RowLines, can_focus=True):
         """Put the cursor on an upload; False if the query leaves it out."""
         row = self._window.position(upload_id)
         if row is not None:
-            self._is_moved = True
+            self._cursor.choose()
             self._go_to(row)
         return row is not None
 
@@ -180,15 +179,15 @@ class UploadTable(RowLines, can_focus=True):
     # Changes from outside
 
     def watch_rows_query(self, before: Query, after: Query) -> None:
-        is_reordered = (before.sort, before.descending) != (after.sort, after.descending)
-        if is_reordered and self._cursor_row == 0:
-            self._cursor_id = None  # who stands on the first row wants to see the first ones
+        if not self.follow:
+            is_reordered = (before.sort, before.descending) != (after.sort, after.descending)
+            self._cursor.ask_anew(is_reordered=is_reordered)
         self.reload()
 
     def watch_look(self, before: Look, after: Look) -> None:
         if before.is_roomy != after.is_roomy:
             self.reload()
-            self._scroll_to_row(self._cursor_row - self._visible_rows() // 2)
+            self._scroll_to_row(self._cursor.row - self._visible_rows() // 2)
         self.refresh()
 
     def watch_now(self) -> None:
@@ -200,6 +199,7 @@ class UploadTable(RowLines, can_focus=True):
 
     def watch_follow(self, follow: bool) -> None:
         if follow:
+            self._cursor.release()
             self._go_to(0)
         self.post_message(self.TitleChanged())
 
@@ -211,19 +211,19 @@ class UploadTable(RowLines, can_focus=True):
     def on_resize(self, event: events.Resize) -> None:
         if self.is_mounted:
             self.reload()
-            self._bring_into_view(self._cursor_row)
+            self._bring_into_view(self._cursor.row)
 
     # Keys and mouse
 
     def action_move(self, rows: int) -> None:
-        self._go_by_person(self._cursor_row + rows)
+        self._go_by_person(self._cursor.row + rows)
 
     def action_match(self, rows: int) -> None:
         # A search leaves only matches, so the next match is the next row.
         self.action_move(rows)
 
     def action_page(self, pages: float) -> None:
-        self._go_by_person(self._cursor_row + int(pages * max(1, self._visible_rows() - 1)))
+        self._go_by_person(self._cursor.row + int(pages * max(1, self._visible_rows() - 1)))
 
     def action_first(self) -> None:
         self._go_by_person(0)
@@ -232,12 +232,16 @@ class UploadTable(RowLines, can_focus=True):
         self._go_by_person(self.total - 1)
 
     def action_open(self) -> None:
-        if self._cursor_id is not None:
-            self.post_message(self.Opened(self._cursor_id))
+        if self._cursor.upload_id is None:
+            self.notify("No upload is chosen.", timeout=2)
+        else:
+            self.post_message(self.Opened(self._cursor.upload_id))
 
     def action_mark(self) -> None:
-        if self._cursor_id is not None:
-            self.marked = self.marked ^ {self._cursor_id}
+        if self._cursor.upload_id is None:
+            self.notify("No upload is chosen.", timeout=2)
+        else:
+            self.marked = self.marked ^ {self._cursor.upload_id}
             self.action_move(1)
 
     def on_click(self, event: events.Click) -> None:
@@ -255,7 +259,7 @@ class UploadTable(RowLines, can_focus=True):
 
     def _go_by_person(self, row: int) -> None:
         self.follow = False
-        self._is_moved = True
+        self._cursor.choose()
         self._go_to(row)
         self._look_ahead()
 
@@ -265,30 +269,18 @@ class UploadTable(RowLines, can_focus=True):
 
     # The cursor
 
-    def _row_of_cursor(self) -> int:
-        if self.follow:
-            return 0
-        if self._cursor_id is None:
-            return self._cursor_row
-        row = self._window.position(self._cursor_id)
-        if row is None and not self.is_settled and self._cursor_row >= self.total:
-            return 0  # the end of what is found so far is nobody's place
-        if row is not None and not self._is_moved and not self._top_row() and row >= self._visible_rows():
-            return 0  # nobody chose that upload: it does not pull the view away from the newest
-        return self._cursor_row if row is None else row
-
     def _go_to(self, row: int) -> None:
-        self._cursor_row = max(0, min(row, self.total - 1))
+        self._cursor.row = max(0, min(row, self.total - 1))
         self._settle()
 
     def _settle(self) -> None:
         """Bring the cursor's row into view and tell if another upload is under it."""
-        self._bring_into_view(self._cursor_row)
+        self._bring_into_view(self._cursor.row)
         self._window.cover(self._top_row())
-        row = self._window.row(self._cursor_row)
+        row = self._window.row(self._cursor.row)
         upload_id = row.id if row else None
-        if upload_id != self._cursor_id:
-            self._cursor_id = upload_id
+        if upload_id != self._cursor.upload_id:
+            self._cursor.upload_id = upload_id
             self.post_message(self.Chosen(upload_id))
         self.look_again()
 
@@ -318,7 +310,7 @@ class UploadTable(RowLines, can_focus=True):
         row = self._window.row(number)
         if row is None or self.now is None:
             return Strip.blank(width, self.rich_style)
-        return self._row_line(row, part, self._ground_of(row, is_cursor=number == self._cursor_row), self.now)
+        return self._row_line(row, part, self._ground_of(row, is_cursor=number == self._cursor.row), self.now)
 
     def _row_line(self, row: Row, part: int, ground: Ground, now: datetime) -> Strip:
         width, look, is_marked = self.line_width, self.look, row.id in self.marked

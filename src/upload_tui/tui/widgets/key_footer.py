@@ -1,0 +1,69 @@
+"""The bottom line: keys that work here, each whole or not at all, the most telling first; help and the way out are always there."""
+
+from collections.abc import Iterable, Sequence
+
+from textual.binding import ActiveBinding, Binding
+from textual.content import Content
+from textual.screen import Screen
+from textual.style import Style
+
+from upload_tui.tui.bindings import FOOTER_FIRST, FOOTER_LAST
+from upload_tui.tui.widgets.still import StillWidget
+
+__all__ = ["KeyFooter"]
+
+_GAP = "  "
+
+
+class KeyFooter(StillWidget):
+    """One line of keys; a click on one presses it."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auto_links = False
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._follow)
+
+    def _follow(self, screen: Screen[object]) -> None:
+        if screen is self.screen:
+            self.look_again()
+
+    def text(self) -> Content:
+        """As many keys as there is room for."""
+        shown = _by_importance(self.screen.active_bindings.values())
+        right = [self._item(binding) for binding in shown if binding.id in FOOTER_LAST]
+        room = self.size.width - 2 - sum(item.cell_length + len(_GAP) for item in right)
+        left: list[Content] = []
+        for item in (self._item(binding) for binding in shown if binding.id not in FOOTER_LAST):
+            if item.cell_length > room:
+                break
+            left.append(item)
+            room -= item.cell_length + len(_GAP)
+        gap = Content(" " * max(0, room + len(_GAP) * (2 if left else 1)))
+        return Content.assemble(" ", Content(_GAP).join(left), gap, Content(_GAP).join(right))
+
+    def _item(self, binding: Binding) -> Content:
+        key = self.app.get_key_display(binding)
+        press = Style.from_meta({"@click": f"app.simulate_key({binding.key!r})"})
+        return Content.assemble((key, "$primary bold"), " ", binding.description).stylize(press)
+
+
+def _by_importance(active: Iterable[ActiveBinding]) -> Sequence[Binding]:
+    """Those that a footer shows, each action once."""
+    once: dict[str, Binding] = {}
+    for each in active:
+        if each.enabled and _is_shown(each.binding):
+            once.setdefault(each.binding.action, each.binding)
+    return sorted(once.values(), key=lambda binding: _place(binding.id))
+
+
+def _is_shown(binding: Binding) -> bool:
+    return binding.show or binding.id in FOOTER_LAST
+
+
+def _place(binding_id: str | None) -> int:
+    order = (*FOOTER_FIRST, None, *FOOTER_LAST)
+    return order.index(binding_id if binding_id in order else None)

@@ -1,0 +1,182 @@
+"""What is shown at which size: the timeline only beside a whole table, one pane at a time where there is room for no more."""
+
+from collections.abc import Callable
+
+import pytest
+from textual.pilot import Pilot
+from textual.widget import Widget
+
+from tests.tui.dashboards import chosen, many, mixed, opened, until
+from upload_tui.testing import an_upload, settled
+from upload_tui.tui.widgets.tail import ChangeLog, PendingList
+
+ONE_PANE = pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20), (120, 15), (40, 10)], ids=str)
+
+
+def shown(pilot: Pilot[int], *names: str) -> list[str]:
+    """Which of these have room."""
+    return [name for name in names if pilot.app.screen.query_one(f"#{name}", Widget).region.area]
+
+
+def on_screen(pilot: Pilot[int]) -> str:
+    """All that is on the screen, as text."""
+    lines = pilot.app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in line) for line in lines)
+
+
+PANES = ("uploads", "timeline", "tail")
+
+
+@pytest.mark.parametrize(
+    ("size", "panes"),
+    [
+        ((80, 24), ["uploads", "tail"]),
+        ((99, 40), ["uploads", "tail"]),
+        ((100, 40), ["uploads", "tail"]),
+        ((113, 40), ["uploads", "tail"]),
+        ((115, 40), ["uploads", "tail"]),
+        ((116, 40), ["uploads", "timeline", "tail"]),
+        ((120, 40), ["uploads", "timeline", "tail"]),
+        ((200, 60), ["uploads", "timeline", "tail"]),
+    ],
+    ids=str,
+)
+async def test_every_usual_column_is_there_whatever_stands_beside_the_table(
+    size: tuple[int, int], panes: list[str]
+) -> None:
+    async with opened(mixed(), size) as (pilot, _, _):
+        await settled(pilot)
+        assert shown(pilot, *PANES) == panes
+        assert all(title in on_screen(pilot) for title in ("Stage", "Name", "Size", "Since", "Progress"))
+        assert "▲ stuck" in on_screen(pilot)
+
+
+async def test_the_timeline_has_room_for_an_id_when_the_screen_is_wide() -> None:
+    async with opened(mixed(), (160, 50)) as (pilot, _, table):
+        await settled(pilot)
+        row = table.row_at(0)
+        assert row is not None
+        assert row.id in on_screen(pilot)
+        assert pilot.app.screen.query_one("#timeline").region.width <= 64
+
+
+@ONE_PANE
+async def test_one_pane_has_all_the_room_and_tab_shows_the_next_when_the_screen_is_small(size: tuple[int, int]) -> None:
+    async with opened(many(60), size) as (pilot, _, _):
+        await settled(pilot)
+        seen = []
+        for key in ("tab", "tab", "tab", "shift+tab"):
+            seen.append(shown(pilot, *PANES))
+            pane = pilot.app.screen.query_one(f"#{seen[-1][0]}", Widget)
+            assert pane.region.width == size[0]
+            await pilot.press(key)
+            await settled(pilot)
+        assert seen == [["uploads"], ["timeline"], ["tail"], ["uploads"]]
+        assert shown(pilot, *PANES) == ["tail"]
+
+
+@ONE_PANE
+async def test_the_cursor_is_where_it_was_when_the_table_comes_back(size: tuple[int, int]) -> None:
+    async with opened(many(60), size) as (pilot, _, table):
+        await pilot.press("G", "k", "k")
+        name = table.row_at(table.cursor_row)
+        await pilot.press("tab", "tab", "tab")
+        await settled(pilot)
+        assert table.row_at(table.cursor_row) == name
+        assert name is not None
+        assert name.name in on_screen(pilot)
+
+
+async def test_the_pane_that_is_searched_stays_when_the_search_has_the_focus() -> None:
+    async with opened(mixed(), (48, 24)) as (pilot, _, _):
+        await pilot.press("slash", "s")
+        await settled(pilot)
+        assert shown(pilot, *PANES) == ["uploads"]
+        await pilot.press("enter", "tab", "tab", "slash", "x")
+        await settled(pilot)
+        assert shown(pilot, *PANES) == ["tail"]
+
+
+async def test_what_happens_behind_the_shown_pane_is_there_when_a_person_goes_to_it() -> None:
+    async with opened(mixed(), (40, 12)) as (pilot, session, table):
+        for number in range(4):
+            session.say(an_upload(f"{number}.bin", initiated=14, chunks=(1,)))
+            await settled(pilot)
+        await pilot.press("tab")
+        await settled(pilot)
+        assert chosen(table) in on_screen(pilot)
+        await pilot.press("tab")
+        await settled(pilot)
+        assert "3.bin" in on_screen(pilot)
+        assert len(pilot.app.screen.query_one(PendingList).text().plain.splitlines()) > 1
+        await pilot.resize_terminal(120, 40)
+        await settled(pilot)
+        assert shown(pilot, *PANES) == [*PANES]
+        assert pilot.app.screen.query_one(ChangeLog).has_focus
+
+
+@pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20)], ids=str)
+@pytest.mark.parametrize(("key", "first"), [("enter", 0), ("J", 1)], ids=["timeline", "answer"])
+async def test_an_upload_s_screen_shows_one_pane_at_a_time_when_it_is_small(
+    size: tuple[int, int], key: str, first: int
+) -> None:
+    panes = ("upload-timeline", "upload-raw")
+    async with opened(mixed(), size) as (pilot, _, _):
+        await settled(pilot)
+        await pilot.press(key)
+        await settled(pilot)
+        assert shown(pilot, *panes) == [panes[first]]
+        await pilot.press("tab")
+        await settled(pilot)
+        assert shown(pilot, *panes) == [panes[1 - first]]
+        await pilot.resize_terminal(80, 24)
+        await settled(pilot)
+        assert shown(pilot, *panes) == [*panes]
+
+
+@pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20), (80, 24), (120, 40)], ids=str)
+async def test_pending_lines_keep_the_word_that_matters_and_count_the_rest(size: tuple[int, int]) -> None:
+    stuck = [an_upload(f"a-rather-long-name-{n:03d}.fastq.gz", initiated=9000, completed=8000) for n in range(15)]
+    async with opened(stuck, size) as (pilot, _, _):
+        await settled(pilot)
+        await pilot.press("tab", *([] if shown(pilot, "tail") else ["tab"]))
+        await settled(pilot)
+        pending = pilot.app.screen.query_one(PendingList)
+        lines = pending.text().plain.splitlines()
+        assert all("stuck" in line and not line.endswith("…") for line in lines)
+        assert size[0] == 40 or all("stuck, verification" in line for line in lines)
+        assert len({line.index("stuck") for line in lines}) == 1
+        assert f"+{15 - len(lines)} more pending" in on_screen(pilot)
+        assert pending.size.height == len(lines)
+
+
+async def test_pending_lines_say_how_much_is_here_while_chunks_come() -> None:
+    uploads = [an_upload("half.bin", initiated=60, chunks=(1, 2)), an_upload("whole.bin", initiated=60)]
+    async with opened(uploads, (120, 40)) as (pilot, _, _):
+        await settled(pilot)
+        half, whole = sorted(pilot.app.screen.query_one(PendingList).text().plain.splitlines())
+        assert half.endswith("chunks, 50% here")
+        assert whole.endswith("  its client, 100% here")
+
+
+async def test_pending_lines_say_how_many_more_there_are_when_the_room_changes() -> None:
+    async with opened(many(15), (120, 40)) as (pilot, _, _):
+        pending = pilot.app.screen.query_one(PendingList)
+
+        def told(more: int) -> Callable[[], bool]:
+            return lambda: f"+{more} more pending" in on_screen(pilot)
+
+        await until(pilot, told(11))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, told(13))
+        assert pending.size.height == 2
+
+
+@pytest.mark.parametrize("width", [40, 48, 60, 80])
+async def test_the_hint_of_the_columns_is_whole_at_every_width(width: int) -> None:
+    async with opened(mixed(), (width, 24)) as (pilot, _, _):
+        await pilot.press("c")
+        await settled(pilot)
+        hint = str(pilot.app.screen.query_one("#columns").border_subtitle)
+        assert "Enter" in hint
+        assert hint in on_screen(pilot)

@@ -1,0 +1,247 @@
+"""While very many are poured in all figures are true, for whoever looks at the store; a load that stops is gone on with or ended."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from msgspec.structs import replace
+from tests.unit.monitor.shifting_service import ShiftingService
+
+from upload_tui.errors import TroubleError
+from upload_tui.monitor import bulk_load, first_fetch
+from upload_tui.monitor.bulk_lease import BulkLease, keep_lease, lease_of
+from upload_tui.monitor.changes import Change
+from upload_tui.monitor.page_image import CellName, ImagedPage, image_of
+from upload_tui.monitor.picture import ProjectRef, Query
+from upload_tui.monitor.store import Store, StuckBefore
+from upload_tui.monitor.stored_rows import KEPT, POURED, values_of
+from upload_tui.monitor.synchroniser import Synchroniser
+from upload_tui.status import Event, Stage, Timeline
+from upload_tui.testing import NOW
+from upload_tui.wire import answers
+from upload_tui.wire.designs import Design
+from upload_tui.wire.upload import Upload
+
+STUCK = StuckBefore(NOW, NOW)
+LATER = NOW + timedelta(minutes=5)
+
+
+def an_upload_in(stage: Stage, name: str, project: str = "p-1") -> Upload:
+    reached = (stage,) if stage is Stage.INITIATED else (Stage.INITIATED, stage)
+    events = tuple(Event(one, NOW - timedelta(seconds=60 - one.rank)) for one in reached)
+    return Upload(id=name, project_id=project, name=f"{name}.bin", timeline=Timeline(events), read_on=NOW)
+
+
+def image(uploads: Sequence[Upload], project: str = "p-1") -> bytes:
+    """The image of a page of verified uploads of one project."""
+    named = [dict(zip(KEPT, values_of(upload, 0, 0, (), None), strict=True)) for upload in uploads]
+    rows = [tuple(place if column == "place" else row[column] for column in POURED) for place, row in enumerate(named)]
+    cells: dict[CellName, list[tuple[object, ...]]] = {(project, project.upper(), Stage.VERIFIED.rank): rows}
+    body = json.dumps({"results": [{"id": upload.id} for upload in uploads]}).encode()
+    return image_of(cells, ImagedPage(len(rows), uploads[0].id, ()), body)
+
+
+def verified(start: int, end: int, project: str = "p-1") -> list[Upload]:
+    return [an_upload_in(Stage.VERIFIED, f"{project}-{number}", project) for number in range(start, end)]
+
+
+def put(store: Store, *uploads: Upload) -> None:
+    store.put([(upload, "{}", (), None) for upload in uploads])
+
+
+def counts(store: Store) -> dict[tuple[Stage, bool], int]:
+    return {
+        (cell.stage if isinstance(cell.stage, Stage) else tuple(Stage)[cell.stage], cell.is_gone): cell.uploads
+        for cell in store.cells()
+    }
+
+
+def made_later(store: Store) -> set[str]:
+    """The triggers and indexes that are there."""
+    rows = store.db.execute(
+        "SELECT name FROM sqlite_master WHERE name LIKE 'upload\\_%' ESCAPE '\\' OR name LIKE 'by\\_%' ESCAPE '\\'"
+    )
+    return {row[0] for row in rows}
+
+
+def test_pending_uploads_are_counted_and_listed_while_others_are_poured_in() -> None:
+    store = Store()
+    store.bulk.begin()
+    store.bulk.pour(image(verified(0, 5)))
+    put(store, an_upload_in(Stage.INITIATED, "a"), an_upload_in(Stage.COMPLETED, "b"))
+    assert [row.id for row in store.pending()] == ["b", "a"]
+    put(store, an_upload_in(Stage.COMPLETED, "a"), an_upload_in(Stage.VERIFIED, "b"))
+    store.mark(["a"], gone=True)
+    expected = {(Stage.VERIFIED, False): 6, (Stage.COMPLETED, True): 1}
+    assert counts(store) == expected
+    store.bulk.end()
+    assert counts(store) == expected
+    store.close()
+
+
+def test_a_search_finds_what_was_just_poured_in() -> None:
+    store = Store()
+    store.bulk.begin()
+    store.bulk.pour(image(verified(0, 20)))
+    for _ in range(2):
+        found = store.look(Query(search="p-1-17"), STUCK, 0, 9, patience_seconds=1.0)
+        assert ([row.id for row in found.uploads], found.total, found.is_settled) == (["p-1-17"], 1, True)
+        store.bulk.end()
+    store.close()
+
+
+@pytest.mark.parametrize("is_little", [False, True], ids=["many", "few"])
+def test_what_another_dashboard_looks_at_stays_true_and_much_of_it_quick_when_a_second_project_is_poured_in(
+    is_little: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_load, "_LITTLE", 1 if is_little else 0)
+    whole, loading = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
+    put(whole, an_upload_in(Stage.INITIATED, "a"))
+    whole.keep_fact("whole p-1", True)
+    before = made_later(whole)
+    loading.bulk.begin()
+    loading.bulk.pour(image(verified(0, 5, "p-2"), "p-2"))
+    assert (made_later(whole) == before) is not is_little
+    put(whole, an_upload_in(Stage.COMPLETED, "a"))
+    assert counts(whole) == {(Stage.COMPLETED, False): 1, (Stage.VERIFIED, False): 5}
+    assert whole.total(Query(search="p-2-3"), STUCK) == 1
+    loading.bulk.end()
+    loading.close()
+    whole.close()
+
+
+async def test_a_load_whose_process_died_is_ended_by_a_dashboard_that_lives(tmp_path: Path) -> None:
+    living, dying = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
+    whole = made_later(living)
+    dying.bulk.begin()
+    dying.bulk.pour(image(verified(0, 5)))
+    await living.bulk.at_rest()
+    assert made_later(living) != whole  # it may live
+    put(living, an_upload_in(Stage.INITIATED, "a"))
+    assert len(living.pending()) == 1
+    lease = lease_of(living.db)
+    assert lease is not None
+    keep_lease(living.db, replace(lease, renewed_at=lease.renewed_at - 60))
+    dying.db.close()
+    await living.bulk.at_rest()
+    assert made_later(living) == whole
+    assert counts(living) == {(Stage.INITIATED, False): 1, (Stage.VERIFIED, False): 5}
+    assert living.total(Query(search="p-1-3"), STUCK) == 1
+    living.close()
+
+
+def test_a_load_that_goes_on_is_not_ended_when_another_dashboard_opens_and_leaves(tmp_path: Path) -> None:
+    loading = Store(tmp_path / "store.db")
+    loading.bulk.begin()
+    loading.bulk.pour(image(verified(0, 5)))
+    before = made_later(loading)
+    Store(tmp_path / "store.db").close()
+    assert made_later(loading) == before
+    loading.close()
+    Store(tmp_path / "store.db").close()  # given up, it is ended
+    again = Store(tmp_path / "store.db")
+    assert lease_of(again.db) is None
+    again.close()
+
+
+def test_a_load_stays_ours_while_pages_come(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.db")
+    store.bulk.begin()
+    first = lease_of(store.db)
+    assert first is not None
+    store.bulk._lease = replace(first, renewed_at=first.renewed_at - 10)
+    store.bulk.pour(image(verified(0, 5)))
+    second = lease_of(store.db)
+    assert second is not None
+    assert (second.owner, second.renewed_at >= first.renewed_at) == (first.owner, True)
+    store.close()
+
+
+def test_a_load_of_an_earlier_version_is_nobodys(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.db")
+    store.db.execute("INSERT INTO facts VALUES ('bulk', '1')")
+    assert lease_of(store.db) == BulkLease()
+    store.close()
+
+
+def test_known_rows_are_read_again_or_looked_at_closely_when_they_are_poured_in_again() -> None:
+    store = Store()
+    store.bulk.begin()
+    known = verified(0, 6)
+    store.bulk.pour(image(known))
+    put(store, an_upload_in(Stage.INITIATED, "a"))
+    again = [replace(upload, read_on=LATER) for upload in known]
+    again[2] = replace(again[2], name="renamed.bin")
+    again.append(replace(an_upload_in(Stage.VERIFIED, "a"), read_on=LATER))
+    assert store.bulk.pour(image(again)).others == [2, 6]
+    assert [row.read_on for row in store.window(Query(), STUCK, 0, 9) if row.id == "p-1-0"] == [LATER]
+    assert [row.name for row in store.window(Query(), STUCK, 0, 9) if row.id == "p-1-2"] == ["p-1-2.bin"]
+    assert store.db.execute("SELECT count(*) FROM pages").fetchone()[0] == 1
+    assert counts(store) == {(Stage.INITIATED, False): 1, (Stage.VERIFIED, False): 6}
+    store.close()
+
+
+@pytest.mark.parametrize("is_reopened", [False, True], ids=["same visit", "next visit"])
+async def test_a_first_fetch_that_was_interrupted_goes_on_in_bulk(
+    is_reopened: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every page is deflated and read once; what happened since the interruption is told."""
+    monkeypatch.setattr(first_fetch, "_MANY", 10)
+    service = ShiftingService(1, Design.A, largest_page=50, uploads=600)
+    for life in service.lives:
+        service.go_on(life)
+        service.go_on(life)
+    service.begin()
+    answer, store, told = service._answer, Store(tmp_path / "store.db"), list[Change]()
+
+    def failing(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(500) if service.requests >= 8 else answer(request)
+
+    def synchroniser() -> Synchroniser:
+        project = ProjectRef("p-1", "Genome")
+        return Synchroniser(service.client(), store, project, told.append, lambda *_: leases.append(lease_of(store.db)))
+
+    leases: list[BulkLease | None] = []
+    watch = synchroniser()
+    monkeypatch.setattr(service, "_answer", failing)
+    with pytest.raises(TroubleError):
+        await watch.round()
+    known = store.total(Query(), STUCK)
+    assert 100 < known < 601
+    assert told == []
+    monkeypatch.setattr(service, "_answer", answer)
+    if is_reopened:
+        store.close()
+        store = Store(tmp_path / "store.db")
+        watch = synchroniser()
+    decoded: list[int] = []
+    page_entries = answers.page_entries
+    monkeypatch.setattr(answers, "page_entries", lambda body: decoded.append(1) or page_entries(body))
+    service.go_on(service.lives[0])
+    leases.clear()
+    service.requests = 0
+    await watch.round()
+    assert len([lease for lease in leases if lease is not None]) >= 12
+    assert lease_of(store.db) is None
+    assert (store.total(Query(), STUCK), service.requests < 20, len(decoded) < 5) == (601, True, True)
+    assert {change.upload.id for change in told} == {service.lives[0].id}  # type: ignore[attr-defined]
+    assert store.db.execute("SELECT count(*) FROM pages").fetchone()[0] <= 13
+    store.close()
+
+
+def test_pages_are_read_once_when_several_are_asked_about_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    store.bulk.begin()
+    for start in range(0, 60, 10):
+        store.bulk.pour(image(verified(start, start + 10)))
+    decoded: list[int] = []
+    page_entries = answers.page_entries
+    monkeypatch.setattr(answers, "page_entries", lambda body: decoded.append(1) or page_entries(body))
+    for number in range(60):
+        upload_id = f"p-1-{number % 6 * 10 + number // 6}"
+        assert json.loads(store.raw(upload_id)) == {"id": upload_id}
+    assert len(decoded) == 6
+    store.close()

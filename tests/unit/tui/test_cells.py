@@ -1,0 +1,96 @@
+"""What a row says in few cells: what is amiss is never left out, and no cause is cut in its middle."""
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from upload_tui.monitor.picture import Query, Row
+from upload_tui.testing import NOW, SceneSession, an_upload
+from upload_tui.tui.causes import cause_text, detailed_cause_text
+from upload_tui.tui.columns import fit_columns
+from upload_tui.tui.glyphs import ASCII, UNICODE, Glyphs
+from upload_tui.tui.look import Look
+from upload_tui.tui.widgets.cells import cell, second_line
+from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
+
+LOOK = Look(zone=UTC)
+STUCK = an_upload("stuck", initiated=9000, completed=8000)
+SENT_NOTHING = an_upload("sent nothing", initiated=9000, chunks=())
+IN_TIME = an_upload("in time", initiated=60, completed=3)
+NOT_WHOLE = an_upload("not whole", initiated=60, completed=30, verified=20, chunks=(1, 3, 4))
+FAILED = an_upload(
+    "failed", completed=60, error=20, message=f"{SIZE_DIFFERS}: reported 35703 bytes, stored 26777 bytes"
+)
+
+
+def row_of(upload: Mapping[str, Any]) -> Row:
+    session = SceneSession([upload])
+    (row,) = session.window(Query(), 0, 1).rows
+    session.close()
+    return row
+
+
+def stage_cell(upload: Mapping[str, Any], width: int, glyphs: Glyphs = UNICODE) -> list[tuple[str, str]]:
+    (column,) = [column for column in fit_columns(width) if column.key == "stage"]
+    return [*cell(column, row_of(upload), NOW, Look(glyphs))]
+
+
+def text_of(pieces: list[tuple[str, str]]) -> str:
+    return "".join(text for text, _ in pieces)
+
+
+@pytest.mark.parametrize("width", [36, 44, 56, 74, 150])
+@pytest.mark.parametrize("upload", [STUCK, SENT_NOTHING, NOT_WHOLE], ids=["stuck", "no chunks", "not whole"])
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+def test_what_is_amiss_has_a_warning_beside_its_stage_at_every_width(
+    width: int, upload: Mapping[str, Any], glyphs: Glyphs
+) -> None:
+    pieces, calm = stage_cell(upload, width, glyphs), stage_cell(IN_TIME, width, glyphs)
+    assert (glyphs.warning, "uploads--warning") in pieces
+    assert glyphs.warning not in text_of(calm)
+    assert len(text_of(pieces)) == len(text_of(calm))
+
+
+def test_the_warning_stands_at_the_stage_that_does_not_come() -> None:
+    assert text_of(stage_cell(STUCK, 74)) == "○─◐─▲ completed"
+    assert text_of(stage_cell(SENT_NOTHING, 74)) == "○─▲─· initiated"
+    assert text_of(stage_cell(NOT_WHOLE, 74)) == "○─◐─▲ verified "
+    assert text_of(stage_cell(STUCK, 36)) == "◐▲"
+
+
+def test_the_second_line_begins_with_what_is_amiss() -> None:
+    head, rest = second_line(row_of(STUCK), NOW, LOOK, 60)
+    assert head == ("stuck · ", "uploads--warning")
+    assert rest == ("waits for verification · began 2h 30m ago", "uploads--quiet")
+
+
+@pytest.mark.parametrize("width", range(1, 120))
+def test_the_second_line_fits_whatever_room_there_is(width: int) -> None:
+    for upload in (STUCK, IN_TIME, NOT_WHOLE, FAILED):
+        assert len(text_of([*second_line(row_of(upload), NOW, LOOK, width)])) <= width
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (8, "wrong…"),
+        (12, "wrong size"),
+        (26, "wrong size"),
+        (27, "wrong size: reported 35703…"),
+        (40, "wrong size: reported 35703, stored 26777"),
+        (120, f"{SIZE_DIFFERS}: reported 35703 bytes, stored 26777 bytes"),
+    ],
+)
+def test_a_cause_says_as_many_whole_parts_of_the_details_as_fit(width: int, text: str) -> None:
+    message = row_of(FAILED).error_message
+    assert detailed_cause_text(message, width, "…") == text
+
+
+def test_a_cause_without_details_is_as_short_as_ever() -> None:
+    assert detailed_cause_text(CHUNK_HASH_DIFFERS, 20, "…") == cause_text(CHUNK_HASH_DIFFERS, 20, "…")
+    assert detailed_cause_text("no room left", 20, "…") == "no room left"
+    assert detailed_cause_text("", 20, "…") == "no reason given"
+    shortened = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 098f6bcd4621…"
+    assert detailed_cause_text(shortened, 50, "…") == "bad chunk hash: chunk 3: reported 900150983cd2…"
