@@ -39,6 +39,8 @@ class ConnectionKeeper:
         self._failing_since: datetime | None = None
         self._is_paused = False
         self._is_slow = False
+        self.remark = ""
+        """What is missing of the picture though it is whole; it is told as the reason while nothing worse is."""
         self._current = Connection(state=ConnectionState.CONNECTING, since=clock.now())
 
     @property
@@ -122,6 +124,8 @@ class ConnectionKeeper:
         total: int | None = None,
     ) -> None:
         before = self._current
+        if state in {ConnectionState.LIVE, ConnectionState.SLOW}:
+            reason = reason or self.remark
         began = since or (before.since if before.state is state else self._clock.now())
         self._current = replace(
             before,

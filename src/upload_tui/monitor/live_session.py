@@ -242,6 +242,7 @@ class _ProjectWatch:
             changed = await self._synchroniser.round()
         except (ServiceError, BusyStorageError) as error:
             return self.keeper.failed(error)
+        self.keeper.remark = self._synchroniser.remark
         if self._store.pending(frozenset({self.project.id}), limit=1):
             await self._look_at_queue()
         self.keeper.whole(self._clock.now(), self._client.answer_seconds)

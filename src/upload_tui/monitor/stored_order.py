@@ -6,7 +6,7 @@ from datetime import datetime
 from upload_tui.monitor.asked import Cell
 from upload_tui.monitor.schema import UNKNOWN
 from upload_tui.monitor.store import Store
-from upload_tui.monitor.stored_rows import milliseconds, moment
+from upload_tui.monitor.stored_rows import moment
 
 __all__ = ["StoredOrder"]
 
@@ -46,25 +46,35 @@ class StoredOrder:
         found: int = self._db.execute(asked, (cell.number,)).fetchone()[0]
         return found
 
-    def unread_since(self, on: datetime) -> Sequence[str]:
-        """The ids of those that were last read before that time."""
-        rows = self._db.execute(
-            f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) AND read_ms < ?", (milliseconds(on),)
-        )
-        return [row[0] for row in rows]
+    def unread(self, read_ms: tuple[int, int], low_ms: int | None = None, high_ms: int | None = None) -> Sequence[str]:
+        """The ids of those that were not read between two moments; that were initiated after `low_ms`, and not after `high_ms`.
 
-    def all_ids(self) -> Sequence[str]:
-        """The ids of all."""
-        return [row[0] for row in self._db.execute(f"SELECT id FROM uploads WHERE cell IN ({self._listing()})")]
-
-    def older_than(self, upload_id: str) -> Sequence[str]:
-        """The ids of those that were initiated before an upload."""
+        Those that were initiated at the same moment stand in the service's own order: what was read in time is not among them.
+        """
+        low = UNKNOWN if low_ms is None else low_ms + 1
+        high = 2**63 - 1 if high_ms is None else high_ms
         rows = self._db.execute(
-            f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) "
-            "AND initiated_ms < (SELECT initiated_ms FROM uploads WHERE id = ?)",
-            (upload_id,),
+            f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) AND initiated_ms BETWEEN ? AND ? "
+            "AND read_ms NOT BETWEEN ? AND ?",
+            (low, high, *read_ms),
         )
-        return [row[0] for row in rows]
+        return sorted(row[0] for row in rows)
+
+    def oldest_ms(self, upload_ids: Sequence[str]) -> int | None:
+        """When the oldest of these was initiated, as far as they are known; None if that is not known of any."""
+        asked = "SELECT initiated_ms FROM uploads WHERE id = ?"
+        found = (self._db.execute(asked, (upload_id,)).fetchone() for upload_id in upload_ids)
+        return min((row[0] for row in found if row is not None and row[0] != UNKNOWN), default=None)
+
+    def last_number(self) -> int:
+        """What comes to be known after this has a higher number."""
+        number: int = self._db.execute("SELECT coalesce(max(number), 0) FROM uploads").fetchone()[0]
+        return number
+
+    def was_known(self, upload_ids: Sequence[str], number: int) -> bool:
+        """Whether any of these has this number, or a lower one."""
+        asked = "SELECT 1 FROM uploads WHERE id = ? AND number <= ?"
+        return any(self._db.execute(asked, (upload_id, number)).fetchone() for upload_id in upload_ids)
 
     def places(self, upload_ids: Sequence[str]) -> Sequence[int]:
         """Where (from 0) uploads stand; those that are asked for mostly stand among the newest, which are counted once for all."""
@@ -76,17 +86,3 @@ class StoredOrder:
         cells = self._cells()
         found = (near[one] if one in near else self._store.place_among(cells, one) for one in upload_ids)
         return [place for place in found if place is not None]
-
-    def between(self, edge: str | None, upload_ids: Sequence[str]) -> frozenset[str]:
-        """The uploads that were initiated after the oldest of these and before another one, `edge`; None stands for the newest."""
-        asked = "SELECT initiated_ms FROM uploads WHERE id = ?"
-        found = (self._db.execute(asked, (upload_id,)).fetchone() for upload_id in upload_ids)
-        times = [row[0] for row in found if row is not None and row[0] != UNKNOWN]
-        high = None if edge is None else self._db.execute(asked, (edge,)).fetchone()
-        if not times:
-            return frozenset()
-        rows = self._db.execute(
-            f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) AND initiated_ms > ? AND initiated_ms < ?",
-            (min(times), 2**63 - 1 if high is None else high[0]),
-        )
-        return frozenset(row[0] for row in rows)

@@ -67,6 +67,11 @@ class PageWords(Struct, frozen=True):
         """Uploads in all as the service counts them; None if it does not say."""
         return _number(self.headers, "x-total")
 
+    @property
+    def said_per_page(self) -> int | None:
+        """Entries on a full page as the service says; None if it does not."""
+        return _number(self.headers, "x-per-page") or None
+
 
 class UploadPage(Struct, frozen=True):
     """One page of a project's uploads.
@@ -76,7 +81,7 @@ class UploadPage(Struct, frozen=True):
         broken: a sentence for each entry that could not.
         page, next_page: numbers from 1; `next_page` is None on the last page.
         total: uploads in all as the service counts them; None if it does not say.
-        per_page: entries on a full page, as the service says or else as were asked for.
+        per_page: entries on a full page: as the service says, or as came where more are to come, or else as were asked for.
     """
 
     readings: tuple[UploadReading, ...]
@@ -174,14 +179,14 @@ def upload_page(
         page: the page that was asked for, from 1.
         per_page: entries that were asked for; what the headers say goes before it.
     """
-    real_per_page = _number(headers, "x-per-page") or per_page
+    size = _page_size(headers, page, len(entries), per_page)
     return UploadPage(
         tuple(entry for entry in entries if not isinstance(entry, str)),
         tuple(entry for entry in entries if isinstance(entry, str)),
         page,
-        _next_page(headers, page, len(entries), real_per_page),
+        _next_page(headers, page, len(entries), size, may_be_capped="x-per-page" not in headers),
         _number(headers, "x-total"),
-        real_per_page,
+        size,
     )
 
 
@@ -244,11 +249,25 @@ def _number(headers: Mapping[str, str], name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
-def _next_page(headers: Mapping[str, str], page: int, count: int, per_page: int) -> int | None:
-    """The headers' word for it; without headers a full page promises another."""
+def _page_size(headers: Mapping[str, str], page: int, count: int, asked: int) -> int:
+    """Entries on a full page. A service may give fewer than were asked for, and not say so."""
+    if said := _number(headers, "x-per-page"):
+        return said
+    total = _number(headers, "x-total") or 0
+    has_more = _number(headers, "x-next-page") is not None or (page == 1 and count < total)
+    return count if has_more and 0 < count < asked else asked
+
+
+def _next_page(
+    headers: Mapping[str, str], page: int, count: int, per_page: int, *, may_be_capped: bool = False
+) -> int | None:
+    """The headers' word for it; without headers a full page promises another, and any where fewer may come than were asked for."""
     if count == 0:
         return None
     if "x-next-page" in headers:
         next_page = _number(headers, "x-next-page")
         return next_page if next_page is not None and next_page > page else None
-    return page + 1 if count >= per_page else None
+    total = _number(headers, "x-total")
+    if total is not None:
+        return page + 1 if page * per_page < total else None
+    return page + 1 if may_be_capped or count >= per_page else None

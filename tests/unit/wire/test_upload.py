@@ -139,7 +139,7 @@ def test_no_error_answer_is_too_strange_to_be_read(body: bytes) -> None:
 
 def test_one_broken_entry_does_not_hide_the_others_when_a_page_is_read() -> None:
     entries = read_upload_entries([an_upload("a"), 7, {"name": "no id"}, an_upload("b")], read_on=NOW)
-    page = upload_page(entries, {}, page=1, per_page=100)
+    page = upload_page(entries, {"x-per-page": "100"}, page=1, per_page=100)
     assert [reading.upload.name for reading in page.readings] == ["a", "b"]
     assert len(page.broken) == 2
     assert page.next_page is None
@@ -159,6 +159,36 @@ def test_one_broken_entry_does_not_hide_the_others_when_a_page_is_read() -> None
 def test_the_next_page_is_what_the_headers_say(headers: dict[str, str], next_page: int | None) -> None:
     page = upload_page(read_upload_entries([an_upload("a")], read_on=NOW), headers, page=2, per_page=1)
     assert page.next_page == next_page
+
+
+@pytest.mark.parametrize(
+    ("headers", "page", "next_page", "size"),
+    [
+        ({}, 1, 2, 100),
+        ({"x-total": "2"}, 1, None, 100),
+        ({"x-total": "7"}, 1, 2, 2),
+        ({"x-total": "202"}, 3, None, 100),
+        ({"x-next-page": "3"}, 2, 3, 2),
+        ({"x-per-page": "100"}, 2, None, 100),
+        ({"x-per-page": "2", "x-total": "7"}, 2, 3, 2),
+    ],
+    ids=[
+        "nothing-said",
+        "all",
+        "fewer-than-counted",
+        "last",
+        "fewer-though-not-last",
+        "last-of-full-size",
+        "size-said",
+    ],
+)
+def test_a_service_that_gives_fewer_than_asked_is_not_believed_to_be_at_its_end(
+    headers: dict[str, str], page: int, next_page: int | None, size: int
+) -> None:
+    entries = read_upload_entries([an_upload("a"), an_upload("b")], read_on=NOW)
+    read = upload_page(entries, headers, page=page, per_page=100)
+    assert (read.next_page, read.per_page) == (next_page, size)
+    assert upload_page([], headers, page=page, per_page=100).next_page is None
 
 
 def test_secrets_are_masked_at_any_depth() -> None:
