@@ -51,7 +51,8 @@ class UploadServer:
         self._thread = Thread(target=self._run, name="upload server", daemon=True)
 
     def __enter__(self) -> Self:
-        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # Only what is said to be TCP is sent at once by asyncio; else each answer waits 40 ms for the one who asks.
+        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._listener.bind((_HOST, 0))
         self._listener.listen()  # whoever calls before the service is up waits in the queue
         self.url = f"http://{_HOST}:{self._listener.getsockname()[1]}"

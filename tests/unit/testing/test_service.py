@@ -91,3 +91,10 @@ def test_the_worker_and_the_weather_obey_when_a_server_runs() -> None:
 def test_a_sentence_says_so_when_a_server_is_not_running() -> None:
     with pytest.raises(UploadTuiError, match="not running"):
         _ = UploadServer().token
+
+
+def test_an_answer_comes_at_once_over_a_socket() -> None:
+    """Header and body are sent apart: where the first waits to be acknowledged, each answer takes 40 ms."""
+    with UploadServer() as server, httpx.Client(headers={"Authorization": server.token}) as client:
+        took = [client.get(f"{server.api_url}/projects").raise_for_status().elapsed.total_seconds() for _ in range(20)]
+    assert sorted(took)[len(took) // 2] < 0.03
