@@ -93,6 +93,7 @@ class UploadApp(App[int]):
         self._alerts = Alerts(wishes.alerts)
         self._on_failures = on_failures
         self._last_look = last_look
+        self._is_news_told = last_look is None
         for theme in (*THEMES, *wishes.themes):
             self.register_theme(theme)
         self.theme = wishes.theme or theme_for(
@@ -182,9 +183,13 @@ class UploadApp(App[int]):
 
     def _tell_news(self) -> None:
         """Once, when the picture is whole for the first time."""
-        if self._last_look is not None and self.session.connection().is_live:
+        if not self._is_news_told and self.session.connection().is_live:
+            self._is_news_told = True
+            self._show_news()
+
+    def _show_news(self) -> None:
+        if self._last_look is not None:
             news = summary_since(self.session, self._last_look)
-            self._last_look = None
             self.notify(news.text(self.session.now()), timeout=20, markup=False)
 
     @property
@@ -229,6 +234,10 @@ class UploadApp(App[int]):
 
         for title, does, act in action_commands(screen):
             yield SystemCommand(title, does, partial(self.call_later, act))
+        if self._last_look is not None:
+            yield SystemCommand(
+                "Since you last looked", "What is new, verified, failed and overdue since", self._show_news
+            )
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
 
     def search_themes(self) -> None:
