@@ -128,6 +128,20 @@ async def test_what_went_wrong_is_said_when_no_token_is_given(answer: httpx.Resp
     assert door.asked == []
 
 
+async def test_the_exchange_is_not_waited_for_longer_than_any_request() -> None:
+    waits: list[object] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        waits.append(request.extensions.get("timeout"))
+        if request.url.path.endswith("/api_token"):
+            return httpx.Response(201, json={"api_token": "t", "time_to_live": 7200})
+        return httpx.Response(200, json=an_upload("a"))
+
+    async with ServiceClient(ROOT, KEYS, transport=httpx.MockTransport(answer), timeout_seconds=7) as client:
+        await client.upload("u-1")
+    assert waits == [{"connect": 7, "read": 7, "write": 7, "pool": 7}] * 2
+
+
 async def test_when_to_come_back_is_kept_when_the_exchange_is_busy() -> None:
     door = Door()
     door.exchange_answer = lambda _: httpx.Response(429, json={}, headers={"retry-after": "9"})

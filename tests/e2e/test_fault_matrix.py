@@ -1,99 +1,256 @@
-"""Each of the service's faults at each moment of watching, over a real socket: nothing crashes, nothing false is shown, and
-the picture is whole within three rounds after the fault ends."""
+"""Each of the service's faults at each moment of watching, over a real socket and several pages: nothing crashes, nothing that never
+was so is shown or told at any moment, the connection says what is the matter, and the picture is whole within three rounds after."""
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from math import inf
+from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
+from msgspec import Struct
 
+from tests.e2e.weathered import CONTENT, Place, Truth, Watch, opened_place, watching
 from upload_tui.backend.faults import FaultName
-from upload_tui.client.credentials import Credentials
-from upload_tui.client.service_client import ServiceClient
-from upload_tui.errors import ServiceError
-from upload_tui.monitor.changes import Change, StageReached
-from upload_tui.monitor.picture import ProjectRef, Query
-from upload_tui.monitor.store import Store, StuckBefore
-from upload_tui.monitor.synchroniser import Synchroniser
+from upload_tui.monitor.picture import ConnectionState
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, UploadServer
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-MOMENTS = ("first fetch", "tick", "pending refresh")
-STUCK = StuckBefore(NOW, NOW)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[UploadServer]:
-    with UploadServer() as server:
-        server.hold_worker()
-        yield server
+GOOD = {ConnectionState.CONNECTING, ConnectionState.CATCHING_UP, ConnectionState.LIVE}
+VALUES = {FaultName.YOUNG_PROJECTS: 1e6}
+LAST_SECONDS = {FaultName.DEAD_WORKER: 600.0}
+"""A worker that is dead sleeps for as long as it is going to be."""
 
 
-class Uploads:
-    """A project of its own in the service, and what becomes of its uploads."""
+class Moment(Struct, frozen=True):
+    """When a fault begins: before which request of which round (the first one of all is for a token)."""
 
-    def __init__(self, server: UploadServer) -> None:
-        self.server = server
-        self.http = httpx.Client(base_url=f"{server.url}/api/v1", headers={"Authorization": server.token})
-        self.project = self.http.post("/projects", json={"name": "P", "description": "D"}).json()["id"]
-        self.stages: dict[str, Stage] = {}
-
-    def begin(self, *, complete: bool = False) -> str:
-        fields = {"name": "a.bin", "content_type": "text/plain", "size": 15}
-        upload_id = str(self.http.post(f"/projects/{self.project}/uploads", json=fields).json()["id"])
-        self.stages[upload_id] = Stage.INITIATED
-        if complete:
-            digest = {"hash": {"value": "0" * 32, "algorithm": "md5"}}
-            assert self.http.put(f"/uploads/{upload_id}/complete", json=digest).status_code == 202
-            self.stages[upload_id] = Stage.COMPLETED
-        return upload_id
-
-    def verify(self) -> None:
-        while upload_id := self.server.verify_next():
-            if upload_id in self.stages:
-                self.stages[upload_id] = Stage.ERROR  # none of its chunks was ever sent
+    name: str
+    request: int
+    is_first_fetch: bool = False
+    has_news: bool = False
 
 
-def shown(store: Store) -> dict[str, Stage]:
-    return {row.id: row.stage for row in store.window(Query(), STUCK, 0, 100) if not row.is_gone}
+MOMENTS = (
+    Moment("first-fetch", 1, is_first_fetch=True),
+    Moment("in-a-first-fetch", 4, is_first_fetch=True),
+    Moment("tick", 1, has_news=True),
+    Moment("in-a-tick", 2, has_news=True),
+    Moment("pending-refresh", 1),
+    Moment("in-a-pending-refresh", 2),
+)
 
 
-@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.replace(" ", "-"))
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def place() -> AsyncIterator[Place]:
+    async with opened_place() as place:
+        yield place
+
+
+async def several_pages(truth: Truth) -> None:
+    """Uploads that are over, among them some that are not: on the first page, the second and the last."""
+    uploads = [await truth.begin() for _ in range(14)]
+    waiting, begun = [uploads[1], uploads[8]], [uploads[3], uploads[11]]
+    for upload_id in uploads:
+        if upload_id not in waiting + begun:
+            await truth.send(upload_id)
+            await truth.complete(upload_id)
+    await truth.verify()
+    for upload_id in waiting:
+        await truth.send(upload_id)
+        await truth.complete(upload_id)
+
+
+async def news(truth: Truth) -> None:
+    """More pages of them than old pages are checked in the rounds after."""
+    for _ in range(17):
+        await truth.begin()
+
+
+# What a fault is, and how it shows
+
+
+class Story:
+    """What happens while a fault lasts and when it is over; `state` is the connection's meanwhile."""
+
+    state = ConnectionState.LIVE
+
+    def __init__(self, truth: Truth, moment: Moment) -> None:
+        self.truth = truth
+        self.moment = moment
+        self.mine = ""
+
+    async def meanwhile(self) -> None:
+        """The service's insides go on in any weather: what waits is verified."""
+        await self.truth.verify()
+
+    def check(self, watch: Watch) -> None:
+        """The effect is there to be seen."""
+
+    async def afterwards(self) -> None:
+        await self.truth.verify()
+
+
+class Retrying(Story):
+    state = ConnectionState.RETRYING
+
+
+class NotAllowed(Story):
+    state = ConnectionState.NOT_ALLOWED
+
+
+class Skewed(Story):
+    """The date is wrong, but nothing else is: it is believed only by who has never heard another."""
+
+    def check(self, watch: Watch) -> None:
+        ahead = (watch.session.now() - self.truth.caller.clock.now()).total_seconds()
+        knows_no_other = self.moment.is_first_fetch and self.moment.request == 1
+        assert ahead == pytest.approx(300 if knows_no_other else 0, abs=1)
+
+
+class Doubled(Story):
+    """What is begun is begun twice; what is completed is refused the second time, and is completed all the same."""
+
+    async def meanwhile(self) -> None:
+        self.mine = await self.truth.begin()
+        await self.truth.send(self.mine)
+        await self.truth.complete(self.mine)
+        (twin,) = (await self.truth.listed()).keys() - self.truth.history.keys()
+        self.truth.history[twin] = [Stage.INITIATED]
+
+    def check(self, watch: Watch) -> None:
+        assert watch.shown == self.truth.stages
+
+
+class ExpiredUrls(Story):
+    async def meanwhile(self) -> None:
+        self.mine = await self.truth.begin()
+        with pytest.raises(httpx.HTTPStatusError, match="403"):
+            await self.truth.send(self.mine)
+
+    def check(self, watch: Watch) -> None:
+        assert watch.shown[self.mine] is Stage.INITIATED
+
+    async def afterwards(self) -> None:
+        await self.truth.send(self.mine)
+        await self.truth.complete(self.mine)
+        await self.truth.verify()
+
+
+class Corrupt(Story):
+    """A chunk does not reach the disk as it was sent."""
+
+    async def meanwhile(self) -> None:
+        await self.truth.verify()
+        self.mine = await self.truth.upload()
+        await self.truth.verify(Stage.ERROR)
+
+    def check(self, watch: Watch) -> None:
+        assert watch.shown[self.mine] is Stage.ERROR
+
+
+class BrokenStorage(Story):
+    async def meanwhile(self) -> None:
+        self.mine = await self.truth.upload()
+        assert await self.truth.caller.verify_next() is not None  # in vain
+
+    def check(self, watch: Watch) -> None:
+        assert watch.shown[self.mine] is Stage.COMPLETED
+
+    async def afterwards(self) -> None:
+        self.truth.caller.clock.advance(1)
+        await self.truth.verify()
+
+
+class DeadWorker(Story):
+    async def meanwhile(self) -> None:
+        self.truth.caller.embedded.worker.resume()
+        self.mine = await self.truth.upload()
+
+    def check(self, watch: Watch) -> None:
+        assert watch.shown[self.mine] is Stage.COMPLETED
+
+    async def afterwards(self) -> None:
+        """Another worker takes its place."""
+        await self.truth.verify()
+
+
+class YoungProjects(Story):
+    async def meanwhile(self) -> None:
+        with pytest.raises(httpx.HTTPStatusError, match="404"):
+            await self.truth.caller.initiate(size=len(CONTENT))
+
+    def check(self, watch: Watch) -> None:
+        assert watch.shown == self.truth.stages
+
+    async def afterwards(self) -> None:
+        self.mine = await self.truth.upload()
+
+
+STORIES: dict[FaultName, Callable[[Truth, Moment], Story]] = {
+    FaultName.OUTAGE: Retrying,
+    FaultName.TOO_MANY_REQUESTS: Retrying,
+    FaultName.SERVER_ERROR: Retrying,
+    FaultName.SLOW_ANSWERS: Retrying,
+    FaultName.DROPPED_ANSWERS: Retrying,
+    FaultName.DOUBLED_REQUESTS: Doubled,
+    FaultName.GARBAGE: Retrying,
+    FaultName.CUT_ANSWERS: Retrying,
+    FaultName.MALFORMED_JSON: Retrying,
+    FaultName.SKEWED_CLOCK: Skewed,
+    FaultName.EXPIRED_TOKENS: NotAllowed,
+    FaultName.EXPIRED_URLS: ExpiredUrls,
+    FaultName.DEAD_WORKER: DeadWorker,
+    FaultName.ALTERED_CHUNK: Corrupt,
+    FaultName.LOST_CHUNK: Corrupt,
+    FaultName.BROKEN_STORAGE: BrokenStorage,
+    FaultName.YOUNG_PROJECTS: YoungProjects,
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.name)
 @pytest.mark.parametrize("fault", FaultName, ids=str)
-def test_the_picture_is_whole_again_when_a_fault_is_over(server: UploadServer, fault: FaultName, moment: str) -> None:
-    asyncio.run(_watch(server, fault, moment))
+async def test_the_picture_is_true_through_a_fault_and_whole_after_it(
+    place: Place, tmp_path: Path, fault: FaultName, moment: Moment
+) -> None:
+    async with watching(place, tmp_path / "store.db", several_pages) as watch:
+        truth, faults = watch.truth, watch.truth.caller.embedded.faults
+        story = STORIES[fault](truth, moment)
+
+        async def begin() -> None:
+            faults.start(fault, LAST_SECONDS.get(fault, inf), VALUES.get(fault))
+            watch.road.is_impatient = fault in (FaultName.SLOW_ANSWERS, FaultName.DROPPED_ANSWERS)
+            await story.meanwhile()
+
+        if not moment.is_first_fetch:
+            await watch.first_round()
+            watch.check()
+            assert watch.is_whole
+        if moment.has_news:
+            await news(truth)
+        watch.road.before(moment.request, begin)
+        await (watch.first_round() if moment.is_first_fetch else watch.round())
+        await watch.road.happened()
+        watch.check()
+        await watch.round()
+        watch.check()
+        story.check(watch)
+        assert watch.session.connection().state is story.state
+        faults.stop(fault)
+        watch.road.is_impatient = False
+        await story.afterwards()
+        await _until_whole(watch)
+        watch.check_told()
+        assert set(watch.states) <= GOOD | {story.state}
+        assert await truth.listed() == truth.stages
 
 
-async def _watch(server: UploadServer, fault: FaultName, moment: str) -> None:
-    uploads, store, told = Uploads(server), Store(), list[Change]()
-    uploads.begin()
-    uploads.begin(complete=True)
-    credentials = Credentials(agent_key=server.agent_key, user_key=server.user_key)
-    async with ServiceClient(server.url, credentials, attempts=1, timeout_seconds=0.3) as client:
-        watch = Synchroniser(client, store, ProjectRef(uploads.project), told.append, lambda *_: None)
-        if moment != "first fetch":
-            await watch.round()
-        if moment == "tick":
-            uploads.begin(complete=True)
-        before = dict(uploads.stages)
-        if moment == "pending refresh":
-            uploads.verify()
-        server.start_fault(fault, 60)
-        with suppress(ServiceError):
-            await watch.round()
-        for upload_id, stage in shown(store).items():
-            assert stage in {before[upload_id], uploads.stages[upload_id]}
-        server.stop_fault(fault)
-        for _ in range(3):
-            with suppress(ServiceError):
-                await watch.round()
-            if shown(store) == uploads.stages:
-                break
-    assert shown(store) == uploads.stages
-    stages = [(change.upload.id, change.after) for change in told if isinstance(change, StageReached)]
-    assert len(stages) == len(set(stages))
-    uploads.http.close()
-    store.close()
+async def _until_whole(watch: Watch) -> None:
+    for _ in range(3):
+        await watch.round()
+        watch.check()
+        if watch.is_whole:
+            return
+    assert watch.shown == watch.truth.stages
+    assert watch.is_whole

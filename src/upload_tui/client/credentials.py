@@ -54,7 +54,7 @@ class TokenAuth(httpx.Auth):
         """Send the request with a token; a refused token is renewed once, by whoever is refused first."""
         async with self._lock:
             if self._is_due():
-                await self._keep((yield self._exchange_request()))
+                await self._keep((yield self._exchange_request(request)))
         used = self._token
         request.headers["Authorization"] = used
         response = yield request
@@ -64,7 +64,7 @@ class TokenAuth(httpx.Auth):
         has_keys = self._credentials.has_keys
         async with self._lock:
             if self._token == used and has_keys:
-                await self._keep((yield self._exchange_request()))
+                await self._keep((yield self._exchange_request(request)))
             elif self._token == used and self._credentials.source is not None:
                 self._token = await self._ask(self._credentials.source)
         if has_keys or self._token != used:
@@ -83,9 +83,10 @@ class TokenAuth(httpx.Auth):
             return False
         return not self._token or (self._renew_on is not None and self._clock.now() >= self._renew_on)
 
-    def _exchange_request(self) -> httpx.Request:
+    def _exchange_request(self, request: httpx.Request) -> httpx.Request:
         keys = {"agent_key": self._credentials.agent_key, "user_key": self._credentials.user_key}
-        return httpx.Request("POST", self._exchange_url, json=keys)
+        # httpx keeps how long to wait in the request itself: one without waits for ever.
+        return httpx.Request("POST", self._exchange_url, json=keys, extensions=dict(request.extensions))
 
     async def _keep(self, response: httpx.Response) -> None:
         await response.aread()
