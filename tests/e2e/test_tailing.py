@@ -109,7 +109,7 @@ def test_the_end_of_the_trouble_is_said_too() -> None:
     page = Said({"results": [an_upload("a", id="u-1", project=("p-1", "Genome"))]})
     answers = {
         "/projects": [Said({"results": [{"id": "p-1", "name": "Genome"}]})],
-        "/projects/p-1/uploads": [page, page, Said({"error": 503, "reason": "maintenance"}, 503), page],
+        "/projects/p-1/uploads": [page, page, *[Said({"error": 503, "reason": "maintenance"}, 503)] * 3, page],
     }
     with scripted(answers) as service, started("tail", environment={**service.environment, **QUICK}) as process:
         assert process.stderr is not None
