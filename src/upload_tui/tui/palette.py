@@ -18,7 +18,8 @@ def action_commands(screen: Screen[object]) -> Iterable[tuple[str, str, Callable
     """Each action that works on a screen with its keys, what it does in more words, and how to do it."""
     for active, keys in keys_of(screen):
         binding, title = active.binding, f"{active.binding.description}  ({keys_text(keys)})"
-        yield title, binding.tooltip, partial(screen.app.run_action, binding.action, active.node)
+        if binding.id != "palette":  # it is open
+            yield title, binding.tooltip, partial(screen.app.run_action, binding.action, active.node)
 
 
 class ActionCommands(SystemCommandsProvider):
