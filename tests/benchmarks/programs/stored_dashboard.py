@@ -7,13 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.benchmarks.uploads import NEWEST, PROJECT
+from upload_tui.cli.screen import need_terminal
 from upload_tui.monitor.announcer import Announcer
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
 from upload_tui.monitor.store import Store
 from upload_tui.monitor.stored_picture import StoredPicture
 from upload_tui.testing import FrozenClock
-from upload_tui.tui.app import UploadApp
 
 
 class StoredSession(StoredPicture):
@@ -56,4 +56,7 @@ class StoredSession(StoredPicture):
 
 
 if __name__ == "__main__":
+    need_terminal()  # as every command that shows the dashboard begins
+    from upload_tui.tui.app import UploadApp
+
     UploadApp(StoredSession(Store(Path(sys.argv[1])))).run()
