@@ -57,7 +57,7 @@ class PacedClock:
         self._started_on = start_on or self._base.now()
         self._marked_at = self._base.monotonic()
         self._elapsed_seconds = 0.0
-        self._changed: asyncio.Event | None = None
+        self._rate_changed: asyncio.Event | None = None
 
     @property
     def rate(self) -> float:
@@ -93,7 +93,7 @@ class PacedClock:
         deadline = self.monotonic() + seconds
         await asyncio.sleep(0)
         while (left := deadline - self.monotonic()) > 0:
-            changed = self._change_event()
+            changed = self._rate_change_event()
             try:
                 await asyncio.wait_for(changed.wait(), left / self._rate if self._rate else None)
             except TimeoutError:
@@ -103,12 +103,12 @@ class PacedClock:
         self._elapsed_seconds = self.monotonic()
         self._marked_at = self._base.monotonic()
 
-    def _change_event(self) -> asyncio.Event:
-        if self._changed is None:
-            self._changed = asyncio.Event()
-        return self._changed
+    def _rate_change_event(self) -> asyncio.Event:
+        if self._rate_changed is None:
+            self._rate_changed = asyncio.Event()
+        return self._rate_changed
 
     def _wake_sleepers(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+        if self._rate_changed is not None:
+            self._rate_changed.set()
+            self._rate_changed = None

@@ -30,44 +30,44 @@ signed URL; text from a service is made harmless where it is shown, not here.
 from typing import ClassVar, Self
 
 __all__ = [
-    "EXIT_DEFECT",
-    "EXIT_DONE",
+    "EXIT_INTERNAL_ERROR",
+    "EXIT_OK",
     "EXIT_FAILED_UPLOAD",
     "EXIT_INTERRUPTED",
-    "EXIT_NOT_ALLOWED",
+    "EXIT_AUTH",
     "EXIT_NOT_FOUND",
     "EXIT_TIMED_OUT",
     "EXIT_UNREACHABLE",
     "EXIT_USAGE",
-    "BusyError",
+    "ThrottledError",
     "BusyStorageError",
     "DamagedStorageError",
-    "DefectError",
+    "InternalError",
     "NewerStorageError",
-    "NotAllowedError",
+    "AuthError",
     "NotConsistentError",
     "NotFoundError",
-    "RefusedError",
-    "ReplacedStorageError",
+    "BadRequestError",
+    "StorageResetError",
     "ServiceError",
     "SettingsError",
     "StorageError",
     "StyleError",
     "TimedOutError",
-    "TroubleError",
+    "ServerError",
     "UnreachableError",
-    "UnreadableError",
+    "InvalidResponseError",
     "UploadTuiError",
     "UsageError",
 ]
 
-EXIT_DONE = 0
+EXIT_OK = 0
 EXIT_FAILED_UPLOAD = 1
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
-EXIT_NOT_ALLOWED = 4
+EXIT_AUTH = 4
 EXIT_NOT_FOUND = 5
-EXIT_DEFECT = 70
+EXIT_INTERNAL_ERROR = 70
 EXIT_TIMED_OUT = 124
 EXIT_INTERRUPTED = 130
 
@@ -82,10 +82,10 @@ class UploadTuiError(Exception):
 
     exit_code: ClassVar[int] = EXIT_USAGE
 
-    def __init__(self, title: str, mend: str = "") -> None:
+    def __init__(self, title: str, hint: str = "") -> None:
         super().__init__(title)
         self.title = title
-        self.mend = mend
+        self.hint = hint
 
 
 class UsageError(UploadTuiError):
@@ -104,7 +104,7 @@ class BusyStorageError(StorageError):
     """Another process has been writing to a file of ours for longer than we wait; what we wanted to keep can be tried again."""
 
 
-class ReplacedStorageError(BusyStorageError):
+class StorageResetError(BusyStorageError):
     """A file of ours failed while something was kept in it, and another took its place: it can be tried again at once."""
 
 
@@ -120,13 +120,13 @@ class StyleError(UploadTuiError):
     """A style sheet that the dashboard needs is not part of this installation."""
 
 
-class DefectError(UploadTuiError):
+class InternalError(UploadTuiError):
     """The program went wrong in itself; the cause is kept for `--debug`."""
 
-    exit_code = EXIT_DEFECT
+    exit_code = EXIT_INTERNAL_ERROR
 
     @classmethod
-    def of(cls, cause: BaseException) -> Self:
+    def from_exception(cls, cause: BaseException) -> Self:
         """The defect that showed itself as `cause`."""
         while isinstance(cause, BaseExceptionGroup):
             cause = cause.exceptions[0]
@@ -154,22 +154,22 @@ class UnreachableError(ServiceError):
     """No answer came: no connection, no such name, no TLS, or no answer in time."""
 
 
-class BusyError(ServiceError):
+class ThrottledError(ServiceError):
     """The service asked us to come back later (429, 503).
 
     `retry_after_seconds` is what its `Retry-After` header said, at most a quarter of an hour; None if it said nothing.
     """
 
-    def __init__(self, title: str, mend: str = "", *, retry_after_seconds: float | None = None) -> None:
-        super().__init__(title, mend)
+    def __init__(self, title: str, hint: str = "", *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(title, hint)
         self.retry_after_seconds = retry_after_seconds
 
 
-class TroubleError(ServiceError):
+class ServerError(ServiceError):
     """The service failed in itself: neither "gone" nor "not yet"."""
 
 
-class UnreadableError(ServiceError):
+class InvalidResponseError(ServiceError):
     """An answer came, but it is not what the contract says (HTML, cut JSON, another type)."""
 
 
@@ -177,14 +177,14 @@ class NotConsistentError(ServiceError):
     """404 with the code `resource_not_consistent`: the thing is there but not yet to be seen."""
 
 
-class RefusedError(ServiceError):
+class BadRequestError(ServiceError):
     """400: the service understood and will not do it."""
 
 
-class NotAllowedError(ServiceError):
+class AuthError(ServiceError):
     """401 or 403: the credentials are missing, wrong, expired or not enough."""
 
-    exit_code = EXIT_NOT_ALLOWED
+    exit_code = EXIT_AUTH
 
 
 class NotFoundError(ServiceError):

@@ -19,14 +19,14 @@ from upload_tui.errors import SettingsError
 __all__ = [
     "Profile",
     "SettingsFile",
-    "profile_schema",
+    "settings_schema",
     "read_ddsclient",
     "read_settings_file",
-    "validated",
+    "validate_values",
 ]
 
 
-def _known_zone(name: str) -> str:
+def _check_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -34,7 +34,7 @@ def _known_zone(name: str) -> str:
     return name
 
 
-def _runnable(command: str) -> str:
+def _check_command(command: str) -> str:
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -44,15 +44,15 @@ def _runnable(command: str) -> str:
     return command
 
 
-def _one_or_many(value: object) -> object:
+def _as_tuple(value: object) -> object:
     """One text where a list of them is meant is a list of one."""
     return (value,) if isinstance(value, str) else value
 
 
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
-SecondsOrNone = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
-Command = Annotated[str, AfterValidator(_runnable)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+SecondsOrZero = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
+Command = Annotated[str, AfterValidator(_check_command)]
+Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
 class Profile(BaseModel):
@@ -62,7 +62,7 @@ class Profile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     url: str | None = Field(None, description="the service, with or without /api/v1")
-    projects: Texts | None = Field(None, description="ids or names; none means all that the account sees")
+    projects: Strings | None = Field(None, description="ids or names; none means all that the account sees")
     token: SecretStr | None = Field(None, description="the token itself; better a command, a file or the keyring")
     token_command: Command | None = Field(None, description="a command that prints the token")
     token_file: Path | None = Field(None, description="a file with the token on its first line")
@@ -73,7 +73,7 @@ class Profile(BaseModel):
     user_key: SecretStr | None = Field(None, description="exchanged for a token together with agent_key")
     refresh: Seconds | None = Field(None, description="the shortest time between two looks, in seconds")
     stuck_after: Seconds | None = Field(None, description="a pending upload of this age looks stuck, in seconds")
-    timezone: Annotated[str, AfterValidator(_known_zone)] | None = Field(
+    timezone: Annotated[str, AfterValidator(_check_zone)] | None = Field(
         None, description="the zone of the times that people read, such as Europe/Berlin; none means this machine's"
     )
     theme: str | None = Field(None, description="the name of a theme")
@@ -83,13 +83,13 @@ class Profile(BaseModel):
     animations: bool | None = Field(
         None, description="whether anything moves but the facts: true, false; none means true, but false under ssh"
     )
-    columns: Texts | None = Field(None, description="the columns of the table, each as name or name:width")
+    columns: Strings | None = Field(None, description="the columns of the table, each as name or name:width")
     keys: dict[str, str] | None = Field(None, description="other keys for actions, by the actions' ids")
     on_error: Command | None = Field(None, description="a command to run when uploads fail; gets them as JSON lines")
     alerts: tuple[Literal["bell", "desktop"], ...] | None = Field(
         None, description="how to call a person when uploads fail, beside the line at the top: bell, desktop"
     )
-    alert_repeat: SecondsOrNone | None = Field(
+    alert_repeat: SecondsOrZero | None = Field(
         None,
         description="the shortest time until failures of the same cause are told again, in seconds; 0 tells each at once",
     )
@@ -105,7 +105,7 @@ class SettingsFile(BaseModel):
     profiles: dict[str, Profile] = Field(default_factory=dict, description="by their names")
 
 
-def profile_schema() -> Mapping[str, Any]:
+def settings_schema() -> Mapping[str, Any]:
     """The JSON schema of the settings file, for editors; TOML has no null, so that nothing may be one."""
     schema = SettingsFile.model_json_schema()
     for model in (schema, schema["$defs"]["Profile"]):
@@ -113,9 +113,9 @@ def profile_schema() -> Mapping[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Settings of upload-tui"}
 
 
-def _without_null(said: Mapping[str, Any]) -> Mapping[str, Any]:
-    kinds = [kind for kind in said.get("anyOf", ()) if kind != {"type": "null"}]
-    kept = {word: value for word, value in said.items() if word not in {"anyOf", "default", "title"}}
+def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    kept = {word: value for word, value in schema.items() if word not in {"anyOf", "default", "title"}}
     return {**(kinds[0] if kinds else {}), **kept}
 
 
@@ -125,7 +125,7 @@ def read_settings_file(file: Path) -> SettingsFile:
     Raises:
         SettingsError: it cannot be read, is no TOML, or has a key or a value that cannot be.
     """
-    text = _read(file)
+    text = _read_text(file)
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -133,10 +133,10 @@ def read_settings_file(file: Path) -> SettingsFile:
     try:
         return SettingsFile.model_validate(tree)
     except ValidationError as error:
-        raise _complaint(error, str(file), text) from error
+        raise _validation_error(error, str(file), text) from error
 
 
-def validated(values: Mapping[str, object], source: str) -> Mapping[str, Any]:
+def validate_values(values: Mapping[str, object], source: str) -> Mapping[str, Any]:
     """The values of a layer, of the types of a profile's keys.
 
     Raises:
@@ -145,11 +145,11 @@ def validated(values: Mapping[str, object], source: str) -> Mapping[str, Any]:
     try:
         profile = Profile.model_validate(dict(values))
     except ValidationError as error:
-        raise _complaint(error, source) from error
+        raise _validation_error(error, source) from error
     return {key: getattr(profile, key) for key in values}
 
 
-def _read(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -158,12 +158,12 @@ def _read(file: Path) -> str:
         raise SettingsError(f"{file} cannot be read: {error.strerror}", "Check its permissions.") from error
 
 
-def _complaint(error: ValidationError, source: str, text: str = "") -> SettingsError:
+def _validation_error(error: ValidationError, source: str, text: str = "") -> SettingsError:
     """The first thing that is wrong. Never quotes a value: it may be a secret."""
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
     names = [str(part) for part in problem["loc"] if isinstance(part, str)]
     key = names[0] if names[:1] != ["profiles"] else names[min(2, len(names) - 1)]
-    line = _line_of(names, text)
+    line = _find_line(names, text)
     if problem["type"] == "extra_forbidden":
         known = SettingsFile.model_fields if len(names) == 1 and text else Profile.model_fields
         nearest = get_close_matches(key, known, n=1, cutoff=0.5)
@@ -174,13 +174,13 @@ def _complaint(error: ValidationError, source: str, text: str = "") -> SettingsE
     return SettingsError(f"{place}: {key} cannot be used: {why}", "Mend the value, or leave the key out.")
 
 
-def _line_of(names: list[str], text: str) -> int:
+def _find_line(names: list[str], text: str) -> int:
     """The line (from 1) where a key stands below its own heading, or else its table; 0 where TOML's rarer forms hide it."""
     lines = text.splitlines()
     for depth in range(len(names), 0, -1):
         *tables, last = names[:depth]
-        heading = re.compile(rf"^\s*\[\s*{_dotted(tables)}\s*\]")
-        key = re.compile(rf"^\s*{_dotted([last])}\s*[=.]" if tables else rf"^\s*\[?\s*{_dotted([last])}\s*[=.\]]")
+        heading = re.compile(rf"^\s*\[\s*{_key_pattern(tables)}\s*\]")
+        key = re.compile(rf"^\s*{_key_pattern([last])}\s*[=.]" if tables else rf"^\s*\[?\s*{_key_pattern([last])}\s*[=.\]]")
         is_below = not tables
         for number, line in enumerate(lines, 1):
             if is_below and key.match(line):
@@ -190,7 +190,7 @@ def _line_of(names: list[str], text: str) -> int:
     return 0
 
 
-def _dotted(names: list[str]) -> str:
+def _key_pattern(names: list[str]) -> str:
     return r"\s*\.\s*".join(rf"""["']?{re.escape(name)}["']?""" for name in names)
 
 
@@ -201,7 +201,7 @@ def read_ddsclient(file: Path) -> Mapping[str, Any]:
     client's own.
     """
     said: dict[str, str] = {}
-    for line in _read(file).splitlines():
+    for line in _read_text(file).splitlines():
         key, colon, value = line.partition(":")
         value = value.strip()
         quoted = re.fullmatch(r"""(["'])(.*)\1(\s+#.*)?""", value)
@@ -209,4 +209,4 @@ def read_ddsclient(file: Path) -> Mapping[str, Any]:
         if colon and plain and not key.startswith((" ", "#")):
             said[key.strip()] = plain
     names = {"url": "url", "agent_key": "agent_key", "user_key": "user_key", "auth": "token"}
-    return validated({names[key]: value for key, value in said.items() if key in names}, str(file))
+    return validate_values({names[key]: value for key, value in said.items() if key in names}, str(file))

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 __all__ = [
     "COMMAND_LINE",
     "DDSCLIENT_PROFILE",
-    "OF_ONE_SERVICE",
+    "PER_SERVICE_KEYS",
     "Flags",
-    "Places",
+    "SettingsPaths",
     "ServiceSettings",
-    "read_looks",
+    "read_display_settings",
     "read_settings",
-    "token_in",
+    "read_token_file",
 ]
 
 DDSCLIENT_PROFILE = "ddsclient"
@@ -39,8 +39,8 @@ DDSCLIENT_PROFILE = "ddsclient"
 COMMAND_LINE = "command line"
 """The source of what the command line said."""
 
-_PREFIX = "UPLOAD_TUI_"
-_VARIABLES = MappingProxyType(
+_ENV_PREFIX = "UPLOAD_TUI_"
+_ENV_KEYS = MappingProxyType(
     {
         "UPLOAD_TUI_URL": "url",
         "UPLOAD_TUI_PROJECT": "projects",
@@ -63,13 +63,13 @@ _VARIABLES = MappingProxyType(
         "UPLOAD_TUI_CA_BUNDLE": "ca_bundle",
     }
 )
-_SET_BY_US = ("UPLOAD_TUI_ID", "UPLOAD_TUI_NAME", "UPLOAD_TUI_ERROR")
+_HOOK_VARIABLES = ("UPLOAD_TUI_ID", "UPLOAD_TUI_NAME", "UPLOAD_TUI_ERROR")
 """For the command of `on_error`, which may run this program."""
-_CREDENTIALS = frozenset({"token", "token_file", "token_command", "token_keyring", "agent_key", "user_key"})
-OF_ONE_SERVICE = _CREDENTIALS | {"url", "projects"}
+_CREDENTIAL_KEYS = frozenset({"token", "token_file", "token_command", "token_keyring", "agent_key", "user_key"})
+PER_SERVICE_KEYS = _CREDENTIAL_KEYS | {"url", "projects"}
 """Keys whose values mean nothing, or harm, at another service."""
-_LISTS = frozenset({"columns", "alerts"})
-_ANY_TEXT = frozenset({"url", "token", "token_keyring", "agent_key", "user_key", "theme"})
+_LIST_KEYS = frozenset({"columns", "alerts"})
+_UNVALIDATED_KEYS = frozenset({"url", "token", "token_keyring", "agent_key", "user_key", "theme"})
 """Keys for which every text will do until it is used: a dashboard that is told no more opens without what validates."""
 _DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {"refresh": 1.0, "stuck_after": 900.0, "alert_repeat": 60.0, "projects": ()}
@@ -137,7 +137,7 @@ class Flags(Struct, frozen=True):
     insecure_http: bool = False
 
 
-class Places(Struct, frozen=True):
+class SettingsPaths(Struct, frozen=True):
     """The files that are looked at; one that is not there says nothing."""
 
     settings_file: Path
@@ -152,7 +152,7 @@ class _Layer(Struct, frozen=True):
 
 
 def read_settings(
-    environment: Mapping[str, str], flags: Flags, places: Places, *, needs_service: bool = True
+    environment: Mapping[str, str], flags: Flags, paths: SettingsPaths, *, needs_service: bool = True
 ) -> ServiceSettings:
     """Put the settings together.
 
@@ -165,11 +165,11 @@ def read_settings(
     Raises:
         SettingsError: something needed is missing, unknown or cannot be.
     """
-    profile, layer = _profile_layer(flags.profile or environment.get(f"{_PREFIX}PROFILE", ""), places)
-    is_chosen = bool(flags.profile or environment.get(f"{_PREFIX}PROFILE"))
+    profile, layer = _profile_layer(flags.profile or environment.get(f"{_ENV_PREFIX}PROFILE", ""), paths)
+    is_chosen = bool(flags.profile or environment.get(f"{_ENV_PREFIX}PROFILE"))
     layers = [_Layer("default", _DEFAULTS), layer, *_environment_layers(environment), _flag_layer(flags)]
-    layers = _only_for_its_service(layers, layer, keeps_to_itself=profile == DDSCLIENT_PROFILE and not is_chosen)
-    values, sources = _merged(layers)
+    layers = _without_foreign_credentials(layers, layer, requires_own_url=profile == DDSCLIENT_PROFILE and not is_chosen)
+    values, sources = _merge_layers(layers)
     if values.get("url"):
         _check_url(values["url"], insecure_http=flags.insecure_http)
     elif needs_service:
@@ -177,35 +177,35 @@ def read_settings(
             f"No service is named{f' by the profile {profile}' if profile else ''}",
             "Try `upload-tui demo`, or name one with --url and --project (or UPLOAD_TUI_URL).",
         )
-    return _settings(values, sources, profile, (*_warnings(places, layer), *_unknown_variables(environment)))
+    return _build_settings(values, sources, profile, (*_permission_warnings(paths, layer), *_unknown_variable_warnings(environment)))
 
 
-def read_looks(environment: Mapping[str, str], places: Places) -> ServiceSettings:
+def read_display_settings(environment: Mapping[str, str], paths: SettingsPaths) -> ServiceSettings:
     """The settings of a dashboard over no service: what belongs to one is left out, whether or not it is right.
 
     Raises:
         SettingsError: something is unknown or cannot be.
     """
-    profile, layer = _profile_layer(environment.get(f"{_PREFIX}PROFILE", ""), places)
+    profile, layer = _profile_layer(environment.get(f"{_ENV_PREFIX}PROFILE", ""), paths)
     layers = [_Layer("default", _DEFAULTS), layer, *_environment_layers(environment)]
-    looks = [_Layer(one.source, {key: one.values[key] for key in one.values.keys() - OF_ONE_SERVICE}) for one in layers]
-    values, sources = _merged(looks)
-    return _settings(values, sources, profile, _unknown_variables(environment))
+    looks = [_Layer(one.source, {key: one.values[key] for key in one.values.keys() - PER_SERVICE_KEYS}) for one in layers]
+    values, sources = _merge_layers(looks)
+    return _build_settings(values, sources, profile, _unknown_variable_warnings(environment))
 
 
-def _settings(
+def _build_settings(
     values: Mapping[str, Any], sources: Mapping[str, str], profile: str, warnings: tuple[str, ...]
 ) -> ServiceSettings:
     token_file = values.get("token_file")
     return ServiceSettings(
         url=values.get("url") or "",
         projects=tuple(values.get("projects") or ()),
-        token=token_in(token_file) if token_file else _secret(values.get("token")),
+        token=read_token_file(token_file) if token_file else _secret_text(values.get("token")),
         token_command=values.get("token_command") or "",
         token_file=token_file,
         token_keyring=values.get("token_keyring") or "",
-        agent_key=_secret(values.get("agent_key")),
-        user_key=_secret(values.get("user_key")),
+        agent_key=_secret_text(values.get("agent_key")),
+        user_key=_secret_text(values.get("user_key")),
         refresh_seconds=values["refresh"],
         stuck_after_seconds=values["stuck_after"],
         zone=_zone(values.get("timezone")),
@@ -232,13 +232,13 @@ def _zone(name: str | None) -> tzinfo | None:
     return ZoneInfo(name)
 
 
-def _profile_layer(wanted: str, places: Places) -> tuple[str, _Layer]:
+def _profile_layer(name: str, paths: SettingsPaths) -> tuple[str, _Layer]:
     """The profile in force and its values: the one that is wanted, the default one, the only one, or else the published client's."""
-    file = places.settings_file
-    known = _settings_file(file)
+    file = paths.settings_file
+    known = _load_settings_file(file)
     names = list(known.profiles) if known else []
-    name = wanted or (known.default_profile if known else None) or (names[0] if len(names) == 1 else "")
-    has_ddsclient = places.ddsclient_file.is_file()
+    name = name or (known.default_profile if known else None) or (names[0] if len(names) == 1 else "")
+    has_ddsclient = paths.ddsclient_file.is_file()
     if not name and not names and has_ddsclient:
         name = DDSCLIENT_PROFILE
     if not name:
@@ -249,7 +249,7 @@ def _profile_layer(wanted: str, places: Places) -> tuple[str, _Layer]:
     if name == DDSCLIENT_PROFILE and has_ddsclient:
         from upload_tui.profiles import read_ddsclient
 
-        return name, _Layer(str(places.ddsclient_file), read_ddsclient(places.ddsclient_file))
+        return name, _Layer(str(paths.ddsclient_file), read_ddsclient(paths.ddsclient_file))
     mend = (
         f"Known are: {', '.join(names)}."
         if names
@@ -258,7 +258,7 @@ def _profile_layer(wanted: str, places: Places) -> tuple[str, _Layer]:
     raise SettingsError(f"There is no profile {name}", mend)
 
 
-def _settings_file(file: Path) -> "SettingsFile | None":
+def _load_settings_file(file: Path) -> "SettingsFile | None":
     if not file.exists():
         return None
     from upload_tui.profiles import read_settings_file
@@ -269,20 +269,20 @@ def _settings_file(file: Path) -> "SettingsFile | None":
 def _environment_layers(environment: Mapping[str, str]) -> list[_Layer]:
     """A layer for each variable that says anything, so that its name is known when it is wrong."""
     layers = []
-    for name, key in _VARIABLES.items():
+    for name, key in _ENV_KEYS.items():
         text = environment.get(name, "").strip()
         if text:
-            layers.append(_Layer(name, _said(name, key, text)))
+            layers.append(_Layer(name, _parse_variable(name, key, text)))
     return layers
 
 
-def _said(name: str, key: str, text: str) -> Mapping[str, Any]:
+def _parse_variable(name: str, key: str, text: str) -> Mapping[str, Any]:
     """What a variable says of a key."""
-    if key in _ANY_TEXT:
+    if key in _UNVALIDATED_KEYS:
         return {key: text}
-    from upload_tui.profiles import validated
+    from upload_tui.profiles import validate_values
 
-    return validated({key: tuple(word.strip() for word in text.split(",")) if key in _LISTS else text}, name)
+    return validate_values({key: tuple(word.strip() for word in text.split(",")) if key in _LIST_KEYS else text}, name)
 
 
 def _flag_layer(flags: Flags) -> _Layer:
@@ -290,20 +290,20 @@ def _flag_layer(flags: Flags) -> _Layer:
     return _Layer(COMMAND_LINE, {key: value for key, value in said.items() if value})
 
 
-def _only_for_its_service(layers: Sequence[_Layer], profile: _Layer, *, keeps_to_itself: bool) -> list[_Layer]:
+def _without_foreign_credentials(layers: Sequence[_Layer], profile: _Layer, *, requires_own_url: bool) -> list[_Layer]:
     """A profile's keys and projects belong to its own service: another one's URL from elsewhere must not be sent them.
 
     A profile that names no service goes with any, unless it keeps to itself: the published client's keys, which nobody asked for.
     """
     url = next((layer.values["url"] for layer in reversed(layers) if layer.values.get("url")), None)
     own_url = profile.values.get("url")
-    if url is None or (own_url is None and not keeps_to_itself) or (own_url and _host(url) == _host(own_url)):
+    if url is None or (own_url is None and not requires_own_url) or (own_url and _origin(url) == _origin(own_url)):
         return list(layers)
-    foreign = {key: value for key, value in profile.values.items() if key not in _CREDENTIALS | {"projects"}}
+    foreign = {key: value for key, value in profile.values.items() if key not in _CREDENTIAL_KEYS | {"projects"}}
     return [_Layer(profile.source, foreign) if layer is profile else layer for layer in layers]
 
 
-def _host(url: str) -> tuple[str, str]:
+def _origin(url: str) -> tuple[str, str]:
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -311,43 +311,43 @@ def _host(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.lower()
 
 
-def _merged(layers: Sequence[_Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+def _merge_layers(layers: Sequence[_Layer]) -> tuple[dict[str, Any], dict[str, str]]:
     """The last word on each key, and whose it was. Ways of being let in are not mixed across files, environment and flags."""
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for layer in layers:
-        if _CREDENTIALS & layer.values.keys():
-            for key in _CREDENTIALS & values.keys():
-                if not (sources[key].startswith(_PREFIX) and layer.source.startswith(_PREFIX)):
+        if _CREDENTIAL_KEYS & layer.values.keys():
+            for key in _CREDENTIAL_KEYS & values.keys():
+                if not (sources[key].startswith(_ENV_PREFIX) and layer.source.startswith(_ENV_PREFIX)):
                     del values[key], sources[key]
         values.update(layer.values)
         sources.update(dict.fromkeys(layer.values, layer.source))
     return values, sources
 
 
-def _warnings(places: Places, profile: _Layer) -> tuple[str, ...]:
+def _permission_warnings(paths: SettingsPaths, profile: _Layer) -> tuple[str, ...]:
     """Files with a secret that others can read."""
     if not {"token", "agent_key", "user_key"} & profile.values.keys():
         return ()
-    file = places.ddsclient_file if profile.source == str(places.ddsclient_file) else places.settings_file
+    file = paths.ddsclient_file if profile.source == str(paths.ddsclient_file) else paths.settings_file
     if not file.stat().st_mode & 0o077:
         return ()
     return (f"{file} holds a secret and others can read it. Mend it with: chmod 600 {file}",)
 
 
-def _unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
+def _unknown_variable_warnings(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Variables that look like ours and are not: a slip in a name would go unseen otherwise."""
-    known = (*_VARIABLES, f"{_PREFIX}PROFILE", *_SET_BY_US)
-    unknown = [name for name in environment if name.startswith(_PREFIX) and name not in known]
-    return tuple(f"{name} is no variable of ours. {_nearest(name, known)}".strip() for name in unknown)
+    known = (*_ENV_KEYS, f"{_ENV_PREFIX}PROFILE", *_HOOK_VARIABLES)
+    unknown = [name for name in environment if name.startswith(_ENV_PREFIX) and name not in known]
+    return tuple(f"{name} is no variable of ours. {_did_you_mean(name, known)}".strip() for name in unknown)
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
     nearest = get_close_matches(name, known, n=1)
     return f"Did you mean {nearest[0]}?" if nearest else ""
 
 
-def _secret(value: Any) -> str:
+def _secret_text(value: Any) -> str:
     """A secret as plain text; a profile's is wrapped, a variable's is not."""
     return "" if value is None else str(getattr(value, "get_secret_value", lambda: value)()).strip()
 
@@ -375,7 +375,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def token_in(file: Path) -> str:
+def read_token_file(file: Path) -> str:
     """The token on the first line of a file.
 
     Raises:

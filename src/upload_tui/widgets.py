@@ -40,12 +40,12 @@ When more is known (`picture.take(answer)`), the app says so: `FunnelBar.show`, 
 
 from pathlib import PurePath
 
-from upload_tui.monitor.given_picture import GivenPicture
+from upload_tui.monitor.given_picture import InMemoryPicture
 from upload_tui.monitor.picture import Detail, Funnel, Query, Row, SortKey, StageSummary
 from upload_tui.status import Stage
 from upload_tui.tui.glyphs import ASCII, UNICODE, Glyphs
-from upload_tui.tui.look import Look
-from upload_tui.tui.stylesheets import WIDGET_SHEETS, sheet_paths
+from upload_tui.tui.look import DisplayOptions
+from upload_tui.tui.stylesheets import WIDGET_STYLESHEETS, stylesheet_paths
 from upload_tui.tui.theme import THEMES, widget_tokens
 from upload_tui.tui.widgets.chunk_strip import ChunkStrip
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
@@ -61,9 +61,9 @@ __all__ = [
     "Detail",
     "Funnel",
     "FunnelBar",
-    "GivenPicture",
+    "InMemoryPicture",
     "Glyphs",
-    "Look",
+    "DisplayOptions",
     "Query",
     "Row",
     "RowSource",
@@ -87,4 +87,4 @@ def widget_sheets() -> list[str | PurePath]:
     Raises:
         StyleError: the installation is incomplete.
     """
-    return [*sheet_paths(WIDGET_SHEETS)]
+    return [*stylesheet_paths(WIDGET_STYLESHEETS)]

@@ -11,7 +11,7 @@ from tests.benchmarks.streaming import Stream
 from tests.benchmarks.uploads import NEWEST, PROJECT
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
-from upload_tui.monitor.journal import Journal, JournaledStore, JournalHeader
+from upload_tui.monitor.journal import RecordingWriter, RecordingStore, RecordingHeader
 from upload_tui.monitor.synchroniser import Synchroniser
 from upload_tui.testing import FrozenClock
 
@@ -47,16 +47,16 @@ async def _record(file: Path, seconds: float) -> None:
     """What `record` writes, without waiting for it."""
     clock = FrozenClock(NEWEST)
     stream = Stream(_UPLOADS_PER_SECOND, _PAST_SECONDS, _STAGE_SECONDS, clock.now)
-    header = JournalHeader(clock.now(), "https://example.org", "hour", (PROJECT,), 900.0)
-    with Journal(file, header) as journal:
-        store = JournaledStore(journal)
+    header = RecordingHeader(clock.now(), "https://example.org", "hour", (PROJECT,), 900.0)
+    with RecordingWriter(file, header) as journal:
+        store = RecordingStore(journal)
         async with ServiceClient(
             "https://example.org", Credentials(token="t"), transport=stream.transport, clock=clock
         ) as client:
-            client.note_with(journal.note_request)
-            watch = Synchroniser(client, store, PROJECT, journal.note_change, lambda *_: None)
+            client.on_request(journal.write_request)
+            watch = Synchroniser(client, store, PROJECT, journal.write_change, lambda *_: None)
             while clock.monotonic() < seconds:
-                await watch.round()
+                await watch.sync()
                 clock.advance(_ROUND_SECONDS)
         store.close()
 

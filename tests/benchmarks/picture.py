@@ -19,11 +19,11 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.uploads import NEWEST, PROJECT, fill, page_body, resource, template
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
-from upload_tui.monitor.intake import take_in
+from upload_tui.monitor.intake import ingest
 from upload_tui.monitor.picture import Query, SortKey
 from upload_tui.monitor.store import Store
-from upload_tui.monitor.store_conditions import StuckBefore
-from upload_tui.monitor.stored_picture import StoredPicture
+from upload_tui.monitor.store_conditions import StuckThresholds
+from upload_tui.monitor.stored_picture import StorePicture
 from upload_tui.monitor.synchroniser import Synchroniser
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
@@ -32,7 +32,7 @@ from upload_tui.wire.answers import read_upload_reading
 __all__ = ["BENCHMARKS"]
 
 ROOT = Path(__file__).parents[2]
-STUCK = StuckBefore(NEWEST - timedelta(seconds=900), NEWEST)
+STUCK = StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST)
 
 
 def first_fetch(*, quick: bool) -> Sequence[Figure]:
@@ -79,7 +79,7 @@ async def _fetch_all(url: str, file: Path, count: int) -> tuple[float, float]:
             times[0] = time.perf_counter() - began
 
     async with ServiceClient(url, Credentials(token="t")) as client:
-        await Synchroniser(client, store, PROJECT, lambda _: None, progress).round()
+        await Synchroniser(client, store, PROJECT, lambda _: None, progress).sync()
     whole = time.perf_counter() - began
     assert store.total(Query(), STUCK) == count
     store.close()
@@ -132,10 +132,10 @@ async def _tick(count: int) -> Sequence[Figure]:
     transport = httpx.MockTransport(service.answer)
     async with ServiceClient("https://example.org", Credentials(token="t"), transport=transport) as client:
         watch = Synchroniser(client, store, PROJECT, lambda _: None, lambda *_: None)
-        await watch.round()
+        await watch.sync()
         all_bytes, all_requests = service.bytes_sent, count / 100
         service.new, service.requests, service.bytes_sent = 5, 0, 0
-        await watch.round()
+        await watch.sync()
     assert store.total(Query(), STUCK) == count + 5
     store.close()
     share = 100_000 / count / 100  # under 1 % of 100,000
@@ -189,7 +189,7 @@ def _costs(count: int) -> Mapping[str, float]:
     with TemporaryDirectory() as folder:
         fill(Path(folder) / "store.db", count)
         store = Store(Path(folder) / "store.db")
-        picture = StoredPicture(store, FrozenClock(NEWEST + timedelta(hours=1)), "https://example.org")
+        picture = StorePicture(store, FrozenClock(NEWEST + timedelta(hours=1)), "https://example.org")
         by_size = Query(sort=SortKey.SIZE)
         found = picture.window(Query(), 10, 1).rows[0].id
         asked: Mapping[str, Callable[[], object]] = {
@@ -226,7 +226,7 @@ def _changes_seconds(store: Store) -> float:
     def take() -> None:
         for start in range(0, 1000, 10):
             readings = [read_upload_reading(payload, read_on=NEWEST) for payload in payloads[start : start + 10]]
-            take_in(store, readings, "https://example.org")
+            ingest(store, readings, "https://example.org")
 
     return _milliseconds(take) / 1000
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from tests.benchmarks.figures import Figure
 from upload_tui.backend.records import ChunkRecord
-from upload_tui.backend.scenarios.past import past_uploads
+from upload_tui.backend.scenarios.past import finished_uploads
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.backend.storage import FolderStorage
 from upload_tui.backend.verification import verify
@@ -128,7 +128,7 @@ async def _requests(count: int) -> list[Figure]:
 
     bare = Starlette(routes=[Route("/hello", hello)])
     async with EmbeddedService(seed=1) as service:
-        past = list(past_uploads(1, 1000, service.project.id, service.clock.now()))
+        past = list(finished_uploads(1, 1000, service.project.id, service.clock.now()))
         service.import_uploads(past)
         token = service.new_token()
         hellos = await _rate(bare, "/hello", token, count)

@@ -14,7 +14,7 @@ from upload_tui.client.service_client import ServiceClient
 from upload_tui.monitor.changes import Change, UploadChange
 from upload_tui.monitor.picture import Query
 from upload_tui.monitor.store import Store
-from upload_tui.monitor.store_conditions import StuckBefore
+from upload_tui.monitor.store_conditions import StuckThresholds
 from upload_tui.monitor.synchroniser import Synchroniser
 from upload_tui.status import Stage
 
@@ -39,7 +39,7 @@ async def _minute(seconds: float) -> Sequence[Figure]:
 
     async with ServiceClient("https://example.org", Credentials(token="t"), transport=stream.transport) as client:
         watch = Synchroniser(client, store, PROJECT, tell, lambda *_: None)
-        await watch.round()
+        await watch.sync()
         known = stream.count
         end, busy = time.perf_counter() + seconds, 0.0
         while time.perf_counter() < end:
@@ -70,15 +70,15 @@ async def _minute(seconds: float) -> Sequence[Figure]:
 async def _round(watch: Synchroniser) -> float:
     """A round, and what is left of the interval; gives the processor's seconds that the round took."""
     began, used = time.perf_counter(), time.process_time()
-    await watch.round()
+    await watch.sync()
     took, used = time.perf_counter() - began, time.process_time() - used
     await asyncio.sleep(max(0.0, _INTERVAL_SECONDS - took))
     return used
 
 
-def _stuck() -> StuckBefore:
+def _stuck() -> StuckThresholds:
     now = datetime.now(UTC)
-    return StuckBefore(now - timedelta(seconds=900), now)
+    return StuckThresholds(now - timedelta(seconds=900), now)
 
 
 BENCHMARKS = (minute,)

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from upload_tui.monitor.histogram import bucket_of
-from upload_tui.monitor.page_image import CellName, ImagedPage, image_of
+from upload_tui.monitor.page_image import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.picture import ProjectRef
 from upload_tui.monitor.store import Store
 from upload_tui.status import Stage
@@ -59,11 +59,11 @@ def fill(file: Path, count: int) -> None:
     # Whatever is looked at in detail looks like this one.
     words = json.dumps({"results": [resource(0)]}).encode()
     for page in range(count // 1000):
-        rows: dict[CellName, list[tuple[object, ...]]] = {}
+        rows: dict[PartitionName, list[tuple[object, ...]]] = {}
         for number in range(page * 1000, page * 1000 + 1000):
             stage = _stage_of(number, chance)
             rows.setdefault((PROJECT.id, PROJECT.name, stage.rank), []).append(_row(number, stage.rank, chance))
-        store.bulk.pour(image_of(rows, ImagedPage(1000, None, ()), words))
+        store.bulk.insert_page(build_snapshot(rows, SnapshotInfo(1000, None, ()), words))
     store.bulk.end()
     store.close()
 

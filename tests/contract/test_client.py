@@ -10,15 +10,15 @@ from tests.contract.calls import FILE, serving
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient, service_root
 from upload_tui.errors import (
-    BusyError,
-    NotAllowedError,
+    ThrottledError,
+    AuthError,
     NotConsistentError,
     NotFoundError,
-    RefusedError,
+    BadRequestError,
     ServiceError,
-    TroubleError,
+    ServerError,
     UnreachableError,
-    UnreadableError,
+    InvalidResponseError,
 )
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock, an_upload
@@ -42,25 +42,25 @@ def envelope(status: int, code: str = "not_provided", reason: str = "why", sugge
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        pytest.param(envelope(400), RefusedError, id="refused"),
-        pytest.param(envelope(401), NotAllowedError, id="no-token"),
-        pytest.param(envelope(403), NotAllowedError, id="forbidden"),
+        pytest.param(envelope(400), BadRequestError, id="refused"),
+        pytest.param(envelope(401), AuthError, id="no-token"),
+        pytest.param(envelope(403), AuthError, id="forbidden"),
         pytest.param(envelope(404, reason="Upload Not Found"), NotFoundError, id="gone"),
         pytest.param(envelope(404, code="resource_not_consistent"), NotConsistentError, id="not-yet"),
-        pytest.param(envelope(404, suggestion="Please supply a supported object_kind"), TroubleError, id="own-failure"),
-        pytest.param(httpx.Response(404, text="<html>"), UnreadableError, id="no-such-service"),
-        pytest.param(envelope(429), BusyError, id="too-many"),
-        pytest.param(envelope(500), TroubleError, id="trouble"),
-        pytest.param(httpx.Response(502, text="<html>"), TroubleError, id="proxy"),
-        pytest.param(envelope(503), BusyError, id="maintenance"),
+        pytest.param(envelope(404, suggestion="Please supply a supported object_kind"), ServerError, id="own-failure"),
+        pytest.param(httpx.Response(404, text="<html>"), InvalidResponseError, id="no-such-service"),
+        pytest.param(envelope(429), ThrottledError, id="too-many"),
+        pytest.param(envelope(500), ServerError, id="trouble"),
+        pytest.param(httpx.Response(502, text="<html>"), ServerError, id="proxy"),
+        pytest.param(envelope(503), ThrottledError, id="maintenance"),
         pytest.param(
-            httpx.Response(302, headers={"location": "https://elsewhere.test"}), UnreadableError, id="elsewhere"
+            httpx.Response(302, headers={"location": "https://elsewhere.test"}), InvalidResponseError, id="elsewhere"
         ),
-        pytest.param(httpx.Response(200, text="<html>"), UnreadableError, id="html"),
-        pytest.param(httpx.Response(200, json=[]), UnreadableError, id="list"),
-        pytest.param(httpx.Response(200, json={"results": {}}), UnreadableError, id="no-id"),
+        pytest.param(httpx.Response(200, text="<html>"), InvalidResponseError, id="html"),
+        pytest.param(httpx.Response(200, json=[]), InvalidResponseError, id="list"),
+        pytest.param(httpx.Response(200, json={"results": {}}), InvalidResponseError, id="no-id"),
         pytest.param(
-            httpx.Response(200, content=b"x", headers={"content-encoding": "gzip"}), UnreadableError, id="not-gzip"
+            httpx.Response(200, content=b"x", headers={"content-encoding": "gzip"}), InvalidResponseError, id="not-gzip"
         ),
     ],
 )
@@ -92,7 +92,7 @@ async def test_unreachable_is_said_when_no_answer_comes(failure: httpx.Transport
         with pytest.raises(UnreachableError) as caught:
             await client.upload("u-1")
     assert ROOT in caught.value.title
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 SAID_ON = "Wed, 21 Oct 2026 07:28:00 GMT"
@@ -118,7 +118,7 @@ SAID_ON = "Wed, 21 Oct 2026 07:28:00 GMT"
 async def test_when_to_come_back_is_kept_when_a_busy_service_says_it(said: str, seconds: float | None) -> None:
     busy = httpx.Response(429, json={}, headers={"retry-after": said, "date": SAID_ON})
     async with answering(lambda _: busy) as client:
-        with pytest.raises(BusyError) as caught:
+        with pytest.raises(ThrottledError) as caught:
             await client.upload("u-1")
     assert caught.value.retry_after_seconds == seconds
 
@@ -126,7 +126,7 @@ async def test_when_to_come_back_is_kept_when_a_busy_service_says_it(said: str, 
 async def test_a_date_to_come_back_on_says_nothing_when_the_answer_has_none_itself() -> None:
     busy = httpx.Response(503, json={}, headers={"retry-after": SAID_ON})
     async with answering(lambda _: busy) as client:
-        with pytest.raises(BusyError) as caught:
+        with pytest.raises(ThrottledError) as caught:
             await client.upload("u-1")
     assert caught.value.retry_after_seconds is None
 
@@ -145,7 +145,7 @@ async def test_the_token_is_sent_bare_and_nowhere_else() -> None:
         return httpx.Response(302, headers={"location": "https://elsewhere.test/"})
 
     async with answering(answer) as client:
-        with pytest.raises(UnreadableError):
+        with pytest.raises(InvalidResponseError):
             await client.upload("u-1")
     assert {request.url.host for request in seen} == {"dds.test"}
     assert seen[0].headers["authorization"] == "t"
@@ -189,7 +189,7 @@ async def test_everything_is_read_when_the_embedded_service_answers() -> None:
         assert (page.total, page.next_page) == (1, None)
         assert reading.upload.stage is Stage.VERIFIED
         assert reading.upload.anomalies == ()
-        assert client.clock_lead_seconds == 0
+        assert client.clock_offset_seconds == 0
 
 
 async def test_a_token_is_renewed_when_it_nears_its_end_and_when_it_is_refused() -> None:
@@ -217,7 +217,7 @@ async def test_not_allowed_is_said_when_the_keys_are_wrong() -> None:
     async with serving() as caller:
         credentials = Credentials(agent_key="x", user_key="y")
         async with ServiceClient(caller.service.base_url, credentials, transport=caller.transport) as client:
-            with pytest.raises(NotAllowedError):
+            with pytest.raises(AuthError):
                 await client.projects()
 
 
@@ -229,7 +229,7 @@ async def test_requests_of_the_last_minute_are_counted_with_those_that_failed() 
         await client.upload("u-1")
         assert client.requests_last_minute == 2
         clock.advance(59)
-        with pytest.raises(RefusedError):
+        with pytest.raises(BadRequestError):
             await client.upload("u-1")
         assert client.requests_last_minute == 3
         clock.advance(1)

@@ -8,7 +8,7 @@ import pytest
 
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
-from upload_tui.errors import BusyError, NotAllowedError, SettingsError, TroubleError, UnreadableError
+from upload_tui.errors import ThrottledError, AuthError, SettingsError, ServerError, InvalidResponseError
 from upload_tui.testing import FrozenClock, an_upload
 
 ROOT = "https://dds.test"
@@ -96,7 +96,7 @@ async def test_not_allowed_is_said_when_the_new_token_is_refused_as_well() -> No
     door = Door()
     door.exchange_answer = lambda token: httpx.Response(201, json={"api_token": token, "time_to_live": 7200})
     async with door.client(KEYS) as client:
-        with pytest.raises(NotAllowedError):
+        with pytest.raises(AuthError):
             await client.upload("u-1")
     assert door.exchanges == 2
     assert door.asked == ["token-1", "token-2"]
@@ -105,18 +105,18 @@ async def test_not_allowed_is_said_when_the_new_token_is_refused_as_well() -> No
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        pytest.param(httpx.Response(404, json={"reason": "invalid key"}), NotAllowedError, id="unknown-key"),
-        pytest.param(httpx.Response(400, json={"reason": "missing key or keys"}), NotAllowedError, id="missing-key"),
-        pytest.param(httpx.Response(401, json={}), NotAllowedError, id="no-token-for-it"),
-        pytest.param(httpx.Response(403, text="<html>"), NotAllowedError, id="forbidden"),
-        pytest.param(httpx.Response(404, json={"reason": "Upload Not Found"}), UnreadableError, id="another-404"),
-        pytest.param(httpx.Response(404, text="<html>"), UnreadableError, id="no-such-service"),
-        pytest.param(httpx.Response(302, headers={"location": "https://elsewhere.test"}), UnreadableError, id="moved"),
-        pytest.param(httpx.Response(429, json={}), BusyError, id="too-many"),
-        pytest.param(httpx.Response(503, text="<html>"), BusyError, id="maintenance"),
-        pytest.param(httpx.Response(500, json={}), TroubleError, id="trouble"),
-        pytest.param(httpx.Response(201, text="<html>"), UnreadableError, id="html"),
-        pytest.param(httpx.Response(201, json={"api_token": 5}), UnreadableError, id="no-token"),
+        pytest.param(httpx.Response(404, json={"reason": "invalid key"}), AuthError, id="unknown-key"),
+        pytest.param(httpx.Response(400, json={"reason": "missing key or keys"}), AuthError, id="missing-key"),
+        pytest.param(httpx.Response(401, json={}), AuthError, id="no-token-for-it"),
+        pytest.param(httpx.Response(403, text="<html>"), AuthError, id="forbidden"),
+        pytest.param(httpx.Response(404, json={"reason": "Upload Not Found"}), InvalidResponseError, id="another-404"),
+        pytest.param(httpx.Response(404, text="<html>"), InvalidResponseError, id="no-such-service"),
+        pytest.param(httpx.Response(302, headers={"location": "https://elsewhere.test"}), InvalidResponseError, id="moved"),
+        pytest.param(httpx.Response(429, json={}), ThrottledError, id="too-many"),
+        pytest.param(httpx.Response(503, text="<html>"), ThrottledError, id="maintenance"),
+        pytest.param(httpx.Response(500, json={}), ServerError, id="trouble"),
+        pytest.param(httpx.Response(201, text="<html>"), InvalidResponseError, id="html"),
+        pytest.param(httpx.Response(201, json={"api_token": 5}), InvalidResponseError, id="no-token"),
     ],
 )
 async def test_what_went_wrong_is_said_when_no_token_is_given(answer: httpx.Response, error: type[Exception]) -> None:
@@ -146,7 +146,7 @@ async def test_when_to_come_back_is_kept_when_the_exchange_is_busy() -> None:
     door = Door()
     door.exchange_answer = lambda _: httpx.Response(429, json={}, headers={"retry-after": "9"})
     async with door.client(KEYS) as client:
-        with pytest.raises(BusyError) as caught:
+        with pytest.raises(ThrottledError) as caught:
             await client.upload("u-1")
     assert caught.value.retry_after_seconds == 9
     assert "api_token" in caught.value.title
@@ -170,7 +170,7 @@ async def test_the_source_is_asked_once_when_its_first_token_is_refused() -> Non
 async def test_not_allowed_is_said_when_the_source_has_no_other_token() -> None:
     door = Door()
     async with door.client(Credentials("first", source=lambda: "first")) as client:
-        with pytest.raises(NotAllowedError):
+        with pytest.raises(AuthError):
             await client.upload("u-1")
     assert door.asked == ["first"]
 
@@ -181,15 +181,15 @@ async def test_not_allowed_is_said_when_the_source_fails() -> None:
 
     door = Door()
     async with door.client(Credentials("first", source=source)) as client:
-        with pytest.raises(NotAllowedError) as caught:
+        with pytest.raises(AuthError) as caught:
             await client.upload("u-1")
     assert "The token command failed" in caught.value.title
-    assert caught.value.mend == "Run it by hand."
+    assert caught.value.hint == "Run it by hand."
 
 
 async def test_a_bare_token_is_not_renewed_when_it_is_refused() -> None:
     door = Door()
     async with door.client(Credentials("first")) as client:
-        with pytest.raises(NotAllowedError):
+        with pytest.raises(AuthError):
             await client.upload("u-1")
     assert (door.asked, door.exchanges) == (["first"], 0)

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from tests.contract.calls import FILE, Caller, md5, serving
-from upload_tui.backend.faults import DESCRIPTIONS, VALUES, FaultName, Faults
+from upload_tui.backend.faults import FAULT_DESCRIPTIONS, FAULT_VALUES, FaultName, Faults
 from upload_tui.testing import FrozenClock
 
 
@@ -51,14 +51,14 @@ async def test_nobody_gets_in_when_the_control_endpoint_is_called_without_a_toke
 
 async def test_the_date_is_wrong_when_the_clock_is_skewed() -> None:
     async with serving() as caller:
-        caller.service.faults.start_lasting(FaultName.SKEWED_CLOCK, -120)
+        caller.service.faults.start_until_stopped(FaultName.SKEWED_CLOCK, -120)
         date = parsedate_to_datetime((await caller.call("GET", "/projects")).headers["date"])
         assert (caller.clock.now() - date).total_seconds() == 120
 
 
 async def test_a_request_is_carried_out_twice_when_it_is_doubled() -> None:
     async with serving() as caller:
-        caller.service.faults.start_lasting(FaultName.DOUBLED_REQUESTS)
+        caller.service.faults.start_until_stopped(FaultName.DOUBLED_REQUESTS)
         await caller.initiate()
         listed = await caller.call("GET", f"/projects/{caller.service.project.id}/uploads")
         assert listed.headers["x-total"] == "2"
@@ -67,7 +67,7 @@ async def test_a_request_is_carried_out_twice_when_it_is_doubled() -> None:
 async def test_it_was_done_all_the_same_when_the_answer_is_dropped() -> None:
     async with serving() as caller:
         upload_id = await caller.initiate()
-        caller.service.faults.start_lasting(FaultName.DROPPED_ANSWERS, 0)
+        caller.service.faults.start_until_stopped(FaultName.DROPPED_ANSWERS, 0)
         assert (await caller.complete(upload_id, md5(b""))).status_code == 504
         caller.service.faults.stop(FaultName.DROPPED_ANSWERS)
         assert (await caller.status(upload_id))["completed_on"]
@@ -75,7 +75,7 @@ async def test_it_was_done_all_the_same_when_the_answer_is_dropped() -> None:
 
 async def test_no_json_can_be_read_when_it_is_malformed() -> None:
     async with serving() as caller:
-        caller.service.faults.start_lasting(FaultName.MALFORMED_JSON)
+        caller.service.faults.start_until_stopped(FaultName.MALFORMED_JSON)
         answer = await caller.call("GET", "/projects")
         assert answer.headers["content-type"] == "application/json"
         with pytest.raises(json.JSONDecodeError):
@@ -92,7 +92,7 @@ async def _ended(caller: Caller) -> str | None:
 @pytest.mark.parametrize("fault", [FaultName.LOST_CHUNK, FaultName.ALTERED_CHUNK], ids=str)
 async def test_so_many_chunks_are_hit_as_the_value_says(fault: FaultName) -> None:
     async with serving() as caller:
-        caller.service.faults.start_lasting(fault, 2)
+        caller.service.faults.start_until_stopped(fault, 2)
         message = await _ended(caller) or ""
         assert "chunk 2" in message
         assert "chunk 3" not in message
@@ -100,14 +100,14 @@ async def test_so_many_chunks_are_hit_as_the_value_says(fault: FaultName) -> Non
 
 
 def test_every_fault_is_described() -> None:
-    assert set(DESCRIPTIONS) == set(FaultName)
-    assert set(VALUES) <= set(FaultName)
+    assert set(FAULT_DESCRIPTIONS) == set(FaultName)
+    assert set(FAULT_VALUES) <= set(FaultName)
 
 
 def test_a_fault_lasts_as_long_as_its_value_says_when_it_has_no_other_use_for_one() -> None:
     clock = FrozenClock()
     faults = Faults(clock)
-    faults.start_lasting(FaultName.OUTAGE, 5)
-    faults.start_lasting(FaultName.GARBAGE)
+    faults.start_until_stopped(FaultName.OUTAGE, 5)
+    faults.start_until_stopped(FaultName.GARBAGE)
     clock.advance(5)
     assert set(faults.active) == {FaultName.GARBAGE}

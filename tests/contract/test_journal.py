@@ -18,16 +18,16 @@ from upload_tui.client.service_client import ServiceClient
 from upload_tui.errors import StorageError
 from upload_tui.monitor import first_fetch, replay_session
 from upload_tui.monitor.changes import Change, ConnectionChanged, UploadChange
-from upload_tui.monitor.journal import Journal, JournaledStore, JournalHeader, read_journal
+from upload_tui.monitor.journal import RecordingWriter, RecordingStore, RecordingHeader, read_recording
 from upload_tui.monitor.live_session import LiveSession
 from upload_tui.monitor.picture import Connection, ConnectionState, Playback, ProjectRef, Query
 from upload_tui.monitor.replay_session import ReplaySession
 from upload_tui.monitor.schedule import Schedule
 from upload_tui.monitor.session import Session
-from upload_tui.monitor.stored_words import deflated
+from upload_tui.monitor.stored_words import compress_page
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 
 CHUNKS = tuple(enumerate(FILE, 1))
 
@@ -36,21 +36,21 @@ CHUNKS = tuple(enumerate(FILE, 1))
 async def recording(caller: Caller, file: Path) -> AsyncIterator[LiveSession]:
     account = caller.service.account
     project = ProjectRef(caller.service.project.id, caller.service.project.name)
-    header = JournalHeader(caller.clock.now(), caller.service.base_url, "demo", (project,), 900)
-    with Journal(file, header) as journal:
-        store = JournaledStore(journal)
+    header = RecordingHeader(caller.clock.now(), caller.service.base_url, "demo", (project,), 900)
+    with RecordingWriter(file, header) as journal:
+        store = RecordingStore(journal)
         client = ServiceClient(
             caller.service.base_url,
             Credentials(agent_key=account.agent_key, user_key=account.user_key),
             transport=httpx.ASGITransport(app=caller.service.app),
             clock=caller.clock,
             attempts=1,
-            note=journal.note_request,
+            on_request=journal.write_request,
         )
-        schedule = Schedule(chance=lambda: 0.5)
+        schedule = Schedule(jitter=lambda: 0.5)
         async with client:
             session = LiveSession(
-                client, [project], store, clock=caller.clock, schedule=schedule, tell=journal.note_change
+                client, [project], store, clock=caller.clock, schedule=schedule, on_change=journal.write_change
             )
             running = asyncio.create_task(session.run())
             await until(session, lambda: session.connection().is_live)
@@ -85,19 +85,19 @@ async def a_life(caller: Caller, session: LiveSession) -> None:
     assert session.detail(good) is not None
 
 
-@pytest.mark.parametrize("design", Design)
-async def test_what_is_replayed_is_what_was_live(design: Design, tmp_path: Path) -> None:
+@pytest.mark.parametrize("design", StatusShape)
+async def test_what_is_replayed_is_what_was_live(design: StatusShape, tmp_path: Path) -> None:
     file = tmp_path / "journal.jsonl"
     async with serving(design=design) as caller:
         await caller.upload(CHUNKS)
         async with recording(caller, file) as live:
             await a_life(caller, live)
-            replay = ReplaySession(*read_journal(file), base=FrozenClock())
+            replay = ReplaySession(*read_recording(file), base=FrozenClock())
             replay.seek(caller.clock.now())
             assert replay.now() == live.now()
             assert shown(replay) == shown(live)
             assert told(replay) == told(live)
-            assert replay.recorded == live.connection()
+            assert replay.recorded_connection == live.connection()
             replay.close()
     text = file.read_text()
     kinds = {json.loads(line).get("kind") for line in text.splitlines()}
@@ -106,9 +106,9 @@ async def test_what_is_replayed_is_what_was_live(design: Design, tmp_path: Path)
 
 
 @pytest.mark.parametrize("has_images", [True, False], ids=["as it was", "where no images are read"])
-@pytest.mark.parametrize("design", [Design.A, Design.DEPLOYED])
+@pytest.mark.parametrize("design", [StatusShape.A, StatusShape.DEPLOYED])
 async def test_what_was_poured_in_is_replayed_as_it_was(
-    design: Design, has_images: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    design: StatusShape, has_images: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A large first fetch is written down by pages: what is final of them at once, the others one by one."""
     monkeypatch.setattr(first_fetch, "_MANY", 3)
@@ -123,7 +123,7 @@ async def test_what_was_poured_in_is_replayed_as_it_was(
         async with recording(caller, file) as live:
             await a_life(caller, live)
             monkeypatch.setattr(replay_session, "has_images", has_images)
-            replay = ReplaySession(*read_journal(file), base=FrozenClock())
+            replay = ReplaySession(*read_recording(file), base=FrozenClock())
             replay.seek(caller.clock.now())
             assert shown(replay) == shown(live)
             assert told(replay) == told(live)
@@ -134,11 +134,11 @@ async def test_what_was_poured_in_is_replayed_as_it_was(
 
 def test_a_journal_that_ends_while_pages_are_poured_in_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
     file, body = tmp_path / "journal.jsonl", json.dumps({"results": [an_upload("a", completed=9, verified=5)]}).encode()
-    with Journal(file, JournalHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
-        journal.note(NOW, "poured", body=b64encode(deflated(body)).decode())
-        journal.note(NOW, "poured", body="mangled")
-        journal.note(NOW, "poured", body=b64encode(b"mangled").decode())
-    replay = ReplaySession(*read_journal(file), base=FrozenClock())
+    with RecordingWriter(file, RecordingHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
+        journal.write_line(NOW, "poured", body=b64encode(compress_page(body)).decode())
+        journal.write_line(NOW, "poured", body="mangled")
+        journal.write_line(NOW, "poured", body=b64encode(b"mangled").decode())
+    replay = ReplaySession(*read_recording(file), base=FrozenClock())
     for _ in range(2):
         replay.seek(replay.ends_on)
         assert [row.name for row in replay.window(Query(search="a"), 0, 9).rows] == ["a"]
@@ -150,7 +150,7 @@ async def test_a_replay_goes_back_and_by_steps_when_it_is_told_to(tmp_path: Path
     file = tmp_path / "journal.jsonl"
     async with serving() as caller, recording(caller, file) as live:
         await a_life(caller, live)
-    header, lines = read_journal(file)
+    header, lines = read_recording(file)
     replay = ReplaySession(header, lines, base=FrozenClock())
     replay.pause()
     assert replay.connection().state is ConnectionState.PAUSED
@@ -174,7 +174,7 @@ async def test_a_replay_runs_at_its_pace(tmp_path: Path) -> None:
     async with serving() as caller, recording(caller, file) as live:
         await a_life(caller, live)
     base = FrozenClock()
-    replay = ReplaySession(*read_journal(file), pace=2.0, base=base)
+    replay = ReplaySession(*read_recording(file), speed=2.0, base=base)
     before = replay.window(Query(), 0, 9).total
     base.advance((replay.ends_on - replay.now()).total_seconds() / 2)
     running = asyncio.create_task(replay.run())
@@ -188,12 +188,12 @@ async def test_a_replay_runs_at_its_pace(tmp_path: Path) -> None:
 
 def test_time_stands_still_and_is_told_when_a_replay_has_ended(tmp_path: Path) -> None:
     file, base = tmp_path / "journal.jsonl", FrozenClock()
-    with Journal(file, JournalHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
-        journal.note_change(
+    with RecordingWriter(file, RecordingHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
+        journal.write_change(
             ConnectionChanged(at=NOW, connection=Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW))
         )
-        journal.note(NOW + timedelta(seconds=12), "same", ids=[])
-    replay = ReplaySession(*read_journal(file), base=base)
+        journal.write_line(NOW + timedelta(seconds=12), "same", ids=[])
+    replay = ReplaySession(*read_recording(file), base=base)
     replay.seek(NOW)
     base.advance(8.5)
     assert replay.connection().state is ConnectionState.REPLAYING
@@ -209,17 +209,17 @@ def test_a_journal_is_never_written_over_and_another_file_is_none(tmp_path: Path
     file = tmp_path / "journal.jsonl"
     file.write_text("something else\n")
     with pytest.raises(StorageError, match="there already"):
-        Journal(file, JournalHeader(NOW, "", "", (), 900))
+        RecordingWriter(file, RecordingHeader(NOW, "", "", (), 900))
     with pytest.raises(StorageError, match="not a journal"):
-        read_journal(file)
+        read_recording(file)
     with pytest.raises(StorageError, match="cannot be read"):
-        read_journal(tmp_path)
+        read_recording(tmp_path)
 
 
 def test_a_journal_that_was_cut_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     file = tmp_path / "journal.jsonl"
-    with Journal(file, JournalHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
-        journal.note(NOW, "same", ids=[])
+    with RecordingWriter(file, RecordingHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
+        journal.write_line(NOW, "same", ids=[])
     file.write_text(file.read_text() + '{"at": "2026-03')
-    header, lines = read_journal(file)
+    header, lines = read_recording(file)
     assert (header.projects, [line.kind for line in lines]) == ((ProjectRef("p", "P"),), ["same"])

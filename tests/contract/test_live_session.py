@@ -20,7 +20,7 @@ from upload_tui.monitor.schedule import Schedule
 from upload_tui.monitor.store import Store
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 
 ROOT = "https://dds.test"
 CHUNKS = tuple(enumerate(FILE, 1))
@@ -39,7 +39,7 @@ async def watching(
         caller.service.base_url, credentials, transport=caller.transport, clock=clock, attempts=1
     ) as client:
         project = ProjectRef(caller.service.project.id, caller.service.project.name)
-        session = LiveSession(client, [project], store, clock=clock, schedule=Schedule(chance=lambda: 0.5))
+        session = LiveSession(client, [project], store, clock=clock, schedule=Schedule(jitter=lambda: 0.5))
         running = asyncio.create_task(session.run())
         try:
             await until(
@@ -99,8 +99,8 @@ async def test_what_exists_already_is_silent_when_the_first_fetch_ends() -> None
             assert told(session) == []
 
 
-@pytest.mark.parametrize("design", Design)
-async def test_every_stage_is_told_once_and_in_order_when_an_upload_lives_its_life(design: Design) -> None:
+@pytest.mark.parametrize("design", StatusShape)
+async def test_every_stage_is_told_once_and_in_order_when_an_upload_lives_its_life(design: StatusShape) -> None:
     async with serving(design=design) as caller, watching(caller) as session:
         caller.clock.advance(1)
         upload_id = await caller.initiate()
@@ -128,7 +128,7 @@ async def test_every_stage_is_told_once_and_in_order_when_an_upload_lives_its_li
 
 @pytest.mark.parametrize("ahead", [300, -300], ids=["behind", "ahead"])
 async def test_times_are_the_services_when_our_clock_is_wrong(ahead: int) -> None:
-    async with serving(design=Design.DEPLOYED) as caller:
+    async with serving(design=StatusShape.DEPLOYED) as caller:
         ours = FrozenClock(NOW - timedelta(seconds=ahead))
         upload_id = await caller.upload(CHUNKS)
         caller.clock.advance(1)
@@ -141,7 +141,7 @@ async def test_times_are_the_services_when_our_clock_is_wrong(ahead: int) -> Non
 
         later(20)
         async with watching(caller, clock=ours) as session:
-            assert not any(row.is_stale or row.judgement.is_stuck for row in session.window(Query(), 0, 10).rows)
+            assert not any(row.is_stale or row.lateness.is_stuck for row in session.window(Query(), 0, 10).rows)
             later(10)
             await look_again(session)
             later(5)
@@ -191,12 +191,12 @@ async def test_an_upload_does_not_grow_stuck_by_our_clock_alone_while_the_servic
         caller.clock.advance(3600)
         await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
         (row,) = session.pending(9)
-        assert (row.judgement.is_stuck, row.is_stale, session.funnel().stuck) == (False, True, 0)
+        assert (row.lateness.is_stuck, row.is_stale, session.funnel().stuck) == (False, True, 0)
         caller.service.faults.stop(FaultName.OUTAGE)
         session.refresh()
         await until(session, lambda: session.connection().is_live)
         (row,) = session.pending(9)
-        assert (row.judgement.is_stuck, row.is_stale, session.funnel().stuck) == (True, False, 1)
+        assert (row.lateness.is_stuck, row.is_stale, session.funnel().stuck) == (True, False, 1)
 
 
 async def test_what_an_earlier_visit_left_is_judged_as_of_then_until_the_service_answers(tmp_path: Path) -> None:
@@ -208,11 +208,11 @@ async def test_what_an_earlier_visit_left_is_judged_as_of_then_until_the_service
         caller.service.faults.start(FaultName.OUTAGE, 10_000)
         async with watching(caller, tmp_path / "store.db", is_answering=False) as session:
             (row,) = session.pending(9)
-            assert (row.judgement.is_stuck, row.is_stale, session.funnel().stuck) == (False, True, 0)
+            assert (row.lateness.is_stuck, row.is_stale, session.funnel().stuck) == (False, True, 0)
             caller.service.faults.stop(FaultName.OUTAGE)
             session.refresh()
             await until(session, lambda: session.connection().is_live)
-            assert (session.pending(9)[0].judgement.is_stuck, session.funnel().stuck) == (True, 1)
+            assert (session.pending(9)[0].lateness.is_stuck, session.funnel().stuck) == (True, 1)
 
 
 async def test_the_connection_says_so_when_the_service_is_down_and_when_it_is_back() -> None:
@@ -259,9 +259,9 @@ async def test_all_projects_wait_when_the_service_is_too_busy_for_one() -> None:
 async def test_a_service_that_takes_long_to_answer_is_slow_until_it_is_quick_again() -> None:
     async with serving() as caller, watching(caller) as session:
         caller.service.faults.start(FaultName.SLOW_ANSWERS, 1000)
-        await caller.clock.wait_out(look_again(session))
+        await caller.clock.advance_until_done(look_again(session))
         assert session.connection().state is ConnectionState.LIVE  # one slow look may be chance
-        await caller.clock.wait_out(look_again(session))
+        await caller.clock.advance_until_done(look_again(session))
         assert session.connection().state is ConnectionState.SLOW
         caller.service.faults.stop(FaultName.SLOW_ANSWERS)
         await look_again(session)
@@ -382,7 +382,7 @@ async def test_looks_are_rare_while_nobody_seems_to_look_and_the_next_one_is_at_
     library, clock, store = Library(1), FrozenClock(), Store()
     transport = httpx.MockTransport(library.answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
-        steady = Schedule(growth=1.0, chance=lambda: 0.5)
+        steady = Schedule(growth=1.0, jitter=lambda: 0.5)
         session = LiveSession(client, [ProjectRef("p-1", "A")], store, clock=clock, schedule=steady)
 
         async def asked_in(seconds: int) -> int:
@@ -394,18 +394,18 @@ async def test_looks_are_rare_while_nobody_seems_to_look_and_the_next_one_is_at_
 
         async with running(session):
             await until(session, lambda: session.connection().is_live)
-            session.attend(is_watched=True)
+            session.set_watched(is_watched=True)
             watched = await asked_in(20)
-            session.attend(is_watched=False)
+            session.set_watched(is_watched=False)
             unwatched = await asked_in(20)
             assert 0 < unwatched <= watched / 4
             before = len(library.asked)
-            session.attend(is_watched=True)
+            session.set_watched(is_watched=True)
             await turns()
             assert len(library.asked) > before
-            session.attend(is_watched=False)
+            session.set_watched(is_watched=False)
             session.pause()
-            session.attend(is_watched=True)
+            session.set_watched(is_watched=True)
             assert await asked_in(20) == 0
     store.close()
 

@@ -19,10 +19,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from upload_tui.backend.api import OPENAPI_PATH, endpoints_of
+from upload_tui.backend.api import OPENAPI_PATH, all_endpoints
 from upload_tui.testing import UploadServer, UploadService
 from upload_tui.testing.service import md5
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 
 load_all_checks()
 CHECKS = [
@@ -56,7 +56,7 @@ def operations() -> list[Any]:
     service = UploadService()
     found = [
         pytest.param(endpoint.method, endpoint.path.replace(":int", ""), id=f"{endpoint.method} {endpoint.path}")
-        for endpoint in endpoints_of(service.embedded._desk, Design.A)
+        for endpoint in all_endpoints(service.embedded._context, StatusShape.A)
     ]
     service.close()
     return found

@@ -37,9 +37,9 @@ async def _told(name: str, seed: int) -> list[object]:
     clock = PacedClock(0.0, start_on=NOW)
     service = EmbeddedService(clock=clock, seed=seed, executor=_Inline(), verifications_at_once=3)
     async with service:
-        teller = scenario.teller(service, clock, seed, past_uploads=50)
-        await scenario.past(teller)
-        telling = asyncio.create_task(scenario.present(teller))
+        teller = scenario.create_runner(service, clock, seed, history_uploads=50)
+        await scenario.history_script(teller)
+        telling = asyncio.create_task(scenario.live_script(teller))
         for _ in range(STEPS):
             for _ in range(TURNS):
                 await asyncio.sleep(0)
@@ -64,7 +64,7 @@ async def test_a_history_is_true_to_the_state_model_and_ready_at_once() -> None:
     async with serving() as caller:
         clock = PacedClock(0.0, start_on=NOW)
         began = time.perf_counter()
-        await SCENARIOS["history"].past(SCENARIOS["history"].teller(caller.service, clock, 902, 20_000))
+        await SCENARIOS["history"].history_script(SCENARIOS["history"].create_runner(caller.service, clock, 902, 20_000))
         assert time.perf_counter() - began < 5
         page = await caller.call("GET", f"/projects/{caller.service.project.id}/uploads", params={"per_page": 1000})
         assert page.headers["x-total"] == "20000"
@@ -88,5 +88,5 @@ async def test_a_history_is_not_told_twice_when_the_service_starts_again(tmp_pat
     for _ in range(2):
         async with serving(database=tmp_path / "records.db") as caller:
             clock = PacedClock(0.0, start_on=NOW)
-            await SCENARIOS["history"].past(SCENARIOS["history"].teller(caller.service, clock, 902, 100))
+            await SCENARIOS["history"].history_script(SCENARIOS["history"].create_runner(caller.service, clock, 902, 100))
             assert caller.service._database.uploads.count() == 100

@@ -7,9 +7,9 @@ import pytest
 from tests.contract.calls import FILE, md5, serving
 from upload_tui.backend.accounts import TOKEN_LIFETIME, URL_LIFETIME
 from upload_tui.backend.faults import FaultName
-from upload_tui.wire.designs import Design
-from upload_tui.wire.messages import DESIGN_HEADER
-from upload_tui.wire.status_shapes import tell_design
+from upload_tui.wire.designs import StatusShape
+from upload_tui.wire.messages import STATUS_SHAPE_HEADER
+from upload_tui.wire.status_shapes import detect_shape
 
 DIGEST = {"hash": {"value": md5(b"".join(FILE)), "algorithm": "md5"}}
 
@@ -163,26 +163,26 @@ async def test_a_signed_url_is_good_for_one_method() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(tuple(enumerate(FILE, 1)))
         await caller.verify_all()
-        url = caller.service._desk.signed_url("PUT", f"/storage/{upload_id}")["url"]
+        url = caller.service._context.signed_url("PUT", f"/storage/{upload_id}")["url"]
         assert (await caller.http.get(url)).status_code == 403
-        url = caller.service._desk.signed_url("GET", f"/storage/{upload_id}")["url"]
+        url = caller.service._context.signed_url("GET", f"/storage/{upload_id}")["url"]
         assert (await caller.http.get(url)).status_code == 200
         assert (await caller.http.put(url, content=b"x")).status_code == 403
 
 
-@pytest.mark.parametrize("design", Design)
-async def test_the_status_has_the_shape_that_was_chosen(design: Design) -> None:
+@pytest.mark.parametrize("design", StatusShape)
+async def test_the_status_has_the_shape_that_was_chosen(design: StatusShape) -> None:
     async with serving(design=design) as caller:
-        assert tell_design(await caller.status(await caller.initiate())) is design
+        assert detect_shape(await caller.status(await caller.initiate())) is design
 
 
-@pytest.mark.parametrize("design", Design)
-async def test_one_answer_has_another_shape_when_a_header_asks_for_it(design: Design) -> None:
+@pytest.mark.parametrize("design", StatusShape)
+async def test_one_answer_has_another_shape_when_a_header_asks_for_it(design: StatusShape) -> None:
     async with serving() as caller:
         upload_id = await caller.initiate()
-        answer = await caller.call("GET", f"/uploads/{upload_id}", headers={DESIGN_HEADER: design.upper()})
-        assert tell_design(answer.json()["status"]) is design
-        wrong = await caller.call("GET", f"/uploads/{upload_id}", headers={DESIGN_HEADER: "c"})
+        answer = await caller.call("GET", f"/uploads/{upload_id}", headers={STATUS_SHAPE_HEADER: design.upper()})
+        assert detect_shape(answer.json()["status"]) is design
+        wrong = await caller.call("GET", f"/uploads/{upload_id}", headers={STATUS_SHAPE_HEADER: "c"})
         assert wrong.status_code == 400
 
 

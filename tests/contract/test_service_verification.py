@@ -9,7 +9,7 @@ from tests.contract.calls import FILE, md5, serving
 from upload_tui.backend.faults import FaultName
 from upload_tui.backend.records import ChunkRecord
 from upload_tui.backend.service import EmbeddedService
-from upload_tui.backend.storage import ChunkKey, FolderStorage, StorageTroubleError
+from upload_tui.backend.storage import BlobKey, FolderStorage, StorageUnavailableError
 from upload_tui.backend.verification import verify
 from upload_tui.backend.worker import LEASE, RETRY_SECONDS
 from upload_tui.testing import FrozenClock
@@ -102,7 +102,7 @@ async def test_a_verification_is_tried_again_when_the_storage_is_in_trouble() ->
 async def test_a_verification_is_given_up_when_trouble_never_ends() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED)
-        caller.service.storage.withheld.add(upload_id)
+        caller.service.storage.unreadable_uploads.add(upload_id)
         for seconds in (0, *RETRY_SECONDS):
             caller.clock.advance(seconds)
             assert await caller.service.worker.verify_next() == upload_id
@@ -146,7 +146,7 @@ async def test_the_chunks_that_are_alike_are_named_when_one_is_repeated() -> Non
 async def test_bytes_are_refused_when_the_upload_is_completed() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED)
-        url = caller.service._gatekeeper.sign_url("PUT", f"/storage/{upload_id}/2")
+        url = caller.service._authority.sign_url("PUT", f"/storage/{upload_id}/2")
         refused = await caller.http.put(url, content=b"evil")
         await caller.service.worker.verify_next()
         assert refused.status_code == 400
@@ -157,7 +157,7 @@ async def test_bytes_are_refused_when_the_upload_is_completed() -> None:
 class _Meddled(FolderStorage):
     """A storage in which somebody puts a chunk again as soon as it has been read."""
 
-    def blocks(self, key: ChunkKey) -> Iterator[bytes]:
+    def blocks(self, key: BlobKey) -> Iterator[bytes]:
         yield from super().blocks(key)
         if key[1] == 2:
             self._path(key).write_bytes(b"4568")
@@ -192,7 +192,7 @@ async def test_half_a_chunk_is_no_chunk_when_its_client_goes_away(tmp_path: Path
         raise ConnectionResetError
 
     storage, key = FolderStorage(tmp_path), ("5d0b4f1e-6a3c-4b9e-8f3a-0d6f5a1c2b7e", 2)
-    with pytest.raises(StorageTroubleError):
+    with pytest.raises(StorageUnavailableError):
         await storage.put(key, broken())
     assert not storage.has(key)
     assert list(storage._incoming.iterdir()) == []

@@ -17,7 +17,7 @@ from tests.e2e.terminal import Terminal
 from upload_tui import errors
 from upload_tui.cli.commands import upload_tui as group
 from upload_tui.profiles import Profile
-from upload_tui.settings import Flags, Places, read_settings
+from upload_tui.settings import Flags, SettingsPaths, read_settings
 from upload_tui.tui.bindings import ALL_KEYS, TAIL_KEYS, TIMELINE_KEYS
 from upload_tui.tui.keys import key_label
 from upload_tui.tui.places import action_ids
@@ -125,7 +125,7 @@ def test_every_setting_is_in_the_readme_in_the_words_of_the_schema(tmp_path: Pat
         for name in code(variable):
             value = str(tmp_path / "token") if name.endswith("_FILE") else values.get(code(key)[0], "x")
             environment = {"UPLOAD_TUI_URL": "https://dds.test", name: value}
-            found = read_settings(environment, Flags(), Places(tmp_path / "none", tmp_path / "none"))
+            found = read_settings(environment, Flags(), SettingsPaths(tmp_path / "none", tmp_path / "none"))
             assert found.sources[code(key)[0]] == name
 
 

@@ -24,7 +24,7 @@ from upload_tui.monitor.schedule import Schedule
 from upload_tui.monitor.store import Store
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 
 __all__ = ["Place", "Truth", "Watch", "opened_place", "watching"]
 
@@ -181,8 +181,8 @@ class Watch:
         self._silent_until: dict[str, int] | None = None
         self._known_before = truth.steps()
         project = ProjectRef(truth.caller.project_id, truth.caller.project_name)
-        schedule = Schedule(chance=lambda: 0.5)
-        self.session = LiveSession(client, [project], store, clock=clock, schedule=schedule, tell=self._take)
+        schedule = Schedule(jitter=lambda: 0.5)
+        self.session = LiveSession(client, [project], store, clock=clock, schedule=schedule, on_change=self._take)
 
     def _take(self, change: Change) -> None:
         self._shown.append(self.shown)
@@ -255,7 +255,7 @@ class Watch:
 @asynccontextmanager
 async def watching(place: Place, file: Path, old: Callable[[Truth], Awaitable[None]]) -> AsyncIterator[Watch]:
     """A session over a file, not yet begun to look; `old` is what the service has before."""
-    async with Caller(base_url=place.url, design=Design.DEPLOYED) as caller:
+    async with Caller(base_url=place.url, status_shape=StatusShape.DEPLOYED) as caller:
         place.app = caller.embedded.app
         truth, road, steps = Truth(caller), _Road(), _Steps(caller.clock)
         await old(truth)

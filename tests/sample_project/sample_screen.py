@@ -8,8 +8,8 @@ from textual.widgets import Header
 from upload_tui.widgets import (
     ChunkStrip,
     FunnelBar,
-    GivenPicture,
-    Look,
+    InMemoryPicture,
+    DisplayOptions,
     TimelineView,
     UploadTable,
     widget_sheets,
@@ -23,7 +23,7 @@ class SampleScreen(App[None]):
     CSS_PATH = widget_sheets()
     TITLE = "The lab's evening"
 
-    def __init__(self, picture: GivenPicture, look: Look) -> None:
+    def __init__(self, picture: InMemoryPicture, look: DisplayOptions) -> None:
         super().__init__()
         self.theme = "textual-light"
         self.picture = picture
@@ -36,14 +36,14 @@ class SampleScreen(App[None]):
     def compose(self) -> ComposeResult:
         """Header, funnel, table and timeline, the chunks once more below."""
         yield Header()
-        yield FunnelBar(self.picture.funnel(), self.picture.now(), look=self.look)
+        yield FunnelBar(self.picture.funnel(), self.picture.now(), display_options=self.look)
         with Horizontal():
             yield UploadTable(self.picture, now=self.picture.now())
-            yield TimelineView(look=self.look)
-        yield ChunkStrip(look=self.look)
+            yield TimelineView(display_options=self.look)
+        yield ChunkStrip(display_options=self.look)
 
-    @on(UploadTable.Chosen)
-    def show_upload(self, message: UploadTable.Chosen) -> None:
+    @on(UploadTable.Selected)
+    def show_upload(self, message: UploadTable.Selected) -> None:
         """Another upload is under the cursor."""
         detail = self.picture.detail(message.upload_id or "")
         timeline = self.query_one(TimelineView)

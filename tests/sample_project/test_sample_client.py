@@ -23,7 +23,7 @@ def http(upload_server: UploadServer) -> Any:
 
 
 def test_a_file_is_verified_when_it_was_sent_whole(upload_server: UploadServer, http: httpx.Client) -> None:
-    upload_server.hold_worker()
+    upload_server.pause_worker()
     upload_id = sample_client.upload(http, upload_server.project_id, "a.bin", CONTENT)
     assert sample_client.stage(http, upload_id) == "completed"
     assert upload_server.verify_next() == upload_id
@@ -31,7 +31,7 @@ def test_a_file_is_verified_when_it_was_sent_whole(upload_server: UploadServer, 
 
 
 def test_a_file_is_in_error_when_a_byte_was_changed_on_its_way(upload_server: UploadServer, http: httpx.Client) -> None:
-    upload_server.hold_worker()
+    upload_server.pause_worker()
     upload_server.start_fault("altered-chunk")
     upload_id = sample_client.upload(http, upload_server.project_id, "a.bin", CONTENT)
     upload_server.verify_next()

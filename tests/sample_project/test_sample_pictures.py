@@ -6,8 +6,8 @@ from datetime import UTC
 import pytest
 from sample_screen import SampleScreen
 
-from upload_tui.testing import FrozenClock, Scene, a_morning, an_upload, settled, still
-from upload_tui.widgets import GivenPicture, Look
+from upload_tui.testing import FrozenClock, Scene, sample_uploads, an_upload, settled, deterministic
+from upload_tui.widgets import InMemoryPicture, DisplayOptions
 
 Compare = Callable[..., bool]
 Dashboard = Callable[..., object]
@@ -31,20 +31,20 @@ def test_the_worker_is_stopped(snap_compare: Compare, upload_dashboard: Dashboar
 
 def test_the_service_is_down(snap_compare: Compare) -> None:
     """The header says since when nothing is known, and the line below the table why: the service answers 503."""
-    scene = Scene(title="lab").upload("a.bin", completes=10).fault("outage", at=20, seconds=600).look(at=25).until(40)
+    scene = Scene(title="lab").upload("a.bin", completes=10).fault("outage", at=20, seconds=600).poll(at=25).until(40)
     assert snap_compare(scene.dashboard(), terminal_size=(80, 24))
 
 
 @pytest.mark.parametrize("theme", ["upload-light", "nord"])
 def test_my_settings(snap_compare: Compare, upload_dashboard: Dashboard, theme: str) -> None:
     """My theme, plain ASCII, and my key for the stuck and the failed."""
-    app = upload_dashboard(a_morning(), theme=theme, ascii_only=True, keymap={"trouble": "x"})
+    app = upload_dashboard(sample_uploads(), theme=theme, ascii_only=True, keymap={"trouble": "x"})
     assert snap_compare(app, terminal_size=(80, 24), press=["x"], run_before=settled)
 
 
 def test_my_screen(snap_compare: Compare, upload_clock: FrozenClock) -> None:
     """A header of mine, their funnel, table, timeline and chunks."""
-    uploads = [an_upload("mine.h5", initiated=100, completed=8, chunks=(1, 2, 4), size_bytes=3_000_000), *a_morning()]
-    picture = GivenPicture(uploads, clock=upload_clock)
-    assert snap_compare(still(SampleScreen(picture, Look(zone=UTC))), terminal_size=(120, 40))
+    uploads = [an_upload("mine.h5", initiated=100, completed=8, chunks=(1, 2, 4), size_bytes=3_000_000), *sample_uploads()]
+    picture = InMemoryPicture(uploads, clock=upload_clock)
+    assert snap_compare(deterministic(SampleScreen(picture, DisplayOptions(zone=UTC))), terminal_size=(120, 40))
     picture.close()

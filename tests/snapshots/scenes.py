@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from upload_tui import testing
 from upload_tui.monitor.picture import Detail, Funnel, Query, Window
 from upload_tui.monitor.session import Session
-from upload_tui.testing import SceneSession
+from upload_tui.testing import InMemorySession
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.glyphs import ASCII, UNICODE, Glyphs
 from upload_tui.tui.theme import DEFAULT_THEME
@@ -24,10 +24,10 @@ def dashboard(session: Session, glyphs: Glyphs = UNICODE, theme: str = DEFAULT_T
 
 def a_morning(*first: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """The kit's morning; its failed upload has a chunk with wrong bytes."""
-    return testing.a_morning(*first, message=CHUNK_ERROR)
+    return testing.sample_uploads(*first, message=CHUNK_ERROR)
 
 
-class MillionSession(SceneSession):
+class MillionSession(InMemorySession):
     """A million uploads, made up a window at a time: what they are called follows from their number."""
 
     _COUNT = 1_000_000

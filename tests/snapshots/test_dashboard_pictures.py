@@ -10,15 +10,15 @@ from textual.pilot import Pilot
 
 from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, a_morning, dashboard
 from upload_tui import testing
-from upload_tui.cli.replay import ReplayStory
-from upload_tui.monitor.journal import read_journal
+from upload_tui.cli.replay import ReplayControls
+from upload_tui.monitor.journal import read_recording
 from upload_tui.monitor.picture import Connection, ConnectionState
 from upload_tui.monitor.replay_session import ReplaySession
-from upload_tui.testing import NOW, FrozenClock, SceneSession, an_upload, settled
+from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.glyphs import ASCII
 from upload_tui.tui.theme import THEMES
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 
 Compare = Callable[..., bool]
 SIZES = {"60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
@@ -26,49 +26,49 @@ SIZES = {"60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40), "200x60": (2
 every_size = pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 
 
-def live() -> SceneSession:
+def live() -> InMemorySession:
     """A morning."""
-    return SceneSession(a_morning())
+    return InMemorySession(a_morning())
 
 
-def tell(session: SceneSession) -> Callable[[Pilot[int]], object]:
+def tell(session: InMemorySession) -> Callable[[Pilot[int]], object]:
     """A few changes, told before the picture is taken."""
 
     async def run(pilot: Pilot[int]) -> None:
         await settled(pilot)
-        session.say(an_upload("reads_S7_R2.fastq.gz", initiated=14, chunks=(1,)))
-        session.say(an_upload("aligned_S217.bam", initiated=180, completed=8, verified=1, size_bytes=1_900_000_000))
-        session.say(an_upload("mask_03.nii", initiated=60, completed=30, error=3, message=CHUNK_ERROR))
+        session.publish(an_upload("reads_S7_R2.fastq.gz", initiated=14, chunks=(1,)))
+        session.publish(an_upload("aligned_S217.bam", initiated=180, completed=8, verified=1, size_bytes=1_900_000_000))
+        session.publish(an_upload("mask_03.nii", initiated=60, completed=30, error=3, message=CHUNK_ERROR))
         await settled(pilot)
         await pilot.press("g")
 
     return run
 
 
-def connected(connection: Connection, session: SceneSession | None = None) -> SceneSession:
+def connected(connection: Connection, session: InMemorySession | None = None) -> InMemorySession:
     """A morning, seen over a connection in some state."""
     session = session or live()
     session.set_connection(connection)
     return session
 
 
-def first_run() -> SceneSession:
-    return connected(Connection(state=ConnectionState.CONNECTING, since=NOW), SceneSession())
+def first_run() -> InMemorySession:
+    return connected(Connection(state=ConnectionState.CONNECTING, since=NOW), InMemorySession())
 
 
-def first_run_offline() -> SceneSession:
+def first_run_offline() -> InMemorySession:
     reason = "https://example.org cannot be reached"
     offline = Connection(
         state=ConnectionState.OFFLINE, since=NOW, next_try_on=NOW + timedelta(seconds=30), reason=reason
     )
-    return connected(offline, SceneSession())
+    return connected(offline, InMemorySession())
 
 
-def loading() -> SceneSession:
+def loading() -> InMemorySession:
     return connected(Connection(state=ConnectionState.CATCHING_UP, since=NOW, known=612, total=4000))
 
 
-def retrying() -> SceneSession:
+def retrying() -> InMemorySession:
     return connected(
         Connection(
             state=ConnectionState.RETRYING,
@@ -80,7 +80,7 @@ def retrying() -> SceneSession:
     )
 
 
-def offline() -> SceneSession:
+def offline() -> InMemorySession:
     return connected(
         Connection(
             state=ConnectionState.OFFLINE,
@@ -92,7 +92,7 @@ def offline() -> SceneSession:
     )
 
 
-def not_allowed() -> SceneSession:
+def not_allowed() -> InMemorySession:
     return connected(
         Connection(
             state=ConnectionState.NOT_ALLOWED,
@@ -103,19 +103,19 @@ def not_allowed() -> SceneSession:
     )
 
 
-def paused() -> SceneSession:
+def paused() -> InMemorySession:
     return connected(Connection(state=ConnectionState.PAUSED, since=NOW, read_on=NOW - timedelta(minutes=3)))
 
 
-def stale() -> SceneSession:
+def stale() -> InMemorySession:
     session = live()
     for row in session.pending(10):
         session.mark(row.id, stale=True)
     return session
 
 
-def errors_only() -> SceneSession:
-    return SceneSession(
+def errors_only() -> InMemorySession:
+    return InMemorySession(
         [
             an_upload(
                 f"plate-{n:02d}.czi", initiated=900 + 60 * n, completed=840 + 60 * n, error=832 + 60 * n, message=said
@@ -125,22 +125,22 @@ def errors_only() -> SceneSession:
     )
 
 
-def worker_stopped() -> SceneSession:
+def worker_stopped() -> InMemorySession:
     done = [an_upload(f"done-{n}.bin", initiated=2000 + n, completed=1900, verified=1890) for n in range(10)]
     waiting = [an_upload(f"waits-{n:02d}.bin", initiated=900 + n, completed=480 + n) for n in range(14)]
-    return SceneSession([*done, *waiting])
+    return InMemorySession([*done, *waiting])
 
 
-def not_whole() -> SceneSession:
-    odd = an_upload("half.bin", initiated=60, completed=30, verified=20, chunks=(1, 3, 4), design=Design.DEPLOYED)
-    return SceneSession([odd])
+def not_whole() -> InMemorySession:
+    odd = an_upload("half.bin", initiated=60, completed=30, verified=20, chunks=(1, 3, 4), status_shape=StatusShape.DEPLOYED)
+    return InMemorySession([odd])
 
 
-def tried_again() -> SceneSession:
-    return SceneSession([an_upload("simulation-00044.h5", initiated=90_000, completed=1200, design=Design.DEPLOYED)])
+def tried_again() -> InMemorySession:
+    return InMemorySession([an_upload("simulation-00044.h5", initiated=90_000, completed=1200, status_shape=StatusShape.DEPLOYED)])
 
 
-def hostile() -> SceneSession:
+def hostile() -> InMemorySession:
     names = [
         "\x1b]0;owned\x07.txt",
         "[red]not red[/red].txt",
@@ -150,7 +150,7 @@ def hostile() -> SceneSession:
         "a\nb\tc",
         "👩\u200d🔬.csv",
     ]
-    return SceneSession([an_upload(name, initiated=60 + index) for index, name in enumerate(names)])
+    return InMemorySession([an_upload(name, initiated=60 + index) for index, name in enumerate(names)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class State:
     """A state of what is shown: the sentence for its pictures, and how to come to it."""
 
     caption: str
-    session: Callable[[], SceneSession]
+    session: Callable[[], InMemorySession]
 
 
 STATES: Mapping[str, State] = {
@@ -174,7 +174,7 @@ STATES: Mapping[str, State] = {
     "not-allowed": State("The service refuses the token, and says so in the header and below the table.", not_allowed),
     "paused": State("Paused by the person, three minutes old.", paused),
     "stale": State("Rows whose own refresh failed are dim; the others are not.", stale),
-    "empty": State("A project without uploads: counts of 0, and what will appear in the table.", SceneSession),
+    "empty": State("A project without uploads: counts of 0, and what will appear in the table.", InMemorySession),
     "errors-only": State("Nothing but failures: every row says why in a few words.", errors_only),
     "worker-stopped": State(
         "Nothing ends while many wait: it looks like the worker, says a sentence, not like one upload.", worker_stopped
@@ -204,11 +204,11 @@ def test_states(snap_compare: Compare, state: str, size: tuple[int, int]) -> Non
 @every_size
 def test_replay(snap_compare: Compare, size: tuple[int, int]) -> None:
     """A recorded journal, held in its sixth second: the header says what is replayed and that it is held."""
-    header, lines = read_journal(Path(__file__).parent / "journals" / "corrupt.jsonl")
+    header, lines = read_recording(Path(__file__).parent / "journals" / "corrupt.jsonl")
     session = ReplaySession(header, lines, base=FrozenClock())
     session.seek(header.began_on + timedelta(seconds=6))
-    session.set_pace(0)
-    app = testing.dashboard(session, story=ReplayStory(session))
+    session.set_speed(0)
+    app = testing.dashboard(session, controls=ReplayControls(session))
     assert snap_compare(app, terminal_size=size)
     session.close()
 
@@ -269,7 +269,7 @@ def test_no_color(snap_compare: Compare, size: tuple[int, int], monkeypatch: pyt
     """NO_COLOR: no colour at all; the cursor is reversed, and every stage has its sign and its word."""
     monkeypatch.setenv("NO_COLOR", "1")
     session = live()
-    assert snap_compare(UploadApp(session, tell_every_seconds=0), terminal_size=size, run_before=tell(session))
+    assert snap_compare(UploadApp(session, update_interval_seconds=0), terminal_size=size, run_before=tell(session))
     session.close()
 
 
@@ -300,6 +300,6 @@ def test_screens(snap_compare: Compare, screen: str, size: tuple[int, int]) -> N
         an_upload(f"plate-{n}.czi", initiated=900 + n, completed=840, error=832 - 60 * n, message=CHUNK_ERROR)
         for n in range(3)
     ]
-    session = SceneSession(a_morning(*failed))
+    session = InMemorySession(a_morning(*failed))
     assert snap_compare(dashboard(session), terminal_size=size, press=[SCREENS[screen][0]])
     session.close()

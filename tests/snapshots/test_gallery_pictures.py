@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from upload_tui.testing import still
+from upload_tui.testing import deterministic
 from upload_tui.testing.gallery import GalleryApp
 
 Compare = Callable[..., bool]
@@ -13,10 +13,10 @@ Compare = Callable[..., bool]
 @pytest.mark.parametrize(("tab", "lines"), [("table", 50), ("funnel", 24), ("timeline", 76), ("chunks", 56)], ids=str)
 def test_widgets(snap_compare: Compare, tab: str, lines: int) -> None:
     """Each state has its sentence above it, and shows it."""
-    assert snap_compare(still(GalleryApp(first=tab)), terminal_size=(100, lines))
+    assert snap_compare(deterministic(GalleryApp(initial_tab=tab)), terminal_size=(100, lines))
 
 
 @pytest.mark.parametrize("theme", ["textual-light", "textual-dark"])
 def test_themes_that_are_not_ours(snap_compare: Compare, theme: str) -> None:
     """The stages keep their colours, and all of it stays readable, on a light and on a dark ground."""
-    assert snap_compare(still(GalleryApp(theme)), terminal_size=(80, 24))
+    assert snap_compare(deterministic(GalleryApp(theme)), terminal_size=(80, 24))

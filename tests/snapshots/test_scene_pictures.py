@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from upload_tui.testing import Scene, dashboard, recorded
+from upload_tui.testing import Scene, dashboard, replay_of
 
 Compare = Callable[..., bool]
 JOURNALS = Path(__file__).parent / "journals"
@@ -34,6 +34,6 @@ def test_a_byte_changed(snap_compare: Compare) -> None:
 @pytest.mark.parametrize("until", [6.0, None], ids=["at-first", "end"])
 def test_a_bug_report(snap_compare: Compare, until: float | None) -> None:
     """Somebody's journal: at first some uploads are still under way; in the end one of eight is verified, and the tail says why."""
-    session = recorded(JOURNALS / "corrupt.jsonl", until=until)
+    session = replay_of(JOURNALS / "corrupt.jsonl", until=until)
     assert snap_compare(dashboard(session), terminal_size=(120, 40))
     session.close()

@@ -8,7 +8,7 @@ import pytest
 from textual._doc import take_svg_screenshot
 from textual.app import App
 
-from upload_tui.testing import Scene, a_morning, dashboard, settled, still
+from upload_tui.testing import Scene, sample_uploads, dashboard, settled, deterministic
 from upload_tui.testing.gallery import GalleryApp
 
 MACHINES = {
@@ -17,9 +17,9 @@ MACHINES = {
     "st-johns": {"TZ": "America/St_Johns", "TERM": "linux", "LC_ALL": "de_DE.UTF-8", "COLUMNS": "40"},
 }
 APPS: dict[str, Callable[[], App[Any]]] = {
-    "dashboard": lambda: dashboard(a_morning()),
+    "dashboard": lambda: dashboard(sample_uploads()),
     "scene": lambda: Scene().upload("a.bin", completes=10).fault("outage", at=20).until(25).dashboard(),
-    "widgets": lambda: still(GalleryApp(first="timeline")),
+    "widgets": lambda: deterministic(GalleryApp(initial_tab="timeline")),
 }
 
 

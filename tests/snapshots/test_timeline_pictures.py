@@ -7,8 +7,8 @@ import pytest
 from textual._doc import take_svg_screenshot
 
 from tests.snapshots.scenes import CHUNK_ERROR, a_morning, dashboard
-from upload_tui.testing import SceneSession, an_upload
-from upload_tui.wire.designs import Design
+from upload_tui.testing import InMemorySession, an_upload
+from upload_tui.wire.designs import StatusShape
 
 STAGES: dict[str, dict[str, Any]] = {
     "initiated": {"initiated": 95, "chunks": (1, 2)},
@@ -19,27 +19,27 @@ STAGES: dict[str, dict[str, Any]] = {
 SIZES = {"120x40": (120, 40), "80x24": (80, 24)}
 
 
-def chosen(stage: str, design: Design) -> dict[str, Any]:
+def chosen(stage: str, design: StatusShape) -> dict[str, Any]:
     """An upload of the size of which most is known."""
-    return an_upload("reads_S12_R1.fastq.gz", design=design, size_bytes=400_000_000, **STAGES[stage])
+    return an_upload("reads_S12_R1.fastq.gz", status_shape=design, size_bytes=400_000_000, **STAGES[stage])
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
-@pytest.mark.parametrize("design", list(Design))
+@pytest.mark.parametrize("design", list(StatusShape))
 @pytest.mark.parametrize("stage", STAGES)
 def test_timeline_is_painted_when_an_upload_is_chosen(
-    snap_compare: Callable[..., bool], stage: str, design: Design, size: tuple[int, int]
+    snap_compare: Callable[..., bool], stage: str, design: StatusShape, size: tuple[int, int]
 ) -> None:
     """The newest upload is under the cursor; its timeline stands beside the table, or alone where there is no room for both."""
-    session = SceneSession(a_morning(chosen(stage, design)))
+    session = InMemorySession(a_morning(chosen(stage, design)))
     press = ["enter"] if size[0] < 100 else []
     assert snap_compare(dashboard(session), terminal_size=size, press=press)
     session.close()
 
 
-def picture(stage: str, design: Design) -> str:
+def picture(stage: str, design: StatusShape) -> str:
     """The dashboard with one upload of this stage in this shape, as SVG."""
-    session = SceneSession(a_morning(chosen(stage, design)))
+    session = InMemorySession(a_morning(chosen(stage, design)))
     try:
         return take_svg_screenshot(dashboard(session), terminal_size=(120, 40))
     finally:
@@ -49,12 +49,12 @@ def picture(stage: str, design: Design) -> str:
 @pytest.mark.parametrize(
     ("stage", "same"),
     [
-        ("initiated", {Design.A, Design.B, Design.DEPLOYED}),
-        ("completed", {Design.A, Design.B, Design.DEPLOYED}),
-        ("verified", {Design.A, Design.B}),  # the deployed shape cannot say when
-        ("error", {Design.A, Design.DEPLOYED}),  # Option B cannot say why
+        ("initiated", {StatusShape.A, StatusShape.B, StatusShape.DEPLOYED}),
+        ("completed", {StatusShape.A, StatusShape.B, StatusShape.DEPLOYED}),
+        ("verified", {StatusShape.A, StatusShape.B}),  # the deployed shape cannot say when
+        ("error", {StatusShape.A, StatusShape.DEPLOYED}),  # Option B cannot say why
     ],
 )
-def test_shapes_give_the_same_picture_where_they_can(stage: str, same: set[Design]) -> None:
-    pictures = {design: picture(stage, design) for design in Design}
-    assert {design for design in Design if pictures[design] == pictures[Design.A]} == same
+def test_shapes_give_the_same_picture_where_they_can(stage: str, same: set[StatusShape]) -> None:
+    pictures = {design: picture(stage, design) for design in StatusShape}
+    assert {design for design in StatusShape if pictures[design] == pictures[StatusShape.A]} == same

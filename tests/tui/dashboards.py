@@ -7,9 +7,9 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from upload_tui.monitor.last_look import Look as LastLook
-from upload_tui.testing import SceneSession, an_upload, dashboard
-from upload_tui.tui.look import Look
+from upload_tui.monitor.last_look import LastVisit as LastLook
+from upload_tui.testing import InMemorySession, an_upload, dashboard
+from upload_tui.tui.look import DisplayOptions
 from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.story import Fault
 from upload_tui.tui.widgets.upload_table import UploadTable
@@ -69,10 +69,10 @@ async def opened(
     story: ToldStory | None = None,
     last_look: LastLook | None = None,
     **options: Any,
-) -> AsyncIterator[tuple[Pilot[int], SceneSession, UploadTable]]:
-    session = SceneSession(uploads)
-    wishes = Preferences(look=Look(zone=UTC), **options)
-    app = dashboard(session, story=story, preferences=wishes, last_look=last_look)
+) -> AsyncIterator[tuple[Pilot[int], InMemorySession, UploadTable]]:
+    session = InMemorySession(uploads)
+    wishes = Preferences(display_options=DisplayOptions(zone=UTC), **options)
+    app = dashboard(session, controls=story, preferences=wishes, last_visit=last_look)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield pilot, session, app.screen.query_one(UploadTable)

@@ -6,50 +6,50 @@ from datetime import timedelta
 
 from tests.tui.dashboards import opened, toasts, until
 from upload_tui.monitor.changes import StageReached
-from upload_tui.monitor.last_look import Look
-from upload_tui.testing import NOW, SceneSession, an_upload, settled
-from upload_tui.tui.alerts import Alerts, AlertWishes, notification
+from upload_tui.monitor.last_look import LastVisit
+from upload_tui.testing import NOW, InMemorySession, an_upload, settled
+from upload_tui.tui.alerts import Alerts, AlertSettings, desktop_notification
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 
 
 def failed(*names: str, message: str = SIZE_DIFFERS) -> list[StageReached]:
-    session = SceneSession()
-    session.say(*(an_upload(name, completed=60, error=20, message=message) for name in names))
+    session = InMemorySession()
+    session.publish(*(an_upload(name, completed=60, error=20, message=message) for name in names))
     changes = [change for change in session.history(100) if isinstance(change, StageReached)]
     session.close()
     return changes
 
 
 def test_a_cause_is_told_once_and_then_not_for_a_while() -> None:
-    alerts = Alerts(AlertWishes(quiet_seconds=60))
-    alerts.gather(failed("one.bin"))
+    alerts = Alerts(AlertSettings(quiet_seconds=60))
+    alerts.add(failed("one.bin"))
     assert [alert.text for alert in alerts.due(NOW)] == ["one.bin failed: wrong size"]
-    alerts.gather(failed("two.bin", "three.bin"))
-    alerts.gather(failed("four.bin", message=CHUNK_HASH_DIFFERS))
+    alerts.add(failed("two.bin", "three.bin"))
+    alerts.add(failed("four.bin", message=CHUNK_HASH_DIFFERS))
     assert [alert.text for alert in alerts.due(NOW + timedelta(seconds=59))] == ["four.bin failed: bad chunk hash"]
     assert [alert.text for alert in alerts.due(NOW + timedelta(seconds=60))] == ["2 uploads failed: wrong size"]
     assert alerts.due(NOW + timedelta(seconds=500)) == []
 
 
 def test_each_failure_is_told_when_nothing_is_to_be_gathered() -> None:
-    alerts = Alerts(AlertWishes(quiet_seconds=0))
+    alerts = Alerts(AlertSettings(quiet_seconds=0))
     for name in ("one.bin", "two.bin"):
-        alerts.gather(failed(name))
+        alerts.add(failed(name))
         assert [alert.text for alert in alerts.due(NOW)] == [f"{name} failed: wrong size"]
 
 
 def test_nothing_in_a_notification_is_an_order_to_the_terminal() -> None:
     (alert,) = _due(failed("\x1b]0;owned\x07.txt"))
     assert "\x1b" not in alert
-    assert notification("x", in_tmux=False) == "\x1b]9;x\x07"
-    assert notification("x", in_tmux=True) == "\x1bPtmux;\x1b\x1b]9;x\x07\x1b\\"
+    assert desktop_notification("x", in_tmux=False) == "\x1b]9;x\x07"
+    assert desktop_notification("x", in_tmux=True) == "\x1bPtmux;\x1b\x1b]9;x\x07\x1b\\"
 
 
 def _due(changes: Sequence[StageReached]) -> list[str]:
-    alerts = Alerts(AlertWishes())
-    alerts.gather(changes)
+    alerts = Alerts(AlertSettings())
+    alerts.add(changes)
     return [alert.text for alert in alerts.due(NOW)]
 
 
@@ -60,11 +60,11 @@ async def test_a_failure_is_said_at_the_top_and_to_whoever_wants_to_hear_it() ->
         await asyncio.sleep(0)
         heard.extend(failure.upload.name for failure in failures)
 
-    session = SceneSession()
+    session = InMemorySession()
     app = UploadApp(session, on_failures=hear)
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
-        session.say(an_upload("one.bin", completed=60, error=20, message=SIZE_DIFFERS))
+        session.publish(an_upload("one.bin", completed=60, error=20, message=SIZE_DIFFERS))
         bar = app.screen.query_one(StatusBar)
         await until(pilot, lambda: bool(heard))
         assert heard == ["one.bin"]
@@ -81,9 +81,9 @@ async def test_what_happened_since_the_last_look_is_told_when_the_picture_is_who
         an_upload("stuck-now.bin", initiated=7100, completed=3000),
     ]
     stuck_before = str(uploads[3]["id"])
-    look = Look(NOW - timedelta(hours=2), frozenset({stuck_before}))
+    look = LastVisit(NOW - timedelta(hours=2), frozenset({stuck_before}))
     async with opened(uploads, last_look=look) as (pilot, session, _):
-        session.say()
+        session.publish()
         await until(pilot, lambda: bool(toasts(pilot)))
         news = "Since you last looked, 2h 00m ago: 1 failed, 1 newly overdue, 2 new, 1 verified"
         assert toasts(pilot) == [news]

@@ -16,7 +16,7 @@ from textual.widgets import OptionList
 
 from tests.tui.dashboards import ToldStory, chosen, mixed, names_in, opened, toasts, until
 from upload_tui.monitor.picture import ConnectionState, SortKey
-from upload_tui.testing import SceneSession
+from upload_tui.testing import InMemorySession
 from upload_tui.tui import screens, widgets
 from upload_tui.tui.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
 from upload_tui.tui.places import bindings_by_place
@@ -35,7 +35,7 @@ class Place(NamedTuple):
     """A dashboard over five uploads, one of each kind, in a story."""
 
     pilot: Pilot[int]
-    session: SceneSession
+    session: InMemorySession
     table: UploadTable
     story: ToldStory
 
@@ -104,9 +104,9 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "l": ("", opens(LatencyScreen)),
     "p": ("", opens(MenuScreen)),
     "space": ("", lambda place: place.session.connection().state is ConnectionState.PAUSED),
-    "r": ("", lambda place: place.session.refreshes == 1),
-    "t": ("", lambda place: place.table.look.absolute_times),
-    "d": ("", lambda place: place.table.look.is_roomy),
+    "r": ("", lambda place: place.session.refresh_count == 1),
+    "t": ("", lambda place: place.table.display_options.absolute_times),
+    "d": ("", lambda place: place.table.display_options.is_roomy),
     "c": ("", opens(ColumnScreen)),
     "y": ("", lambda place: place.pilot.app.clipboard == place.table.cursor_id),
     "Y": ("", copies('"name": "a-initiated"')),

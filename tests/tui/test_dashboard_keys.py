@@ -12,9 +12,9 @@ from textual.widgets import Input
 from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened, toasts, until
 from upload_tui.errors import StorageError
 from upload_tui.monitor.picture import ConnectionState, Query, SortKey, Window
-from upload_tui.testing import SceneSession, an_upload, dashboard, settled
+from upload_tui.testing import InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui.app import UploadApp
-from upload_tui.tui.columns import ColumnWish
+from upload_tui.tui.columns import ColumnSpec
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.screens.menu import MenuScreen
@@ -22,7 +22,7 @@ from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.funnel import StageCell
 from upload_tui.tui.widgets.search_bar import SearchBar
-from upload_tui.tui.widgets.tail import ChangeLog
+from upload_tui.tui.widgets.tail import ChangeLogView
 from upload_tui.tui.widgets.upload_table import UploadTable
 
 
@@ -54,7 +54,7 @@ async def test_the_cursor_stays_on_its_upload_when_others_come_and_go() -> None:
     async with opened(many(200)) as (pilot, session, table):
         await pilot.press("G", "k", "k")
         line = table.cursor_row - int(table.scroll_offset.y)
-        session.say(*(an_upload(f"new-{number}", initiated=number) for number in range(7)))
+        session.publish(*(an_upload(f"new-{number}", initiated=number) for number in range(7)))
         pilot.app.screen.take(())  # type: ignore[attr-defined]
         await pilot.pause()
         assert chosen(table) == "scan-197.tiff"
@@ -64,7 +64,7 @@ async def test_the_cursor_stays_on_its_upload_when_others_come_and_go() -> None:
 async def test_the_newest_is_under_the_cursor_when_following() -> None:
     async with opened(many(50)) as (pilot, session, table):
         await pilot.press("j", "j", "f")
-        session.say(an_upload("newest", initiated=1))
+        session.publish(an_upload("newest", initiated=1))
         pilot.app.screen.take(())  # type: ignore[attr-defined]
         await pilot.pause()
         assert chosen(table) == "newest"
@@ -95,9 +95,9 @@ async def test_the_first_row_is_chosen_when_a_filter_leaves_the_chosen_upload_ou
         await pilot.press(*keys)
         assert chosen(table) == "failed-70"
         assert table.cursor_row == table.scroll_offset.y == 0
-        await until(pilot, lambda: screen.chosen_id == table.cursor_id)
+        await until(pilot, lambda: screen.selected_id == table.cursor_id)
         await pilot.press("escape")
-        await until(pilot, lambda: screen.chosen_id == before)
+        await until(pilot, lambda: screen.selected_id == before)
         assert table.cursor_id == before
         top = int(table.scroll_offset.y)
         assert top <= table.cursor_row < top + table.size.height - 1
@@ -120,7 +120,7 @@ async def test_the_view_stays_with_the_newest_until_a_person_chooses_a_row(keys:
     async with opened(many(50)) as (pilot, session, table):
         await pilot.press(*keys)
         for number in range(20):
-            session.say(an_upload(f"new-{number}", initiated=20 - number))
+            session.publish(an_upload(f"new-{number}", initiated=20 - number))
             pilot.app.screen.take(())  # type: ignore[attr-defined]
         await pilot.pause()
         assert table.total == 70
@@ -338,7 +338,7 @@ async def test_a_sentence_says_so_when_there_is_no_trouble_to_go_to() -> None:
 
 async def test_one_project_is_shown_when_it_is_chosen_from_the_menu() -> None:
     uploads = [an_upload(name, project=(name, name.upper())) for name in ("one", "two")]
-    session = SceneSession(uploads, projects=[("one", "ONE"), ("two", "TWO")])
+    session = InMemorySession(uploads, projects=[("one", "ONE"), ("two", "TWO")])
     app = dashboard(session)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -367,7 +367,7 @@ async def test_the_raw_answer_has_the_focus_when_it_was_asked_for() -> None:
 async def test_times_are_absolute_when_asked_for() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("t")
-        assert table.look.absolute_times
+        assert table.display_options.absolute_times
         assert any("09:26:43" in table.render_line(line).text for line in range(5))
 
 
@@ -377,7 +377,7 @@ async def test_the_session_is_paused_resumed_and_refreshed() -> None:
         assert session.connection().state is ConnectionState.PAUSED
         await pilot.press("space", "r")
         assert session.connection().is_live
-        assert session.refreshes == 1
+        assert session.refresh_count == 1
 
 
 async def test_focus_goes_round_when_tab_is_pressed() -> None:
@@ -391,14 +391,14 @@ async def test_focus_goes_round_when_tab_is_pressed() -> None:
 
 async def test_the_tail_tells_every_stage_and_stays_where_a_person_scrolled() -> None:
     async with opened(many(3)) as (pilot, session, _):
-        log = pilot.app.screen.query_one(ChangeLog)
+        log = pilot.app.screen.query_one(ChangeLogView)
         for number in range(40):
-            session.say(an_upload(f"up-{number}", initiated=9, completed=8, verified=7))
+            session.publish(an_upload(f"up-{number}", initiated=9, completed=8, verified=7))
         await settled(pilot)
         assert log.virtual_size.height == 120
         assert log.scroll_offset.y == log.max_scroll_y
         log.scroll_to(y=10, animate=False, immediate=True)
-        session.say(an_upload("last", initiated=9))
+        session.publish(an_upload("last", initiated=9))
         await settled(pilot)
         assert log.virtual_size.height == 121
         assert log.scroll_offset.y == 10
@@ -424,7 +424,7 @@ async def test_the_storys_keys_are_no_keys_when_there_is_none() -> None:
 
 
 async def test_other_keys_do_it_when_they_are_remapped() -> None:
-    session = SceneSession(many(5))
+    session = InMemorySession(many(5))
     app = dashboard(session, keymap={"table.down": "n"})
     async with app.run_test() as pilot:
         await pilot.pause()
@@ -483,7 +483,7 @@ async def test_nothing_breaks_at_any_size(size: tuple[int, int]) -> None:
         await pilot.pause()
         await pilot.press("escape", "w")
         await settled(pilot)
-        session.say(an_upload("more", initiated=1))
+        session.publish(an_upload("more", initiated=1))
         await pilot.pause()
         await pilot.resize_terminal(80, 24)
         await pilot.press("escape", "question_mark", "escape")
@@ -491,7 +491,7 @@ async def test_nothing_breaks_at_any_size(size: tuple[int, int]) -> None:
 
 
 async def test_a_plain_sentence_ends_the_dashboard_when_the_session_breaks() -> None:
-    class Broken(SceneSession):
+    class Broken(InMemorySession):
         async def run(self) -> None:
             raise ZeroDivisionError
 
@@ -521,7 +521,7 @@ async def test_rows_get_a_second_line_when_the_density_changes() -> None:
 async def test_chosen_columns_are_handed_on_to_be_kept_and_a_failure_to_keep_them_is_told() -> None:
     kept: list[str] = []
 
-    def keep(wishes: Sequence[ColumnWish]) -> None:
+    def keep(wishes: Sequence[ColumnSpec]) -> None:
         kept.append(" ".join(map(str, wishes)))
         raise StorageError("The columns cannot be kept", "Check the permissions.")
 

@@ -6,7 +6,7 @@ from textual.content import Content
 from tests.tui.dashboards import ToldStory, mixed, opened, until
 from upload_tui.tui.key_groups import KeyHelp, grouped, help_lines
 from upload_tui.tui.keys import keys_of, keys_text
-from upload_tui.tui.widgets.tail import ChangeLog
+from upload_tui.tui.widgets.tail import ChangeLogView
 
 
 def plain(lines: list[Content]) -> list[str]:
@@ -71,7 +71,7 @@ async def test_the_frame_says_how_much_is_below_until_the_end_is_seen() -> None:
 
 async def test_the_help_is_of_the_pane_that_has_the_focus() -> None:
     async with opened(mixed(), keymap={"tail.error": "x"}) as (pilot, _, _):
-        pilot.app.screen.query_one(ChangeLog).focus()
+        pilot.app.screen.query_one(ChangeLogView).focus()
         await pilot.press("question_mark")
         await pilot.pause()
         seen = "\n".join(strip.text for strip in pilot.app.screen._compositor.render_strips(pilot.app.size))

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from upload_tui.monitor.picture import Query
-from upload_tui.testing import NOW, SceneSession, an_upload, dashboard, settled
+from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui.columns import fit_columns
-from upload_tui.tui.look import Look
+from upload_tui.tui.look import DisplayOptions
 from upload_tui.tui.widgets.cells import cell
 from upload_tui.tui.widgets.change_text import change_pieces
 from upload_tui.tui.widgets.timeline import timeline_lines
@@ -24,9 +24,9 @@ TEXTS = st.text(max_size=200) | st.text(
 def test_rows_lines_and_timelines_are_inert_whatever_a_service_says(
     name: str, message: str, project: str, width: int
 ) -> None:
-    look = Look(zone=UTC)
-    session = SceneSession()
-    session.say(an_upload(name, completed=60, error=20, message=message, project=("p-1", project)))
+    look = DisplayOptions(zone=UTC)
+    session = InMemorySession()
+    session.publish(an_upload(name, completed=60, error=20, message=message, project=("p-1", project)))
     row = session.pending(1) or session.window(Query(), 0, 1).rows
     for column in fit_columns(width, several_projects=True):
         text = "".join(piece for piece, _ in cell(column, row[0], NOW, look))
@@ -48,7 +48,7 @@ async def test_no_order_reaches_the_terminal_whatever_a_service_says() -> None:
         )
         for number in range(30)
     ]
-    session = SceneSession(uploads, title=hostile, projects=[("p-1", hostile)])
+    session = InMemorySession(uploads, title=hostile, projects=[("p-1", hostile)])
     app = dashboard(session)
     async with app.run_test(size=(120, 40)) as pilot:
         for keys in (
@@ -62,7 +62,7 @@ async def test_no_order_reaches_the_terminal_whatever_a_service_says() -> None:
             ("escape", "slash", "o"),
         ):
             await pilot.press(*keys)
-            session.say(an_upload(f"{hostile}new", initiated=9, completed=6, error=2, message=hostile))
+            session.publish(an_upload(f"{hostile}new", initiated=9, completed=6, error=2, message=hostile))
             await settled(pilot)
             for strip in app.screen._compositor.render_strips():
                 text = "".join(segment.text for segment in strip if segment.control is None)

@@ -8,12 +8,12 @@ from textual.pilot import Pilot
 from textual.theme import Theme
 
 from tests.tui.dashboards import ToldStory, chosen, mixed, opened, until
-from upload_tui.testing import SceneSession
+from upload_tui.testing import InMemorySession
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
 from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.theme import DEFAULT_THEME, FEW_COLOURS_THEME, THEMES
-from upload_tui.tui.widgets.tail import ChangeLog
+from upload_tui.tui.widgets.tail import ChangeLogView
 
 
 def lines(pilot: Pilot[int]) -> list[str]:
@@ -39,7 +39,7 @@ async def test_everything_that_works_here_is_there_once_and_with_its_keys() -> N
 
 async def test_what_the_tail_can_do_is_there_when_it_has_the_focus() -> None:
     async with opened(mixed()) as (pilot, _, _):
-        pilot.app.screen.query_one(ChangeLog).focus()
+        pilot.app.screen.query_one(ChangeLogView).focus()
         await pilot.pause()
         helps = [command.help for command in pilot.app.get_system_commands(pilot.app.screen)]
     assert "Changes to error alone; again: all" in helps
@@ -77,9 +77,9 @@ async def test_own_themes_come_first_and_the_chosen_one_is_kept() -> None:
 @pytest.mark.parametrize(
     ("wishes", "no_color", "theme"),
     [
-        (Preferences(chosen_theme="upload-light"), False, "upload-light"),
-        (Preferences(chosen_theme="upload-light", theme="upload-contrast"), False, "upload-contrast"),
-        (Preferences(chosen_theme="upload-light"), True, FEW_COLOURS_THEME),
+        (Preferences(saved_theme="upload-light"), False, "upload-light"),
+        (Preferences(saved_theme="upload-light", theme="upload-contrast"), False, "upload-contrast"),
+        (Preferences(saved_theme="upload-light"), True, FEW_COLOURS_THEME),
         (Preferences(), False, DEFAULT_THEME),
     ],
     ids=["chosen", "set", "no colours", "neither"],
@@ -89,6 +89,6 @@ def test_the_theme_is_the_one_that_was_set_or_else_chosen(
 ) -> None:
     if no_color:
         monkeypatch.setenv("NO_COLOR", "1")
-    session = SceneSession()
+    session = InMemorySession()
     assert UploadApp(session, preferences=wishes).theme == theme
     session.close()

@@ -4,7 +4,7 @@ import pytest
 from textual.app import App
 
 from tests.tui.dashboards import ToldStory, until
-from upload_tui.testing import SceneSession, a_morning, dashboard
+from upload_tui.testing import InMemorySession, sample_uploads, dashboard
 
 SIZES = [(120, 40), (80, 24)]
 
@@ -17,9 +17,9 @@ def text_of(app: App[int]) -> str:
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
 async def test_every_screen_is_ascii_when_the_signs_are(size: tuple[int, int]) -> None:
-    session = SceneSession(a_morning())
-    session.say(*a_morning())
-    app = dashboard(session, ascii_only=True, story=ToldStory())
+    session = InMemorySession(sample_uploads())
+    session.publish(*sample_uploads())
+    app = dashboard(session, ascii_only=True, controls=ToldStory())
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         for keys in (
@@ -47,7 +47,7 @@ async def test_every_screen_is_ascii_when_the_signs_are(size: tuple[int, int]) -
 
 
 async def test_the_palette_and_what_is_said_in_a_corner_are_ascii_when_the_signs_are() -> None:
-    app = dashboard(a_morning(), ascii_only=True)
+    app = dashboard(sample_uploads(), ascii_only=True)
     async with app.run_test(size=SIZES[0], notifications=True) as pilot:
         app.notify("Said in a corner")
         await until(pilot, lambda: "Said in a corner" in text_of(app))
@@ -58,7 +58,7 @@ async def test_the_palette_and_what_is_said_in_a_corner_are_ascii_when_the_signs
 
 
 async def test_a_name_keeps_its_letters_when_the_signs_are_ascii() -> None:
-    app = dashboard([{**a_morning()[0], "name": "größe.tiff"}], ascii_only=True)
+    app = dashboard([{**sample_uploads()[0], "name": "größe.tiff"}], ascii_only=True)
     async with app.run_test(size=SIZES[0]) as pilot:
         await pilot.pause()
         assert "größe.tiff" in text_of(app)

@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from tests.tui.dashboards import chosen, many, mixed, opened, until
 from upload_tui.testing import an_upload, settled
-from upload_tui.tui.widgets.tail import ChangeLog, PendingList
+from upload_tui.tui.widgets.tail import ChangeLogView, PendingList
 
 ONE_PANE = pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20), (120, 15), (40, 10)], ids=str)
 
@@ -100,7 +100,7 @@ async def test_the_pane_that_is_searched_stays_when_the_search_has_the_focus() -
 async def test_what_happens_behind_the_shown_pane_is_there_when_a_person_goes_to_it() -> None:
     async with opened(mixed(), (40, 12)) as (pilot, session, table):
         for number in range(4):
-            session.say(an_upload(f"{number}.bin", initiated=14, chunks=(1,)))
+            session.publish(an_upload(f"{number}.bin", initiated=14, chunks=(1,)))
             await settled(pilot)
         await pilot.press("tab")
         await settled(pilot)
@@ -112,7 +112,7 @@ async def test_what_happens_behind_the_shown_pane_is_there_when_a_person_goes_to
         await pilot.resize_terminal(120, 40)
         await settled(pilot)
         assert shown(pilot, *PANES) == [*PANES]
-        assert pilot.app.screen.query_one(ChangeLog).has_focus
+        assert pilot.app.screen.query_one(ChangeLogView).has_focus
 
 
 @pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20)], ids=str)

@@ -7,9 +7,9 @@ import pytest
 
 from tests.tui.dashboards import ToldStory, mixed, opened, until
 from upload_tui.monitor.picture import Connection, ConnectionState, Playback
-from upload_tui.testing import NOW, SceneSession, an_upload, dashboard
+from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard
 from upload_tui.tui.app import UploadApp
-from upload_tui.tui.look import Look
+from upload_tui.tui.look import DisplayOptions
 from upload_tui.tui.widgets.status_bar import StatusBar, connection_text
 
 
@@ -18,16 +18,16 @@ async def test_what_a_person_broke_is_told_as_long_as_it_lasts() -> None:
     async with opened(mixed(), story=story) as (pilot, session, _):
         bar = pilot.app.screen.query_one(StatusBar)
         story.broken = {"outage": 14.6, "dead-worker": inf}
-        session.say(an_upload("next.tiff", initiated=1))
+        session.publish(an_upload("next.tiff", initiated=1))
         await until(pilot, lambda: "outage 15s, dead-worker" in bar.render().plain)
         story.broken = {}
-        session.say(an_upload("after.tiff", initiated=1))
+        session.publish(an_upload("after.tiff", initiated=1))
         await until(pilot, lambda: "outage" not in bar.render().plain and "Genome" in bar.render().plain)
 
 
 @pytest.mark.parametrize(("columns", "is_told"), [(80, False), (119, False), (120, True), (200, True)])
 async def test_what_the_picture_costs_is_told_where_there_is_room(columns: int, is_told: bool) -> None:
-    session = SceneSession([an_upload("scan.tiff")])
+    session = InMemorySession([an_upload("scan.tiff")])
     session.set_connection(Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW, requests_last_minute=1048))
     app = UploadApp(session)
     async with app.run_test(size=(columns, 40)) as pilot:
@@ -50,7 +50,7 @@ async def test_what_the_picture_costs_is_told_where_there_is_room(columns: int, 
 async def test_the_next_try_is_told_when_the_picture_is_not_live(
     state: ConnectionState, columns: int, said: str
 ) -> None:
-    session = SceneSession([an_upload("scan.tiff")])
+    session = InMemorySession([an_upload("scan.tiff")])
     since = NOW - timedelta(minutes=41)
     next_try_on = NOW + timedelta(seconds=12)
     session.set_connection(Connection(state=state, since=since, read_on=since, next_try_on=next_try_on))
@@ -73,4 +73,4 @@ async def test_the_next_try_is_told_when_the_picture_is_not_live(
 )
 def test_a_replay_says_where_it_is_and_never_that_it_is_live(playback: Playback, text: str) -> None:
     connection = Connection(state=ConnectionState.REPLAYING, since=NOW, read_on=NOW, playback=playback)
-    assert connection_text(connection, NOW, Look()) == text
+    assert connection_text(connection, NOW, DisplayOptions()) == text

@@ -9,37 +9,37 @@ from textual.widgets import Input
 
 from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.testing import an_upload
-from upload_tui.tui.widgets.tail import ChangeLog
+from upload_tui.tui.widgets.tail import ChangeLogView
 
 
 async def test_the_tail_shows_what_is_searched_for_and_loses_nothing() -> None:
     async with opened([]) as (pilot, session, _):
-        session.say(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
-        session.say(an_upload("two.bin", initiated=9, completed=5, verified=2))
-        log = pilot.app.screen.query_one(ChangeLog)
-        await until(pilot, lambda: len(log.shown) == 6)
+        session.publish(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
+        session.publish(an_upload("two.bin", initiated=9, completed=5, verified=2))
+        log = pilot.app.screen.query_one(ChangeLogView)
+        await until(pilot, lambda: len(log.shown_changes) == 6)
         log.focus()
         await pilot.press("4")
-        assert [change.upload.name for change in log.shown] == ["one.bin"]
+        assert [change.upload.name for change in log.shown_changes] == ["one.bin"]
         await pilot.press("4", "slash", *"-one", "enter")
         await pilot.pause()
-        assert {change.upload.name for change in log.shown} == {"two.bin"}
+        assert {change.upload.name for change in log.shown_changes} == {"two.bin"}
         assert 'with "-one"' in str(pilot.app.screen.query_one("#tail").border_title)
         assert log.has_focus
         await pilot.press("escape")
-        assert len(log.shown) == 6
+        assert len(log.shown_changes) == 6
 
 
 async def test_only_the_tails_search_is_cleared_when_it_was_searched() -> None:
     async with opened(mixed()) as (pilot, session, table):
-        session.say(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
-        log = pilot.app.screen.query_one(ChangeLog)
-        await until(pilot, lambda: len(log.shown) == 3)
+        session.publish(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
+        log = pilot.app.screen.query_one(ChangeLogView)
+        await until(pilot, lambda: len(log.shown_changes) == 3)
         await pilot.press("exclamation_mark", "tab", "tab", "slash", *"scan")
-        assert log.shown == ()
+        assert log.shown_changes == ()
         await pilot.press("escape")
         await pilot.pause()
-        assert len(log.shown) == 3
+        assert len(log.shown_changes) == 3
         assert log.has_focus
         assert str(pilot.app.screen.query_one("#tail").border_title) == "Tail"
         assert "stuck or failed" in str(table.border_title)
@@ -47,16 +47,16 @@ async def test_only_the_tails_search_is_cleared_when_it_was_searched() -> None:
 
 async def test_one_layer_is_taken_off_the_tail_when_escape_is_pressed() -> None:
     async with opened(mixed()) as (pilot, session, table):
-        session.say(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
-        log = pilot.app.screen.query_one(ChangeLog)
-        await until(pilot, lambda: len(log.shown) == 3)
+        session.publish(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
+        log = pilot.app.screen.query_one(ChangeLogView)
+        await until(pilot, lambda: len(log.shown_changes) == 3)
         log.focus()
         await pilot.press("exclamation_mark", "4", "slash", *"zzz", "enter")
         assert "Esc clears the search" in log.line(0).text
         await pilot.press("escape")
-        assert [change.upload.name for change in log.shown] == ["one.bin"]
+        assert [change.upload.name for change in log.shown_changes] == ["one.bin"]
         await pilot.press("escape")
-        assert len(log.shown) == 3
+        assert len(log.shown_changes) == 3
         assert table.total == 3
         await pilot.press("escape")
         assert table.total == 6
@@ -69,7 +69,7 @@ async def test_one_layer_is_taken_off_the_tail_when_escape_is_pressed() -> None:
 )
 async def test_what_is_shown_is_written_to_a_file(tmp_path: Path, downs: int, names: list[str]) -> None:
     async with opened(mixed(), export_folder=tmp_path) as (pilot, session, _):
-        session.say(an_upload("f-new", initiated=3))
+        session.publish(an_upload("f-new", initiated=3))
         await pilot.press("2", "e", *["j"] * downs, "enter")
         await until(pilot, lambda: bool(toasts(pilot)))
         assert str(tmp_path) in toasts(pilot)[0]
@@ -118,7 +118,7 @@ async def test_the_line_of_a_search_says_what_can_be_left_out_when_it_is_of_the_
         await pilot.press("slash")
         assert "-verified" not in field.placeholder
         await pilot.press("escape")
-        pilot.app.screen.query_one(ChangeLog).focus()
+        pilot.app.screen.query_one(ChangeLogView).focus()
         await pilot.pause()
         await pilot.press("slash")
         assert "-verified leaves out" in field.placeholder

@@ -8,31 +8,31 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 
 from tests.tui.dashboards import mixed, opened, toasts, until
-from upload_tui.testing import SceneSession, an_upload, settled
+from upload_tui.testing import InMemorySession, an_upload, settled
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets import tail
-from upload_tui.tui.widgets.tail import ChangeLog
+from upload_tui.tui.widgets.tail import ChangeLogView
 
 
 @asynccontextmanager
-async def tailed(count: int) -> AsyncIterator[tuple[Pilot[int], SceneSession, ChangeLog]]:
+async def tailed(count: int) -> AsyncIterator[tuple[Pilot[int], InMemorySession, ChangeLogView]]:
     """A dashboard whose tail has the focus and as many changes."""
     async with opened(mixed()) as (pilot, session, _):
-        log = pilot.app.screen.query_one(ChangeLog)
+        log = pilot.app.screen.query_one(ChangeLogView)
         say(session, *range(count))
-        await until(pilot, lambda: len(log.shown) == count)
+        await until(pilot, lambda: len(log.shown_changes) == count)
         log.focus()
         await pilot.pause()
         yield pilot, session, log
 
 
-def say(session: SceneSession, *numbers: int) -> None:
-    session.say(*(an_upload(f"up-{number:03d}", initiated=2000 - number) for number in numbers))
+def say(session: InMemorySession, *numbers: int) -> None:
+    session.publish(*(an_upload(f"up-{number:03d}", initiated=2000 - number) for number in numbers))
 
 
-def under(log: ChangeLog) -> str:
+def under(log: ChangeLogView) -> str:
     """The name on the line that stands out; it is always in view."""
     ground = log.get_component_rich_style("tail--cursor").bgcolor
     lines = [log.render_line(y) for y in range(log.size.height)]
@@ -78,7 +78,7 @@ async def test_it_stays_with_the_newest_on_the_last_line_and_where_it_is_on_any_
         await pilot.press("k", "k")
         top = log.scroll_offset.y
         say(session, *range(51, 60))
-        await until(pilot, lambda: len(log.shown) == 60)
+        await until(pilot, lambda: len(log.shown_changes) == 60)
         assert under(log) == "up-048"
         assert log.scroll_offset.y == top
         await until(pilot, lambda: title(pilot) == "Tail · looking back")
@@ -94,7 +94,7 @@ async def test_the_cursor_comes_along_when_the_wheel_turns_and_the_end_is_the_ne
         assert under(log) == f"up-{10 + log.size.height - 1:03d}"
         log.scroll_to(y=log.max_scroll_y, animate=False, immediate=True)
         say(session, 100)
-        await until(pilot, lambda: len(log.shown) == 101)
+        await until(pilot, lambda: len(log.shown_changes) == 101)
         assert under(log) == "up-100"
 
 
@@ -122,7 +122,7 @@ async def test_the_cursor_keeps_its_change_in_view_whatever_size_the_terminal_ge
             await settled(pilot)
             assert under(log) == before
         say(session, 100)
-        await until(pilot, lambda: len(log.shown) == 101)
+        await until(pilot, lambda: len(log.shown_changes) == 101)
         assert under(log) == (before if keys else "up-100")
 
 
@@ -132,10 +132,10 @@ async def test_the_cursor_keeps_its_change_when_the_oldest_are_forgotten(monkeyp
         await pilot.press(*["k"] * 20)
         assert under(log) == "up-029"
         say(session, *range(50, 60))
-        await until(pilot, lambda: log.shown[-1].upload.name == "up-059")
+        await until(pilot, lambda: log.shown_changes[-1].upload.name == "up-059")
         assert under(log) == "up-029"
         say(session, *range(60, 95))
-        await until(pilot, lambda: log.shown[-1].upload.name == "up-094")
+        await until(pilot, lambda: log.shown_changes[-1].upload.name == "up-094")
         assert under(log) == "up-045"  # the oldest that is left
 
 
@@ -145,7 +145,7 @@ async def test_the_upload_of_the_change_is_opened_copied_and_compared() -> None:
         assert isinstance(screen, DashboardScreen)
         await pilot.press("m", "k", "k", "y")
         assert under(log) == "up-002"
-        assert pilot.app.clipboard == log.cursor_upload_id != screen.chosen_id
+        assert pilot.app.clipboard == log.cursor_upload_id != screen.selected_id
         for key, opens in (("enter", UploadScreen), ("w", ShapesScreen), ("J", UploadScreen)):
             await pilot.press(key)
             await pilot.pause()
@@ -183,7 +183,7 @@ async def test_two_lines_are_painted_when_the_cursor_goes_to_the_next() -> None:
         painted: list[Region] = []
         refresh = log.refresh
 
-        def remembering(*regions: Region, **wishes: bool) -> ChangeLog:
+        def remembering(*regions: Region, **wishes: bool) -> ChangeLogView:
             painted.extend(regions or [log.size.region])
             return refresh(*regions, **wishes)
 

@@ -69,7 +69,7 @@ async def test_panes_without_room_change_their_words_all_the_same(size: tuple[in
     async with opened(mixed()) as (pilot, session, table):
         await pilot.resize_terminal(*size)
         for number in range(4):
-            session.say(an_upload(f"{number}.bin", initiated=14, chunks=(1,)))
+            session.publish(an_upload(f"{number}.bin", initiated=14, chunks=(1,)))
             await settled(pilot)
         await pilot.resize_terminal(120, 40)
         await settled(pilot)

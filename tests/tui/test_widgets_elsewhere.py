@@ -7,11 +7,11 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from upload_tui.testing import FrozenClock, a_morning, an_upload
+from upload_tui.testing import FrozenClock, sample_uploads, an_upload
 from upload_tui.widgets import (
     ChunkStrip,
     FunnelBar,
-    GivenPicture,
+    InMemoryPicture,
     Query,
     StageCell,
     TimelineView,
@@ -29,7 +29,7 @@ class Elsewhere(App[None]):
     def __init__(self, theme: str = "nord") -> None:
         super().__init__()
         self.theme = theme
-        self.picture = GivenPicture(a_morning(), clock=FrozenClock())
+        self.picture = InMemoryPicture(sample_uploads(), clock=FrozenClock())
         self.told: list[str] = []
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -41,8 +41,8 @@ class Elsewhere(App[None]):
         yield TimelineView()
         yield ChunkStrip()
 
-    @on(UploadTable.Chosen)
-    def show_upload(self, message: UploadTable.Chosen) -> None:
+    @on(UploadTable.Selected)
+    def show_upload(self, message: UploadTable.Selected) -> None:
         detail = self.picture.detail(message.upload_id or "")
         assert detail is not None
         timeline = self.query_one(TimelineView)
@@ -90,7 +90,7 @@ async def test_the_app_decides_what_follows_when_a_stage_is_clicked() -> None:
 async def test_the_new_is_shown_when_the_picture_was_told_more() -> None:
     app = Elsewhere()
     async with app.run_test(size=(100, 60)) as pilot:
-        changes = app.picture.take(an_upload("fresh.bin", initiated=1))
+        changes = app.picture.update(an_upload("fresh.bin", initiated=1))
         app.query_one(UploadTable).reload()
         app.query_one(FunnelBar).show(app.picture.funnel(), app.picture.now())
         await pilot.pause()

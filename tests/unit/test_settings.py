@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upload_tui.errors import SettingsError
-from upload_tui.profiles import Profile, profile_schema, read_ddsclient, read_settings_file
-from upload_tui.settings import Flags, Places, ServiceSettings, read_looks, read_settings
+from upload_tui.profiles import Profile, settings_schema, read_ddsclient, read_settings_file
+from upload_tui.settings import Flags, SettingsPaths, ServiceSettings, read_display_settings, read_settings
 
 URL = "https://dds.test"
 SECRETS = ("token", "agent_key", "user_key")
@@ -25,12 +25,12 @@ Reader = Callable[..., ServiceSettings]
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(tmp_path / "config.toml", tmp_path / ".ddsclient")
+def places(tmp_path: Path) -> SettingsPaths:
+    return SettingsPaths(tmp_path / "config.toml", tmp_path / ".ddsclient")
 
 
 @pytest.fixture
-def read(places: Places) -> Reader:
+def read(places: SettingsPaths) -> Reader:
     """Settings from a file's text, variables and flags."""
 
     def reader(text: str = "", environment: dict[str, str] | None = None, **flags: Any) -> ServiceSettings:
@@ -60,7 +60,7 @@ def test_flags_come_before_variables_and_variables_before_the_profile(read: Read
 @given(st.sets(SOURCES))
 def test_the_last_source_that_speaks_is_believed(sources: set[str]) -> None:
     """Without files: the default, a variable, a flag."""
-    nowhere = Places(Path("/nowhere/config.toml"), Path("/nowhere/.ddsclient"))
+    nowhere = SettingsPaths(Path("/nowhere/config.toml"), Path("/nowhere/.ddsclient"))
     environment = {"UPLOAD_TUI_PROJECT": "variable"} if "variable" in sources else {}
     flags = Flags(url=URL, projects=("flag",) if "flag" in sources else ())
     found = read_settings(environment, flags, nowhere)
@@ -117,7 +117,7 @@ def test_the_nearest_key_is_named_when_a_letter_is_missing(tmp_path: Path, key: 
     with pytest.raises(SettingsError) as caught:
         read_settings_file(file)
     assert f"line 2, has the unknown key {slip}" in caught.value.title
-    assert key in caught.value.mend
+    assert key in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_the_nearest_key_is_named_when_a_letter_is_missing(tmp_path: Path, key: 
     ],
 )  # fmt: skip
 def test_the_published_clients_file_is_a_profile_when_there_is_no_other(
-    read: Reader, places: Places, text: str, expected: tuple[str, str, str]
+    read: Reader, places: SettingsPaths, text: str, expected: tuple[str, str, str]
 ) -> None:
     places.ddsclient_file.write_text(text)
     places.ddsclient_file.chmod(0o600)
@@ -139,7 +139,7 @@ def test_the_published_clients_file_is_a_profile_when_there_is_no_other(
     assert found.warnings == ()
 
 
-def test_the_published_clients_keys_stay_at_home_when_another_service_is_named(read: Reader, places: Places) -> None:
+def test_the_published_clients_keys_stay_at_home_when_another_service_is_named(read: Reader, places: SettingsPaths) -> None:
     places.ddsclient_file.write_text("agent_key: a1\nuser_key: u1\n")
     assert read(url="https://elsewhere.test").agent_key == ""
     assert read(url="https://elsewhere.test", profile="ddsclient").agent_key == "a1"
@@ -161,14 +161,14 @@ def test_ways_of_being_let_in_are_not_mixed_when_several_sources_speak(read: Rea
     assert (found.token, found.agent_key, found.user_key) == ("from-variable", "", "")
 
 
-def test_the_mend_is_told_when_others_can_read_a_secret(places: Places) -> None:
+def test_the_mend_is_told_when_others_can_read_a_secret(places: SettingsPaths) -> None:
     places.settings_file.write_text(f'[profiles.a]\nurl = "{URL}"\ntoken = "t"\n')
     places.settings_file.chmod(0o644)
     (warning,) = read_settings({}, Flags(), places).warnings
     assert f"chmod 600 {places.settings_file}" in warning
 
 
-def test_nothing_is_warned_of_when_the_file_holds_no_secret(places: Places) -> None:
+def test_nothing_is_warned_of_when_the_file_holds_no_secret(places: SettingsPaths) -> None:
     places.settings_file.write_text(f'[profiles.a]\nurl = "{URL}"\n')
     places.settings_file.chmod(0o644)
     assert read_settings({}, Flags(), places).warnings == ()
@@ -222,7 +222,7 @@ def test_a_profile_is_in_force_when_it_can_only_be_that_one(
 def test_known_profiles_are_named_when_there_is_no_such_one(read: Reader) -> None:
     with pytest.raises(SettingsError) as caught:
         read("[profiles.work]\n[profiles.home]\n", profile="wrok")
-    assert "work" in caught.value.mend
+    assert "work" in caught.value.hint
 
 
 def test_a_single_text_is_a_list_of_one_where_a_list_is_meant(read: Reader) -> None:
@@ -230,25 +230,25 @@ def test_a_single_text_is_a_list_of_one_where_a_list_is_meant(read: Reader) -> N
     assert (found.projects, found.columns, str(found.zone)) == (("P",), ("name",), "Europe/Berlin")
 
 
-def test_looks_are_told_when_what_belongs_to_a_service_is_not_right(places: Places) -> None:
+def test_looks_are_told_when_what_belongs_to_a_service_is_not_right(places: SettingsPaths) -> None:
     places.settings_file.write_text(
         '[profiles.a]\nurl = "http://dds.test"\ntoken_file = "/nowhere/token"\nprojects = ["P"]\ntheme = "upload-light"\n'
     )
-    found = read_looks({"UPLOAD_TUI_TOKEN_FILE": "/nowhere/else", "UPLOAD_TUI_TIMEZONE": "Asia/Tokyo"}, places)
+    found = read_display_settings({"UPLOAD_TUI_TOKEN_FILE": "/nowhere/else", "UPLOAD_TUI_TIMEZONE": "Asia/Tokyo"}, places)
     assert (found.url, found.token, found.token_file, found.projects) == ("", "", None, ())
     assert (found.theme, str(found.zone), found.profile) == ("upload-light", "Asia/Tokyo", "a")
     assert found.warnings == ()
 
 
-def test_looks_are_the_usual_ones_when_nothing_is_said(places: Places) -> None:
-    found = read_looks({}, places)
+def test_looks_are_the_usual_ones_when_nothing_is_said(places: SettingsPaths) -> None:
+    found = read_display_settings({}, places)
     assert (found.theme, found.signs, found.columns, dict(found.keys)) == ("", "", (), {})
 
 
-def test_a_slip_is_told_when_only_looks_are_asked_for(places: Places) -> None:
+def test_a_slip_is_told_when_only_looks_are_asked_for(places: SettingsPaths) -> None:
     places.settings_file.write_text('[profiles.a]\nthme = "upload-light"\n')
     with pytest.raises(SettingsError, match="line 2, has the unknown key thme"):
-        read_looks({}, places)
+        read_display_settings({}, places)
 
 
 @pytest.mark.parametrize(("said", "expected"), [("0", 0.0), ("2.5", 2.5), ("", 60.0)])
@@ -267,7 +267,7 @@ def test_the_variable_is_named_when_its_value_cannot_be(read: Reader, variable: 
 
 
 def test_editors_get_a_schema_with_every_key_and_a_word_for_each() -> None:
-    schema = json.loads(json.dumps(profile_schema()))
+    schema = json.loads(json.dumps(settings_schema()))
     profile = schema["$defs"]["Profile"]
     assert set(profile["properties"]) == set(Profile.model_fields)
     assert all(entry["description"] for entry in profile["properties"].values())

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, urlencode
 
-from upload_tui.backend.problems import ProblemError
+from upload_tui.backend.problems import ApiError
 from upload_tui.clock import Clock
 
-__all__ = ["TOKEN_LIFETIME", "URL_LIFETIME", "DemoAccount", "Gatekeeper"]
+__all__ = ["TOKEN_LIFETIME", "URL_LIFETIME", "DemoAccount", "TokenAuthority"]
 
 TOKEN_LIFETIME = timedelta(seconds=7200)
 URL_LIFETIME = timedelta(minutes=5)
@@ -29,7 +29,7 @@ class DemoAccount:
     user_key: str = field(repr=False)
 
 
-class Gatekeeper:
+class TokenAuthority:
     """Makes and checks tokens and signed URLs.
 
     Args:
@@ -53,9 +53,9 @@ class Gatekeeper:
         """A token for the account, and when it ends."""
         ends_on = self._clock.now() + TOKEN_LIFETIME
         claim = f"{self.account.id}.{int(ends_on.timestamp())}"
-        return f"{claim}.{self._signature(claim)}", ends_on
+        return f"{claim}.{self._sign(claim)}", ends_on
 
-    def exchange(self, agent_key: str, user_key: str) -> tuple[str, datetime]:
+    def exchange_keys(self, agent_key: str, user_key: str) -> tuple[str, datetime]:
         """A token for the right pair of keys.
 
         Raises:
@@ -64,7 +64,7 @@ class Gatekeeper:
         right_agent = hmac.compare_digest(agent_key.encode(), self.account.agent_key.encode())
         right_user = hmac.compare_digest(user_key.encode(), self.account.user_key.encode())
         if not (right_agent and right_user):
-            raise ProblemError(404, "invalid key", "ensure that you provide a valid agent_key and user_key")
+            raise ApiError(404, "invalid key", "ensure that you provide a valid agent_key and user_key")
         return self.new_token()
 
     def check_token(self, token: str | None) -> None:
@@ -74,17 +74,17 @@ class Gatekeeper:
             ProblemError: 401, saying whether it is missing, wrong or expired.
         """
         if not token:
-            raise ProblemError(401, "no api_token", "you might need to login through an authenticaton service")
+            raise ApiError(401, "no api_token", "you might need to login through an authenticaton service")
         claim, _, signature = token.rpartition(".")
-        if not hmac.compare_digest(signature.encode(), self._signature(claim).encode()):
-            raise ProblemError(401, "invalid api_token", "token not properly signed")
+        if not hmac.compare_digest(signature.encode(), self._sign(claim).encode()):
+            raise ApiError(401, "invalid api_token", "token not properly signed")
         if int(claim.rpartition(".")[2]) <= self._clock.now().timestamp():
-            raise ProblemError(401, "expired api_token", "you need to login with your authenticaton service")
+            raise ApiError(401, "expired api_token", "you need to login with your authenticaton service")
 
     def sign_url(self, method: str, path: str) -> str:
         """The path with an expiry and a signature that is good for this method and this path only."""
         expires = int((self._clock.now() + URL_LIFETIME).timestamp())
-        signature = self._signature(f"{method}\n{path}\n{expires}")
+        signature = self._sign(f"{method}\n{path}\n{expires}")
         return f"{path}?{urlencode({'expires': expires, 'signature': signature})}"
 
     def check_url(self, method: str, path: str, query: str) -> None:
@@ -95,12 +95,12 @@ class Gatekeeper:
         """
         given = dict(parse_qsl(query))
         expires = given.get("expires", "")
-        expected = self._signature(f"{method}\n{path}\n{expires}")
+        expected = self._sign(f"{method}\n{path}\n{expires}")
         is_genuine = hmac.compare_digest(given.get("signature", "").encode(), expected.encode())
         if not is_genuine or not expires.isdigit() or int(expires) <= self._clock.now().timestamp():
-            raise ProblemError(403, "Unauthorized", "request permission to access this resource")
+            raise ApiError(403, "Unauthorized", "request permission to access this resource")
 
-    def _signature(self, text: str) -> str:
+    def _sign(self, text: str) -> str:
         return urlsafe_b64encode(self._digest(text)).decode().rstrip("=")
 
     def _digest(self, text: str) -> bytes:

@@ -18,13 +18,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from upload_tui.backend.accounts import Gatekeeper
-from upload_tui.backend.faults import DESCRIPTIONS, LARGEST_VALUE, VALUES, FaultName, Faults
-from upload_tui.backend.parameters import read_parameters
-from upload_tui.backend.problems import ProblemError, not_found
+from upload_tui.backend.accounts import TokenAuthority
+from upload_tui.backend.faults import FAULT_DESCRIPTIONS, LARGEST_VALUE, FAULT_VALUES, FaultName, Faults
+from upload_tui.backend.parameters import read_body
+from upload_tui.backend.problems import ApiError, not_found
 from upload_tui.wire.times import format_time
 
-__all__ = ["Control"]
+__all__ = ["FaultControlApp"]
 
 _PATH = "/api/v1/control/"
 
@@ -34,7 +34,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
-class FaultWish(BaseModel):
+class FaultRequest(BaseModel):
     """How a fault is wanted."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
@@ -43,7 +43,7 @@ class FaultWish(BaseModel):
     seconds: Annotated[float, Field(gt=0, le=LARGEST_VALUE)] | None = None
 
 
-class Control:
+class FaultControlApp:
     """An ASGI application around the service.
 
     Args:
@@ -52,72 +52,72 @@ class Control:
         gatekeeper: who may.
     """
 
-    def __init__(self, inner: Application, faults: Faults, gatekeeper: Gatekeeper) -> None:
-        self._inner = inner
+    def __init__(self, app: Application, faults: Faults, authority: TokenAuthority) -> None:
+        self._app = app
         self._faults = faults
-        self._gatekeeper = gatekeeper
-        self._own = Starlette(
+        self._authority = authority
+        self._control_app = Starlette(
             routes=[
                 Route(f"{_PATH}faults", self._list, methods=["GET"]),
                 Route(f"{_PATH}faults/{{name}}", self._show, methods=["GET"]),
                 Route(f"{_PATH}faults/{{name}}", self._start, methods=["PUT"]),
                 Route(f"{_PATH}faults/{{name}}", self._stop, methods=["DELETE"]),
             ],
-            exception_handlers={ProblemError: _answer_problem},  # type: ignore[dict-item]
+            exception_handlers={ApiError: _handle_api_error},  # type: ignore[dict-item]
         )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         is_own = scope["type"] == "http" and scope["path"].startswith(_PATH)
-        await (self._own if is_own else self._inner)(scope, receive, send)
+        await (self._control_app if is_own else self._app)(scope, receive, send)
 
     async def _list(self, request: Request) -> Response:
         self._check_token(request)
-        return JSONResponse({"results": [self._resource(name) for name in FaultName]})
+        return JSONResponse({"results": [self._serialize(name) for name in FaultName]})
 
     async def _show(self, request: Request) -> Response:
         self._check_token(request)
-        return JSONResponse(self._resource(_name(request)))
+        return JSONResponse(self._serialize(_fault_name(request)))
 
     async def _start(self, request: Request) -> Response:
-        wish = await read_parameters(request, FaultWish)
+        wish = await read_body(request, FaultRequest)
         self._check_token(request)
-        name = _name(request)
+        name = _fault_name(request)
         if wish.seconds is None:
-            self._faults.start_lasting(name, wish.value)
+            self._faults.start_until_stopped(name, wish.value)
         else:
             self._faults.start(name, wish.seconds, wish.value)
-        return JSONResponse(self._resource(name))
+        return JSONResponse(self._serialize(name))
 
     async def _stop(self, request: Request) -> Response:
         self._check_token(request)
-        self._faults.stop(_name(request))
+        self._faults.stop(_fault_name(request))
         return Response(status_code=204)
 
     def _check_token(self, request: Request) -> None:
-        self._gatekeeper.check_token(request.headers.get("authorization"))
+        self._authority.check_token(request.headers.get("authorization"))
 
-    def _resource(self, name: FaultName) -> dict[str, object]:
+    def _serialize(self, name: FaultName) -> dict[str, object]:
         fault = self._faults.active.get(name)
-        default, meaning = VALUES.get(name, (None, "for how many seconds"))
+        default, meaning = FAULT_VALUES.get(name, (None, "for how many seconds"))
         return {
             "name": name,
-            "description": DESCRIPTIONS[name],
+            "description": FAULT_DESCRIPTIONS[name],
             "value_means": meaning,
             "default_value": default,
             "is_on": fault is not None,
-            "value": fault.value if fault and name in VALUES else None,
+            "value": fault.value if fault and name in FAULT_VALUES else None,
             "until": format_time(fault.until) if fault and fault.until else None,
         }
 
 
-def _name(request: Request) -> FaultName:
+def _fault_name(request: Request) -> FaultName:
     try:
         return FaultName(request.path_params["name"])
     except ValueError:
         raise not_found("Fault") from None
 
 
-async def _answer_problem(_: Request, problem: ProblemError) -> Response:
+async def _handle_api_error(_: Request, problem: ApiError) -> Response:
     body = json.dumps(problem.body, separators=(",", ":"))
     return Response(body, problem.status, problem.headers, media_type="application/json")

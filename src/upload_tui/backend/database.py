@@ -12,7 +12,7 @@ from upload_tui.errors import UsageError
 
 __all__ = ["Database"]
 
-_PATIENCE_SECONDS = 2.0
+_BUSY_TIMEOUT_SECONDS = 2.0
 """So long a service that is ending may still hold the file."""
 
 
@@ -27,7 +27,7 @@ class Database:
     """
 
     def __init__(self, file: Path | None = None) -> None:
-        self._db = sqlite3.connect(file or ":memory:", isolation_level=None, timeout=_PATIENCE_SECONDS)
+        self._db = sqlite3.connect(file or ":memory:", isolation_level=None, timeout=_BUSY_TIMEOUT_SECONDS)
         try:
             _prepare(self._db)
         except BaseException:
@@ -38,15 +38,15 @@ class Database:
         self.tree = Tree(self._db)
         self.queue = Queue(self._db)
         # A job that was running when the last process died is taken up again at once.
-        self.queue.take_back()
+        self.queue.requeue_running()
 
     def close(self) -> None:
         """Close the database."""
         self._db.close()
 
-    def secret(self, fresh: bytes) -> bytes:
+    def secret(self, default: bytes) -> bytes:
         """The secret that these records were begun with; `fresh` if they are new."""
-        self._db.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (fresh,))
+        self._db.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (default,))
         return bytes(self._db.execute("SELECT value FROM secret").fetchone()[0])
 
 

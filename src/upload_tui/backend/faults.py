@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from upload_tui.clock import Clock
 
-__all__ = ["DESCRIPTIONS", "LARGEST_VALUE", "VALUES", "ActiveFault", "FaultName", "Faults"]
+__all__ = ["FAULT_DESCRIPTIONS", "LARGEST_VALUE", "FAULT_VALUES", "ActiveFault", "FaultName", "Faults"]
 
 
 class FaultName(StrEnum):
@@ -35,7 +35,7 @@ class FaultName(StrEnum):
     YOUNG_PROJECTS = "young-projects"
 
 
-DESCRIPTIONS: Mapping[FaultName, str] = MappingProxyType(
+FAULT_DESCRIPTIONS: Mapping[FaultName, str] = MappingProxyType(
     {
         FaultName.OUTAGE: "the service answers 503 for 15 s",
         FaultName.TOO_MANY_REQUESTS: "it answers 429 with Retry-After for 10 s",
@@ -57,7 +57,7 @@ DESCRIPTIONS: Mapping[FaultName, str] = MappingProxyType(
     }
 )
 
-VALUES: Mapping[FaultName, tuple[float, str]] = MappingProxyType(
+FAULT_VALUES: Mapping[FaultName, tuple[float, str]] = MappingProxyType(
     {
         FaultName.SLOW_ANSWERS: (3, "seconds that each answer takes"),
         FaultName.DROPPED_ANSWERS: (30, "seconds until the proxy in front gives up and answers 504"),
@@ -72,7 +72,7 @@ VALUES: Mapping[FaultName, tuple[float, str]] = MappingProxyType(
 LARGEST_VALUE = 10**8
 """Some three years."""
 
-_LASTS_SECONDS: Mapping[FaultName, float] = MappingProxyType(
+_DEFAULT_SECONDS: Mapping[FaultName, float] = MappingProxyType(
     {
         FaultName.OUTAGE: 15,
         FaultName.SLOW_ANSWERS: 20,
@@ -85,7 +85,7 @@ _LASTS_SECONDS: Mapping[FaultName, float] = MappingProxyType(
         FaultName.YOUNG_PROJECTS: 60,
     }
 )
-_COUNTED = frozenset({FaultName.ALTERED_CHUNK, FaultName.LOST_CHUNK})
+_COUNTED_FAULTS = frozenset({FaultName.ALTERED_CHUNK, FaultName.LOST_CHUNK})
 
 
 class ActiveFault(Struct, frozen=True):
@@ -110,14 +110,14 @@ class Faults:
             seconds: for how long; None takes its usual time, infinity lasts until it is ended.
             value: what `VALUES` says; those that hit so many things end when they have hit them.
         """
-        lasts = _LASTS_SECONDS.get(name, 10.0) if seconds is None else seconds
+        lasts = _DEFAULT_SECONDS.get(name, 10.0) if seconds is None else seconds
         until = self._clock.now() + timedelta(seconds=lasts) if isfinite(lasts) else None
-        self._active[name] = ActiveFault(VALUES.get(name, (0, ""))[0] if value is None else value, until)
+        self._active[name] = ActiveFault(FAULT_VALUES.get(name, (0, ""))[0] if value is None else value, until)
 
-    def start_lasting(self, name: FaultName, value: float | None = None) -> None:
+    def start_until_stopped(self, name: FaultName, value: float | None = None) -> None:
         """Let a fault happen until it is ended, or for `value` seconds if it has no other use for a value."""
-        seconds = inf if value is None or name in VALUES else value
-        self.start(name, seconds, value if name in VALUES else None)
+        seconds = inf if value is None or name in FAULT_VALUES else value
+        self.start(name, seconds, value if name in FAULT_VALUES else None)
 
     def stop(self, name: FaultName) -> None:
         """End a fault now."""
@@ -126,23 +126,23 @@ class Faults:
     @property
     def active(self) -> Mapping[FaultName, ActiveFault]:
         """The faults that are in force."""
-        return {name: fault for name, fault in self._active.items() if self.is_on(name)}
+        return {name: fault for name, fault in self._active.items() if self.is_active(name)}
 
-    def is_on(self, name: FaultName) -> bool:
+    def is_active(self, name: FaultName) -> bool:
         """True if the fault is in force."""
         fault = self._active.get(name)
         return fault is not None and (fault.until is None or self._clock.now() < fault.until)
 
     def value(self, name: FaultName) -> float:
         """The value of a fault; 0 if it is not in force."""
-        return self._active[name].value if self.is_on(name) else 0.0
+        return self._active[name].value if self.is_active(name) else 0.0
 
-    def hits(self, name: FaultName) -> bool:
+    def consume(self, name: FaultName) -> bool:
         """True if the fault hits this time; those that hit so many things end with the last."""
-        if not self.is_on(name):
+        if not self.is_active(name):
             return False
         fault = self._active[name]
-        if name in _COUNTED:
+        if name in _COUNTED_FAULTS:
             self._active[name] = ActiveFault(fault.value - 1, fault.until)
             if fault.value <= 1:
                 self.stop(name)
@@ -150,7 +150,7 @@ class Faults:
 
     def seconds_left(self, name: FaultName) -> float:
         """How long the fault lasts still; 0 if it is not in force, infinity if it lasts until it is ended."""
-        if not self.is_on(name):
+        if not self.is_active(name):
             return 0.0
         until = self._active[name].until
         return inf if until is None else (until - self._clock.now()).total_seconds()

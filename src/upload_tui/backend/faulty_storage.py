@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterator
 
 from upload_tui.backend.faults import FaultName, Faults
-from upload_tui.backend.storage import ChunkKey, Storage, StorageTroubleError
+from upload_tui.backend.storage import BlobKey, Storage, StorageUnavailableError
 
 __all__ = ["FaultyStorage"]
 
@@ -17,38 +17,38 @@ class FaultyStorage:
     def __init__(self, storage: Storage, faults: Faults) -> None:
         self._storage = storage
         self._faults = faults
-        self.withheld: set[str] = set()
+        self.unreadable_uploads: set[str] = set()
 
     async def put(
-        self, key: ChunkKey, blocks: AsyncIterable[bytes], is_wanted: Callable[[], bool] = lambda: True
+        self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = lambda: True
     ) -> int:
         """Store a chunk, or acknowledge and lose it, or store it with a byte flipped."""
-        if self._faults.hits(FaultName.LOST_CHUNK):
+        if self._faults.consume(FaultName.LOST_CHUNK):
             return sum([len(block) async for block in blocks])
-        if self._faults.hits(FaultName.ALTERED_CHUNK):
-            return await self._storage.put(key, _flipped(blocks), is_wanted)
-        return await self._storage.put(key, blocks, is_wanted)
+        if self._faults.consume(FaultName.ALTERED_CHUNK):
+            return await self._storage.put(key, _flip_first_byte(blocks), is_accepted)
+        return await self._storage.put(key, blocks, is_accepted)
 
-    def blocks(self, key: ChunkKey) -> Iterator[bytes]:
+    def blocks(self, key: BlobKey) -> Iterator[bytes]:
         """The bytes of a chunk.
 
         Raises:
             StorageTroubleError: a fault withholds them.
         """
-        if key[0] in self.withheld or self._faults.is_on(FaultName.BROKEN_STORAGE):
-            raise StorageTroubleError("The storage provider is unavailable")
+        if key[0] in self.unreadable_uploads or self._faults.is_active(FaultName.BROKEN_STORAGE):
+            raise StorageUnavailableError("The storage provider is unavailable")
         yield from self._storage.blocks(key)
 
-    def has(self, key: ChunkKey) -> bool:
+    def has(self, key: BlobKey) -> bool:
         """True if the chunk is stored."""
         return self._storage.has(key)
 
-    def revision(self, key: ChunkKey) -> Hashable | None:
+    def revision(self, key: BlobKey) -> Hashable | None:
         """Another thing once the chunk was put again; None if it is not stored."""
         return self._storage.revision(key)
 
 
-async def _flipped(blocks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def _flip_first_byte(blocks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     """The same bytes, the first one flipped."""
     is_first = True
     async for block in blocks:

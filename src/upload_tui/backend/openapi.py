@@ -12,21 +12,21 @@ from upload_tui import __version__
 from upload_tui.backend.endpoints.answers import PAGE_HEADERS
 from upload_tui.backend.endpoints.endpoint import Endpoint
 from upload_tui.backend.parameters import Paging
-from upload_tui.backend.resources import EnvelopeWritten, SentenceWritten
-from upload_tui.wire.designs import Design
-from upload_tui.wire.messages import DESIGN_HEADER
+from upload_tui.backend.resources import ErrorSchema, ParameterErrorSchema
+from upload_tui.wire.designs import StatusShape
+from upload_tui.wire.messages import STATUS_SHAPE_HEADER
 
-__all__ = ["describe"]
+__all__ = ["openapi_document"]
 
 _Mode = Literal["validation", "serialization"]
 _REFERENCE = "#/components/schemas/{model}"
 _PATH_PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
-_PROBLEM = EnvelopeWritten | SentenceWritten
-_ALWAYS_POSSIBLE = (400, 429, 500, 503)
-_REFUSAL = {"$ref": "#/components/responses/Refusal"}
+_ERROR_SCHEMAS = ErrorSchema | ParameterErrorSchema
+_COMMON_ERROR_STATUSES = (400, 429, 500, 503)
+_ERROR_REFERENCE = {"$ref": "#/components/responses/Refusal"}
 
 
-def describe(endpoints: Sequence[Endpoint], server_url: str) -> Mapping[str, Any]:
+def openapi_document(endpoints: Sequence[Endpoint], server_url: str) -> Mapping[str, Any]:
     """The OpenAPI document of some endpoints, for a service at a URL."""
     schemas = _Schemas(endpoints)
     paths: dict[str, dict[str, Any]] = {}
@@ -44,7 +44,7 @@ def describe(endpoints: Sequence[Endpoint], server_url: str) -> Mapping[str, Any
         "paths": paths,
         "components": {
             "schemas": schemas.definitions,
-            "responses": {"Refusal": schemas.refusal},
+            "responses": {"Refusal": schemas.error_response},
             "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "Authorization"}},
         },
     }
@@ -54,30 +54,30 @@ class _Schemas:
     """The schemas of all that endpoints take and give; what has a name is defined once."""
 
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
-        wanted: dict[tuple[str, _Mode], Any] = {("problem", "serialization"): _PROBLEM}
+        wanted: dict[tuple[str, _Mode], Any] = {("problem", "serialization"): _ERROR_SCHEMAS}
         for endpoint in endpoints:
             for model in (endpoint.body, endpoint.query):
                 if model is not None:
                     wanted[model.__name__, "validation"] = model
-            if endpoint.gives not in {None, bytes}:
-                wanted[repr(endpoint.gives), "serialization"] = endpoint.gives
+            if endpoint.response_model not in {None, bytes}:
+                wanted[repr(endpoint.response_model), "serialization"] = endpoint.response_model
         adapters = [(name, mode, TypeAdapter[Any](kind)) for (name, mode), kind in wanted.items()]
-        self._found, defined = TypeAdapter.json_schemas(adapters, ref_template=_REFERENCE)
+        self._schemas, defined = TypeAdapter.json_schemas(adapters, ref_template=_REFERENCE)
         self.definitions = defined["$defs"]
 
     @property
-    def refusal(self) -> Mapping[str, Any]:
+    def error_response(self) -> Mapping[str, Any]:
         """What every refusal looks like, whatever its status."""
-        content = {"application/json": {"schema": self._found["problem", "serialization"]}}
+        content = {"application/json": {"schema": self._schemas["problem", "serialization"]}}
         return {"description": "A refusal: its reason, and what may help", "content": content}
 
-    def given(self, kind: Any) -> Mapping[str, Any]:
+    def response(self, kind: Any) -> Mapping[str, Any]:
         """A type that is given."""
-        return self._found[repr(kind), "serialization"]
+        return self._schemas[repr(kind), "serialization"]
 
-    def taken(self, model: type[BaseModel]) -> Mapping[str, Any]:
+    def request(self, model: type[BaseModel]) -> Mapping[str, Any]:
         """A model that is taken, without its reference."""
-        schema = self._found[model.__name__, "validation"]
+        schema = self._schemas[model.__name__, "validation"]
         name = str(schema.get("$ref", "")).rpartition("/")[2]
         definition: Mapping[str, Any] = self.definitions[name] if name else schema
         return definition
@@ -87,30 +87,30 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> Mapping[str, Any]:
     summary, _, rest = (getdoc(endpoint.handler) or "").partition("\n")
     operation: dict[str, Any] = {
         "summary": summary,
-        "operationId": _identifier(endpoint),
+        "operationId": _operation_id(endpoint),
         "parameters": list(_parameters(endpoint, schemas)),
         "responses": {
-            str(endpoint.status): _good(endpoint, schemas),
-            **{str(status): _REFUSAL for status in sorted(_refusal_statuses(endpoint))},
+            str(endpoint.status): _success_response(endpoint, schemas),
+            **{str(status): _ERROR_REFERENCE for status in sorted(_error_statuses(endpoint))},
         },
     }
     if rest.strip():
         operation["description"] = rest.strip()
     if endpoint.body is not None:
-        operation["requestBody"] = {"required": True, "content": _contents(schemas.taken(endpoint.body))}
-    elif endpoint.takes_bytes:
+        operation["requestBody"] = {"required": True, "content": _request_content(schemas.request(endpoint.body))}
+    elif endpoint.has_binary_body:
         operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
     operation["security"] = [{"token": []}] if endpoint.needs_token else []
     return operation
 
 
-def _identifier(endpoint: Endpoint) -> str:
+def _operation_id(endpoint: Endpoint) -> str:
     """`upload_initiate`: the kind of resource and what is done."""
     kind = type(endpoint.handler.__self__).__name__.removesuffix("Endpoints")  # type: ignore[attr-defined]
     return f"{kind.lower()}_{endpoint.handler.__name__}"
 
 
-def _contents(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def _request_content(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """JSON, or the same as a form, whose inner fields come in brackets."""
     inner = [name for name, field in schema["properties"].items() if "$ref" in str(field)]
     form = {"schema": schema, "encoding": {name: {"style": "deepObject", "explode": True} for name in inner}}
@@ -122,22 +122,22 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> Iterator[Mapping[str, 
         schema = {"type": "integer", "minimum": 0} if converter == "int" else {"type": "string", "minLength": 1}
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     if endpoint.query is not None:
-        for name, schema in schemas.taken(endpoint.query)["properties"].items():
+        for name, schema in schemas.request(endpoint.query)["properties"].items():
             yield {"name": name, "in": "query", "required": False, "schema": schema}
     if endpoint.has_status:
-        schema = {"type": "string", "enum": [str(design) for design in Design]}
+        schema = {"type": "string", "enum": [str(design) for design in StatusShape]}
         description = "the shape of `status` in this one answer"
-        yield {"name": DESIGN_HEADER, "in": "header", "description": description, "required": False, "schema": schema}
+        yield {"name": STATUS_SHAPE_HEADER, "in": "header", "description": description, "required": False, "schema": schema}
 
 
-def _good(endpoint: Endpoint, schemas: _Schemas) -> Mapping[str, Any]:
+def _success_response(endpoint: Endpoint, schemas: _Schemas) -> Mapping[str, Any]:
     good: dict[str, Any] = {"description": HTTPStatus(endpoint.status).phrase}
-    if endpoint.gives is bytes:
+    if endpoint.response_model is bytes:
         good["content"] = {"application/octet-stream": {}}
-    elif endpoint.gives is not None:
-        schema = schemas.given(endpoint.gives)
+    elif endpoint.response_model is not None:
+        schema = schemas.response(endpoint.response_model)
         is_page = endpoint.query is not None and issubclass(endpoint.query, Paging)
-        good["content"] = {"application/json": {"schema": _page_of(schema) if is_page else schema}}
+        good["content"] = {"application/json": {"schema": _page_schema(schema) if is_page else schema}}
         if is_page:
             good["headers"] = {
                 name: {"description": says, "required": True, "schema": {"type": "string"}}
@@ -146,7 +146,7 @@ def _good(endpoint: Endpoint, schemas: _Schemas) -> Mapping[str, Any]:
     return good
 
 
-def _page_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def _page_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     results = {"type": "array", "items": schema}
     return {
         "type": "object",
@@ -156,10 +156,10 @@ def _page_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def _refusal_statuses(endpoint: Endpoint) -> Iterator[int]:
-    yield from _ALWAYS_POSSIBLE
+def _error_statuses(endpoint: Endpoint) -> Iterator[int]:
+    yield from _COMMON_ERROR_STATUSES
     yield 401 if endpoint.needs_token else 403
     if "{" in endpoint.path or endpoint.body is not None:
         yield 404
-    if endpoint.body is not None or endpoint.takes_bytes:
+    if endpoint.body is not None or endpoint.has_binary_body:
         yield 413

@@ -7,13 +7,13 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from upload_tui.backend.problems import ProblemError, missing_parameters
+from upload_tui.backend.problems import ApiError, invalid_parameters
 
 __all__ = [
     "ChildrenSearch",
     "ChunkReport",
     "Completion",
-    "ContainerChoice",
+    "ContainerReference",
     "FileHashReport",
     "KeyPair",
     "NewFile",
@@ -28,7 +28,7 @@ __all__ = [
     "ProjectChange",
     "Signature",
     "UserSearch",
-    "read_parameters",
+    "read_body",
     "read_query",
 ]
 
@@ -41,55 +41,55 @@ Label = Annotated[str, Field(max_length=4096)]
 Bytes = Annotated[int, Field(ge=0, le=2**62)]
 
 
-class _Parameters(BaseModel):
+class _RequestModel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
-class KeyPair(_Parameters):
+class KeyPair(_RequestModel):
     """Keys to be exchanged for a token."""
 
     agent_key: Text
     user_key: Text
 
 
-class NewProject(_Parameters):
+class NewProject(_RequestModel):
     """A project to be made."""
 
     name: Text
     description: Text = "-"
 
 
-class Digest(_Parameters):
+class Digest(_RequestModel):
     """A digest as the client reports it."""
 
     value: Text
     algorithm: Text
 
 
-class ProjectChange(_Parameters):
+class ProjectChange(_RequestModel):
     """What is to change of a project; None leaves it."""
 
     name: Text | None = None
     description: Text | None = None
 
 
-class Choice(_Parameters):
+class Reference(_RequestModel):
     """Something that is there already, by its id."""
 
     id: Text
 
 
-class NewUpload(_Parameters):
+class NewUpload(_RequestModel):
     """An upload to be begun; `size` in bytes. One that is not chunked gets a single signed URL for all its bytes."""
 
     name: Text
     content_type: Text
     size: Bytes
-    storage_provider: Choice | None = None
+    storage_provider: Reference | None = None
     chunked: bool = True
 
 
-class ChunkReport(_Parameters):
+class ChunkReport(_RequestModel):
     """A chunk to be stored: its number from 1, its size in bytes, its digest."""
 
     number: Annotated[int, Field(ge=1, le=2**31)]
@@ -97,7 +97,7 @@ class ChunkReport(_Parameters):
     hash: Digest
 
 
-class Completion(_Parameters):
+class Completion(_RequestModel):
     """The word that all chunks are there, with the whole file's digest."""
 
     hash: Digest
@@ -107,54 +107,54 @@ class FileHashReport(Digest):
     """One more digest of the whole file."""
 
 
-class ContainerChoice(_Parameters):
+class ContainerReference(_RequestModel):
     """What something is to stand in: a project or a folder."""
 
     kind: Text
     id: Text
 
 
-class NewFolder(_Parameters):
+class NewFolder(_RequestModel):
     """A folder to be made."""
 
     name: Text
-    parent: ContainerChoice
+    parent: ContainerReference
 
 
-class NewFile(_Parameters):
+class NewFile(_RequestModel):
     """A file to be made of a completed upload, which gives it its name."""
 
-    parent: ContainerChoice
-    upload: Choice
+    parent: ContainerReference
+    upload: Reference
     label: Label = ""
 
 
-class NewVersion(_Parameters):
+class NewVersion(_RequestModel):
     """A completed upload to be the next version of a file."""
 
-    upload: Choice
+    upload: Reference
     label: Label = ""
 
 
-class NewName(_Parameters):
+class NewName(_RequestModel):
     """Another name."""
 
     name: Text
 
 
-class NewParent(_Parameters):
+class NewParent(_RequestModel):
     """Another place."""
 
-    parent: ContainerChoice
+    parent: ContainerReference
 
 
-class NewRole(_Parameters):
+class NewRole(_RequestModel):
     """Another role in a project."""
 
-    auth_role: Choice
+    auth_role: Reference
 
 
-class Paging(_Parameters):
+class Paging(_RequestModel):
     """Which page (from 1) of how many entries, at most 1000."""
 
     page: Annotated[int, Field(ge=1, le=2**40)] = 1
@@ -184,7 +184,7 @@ class UserSearch(Paging):
     username: Annotated[str, Field(max_length=4096)] | None = None
 
 
-class Signature(_Parameters):
+class Signature(_RequestModel):
     """What makes a URL a permission. Whatever is missing or wrong, the answer is 403, and does not say which."""
 
     expires: str = ""
@@ -197,13 +197,13 @@ def read_query(request: Request, model: type[Model]) -> Model:
     Raises:
         ProblemError: 400 for what is malformed.
     """
-    read = _validated(model, dict(request.query_params))
+    read = _validate(model, dict(request.query_params))
     if isinstance(read, Paging) and read.per_page > PER_PAGE_LIMIT:
-        raise missing_parameters(f"per_page must be less than {PER_PAGE_LIMIT}")
+        raise invalid_parameters(f"per_page must be less than {PER_PAGE_LIMIT}")
     return read
 
 
-async def read_parameters(request: Request, model: type[Model]) -> Model:
+async def read_body(request: Request, model: type[Model]) -> Model:
     """The body of a request as a model.
 
     Raises:
@@ -213,27 +213,27 @@ async def read_parameters(request: Request, model: type[Model]) -> Model:
     async for block in request.stream():
         body += block
         if len(body) > BODY_LIMIT_BYTES:
-            raise ProblemError(413, "request entity too large", f"send at most {BODY_LIMIT_BYTES} bytes")
+            raise ApiError(413, "request entity too large", f"send at most {BODY_LIMIT_BYTES} bytes")
     is_form = "form-urlencoded" in request.headers.get("content-type", "")
-    return _validated(model, _unfold(bytes(body)) if is_form else _decoded(bytes(body)))
+    return _validate(model, _parse_form(bytes(body)) if is_form else _parse_json(bytes(body)))
 
 
-def _decoded(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     if not body.strip():
         return {}
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise missing_parameters("the body is not JSON") from error
+        raise invalid_parameters("the body is not JSON") from error
 
 
-def _unfold(body: bytes) -> dict[str, Any]:
+def _parse_form(body: bytes) -> dict[str, Any]:
     """A form with brackets as nested objects: `hash[value]=x` is `{"hash": {"value": "x"}}`."""
     fields: dict[str, Any] = {}
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=200)
     except ValueError as error:
-        raise missing_parameters("the body is not a form") from error
+        raise invalid_parameters("the body is not a form") from error
     for key, value in pairs:
         first, *rest = key.replace("]", "").split("[")
         if rest:
@@ -245,16 +245,16 @@ def _unfold(body: bytes) -> dict[str, Any]:
     return fields
 
 
-def _validated(model: type[Model], fields: Any) -> Model:
+def _validate(model: type[Model], fields: Any) -> Model:
     try:
         return model.model_validate(fields if isinstance(fields, dict) else {})
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-    raise missing_parameters(
-        ", ".join(dict.fromkeys(_sentence(problem["loc"], problem["type"]) for problem in problems))
+    raise invalid_parameters(
+        ", ".join(dict.fromkeys(_describe_error(problem["loc"], problem["type"]) for problem in problems))
     )
 
 
-def _sentence(place: tuple[int | str, ...], kind: str) -> str:
-    name = str(place[0]) + "".join(f"[{part}]" for part in place[1:])
+def _describe_error(location: tuple[int | str, ...], kind: str) -> str:
+    name = str(location[0]) + "".join(f"[{part}]" for part in location[1:])
     return f"{name} is missing" if kind == "missing" else f"{name} is invalid"

@@ -5,10 +5,10 @@ from typing import Any
 
 from upload_tui.wire.messages import CODE_NOT_CONSISTENT, CODE_NOT_PROVIDED
 
-__all__ = ["ProblemError", "invalid_fields", "missing_parameters", "not_consistent", "not_found"]
+__all__ = ["ApiError", "invalid_fields", "invalid_parameters", "not_consistent", "not_found"]
 
 
-class ProblemError(Exception):
+class ApiError(Exception):
     """A refusal: a status, and the envelope that goes with it.
 
     Args:
@@ -37,27 +37,27 @@ class ProblemError(Exception):
             self.body["errors"] = errors
 
 
-def invalid_fields(**messages: str) -> ProblemError:
+def invalid_fields(**messages: str) -> ApiError:
     """400: fields that were understood and are wrong; double underscores stand for dots."""
     errors = [{"field": field.replace("__", "."), "message": message} for field, message in messages.items()]
-    return ProblemError(400, "validation failed", "Fix the following invalid fields and resubmit", errors=errors)
+    return ApiError(400, "validation failed", "Fix the following invalid fields and resubmit", errors=errors)
 
 
-def missing_parameters(sentence: str) -> ProblemError:
+def invalid_parameters(message: str) -> ApiError:
     """400: parameters that are missing or malformed come as one sentence alone: `name is missing, size is invalid`."""
-    problem = ProblemError(400, sentence)
-    problem.body = {"error": sentence}
+    problem = ApiError(400, message)
+    problem.body = {"error": message}
     return problem
 
 
-def not_found(kind: str) -> ProblemError:
+def not_found(kind: str) -> ApiError:
     """404: there is no such thing."""
-    return ProblemError(404, f"{kind} Not Found", f"you may have mistyped the {kind} id")
+    return ApiError(404, f"{kind} Not Found", f"you may have mistyped the {kind} id")
 
 
-def not_consistent() -> ProblemError:
+def not_consistent() -> ApiError:
     """404: it is there, but not to be seen yet."""
-    return ProblemError(
+    return ApiError(
         404,
         "resource changes are still being processed by system",
         "this is a temporary state that will eventually be resolved by the system; please retry request",

@@ -14,24 +14,24 @@ __all__ = [
     "JobRecord",
     "NodeKind",
     "NodeRecord",
-    "PastUpload",
+    "FinishedUpload",
     "ProjectRecord",
     "QueueSummary",
     "UploadRecord",
     "VersionRecord",
-    "in_milliseconds",
-    "time_of",
+    "to_milliseconds",
+    "from_milliseconds",
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def in_milliseconds(on: datetime) -> int:
+def to_milliseconds(time: datetime) -> int:
     """A time as the tables keep it: milliseconds since 1970."""
-    return (on - _EPOCH) // timedelta(milliseconds=1)
+    return (time - _EPOCH) // timedelta(milliseconds=1)
 
 
-def time_of(milliseconds: int) -> datetime:
+def from_milliseconds(milliseconds: int) -> datetime:
     """A time out of the tables."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
@@ -72,7 +72,7 @@ class ChunkRecord(Struct, frozen=True):
     digest: str
 
 
-class PastUpload(NamedTuple):
+class FinishedUpload(NamedTuple):
     """A finished upload to be imported; times in milliseconds since 1970, for there may be a million of them."""
 
     id: str

@@ -13,37 +13,37 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 __all__ = [
-    "AncestorWritten",
-    "AuditWritten",
-    "AuthRoleWritten",
-    "ChildWritten",
-    "ChunkWritten",
-    "ContainerWritten",
-    "CurrentVersionWritten",
-    "DeployedStatusWritten",
-    "DigestWritten",
-    "EnvelopeWritten",
-    "FieldProblemWritten",
-    "FileWritten",
-    "FlatStatusWritten",
-    "FolderWritten",
-    "HashWritten",
-    "PermissionWritten",
-    "ProjectFileWritten",
-    "ProjectWritten",
-    "ProviderBriefWritten",
-    "ProviderWritten",
-    "QueueWritten",
-    "ReferenceWritten",
-    "SentenceWritten",
-    "SignedUrlWritten",
-    "StateWritten",
-    "StatesWritten",
-    "TokenWritten",
-    "UploadBriefWritten",
-    "UploadWritten",
-    "UserWritten",
-    "VersionWritten",
+    "AncestorSchema",
+    "AuditSchema",
+    "AuthRoleSchema",
+    "ChildSchema",
+    "ChunkSchema",
+    "ContainerSchema",
+    "CurrentVersionSchema",
+    "DeployedStatusSchema",
+    "DigestSchema",
+    "ErrorSchema",
+    "FieldErrorSchema",
+    "FileSchema",
+    "FlatStatusSchema",
+    "FolderSchema",
+    "HashSchema",
+    "PermissionSchema",
+    "ProjectFileSchema",
+    "ProjectSchema",
+    "ProviderBriefSchema",
+    "ProviderSchema",
+    "QueueSchema",
+    "ReferenceSchema",
+    "ParameterErrorSchema",
+    "SignedUrlSchema",
+    "StateSchema",
+    "StatesSchema",
+    "TokenSchema",
+    "UploadBriefSchema",
+    "UploadSchema",
+    "UserSchema",
+    "VersionSchema",
 ]
 
 _CLOSED = ConfigDict(extra="forbid")
@@ -54,7 +54,7 @@ Size = Annotated[int, Field(ge=0)]
 
 
 @with_config(_CLOSED)
-class FieldProblemWritten(TypedDict):
+class FieldErrorSchema(TypedDict):
     """A field that was understood and is wrong."""
 
     field: str
@@ -62,25 +62,25 @@ class FieldProblemWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class EnvelopeWritten(TypedDict):
+class ErrorSchema(TypedDict):
     """A refusal; `error` is the status."""
 
     error: int
     code: Literal["not_provided", "resource_not_consistent"]
     reason: str
     suggestion: str
-    errors: NotRequired[list[FieldProblemWritten]]
+    errors: NotRequired[list[FieldErrorSchema]]
 
 
 @with_config(_CLOSED)
-class SentenceWritten(TypedDict):
+class ParameterErrorSchema(TypedDict):
     """A refusal of parameters that are missing or malformed: `name is missing, size is invalid`."""
 
     error: str
 
 
 @with_config(_CLOSED)
-class TokenWritten(TypedDict):
+class TokenSchema(TypedDict):
     """A token; `expires_on` in seconds since 1970, `time_to_live` in seconds."""
 
     api_token: str
@@ -89,7 +89,7 @@ class TokenWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class UserWritten(TypedDict):
+class UserSchema(TypedDict):
     """An account."""
 
     id: Id
@@ -101,7 +101,7 @@ class UserWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class UserBriefWritten(TypedDict):
+class UserBriefSchema(TypedDict):
     """An account, in an audit."""
 
     id: Id
@@ -110,19 +110,19 @@ class UserBriefWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class AuditWritten(TypedDict):
+class AuditSchema(TypedDict):
     """Who did what to a resource, and when."""
 
     created_on: Time | None
-    created_by: UserBriefWritten | None
+    created_by: UserBriefSchema | None
     last_updated_on: Time | None
-    last_updated_by: UserBriefWritten | None
+    last_updated_by: UserBriefSchema | None
     deleted_on: Time | None
-    deleted_by: UserBriefWritten | None
+    deleted_by: UserBriefSchema | None
 
 
 @with_config(_CLOSED)
-class AuthRoleWritten(TypedDict):
+class AuthRoleSchema(TypedDict):
     """What an account may do in a project."""
 
     id: str
@@ -132,23 +132,23 @@ class AuthRoleWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class ReferenceWritten(TypedDict):
+class ReferenceSchema(TypedDict):
     """Something, by its id alone."""
 
     id: Id
 
 
 @with_config(_CLOSED)
-class PermissionWritten(TypedDict):
+class PermissionSchema(TypedDict):
     """The role of an account in a project."""
 
-    project: ReferenceWritten
-    user: UserBriefWritten
-    auth_role: AuthRoleWritten
+    project: ReferenceSchema
+    user: UserBriefSchema
+    auth_role: AuthRoleSchema
 
 
 @with_config(_CLOSED)
-class QueueWritten(TypedDict):
+class QueueSchema(TypedDict):
     """The verification queue: jobs waiting, since when the oldest waits; jobs running, tried before, given up."""
 
     depth: int
@@ -159,7 +159,7 @@ class QueueWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class ProviderBriefWritten(TypedDict):
+class ProviderBriefSchema(TypedDict):
     """Where bytes are stored, in an upload."""
 
     id: Id
@@ -168,7 +168,7 @@ class ProviderBriefWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class ProviderWritten(TypedDict):
+class ProviderSchema(TypedDict):
     """Where bytes are stored, and its limits."""
 
     id: Id
@@ -182,7 +182,7 @@ class ProviderWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class ProjectWritten(TypedDict):
+class ProjectSchema(TypedDict):
     """A project."""
 
     kind: Literal["dds-project"]
@@ -190,11 +190,11 @@ class ProjectWritten(TypedDict):
     name: str
     description: str
     is_deleted: bool
-    audit: AuditWritten
+    audit: AuditSchema
 
 
 @with_config(_CLOSED)
-class ProjectBriefWritten(TypedDict):
+class ProjectBriefSchema(TypedDict):
     """A project, in an upload."""
 
     id: Id
@@ -202,7 +202,7 @@ class ProjectBriefWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class SignedUrlWritten(TypedDict):
+class SignedUrlSchema(TypedDict):
     """Where bytes go or come from, without a token; `host` has its scheme. A secret until it expires."""
 
     http_verb: Literal["GET", "PUT"]
@@ -212,7 +212,7 @@ class SignedUrlWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class DigestWritten(TypedDict):
+class DigestSchema(TypedDict):
     """A digest as its client reported it."""
 
     value: str
@@ -220,25 +220,25 @@ class DigestWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class ChunkWritten(TypedDict):
+class ChunkSchema(TypedDict):
     """A chunk as its client reported it; numbers from 1."""
 
     number: int
     size: Size
-    hash: DigestWritten
+    hash: DigestSchema
 
 
 @with_config(_CLOSED)
-class HashWritten(TypedDict):
+class HashSchema(TypedDict):
     """A whole file's digest."""
 
     algorithm: str
     value: str
-    audit: AuditWritten
+    audit: AuditSchema
 
 
 @with_config(_CLOSED)
-class FlatStatusWritten(TypedDict):
+class FlatStatusSchema(TypedDict):
     """Option A: a time for each stage that was reached."""
 
     initiated_on: Time
@@ -249,7 +249,7 @@ class FlatStatusWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class StateWritten(TypedDict):
+class StateSchema(TypedDict):
     """A stage and when it was reached."""
 
     state: Literal["initiated", "completed", "verified", "error"]
@@ -257,15 +257,15 @@ class StateWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class StatesWritten(TypedDict):
+class StatesSchema(TypedDict):
     """Option B: the present state and those before it, newest first."""
 
-    current: StateWritten
-    prior: list[StateWritten]
+    current: StateSchema
+    prior: list[StateSchema]
 
 
 @with_config(_CLOSED)
-class DeployedStatusWritten(TypedDict):
+class DeployedStatusSchema(TypedDict):
     """The deployed shape: an error sets `is_consistent` too."""
 
     initiated_on: Time
@@ -278,26 +278,26 @@ class DeployedStatusWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class UploadWritten(TypedDict):
+class UploadSchema(TypedDict):
     """An upload. One that is not chunked has no `chunks`, and until it is completed a `signed_url`."""
 
     id: Id
-    project: ProjectBriefWritten
+    project: ProjectBriefSchema
     name: str
     content_type: str
     size: Size
     etag: str
     storage_container: str
-    storage_provider: ProviderBriefWritten
-    hashes: list[HashWritten]
-    chunks: NotRequired[list[ChunkWritten]]
-    signed_url: NotRequired[SignedUrlWritten]
-    status: FlatStatusWritten | StatesWritten | DeployedStatusWritten
-    audit: AuditWritten
+    storage_provider: ProviderBriefSchema
+    hashes: list[HashSchema]
+    chunks: NotRequired[list[ChunkSchema]]
+    signed_url: NotRequired[SignedUrlSchema]
+    status: FlatStatusSchema | StatesSchema | DeployedStatusSchema
+    audit: AuditSchema
 
 
 @with_config(_CLOSED)
-class ContainerWritten(TypedDict):
+class ContainerSchema(TypedDict):
     """What something stands in."""
 
     kind: Literal["dds-project", "dds-folder"]
@@ -305,7 +305,7 @@ class ContainerWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class AncestorWritten(TypedDict):
+class AncestorSchema(TypedDict):
     """What something stands in, directly or not; the project first."""
 
     kind: Literal["dds-project", "dds-folder"]
@@ -314,80 +314,80 @@ class AncestorWritten(TypedDict):
 
 
 @with_config(_CLOSED)
-class UploadBriefWritten(TypedDict):
+class UploadBriefSchema(TypedDict):
     """An upload, in a version of a file."""
 
     id: Id
     size: Size
-    storage_provider: ProviderBriefWritten
-    hashes: list[HashWritten]
+    storage_provider: ProviderBriefSchema
+    hashes: list[HashSchema]
 
 
 @with_config(_CLOSED)
-class CurrentVersionWritten(TypedDict):
+class CurrentVersionSchema(TypedDict):
     """The newest version of a file; numbers from 1."""
 
     id: Id
     version: int
     label: str | None
-    upload: UploadBriefWritten
+    upload: UploadBriefSchema
 
 
 @with_config(_CLOSED)
-class FolderWritten(TypedDict):
+class FolderSchema(TypedDict):
     """A folder. Lists leave out what `exclude_response_fields` names."""
 
     kind: Literal["dds-folder"]
     id: Id
-    parent: ContainerWritten
+    parent: ContainerSchema
     name: str
     is_deleted: bool
-    audit: NotRequired[AuditWritten]
-    project: NotRequired[ReferenceWritten]
-    ancestors: NotRequired[list[AncestorWritten]]
+    audit: NotRequired[AuditSchema]
+    project: NotRequired[ReferenceSchema]
+    ancestors: NotRequired[list[AncestorSchema]]
 
 
 @with_config(_CLOSED)
-class FileWritten(TypedDict):
+class FileSchema(TypedDict):
     """A file and its newest version. Lists leave out what `exclude_response_fields` names."""
 
     kind: Literal["dds-file"]
     id: Id
-    parent: ContainerWritten
+    parent: ContainerSchema
     name: str
     is_deleted: bool
-    current_version: NotRequired[CurrentVersionWritten]
-    audit: NotRequired[AuditWritten]
-    project: NotRequired[ReferenceWritten]
-    ancestors: NotRequired[list[AncestorWritten]]
+    current_version: NotRequired[CurrentVersionSchema]
+    audit: NotRequired[AuditSchema]
+    project: NotRequired[ReferenceSchema]
+    ancestors: NotRequired[list[AncestorSchema]]
 
 
-ChildWritten = FolderWritten | FileWritten
+ChildSchema = FolderSchema | FileSchema
 """What stands in a project or a folder."""
 
 
 @with_config(_CLOSED)
-class VersionWritten(TypedDict):
+class VersionSchema(TypedDict):
     """One version of a file."""
 
     kind: Literal["dds-file-version"]
     id: Id
-    file: ReferenceWritten
+    file: ReferenceSchema
     version: int
     label: str | None
     is_deleted: bool
-    upload: UploadBriefWritten
-    audit: AuditWritten
+    upload: UploadBriefSchema
+    audit: AuditSchema
 
 
 @with_config(_CLOSED)
-class ProjectFileWritten(TypedDict):
+class ProjectFileSchema(TypedDict):
     """A file of a project with all that a download needs."""
 
     kind: Literal["dds-file"]
     id: Id
     name: str
     size: Size
-    hashes: list[HashWritten]
-    file_url: SignedUrlWritten
-    ancestors: list[AncestorWritten]
+    hashes: list[HashSchema]
+    file_url: SignedUrlSchema
+    ancestors: list[AncestorSchema]

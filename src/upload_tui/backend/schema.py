@@ -9,7 +9,7 @@ from upload_tui.errors import UsageError
 
 __all__ = ["migrate"]
 
-_FIRST = """
+_INITIAL = """
 CREATE TABLE IF NOT EXISTS secret (only INTEGER PRIMARY KEY CHECK (only = 1), value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS projects (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, created_ms INTEGER NOT NULL
@@ -85,7 +85,7 @@ CREATE TABLE versions (
 """
 """Folders, files and their versions; a node whose parent is NULL stands in the project itself."""
 
-_STEPS = (_FIRST, _TREE)
+_MIGRATIONS = (_INITIAL, _TREE)
 
 
 def migrate(db: sqlite3.Connection) -> None:
@@ -95,9 +95,9 @@ def migrate(db: sqlite3.Connection) -> None:
         UsageError: a newer version of the program has used it.
     """
     done = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if done > len(_STEPS):
+    if done > len(_MIGRATIONS):
         raise UsageError(
             "The database was written by a newer version of upload-tui", "Update upload-tui, or name another --db."
         )
-    for number, step in enumerate(_STEPS[done:], done + 1):
+    for number, step in enumerate(_MIGRATIONS[done:], done + 1):
         db.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")

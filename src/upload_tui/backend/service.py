@@ -9,19 +9,19 @@ from secrets import token_bytes
 from types import TracebackType
 from typing import Self
 
-from upload_tui.backend.accounts import DemoAccount, Gatekeeper
-from upload_tui.backend.api import API_PATH, application
-from upload_tui.backend.control import Control
+from upload_tui.backend.accounts import DemoAccount, TokenAuthority
+from upload_tui.backend.api import API_PATH, create_app
+from upload_tui.backend.control import FaultControlApp
 from upload_tui.backend.database import Database
-from upload_tui.backend.endpoints.desk import Desk
+from upload_tui.backend.endpoints.desk import ServiceContext
 from upload_tui.backend.faults import FaultName, Faults
 from upload_tui.backend.faulty_storage import FaultyStorage
-from upload_tui.backend.records import PastUpload, ProjectRecord
+from upload_tui.backend.records import FinishedUpload, ProjectRecord
 from upload_tui.backend.storage import FolderStorage, MemoryStorage
-from upload_tui.backend.weather import Weather
+from upload_tui.backend.weather import FaultInjectionMiddleware
 from upload_tui.backend.worker import VerificationWorker
 from upload_tui.clock import Clock, SystemClock
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 
 __all__ = ["IN_PROCESS_URL", "EmbeddedService"]
 
@@ -51,7 +51,7 @@ class EmbeddedService:
         self,
         *,
         clock: Clock | None = None,
-        design: Design = Design.A,
+        status_shape: StatusShape = StatusShape.A,
         database: Path | None = None,
         storage: Path | None = None,
         seed: int | None = None,
@@ -65,8 +65,8 @@ class EmbeddedService:
         self.base_url = base_url
         self.faults = Faults(self.clock)
         self._database = Database(database)
-        chance = _chance(seed, self._database.uploads.count())
-        self._gatekeeper = Gatekeeper(secret or self._database.secret(token_bytes(32)), self.clock)
+        chance = _id_generator(seed, self._database.uploads.count())
+        self._authority = TokenAuthority(secret or self._database.secret(token_bytes(32)), self.clock)
         self._verification_seconds: dict[str, float] = {}
         stored = MemoryStorage() if storage is None else FolderStorage(storage)
         self.storage = FaultyStorage(stored, self.faults)
@@ -74,21 +74,21 @@ class EmbeddedService:
             self._database,
             self.storage,
             self.clock,
-            at_once=verifications_at_once,
-            takes_seconds=self._takes_seconds,
-            is_dead=self._worker_is_dead,
+            concurrency=verifications_at_once,
+            extra_seconds=self._extra_verification_seconds,
+            dead_seconds=self._worker_dead_seconds,
             executor=executor,
         )
-        self._desk = Desk(
-            self._database, self.storage, self.worker, self._gatekeeper, self.faults, self.clock, chance, self
+        self._context = ServiceContext(
+            self._database, self.storage, self.worker, self._authority, self.faults, self.clock, chance, self
         )
-        weather = Weather(application(self._desk, design), self.faults, self.clock)
-        self.app = Control(weather, self.faults, self._gatekeeper) if has_control else weather
-        self.project = self._first_project()
-        self._working: asyncio.Task[None] | None = None
+        weather = FaultInjectionMiddleware(create_app(self._context, status_shape), self.faults, self.clock)
+        self.app = FaultControlApp(weather, self.faults, self._authority) if has_control else weather
+        self.project = self._default_project()
+        self._worker_task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._working = asyncio.create_task(self.worker.run(), name="verification worker")
+        self._worker_task = asyncio.create_task(self.worker.run(), name="verification worker")
         return self
 
     async def __aexit__(
@@ -98,32 +98,32 @@ class EmbeddedService:
 
     async def stop(self) -> None:
         """Stop the worker and close the records."""
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.gather(self._working, return_exceptions=True)
+        if self._worker_task is not None:
+            self._worker_task.cancel()
+            await asyncio.gather(self._worker_task, return_exceptions=True)
         self.close()
 
     def close(self) -> None:
         """Close the records; enough for a service that was never entered, and so has no worker running."""
         self._database.close()
 
-    def prepare(self, upload_id: str, verification_seconds: float, *, is_withheld: bool = False) -> None:
+    def configure_verification(self, upload_id: str, verification_seconds: float, *, is_unreadable: bool = False) -> None:
         """What a story has in store for an upload: how long its verification takes, and whether its bytes can be read at all."""
         self._verification_seconds[upload_id] = verification_seconds
-        if is_withheld:
-            self.storage.withheld.add(upload_id)
+        if is_unreadable:
+            self.storage.unreadable_uploads.add(upload_id)
 
-    def import_uploads(self, uploads: Sequence[PastUpload]) -> None:
+    def import_uploads(self, uploads: Sequence[FinishedUpload]) -> None:
         """Keep finished uploads of elsewhere: their records, for there are no bytes."""
-        self._database.uploads.import_past(uploads)
+        self._database.uploads.import_finished(uploads)
 
-    def _takes_seconds(self, upload_id: str) -> float:
+    def _extra_verification_seconds(self, upload_id: str) -> float:
         return self._verification_seconds.pop(upload_id, 0.0)
 
     @property
     def account(self) -> DemoAccount:
         """The account that is there from the start."""
-        return self._gatekeeper.account
+        return self._authority.account
 
     @property
     def api_url(self) -> str:
@@ -132,29 +132,29 @@ class EmbeddedService:
 
     def new_token(self) -> str:
         """A token for the account."""
-        return self._gatekeeper.new_token()[0]
+        return self._authority.new_token()[0]
 
-    def _worker_is_dead(self) -> float:
+    def _worker_dead_seconds(self) -> float:
         return self.faults.seconds_left(FaultName.DEAD_WORKER)
 
-    def _first_project(self) -> ProjectRecord:
+    def _default_project(self) -> ProjectRecord:
         """The project to start with; an older database keeps its own."""
         projects, _ = self._database.projects.page(0, 1)
         if projects:
             return projects[0]
-        project = ProjectRecord(self._desk.new_id(), _PROJECT_NAME, "Uploads to watch", self.clock.now())
+        project = ProjectRecord(self._context.new_id(), _PROJECT_NAME, "Uploads to watch", self.clock.now())
         self._database.projects.add(project)
         return project
 
 
-def _chance(seed: int | None, upload_count: int) -> Random:
+def _id_generator(seed: int | None, upload_count: int) -> Random:
     """Where ids come from; records that hold some already are not given the same ids again."""
     if seed is None:
-        return _Unguessable()
+        return _SecureRandom()
     return Random(f"{seed} after {upload_count}" if upload_count else seed)  # noqa: S311  # whoever gives a seed wants to guess
 
 
-class _Unguessable(Random):
+class _SecureRandom(Random):
     """Random bytes from the operating system."""
 
     def randbytes(self, n: int) -> bytes:

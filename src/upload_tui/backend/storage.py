@@ -9,30 +9,30 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from uuid import UUID
 
-__all__ = ["ChunkKey", "FolderStorage", "MemoryStorage", "NotWantedError", "Storage", "StorageTroubleError"]
+__all__ = ["BlobKey", "FolderStorage", "MemoryStorage", "ChunkRejectedError", "Storage", "StorageUnavailableError"]
 
 _BLOCK_BYTES = 256 * 1024
 
-ChunkKey = tuple[str, int]
+BlobKey = tuple[str, int]
 """An upload's id (of our own making) and a chunk's number."""
 
 
-class StorageTroubleError(Exception):
+class StorageUnavailableError(Exception):
     """The storage cannot be used just now; trying again later may help."""
 
 
-class NotWantedError(Exception):
+class ChunkRejectedError(Exception):
     """When all bytes of a chunk had come, nobody wanted them any more; they were not kept."""
 
 
-def _always() -> bool:
+def _accept() -> bool:
     return True
 
 
 class Storage(Protocol):
     """Stores chunks whole or not at all."""
 
-    async def put(self, key: ChunkKey, blocks: AsyncIterable[bytes], is_wanted: Callable[[], bool] = _always) -> int:
+    async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
         """Store a chunk in place of an older one; gives its size in bytes.
 
         Args:
@@ -46,7 +46,7 @@ class Storage(Protocol):
         """
         ...
 
-    def blocks(self, key: ChunkKey) -> Iterator[bytes]:
+    def blocks(self, key: BlobKey) -> Iterator[bytes]:
         """The bytes of a chunk, block by block; nothing at all if there is no such chunk.
 
         Raises:
@@ -54,11 +54,11 @@ class Storage(Protocol):
         """
         ...
 
-    def has(self, key: ChunkKey) -> bool:
+    def has(self, key: BlobKey) -> bool:
         """True if the chunk is stored."""
         ...
 
-    def revision(self, key: ChunkKey) -> Hashable | None:
+    def revision(self, key: BlobKey) -> Hashable | None:
         """Something that is another thing once the chunk has been put again or touched; None if it is not stored."""
         ...
 
@@ -67,30 +67,30 @@ class MemoryStorage:
     """Chunks in memory; gone with the process."""
 
     def __init__(self) -> None:
-        self._chunks: dict[ChunkKey, tuple[int, bytes]] = {}
+        self._blobs: dict[BlobKey, tuple[int, bytes]] = {}
         self._revisions = count()
 
-    async def put(self, key: ChunkKey, blocks: AsyncIterable[bytes], is_wanted: Callable[[], bool] = _always) -> int:
+    async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
         """Store a chunk once all of it is there."""
         chunk = b"".join([block async for block in blocks])
-        if not is_wanted():
-            raise NotWantedError
-        self._chunks[key] = next(self._revisions), chunk
+        if not is_accepted():
+            raise ChunkRejectedError
+        self._blobs[key] = next(self._revisions), chunk
         return len(chunk)
 
-    def blocks(self, key: ChunkKey) -> Iterator[bytes]:
+    def blocks(self, key: BlobKey) -> Iterator[bytes]:
         """The bytes of a chunk."""
-        view = memoryview(self._chunks.get(key, (0, b""))[1])
+        view = memoryview(self._blobs.get(key, (0, b""))[1])
         for start in range(0, len(view), _BLOCK_BYTES):
             yield bytes(view[start : start + _BLOCK_BYTES])
 
-    def has(self, key: ChunkKey) -> bool:
+    def has(self, key: BlobKey) -> bool:
         """True if the chunk is stored."""
-        return key in self._chunks
+        return key in self._blobs
 
-    def revision(self, key: ChunkKey) -> Hashable | None:
+    def revision(self, key: BlobKey) -> Hashable | None:
         """Which of all chunks ever put this one is."""
-        return self._chunks[key][0] if key in self._chunks else None
+        return self._blobs[key][0] if key in self._blobs else None
 
 
 class FolderStorage:
@@ -107,7 +107,7 @@ class FolderStorage:
         shutil.rmtree(self._incoming, ignore_errors=True)
         self._incoming.mkdir(parents=True, exist_ok=True)
 
-    async def put(self, key: ChunkKey, blocks: AsyncIterable[bytes], is_wanted: Callable[[], bool] = _always) -> int:
+    async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
         """Write elsewhere, flush to the disk, then rename and flush the name: whole or not at all."""
         path = self._path(key)
         incoming = self._incoming / f"{os.getpid()}-{next(self._names)}"
@@ -120,17 +120,17 @@ class FolderStorage:
             if not path.parent.is_dir():
                 path.parent.mkdir(exist_ok=True)
                 await asyncio.to_thread(_flush_folder, self._folder)
-            if not is_wanted():
-                raise NotWantedError
+            if not is_accepted():
+                raise ChunkRejectedError
             incoming.replace(path)
             await asyncio.to_thread(_flush_folder, path.parent)
         except OSError as error:
-            raise StorageTroubleError(str(error)) from error
+            raise StorageUnavailableError(str(error)) from error
         finally:
             incoming.unlink(missing_ok=True)
         return size
 
-    def blocks(self, key: ChunkKey) -> Iterator[bytes]:
+    def blocks(self, key: BlobKey) -> Iterator[bytes]:
         """The bytes of a chunk."""
         try:
             with self._path(key).open("rb", buffering=0) as file:
@@ -139,23 +139,23 @@ class FolderStorage:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StorageTroubleError(str(error)) from error
+            raise StorageUnavailableError(str(error)) from error
 
-    def has(self, key: ChunkKey) -> bool:
+    def has(self, key: BlobKey) -> bool:
         """True if the chunk is stored."""
         return self._path(key).is_file()
 
-    def revision(self, key: ChunkKey) -> Hashable | None:
+    def revision(self, key: BlobKey) -> Hashable | None:
         """Which file it is, how large, and when it was last written."""
         try:
             found = self._path(key).stat()
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StorageTroubleError(str(error)) from error
+            raise StorageUnavailableError(str(error)) from error
         return found.st_ino, found.st_size, found.st_mtime_ns
 
-    def _path(self, key: ChunkKey) -> Path:
+    def _path(self, key: BlobKey) -> Path:
         upload_id, number = key
         return self._folder / str(UUID(upload_id)) / str(int(number))
 

@@ -12,19 +12,19 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from upload_tui.backend.records import ChunkRecord
-from upload_tui.backend.storage import ChunkKey, Storage
+from upload_tui.backend.storage import BlobKey, Storage
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-__all__ = ["ALGORITHMS", "WHOLE", "Hashes", "contradiction", "numbers_of", "verify"]
+__all__ = ["ALGORITHMS", "WHOLE_FILE", "Hashes", "check_late_hash", "part_numbers", "verify"]
 
-WHOLE = 0
+WHOLE_FILE = 0
 """Where the bytes of an upload that is not chunked are: the number that no chunk has."""
 
 ALGORITHMS = ("md5", "sha1", "sha256")
-_LISTED = 5
+_MAX_LISTED = 5
 
 Hashes = Sequence[tuple[str, str]]
 """Algorithms and digests reported for a whole file."""
@@ -55,15 +55,15 @@ def verify(
     Raises:
         StorageTroubleError: the bytes cannot be read just now.
     """
-    numbers = numbers_of(chunks, is_chunked=is_chunked)
+    numbers = part_numbers(chunks, is_chunked=is_chunked)
     revisions = {number: storage.revision((upload_id, number)) for number in numbers}
-    whole = {algorithm: _digest(algorithm) for algorithm, _ in hashes}
+    whole = {algorithm: _new_digest(algorithm) for algorithm, _ in hashes}
     if is_chunked:
         stored_bytes, problems = _read_chunks(upload_id, chunks, whole, storage)
-    elif revisions[WHOLE] is None:
+    elif revisions[WHOLE_FILE] is None:
         return OBJECT_MISSING
     else:
-        stored_bytes, problems = _grow(whole.values(), storage.blocks((upload_id, WHOLE))), []
+        stored_bytes, problems = _update_digests(whole.values(), storage.blocks((upload_id, WHOLE_FILE))), []
     if stored_bytes != size_bytes:
         problems.append(f"{SIZE_DIFFERS}: reported {size_bytes} bytes, stored {stored_bytes}")
     are_bytes_right = not problems
@@ -72,7 +72,7 @@ def verify(
     if wrong and are_bytes_right and is_chunked:
         problems.append(_order_problem(chunks))
     problems.extend(
-        f"{_place(number)} put again while it was verified"
+        f"{_blob_name(number)} put again while it was verified"
         for number, revision in revisions.items()
         if storage.revision((upload_id, number)) != revision
     )
@@ -80,7 +80,7 @@ def verify(
     return "; ".join(sorted(problems, key=lambda problem: not problem.startswith("reported"))) or None
 
 
-def contradiction(
+def check_late_hash(
     upload_id: str, numbers: Sequence[int], algorithm: str, reported: str, storage: Storage
 ) -> str | None:
     """What a digest that comes late says against the stored bytes of a verified upload; None if they agree.
@@ -90,23 +90,23 @@ def contradiction(
     """
     if not all(storage.has((upload_id, number)) for number in numbers):
         return OBJECT_MISSING
-    whole = {algorithm: _digest(algorithm)}
+    whole = {algorithm: _new_digest(algorithm)}
     for number in numbers:
-        _grow(whole.values(), storage.blocks((upload_id, number)))
+        _update_digests(whole.values(), storage.blocks((upload_id, number)))
     return next(_file_problems([(algorithm, reported)], whole), None)
 
 
-def numbers_of(chunks: Sequence[ChunkRecord], *, is_chunked: bool) -> Sequence[int]:
+def part_numbers(chunks: Sequence[ChunkRecord], *, is_chunked: bool) -> Sequence[int]:
     """Where an upload's bytes are, in the order of the file."""
-    return [chunk.number for chunk in chunks] if is_chunked else [WHOLE]
+    return [chunk.number for chunk in chunks] if is_chunked else [WHOLE_FILE]
 
 
-def _place(number: int) -> str:
-    return "the file was" if number == WHOLE else f"chunk {number} was"
+def _blob_name(number: int) -> str:
+    return "the file was" if number == WHOLE_FILE else f"chunk {number} was"
 
 
 def _read_chunks(
-    upload_id: str, chunks: Sequence[ChunkRecord], whole: dict[str, "_Hash"], storage: Storage
+    upload_id: str, chunks: Sequence[ChunkRecord], file_digests: dict[str, "_Hash"], storage: Storage
 ) -> tuple[int, list[str]]:
     """How many bytes all chunks have, and what is wrong with them; the digests of the whole file grow with them."""
     problems = list(_numbering_problems([chunk.number for chunk in chunks]))
@@ -114,30 +114,30 @@ def _read_chunks(
     for chunk in chunks:
         key = (upload_id, chunk.number)
         is_stored = storage.has(key)
-        chunk_bytes, digest = _read(storage, key, chunk.algorithm, whole, is_first=stored_bytes == 0)
+        chunk_bytes, digest = _read_chunk(storage, key, chunk.algorithm, file_digests, is_first=stored_bytes == 0)
         stored_bytes += chunk_bytes
         problems.extend(_chunk_problems(chunk, is_stored, chunk_bytes, digest))
     return stored_bytes, problems
 
 
-def _digest(algorithm: str) -> "_Hash":
+def _new_digest(algorithm: str) -> "_Hash":
     return hashlib.new(algorithm, usedforsecurity=False)
 
 
-def _read(
-    storage: Storage, key: ChunkKey, algorithm: str, whole: dict[str, "_Hash"], *, is_first: bool
+def _read_chunk(
+    storage: Storage, key: BlobKey, algorithm: str, file_digests: dict[str, "_Hash"], *, is_first: bool
 ) -> tuple[int, str]:
     """A chunk's size in bytes and its digest; the digests of the whole file grow with it.
 
     While nothing came before, the digest of the chunk is that of the whole so far and need not be computed twice.
     """
-    own = None if is_first and algorithm in whole else _digest(algorithm)
-    growing = [*whole.values()] if own is None else [own, *whole.values()]
-    size = _grow(growing, storage.blocks(key))
-    return size, (whole[algorithm] if own is None else own).hexdigest()
+    own = None if is_first and algorithm in file_digests else _new_digest(algorithm)
+    growing = [*file_digests.values()] if own is None else [own, *file_digests.values()]
+    size = _update_digests(growing, storage.blocks(key))
+    return size, (file_digests[algorithm] if own is None else own).hexdigest()
 
 
-def _grow(digests: "Collection[_Hash]", blocks: Iterator[bytes]) -> int:
+def _update_digests(digests: "Collection[_Hash]", blocks: Iterator[bytes]) -> int:
     """Let digests grow with blocks; gives how many bytes these were."""
     size = 0
     for block in blocks:
@@ -155,7 +155,7 @@ def _numbering_problems(numbers: Sequence[int]) -> Iterator[str]:
         yield f"chunks do not start at 1: the first is {numbers[0]}"
     gaps = [str(first + 1) for first, second in pairwise(numbers) if second != first + 1]
     if gaps:
-        yield f"chunks missing from number {', '.join(gaps[:_LISTED])}{' and more' if len(gaps) > _LISTED else ''}"
+        yield f"chunks missing from number {', '.join(gaps[:_MAX_LISTED])}{' and more' if len(gaps) > _MAX_LISTED else ''}"
 
 
 def _chunk_problems(chunk: ChunkRecord, is_stored: bool, stored_bytes: int, digest: str) -> Iterator[str]:
@@ -164,14 +164,14 @@ def _chunk_problems(chunk: ChunkRecord, is_stored: bool, stored_bytes: int, dige
     elif stored_bytes != chunk.size_bytes:
         yield f"{SIZE_DIFFERS}: chunk {chunk.number}: reported {chunk.size_bytes} bytes, stored {stored_bytes}"
     elif digest != chunk.digest.lower():
-        yield f"{CHUNK_HASH_DIFFERS}: chunk {chunk.number}: reported {_short(chunk.digest)}, stored {_short(digest)}"
+        yield f"{CHUNK_HASH_DIFFERS}: chunk {chunk.number}: reported {_shorten(chunk.digest)}, stored {_shorten(digest)}"
 
 
-def _file_problems(hashes: Hashes, whole: dict[str, "_Hash"]) -> Iterator[str]:
+def _file_problems(hashes: Hashes, file_digests: dict[str, "_Hash"]) -> Iterator[str]:
     for algorithm, reported in hashes:
-        stored = whole[algorithm].hexdigest()
+        stored = file_digests[algorithm].hexdigest()
         if stored != reported.lower():
-            yield f"{FILE_HASH_DIFFERS}: {algorithm} reported {_short(reported)}, stored {_short(stored)}"
+            yield f"{FILE_HASH_DIFFERS}: {algorithm} reported {_shorten(reported)}, stored {_shorten(stored)}"
 
 
 def _order_problem(chunks: Sequence[ChunkRecord]) -> str:
@@ -181,11 +181,11 @@ def _order_problem(chunks: Sequence[ChunkRecord]) -> str:
         alike[chunk.digest.lower()].append(str(chunk.number))
     repeated = next((numbers for numbers in alike.values() if len(numbers) > 1), None)
     if repeated:
-        return f"each chunk is as reported, but chunks {' and '.join(repeated[:_LISTED])} are alike: perhaps repeated"
+        return f"each chunk is as reported, but chunks {' and '.join(repeated[:_MAX_LISTED])} are alike: perhaps repeated"
     if len(chunks) > 1:
         return "each chunk is as reported: their order, or the reported hash, is wrong"
     return "the chunk is as reported: the reported hash is wrong"
 
 
-def _short(digest: str) -> str:
+def _shorten(digest: str) -> str:
     return digest if len(digest) <= 16 else f"{digest[:12]}…"

@@ -11,7 +11,7 @@ from typing import Any
 
 from upload_tui.backend.database import Database
 from upload_tui.backend.records import JobRecord
-from upload_tui.backend.storage import Storage, StorageTroubleError
+from upload_tui.backend.storage import Storage, StorageUnavailableError
 from upload_tui.backend.verification import verify
 from upload_tui.clock import Clock
 
@@ -23,7 +23,7 @@ RETRY_SECONDS = (1, 5, 25, 125, 625, 3125)
 LEASE = timedelta(seconds=30)
 """A claimed job is its worker's for so long, and for longer while the worker lives; then anybody takes it up again."""
 
-_TROUBLE_SECONDS = 5.0
+_DATABASE_RETRY_SECONDS = 5.0
 
 
 class VerificationWorker:
@@ -45,45 +45,45 @@ class VerificationWorker:
         storage: Storage,
         clock: Clock,
         *,
-        at_once: int = 1,
-        takes_seconds: Callable[[str], float] = lambda _: 0.0,
-        is_dead: Callable[[], float] = lambda: 0.0,
+        concurrency: int = 1,
+        extra_seconds: Callable[[str], float] = lambda _: 0.0,
+        dead_seconds: Callable[[], float] = lambda: 0.0,
         executor: Executor | None = None,
     ) -> None:
         self._database = database
         self._storage = storage
         self._clock = clock
-        self._at_once = at_once
-        self.takes_seconds = takes_seconds
-        self._is_dead = is_dead
-        self._executor = executor or ThreadPoolExecutor(at_once, "verification")
-        self._news = asyncio.Event()
-        self._may_run = asyncio.Event()
-        self._may_run.set()
+        self._concurrency = concurrency
+        self.extra_seconds = extra_seconds
+        self._dead_seconds = dead_seconds
+        self._executor = executor or ThreadPoolExecutor(concurrency, "verification")
+        self._job_queued = asyncio.Event()
+        self._not_paused = asyncio.Event()
+        self._not_paused.set()
 
     @property
-    def is_held(self) -> bool:
+    def is_paused(self) -> bool:
         """True while no new verification is begun."""
-        return not self._may_run.is_set()
+        return not self._not_paused.is_set()
 
-    def hold(self) -> None:
+    def pause(self) -> None:
         """Begin no more verifications, as if the worker had died."""
-        self._may_run.clear()
+        self._not_paused.clear()
 
     def resume(self) -> None:
         """Begin verifications again."""
-        self._may_run.set()
+        self._not_paused.set()
         self.wake()
 
     def wake(self) -> None:
         """Something was queued."""
-        self._news.set()
+        self._job_queued.set()
 
     async def run(self) -> None:
         """Verify until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for number in range(self._at_once):
-                group.create_task(self._work(), name=f"verification {number + 1}")
+            for number in range(self._concurrency):
+                group.create_task(self._work_loop(), name=f"verification {number + 1}")
 
     async def verify_next(self) -> str | None:
         """Verify one due upload at once; gives its id, or None if none is due. For tests and for stories of the past."""
@@ -93,35 +93,35 @@ class VerificationWorker:
         await self._verify(job)
         return job.upload_id
 
-    async def _work(self) -> None:
+    async def _work_loop(self) -> None:
         while True:
-            await self._may_run.wait()
-            if (dead_seconds := self._is_dead()) > 0:
+            await self._not_paused.wait()
+            if (dead_seconds := self._dead_seconds()) > 0:
                 await self._clock.sleep(dead_seconds)
                 continue
             try:
-                await self._work_once()
+                await self._process_next()
             except sqlite3.OperationalError:  # a full disk, a locked file: what was claimed is taken up again later
-                await self._clock.sleep(_TROUBLE_SECONDS)
+                await self._clock.sleep(_DATABASE_RETRY_SECONDS)
 
-    async def _work_once(self) -> None:
+    async def _process_next(self) -> None:
         job = self._database.queue.claim(self._clock.now(), LEASE)
         if job is None:
-            await self._until_something_is_due()
+            await self._wait_for_job()
             return
-        async with self._leasing(job):
-            await self._clock.sleep(self.takes_seconds(job.upload_id))
-            if self._is_dead() == 0:
+        async with self._lease(job):
+            await self._clock.sleep(self.extra_seconds(job.upload_id))
+            if self._dead_seconds() == 0:
                 await self._verify(job)
 
     @asynccontextmanager
-    async def _leasing(self, job: JobRecord) -> AsyncIterator[None]:
+    async def _lease(self, job: JobRecord) -> AsyncIterator[None]:
         """Inside this the job stays ours."""
 
         async def renew() -> None:
             while True:
                 await self._clock.sleep(LEASE.total_seconds() / 3)
-                if self._is_dead() == 0:
+                if self._dead_seconds() == 0:
                     self._database.queue.renew(job, self._clock.now() + LEASE)
 
         renewing = asyncio.create_task(renew(), name=f"lease of {job.upload_id}")
@@ -146,21 +146,21 @@ class VerificationWorker:
                     verify, record.id, record.size_bytes, chunks, hashes, self._storage, is_chunked=record.is_chunked
                 )
                 message = await loop.run_in_executor(self._executor, work)
-        except StorageTroubleError as trouble:
-            self._put_back(job, str(trouble))
+        except StorageUnavailableError as trouble:
+            self._retry_later(job, str(trouble))
         else:
             self._database.queue.finish(job, message, self._clock.now())
 
-    def _put_back(self, job: JobRecord, trouble: str) -> None:
+    def _retry_later(self, job: JobRecord, reason: str) -> None:
         tries_left = job.attempts <= len(RETRY_SECONDS)
         wait = timedelta(seconds=RETRY_SECONDS[job.attempts - 1]) if tries_left else None
-        self._database.queue.postpone(job, None if wait is None else self._clock.now() + wait, trouble)
+        self._database.queue.postpone(job, None if wait is None else self._clock.now() + wait, reason)
 
-    async def _until_something_is_due(self) -> None:
+    async def _wait_for_job(self) -> None:
         """Until a job is due, or something was queued."""
-        self._news.clear()
+        self._job_queued.clear()
         due_on = self._database.queue.next_due_on()
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._news.wait())]
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._job_queued.wait())]
         if due_on is not None:
             left = (due_on - self._clock.now()).total_seconds()
             waits.append(asyncio.ensure_future(self._clock.sleep(left)))

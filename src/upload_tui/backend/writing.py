@@ -15,40 +15,40 @@ from upload_tui.backend.records import (
     VersionRecord,
 )
 from upload_tui.backend.resources import (
-    AncestorWritten,
-    AuditWritten,
-    AuthRoleWritten,
-    ChildWritten,
-    ContainerWritten,
-    CurrentVersionWritten,
-    FileWritten,
-    FolderWritten,
-    HashWritten,
-    PermissionWritten,
-    ProjectFileWritten,
-    ProjectWritten,
-    ProviderBriefWritten,
-    ProviderWritten,
-    SignedUrlWritten,
-    UploadBriefWritten,
-    UploadWritten,
-    UserBriefWritten,
-    UserWritten,
-    VersionWritten,
+    AncestorSchema,
+    AuditSchema,
+    AuthRoleSchema,
+    ChildSchema,
+    ContainerSchema,
+    CurrentVersionSchema,
+    FileSchema,
+    FolderSchema,
+    HashSchema,
+    PermissionSchema,
+    ProjectFileSchema,
+    ProjectSchema,
+    ProviderBriefSchema,
+    ProviderSchema,
+    SignedUrlSchema,
+    UploadBriefSchema,
+    UploadSchema,
+    UserBriefSchema,
+    UserSchema,
+    VersionSchema,
 )
 from upload_tui.backend.verification import Hashes
 from upload_tui.status import Stage
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.status_shapes import write_status
 from upload_tui.wire.times import format_time
 
-__all__ = ["FILE_KIND", "FOLDER_KIND", "PROJECT_KIND", "PROVIDER", "Writer", "without"]
+__all__ = ["FILE_KIND", "FOLDER_KIND", "PROJECT_KIND", "PROVIDER", "ResourceSerializer", "without_fields"]
 
 PROJECT_KIND = "dds-project"
 FOLDER_KIND = "dds-folder"
 FILE_KIND = "dds-file"
 
-PROVIDER: ProviderWritten = {
+PROVIDER: ProviderSchema = {
     "id": "5d0b4f1e-6a3c-4b9e-8f3a-0d6f5a1c2b7e",
     "name": "embedded",
     "description": "Embedded storage",
@@ -60,14 +60,14 @@ PROVIDER: ProviderWritten = {
 }
 """The one storage provider, as `GET /storage_providers` lists it."""
 
-_PROVIDER_BRIEF: ProviderBriefWritten = {
+_PROVIDER_BRIEF: ProviderBriefSchema = {
     "id": PROVIDER["id"],
     "name": PROVIDER["name"],
     "description": PROVIDER["description"],
 }
 
 
-class Writer:
+class ResourceSerializer:
     """Writes what one account sees: there is no other that could have made anything."""
 
     def __init__(self, account: DemoAccount) -> None:
@@ -75,7 +75,7 @@ class Writer:
 
     # Accounts
 
-    def user(self) -> UserWritten:
+    def user(self) -> UserSchema:
         """The account."""
         first_name, _, last_name = self._account.full_name.partition(" ")
         return {
@@ -87,18 +87,18 @@ class Writer:
             "email": self._account.email,
         }
 
-    def permission(self, project_id: str, role: AuthRoleWritten) -> PermissionWritten:
+    def permission(self, project_id: str, role: AuthRoleSchema) -> PermissionSchema:
         """The account's role in a project."""
         return {"project": {"id": project_id}, "user": self._user_brief(), "auth_role": role}
 
-    def _user_brief(self) -> UserBriefWritten:
+    def _user_brief(self) -> UserBriefSchema:
         return {
             "id": self._account.id,
             "username": self._account.username,
             "full_name": self._account.full_name,
         }
 
-    def _audit(self, created_on: datetime | None, updated_on: datetime | None) -> AuditWritten:
+    def _audit(self, created_on: datetime | None, updated_on: datetime | None) -> AuditSchema:
         user = self._user_brief()
         return {
             "created_on": format_time(created_on) if created_on else None,
@@ -111,7 +111,7 @@ class Writer:
 
     # Projects and uploads
 
-    def project(self, project: ProjectRecord) -> ProjectWritten:
+    def project(self, project: ProjectRecord) -> ProjectSchema:
         """A project."""
         return {
             "kind": "dds-project",
@@ -127,9 +127,9 @@ class Writer:
         record: UploadRecord,
         chunks: Sequence[ChunkRecord],
         hashes: Hashes,
-        design: Design,
-        signed_url: SignedUrlWritten | None = None,
-    ) -> UploadWritten:
+        status_shape: StatusShape,
+        signed_url: SignedUrlSchema | None = None,
+    ) -> UploadSchema:
         """An upload, its status in the shape of a design; chunks newest first. `signed_url` takes all bytes of one not chunked."""
         written: dict[str, Any] = {
             "id": record.id,
@@ -153,19 +153,19 @@ class Writer:
             ]
         elif signed_url is not None:
             written["signed_url"] = signed_url
-        written["status"] = write_status(record.timeline, design)
+        written["status"] = write_status(record.timeline, status_shape)
         written["audit"] = self._upload_audit(record)
         return cast("UploadWritten", written)
 
-    def _upload_audit(self, record: UploadRecord) -> AuditWritten:
+    def _upload_audit(self, record: UploadRecord) -> AuditSchema:
         initiated = record.timeline.event(Stage.INITIATED)
         return self._audit(initiated.on if initiated else None, record.updated_on)
 
-    def _hashes(self, record: UploadRecord, hashes: Hashes) -> list[HashWritten]:
+    def _hashes(self, record: UploadRecord, hashes: Hashes) -> list[HashSchema]:
         audit = self._upload_audit(record)
         return [{"algorithm": algorithm, "value": digest, "audit": audit} for algorithm, digest in hashes]
 
-    def _upload_brief(self, record: UploadRecord, hashes: Hashes) -> UploadBriefWritten:
+    def _upload_brief(self, record: UploadRecord, hashes: Hashes) -> UploadBriefSchema:
         return {
             "id": record.id,
             "size": record.size_bytes,
@@ -175,29 +175,29 @@ class Writer:
 
     # Folders and files
 
-    def folder(self, node: NodeRecord, project: ProjectRecord, above: Sequence[AncestorRecord]) -> FolderWritten:
+    def folder(self, node: NodeRecord, project: ProjectRecord, ancestors: Sequence[AncestorRecord]) -> FolderSchema:
         """A folder."""
-        return cast("FolderWritten", self._node(node, project, above))
+        return cast("FolderWritten", self._node(node, project, ancestors))
 
     def file(
         self,
         node: NodeRecord,
         project: ProjectRecord,
-        above: Sequence[AncestorRecord],
+        ancestors: Sequence[AncestorRecord],
         version: VersionRecord,
         upload: UploadRecord,
         hashes: Hashes,
-    ) -> FileWritten:
+    ) -> FileSchema:
         """A file and its newest version."""
-        current: CurrentVersionWritten = {
+        current: CurrentVersionSchema = {
             "id": version.id,
             "version": version.number,
             "label": version.label or None,
             "upload": self._upload_brief(upload, hashes),
         }
-        return cast("FileWritten", {**self._node(node, project, above), "current_version": current})
+        return cast("FileWritten", {**self._node(node, project, ancestors), "current_version": current})
 
-    def _node(self, node: NodeRecord, project: ProjectRecord, above: Sequence[AncestorRecord]) -> Mapping[str, object]:
+    def _node(self, node: NodeRecord, project: ProjectRecord, ancestors: Sequence[AncestorRecord]) -> Mapping[str, object]:
         return {
             "kind": FOLDER_KIND if node.kind is NodeKind.FOLDER else FILE_KIND,
             "id": node.id,
@@ -206,10 +206,10 @@ class Writer:
             "is_deleted": False,
             "audit": self._audit(node.created_on, node.updated_on),
             "project": {"id": node.project_id},
-            "ancestors": _ancestors(project, above),
+            "ancestors": _ancestors(project, ancestors),
         }
 
-    def version(self, version: VersionRecord, upload: UploadRecord, hashes: Hashes) -> VersionWritten:
+    def version(self, version: VersionRecord, upload: UploadRecord, hashes: Hashes) -> VersionSchema:
         """One version of a file."""
         return {
             "kind": "dds-file-version",
@@ -226,11 +226,11 @@ class Writer:
         self,
         node: NodeRecord,
         project: ProjectRecord,
-        above: Sequence[AncestorRecord],
+        ancestors: Sequence[AncestorRecord],
         upload: UploadRecord,
         hashes: Hashes,
-        file_url: SignedUrlWritten,
-    ) -> ProjectFileWritten:
+        file_url: SignedUrlSchema,
+    ) -> ProjectFileSchema:
         """A file with all that a download needs."""
         return {
             "kind": "dds-file",
@@ -239,22 +239,22 @@ class Writer:
             "size": upload.size_bytes,
             "hashes": self._hashes(upload, hashes),
             "file_url": file_url,
-            "ancestors": _ancestors(project, above),
+            "ancestors": _ancestors(project, ancestors),
         }
 
 
-def without(child: ChildWritten, fields: Sequence[str]) -> Mapping[str, object]:
+def without_fields(child: ChildSchema, fields: Sequence[str]) -> Mapping[str, object]:
     """A child without some of what can be left out; what identifies it stays."""
     optional = {"audit", "project", "ancestors", "current_version"} & set(fields)
     return {key: value for key, value in child.items() if key not in optional}
 
 
-def _parent(node: NodeRecord) -> ContainerWritten:
+def _parent(node: NodeRecord) -> ContainerSchema:
     if node.parent_id is None:
         return {"kind": "dds-project", "id": node.project_id}
     return {"kind": "dds-folder", "id": node.parent_id}
 
 
-def _ancestors(project: ProjectRecord, above: Sequence[AncestorRecord]) -> list[AncestorWritten]:
-    folders: list[AncestorWritten] = [{"kind": "dds-folder", "id": folder.id, "name": folder.name} for folder in above]
+def _ancestors(project: ProjectRecord, ancestors: Sequence[AncestorRecord]) -> list[AncestorSchema]:
+    folders: list[AncestorSchema] = [{"kind": "dds-folder", "id": folder.id, "name": folder.name} for folder in ancestors]
     return [{"kind": "dds-project", "id": project.id, "name": project.name}, *folders]

@@ -8,68 +8,68 @@ from upload_tui.locations import state_folder
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from upload_tui.tui.columns import ColumnWish
+    from upload_tui.tui.columns import ColumnSpec
 
-__all__ = ["chosen_columns", "chosen_theme", "keep_columns", "keep_theme"]
+__all__ = ["effective_columns", "saved_theme", "save_columns", "save_theme"]
 
 _COLUMNS = "columns"
 _THEME = "theme"
 
 
-def chosen_columns(settings: ServiceSettings) -> "tuple[ColumnWish, ...]":
+def effective_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
     """The columns of the settings, or else those that were chosen last; none leaves the choice to the table.
 
     Raises:
         SettingsError: the settings name a column that there is not.
     """
-    from upload_tui.tui.columns import read_wishes
+    from upload_tui.tui.columns import parse_columns
 
     if settings.columns:
         try:
-            return read_wishes(settings.columns)
+            return parse_columns(settings.columns)
         except SettingsError as error:
-            raise SettingsError(f"{settings.sources['columns']}: {error.title}", error.mend) from error
+            raise SettingsError(f"{settings.sources['columns']}: {error.title}", error.hint) from error
     try:
-        return read_wishes(_kept(_COLUMNS).split())
+        return parse_columns(_read_choice(_COLUMNS).split())
     except SettingsError:  # not as we write it: nothing is lost but a choice
         return ()
 
 
-def chosen_theme(known: Sequence[str]) -> str:
+def saved_theme(known: Sequence[str]) -> str:
     """The theme that was chosen last; empty if none was, or if it is no longer `known`."""
-    name = _kept(_THEME)
+    name = _read_choice(_THEME)
     return name if name in known else ""
 
 
-def keep_columns(wishes: "Sequence[ColumnWish]") -> None:
+def save_columns(columns: "Sequence[ColumnSpec]") -> None:
     """Keep a choice of columns for the next time.
 
     Raises:
         StorageError: it cannot be written.
     """
-    _keep(_COLUMNS, " ".join(map(str, wishes)))
+    _write_choice(_COLUMNS, " ".join(map(str, columns)))
 
 
-def keep_theme(name: str) -> None:
+def save_theme(name: str) -> None:
     """Keep a choice of a theme for the next time.
 
     Raises:
         StorageError: it cannot be written.
     """
-    _keep(_THEME, name)
+    _write_choice(_THEME, name)
 
 
-def _kept(what: str) -> str:
+def _read_choice(name: str) -> str:
     """Empty if nothing was chosen, or nothing that can be read."""
     try:
-        return (state_folder() / what).read_text(encoding="utf-8")
+        return (state_folder() / name).read_text(encoding="utf-8")
     except (OSError, ValueError):
         return ""
 
 
-def _keep(what: str, text: str) -> None:
+def _write_choice(name: str, text: str) -> None:
     """The file is replaced as a whole."""
-    file = state_folder() / what
+    file = state_folder() / name
     part = file.with_suffix(".part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -77,5 +77,5 @@ def _keep(what: str, text: str) -> None:
         part.replace(file)
     except OSError as error:
         raise StorageError(
-            f"The {what} cannot be kept in {file}: {error.strerror}", "Check its permissions."
+            f"The {name} cannot be kept in {file}: {error.strerror}", "Check its permissions."
         ) from error

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upload_tui.cli.mouth import exit_code_of
+from upload_tui.cli.mouth import run_reported
 from upload_tui.errors import (
-    EXIT_DEFECT,
-    EXIT_DONE,
+    EXIT_INTERNAL_ERROR,
+    EXIT_OK,
     EXIT_FAILED_UPLOAD,
     EXIT_INTERRUPTED,
-    EXIT_NOT_ALLOWED,
+    EXIT_AUTH,
     EXIT_NOT_FOUND,
     EXIT_TIMED_OUT,
     EXIT_UNREACHABLE,
@@ -22,7 +22,7 @@ from upload_tui.errors import (
 )
 
 if TYPE_CHECKING:
-    from upload_tui.cli.log import Log
+    from upload_tui.cli.log import DebugLog
 
 __all__ = ["run", "upload_tui"]
 
@@ -45,17 +45,17 @@ _COMMANDS = {
 _NAME = "upload-tui"
 _COMPLETION_VARIABLE = "_UPLOAD_TUI_COMPLETE"
 _EXIT_CODES = {
-    EXIT_DONE: "done; for `wait`: all verified",
+    EXIT_OK: "done; for `wait`: all verified",
     EXIT_FAILED_UPLOAD: "at least one upload in error (`wait`; `list` and `report` with `--fail-on-error`)",
     EXIT_USAGE: "wrong use or settings",
     EXIT_UNREACHABLE: "the service cannot be reached, or does not answer as such a service does",
-    EXIT_NOT_ALLOWED: "not authenticated or not allowed",
+    EXIT_AUTH: "not authenticated or not allowed",
     EXIT_NOT_FOUND: "no such project or upload",
-    EXIT_DEFECT: "a fault of upload-tui's own; `--debug` shows more",
+    EXIT_INTERNAL_ERROR: "a fault of upload-tui's own; `--debug` shows more",
     EXIT_TIMED_OUT: "timed out while pending (`--timeout-exit-code` changes it)",
     EXIT_INTERRUPTED: "interrupted",
 }
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class _LazyGroup(click.Group):
@@ -75,10 +75,10 @@ class _LazyGroup(click.Group):
         """Options before a command belong to it, and without a command to the dashboard: `upload-tui --profile work list`."""
         own = next((place for place, word in enumerate(args) if word != "--debug"), len(args))
         if args[own:] and args[own].startswith("-") and args[own] not in {"--version", *ctx.help_option_names}:
-            args = [*args[:own], *self._command_first(ctx, args[own:])]
+            args = [*args[:own], *self._move_command_first(ctx, args[own:])]
         return super().parse_args(ctx, args)
 
-    def _command_first(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def _move_command_first(self, ctx: click.Context, args: list[str]) -> list[str]:
         watch = self.get_command(ctx, "watch")
         options = [param for param in watch.params if isinstance(param, click.Option)] if watch else []
         with_value = {name for option in options if not option.is_flag for name in option.opts}
@@ -96,15 +96,15 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(str(code), meaning) for code, meaning in _EXIT_CODES.items()])
 
 
-def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and not context.resilient_parsing:
+def _print_version(context: click.Context, _: click.Parameter, is_requested: bool) -> None:
+    if is_requested and not context.resilient_parsing:
         from upload_tui import __version__
 
         click.echo(f"upload-tui {__version__}")
         context.exit()
 
 
-@click.group(cls=_LazyGroup, invoke_without_command=True, context_settings=_CONTEXT)
+@click.group(cls=_LazyGroup, invoke_without_command=True, context_settings=_CONTEXT_SETTINGS)
 @click.option(
     "--debug", is_flag=True, expose_value=False, help="Keep a log; show the traceback of an error and where the log is."
 )
@@ -135,13 +135,13 @@ def run(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a sign that the terminal's encoding lacks is no reason to end
-    sys.exit(exit_code_of(lambda: _invoke(arguments), _log() if "--debug" in arguments else None))
+    sys.exit(run_reported(lambda: _invoke(arguments), _open_debug_log() if "--debug" in arguments else None))
 
 
-def _log() -> "Log":
-    from upload_tui.cli.log import Log
+def _open_debug_log() -> "DebugLog":
+    from upload_tui.cli.log import DebugLog
 
-    return Log()
+    return DebugLog()
 
 
 def _invoke(arguments: list[str]) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from upload_tui.cli.connecting import places, service_options, settings_in_force
-from upload_tui.cli.output import Column, Printer, output_option, say
+from upload_tui.cli.connecting import settings_paths, service_options, effective_settings
+from upload_tui.cli.output import Column, Printer, output_option, echo_err
 from upload_tui.errors import SettingsError
 from upload_tui.settings import Flags, ServiceSettings
 
@@ -49,12 +49,12 @@ _TEMPLATE = """\
 
 _COLUMNS = (
     Column("SETTING", lambda record: record["setting"]),
-    Column("VALUE", lambda record: _text(record["value"]), least=12),
+    Column("VALUE", lambda record: _value_text(record["value"]), min_width=12),
     Column("FROM", lambda record: record["from"]),
 )
 
 
-def _text(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -66,7 +66,7 @@ def command() -> None:
 @command.command("path", help="Print where the settings file is looked for.")
 def path() -> None:
     """Print it."""
-    click.echo(places().settings_file)
+    click.echo(settings_paths().settings_file)
 
 
 @command.command("show", help="Print the settings in force and where each came from; secrets are masked.")
@@ -74,9 +74,9 @@ def path() -> None:
 @output_option
 def show(output: str | None, *, flags: Flags) -> None:
     """Print them."""
-    settings = settings_in_force(flags, needs_service=False)
-    Printer(output, _COLUMNS).print_all(
-        {"setting": key, "value": _shown(settings, key), "from": source} for key, source in settings.sources.items()
+    settings = effective_settings(flags, needs_service=False)
+    Printer(output, _COLUMNS).print_records(
+        {"setting": key, "value": _displayed_value(settings, key), "from": source} for key, source in settings.sources.items()
     )
 
 
@@ -101,7 +101,7 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
 }
 
 
-def _shown(settings: ServiceSettings, key: str) -> Any:
+def _displayed_value(settings: ServiceSettings, key: str) -> Any:
     """A value; whatever is not known to be harmless is a secret."""
     return _VALUES[key](settings) if key in _VALUES else "(hidden)"
 
@@ -109,15 +109,15 @@ def _shown(settings: ServiceSettings, key: str) -> Any:
 @command.command("schema", help="Print the JSON schema of the settings file, for editors.")
 def schema() -> None:
     """Print it."""
-    from upload_tui.profiles import profile_schema
+    from upload_tui.profiles import settings_schema
 
-    click.echo(json.dumps(profile_schema(), indent=2))
+    click.echo(json.dumps(settings_schema(), indent=2))
 
 
 @command.command("init", help="Write a commented settings file to begin with; an existing one is left alone.")
 def init() -> None:
     """Write it, for nobody else to read."""
-    file = places().settings_file
+    file = settings_paths().settings_file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as opened:
@@ -128,4 +128,4 @@ def init() -> None:
     except OSError as error:
         raise SettingsError(f"{file} cannot be written: {error.strerror}", "Check its permissions") from error
     click.echo(file)
-    say("upload-tui: edit it, then try `upload-tui doctor`.")
+    echo_err("upload-tui: edit it, then try `upload-tui doctor`.")

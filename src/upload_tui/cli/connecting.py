@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from msgspec.structs import replace
 
-from upload_tui.cli.output import say
+from upload_tui.cli.output import echo_err
 from upload_tui.errors import NotFoundError, SettingsError
-from upload_tui.settings import COMMAND_LINE, OF_ONE_SERVICE, Flags, Places, ServiceSettings, read_looks, read_settings
+from upload_tui.settings import COMMAND_LINE, PER_SERVICE_KEYS, Flags, SettingsPaths, ServiceSettings, read_display_settings, read_settings
 
 if TYPE_CHECKING:
     import ssl
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 __all__ = [
     "client_for",
     "find_projects",
-    "looks_in_force",
+    "effective_display_settings",
     "open_store",
-    "places",
+    "settings_paths",
     "service_options",
-    "settings_for_all",
+    "settings_for_profiles",
     "settings_from",
-    "settings_in_force",
-    "several_services_options",
-    "trusted_by",
-    "while_it_runs",
+    "effective_settings",
+    "multi_service_options",
+    "trusted_certificates",
+    "run_alongside",
 ]
 
 Result = TypeVar("Result")
@@ -47,28 +47,28 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def with_flags(*arguments: Any, profile: str | None = None, **others: Any) -> Any:
-        flags, others = _flags(others)
+        flags, others = _pop_flags(others)
         return command(*arguments, flags=replace(flags, profile=profile), **others)
 
-    return _with_options(with_flags, click.option("--profile", metavar="NAME", help="A profile of the settings file."))
+    return _add_options(with_flags, click.option("--profile", metavar="NAME", help="A profile of the settings file."))
 
 
-def several_services_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def multi_service_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """As `service_options`; `--profile` may be repeated, and the command gets the flags of each profile, at least one."""
 
     @wraps(command)
     def with_flags(*arguments: Any, profile: Sequence[str] = (), **others: Any) -> Any:
-        flags, others = _flags(others)
+        flags, others = _pop_flags(others)
         each = tuple(replace(flags, profile=name) for name in dict.fromkeys(profile)) or (flags,)
         return command(*arguments, flags=each, **others)
 
     profiles = click.option(
         "--profile", metavar="NAME", multiple=True, help="A profile of the settings file; several in one view."
     )
-    return _with_options(with_flags, profiles)
+    return _add_options(with_flags, profiles)
 
 
-def _flags(options: dict[str, Any]) -> tuple[Flags, dict[str, Any]]:
+def _pop_flags(options: dict[str, Any]) -> tuple[Flags, dict[str, Any]]:
     """What names a service, but for the profile, and the options that are left."""
     flags = Flags(
         options.pop("url", None),
@@ -79,7 +79,7 @@ def _flags(options: dict[str, Any]) -> tuple[Flags, dict[str, Any]]:
     return flags, options
 
 
-def _with_options(command: Callable[..., Any], profile: Callable[..., Any]) -> Callable[..., Any]:
+def _add_options(command: Callable[..., Any], profile: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--debug", is_flag=True, expose_value=False, help="Keep a log; show an error's traceback."),
         click.option("--insecure-http", is_flag=True, help="Allow plain http:// to other machines."),
@@ -94,60 +94,60 @@ def _with_options(command: Callable[..., Any], profile: Callable[..., Any]) -> C
     return command
 
 
-def places() -> Places:
+def settings_paths() -> SettingsPaths:
     """The files of settings on this machine."""
     from upload_tui.locations import config_file
 
-    return Places(config_file(), Path.home() / ".ddsclient")
+    return SettingsPaths(config_file(), Path.home() / ".ddsclient")
 
 
 def settings_from(flags: Flags, *, needs_service: bool = True) -> ServiceSettings:
     """The settings of this process."""
-    return read_settings(os.environ, flags, places(), needs_service=needs_service)
+    return read_settings(os.environ, flags, settings_paths(), needs_service=needs_service)
 
 
-def settings_in_force(flags: Flags, *, needs_service: bool = True) -> ServiceSettings:
+def effective_settings(flags: Flags, *, needs_service: bool = True) -> ServiceSettings:
     """The settings; whatever should be mended is said. Without a need for a service its URL may be empty."""
-    return _with_warnings(settings_from(flags, needs_service=needs_service))
+    return _report_warnings(settings_from(flags, needs_service=needs_service))
 
 
-def looks_in_force() -> ServiceSettings:
+def effective_display_settings() -> ServiceSettings:
     """The settings of a dashboard over no service of the person's; whatever should be mended is said."""
-    return _with_warnings(read_looks(os.environ, places()))
+    return _report_warnings(read_display_settings(os.environ, settings_paths()))
 
 
-def _with_warnings(settings: ServiceSettings) -> ServiceSettings:
+def _report_warnings(settings: ServiceSettings) -> ServiceSettings:
     for warning in settings.warnings:
-        say(f"upload-tui: {warning}")
+        echo_err(f"upload-tui: {warning}")
     return settings
 
 
-def settings_for_all(flags: Sequence[Flags]) -> Sequence[ServiceSettings]:
+def settings_for_profiles(flags: Sequence[Flags]) -> Sequence[ServiceSettings]:
     """The settings of each profile.
 
     Raises:
         SettingsError: as for one; or what belongs to one service is said for several, or two are the same.
     """
-    each = [settings_in_force(some) for some in flags]
+    each = [effective_settings(some) for some in flags]
     if len(each) > 1:
-        _check_apart(each)
+        _check_distinct_services(each)
     return each
 
 
-def _check_apart(each: Sequence[ServiceSettings]) -> None:
+def _check_distinct_services(all_settings: Sequence[ServiceSettings]) -> None:
     """Nobody's token is sent to another service, and no upload is shown twice."""
     from upload_tui.client.addresses import service_root
 
-    for settings in each:
-        for key in sorted(OF_ONE_SERVICE & settings.sources.keys()):
+    for settings in all_settings:
+        for key in sorted(PER_SERVICE_KEYS & settings.sources.keys()):
             source = settings.sources[key]
             if source == COMMAND_LINE or source.startswith("UPLOAD_TUI_"):
                 raise SettingsError(
-                    f"{source}: {key} belongs to one service, and {len(each)} profiles are named",
+                    f"{source}: {key} belongs to one service, and {len(all_settings)} profiles are named",
                     "Leave it out: each profile names its own.",
                 )
     whose: dict[str, str] = {}
-    for settings in each:
+    for settings in all_settings:
         other = whose.setdefault(service_root(settings.url), settings.profile)
         if other != settings.profile:
             raise SettingsError(
@@ -165,11 +165,11 @@ async def client_for(settings: ServiceSettings) -> "AsyncIterator[ServiceClient]
 
     # Retries are said where they matter; without a handler of its own each would be written over the screen.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
-    async with ServiceClient(settings.url, credentials_of(settings), verify=trusted_by(settings)) as client:
+    async with ServiceClient(settings.url, credentials_of(settings), verify=trusted_certificates(settings)) as client:
         yield client
 
 
-def trusted_by(settings: ServiceSettings) -> "ssl.SSLContext | bool":
+def trusted_certificates(settings: ServiceSettings) -> "ssl.SSLContext | bool":
     """The certificates that are trusted; True for the usual ones.
 
     Raises:
@@ -187,7 +187,7 @@ def trusted_by(settings: ServiceSettings) -> "ssl.SSLContext | bool":
         ) from error
 
 
-async def find_projects(client: "ServiceClient", wanted: Sequence[str]) -> "Sequence[ProjectRef]":
+async def find_projects(client: "ServiceClient", names: Sequence[str]) -> "Sequence[ProjectRef]":
     """The projects that were named, or all that the account sees; each once.
 
     Raises:
@@ -195,7 +195,7 @@ async def find_projects(client: "ServiceClient", wanted: Sequence[str]) -> "Sequ
     """
     from upload_tui.monitor.picture import ProjectRef
 
-    found = [await client.find_project(name) for name in wanted] if wanted else await client.projects()
+    found = [await client.find_project(name) for name in names] if names else await client.projects()
     if not found:
         raise NotFoundError(f"This account sees no project of {client.root}", "Ask for access to one.")
     return list(dict.fromkeys(ProjectRef(project.id, project.name) for project in found))
@@ -210,24 +210,24 @@ def open_store(settings: ServiceSettings) -> "Store":
     # Tokens come and go, so an account is known by its keys, or by the profile that lets it in.
     whose = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"
     store = Store(cache_folder() / "stores" / f"{sha256(whose.encode()).hexdigest()[:24]}.db")
-    if store.remark:
-        say(f"upload-tui: {store.remark}.")
+    if store.notice:
+        echo_err(f"upload-tui: {store.notice}.")
     return store
 
 
-async def while_it_runs(session: "Session", work: Coroutine[Any, Any, Result]) -> Result:
+async def run_alongside(session: "Session", work: Coroutine[Any, Any, Result]) -> Result:
     """Do some work while a session keeps its picture true; whatever ends the session ends the work."""
     keeping = asyncio.ensure_future(session.run())
     working = asyncio.ensure_future(work)
     try:
         await asyncio.wait({keeping, working}, return_when=asyncio.FIRST_COMPLETED)
-        return await working if working.done() else await _end_of(keeping)
+        return await working if working.done() else await _await_session(keeping)
     finally:
         keeping.cancel()
         working.cancel()
         await asyncio.gather(keeping, working, return_exceptions=True)
 
 
-async def _end_of(keeping: "asyncio.Future[None]") -> Any:
-    await keeping
+async def _await_session(running: "asyncio.Future[None]") -> Any:
+    await running
     raise AssertionError("a session runs until it is cancelled or fails")

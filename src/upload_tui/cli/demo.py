@@ -12,29 +12,29 @@ import click
 from msgspec import Struct
 
 from upload_tui.backend.scenarios.catalogue import (
-    DEFAULT_PAST_UPLOADS,
+    DEFAULT_HISTORY_UPLOADS,
     DEFAULT_SCENARIO,
-    MOST_PAST_UPLOADS,
+    MAX_HISTORY_UPLOADS,
     SCENARIO_DESCRIPTIONS,
 )
-from upload_tui.cli.connecting import looks_in_force
-from upload_tui.cli.faults import FaultChoice, check_uploads, fault_option, start_faults
-from upload_tui.cli.preferences import preferences
-from upload_tui.cli.screen import need_terminal, show
+from upload_tui.cli.connecting import effective_display_settings
+from upload_tui.cli.faults import FaultChoice, past_upload_count, fault_option, start_faults
+from upload_tui.cli.preferences import dashboard_preferences
+from upload_tui.cli.screen import require_terminal, run_dashboard
 from upload_tui.clock import PacedClock, SystemClock
-from upload_tui.errors import EXIT_DONE
+from upload_tui.errors import EXIT_OK
 
 if TYPE_CHECKING:
     from upload_tui.backend.scenarios.registry import Scenario
-    from upload_tui.backend.scenarios.teller import Teller
+    from upload_tui.backend.scenarios.teller import ScenarioRunner
     from upload_tui.backend.service import EmbeddedService
     from upload_tui.monitor.session import Session
     from upload_tui.tui.story import Fault
 
-__all__ = ["DemoStory", "command"]
+__all__ = ["DemoService", "command"]
 
-_PACES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-_VERIFICATIONS_AT_ONCE = 3
+_SPEEDS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+_CONCURRENT_VERIFICATIONS = 3
 
 
 class DemoOptions(Struct, frozen=True):
@@ -81,23 +81,23 @@ class DemoOptions(Struct, frozen=True):
 )
 @click.option(
     "--uploads",
-    type=click.IntRange(0, MOST_PAST_UPLOADS),
-    help=f"How many finished uploads the scenario history begins with.  [default: {DEFAULT_PAST_UPLOADS}]",
+    type=click.IntRange(0, MAX_HISTORY_UPLOADS),
+    help=f"How many finished uploads the scenario history begins with.  [default: {DEFAULT_HISTORY_UPLOADS}]",
 )
 @fault_option()
 def command(uploads: int | None, web: bool, port: int, **chosen: Any) -> int:
     """Run the demo."""
-    options = DemoOptions(past_uploads=check_uploads(chosen["scenario"], uploads), **chosen)
+    options = DemoOptions(past_uploads=past_upload_count(chosen["scenario"], uploads), **chosen)
     if web:
         from upload_tui.cli.web import serve_in_browser
 
-        serve_in_browser([sys.executable, "-m", "upload_tui", "demo", *_words(options)], port)
-        return EXIT_DONE
-    need_terminal()
+        serve_in_browser([sys.executable, "-m", "upload_tui", "demo", *_command_line(options)], port)
+        return EXIT_OK
+    require_terminal()
     return asyncio.run(_run(options))
 
 
-def _words(options: DemoOptions) -> Iterator[str]:
+def _command_line(options: DemoOptions) -> Iterator[str]:
     """The options as a command line has them."""
     yield f"--scenario={options.scenario}"
     yield f"--seed={options.seed}"
@@ -112,15 +112,15 @@ def _words(options: DemoOptions) -> Iterator[str]:
 
 
 async def _run(options: DemoOptions) -> int:
-    from upload_tui.monitor.opening_session import OpeningSession
+    from upload_tui.monitor.opening_session import DeferredSession
     from upload_tui.tui.app import UploadApp
 
-    story = DemoStory(options)
-    session = OpeningSession("demo", SystemClock(), story.open)
-    return await show(UploadApp(session, story=story, preferences=preferences(looks_in_force())))
+    story = DemoService(options)
+    session = DeferredSession("demo", SystemClock(), story.open)
+    return await run_dashboard(UploadApp(session, controls=story, preferences=dashboard_preferences(effective_display_settings())))
 
 
-class StoryTime:
+class DemoClock:
     """The story's time of day, but the machine's own seconds for waiting: the picture is refreshed also while the story is held."""
 
     def __init__(self, clock: PacedClock) -> None:
@@ -140,7 +140,7 @@ class StoryTime:
         await self._machine.sleep(seconds)
 
 
-class DemoStory:
+class DemoService:
     """The story that the demo tells; implements the controls of the dashboard's keys.
 
     Nothing of the service is imported before `open`, which runs after the first frame.
@@ -148,101 +148,101 @@ class DemoStory:
 
     def __init__(self, options: DemoOptions) -> None:
         self._options = options
-        self._pace = options.speed
+        self._speed = options.speed
         self._clock: PacedClock | None = None
-        self._teller: Teller | None = None
+        self._runner: ScenarioRunner | None = None
 
     @property
-    def pace(self) -> float:
+    def speed(self) -> float:
         """Seconds of the story in a second."""
-        return self._pace
+        return self._speed
 
     @property
     def faults(self) -> "Sequence[Fault]":
         """What can be broken."""
-        from upload_tui.backend.faults import DESCRIPTIONS
+        from upload_tui.backend.faults import FAULT_DESCRIPTIONS
         from upload_tui.tui.story import Fault
 
-        return [Fault(name, description) for name, description in DESCRIPTIONS.items()]
+        return [Fault(name, description) for name, description in FAULT_DESCRIPTIONS.items()]
 
     @property
-    def broken(self) -> Mapping[str, float]:
+    def active_faults(self) -> Mapping[str, float]:
         """The faults in force, with the seconds that are left."""
-        if self._teller is None:
+        if self._runner is None:
             return {}
-        faults = self._teller.service.faults
+        faults = self._runner.service.faults
         return {str(name): faults.seconds_left(name) for name in faults.active}
 
     def start_upload(self) -> None:
         """Begin one more upload."""
-        if self._teller is not None:
-            self._teller.start(self._teller.planner.plan())
+        if self._runner is not None:
+            self._runner.start(self._runner.planner.plan())
 
-    def break_something(self, fault_name: str) -> None:
+    def start_fault(self, fault_name: str) -> None:
         """Let a fault happen."""
         from upload_tui.backend.faults import FaultName
 
-        if self._teller is not None:
-            self._teller.break_something(FaultName(fault_name))
+        if self._runner is not None:
+            self._runner.start_fault(FaultName(fault_name))
 
     def slower(self) -> None:
         """The next slower pace."""
-        self._set_pace(max((pace for pace in _PACES if pace < self._pace), default=0.0))
+        self._set_speed(max((pace for pace in _SPEEDS if pace < self._speed), default=0.0))
 
     def faster(self) -> None:
         """The next faster pace."""
-        self._set_pace(min((pace for pace in _PACES if pace > self._pace), default=_PACES[-1]))
+        self._set_speed(min((pace for pace in _SPEEDS if pace > self._speed), default=_SPEEDS[-1]))
 
     def step(self) -> None:
         """Let a second of the story pass."""
         if self._clock is not None:
             self._clock.step(1.0)
 
-    def _set_pace(self, pace: float) -> None:
-        self._pace = pace
+    def _set_speed(self, speed: float) -> None:
+        self._speed = speed
         if self._clock is not None:
-            self._clock.set_rate(pace)
+            self._clock.set_rate(speed)
 
     @asynccontextmanager
     async def open(self) -> "AsyncIterator[Session]":
         """Start the service, tell the past, then go on telling while the session is open."""
-        await asyncio.to_thread(_import_rooms)
+        await asyncio.to_thread(_import_packages)
         from upload_tui.backend.scenarios.registry import SCENARIOS
         from upload_tui.backend.service import EmbeddedService
-        from upload_tui.wire.designs import Design
+        from upload_tui.wire.designs import StatusShape
 
         options = self._options
         scenario = SCENARIOS[options.scenario]
-        clock = PacedClock(0.0, start_on=datetime.now(UTC) - timedelta(seconds=scenario.past_seconds))
+        clock = PacedClock(0.0, start_on=datetime.now(UTC) - timedelta(seconds=scenario.history_seconds))
         service = EmbeddedService(
             clock=clock,
-            design=Design(options.design),
+            status_shape=StatusShape(options.design),
             database=options.database,
             seed=options.seed,
-            verifications_at_once=_VERIFICATIONS_AT_ONCE,
+            verifications_at_once=_CONCURRENT_VERIFICATIONS,
         )
         async with service:
             self._clock = clock
-            self._teller = scenario.teller(service, clock, options.seed, options.past_uploads)
-            async with self._telling(scenario, clock), _session_over(service, clock) as session:
+            self._runner = scenario.create_runner(service, clock, options.seed, options.past_uploads)
+            async with self._run_scenario(scenario, clock), _open_session(service, clock) as session:
                 yield session
 
     @asynccontextmanager
-    async def _telling(self, scenario: "Scenario", clock: PacedClock) -> AsyncIterator[None]:
-        assert self._teller is not None  # noqa: S101  # made just before
-        await scenario.past(self._teller)
-        start_faults(self._teller.service.faults, self._options.faults)
-        clock.set_rate(self._pace)
-        telling = asyncio.create_task(scenario.present(self._teller), name="story")
+    async def _run_scenario(self, scenario: "Scenario", clock: PacedClock) -> AsyncIterator[None]:
+        assert self._runner is not None  # noqa: S101  # made just before
+        await scenario.history_script(self._runner)
+        start_faults(self._runner.service.faults, self._options.faults)
+        clock.set_rate(self._speed)
+        telling = asyncio.create_task(scenario.live_script(self._runner), name="story")
         try:
             yield
         finally:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
-            await self._teller.close()
+            await self._runner.close()
 
 
-def _import_rooms() -> None:
+def _import_packages() -> None:
     """What takes long to import, in a thread, while the first frame is on the screen."""
     import upload_tui.backend.scenarios.registry
     import upload_tui.client.service_client
@@ -250,7 +250,7 @@ def _import_rooms() -> None:
 
 
 @asynccontextmanager
-async def _session_over(service: "EmbeddedService", clock: PacedClock) -> "AsyncIterator[Session]":
+async def _open_session(service: "EmbeddedService", clock: PacedClock) -> "AsyncIterator[Session]":
     import httpx
 
     from upload_tui.client.credentials import Credentials
@@ -260,14 +260,14 @@ async def _session_over(service: "EmbeddedService", clock: PacedClock) -> "Async
     from upload_tui.monitor.schedule import Schedule
     from upload_tui.monitor.store import Store
 
-    account, time = service.account, StoryTime(clock)
+    account, time = service.account, DemoClock(clock)
     credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
     store = Store()
     try:
         transport = httpx.ASGITransport(app=service.app)
         async with ServiceClient(service.base_url, credentials, transport=transport, clock=time) as client:
             project = ProjectRef(service.project.id, service.project.name)
-            schedule = Schedule(shortest_seconds=0.4, longest_waiting_seconds=1.0, longest_idle_seconds=2.0)
+            schedule = Schedule(shortest_seconds=0.4, longest_pending_seconds=1.0, longest_idle_seconds=2.0)
             yield LiveSession(client, [project], store, clock=time, title="demo", schedule=schedule)
     finally:
         store.close()

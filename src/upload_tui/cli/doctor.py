@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
-from upload_tui.cli.connecting import client_for, places, service_options, settings_from, trusted_by
+from upload_tui.cli.connecting import client_for, settings_paths, service_options, settings_from, trusted_certificates
 from upload_tui.cli.mouth import harmless_line
 from upload_tui.cli.output import Printer, output_option
 from upload_tui.cli.surroundings import Finding, State, storage_findings, terminal_findings
-from upload_tui.errors import EXIT_DONE, UploadTuiError
+from upload_tui.errors import EXIT_OK, UploadTuiError
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_SKEW_SECONDS = 2
-_SOON = timedelta(days=14)
+_MAX_SKEW_SECONDS = 2
+_EXPIRY_WARNING = timedelta(days=14)
 
-_Step = Callable[[], Awaitable[Finding]]
+_Check = Callable[[], Awaitable[Finding]]
 
 
 @click.command(
@@ -34,25 +34,25 @@ _Step = Callable[[], Awaitable[Finding]]
 def command(output: str | None, *, flags: Flags) -> int:
     """Examine; the exit code is that of the first thing that fails, warnings do not count."""
     printer = Printer(output, ())
-    findings = asyncio.run(_examine(flags, printer))
-    return next((finding.exit_code for finding in findings if finding.state is State.FAILED), EXIT_DONE)
+    findings = asyncio.run(_run_checks(flags, printer))
+    return next((finding.exit_code for finding in findings if finding.state is State.FAILED), EXIT_OK)
 
 
-async def _examine(flags: Flags, printer: Printer) -> list[Finding]:
+async def _run_checks(flags: Flags, printer: Printer) -> list[Finding]:
     findings = []
     async for finding in _findings(flags):
         if printer.is_table:
             click.echo("\n".join(_lines(finding)))
         else:
-            printer.print_one(finding.record)
+            printer.print_record(finding.record)
         findings.append(finding)
     return findings
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    yield f"{finding.state:<8} {finding.check:<12} {harmless_line(finding.says)}"
-    if finding.mend:
-        yield f"{'':<21} {harmless_line(finding.mend)}"
+    yield f"{finding.state:<8} {finding.check:<12} {harmless_line(finding.message)}"
+    if finding.hint:
+        yield f"{'':<21} {harmless_line(finding.hint)}"
 
 
 async def _findings(flags: Flags) -> AsyncIterator[Finding]:
@@ -67,22 +67,22 @@ async def _findings(flags: Flags) -> AsyncIterator[Finding]:
         signs = settings.signs
         for finding in _settings_findings(settings):
             yield finding
-        async for finding in _way_findings(settings):
+        async for finding in _service_findings(settings):
             yield finding
     for finding in (*storage_findings(), *terminal_findings(signs)):
         yield finding
 
 
 def _settings_findings(settings: ServiceSettings) -> Iterator[Finding]:
-    where = f"profile {settings.profile} of {places().settings_file}" if settings.profile else "no profile"
+    where = f"profile {settings.profile} of {settings_paths().settings_file}" if settings.profile else "no profile"
     yield Finding("settings", State.OK, f"{settings.url} ({where}; `upload-tui config show` tells more)")
     for warning in settings.warnings:
         says, _, mend = warning.partition(". ")
         yield Finding("settings", State.WARNING, says, mend)
 
 
-async def _way_findings(settings: ServiceSettings) -> AsyncIterator[Finding]:
-    steps = _Way(settings).steps()
+async def _service_findings(settings: ServiceSettings) -> AsyncIterator[Finding]:
+    steps = _ServiceChecks(settings).checks()
     for check, step in steps:
         try:
             yield await step()
@@ -93,77 +93,77 @@ async def _way_findings(settings: ServiceSettings) -> AsyncIterator[Finding]:
         yield Finding(check, State.SKIPPED, "not examined before the one above is mended")
 
 
-class _Way(Struct):
+class _ServiceChecks(Struct):
     """The steps to a service; each knows what those before it found."""
 
     settings: ServiceSettings
     proxy: "Proxy | None" = None
-    lead_seconds: float | None = None
+    clock_offset_seconds: float | None = None
 
-    def steps(self) -> Iterator[tuple[str, _Step]]:
+    def checks(self) -> Iterator[tuple[str, _Check]]:
         """In their order, each once."""
-        yield "proxy", self.find_proxy
-        yield "name", self.resolve
-        yield "port", self.connect
-        yield "tls", self.shake_hands
-        yield "credentials", self.be_let_in
-        yield "clock", self.compare_clocks
+        yield "proxy", self.check_proxy
+        yield "name", self.check_name
+        yield "port", self.check_port
+        yield "tls", self.check_tls
+        yield "credentials", self.check_credentials
+        yield "clock", self.check_clock
 
-    async def find_proxy(self) -> Finding:
+    async def check_proxy(self) -> Finding:
         from upload_tui.client.probes import proxy_for
 
         self.proxy = proxy_for(self.settings.url)
         said = f"through {self.proxy.address}, by {self.proxy.source}" if self.proxy else "none is used"
         return Finding("proxy", State.OK, said)
 
-    async def resolve(self) -> Finding:
+    async def check_name(self) -> Finding:
         from upload_tui.client.probes import resolve
 
-        first = self._first()
+        first = self._first_hop()
         numbers = await resolve(first)
         is_number = numbers == (first.host,)
         return Finding("name", State.OK, "none is needed" if is_number else f"{first.host} is {', '.join(numbers)}")
 
-    async def connect(self) -> Finding:
+    async def check_port(self) -> Finding:
         from upload_tui.client.probes import connect
 
-        took = await connect(self._first())
-        return Finding("port", State.OK, f"{self._first()} opens in {took.total_seconds() * 1000:.0f} ms")
+        took = await connect(self._first_hop())
+        return Finding("port", State.OK, f"{self._first_hop()} opens in {took.total_seconds() * 1000:.0f} ms")
 
-    async def shake_hands(self) -> Finding:
-        from upload_tui.client.probes import address_of, handshake, usual_certificates
+    async def check_tls(self) -> Finding:
+        from upload_tui.client.probes import address_of, handshake, default_certificates
 
         address = address_of(self.settings.url)
         if not address.is_secure:
             return Finding("tls", State.OK, "none is spoken: http://")
-        trusted = trusted_by(self.settings)
-        context = usual_certificates() if isinstance(trusted, bool) else trusted
+        trusted = trusted_certificates(self.settings)
+        context = default_certificates() if isinstance(trusted, bool) else trusted
         if self.proxy is not None:
             return Finding("tls", State.OK, "examined by the next step, behind the proxy")
         ends = await handshake(address, context)
-        if ends is not None and ends - datetime.now(UTC) < _SOON:
+        if ends is not None and ends - datetime.now(UTC) < _EXPIRY_WARNING:
             return Finding("tls", State.WARNING, f"the certificate ends on {ends:%Y-%m-%d}", "Have it renewed")
         return Finding("tls", State.OK, f"the certificate can be trusted{f' until {ends:%Y-%m-%d}' if ends else ''}")
 
-    async def be_let_in(self) -> Finding:
+    async def check_credentials(self) -> Finding:
         from upload_tui.cli.connecting import find_projects
 
         async with client_for(self.settings) as client:
             found = await find_projects(client, self.settings.projects)
-            self.lead_seconds = client.clock_lead_seconds
+            self.clock_offset_seconds = client.clock_offset_seconds
         count = "1 project" if len(found) == 1 else f"{len(found)} projects"
         return Finding("credentials", State.OK, f"they let us see {count}")
 
-    async def compare_clocks(self) -> Finding:
-        if self.lead_seconds is None:
+    async def check_clock(self) -> Finding:
+        if self.clock_offset_seconds is None:
             return Finding("clock", State.OK, "the service does not tell its time")
-        if abs(self.lead_seconds) <= _SKEW_SECONDS:
-            return Finding("clock", State.OK, f"within {_SKEW_SECONDS} seconds of the service's")
-        word = "behind" if self.lead_seconds > 0 else "ahead of"
-        says = f"this machine's clock is {abs(self.lead_seconds):.0f} seconds {word} the service's"
+        if abs(self.clock_offset_seconds) <= _MAX_SKEW_SECONDS:
+            return Finding("clock", State.OK, f"within {_MAX_SKEW_SECONDS} seconds of the service's")
+        word = "behind" if self.clock_offset_seconds > 0 else "ahead of"
+        says = f"this machine's clock is {abs(self.clock_offset_seconds):.0f} seconds {word} the service's"
         return Finding("clock", State.WARNING, says, "Let NTP set both; until then the service's times count")
 
-    def _first(self) -> "Address":
+    def _first_hop(self) -> "Address":
         """The machine that we speak to first."""
         from upload_tui.client.probes import address_of
 

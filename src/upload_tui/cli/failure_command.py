@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FailureCommand"]
 
-_PATIENCE_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 class FailureCommand:
@@ -33,34 +33,34 @@ class FailureCommand:
 
     def __init__(self, command: str) -> None:
         try:
-            self._words = shlex.split(command)
+            self._arguments = shlex.split(command)
         except ValueError as error:
             raise SettingsError(f"on_error: {error}", "Close the quotation.") from error
-        if not self._words:
+        if not self._arguments:
             raise SettingsError("on_error: there is no command", "Name one, or leave the key out.")
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def __call__(self, failures: "Sequence[StageReached]") -> None:
         """Run it for these failures; what goes wrong with it is no trouble of the dashboard's."""
-        async with self._turn:
+        async with self._lock:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *self._words,
+                    *self._arguments,
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.DEVNULL,
-                    env={**os.environ, **_variables(failures[-1])},
+                    env={**os.environ, **_environment(failures[-1])},
                 )
             except (OSError, ValueError):  # not there, not allowed, or a word with a NUL in it
                 return
             try:
-                await asyncio.wait_for(process.communicate(_lines(failures)), _PATIENCE_SECONDS)
+                await asyncio.wait_for(process.communicate(_json_lines(failures)), _TIMEOUT_SECONDS)
             except TimeoutError:
                 process.kill()
                 await process.wait()
 
 
-def _variables(failure: "StageReached") -> dict[str, str]:
+def _environment(failure: "StageReached") -> dict[str, str]:
     said = {
         "UPLOAD_TUI_ID": failure.upload.id,
         "UPLOAD_TUI_NAME": failure.upload.name,
@@ -71,7 +71,7 @@ def _variables(failure: "StageReached") -> dict[str, str]:
     return {name: text.replace("\0", "\ufffd").encode("utf-8", "replace").decode() for name, text in said.items()}
 
 
-def _lines(failures: "Sequence[StageReached]") -> bytes:
+def _json_lines(failures: "Sequence[StageReached]") -> bytes:
     from upload_tui.monitor.records import change_record
 
     return "".join(f"{json.dumps(change_record(failure))}\n" for failure in failures).encode()

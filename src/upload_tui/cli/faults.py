@@ -5,23 +5,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upload_tui.backend.scenarios.catalogue import DEFAULT_PAST_UPLOADS
+from upload_tui.backend.scenarios.catalogue import DEFAULT_HISTORY_UPLOADS
 from upload_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from upload_tui.backend.faults import Faults
 
-__all__ = ["FaultChoice", "check_uploads", "fault_option", "start_faults"]
+__all__ = ["FaultChoice", "past_upload_count", "fault_option", "start_faults"]
 
 FaultChoice = tuple[str, float | None]
 """A fault's name and value."""
 
 
-def _read(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> Sequence[FaultChoice]:
-    return [_read_one(text) for text in texts]
+def _parse_faults(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> Sequence[FaultChoice]:
+    return [_parse_fault(text) for text in texts]
 
 
-def _read_one(text: str) -> FaultChoice:
+def _parse_fault(text: str) -> FaultChoice:
     from upload_tui.backend.faults import LARGEST_VALUE, FaultName
 
     name, separator, value = text.partition("=")
@@ -47,7 +47,7 @@ def fault_option() -> Callable[[Any], Any]:
         "faults",
         multiple=True,
         metavar="NAME[=VALUE]",
-        callback=_read,
+        callback=_parse_faults,
         help="Let something go wrong from the start; again for more. An unknown name lists them all.",
     )
 
@@ -57,10 +57,10 @@ def start_faults(faults: "Faults", choices: Sequence[FaultChoice]) -> None:
     from upload_tui.backend.faults import FaultName
 
     for name, value in choices:
-        faults.start_lasting(FaultName(name), value)
+        faults.start_until_stopped(FaultName(name), value)
 
 
-def check_uploads(scenario: str | None, uploads: int | None) -> int:
+def past_upload_count(scenario: str | None, uploads: int | None) -> int:
     """How many uploads of the past there are.
 
     Raises:
@@ -68,4 +68,4 @@ def check_uploads(scenario: str | None, uploads: int | None) -> int:
     """
     if uploads is not None and scenario != "history":
         raise UsageError("--uploads belongs to the scenario history", "Add --scenario history.")
-    return DEFAULT_PAST_UPLOADS if uploads is None else uploads
+    return DEFAULT_HISTORY_UPLOADS if uploads is None else uploads

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from upload_tui.cli.output import Column, Record
 
-__all__ = ["Table", "laid_out"]
+__all__ = ["Table", "layout_table"]
 
 _GAP = "  "
 
@@ -15,26 +15,26 @@ class Table(Struct, frozen=True):
     """The lines of a table, its heading first, and the titles of columns that found no room."""
 
     lines: Sequence[str]
-    left_out: Sequence[str]
+    dropped_titles: Sequence[str]
 
 
-def laid_out(columns: Sequence[Column], records: Sequence[Record], room: int | None) -> Table:
+def layout_table(columns: Sequence[Column], records: Sequence[Record], max_width: int | None) -> Table:
     """A table of at most `room` cells if its columns can give way that far; None for as wide as it needs to be."""
     from rich.cells import cell_len
 
-    from upload_tui.tui.formatting import abbreviated, cut_at_word, fitted, harmless
+    from upload_tui.tui.formatting import truncate_middle, truncate_at_word, fit_to_width, sanitize
 
-    cells = {column.title: [harmless(column.text(record)) for record in records] for column in columns}
+    cells = {column.title: [sanitize(column.text(record)) for record in records] for column in columns}
     wanted = {title: max(map(cell_len, (title, *texts))) for title, texts in cells.items()}
-    widths = _widths(columns, wanted, room)
+    widths = _widths(columns, wanted, max_width)
     shown = [column for column in columns if column.title in widths]
     rows = zip(*([column.title, *cells[column.title]] for column in shown), strict=True)
     lines = [
         _GAP.join(
-            fitted(
-                (cut_at_word if column.is_prose else abbreviated)(text, widths[column.title]),
+            fit_to_width(
+                (truncate_at_word if column.is_prose else truncate_middle)(text, widths[column.title]),
                 widths[column.title],
-                right=column.is_number,
+                align_right=column.is_number,
             )
             for text, column in zip(row, shown, strict=True)
         ).rstrip()
@@ -43,16 +43,16 @@ def laid_out(columns: Sequence[Column], records: Sequence[Record], room: int | N
     return Table(lines, [column.title for column in columns if column.title not in widths])
 
 
-def _widths(columns: Sequence[Column], wanted: dict[str, int], room: int | None) -> dict[str, int]:
+def _widths(columns: Sequence[Column], natural_widths: dict[str, int], max_width: int | None) -> dict[str, int]:
     """The cells that each column gets; those that are left out get none."""
-    leaving = sorted((column for column in columns if column.leaves), key=lambda column: column.leaves)
+    leaving = sorted((column for column in columns if column.drop_order), key=lambda column: column.drop_order)
     staying = list(columns)
     while True:
-        widths = {column.title: wanted[column.title] for column in staying}
-        over = 0 if room is None else sum(widths.values()) + len(_GAP) * (len(widths) - 1) - room
+        widths = {column.title: natural_widths[column.title] for column in staying}
+        over = 0 if max_width is None else sum(widths.values()) + len(_GAP) * (len(widths) - 1) - max_width
         for column in reversed(staying):
-            if over > 0 and column.least:
-                given = min(over, max(0, widths[column.title] - max(column.least, len(column.title))))
+            if over > 0 and column.min_width:
+                given = min(over, max(0, widths[column.title] - max(column.min_width, len(column.title))))
                 widths[column.title] -= given
                 over -= given
         if over <= 0 or not leaving:

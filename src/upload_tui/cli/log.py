@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-__all__ = ["Log"]
+__all__ = ["DebugLog"]
 
-_LIMIT_BYTES = 1_000_000
+_MAX_BYTES = 1_000_000
 
 
-class Log:
+class DebugLog:
     """A log file; where none can be written, standard error has to do.
 
     Neither tokens nor answers are logged: requests are named by their method, URL and status.
@@ -20,7 +20,7 @@ class Log:
     def __init__(self) -> None:
         self.file = self._open()
 
-    def keep(self, error: BaseException) -> None:
+    def write_error(self, error: BaseException) -> None:
         """Show an error's traceback, and say where the log is."""
         text = "".join(traceback.format_exception(error))
         logging.getLogger("upload_tui").error("%s", text)
@@ -37,7 +37,7 @@ class Log:
         file = log_folder() / "upload-tui.log"
         try:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handler = RotatingFileHandler(file, maxBytes=_LIMIT_BYTES, backupCount=1, encoding="utf-8")
+            handler = RotatingFileHandler(file, maxBytes=_MAX_BYTES, backupCount=1, encoding="utf-8")
         except OSError as error:
             click.echo(f"upload-tui: no log is kept: {file} cannot be written ({error.strerror}).", err=True)
             return None

@@ -11,13 +11,13 @@ from upload_tui.locations import state_folder
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.last_look import Look
+    from upload_tui.monitor.last_look import LastVisit
     from upload_tui.monitor.session import Session
 
-__all__ = ["look_file", "looks"]
+__all__ = ["last_visit_file", "record_visit"]
 
 
-def look_file(settings: ServiceSettings, projects: Iterable[str], who: str) -> Path:
+def last_visit_file(settings: ServiceSettings, projects: Iterable[str], reader: str) -> Path:
     """Where the last look at these projects is kept.
 
     Args:
@@ -25,23 +25,23 @@ def look_file(settings: ServiceSettings, projects: Iterable[str], who: str) -> P
         projects: which projects, by ids or names; none means all.
         who: `dashboard` and `report` look each for themselves.
     """
-    what = " ".join([settings.url, settings.user_key, *sorted(projects), who])
+    what = " ".join([settings.url, settings.user_key, *sorted(projects), reader])
     return state_folder() / "looks" / f"{sha256(what.encode()).hexdigest()[:24]}.json"
 
 
 @asynccontextmanager
-async def looks(settings: ServiceSettings, session: "Session") -> "AsyncIterator[Look | None]":
+async def record_visit(settings: ServiceSettings, session: "Session") -> "AsyncIterator[LastVisit | None]":
     """Gives the last look at the session's projects, None if there was none, and keeps this one when it is over.
 
     That it cannot be kept (a home that is read-only, say) is no reason to fail.
     """
-    from upload_tui.monitor.last_look import keep_look, read_look
+    from upload_tui.monitor.last_look import save_last_visit, read_last_visit
     from upload_tui.tui.news import overdue_ids
 
-    file = look_file(settings, settings.projects, "dashboard")
-    yield read_look(file)
+    file = last_visit_file(settings, settings.projects, "dashboard")
+    yield read_last_visit(file)
     if session.connection().read_on is not None:
         try:
-            keep_look(file, session.now(), sorted(overdue_ids(session)))
+            save_last_visit(file, session.now(), sorted(overdue_ids(session)))
         except StorageError:
             return

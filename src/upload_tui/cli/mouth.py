@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_USAGE, DefectError, UploadTuiError
+from upload_tui.errors import EXIT_OK, EXIT_INTERRUPTED, EXIT_USAGE, InternalError, UploadTuiError
 
 if TYPE_CHECKING:
-    from upload_tui.cli.log import Log
+    from upload_tui.cli.log import DebugLog
 
-__all__ = ["exit_code_of", "harmless_line"]
+__all__ = ["run_reported", "harmless_line"]
 
 
-def exit_code_of(command: Callable[[], object], log: "Log | None" = None) -> int:
+def run_reported(command: Callable[[], object], log: "DebugLog | None" = None) -> int:
     """Run a command; say what went wrong; give the exit code.
 
     Args:
@@ -31,28 +31,28 @@ def exit_code_of(command: Callable[[], object], log: "Log | None" = None) -> int
         error.show(sys.stderr)
         return EXIT_USAGE
     except UploadTuiError as error:
-        return _say(error, log)
+        return _report(error, log)
     except (KeyboardInterrupt, click.Abort):
         if sys.stderr.isatty():  # behind the terminal's own ^C
             click.echo(err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        return _close_quietly()
+        return _discard_stdout()
     except Exception as error:  # noqa: BLE001  # nobody is above us to tell, and a traceback's own exit code means a failed upload
-        return _say(DefectError.of(error), log)
-    return result if isinstance(result, int) else EXIT_DONE
+        return _report(InternalError.from_exception(error), log)
+    return result if isinstance(result, int) else EXIT_OK
 
 
-def _say(error: UploadTuiError, log: "Log | None") -> int:
+def _report(error: UploadTuiError, log: "DebugLog | None") -> int:
     if log is not None:
-        log.keep(error)
-    click.echo(f"upload-tui: {_sentence(error.title)}", err=True)
-    if error.mend:
-        click.echo(f"  {_sentence(error.mend)}", err=True)
+        log.write_error(error)
+    click.echo(f"upload-tui: {_with_period(error.title)}", err=True)
+    if error.hint:
+        click.echo(f"  {_with_period(error.hint)}", err=True)
     return error.exit_code
 
 
-def _sentence(text: str) -> str:
+def _with_period(text: str) -> str:
     line = harmless_line(text)
     return line if line.endswith("?") else f"{line}."
 
@@ -64,7 +64,7 @@ def harmless_line(text: str) -> str:
     )
 
 
-def _close_quietly() -> int:
+def _discard_stdout() -> int:
     """Whoever read our output has gone: no more words, and none at the interpreter's end either."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return EXIT_DONE
+    return EXIT_OK

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
-__all__ = ["FORMATS", "Column", "Printer", "output_option", "say"]
+__all__ = ["FORMATS", "Column", "Printer", "output_option", "echo_err"]
 
 FORMATS = ("table", "json", "jsonl", "csv")
 
@@ -33,8 +33,8 @@ class Column(Struct, frozen=True):
     title: str
     text: Callable[[Record], str]
     is_number: bool = False
-    least: int = 0
-    leaves: int = 0
+    min_width: int = 0
+    drop_order: int = 0
     is_prose: bool = False
 
 
@@ -49,7 +49,7 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def say(text: str) -> None:
+def echo_err(text: str) -> None:
     """Talk: to standard error, so that no program takes it for data."""
     click.echo(text, err=True)
 
@@ -63,10 +63,10 @@ class Printer:
         flat: a record as one level of values, for CSV.
     """
 
-    def __init__(self, output: str | None, columns: Sequence[Column], flat: Callable[[Record], Record] = dict) -> None:
+    def __init__(self, output: str | None, columns: Sequence[Column], flatten: Callable[[Record], Record] = dict) -> None:
         self._format = output or ("table" if sys.stdout.isatty() else "jsonl")
         self._columns = columns
-        self._flat = flat
+        self._flatten = flatten
         self._has_heading = False
 
     @property
@@ -74,7 +74,7 @@ class Printer:
         """True if people read it."""
         return self._format == "table"
 
-    def print_all(self, records: Iterable[Record]) -> None:
+    def print_records(self, records: Iterable[Record]) -> None:
         """Print everything at once; JSON as one list, a table with columns as wide as they need to be."""
         match self._format:
             case "json":
@@ -83,15 +83,15 @@ class Printer:
                 self._print_table(list(records))
             case _:
                 for record in records:
-                    self.print_one(record)
+                    self.print_record(record)
 
-    def print_one(self, record: Record) -> None:
+    def print_record(self, record: Record) -> None:
         """Print one record of a stream, at once."""
         match self._format:
             case "csv":
-                self._print_csv(self._flat(record))
+                self._print_csv(self._flatten(record))
             case "table":
-                click.echo("  ".join(_harmless(column.text(record)) for column in self._columns).rstrip())
+                click.echo("  ".join(_sanitize(column.text(record)) for column in self._columns).rstrip())
             case _:
                 click.echo(json.dumps(record))
         sys.stdout.flush()
@@ -106,24 +106,24 @@ class Printer:
         click.echo(line.getvalue(), nl=False)
 
     def _print_table(self, records: Sequence[Record]) -> None:
-        from upload_tui.cli.layout import laid_out
+        from upload_tui.cli.layout import layout_table
 
         room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        table = laid_out(self._columns, records, room)
+        table = layout_table(self._columns, records, room)
         for line in table.lines:
             click.echo(line)
-        if table.left_out:
-            say(f"upload-tui: the terminal is too narrow for {', '.join(table.left_out)}.")
+        if table.dropped_titles:
+            echo_err(f"upload-tui: the terminal is too narrow for {', '.join(table.dropped_titles)}.")
 
 
 def _csv_value(value: Any) -> Any:
     """As JSON has it; a terminal would obey what a file only keeps."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _harmless(value) if isinstance(value, str) and sys.stdout.isatty() else value
+    return _sanitize(value) if isinstance(value, str) and sys.stdout.isatty() else value
 
 
-def _harmless(text: str) -> str:
-    from upload_tui.tui.formatting import harmless
+def _sanitize(text: str) -> str:
+    from upload_tui.tui.formatting import sanitize
 
-    return harmless(text)
+    return sanitize(text)

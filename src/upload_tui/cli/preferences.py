@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upload_tui.cli.chosen_looks import chosen_columns, chosen_theme, keep_columns, keep_theme
-from upload_tui.cli.surroundings import locale_of_terminal
+from upload_tui.cli.chosen_looks import effective_columns, saved_theme, save_columns, save_theme
+from upload_tui.cli.surroundings import terminal_locale
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder
 from upload_tui.settings import ServiceSettings
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from textual.theme import Theme
 
     from upload_tui.tui.glyphs import Glyphs
-    from upload_tui.tui.look import Look
+    from upload_tui.tui.look import DisplayOptions
     from upload_tui.tui.preferences import Preferences
 
-__all__ = ["preferences"]
+__all__ = ["dashboard_preferences"]
 
 
-def _of_surroundings() -> "Preferences":
+def _default_preferences() -> "Preferences":
     """What is so without any settings."""
     from upload_tui.tui.preferences import Preferences
-    from upload_tui.tui.stylesheets import check_sheets
+    from upload_tui.tui.stylesheets import check_stylesheets
 
     sheets = sorted(config_folder().glob("styles/*.tcss"))
-    check_sheets(sheets)
+    check_stylesheets(sheets)
     return Preferences(
-        themes=_themes(),
-        sheets=sheets,
+        themes=_user_themes(),
+        stylesheets=sheets,
         export_folder=Path.cwd(),
-        is_animated=not _is_under_ssh(),
+        is_animated=not _is_over_ssh(),
     )
 
 
-def preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] = ()) -> "Preferences":
+def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] = ()) -> "Preferences":
     """For a dashboard; over several services `services` are their roots and titles.
 
     Raises:
@@ -48,22 +48,22 @@ def preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] =
     """
     from msgspec.structs import replace
 
-    from upload_tui.tui.alerts import AlertWishes
+    from upload_tui.tui.alerts import AlertSettings
 
-    plain = _of_surroundings()
+    plain = _default_preferences()
     _check_keys(settings)
     themes = _known_themes(plain.themes)
     _check_theme(settings, themes)
     return replace(
         plain,
-        look=_look(settings, tuple(services)),
+        look=_display_options(settings, tuple(services)),
         theme=settings.theme,
-        chosen_theme=chosen_theme(themes),
+        chosen_theme=saved_theme(themes),
         keymap=settings.keys,
-        keep_columns=keep_columns,
-        keep_theme=keep_theme,
+        keep_columns=save_columns,
+        keep_theme=save_theme,
         is_animated=plain.is_animated if settings.animations is None else settings.animations,
-        alerts=AlertWishes(
+        alerts=AlertSettings(
             bell="bell" in settings.alerts,
             desktop="desktop" in settings.alerts,
             quiet_seconds=settings.alert_repeat_seconds,
@@ -71,29 +71,29 @@ def preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] =
     )
 
 
-def _is_under_ssh() -> bool:
+def _is_over_ssh() -> bool:
     """What moves costs bytes there."""
     return "SSH_CONNECTION" in os.environ or "SSH_TTY" in os.environ
 
 
-def _look(settings: ServiceSettings, services: tuple[tuple[str, str], ...]) -> "Look":
-    from upload_tui.tui.look import Look
+def _display_options(settings: ServiceSettings, services: tuple[tuple[str, str], ...]) -> "DisplayOptions":
+    from upload_tui.tui.look import DisplayOptions
 
-    return Look(_glyphs(settings.signs), zone=settings.zone, columns=chosen_columns(settings), services=services)
+    return DisplayOptions(_glyphs(settings.signs), zone=settings.zone, columns=effective_columns(settings), services=services)
 
 
-def _glyphs(wanted: str) -> "Glyphs":
+def _glyphs(signs: str) -> "Glyphs":
     from upload_tui.tui.glyphs import ASCII, UNICODE, glyphs_for
 
-    if wanted == "unicode":
-        _write_unicode()
+    if signs == "unicode":
+        _use_utf8()
         return UNICODE
-    if wanted:
+    if signs:
         return ASCII
-    return glyphs_for(sys.stdout.encoding, locale_of_terminal(os.environ))
+    return glyphs_for(sys.stdout.encoding, terminal_locale(os.environ))
 
 
-def _write_unicode() -> None:
+def _use_utf8() -> None:
     """The dashboard is drawn on standard error, whose encoding comes from a locale that the person overrules."""
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(encoding="utf-8")
@@ -108,31 +108,31 @@ def _check_keys(settings: ServiceSettings) -> None:
     for action in settings.keys:
         if action not in actions:
             raise SettingsError(
-                f"{settings.sources['keys']}: keys names the unknown action {action}", _nearest(action, actions)
+                f"{settings.sources['keys']}: keys names the unknown action {action}", _suggestion(action, actions)
             )
 
 
-def _known_themes(own: "Sequence[Theme]") -> list[str]:
+def _known_themes(user_themes: "Sequence[Theme]") -> list[str]:
     from textual.theme import BUILTIN_THEMES
 
     from upload_tui.tui.theme import THEMES
 
-    return sorted({*BUILTIN_THEMES, *(theme.name for theme in (*THEMES, *own))})
+    return sorted({*BUILTIN_THEMES, *(theme.name for theme in (*THEMES, *user_themes))})
 
 
 def _check_theme(settings: ServiceSettings, known: Sequence[str]) -> None:
     if settings.theme and settings.theme not in known:
         raise SettingsError(
-            f"{settings.sources['theme']}: there is no theme {settings.theme}", _nearest(settings.theme, known)
+            f"{settings.sources['theme']}: there is no theme {settings.theme}", _suggestion(settings.theme, known)
         )
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
+def _suggestion(name: str, known: Sequence[str]) -> str:
     nearest = get_close_matches(name, known, n=1)
     return f"Did you mean {nearest[0]}?" if nearest else f"Known are: {', '.join(known)}."
 
 
-def _themes() -> "list[Theme]":
+def _user_themes() -> "list[Theme]":
     """A person's own themes: `themes/NAME.toml` in the config folder, with the colours as keys."""
     files = sorted(config_folder().glob("themes/*.toml"))
     if not files:

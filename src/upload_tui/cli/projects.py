@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.connecting import client_for, service_options, settings_in_force
+from upload_tui.cli.connecting import client_for, service_options, effective_settings
 from upload_tui.cli.output import Column, Printer, output_option
 from upload_tui.settings import Flags, ServiceSettings
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_COLUMNS = (Column("ID", lambda record: record["id"]), Column("NAME", lambda record: record["name"], least=12))
+_COLUMNS = (Column("ID", lambda record: record["id"]), Column("NAME", lambda record: record["name"], min_width=12))
 
 
 @click.command(help="List the projects that the account can see.")
@@ -23,9 +23,9 @@ _COLUMNS = (Column("ID", lambda record: record["id"]), Column("NAME", lambda rec
 @output_option
 def command(output: str | None, *, flags: Flags) -> None:
     """List them."""
-    projects = asyncio.run(_projects(settings_in_force(flags)))
+    projects = asyncio.run(_projects(effective_settings(flags)))
     wanted = set(flags.projects)
-    Printer(output, _COLUMNS).print_all(
+    Printer(output, _COLUMNS).print_records(
         {"id": project.id, "name": project.name}
         for project in projects
         if not wanted or wanted & {project.id, project.name}

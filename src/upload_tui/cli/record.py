@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from upload_tui.cli.connecting import client_for, find_projects, service_options, settings_in_force
-from upload_tui.cli.output import say
-from upload_tui.errors import EXIT_DONE
+from upload_tui.cli.connecting import client_for, find_projects, service_options, effective_settings
+from upload_tui.cli.output import echo_err
+from upload_tui.errors import EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
 
 __all__ = ["command"]
@@ -18,13 +18,13 @@ __all__ = ["command"]
 @service_options
 def command(file: Path, *, flags: Flags) -> int:
     """Record until interrupted."""
-    asyncio.run(_record(settings_in_force(flags), file))
-    return EXIT_DONE
+    asyncio.run(_record(effective_settings(flags), file))
+    return EXIT_OK
 
 
 async def _record(settings: ServiceSettings, file: Path) -> None:
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor.journal import Journal, JournaledStore, JournalHeader
+    from upload_tui.monitor.journal import RecordingWriter, RecordingStore, RecordingHeader
     from upload_tui.monitor.live_session import LiveSession
     from upload_tui.monitor.schedule import Schedule
 
@@ -32,10 +32,10 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
     async with client_for(settings) as client:
         projects = tuple(await find_projects(client, settings.projects))
         title = settings.profile or client.root
-        header = JournalHeader(clock.now(), client.root, title, projects, settings.stuck_after_seconds)
-        with Journal(file, header) as journal:
-            client.note_with(journal.note_request)
-            store = JournaledStore(journal)
+        header = RecordingHeader(clock.now(), client.root, title, projects, settings.stuck_after_seconds)
+        with RecordingWriter(file, header) as journal:
+            client.on_request(journal.write_request)
+            store = RecordingStore(journal)
             session = LiveSession(
                 client,
                 projects,
@@ -44,11 +44,11 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
                 title=title,
                 schedule=Schedule(shortest_seconds=settings.refresh_seconds),
                 stuck_after_seconds=settings.stuck_after_seconds,
-                tell=journal.note_change,
+                on_change=journal.write_change,
             )
-            say(f"upload-tui: recording to {file}; Ctrl+C ends it.")
+            echo_err(f"upload-tui: recording to {file}; Ctrl+C ends it.")
             try:
                 await session.run()
             finally:
                 store.close()
-                say(f"upload-tui: {journal.lines} lines in {file}; `upload-tui replay {file}` shows them.")
+                echo_err(f"upload-tui: {journal.line_count} lines in {file}; `upload-tui replay {file}` shows them.")

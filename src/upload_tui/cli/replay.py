@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.connecting import looks_in_force
-from upload_tui.cli.preferences import preferences
-from upload_tui.cli.screen import need_terminal, show
+from upload_tui.cli.connecting import effective_display_settings
+from upload_tui.cli.preferences import dashboard_preferences
+from upload_tui.cli.screen import require_terminal, run_dashboard
 
 if TYPE_CHECKING:
     from upload_tui.monitor.replay_session import ReplaySession
@@ -26,20 +26,20 @@ __all__ = ["command"]
 @click.option("--from", "from_seconds", default=0.0, type=click.FloatRange(0), help="Begin so many seconds later.")
 def command(file: Path, speed: float, from_seconds: float) -> int:
     """Replay in the dashboard."""
-    need_terminal()
+    require_terminal()
     return asyncio.run(_replay(file, speed, from_seconds))
 
 
-class ReplayStory:
+class ReplayControls:
     """The dashboard's keys for pace and step, over a replay; nothing in a journal can be broken."""
 
     def __init__(self, session: "ReplaySession") -> None:
         self._session = session
 
     @property
-    def pace(self) -> float:
+    def speed(self) -> float:
         """Seconds of the journal in a second."""
-        return self._session.pace
+        return self._session.speed
 
     @property
     def faults(self) -> "Sequence[Fault]":
@@ -47,14 +47,14 @@ class ReplayStory:
         return ()
 
     @property
-    def broken(self) -> Mapping[str, float]:
+    def active_faults(self) -> Mapping[str, float]:
         """None."""
         return {}
 
     def start_upload(self) -> None:
         """What was not recorded cannot begin."""
 
-    def break_something(self, fault_name: str) -> None:
+    def start_fault(self, fault_name: str) -> None:
         """Nothing can be broken."""
 
     def slower(self) -> None:
@@ -73,15 +73,15 @@ class ReplayStory:
 async def _replay(file: Path, speed: float, from_seconds: float) -> int:
     from datetime import timedelta
 
-    from upload_tui.monitor.journal import read_journal
+    from upload_tui.monitor.journal import read_recording
     from upload_tui.monitor.replay_session import ReplaySession
     from upload_tui.tui.app import UploadApp
 
-    header, lines = read_journal(file)
-    session = ReplaySession(header, lines, pace=speed)
+    header, lines = read_recording(file)
+    session = ReplaySession(header, lines, speed=speed)
     try:
         session.seek(header.began_on + timedelta(seconds=from_seconds))
-        wishes = preferences(looks_in_force())
-        return await show(UploadApp(session, preferences=wishes, story=ReplayStory(session)))
+        wishes = dashboard_preferences(effective_display_settings())
+        return await run_dashboard(UploadApp(session, preferences=wishes, controls=ReplayControls(session)))
     finally:
         session.close()

@@ -5,15 +5,15 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from upload_tui.errors import EXIT_DONE, UsageError
+from upload_tui.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from upload_tui.tui.app import UploadApp
 
-__all__ = ["need_terminal", "show"]
+__all__ = ["require_terminal", "run_dashboard"]
 
 
-def need_terminal() -> None:
+def require_terminal() -> None:
     """Return if there is a screen to draw on and a keyboard to read; nothing is collected until the first frame is on it.
 
     Raises:
@@ -29,7 +29,7 @@ def need_terminal() -> None:
     gc.disable()
 
 
-async def show(app: "UploadApp") -> int:
+async def run_dashboard(app: "UploadApp") -> int:
     """Run the dashboard until the person leaves; gives the exit code.
 
     Raises:
@@ -38,4 +38,4 @@ async def show(app: "UploadApp") -> int:
     code = await app.run_async()
     if app.failure is not None:
         raise app.failure
-    return EXIT_DONE if code is None else code
+    return EXIT_OK if code is None else code

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.backend.scenarios.catalogue import DEFAULT_PAST_UPLOADS, MOST_PAST_UPLOADS, SCENARIO_DESCRIPTIONS
-from upload_tui.cli.faults import FaultChoice, check_uploads, fault_option, start_faults
+from upload_tui.backend.scenarios.catalogue import DEFAULT_HISTORY_UPLOADS, MAX_HISTORY_UPLOADS, SCENARIO_DESCRIPTIONS
+from upload_tui.cli.faults import FaultChoice, past_upload_count, fault_option, start_faults
 from upload_tui.errors import UsageError
 
 if TYPE_CHECKING:
     from upload_tui.backend.scenarios.registry import Scenario
-    from upload_tui.backend.scenarios.teller import Teller
+    from upload_tui.backend.scenarios.teller import ScenarioRunner
     from upload_tui.backend.service import EmbeddedService
 
-__all__ = ["command", "listen"]
+__all__ = ["command", "open_listener"]
 
-_STORY_VERIFICATIONS = 3
+_SCENARIO_VERIFICATIONS = 3
 """A story goes the same way on every machine; without one, every core verifies."""
 
 
@@ -55,8 +55,8 @@ _STORY_VERIFICATIONS = 3
 )
 @click.option(
     "--uploads",
-    type=click.IntRange(0, MOST_PAST_UPLOADS),
-    help=f"How many finished uploads the scenario history begins with.  [default: {DEFAULT_PAST_UPLOADS}]",
+    type=click.IntRange(0, MAX_HISTORY_UPLOADS),
+    help=f"How many finished uploads the scenario history begins with.  [default: {DEFAULT_HISTORY_UPLOADS}]",
 )
 @fault_option()
 @click.option("--control", is_flag=True, help="Let faults be started and ended at /api/v1/control/faults.")
@@ -78,26 +78,26 @@ def command(
     """Run the service until interrupted."""
     from upload_tui.backend.service import EmbeddedService
     from upload_tui.clock import PacedClock, SystemClock
-    from upload_tui.wire.designs import Design
+    from upload_tui.wire.designs import StatusShape
 
-    past_uploads = check_uploads(scenario, uploads)
+    past_uploads = past_upload_count(scenario, uploads)
     story = None if scenario is None else _scenario(scenario)
-    clock = SystemClock() if story is None else PacedClock(0.0, start_on=_beginning(story))
-    listener = listen(host, port)
-    base_url = f"http://{_bracketed(host)}:{listener.getsockname()[1]}"
+    clock = SystemClock() if story is None else PacedClock(0.0, start_on=_start_time(story))
+    listener = open_listener(host, port)
+    base_url = f"http://{_url_host(host)}:{listener.getsockname()[1]}"
     service = EmbeddedService(
         clock=clock,
-        design=Design(design),
+        status_shape=StatusShape(design),
         database=database,
         storage=storage,
         seed=seed if story else None,
-        verifications_at_once=_STORY_VERIFICATIONS if story else os.cpu_count() or 1,
+        verifications_at_once=_SCENARIO_VERIFICATIONS if story else os.cpu_count() or 1,
         has_control=control,
         base_url=base_url,
     )
-    teller = story.teller(service, clock, seed, past_uploads) if story and isinstance(clock, PacedClock) else None
-    begin = partial(_begin, service, faults, partial(_introduce, service, design, scenario, as_json=as_json))
-    asyncio.run(_serve(service, listener, begin, _telling(story, teller, speed)))
+    teller = story.create_runner(service, clock, seed, past_uploads) if story and isinstance(clock, PacedClock) else None
+    begin = partial(_start, service, faults, partial(_print_access, service, design, scenario, as_json=as_json))
+    asyncio.run(_serve(service, listener, begin, _run_scenario(story, teller, speed)))
     return 0
 
 
@@ -107,11 +107,11 @@ def _scenario(name: str) -> "Scenario":
     return SCENARIOS[name]
 
 
-def _beginning(story: "Scenario") -> datetime:
-    return datetime.now(UTC) - timedelta(seconds=story.past_seconds)
+def _start_time(scenario: "Scenario") -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=scenario.history_seconds)
 
 
-def listen(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int) -> socket.socket:
     """An open port, so that its number can be told before the first request; 0 picks a free one.
 
     Raises:
@@ -130,17 +130,17 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _bracketed(host: str) -> str:
+def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _begin(service: "EmbeddedService", faults: "Sequence[FaultChoice]", introduce: Callable[[], None]) -> None:
+def _start(service: "EmbeddedService", faults: "Sequence[FaultChoice]", print_access: Callable[[], None]) -> None:
     """The past has been told: from now on things go wrong, and clients may come."""
     start_faults(service.faults, faults)
-    introduce()
+    print_access()
 
 
-def _introduce(service: "EmbeddedService", design: str, scenario: str | None, *, as_json: bool) -> None:
+def _print_access(service: "EmbeddedService", design: str, scenario: str | None, *, as_json: bool) -> None:
     """Where the service is and how to be let in: the URL first, then the keys."""
     from upload_tui import __version__
 
@@ -171,28 +171,28 @@ def _introduce(service: "EmbeddedService", design: str, scenario: str | None, *,
 async def _serve(
     service: "EmbeddedService",
     listener: socket.socket,
-    begin: Callable[[], None],
-    telling: AbstractAsyncContextManager[None],
+    start: Callable[[], None],
+    running_scenario: AbstractAsyncContextManager[None],
 ) -> None:
     from upload_tui.backend.server import http_server
 
-    async with service, telling:
-        begin()
+    async with service, running_scenario:
+        start()
         await http_server(service.app).serve(sockets=[listener])
 
 
 @asynccontextmanager
-async def _telling(story: "Scenario | None", teller: "Teller | None", speed: float) -> AsyncIterator[None]:
+async def _run_scenario(scenario: "Scenario | None", runner: "ScenarioRunner | None", speed: float) -> AsyncIterator[None]:
     """Inside this the story goes on; its past has been told, so that a token given now lasts from now."""
-    if story is None or teller is None:
+    if scenario is None or runner is None:
         yield
         return
-    await story.past(teller)
-    teller.clock.set_rate(speed)
-    telling = asyncio.create_task(story.present(teller), name="story")
+    await scenario.history_script(runner)
+    runner.clock.set_rate(speed)
+    telling = asyncio.create_task(scenario.live_script(runner), name="story")
     try:
         yield
     finally:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
-        await teller.close()
+        await runner.close()

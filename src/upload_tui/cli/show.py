@@ -7,10 +7,10 @@ from datetime import datetime, tzinfo
 
 import click
 
-from upload_tui.cli.connecting import client_for, service_options, settings_in_force
+from upload_tui.cli.connecting import client_for, service_options, effective_settings
 from upload_tui.cli.output import Printer, Record, output_option
 from upload_tui.cli.tables import flat_upload, local_time
-from upload_tui.errors import EXIT_DONE
+from upload_tui.errors import EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
 
 __all__ = ["command"]
@@ -22,30 +22,30 @@ __all__ = ["command"]
 @output_option
 def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> int:
     """Show them."""
-    settings = settings_in_force(flags)
+    settings = effective_settings(flags)
     records = asyncio.run(_records(settings, upload_ids))
     printer = Printer(output, (), flat_upload)
     if printer.is_table:
-        click.echo("\n\n".join("\n".join(_page(record, settings.zone)) for record in records))
+        click.echo("\n\n".join("\n".join(_upload_lines(record, settings.zone)) for record in records))
     else:
-        printer.print_all(records)
-    return EXIT_DONE
+        printer.print_records(records)
+    return EXIT_OK
 
 
 async def _records(settings: ServiceSettings, upload_ids: Sequence[str]) -> Sequence[Record]:
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor.intake import take_in
+    from upload_tui.monitor.intake import ingest
     from upload_tui.monitor.records import full_upload_record
     from upload_tui.monitor.store import Store
-    from upload_tui.monitor.stored_picture import StoredPicture
+    from upload_tui.monitor.stored_picture import StorePicture
 
     store = Store()
     try:
         async with client_for(settings) as client:
             readings = [await client.upload(upload_id) for upload_id in dict.fromkeys(upload_ids)]
-            take_in(store, readings, client.root)
-            picture = StoredPicture(
-                store, client.clock_of_service(SystemClock()), client.root, settings.stuck_after_seconds
+            ingest(store, readings, client.root)
+            picture = StorePicture(
+                store, client.service_clock(SystemClock()), client.root, settings.stuck_after_seconds
             )
             found = (picture.detail(reading.upload.id) for reading in readings)
             return [full_upload_record(detail, json.loads(detail.raw)) for detail in found if detail is not None]
@@ -53,15 +53,15 @@ async def _records(settings: ServiceSettings, upload_ids: Sequence[str]) -> Sequ
         store.close()
 
 
-def _page(record: Record, zone: tzinfo | None) -> Iterator[str]:
+def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
     """One upload for people; nothing is left out and nothing is cut."""
-    from upload_tui.tui.formatting import harmless, size_text
+    from upload_tui.tui.formatting import sanitize, size_text
 
     def line(label: str, text: str) -> str:
-        return f"{label:<11} {harmless(text)}".rstrip()
+        return f"{label:<11} {sanitize(text)}".rstrip()
 
     project = record["project"]
-    yield harmless(record["name"])
+    yield sanitize(record["name"])
     yield line("id", record["id"])
     yield line("project", f"{project['name']} ({project['id']})")
     yield line("service", record["service"])
@@ -85,7 +85,7 @@ def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str
 
     before: datetime | None = None
     for event in record["timeline"]:
-        text = _when(event, zone)
+        text = _time_text(event, zone)
         if event["on"] is not None:
             on = datetime.fromisoformat(event["on"])
             text += "" if before is None else f"  +{duration_text((on - before).total_seconds())}"
@@ -93,7 +93,7 @@ def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str
         yield event, text
 
 
-def _when(event: Record, zone: tzinfo | None) -> str:
+def _time_text(event: Record, zone: tzinfo | None) -> str:
     if event["on"] is None:
         return f"between {local_time(event['earliest'], zone)} and {local_time(event['latest'], zone)}"
     mark = "" if event["certainty"] == "reported" else "~"

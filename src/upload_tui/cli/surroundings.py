@@ -10,13 +10,13 @@ from typing import Any, Self
 from msgspec import Struct
 
 from upload_tui.cli.mouth import harmless_line
-from upload_tui.errors import EXIT_DONE, UploadTuiError
+from upload_tui.errors import EXIT_OK, UploadTuiError
 
-__all__ = ["Finding", "State", "locale_of_terminal", "storage_findings", "terminal_findings"]
+__all__ = ["Finding", "State", "terminal_locale", "storage_findings", "terminal_findings"]
 
-_COLUMNS, _LINES = 60, 20
+_MIN_COLUMNS, _MIN_LINES = 60, 20
 """A terminal smaller than this shows one pane at a time."""
-_PUT_IN_PLACE_OF_C = {"C.UTF-8", "C.utf8", "UTF-8"}
+_PYTHON_LC_CTYPES = {"C.UTF-8", "C.utf8", "UTF-8"}
 """What Python itself makes of `LC_CTYPE` where the locale is `C`; then it also says so in `sys.flags`."""
 
 
@@ -35,27 +35,27 @@ class Finding(Struct, frozen=True):
 
     check: str
     state: State
-    says: str
-    mend: str = ""
-    exit_code: int = EXIT_DONE
+    message: str
+    hint: str = ""
+    exit_code: int = EXIT_OK
 
     @classmethod
     def failed(cls, check: str, error: UploadTuiError) -> Self:
         """What an error has to say."""
-        return cls(check, State.FAILED, harmless_line(error.title), harmless_line(error.mend), error.exit_code)
+        return cls(check, State.FAILED, harmless_line(error.title), harmless_line(error.hint), error.exit_code)
 
     @property
     def record(self) -> Mapping[str, Any]:
         """For scripts."""
-        return {"check": self.check, "state": self.state, "says": self.says, "mend": self.mend or None}
+        return {"check": self.check, "state": self.state, "says": self.message, "mend": self.hint or None}
 
 
-def locale_of_terminal(environment: Mapping[str, str]) -> str:
+def terminal_locale(environment: Mapping[str, str]) -> str:
     """The locale that a person chose for letters and signs; empty if none was, or where the system writes UTF-8 anyway."""
     if sys.platform in {"win32", "darwin"}:
         return ""
     said = {name: environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")}
-    if sys.flags.utf8_mode and said["LC_CTYPE"] in _PUT_IN_PLACE_OF_C:
+    if sys.flags.utf8_mode and said["LC_CTYPE"] in _PYTHON_LC_CTYPES:
         del said["LC_CTYPE"]
     return next(filter(None, said.values()), "")
 
@@ -79,16 +79,16 @@ def terminal_findings(signs: str = "") -> Iterator[Finding]:
         return
     size = shutil.get_terminal_size()
     says = f"{size.columns} columns, {size.lines} lines"
-    if size.columns < _COLUMNS or size.lines < _LINES:
-        yield Finding("terminal", State.WARNING, says, f"From {_COLUMNS} x {_LINES} on more than one pane is shown")
+    if size.columns < _MIN_COLUMNS or size.lines < _MIN_LINES:
+        yield Finding("terminal", State.WARNING, says, f"From {_MIN_COLUMNS} x {_MIN_LINES} on more than one pane is shown")
     else:
         yield Finding("terminal", State.OK, says)
-    yield _colours(os.environ)
-    yield _signs(signs)
+    yield _colour_finding(os.environ)
+    yield _signs_finding(signs)
     yield Finding("clipboard", State.OK, "copying goes by OSC 52; whether the terminal obeys cannot be asked")
 
 
-def _colours(environment: Mapping[str, str]) -> Finding:
+def _colour_finding(environment: Mapping[str, str]) -> Finding:
     term = environment.get("TERM", "")
     if environment.get("NO_COLOR"):
         return Finding("colours", State.OK, "none, as NO_COLOR wishes")
@@ -101,12 +101,12 @@ def _colours(environment: Mapping[str, str]) -> Finding:
     return Finding("colours", State.OK, f"{256 if '256' in term else 16} (COLORTERM=truecolor, if true, gives more)")
 
 
-def _signs(wanted: str) -> Finding:
+def _signs_finding(setting: str) -> Finding:
     from upload_tui.tui.glyphs import ASCII, glyphs_for
 
-    if wanted:
-        return Finding("signs", State.OK, f"{wanted}, as the settings say")
-    encoding, locale = sys.stdout.encoding or "", locale_of_terminal(os.environ)
+    if setting:
+        return Finding("signs", State.OK, f"{setting}, as the settings say")
+    encoding, locale = sys.stdout.encoding or "", terminal_locale(os.environ)
     if glyphs_for(encoding, locale) is not ASCII:
         return Finding("signs", State.OK, "unicode")
     why = encoding if glyphs_for(encoding) is ASCII else f"the locale {harmless_line(locale)}"

@@ -46,17 +46,17 @@ def upload_columns(zone: tzinfo | None) -> Sequence[Column]:
     """Of `list` and `wait`: in a narrow terminal the note gives way, then the name; `show` tells all of it."""
     return (
         Column("STAGE", lambda record: record["stage"]),
-        Column("SINCE", lambda record: local_time(record["stage_since"], zone), leaves=1),
-        Column("AGE", _age, is_number=True, leaves=5),
-        Column("SIZE", _size, is_number=True, leaves=4),
-        Column("PROJECT", lambda record: record["project"]["name"] or record["project"]["id"], least=12, leaves=2),
+        Column("SINCE", lambda record: local_time(record["stage_since"], zone), drop_order=1),
+        Column("AGE", _age, is_number=True, drop_order=5),
+        Column("SIZE", _size, is_number=True, drop_order=4),
+        Column("PROJECT", lambda record: record["project"]["name"] or record["project"]["id"], min_width=12, drop_order=2),
         Column("ID", lambda record: record["id"]),
-        Column("NAME", lambda record: record["name"], least=16, leaves=6),
-        Column("NOTE", _note, least=24, leaves=3, is_prose=True),
+        Column("NAME", lambda record: record["name"], min_width=16, drop_order=6),
+        Column("NOTE", _note, min_width=24, drop_order=3, is_prose=True),
     )
 
 
-def _change_words(record: Record) -> str:
+def _change_text(record: Record) -> str:
     match record["kind"]:
         case "stage":
             return f"{record['from'] or 'new'} → {record['to']}" if record["from"] else str(record["to"])
@@ -66,7 +66,7 @@ def _change_words(record: Record) -> str:
             return str(kind)
 
 
-def _change_subject(record: Record) -> str:
+def _change_upload(record: Record) -> str:
     upload: dict[str, Any] | None = record["upload"]
     return "" if upload is None else f"{upload['name']} ({upload['id']})"
 
@@ -75,8 +75,8 @@ def change_columns(zone: tzinfo | None) -> Sequence[Column]:
     """Of `tail`, a line at a time: nothing is lined up that cannot be known before."""
     return (
         Column("AT", lambda record: local_time(record["on"] or record["at"], zone)),
-        Column("CHANGE", lambda record: f"{_change_words(record):<21}"),
-        Column("UPLOAD", _change_subject),
+        Column("CHANGE", lambda record: f"{_change_text(record):<21}"),
+        Column("UPLOAD", _change_upload),
         Column("NOTE", lambda record: record["error_message"] or record["detail"] or ""),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from upload_tui.errors import SettingsError
-from upload_tui.settings import ServiceSettings, token_in
+from upload_tui.settings import ServiceSettings, read_token_file
 
 if TYPE_CHECKING:
     from upload_tui.client.credentials import Credentials
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["KEYRING_SERVICE", "credentials_of"]
 
 KEYRING_SERVICE = "upload-tui"
-_COMMAND_SECONDS = 60
+_COMMAND_TIMEOUT_SECONDS = 60
 
 
 def credentials_of(settings: ServiceSettings) -> "Credentials":
@@ -25,28 +25,28 @@ def credentials_of(settings: ServiceSettings) -> "Credentials":
     """
     from upload_tui.client.credentials import Credentials
 
-    source = _source(settings)
+    source = _token_source(settings)
     token = settings.token or (source() if source else "")
     return Credentials(token, settings.agent_key, settings.user_key, source)
 
 
-def _source(settings: ServiceSettings) -> Callable[[], str] | None:
+def _token_source(settings: ServiceSettings) -> Callable[[], str] | None:
     if settings.token_file is not None:
         file = settings.token_file
-        return lambda: token_in(file)
+        return lambda: read_token_file(file)
     if settings.token_command:
-        return lambda: _printed_by(settings.token_command)
+        return lambda: _token_from_command(settings.token_command)
     if settings.token_keyring:
-        return lambda: _kept_for(settings.token_keyring)
+        return lambda: _token_from_keyring(settings.token_keyring)
     return None
 
 
-def _printed_by(command: str) -> str:
+def _token_from_command(command: str) -> str:
     """What the token command prints. Its own words to standard error reach the person; its output never does."""
     mend = "Run the token_command of the profile by hand."
     try:
         done = subprocess.run(  # noqa: S603  # the person's own command, from their own settings
-            shlex.split(command), stdout=subprocess.PIPE, timeout=_COMMAND_SECONDS, check=True, text=True
+            shlex.split(command), stdout=subprocess.PIPE, timeout=_COMMAND_TIMEOUT_SECONDS, check=True, text=True
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise SettingsError("The token command failed", mend) from error
@@ -56,7 +56,7 @@ def _printed_by(command: str) -> str:
     return words[0]
 
 
-def _kept_for(name: str) -> str:
+def _token_from_keyring(name: str) -> str:
     try:
         import keyring
         from keyring.errors import KeyringError

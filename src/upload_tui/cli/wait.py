@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct, field
 
-from upload_tui.cli.connecting import client_for, find_projects, service_options, settings_in_force
-from upload_tui.cli.output import Printer, output_option, say
+from upload_tui.cli.connecting import client_for, find_projects, service_options, effective_settings
+from upload_tui.cli.output import Printer, output_option, echo_err
 from upload_tui.cli.tables import flat_upload, upload_columns
-from upload_tui.cli.times import duration
+from upload_tui.cli.times import parse_duration
 from upload_tui.errors import (
-    EXIT_DONE,
+    EXIT_OK,
     EXIT_FAILED_UPLOAD,
     EXIT_NOT_FOUND,
     EXIT_TIMED_OUT,
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from upload_tui.client.service_client import ServiceClient
     from upload_tui.monitor.schedule import Schedule
     from upload_tui.monitor.store import Store
-    from upload_tui.monitor.stored_picture import StoredPicture
-    from upload_tui.monitor.waiting import Waiting
+    from upload_tui.monitor.stored_picture import StorePicture
+    from upload_tui.monitor.waiting import UploadWaiter
 
 __all__ = ["command"]
 
 
-class _Wish(Struct, frozen=True):
+class _Options(Struct, frozen=True):
     """What is waited for, and how patiently; times in seconds, None for "not at all" or "as the settings say"."""
 
     upload_ids: Sequence[str]
@@ -51,7 +51,7 @@ class _Wish(Struct, frozen=True):
 )
 @click.argument("upload_ids", nargs=-1, metavar="[ID]...")
 @service_options
-@click.option("--timeout", type=duration, help="Give up after this: 90s, 15m, 2h. Without it: never.")
+@click.option("--timeout", type=parse_duration, help="Give up after this: 90s, 15m, 2h. Without it: never.")
 @click.option(
     "--timeout-exit-code",
     default=EXIT_TIMED_OUT,
@@ -59,8 +59,8 @@ class _Wish(Struct, frozen=True):
     type=click.IntRange(0, 255),
     help="The exit code if the time was up.",
 )
-@click.option("--interval", type=duration, help="Ask this often; without it, quickly at first, then more slowly.")
-@click.option("--heartbeat", type=duration, help="Say this often on standard error what is still pending.")
+@click.option("--interval", type=parse_duration, help="Ask this often; without it, quickly at first, then more slowly.")
+@click.option("--heartbeat", type=parse_duration, help="Say this often on standard error what is still pending.")
 @click.option("--fail-fast", is_flag=True, help="End with the first upload that fails.")
 @click.option(
     "--for",
@@ -86,48 +86,48 @@ def command(
     """Wait."""
     if not upload_ids and not flags.projects:
         raise UsageError("Nothing is named to wait for", "Name uploads by id, or projects with --project")
-    wish = _Wish(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
-    settings = settings_in_force(flags)
+    wish = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
+    settings = effective_settings(flags)
     return asyncio.run(_wait(settings, wish, Printer(output, upload_columns(settings.zone), flat_upload)))
 
 
-async def _wait(settings: ServiceSettings, wish: _Wish, printer: Printer) -> int:
+async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
     from upload_tui.clock import SystemClock
     from upload_tui.monitor.store import Store
-    from upload_tui.monitor.stored_picture import StoredPicture
-    from upload_tui.monitor.waiting import Waiting
+    from upload_tui.monitor.stored_picture import StorePicture
+    from upload_tui.monitor.waiting import UploadWaiter
 
     store, clock = Store(), SystemClock()
     try:
         async with client_for(settings) as client:
-            upload_ids = wish.upload_ids or await _pending_now(client, store, settings)
-            waiting = Waiting(client, store, upload_ids, goal=wish.goal, clock=clock, schedule=_schedule(wish))
-            picture = StoredPicture(store, client.clock_of_service(clock), client.root, settings.stuck_after_seconds)
-            with _progress(len(waiting.fates)) as bar:
-                return await _Vigil(waiting, wish, printer, picture, bar).keep()
+            upload_ids = options.upload_ids or await _pending_ids(client, store, settings)
+            waiting = UploadWaiter(client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options))
+            picture = StorePicture(store, client.service_clock(clock), client.root, settings.stuck_after_seconds)
+            with _progress_bar(len(waiting.outcomes)) as bar:
+                return await _WaitLoop(waiting, options, printer, picture, bar).run()
     finally:
         store.close()
 
 
-def _schedule(wish: _Wish) -> "Schedule":
+def _schedule(options: _Options) -> "Schedule":
     from upload_tui.monitor.schedule import Schedule
 
-    if wish.interval_seconds is None:
+    if options.interval_seconds is None:
         return Schedule()
-    return Schedule(wish.interval_seconds, wish.interval_seconds, wish.interval_seconds, growth=1.0)
+    return Schedule(options.interval_seconds, options.interval_seconds, options.interval_seconds, growth=1.0)
 
 
-async def _pending_now(client: "ServiceClient", store: "Store", settings: ServiceSettings) -> Sequence[str]:
+async def _pending_ids(client: "ServiceClient", store: "Store", settings: ServiceSettings) -> Sequence[str]:
     from upload_tui.monitor.synchroniser import Synchroniser
 
     found: list[str] = []
     for project in await find_projects(client, settings.projects):
-        await Synchroniser(client, store, project, lambda _: None, lambda *_: None).round()
+        await Synchroniser(client, store, project, lambda _: None, lambda *_: None).sync()
         found.extend(upload.id for upload in store.pending(frozenset({project.id})))
     return found
 
 
-class _Bar:
+class _ProgressBar:
     """A progress bar on a terminal's standard error; nothing elsewhere."""
 
     def __init__(self, total: int) -> None:
@@ -150,8 +150,8 @@ class _Bar:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[_Bar]:
-    bar = _Bar(total)
+def _progress_bar(total: int) -> Iterator[_ProgressBar]:
+    bar = _ProgressBar(total)
     bar.draw()
     try:
         yield bar
@@ -159,84 +159,84 @@ def _progress(total: int) -> Iterator[_Bar]:
         bar.clear()
 
 
-class _Vigil(Struct):
+class _WaitLoop(Struct):
     """Rounds until nothing is pending, something fails, or the time is up; prints each upload whose fate is known."""
 
-    waiting: "Waiting"
-    wish: _Wish
+    waiter: "UploadWaiter"
+    options: _Options
     printer: Printer
-    picture: "StoredPicture"
-    bar: _Bar
+    picture: "StorePicture"
+    bar: _ProgressBar
     _started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
-    async def keep(self) -> int:
+    async def run(self) -> int:
         try:
-            async with asyncio.timeout(self.wish.timeout_seconds), _heart(self):
-                await self._rounds()
+            async with asyncio.timeout(self.options.timeout_seconds), _heartbeat(self):
+                await self._run_rounds()
         except TimeoutError:
-            self._talk(f"the time is up after {self._elapsed()}; {self._still_pending()}")
+            self._echo(f"the time is up after {self._elapsed_text()}; {self._pending_text()}")
         return self._exit_code()
 
-    async def _rounds(self) -> None:
-        interval = self.wish.interval_seconds or 1.0
-        while self.waiting.pending:
-            ended = await self.waiting.round()
-            self._tell(ended)
-            if self.wish.fail_fast and self._exit_code(is_over=False) != EXIT_DONE:
+    async def _run_rounds(self) -> None:
+        interval = self.options.interval_seconds or 1.0
+        while self.waiter.pending:
+            ended = await self.waiter.poll()
+            self._print_ended(ended)
+            if self.options.fail_fast and self._exit_code(is_over=False) != EXIT_OK:
                 return
-            if self.waiting.pending:
-                interval = await self.waiting.rest(interval, changed=bool(ended))
+            if self.waiter.pending:
+                interval = await self.waiter.wait(interval, has_changed=bool(ended))
 
-    def _tell(self, ended: Sequence[str]) -> None:
+    def _print_ended(self, ended: Sequence[str]) -> None:
         from upload_tui.monitor.records import upload_record
-        from upload_tui.monitor.waiting import Fate
+        from upload_tui.monitor.waiting import Outcome
 
         self.bar.clear()
         for upload_id in ended:
             detail = self.picture.detail(upload_id)
-            if self.waiting.fates[upload_id] is Fate.GONE or detail is None:
-                say(f"upload-tui: the service knows no upload {upload_id!a}.")
+            if self.waiter.outcomes[upload_id] is Outcome.GONE or detail is None:
+                echo_err(f"upload-tui: the service knows no upload {upload_id!a}.")
             else:
-                self.printer.print_one(upload_record(detail))
+                self.printer.print_record(upload_record(detail))
         self.bar.advance(len(ended))
 
-    def beat(self) -> None:
+    def print_heartbeat(self) -> None:
         """Say that we are still here."""
-        trouble = f"; {self.waiting.trouble.title}" if self.waiting.trouble else ""
-        self._talk(f"{self._still_pending()} after {self._elapsed()}{trouble}")
+        trouble = f"; {self.waiter.last_error.title}" if self.waiter.last_error else ""
+        self._echo(f"{self._pending_text()} after {self._elapsed_text()}{trouble}")
 
-    def _talk(self, text: str) -> None:
+    def _echo(self, text: str) -> None:
         self.bar.clear()
-        say(f"upload-tui: {text}.")
+        echo_err(f"upload-tui: {text}.")
         self.bar.draw()
 
-    def _still_pending(self) -> str:
-        pending = self.waiting.pending
+    def _pending_text(self) -> str:
+        pending = self.waiter.pending
         shown = ", ".join(pending[:3]) + (" …" if len(pending) > 3 else "")
-        return f"{len(pending)} of {len(self.waiting.fates)} still pending ({shown})"
+        return f"{len(pending)} of {len(self.waiter.outcomes)} still pending ({shown})"
 
-    def _elapsed(self) -> str:
+    def _elapsed_text(self) -> str:
         from upload_tui.tui.formatting import age_text
 
         return age_text(asyncio.get_running_loop().time() - self._started)
 
     def _exit_code(self, *, is_over: bool = True) -> int:
         """A failure counts for more than something that is not there, and that for more than time."""
-        from upload_tui.monitor.waiting import Fate
+        from upload_tui.monitor.waiting import Outcome
 
-        fates = set(self.waiting.fates.values())
-        if Fate.MISSED in fates:
+        fates = set(self.waiter.outcomes.values())
+        if Outcome.MISSED in fates:
             return EXIT_FAILED_UPLOAD
-        if Fate.GONE in fates:
+        if Outcome.GONE in fates:
             return EXIT_NOT_FOUND
-        return self.wish.timeout_exit_code if is_over and Fate.PENDING in fates else EXIT_DONE
+        return self.options.timeout_exit_code if is_over and Outcome.PENDING in fates else EXIT_OK
 
 
 @asynccontextmanager
-async def _heart(vigil: _Vigil) -> AsyncIterator[None]:
+async def _heartbeat(loop: _WaitLoop) -> AsyncIterator[None]:
     """Inside this a word is said now and then, if one is wished."""
-    seconds = vigil.wish.heartbeat_seconds
-    beating = None if seconds is None else asyncio.create_task(_beat(vigil, seconds), name="heartbeat")
+    seconds = loop.options.heartbeat_seconds
+    beating = None if seconds is None else asyncio.create_task(_print_heartbeats(loop, seconds), name="heartbeat")
     try:
         yield
     finally:
@@ -245,7 +245,7 @@ async def _heart(vigil: _Vigil) -> AsyncIterator[None]:
             await asyncio.gather(beating, return_exceptions=True)
 
 
-async def _beat(vigil: _Vigil, seconds: float) -> None:
+async def _print_heartbeats(loop: _WaitLoop, seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
-        vigil.beat()
+        loop.print_heartbeat()

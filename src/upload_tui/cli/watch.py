@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import click
 from msgspec.structs import replace
 
-from upload_tui.cli.connecting import client_for, open_store, settings_for_all, several_services_options
+from upload_tui.cli.connecting import client_for, open_store, settings_for_profiles, multi_service_options
 from upload_tui.cli.failure_command import FailureCommand
-from upload_tui.cli.looks import looks
-from upload_tui.cli.preferences import preferences
-from upload_tui.cli.screen import need_terminal, show
-from upload_tui.cli.visits import projects_to_watch
+from upload_tui.cli.looks import record_visit
+from upload_tui.cli.preferences import dashboard_preferences
+from upload_tui.cli.screen import require_terminal, run_dashboard
+from upload_tui.cli.visits import projects_or_cached
 from upload_tui.client.addresses import service_root
 from upload_tui.settings import Flags, ServiceSettings
 
@@ -30,41 +30,41 @@ __all__ = ["command"]
 
 @click.command(help="Watch the uploads of projects in the dashboard; PROJECT is an id or a name.")
 @click.argument("projects", nargs=-1, metavar="[PROJECT]...")
-@several_services_options
+@multi_service_options
 def command(projects: Sequence[str] = (), *, flags: Sequence[Flags]) -> int:
     """Run the dashboard."""
-    each = settings_for_all([replace(some, projects=(*projects, *some.projects)) for some in flags])
-    need_terminal()
+    each = settings_for_profiles([replace(some, projects=(*projects, *some.projects)) for some in flags])
+    require_terminal()
     return asyncio.run(_watch(each))
 
 
-async def _watch(each: Sequence[ServiceSettings]) -> int:
+async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
     """What an earlier visit left is on the first frame; whatever has to do with the network comes after it."""
     from upload_tui.clock import SystemClock
     from upload_tui.tui.app import UploadApp
 
-    first = each[0]
-    services = [(service_root(settings.url), _title(settings)) for settings in each]
-    wishes = preferences(first, services if len(each) > 1 else ())
+    first = all_settings[0]
+    services = [(service_root(settings.url), _title(settings)) for settings in all_settings]
+    wishes = dashboard_preferences(first, services if len(all_settings) > 1 else ())
     on_failures = FailureCommand(first.on_error) if first.on_error else None
     clock = SystemClock()
     with ExitStack() as stores:
-        sessions = [_session(settings, stores, clock, is_alone=len(each) == 1) for settings in each]
-        session = sessions[0] if len(sessions) == 1 else _combined(sessions)
-        async with looks(_all_of(each), session) as last_look:
-            return await show(UploadApp(session, preferences=wishes, on_failures=on_failures, last_look=last_look))
+        sessions = [_session(settings, stores, clock, is_only_service=len(all_settings) == 1) for settings in all_settings]
+        session = sessions[0] if len(sessions) == 1 else _combine(sessions)
+        async with record_visit(_combined_settings(all_settings), session) as last_look:
+            return await run_dashboard(UploadApp(session, preferences=wishes, on_failures=on_failures, last_visit=last_look))
 
 
-def _session(settings: ServiceSettings, stores: ExitStack, clock: "Clock", *, is_alone: bool) -> "Session":
+def _session(settings: ServiceSettings, stores: ExitStack, clock: "Clock", *, is_only_service: bool) -> "Session":
     """One service's; among others it waits for its service rather than give up."""
-    from upload_tui.monitor.opening_session import OpeningSession
-    from upload_tui.monitor.stored_picture import StoredPicture
+    from upload_tui.monitor.opening_session import DeferredSession
+    from upload_tui.monitor.stored_picture import StorePicture
 
     root = service_root(settings.url)
     store = stores.enter_context(closing(open_store(settings)))
-    known = StoredPicture(store, clock, root, settings.stuck_after_seconds, read_since=clock.now())
+    known = StorePicture(store, clock, root, settings.stuck_after_seconds, read_since=clock.now())
     title = _title(settings)
-    return OpeningSession(title, clock, lambda: _opened(settings, store, clock, title), known, tries_again=not is_alone)
+    return DeferredSession(title, clock, lambda: _open_live_session(settings, store, clock, title), known, can_retry=not is_only_service)
 
 
 def _title(settings: ServiceSettings) -> str:
@@ -72,22 +72,22 @@ def _title(settings: ServiceSettings) -> str:
     return settings.profile or urlsplit(service_root(settings.url)).netloc.rpartition("@")[2]
 
 
-def _combined(sessions: "Sequence[Session]") -> "Session":
+def _combine(sessions: "Sequence[Session]") -> "Session":
     from upload_tui.monitor.combined_session import CombinedSession
 
     return CombinedSession(sessions)
 
 
-def _all_of(each: Sequence[ServiceSettings]) -> ServiceSettings:
+def _combined_settings(all_settings: Sequence[ServiceSettings]) -> ServiceSettings:
     """What tells a view of several services from others: all their names."""
-    if len(each) == 1:
-        return each[0]
-    names = [f"{settings.url} {project}" for settings in each for project in settings.projects or ("*",)]
-    return dataclasses.replace(each[0], url=" ".join(settings.url for settings in each), projects=tuple(names))
+    if len(all_settings) == 1:
+        return all_settings[0]
+    names = [f"{settings.url} {project}" for settings in all_settings for project in settings.projects or ("*",)]
+    return dataclasses.replace(all_settings[0], url=" ".join(settings.url for settings in all_settings), projects=tuple(names))
 
 
 @asynccontextmanager
-async def _opened(settings: ServiceSettings, store: "Store", clock: "Clock", title: str) -> "AsyncIterator[Session]":
+async def _open_live_session(settings: ServiceSettings, store: "Store", clock: "Clock", title: str) -> "AsyncIterator[Session]":
     """The service's projects, watched."""
     await asyncio.to_thread(import_module, "upload_tui.client.service_client")
     from upload_tui.monitor.live_session import LiveSession
@@ -96,7 +96,7 @@ async def _opened(settings: ServiceSettings, store: "Store", clock: "Clock", tit
     async with client_for(settings) as client:
         yield LiveSession(
             client,
-            await projects_to_watch(client, store, settings),
+            await projects_or_cached(client, store, settings),
             store,
             clock=clock,
             title=title,

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from upload_tui.cli.serve import listen
+from upload_tui.cli.serve import open_listener
 from upload_tui.errors import UsageError
 
 __all__ = ["serve_in_browser"]
@@ -30,7 +30,7 @@ def serve_in_browser(command: Sequence[str], port: int) -> None:
         raise UsageError(
             "The demo in a browser needs textual-serve", "Install it: pip install 'upload-tui[web]'."
         ) from error
-    asyncio.run(_serve(shlex.join(command), listen(_HOST, port)))
+    asyncio.run(_serve(shlex.join(command), open_listener(_HOST, port)))
 
 
 async def _serve(command: str, listener: socket.socket) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from upload_tui.clock import Clock
-from upload_tui.errors import NotAllowedError, UnreadableError, UploadTuiError
-from upload_tui.wire.answers import parse_body, read_fault
+from upload_tui.errors import AuthError, InvalidResponseError, UploadTuiError
+from upload_tui.wire.answers import parse_body, read_error_envelope
 
 __all__ = ["Credentials", "TokenAuth"]
 
@@ -53,8 +53,8 @@ class TokenAuth(httpx.Auth):
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send the request with a token; a refused token is renewed once, by whoever is refused first."""
         async with self._lock:
-            if self._is_due():
-                await self._keep((yield self._exchange_request(request)))
+            if self._is_renewal_due():
+                await self._store_token((yield self._exchange_request(request)))
         used = self._token
         request.headers["Authorization"] = used
         response = yield request
@@ -64,21 +64,21 @@ class TokenAuth(httpx.Auth):
         has_keys = self._credentials.has_keys
         async with self._lock:
             if self._token == used and has_keys:
-                await self._keep((yield self._exchange_request(request)))
+                await self._store_token((yield self._exchange_request(request)))
             elif self._token == used and self._credentials.source is not None:
-                self._token = await self._ask(self._credentials.source)
+                self._token = await self._call_source(self._credentials.source)
         if has_keys or self._token != used:
             request.headers["Authorization"] = self._token
             yield request
 
     @staticmethod
-    async def _ask(source: Callable[[], str]) -> str:
+    async def _call_source(source: Callable[[], str]) -> str:
         try:
             return await asyncio.to_thread(source)
         except UploadTuiError as error:
-            raise NotAllowedError(f"The token was refused, and there is no other: {error.title}", error.mend) from error
+            raise AuthError(f"The token was refused, and there is no other: {error.title}", error.hint) from error
 
-    def _is_due(self) -> bool:
+    def _is_renewal_due(self) -> bool:
         if not self._credentials.has_keys:
             return False
         return not self._token or (self._renew_on is not None and self._clock.now() >= self._renew_on)
@@ -88,20 +88,20 @@ class TokenAuth(httpx.Auth):
         # httpx keeps how long to wait in the request itself: one without waits for ever.
         return httpx.Request("POST", self._exchange_url, json=keys, extensions=dict(request.extensions))
 
-    async def _keep(self, response: httpx.Response) -> None:
+    async def _store_token(self, response: httpx.Response) -> None:
         await response.aread()
-        if _is_refusal(response):
-            raise NotAllowedError(
+        if _is_key_refused(response):
+            raise AuthError(
                 "The service does not take the agent key and the user key",
                 "Check agent_key and user_key of the profile.",
             )
         if response.status_code == 404:  # of the exchange itself: no upload is gone for that
-            raise UnreadableError(f"There is no token to be had at {self._exchange_url}", "Check the URL.")
+            raise InvalidResponseError(f"There is no token to be had at {self._exchange_url}", "Check the URL.")
         if not response.is_success:
             raise httpx.HTTPStatusError("token exchange failed", request=response.request, response=response)
         answer: Any = parse_body(response.content)
         if not isinstance(answer, dict) or not isinstance(answer.get("api_token"), str) or not answer["api_token"]:
-            raise UnreadableError("The service answered the keys with no token")
+            raise InvalidResponseError("The service answered the keys with no token")
         self._token = answer["api_token"]
         self._renew_on = self._renewal_time(answer.get("time_to_live"))
 
@@ -113,7 +113,7 @@ class TokenAuth(httpx.Auth):
         return self._clock.now() + max(lifetime - _RENEW_BEFORE, lifetime / 2)
 
 
-def _is_refusal(response: httpx.Response) -> bool:
+def _is_key_refused(response: httpx.Response) -> bool:
     """True if other keys would be taken; whatever else is wrong passes."""
-    is_unknown_key = response.status_code == 404 and "invalid key" in read_fault(response.content).reason.lower()
+    is_unknown_key = response.status_code == 404 and "invalid key" in read_error_envelope(response.content).reason.lower()
     return is_unknown_key or response.status_code in (400, 401, 403)

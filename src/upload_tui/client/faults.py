@@ -10,28 +10,28 @@ from ssl import SSLError
 import httpx
 
 from upload_tui.errors import (
-    BusyError,
-    NotAllowedError,
+    ThrottledError,
+    AuthError,
     NotConsistentError,
     NotFoundError,
-    RefusedError,
+    BadRequestError,
     ServiceError,
-    TroubleError,
+    ServerError,
     UnreachableError,
-    UnreadableError,
+    InvalidResponseError,
 )
-from upload_tui.wire.answers import ServiceFault, read_fault
+from upload_tui.wire.answers import ErrorEnvelope, read_error_envelope
 from upload_tui.wire.messages import CODE_NOT_CONSISTENT
 
-__all__ = ["check_status", "own_errors"]
+__all__ = ["raise_for_status", "translate_errors"]
 
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?")
-_LONGEST_WAIT_SECONDS = 900.0
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?")
+_MAX_RETRY_AFTER_SECONDS = 900.0
 """Whoever asks to be left alone for longer is asked after a quarter of an hour all the same."""
 
 
 @contextmanager
-def own_errors(url: str) -> Iterator[None]:
+def translate_errors(url: str) -> Iterator[None]:
     """Within this, what httpx raises about `url` comes out as one of ours."""
     try:
         yield
@@ -47,7 +47,7 @@ def own_errors(url: str) -> Iterator[None]:
         answer = error.response
         raise status_error(answer.status_code, answer.headers, answer.content, str(error.request.url)) from error
     except httpx.DecodingError as error:
-        raise UnreadableError(f"An answer cannot be decoded: {url}", "Check that --url names the service.") from error
+        raise InvalidResponseError(f"An answer cannot be decoded: {url}", "Check that --url names the service.") from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise UnreachableError(f"No request can be sent to {url}", "Give one that begins with https://.") from error
     except httpx.HTTPError as error:
@@ -64,7 +64,7 @@ def _connection_error(url: str, error: httpx.ConnectError) -> UnreachableError:
     return UnreachableError(f"Nobody answers at {url}", "Check the URL, and that the service runs.")
 
 
-def check_status(status: int, headers: httpx.Headers, body: bytes, url: str) -> None:
+def raise_for_status(status: int, headers: httpx.Headers, body: bytes, url: str) -> None:
     """Return if the answer is a good one.
 
     Raises:
@@ -83,49 +83,49 @@ def status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> 
 
 def _status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> ServiceError:
     """The 404s are told apart by their code and suggestion."""
-    fault = read_fault(body)
+    fault = read_error_envelope(body)
     said = f": {fault.reason}" if fault.reason else ""
     if status in (401, 403):
         mend = "Check the token, or the keys of the profile." if status == 401 else "Ask for access to it."
-        return NotAllowedError(f"Not allowed ({status}{said}) at {url}", mend)
+        return AuthError(f"Not allowed ({status}{said}) at {url}", mend)
     if status == 404:
-        return _not_found(fault, url, said)
+        return _not_found_error(fault, url, said)
     if status in (429, 503):
         wait = _retry_after_seconds(headers)
-        return BusyError(
+        return ThrottledError(
             f"The service is busy ({status}{said}) at {url}", "It is asked again later.", retry_after_seconds=wait
         )
     if status == 400:
-        return RefusedError(f"The request was refused (400{said}) by {url}", fault.suggestion)
+        return BadRequestError(f"The request was refused (400{said}) by {url}", fault.suggestion)
     if status >= 500:
-        return TroubleError(
+        return ServerError(
             f"The service has trouble of its own ({status}{said}) at {url}", "Try again in a few minutes."
         )
-    return UnreadableError(f"An answer with the status {status} came from {url}", "Check that --url names the service.")
+    return InvalidResponseError(f"An answer with the status {status} came from {url}", "Check that --url names the service.")
 
 
-def _not_found(fault: ServiceFault, url: str, said: str) -> ServiceError:
-    if fault.code == CODE_NOT_CONSISTENT:
+def _not_found_error(envelope: ErrorEnvelope, url: str, reason: str) -> ServiceError:
+    if envelope.code == CODE_NOT_CONSISTENT:
         return NotConsistentError(f"Not to be seen yet: {url}", "Wait a moment and ask again.")
-    if "object_kind" in fault.suggestion:
-        return TroubleError(f"The service has trouble of its own (404{said}) at {url}", "Try again in a few minutes.")
-    if not fault.reason:
-        return UnreadableError(f"There is no such service at {url}", "Check that --url names the service.")
-    return NotFoundError(f"Not there (404{said}): {url}", "Check the id or the name.")
+    if "object_kind" in envelope.suggestion:
+        return ServerError(f"The service has trouble of its own (404{reason}) at {url}", "Try again in a few minutes.")
+    if not envelope.reason:
+        return InvalidResponseError(f"There is no such service at {url}", "Check that --url names the service.")
+    return NotFoundError(f"Not there (404{reason}): {url}", "Check the id or the name.")
 
 
 def _retry_after_seconds(headers: httpx.Headers) -> float | None:
     """As a number, or as a date, which is reckoned from the answer's own; nobody is made to wait longer than is sensible."""
     text = headers.get("retry-after", "").strip()
-    if _NUMBER.fullmatch(text):
-        return min(float(text), _LONGEST_WAIT_SECONDS)
-    until, said_on = _date(text), _date(headers.get("date", ""))
+    if _DECIMAL.fullmatch(text):
+        return min(float(text), _MAX_RETRY_AFTER_SECONDS)
+    until, said_on = _parse_date(text), _parse_date(headers.get("date", ""))
     if until is None or said_on is None:
         return None
-    return min(max((until - said_on).total_seconds(), 0.0), _LONGEST_WAIT_SECONDS)
+    return min(max((until - said_on).total_seconds(), 0.0), _MAX_RETRY_AFTER_SECONDS)
 
 
-def _date(text: str) -> datetime | None:
+def _parse_date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):

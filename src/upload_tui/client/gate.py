@@ -3,12 +3,12 @@
 import asyncio
 
 from upload_tui.clock import Clock
-from upload_tui.errors import BusyError
+from upload_tui.errors import ThrottledError
 
-__all__ = ["Gate"]
+__all__ = ["RequestGate"]
 
 
-class Gate:
+class RequestGate:
     """One for all requests of a client, so that what one of them learned holds for the others.
 
     Args:
@@ -17,33 +17,33 @@ class Gate:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._is_open = asyncio.Event()
-        self._is_open.set()
-        self._busy: BusyError | None = None
-        self._busy_until = 0.0
+        self._resumed = asyncio.Event()
+        self._resumed.set()
+        self._throttled: ThrottledError | None = None
+        self._throttled_until = 0.0
 
-    def close(self) -> None:
+    def pause(self) -> None:
         """Let nobody pass until `open`; whoever comes waits."""
-        self._is_open.clear()
+        self._resumed.clear()
 
-    def open(self) -> None:
+    def resume(self) -> None:
         """Let pass whoever waits, and all who come."""
-        self._is_open.set()
+        self._resumed.set()
 
-    def note(self, error: BusyError) -> None:
+    def back_off(self, error: ThrottledError) -> None:
         """The service wants to be left alone; for how long, if it says."""
         if error.retry_after_seconds is not None:
-            self._busy = error
-            self._busy_until = self._clock.monotonic() + error.retry_after_seconds
+            self._throttled = error
+            self._throttled_until = self._clock.monotonic() + error.retry_after_seconds
 
-    async def passed(self) -> None:
+    async def wait(self) -> None:
         """Return when a request may be sent.
 
         Raises:
             BusyError: the service wants to be left alone still; it is not asked, so this has no `status`.
         """
-        await self._is_open.wait()
-        left_seconds = self._busy_until - self._clock.monotonic()
-        if self._busy is not None and left_seconds > 0:
-            raise BusyError(self._busy.title, self._busy.mend, retry_after_seconds=left_seconds)
-        self._busy = None
+        await self._resumed.wait()
+        left_seconds = self._throttled_until - self._clock.monotonic()
+        if self._throttled is not None and left_seconds > 0:
+            raise ThrottledError(self._throttled.title, self._throttled.hint, retry_after_seconds=left_seconds)
+        self._throttled = None

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from upload_tui.errors import UnreachableError
 
-__all__ = ["Address", "Proxy", "address_of", "connect", "handshake", "proxy_for", "resolve", "usual_certificates"]
+__all__ = ["Address", "Proxy", "address_of", "connect", "handshake", "proxy_for", "resolve", "default_certificates"]
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -133,7 +133,7 @@ async def handshake(address: Address, trusted: ssl.SSLContext) -> datetime | Non
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
 
 
-def usual_certificates() -> ssl.SSLContext:
+def default_certificates() -> ssl.SSLContext:
     """What is trusted if nothing else is named: SSL_CERT_FILE, SSL_CERT_DIR, or the authorities that everybody trusts.
 
     Raises:

@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from upload_tui.clock import Clock
 
-__all__ = ["Lead", "ServiceClock"]
+__all__ = ["ClockOffset", "ServiceClock"]
 
-_BELIEVED_AFTER_SECONDS = 120.0
+_JUMP_CONFIRMED_AFTER_SECONDS = 120.0
 """A date that jumps while our own clock runs on is believed when it has stayed so long: a proxy may say anything."""
 _JUMP_SECONDS = 1.0
 
@@ -26,7 +26,7 @@ class _Bounds(Struct, frozen=True):
     low: float = -inf
     high: float = inf
 
-    def within(self, other: "_Bounds") -> "_Bounds | None":
+    def intersection(self, other: "_Bounds") -> "_Bounds | None":
         """What both leave possible; None if they contradict each other."""
         both = _Bounds(max(self.low, other.low), min(self.high, other.high))
         return both if both.low <= both.high else None
@@ -36,7 +36,7 @@ class _Bounds(Struct, frozen=True):
         return seconds if self.low <= seconds <= self.high else (self.low + self.high) / 2
 
 
-class Lead:
+class ClockOffset:
     """By how many seconds the service's clock is ahead of ours: `seconds`, 0 until an answer has told; it then `is_known`.
 
     Args:
@@ -47,59 +47,59 @@ class Lead:
         self._clock = clock
         self.seconds = 0.0
         self.is_known = False
-        self.moved: Callable[[], None] = lambda: None
+        self.on_change: Callable[[], None] = lambda: None
         self._bounds = _Bounds()
-        self._doubt: tuple[float, _Bounds] | None = None
-        self._own_offset = self._offset()
+        self._candidate: tuple[float, _Bounds] | None = None
+        self._accepted_local_offset = self._local_offset()
 
-    def note(self, date: str, seconds_on_its_way: float) -> None:
+    def observe(self, date: str, round_trip_seconds: float) -> None:
         """An answer has come just now that has this date."""
         try:
             said_on = parsedate_to_datetime(date)
             ahead = (said_on.replace(tzinfo=said_on.tzinfo or UTC) - self._clock.now()).total_seconds()
         except (ValueError, TypeError, OverflowError):
             return
-        told = _Bounds(ahead, ahead + 1 + seconds_on_its_way)
-        if abs(self._offset() - self._own_offset) > _JUMP_SECONDS:  # ours was set, or the machine has slept
-            self._believe(told)
-        elif (both := self._bounds.within(told)) is not None:
-            self._believe(both)
+        told = _Bounds(ahead, ahead + 1 + round_trip_seconds)
+        if abs(self._local_offset() - self._accepted_local_offset) > _JUMP_SECONDS:  # ours was set, or the machine has slept
+            self._accept(told)
+        elif (both := self._bounds.intersection(told)) is not None:
+            self._accept(both)
         else:
-            self._consider(told)
+            self._consider_jump(told)
 
-    def _consider(self, told: _Bounds) -> None:
+    def _consider_jump(self, observed: _Bounds) -> None:
         now = self._clock.monotonic()
-        since, doubt = self._doubt or (now, told)
-        both = doubt.within(told)
+        since, doubt = self._candidate or (now, observed)
+        both = doubt.intersection(observed)
         if both is None:
-            since, both = now, told
-        self._doubt = since, both
-        if now - since >= _BELIEVED_AFTER_SECONDS:
-            self._believe(both)
+            since, both = now, observed
+        self._candidate = since, both
+        if now - since >= _JUMP_CONFIRMED_AFTER_SECONDS:
+            self._accept(both)
 
-    def _believe(self, bounds: _Bounds) -> None:
+    def _accept(self, bounds: _Bounds) -> None:
         before, was_known = self.seconds, self.is_known
-        self._bounds, self._doubt = bounds, None
-        self._own_offset = self._offset()
+        self._bounds, self._candidate = bounds, None
+        self._accepted_local_offset = self._local_offset()
         self.seconds = bounds.nearest(before)
         self.is_known = True
         if not was_known or self.seconds != before:
-            self.moved()
+            self.on_change()
 
-    def _offset(self) -> float:
+    def _local_offset(self) -> float:
         return self._clock.now().timestamp() - self._clock.monotonic()
 
 
 class ServiceClock:
     """Another clock, in the service's time; implements `Clock`."""
 
-    def __init__(self, base: Clock, lead: Lead) -> None:
+    def __init__(self, base: Clock, offset: ClockOffset) -> None:
         self._base = base
-        self._lead = lead
+        self._offset = offset
 
     def now(self) -> datetime:
         """The service's present."""
-        return self._base.now() + timedelta(seconds=self._lead.seconds)
+        return self._base.now() + timedelta(seconds=self._offset.seconds)
 
     def monotonic(self) -> float:
         """As the other clock."""

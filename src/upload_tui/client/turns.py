@@ -6,35 +6,35 @@ from typing import Any, TypeVar, cast
 
 from upload_tui.errors import UploadTuiError
 
-__all__ = ["all_of", "portions"]
+__all__ = ["gather_all", "batches"]
 
-_PORTION = 25
-_BREATH_SECONDS = 0.001
+_BATCH_SIZE = 25
+_YIELD_SECONDS = 0.001
 """Long enough for all that waits on the loop: a key passes several of its turns before it is painted."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-async def portions(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
+async def batches(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
     """Some items at a time, with a breath between."""
-    for start in range(0, len(items), _PORTION):
+    for start in range(0, len(items), _BATCH_SIZE):
         if start:
-            await asyncio.sleep(_BREATH_SECONDS)
-        yield items[start : start + _PORTION]
+            await asyncio.sleep(_YIELD_SECONDS)
+        yield items[start : start + _BATCH_SIZE]
 
 
-async def all_of(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+async def gather_all(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     """Do all of it at once; the first error of ours stops the others and comes out as itself."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
+            tasks = [group.create_task(work) for work in coroutines]
     except* UploadTuiError as errors:
-        raise _first(errors) from None
+        raise _first_error(errors) from None
     return [task.result() for task in tasks]
 
 
-def _first(errors: BaseExceptionGroup[UploadTuiError]) -> UploadTuiError:
+def _first_error(errors: BaseExceptionGroup[UploadTuiError]) -> UploadTuiError:
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from upload_tui.clock import Clock
 
-__all__ = ["Alarm"]
+__all__ = ["WakeableTimer"]
 
-_SNOOZE_SECONDS = 1.0
+_PAUSE_CHECK_SECONDS = 1.0
 
 
-class Alarm:
+class WakeableTimer:
     """Somebody who waits, and may be woken.
 
     Args:
@@ -41,4 +41,4 @@ class Alarm:
     async def _sleep(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
         while self._is_paused():
-            await self._clock.sleep(_SNOOZE_SECONDS)
+            await self._clock.sleep(_PAUSE_CHECK_SECONDS)

@@ -7,15 +7,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.monitor.picture import Query, SortKey
-from upload_tui.monitor.store_conditions import StuckBefore, attention_condition, search_condition, search_grams
+from upload_tui.monitor.store_conditions import StuckThresholds, attention_condition, search_condition, trigram_query
 from upload_tui.status import Stage
 
-__all__ = ["Asked", "Cell", "Key", "arm_count", "arms", "asked_for", "bound", "columns", "direction", "listing"]
+__all__ = ["StoreQuery", "Partition", "RowKey", "select_count", "union_selects", "store_query", "key_bound", "sort_columns", "sort_direction", "partition_list"]
 
-_ARMS_AT_MOST = 16
+_MAX_UNION_SELECTS = 16
 """More cells than these are not merged but looked for along the whole."""
 
-_COLUMNS: Mapping[SortKey, str] = {
+_SORT_COLUMNS: Mapping[SortKey, str] = {
     SortKey.INITIATED: "initiated_ms",
     SortKey.STAGE: "stage",
     SortKey.SINCE: "since_ms",
@@ -24,21 +24,21 @@ _COLUMNS: Mapping[SortKey, str] = {
     SortKey.PROJECT: "project",
 }
 
-Key = tuple[Any, int]
+RowKey = tuple[Any, int]
 """What a row is sorted by, and its number."""
 
 
-class Cell(Struct, frozen=True):
+class Partition(Struct, frozen=True):
     """All uploads of one project in one stage, those that are gone apart; how many there are."""
 
     number: int
-    project: int
-    stage: int
+    project_number: int
+    stage_rank: int
     is_gone: bool
-    uploads: int
+    upload_count: int
 
 
-class Asked(Struct, frozen=True):
+class StoreQuery(Struct, frozen=True):
     """A query in the store's own terms.
 
     Attributes:
@@ -50,42 +50,42 @@ class Asked(Struct, frozen=True):
         query: what this was made of.
     """
 
-    cells: tuple[Cell, ...]
-    is_all: bool
+    partitions: tuple[Partition, ...]
+    has_all_partitions: bool
     condition: str
     values: tuple[object, ...]
     sort: SortKey
     descending: bool
-    grams: str = ""
+    trigrams: str = ""
     query: Query = Query()
 
     @property
     def total(self) -> int:
         """Uploads in the cells."""
-        return sum(cell.uploads for cell in self.cells)
+        return sum(cell.upload_count for cell in self.partitions)
 
     @property
-    def name(self) -> tuple[Any, ...]:
+    def cache_key(self) -> tuple[Any, ...]:
         """What tells this from other queries, however full its cells are."""
-        cells = None if self.is_all else tuple(cell.number for cell in self.cells)
+        cells = None if self.has_all_partitions else tuple(cell.number for cell in self.partitions)
         return (cells, self.sort, self.descending)
 
-    def groups(self) -> Sequence["Asked"]:
+    def groups(self) -> Sequence["StoreQuery"]:
         """The parts that follow each other, each ordered by something that has an index: stages and projects are runs of cells."""
         if self.sort not in {SortKey.STAGE, SortKey.PROJECT}:
             return [self]
-        runs: dict[int, list[Cell]] = {}
-        for cell in self.cells:
-            runs.setdefault(cell.stage if self.sort is SortKey.STAGE else cell.project, []).append(cell)
+        runs: dict[int, list[Partition]] = {}
+        for cell in self.partitions:
+            runs.setdefault(cell.stage_rank if self.sort is SortKey.STAGE else cell.project_number, []).append(cell)
         return [
             replace(self, cells=tuple(runs[run]), is_all=False, sort=SortKey.INITIATED)
             for run in sorted(runs, reverse=self.descending)
         ]
 
 
-def asked_for(
-    query: Query, stuck: StuckBefore, cells: Callable[[frozenset[str], frozenset[Stage]], tuple[Cell, ...]]
-) -> Asked:
+def store_query(
+    query: Query, stuck: StuckThresholds, partitions: Callable[[frozenset[str], frozenset[Stage]], tuple[Partition, ...]]
+) -> StoreQuery:
     """A query; `cells` tells the store's of some projects and stages, where none means all."""
     stages = query.stages
     conditions: list[tuple[str, tuple[object, ...]]] = []
@@ -97,54 +97,54 @@ def asked_for(
     if query.search:
         conditions.append(search_condition(query.search))
     is_nowhere = bool(query.stages) and not stages
-    return Asked(
-        cells=() if is_nowhere else cells(query.project_ids, stages),
-        is_all=not query.project_ids and not stages and not is_nowhere,
+    return StoreQuery(
+        partitions=() if is_nowhere else partitions(query.project_ids, stages),
+        has_all_partitions=not query.project_ids and not stages and not is_nowhere,
         condition=" AND ".join(condition for condition, _ in conditions),
         values=tuple(value for _, some in conditions for value in some),
         sort=query.sort,
         descending=query.descending,
-        grams=search_grams(query.search),
+        trigrams=trigram_query(query.search),
         query=query,
     )
 
 
-def columns(asked: Asked) -> str:
+def sort_columns(query: StoreQuery) -> str:
     """What its rows are sorted by."""
-    return f"{_COLUMNS[asked.sort]}, number"
+    return f"{_SORT_COLUMNS[query.sort]}, number"
 
 
-def direction(asked: Asked, *, backwards: bool = False) -> str:
+def sort_direction(query: StoreQuery, *, backwards: bool = False) -> str:
     """Which way its rows run."""
-    return "DESC" if asked.descending is not backwards else "ASC"
+    return "DESC" if query.descending is not backwards else "ASC"
 
 
-def bound(asked: Asked, rung: Key | None, operator: str) -> tuple[str, tuple[object, ...]]:
+def key_bound(query: StoreQuery, key: RowKey | None, operator: str) -> tuple[str, tuple[object, ...]]:
     """A condition, and its values, on where rows stand against a place that is known; none if there is no such place."""
-    if rung is None:
+    if key is None:
         return "", ()
-    return f" AND ({columns(asked)}) {operator} ({', '.join('?' * len(rung))})", tuple(rung)
+    return f" AND ({sort_columns(query)}) {operator} ({', '.join('?' * len(key))})", tuple(key)
 
 
-def _is_merged(asked: Asked) -> bool:
-    return not asked.is_all and 0 < len(asked.cells) <= _ARMS_AT_MOST
+def _is_union(query: StoreQuery) -> bool:
+    return not query.has_all_partitions and 0 < len(query.partitions) <= _MAX_UNION_SELECTS
 
 
-def arm_count(asked: Asked) -> int:
+def select_count(query: StoreQuery) -> int:
     """How many SELECTs there are in `arms`; each wants the same values."""
-    return len(asked.cells) if _is_merged(asked) else 1
+    return len(query.partitions) if _is_union(query) else 1
 
 
-def arms(asked: Asked, more: str) -> str:
+def union_selects(query: StoreQuery, extra_condition: str) -> str:
     """One SELECT for each cell, to be merged in order; each runs along its own index."""
-    if not _is_merged(asked):
-        where = "1" if asked.is_all else f"cell IN ({listing(asked.cells)})"
-        return f"SELECT {columns(asked)} FROM uploads WHERE {where}{more}"
+    if not _is_union(query):
+        where = "1" if query.has_all_partitions else f"cell IN ({partition_list(query.partitions)})"
+        return f"SELECT {sort_columns(query)} FROM uploads WHERE {where}{extra_condition}"
     return " UNION ALL ".join(
-        f"SELECT {columns(asked)} FROM uploads WHERE cell = {cell.number}{more}" for cell in asked.cells
+        f"SELECT {sort_columns(query)} FROM uploads WHERE cell = {cell.number}{extra_condition}" for cell in query.partitions
     )
 
 
-def listing(cells: Sequence[Cell]) -> str:
+def partition_list(partitions: Sequence[Partition]) -> str:
     """The cells' numbers, for an IN."""
-    return ", ".join(str(cell.number) for cell in cells) or "NULL"
+    return ", ".join(str(cell.number) for cell in partitions) or "NULL"

@@ -8,14 +8,14 @@ from itertools import accumulate
 
 from msgspec import Struct
 
-__all__ = ["RETRIES", "Attempts", "attempts_of"]
+__all__ = ["MAX_RETRIES", "RetryEstimate", "estimate_retries"]
 
 _INTERVALS_SECONDS = (1, 5, 25, 125, 625, 3125)
-RETRIES = len(_INTERVALS_SECONDS)
+MAX_RETRIES = len(_INTERVALS_SECONDS)
 """How often verification is tried again after the first time."""
 
 
-class Attempts(Struct, frozen=True):
+class RetryEstimate(Struct, frozen=True):
     """What the intervals let one expect of an upload that is completed and not more.
 
     Attributes:
@@ -23,12 +23,12 @@ class Attempts(Struct, frozen=True):
         next_on: when the next one is likely; None if there is none left: the worker has given up.
     """
 
-    passed: int
+    past_retries: int
     next_on: datetime | None
 
 
-def attempts_of(completed_on: datetime, now: datetime) -> Attempts:
+def estimate_retries(completed_on: datetime, now: datetime) -> RetryEstimate:
     """What to expect at `now`, if verification began when the upload was completed and each try failed at once."""
     times = [completed_on + timedelta(seconds=seconds) for seconds in accumulate(_INTERVALS_SECONDS)]
     passed = sum(time <= now for time in times)
-    return Attempts(passed, times[passed] if passed < RETRIES else None)
+    return RetryEstimate(passed, times[passed] if passed < MAX_RETRIES else None)

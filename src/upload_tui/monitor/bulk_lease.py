@@ -13,11 +13,11 @@ from msgspec.json import decode, encode
 if TYPE_CHECKING:
     from upload_tui.monitor.database import Database
 
-__all__ = ["BEAT_SECONDS", "BulkLease", "keep_lease", "lease_of"]
+__all__ = ["RENEW_SECONDS", "BulkLease", "write_lease", "read_lease"]
 
-BEAT_SECONDS = 2.0
+RENEW_SECONDS = 2.0
 """It is renewed so often."""
-_LEASE_SECONDS = 30.0
+_EXPIRY_SECONDS = 30.0
 """A page may be waited for so long, or an index made."""
 
 
@@ -34,10 +34,10 @@ class BulkLease(Struct, frozen=True, array_like=True):
 
     def is_held(self, now: float) -> bool:
         """Whether somebody still pours."""
-        return abs(now - self.renewed_at) < _LEASE_SECONDS
+        return abs(now - self.renewed_at) < _EXPIRY_SECONDS
 
 
-def lease_of(db: "Database | sqlite3.Connection") -> BulkLease | None:
+def read_lease(db: "Database | sqlite3.Connection") -> BulkLease | None:
     """The lease in force; None if nothing is poured in, and triggers and indexes are there."""
     row = db.execute("SELECT value FROM facts WHERE name = 'bulk'").fetchone()
     if row is None:
@@ -48,6 +48,6 @@ def lease_of(db: "Database | sqlite3.Connection") -> BulkLease | None:
         return BulkLease()
 
 
-def keep_lease(db: "Database | sqlite3.Connection", lease: BulkLease) -> None:
+def write_lease(db: "Database | sqlite3.Connection", lease: BulkLease) -> None:
     """Renew the one in force, or take it over; nothing happens if the load was ended meanwhile."""
     db.execute("UPDATE facts SET value = ? WHERE name = 'bulk'", (encode(lease).decode(),))

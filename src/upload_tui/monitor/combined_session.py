@@ -13,9 +13,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from upload_tui.monitor.announcer import Announcer
+from upload_tui.monitor.announcer import ChangeBroadcaster
 from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged
-from upload_tui.monitor.histogram import merged
+from upload_tui.monitor.histogram import merge_histograms
 from upload_tui.monitor.live_session import worst_connection
 from upload_tui.monitor.picture import (
     CauseGroup,
@@ -37,7 +37,7 @@ __all__ = ["CombinedSession"]
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
-_VALUES: dict[SortKey, Callable[[Row], Any]] = {
+_SORT_VALUES: dict[SortKey, Callable[[Row], Any]] = {
     SortKey.INITIATED: lambda row: row.initiated_on or _NEVER,
     SortKey.STAGE: lambda row: (row.stage.rank, row.initiated_on or _NEVER),
     SortKey.SINCE: lambda row: row.stage_since or _NEVER,
@@ -58,7 +58,7 @@ class CombinedSession:
     def __init__(self, sessions: Sequence[Session], title: str = "") -> None:
         self._sessions = sessions
         self._title = title
-        self._announcer = Announcer()
+        self._broadcaster = ChangeBroadcaster()
 
     @property
     def title(self) -> str:
@@ -91,7 +91,7 @@ class CombinedSession:
 
     def _rank(self, query: Query, row: Row, place: int) -> "_Rank":
         """What a row is sorted by among the rows of others; those that are equal stand in the order of their sessions."""
-        parts = (place, 0) if query.sort is SortKey.PROJECT else (_VALUES[query.sort](row), place)
+        parts = (place, 0) if query.sort is SortKey.PROJECT else (_SORT_VALUES[query.sort](row), place)
         return _Rank(parts, query.descending)
 
     def _split(self, query: Query, totals: Sequence[int], offset: int) -> Sequence[int]:
@@ -106,7 +106,7 @@ class CombinedSession:
             looks = [
                 (rank, place)
                 for place in open_places
-                if (rank := self._at(query, place, starts[place] + steps[place] - 1))
+                if (rank := self._rank_at(query, place, starts[place] + steps[place] - 1))
             ]
             if not looks:
                 break  # somebody took rows away just now
@@ -115,7 +115,7 @@ class CombinedSession:
             left -= steps[first]
         return starts
 
-    def _at(self, query: Query, place: int, offset: int) -> "_Rank | None":
+    def _rank_at(self, query: Query, place: int, offset: int) -> "_Rank | None":
         rows = self._sessions[place].window(query, offset, 1, 0.0).rows
         return self._rank(query, rows[0], place) if rows else None
 
@@ -123,7 +123,7 @@ class CombinedSession:
         """The row of an upload among the rows of all."""
         for place, session in enumerate(self._sessions):
             own = session.position(query, upload_id)
-            rank = None if own is None else self._at(query, place, own)
+            rank = None if own is None else self._rank_at(query, place, own)
             if own is not None and rank is not None:
                 others = (other for other in range(len(self._sessions)) if other != place)
                 return own + sum(self._count_before(query, other, rank) for other in others)
@@ -133,7 +133,7 @@ class CombinedSession:
         low, high = 0, self._sessions[place].window(query, 0, 0, 0.0).total
         while low < high:
             middle = (low + high) // 2
-            there = self._at(query, place, middle)
+            there = self._rank_at(query, place, middle)
             if there is not None and there < rank:
                 low = middle + 1
             else:
@@ -145,7 +145,7 @@ class CombinedSession:
     def funnel(self) -> Funnel:
         """The stages of all."""
         funnels = [session.funnel() for session in self._sessions]
-        remark = next((funnel.remark for funnel in funnels if funnel.remark), "")
+        remark = next((funnel.notice for funnel in funnels if funnel.notice), "")
         return Funnel(tuple(_summed([funnel[stage] for funnel in funnels]) for stage in Stage), remark)
 
     def pending(self, limit: int) -> Sequence[Row]:
@@ -153,8 +153,8 @@ class CombinedSession:
         rows = [row for session in self._sessions for row in session.pending(limit)]
         rows.sort(
             key=lambda row: (
-                not row.judgement.is_stuck,
-                not row.judgement.is_overdue,
+                not row.lateness.is_stuck,
+                not row.lateness.is_overdue,
                 -row.stage.rank,
                 row.stage_since or _NEVER,
             )
@@ -175,7 +175,7 @@ class CombinedSession:
 
     def latencies(self) -> Sequence[LatencyHistogram]:
         """How long uploads took everywhere."""
-        return [merged(some) for some in zip(*(session.latencies() for session in self._sessions), strict=True)]
+        return [merge_histograms(some) for some in zip(*(session.latencies() for session in self._sessions), strict=True)]
 
     def connection(self) -> Connection:
         """The connection that is worst off, and whose it is."""
@@ -198,27 +198,27 @@ class CombinedSession:
 
     def changes(self) -> AsyncIterator[Change]:
         """Every change from now on."""
-        return self._announcer.listen()
+        return self._broadcaster.subscribe()
 
     async def run(self) -> None:
         """Keep all true, each on its own."""
         async with asyncio.TaskGroup() as group:
             for session in self._sessions:
-                group.create_task(self._listen(session))
+                group.create_task(self._forward_changes(session))
             await asyncio.sleep(0)  # whoever listens does so before anything is said
             for session in self._sessions:
                 group.create_task(session.run())
 
-    async def _listen(self, session: Session) -> None:
+    async def _forward_changes(self, session: Session) -> None:
         async with aclosing(_generator(session.changes())) as changes:
             async for change in changes:
                 if isinstance(change, PictureChanged):
                     revision = sum(one.window(Query(), 0, 0).revision for one in self._sessions)
-                    self._announcer.say(replace(change, revision=revision))
+                    self._broadcaster.publish(replace(change, revision=revision))
                 elif isinstance(change, ConnectionChanged):
-                    self._announcer.say(replace(change, connection=self.connection()))
+                    self._broadcaster.publish(replace(change, connection=self.connection()))
                 else:
-                    self._announcer.say(change)
+                    self._broadcaster.publish(change)
 
     def refresh(self) -> None:
         """Look everywhere now."""
@@ -235,10 +235,10 @@ class CombinedSession:
         for session in self._sessions:
             session.resume()
 
-    def attend(self, *, is_watched: bool) -> None:
+    def set_watched(self, *, is_watched: bool) -> None:
         """Somebody looks, or nobody does, at all of them."""
         for session in self._sessions:
-            session.attend(is_watched=is_watched)
+            session.set_watched(is_watched=is_watched)
 
 
 class _Rank:
@@ -265,15 +265,15 @@ def _summed(summaries: Sequence[StageSummary]) -> StageSummary:
     return StageSummary(
         summaries[0].stage,
         sum(summary.count for summary in summaries),
-        min(_known(summary.oldest_since for summary in summaries), default=None),
-        max(_known(summary.newest_since for summary in summaries), default=None),
+        min(_not_none(summary.oldest_since for summary in summaries), default=None),
+        max(_not_none(summary.newest_since for summary in summaries), default=None),
         sum(summary.overdue for summary in summaries),
         sum(summary.stuck for summary in summaries),
         tuple(map(sum, zip(*padded, strict=True))),
     )
 
 
-def _known(times: Iterable[datetime | None]) -> Sequence[datetime]:
+def _not_none(times: Iterable[datetime | None]) -> Sequence[datetime]:
     return [on for on in times if on is not None]
 
 
@@ -282,5 +282,5 @@ def _added(one: CauseGroup, other: CauseGroup) -> CauseGroup:
     return replace(
         latest,
         count=one.count + other.count,
-        first_on=min(_known((one.first_on, other.first_on)), default=None),
+        first_on=min(_not_none((one.first_on, other.first_on)), default=None),
     )

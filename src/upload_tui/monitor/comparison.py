@@ -7,13 +7,13 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.errors import UnreadableError
+from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadPurged, UploadRef, UploadSeen
 from upload_tui.monitor.stored_rows import StoredUpload
 from upload_tui.status import Anomaly, Certainty, Event, Timeline, transitions_between
 from upload_tui.wire.upload import Upload, read_upload
 
-__all__ = ["Comparison", "as_known", "compare", "recall"]
+__all__ = ["Comparison", "restore_known_event", "compare", "reread"]
 
 
 class Comparison(Struct, frozen=True):
@@ -25,30 +25,30 @@ class Comparison(Struct, frozen=True):
     changes: tuple[UploadChange, ...]
 
 
-def recall(raw: str, stored: StoredUpload) -> Upload | None:
+def reread(raw: str, stored: StoredUpload) -> Upload | None:
     """The upload as it was read from these words and as it was known then; None if they say nothing any more."""
     try:
         upload = read_upload(json.loads(raw), read_on=stored.read_on)
-    except (ValueError, UnreadableError):
+    except (ValueError, InvalidResponseError):
         return None
-    return as_known(upload, stored.earliest, stored.since, stored.certainty)
+    return restore_known_event(upload, stored.earliest, stored.since, stored.certainty)
 
 
-def as_known(upload: Upload, earliest: datetime | None, since: datetime | None, certainty: Certainty) -> Upload:
+def restore_known_event(upload: Upload, earliest: datetime | None, since: datetime | None, certainty: Certainty) -> Upload:
     """The same upload, its last event as earlier readings knew it where the service does not report its time.
 
     The words alone may say less: a purge, or whoever touched the upload last, hides when it was verified.
     """
-    upload = _with_bound(upload, earliest)
+    upload = _with_earliest(upload, earliest)
     current = upload.timeline.current
     if current is None or since is None or Certainty.REPORTED in (current.certainty, certainty):
         return upload
     if certainty is Certainty.ESTIMATED:
-        return _with_last(upload, replace(current, on=since, certainty=certainty))
-    return _with_last(upload, replace(current, on=None, certainty=certainty, latest=since))
+        return _replace_last_event(upload, replace(current, on=since, certainty=certainty))
+    return _replace_last_event(upload, replace(current, on=None, certainty=certainty, latest=since))
 
 
-def _with_bound(upload: Upload, earliest: datetime | None) -> Upload:
+def _with_earliest(upload: Upload, earliest: datetime | None) -> Upload:
     """The same upload, its last event not older than `earliest` where the service does not report its time.
 
     An estimate that lies before a reading in which the stage was not yet reached was wrong; then only the bounds are left.
@@ -61,21 +61,21 @@ def _with_bound(upload: Upload, earliest: datetime | None) -> Upload:
     bounded: Event = replace(current, earliest=bound, latest=latest)
     if current.on is not None and current.on < bound:
         bounded = replace(bounded, on=None, certainty=Certainty.OBSERVED)
-    return _with_last(upload, bounded)
+    return _replace_last_event(upload, bounded)
 
 
-def _with_memory(before: Upload, after: Upload) -> Upload:
+def _keep_known_event(before: Upload, after: Upload) -> Upload:
     """What was known of a stage stays known, unless the service reports it now or an estimate narrows what was only observed."""
     known, current = before.timeline.current, after.timeline.current
-    if known is None or current is None or known.stage is not current.stage or known.best is None:
+    if known is None or current is None or known.stage is not current.stage or known.best_time is None:
         return after
     if Certainty.REPORTED in (known.certainty, current.certainty):
         return after
     narrows = known.on is None and current.on is not None and known.latest is not None and current.on <= known.latest
-    return after if narrows else _with_last(after, known)
+    return after if narrows else _replace_last_event(after, known)
 
 
-def _with_last(upload: Upload, event: Event) -> Upload:
+def _replace_last_event(upload: Upload, event: Event) -> Upload:
     return replace(upload, timeline=replace(upload.timeline, events=(*upload.timeline.events[:-1], event)))
 
 
@@ -94,8 +94,8 @@ def compare(
     if before is not None and after.stage is not before.stage:
         # Our clock may have been set back; then the earlier reading bounds nothing.
         earliest = before.read_on if before.read_on <= after.read_on else None
-    after = _with_bound(after, earliest)
-    after = _with_memory(before, after) if before is not None else after
+    after = _with_earliest(after, earliest)
+    after = _keep_known_event(before, after) if before is not None else after
     steps, contradictions = transitions_between(before.timeline if before else None, after.timeline)
     fresh = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
     ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)
@@ -106,7 +106,7 @@ def compare(
             StageReached(
                 at=after.read_on,
                 upload=ref,
-                before=step.before,
+                before=step.previous,
                 after=event.stage,
                 on=event.on,
                 certainty=event.certainty,
@@ -120,10 +120,10 @@ def compare(
 
 
 def _other_changes(
-    before: Upload | None, after: Upload, fresh: Sequence[Anomaly], ref: UploadRef
+    before: Upload | None, after: Upload, new_anomalies: Sequence[Anomaly], ref: UploadRef
 ) -> Iterator[UploadChange]:
     known = before.anomalies if before else ()
-    for anomaly in (*(anomaly for anomaly in after.anomalies if anomaly not in known), *fresh):
+    for anomaly in (*(anomaly for anomaly in after.anomalies if anomaly not in known), *new_anomalies):
         yield AnomalyNoticed(at=after.read_on, upload=ref, anomaly=anomaly)
     purged_on = after.timeline.purged_on
     was = before.timeline if before else Timeline()

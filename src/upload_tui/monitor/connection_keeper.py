@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
-from upload_tui.errors import BusyError, BusyStorageError, NotAllowedError, ServiceError
+from upload_tui.errors import ThrottledError, BusyStorageError, AuthError, ServiceError
 from upload_tui.monitor.picture import Connection, ConnectionState
 
-__all__ = ["ConnectionKeeper"]
+__all__ = ["ConnectionTracker"]
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0
@@ -20,7 +20,7 @@ _QUICK_SECONDS = 1.0
 """A slow service is called so until it answers within this: the word does not flicker."""
 
 
-class ConnectionKeeper:
+class ConnectionTracker:
     """The connection of one session, told of what went well and what did not.
 
     Args:
@@ -30,16 +30,16 @@ class ConnectionKeeper:
     """
 
     def __init__(
-        self, clock: Clock, tell: Callable[[Connection], None], chance: Callable[[], float] = random.random
+        self, clock: Clock, publish: Callable[[Connection], None], jitter: Callable[[], float] = random.random
     ) -> None:
         self._clock = clock
-        self._tell = tell
-        self._chance = chance
+        self._publish = publish
+        self._jitter = jitter
         self._failures = 0
         self._failing_since: datetime | None = None
         self._is_paused = False
         self._is_slow = False
-        self.remark = ""
+        self.notice = ""
         """What is missing of the picture though it is whole; it is told as the reason while nothing worse is."""
         self._current = Connection(state=ConnectionState.CONNECTING, since=clock.now())
 
@@ -55,13 +55,13 @@ class ConnectionKeeper:
 
     def catching_up(self, known: int, total: int | None) -> None:
         """Answers come, but the picture is not whole yet."""
-        self._forget_failures()
+        self._reset_failures()
         state = ConnectionState.PAUSED if self._is_paused else ConnectionState.CATCHING_UP
         self._enter(state, known=known, total=total, reason="")
 
-    def whole(self, read_on: datetime, answer_seconds: float | None = None) -> None:
+    def synced(self, read_on: datetime, answer_seconds: float | None = None) -> None:
         """The picture is what the service says, as of `read_on`; its answers take so long (None if nobody knows)."""
-        self._forget_failures()
+        self._reset_failures()
         bearable = _QUICK_SECONDS if self._is_slow else _SLOW_SECONDS
         self._is_slow = answer_seconds is not None and answer_seconds > bearable
         if self._is_paused:
@@ -72,7 +72,7 @@ class ConnectionKeeper:
 
     def failed(self, error: ServiceError | BusyStorageError) -> float:
         """A round failed; gives the seconds to wait before the next."""
-        if not (isinstance(error, BusyError) and error.status is None):  # else nobody was asked
+        if not (isinstance(error, ThrottledError) and error.status is None):  # else nobody was asked
             self._failures += 1
         now = self._clock.now()
         self._failing_since = self._failing_since or now
@@ -80,7 +80,7 @@ class ConnectionKeeper:
         due = now + timedelta(seconds=wait)
         if self._is_paused:  # a single look, asked for meanwhile
             self._enter(ConnectionState.PAUSED, reason=error.title)
-        elif isinstance(error, NotAllowedError):
+        elif isinstance(error, AuthError):
             self._enter(ConnectionState.NOT_ALLOWED, next_try_on=due, reason=error.title)
         elif self._failures < _TRIES_UNTIL_OFFLINE:
             self._enter(ConnectionState.RETRYING, next_try_on=due, reason=error.title)
@@ -102,13 +102,13 @@ class ConnectionKeeper:
         self._enter(state, reason="", known=before.known, total=before.total)
 
     def _wait_seconds(self, error: ServiceError | BusyStorageError) -> float:
-        if isinstance(error, BusyError) and error.retry_after_seconds is not None:
+        if isinstance(error, ThrottledError) and error.retry_after_seconds is not None:
             # Rather later than sooner: at the very moment all others come back as well.
-            return max(error.retry_after_seconds, _FIRST_WAIT_SECONDS) * (1 + self._chance() / 10)
+            return max(error.retry_after_seconds, _FIRST_WAIT_SECONDS) * (1 + self._jitter() / 10)
         longest: float = min(_FIRST_WAIT_SECONDS * 2 ** min(self._failures, 10), _LONGEST_WAIT_SECONDS)
-        return longest * (0.5 + self._chance() / 2)
+        return longest * (0.5 + self._jitter() / 2)
 
-    def _forget_failures(self) -> None:
+    def _reset_failures(self) -> None:
         self._failures = 0
         self._failing_since = None
 
@@ -125,7 +125,7 @@ class ConnectionKeeper:
     ) -> None:
         before = self._current
         if state in {ConnectionState.LIVE, ConnectionState.SLOW}:
-            reason = reason or self.remark
+            reason = reason or self.notice
         began = since or (before.since if before.state is state else self._clock.now())
         self._current = replace(
             before,
@@ -138,4 +138,4 @@ class ConnectionKeeper:
             total=total,
         )
         if self._current != before:
-            self._tell(self._current)
+            self._publish(self._current)

@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from upload_tui.errors import BusyStorageError, DamagedStorageError, ReplacedStorageError
-from upload_tui.monitor.store_file import in_place_of, opened, storage_error
+from upload_tui.errors import BusyStorageError, DamagedStorageError, StorageResetError
+from upload_tui.monitor.store_file import replacement_for, open_database, storage_error
 
-__all__ = ["Answer", "Database"]
+__all__ = ["ResultRows", "Database"]
 
 
-class Answer(list[Any]):
+class ResultRows(list[Any]):
     """The rows that a statement gave, all of them; `rowcount` is how many it wrote."""
 
     rowcount = 0
@@ -38,26 +38,26 @@ class Database:
         tell_replaced: called when another took its place later.
     """
 
-    def __init__(self, file: Path | None, tell_replaced: Callable[[], None]) -> None:
-        self._opened = opened(file)
-        self._tell_replaced = tell_replaced
-        self._is_within = False
+    def __init__(self, file: Path | None, on_replaced: Callable[[], None]) -> None:
+        self._current = open_database(file)
+        self._on_replaced = on_replaced
+        self._is_in_transaction = False
         self._generation = 0
 
     @property
     def connection(self) -> sqlite3.Connection:
         """The connection as it is now."""
-        return self._opened.connection
+        return self._current.connection
 
     @property
     def file(self) -> Path | None:
         """Where it is kept by now; None for memory."""
-        return self._opened.file
+        return self._current.file
 
     @property
-    def remark(self) -> str:
+    def notice(self) -> str:
         """What the person should be told of where it is kept; empty for nothing."""
-        return self._opened.remark
+        return self._current.notice
 
     @property
     def generation(self) -> int:
@@ -68,7 +68,7 @@ class Database:
         """Close it."""
         self.connection.close()
 
-    def execute(self, sql: str, values: Sequence[object] = ()) -> Answer:
+    def execute(self, sql: str, values: Sequence[object] = ()) -> ResultRows:
         """Do a statement.
 
         Raises:
@@ -76,33 +76,33 @@ class Database:
             StorageError: it failed, and nothing can take its place.
         """
         try:
-            return self._answer(sql, values)
+            return self._run(sql, values)
         except sqlite3.Error as error:
-            self.failed(error)
-        return self._answer(sql, values)
+            self.recover(error)
+        return self._run(sql, values)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Do a statement for each of some rows, within a transaction; raises as `execute` does."""
         try:
             self.connection.executemany(sql, rows)
         except sqlite3.Error as error:
-            self.failed(error)
+            self.recover(error)
             raise
 
-    def _answer(self, sql: str, values: Sequence[object]) -> Answer:
+    def _run(self, sql: str, values: Sequence[object]) -> ResultRows:
         cursor = self.connection.execute(sql, values)
-        answer = Answer(cursor)
+        answer = ResultRows(cursor)
         answer.rowcount = cursor.rowcount
         return answer
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """What is read and written within is one, also for others; one within another belongs to it. Raises as `execute` does."""
-        if self._is_within or self.connection.in_transaction:
+        if self._is_in_transaction or self.connection.in_transaction:
             yield
             return
         self.execute("BEGIN IMMEDIATE")
-        self._is_within = True
+        self._is_in_transaction = True
         try:
             yield
             self.execute("COMMIT")
@@ -110,7 +110,7 @@ class Database:
             self._roll_back()
             raise
         finally:
-            self._is_within = False
+            self._is_in_transaction = False
 
     def _roll_back(self) -> None:
         """Undo what is not finished; SQLite may have done so by itself."""
@@ -118,7 +118,7 @@ class Database:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
 
-    def failed(self, error: sqlite3.Error) -> None:
+    def recover(self, error: sqlite3.Error) -> None:
         """Put another database in place of this one.
 
         Raises:
@@ -133,10 +133,10 @@ class Database:
             self.file is None and not isinstance(trouble, DamagedStorageError)
         ):
             raise trouble from error
-        was_within = self._is_within or self.connection.in_transaction
+        was_within = self._is_in_transaction or self.connection.in_transaction
         self._roll_back()
-        self._opened = in_place_of(self._opened, trouble)
-        self._generation += not self._opened.is_copy
-        self._tell_replaced()
+        self._current = replacement_for(self._current, trouble)
+        self._generation += not self._current.is_copy
+        self._on_replaced()
         if was_within:
-            raise ReplacedStorageError(self.remark) from error
+            raise StorageResetError(self.notice) from error

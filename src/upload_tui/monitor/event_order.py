@@ -5,10 +5,10 @@ from datetime import datetime
 
 from upload_tui.monitor.changes import StageReached, UploadChange, UploadSeen
 
-__all__ = ["in_order_of_events"]
+__all__ = ["sort_by_event_time"]
 
 
-def in_order_of_events(changes: Sequence[UploadChange]) -> Sequence[UploadChange]:
+def sort_by_event_time(changes: Sequence[UploadChange]) -> Sequence[UploadChange]:
     """The same changes, the earliest event first; those of one upload stay in the order in which they are given."""
     times: list[datetime] = []
     latest: dict[str, datetime] = {}

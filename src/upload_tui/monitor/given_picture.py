@@ -9,15 +9,15 @@ from typing import Any
 
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.intake import take_in
+from upload_tui.monitor.intake import ingest
 from upload_tui.monitor.store import Store
-from upload_tui.monitor.stored_picture import STUCK_AFTER_SECONDS, StoredPicture
+from upload_tui.monitor.stored_picture import STUCK_AFTER_SECONDS, StorePicture
 from upload_tui.wire.answers import read_upload_reading
 
-__all__ = ["GivenPicture"]
+__all__ = ["InMemoryPicture"]
 
 
-class GivenPicture(StoredPicture):
+class InMemoryPicture(StorePicture):
     """What is known of some uploads: rows, the funnel, details, judgements. Kept in memory.
 
     Args:
@@ -41,15 +41,15 @@ class GivenPicture(StoredPicture):
         service: str = "",
         stuck_after_seconds: float = STUCK_AFTER_SECONDS,
     ) -> None:
-        self._given = Store()
-        super().__init__(self._given, clock or SystemClock(), service, stuck_after_seconds)
-        self.take(*uploads)
+        self._store = Store()
+        super().__init__(self._store, clock or SystemClock(), service, stuck_after_seconds)
+        self.update(*uploads)
 
     def close(self) -> None:
         """Forget everything."""
-        self._given.close()
+        self._store.close()
 
-    def take(self, *uploads: Mapping[str, Any]) -> Sequence[Change]:
+    def update(self, *uploads: Mapping[str, Any]) -> Sequence[Change]:
         """The service says this of uploads now; gives what changed, in order.
 
         Raises:
@@ -57,4 +57,4 @@ class GivenPicture(StoredPicture):
         """
         read_on = self.now()
         readings = [read_upload_reading(upload, read_on=read_on) for upload in uploads]
-        return take_in(self._given, readings, self._service).changes
+        return ingest(self._store, readings, self._service).changes

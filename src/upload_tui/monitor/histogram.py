@@ -6,30 +6,30 @@ from math import floor, log2
 from upload_tui.monitor.picture import LatencyBucket, LatencyHistogram
 from upload_tui.status import Stage
 
-__all__ = ["PAIRS", "bucket_of", "histogram_of", "merged"]
+__all__ = ["STAGE_PAIRS", "bucket_of", "histogram_of", "merge_histograms"]
 
-PAIRS = (
+STAGE_PAIRS = (
     (Stage.INITIATED, Stage.COMPLETED),
     (Stage.COMPLETED, Stage.VERIFIED),
     (Stage.COMPLETED, Stage.ERROR),
 )
 """The stages between which time is measured."""
 
-_FINE = 4
+_BUCKETS_PER_DOUBLING = 4
 """Counted buckets to a doubling: a quantile is off by less than a tenth."""
 
-_LEAST = -10 * _FINE
+_MIN_BUCKET = -10 * _BUCKETS_PER_DOUBLING
 """The bucket of all that took less than a millisecond."""
 
 
 def bucket_of(milliseconds: int) -> int:
     """The number of the counted bucket that a duration falls into."""
-    return _LEAST if milliseconds <= 1 else max(_LEAST, floor(log2(milliseconds / 1000) * _FINE))
+    return _MIN_BUCKET if milliseconds <= 1 else max(_MIN_BUCKET, floor(log2(milliseconds / 1000) * _BUCKETS_PER_DOUBLING))
 
 
 def _edge_seconds(bucket: int) -> float:
-    seconds: float = 2 ** (bucket / _FINE)
-    return 0.0 if bucket <= _LEAST else seconds
+    seconds: float = 2 ** (bucket / _BUCKETS_PER_DOUBLING)
+    return 0.0 if bucket <= _MIN_BUCKET else seconds
 
 
 def histogram_of(after: Stage, before: Stage, counts: Mapping[int, int]) -> LatencyHistogram:
@@ -38,7 +38,7 @@ def histogram_of(after: Stage, before: Stage, counts: Mapping[int, int]) -> Late
         return LatencyHistogram(after=after, before=before)
     wide: dict[int, int] = {}
     for bucket, count in counts.items():
-        wide[bucket // _FINE] = wide.get(bucket // _FINE, 0) + count
+        wide[bucket // _BUCKETS_PER_DOUBLING] = wide.get(bucket // _BUCKETS_PER_DOUBLING, 0) + count
     return LatencyHistogram(
         after=after,
         before=before,
@@ -47,7 +47,7 @@ def histogram_of(after: Stage, before: Stage, counts: Mapping[int, int]) -> Late
         p95_seconds=_quantile_seconds(counts, 0.95),
         p99_seconds=_quantile_seconds(counts, 0.99),
         buckets=tuple(
-            LatencyBucket(_edge_seconds(place * _FINE), _edge_seconds((place + 1) * _FINE), wide.get(place, 0))
+            LatencyBucket(_edge_seconds(place * _BUCKETS_PER_DOUBLING), _edge_seconds((place + 1) * _BUCKETS_PER_DOUBLING), wide.get(place, 0))
             for place in range(min(wide), max(wide) + 1)
         ),
     )
@@ -63,7 +63,7 @@ def _quantile_seconds(counts: Mapping[int, int], share: float) -> float:
     raise AssertionError("a share of all is among them")
 
 
-def merged(histograms: Sequence[LatencyHistogram]) -> LatencyHistogram:
+def merge_histograms(histograms: Sequence[LatencyHistogram]) -> LatencyHistogram:
     """What several histograms of the same stages say together; its quantiles are as fine as the buckets that are shown."""
     known = [histogram for histogram in histograms if histogram.count]
     if len(known) <= 1:
@@ -71,8 +71,8 @@ def merged(histograms: Sequence[LatencyHistogram]) -> LatencyHistogram:
     counts: dict[int, int] = {}
     for bucket in (bucket for histogram in known for bucket in histogram.buckets):
         place = round(log2(bucket.to_seconds)) - 1
-        for part in range(_FINE):  # evenly: where in the wide bucket they lay is no longer known
-            share = bucket.count // _FINE + (part < bucket.count % _FINE)
+        for part in range(_BUCKETS_PER_DOUBLING):  # evenly: where in the wide bucket they lay is no longer known
+            share = bucket.count // _BUCKETS_PER_DOUBLING + (part < bucket.count % _BUCKETS_PER_DOUBLING)
             if share:
-                counts[place * _FINE + part] = counts.get(place * _FINE + part, 0) + share
+                counts[place * _BUCKETS_PER_DOUBLING + part] = counts.get(place * _BUCKETS_PER_DOUBLING + part, 0) + share
     return histogram_of(known[0].after, known[0].before, counts)

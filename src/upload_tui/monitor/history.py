@@ -9,21 +9,21 @@ from upload_tui.monitor.session import Session
 
 __all__ = ["stages_since"]
 
-_ROWS_AT_ONCE = 500
+_BATCH_ROWS = 500
 
 
 def stages_since(session: Session, since: datetime) -> Sequence[StageReached]:
     """All stages that were reached at `since` or later, as well as that is known, oldest first."""
     changes = [
-        change for detail in _touched_since(session, since) for change in _stages(detail) if _when(change) >= since
+        change for detail in _entered_stage_since(session, since) for change in _stage_changes(detail) if _event_time(change) >= since
     ]
-    return sorted(changes, key=_when)
+    return sorted(changes, key=_event_time)
 
 
-def _touched_since(session: Session, since: datetime) -> Iterator[Detail]:
+def _entered_stage_since(session: Session, since: datetime) -> Iterator[Detail]:
     """The uploads whose present stage began since then; the others reached none since."""
     query, offset = Query(sort=SortKey.SINCE), 0
-    while rows := session.window(query, offset, _ROWS_AT_ONCE).rows:
+    while rows := session.window(query, offset, _BATCH_ROWS).rows:
         offset += len(rows)
         for row in rows:
             if row.stage_since is None or row.stage_since < since:
@@ -33,11 +33,11 @@ def _touched_since(session: Session, since: datetime) -> Iterator[Detail]:
                 yield detail
 
 
-def _stages(detail: Detail) -> Iterator[StageReached]:
+def _stage_changes(detail: Detail) -> Iterator[StageReached]:
     upload, before = detail.upload, None
     ref = UploadRef(upload.id, upload.name, upload.project_id, upload.project_name, detail.row.service)
     for event in upload.timeline:
-        if event.best is not None:
+        if event.best_time is not None:
             yield StageReached(
                 at=detail.row.read_on,
                 upload=ref,
@@ -52,5 +52,5 @@ def _stages(detail: Detail) -> Iterator[StageReached]:
         before = event.stage
 
 
-def _when(change: StageReached) -> datetime:
+def _event_time(change: StageReached) -> datetime:
     return change.on or change.latest or change.earliest or change.at

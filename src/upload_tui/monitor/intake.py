@@ -6,14 +6,14 @@ from datetime import datetime
 from msgspec import Struct
 
 from upload_tui.monitor.changes import UploadChange, UploadRef, UploadSeen
-from upload_tui.monitor.comparison import compare, recall
+from upload_tui.monitor.comparison import compare, reread
 from upload_tui.monitor.store import Store, StoredUpload
 from upload_tui.wire.answers import UploadReading
 
-__all__ = ["Intake", "take_in"]
+__all__ = ["IngestResult", "ingest"]
 
 
-class Intake(Struct, frozen=True):
+class IngestResult(Struct, frozen=True):
     """What came of it.
 
     Attributes:
@@ -22,19 +22,19 @@ class Intake(Struct, frozen=True):
         doubtful: ids of which something newer may be known already: they were read elsewhere after this was asked for.
     """
 
-    kept: int
+    changed_count: int
     changes: tuple[UploadChange, ...]
-    doubtful: tuple[str, ...] = ()
+    possibly_outdated: tuple[str, ...] = ()
 
 
-def take_in(
+def ingest(
     store: Store,
     readings: Sequence[UploadReading],
     service: str,
     *,
-    is_news: bool = True,
+    is_logged: bool = True,
     now: datetime | None = None,
-) -> Intake:
+) -> IngestResult:
     """Take readings into a store, so that of several who do so each finds what the one before it left.
 
     Args:
@@ -46,13 +46,13 @@ def take_in(
             not newer; None trusts the clock.
     """
     with store.transaction():
-        intake = _taken_in(store, readings, service, now)
-        if is_news:
-            store.told.remember(intake.changes)
+        intake = _ingest(store, readings, service, now)
+        if is_logged:
+            store.change_log.append(intake.changes)
     return intake
 
 
-def _taken_in(store: Store, readings: Sequence[UploadReading], service: str, now: datetime | None) -> Intake:
+def _ingest(store: Store, readings: Sequence[UploadReading], service: str, now: datetime | None) -> IngestResult:
     same: list[str] = []
     kept = []
     changes: list[UploadChange] = []
@@ -71,7 +71,7 @@ def _taken_in(store: Store, readings: Sequence[UploadReading], service: str, now
         if stored is not None and is_same:
             same.append(stored.id)
             continue
-        before = None if stored is None else recall(words, stored)
+        before = None if stored is None else reread(words, stored)
         noticed = stored.noticed if stored else ()
         result = compare(before, stored.earliest if stored else None, noticed, reading.upload, service)
         kept.append((result.upload, reading.raw, result.noticed, result.earliest))
@@ -80,9 +80,9 @@ def _taken_in(store: Store, readings: Sequence[UploadReading], service: str, now
         store.touch(same, readings[0].upload.read_on)
     if kept:
         store.put(kept)
-    return Intake(len(kept), tuple(changes), tuple(doubtful))
+    return IngestResult(len(kept), tuple(changes), tuple(doubtful))
 
 
 def _may_be_newer(stored: StoredUpload, reading: UploadReading, now: datetime | None) -> bool:
-    was_read_since = reading.asked_on is not None and stored.read_on > reading.asked_on
+    was_read_since = reading.requested_on is not None and stored.read_on > reading.requested_on
     return was_read_since and (now is None or stored.read_on <= now)

@@ -11,19 +11,19 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from upload_tui.monitor.picture import Judgement
+from upload_tui.monitor.picture import Lateness
 from upload_tui.status import Stage
 
 __all__ = [
     "SIZE_LIMITS_BYTES",
-    "Habits",
-    "Usual",
-    "judge",
+    "Baselines",
+    "Baseline",
+    "lateness_of",
     "overdue_seconds",
     "size_class",
     "stuck_seconds",
-    "usual_of",
-    "waits_for_bytes",
+    "baseline_of",
+    "waits_for_client",
 ]
 
 SIZE_LIMITS_BYTES = (0, 1 << 20, 100 << 20, 10 << 30, 2**63 - 1)
@@ -32,33 +32,33 @@ SIZE_LIMITS_BYTES = (0, 1 << 20, 100 << 20, 10 << 30, 2**63 - 1)
 _UNKNOWN_BYTES = -(2**63)
 """What stands for an unknown size is below all sizes."""
 
-_SAMPLES_AT_LEAST = 8
+_MIN_SAMPLES = 8
 """Fewer durations than this say nothing about what is usual."""
 
-_FAR_BEYOND = 3.0
+_STUCK_FACTOR = 3.0
 """So many times the longest duration ever seen is stuck, whatever the threshold says."""
 
-_SLACK_SECONDS = 2.0
+_REFRESH_LAG_SECONDS = 2.0
 """What a refresh may lag behind: nobody is late by less."""
 
 
-class Usual(Struct, frozen=True):
+class Baseline(Struct, frozen=True):
     """How long verification took in what was seen, in seconds."""
 
-    median_seconds: float
+    p50_seconds: float
     p95_seconds: float
-    longest_seconds: float
+    max_seconds: float
     samples: int
     p99_seconds: float = 0.0
-    ordered_seconds: tuple[float, ...] = ()
+    sorted_seconds: tuple[float, ...] = ()
 
     def expected_seconds(self, age_seconds: float) -> float | None:
         """How long one will probably have taken that has taken so long already; None if none ever took longer."""
-        longer = self.ordered_seconds[bisect_right(self.ordered_seconds, age_seconds) :]
+        longer = self.sorted_seconds[bisect_right(self.sorted_seconds, age_seconds) :]
         return _quantile(longer, 0.5) if longer else None
 
 
-class Habits:
+class Baselines:
     """What is usual by project and class of size; where too little was seen, for that class everywhere; else nothing is.
 
     Others' figures are never taken: what small files need says nothing of large ones.
@@ -74,18 +74,18 @@ class Habits:
             everywhere.append(seconds)
             for place in (project_id, None):
                 seen.setdefault((place, size_class(size_bytes)), []).append(seconds)
-        self.everywhere = usual_of(everywhere)
-        self._usual = {key: usual for key, some in seen.items() if (usual := usual_of(some)) is not None}
+        self.overall = baseline_of(everywhere)
+        self._baselines = {key: usual for key, some in seen.items() if (usual := baseline_of(some)) is not None}
         self.samples = len(everywhere)
 
-    def usual(self, project_id: str, size_bytes: int | None) -> Usual | None:
+    def baseline(self, project_id: str, size_bytes: int | None) -> Baseline | None:
         """What is usual for such an upload; None if too little was seen of any like it."""
         place = size_class(size_bytes)
-        return self._usual.get((project_id, place)) or self._usual.get((None, place))
+        return self._baselines.get((project_id, place)) or self._baselines.get((None, place))
 
-    def particular(self) -> Iterator[tuple[str | None, int, int, Usual]]:
+    def specific(self) -> Iterator[tuple[str | None, int, int, Baseline]]:
         """Project (None for any), sizes from and below, and what is usual there, the most particular first."""
-        for (project_id, place), usual in sorted(self._usual.items(), key=lambda entry: entry[0][0] is None):
+        for (project_id, place), usual in sorted(self._baselines.items(), key=lambda entry: entry[0][0] is None):
             least, below = (_UNKNOWN_BYTES, 0) if place is None else SIZE_LIMITS_BYTES[place : place + 2]
             yield project_id, least, below, usual
 
@@ -97,12 +97,12 @@ def size_class(size_bytes: int | None) -> int | None:
     return min(max(0, bisect_right(SIZE_LIMITS_BYTES, size_bytes) - 1), len(SIZE_LIMITS_BYTES) - 2)
 
 
-def usual_of(durations_seconds: Sequence[float]) -> Usual | None:
+def baseline_of(durations_seconds: Sequence[float]) -> Baseline | None:
     """What is usual among these durations; None if they are too few to tell."""
-    if len(durations_seconds) < _SAMPLES_AT_LEAST:
+    if len(durations_seconds) < _MIN_SAMPLES:
         return None
     ordered = sorted(durations_seconds)
-    return Usual(
+    return Baseline(
         _quantile(ordered, 0.5),
         _quantile(ordered, 0.95),
         ordered[-1],
@@ -120,20 +120,20 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
-def stuck_seconds(usual: Usual | None, stuck_after_seconds: float) -> float:
+def stuck_seconds(baseline: Baseline | None, stuck_after_seconds: float) -> float:
     """From which age a completed upload looks stuck: never while others like it took as long."""
-    if usual is None:
+    if baseline is None:
         return stuck_after_seconds
-    beyond = min(stuck_after_seconds, max(usual.longest_seconds * _FAR_BEYOND, 60.0))
-    return max(beyond, usual.p99_seconds + _SLACK_SECONDS)
+    beyond = min(stuck_after_seconds, max(baseline.max_seconds * _STUCK_FACTOR, 60.0))
+    return max(beyond, baseline.p99_seconds + _REFRESH_LAG_SECONDS)
 
 
-def overdue_seconds(usual: Usual | None, stuck_after_seconds: float) -> float:
+def overdue_seconds(baseline: Baseline | None, stuck_after_seconds: float) -> float:
     """From which age a completed upload is overdue."""
-    return stuck_after_seconds if usual is None else usual.p95_seconds + _SLACK_SECONDS
+    return stuck_after_seconds if baseline is None else baseline.p95_seconds + _REFRESH_LAG_SECONDS
 
 
-def waits_for_bytes(size_bytes: int | None, chunk_count: int | None, chunk_bytes: int | None) -> str:
+def waits_for_client(size_bytes: int | None, chunk_count: int | None, chunk_bytes: int | None) -> str:
     """What an initiated upload waits for, by the bytes of its chunks (None if it is not chunked)."""
     if chunk_count is None:
         return "waits for its bytes"
@@ -142,14 +142,14 @@ def waits_for_bytes(size_bytes: int | None, chunk_count: int | None, chunk_bytes
     return "waits for chunks"
 
 
-def judge(
+def lateness_of(
     stage: Stage,
     since: datetime | None,
     activity_on: datetime | None,
     now: datetime,
-    usual: Usual | None,
+    baseline: Baseline | None,
     stuck_after_seconds: float,
-) -> Judgement:
+) -> Lateness:
     """Judge how late one upload is; what it waits for is left open.
 
     Args:
@@ -163,20 +163,20 @@ def judge(
     if stage is Stage.INITIATED:
         last = max((on for on in (since, activity_on) if on is not None), default=now)
         is_idle = (now - last).total_seconds() > stuck_after_seconds
-        return Judgement(is_overdue=is_idle, is_stuck=is_idle)
+        return Lateness(is_overdue=is_idle, is_stuck=is_idle)
     if stage is not Stage.COMPLETED:
-        return Judgement()
+        return Lateness()
     age_seconds = 0.0 if since is None else (now - since).total_seconds()
-    is_stuck = age_seconds > stuck_seconds(usual, stuck_after_seconds)
-    if usual is None:
-        return Judgement(is_overdue=is_stuck, is_stuck=is_stuck)
-    likely = usual.expected_seconds(age_seconds)
+    is_stuck = age_seconds > stuck_seconds(baseline, stuck_after_seconds)
+    if baseline is None:
+        return Lateness(is_overdue=is_stuck, is_stuck=is_stuck)
+    likely = baseline.expected_seconds(age_seconds)
     expected = None if since is None or likely is None else since + timedelta(seconds=likely)
-    return Judgement(
-        is_overdue=age_seconds > overdue_seconds(usual, stuck_after_seconds),
+    return Lateness(
+        is_overdue=age_seconds > overdue_seconds(baseline, stuck_after_seconds),
         is_stuck=is_stuck,
-        usual_seconds=usual.median_seconds,
-        p95_seconds=usual.p95_seconds,
-        p99_seconds=usual.p99_seconds,
+        p50_seconds=baseline.p50_seconds,
+        p95_seconds=baseline.p95_seconds,
+        p99_seconds=baseline.p99_seconds,
         expected_on=expected,
     )

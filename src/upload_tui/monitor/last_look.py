@@ -13,17 +13,17 @@ from upload_tui.monitor.picture import Detail
 from upload_tui.status import Stage
 from upload_tui.wire.times import format_time, read_time
 
-__all__ = ["Look", "News", "keep_look", "news_since", "read_look"]
+__all__ = ["LastVisit", "SinceSummary", "save_last_visit", "summarise_since", "read_last_visit"]
 
 
-class Look(Struct, frozen=True):
+class LastVisit(Struct, frozen=True):
     """A look: the time, and the ids that were overdue."""
 
     on: datetime
     overdue_ids: frozenset[str] = frozenset()
 
 
-class News(Struct, frozen=True):
+class SinceSummary(Struct, frozen=True):
     """What is new since a time: ids of uploads."""
 
     since: datetime
@@ -33,17 +33,17 @@ class News(Struct, frozen=True):
     newly_overdue: Sequence[str]
 
 
-def read_look(file: Path) -> Look | None:
+def read_last_visit(file: Path) -> LastVisit | None:
     """The last look; None if there was none, or if what it left cannot be read."""
     try:
         said: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         on = read_time(said["on"])
-        return None if on is None else Look(on, frozenset(map(str, said["overdue_ids"])))
+        return None if on is None else LastVisit(on, frozenset(map(str, said["overdue_ids"])))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def keep_look(file: Path, on: datetime, overdue_ids: Sequence[str]) -> None:
+def save_last_visit(file: Path, on: datetime, overdue_ids: Sequence[str]) -> None:
     """Keep a look for the next; the file is replaced as a whole.
 
     Raises:
@@ -58,21 +58,21 @@ def keep_look(file: Path, on: datetime, overdue_ids: Sequence[str]) -> None:
         raise StorageError(f"This look cannot be kept in {file}: {error.strerror}", "Check its permissions.") from error
 
 
-def news_since(details: Sequence[Detail], look: Look) -> News:
+def summarise_since(details: Sequence[Detail], last_visit: LastVisit) -> SinceSummary:
     """What happened after a look, by the times that the service gives."""
 
     def reached(stage: Stage) -> list[str]:
         return [
             detail.upload.id
             for detail in details
-            if (event := detail.upload.timeline.event(stage)) and event.best and event.best > look.on
+            if (event := detail.upload.timeline.event(stage)) and event.best_time and event.best_time > last_visit.on
         ]
 
-    overdue = [detail.upload.id for detail in details if detail.row.judgement.is_overdue]
-    return News(
-        since=look.on.astimezone(UTC),
+    overdue = [detail.upload.id for detail in details if detail.row.lateness.is_overdue]
+    return SinceSummary(
+        since=last_visit.on.astimezone(UTC),
         new=reached(Stage.INITIATED),
         verified=reached(Stage.VERIFIED),
         failed=reached(Stage.ERROR),
-        newly_overdue=[upload_id for upload_id in overdue if upload_id not in look.overdue_ids],
+        newly_overdue=[upload_id for upload_id in overdue if upload_id not in last_visit.overdue_ids],
     )

@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-from upload_tui.monitor.bookkeeping import Bookkeeping
-from upload_tui.monitor.enquiries import Enquiries
+from upload_tui.monitor.bookkeeping import ChangeRecorder
+from upload_tui.monitor.enquiries import PageFetcher
 from upload_tui.monitor.store import Store
-from upload_tui.monitor.stored_order import StoredOrder
+from upload_tui.monitor.stored_order import ProjectOrder
 from upload_tui.wire.answers import UploadPage
 
-__all__ = ["News"]
+__all__ = ["NewUploads"]
 
-_HELD = 5000
+_MAX_BUFFERED = 5000
 """Uploads that are held before they are kept."""
 
 
-class News:
+class NewUploads:
     """One project's.
 
     A known upload above unknown ones would hide them from the next round. So all are read before any is kept; where there are too
@@ -29,13 +29,13 @@ class News:
     """
 
     def __init__(
-        self, store: Store, order: StoredOrder, enquiries: Enquiries, books: Bookkeeping, project_id: str
+        self, store: Store, order: ProjectOrder, fetcher: PageFetcher, recorder: ChangeRecorder, project_id: str
     ) -> None:
         self._store = store
         self._order = order
-        self._enquiries = enquiries
-        self._books = books
-        self._fact = f"news {project_id}"
+        self._fetcher = fetcher
+        self._recorder = recorder
+        self._fact_name = f"news {project_id}"
         self.total: int | None = None
         """Uploads in all when the first page was read: those that are known now, and those that cannot be read."""
 
@@ -45,7 +45,7 @@ class News:
         Args:
             per_page: of the first page; if all on it are new, there may be very many, and larger ones are read.
         """
-        last_known = self._store.fact(self._fact)
+        last_known = self._store.fact(self._fact_name)
         if last_known is None:
             last_known = self._order.last_number()
         covered: set[str] = set()
@@ -53,7 +53,7 @@ class News:
         changed = False
         number = 1
         while True:
-            page = await self._enquiries.page(number, per_page)
+            page = await self._fetcher.fetch_page(number, per_page)
             ids = [reading.upload.id for reading in page.readings]
             covered.update(ids)
             pages.append(page)
@@ -61,23 +61,23 @@ class News:
                 self.total = page.total
             if page.next_page is None or self._order.was_known(ids, last_known):
                 break
-            if number == 1 and per_page < self._enquiries.largest_page:
+            if number == 1 and per_page < self._fetcher.largest_page:
                 pages.clear()
-                per_page = self._enquiries.largest_page
+                per_page = self._fetcher.largest_page
                 continue
             number = page.next_page
-            if sum(len(held.readings) for held in pages) >= _HELD:
-                with self._books.keeping():
-                    self._store.keep_fact(self._fact, last_known)
-                changed |= await self._keep(pages)
+            if sum(len(held.readings) for held in pages) >= _MAX_BUFFERED:
+                with self._recorder.transaction():
+                    self._store.set_fact(self._fact_name, last_known)
+                changed |= await self._record(pages)
                 pages.clear()
-        changed |= await self._keep(pages)
-        if self._store.fact(self._fact) is not None:
-            self._store.keep_fact(self._fact, None)
+        changed |= await self._record(pages)
+        if self._store.fact(self._fact_name) is not None:
+            self._store.set_fact(self._fact_name, None)
         return frozenset(covered), changed
 
-    async def _keep(self, pages: Sequence[UploadPage]) -> bool:
+    async def _record(self, pages: Sequence[UploadPage]) -> bool:
         changed = False
         for page in reversed(pages):
-            changed |= await self._books.take_readings(page.readings[::-1])
+            changed |= await self._recorder.record_readings(page.readings[::-1])
         return changed

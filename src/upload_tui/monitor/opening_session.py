@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from upload_tui.clock import Clock
 from upload_tui.errors import ServiceError
-from upload_tui.monitor.alarm import Alarm
-from upload_tui.monitor.announcer import Announcer
+from upload_tui.monitor.alarm import WakeableTimer
+from upload_tui.monitor.announcer import ChangeBroadcaster
 from upload_tui.monitor.changes import Change, ConnectionChanged
-from upload_tui.monitor.connection_keeper import ConnectionKeeper
+from upload_tui.monitor.connection_keeper import ConnectionTracker
 from upload_tui.monitor.picture import (
     CauseGroup,
     Connection,
@@ -29,16 +29,16 @@ from upload_tui.monitor.picture import (
 from upload_tui.monitor.session import Session
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.stored_picture import StoredPicture
+    from upload_tui.monitor.stored_picture import StorePicture
 
-__all__ = ["OpeningSession"]
+__all__ = ["DeferredSession"]
 
 
 class _Opened(Change, frozen=True, kw_only=True):
     """The real session is there; nobody outside hears it."""
 
 
-class OpeningSession:
+class DeferredSession:
     """Implements `Session`.
 
     Args:
@@ -54,24 +54,24 @@ class OpeningSession:
         title: str,
         clock: Clock,
         opener: Callable[[], AbstractAsyncContextManager[Session]],
-        known: "StoredPicture | None" = None,
+        cached: "StorePicture | None" = None,
         *,
-        tries_again: bool = False,
+        can_retry: bool = False,
     ) -> None:
         self._title = title
         self._clock = clock
         self._opener = opener
-        self._known = known
+        self._cached = cached
         self._real: Session | None = None
         self._is_watched = True
-        self._tries_again = tries_again
-        self._announcer = Announcer()
-        self._keeper = ConnectionKeeper(clock, self._tell)
-        self._alarm = Alarm(clock, lambda: self._keeper.is_paused)
+        self._can_retry = can_retry
+        self._broadcaster = ChangeBroadcaster()
+        self._tracker = ConnectionTracker(clock, self._publish_connection)
+        self._timer = WakeableTimer(clock, lambda: self._tracker.is_paused)
 
     @property
-    def _picture(self) -> "Session | StoredPicture | None":
-        return self._real or self._known
+    def _picture(self) -> "Session | StorePicture | None":
+        return self._real or self._cached
 
     @property
     def title(self) -> str:
@@ -117,7 +117,7 @@ class OpeningSession:
 
     def connection(self) -> Connection:
         """The connection; being made yet."""
-        return self._real.connection() if self._real else self._keeper.current
+        return self._real.connection() if self._real else self._tracker.current
 
     def history(self, limit: int) -> Sequence[Change]:
         """The last changes; none if nothing is known yet."""
@@ -126,7 +126,7 @@ class OpeningSession:
     async def changes(self) -> AsyncIterator[Change]:
         """How the opening goes, and every change from the moment on at which the real session is there."""
         if self._real is None:
-            async for change in self._announcer.listen():
+            async for change in self._broadcaster.subscribe():
                 if isinstance(change, _Opened):
                     break
                 yield change
@@ -144,44 +144,44 @@ class OpeningSession:
             try:
                 await self._run_real()
             except ServiceError as error:
-                if self._real is not None or not self._tries_again:
+                if self._real is not None or not self._can_retry:
                     raise
-                await self._alarm.wait(self._keeper.failed(error))
+                await self._timer.wait(self._tracker.failed(error))
 
     async def _run_real(self) -> None:
         async with self._opener() as real:
             self._real = real
-            self._announcer.say(_Opened(at=self.now()))
-            if self._keeper.is_paused:
+            self._broadcaster.publish(_Opened(at=self.now()))
+            if self._tracker.is_paused:
                 real.pause()
-            real.attend(is_watched=self._is_watched)
+            real.set_watched(is_watched=self._is_watched)
             await asyncio.sleep(0)  # whoever waited to listen listens before anything is said
             await real.run()
 
-    def _tell(self, connection: Connection) -> None:
-        self._announcer.say(ConnectionChanged(at=self.now(), connection=connection))
+    def _publish_connection(self, connection: Connection) -> None:
+        self._broadcaster.publish(ConnectionChanged(at=self.now(), connection=connection))
 
     def refresh(self) -> None:
         """Look at the service now, also while paused (once)."""
-        self._alarm.wake()
+        self._timer.wake()
         if self._real:
             self._real.refresh()
 
     def pause(self) -> None:
         """Ask the service nothing more, nor try to reach it."""
-        self._keeper.pause()
+        self._tracker.pause()
         if self._real:
             self._real.pause()
 
     def resume(self) -> None:
         """Go on, and try at once."""
-        self._keeper.resume()
-        self._alarm.wake()
+        self._tracker.resume()
+        self._timer.wake()
         if self._real:
             self._real.resume()
 
-    def attend(self, *, is_watched: bool) -> None:
+    def set_watched(self, *, is_watched: bool) -> None:
         """Somebody looks, or nobody does: the real session is told."""
         self._is_watched = is_watched
         if self._real:
-            self._real.attend(is_watched=is_watched)
+            self._real.set_watched(is_watched=is_watched)

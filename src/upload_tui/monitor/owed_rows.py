@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from upload_tui.monitor.store import Store
 
-__all__ = ["OwedRows", "Rows", "UnreadRows"]
+__all__ = ["UnreadableRows", "Rows", "UnreadRows"]
 
 Rows = tuple[int, int]
 """So many rows from a first one (from 0)."""
@@ -25,7 +25,7 @@ class UnreadRows:
         """How many rows there are."""
         return sum(high - low for low, high in self.spans)
 
-    def read(self, total: int, first: int, rows: int, unread: Sequence[Rows] = ()) -> None:
+    def mark_read(self, total: int, first: int, rows: int, unread: Sequence[Rows] = ()) -> None:
         """These rows of a list of `total` have been read, but for the unread ones among them."""
         low, high = total - first - rows, total - first
         outside = [
@@ -35,7 +35,7 @@ class UnreadRows:
         self.spans = sorted({span for span in (*outside, *still) if span[0] < span[1]})
 
 
-class OwedRows(UnreadRows):
+class UnreadableRows(UnreadRows):
     """The rows of one project that could not be read: a fact of the store, until they are. Used by `enquiries`.
 
     Args:
@@ -46,22 +46,22 @@ class OwedRows(UnreadRows):
     def __init__(self, store: Store, project_id: str) -> None:
         super().__init__()
         self._store = store
-        self._fact = f"owed {project_id}"
+        self._fact_name = f"owed {project_id}"
         self._turn = 0
-        self.recall()
+        self.reload()
 
-    def recall(self) -> None:
+    def reload(self) -> None:
         """Take up what any dashboard over the store has left."""
-        self.spans = [(low, high) for low, high in self._store.fact(self._fact) or ()]
+        self.spans = [(low, high) for low, high in self._store.fact(self._fact_name) or ()]
 
-    def read(self, total: int, first: int, rows: int, unread: Sequence[Rows] = ()) -> None:
+    def mark_read(self, total: int, first: int, rows: int, unread: Sequence[Rows] = ()) -> None:
         """The same; what changes is kept."""
         before = self.spans
-        super().read(total, first, rows, unread)
+        super().mark_read(total, first, rows, unread)
         if self.spans != before:
-            self._store.keep_fact(self._fact, self.spans)
+            self._store.set_fact(self._fact_name, self.spans)
 
-    def in_turn(self, total: int) -> Rows | None:
+    def next_to_retry(self, total: int) -> Rows | None:
         """Some that are to be tried again, in a list of `total`: others each time. None if nothing is owed."""
         spans = [span for span in self.spans if 0 < span[1] <= total]
         if not spans:

@@ -15,28 +15,28 @@ from msgspec import Struct
 
 from upload_tui.monitor.histogram import bucket_of
 from upload_tui.monitor.schema import UNKNOWN
-from upload_tui.monitor.statistics import normal_cause
-from upload_tui.monitor.stored_rows import POURED, milliseconds
-from upload_tui.monitor.stored_words import deflated
+from upload_tui.monitor.statistics import normalise_cause
+from upload_tui.monitor.stored_rows import BULK_COLUMNS, to_ms
+from upload_tui.monitor.stored_words import compress_page
 from upload_tui.status import Stage
-from upload_tui.wire.glances import Glance, read_glances
+from upload_tui.wire.glances import UploadSummary, read_summaries
 
-__all__ = ["CellName", "ImagedPage", "has_images", "image_of", "page_image"]
+__all__ = ["PartitionName", "SnapshotInfo", "can_snapshot", "build_snapshot", "page_snapshot"]
 
-has_images = hasattr(sqlite3.Connection, "serialize")
+can_snapshot = hasattr(sqlite3.Connection, "serialize")
 """Whether this system's SQLite can make and read them."""
 
-CellName = tuple[str, str, int]
+PartitionName = tuple[str, str, int]
 """What the uploads of a cell have in common: their project's id and name, and the rank of their stage."""
 
 _TABLES = f"""
     CREATE TABLE page (words BLOB, uploads INTEGER, first_id TEXT, others TEXT);
     CREATE TABLE cells (part INTEGER PRIMARY KEY, project_id TEXT, project_name TEXT, stage INTEGER);
-    CREATE TABLE rows (part, {", ".join(POURED)});
+    CREATE TABLE rows (part, {", ".join(BULK_COLUMNS)});
 """
 
 
-class ImagedPage(Struct, frozen=True):
+class SnapshotInfo(Struct, frozen=True):
     """What is known of a page beside its rows.
 
     Attributes:
@@ -45,18 +45,18 @@ class ImagedPage(Struct, frozen=True):
         others: the places (from 0) of those that have no row, and are to be read in full: the pending, and whatever is remarkable.
     """
 
-    uploads: int
+    upload_count: int
     first_id: str | None
-    others: Sequence[int]
+    unparsed_places: Sequence[int]
 
 
-def page_image(body: bytes, read_on: datetime) -> bytes:
+def page_snapshot(body: bytes, read_on: datetime) -> bytes:
     """The image of a page; empty if the whole page wants a closer look."""
-    glances = read_glances(body, read_on)
+    glances = read_summaries(body, read_on)
     if glances is None:
         return b""
-    read_ms = milliseconds(read_on) or 0
-    cells: dict[CellName, list[tuple[Any, ...]]] = {}
+    read_ms = to_ms(read_on) or 0
+    cells: dict[PartitionName, list[tuple[Any, ...]]] = {}
     others: list[int] = []
     for place, glance in enumerate(glances):
         if glance is None or not glance.stage.is_final:
@@ -65,32 +65,32 @@ def page_image(body: bytes, read_on: datetime) -> bytes:
             name = (glance.project_id, glance.project_name, glance.stage.rank)
             cells.setdefault(name, []).append(_row(glance, read_ms, place))
     first_id = glances[0].id if glances and glances[0] else None
-    return image_of(cells, ImagedPage(len(glances), first_id, others), body)
+    return build_snapshot(cells, SnapshotInfo(len(glances), first_id, others), body)
 
 
-def image_of(cells: Mapping[CellName, Sequence[Sequence[Any]]], page: ImagedPage, body: bytes) -> bytes:
+def build_snapshot(partitions: Mapping[PartitionName, Sequence[Sequence[Any]]], page: SnapshotInfo, body: bytes) -> bytes:
     """The image of a page with these rows (values of `stored_rows.POURED`), by cell."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         db.executescript(_TABLES)
         db.execute("BEGIN")
-        facts = (deflated(body) if cells else None, page.uploads, page.first_id, json.dumps(page.others))
+        facts = (compress_page(body) if partitions else None, page.upload_count, page.first_id, json.dumps(page.unparsed_places))
         db.execute("INSERT INTO page VALUES (?, ?, ?, ?)", facts)
-        for part, (name, rows) in enumerate(cells.items()):
+        for part, (name, rows) in enumerate(partitions.items()):
             db.execute("INSERT INTO cells VALUES (?, ?, ?, ?)", (part, *name))
-            db.executemany(f"INSERT INTO rows VALUES ({part}{', ?' * len(POURED)})", rows)
+            db.executemany(f"INSERT INTO rows VALUES ({part}{', ?' * len(BULK_COLUMNS)})", rows)
         db.execute("COMMIT")
         return db.serialize()
 
 
-def _row(glance: Glance, read_ms: int, place: int) -> tuple[Any, ...]:
+def _row(summary: UploadSummary, read_ms: int, place: int) -> tuple[Any, ...]:
     (
         upload_id, _, _, name, size, stage, since, certainty, initiated, completed, ended, activity, count, total, message, provider,
         uploader, is_purged,
-    ) = glance  # fmt: skip
+    ) = summary  # fmt: skip
     uploading = None if completed is None else bucket_of(completed - initiated)
     verifying = None if completed is None or ended is None else bucket_of(ended - completed)
     return (
         upload_id, name, UNKNOWN if size is None else size, stage.rank, since, certainty, initiated, completed, ended, activity,
-        count, total, message, normal_cause(message) if stage is Stage.ERROR else "", provider, uploader, 0, "", is_purged, False,
+        count, total, message, normalise_cause(message) if stage is Stage.ERROR else "", provider, uploader, 0, "", is_purged, False,
         False, read_ms, None, uploading, verifying, place,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from msgspec import Struct
 __all__ = ["PagePlan", "plan_pages"]
 
 _SIZES = (20, 50, 100, 200, 500, 1000)
-_REQUEST_ROWS = 25
+_REQUEST_COST_ROWS = 25
 """What a request costs beside its rows, in rows."""
 
 
@@ -30,8 +30,8 @@ def plan_pages(places: Sequence[int], largest: int = _SIZES[-1]) -> PagePlan:
 
 
 def _plan(places: Sequence[int], size: int) -> PagePlan:
-    by_page = _REQUEST_ROWS + size
-    alone = _REQUEST_ROWS + 1
+    by_page = _REQUEST_COST_ROWS + size
+    alone = _REQUEST_COST_ROWS + 1
     counts = Counter(place // size + 1 for place in places)
     pages = tuple(sorted(page for page, count in counts.items() if count * alone > by_page))
     single = sum(count for page, count in counts.items() if count * alone <= by_page)

@@ -9,14 +9,14 @@ import struct
 import sys
 from datetime import UTC, datetime
 
-from upload_tui.monitor.page_image import page_image
+from upload_tui.monitor.page_image import page_snapshot
 
-__all__ = ["ANSWER", "ASKED", "HELLO"]
+__all__ = ["RESPONSE_HEADER", "REQUEST_HEADER", "READY"]
 
-HELLO = b"\x06"
-ASKED = struct.Struct("!Qd")
+READY = b"\x06"
+REQUEST_HEADER = struct.Struct("!Qd")
 """Comes before a page: how many bytes it has, and when it was read, in seconds since 1970."""
-ANSWER = struct.Struct("!Q")
+RESPONSE_HEADER = struct.Struct("!Q")
 """Comes before an image: how many bytes it has."""
 
 
@@ -25,12 +25,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the parent
     gc.disable()  # nothing that is read holds a cycle
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
-    answers.write(HELLO)
+    answers.write(READY)
     answers.flush()
-    while len(head := asked.read(ASKED.size)) == ASKED.size:
-        size_bytes, read_at = ASKED.unpack(head)
-        image = page_image(asked.read(size_bytes), datetime.fromtimestamp(read_at, UTC))
-        answers.write(ANSWER.pack(len(image)))
+    while len(head := asked.read(REQUEST_HEADER.size)) == REQUEST_HEADER.size:
+        size_bytes, read_at = REQUEST_HEADER.unpack(head)
+        image = page_snapshot(asked.read(size_bytes), datetime.fromtimestamp(read_at, UTC))
+        answers.write(RESPONSE_HEADER.pack(len(image)))
         answers.write(image)
         answers.flush()
 

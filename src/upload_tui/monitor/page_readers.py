@@ -11,20 +11,20 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self, cast
 
-from upload_tui.monitor.page_image import page_image
-from upload_tui.monitor.page_reader import ANSWER, ASKED, HELLO
+from upload_tui.monitor.page_image import page_snapshot
+from upload_tui.monitor.page_reader import RESPONSE_HEADER, REQUEST_HEADER, READY
 
-__all__ = ["PageReaders"]
+__all__ = ["PageWorkers"]
 
-_WORTH_IT = 20_000
+_MIN_UPLOADS = 20_000
 """So many uploads take longer to read than a process takes to start."""
-_AT_MOST = 4
+_MAX_WORKERS = 4
 """So many read as fast as one event loop can fetch and keep."""
 _COMMAND = (sys.executable, "-m", "upload_tui.monitor.page_reader")
 _LIMIT_BYTES = 1 << 20
 
 
-class PageReaders:
+class PageWorkers:
     """Processes that read pages; an asynchronous context manager that ends them.
 
     Where pages are few, or there is a single core, or the system lets no process be begun, and until one is ready, pages are
@@ -36,86 +36,86 @@ class PageReaders:
 
     def __init__(self, uploads: int) -> None:
         cores = _cores()
-        self._count = min(_AT_MOST, cores) if uploads >= _WORTH_IT and cores > 1 else 0
-        self._begun: Sequence[asyncio.Task[None]] = ()
-        self._readers: list[_Reader] = []
-        self._idle: asyncio.LifoQueue[_Reader] = asyncio.LifoQueue()
+        self._count = min(_MAX_WORKERS, cores) if uploads >= _MIN_UPLOADS and cores > 1 else 0
+        self._start_tasks: Sequence[asyncio.Task[None]] = ()
+        self._workers: list[_Worker] = []
+        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
         self._is_any_ready = False
 
     async def __aenter__(self) -> Self:
-        self._begun = [asyncio.create_task(self._begin()) for _ in range(self._count)]
+        self._start_tasks = [asyncio.create_task(self._start_worker()) for _ in range(self._count)]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._begun:
+        for task in self._start_tasks:
             task.cancel()
-        await asyncio.gather(*self._begun, return_exceptions=True)
-        await asyncio.gather(*(reader.end() for reader in self._readers))
+        await asyncio.gather(*self._start_tasks, return_exceptions=True)
+        await asyncio.gather(*(reader.stop() for reader in self._workers))
 
-    async def _begin(self) -> None:
+    async def _start_worker(self) -> None:
         try:
             process = await asyncio.create_subprocess_exec(
                 *_COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=_LIMIT_BYTES
             )
         except OSError:
             return
-        reader = _Reader(process, cast("StreamWriter", process.stdin), cast("StreamReader", process.stdout))
-        self._readers.append(reader)
+        reader = _Worker(process, cast("StreamWriter", process.stdin), cast("StreamReader", process.stdout))
+        self._workers.append(reader)
         if await reader.is_ready():
             self._is_any_ready = True
             self._idle.put_nowait(reader)
 
-    async def ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until all processes are ready, or will never be."""
-        await asyncio.gather(*self._begun)
+        await asyncio.gather(*self._start_tasks)
 
-    async def read(self, body: bytes, read_on: datetime) -> bytes:
+    async def parse(self, body: bytes, read_on: datetime) -> bytes:
         """As `page_image`."""
         if not self._is_any_ready:
-            return page_image(body, read_on)
+            return page_snapshot(body, read_on)
         reader = await self._idle.get()
         try:
-            return await reader.read(body, read_on)
+            return await reader.parse(body, read_on)
         finally:
             self._idle.put_nowait(reader)
 
 
-class _Reader:
+class _Worker:
     """One process, and its ends of the pipes."""
 
-    def __init__(self, process: Process, asked: StreamWriter, answers: StreamReader) -> None:
+    def __init__(self, process: Process, requests: StreamWriter, responses: StreamReader) -> None:
         self._process = process
-        self._asked = asked
-        self._answers = answers
-        self._is_whole = False
+        self._requests = requests
+        self._responses = responses
+        self._is_usable = False
 
     async def is_ready(self) -> bool:
         """Wait until it has said hello; False if it never will."""
         with suppress(OSError, EOFError):
-            self._is_whole = await self._answer(len(HELLO)) == HELLO
-        return self._is_whole
+            self._is_usable = await self._receive(len(READY)) == READY
+        return self._is_usable
 
-    async def read(self, body: bytes, read_on: datetime) -> bytes:
+    async def parse(self, body: bytes, read_on: datetime) -> bytes:
         """The image of a page, by the process unless that has ended; a page that is cut off in between is its last."""
-        if self._is_whole:
-            self._is_whole = False
+        if self._is_usable:
+            self._is_usable = False
             with suppress(OSError, EOFError):
-                image = await self._ask(body, read_on)
-                self._is_whole = True
+                image = await self._request(body, read_on)
+                self._is_usable = True
                 return image
-        return page_image(body, read_on)
+        return page_snapshot(body, read_on)
 
-    async def _ask(self, body: bytes, read_on: datetime) -> bytes:
-        self._asked.writelines((ASKED.pack(len(body), read_on.timestamp()), body))
-        (size_bytes,) = ANSWER.unpack(await self._answer(ANSWER.size))
-        return await self._answer(size_bytes)
+    async def _request(self, body: bytes, read_on: datetime) -> bytes:
+        self._requests.writelines((REQUEST_HEADER.pack(len(body), read_on.timestamp()), body))
+        (size_bytes,) = RESPONSE_HEADER.unpack(await self._receive(RESPONSE_HEADER.size))
+        return await self._receive(size_bytes)
 
-    async def _answer(self, size_bytes: int) -> bytes:
-        return await self._answers.readexactly(size_bytes)
+    async def _receive(self, size_bytes: int) -> bytes:
+        return await self._responses.readexactly(size_bytes)
 
-    async def end(self) -> None:
+    async def stop(self) -> None:
         """End the process, and wait until it has."""
         with suppress(ProcessLookupError):
             self._process.kill()

@@ -20,7 +20,7 @@ __all__ = [
     "ConnectionState",
     "Detail",
     "Funnel",
-    "Judgement",
+    "Lateness",
     "LatencyBucket",
     "LatencyHistogram",
     "Playback",
@@ -97,7 +97,7 @@ class Connection(Struct, frozen=True, kw_only=True):
         """True if what is shown is what the service says now."""
         return self.state in {ConnectionState.LIVE, ConnectionState.SLOW}
 
-    def true_on(self, now: datetime) -> datetime:
+    def as_of(self, now: datetime) -> datetime:
         """When what is shown was last known to be true: now while it is live, or while nothing else is known."""
         return now if self.is_live or self.read_on is None else min(self.read_on, now)
 
@@ -141,7 +141,7 @@ class Query(Struct, frozen=True):
         return self != Query(sort=self.sort, descending=self.descending)
 
 
-class Judgement(Struct, frozen=True):
+class Lateness(Struct, frozen=True):
     """What the picture makes of one pending upload; all times in seconds.
 
     Attributes:
@@ -155,7 +155,7 @@ class Judgement(Struct, frozen=True):
 
     is_overdue: bool = False
     is_stuck: bool = False
-    usual_seconds: float | None = None
+    p50_seconds: float | None = None
     p95_seconds: float | None = None
     expected_on: datetime | None = None
     waits_for: str = ""
@@ -188,7 +188,7 @@ class Row(Struct, frozen=True, kw_only=True):
     chunk_count: int | None
     chunk_bytes: int | None
     error_message: str
-    judgement: Judgement
+    lateness: Lateness
     anomaly_count: int = 0
     is_purged: bool = False
     is_gone: bool = False
@@ -233,7 +233,7 @@ class Funnel(Struct, frozen=True):
     """All four stages, in order, and the remarks that only the whole allows."""
 
     stages: tuple[StageSummary, ...] = field(default_factory=lambda: tuple(StageSummary(stage) for stage in Stage))
-    remark: str = ""
+    notice: str = ""
     """Such as "the verification worker looks stopped: 0 verified in 8 min, 14 wait"; empty if all is well."""
 
     def __getitem__(self, stage: Stage) -> StageSummary:

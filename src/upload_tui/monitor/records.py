@@ -37,14 +37,14 @@ def upload_record(detail: Detail) -> Record:
         "project": {"id": upload.project_id, "name": upload.project_name},
         "service": row.service,
         "stage": upload.stage,
-        "stage_since": _time(upload.timeline.since),
+        "stage_since": _format_time(upload.timeline.since),
         "error_message": upload.timeline.error_message,
         "timeline": [_event_record(event) for event in upload.timeline],
         "chunks": None if upload.chunks is None else {"count": len(upload.chunks), "size_bytes": upload.chunk_bytes},
-        "overdue": row.judgement.is_overdue,
-        "stuck": row.judgement.is_stuck,
+        "overdue": row.lateness.is_overdue,
+        "stuck": row.lateness.is_stuck,
         "anomalies": [{"name": anomaly.name, "detail": anomaly.detail} for anomaly in detail.anomalies],
-        "as_of": _time(row.read_on),
+        "as_of": _format_time(row.read_on),
     }
 
 
@@ -66,10 +66,10 @@ def full_upload_record(detail: Detail, raw: Any) -> Record:
 def _event_record(event: Event) -> Record:
     return {
         "stage": event.stage,
-        "on": _time(event.on),
+        "on": _format_time(event.on),
         "certainty": event.certainty,
-        "earliest": _time(event.earliest),
-        "latest": _time(event.latest),
+        "earliest": _format_time(event.earliest),
+        "latest": _format_time(event.latest),
     }
 
 
@@ -78,7 +78,7 @@ def change_record(change: Change) -> Record:
     upload = change.upload if isinstance(change, UploadChange) else None
     empty = dict.fromkeys(("from", "to", "on", "certainty", "error_message", "detail"))
     return {
-        "at": _time(change.at),
+        "at": _format_time(change.at),
         "kind": None,
         "upload": upload
         and {
@@ -87,11 +87,11 @@ def change_record(change: Change) -> Record:
             "project": {"id": upload.project_id, "name": upload.project_name},
         },
         **empty,
-        **_particulars(change),
+        **_kind_fields(change),
     }
 
 
-def _particulars(change: Change) -> Record:
+def _kind_fields(change: Change) -> Record:
     match change:
         case UploadSeen():
             return {"kind": "seen"}
@@ -100,28 +100,28 @@ def _particulars(change: Change) -> Record:
                 "kind": "stage",
                 "from": change.before,
                 "to": change.after,
-                "on": _time(change.on),
+                "on": _format_time(change.on),
                 "certainty": change.certainty,
                 "error_message": change.error_message,
             }
         case AnomalyNoticed():
             return {"kind": "anomaly", "detail": f"{change.anomaly.name}: {change.anomaly.detail}"}
         case UploadPurged():
-            return {"kind": "purged", "on": _time(change.on)}
+            return {"kind": "purged", "on": _format_time(change.on)}
         case UploadGone():
             return {"kind": "gone"}
         case ConnectionChanged():
             return {
                 "kind": "connection",
                 "to": change.connection.state,
-                "on": _time(change.connection.since),
+                "on": _format_time(change.connection.since),
                 "detail": change.connection.reason or None,
             }
         case _:
             raise TypeError(f"{type(change).__name__} is not told to scripts")
 
 
-def _time(on: datetime | None) -> str | None:
+def _format_time(on: datetime | None) -> str | None:
     return None if on is None else format_time(on)
 
 

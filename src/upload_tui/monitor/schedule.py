@@ -7,7 +7,7 @@ from msgspec import Struct
 
 __all__ = ["Schedule"]
 
-_UNWATCHED = 5.0
+_UNWATCHED_FACTOR = 5.0
 """So many times the shortest interval: a terminal without the focus may still be seen, and alerts must come."""
 
 
@@ -23,22 +23,22 @@ class Schedule(Struct, frozen=True):
     """
 
     shortest_seconds: float = 1.0
-    longest_waiting_seconds: float = 4.0
+    longest_pending_seconds: float = 4.0
     longest_idle_seconds: float = 15.0
     growth: float = 1.5
-    chance: Callable[[], float] = random.random
+    jitter: Callable[[], float] = random.random
 
-    def next_seconds(self, last_seconds: float, *, changed: bool, is_waiting: bool) -> float:
+    def next_seconds(self, last_seconds: float, *, has_changed: bool, has_pending: bool) -> float:
         """The interval after one of `last_seconds`."""
-        if changed:
+        if has_changed:
             return self.shortest_seconds
-        longest = self.longest_waiting_seconds if is_waiting else self.longest_idle_seconds
+        longest = self.longest_pending_seconds if has_pending else self.longest_idle_seconds
         return min(last_seconds * self.growth, max(longest, self.shortest_seconds))
 
     def unwatched_seconds(self, seconds: float) -> float:
         """The interval in place of one of `seconds` while nobody seems to look."""
-        return max(seconds, self.shortest_seconds * _UNWATCHED)
+        return max(seconds, self.shortest_seconds * _UNWATCHED_FACTOR)
 
     def with_jitter(self, seconds: float) -> float:
         """The interval, up to a tenth longer or shorter."""
-        return seconds * (0.9 + 0.2 * self.chance())
+        return seconds * (0.9 + 0.2 * self.jitter())

@@ -4,9 +4,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from upload_tui.monitor.stored_words import deflated
+from upload_tui.monitor.stored_words import compress_page
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "UNKNOWN", "begin_bulk", "end_bulk", "migrate", "steps_to_end_bulk"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "UNKNOWN", "begin_bulk", "end_bulk", "migrate", "end_bulk_steps"]
 
 APPLICATION_ID = 0x75705475
 """Tells a file of ours from another program's; one of version 4 or before has none."""
@@ -135,7 +135,7 @@ MIGRATIONS: tuple[str, ...] = (
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring a database to the newest version, each step in a transaction of its own."""
-    connection.create_function("deflated", 1, deflated, deterministic=True)
+    connection.create_function("deflated", 1, compress_page, deterministic=True)
     version = _version(connection)
     while version < len(MIGRATIONS):
         with _transaction(connection):
@@ -186,11 +186,11 @@ def begin_bulk(connection: sqlite3.Connection) -> None:
 
 def end_bulk(connection: sqlite3.Connection) -> None:
     """After they came, or at the next visit if something came between: indexes, counts and trigrams as if nothing had been."""
-    for _ in steps_to_end_bulk(connection):
+    for _ in end_bulk_steps(connection):
         pass
 
 
-def steps_to_end_bulk(connection: sqlite3.Connection) -> Iterator[None]:
+def end_bulk_steps(connection: sqlite3.Connection) -> Iterator[None]:
     """The same, one statement after the other: with a million rows each takes a while, and others may go on in between."""
     for name, place in _INDEXES.items():
         connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {place}")

@@ -104,6 +104,6 @@ class Session(Protocol):
         """Go on after `pause`."""
         ...
 
-    def attend(self, *, is_watched: bool) -> None:
+    def set_watched(self, *, is_watched: bool) -> None:
         """Somebody looks at the picture again, who sees it fresh at once; or nobody seems to, and it need not be so fresh."""
         ...

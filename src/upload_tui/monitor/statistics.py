@@ -9,7 +9,7 @@ from msgspec import Struct
 from upload_tui.monitor.picture import Detail
 from upload_tui.status import Stage
 
-__all__ = ["Cause", "Latency", "Statistics", "normal_cause", "statistics_of"]
+__all__ = ["Cause", "Latency", "Statistics", "normalise_cause", "statistics_of"]
 
 QUANTILES = (0.5, 0.95, 0.99)
 
@@ -59,7 +59,7 @@ def statistics_of(details: Iterable[Detail]) -> Statistics:
     known = list(details)
     counts = Counter(detail.upload.stage for detail in known)
     causes = Counter(
-        normal_cause(detail.upload.timeline.error_message or "")
+        normalise_cause(detail.upload.timeline.error_message or "")
         for detail in known
         if detail.upload.stage is Stage.ERROR
     )
@@ -67,12 +67,12 @@ def statistics_of(details: Iterable[Detail]) -> Statistics:
         counts={stage: counts[stage] for stage in Stage},
         latencies=_latencies(known),
         causes=[Cause(cause, count) for cause, count in causes.most_common()],
-        overdue_ids=[detail.upload.id for detail in known if detail.row.judgement.is_overdue],
-        stuck_ids=[detail.upload.id for detail in known if detail.row.judgement.is_stuck],
+        overdue_ids=[detail.upload.id for detail in known if detail.row.lateness.is_overdue],
+        stuck_ids=[detail.upload.id for detail in known if detail.row.lateness.is_stuck],
     )
 
 
-def normal_cause(message: str) -> str:
+def normalise_cause(message: str) -> str:
     """An error message without what differs from upload to upload: the part before the particulars, numbers and digests left out."""
     head = re.split(r": |; ", message, maxsplit=1)[0].strip()
     words = re.sub(r"\b(?=[0-9a-f…-]*\d)[0-9a-f-]{4,}…?|\b\d+\b", "#", head)
@@ -84,7 +84,7 @@ def _latencies(details: Sequence[Detail]) -> list[Latency]:
     for detail in details:
         for span in detail.upload.timeline.spans():
             if span.seconds is not None and span.seconds >= 0:
-                seconds.setdefault((span.after, span.before), []).append(span.seconds)
+                seconds.setdefault((span.start, span.end), []).append(span.seconds)
     return [
         Latency(after, before, len(some), *(_quantile(sorted(some), share) for share in QUANTILES))
         for (after, before), some in sorted(seconds.items(), key=lambda entry: (entry[0][0].rank, entry[0][1].rank))

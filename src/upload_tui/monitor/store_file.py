@@ -13,26 +13,26 @@ from pathlib import Path
 from msgspec import Struct
 
 from upload_tui.errors import BusyStorageError, DamagedStorageError, NewerStorageError, StorageError
-from upload_tui.monitor.bulk_lease import lease_of
+from upload_tui.monitor.bulk_lease import read_lease
 from upload_tui.monitor.schema import APPLICATION_ID, MIGRATIONS, end_bulk, migrate
 
-__all__ = ["OpenedFile", "in_place_of", "opened", "storage_error"]
+__all__ = ["OpenDatabase", "replacement_for", "open_database", "storage_error"]
 
 _BUSY_SECONDS = 5.0
 """How long one dashboard waits for another that writes to the same file."""
 _CACHE_KIB = 16 * 1024
-_BESIDE = ("-wal", "-shm")
+_SIDE_FILES = ("-wal", "-shm")
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
-_OUR_FAULT = {
+_PROGRAM_ERRORS = {
     sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE,
     sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_INTERRUPT,
 }  # fmt: skip
-_UNREADABLE = ("Could not decode to UTF-8", "vtable constructor failed", "no such table")
+_DAMAGE_MESSAGES = ("Could not decode to UTF-8", "vtable constructor failed", "no such table")
 """How damage looks to who asks, where SQLite does not see it as such."""
 
 
-class OpenedFile(Struct, frozen=True):
+class OpenDatabase(Struct, frozen=True):
     """An open database.
 
     Attributes:
@@ -46,7 +46,7 @@ class OpenedFile(Struct, frozen=True):
     connection: sqlite3.Connection
     file: Path | None = None
     identity: tuple[int, int] | None = None
-    remark: str = ""
+    notice: str = ""
     is_copy: bool = False
 
 
@@ -56,40 +56,40 @@ def storage_error(error: sqlite3.Error, file: Path | None) -> StorageError | Non
     kind = None if code is None else code & 0xFF
     if kind in _BUSY:
         return BusyStorageError(f"Another upload-tui is busy with {file}", "It goes on by itself.")
-    if kind in _DAMAGED or str(error).startswith(_UNREADABLE):
-        return _damaged(error)
-    if kind is None or kind in _OUR_FAULT:
+    if kind in _DAMAGED or str(error).startswith(_DAMAGE_MESSAGES):
+        return _damaged_error(error)
+    if kind is None or kind in _PROGRAM_ERRORS:
         return None
     where = "in memory" if file is None else file
     return StorageError(f"The store cannot be used ({error}): {where}", "Check the disk, and the permissions.")
 
 
-def _damaged(error: sqlite3.Error) -> DamagedStorageError:
+def _damaged_error(error: sqlite3.Error) -> DamagedStorageError:
     return DamagedStorageError(f"The file is damaged ({error})", "Move the file away.")
 
 
-def opened(file: Path | None) -> OpenedFile:
+def open_database(file: Path | None) -> OpenDatabase:
     """The database of a file or of memory; another, and a word, where the file cannot be used."""
     if file is None:
-        return OpenedFile(_in_memory())
+        return OpenDatabase(_open_in_memory())
     identity = _identity(file)
     try:
-        return _opened(file)
+        return _open_file(file)
     except StorageError as error:
-        return _instead(file, error, identity)
+        return _fallback(file, error, identity)
 
 
-def in_place_of(failed: OpenedFile, error: StorageError) -> OpenedFile:
+def replacement_for(failed: OpenDatabase, error: StorageError) -> OpenDatabase:
     """What takes the place of a database that failed while it was used; it is closed. No file takes a file's place twice."""
     with closing(failed.connection) as connection:
         if not isinstance(error, DamagedStorageError):
-            return _kept_in_memory(error, connection)
-    if failed.file is None or failed.remark:
-        return _kept_in_memory(error, None)
-    return _instead(failed.file, error, failed.identity)
+            return _copy_to_memory(error, connection)
+    if failed.file is None or failed.notice:
+        return _copy_to_memory(error, None)
+    return _fallback(failed.file, error, failed.identity)
 
 
-def _opened(file: Path, remark: str = "") -> OpenedFile:
+def _open_file(file: Path, notice: str = "") -> OpenDatabase:
     """The database of a file.
 
     Raises:
@@ -99,7 +99,7 @@ def _opened(file: Path, remark: str = "") -> OpenedFile:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = sqlite3.connect(file, isolation_level=None, timeout=_BUSY_SECONDS)
         try:
-            _check_ours(connection, file)
+            _check_ownership(connection, file)
             _check_writable(file)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -111,11 +111,11 @@ def _opened(file: Path, remark: str = "") -> OpenedFile:
         raise StorageError(f"The store cannot be used ({error.strerror}): {file}", "Check the permissions.") from error
     except sqlite3.Error as error:
         # Whatever is not as we made it is not to be touched.
-        raise storage_error(error, file) or _damaged(error) from error
-    return OpenedFile(connection, file, _identity(file), remark)
+        raise storage_error(error, file) or _damaged_error(error) from error
+    return OpenDatabase(connection, file, _identity(file), notice)
 
 
-def _check_ours(connection: sqlite3.Connection, file: Path | None) -> None:
+def _check_ownership(connection: sqlite3.Connection, file: Path | None) -> None:
     """Before anything is written: what another program keeps, or a newer one of ours, is not to be touched."""
     (version,), (mark,) = (
         connection.execute(f"PRAGMA {name}").fetchone() for name in ("user_version", "application_id")
@@ -139,7 +139,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA recursive_triggers = ON")
     connection.execute("ATTACH ':memory:' AS image")
     migrate(connection)
-    lease = lease_of(connection)
+    lease = read_lease(connection)
     if lease is not None and not lease.is_held(time.time()):
         end_bulk(connection)
 
@@ -155,19 +155,19 @@ def _identity(file: Path) -> tuple[int, int] | None:
 # What takes the place of a file
 
 
-def _instead(file: Path, error: StorageError, identity: tuple[int, int] | None) -> OpenedFile:
+def _fallback(file: Path, error: StorageError, identity: tuple[int, int] | None) -> OpenDatabase:
     try:
         if isinstance(error, NewerStorageError):
             own = file.with_name(f"{file.stem}-{len(MIGRATIONS)}{file.suffix}")
-            return _opened(own, f"This visit is kept in {own.name}: {_as_part(error.title)}")
+            return _open_file(own, f"This visit is kept in {own.name}: {_as_clause(error.title)}")
         if isinstance(error, DamagedStorageError):
-            return _opened(file, f"The store was begun anew: {_as_part(error.title)}{_set_aside(file, identity)}")
+            return _open_file(file, f"The store was begun anew: {_as_clause(error.title)}{_set_aside(file, identity)}")
     except (OSError, StorageError) as trouble:
-        return _kept_in_memory(trouble, None)
-    if isinstance(error, BusyStorageError) or (source := _read_only(file)) is None:
-        return _kept_in_memory(error, None)
+        return _copy_to_memory(trouble, None)
+    if isinstance(error, BusyStorageError) or (source := _open_read_only(file)) is None:
+        return _copy_to_memory(error, None)
     with closing(source):
-        return _kept_in_memory(error, source)
+        return _copy_to_memory(error, source)
 
 
 def _set_aside(file: Path, identity: tuple[int, int] | None) -> str:
@@ -181,7 +181,7 @@ def _set_aside(file: Path, identity: tuple[int, int] | None) -> str:
             aside.touch(exist_ok=False)  # of two who look for a free name each gets its own
             break
         number += 1
-    for ending in _BESIDE:  # they belong to the damaged file: a new one must not find them
+    for ending in _SIDE_FILES:  # they belong to the damaged file: a new one must not find them
         beside = file.with_name(file.name + ending)
         with suppress(FileNotFoundError):
             beside.replace(aside.with_name(aside.name + ending))
@@ -189,24 +189,24 @@ def _set_aside(file: Path, identity: tuple[int, int] | None) -> str:
     return f"; it was set aside as {aside}"
 
 
-def _kept_in_memory(error: Exception, source: sqlite3.Connection | None) -> OpenedFile:
+def _copy_to_memory(error: Exception, source: sqlite3.Connection | None) -> OpenDatabase:
     """In memory, with what another database holds if that can be read."""
     title = error.title if isinstance(error, StorageError) else str(error)
-    remark = f"Nothing is kept of this visit: {_as_part(title)}"
+    remark = f"Nothing is kept of this visit: {_as_clause(title)}"
     if source is not None:
         copy = sqlite3.connect(":memory:", isolation_level=None)
         try:
             source.backup(copy)
             copy.execute("PRAGMA temp_store = MEMORY")  # the disk may be full
-            _check_ours(copy, None)
+            _check_ownership(copy, None)
             _prepare(copy)
-            return OpenedFile(copy, remark=remark, is_copy=True)
+            return OpenDatabase(copy, notice=remark, is_copy=True)
         except (sqlite3.Error, StorageError):
             copy.close()
-    return OpenedFile(_in_memory(), remark=remark)
+    return OpenDatabase(_open_in_memory(), notice=remark)
 
 
-def _read_only(file: Path) -> sqlite3.Connection | None:
+def _open_read_only(file: Path) -> sqlite3.Connection | None:
     """A file that may be read; what another process writes to it meanwhile is not seen where nothing can be made beside it."""
     for way in ("mode=ro", "immutable=1"):
         try:
@@ -222,12 +222,12 @@ def _read_only(file: Path) -> sqlite3.Connection | None:
     return None
 
 
-def _in_memory() -> sqlite3.Connection:
+def _open_in_memory() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     _prepare(connection)
     return connection
 
 
-def _as_part(title: str) -> str:
+def _as_clause(title: str) -> str:
     """A sentence as a part of another; a path stays as it is."""
     return title[:1].lower() + title[1:]

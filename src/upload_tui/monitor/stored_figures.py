@@ -5,27 +5,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 
-from upload_tui.monitor.asked import Cell
+from upload_tui.monitor.asked import Partition
 from upload_tui.monitor.judge import SIZE_LIMITS_BYTES, size_class
 from upload_tui.monitor.picture import CauseGroup
 from upload_tui.monitor.schema import UNKNOWN
 from upload_tui.monitor.store import Store
-from upload_tui.monitor.store_conditions import StuckBefore, stuck_condition
-from upload_tui.monitor.stored_rows import milliseconds, moment
+from upload_tui.monitor.store_conditions import StuckThresholds, stuck_condition
+from upload_tui.monitor.stored_rows import to_ms, from_ms
 from upload_tui.status import Certainty, Stage
 
-__all__ = ["StoredFigures"]
+__all__ = ["StoreAggregates"]
 
-_RARE = 0.1
+_RARE_SHARE = 0.1
 """A class of size that has less than this share of a project's last uploads is rare."""
-_LOOKED_AT = 2
+_SCAN_FACTOR = 2
 """So many times the uploads that are wanted are looked at: of some it is not known how long they waited."""
 
-_Wait = tuple[int | None, float]
+_Duration = tuple[int | None, float]
 """Size in bytes and seconds."""
 
 
-class StoredFigures:
+class StoreAggregates:
     """Figures of the uploads that are not gone.
 
     Args:
@@ -38,35 +38,35 @@ class StoredFigures:
         self._db = store.db
         self._project_ids = project_ids
 
-    def _cells(self, *stages: Stage) -> tuple[Cell, ...]:
-        return self._store.cells(self._project_ids, frozenset(stages), gone=False)
+    def _partitions(self, *stages: Stage) -> tuple[Partition, ...]:
+        return self._store.partitions(self._project_ids, frozenset(stages), with_gone=False)
 
-    def _listing(self, *stages: Stage) -> str:
-        return ", ".join(str(cell.number) for cell in self._cells(*stages)) or "NULL"
+    def _partition_list(self, *stages: Stage) -> str:
+        return ", ".join(str(cell.number) for cell in self._partitions(*stages)) or "NULL"
 
     def stage_counts(self) -> dict[Stage, tuple[int, datetime | None, datetime | None]]:
         """For each stage that has any: how many, the oldest and the newest time at which one came in."""
         found: dict[Stage, tuple[int, datetime | None, datetime | None]] = {}
         for stage in Stage:
-            cells = self._cells(stage)
+            cells = self._partitions(stage)
             if cells:
-                ends = [self._end(cell, "ASC") for cell in cells], [self._end(cell, "DESC") for cell in cells]
+                ends = [self._boundary(cell, "ASC") for cell in cells], [self._boundary(cell, "DESC") for cell in cells]
                 oldest, newest = (sorted(on for on in some if on is not None) for some in ends)
-                total = sum(cell.uploads for cell in cells)
+                total = sum(cell.upload_count for cell in cells)
                 found[stage] = (total, oldest[0] if oldest else None, newest[-1] if newest else None)
         return found
 
-    def _end(self, cell: Cell, direction: str) -> datetime | None:
+    def _boundary(self, partition: Partition, direction: str) -> datetime | None:
         row = self._db.execute(
             f"SELECT since_ms FROM uploads WHERE cell = ? AND since_ms > ? ORDER BY since_ms {direction} LIMIT 1",
-            (cell.number, UNKNOWN),
+            (partition.number, UNKNOWN),
         ).fetchone()
-        return None if row is None else moment(row[0])
+        return None if row is None else from_ms(row[0])
 
     def arrivals(self, stage: Stage, since: datetime, minutes: int) -> tuple[int, ...]:
         """Uploads that came into a stage in each of the `minutes` minutes after `since`, as far as that is known to the minute."""
         column = {Stage.INITIATED: "initiated_ms", Stage.COMPLETED: "completed_ms"}.get(stage, "since_ms")
-        listing = self._listing(stage) if stage.is_final else self._listing()
+        listing = self._partition_list(stage) if stage.is_final else self._partition_list()
         # Whatever was completed of late has been in its present stage for no longer: so the index by that finds it.
         of_late = "since_ms >= ?1 AND " if stage is Stage.COMPLETED else ""
         is_known = (
@@ -75,68 +75,68 @@ class StoredFigures:
         rows = self._db.execute(
             f"SELECT ({column} - ?1) / 60000 AS minute, count(*) FROM uploads "
             f"WHERE cell IN ({listing}) AND {of_late}{is_known}{column} >= ?1 AND {column} < ?2 GROUP BY minute",
-            (milliseconds(since), milliseconds(since + timedelta(minutes=minutes))),
+            (to_ms(since), to_ms(since + timedelta(minutes=minutes))),
         )
         counts = dict(rows.fetchall())
         return tuple(counts.get(minute, 0) for minute in range(minutes))
 
-    def stuck_initiated(self, before: datetime) -> int:
+    def count_idle_initiated(self, before: datetime) -> int:
         """How many initiated uploads nothing has happened to since that time."""
         last = f"max(ifnull(activity_ms, {UNKNOWN}), since_ms)"
-        return self._count(Stage.INITIATED, f"{last} BETWEEN {UNKNOWN + 1} AND ? - 1", (milliseconds(before),))
+        return self._count(Stage.INITIATED, f"{last} BETWEEN {UNKNOWN + 1} AND ? - 1", (to_ms(before),))
 
-    def late_completed(self, limits: StuckBefore) -> int:
+    def count_completed_before(self, thresholds: StuckThresholds) -> int:
         """How many completed uploads have waited since before their limits."""
-        return self._count(Stage.COMPLETED, *stuck_condition(limits.completed, limits.particular))
+        return self._count(Stage.COMPLETED, *stuck_condition(thresholds.completed, thresholds.specific))
 
     def _count(self, stage: Stage, condition: str, values: Sequence[object]) -> int:
         rows = self._db.execute(
-            f"SELECT count(*) FROM uploads WHERE cell IN ({self._listing(stage)}) AND {condition}", values
+            f"SELECT count(*) FROM uploads WHERE cell IN ({self._partition_list(stage)}) AND {condition}", values
         )
         return int(rows.fetchone()[0])
 
     def last_read(self, *stages: Stage) -> datetime | None:
         """When any upload in these stages was last read; None if there is none."""
-        rows = self._db.execute(f"SELECT max(read_ms) FROM uploads WHERE cell IN ({self._listing(*stages)})")
-        return moment(rows.fetchone()[0])
+        rows = self._db.execute(f"SELECT max(read_ms) FROM uploads WHERE cell IN ({self._partition_list(*stages)})")
+        return from_ms(rows.fetchone()[0])
 
     def durations(self, limit: int) -> Iterator[tuple[str, int | None, float]]:
         """Project, size in bytes and seconds of waiting of verified uploads: the last `limit` of each project.
 
         A class of size that is rare among those is looked for by itself: at most `limit` of it, of very many the largest.
         """
-        for cell in self._cells(Stage.VERIFIED):
-            project_id = self._db.execute("SELECT id FROM projects WHERE project = ?", (cell.project,)).fetchone()[0]
-            samples = [*self._waits(cell, "ORDER BY since_ms DESC", (), limit)]
+        for cell in self._partitions(Stage.VERIFIED):
+            project_id = self._db.execute("SELECT id FROM projects WHERE project = ?", (cell.project_number,)).fetchone()[0]
+            samples = [*self._recent_durations(cell, "ORDER BY since_ms DESC", (), limit)]
             rare = self._rare_classes(samples, limit)
             of_class = "AND size_bytes >= ? AND size_bytes < ? ORDER BY size_bytes DESC"
-            own = [self._waits(cell, of_class, SIZE_LIMITS_BYTES[place : place + 2], limit) for place in rare]
+            own = [self._recent_durations(cell, of_class, SIZE_LIMITS_BYTES[place : place + 2], limit) for place in rare]
             for size_bytes, seconds in chain(*own, (one for one in samples if size_class(one[0]) not in rare)):
                 yield project_id, size_bytes, seconds
 
-    def _rare_classes(self, samples: Sequence[_Wait], limit: int) -> frozenset[int]:
+    def _rare_classes(self, samples: Sequence[_Duration], limit: int) -> frozenset[int]:
         """Classes of size with few among these, if there may be more; none while they could not be found quickly."""
         is_pouring = self._db.execute("SELECT 1 FROM facts WHERE name = 'bulk'").fetchone() is not None
         if len(samples) < limit or is_pouring:
             return frozenset()
         counts = Counter(size_class(size_bytes) for size_bytes, _ in samples)
-        return frozenset(place for place in range(len(SIZE_LIMITS_BYTES) - 1) if counts[place] < limit * _RARE)
+        return frozenset(place for place in range(len(SIZE_LIMITS_BYTES) - 1) if counts[place] < limit * _RARE_SHARE)
 
-    def _waits(self, cell: Cell, which: str, values: Sequence[int], limit: int) -> Iterator[_Wait]:
+    def _recent_durations(self, partition: Partition, condition: str, values: Sequence[int], limit: int) -> Iterator[_Duration]:
         """The last `limit`; only so many are looked at as cost little, whatever they hold."""
         rows = self._db.execute(
             "SELECT nullif(size_bytes, ?), since_ms - completed_ms FROM ("
-            f"SELECT size_bytes, since_ms, completed_ms, certainty FROM uploads WHERE cell = ? {which} LIMIT ?) "
+            f"SELECT size_bytes, since_ms, completed_ms, certainty FROM uploads WHERE cell = ? {condition} LIMIT ?) "
             f"WHERE completed_ms IS NOT NULL AND since_ms >= completed_ms AND certainty <> '{Certainty.OBSERVED}' "
             "ORDER BY since_ms DESC LIMIT ?",
-            (UNKNOWN, cell.number, *values, limit * _LOOKED_AT, limit),
+            (UNKNOWN, partition.number, *values, limit * _SCAN_FACTOR, limit),
         )
         for size_bytes, waited_ms in rows:
             yield size_bytes, waited_ms / 1000
 
     def causes(self) -> Sequence[CauseGroup]:
         """The failed by cause, storage provider and uploader, the largest group first."""
-        grouped = f"FROM uploads WHERE stage = 3 AND cell IN ({self._listing(Stage.ERROR)}) GROUP BY 1, 2, 3"
+        grouped = f"FROM uploads WHERE stage = 3 AND cell IN ({self._partition_list(Stage.ERROR)}) GROUP BY 1, 2, 3"
         firsts = {
             (cause, provider, uploader): first
             for cause, provider, uploader, first in self._db.execute(
@@ -150,8 +150,8 @@ class StoredFigures:
                 storage_provider=provider,
                 uploader=uploader,
                 count=count,
-                first_on=moment(firsts.get((cause, provider, uploader))),
-                last_on=moment(last),
+                first_on=from_ms(firsts.get((cause, provider, uploader))),
+                last_on=from_ms(last),
                 last_id=upload_id,
             )
             for cause, provider, uploader, count, last, upload_id in rows
@@ -161,7 +161,7 @@ class StoredFigures:
     def latency_buckets(self, after: Stage, before: Stage) -> Mapping[int, int]:
         """How many uploads took how long from one stage to another, by the numbers of `histogram.bucket_of`."""
         column = "upload_bucket" if after is Stage.INITIATED else "verify_bucket"
-        listing = self._listing() if after is Stage.INITIATED else self._listing(before)
+        listing = self._partition_list() if after is Stage.INITIATED else self._partition_list(before)
         rows = self._db.execute(
             f"SELECT {column}, count(*) FROM uploads WHERE cell IN ({listing}) AND {column} IS NOT NULL GROUP BY 1"
         )

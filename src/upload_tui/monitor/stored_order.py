@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from upload_tui.monitor.asked import Cell
+from upload_tui.monitor.asked import Partition
 from upload_tui.monitor.schema import UNKNOWN
 from upload_tui.monitor.store import Store
-from upload_tui.monitor.stored_rows import moment
+from upload_tui.monitor.stored_rows import from_ms
 
-__all__ = ["StoredOrder"]
+__all__ = ["ProjectOrder"]
 
-_NEWEST_PER_ASKED = 4
+_NEWEST_PER_ID = 4
 
 
-class StoredOrder:
+class ProjectOrder:
     """One project's uploads; those that are gone are left out.
 
     Args:
@@ -26,24 +26,24 @@ class StoredOrder:
         self._db = store.db
         self._project_ids = frozenset({project_id})
 
-    def _cells(self) -> tuple[Cell, ...]:
-        return self._store.cells(self._project_ids, gone=False)
+    def _partitions(self) -> tuple[Partition, ...]:
+        return self._store.partitions(self._project_ids, with_gone=False)
 
-    def _listing(self) -> str:
-        return ", ".join(str(cell.number) for cell in self._cells()) or "NULL"
+    def _partition_list(self) -> str:
+        return ", ".join(str(cell.number) for cell in self._partitions()) or "NULL"
 
     def count(self) -> int:
         """How many uploads are known."""
-        return sum(cell.uploads for cell in self._cells())
+        return sum(cell.upload_count for cell in self._partitions())
 
     def newest_on(self) -> datetime | None:
         """When the newest was initiated; None if none is known, or not when."""
-        newest = max((self._newest_ms(cell) for cell in self._cells()), default=UNKNOWN)
-        return moment(newest)
+        newest = max((self._newest_ms(cell) for cell in self._partitions()), default=UNKNOWN)
+        return from_ms(newest)
 
-    def _newest_ms(self, cell: Cell) -> int:
+    def _newest_ms(self, partition: Partition) -> int:
         asked = f"SELECT coalesce(max(initiated_ms), {UNKNOWN}) FROM uploads WHERE cell = ?"
-        found: int = self._db.execute(asked, (cell.number,)).fetchone()[0]
+        found: int = self._db.execute(asked, (partition.number,)).fetchone()[0]
         return found
 
     def unread(self, read_ms: tuple[int, int], low_ms: int | None = None, high_ms: int | None = None) -> Sequence[str]:
@@ -54,7 +54,7 @@ class StoredOrder:
         low = UNKNOWN if low_ms is None else low_ms + 1
         high = 2**63 - 1 if high_ms is None else high_ms
         rows = self._db.execute(
-            f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) AND initiated_ms BETWEEN ? AND ? "
+            f"SELECT id FROM uploads WHERE cell IN ({self._partition_list()}) AND initiated_ms BETWEEN ? AND ? "
             "AND read_ms NOT BETWEEN ? AND ?",
             (low, high, *read_ms),
         )
@@ -76,13 +76,13 @@ class StoredOrder:
         asked = "SELECT 1 FROM uploads WHERE id = ? AND number <= ?"
         return any(self._db.execute(asked, (upload_id, number)).fetchone() for upload_id in upload_ids)
 
-    def places(self, upload_ids: Sequence[str]) -> Sequence[int]:
+    def positions(self, upload_ids: Sequence[str]) -> Sequence[int]:
         """Where (from 0) uploads stand; those that are asked for mostly stand among the newest, which are counted once for all."""
         newest = self._db.execute(
-            f"SELECT id FROM uploads WHERE cell IN ({self._listing()}) ORDER BY initiated_ms DESC, number DESC LIMIT ?",
-            (_NEWEST_PER_ASKED * len(upload_ids),),
+            f"SELECT id FROM uploads WHERE cell IN ({self._partition_list()}) ORDER BY initiated_ms DESC, number DESC LIMIT ?",
+            (_NEWEST_PER_ID * len(upload_ids),),
         )
         near = {row[0]: place for place, row in enumerate(newest)}
-        cells = self._cells()
-        found = (near[one] if one in near else self._store.place_among(cells, one) for one in upload_ids)
+        cells = self._partitions()
+        found = (near[one] if one in near else self._store.position_among(cells, one) for one in upload_ids)
         return [place for place in found if place is not None]

@@ -8,13 +8,13 @@ from functools import cached_property
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
-from upload_tui.monitor.histogram import PAIRS, histogram_of
-from upload_tui.monitor.judge import Habits, Usual, judge, overdue_seconds, stuck_seconds, waits_for_bytes
+from upload_tui.monitor.histogram import STAGE_PAIRS, histogram_of
+from upload_tui.monitor.judge import Baselines, Baseline, lateness_of, overdue_seconds, stuck_seconds, waits_for_client
 from upload_tui.monitor.picture import (
     CauseGroup,
     Detail,
     Funnel,
-    Judgement,
+    Lateness,
     LatencyHistogram,
     Query,
     Row,
@@ -22,27 +22,27 @@ from upload_tui.monitor.picture import (
     Window,
 )
 from upload_tui.monitor.store import Store, StoredUpload
-from upload_tui.monitor.store_conditions import StuckBefore, StuckLimit
-from upload_tui.monitor.stored_figures import StoredFigures
+from upload_tui.monitor.store_conditions import StuckThresholds, StuckThreshold
+from upload_tui.monitor.stored_figures import StoreAggregates
 from upload_tui.monitor.verification_queue import VerificationQueue
 from upload_tui.status import PENDING_STAGES, Stage
-from upload_tui.wire.queue import QueueFacts
+from upload_tui.wire.queue import QueueStats
 
-__all__ = ["STUCK_AFTER_SECONDS", "StoredPicture"]
+__all__ = ["STUCK_AFTER_SECONDS", "StorePicture"]
 
 STUCK_AFTER_SECONDS = 900.0
-_SAMPLES = 1000
+_MAX_SAMPLES = 1000
 _ENOUGH_SAMPLES = 200
-_HABIT_SECONDS = 5.0
+_BASELINE_REFRESH_SECONDS = 5.0
 """Once enough is known, what is usual is reckoned anew at most so often."""
-_OLD_SECONDS = 15.0
+_STALE_SECONDS = 15.0
 """A picture that was last true so long ago shows pending uploads as old."""
 _RECENT_MINUTES = 10
-_NOTHING_TO_JUDGE = Judgement()
-_WAITING_AT_LEAST = 3
+_NOT_LATE = Lateness()
+_MIN_OVERDUE = 3
 
 
-class StoredPicture:
+class StorePicture:
     """Answers questions from a store; asks no service.
 
     Args:
@@ -65,34 +65,34 @@ class StoredPicture:
         read_since: datetime | None = None,
     ) -> None:
         self._store = store
-        self._figures = StoredFigures(store, project_ids)
+        self._aggregates = StoreAggregates(store, project_ids)
         self._project_ids = project_ids
         self._clock = clock
         self._read_since = read_since
         self._service = service
         self._stuck_after_seconds = stuck_after_seconds
-        self._habits = (-1, 0.0, Habits(()))
+        self._baseline_cache = (-1, 0.0, Baselines(()))
         self._queue = VerificationQueue()
 
     def now(self) -> datetime:
         """The present by the clock that ages are reckoned with."""
         return self._clock.now()
 
-    def judged_on(self) -> datetime:
+    def as_of(self) -> datetime:
         """The time as of which uploads are judged: the last at which the picture was true. Nobody grows late while we do not look."""
-        return self.now() if self._read_since is None else self._left_on
+        return self.now() if self._read_since is None else self._previous_read_on
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """At most `limit` rows of a query's answer from row `offset`; with `patience_seconds`, of what they suffice to find."""
-        stuck, query = self._stuck_before(), self._within(query)
-        found = self._store.look(query, stuck, offset, limit, patience_seconds)
+        stuck, query = self._stuck_thresholds(), self._restrict(query)
+        found = self._store.find(query, stuck, offset, limit, patience_seconds)
         return Window(tuple(self._rows(found.uploads)), offset, found.total, self._store.revision, found.is_settled)
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The row (from 0) of an upload in a query's answer."""
-        return self._store.position(self._within(query), self._stuck_before(), upload_id)
+        return self._store.position(self._restrict(query), self._stuck_thresholds(), upload_id)
 
-    def _within(self, query: Query) -> Query:
+    def _restrict(self, query: Query) -> Query:
         """The same query, but of our projects alone; the store may know more."""
         if not self._project_ids:
             return query
@@ -104,7 +104,7 @@ class StoredPicture:
     def pending(self, limit: int) -> Sequence[Row]:
         """The pending uploads: the stuck, then the overdue, then those that have waited longest for the service."""
         rows = [*self._rows(self._store.pending(self._project_ids, limit=max(limit * 8, 64)))]
-        rows.sort(key=lambda row: (not row.judgement.is_stuck, not row.judgement.is_overdue, -row.stage.rank))
+        rows.sort(key=lambda row: (not row.lateness.is_stuck, not row.lateness.is_overdue, -row.stage.rank))
         return rows[:limit]
 
     def detail(self, upload_id: str) -> Detail | None:
@@ -113,9 +113,9 @@ class StoredPicture:
         if stored is None:
             return None
         raw = self._store.raw(upload_id)
-        from upload_tui.monitor.comparison import recall  # only what is looked at closely is read again
+        from upload_tui.monitor.comparison import reread  # only what is looked at closely is read again
 
-        upload = recall(raw, stored)
+        upload = reread(raw, stored)
         if upload is None:
             return None
         pretty = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
@@ -125,37 +125,37 @@ class StoredPicture:
 
     def causes(self) -> Sequence[CauseGroup]:
         """The failed uploads by cause, storage provider and uploader, the largest group first."""
-        return self._figures.causes()
+        return self._aggregates.causes()
 
     def latencies(self) -> Sequence[LatencyHistogram]:
         """How long uploads took from each stage to the next."""
-        return [histogram_of(after, before, self._figures.latency_buckets(after, before)) for after, before in PAIRS]
+        return [histogram_of(after, before, self._aggregates.latency_buckets(after, before)) for after, before in STAGE_PAIRS]
 
     def funnel(self) -> Funnel:
         """The stages with counts, ages and the last minutes."""
-        counts = self._figures.stage_counts()
+        counts = self._aggregates.stage_counts()
         summaries = tuple(self._summary(stage, *counts.get(stage, (0, None, None))) for stage in Stage)
-        return Funnel(summaries, self._remark(summaries) or self._store.remark)
+        return Funnel(summaries, self._worker_notice(summaries) or self._store.notice)
 
     def _summary(self, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None) -> StageSummary:
-        now, overdue, stuck = self.judged_on(), 0, 0
+        now, overdue, stuck = self.as_of(), 0, 0
         if stage is Stage.INITIATED and count:
-            overdue = stuck = self._figures.stuck_initiated(self._stuck_before().initiated)
+            overdue = stuck = self._aggregates.count_idle_initiated(self._stuck_thresholds().initiated)
         elif stage is Stage.COMPLETED and count:
-            stuck = self._figures.late_completed(self._limits(stuck_seconds))
-            overdue = self._figures.late_completed(self._limits(overdue_seconds))
-        recent = self._figures.arrivals(stage, now - timedelta(minutes=_RECENT_MINUTES), _RECENT_MINUTES)
+            stuck = self._aggregates.count_completed_before(self._thresholds(stuck_seconds))
+            overdue = self._aggregates.count_completed_before(self._thresholds(overdue_seconds))
+        recent = self._aggregates.arrivals(stage, now - timedelta(minutes=_RECENT_MINUTES), _RECENT_MINUTES)
         return StageSummary(stage, count, oldest, newest, overdue, stuck, recent)
 
-    def _remark(self, summaries: Sequence[StageSummary]) -> str:
+    def _worker_notice(self, summaries: Sequence[StageSummary]) -> str:
         """Whether it is one upload or all of them, from outcomes alone."""
         waiting = summaries[Stage.COMPLETED.rank]
-        if waiting.overdue < _WAITING_AT_LEAST or waiting.oldest_since is None:
+        if waiting.overdue < _MIN_OVERDUE or waiting.oldest_since is None:
             return ""
         ended = [summaries[stage.rank].newest_since for stage in (Stage.VERIFIED, Stage.ERROR)]
         last_end = max((on for on in ended if on is not None), default=waiting.oldest_since)
-        quiet = self.judged_on() - max(last_end, waiting.oldest_since)
-        usual = self._habits_now().everywhere
+        quiet = self.as_of() - max(last_end, waiting.oldest_since)
+        usual = self._baselines().overall
         patience_seconds = self._stuck_after_seconds if usual is None else max(30.0, 3 * usual.p95_seconds)
         if quiet.total_seconds() < patience_seconds:
             return ""
@@ -163,70 +163,70 @@ class StoredPicture:
         return f"the verification worker looks stopped: 0 verified in {minutes} min, {waiting.count:,} wait"
 
     @cached_property
-    def _left_on(self) -> datetime:
+    def _previous_read_on(self) -> datetime:
         """When an earlier visit last looked after what was pending."""
-        return min(self._figures.last_read(*PENDING_STAGES) or self.now(), self.now())
+        return min(self._aggregates.last_read(*PENDING_STAGES) or self.now(), self.now())
 
-    def take_queue(self, queue: QueueFacts | None) -> None:
+    def set_queue_stats(self, queue: QueueStats | None) -> None:
         """What the service says of its verification queue; None if it says nothing."""
-        self._queue.take(queue)
+        self._queue.update(queue)
 
     # Judgement
 
-    def _habits_now(self) -> Habits:
-        revision, made_at, habits = self._habits
+    def _baselines(self) -> Baselines:
+        revision, made_at, habits = self._baseline_cache
         now = self._clock.monotonic()
-        is_due = habits.samples < _ENOUGH_SAMPLES or now - made_at >= _HABIT_SECONDS
+        is_due = habits.samples < _ENOUGH_SAMPLES or now - made_at >= _BASELINE_REFRESH_SECONDS
         if revision != self._store.revision and is_due:
-            habits = Habits(self._figures.durations(_SAMPLES))
-            self._habits = (self._store.revision, now, habits)
+            habits = Baselines(self._aggregates.durations(_MAX_SAMPLES))
+            self._baseline_cache = (self._store.revision, now, habits)
         return habits
 
-    def _stuck_before(self) -> StuckBefore:
-        return self._limits(stuck_seconds)
+    def _stuck_thresholds(self) -> StuckThresholds:
+        return self._thresholds(stuck_seconds)
 
-    def _limits(self, limit_seconds: Callable[[Usual | None, float], float]) -> StuckBefore:
+    def _thresholds(self, limit_seconds: Callable[[Baseline | None, float], float]) -> StuckThresholds:
         """From which times on pending uploads are late; to the second, so that an answer is good for as long."""
-        now, habits = self.judged_on().replace(microsecond=0), self._habits_now()
+        now, habits = self.as_of().replace(microsecond=0), self._baselines()
 
-        def ago(usual: Usual | None) -> datetime:
+        def ago(usual: Baseline | None) -> datetime:
             return now - timedelta(seconds=limit_seconds(usual, self._stuck_after_seconds))
 
         particular = tuple(
-            StuckLimit(project_id, least, limit, ago(usual)) for project_id, least, limit, usual in habits.particular()
+            StuckThreshold(project_id, least, limit, ago(usual)) for project_id, least, limit, usual in habits.specific()
         )
-        return StuckBefore(now - timedelta(seconds=self._stuck_after_seconds), ago(None), particular)
+        return StuckThresholds(now - timedelta(seconds=self._stuck_after_seconds), ago(None), particular)
 
     def _rows(self, found: Iterable[StoredUpload]) -> Iterator[Row]:
         """Rows as they were when the picture was last true; a window has many, so that and what is usual are asked for once."""
-        judged_on, habits = self.judged_on(), self._habits_now()
-        is_old = (self.now() - judged_on).total_seconds() > _OLD_SECONDS
-        verification = self._queue.words(judged_on, habits.everywhere, self._last_end)
+        judged_on, habits = self.as_of(), self._baselines()
+        is_old = (self.now() - judged_on).total_seconds() > _STALE_SECONDS
+        verification = self._queue.waits_for(judged_on, habits.overall, self._last_ended_on)
         for stored in found:
             yield self._row(stored, judged_on, habits, verification, is_old=is_old)
 
-    def _last_end(self) -> datetime | None:
+    def _last_ended_on(self) -> datetime | None:
         """When an upload was last verified or failed."""
-        counts = self._figures.stage_counts()
+        counts = self._aggregates.stage_counts()
         ends = [counts[stage][2] for stage in (Stage.VERIFIED, Stage.ERROR) if stage in counts]
         return max((on for on in ends if on is not None), default=None)
 
-    def _is_left_over(self, stored: StoredUpload) -> bool:
+    def _is_from_previous_session(self, stored: StoredUpload) -> bool:
         """What an earlier visit left."""
         return self._read_since is not None and stored.read_on < self._read_since
 
-    def _judgement(self, stored: StoredUpload, now: datetime, habits: Habits, verification: str) -> Judgement:
-        usual = habits.usual(stored.project_id, stored.size_bytes)
-        judgement = judge(stored.stage, stored.since, stored.activity_on, now, usual, self._stuck_after_seconds)
+    def _lateness(self, stored: StoredUpload, now: datetime, baselines: Baselines, waits_for: str) -> Lateness:
+        usual = baselines.baseline(stored.project_id, stored.size_bytes)
+        judgement = lateness_of(stored.stage, stored.since, stored.activity_on, now, usual, self._stuck_after_seconds)
         if stored.stage is Stage.COMPLETED:
-            return replace(judgement, waits_for=verification)
-        waits_for = waits_for_bytes(stored.size_bytes, stored.chunk_count, stored.chunk_bytes)
+            return replace(judgement, waits_for=waits_for)
+        waits_for = waits_for_client(stored.size_bytes, stored.chunk_count, stored.chunk_bytes)
         return replace(judgement, waits_for=waits_for)
 
-    def _row(self, stored: StoredUpload, now: datetime, habits: Habits, verification: str, *, is_old: bool) -> Row:
+    def _row(self, stored: StoredUpload, now: datetime, baselines: Baselines, waits_for: str, *, is_old: bool) -> Row:
         # Verified and failed uploads stay what they are; of all others only the present can be believed.
-        is_doubtful = not stored.stage.is_final and (is_old or self._is_left_over(stored))
-        judgement = _NOTHING_TO_JUDGE if stored.stage.is_final else self._judgement(stored, now, habits, verification)
+        is_doubtful = not stored.stage.is_final and (is_old or self._is_from_previous_session(stored))
+        judgement = _NOT_LATE if stored.stage.is_final else self._lateness(stored, now, baselines, waits_for)
         return Row(
             id=stored.id,
             name=stored.name,
@@ -243,7 +243,7 @@ class StoredPicture:
             chunk_count=stored.chunk_count,
             chunk_bytes=stored.chunk_bytes,
             error_message=stored.error_message,
-            judgement=judgement,
+            lateness=judgement,
             anomaly_count=stored.anomaly_count,
             is_purged=stored.is_purged,
             is_gone=stored.is_gone,

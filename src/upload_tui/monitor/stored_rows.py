@@ -9,30 +9,30 @@ from msgspec import Struct
 
 from upload_tui.monitor.histogram import bucket_of
 from upload_tui.monitor.schema import UNKNOWN
-from upload_tui.monitor.statistics import normal_cause
+from upload_tui.monitor.statistics import normalise_cause
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
 
 if TYPE_CHECKING:  # what is stored is shown without the room that reads it
     from upload_tui.wire.upload import Upload
 
-__all__ = ["KEPT", "POURED", "READ", "StoredUpload", "milliseconds", "moment", "stored_upload", "values_of"]
+__all__ = ["WRITE_COLUMNS", "BULK_COLUMNS", "READ_COLUMNS", "StoredUpload", "to_ms", "from_ms", "parse_row", "row_values"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _STAGES = tuple(Stage)
-_NEAR = range(4_000_000_000_000)
+_FAST_RANGE_MS = range(4_000_000_000_000)
 
-KEPT = (
+WRITE_COLUMNS = (
     "id", "project", "cell", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms", "ended_ms",
     "activity_ms", "chunk_count", "chunk_bytes", "error_message", "cause", "storage_provider", "uploader", "anomaly_count",
     "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "upload_bucket", "verify_bucket", "page", "place",
 )  # fmt: skip
 """The columns that are written, in the order of `values_of`."""
 
-POURED = tuple(column for column in KEPT if column not in {"project", "cell", "page"})
+BULK_COLUMNS = tuple(column for column in WRITE_COLUMNS if column not in {"project", "cell", "page"})
 """Those of a row that is poured in; the others are the same for many rows."""
 
-READ = (
+READ_COLUMNS = (
     "number", "uploads.id", "projects.id", "projects.name", "uploads.name", "size_bytes", "stage", "since_ms", "certainty",
     "initiated_ms", "completed_ms", "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "error_message", "anomaly_count",
     "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms",
@@ -72,56 +72,56 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
     earliest: datetime | None
 
 
-def milliseconds(on: datetime | None) -> int | None:
+def to_ms(on: datetime | None) -> int | None:
     """A time as it is kept."""
     return None if on is None else (on - _EPOCH) // _MILLISECOND
 
 
-def moment(kept: int | None) -> datetime | None:
+def from_ms(value_ms: int | None) -> datetime | None:
     """A time as it was kept."""
-    if kept is None or kept == UNKNOWN:
+    if value_ms is None or value_ms == UNKNOWN:
         return None
     # A window has hundreds of times, and this is the quicker way. Not every platform takes it before 1970, and far in the
     # future a float has no room for the milliseconds.
-    return datetime.fromtimestamp(kept / 1000, UTC) if kept in _NEAR else _EPOCH + timedelta(milliseconds=kept)
+    return datetime.fromtimestamp(value_ms / 1000, UTC) if value_ms in _FAST_RANGE_MS else _EPOCH + timedelta(milliseconds=value_ms)
 
 
-def _known(value: int | None) -> int:
+def _or_unknown(value: int | None) -> int:
     return UNKNOWN if value is None else value
 
 
-def values_of(
-    upload: "Upload", project: int, cell: int, noticed: Sequence[Anomaly], earliest: datetime | None
+def row_values(
+    upload: "Upload", project: int, partition: int, noticed: Sequence[Anomaly], earliest: datetime | None
 ) -> tuple[object, ...]:
     """What is kept of an upload; `project` and `cell` are the numbers of its project and its cell."""
     timeline, current = upload.timeline, upload.timeline.current
-    times = {stage: milliseconds(event.best) if (event := timeline.event(stage)) else None for stage in Stage}
+    times = {stage: to_ms(event.best_time) if (event := timeline.event(stage)) else None for stage in Stage}
     stage, message = upload.stage, timeline.error_message or ""
     ended = times[stage] if stage.is_final else None
     chunked = upload.chunks is not None
     certainty = current.certainty if current else Certainty.OBSERVED
     # How long it took is not known of what was only observed: the bound may be a purge, years later.
-    verifying = None if certainty is Certainty.OBSERVED else _bucket(times[Stage.COMPLETED], ended)
+    verifying = None if certainty is Certainty.OBSERVED else _latency_bucket(times[Stage.COMPLETED], ended)
     return (
-        upload.id, project, cell, upload.name, _known(upload.size_bytes), stage.rank, _known(milliseconds(timeline.since)),
-        str(certainty), _known(times[Stage.INITIATED]), times[Stage.COMPLETED], ended,
-        milliseconds(upload.last_updated_on), len(upload.chunks or ()) if chunked else None,
-        upload.chunk_bytes if chunked else None, message, normal_cause(message) if stage is Stage.ERROR else "",
-        upload.storage_provider, upload.uploader, len(upload.anomalies) + len(noticed), _written(noticed),
-        timeline.purged_on is not None, False, False, milliseconds(upload.read_on), milliseconds(earliest),
-        _bucket(times[Stage.INITIATED], times[Stage.COMPLETED]), verifying, None, None,
+        upload.id, project, partition, upload.name, _or_unknown(upload.size_bytes), stage.rank, _or_unknown(to_ms(timeline.since)),
+        str(certainty), _or_unknown(times[Stage.INITIATED]), times[Stage.COMPLETED], ended,
+        to_ms(upload.last_updated_on), len(upload.chunks or ()) if chunked else None,
+        upload.chunk_bytes if chunked else None, message, normalise_cause(message) if stage is Stage.ERROR else "",
+        upload.storage_provider, upload.uploader, len(upload.anomalies) + len(noticed), _encode_anomalies(noticed),
+        timeline.purged_on is not None, False, False, to_ms(upload.read_on), to_ms(earliest),
+        _latency_bucket(times[Stage.INITIATED], times[Stage.COMPLETED]), verifying, None, None,
     )  # fmt: skip
 
 
-def _written(noticed: Sequence[Anomaly]) -> str:
+def _encode_anomalies(noticed: Sequence[Anomaly]) -> str:
     return json.dumps([[anomaly.name, anomaly.detail] for anomaly in noticed]) if noticed else ""
 
 
-def _bucket(first: int | None, second: int | None) -> int | None:
+def _latency_bucket(first: int | None, second: int | None) -> int | None:
     return None if first is None or second is None or second < first else bucket_of(second - first)
 
 
-def stored_upload(row: Sequence[Any]) -> StoredUpload:
+def parse_row(row: Sequence[Any]) -> StoredUpload:
     """What a row of `READ` says."""
     (
         number, upload_id, project_id, project_name, name, size_bytes, stage, since, certainty, initiated, completed, ended, activity,
@@ -136,12 +136,12 @@ def stored_upload(row: Sequence[Any]) -> StoredUpload:
         name=name,
         size_bytes=None if size_bytes == UNKNOWN else size_bytes,
         stage=_STAGES[stage],
-        since=moment(since),
+        since=from_ms(since),
         certainty=Certainty(certainty),
-        initiated_on=moment(initiated),
-        completed_on=moment(completed),
-        ended_on=moment(ended),
-        activity_on=moment(activity),
+        initiated_on=from_ms(initiated),
+        completed_on=from_ms(completed),
+        ended_on=from_ms(ended),
+        activity_on=from_ms(activity),
         chunk_count=chunk_count,
         chunk_bytes=chunk_bytes,
         error_message=error_message,
@@ -150,6 +150,6 @@ def stored_upload(row: Sequence[Any]) -> StoredUpload:
         is_purged=bool(is_purged),
         is_gone=bool(is_gone),
         is_stale=bool(is_stale),
-        read_on=moment(read) or _EPOCH,
-        earliest=moment(earliest),
+        read_on=from_ms(read) or _EPOCH,
+        earliest=from_ms(earliest),
     )

@@ -4,33 +4,33 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from upload_tui.errors import UnreadableError
+from upload_tui.errors import InvalidResponseError
 
 if TYPE_CHECKING:
     from upload_tui.monitor.database import Database
 
-__all__ = ["StoredWords", "deflated", "inflated"]
+__all__ = ["RawJsonStore", "compress_page", "decompress_page"]
 
-_QUICKLY = 1
+_COMPRESSION_LEVEL = 1
 """The level at which deflating a page, a tenth of which is left, costs less time than keeping the whole of it."""
-_PAGES_REMEMBERED = 16
+_MAX_CACHED_PAGES = 16
 """More than are read at once."""
 
 
-def deflated(body: bytes) -> bytes:
+def compress_page(body: bytes) -> bytes:
     """A page's words as they are kept."""
-    return zlib.compress(body, _QUICKLY)
+    return zlib.compress(body, _COMPRESSION_LEVEL)
 
 
-def inflated(words: bytes) -> bytes:
+def decompress_page(data: bytes) -> bytes:
     """A page's words as they came; none if what was kept is damaged."""
     try:
-        return zlib.decompress(words)
+        return zlib.decompress(data)
     except zlib.error:
         return b""
 
 
-class StoredWords:
+class RawJsonStore:
     """Words by upload.
 
     Args:
@@ -39,7 +39,7 @@ class StoredWords:
 
     def __init__(self, db: "Database") -> None:
         self._db = db
-        self._pages: dict[int, Sequence[Any]] = {}
+        self._page_cache: dict[int, Sequence[Any]] = {}
 
     def raw(self, upload_id: str) -> str:
         """JSON text; empty if the upload is not known, or if its page cannot be read: the row is still worth showing."""
@@ -51,22 +51,22 @@ class StoredWords:
         raw, page, place = row
         if raw is not None:
             return str(raw)
-        from upload_tui.wire.answers import entry_words
+        from upload_tui.wire.answers import entry_json
 
         try:
-            return entry_words(self._entries(page), place)
-        except UnreadableError:
+            return entry_json(self._entries(page), place)
+        except InvalidResponseError:
             return ""
 
     def _entries(self, page: int) -> Sequence[Any]:
         """What a page lists; neighbours are often asked for together, so the last ones are remembered."""
-        entries = self._pages.pop(page, None)
+        entries = self._page_cache.pop(page, None)
         if entries is None:
             from upload_tui.wire.answers import page_entries
 
             row = self._db.execute("SELECT body FROM pages WHERE page = ?", (page,)).fetchone()
-            entries = () if row is None else page_entries(inflated(row[0]))
-            while len(self._pages) >= _PAGES_REMEMBERED:
-                del self._pages[next(iter(self._pages))]
-        self._pages[page] = entries
+            entries = () if row is None else page_entries(decompress_page(row[0]))
+            while len(self._page_cache) >= _MAX_CACHED_PAGES:
+                del self._page_cache[next(iter(self._page_cache))]
+        self._page_cache[page] = entries
         return entries

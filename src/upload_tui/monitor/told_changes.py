@@ -19,13 +19,13 @@ from upload_tui.monitor.changes import (
 )
 from upload_tui.monitor.database import Database
 
-__all__ = ["ToldChanges"]
+__all__ = ["ChangeLog"]
 
-_REMEMBERED = 10_000
-_KINDS = {kind.__name__: Decoder(kind) for kind in (AnomalyNoticed, StageReached, UploadGone, UploadPurged, UploadSeen)}
+_MAX_CHANGES = 10_000
+_DECODERS = {kind.__name__: Decoder(kind) for kind in (AnomalyNoticed, StageReached, UploadGone, UploadPurged, UploadSeen)}
 
 
-class ToldChanges:
+class ChangeLog:
     """What was told, by whom.
 
     Args:
@@ -34,33 +34,33 @@ class ToldChanges:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._teller = randbits(62)
+        self._writer = randbits(62)
 
-    def last(self) -> int:
+    def last_number(self) -> int:
         """The number of the last change that anybody told."""
         number: int = self._db.execute("SELECT coalesce(max(number), 0) FROM told").fetchone()[0]
         return number
 
-    def remember(self, changes: Sequence[UploadChange]) -> None:
+    def append(self, changes: Sequence[UploadChange]) -> None:
         """We tell these; within a transaction of the store's."""
         if self._db.file is None or not changes:
             return
         self._db.executemany(
             "INSERT INTO told (teller, project_id, kind, change) VALUES (?, ?, ?, ?)",
             [
-                (self._teller, change.upload.project_id, type(change).__name__, encode(change).decode())
+                (self._writer, change.upload.project_id, type(change).__name__, encode(change).decode())
                 for change in changes
             ],
         )
-        self._db.execute("DELETE FROM told WHERE number <= ?", (self.last() - _REMEMBERED,))
+        self._db.execute("DELETE FROM told WHERE number <= ?", (self.last_number() - _MAX_CHANGES,))
 
     def by_others(self, since: int, project_id: str) -> tuple[Sequence[UploadChange], int]:
         """What others told of a project after the change of this number, in order; and the number of the last of all changes."""
-        if self._db.file is None or (last := self.last()) == since:
+        if self._db.file is None or (last := self.last_number()) == since:
             return (), since
         rows = self._db.execute(
             "SELECT kind, change FROM told WHERE number > ? AND teller <> ? AND project_id = ? ORDER BY number",
-            (since, self._teller, project_id),
+            (since, self._writer, project_id),
         )
-        known = [(kind, change) for kind, change in rows if kind in _KINDS]
-        return [_KINDS[kind].decode(change) for kind, change in known], last
+        known = [(kind, change) for kind, change in rows if kind in _DECODERS]
+        return [_DECODERS[kind].decode(change) for kind, change in known], last

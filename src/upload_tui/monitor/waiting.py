@@ -10,27 +10,27 @@ from enum import StrEnum
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.clock import Clock
 from upload_tui.errors import (
-    BusyError,
+    ThrottledError,
     NotConsistentError,
     NotFoundError,
     ServiceError,
-    TroubleError,
+    ServerError,
     UnreachableError,
-    UnreadableError,
+    InvalidResponseError,
 )
-from upload_tui.monitor.intake import take_in
+from upload_tui.monitor.intake import ingest
 from upload_tui.monitor.schedule import Schedule
 from upload_tui.monitor.store import Store
 from upload_tui.status import Stage
 
-__all__ = ["Fate", "Waiting"]
+__all__ = ["Outcome", "UploadWaiter"]
 
-_REQUESTS_AT_ONCE = 6
-_LATER = (BusyError, TroubleError, UnreachableError, UnreadableError)
+_MAX_CONCURRENT_REQUESTS = 6
+_TRANSIENT_ERRORS = (ThrottledError, ServerError, UnreachableError, InvalidResponseError)
 """Trouble that may pass: the next round asks again."""
 
 
-class Fate(StrEnum):
+class Outcome(StrEnum):
     """What became of an upload that was waited for."""
 
     PENDING = "pending"
@@ -42,7 +42,7 @@ class Fate(StrEnum):
     """The service does not know it."""
 
 
-class Waiting:
+class UploadWaiter:
     """Some uploads, waited for.
 
     Args:
@@ -69,22 +69,22 @@ class Waiting:
         self._goal = goal
         self._clock = clock
         self._schedule = schedule
-        self._gate = asyncio.Semaphore(_REQUESTS_AT_ONCE)
-        self._fates = dict.fromkeys(upload_ids, Fate.PENDING)
+        self._semaphore = asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS)
+        self._outcomes = dict.fromkeys(upload_ids, Outcome.PENDING)
         self._has_answered = False
-        self.trouble: ServiceError | None = None
+        self.last_error: ServiceError | None = None
 
     @property
-    def fates(self) -> Mapping[str, Fate]:
+    def outcomes(self) -> Mapping[str, Outcome]:
         """What is known of each upload, in the order in which they were named."""
-        return self._fates
+        return self._outcomes
 
     @property
     def pending(self) -> Sequence[str]:
         """Those whose fate is open."""
-        return [upload_id for upload_id, fate in self._fates.items() if fate is Fate.PENDING]
+        return [upload_id for upload_id, fate in self._outcomes.items() if fate is Outcome.PENDING]
 
-    async def round(self) -> Sequence[str]:
+    async def poll(self) -> Sequence[str]:
         """Ask for all that are pending; gives those whose fate is known now.
 
         Trouble that may pass is kept in `trouble` and asked again, unless the service has never answered yet.
@@ -92,38 +92,38 @@ class Waiting:
         Raises:
             ServiceError: the service cannot be used, or lets nobody in.
         """
-        self.trouble = None
+        self.last_error = None
         asked = self.pending
-        outcomes = await asyncio.gather(*map(self._look_at, asked), return_exceptions=True)
+        outcomes = await asyncio.gather(*map(self._poll_one, asked), return_exceptions=True)
         for outcome in outcomes:
-            if isinstance(outcome, _LATER) and self._has_answered:
-                self.trouble = outcome
+            if isinstance(outcome, _TRANSIENT_ERRORS) and self._has_answered:
+                self.last_error = outcome
             elif isinstance(outcome, BaseException):
                 raise outcome
-        return [upload_id for upload_id in asked if self._fates[upload_id] is not Fate.PENDING]
+        return [upload_id for upload_id in asked if self._outcomes[upload_id] is not Outcome.PENDING]
 
-    async def rest(self, interval_seconds: float, *, changed: bool) -> float:
+    async def wait(self, interval_seconds: float, *, has_changed: bool) -> float:
         """Wait until the next round is due; gives the interval to hand in the next time."""
-        seconds = self._schedule.next_seconds(interval_seconds, changed=changed, is_waiting=True)
+        seconds = self._schedule.next_seconds(interval_seconds, has_changed=has_changed, has_pending=True)
         await self._clock.sleep(self._schedule.with_jitter(seconds))
         return seconds
 
-    async def _look_at(self, upload_id: str) -> None:
+    async def _poll_one(self, upload_id: str) -> None:
         try:
-            async with self._gate:
+            async with self._semaphore:
                 reading = await self._client.upload(upload_id)
         except NotFoundError:
-            self._fates[upload_id] = Fate.GONE
+            self._outcomes[upload_id] = Outcome.GONE
         except NotConsistentError:
             pass  # it is there, but not to be seen yet
         else:
-            take_in(self._store, [reading], self._client.root, now=self._client.now())
-            self._fates[upload_id] = self._fate(reading.upload.timeline.stage)
+            ingest(self._store, [reading], self._client.root, now=self._client.now())
+            self._outcomes[upload_id] = self._outcome_at(reading.upload.timeline.stage)
         self._has_answered = True
 
-    def _fate(self, stage: Stage) -> Fate:
+    def _outcome_at(self, stage: Stage) -> Outcome:
         """An error is past `initiated`, but has not gone well for anybody who waits for more."""
         is_past = not self._goal.is_final and stage.rank >= self._goal.rank
         if stage is self._goal or (is_past and (stage is not Stage.ERROR or self._goal is Stage.INITIATED)):
-            return Fate.REACHED
-        return Fate.MISSED if stage.is_final else Fate.PENDING
+            return Outcome.REACHED
+        return Outcome.MISSED if stage.is_final else Outcome.PENDING

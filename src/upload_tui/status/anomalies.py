@@ -20,7 +20,7 @@ __all__ = ["FUTURE_TOLERANCE", "Anomaly", "AnomalyName", "inspect_chunks", "insp
 FUTURE_TOLERANCE = timedelta(seconds=5)
 """A time up to this far ahead of the reader's clock is a difference of clocks, not an anomaly."""
 
-_LISTED = 8
+_MAX_LISTED = 8
 """How many chunk numbers a detail names before it only counts."""
 
 
@@ -113,13 +113,13 @@ def _chunk_anomalies(
 ) -> Iterator[Anomaly]:
     repeated = sorted(number for number, times in Counter(number for number, _ in chunks).items() if times > 1)
     if repeated:
-        yield Anomaly(AnomalyName.CHUNKS_REPEATED, f"listed more than once: {_listing(repeated)}")
+        yield Anomaly(AnomalyName.CHUNKS_REPEATED, f"listed more than once: {_format_numbers(repeated)}")
     if timeline.stage is Stage.INITIATED or timeline.purged_on is not None:
         return
     numbers = {number for number, _ in chunks}
     missing = _missing_numbers(numbers)
     if missing:
-        yield Anomaly(AnomalyName.CHUNKS_MISSING, f"{timeline.stage} without chunk {_listing(missing)}")
+        yield Anomaly(AnomalyName.CHUNKS_MISSING, f"{timeline.stage} without chunk {_format_numbers(missing)}")
     total = sum(size for _, size in chunks)
     if size_bytes is not None and total != size_bytes:
         yield Anomaly(AnomalyName.CHUNK_SIZES_DIFFER, f"chunks add up to {total} bytes, the upload says {size_bytes}")
@@ -129,11 +129,11 @@ def _missing_numbers(numbers: set[int]) -> list[int]:
     """The numbers from 1 to the highest that are absent; looked for between neighbours, so one huge number costs little."""
     missing: list[int] = []
     for first, second in pairwise([0, *sorted(number for number in numbers if number > 0)]):
-        missing.extend(range(first + 1, min(second, first + 2 + _LISTED)))
+        missing.extend(range(first + 1, min(second, first + 2 + _MAX_LISTED)))
     return missing
 
 
-def _listing(numbers: Iterable[int]) -> str:
+def _format_numbers(numbers: Iterable[int]) -> str:
     listed = list(numbers)
-    shown = ", ".join(str(number) for number in listed[:_LISTED])
-    return shown if len(listed) <= _LISTED else f"{shown} and more"
+    shown = ", ".join(str(number) for number in listed[:_MAX_LISTED])
+    return shown if len(listed) <= _MAX_LISTED else f"{shown} and more"

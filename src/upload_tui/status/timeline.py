@@ -46,7 +46,7 @@ class Event(Struct, frozen=True):
     message: str | None = None
 
     @property
-    def best(self) -> datetime | None:
+    def best_time(self) -> datetime | None:
         """The time to show and to reckon with: `on`, or else the latest, or else the earliest bound."""
         return self.on or self.latest or self.earliest
 
@@ -58,10 +58,10 @@ class Span(Struct, frozen=True):
     be negative: times out of order are a fact of the service's that is shown, not mended.
     """
 
-    after: Stage
-    before: Stage
+    start: Stage
+    end: Stage
     seconds: float | None
-    exact: bool
+    is_exact: bool
 
 
 class Timeline(Struct, frozen=True):
@@ -102,7 +102,7 @@ class Timeline(Struct, frozen=True):
     @property
     def since(self) -> datetime | None:
         """When the present stage began, as well as it is known."""
-        return self.current.best if self.current else None
+        return self.current.best_time if self.current else None
 
     @property
     def error_message(self) -> str | None:
@@ -116,10 +116,10 @@ class Timeline(Struct, frozen=True):
 
     def spans(self) -> tuple[Span, ...]:
         """The times between neighbouring events: one less than there are events."""
-        return tuple(_span(first, second) for first, second in zip(self.events, self.events[1:], strict=False))
+        return tuple(_span_between(first, second) for first, second in zip(self.events, self.events[1:], strict=False))
 
 
-def _span(first: Event, second: Event) -> Span:
+def _span_between(first: Event, second: Event) -> Span:
     exact = first.certainty is Certainty.REPORTED and second.certainty is Certainty.REPORTED
     if first.on is None or second.on is None:
         return Span(first.stage, second.stage, None, False)

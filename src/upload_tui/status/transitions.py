@@ -12,13 +12,13 @@ __all__ = ["Transition", "is_legal_step", "transitions_between"]
 class Transition(Struct, frozen=True):
     """An upload reached a stage: `before` is the one it was in (None at the very beginning)."""
 
-    before: Stage | None
+    previous: Stage | None
     event: Event
 
     @property
     def is_legal(self) -> bool:
         """True if the design lets this stage follow that one."""
-        return is_legal_step(self.before, self.event.stage)
+        return is_legal_step(self.previous, self.event.stage)
 
 
 def is_legal_step(before: Stage | None, after: Stage) -> bool:
@@ -55,19 +55,19 @@ def _contradictions(before: Timeline, after: Timeline) -> list[Anomaly]:
         found.append(Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, f"{words} was said before and is not said now"))
     for event in after.events:
         earlier = before.event(event.stage)
-        if earlier and _is_another_time(earlier, event):
+        if earlier and _is_time_changed(earlier, event):
             found.append(
-                Anomaly(AnomalyName.TIME_CHANGED, f"{event.stage} was {_iso(earlier)} before and is {_iso(event)} now")
+                Anomaly(AnomalyName.TIME_CHANGED, f"{event.stage} was {_format_time(earlier)} before and is {_format_time(event)} now")
             )
     if before.purged_on and not after.purged_on:
         found.append(Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, "purged was said before and is not said now"))
     return found
 
 
-def _is_another_time(earlier: Event, later: Event) -> bool:
+def _is_time_changed(earlier: Event, later: Event) -> bool:
     both_reported = earlier.certainty is Certainty.REPORTED and later.certainty is Certainty.REPORTED
     return both_reported and None not in (earlier.on, later.on) and earlier.on != later.on
 
 
-def _iso(event: Event) -> str:
+def _format_time(event: Event) -> str:
     return event.on.isoformat(timespec="milliseconds") if event.on else "unknown"

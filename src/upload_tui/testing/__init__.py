@@ -22,31 +22,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from upload_tui.testing.builders import a_chunk, a_morning, a_timeline, an_upload
+    from upload_tui.testing.builders import a_chunk, sample_uploads, a_timeline, an_upload
     from upload_tui.testing.clock import NOW, FrozenClock
-    from upload_tui.testing.dashboards import dashboard, settled, still
-    from upload_tui.testing.recordings import recorded
+    from upload_tui.testing.dashboards import dashboard, settled, deterministic
+    from upload_tui.testing.recordings import replay_of
     from upload_tui.testing.scene import Scene
     from upload_tui.testing.server import UploadServer
     from upload_tui.testing.service import UploadService
-    from upload_tui.testing.sessions import SceneSession, WatchingSession
+    from upload_tui.testing.sessions import InMemorySession, ManualSession
 
 __all__ = [
     "NOW",
     "FrozenClock",
     "Scene",
-    "SceneSession",
+    "InMemorySession",
     "UploadServer",
     "UploadService",
-    "WatchingSession",
+    "ManualSession",
     "a_chunk",
-    "a_morning",
+    "sample_uploads",
     "a_timeline",
     "an_upload",
     "dashboard",
-    "recorded",
+    "replay_of",
     "settled",
-    "still",
+    "deterministic",
 ]
 
 _MODULES = {

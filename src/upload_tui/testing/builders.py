@@ -8,14 +8,14 @@ from uuid import UUID, uuid5
 
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.testing.clock import NOW
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS
 from upload_tui.wire.status_shapes import write_status
 from upload_tui.wire.times import format_time
 
-__all__ = ["a_chunk", "a_morning", "a_timeline", "an_upload"]
+__all__ = ["a_chunk", "sample_uploads", "a_timeline", "an_upload"]
 
-_IDS = UUID("5f6a3f0c-9d0a-4f6e-8a51-6f0f4b1c7d21")
+_ID_NAMESPACE = UUID("5f6a3f0c-9d0a-4f6e-8a51-6f0f4b1c7d21")
 
 
 def an_upload(  # noqa: PLR0913  # all of it by keyword, none of it needed
@@ -29,7 +29,7 @@ def an_upload(  # noqa: PLR0913  # all of it by keyword, none of it needed
     purged: float | None = None,
     size_bytes: int = 4_000_000,
     chunks: Sequence[int | Mapping[str, Any]] | None = (1, 2, 3, 4),
-    design: Design = Design.A,
+    status_shape: StatusShape = StatusShape.A,
     project: tuple[str, str] = ("p-1", "Genome"),
     now: datetime = NOW,
     **fields: Any,
@@ -65,7 +65,7 @@ def an_upload(  # noqa: PLR0913  # all of it by keyword, none of it needed
     )
     changed_on = max((event.on for event in timeline if event.on), default=now)
     resource: dict[str, Any] = {
-        "id": str(uuid5(_IDS, name)),
+        "id": str(uuid5(_ID_NAMESPACE, name)),
         "project": {"id": project[0], "name": project[1]},
         "name": name,
         "content_type": "application/octet-stream",
@@ -73,7 +73,7 @@ def an_upload(  # noqa: PLR0913  # all of it by keyword, none of it needed
         "storage_provider": {"id": "s-1", "name": "embedded", "description": "Embedded storage"},
         "hashes": [] if completed is None else [{"algorithm": "md5", "value": _md5(name)}],
         "chunks": None if chunks is None else [_as_chunk(chunk, size_bytes // 4) for chunk in reversed(chunks)],
-        "status": write_status(timeline, design),
+        "status": write_status(timeline, status_shape),
         "audit": _audit(now - timedelta(seconds=initiated), changed_on),
     }
     return {**resource, **fields}
@@ -121,7 +121,7 @@ def a_timeline(
     return Timeline(events, purged_on=purged_on, ready_for_chunks=True)
 
 
-def a_morning(*first: Mapping[str, Any], message: str = CHUNK_HASH_DIFFERS) -> list[Mapping[str, Any]]:
+def sample_uploads(*first: Mapping[str, Any], message: str = CHUNK_HASH_DIFFERS) -> list[Mapping[str, Any]]:
     """Uploads of a morning: one of each stage, one that looks stuck, and finished ones of their size that say what is usual.
 
     Args:
@@ -157,7 +157,7 @@ def _as_chunk(chunk: int | Mapping[str, Any], size_bytes: int) -> Mapping[str, A
 
 
 def _audit(created_on: datetime, changed_on: datetime) -> dict[str, Any]:
-    user = {"id": str(uuid5(_IDS, "user")), "username": "ada", "full_name": "Ada Lovelace"}
+    user = {"id": str(uuid5(_ID_NAMESPACE, "user")), "username": "ada", "full_name": "Ada Lovelace"}
     return {
         "created_on": format_time(created_on),
         "created_by": user,

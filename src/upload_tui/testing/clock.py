@@ -58,7 +58,7 @@ class FrozenClock:
             if not woken.done():
                 woken.set_result(None)
 
-    async def wait_out(self, work: Awaitable[Result]) -> Result:
+    async def advance_until_done(self, work: Awaitable[Result]) -> Result:
         """Await work that sleeps on this clock, and move the clock by as much as it sleeps; nothing else may sleep on it meanwhile.
 
         >>> clock = FrozenClock()

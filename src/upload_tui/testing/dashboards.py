@@ -12,20 +12,20 @@ from textual.filter import ANSIToTruecolor, LineFilter
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from upload_tui.monitor.last_look import Look as LastLook
+from upload_tui.monitor.last_look import LastVisit as LastLook
 from upload_tui.monitor.session import Session
 from upload_tui.testing.scene import Scene
 from upload_tui.testing.service import UploadService
-from upload_tui.testing.sessions import SceneSession, WatchingSession
+from upload_tui.testing.sessions import InMemorySession, ManualSession
 from upload_tui.tui.app import UploadApp
 from upload_tui.tui.glyphs import ASCII, UNICODE
-from upload_tui.tui.look import Look
-from upload_tui.tui.plain_lines import PlainLines
+from upload_tui.tui.look import DisplayOptions
+from upload_tui.tui.plain_lines import AsciiFilter
 from upload_tui.tui.preferences import Preferences
-from upload_tui.tui.story import Story
+from upload_tui.tui.story import DemoControls
 from upload_tui.tui.theme import DEFAULT_THEME
 
-__all__ = ["Source", "StillApp", "dashboard", "settled", "still"]
+__all__ = ["Source", "SnapshotApp", "dashboard", "settled", "deterministic"]
 
 Source = Session | UploadService | Scene | Iterable[Mapping[str, Any]]
 """What a dashboard can be shown over."""
@@ -33,7 +33,7 @@ Source = Session | UploadService | Scene | Iterable[Mapping[str, Any]]
 AnyApp = TypeVar("AnyApp", bound=App[Any])
 
 
-def still(app: AnyApp) -> AnyApp:
+def deterministic(app: AnyApp) -> AnyApp:
     """Take from an app what makes two pictures of one thing differ: animation, and the machine's wish for no colours (`NO_COLOR`).
 
     `dashboard` gives apps that are still; this is for apps of one's own, before they run.
@@ -45,7 +45,7 @@ def still(app: AnyApp) -> AnyApp:
     """
 
     def colours_alone() -> Sequence[LineFilter]:
-        signs = [each for each in type(app).get_line_filters(app) if isinstance(each, PlainLines)]
+        signs = [each for each in type(app).get_line_filters(app) if isinstance(each, AsciiFilter)]
         return signs if app.native_ansi_color else [ANSIToTruecolor(app.ansi_theme), *signs]
 
     app.animation_level = "none"
@@ -55,7 +55,7 @@ def still(app: AnyApp) -> AnyApp:
     return app
 
 
-class StillApp(UploadApp):
+class SnapshotApp(UploadApp):
     """The dashboard, still: also without a cursor that blinks, and without waits between two paintings.
 
     Args:
@@ -64,10 +64,10 @@ class StillApp(UploadApp):
         options: what else `UploadApp` takes.
     """
 
-    def __init__(self, session: Session, *, closes: bool, **options: Any) -> None:
-        super().__init__(session, tell_every_seconds=0, **options)
-        self._closes = closes
-        still(self)
+    def __init__(self, session: Session, *, owns_session: bool, **options: Any) -> None:
+        super().__init__(session, update_interval_seconds=0, **options)
+        self._owns_session = owns_session
+        deterministic(self)
 
     def on_ready(self) -> None:
         """Keep the cursor of the search still."""
@@ -76,7 +76,7 @@ class StillApp(UploadApp):
 
     def on_unmount(self) -> None:
         """Close what was opened for this app alone."""
-        if self._closes and isinstance(self.session, SceneSession | WatchingSession):
+        if self._owns_session and isinstance(self.session, InMemorySession | ManualSession):
             self.session.close()
 
 
@@ -86,10 +86,10 @@ def dashboard(  # noqa: PLR0913  # all of it by keyword, none of it needed
     theme: str = DEFAULT_THEME,
     ascii_only: bool = False,
     zone: tzinfo = UTC,
-    look: Look | None = None,
+    display_options: DisplayOptions | None = None,
     keymap: dict[str, str] | None = None,
-    story: Story | None = None,
-    last_look: LastLook | None = None,
+    controls: DemoControls | None = None,
+    last_visit: LastLook | None = None,
     preferences: Preferences | None = None,
 ) -> UploadApp:
     """The dashboard, for `run_test` and `snap_compare`.
@@ -118,25 +118,25 @@ def dashboard(  # noqa: PLR0913  # all of it by keyword, none of it needed
     'plate.czi'
     """
     session = _session_of(source)
-    return StillApp(
+    return SnapshotApp(
         session,
-        closes=session is not source,
-        story=story,
-        last_look=last_look,
+        owns_session=session is not source,
+        story=controls,
+        last_look=last_visit,
         preferences=preferences
         or Preferences(
-            look=look or Look(glyphs=ASCII if ascii_only else UNICODE, zone=zone), theme=theme, keymap=keymap or {}
+            display_options=display_options or DisplayOptions(glyphs=ASCII if ascii_only else UNICODE, zone=zone), theme=theme, keymap=keymap or {}
         ),
     )
 
 
 def _session_of(source: Source) -> Session:
     if isinstance(source, Scene):
-        return source.played()
+        return source.play_sync()
     if isinstance(source, UploadService):
-        return WatchingSession(source)
+        return ManualSession(source)
     if isinstance(source, Iterable):
-        return SceneSession(source)
+        return InMemorySession(source)
     return source
 
 
@@ -156,10 +156,10 @@ async def settled(pilot: Pilot[Any]) -> None:
     ['scan.tiff']
     """
     session = pilot.app.session if isinstance(pilot.app, UploadApp) else None
-    if isinstance(session, SceneSession | WatchingSession):
-        while pilot.app.is_running and not session.is_heard:  # a slow machine's dashboard begins to listen later
+    if isinstance(session, InMemorySession | ManualSession):
+        while pilot.app.is_running and not session.has_subscribers:  # a slow machine's dashboard begins to listen later
             await pilot.pause()
-    if isinstance(session, WatchingSession):
+    if isinstance(session, ManualSession):
         await pilot.pause()
-        await session.look()
+        await session.poll()
     await pilot.pause()

@@ -12,29 +12,29 @@ from textual.widget import Widget
 from textual.widgets import Footer, Label, TabbedContent, TabPane
 
 from upload_tui.errors import EXIT_USAGE
-from upload_tui.testing.builders import a_chunk, a_morning, an_upload
+from upload_tui.testing.builders import a_chunk, sample_uploads, an_upload
 from upload_tui.testing.clock import NOW, FrozenClock
-from upload_tui.tui.stylesheets import sheet_paths
+from upload_tui.tui.stylesheets import stylesheet_paths
 from upload_tui.widgets import (
     THEMES,
     ChunkStrip,
     FunnelBar,
-    GivenPicture,
-    Look,
+    InMemoryPicture,
+    DisplayOptions,
     Stage,
     TimelineView,
     UploadTable,
     widget_tokens,
 )
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS
 
-__all__ = ["GalleryApp", "Shown"]
+__all__ = ["GalleryApp", "LabelledWidgets"]
 
-Shown = Iterator[tuple[str, Widget]]
+LabelledWidgets = Iterator[tuple[str, Widget]]
 """A sentence on a state, and the widget in it."""
 
-_REASON = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 098f6bcd4621…"
+_ERROR_MESSAGE = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 098f6bcd4621…"
 
 
 class GalleryApp(App[None]):
@@ -55,13 +55,13 @@ class GalleryApp(App[None]):
         Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, theme: str = "upload-dark", first: str = "table") -> None:
-        super().__init__(css_path=[*sheet_paths(("widgets.tcss", "gallery.tcss"))])
+    def __init__(self, theme: str = "upload-dark", initial_tab: str = "table") -> None:
+        super().__init__(css_path=[*stylesheet_paths(("widgets.tcss", "gallery.tcss"))])
         for own in THEMES:
             self.register_theme(own)
         self.theme = theme
-        self._first = first
-        self._pictures: list[GivenPicture] = []
+        self._initial_tab = initial_tab
+        self._pictures: list[InMemoryPicture] = []
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The colours of the stages, for themes that do not know them."""
@@ -69,7 +69,7 @@ class GalleryApp(App[None]):
 
     def compose(self) -> ComposeResult:
         """The tabs."""
-        with TabbedContent(initial=self._first):
+        with TabbedContent(initial=self._initial_tab):
             for title, shown in self._tabs().items():
                 with TabPane(title, id=title.lower()), VerticalScroll():
                     for sentence, widget in shown:
@@ -85,63 +85,63 @@ class GalleryApp(App[None]):
         """Show a tab."""
         self.query_one(TabbedContent).active = tab
 
-    def _tabs(self) -> Mapping[str, Shown]:
+    def _tabs(self) -> Mapping[str, LabelledWidgets]:
         return {
             "Table": self._tables(),
             "Funnel": self._funnels(),
             "Timeline": self._timelines(),
-            "Chunks": self._strips(),
+            "Chunks": self._chunk_strips(),
         }
 
-    def _picture(self, *uploads: Mapping[str, Any]) -> GivenPicture:
-        picture = GivenPicture(uploads, clock=FrozenClock())
+    def _picture(self, *uploads: Mapping[str, Any]) -> InMemoryPicture:
+        picture = InMemoryPicture(uploads, clock=FrozenClock())
         self._pictures.append(picture)
         return picture
 
-    def _tables(self) -> Shown:
+    def _tables(self) -> LabelledWidgets:
         yield (
             "A morning's uploads: one of each stage, one that looks stuck.",
-            UploadTable(self._morning(), now=NOW, classes="-tall"),
+            UploadTable(self._sample_picture(), now=NOW, classes="-tall"),
         )
-        marked = UploadTable(self._morning(), now=NOW, several_projects=True)
-        marked.marked = frozenset({str(a_morning()[1]["id"])})
+        marked = UploadTable(self._sample_picture(), now=NOW, several_projects=True)
+        marked.marked = frozenset({str(sample_uploads()[1]["id"])})
         yield "Several projects, one upload marked.", marked
         empty = UploadTable(self._picture(), now=NOW)
         empty.empty_text = "No uploads yet."
         yield "Nothing, and a sentence that says so.", empty
 
-    def _morning(self) -> GivenPicture:
-        return self._picture(*a_morning(message=_REASON))
+    def _sample_picture(self) -> InMemoryPicture:
+        return self._picture(*sample_uploads(message=_ERROR_MESSAGE))
 
-    def _funnels(self) -> Shown:
-        yield "A morning.", FunnelBar(self._morning().funnel(), NOW)
+    def _funnels(self) -> LabelledWidgets:
+        yield "A morning.", FunnelBar(self._sample_picture().funnel(), NOW)
         yield "Nothing.", FunnelBar()
         waiting = [an_upload(f"{number}", initiated=900 + number, completed=600 + number) for number in range(14)]
         done = [an_upload(f"done {number}", initiated=2000, completed=1900, verified=1890) for number in range(10)]
         yield "The worker is stopped.", FunnelBar(self._picture(*done, *waiting).funnel(), NOW)
-        filtered = FunnelBar(self._morning().funnel(), NOW)
+        filtered = FunnelBar(self._sample_picture().funnel(), NOW)
         self.call_after_refresh(lambda: self._filter(filtered))
         yield "A table beside it is restricted to errors.", filtered
 
     def _filter(self, bar: FunnelBar) -> None:
-        bar.show(self._morning().funnel(), NOW, filtered=[Stage.ERROR])
+        bar.show(self._sample_picture().funnel(), NOW, filtered=[Stage.ERROR])
 
-    def _timelines(self) -> Shown:
+    def _timelines(self) -> LabelledWidgets:
         for sentence, upload in (
             ("Initiated: chunks come.", an_upload("brain.nii.gz", chunks=(1, 2))),
             ("Completed: nobody has checked anything yet.", an_upload("reads.bam", initiated=180, completed=8)),
             ("Completed for so long that it looks stuck.", an_upload("run.h5", initiated=4000, completed=3700)),
             ("Verified.", an_upload("scan.tiff", initiated=95, completed=21, verified=9)),
-            ("Error, with the service's reason.", an_upload("plate.czi", completed=60, error=9, message=_REASON)),
+            ("Error, with the service's reason.", an_upload("plate.czi", completed=60, error=9, message=_ERROR_MESSAGE)),
             (
                 "Verified, says the service; but chunk 2 is missing.",
-                an_upload("half.bin", completed=30, verified=20, chunks=(1, 3, 4), design=Design.DEPLOYED),
+                an_upload("half.bin", completed=30, verified=20, chunks=(1, 3, 4), status_shape=StatusShape.DEPLOYED),
             ),
         ):
-            yield sentence, TimelineView(self._picture(upload).detail(str(upload["id"])), NOW, look=Look(zone=UTC))
+            yield sentence, TimelineView(self._picture(upload).detail(str(upload["id"])), NOW, display_options=DisplayOptions(zone=UTC))
         yield "No upload.", TimelineView()
 
-    def _strips(self) -> Shown:
+    def _chunk_strips(self) -> LabelledWidgets:
         sizes: Mapping[str, Sequence[tuple[int, int]]] = {
             "All there.": [(1, 1000), (2, 1000), (3, 1000), (4, 500)],
             "One was never listed.": [(1, 1000), (2, 1000), (4, 1000)],
@@ -163,7 +163,7 @@ class GalleryApp(App[None]):
         yield "Verified, says the service.", self._strip(an_upload("a", completed=30, verified=20, chunks=(1, 3, 4)))
         yield "None yet.", self._strip(an_upload("a", chunks=()))
         yield "Not chunked.", self._strip(an_upload("a", chunks=None))
-        purged = an_upload("scan.tiff", completed=30, verified=20, purged=10, chunks=(), design=Design.DEPLOYED)
+        purged = an_upload("scan.tiff", completed=30, verified=20, purged=10, chunks=(), status_shape=StatusShape.DEPLOYED)
         yield "Purged.", self._strip(purged)
 
     def _strip(self, upload: Mapping[str, Any]) -> ChunkStrip:

@@ -3,14 +3,14 @@
 from datetime import timedelta
 from pathlib import Path
 
-from upload_tui.monitor.journal import read_journal
+from upload_tui.monitor.journal import read_recording
 from upload_tui.monitor.replay_session import ReplaySession
 from upload_tui.testing.clock import FrozenClock
 
-__all__ = ["recorded"]
+__all__ = ["replay_of"]
 
 
-def recorded(file: Path | str, *, until: float | None = None) -> ReplaySession:
+def replay_of(file: Path | str, *, until: float | None = None) -> ReplaySession:
     """A session that shows what a journal's writer saw, and stands still; for `dashboard`, and closed by whoever asked for it.
 
     Args:
@@ -34,7 +34,7 @@ def recorded(file: Path | str, *, until: float | None = None) -> ReplaySession:
     ['scan.tiff']
     >>> session.close()
     """
-    header, lines = read_journal(Path(file))
+    header, lines = read_recording(Path(file))
     session = ReplaySession(header, lines, base=FrozenClock())
     session.seek(session.ends_on if until is None else header.began_on + timedelta(seconds=until))
     return session

@@ -19,17 +19,17 @@ from upload_tui.backend.faults import FaultName
 from upload_tui.backend.worker import RETRY_SECONDS
 from upload_tui.errors import UsageError
 from upload_tui.testing.clock import FrozenClock
-from upload_tui.testing.service import UploadService, cut, fault_named, md5
-from upload_tui.testing.sessions import WatchingSession
+from upload_tui.testing.service import UploadService, split_content, parse_fault_name, md5
+from upload_tui.testing.sessions import ManualSession
 
 if TYPE_CHECKING:
     from upload_tui.tui.app import UploadApp
 
 __all__ = ["Scene"]
 
-_CLIENT_WAITS_SECONDS = 2.0
+_CLIENT_RETRY_SECONDS = 2.0
 _CHUNK_SECONDS = 2.0
-_TRY_AGAIN = frozenset({401, 403, 429, 500, 503})
+_RETRIED_STATUSES = frozenset({401, 403, 429, 500, 503})
 _KILOBYTE = 1024
 
 
@@ -58,15 +58,15 @@ class Scene:
     """
 
     def __init__(
-        self, *, design: str = "a", title: str = "example.org", stuck_after_seconds: float | None = None
+        self, *, status_shape: str = "a", title: str = "example.org", stuck_after_seconds: float | None = None
     ) -> None:
-        self._design = design
+        self._status_shape = status_shape
         self._options: dict[str, Any] = {"title": title}
         if stuck_after_seconds is not None:
             self._options["stuck_after_seconds"] = stuck_after_seconds
-        self._lines: list[tuple[float, _Line]] = []
+        self._steps: list[tuple[float, _Step]] = []
         self._opens_at = 0.0
-        self._told_until = 0.0
+        self._last_step_at = 0.0
         self._ends_at: float | None = None
 
     def upload(
@@ -76,10 +76,10 @@ class Scene:
         at: float = 0.0,
         completes: float | None = None,
         chunks: int = 4,
-        sent: int | None = None,
+        chunks_sent: int | None = None,
         size_bytes: int = 64 * _KILOBYTE,
         verification_seconds: float = 2.0,
-        reports: str | None = None,
+        digest: str | None = None,
     ) -> Self:
         """A client uploads a file, its chunks evenly spread over the time that it takes.
 
@@ -93,15 +93,15 @@ class Scene:
             verification_seconds: how long after that a worker that is not busy has the answer.
             reports: the digest that the client reports; None reports the right one.
         """
-        content = cut(_bytes_of(name, size_bytes), chunks)
+        content = split_content(_content_for(name, size_bytes), chunks)
         usually_sent = len(content) if completes is not None else len(content) // 2
-        sent = usually_sent if sent is None else min(sent, len(content))
-        pace = _CHUNK_SECONDS if completes is None else (completes - at) / (sent + 1)
-        requests = sent + (1 if completes is None else 2)
+        chunks_sent = usually_sent if chunks_sent is None else min(chunks_sent, len(content))
+        pace = _CHUNK_SECONDS if completes is None else (completes - at) / (chunks_sent + 1)
+        requests = chunks_sent + (1 if completes is None else 2)
         begins = tuple(at + pace * number for number in range(requests))
-        plan = _Plan(name, content, begins, sent, verification_seconds, reports)
-        self._told_until = max(self._told_until, plan.begins[-1])
-        return self._add(at, lambda play: play.go_on(_File(plan)))
+        plan = _UploadPlan(name, content, begins, chunks_sent, verification_seconds, digest)
+        self._last_step_at = max(self._last_step_at, plan.request_at[-1])
+        return self._add(at, lambda play: play.send_next(_Transfer(plan)))
 
     def stop_worker(self, *, at: float = 0.0) -> Self:
         """The verification worker stops: whatever is completed waits."""
@@ -113,12 +113,12 @@ class Scene:
 
     def fault(self, name: str, *, at: float = 0.0, seconds: float | None = None) -> Self:
         """Something breaks, by the fault's name (`UploadService.fault_names`), for so long or for its usual time."""
-        fault = fault_named(name)
+        fault = parse_fault_name(name)
         return self._add(at, lambda play: play.start_fault(fault, seconds))
 
-    def look(self, *, at: float) -> Self:
+    def poll(self, *, at: float) -> Self:
         """The monitor looks once more; it also looks after everything that happens, except after a chunk."""
-        return self._add(at, _pass_time)
+        return self._add(at, _do_nothing)
 
     def opens(self, *, at: float) -> Self:
         """The dashboard is opened: what happened before is no news."""
@@ -130,24 +130,24 @@ class Scene:
         self._ends_at = second
         return self
 
-    def _add(self, at: float, line: "_Line") -> Self:
-        self._lines.append((at, line))
-        self._told_until = max(self._told_until, at)
+    def _add(self, at: float, step: "_Step") -> Self:
+        self._steps.append((at, step))
+        self._last_step_at = max(self._last_step_at, at)
         return self
 
-    async def play(self) -> WatchingSession:
+    async def play(self) -> ManualSession:
         """Play it; gives a session that shows its end, for whoever closes it."""
         clock = FrozenClock()
-        async with UploadService(clock=clock, design=self._design) as service:
-            session = WatchingSession(service, **self._options)
-            play = _Play(service, session, self._opens_at)
-            for at, line in [(self._opens_at, _pass_time), *self._lines]:
-                play.plan(at, line)
-            await play.run(self._told_until if self._ends_at is None else self._ends_at)
-            session.end()
+        async with UploadService(clock=clock, status_shape=self._status_shape) as service:
+            session = ManualSession(service, **self._options)
+            play = _Player(service, session, self._opens_at)
+            for at, line in [(self._opens_at, _do_nothing), *self._steps]:
+                play.schedule(at, line)
+            await play.run(self._last_step_at if self._ends_at is None else self._ends_at)
+            session.freeze()
         return session
 
-    def played(self) -> WatchingSession:
+    def play_sync(self) -> ManualSession:
         """The same for code that has no event loop running.
 
         Raises:
@@ -169,7 +169,7 @@ class Scene:
         return dashboard(self, **options)
 
 
-class _Plan(Struct, frozen=True):
+class _UploadPlan(Struct, frozen=True):
     """What a client means to do.
 
     Attributes:
@@ -179,119 +179,119 @@ class _Plan(Struct, frozen=True):
 
     name: str
     chunks: Sequence[bytes]
-    begins: tuple[float, ...]
-    sent: int
+    request_at: tuple[float, ...]
+    chunks_sent: int
     verification_seconds: float
-    reports: str | None
+    digest: str | None
 
 
-class _File(Struct):
+class _Transfer(Struct):
     """A file on its way: how many of its client's requests went well, and the id once it has begun."""
 
-    plan: _Plan
-    done: int = 0
+    plan: _UploadPlan
+    requests_done: int = 0
     upload_id: str = ""
 
 
-_Line = Callable[["_Play"], Awaitable[None]]
+_Step = Callable[["_Player"], Awaitable[None]]
 
 
-class _Play(Struct):
+class _Player(Struct):
     """One performance: what is still to come, in the order of its seconds, and what has become of the worker."""
 
     service: UploadService
-    session: WatchingSession
+    session: ManualSession
     opens_at: float
-    is_stopped: bool = False
-    left_over: int = 0
-    _is_news: bool = True
-    _coming: "list[tuple[float, int, _Line]]" = field(default_factory=list)
+    is_worker_stopped: bool = False
+    unverified_count: int = 0
+    _is_poll_due: bool = True
+    _queue: "list[tuple[float, int, _Step]]" = field(default_factory=list)
     _order: "count[int]" = field(default_factory=count)
 
-    def plan(self, second: float, line: _Line) -> None:
-        heapq.heappush(self._coming, (second, next(self._order), line))
+    def schedule(self, second: float, step: _Step) -> None:
+        heapq.heappush(self._queue, (second, next(self._order), step))
 
     async def run(self, ends_at: float) -> None:
         """All that comes until then."""
-        while self._coming and self._coming[0][0] <= ends_at:
-            second, _, line = heapq.heappop(self._coming)
+        while self._queue and self._queue[0][0] <= ends_at:
+            second, _, line = heapq.heappop(self._queue)
             self._move_to(second)
-            self._is_news = True
-            await self.service.clock.wait_out(line(self))
-            if self._is_news:
-                await self._look()
+            self._is_poll_due = True
+            await self.service.clock.advance_until_done(line(self))
+            if self._is_poll_due:
+                await self._poll()
         self._move_to(ends_at)
-        await self._look()
+        await self._poll()
 
     def _move_to(self, second: float) -> None:
         self.service.clock.advance(max(0.0, second - self.service.clock.monotonic()))
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         if self.service.clock.monotonic() >= self.opens_at:
-            await self.service.clock.wait_out(self.session.look())
+            await self.service.clock.advance_until_done(self.session.poll())
 
     # What may happen
 
-    async def go_on(self, file: _File) -> None:
+    async def send_next(self, transfer: _Transfer) -> None:
         """A client's next request; one that the service has no time for is sent again, as clients do."""
         try:
-            await self._request(file)
+            await self._send_request(transfer)
         except httpx.HTTPStatusError as error:
-            if error.response.status_code not in _TRY_AGAIN:
+            if error.response.status_code not in _RETRIED_STATUSES:
                 raise
-            again = _CLIENT_WAITS_SECONDS
+            again = _CLIENT_RETRY_SECONDS
         except JSONDecodeError:
-            again = _CLIENT_WAITS_SECONDS
+            again = _CLIENT_RETRY_SECONDS
         else:
-            file.done += 1
+            transfer.requests_done += 1
             again = 0.0
-        if file.done < len(file.plan.begins):
+        if transfer.requests_done < len(transfer.plan.request_at):
             now = self.service.clock.monotonic()
-            self.plan(max(file.plan.begins[file.done], now + again), lambda play: play.go_on(file))
+            self.schedule(max(transfer.plan.request_at[transfer.requests_done], now + again), lambda play: play.send_next(transfer))
 
-    async def _request(self, file: _File) -> None:
-        plan = file.plan
-        if file.done == 0:
-            file.upload_id = await self.service.initiate(plan.name, sum(map(len, plan.chunks)))
-        elif file.done <= plan.sent:
-            await self.service.send_chunk(file.upload_id, file.done, plan.chunks[file.done - 1])
-            self._is_news = False
+    async def _send_request(self, transfer: _Transfer) -> None:
+        plan = transfer.plan
+        if transfer.requests_done == 0:
+            transfer.upload_id = await self.service.initiate(plan.name, sum(map(len, plan.chunks)))
+        elif transfer.requests_done <= plan.chunks_sent:
+            await self.service.send_chunk(transfer.upload_id, transfer.requests_done, plan.chunks[transfer.requests_done - 1])
+            self._is_poll_due = False
         else:
-            digest = plan.reports or md5(b"".join(plan.chunks))
-            (await self.service.complete(file.upload_id, digest)).raise_for_status()
-            self.plan(self.service.clock.monotonic() + plan.verification_seconds, lambda play: play.verify(0))
+            digest = plan.digest or md5(b"".join(plan.chunks))
+            (await self.service.complete(transfer.upload_id, digest)).raise_for_status()
+            self.schedule(self.service.clock.monotonic() + plan.verification_seconds, lambda play: play.verify(0))
 
-    async def verify(self, tries: int) -> None:
+    async def verify(self, attempts: int) -> None:
         """One upload; later if the worker is stopped or dead, and again if the storage was in trouble."""
         dead_seconds = self.service.embedded.faults.seconds_left(FaultName.DEAD_WORKER)
-        if self.is_stopped:
-            self.left_over += 1
+        if self.is_worker_stopped:
+            self.unverified_count += 1
         elif dead_seconds > 0:
-            self._verify_in(dead_seconds, tries)
+            self._verify_in(dead_seconds, attempts)
         else:
-            is_broken = self.service.embedded.faults.is_on(FaultName.BROKEN_STORAGE)
+            is_broken = self.service.embedded.faults.is_active(FaultName.BROKEN_STORAGE)
             await self.service.verify_next()
-            if is_broken and tries < len(RETRY_SECONDS):
-                self._verify_in(RETRY_SECONDS[tries], tries + 1)
+            if is_broken and attempts < len(RETRY_SECONDS):
+                self._verify_in(RETRY_SECONDS[attempts], attempts + 1)
 
-    def _verify_in(self, seconds: float, tries: int) -> None:
-        self.plan(self.service.clock.monotonic() + seconds, lambda play: play.verify(tries))
+    def _verify_in(self, seconds: float, attempts: int) -> None:
+        self.schedule(self.service.clock.monotonic() + seconds, lambda play: play.verify(attempts))
 
     async def set_worker(self, *, is_stopped: bool) -> None:
-        self.is_stopped = is_stopped
-        while not is_stopped and self.left_over:
-            self.left_over -= 1
+        self.is_worker_stopped = is_stopped
+        while not is_stopped and self.unverified_count:
+            self.unverified_count -= 1
             await self.verify(0)
 
     async def start_fault(self, name: FaultName, seconds: float | None) -> None:
         self.service.start_fault(name, seconds)
 
 
-async def _pass_time(_: _Play) -> None:
+async def _do_nothing(_: _Player) -> None:
     """Nothing happens but time."""
 
 
-def _bytes_of(name: str, size_bytes: int) -> bytes:
+def _content_for(name: str, size_bytes: int) -> bytes:
     """Bytes that follow from a name, the same at every run."""
     seed = md5(name.encode()).encode()
     return (seed * (size_bytes // len(seed) + 1))[:size_bytes]

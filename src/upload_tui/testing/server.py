@@ -14,8 +14,8 @@ from upload_tui.backend.server import http_server
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.clock import SystemClock
 from upload_tui.errors import UnreachableError
-from upload_tui.testing.service import fault_named
-from upload_tui.wire.designs import Design
+from upload_tui.testing.service import parse_fault_name
+from upload_tui.wire.designs import StatusShape
 
 if TYPE_CHECKING:
     import uvicorn
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["UploadServer"]
 
 _HOST = "127.0.0.1"
-_PATIENCE_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 
 Result = TypeVar("Result")
 
@@ -42,12 +42,12 @@ class UploadServer:
     {'results': []}
     """
 
-    def __init__(self, *, design: str = "a") -> None:
-        self._design = Design(design)
+    def __init__(self, *, status_shape: str = "a") -> None:
+        self._status_shape = StatusShape(status_shape)
         self._service: EmbeddedService | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._http: uvicorn.Server | None = None
-        self._is_up = Event()
+        self._server: uvicorn.Server | None = None
+        self._is_started = Event()
         self._thread = Thread(target=self._run, name="upload server", daemon=True)
 
     def __enter__(self) -> Self:
@@ -57,16 +57,16 @@ class UploadServer:
         self._listener.listen()  # whoever calls before the service is up waits in the queue
         self.url = f"http://{_HOST}:{self._listener.getsockname()[1]}"
         self._thread.start()
-        if not self._is_up.wait(_PATIENCE_SECONDS) or self._service is None:
+        if not self._is_started.wait(_TIMEOUT_SECONDS) or self._service is None:
             raise UnreachableError(f"The service at {self.url} did not start")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._http is not None:
-            self._http.should_exit = True
-        self._thread.join(_PATIENCE_SECONDS)
+        if self._server is not None:
+            self._server.should_exit = True
+        self._thread.join(_TIMEOUT_SECONDS)
         self._service = None
 
     def _run(self) -> None:
@@ -74,16 +74,16 @@ class UploadServer:
             asyncio.run(self._serve())
         finally:
             self._listener.close()
-            self._is_up.set()
+            self._is_started.set()
 
     async def _serve(self) -> None:
-        service = EmbeddedService(clock=SystemClock(), design=self._design, base_url=self.url)
+        service = EmbeddedService(clock=SystemClock(), status_shape=self._status_shape, base_url=self.url)
         async with service:
             self._loop = asyncio.get_running_loop()
-            self._http = http_server(service.app, log_level="critical")
+            self._server = http_server(service.app, log_level="critical")
             self._service = service
-            self._is_up.set()
-            await self._http.serve(sockets=[self._listener])
+            self._is_started.set()
+            await self._server.serve(sockets=[self._listener])
 
     # How to be let in
 
@@ -129,31 +129,31 @@ class UploadServer:
 
     # What the worker and the weather do
 
-    def hold_worker(self) -> None:
+    def pause_worker(self) -> None:
         """Verify nothing more by itself; `verify_next` still does."""
-        self._do(_called(self._embedded.worker.hold))
+        self._run_on_loop(_call(self._embedded.worker.pause))
 
     def resume_worker(self) -> None:
         """Verify by itself again."""
-        self._do(_called(self._embedded.worker.resume))
+        self._run_on_loop(_call(self._embedded.worker.resume))
 
     def verify_next(self) -> str | None:
         """Verify one upload that is due; gives its id, or None if none is."""
-        return self._do(self._embedded.worker.verify_next())
+        return self._run_on_loop(self._embedded.worker.verify_next())
 
     def start_fault(self, name: str, seconds: float | None = None) -> None:
         """Let a fault happen, for so many real seconds or for its usual time."""
-        self._do(_called(self._embedded.faults.start, fault_named(name), seconds))
+        self._run_on_loop(_call(self._embedded.faults.start, parse_fault_name(name), seconds))
 
     def stop_fault(self, name: str) -> None:
         """End a fault now."""
-        self._do(_called(self._embedded.faults.stop, fault_named(name)))
+        self._run_on_loop(_call(self._embedded.faults.stop, parse_fault_name(name)))
 
-    def _do(self, work: Coroutine[Any, Any, Result]) -> Result:
+    def _run_on_loop(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         """Do it on the service's own loop."""
         assert self._loop is not None  # noqa: S101  # there is a service, so there is its loop
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE_SECONDS)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_TIMEOUT_SECONDS)
 
 
-async def _called(function: Any, *arguments: Any) -> None:
+async def _call(function: Any, *arguments: Any) -> None:
     function(*arguments)

@@ -15,11 +15,11 @@ from upload_tui.backend.faults import FaultName
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.errors import UsageError
 from upload_tui.testing.clock import FrozenClock
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 
-__all__ = ["UploadService", "cut", "fault_named", "md5"]
+__all__ = ["UploadService", "split_content", "parse_fault_name", "md5"]
 
-_FILE = b"0123456789abcde"
+_DEFAULT_CONTENT = b"0123456789abcde"
 _URL = "https://uploads.example.org"
 
 
@@ -48,11 +48,11 @@ class UploadService:
     '2026-03-14T09:26:55.000Z'
     """
 
-    def __init__(self, *, clock: FrozenClock | None = None, design: Design | str = Design.A, **options: Any) -> None:
+    def __init__(self, *, clock: FrozenClock | None = None, status_shape: StatusShape | str = StatusShape.A, **options: Any) -> None:
         self.clock = clock or FrozenClock()
         settings = {"seed": 1, "secret": b"a test's own", "base_url": _URL, **options}
-        self.embedded = EmbeddedService(clock=self.clock, design=Design(design), **settings)
-        self.embedded.worker.hold()
+        self.embedded = EmbeddedService(clock=self.clock, status_shape=StatusShape(status_shape), **settings)
+        self.embedded.worker.pause()
         self.transport = httpx.ASGITransport(app=self.embedded.app)
         self.http = httpx.AsyncClient(transport=self.transport, base_url=self.embedded.base_url)
 
@@ -127,11 +127,11 @@ class UploadService:
 
     def start_fault(self, name: str, seconds: float | None = None) -> None:
         """Let a fault happen, for so long by the service's clock; None takes its usual time."""
-        self.embedded.faults.start(fault_named(name), seconds)
+        self.embedded.faults.start(parse_fault_name(name), seconds)
 
     def stop_fault(self, name: str) -> None:
         """End a fault now."""
-        self.embedded.faults.stop(fault_named(name))
+        self.embedded.faults.stop(parse_fault_name(name))
 
     # A client, right or wrong as the test likes
 
@@ -140,18 +140,18 @@ class UploadService:
         headers = {**self.headers, **options.pop("headers", {})}
         return await self.http.request(method, f"{API_PATH}{path}", headers=headers, **options)
 
-    async def initiate(self, name: str = "file.bin", size: int = len(_FILE)) -> str:
+    async def initiate(self, name: str = "file.bin", size: int = len(_DEFAULT_CONTENT)) -> str:
         """Begin an upload; gives its id."""
         fields = {"name": name, "content_type": "application/octet-stream", "size": size}
         answer = await self.call("POST", f"/projects/{self.project_id}/uploads", json=fields)
         answer.raise_for_status()
         return str(answer.json()["id"])
 
-    async def send_chunk(self, upload_id: str, number: int, content: bytes, sent: bytes | None = None) -> None:
+    async def send_chunk(self, upload_id: str, number: int, content: bytes, sent_content: bytes | None = None) -> None:
         """Report a chunk and send its bytes; other bytes are `sent` than reported if the test says so."""
         report = {"number": number, "size": len(content), "hash": {"value": md5(content), "algorithm": "md5"}}
         target = (await self.call("PUT", f"/uploads/{upload_id}/chunks", json=report)).raise_for_status().json()
-        stored = await self.http.put(target["host"] + target["url"], content=content if sent is None else sent)
+        stored = await self.http.put(target["host"] + target["url"], content=content if sent_content is None else sent_content)
         stored.raise_for_status()
 
     async def complete(self, upload_id: str, digest: str) -> httpx.Response:
@@ -162,7 +162,7 @@ class UploadService:
     async def upload(
         self,
         name: str = "file.bin",
-        content: bytes = _FILE,
+        content: bytes = _DEFAULT_CONTENT,
         *,
         chunks: Iterable[tuple[int, bytes]] | None = None,
         size: int | None = None,
@@ -178,7 +178,7 @@ class UploadService:
             digest: what is reported instead of the content's MD5.
         """
         upload_id = await self.initiate(name, len(content) if size is None else size)
-        for number, chunk in enumerate(cut(content, 4), 1) if chunks is None else chunks:
+        for number, chunk in enumerate(split_content(content, 4), 1) if chunks is None else chunks:
             await self.send_chunk(upload_id, number, chunk)
         (await self.complete(upload_id, digest or md5(content))).raise_for_status()
         return upload_id
@@ -190,7 +190,7 @@ class UploadService:
         return status
 
 
-def fault_named(name: str) -> FaultName:
+def parse_fault_name(name: str) -> FaultName:
     """A fault by its name.
 
     Raises:
@@ -202,7 +202,7 @@ def fault_named(name: str) -> FaultName:
         raise UsageError(f"There is no fault called {name}", f"There are: {', '.join(FaultName)}.") from None
 
 
-def cut(content: bytes, count: int) -> Sequence[bytes]:
+def split_content(content: bytes, count: int) -> Sequence[bytes]:
     """Content in so many chunks of one size, the last one smaller; one empty chunk for no content."""
     size = max(1, -(-len(content) // count))
     return [content[start : start + size] for start in range(0, max(1, len(content)), size)]

@@ -13,20 +13,20 @@ from typing import Any
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.errors import ServiceError
-from upload_tui.monitor.announcer import Announcer
+from upload_tui.monitor.announcer import ChangeBroadcaster
 from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged
-from upload_tui.monitor.connection_keeper import ConnectionKeeper
-from upload_tui.monitor.given_picture import GivenPicture
+from upload_tui.monitor.connection_keeper import ConnectionTracker
+from upload_tui.monitor.given_picture import InMemoryPicture
 from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
 from upload_tui.monitor.stored_picture import STUCK_AFTER_SECONDS
 from upload_tui.monitor.synchroniser import Synchroniser
 from upload_tui.testing.clock import FrozenClock
 from upload_tui.testing.service import UploadService
 
-__all__ = ["SceneSession", "WatchingSession"]
+__all__ = ["InMemorySession", "ManualSession"]
 
 
-class _ToldSession(GivenPicture):
+class _BaseSession(InMemoryPicture):
     """What both have: a clock of the test's, listeners, a title and projects."""
 
     def __init__(
@@ -42,41 +42,41 @@ class _ToldSession(GivenPicture):
         self.title = title
         self.projects = tuple(ProjectRef(*project) for project in projects)
         self.is_watched = True
-        self._announcer = Announcer()
+        self._broadcaster = ChangeBroadcaster()
 
-    def attend(self, *, is_watched: bool) -> None:
+    def set_watched(self, *, is_watched: bool) -> None:
         """Keep whether somebody looks, for the test to see."""
         self.is_watched = is_watched
 
     def history(self, limit: int) -> Sequence[Change]:
         """The last changes that were told."""
-        return self._announcer.past(limit)
+        return self._broadcaster.history(limit)
 
     def changes(self) -> AsyncIterator[Change]:
         """Every change from now on."""
-        return self._announcer.listen()
+        return self._broadcaster.subscribe()
 
     @abstractmethod
     def connection(self) -> Connection:
         """The connection."""
 
-    def judged_on(self) -> datetime:
+    def as_of(self) -> datetime:
         """When the picture was last known to be true."""
-        return self.connection().true_on(self.now())
+        return self.connection().as_of(self.now())
 
     @property
-    def is_heard(self) -> bool:
+    def has_subscribers(self) -> bool:
         """True if somebody listens to `changes`; what is said before that is only in `history`."""
-        return self._announcer.is_heard
+        return self._broadcaster.has_subscribers
 
-    def _tell_picture(self) -> None:
-        self._announcer.say(PictureChanged(at=self.now(), revision=self._given.revision))
+    def _publish_picture(self) -> None:
+        self._broadcaster.publish(PictureChanged(at=self.now(), revision=self._store.revision))
 
-    def _tell_connection(self, connection: Connection) -> None:
-        self._announcer.say(ConnectionChanged(at=self.now(), connection=connection))
+    def _publish_connection(self, connection: Connection) -> None:
+        self._broadcaster.publish(ConnectionChanged(at=self.now(), connection=connection))
 
 
-class SceneSession(_ToldSession):
+class InMemorySession(_BaseSession):
     """A session whose service is the test: what it says is shown. For states that no service can be brought into at will.
 
     Args:
@@ -104,24 +104,24 @@ class SceneSession(_ToldSession):
         stuck_after_seconds: float = STUCK_AFTER_SECONDS,
     ) -> None:
         super().__init__(clock or FrozenClock(), "https://example.org", title, projects, stuck_after_seconds)
-        self.refreshes = 0
-        self._connection = self._connected(ConnectionState.LIVE)
-        self.take(*uploads)
+        self.refresh_count = 0
+        self._connection = self._connection_in(ConnectionState.LIVE)
+        self.update(*uploads)
 
-    def say(self, *uploads: Mapping[str, Any]) -> None:
+    def publish(self, *uploads: Mapping[str, Any]) -> None:
         """The service says this of uploads now; what changed is told."""
-        for change in self.take(*uploads):
-            self._announcer.say(change)
-        self._tell_picture()
+        for change in self.update(*uploads):
+            self._broadcaster.publish(change)
+        self._publish_picture()
 
     def set_connection(self, connection: Connection) -> None:
         """The connection is in another state."""
         self._connection = connection
-        self._tell_connection(connection)
+        self._publish_connection(connection)
 
     def mark(self, upload_id: str, *, stale: bool | None = None, gone: bool | None = None) -> None:
         """An upload could not be refreshed, or is gone."""
-        self._given.mark([upload_id], stale=stale, gone=gone)
+        self._store.mark([upload_id], stale=stale, gone=gone)
 
     def connection(self) -> Connection:
         """The connection."""
@@ -133,22 +133,22 @@ class SceneSession(_ToldSession):
 
     def refresh(self) -> None:
         """Count that it was asked for."""
-        self.refreshes += 1
+        self.refresh_count += 1
 
     def pause(self) -> None:
         """Be paused."""
-        self.set_connection(self._connected(ConnectionState.PAUSED))
+        self.set_connection(self._connection_in(ConnectionState.PAUSED))
 
     def resume(self) -> None:
         """Be live again."""
-        self.set_connection(self._connected(ConnectionState.LIVE))
+        self.set_connection(self._connection_in(ConnectionState.LIVE))
 
-    def _connected(self, state: ConnectionState) -> Connection:
+    def _connection_in(self, state: ConnectionState) -> Connection:
         now: datetime = self.now()
         return Connection(state=state, since=now, read_on=now)
 
 
-class WatchingSession(_ToldSession):
+class ManualSession(_BaseSession):
     """A session over a `UploadService`: the real client and monitor, but it looks when it is told to, not by a schedule.
 
     Args:
@@ -185,49 +185,49 @@ class WatchingSession(_ToldSession):
         self._client = ServiceClient(
             service.url, credentials, transport=service.transport, clock=service.clock, attempts=1
         )
-        self._keeper = ConnectionKeeper(service.clock, self._tell_connection, chance=lambda: 0.5)
+        self._connection_tracker = ConnectionTracker(service.clock, self._publish_connection, jitter=lambda: 0.5)
         self._synchroniser = Synchroniser(
-            self._client, self._given, project, self._announcer.say, self._keeper.catching_up
+            self._client, self._store, project, self._broadcaster.publish, self._connection_tracker.catching_up
         )
-        self._wished = asyncio.Event()
-        self._is_over = False
+        self._refresh_requested = asyncio.Event()
+        self._is_frozen = False
 
-    def end(self) -> None:
+    def freeze(self) -> None:
         """Look no more: the picture stays as it is, whatever becomes of the service."""
-        self._is_over = True
+        self._is_frozen = True
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """One round of the monitor, now. Trouble with the service is a state of the connection."""
-        if self._is_over:
+        if self._is_frozen:
             return
         try:
-            await self._synchroniser.round()
+            await self._synchroniser.sync()
         except ServiceError as error:
-            self._keeper.failed(error)
+            self._connection_tracker.failed(error)
         else:
-            self._keeper.whole(self.now(), self._client.answer_seconds)
-        self._tell_picture()
+            self._connection_tracker.synced(self.now(), self._client.median_response_seconds)
+        self._publish_picture()
 
     def connection(self) -> Connection:
         """The connection."""
-        return self._keeper.current
+        return self._connection_tracker.current
 
     async def run(self) -> None:
         """Look once, then whenever somebody asks."""
         while True:
-            await self.look()
-            await self._wished.wait()
-            self._wished.clear()
+            await self.poll()
+            await self._refresh_requested.wait()
+            self._refresh_requested.clear()
 
     def refresh(self) -> None:
         """Look soon."""
-        self._wished.set()
+        self._refresh_requested.set()
 
     def pause(self) -> None:
         """Be paused."""
-        self._keeper.pause()
+        self._connection_tracker.pause()
 
     def resume(self) -> None:
         """Go on, and look soon."""
-        self._keeper.resume()
+        self._connection_tracker.resume()
         self.refresh()

@@ -8,15 +8,15 @@ from msgspec import Struct, field
 from upload_tui.monitor.changes import Change, StageReached
 from upload_tui.status import Stage
 from upload_tui.tui.causes import cause_text
-from upload_tui.tui.formatting import abbreviated, plural
+from upload_tui.tui.formatting import truncate_middle, plural
 
-__all__ = ["Alert", "AlertWishes", "Alerts", "notification"]
+__all__ = ["Alert", "AlertSettings", "Alerts", "desktop_notification"]
 
 _NAME_CELLS = 32
 _CAUSE_CELLS = 24
 
 
-class AlertWishes(Struct, frozen=True):
+class AlertSettings(Struct, frozen=True):
     """How a person wants to be called; the line at the top of the screen is always there.
 
     Attributes:
@@ -42,17 +42,17 @@ class Alert(Struct, frozen=True):
         cause = cause_text(first.error_message or "", _CAUSE_CELLS, "…")
         if len(self.failures) > 1:
             return f"{plural(len(self.failures), 'upload')} failed: {cause}"
-        return f"{abbreviated(first.upload.name or first.upload.id, _NAME_CELLS)} failed: {cause}"
+        return f"{truncate_middle(first.upload.name or first.upload.id, _NAME_CELLS)} failed: {cause}"
 
 
 class Alerts(Struct):
     """Gathers failures and says when they are due."""
 
-    wishes: AlertWishes
+    settings: AlertSettings
     _waiting: dict[str, list[StageReached]] = field(default_factory=dict)
-    _told_on: dict[str, datetime] = field(default_factory=dict)
+    _alerted_on: dict[str, datetime] = field(default_factory=dict)
 
-    def gather(self, changes: Iterable[Change]) -> None:
+    def add(self, changes: Iterable[Change]) -> None:
         """Keep the failures among these changes."""
         for change in changes:
             if isinstance(change, StageReached) and change.after is Stage.ERROR:
@@ -61,14 +61,14 @@ class Alerts(Struct):
 
     def due(self, now: datetime) -> list[Alert]:
         """What is to be told now; it counts as told."""
-        quiet = timedelta(seconds=self.wishes.quiet_seconds)
-        self._told_on = {cause: on for cause, on in self._told_on.items() if now - on < quiet}
-        due = [cause for cause in self._waiting if cause not in self._told_on]
-        self._told_on.update(dict.fromkeys(due, now))
+        quiet = timedelta(seconds=self.settings.quiet_seconds)
+        self._alerted_on = {cause: on for cause, on in self._alerted_on.items() if now - on < quiet}
+        due = [cause for cause in self._waiting if cause not in self._alerted_on]
+        self._alerted_on.update(dict.fromkeys(due, now))
         return [Alert(tuple(self._waiting.pop(cause))) for cause in due]
 
 
-def notification(text: str, *, in_tmux: bool) -> str:
+def desktop_notification(text: str, *, in_tmux: bool) -> str:
     """The escape that asks a terminal for a desktop notification; through tmux it must be wrapped.
 
     `text` must be harmless: an escape in it would end the sequence.

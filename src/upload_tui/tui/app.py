@@ -14,24 +14,24 @@ from textual.command import CommandPalette, Provider
 from textual.filter import LineFilter
 from textual.screen import Screen
 
-from upload_tui.errors import DefectError, UploadTuiError
+from upload_tui.errors import InternalError, UploadTuiError
 from upload_tui.monitor.changes import StageReached
-from upload_tui.monitor.last_look import Look as LastLook
+from upload_tui.monitor.last_look import LastVisit as LastLook
 from upload_tui.monitor.session import Session
-from upload_tui.tui.alerts import Alerts, notification
-from upload_tui.tui.bindings import APP_KEYS, MEDDLING_ACTIONS, STORY_ACTIONS
+from upload_tui.tui.alerts import Alerts, desktop_notification
+from upload_tui.tui.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
 from upload_tui.tui.bridge import Bridge
-from upload_tui.tui.formatting import harmless
+from upload_tui.tui.formatting import sanitize
 from upload_tui.tui.glyphs import ASCII, glyphs_for
 from upload_tui.tui.keys import key_label
-from upload_tui.tui.look import Look
-from upload_tui.tui.messages import ColumnsChosen, ExportReady, PictureMoved, ThemeChosen
+from upload_tui.tui.look import DisplayOptions
+from upload_tui.tui.messages import ColumnsChosen, ExportReady, ChangeBatch, ThemeChosen
 from upload_tui.tui.news import summary_since
-from upload_tui.tui.plain_lines import PlainLines
+from upload_tui.tui.plain_lines import AsciiFilter
 from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
-from upload_tui.tui.story import Story
-from upload_tui.tui.stylesheets import sheet_paths
+from upload_tui.tui.story import DemoControls
+from upload_tui.tui.stylesheets import stylesheet_paths
 from upload_tui.tui.theme import THEMES, TOKEN_DEFAULTS, theme_for
 
 __all__ = ["FailureHook", "UploadApp"]
@@ -73,31 +73,31 @@ class UploadApp(App[int]):
         self,
         session: Session,
         *,
-        story: Story | None = None,
+        controls: DemoControls | None = None,
         preferences: Preferences | None = None,
         on_failures: FailureHook | None = None,
-        last_look: LastLook | None = None,
-        tell_every_seconds: float = 0.1,
+        last_visit: LastLook | None = None,
+        update_interval_seconds: float = 0.1,
     ) -> None:
         wishes = preferences or Preferences()
         # Without this, Textual greys its colours rather than leaving them out, and the terminal's own become black on black.
-        super().__init__(css_path=[*sheet_paths(), *wishes.sheets], ansi_color="NO_COLOR" in os.environ or None)
+        super().__init__(css_path=[*stylesheet_paths(), *wishes.stylesheets], ansi_color="NO_COLOR" in os.environ or None)
         self.session = session
-        self.story = story
+        self.controls = controls
         self.failure: UploadTuiError | None = None
-        self._wishes = wishes
-        self._tell_every_seconds = tell_every_seconds
-        self._first_look = wishes.look or Look(glyphs_for(sys.stdout.encoding))
+        self._preferences = wishes
+        self._update_interval_seconds = update_interval_seconds
+        self._initial_display_options = wishes.display_options or DisplayOptions(glyphs_for(sys.stdout.encoding))
         self._is_shown = False
-        self._plain_lines = (PlainLines(),) if self._first_look.glyphs is ASCII else ()
+        self._ascii_filters = (AsciiFilter(),) if self._initial_display_options.glyphs is ASCII else ()
         self._alerts = Alerts(wishes.alerts)
         self._on_failures = on_failures
-        self._last_look = last_look
-        self._is_news_told = last_look is None
+        self._last_visit = last_visit
+        self._is_summary_shown = last_visit is None
         for theme in (*THEMES, *wishes.themes):
             self.register_theme(theme)
         self.theme = wishes.theme or theme_for(
-            self.console.color_system, no_color=self.no_color, chosen=wishes.chosen_theme
+            self.console.color_system, no_color=self.no_color, saved=wishes.saved_theme
         )
         # Else the sheets are parsed for Textual's own theme first.
         self.stylesheet.set_variables(self.get_css_variables())
@@ -112,14 +112,14 @@ class UploadApp(App[int]):
             super().refresh_css(animate=animate)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), *self._plain_lines]
+        return [*super().get_line_filters(), *self._ascii_filters]
 
     def get_key_display(self, binding: Binding) -> str:
-        label = binding.key_display or key_label(binding.key, is_plain=bool(self._plain_lines))
+        label = binding.key_display or key_label(binding.key, is_ascii=bool(self._ascii_filters))
         return super().get_key_display(binding) if label == binding.key else label
 
     def get_default_screen(self) -> DashboardScreen:
-        dashboard = DashboardScreen(self.session, self._first_look, self.story)
+        dashboard = DashboardScreen(self.session, self._initial_display_options, self.controls)
         # Textual sets these after the first layout, and then styles and lays out everything again.
         dashboard.set_classes(
             [
@@ -130,15 +130,15 @@ class UploadApp(App[int]):
         return dashboard
 
     def on_mount(self) -> None:
-        self.set_class(self._first_look.glyphs is ASCII, "-ascii")
-        self.set_keymap(dict(self._wishes.keymap))
-        bridge = Bridge(self.session, self._pass_on, self._tell_every_seconds)
+        self.set_class(self._initial_display_options.glyphs is ASCII, "-ascii")
+        self.set_keymap(dict(self._preferences.keymap))
+        bridge = Bridge(self.session, self._dispatch, self._update_interval_seconds)
         # After the first frame, so that nothing the session does comes before it.
         self.call_after_refresh(self._start, bridge)
-        self.set_interval(1.0, self._call_person)
+        self.set_interval(1.0, self._deliver_alerts)
 
     def watch_app_focus(self, focused: bool) -> None:
-        self.session.attend(is_watched=focused)
+        self.session.set_watched(is_watched=focused)
 
     def on_resize(self) -> None:
         # After a storm of sizes the last one may be the first: nothing has changed then but what the terminal has forgotten.
@@ -148,48 +148,48 @@ class UploadApp(App[int]):
         self._is_shown = True
         gc.freeze()  # what was imported stays
         gc.enable()
-        self.run_worker(self._guard(bridge), name="bridge", exit_on_error=False)
+        self.run_worker(self._run_bridge(bridge), name="bridge", exit_on_error=False)
 
-    async def _guard(self, bridge: Bridge) -> None:
+    async def _run_bridge(self, bridge: Bridge) -> None:
         """The last line of defence: whatever ends the session ends the dashboard with a sentence."""
         try:
             await bridge.run()
         except* UploadTuiError as errors:
             self.failure = _first_error(errors)
         except* Exception as errors:  # noqa: BLE001  # nobody is above us to tell
-            self.failure = DefectError.of(errors)
+            self.failure = InternalError.from_exception(errors)
         if self.failure is not None:
             self.exit(self.failure.exit_code)
 
-    def _pass_on(self, moved: PictureMoved) -> None:
-        self._alerts.gather(moved.changes)
-        self._call_person()
-        self._tell_news()
+    def _dispatch(self, batch: ChangeBatch) -> None:
+        self._alerts.add(batch.changes)
+        self._deliver_alerts()
+        self._show_summary_once()
         for screen in self.screen_stack:
             take = getattr(screen, "take", None)
             if take is not None:
-                take(moved.changes)
+                take(batch.changes)
 
-    def _call_person(self) -> None:
+    def _deliver_alerts(self) -> None:
         """Tell what is due, each in the ways that the person wished for."""
         for alert in self._alerts.due(self.session.now()):
             self._dashboard.show_alert(alert)
-            if self._alerts.wishes.bell:
+            if self._alerts.settings.bell:
                 self.bell()
-            if self._alerts.wishes.desktop and self._driver is not None:
-                self._driver.write(notification(alert.text, in_tmux="TMUX" in os.environ))
+            if self._alerts.settings.desktop and self._driver is not None:
+                self._driver.write(desktop_notification(alert.text, in_tmux="TMUX" in os.environ))
             if self._on_failures is not None:
                 self.run_worker(self._on_failures(alert.failures), group="on failures", exit_on_error=False)
 
-    def _tell_news(self) -> None:
+    def _show_summary_once(self) -> None:
         """Once, when the picture is whole for the first time."""
-        if not self._is_news_told and self.session.connection().is_live:
-            self._is_news_told = True
-            self._show_news()
+        if not self._is_summary_shown and self.session.connection().is_live:
+            self._is_summary_shown = True
+            self._show_summary()
 
-    def _show_news(self) -> None:
-        if self._last_look is not None:
-            news = summary_since(self.session, self._last_look)
+    def _show_summary(self) -> None:
+        if self._last_visit is not None:
+            news = summary_since(self.session, self._last_visit)
             self.notify(news.text(self.session.now()), timeout=20, markup=False)
 
     @property
@@ -199,44 +199,44 @@ class UploadApp(App[int]):
         return dashboard
 
     @on(ColumnsChosen)
-    def keep_columns(self, message: ColumnsChosen) -> None:
-        self._keep(self._wishes.keep_columns, message.wishes)
+    def save_columns(self, message: ColumnsChosen) -> None:
+        self._save(self._preferences.save_columns, message.columns)
 
     @on(ThemeChosen)
     def change_theme(self, message: ThemeChosen) -> None:
         self.theme = message.theme
-        self._keep(self._wishes.keep_theme, message.theme)
+        self._save(self._preferences.save_theme, message.theme)
 
-    def _keep(self, keep: Callable[[Choice], None] | None, choice: Choice) -> None:
-        if keep is None:
+    def _save(self, save: Callable[[Choice], None] | None, choice: Choice) -> None:
+        if save is None:
             return
         try:
-            keep(choice)
+            save(choice)
         except UploadTuiError as error:
-            self.notify(harmless(f"{error.title}. {error.mend}"), severity="warning", markup=False)
+            self.notify(sanitize(f"{error.title}. {error.hint}"), severity="warning", markup=False)
 
     @on(ExportReady)
     def deliver_export(self, message: ExportReady) -> None:
         self.deliver_text(
-            message.text, save_directory=self._wishes.export_folder, save_filename=message.file_name, name="export"
+            message.text, save_directory=self._preferences.export_folder, save_filename=message.file_name, name="export"
         )
 
     @on(events.DeliveryComplete)
-    def tell_where_the_export_is(self, event: events.DeliveryComplete) -> None:
-        self.notify(harmless(f"Wrote {event.path}" if event.path else "Exported"), markup=False)
+    def notify_export_delivered(self, event: events.DeliveryComplete) -> None:
+        self.notify(sanitize(f"Wrote {event.path}" if event.path else "Exported"), markup=False)
 
     @on(events.DeliveryFailed)
-    def tell_that_the_export_failed(self, event: events.DeliveryFailed) -> None:
-        self.notify(harmless(f"Not exported: {event.exception}"), severity="error", markup=False)
+    def notify_export_failed(self, event: events.DeliveryFailed) -> None:
+        self.notify(sanitize(f"Not exported: {event.exception}"), severity="error", markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         from upload_tui.tui.palette import action_commands
 
         for title, does, act in action_commands(screen):
             yield SystemCommand(title, does, partial(self.call_later, act))
-        if self._last_look is not None:
+        if self._last_visit is not None:
             yield SystemCommand(
-                "Since you last looked", "What is new, verified, failed and overdue since", self._show_news
+                "Since you last looked", "What is new, verified, failed and overdue since", self._show_summary
             )
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
 
@@ -259,38 +259,38 @@ class UploadApp(App[int]):
             self.exit(0)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in MEDDLING_ACTIONS:
-            return self.story is not None and bool(self.story.faults)
-        return self.story is not None if action in STORY_ACTIONS else True
+        if action in DEMO_ACTIONS:
+            return self.controls is not None and bool(self.controls.faults)
+        return self.controls is not None if action in PLAYBACK_ACTIONS else True
 
     def action_start_upload(self) -> None:
-        if self.story is not None:
-            self.story.start_upload()
+        if self.controls is not None:
+            self.controls.start_upload()
 
     def action_break_something(self) -> None:
         from upload_tui.tui.screens.menu import MenuScreen, fault_menu
 
-        if self.story is not None and not isinstance(self.screen, MenuScreen):
-            self.push_screen(fault_menu(self.story.faults), self._break)
+        if self.controls is not None and not isinstance(self.screen, MenuScreen):
+            self.push_screen(fault_menu(self.controls.faults), self._start_fault)
 
-    def _break(self, fault_name: str | None) -> None:
-        if self.story is not None and fault_name is not None:
-            self.story.break_something(fault_name)
-            self._pass_on(PictureMoved(()))
+    def _start_fault(self, fault_name: str | None) -> None:
+        if self.controls is not None and fault_name is not None:
+            self.controls.start_fault(fault_name)
+            self._dispatch(ChangeBatch(()))
 
     def action_slower(self) -> None:
-        if self.story is not None:
-            self.story.slower()
-            self._pass_on(PictureMoved(()))
+        if self.controls is not None:
+            self.controls.slower()
+            self._dispatch(ChangeBatch(()))
 
     def action_faster(self) -> None:
-        if self.story is not None:
-            self.story.faster()
-            self._pass_on(PictureMoved(()))
+        if self.controls is not None:
+            self.controls.faster()
+            self._dispatch(ChangeBatch(()))
 
     def action_step(self) -> None:
-        if self.story is not None:
-            self.story.step()
+        if self.controls is not None:
+            self.controls.step()
 
     def action_copy_selection(self) -> None:
         text = self.screen.get_selected_text()

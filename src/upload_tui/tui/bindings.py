@@ -12,17 +12,17 @@ __all__ = [
     "FOOTER_FIRST",
     "FOOTER_LAST",
     "HELP_KEY",
-    "MEDDLING_ACTIONS",
-    "STORY_ACTIONS",
+    "DEMO_ACTIONS",
+    "PLAYBACK_ACTIONS",
     "TABLE_KEYS",
     "TAIL_KEYS",
     "TIMELINE_KEYS",
 ]
 
 
-def _key(keys: str, action: str, word: str, tooltip: str, key_id: str, *, shown: str | None = None) -> Binding:
+def _key(keys: str, action: str, description: str, tooltip: str, binding_id: str, *, footer_key: str | None = None) -> Binding:
     """A binding; in the footer only if `shown` says how its key is written there."""
-    return Binding(keys, action, word, tooltip=tooltip, id=key_id, show=shown is not None, key_display=shown or None)
+    return Binding(keys, action, description, tooltip=tooltip, id=binding_id, show=footer_key is not None, key_display=footer_key or None)
 
 
 TABLE_KEYS = (
@@ -36,7 +36,7 @@ TABLE_KEYS = (
     _key("pageup", "page(-1)", "Page up", "A page up", "table.page_up"),
     _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "table.half_down"),
     _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "table.half_up"),
-    _key("enter", "open", "Open", "Open the upload's own screen", "table.open", shown="Enter"),
+    _key("enter", "open", "Open", "Open the upload's own screen", "table.open", footer_key="Enter"),
     _key("m", "mark", "Mark", "Mark the upload; copying then takes all marked", "table.mark"),
 )
 
@@ -51,7 +51,7 @@ TAIL_KEYS = (
     _key("pageup", "page(-1)", "Page up", "A page up", "tail.page_up"),
     _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "tail.half_down"),
     _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "tail.half_up"),
-    _key("enter", "open", "Open", "Open the screen of the change's upload", "tail.open", shown="Enter"),
+    _key("enter", "open", "Open", "Open the screen of the change's upload", "tail.open", footer_key="Enter"),
     _key("y", "screen.copy_id", "Copy id", "Copy the id of the change's upload", "tail.copy"),
     *(
         _key(f"{number}", f"only('{stage}')", stage.title(), f"Changes to {stage} alone; again: all", f"tail.{stage}")
@@ -82,31 +82,31 @@ DASHBOARD_KEYS = (
         "Search",
         "Search as you type: the uploads, or the tail if it has the focus (-verified leaves out)",
         "search",
-        shown="/",
+        footer_key="/",
     ),
-    _key("exclamation_mark", "attention", "Trouble", "Only the stuck and the failed; again: all", "trouble", shown="!"),
+    _key("exclamation_mark", "attention", "Trouble", "Only the stuck and the failed; again: all", "trouble", footer_key="!"),
     _key("1", "stage('initiated')", "Initiated", "Only initiated; again: all", "stage.initiated"),
     _key("2", "stage('completed')", "Completed", "Only completed; again: all", "stage.completed"),
     _key("3", "stage('verified')", "Verified", "Only verified; again: all", "stage.verified"),
     _key("4", "stage('error')", "Error", "Only errors; again: all", "stage.error"),
     _key("E", "next_failed", "Next failed", "Go to the next failed upload", "next.failed"),
     _key("W", "next_stuck", "Next overdue", "Go to the next upload that looks stuck", "next.stuck"),
-    _key("s", "sort", "Sort", "Sort by the next column", "sort", shown="s"),
+    _key("s", "sort", "Sort", "Sort by the next column", "sort", footer_key="s"),
     _key("S", "reverse", "Reverse", "Reverse the order", "reverse"),
-    _key("f", "follow", "Follow", "Stick to the newest upload", "follow", shown="f"),
-    _key("w", "shapes", "Shapes", "The status as Option A, Option B and deployed JSON", "shapes", shown="w"),
+    _key("f", "follow", "Follow", "Stick to the newest upload", "follow", footer_key="f"),
+    _key("w", "shapes", "Shapes", "The status as Option A, Option B and deployed JSON", "shapes", footer_key="w"),
     _key("J", "raw", "Raw", "The service's raw answer, secrets masked", "raw"),
     _key("F", "failures", "Failures", "Why uploads failed, grouped by cause", "failures"),
     _key("l", "latencies", "Latencies", "How long uploads take between stages, as histograms", "latencies"),
     _key("p", "projects", "Projects", "Show one project or all", "projects"),
-    _key("space", "pause", "Pause", "Pause and resume refreshing", "pause", shown="Space"),
+    _key("space", "pause", "Pause", "Pause and resume refreshing", "pause", footer_key="Space"),
     _key("r", "refresh", "Refresh", "Ask the service now", "refresh"),
     _key("t", "times", "Times", "Relative or absolute times", "times"),
     _key("d", "density", "Density", "One line or two for each upload", "density"),
     _key("c", "columns", "Columns", "Choose the columns, their order and width", "columns"),
     *COPY_KEYS,
     _key("e", "export", "Export", "Write what is shown to a file: JSON, CSV, SVG", "export"),
-    _key("tab", "app.focus_next", "Pane", "Go to the next pane", "pane.next", shown="Tab"),
+    _key("tab", "app.focus_next", "Pane", "Go to the next pane", "pane.next", footer_key="Tab"),
     _key("escape", "clear", "Clear", "Clear the search; again: the filters; again: the marks", "clear"),
 )
 
@@ -114,13 +114,13 @@ HELP_KEY = _key("question_mark", "app.help", "Help", "What the keys do", "help")
 """For dialogs, which the app's own keys do not reach."""
 
 APP_KEYS = (
-    _key("question_mark", "help", "Help", "What the keys do", "help", shown="?"),
-    _key("q", "leave", "Quit", "Back one level, then quit", "quit", shown="q"),
-    _key("u", "start_upload", "New", "Begin one more upload", "story.upload", shown="u"),
-    _key("x", "break_something", "Break", "Break something, from a menu", "story.break", shown="x"),
-    _key("left_square_bracket", "slower", "Slower", "Let the story go slower, then hold it", "story.slower", shown="["),
-    _key("right_square_bracket", "faster", "Faster", "Let the story go faster", "story.faster", shown="]"),
-    _key("full_stop", "step", "Step", "Let one second of the story pass", "story.step", shown="."),
+    _key("question_mark", "help", "Help", "What the keys do", "help", footer_key="?"),
+    _key("q", "leave", "Quit", "Back one level, then quit", "quit", footer_key="q"),
+    _key("u", "start_upload", "New", "Begin one more upload", "story.upload", footer_key="u"),
+    _key("x", "break_something", "Break", "Break something, from a menu", "story.break", footer_key="x"),
+    _key("left_square_bracket", "slower", "Slower", "Let the story go slower, then hold it", "story.slower", footer_key="["),
+    _key("right_square_bracket", "faster", "Faster", "Let the story go faster", "story.faster", footer_key="]"),
+    _key("full_stop", "step", "Step", "Let one second of the story pass", "story.step", footer_key="."),
     _key("ctrl+z", "suspend_process", "Suspend", "Back to the shell; `fg` comes back", "suspend"),
     Binding(
         "ctrl+c",
@@ -168,8 +168,8 @@ FOOTER_FIRST = (
 FOOTER_LAST = ("help", "quit", "palette")
 """On the right, however little room there is."""
 
-STORY_ACTIONS = frozenset({"slower", "faster", "step"})
+PLAYBACK_ACTIONS = frozenset({"slower", "faster", "step"})
 """Actions that need a story whose pace is in the person's hands: a demo, a replay."""
 
-MEDDLING_ACTIONS = frozenset({"start_upload", "break_something"})
+DEMO_ACTIONS = frozenset({"start_upload", "break_something"})
 """Actions that need a story which can still be told otherwise: what was recorded cannot."""

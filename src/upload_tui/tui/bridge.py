@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from upload_tui.monitor.changes import Change, PictureChanged, SyncProgressed
 from upload_tui.monitor.session import Session
-from upload_tui.tui.messages import PictureMoved
+from upload_tui.tui.messages import ChangeBatch
 
 __all__ = ["Bridge"]
 
@@ -22,34 +22,34 @@ class Bridge:
         interval_seconds: the shortest time between two bundles.
     """
 
-    def __init__(self, session: Session, tell: Callable[[PictureMoved], None], interval_seconds: float = 0.25) -> None:
+    def __init__(self, session: Session, publish: Callable[[ChangeBatch], None], interval_seconds: float = 0.25) -> None:
         self._session = session
-        self._tell = tell
+        self._publish = publish
         self._interval_seconds = interval_seconds
-        self._gathered: list[Change] = []
-        self._news = asyncio.Event()
+        self._pending: list[Change] = []
+        self._has_changed = asyncio.Event()
 
     async def run(self) -> None:
         """Keep the session running, gather what it says and pass it on."""
         async with asyncio.TaskGroup() as tasks:
             listening = asyncio.Event()
-            tasks.create_task(self._gather(listening), name="gather changes")
-            tasks.create_task(self._pass_on(), name="pass changes on")
+            tasks.create_task(self._collect(listening), name="gather changes")
+            tasks.create_task(self._publish_batches(), name="pass changes on")
             await listening.wait()
             tasks.create_task(self._session.run(), name="keep the picture true")
 
-    async def _gather(self, listening: asyncio.Event) -> None:
+    async def _collect(self, is_listening: asyncio.Event) -> None:
         changes = self._session.changes()
-        listening.set()
+        is_listening.set()
         async for change in changes:
             if not isinstance(change, PictureChanged | SyncProgressed):
-                self._gathered.append(change)
-            self._news.set()
+                self._pending.append(change)
+            self._has_changed.set()
 
-    async def _pass_on(self) -> None:
+    async def _publish_batches(self) -> None:
         while True:
-            await self._news.wait()
-            self._news.clear()
-            gathered, self._gathered = tuple(self._gathered), []
-            self._tell(PictureMoved(gathered))
+            await self._has_changed.wait()
+            self._has_changed.clear()
+            gathered, self._pending = tuple(self._pending), []
+            self._publish(ChangeBatch(gathered))
             await asyncio.sleep(self._interval_seconds)

@@ -4,7 +4,7 @@ import re
 
 from rich.cells import cell_len
 
-from upload_tui.tui.formatting import cut_at_word, harmless
+from upload_tui.tui.formatting import truncate_at_word, sanitize
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
 __all__ = ["cause_text", "detailed_cause_text"]
@@ -21,21 +21,21 @@ _PART_ENDS = re.compile("[:,;] ")
 
 def cause_text(message: str, width: int, ellipsis: str) -> str:
     """An error's message in at most `width` cells; the service's long sentences give way to a few words where they do not fit."""
-    text = harmless(message) or "no reason given"
+    text = sanitize(message) or "no reason given"
     if cell_len(text) > width:
         text = next((short for words, short in _SHORT_CAUSES.items() if message.startswith(words)), text)
-    return cut_at_word(text, width, ellipsis)
+    return truncate_at_word(text, width, ellipsis)
 
 
 def detailed_cause_text(message: str, width: int, ellipsis: str) -> str:
     """The same, with what the service adds to its fixed words, as far as whole parts of it fit: `wrong size: reported 35703…`."""
     words, short = next((pair for pair in _SHORT_CAUSES.items() if message.startswith(f"{pair[0]}: ")), ("", ""))
-    if not short or cell_len(harmless(message)) <= width:
+    if not short or cell_len(sanitize(message)) <= width:
         return cause_text(message, width, ellipsis)
-    text = f"{short}: {harmless(message[len(words) + 2 :]).replace(' bytes', '')}"
+    text = f"{short}: {sanitize(message[len(words) + 2 :]).replace(' bytes', '')}"
     if cell_len(text) <= width:
         return text
     parts = (text[: end.start()].rstrip("…") + ellipsis for end in _PART_ENDS.finditer(text, len(short) + 1))
     return max(
-        (part for part in parts if cell_len(part) <= width), key=len, default=cut_at_word(short, width, ellipsis)
+        (part for part in parts if cell_len(part) <= width), key=len, default=truncate_at_word(short, width, ellipsis)
     )

@@ -26,12 +26,12 @@ class ExportKind(StrEnum):
     SVG = "svg"
 
 
-_WHAT = {ExportKind.JSONL: "changes", ExportKind.SVG: "upload-tui"}
+_STEMS = {ExportKind.JSONL: "changes", ExportKind.SVG: "upload-tui"}
 
 
 def file_name(kind: ExportKind, now: datetime) -> str:
     """A name that no earlier export has and every file system allows."""
-    return f"{_WHAT.get(kind, 'uploads')}-{now:%Y%m%dT%H%M%S.%f}Z.{kind}"
+    return f"{_STEMS.get(kind, 'uploads')}-{now:%Y%m%dT%H%M%S.%f}Z.{kind}"
 
 
 def upload_texts(session: Session, query: Query, kind: ExportKind) -> Iterator[str]:
@@ -57,19 +57,19 @@ def _details(session: Session, query: Query) -> Iterator[Sequence[Detail]]:
         offset += len(rows)
 
 
-def _json_texts(slices: Iterable[Sequence[Detail]]) -> Iterator[str]:
+def _json_texts(batches: Iterable[Sequence[Detail]]) -> Iterator[str]:
     before = "[\n"
-    for details in slices:
+    for details in batches:
         text = ",\n".join(json.dumps(upload_record(detail), indent=2) for detail in details)
         yield f"{before}{text}" if text else ""
         before = ",\n" if text else before
     yield "[]\n" if before == "[\n" else "\n]\n"
 
 
-def _csv_texts(slices: Iterable[Sequence[Detail]]) -> Iterator[str]:
+def _csv_texts(batches: Iterable[Sequence[Detail]]) -> Iterator[str]:
     text = io.StringIO()
     writer: csv.DictWriter[str] | None = None
-    for details in slices:
+    for details in batches:
         for detail in details:
             flat = flat_upload(upload_record(detail))
             if writer is None:

@@ -3,10 +3,10 @@
 from upload_tui.monitor.picture import Query
 from upload_tui.tui.widgets.row_window import RowSource
 
-__all__ = ["next_of"]
+__all__ = ["next_matching"]
 
 
-def next_of(source: RowSource, query: Query, narrower: Query, row: int) -> str | None:
+def next_matching(source: RowSource, query: Query, narrower: Query, row: int) -> str | None:
     """The upload of a narrower query that stands first below a row of the wider one; from the top again if there is none.
 
     Both queries have the same order, so the places rise together and halving finds the one.
@@ -23,14 +23,14 @@ def next_of(source: RowSource, query: Query, narrower: Query, row: int) -> str |
     low, high = 0, total
     while low < high:
         middle = (low + high) // 2
-        if _place(source, query, narrower, middle) > row:
+        if _position(source, query, narrower, middle) > row:
             high = middle
         else:
             low = middle + 1
     return source.window(narrower, low if low < total else 0, 1).rows[0].id
 
 
-def _place(source: RowSource, query: Query, narrower: Query, number: int) -> int:
+def _position(source: RowSource, query: Query, narrower: Query, number: int) -> int:
     rows = source.window(narrower, number, 1).rows
     place = source.position(query, rows[0].id) if rows else None
     return -1 if place is None else place

@@ -14,60 +14,60 @@ from rich.cells import cell_len, get_character_cell_size
 from upload_tui.status import Event
 
 __all__ = [
-    "abbreviated",
+    "truncate_middle",
     "age_text",
     "clock_text",
-    "curl_text",
-    "cut_at_word",
+    "curl_command",
+    "truncate_at_word",
     "duration_text",
     "event_text",
-    "fitted",
-    "harmless",
+    "fit_to_width",
+    "sanitize",
     "plural",
     "short_clock_text",
     "size_text",
     "span_text",
-    "spark_text",
+    "sparkline_text",
 ]
 
-_DRAWN_CHARACTERS = 2000
+_MAX_CHARACTERS = 2000
 """More of one text than this is never drawn; the whole of it can still be copied."""
 
-_DROPPED = frozenset("\u200d\ufe0e\ufe0f")
+_JOINERS = frozenset("\u200d\ufe0e\ufe0f")
 """Joiners and variation selectors: without them emoji fall apart into pieces whose width every terminal agrees on."""
 
-_CUT = "…"
+_ELLIPSIS = "…"
 """Whoever sent a text may have cut it already: one sign for that is enough."""
 
-_UNSHOWABLE = "\ufffd"
+_REPLACEMENT = "\ufffd"
 _MINUTE, _TEN_MINUTES, _HOUR, _DAY = 60, 600, 3600, 86400
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
-def harmless(text: str) -> str:
+def sanitize(text: str) -> str:
     """The text without anything that a terminal could obey or that could hide: one visible sign a character.
 
     Controls become control pictures (`␛`), invisible and directional characters `�`; a letter keeps at most one combining mark.
     """
-    text = text[:_DRAWN_CHARACTERS]
+    text = text[:_MAX_CHARACTERS]
     if text.isascii() and text.isprintable():
         return text
-    signs = (_visible(character) for character in unicodedata.normalize("NFC", text) if character not in _DROPPED)
-    return "".join(_single_marks("".join(signs)))
+    signs = (_visible_character(character) for character in unicodedata.normalize("NFC", text) if character not in _JOINERS)
+    return "".join(_limit_combining_marks("".join(signs)))
 
 
-def _visible(character: str) -> str:
+def _visible_character(character: str) -> str:
     code = ord(character)
     if code < 0x20:
         return chr(0x2400 + code)
     if code == 0x7F:
         return "\u2421"
     if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
-        return _UNSHOWABLE
+        return _REPLACEMENT
     return " " if character.isspace() else character
 
 
-def _single_marks(text: str) -> list[str]:
+def _limit_combining_marks(text: str) -> list[str]:
     signs: list[str] = []
     for is_mark, group in groupby(text, key=lambda character: get_character_cell_size(character) == 0):
         if not is_mark:
@@ -77,32 +77,32 @@ def _single_marks(text: str) -> list[str]:
     return signs
 
 
-def abbreviated(text: str, width: int, ellipsis: str = "…") -> str:
+def truncate_middle(text: str, width: int, ellipsis: str = "…") -> str:
     """The text made harmless and, if it is wider than `width` cells, shortened in the middle so that its ending stays."""
-    if len(text) > _DRAWN_CHARACTERS:  # its middle will not be seen anyway, but its ending must
-        text = text[: _DRAWN_CHARACTERS // 2] + text[-_DRAWN_CHARACTERS // 2 :]
-    text = harmless(text)
+    if len(text) > _MAX_CHARACTERS:  # its middle will not be seen anyway, but its ending must
+        text = text[: _MAX_CHARACTERS // 2] + text[-_MAX_CHARACTERS // 2 :]
+    text = sanitize(text)
     if cell_len(text) <= width:
         return text
     if width <= len(ellipsis):
         return ellipsis[: max(width, 0)]
     room = width - len(ellipsis)
-    tail = _cells_from_end(text, min(room // 2, max(room // 3, 10)))
-    head = _cells_from_start(text, room - cell_len(tail))
-    return head.rstrip(_CUT) + ellipsis + tail.lstrip(_CUT)
+    tail = _last_cells(text, min(room // 2, max(room // 3, 10)))
+    head = _first_cells(text, room - cell_len(tail))
+    return head.rstrip(_ELLIPSIS) + ellipsis + tail.lstrip(_ELLIPSIS)
 
 
-def fitted(text: str, width: int, *, right: bool = False) -> str:
+def fit_to_width(text: str, width: int, *, align_right: bool = False) -> str:
     """Exactly `width` cells: padded, or cut at the end. The text must be harmless already."""
     wide = cell_len(text)
     if wide > width:
-        text = _cells_from_start(text, width)
+        text = _first_cells(text, width)
         wide = cell_len(text)
     blanks = " " * (width - wide)
-    return blanks + text if right else text + blanks
+    return blanks + text if align_right else text + blanks
 
 
-def _cells_from_start(text: str, cells: int) -> str:
+def _first_cells(text: str, cells: int) -> str:
     taken = 0
     for index, character in enumerate(text):
         taken += get_character_cell_size(character)
@@ -111,29 +111,29 @@ def _cells_from_start(text: str, cells: int) -> str:
     return text
 
 
-def _cells_from_end(text: str, cells: int) -> str:
-    return _cells_from_start(text[::-1], cells)[::-1]
+def _last_cells(text: str, cells: int) -> str:
+    return _first_cells(text[::-1], cells)[::-1]
 
 
-def cut_at_word(text: str, width: int, ellipsis: str = "…") -> str:
+def truncate_at_word(text: str, width: int, ellipsis: str = "…") -> str:
     """The beginning of a text that fits into `width` cells and ends with a whole word. The text must be harmless already."""
     if cell_len(text) <= width:
         return text
-    head = _cells_from_start(text, max(width - len(ellipsis), 0))
+    head = _first_cells(text, max(width - len(ellipsis), 0))
     words = head.rpartition(" ")[0].rstrip(" ,:;")
     # Where the only words left are very short ones, a part of the next says more than they do.
-    return (words if len(words) * 3 >= len(head) else head).rstrip(_CUT) + ellipsis[:width]
+    return (words if len(words) * 3 >= len(head) else head).rstrip(_ELLIPSIS) + ellipsis[:width]
 
 
-def curl_text(service: str, upload_id: str) -> str:
+def curl_command(service: str, upload_id: str) -> str:
     """The request for an upload as a shell command; the token stays a variable."""
     url = f"{service}/api/v1/uploads/{quote(upload_id, safe='')}"
     return f'curl --header "Authorization: $UPLOAD_TUI_TOKEN" {shlex.quote(url)}'
 
 
-def plural(count: int, thing: str) -> str:
+def plural(count: int, noun: str) -> str:
     """`1 chunk`, `3 chunks`."""
-    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def age_text(seconds: float) -> str:
@@ -184,15 +184,15 @@ def clock_text(on: datetime | None, now: datetime, zone: tzinfo | None = None) -
 
     `zone` None is the machine's own zone; a time that is not known is `?`.
     """
-    return _clock(on, now, zone, "%d %b %H:%M", "%Y-%m-%d")
+    return _format_clock(on, now, zone, "%d %b %H:%M", "%Y-%m-%d")
 
 
 def short_clock_text(on: datetime | None, now: datetime, zone: tzinfo | None = None) -> str:
     """The same in at most eight cells: `13:00:05`, `12 Mar`, `May 2019`."""
-    return _clock(on, now, zone, "%d %b", "%b %Y")
+    return _format_clock(on, now, zone, "%d %b", "%b %Y")
 
 
-def _clock(on: datetime | None, now: datetime, zone: tzinfo | None, this_year: str, else_as: str) -> str:
+def _format_clock(on: datetime | None, now: datetime, zone: tzinfo | None, this_year_format: str, other_format: str) -> str:
     if on is None:
         return "?"
     try:
@@ -201,7 +201,7 @@ def _clock(on: datetime | None, now: datetime, zone: tzinfo | None, this_year: s
         local, today = on.astimezone(UTC), now.astimezone(UTC)
     if local.date() == today.date():
         return local.strftime("%H:%M:%S")
-    return local.strftime(this_year if local.year == today.year else else_as)
+    return local.strftime(this_year_format if local.year == today.year else other_format)
 
 
 def event_text(event: Event, now: datetime, zone: tzinfo | None = None, estimate: str = "~") -> str:
@@ -218,7 +218,7 @@ def event_text(event: Event, now: datetime, zone: tzinfo | None = None, estimate
     return f"{clock_text(event.earliest, now, zone)}-{clock_text(event.latest, now, zone)}"
 
 
-def spark_text(counts: tuple[int, ...], width: int, sparks: str) -> str:
+def sparkline_text(counts: tuple[int, ...], width: int, sparks: str) -> str:
     """The last `width` counts as a line of small bars, scaled to the highest; nothing shows as the lowest sign."""
     shown = counts[-width:] if width > 0 else ()
     highest = max(shown, default=0)

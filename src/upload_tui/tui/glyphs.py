@@ -26,9 +26,9 @@ class Glyphs(Struct, frozen=True):
     waiting: str
     broken: str
     bar_full: str
-    bar_rest: str
+    bar_empty: str
     bar_open: str
-    cut: str
+    bar_break: str
     ellipsis: str
     dot: str
     arrow_down: str
@@ -37,8 +37,8 @@ class Glyphs(Struct, frozen=True):
     chunk: str
     gap: str
     repeated: str
-    odd: str
-    to_come: str
+    unexpected_size: str
+    outstanding: str
     tried: str
     untried: str
     sparks: str
@@ -55,9 +55,9 @@ UNICODE = Glyphs(
     waiting="◌",
     broken="✗",
     bar_full="█",
-    bar_rest="░",
+    bar_empty="░",
     bar_open="▒",
-    cut="╱",
+    bar_break="╱",
     ellipsis="…",
     dot="·",
     arrow_down="↓",
@@ -66,8 +66,8 @@ UNICODE = Glyphs(
     chunk="■",
     gap="□",
     repeated="▣",
-    odd="◧",
-    to_come="·",
+    unexpected_size="◧",
+    outstanding="·",
     tried="×",
     untried="·",
     sparks=" ▁▂▃▄▅▆▇█",
@@ -83,9 +83,9 @@ ASCII = Glyphs(
     waiting="~",
     broken="x",
     bar_full="#",
-    bar_rest=".",
+    bar_empty=".",
     bar_open="=",
-    cut="/",
+    bar_break="/",
     ellipsis="~",
     dot="-",
     arrow_down="v",
@@ -94,8 +94,8 @@ ASCII = Glyphs(
     chunk="#",
     gap="_",
     repeated="=",
-    odd="%",
-    to_come=".",
+    unexpected_size="%",
+    outstanding=".",
     tried="x",
     untried=".",
     sparks=" .:-=+*#%",

@@ -11,7 +11,7 @@ from upload_tui.tui.keys import keys_of, keys_text
 
 __all__ = ["KeyGroup", "KeyHelp", "grouped", "help_lines", "key_helps"]
 
-_OTHERS = "More"
+_OTHER_TITLE = "More"
 _GROUPS: tuple[tuple[str, str], ...] = (
     ("What is wrong", "trouble next.failed next.stuck failures"),
     ("Find, filter and sort", "search stage. projects sort reverse follow clear table.next_match table.previous_match"),
@@ -34,7 +34,7 @@ class KeyHelp(Struct, frozen=True):
 
     id: str
     keys: str
-    does: str
+    description: str
 
 
 class KeyGroup(Struct, frozen=True):
@@ -54,16 +54,16 @@ def key_helps(screen: Screen[Any]) -> Sequence[KeyHelp]:
 
 def grouped(keys: Iterable[KeyHelp]) -> Sequence[KeyGroup]:
     """The groups that have any of these keys; in a group the order is that of its ids, in what begins alike that of the keys."""
-    titles = [*dict.fromkeys(title for title, _ in _GROUPS), _OTHERS]
+    titles = [*dict.fromkeys(title for title, _ in _GROUPS), _OTHER_TITLE]
     found: dict[str, list[tuple[int, KeyHelp]]] = {title: [] for title in titles}
     for key in keys:
-        title, place = _place_of(key.id)
+        title, place = _position_of(key.id)
         found[title].append((place, key))
     in_order = {title: sorted(members, key=lambda member: member[0]) for title, members in found.items()}
     return [KeyGroup(title, tuple(key for _, key in members)) for title, members in in_order.items() if members]
 
 
-def _place_of(key_id: str) -> tuple[str, int]:
+def _position_of(key_id: str) -> tuple[str, int]:
     places = [(title, name) for title, names in _GROUPS for name in names.split()]
     for place, (title, name) in enumerate(places):
         if name == key_id:
@@ -71,7 +71,7 @@ def _place_of(key_id: str) -> tuple[str, int]:
     for place, (title, name) in enumerate(places):
         if name.endswith(".") and key_id.startswith(name):
             return title, place
-    return _OTHERS, 0
+    return _OTHER_TITLE, 0
 
 
 def help_lines(groups: Sequence[KeyGroup], width: int) -> Sequence[Content]:
@@ -79,7 +79,7 @@ def help_lines(groups: Sequence[KeyGroup], width: int) -> Sequence[Content]:
     if width < _WIDE_CELLS:
         return _joined(list(_blocks(groups, width)))
     cells = (width - _GAP_CELLS) // 2
-    left, right = _halves(list(_blocks(groups, cells)))
+    left, right = _split_columns(list(_blocks(groups, cells)))
     blank = [Content("")]
     left, right = left + blank * (len(right) - len(left)), right + blank * (len(left) - len(right))
     return [
@@ -88,7 +88,7 @@ def help_lines(groups: Sequence[KeyGroup], width: int) -> Sequence[Content]:
     ]
 
 
-def _halves(blocks: Sequence[Sequence[Content]]) -> tuple[list[Content], list[Content]]:
+def _split_columns(blocks: Sequence[Sequence[Content]]) -> tuple[list[Content], list[Content]]:
     """The blocks in two columns, neither much longer than the other."""
     splits = ((_joined(blocks[:place]), _joined(blocks[place:])) for place in range(len(blocks) + 1))
     return min(splits, key=lambda columns: max(map(len, columns)))
@@ -109,6 +109,6 @@ def _blocks(groups: Sequence[KeyGroup], width: int) -> Iterator[list[Content]]:
 
 def _lines(key: KeyHelp, column: int, width: int) -> Iterator[Content]:
     """The keys, and beside them what they do in as many lines as it takes."""
-    for number, line in enumerate(Content(key.does).wrap(max(10, width - column))):
+    for number, line in enumerate(Content(key.description).wrap(max(10, width - column))):
         keys = f"{'' if number else key.keys:<{column}}"
         yield Content.assemble((keys, "bold $primary"), line)

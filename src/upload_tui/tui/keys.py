@@ -30,13 +30,13 @@ _LABELS = {
 }
 
 
-_PLAIN_LABELS = {"down": "Down", "up": "Up"}
+_ASCII_LABELS = {"down": "Down", "up": "Up"}
 
 
-def key_label(key: str, *, is_plain: bool = False) -> str:
+def key_label(key: str, *, is_ascii: bool = False) -> str:
     """A key's name as people write it; with nothing but ASCII if it `is_plain`."""
-    if is_plain and key in _PLAIN_LABELS:
-        return _PLAIN_LABELS[key]
+    if is_ascii and key in _ASCII_LABELS:
+        return _ASCII_LABELS[key]
     if key.startswith("ctrl+"):
         return f"^{key.removeprefix('ctrl+')}"
     return _LABELS.get(key, key)

@@ -4,14 +4,14 @@ from datetime import datetime, tzinfo
 
 from msgspec import Struct
 
-from upload_tui.tui.columns import ColumnWish
+from upload_tui.tui.columns import ColumnSpec
 from upload_tui.tui.formatting import age_text, clock_text, short_clock_text
 from upload_tui.tui.glyphs import UNICODE, Glyphs
 
-__all__ = ["Look"]
+__all__ = ["DisplayOptions"]
 
 
-class Look(Struct, frozen=True):
+class DisplayOptions(Struct, frozen=True):
     """What a person (or their terminal) chose; handed to every widget.
 
     `zone` None is the machine's own time zone. `is_roomy` gives each row of the table a second line. `columns` are those that a
@@ -23,14 +23,14 @@ class Look(Struct, frozen=True):
     zone: tzinfo | None = None
     absolute_times: bool = False
     is_roomy: bool = False
-    columns: tuple[ColumnWish, ...] = ()
+    columns: tuple[ColumnSpec, ...] = ()
     services: tuple[tuple[str, str], ...] = ()
 
-    def service(self, root: str) -> str:
+    def service_title(self, root: str) -> str:
         """What the service with this URL is called."""
         return dict(self.services).get(root, root)
 
-    def when(self, on: datetime | None, now: datetime, cells: int | None = None) -> str:
+    def time_text(self, on: datetime | None, now: datetime, cells: int | None = None) -> str:
         """A time as this look has it: an age, or the wall clock's; `?` if it is not known. Of days in few `cells`, no hours."""
         if on is None:
             return "?"

@@ -6,12 +6,12 @@ from msgspec import Struct
 from textual.message import Message
 
 from upload_tui.monitor.changes import Change
-from upload_tui.tui.columns import ColumnWish
+from upload_tui.tui.columns import ColumnSpec
 
-__all__ = ["ColumnsChosen", "ExportReady", "PictureMoved", "ThemeChosen"]
+__all__ = ["ColumnsChosen", "ExportReady", "ChangeBatch", "ThemeChosen"]
 
 
-class PictureMoved(Struct, frozen=True):
+class ChangeBatch(Struct, frozen=True):
     """The session's picture changed; `changes` are the changes of uploads since the last such word, oldest first."""
 
     changes: tuple[Change, ...]
@@ -20,9 +20,9 @@ class PictureMoved(Struct, frozen=True):
 class ColumnsChosen(Message):
     """The person wants these columns, in this order."""
 
-    def __init__(self, wishes: tuple[ColumnWish, ...]) -> None:
+    def __init__(self, columns: tuple[ColumnSpec, ...]) -> None:
         super().__init__()
-        self.wishes = wishes
+        self.columns = columns
 
 
 class ExportReady(Message):

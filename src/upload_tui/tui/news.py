@@ -5,19 +5,19 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from upload_tui.monitor.last_look import Look
+from upload_tui.monitor.last_look import LastVisit
 from upload_tui.monitor.picture import Query, Row, SortKey
 from upload_tui.monitor.session import Session
 from upload_tui.status import Stage
 from upload_tui.tui.formatting import age_text
 from upload_tui.tui.widgets.row_window import RowSource
 
-__all__ = ["NewsSummary", "overdue_ids", "summary_since"]
+__all__ = ["VisitSummary", "overdue_ids", "summary_since"]
 
-_PENDING_LOOKED_AT = 1000
+_MAX_PENDING = 1000
 
 
-class NewsSummary(Struct, frozen=True):
+class VisitSummary(Struct, frozen=True):
     """How many uploads are new, got verified, failed, or are overdue and were not."""
 
     since: datetime
@@ -42,25 +42,25 @@ class NewsSummary(Struct, frozen=True):
         return f"Since you last looked, {age_text((now - self.since).total_seconds())} ago: {what}"
 
 
-def summary_since(session: Session, look: Look) -> NewsSummary:
+def summary_since(session: Session, last_visit: LastVisit) -> VisitSummary:
     """The news; costs a few windows of one row, however many uploads there are."""
 
     def ended(stage: Stage) -> int:
         query = Query(stages=frozenset({stage}), sort=SortKey.SINCE)
-        return _count(session, query, lambda row: row.stage_since is not None and row.stage_since > look.on)
+        return _count(session, query, lambda row: row.stage_since is not None and row.stage_since > last_visit.on)
 
-    return NewsSummary(
-        since=look.on,
-        new=_count(session, Query(), lambda row: row.initiated_on is not None and row.initiated_on > look.on),
+    return VisitSummary(
+        since=last_visit.on,
+        new=_count(session, Query(), lambda row: row.initiated_on is not None and row.initiated_on > last_visit.on),
         verified=ended(Stage.VERIFIED),
         failed=ended(Stage.ERROR),
-        newly_overdue=len(overdue_ids(session) - look.overdue_ids),
+        newly_overdue=len(overdue_ids(session) - last_visit.overdue_ids),
     )
 
 
 def overdue_ids(session: Session) -> frozenset[str]:
     """The pending uploads that are overdue now."""
-    return frozenset(row.id for row in session.pending(_PENDING_LOOKED_AT) if row.judgement.is_overdue)
+    return frozenset(row.id for row in session.pending(_MAX_PENDING) if row.lateness.is_overdue)
 
 
 def _count(source: RowSource, query: Query, is_new: Callable[[Row], bool]) -> int:

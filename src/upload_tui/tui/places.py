@@ -17,7 +17,7 @@ from upload_tui.tui.widgets.search_bar import SearchBar
 
 __all__ = ["action_ids", "bindings_by_place"]
 
-_PLACES: tuple[type[DOMNode], ...] = (
+_CLASSES: tuple[type[DOMNode], ...] = (
     UploadScreen,
     SearchBar,
     HelpScreen,
@@ -33,7 +33,7 @@ def bindings_by_place() -> Iterator[tuple[str, Binding]]:
     """Each binding of ours, and what the place is called where it works."""
     for binding in ALL_KEYS:
         yield "dashboard", binding
-    for place in _PLACES:
+    for place in _CLASSES:
         for own in place.BINDINGS:
             assert isinstance(own, Binding)  # noqa: S101  # ours all are, so that they can have ids
             yield place.__name__, own

@@ -6,34 +6,34 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-__all__ = ["PlainLines"]
+__all__ = ["AsciiFilter"]
 
 _BOXES = range(0x2500, 0x2580)
 _BLOCKS = range(0x2580, 0x25A0)
 
 
-def _plain(signs: str, sign: str) -> dict[int, str]:
-    return dict.fromkeys(map(ord, signs), sign)
+def _map_each(characters: str, replacement: str) -> dict[int, str]:
+    return dict.fromkeys(map(ord, characters), replacement)
 
 
-_PLAIN: dict[int, str] = {
+_REPLACEMENTS: dict[int, str] = {
     **dict.fromkeys(_BOXES, "+"),
     **dict.fromkeys(_BLOCKS, " "),  # the ends of a scroll bar's thumb; the rest of it is ground
-    **_plain("─━┄┅┈┉╌╍═╴╶╸╺", "-"),
-    **_plain("│┃┆┇┊┋╎╏║╵╷╹╻▏▕", "|"),
-    **_plain("…", "~"),
-    **_plain("•", "*"),
-    **_plain("🔎", "> "),
+    **_map_each("─━┄┅┈┉╌╍═╴╶╸╺", "-"),
+    **_map_each("│┃┆┇┊┋╎╏║╵╷╹╻▏▕", "|"),
+    **_map_each("…", "~"),
+    **_map_each("•", "*"),
+    **_map_each("🔎", "> "),
 }
 """As many cells for each as it has."""
 
 
-class PlainLines(LineFilter):
+class AsciiFilter(LineFilter):
     """Puts ASCII in the place of whatever is drawn with other characters."""
 
     def apply(self, segments: Sequence[Segment], background: Color) -> list[Segment]:
         """The same line in ASCII."""
         return [
-            segment if segment.text.isascii() else Segment(segment.text.translate(_PLAIN), segment.style)
+            segment if segment.text.isascii() else Segment(segment.text.translate(_REPLACEMENTS), segment.style)
             for segment in segments
         ]

@@ -6,9 +6,9 @@ from pathlib import Path
 from msgspec import Struct, field
 from textual.theme import Theme
 
-from upload_tui.tui.alerts import AlertWishes
-from upload_tui.tui.columns import ColumnWish
-from upload_tui.tui.look import Look
+from upload_tui.tui.alerts import AlertSettings
+from upload_tui.tui.columns import ColumnSpec
+from upload_tui.tui.look import DisplayOptions
 
 __all__ = ["Preferences"]
 
@@ -30,14 +30,14 @@ class Preferences(Struct, frozen=True):
         is_animated: whether anything moves but the facts.
     """
 
-    look: Look | None = None
+    display_options: DisplayOptions | None = None
     theme: str = ""
-    chosen_theme: str = ""
+    saved_theme: str = ""
     themes: Sequence[Theme] = ()
-    sheets: Sequence[Path] = ()
+    stylesheets: Sequence[Path] = ()
     keymap: Mapping[str, str] = field(default_factory=dict)
     export_folder: Path | None = None
-    alerts: AlertWishes = field(default_factory=AlertWishes)
-    keep_columns: Callable[[Sequence[ColumnWish]], None] | None = None
-    keep_theme: Callable[[str], None] | None = None
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+    save_columns: Callable[[Sequence[ColumnSpec]], None] | None = None
+    save_theme: Callable[[str], None] | None = None
     is_animated: bool = True

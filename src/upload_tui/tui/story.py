@@ -5,7 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-__all__ = ["Fault", "Story"]
+__all__ = ["Fault", "DemoControls"]
 
 
 class Fault(Struct, frozen=True):
@@ -15,11 +15,11 @@ class Fault(Struct, frozen=True):
     description: str
 
 
-class Story(Protocol):
+class DemoControls(Protocol):
     """The demo, as far as a person can meddle with it."""
 
     @property
-    def pace(self) -> float:
+    def speed(self) -> float:
         """Seconds of the story in a second of ours; 0 while it is held."""
         ...
 
@@ -29,7 +29,7 @@ class Story(Protocol):
         ...
 
     @property
-    def broken(self) -> Mapping[str, float]:
+    def active_faults(self) -> Mapping[str, float]:
         """The faults in force by name, with the seconds of the story that they last still; infinity until somebody ends them."""
         ...
 
@@ -37,7 +37,7 @@ class Story(Protocol):
         """Begin one more upload."""
         ...
 
-    def break_something(self, fault_name: str) -> None:
+    def start_fault(self, fault_name: str) -> None:
         """Let a fault happen."""
         ...
 

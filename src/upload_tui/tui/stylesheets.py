@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 from upload_tui.errors import SettingsError, StyleError
 
-__all__ = ["SHEETS", "WIDGET_SHEETS", "check_sheets", "sheet_paths"]
+__all__ = ["STYLESHEETS", "WIDGET_STYLESHEETS", "check_stylesheets", "stylesheet_paths"]
 
-SHEETS = ("app.tcss", "widgets.tcss", "dashboard.tcss", "dialogs.tcss")
+STYLESHEETS = ("app.tcss", "widgets.tcss", "dashboard.tcss", "dialogs.tcss")
 """The dashboard's: what it says of a widget goes before what the widget says of itself."""
 
-WIDGET_SHEETS = ("widgets.tcss",)
+WIDGET_STYLESHEETS = ("widgets.tcss",)
 """What the widgets need in another app."""
 
 
-def sheet_paths(sheets: Sequence[str] = SHEETS) -> list[Path]:
+def stylesheet_paths(sheets: Sequence[str] = STYLESHEETS) -> list[Path]:
     """The absolute paths of sheets, in the order in which they apply.
 
     Raises:
@@ -34,7 +34,7 @@ def sheet_paths(sheets: Sequence[str] = SHEETS) -> list[Path]:
     raise StyleError(f"The style sheets are missing below {package}", "Install upload-tui again.")
 
 
-def check_sheets(paths: Sequence[Path]) -> None:
+def check_stylesheets(paths: Sequence[Path]) -> None:
     """Return if a person's own sheets can be used.
 
     Raises:
@@ -57,12 +57,12 @@ def check_sheets(paths: Sequence[Path]) -> None:
             sheet.read(path)
             sheet.parse()
         except (StylesheetParseError, TokenError) as error:
-            raise SettingsError(f"{path}{_first_complaint(error)}", "Mend it, or move it away.") from error
+            raise SettingsError(f"{path}{_first_error(error)}", "Mend it, or move it away.") from error
         except StylesheetError as error:
             raise SettingsError(f"{path} cannot be read", "Check its permissions, or move it away.") from error
 
 
-def _first_complaint(error: "StylesheetParseError | TokenError") -> str:
+def _first_error(error: "StylesheetParseError | TokenError") -> str:
     from textual.css.stylesheet import StylesheetParseError
 
     if not isinstance(error, StylesheetParseError):

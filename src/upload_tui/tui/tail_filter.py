@@ -5,10 +5,10 @@ from msgspec import Struct
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged
 from upload_tui.status import Stage
 
-__all__ = ["TailFilter"]
+__all__ = ["ChangeFilter"]
 
 
-class TailFilter(Struct, frozen=True):
+class ChangeFilter(Struct, frozen=True):
     """What a person wants to see of the tail.
 
     Attributes:
@@ -28,23 +28,23 @@ class TailFilter(Struct, frozen=True):
         """True if the change is to be seen."""
         if self.stage is not None and not (isinstance(change, StageReached) and change.after is self.stage):
             return False
-        text = _text_of(change)
-        return all(_fits(word, text) for word in self.search.casefold().split())
+        text = _searchable_text(change)
+        return all(_matches_word(word, text) for word in self.search.casefold().split())
 
 
-def _fits(word: str, text: str) -> bool:
+def _matches_word(word: str, text: str) -> bool:
     if word.startswith("-") and len(word) > 1:
         return word[1:] not in text
     return word in text
 
 
-def _text_of(change: UploadChange) -> str:
+def _searchable_text(change: UploadChange) -> str:
     upload = change.upload
-    parts = [*_words(change), upload.name, upload.id, upload.project_name]
+    parts = [*_change_terms(change), upload.name, upload.id, upload.project_name]
     return "\n".join(part for part in parts if part).casefold()
 
 
-def _words(change: UploadChange) -> tuple[str | None, ...]:
+def _change_terms(change: UploadChange) -> tuple[str | None, ...]:
     match change:
         case StageReached():
             return change.after, change.error_message

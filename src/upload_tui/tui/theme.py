@@ -161,9 +161,9 @@ _ANSI = Theme(
 THEMES: tuple[Theme, ...] = (_DARK, _LIGHT, _SAFE_DARK, _SAFE_LIGHT, _CONTRAST, _ANSI)
 
 
-def theme_for(color_system: str | None, *, no_color: bool, chosen: str = "") -> str:
+def theme_for(color_system: str | None, *, no_color: bool, saved: str = "") -> str:
     """The theme that suits: the terminal's own colours where there are few, or none are wanted (`NO_COLOR`); else what was chosen."""
-    return (chosen or DEFAULT_THEME) if color_system in _MANY_COLOURS and not no_color else FEW_COLOURS_THEME
+    return (saved or DEFAULT_THEME) if color_system in _MANY_COLOURS and not no_color else FEW_COLOURS_THEME
 
 
 _BASE_COLOURS = (
@@ -180,7 +180,7 @@ _BASE_COLOURS = (
 )
 
 
-def read_theme(name: str, said: Mapping[str, object], source: str) -> Theme:
+def read_theme(name: str, values: Mapping[str, object], source: str) -> Theme:
     """A theme from a person's own words: `primary = "#58a6ff"` and so on, the tokens of the stages as `stage-error`.
 
     Args:
@@ -191,7 +191,7 @@ def read_theme(name: str, said: Mapping[str, object], source: str) -> Theme:
     Raises:
         SettingsError: a key is none, or a value is no colour.
     """
-    colours = {key: value for key, value in said.items() if key != "dark"}
+    colours = {key: value for key, value in values.items() if key != "dark"}
     known = (*_BASE_COLOURS, *TOKEN_DEFAULTS)
     for key, value in colours.items():
         if key not in known:
@@ -200,11 +200,11 @@ def read_theme(name: str, said: Mapping[str, object], source: str) -> Theme:
             raise SettingsError(f"{source} has the unknown key {key}", mend)
         if not _is_colour(value):
             raise SettingsError(f"{source}: {key} is no colour", 'Write one like "#58a6ff".')
-    if "primary" not in colours or not isinstance(said.get("dark", True), bool):
+    if "primary" not in colours or not isinstance(values.get("dark", True), bool):
         raise SettingsError(f"{source} must name primary, and dark as true or false", "Add what is missing.")
     base: dict[str, Any] = {key: value for key, value in colours.items() if key in _BASE_COLOURS}
     tokens = {key: str(value) for key, value in colours.items() if key in TOKEN_DEFAULTS}
-    return Theme(name=name, dark=bool(said.get("dark", True)), variables=tokens, **base)
+    return Theme(name=name, dark=bool(values.get("dark", True)), variables=tokens, **base)
 
 
 def _is_colour(value: object) -> bool:

@@ -8,25 +8,25 @@ from typing import Any
 from msgspec import MsgspecError, Struct
 from msgspec.json import decode
 
-from upload_tui.errors import UnreadableError
+from upload_tui.errors import InvalidResponseError
 from upload_tui.wire.upload import Upload, read_upload
 
 __all__ = [
     "SECRET_KEYS",
-    "PageWords",
+    "RawPage",
     "Project",
-    "ServiceFault",
+    "ErrorEnvelope",
     "UploadPage",
     "UploadReading",
-    "entry_words",
+    "entry_json",
     "mask_secrets",
     "page_entries",
     "parse_body",
-    "read_fault",
+    "read_error_envelope",
     "read_projects",
     "read_upload_entries",
     "read_upload_reading",
-    "upload_page",
+    "build_upload_page",
 ]
 
 SECRET_KEYS = frozenset({"signed_url", "api_token", "agent_key", "user_key", "token"})
@@ -48,29 +48,29 @@ class UploadReading(Struct, frozen=True):
 
     upload: Upload
     raw: str
-    asked_on: datetime | None = None
+    requested_on: datetime | None = None
 
 
-class PageWords(Struct, frozen=True):
+class RawPage(Struct, frozen=True):
     """A page as it came: its bytes and headers, what was asked for and where, when that was, and when it had come."""
 
     body: bytes
     headers: Mapping[str, str]
     page: int
     per_page: int
-    asked_on: datetime
+    requested_on: datetime
     read_on: datetime
     url: str
 
     @property
     def total(self) -> int | None:
         """Uploads in all as the service counts them; None if it does not say."""
-        return _number(self.headers, "x-total")
+        return _header_number(self.headers, "x-total")
 
     @property
-    def said_per_page(self) -> int | None:
+    def reported_per_page(self) -> int | None:
         """Entries on a full page as the service says; None if it does not."""
-        return _number(self.headers, "x-per-page") or None
+        return _header_number(self.headers, "x-per-page") or None
 
 
 class UploadPage(Struct, frozen=True):
@@ -85,14 +85,14 @@ class UploadPage(Struct, frozen=True):
     """
 
     readings: tuple[UploadReading, ...]
-    broken: tuple[str, ...]
+    unreadable: tuple[str, ...]
     page: int
     next_page: int | None
     total: int | None
     per_page: int
 
 
-class ServiceFault(Struct, frozen=True):
+class ErrorEnvelope(Struct, frozen=True):
     """What an error answer says; empty where it says nothing."""
 
     code: str = ""
@@ -119,7 +119,7 @@ def parse_body(body: bytes) -> Any:
     try:
         return _without_surrogates(json.loads(body))
     except (ValueError, RecursionError) as error:
-        raise UnreadableError("The answer is not JSON") from error
+        raise InvalidResponseError("The answer is not JSON") from error
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -145,30 +145,30 @@ def mask_secrets(value: Any) -> Any:
             return value
 
 
-def read_upload_reading(payload: object, *, read_on: datetime, asked_on: datetime | None = None) -> UploadReading:
+def read_upload_reading(payload: object, *, read_on: datetime, requested_on: datetime | None = None) -> UploadReading:
     """One upload with the service's words for it.
 
     Raises:
         UnreadableError: nothing can be said of any upload.
     """
     upload = read_upload(payload, read_on=read_on)
-    return UploadReading(upload, json.dumps(mask_secrets(payload), ensure_ascii=False), asked_on)
+    return UploadReading(upload, json.dumps(mask_secrets(payload), ensure_ascii=False), requested_on)
 
 
 def read_upload_entries(
-    entries: Sequence[Any], *, read_on: datetime, asked_on: datetime | None = None
+    entries: Sequence[Any], *, read_on: datetime, requested_on: datetime | None = None
 ) -> Sequence[UploadReading | str]:
     """Each upload of a list, or a sentence for one that cannot be read."""
     found: list[UploadReading | str] = []
     for entry in entries:
         try:
-            found.append(read_upload_reading(entry, read_on=read_on, asked_on=asked_on))
-        except UnreadableError as error:
+            found.append(read_upload_reading(entry, read_on=read_on, requested_on=requested_on))
+        except InvalidResponseError as error:
             found.append(error.title)
     return found
 
 
-def upload_page(
+def build_upload_page(
     entries: Sequence[UploadReading | str], headers: Mapping[str, str], *, page: int, per_page: int
 ) -> UploadPage:
     """A page that lists these.
@@ -185,7 +185,7 @@ def upload_page(
         tuple(entry for entry in entries if isinstance(entry, str)),
         page,
         _next_page(headers, page, len(entries), size, may_be_capped="x-per-page" not in headers),
-        _number(headers, "x-total"),
+        _header_number(headers, "x-total"),
         size,
     )
 
@@ -199,9 +199,9 @@ def page_entries(body: bytes) -> Sequence[Any]:
     return _results(parse_body(body))
 
 
-def entry_words(entries: Sequence[Any], place: int) -> str:
+def entry_json(entries: Sequence[Any], index: int) -> str:
     """The words for the entry at `place` (from 0) of a page, as `UploadReading.raw` has them; empty if there is none."""
-    return json.dumps(mask_secrets(entries[place]), ensure_ascii=False) if place < len(entries) else ""
+    return json.dumps(mask_secrets(entries[index]), ensure_ascii=False) if index < len(entries) else ""
 
 
 def read_projects(
@@ -214,19 +214,19 @@ def read_projects(
         for entry in entries
         if isinstance(entry, dict) and isinstance(entry.get("id"), str)
     ]
-    return projects, _next_page(headers, page, len(entries), _number(headers, "x-per-page") or per_page)
+    return projects, _next_page(headers, page, len(entries), _header_number(headers, "x-per-page") or per_page)
 
 
-def read_fault(body: bytes) -> ServiceFault:
+def read_error_envelope(body: bytes) -> ErrorEnvelope:
     """What the body of an error answer says. Never raises: a proxy may answer anything."""
     try:
         envelope = parse_body(body)
-    except UnreadableError:
-        return ServiceFault()
+    except InvalidResponseError:
+        return ErrorEnvelope()
     if not isinstance(envelope, dict):
-        return ServiceFault()
+        return ErrorEnvelope()
     reason = envelope.get("reason") or envelope.get("error")
-    return ServiceFault(
+    return ErrorEnvelope(
         code=_text(envelope.get("code")),
         reason=_text(reason) if not isinstance(reason, int) else "",
         suggestion=_text(envelope.get("suggestion")),
@@ -240,22 +240,22 @@ def _text(value: object) -> str:
 def _results(body: Any) -> list[Any]:
     entries = body.get("results") if isinstance(body, dict) else None
     if not isinstance(entries, list):
-        raise UnreadableError("The answer is not a list of results")
+        raise InvalidResponseError("The answer is not a list of results")
     return entries
 
 
-def _number(headers: Mapping[str, str], name: str) -> int | None:
+def _header_number(headers: Mapping[str, str], name: str) -> int | None:
     text = headers.get(name, "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
-def _page_size(headers: Mapping[str, str], page: int, count: int, asked: int) -> int:
+def _page_size(headers: Mapping[str, str], page: int, count: int, requested: int) -> int:
     """Entries on a full page. A service may give fewer than were asked for, and not say so."""
-    if said := _number(headers, "x-per-page"):
+    if said := _header_number(headers, "x-per-page"):
         return said
-    total = _number(headers, "x-total") or 0
-    has_more = _number(headers, "x-next-page") is not None or (page == 1 and count < total)
-    return count if has_more and 0 < count < asked else asked
+    total = _header_number(headers, "x-total") or 0
+    has_more = _header_number(headers, "x-next-page") is not None or (page == 1 and count < total)
+    return count if has_more and 0 < count < requested else requested
 
 
 def _next_page(
@@ -265,9 +265,9 @@ def _next_page(
     if count == 0:
         return None
     if "x-next-page" in headers:
-        next_page = _number(headers, "x-next-page")
+        next_page = _header_number(headers, "x-next-page")
         return next_page if next_page is not None and next_page > page else None
-    total = _number(headers, "x-total")
+    total = _header_number(headers, "x-total")
     if total is not None:
         return page + 1 if page * per_page < total else None
     return page + 1 if may_be_capped or count >= per_page else None

@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from upload_tui.status import Certainty, Event, Stage, Timeline
 
-__all__ = ["CANNOT_SAY", "Design", "Fact", "as_said_by"]
+__all__ = ["UNSUPPORTED_DETAILS", "StatusShape", "StatusDetail", "representable_in"]
 
 
-class Design(StrEnum):
+class StatusShape(StrEnum):
     """A shape of the `status` field."""
 
     A = "a"
@@ -22,7 +22,7 @@ class Design(StrEnum):
     """What the service finally deployed: flat times and `is_consistent`."""
 
 
-class Fact(StrEnum):
+class StatusDetail(StrEnum):
     """Something that one shape can say and another cannot."""
 
     ERROR_MESSAGE = "the error's message"
@@ -31,30 +31,30 @@ class Fact(StrEnum):
     PURGED = "that the stored bytes were purged"
 
 
-CANNOT_SAY: Mapping[Design, frozenset[Fact]] = MappingProxyType(
+UNSUPPORTED_DETAILS: Mapping[StatusShape, frozenset[StatusDetail]] = MappingProxyType(
     {
-        Design.A: frozenset({Fact.READY_FOR_CHUNKS, Fact.PURGED}),
-        Design.B: frozenset({Fact.ERROR_MESSAGE, Fact.READY_FOR_CHUNKS, Fact.PURGED}),
-        Design.DEPLOYED: frozenset({Fact.VERIFIED_TIME}),
+        StatusShape.A: frozenset({StatusDetail.READY_FOR_CHUNKS, StatusDetail.PURGED}),
+        StatusShape.B: frozenset({StatusDetail.ERROR_MESSAGE, StatusDetail.READY_FOR_CHUNKS, StatusDetail.PURGED}),
+        StatusShape.DEPLOYED: frozenset({StatusDetail.VERIFIED_TIME}),
     }
 )
 """The one place that says what a shape has no words for."""
 
 
-def as_said_by(design: Design, timeline: Timeline) -> Timeline:
+def representable_in(shape: StatusShape, timeline: Timeline) -> Timeline:
     """What is left of a timeline once it has been said in a shape and read back: the rest that `CANNOT_SAY` names is gone."""
-    silent = CANNOT_SAY[design]
+    silent = UNSUPPORTED_DETAILS[shape]
     return Timeline(
-        tuple(_event_as_said(event, timeline, silent) for event in timeline.events),
-        purged_on=None if Fact.PURGED in silent else timeline.purged_on,
-        ready_for_chunks=None if Fact.READY_FOR_CHUNKS in silent else timeline.ready_for_chunks,
+        tuple(_representable_event(event, timeline, silent) for event in timeline.events),
+        purged_on=None if StatusDetail.PURGED in silent else timeline.purged_on,
+        ready_for_chunks=None if StatusDetail.READY_FOR_CHUNKS in silent else timeline.ready_for_chunks,
     )
 
 
-def _event_as_said(event: Event, timeline: Timeline, silent: frozenset[Fact]) -> Event:
-    if event.stage is Stage.ERROR and Fact.ERROR_MESSAGE in silent:
+def _representable_event(event: Event, timeline: Timeline, unsupported: frozenset[StatusDetail]) -> Event:
+    if event.stage is Stage.ERROR and StatusDetail.ERROR_MESSAGE in unsupported:
         return replace(event, message=None)
-    if event.stage is Stage.VERIFIED and Fact.VERIFIED_TIME in silent:
+    if event.stage is Stage.VERIFIED and StatusDetail.VERIFIED_TIME in unsupported:
         completed = timeline.event(Stage.COMPLETED)
         return Event(Stage.VERIFIED, None, Certainty.OBSERVED, earliest=completed.on if completed else None)
     return event

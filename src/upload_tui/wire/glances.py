@@ -16,11 +16,11 @@ from upload_tui.status import Certainty, Stage
 from upload_tui.status.anomalies import FUTURE_TOLERANCE
 from upload_tui.wire.resources import AuditResource, UploadResource
 
-__all__ = ["Glance", "read_glances"]
+__all__ = ["UploadSummary", "read_summaries"]
 
-_SECRETS = (b'signed_url"', b'_key"', b'token"')
+_SECRET_MARKERS = (b'signed_url"', b'_key"', b'token"')
 """The ends of all `answers.SECRET_KEYS`: a page is looked through for each of them."""
-_A_KEYS = frozenset({"initiated_on", "completed_on", "verified_on", "error_on", "error_message"})
+_OPTION_A_KEYS = frozenset({"initiated_on", "completed_on", "verified_on", "error_on", "error_message"})
 _DEPLOYED_KEYS = frozenset(
     {"initiated_on", "ready_for_chunks", "completed_on", "is_consistent", "purged_on", "error_on", "error_message"}
 )
@@ -34,7 +34,7 @@ class _PageResource(Struct, gc=False):
     results: list[UploadResource]
 
 
-class Glance(NamedTuple):
+class UploadSummary(NamedTuple):
     """What a table shows of an upload; times are milliseconds since 1970, sizes bytes, None is unknown as in `upload.Upload`."""
 
     id: str
@@ -62,12 +62,12 @@ def _decoder() -> Decoder[_PageResource]:
     return Decoder(_PageResource)
 
 
-def read_glances(body: bytes, read_on: datetime) -> Sequence[Glance | None] | None:
+def read_summaries(body: bytes, read_on: datetime) -> Sequence[UploadSummary | None] | None:
     """The uploads of a page, in its order; None in place of one that wants a closer look, None alone if the whole page does.
 
     A page that may hold a secret is never read so: its words could not be kept as they are.
     """
-    if any(secret in body for secret in _SECRETS):
+    if any(secret in body for secret in _SECRET_MARKERS):
         return None
     try:
         page = _decoder().decode(body)
@@ -75,20 +75,20 @@ def read_glances(body: bytes, read_on: datetime) -> Sequence[Glance | None] | No
         return None
     latest_ms = (read_on + FUTURE_TOLERANCE - _EPOCH) // _MILLISECOND
     now_ms = (read_on - _EPOCH) // _MILLISECOND
-    return [_glance(fields, now_ms, latest_ms) for fields in page.results]
+    return [_read_summary(fields, now_ms, latest_ms) for fields in page.results]
 
 
-def _glance(fields: UploadResource, now_ms: int, latest_ms: int) -> Glance | None:
+def _read_summary(fields: UploadResource, now_ms: int, latest_ms: int) -> UploadSummary | None:
     project, audit, status = fields.project, fields.audit, fields.status
     if not fields.id or project is None or audit is None or type(status) is not dict:
         return None
     try:
-        updated = _ms(audit.last_updated_on)
+        updated = _parse_ms(audit.last_updated_on)
         keys = status.keys()
-        if keys == _A_KEYS:
-            events = _times_a(status)
+        if keys == _OPTION_A_KEYS:
+            events = _option_a_times(status)
         elif keys == _DEPLOYED_KEYS:
-            events = _times_deployed(status, updated, now_ms)
+            events = _deployed_times(status, updated, now_ms)
         else:
             return None
         if events is None:
@@ -102,47 +102,47 @@ def _glance(fields: UploadResource, now_ms: int, latest_ms: int) -> Glance | Non
     except (TypeError, ValueError, OverflowError):
         return None
     provider = fields.storage_provider
-    return Glance(
+    return UploadSummary(
         fields.id, project.id, project.name or "", fields.name or "", fields.size, stage, since, certainty, initiated, completed,
         ended, updated, count, total, status["error_message"] or "", (provider and provider.name) or "", _uploader(audit), purged,
     )  # fmt: skip
 
 
-Times = tuple[Stage, int, int | None, int | None, str]
+StageTimes = tuple[Stage, int, int | None, int | None, str]
 
 
-def _times_a(status: Mapping[str, Any]) -> Times | None:
-    initiated, completed = _ms(status["initiated_on"]), _ms(status["completed_on"])
-    verified, error = _ms(status["verified_on"]), _ms(status["error_on"])
+def _option_a_times(status: Mapping[str, Any]) -> StageTimes | None:
+    initiated, completed = _parse_ms(status["initiated_on"]), _parse_ms(status["completed_on"])
+    verified, error = _parse_ms(status["verified_on"]), _parse_ms(status["error_on"])
     if verified is not None and error is not None:
         return None
     ended = verified if verified is not None else error
     stage = Stage.VERIFIED if verified is not None else Stage.ERROR
-    return _ordered(status, stage, initiated, completed, ended, _REPORTED)
+    return _ordered_times(status, stage, initiated, completed, ended, _REPORTED)
 
 
-def _times_deployed(status: Mapping[str, Any], updated: int | None, now_ms: int) -> Times | None:
-    initiated, completed, error = (_ms(status[key]) for key in ("initiated_on", "completed_on", "error_on"))
+def _deployed_times(status: Mapping[str, Any], updated: int | None, now_ms: int) -> StageTimes | None:
+    initiated, completed, error = (_parse_ms(status[key]) for key in ("initiated_on", "completed_on", "error_on"))
     flags = (status["is_consistent"], status["ready_for_chunks"])
     if any(flag is not None and flag is not True and flag is not False for flag in flags):
         return None
     if error is not None or not status["is_consistent"]:
-        _ms(status["purged_on"])
-        return _ordered(status, Stage.ERROR, initiated, completed, error, _REPORTED)
+        _parse_ms(status["purged_on"])
+        return _ordered_times(status, Stage.ERROR, initiated, completed, error, _REPORTED)
     # When it was verified is not said: only a plain estimate is read here.
     if status["purged_on"] is not None or updated is None or completed is None or not completed <= updated <= now_ms:
         return None
-    return _ordered(status, Stage.VERIFIED, initiated, completed, updated, _ESTIMATED)
+    return _ordered_times(status, Stage.VERIFIED, initiated, completed, updated, _ESTIMATED)
 
 
-def _ordered(
+def _ordered_times(
     status: Mapping[str, Any],
     final: Stage,
     initiated: int | None,
     completed: int | None,
     ended: int | None,
     certainty: str,
-) -> Times | None:
+) -> StageTimes | None:
     """The times if they are in order and complete; the stage that they mean."""
     message = status["error_message"]
     is_error = ended is not None and final is Stage.ERROR
@@ -157,7 +157,7 @@ def _ordered(
     return Stage.INITIATED, initiated, None, None, _REPORTED
 
 
-def _ms(text: Any) -> int | None:
+def _parse_ms(text: Any) -> int | None:
     """Milliseconds since 1970 of a time as the service writes it; another form raises and so gets a closer look."""
     if text is None:
         return None

@@ -4,7 +4,7 @@ __all__ = [
     "CHUNK_HASH_DIFFERS",
     "CODE_NOT_CONSISTENT",
     "CODE_NOT_PROVIDED",
-    "DESIGN_HEADER",
+    "STATUS_SHAPE_HEADER",
     "FILE_HASH_DIFFERS",
     "INTEGRITY_MESSAGES",
     "OBJECT_MISSING",
@@ -23,5 +23,5 @@ OBJECT_MISSING = "NonChunkedUpload not found in object store"
 INTEGRITY_MESSAGES = (CHUNK_HASH_DIFFERS, SIZE_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING)
 """All that the deployed service says of an upload that is not what its client meant."""
 
-DESIGN_HEADER = "X-Status-Design"
+STATUS_SHAPE_HEADER = "X-Status-Design"
 """A request header of the embedded service: the shape of `status` wanted in this one answer."""

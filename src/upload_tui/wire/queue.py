@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from upload_tui.wire.times import read_time
 
-__all__ = ["QueueFacts", "read_queue"]
+__all__ = ["QueueStats", "read_queue"]
 
 
-class QueueFacts(Struct, frozen=True):
+class QueueStats(Struct, frozen=True):
     """The queue as one answer describes it; None where it does not say.
 
     Attributes:
@@ -30,11 +30,11 @@ class QueueFacts(Struct, frozen=True):
     read_on: datetime
 
 
-def read_queue(body: Any, *, read_on: datetime) -> QueueFacts | None:
+def read_queue(body: Any, *, read_on: datetime) -> QueueStats | None:
     """What an answer says; None if it is about something else. Never raises."""
     if not isinstance(body, Mapping) or _count(body, "depth") is None:
         return None
-    return QueueFacts(
+    return QueueStats(
         depth=_count(body, "depth"),
         oldest_on=read_time(body.get("oldest")),
         running=_count(body, "running"),

@@ -11,155 +11,155 @@ from typing import Any
 from msgspec import Struct
 
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.times import format_time, read_time
 
-__all__ = ["StatusReading", "read_status", "tell_design", "write_status"]
+__all__ = ["StatusReading", "read_status", "detect_shape", "write_status"]
 
-_DEPLOYED_ONLY = frozenset({"is_consistent", "ready_for_chunks", "purged_on"})
-_OPTION_B_ONLY = frozenset({"current", "prior"})
-_FLAT = frozenset({"initiated_on", "completed_on", "verified_on", "error_on", "error_message"})
-_QUOTED = 60
+_DEPLOYED_ONLY_KEYS = frozenset({"is_consistent", "ready_for_chunks", "purged_on"})
+_OPTION_B_ONLY_KEYS = frozenset({"current", "prior"})
+_FLAT_KEYS = frozenset({"initiated_on", "completed_on", "verified_on", "error_on", "error_message"})
+_MAX_QUOTED = 60
 """How much of a service's own text an anomaly quotes, in characters."""
 
 
 class StatusReading(Struct, frozen=True):
     """A `status` as it was read: its shape (None if it has none that is known), the timeline, and what could not be read."""
 
-    design: Design | None
+    shape: StatusShape | None
     timeline: Timeline
     anomalies: tuple[Anomaly, ...] = ()
 
 
-def tell_design(status: object) -> Design | None:
+def detect_shape(status: object) -> StatusShape | None:
     """The shape of a `status` payload; None if it has none of the three."""
     if not isinstance(status, Mapping):
         return None
     keys = status.keys()
-    if keys & _OPTION_B_ONLY:
-        return Design.B
-    if keys & _DEPLOYED_ONLY:
-        return Design.DEPLOYED
-    return Design.A if keys & _FLAT else None
+    if keys & _OPTION_B_ONLY_KEYS:
+        return StatusShape.B
+    if keys & _DEPLOYED_ONLY_KEYS:
+        return StatusShape.DEPLOYED
+    return StatusShape.A if keys & _FLAT_KEYS else None
 
 
 def read_status(status: object) -> StatusReading:
     """Read a `status` payload of any shape. Never raises: what cannot be read becomes an anomaly."""
-    design = tell_design(status)
+    design = detect_shape(status)
     if design is None or not isinstance(status, Mapping):
         return StatusReading(None, Timeline(), (Anomaly(AnomalyName.UNKNOWN_SHAPE, f"status is {_quote(status)}"),))
-    reader = _Reader()
-    timeline = reader.states(status) if design is Design.B else reader.flat(status, design)
+    reader = _StatusReader()
+    timeline = reader.read_states(status) if design is StatusShape.B else reader.read_flat(status, design)
     return StatusReading(design, timeline, tuple(reader.anomalies))
 
 
-def write_status(timeline: Timeline, design: Design) -> dict[str, Any]:
+def write_status(timeline: Timeline, shape: StatusShape) -> dict[str, Any]:
     """A timeline as the `status` payload of a shape; what the shape cannot say (`CANNOT_SAY`) is left out."""
-    return _write_states(timeline) if design is Design.B else _write_flat(timeline, design)
+    return _write_states(timeline) if shape is StatusShape.B else _write_flat(timeline, shape)
 
 
-class _Reader:
+class _StatusReader:
     """Reads one payload and collects what is wrong with it."""
 
     def __init__(self) -> None:
         self.anomalies: list[Anomaly] = []
 
-    def flat(self, status: Mapping[str, Any], design: Design) -> Timeline:
-        message = self._text(status, "error_message")
-        times = {stage: self._time(status, f"{stage}_on") for stage in Stage}
+    def read_flat(self, status: Mapping[str, Any], shape: StatusShape) -> Timeline:
+        message = self._read_text(status, "error_message")
+        times = {stage: self._read_time(status, f"{stage}_on") for stage in Stage}
         events = [Event(stage, on) for stage, on in times.items() if on is not None and stage is not Stage.ERROR]
         if times[Stage.ERROR] is not None:
             events.append(Event(Stage.ERROR, times[Stage.ERROR], message=message))
         elif message is not None:
-            self._note(AnomalyName.MESSAGE_WITHOUT_ERROR, _quote(message))
-        if design is Design.A:
+            self._add_anomaly(AnomalyName.MESSAGE_WITHOUT_ERROR, _quote(message))
+        if shape is StatusShape.A:
             return Timeline(tuple(events))
-        return self._deployed(status, events, times)
+        return self._read_deployed(status, events, times)
 
-    def _deployed(
+    def _read_deployed(
         self, status: Mapping[str, Any], events: list[Event], times: Mapping[Stage, datetime | None]
     ) -> Timeline:
         # An error sets `is_consistent` too, so it proves verification only where there is no error.
-        consistent = self._flag(status, "is_consistent")
+        consistent = self._read_flag(status, "is_consistent")
         if consistent and times[Stage.ERROR] is None and times[Stage.VERIFIED] is None:
             events.append(Event(Stage.VERIFIED, None, Certainty.OBSERVED, earliest=times[Stage.COMPLETED]))
         return Timeline(
             tuple(sorted(events, key=lambda event: event.stage.rank)),
-            purged_on=self._time(status, "purged_on"),
-            ready_for_chunks=self._flag(status, "ready_for_chunks"),
+            purged_on=self._read_time(status, "purged_on"),
+            ready_for_chunks=self._read_flag(status, "ready_for_chunks"),
         )
 
-    def states(self, status: Mapping[str, Any]) -> Timeline:
+    def read_states(self, status: Mapping[str, Any]) -> Timeline:
         found: dict[Stage, Event] = {}
-        for entry in self._entries(status):
-            event = self._state(entry)
+        for entry in self._state_entries(status):
+            event = self._read_state(entry)
             if event is None:
                 continue
             if event.stage in found:
-                self._note(AnomalyName.REPEATED_STATE, f"{event.stage} is listed more than once")
+                self._add_anomaly(AnomalyName.REPEATED_STATE, f"{event.stage} is listed more than once")
                 continue
             found[event.stage] = event
         return Timeline(tuple(sorted(found.values(), key=lambda event: event.stage.rank)))
 
-    def _entries(self, status: Mapping[str, Any]) -> Iterator[Any]:
+    def _state_entries(self, status: Mapping[str, Any]) -> Iterator[Any]:
         if status.get("current") is not None:
             yield status["current"]
         prior = status.get("prior")
         if isinstance(prior, list):
             yield from prior
         elif prior is not None:
-            self._note(AnomalyName.UNREADABLE_FIELD, f"prior is {_quote(prior)}")
+            self._add_anomaly(AnomalyName.UNREADABLE_FIELD, f"prior is {_quote(prior)}")
 
-    def _state(self, entry: object) -> Event | None:
+    def _read_state(self, entry: object) -> Event | None:
         if not isinstance(entry, Mapping):
-            self._note(AnomalyName.UNREADABLE_FIELD, f"a state is {_quote(entry)}")
+            self._add_anomaly(AnomalyName.UNREADABLE_FIELD, f"a state is {_quote(entry)}")
             return None
         try:
             stage = Stage(entry.get("state"))  # type: ignore[arg-type]  # whatever it is, Stage refuses what it does not know
         except ValueError:
-            self._note(AnomalyName.UNKNOWN_STATE, _quote(entry.get("state")))
+            self._add_anomaly(AnomalyName.UNKNOWN_STATE, _quote(entry.get("state")))
             return None
-        return Event(stage, self._time(entry, "state_on"))
+        return Event(stage, self._read_time(entry, "state_on"))
 
-    def _time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
+    def _read_time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
         value = fields.get(key)
         on = read_time(value)
         if value is not None and on is None:
-            self._note(AnomalyName.UNREADABLE_FIELD, f"{key} is {_quote(value)}")
+            self._add_anomaly(AnomalyName.UNREADABLE_FIELD, f"{key} is {_quote(value)}")
         return on
 
-    def _flag(self, fields: Mapping[str, Any], key: str) -> bool | None:
+    def _read_flag(self, fields: Mapping[str, Any], key: str) -> bool | None:
         value = fields.get(key)
         if value is None or isinstance(value, bool):
             return value
-        self._note(AnomalyName.UNREADABLE_FIELD, f"{key} is {_quote(value)}")
+        self._add_anomaly(AnomalyName.UNREADABLE_FIELD, f"{key} is {_quote(value)}")
         return None
 
-    def _text(self, fields: Mapping[str, Any], key: str) -> str | None:
+    def _read_text(self, fields: Mapping[str, Any], key: str) -> str | None:
         value = fields.get(key)
         if value is None or isinstance(value, str):
             return value
-        self._note(AnomalyName.UNREADABLE_FIELD, f"{key} is {_quote(value)}")
+        self._add_anomaly(AnomalyName.UNREADABLE_FIELD, f"{key} is {_quote(value)}")
         return str(value)
 
-    def _note(self, name: AnomalyName, detail: str) -> None:
+    def _add_anomaly(self, name: AnomalyName, detail: str) -> None:
         self.anomalies.append(Anomaly(name, detail))
 
 
-def _write_flat(timeline: Timeline, design: Design) -> dict[str, Any]:
+def _write_flat(timeline: Timeline, shape: StatusShape) -> dict[str, Any]:
     status: dict[str, Any] = {}
-    if design is Design.DEPLOYED:
-        status["initiated_on"] = _on(timeline, Stage.INITIATED)
+    if shape is StatusShape.DEPLOYED:
+        status["initiated_on"] = _format_stage_time(timeline, Stage.INITIATED)
         status["ready_for_chunks"] = timeline.ready_for_chunks
-        status["completed_on"] = _on(timeline, Stage.COMPLETED)
+        status["completed_on"] = _format_stage_time(timeline, Stage.COMPLETED)
         status["is_consistent"] = True if timeline.stage.is_final else None
     else:
         status.update(
-            {f"{stage}_on": _on(timeline, stage) for stage in (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)}
+            {f"{stage}_on": _format_stage_time(timeline, stage) for stage in (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)}
         )
-    status["error_on"] = _on(timeline, Stage.ERROR)
+    status["error_on"] = _format_stage_time(timeline, Stage.ERROR)
     status["error_message"] = timeline.error_message
-    if design is Design.DEPLOYED:
+    if shape is StatusShape.DEPLOYED:
         status["purged_on"] = format_time(timeline.purged_on) if timeline.purged_on else None
     return status
 
@@ -172,11 +172,11 @@ def _write_states(timeline: Timeline) -> dict[str, Any]:
     return {"current": states[0] if states else None, "prior": states[1:]}
 
 
-def _on(timeline: Timeline, stage: Stage) -> str | None:
+def _format_stage_time(timeline: Timeline, stage: Stage) -> str | None:
     event = timeline.event(stage)
     return format_time(event.on) if event and event.on else None
 
 
 def _quote(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
+    return text if len(text) <= _MAX_QUOTED else text[: _MAX_QUOTED - 1] + "…"

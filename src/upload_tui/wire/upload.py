@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec import Struct, ValidationError, convert, field
 from msgspec.structs import replace
 
-from upload_tui.errors import UnreadableError
+from upload_tui.errors import InvalidResponseError
 from upload_tui.status import (
     Anomaly,
     AnomalyName,
@@ -17,7 +17,7 @@ from upload_tui.status import (
     inspect_chunks,
     inspect_timeline,
 )
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.resources import DigestResource, UploadResource, UserResource
 from upload_tui.wire.status_shapes import read_status
 from upload_tui.wire.times import read_time
@@ -65,7 +65,7 @@ class Upload(Struct, frozen=True, kw_only=True):
     created_on: datetime | None = None
     last_updated_on: datetime | None = None
     timeline: Timeline = field(default_factory=Timeline)
-    design: Design | None = None
+    status_shape: StatusShape | None = None
     anomalies: tuple[Anomaly, ...] = ()
     read_on: datetime
 
@@ -92,12 +92,12 @@ def read_upload(payload: object, *, read_on: datetime) -> Upload:
     Raises:
         UnreadableError: it is not an object with an id, so that nothing can be said of any upload.
     """
-    fields, anomalies = _sound_fields(payload)
+    fields, anomalies = _valid_fields(payload)
     reading = read_status(fields.status)
     audit, project, provider = fields.audit, fields.project, fields.storage_provider
     created_on, updated_on = (read_time(audit.created_on), read_time(audit.last_updated_on)) if audit else (None, None)
-    timeline = _refine(reading.timeline, created_on, updated_on, read_on)
-    chunks = _chunks(fields)
+    timeline = _estimate_missing_times(reading.timeline, created_on, updated_on, read_on)
+    chunks = _read_chunks(fields)
     return Upload(
         id=fields.id,
         project_id=project.id if project else "",
@@ -106,19 +106,19 @@ def read_upload(payload: object, *, read_on: datetime) -> Upload:
         content_type=fields.content_type or "",
         size_bytes=fields.size,
         storage_provider=(provider and provider.name) or "",
-        uploader=_uploader(audit.created_by if audit else None),
+        uploader=_uploader_name(audit.created_by if audit else None),
         chunks=chunks,
         hashes=tuple(FileHash(known.algorithm or "", known.value or "") for known in fields.hashes or ()),
         created_on=created_on,
         last_updated_on=updated_on,
         timeline=timeline,
-        design=reading.design,
-        anomalies=(*anomalies, *reading.anomalies, *_oddities(timeline, chunks, fields.size, read_on)),
+        status_shape=reading.shape,
+        anomalies=(*anomalies, *reading.anomalies, *_find_anomalies(timeline, chunks, fields.size, read_on)),
         read_on=read_on,
     )
 
 
-def _oddities(
+def _find_anomalies(
     timeline: Timeline, chunks: tuple[Chunk, ...] | None, size_bytes: int | None, read_on: datetime
 ) -> tuple[Anomaly, ...]:
     found = inspect_timeline(timeline, read_on)
@@ -127,21 +127,21 @@ def _oddities(
     return found + inspect_chunks([(chunk.number, chunk.size_bytes) for chunk in chunks], size_bytes, timeline)
 
 
-def _sound_fields(payload: object) -> tuple[UploadResource, tuple[Anomaly, ...]]:
+def _valid_fields(payload: object) -> tuple[UploadResource, tuple[Anomaly, ...]]:
     """The fields that are as the contract says, and an anomaly for each that is not."""
     if not isinstance(payload, Mapping) or not isinstance(payload.get("id"), str) or not payload["id"]:
-        raise UnreadableError("The service listed something that is not an upload")
+        raise InvalidResponseError("The service listed something that is not an upload")
     known = {key: payload[key] for key in UploadResource.__struct_fields__ if key in payload}
     try:
         return convert(known, UploadResource, strict=False), ()
     except ValidationError:
-        wrong = {key: why for key, value in known.items() if (why := _complaint(key, value))}
+        wrong = {key: why for key, value in known.items() if (why := _field_error(key, value))}
     anomalies = tuple(Anomaly(AnomalyName.UNREADABLE_FIELD, why) for why in wrong.values())
     sound = {key: value for key, value in known.items() if key not in wrong}
     return convert(sound, UploadResource, strict=False), anomalies
 
 
-def _complaint(key: str, value: object) -> str:
+def _field_error(key: str, value: object) -> str:
     """Where and why the value of a field cannot be one; empty if it can."""
     try:
         convert({key: value}, UploadResource, strict=False)
@@ -151,11 +151,11 @@ def _complaint(key: str, value: object) -> str:
     return ""
 
 
-def _refine(
+def _estimate_missing_times(
     timeline: Timeline, created_on: datetime | None, last_updated_on: datetime | None, read_on: datetime
 ) -> Timeline:
     """Fill in what the status leaves open from what stands near it; filled in times are marked as estimates."""
-    events = tuple(_refine_event(event, timeline, last_updated_on, read_on) for event in timeline.events)
+    events = tuple(_estimate_event_time(event, timeline, last_updated_on, read_on) for event in timeline.events)
     initiated = timeline.event(Stage.INITIATED)
     if created_on is not None and (initiated is None or initiated.on is None):
         estimate = Event(Stage.INITIATED, created_on, Certainty.ESTIMATED, latest=read_on)
@@ -163,7 +163,7 @@ def _refine(
     return replace(timeline, events=events)
 
 
-def _refine_event(event: Event, timeline: Timeline, last_updated_on: datetime | None, read_on: datetime) -> Event:
+def _estimate_event_time(event: Event, timeline: Timeline, last_updated_on: datetime | None, read_on: datetime) -> Event:
     if event.certainty is not Certainty.OBSERVED:
         return event
     # The audit's last update is usually the worker's own, unless a purge touched the upload later.
@@ -175,30 +175,30 @@ def _refine_event(event: Event, timeline: Timeline, last_updated_on: datetime | 
     )
     if plausible:
         return replace(event, on=last_updated_on, certainty=Certainty.ESTIMATED, latest=read_on)
-    return replace(event, latest=_latest(event, timeline.purged_on, read_on))
+    return replace(event, latest=_latest_possible(event, timeline.purged_on, read_on))
 
 
-def _latest(event: Event, purged_on: datetime | None, read_on: datetime) -> datetime:
+def _latest_possible(event: Event, purged_on: datetime | None, read_on: datetime) -> datetime:
     """What was purged had ended before; a purge before the stage itself says nothing."""
     if purged_on is None or purged_on > read_on or (event.earliest is not None and purged_on < event.earliest):
         return read_on
     return purged_on
 
 
-def _chunks(fields: UploadResource) -> tuple[Chunk, ...] | None:
+def _read_chunks(fields: UploadResource) -> tuple[Chunk, ...] | None:
     if fields.chunks is None:
         return None
     read = [
-        _chunk(chunk.number, chunk.size, chunk.hash)
+        _read_chunk(chunk.number, chunk.size, chunk.hash)
         for chunk in fields.chunks
         if chunk.number is not None and chunk.size is not None
     ]
     return tuple(sorted(read, key=lambda chunk: chunk.number))
 
 
-def _chunk(number: int, size: int, digest: DigestResource | None) -> Chunk:
+def _read_chunk(number: int, size: int, digest: DigestResource | None) -> Chunk:
     return Chunk(number, size) if digest is None else Chunk(number, size, digest.algorithm, digest.value)
 
 
-def _uploader(user: UserResource | None) -> str:
+def _uploader_name(user: UserResource | None) -> str:
     return "" if user is None else user.full_name or user.username or ""

@@ -13,11 +13,11 @@ import psutil
 from tests.benchmarks.uploads import NEWEST
 from upload_tui.monitor.picture import Query, SortKey
 from upload_tui.monitor.store import Store
-from upload_tui.monitor.store_conditions import StuckBefore
+from upload_tui.monitor.store_conditions import StuckThresholds
 
 
 def main(file: Path) -> None:
-    stuck = StuckBefore(NEWEST - timedelta(seconds=900), NEWEST)
+    stuck = StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST)
     began = time.perf_counter()
     store = Store(file)
     store.window(Query(), stuck, 0, 50)

@@ -7,16 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.benchmarks.uploads import NEWEST, PROJECT
-from upload_tui.cli.screen import need_terminal
-from upload_tui.monitor.announcer import Announcer
+from upload_tui.cli.screen import require_terminal
+from upload_tui.monitor.announcer import ChangeBroadcaster
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
 from upload_tui.monitor.store import Store
-from upload_tui.monitor.stored_picture import StoredPicture
+from upload_tui.monitor.stored_picture import StorePicture
 from upload_tui.testing import FrozenClock
 
 
-class StoredSession(StoredPicture):
+class StoredSession(StorePicture):
     """Implements `Session`; nothing ever happens, so that a key's frame is a key's frame."""
 
     title = "benchmark"
@@ -24,7 +24,7 @@ class StoredSession(StoredPicture):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store, FrozenClock(NEWEST + timedelta(hours=1)), "https://example.org")
-        self._announcer = Announcer()
+        self._announcer = ChangeBroadcaster()
 
     def connection(self) -> Connection:
         """Live."""
@@ -36,7 +36,7 @@ class StoredSession(StoredPicture):
 
     def changes(self) -> AsyncIterator[Change]:
         """Nothing, ever."""
-        return self._announcer.listen()
+        return self._announcer.subscribe()
 
     async def run(self) -> None:
         """Wait to be cancelled."""
@@ -56,7 +56,7 @@ class StoredSession(StoredPicture):
 
 
 if __name__ == "__main__":
-    need_terminal()  # as every command that shows the dashboard begins
+    require_terminal()  # as every command that shows the dashboard begins
     from upload_tui.tui.app import UploadApp
 
     UploadApp(StoredSession(Store(Path(sys.argv[1])))).run()

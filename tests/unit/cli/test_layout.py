@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from upload_tui.cli.layout import laid_out
+from upload_tui.cli.layout import layout_table
 from upload_tui.cli.output import Column
 from upload_tui.cli.tables import upload_columns
 
 COLUMNS = (
     Column("ID", lambda record: record["id"]),
-    Column("SIZE", lambda record: record["size"], is_number=True, leaves=1),
-    Column("NAME", lambda record: record["name"], least=8),
-    Column("NOTE", lambda record: record["note"], least=10, leaves=2, is_prose=True),
+    Column("SIZE", lambda record: record["size"], is_number=True, drop_order=1),
+    Column("NAME", lambda record: record["name"], min_width=8),
+    Column("NOTE", lambda record: record["note"], min_width=10, drop_order=2, is_prose=True),
 )
 NARROWEST = 6 + 2 + 8
 """The id's six cells, the gap, and the name's least."""
@@ -26,25 +26,25 @@ records = st.lists(st.fixed_dictionaries({"id": IDS, "size": SIZES, "name": st.t
 
 @given(records, st.integers(NARROWEST, 120))
 def test_lines_fit_when_there_is_room_for_what_must_stay(records: list[dict[str, Any]], room: int) -> None:
-    table = laid_out(COLUMNS, records, room)
+    table = layout_table(COLUMNS, records, room)
     assert len(table.lines) == len(records) + 1
     assert all(cell_len(line) <= room for line in table.lines)
     assert all(record["id"] in line for record, line in zip(records, table.lines[1:], strict=True))
     heading = table.lines[0].split()
-    assert heading == [column.title for column in COLUMNS if column.title not in table.left_out]
+    assert heading == [column.title for column in COLUMNS if column.title not in table.dropped_titles]
 
 
 @given(records)
 def test_nothing_is_cut_when_the_room_is_without_end(records: list[dict[str, Any]]) -> None:
-    table = laid_out(COLUMNS, records, None)
-    assert table.left_out == []
+    table = layout_table(COLUMNS, records, None)
+    assert table.dropped_titles == []
     short = [record for record in records if record["name"].isascii() and record["name"].isprintable()]
     assert all(any(record["name"].rstrip() in line for line in table.lines) for record in short)
 
 
 @given(records, st.integers(1, NARROWEST - 1))
 def test_ids_stay_whole_when_even_they_do_not_fit(records: list[dict[str, Any]], room: int) -> None:
-    table = laid_out(COLUMNS, records, room)
+    table = layout_table(COLUMNS, records, room)
     assert all(record["id"] in line for record, line in zip(records, table.lines[1:], strict=True))
 
 
@@ -55,7 +55,7 @@ def test_columns_leave_in_their_order_when_the_terminal_gets_narrower() -> None:
         "error_message": "reported chunk hash does not match that computed by StorageProvider", "stuck": False,
         "overdue": False, "anomalies": [],
     }  # fmt: skip
-    left_out = [tuple(laid_out(upload_columns(None), [record], room).left_out) for room in range(220, 30, -1)]
+    left_out = [tuple(layout_table(upload_columns(None), [record], room).dropped_titles) for room in range(220, 30, -1)]
     steps = list(dict.fromkeys(left_out))
     assert steps[0] == ()
     assert [len(step) for step in steps] == list(range(len(steps)))

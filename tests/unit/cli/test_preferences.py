@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from upload_tui.cli.failure_command import FailureCommand
-from upload_tui.cli.looks import look_file, looks
-from upload_tui.cli.preferences import preferences
-from upload_tui.cli.surroundings import locale_of_terminal
+from upload_tui.cli.looks import last_visit_file, record_visit
+from upload_tui.cli.preferences import dashboard_preferences
+from upload_tui.cli.surroundings import terminal_locale
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder, state_folder
 from upload_tui.monitor.changes import StageReached
 from upload_tui.settings import ServiceSettings
-from upload_tui.testing import SceneSession, an_upload
-from upload_tui.tui.columns import read_wishes
+from upload_tui.testing import InMemorySession, an_upload
+from upload_tui.tui.columns import parse_columns
 from upload_tui.tui.glyphs import ASCII, UNICODE
 
 
@@ -35,11 +35,11 @@ def write(name: str, text: str) -> Path:
 
 
 def test_wishes_come_from_the_settings() -> None:
-    wishes = preferences(
+    wishes = dashboard_preferences(
         settings(columns=("name:30", "took"), theme="upload-light", alerts=("bell",), alert_repeat_seconds=5.0)
     )
-    assert wishes.look is not None
-    assert [str(wish) for wish in wishes.look.columns] == ["name:30", "took"]
+    assert wishes.display_options is not None
+    assert [str(wish) for wish in wishes.display_options.columns] == ["name:30", "took"]
     assert wishes.theme == "upload-light"
     assert wishes.alerts.bell
     assert not wishes.alerts.desktop
@@ -61,7 +61,7 @@ def test_nothing_but_the_facts_moves_when_it_costs_bytes_or_is_unwanted(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert preferences(settings(animations=said)).is_animated is moves
+    assert dashboard_preferences(settings(animations=said)).is_animated is moves
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_signs_are_those_of_the_settings_or_of_the_locale(
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    look = preferences(settings(signs=said)).look
+    look = dashboard_preferences(settings(signs=said)).display_options
     assert look is not None
     assert look.glyphs is expected
 
@@ -93,7 +93,7 @@ def test_signs_are_those_of_the_settings_or_of_the_locale(
 def test_systems_that_write_unicode_are_asked_for_no_locale(monkeypatch: pytest.MonkeyPatch) -> None:
     for system in ("darwin", "win32"):
         monkeypatch.setattr(sys, "platform", system)
-        assert locale_of_terminal({"LC_ALL": "C"}) == ""
+        assert terminal_locale({"LC_ALL": "C"}) == ""
 
 
 def test_a_locale_that_python_put_there_is_nobodys_choice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,44 +111,44 @@ def test_a_locale_that_python_put_there_is_nobodys_choice(monkeypatch: pytest.Mo
 
 
 def test_chosen_columns_are_those_of_the_next_time_unless_the_settings_name_others() -> None:
-    chosen = read_wishes(["name:30", "stage"])
-    first = preferences(settings())
-    assert first.look is not None
-    assert first.look.columns == ()
-    assert first.keep_columns is not None
-    first.keep_columns(chosen)
-    assert preferences(settings()).look.columns == chosen  # type: ignore[union-attr]
-    assert preferences(settings(columns=("took",))).look.columns == read_wishes(["took"])  # type: ignore[union-attr]
+    chosen = parse_columns(["name:30", "stage"])
+    first = dashboard_preferences(settings())
+    assert first.display_options is not None
+    assert first.display_options.columns == ()
+    assert first.save_columns is not None
+    first.save_columns(chosen)
+    assert dashboard_preferences(settings()).display_options.columns == chosen  # type: ignore[union-attr]
+    assert dashboard_preferences(settings(columns=("took",))).display_options.columns == parse_columns(["took"])  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("left", ["no-such-column", "name:0", "name name", "\x00", ""])
 def test_a_choice_that_cannot_be_read_is_none(left: str) -> None:
-    first = preferences(settings())
-    assert first.keep_columns is not None
-    first.keep_columns(read_wishes(["name"]))
+    first = dashboard_preferences(settings())
+    assert first.save_columns is not None
+    first.save_columns(parse_columns(["name"]))
     (state_folder() / "columns").write_text(left)
-    assert preferences(settings()).look.columns == ()  # type: ignore[union-attr]
+    assert dashboard_preferences(settings()).display_options.columns == ()  # type: ignore[union-attr]
 
 
 def test_a_chosen_theme_is_that_of_the_next_time_unless_it_is_gone() -> None:
-    first = preferences(settings())
-    assert first.chosen_theme == ""
-    assert first.keep_theme is not None
-    first.keep_theme("upload-safe-light")
-    assert preferences(settings()).chosen_theme == "upload-safe-light"
-    first.keep_theme("mine")
-    assert preferences(settings()).chosen_theme == ""
+    first = dashboard_preferences(settings())
+    assert first.saved_theme == ""
+    assert first.save_theme is not None
+    first.save_theme("upload-safe-light")
+    assert dashboard_preferences(settings()).saved_theme == "upload-safe-light"
+    first.save_theme("mine")
+    assert dashboard_preferences(settings()).saved_theme == ""
     write("themes/mine.toml", 'primary = "#ff00ff"\n')
-    assert preferences(settings()).chosen_theme == "mine"
+    assert dashboard_preferences(settings()).saved_theme == "mine"
 
 
 def test_own_themes_and_sheets_are_found_in_the_config_folder() -> None:
     write("themes/mine.toml", 'primary = "#ff00ff"\nstage-error = "red"\ndark = false\n')
     sheet = write("styles/mine.tcss", "UploadTable { border: heavy $primary; }")
-    wishes = preferences(settings(theme="mine"))
+    wishes = dashboard_preferences(settings(theme="mine"))
     assert [theme.name for theme in wishes.themes] == ["mine"]
     assert wishes.themes[0].variables["stage-error"] == "red"
-    assert list(wishes.sheets) == [sheet]
+    assert list(wishes.stylesheets) == [sheet]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_sentence_names_the_file_when_it_cannot_be_used(files: Mapping[str, st
     for name, text in files.items():
         write(name, text)
     with pytest.raises(SettingsError, match=sentence):
-        preferences(settings())
+        dashboard_preferences(settings())
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,8 @@ def test_a_sentence_names_the_file_when_it_cannot_be_used(files: Mapping[str, st
 )
 def test_a_sentence_names_the_nearest_when_a_setting_is_wrong(fields: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence) as caught:
-        preferences(settings(**fields))
-    assert "Did you mean" in caught.value.mend
+        dashboard_preferences(settings(**fields))
+    assert "Did you mean" in caught.value.hint
 
 
 async def test_the_command_reads_the_failures_and_nothing_becomes_an_argument(tmp_path: Path) -> None:
@@ -193,8 +193,8 @@ async def test_the_command_reads_the_failures_and_nothing_becomes_an_argument(tm
         "import json, os, sys\n"
         f"open({str(heard)!r}, 'w').write(json.dumps([sys.argv[1:], sys.stdin.read(), os.environ['UPLOAD_TUI_NAME']]))"
     )
-    session = SceneSession()
-    session.say(an_upload("--help; rm -rf $HOME\0", completed=60, error=20, message="size differs"))
+    session = InMemorySession()
+    session.publish(an_upload("--help; rm -rf $HOME\0", completed=60, error=20, message="size differs"))
     failures = [one for one in session.history(9) if isinstance(one, StageReached) and one.after == "error"]
     await FailureCommand(f"{sys.executable} {script} 'a b'")(failures)
     arguments, said, name = json.loads(heard.read_text())
@@ -206,14 +206,14 @@ async def test_the_command_reads_the_failures_and_nothing_becomes_an_argument(tm
 
 
 async def test_a_look_is_kept_for_the_next_one() -> None:
-    session = SceneSession([an_upload("stuck.bin", initiated=9000, completed=8000)])
-    async with looks(settings(), session) as first:
+    session = InMemorySession([an_upload("stuck.bin", initiated=9000, completed=8000)])
+    async with record_visit(settings(), session) as first:
         assert first is None
-    async with looks(settings(), session) as second:
+    async with record_visit(settings(), session) as second:
         assert second is not None
         assert second.on == session.now()
         assert len(second.overdue_ids) == 1
-    look_file(settings(), [], "dashboard").write_text("{")
-    async with looks(settings(), session) as third:
+    last_visit_file(settings(), [], "dashboard").write_text("{")
+    async with record_visit(settings(), session) as third:
         assert third is None
     session.close()

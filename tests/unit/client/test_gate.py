@@ -7,7 +7,7 @@ import pytest
 
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
-from upload_tui.errors import BusyError
+from upload_tui.errors import ThrottledError
 from upload_tui.testing import FrozenClock, an_upload
 
 
@@ -34,11 +34,11 @@ async def test_nobody_is_asked_until_the_service_wants_to_be() -> None:
     service = Service()
     service.busy_headers = {"retry-after": "30"}
     async with service.client() as client:
-        with pytest.raises(BusyError):
+        with pytest.raises(ThrottledError):
             await client.upload("one")
         service.busy_headers = None
         service.clock.advance(29)
-        with pytest.raises(BusyError) as caught:
+        with pytest.raises(ThrottledError) as caught:
             await client.upload("two")
         assert caught.value.retry_after_seconds == 1
         assert caught.value.status is None
@@ -51,7 +51,7 @@ async def test_others_are_asked_when_a_busy_service_does_not_say_for_how_long() 
     service = Service()
     service.busy_headers = {}
     async with service.client() as client:
-        with pytest.raises(BusyError):
+        with pytest.raises(ThrottledError):
             await client.upload("one")
         service.busy_headers = None
         await client.upload("two")
@@ -61,11 +61,11 @@ async def test_others_are_asked_when_a_busy_service_does_not_say_for_how_long() 
 async def test_requests_wait_while_the_person_wants_none() -> None:
     service = Service()
     async with service.client() as client:
-        client.gate.close()
+        client.gate.pause()
         asking = asyncio.gather(*(client.upload(name) for name in ("one", "two")))
         for _ in range(20):
             await asyncio.sleep(0)
         assert service.asked == []
-        client.gate.open()
+        client.gate.resume()
         await asking
     assert sorted(service.asked) == ["one", "two"]

@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from upload_tui.client.service_clock import Lead, ServiceClock
+from upload_tui.client.service_clock import ClockOffset, ServiceClock
 from upload_tui.testing import NOW, FrozenClock
 
 BEGINNING = NOW + timedelta(milliseconds=730)
@@ -26,13 +26,13 @@ class Story:
     def __init__(self, ahead: float = 0.0) -> None:
         self.ours = Machine(BEGINNING)
         self.theirs = BEGINNING + timedelta(seconds=ahead)
-        self.lead = Lead(self.ours)
+        self.lead = ClockOffset(self.ours)
         self.clock = ServiceClock(self.ours, self.lead)
 
     def answer(self, seconds: float = 0.0, date: str | None = None) -> None:
         """An answer of now that was on its way for so long."""
         said = self.theirs + timedelta(seconds=self.ours.monotonic() - seconds / 2)
-        self.lead.note(format_datetime(said, usegmt=True) if date is None else date, seconds)
+        self.lead.observe(format_datetime(said, usegmt=True) if date is None else date, seconds)
 
     @property
     def wrong_by(self) -> float:
@@ -95,7 +95,7 @@ def test_a_date_that_jumps_is_believed_only_when_it_stays() -> None:
 def test_a_date_that_was_wrong_for_a_while_is_forgotten() -> None:
     story, moves = Story(), list[float]()
     story.answer()
-    story.lead.moved = lambda: moves.append(story.lead.seconds)
+    story.lead.on_change = lambda: moves.append(story.lead.seconds)
     for minute in range(10):
         skew = timedelta(seconds=300 if minute % 2 else 0)
         story.theirs += skew
@@ -108,7 +108,7 @@ def test_a_date_that_was_wrong_for_a_while_is_forgotten() -> None:
 
 def test_whoever_wants_to_know_is_told_when_the_time_becomes_known() -> None:
     story, moves = Story(300), list[float]()
-    story.lead.moved = lambda: moves.append(story.lead.seconds)
+    story.lead.on_change = lambda: moves.append(story.lead.seconds)
     story.answer()
     story.answer()
     assert len(moves) == 1

@@ -15,7 +15,7 @@ from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 
 __all__ = ["HEADERS", "Life", "ShiftingService", "TickingClock"]
 
@@ -93,7 +93,7 @@ class ShiftingService:
     def __init__(
         self,
         seed: int,
-        design: Design,
+        design: StatusShape,
         largest_page: int,
         uploads: int,
         headers: frozenset[str] = HEADERS,
@@ -140,7 +140,7 @@ class ShiftingService:
             life.reached[Stage.COMPLETED] = seconds
         elif life.stage is Stage.COMPLETED:
             life.reached[self.chance.choice(FINAL)] = seconds
-        elif life.stage is Stage.VERIFIED and life.purged is None and self.design is Design.DEPLOYED:
+        elif life.stage is Stage.VERIFIED and life.purged is None and self.design is StatusShape.DEPLOYED:
             life.purged = seconds
 
     def happen(self) -> None:
@@ -166,7 +166,7 @@ class ShiftingService:
             message=f"{life.name} is not whole" if life.stage is Stage.ERROR else None,
             size_bytes=4 * (1000 + round(life.began * 100)),
             chunks=(1, 2, 3, 4) if Stage.COMPLETED in life.reached else (1, 2, 3)[: 1 + round(life.began) % 3],
-            design=self.design,
+            status_shape=self.design,
             now=NOW,
         )
 

@@ -5,36 +5,36 @@ from datetime import timedelta
 from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.watch import PROJECT, Watch
 
-from upload_tui.monitor.bookkeeping import Bookkeeping
+from upload_tui.monitor.bookkeeping import ChangeRecorder
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.enquiries import Enquiries
-from upload_tui.monitor.stored_order import StoredOrder
+from upload_tui.monitor.enquiries import PageFetcher
+from upload_tui.monitor.stored_order import ProjectOrder
 from upload_tui.status import Stage
 from upload_tui.wire.answers import read_upload_reading
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 
 
 async def test_an_upload_is_asked_for_again_when_a_reading_comes_that_was_asked_for_before_the_last_one() -> None:
-    service = ShiftingService(1, Design.A, largest_page=1000, uploads=0)
+    service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=0)
     service.begin()
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     life = service.lives[0]
     stored = watch.store.get(life.id)
     assert stored is not None
     told: list[Change] = []
-    enquiries = Enquiries(watch.client, watch.store, PROJECT.id)
-    order = StoredOrder(watch.store, PROJECT.id)
-    books = Bookkeeping(watch.store, order, enquiries, PROJECT.id, told.append)
+    enquiries = PageFetcher(watch.client, watch.store, PROJECT.id)
+    order = ProjectOrder(watch.store, PROJECT.id)
+    books = ChangeRecorder(watch.store, order, enquiries, PROJECT.id, told.append)
     service.go_on(life)
     late = read_upload_reading(
         {**service.resource(life), "name": "of old"},
         read_on=service.clock.now(),
-        asked_on=stored.read_on - timedelta(seconds=1),
+        requested_on=stored.read_on - timedelta(seconds=1),
     )
     service.go_on(life)
     service.requests = 0
-    assert await books.take_readings([late])
+    assert await books.record_readings([late])
     assert service.requests == 1
     stored = watch.store.get(life.id)
     assert stored is not None

@@ -8,15 +8,15 @@ import pytest
 from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.watch import Watch
 
-from upload_tui.client.turns import all_of
-from upload_tui.errors import BusyStorageError, NotAllowedError, TroubleError, UnreachableError
+from upload_tui.client.turns import gather_all
+from upload_tui.errors import BusyStorageError, AuthError, ServerError, UnreachableError
 from upload_tui.monitor import enquiries, first_fetch, news, page_readers
-from upload_tui.monitor.connection_keeper import ConnectionKeeper
+from upload_tui.monitor.connection_keeper import ConnectionTracker
 from upload_tui.monitor.picture import ConnectionState
 from upload_tui.monitor.store import Store
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 
 
 def timed_out() -> httpx.Response:
@@ -35,7 +35,7 @@ any_refusal = pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS
 
 
 def a_service(uploads: int, *, finished: bool = True) -> ShiftingService:
-    service = ShiftingService(5, Design.A, largest_page=1000, uploads=0)
+    service = ShiftingService(5, StatusShape.A, largest_page=1000, uploads=0)
     for _ in range(uploads):
         service.begin()
         if finished:
@@ -60,19 +60,19 @@ async def test_all_others_are_known_when_one_upload_breaks_its_page_in_the_first
     broken = service.lives[1500]
     service.broken = {broken.id}
     watch = Watch(service)
-    await watch.synchroniser.round()
-    assert watch.synchroniser.is_whole
+    await watch.synchroniser.sync()
+    assert watch.synchroniser.is_fully_scanned
     assert {life.name for life in service.lives} - watch.names() == {broken.name}
-    assert watch.synchroniser.remark == "1 of 2,300 uploads cannot be read"
+    assert watch.synchroniser.notice == "1 of 2,300 uploads cannot be read"
     assert service.requests < 40
     service.begin()
     service.requests = 0
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert service.requests < 8  # not looked for with all means, but asked for again
     mended(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert watch.picture() == watch.truth()
-    assert watch.synchroniser.remark == ""
+    assert watch.synchroniser.notice == ""
     assert watch.store.fact("owed p-1") == []
 
 
@@ -81,15 +81,15 @@ async def test_others_are_known_when_an_upload_among_the_newest_breaks_the_first
     service = a_service(300)
     service.broken = {service.lives[place].id}
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert len(watch.names()) == 299
     service.begin()
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert service.lives[0].name in watch.names()
     service.broken = {service.lives[0].id}
     service.begin()
     service.begin()
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert len(watch.names()) == 303
 
 
@@ -97,7 +97,7 @@ async def test_what_could_not_be_read_is_read_in_a_later_visit() -> None:
     service = a_service(2300)
     service.broken = {life.id for life in service.lives[1000:2000]}
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert len(watch.names()) == 1300
     assert service.requests < 150  # a page that fails all through is not read row by row
     for _ in range(10):
@@ -105,18 +105,18 @@ async def test_what_could_not_be_read_is_read_in_a_later_visit() -> None:
     mended(service)
     later = Watch(service, watch.store)
     for _ in range(30):
-        await later.synchroniser.round()
+        await later.synchroniser.sync()
     assert later.picture() == later.truth()
 
 
 async def test_the_check_goes_on_when_an_old_page_fails() -> None:
     service = a_service(200)
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     service.broken = {service.lives[70].id}
     gone = service.lives.pop(150)
     for _ in range(24):
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
     assert gone.name not in watch.names()
 
 
@@ -128,25 +128,25 @@ async def test_a_pending_upload_that_cannot_be_read_is_marked_once_and_holds_up_
     for place in (100, 150):
         service.lives[place].reached = {Stage.INITIATED: service.lives[place].began}
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     broken, other = service.lives[100], service.lives[150]
     service.refusal, service.broken = refusal, {broken.id}
     service.go_on(other)
-    assert await watch.synchroniser.round() is True
+    assert await watch.synchroniser.sync() is True
     stored = watch.store.get(broken.id)
     assert stored is not None
     assert stored.is_stale
     stored = watch.store.get(other.id)
     assert stored is not None
     assert stored.stage is Stage.COMPLETED
-    assert await watch.synchroniser.round() is False  # the interval grows: nothing changed any more
+    assert await watch.synchroniser.sync() is False  # the interval grows: nothing changed any more
     mended(service)
     await watch.settle(3)
 
 
 @pytest.mark.parametrize(
     ("refusal", "error"),
-    [("500", TroubleError), ("403", NotAllowedError), ("timeout", UnreachableError)],
+    [("500", ServerError), ("403", AuthError), ("timeout", UnreachableError)],
 )
 @pytest.mark.parametrize("after", [0, 2, 4], ids=["from-the-start", "soon", "later"])
 async def test_the_round_fails_when_the_service_answers_nothing_any_more(
@@ -162,8 +162,8 @@ async def test_the_round_fails_when_the_service_answers_nothing_any_more(
     service.answer = fail_after  # type: ignore[method-assign]
     watch = Watch(service)
     with pytest.raises(error):
-        await watch.synchroniser.round()
-    assert not watch.synchroniser.is_whole
+        await watch.synchroniser.sync()
+    assert not watch.synchroniser.is_fully_scanned
 
 
 async def test_news_that_broke_off_in_the_middle_are_read_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ async def test_news_that_broke_off_in_the_middle_are_read_to_their_end(monkeypat
     service = a_service(100)
     service.largest_page = 50
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     for _ in range(400):
         service.begin()
 
@@ -182,14 +182,14 @@ async def test_news_that_broke_off_in_the_middle_are_read_to_their_end(monkeypat
     service.requests = 0
     service.before_answer = break_off
     with pytest.raises(UnreachableError):
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
     assert len(watch.names()) > 200
     service.before_answer = lambda request: None
     later = Watch(service, watch.store)
-    await later.synchroniser.round()
+    await later.synchroniser.sync()
     assert later.picture() == later.truth()
     service.requests = 0
-    await later.synchroniser.round()
+    await later.synchroniser.sync()
     assert service.requests < 15
 
 
@@ -198,30 +198,30 @@ async def test_a_busy_store_comes_out_as_itself_when_several_ask_at_once() -> No
         raise BusyStorageError("busy")
 
     with pytest.raises(BusyStorageError):
-        await all_of([busy(), asyncio.sleep(0)])
+        await gather_all([busy(), asyncio.sleep(0)])
 
 
 def test_what_is_missing_is_said_while_the_connection_is_live() -> None:
-    keeper = ConnectionKeeper(FrozenClock(), lambda connection: None)
-    keeper.remark = "1 of 50 uploads cannot be read"
-    keeper.whole(NOW)
-    assert (keeper.current.state, keeper.current.reason) == (ConnectionState.LIVE, keeper.remark)
-    keeper.failed(TroubleError("trouble"))
+    keeper = ConnectionTracker(FrozenClock(), lambda connection: None)
+    keeper.notice = "1 of 50 uploads cannot be read"
+    keeper.synced(NOW)
+    assert (keeper.current.state, keeper.current.reason) == (ConnectionState.LIVE, keeper.notice)
+    keeper.failed(ServerError("trouble"))
     assert keeper.current.reason == "trouble"
-    keeper.remark = ""
-    keeper.whole(NOW)
+    keeper.notice = ""
+    keeper.synced(NOW)
     assert keeper.current.reason == ""
 
 
 def test_rows_are_owed_until_they_are_read_though_new_ones_come_above_them() -> None:
     store = Store()
-    owed = enquiries.OwedRows(store, "p-1")
-    owed.read(1000, 100, 100, [(120, 20), (150, 1)])
+    owed = enquiries.UnreadableRows(store, "p-1")
+    owed.mark_read(1000, 100, 100, [(120, 20), (150, 1)])
     assert owed.count == 21
-    owed.read(1010, 130, 5)  # ten have come: the first five of the twenty
+    owed.mark_read(1010, 130, 5)  # ten have come: the first five of the twenty
     assert owed.count == 16
-    again = enquiries.OwedRows(store, "p-1")
-    assert {again.in_turn(1010), again.in_turn(1010)} == {(135, 15), (160, 1)}
-    again.read(1010, 0, 1010)
-    assert again.in_turn(1010) is None
-    assert enquiries.OwedRows(store, "p-1").count == 0
+    again = enquiries.UnreadableRows(store, "p-1")
+    assert {again.next_to_retry(1010), again.next_to_retry(1010)} == {(135, 15), (160, 1)}
+    again.mark_read(1010, 0, 1010)
+    assert again.next_to_retry(1010) is None
+    assert enquiries.UnreadableRows(store, "p-1").count == 0

@@ -10,22 +10,22 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.monitor.shifting_service import ShiftingService
 
-from upload_tui.errors import TroubleError
+from upload_tui.errors import ServerError
 from upload_tui.monitor import bulk_load, first_fetch
-from upload_tui.monitor.bulk_lease import BulkLease, keep_lease, lease_of
+from upload_tui.monitor.bulk_lease import BulkLease, write_lease, read_lease
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.page_image import CellName, ImagedPage, image_of
+from upload_tui.monitor.page_image import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.picture import ProjectRef, Query
-from upload_tui.monitor.store import Store, StuckBefore
-from upload_tui.monitor.stored_rows import KEPT, POURED, values_of
+from upload_tui.monitor.store import Store, StuckThresholds
+from upload_tui.monitor.stored_rows import WRITE_COLUMNS, BULK_COLUMNS, row_values
 from upload_tui.monitor.synchroniser import Synchroniser
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.testing import NOW
 from upload_tui.wire import answers
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.upload import Upload
 
-STUCK = StuckBefore(NOW, NOW)
+STUCK = StuckThresholds(NOW, NOW)
 LATER = NOW + timedelta(minutes=5)
 
 
@@ -37,11 +37,11 @@ def an_upload_in(stage: Stage, name: str, project: str = "p-1") -> Upload:
 
 def image(uploads: Sequence[Upload], project: str = "p-1") -> bytes:
     """The image of a page of verified uploads of one project."""
-    named = [dict(zip(KEPT, values_of(upload, 0, 0, (), None), strict=True)) for upload in uploads]
-    rows = [tuple(place if column == "place" else row[column] for column in POURED) for place, row in enumerate(named)]
-    cells: dict[CellName, list[tuple[object, ...]]] = {(project, project.upper(), Stage.VERIFIED.rank): rows}
+    named = [dict(zip(WRITE_COLUMNS, row_values(upload, 0, 0, (), None), strict=True)) for upload in uploads]
+    rows = [tuple(place if column == "place" else row[column] for column in BULK_COLUMNS) for place, row in enumerate(named)]
+    cells: dict[PartitionName, list[tuple[object, ...]]] = {(project, project.upper(), Stage.VERIFIED.rank): rows}
     body = json.dumps({"results": [{"id": upload.id} for upload in uploads]}).encode()
-    return image_of(cells, ImagedPage(len(rows), uploads[0].id, ()), body)
+    return build_snapshot(cells, SnapshotInfo(len(rows), uploads[0].id, ()), body)
 
 
 def verified(start: int, end: int, project: str = "p-1") -> list[Upload]:
@@ -54,8 +54,8 @@ def put(store: Store, *uploads: Upload) -> None:
 
 def counts(store: Store) -> dict[tuple[Stage, bool], int]:
     return {
-        (cell.stage if isinstance(cell.stage, Stage) else tuple(Stage)[cell.stage], cell.is_gone): cell.uploads
-        for cell in store.cells()
+        (cell.stage_rank if isinstance(cell.stage_rank, Stage) else tuple(Stage)[cell.stage_rank], cell.is_gone): cell.upload_count
+        for cell in store.partitions()
     }
 
 
@@ -70,7 +70,7 @@ def made_later(store: Store) -> set[str]:
 def test_pending_uploads_are_counted_and_listed_while_others_are_poured_in() -> None:
     store = Store()
     store.bulk.begin()
-    store.bulk.pour(image(verified(0, 5)))
+    store.bulk.insert_page(image(verified(0, 5)))
     put(store, an_upload_in(Stage.INITIATED, "a"), an_upload_in(Stage.COMPLETED, "b"))
     assert [row.id for row in store.pending()] == ["b", "a"]
     put(store, an_upload_in(Stage.COMPLETED, "a"), an_upload_in(Stage.VERIFIED, "b"))
@@ -85,9 +85,9 @@ def test_pending_uploads_are_counted_and_listed_while_others_are_poured_in() -> 
 def test_a_search_finds_what_was_just_poured_in() -> None:
     store = Store()
     store.bulk.begin()
-    store.bulk.pour(image(verified(0, 20)))
+    store.bulk.insert_page(image(verified(0, 20)))
     for _ in range(2):
-        found = store.look(Query(search="p-1-17"), STUCK, 0, 9, patience_seconds=1.0)
+        found = store.find(Query(search="p-1-17"), STUCK, 0, 9, patience_seconds=1.0)
         assert ([row.id for row in found.uploads], found.total, found.is_settled) == (["p-1-17"], 1, True)
         store.bulk.end()
     store.close()
@@ -100,10 +100,10 @@ def test_what_another_dashboard_looks_at_stays_true_and_much_of_it_quick_when_a_
     monkeypatch.setattr(bulk_load, "_LITTLE", 1 if is_little else 0)
     whole, loading = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
     put(whole, an_upload_in(Stage.INITIATED, "a"))
-    whole.keep_fact("whole p-1", True)
+    whole.set_fact("whole p-1", True)
     before = made_later(whole)
     loading.bulk.begin()
-    loading.bulk.pour(image(verified(0, 5, "p-2"), "p-2"))
+    loading.bulk.insert_page(image(verified(0, 5, "p-2"), "p-2"))
     assert (made_later(whole) == before) is not is_little
     put(whole, an_upload_in(Stage.COMPLETED, "a"))
     assert counts(whole) == {(Stage.COMPLETED, False): 1, (Stage.VERIFIED, False): 5}
@@ -117,16 +117,16 @@ async def test_a_load_whose_process_died_is_ended_by_a_dashboard_that_lives(tmp_
     living, dying = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
     whole = made_later(living)
     dying.bulk.begin()
-    dying.bulk.pour(image(verified(0, 5)))
-    await living.bulk.at_rest()
+    dying.bulk.insert_page(image(verified(0, 5)))
+    await living.bulk.wait_until_idle()
     assert made_later(living) != whole  # it may live
     put(living, an_upload_in(Stage.INITIATED, "a"))
     assert len(living.pending()) == 1
-    lease = lease_of(living.db)
+    lease = read_lease(living.db)
     assert lease is not None
-    keep_lease(living.db, replace(lease, renewed_at=lease.renewed_at - 60))
+    write_lease(living.db, replace(lease, renewed_at=lease.renewed_at - 60))
     dying.db.close()
-    await living.bulk.at_rest()
+    await living.bulk.wait_until_idle()
     assert made_later(living) == whole
     assert counts(living) == {(Stage.INITIATED, False): 1, (Stage.VERIFIED, False): 5}
     assert living.total(Query(search="p-1-3"), STUCK) == 1
@@ -136,25 +136,25 @@ async def test_a_load_whose_process_died_is_ended_by_a_dashboard_that_lives(tmp_
 def test_a_load_that_goes_on_is_not_ended_when_another_dashboard_opens_and_leaves(tmp_path: Path) -> None:
     loading = Store(tmp_path / "store.db")
     loading.bulk.begin()
-    loading.bulk.pour(image(verified(0, 5)))
+    loading.bulk.insert_page(image(verified(0, 5)))
     before = made_later(loading)
     Store(tmp_path / "store.db").close()
     assert made_later(loading) == before
     loading.close()
     Store(tmp_path / "store.db").close()  # given up, it is ended
     again = Store(tmp_path / "store.db")
-    assert lease_of(again.db) is None
+    assert read_lease(again.db) is None
     again.close()
 
 
 def test_a_load_stays_ours_while_pages_come(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
     store.bulk.begin()
-    first = lease_of(store.db)
+    first = read_lease(store.db)
     assert first is not None
     store.bulk._lease = replace(first, renewed_at=first.renewed_at - 10)
-    store.bulk.pour(image(verified(0, 5)))
-    second = lease_of(store.db)
+    store.bulk.insert_page(image(verified(0, 5)))
+    second = read_lease(store.db)
     assert second is not None
     assert (second.owner, second.renewed_at >= first.renewed_at) == (first.owner, True)
     store.close()
@@ -163,7 +163,7 @@ def test_a_load_stays_ours_while_pages_come(tmp_path: Path) -> None:
 def test_a_load_of_an_earlier_version_is_nobodys(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
     store.db.execute("INSERT INTO facts VALUES ('bulk', '1')")
-    assert lease_of(store.db) == BulkLease()
+    assert read_lease(store.db) == BulkLease()
     store.close()
 
 
@@ -171,12 +171,12 @@ def test_known_rows_are_read_again_or_looked_at_closely_when_they_are_poured_in_
     store = Store()
     store.bulk.begin()
     known = verified(0, 6)
-    store.bulk.pour(image(known))
+    store.bulk.insert_page(image(known))
     put(store, an_upload_in(Stage.INITIATED, "a"))
     again = [replace(upload, read_on=LATER) for upload in known]
     again[2] = replace(again[2], name="renamed.bin")
     again.append(replace(an_upload_in(Stage.VERIFIED, "a"), read_on=LATER))
-    assert store.bulk.pour(image(again)).others == [2, 6]
+    assert store.bulk.insert_page(image(again)).unparsed_places == [2, 6]
     assert [row.read_on for row in store.window(Query(), STUCK, 0, 9) if row.id == "p-1-0"] == [LATER]
     assert [row.name for row in store.window(Query(), STUCK, 0, 9) if row.id == "p-1-2"] == ["p-1-2.bin"]
     assert store.db.execute("SELECT count(*) FROM pages").fetchone()[0] == 1
@@ -190,7 +190,7 @@ async def test_a_first_fetch_that_was_interrupted_goes_on_in_bulk(
 ) -> None:
     """Every page is deflated and read once; what happened since the interruption is told."""
     monkeypatch.setattr(first_fetch, "_MANY", 10)
-    service = ShiftingService(1, Design.A, largest_page=50, uploads=600)
+    service = ShiftingService(1, StatusShape.A, largest_page=50, uploads=600)
     for life in service.lives:
         service.go_on(life)
         service.go_on(life)
@@ -202,13 +202,13 @@ async def test_a_first_fetch_that_was_interrupted_goes_on_in_bulk(
 
     def synchroniser() -> Synchroniser:
         project = ProjectRef("p-1", "Genome")
-        return Synchroniser(service.client(), store, project, told.append, lambda *_: leases.append(lease_of(store.db)))
+        return Synchroniser(service.client(), store, project, told.append, lambda *_: leases.append(read_lease(store.db)))
 
     leases: list[BulkLease | None] = []
     watch = synchroniser()
     monkeypatch.setattr(service, "_answer", failing)
-    with pytest.raises(TroubleError):
-        await watch.round()
+    with pytest.raises(ServerError):
+        await watch.sync()
     known = store.total(Query(), STUCK)
     assert 100 < known < 601
     assert told == []
@@ -223,9 +223,9 @@ async def test_a_first_fetch_that_was_interrupted_goes_on_in_bulk(
     service.go_on(service.lives[0])
     leases.clear()
     service.requests = 0
-    await watch.round()
+    await watch.sync()
     assert len([lease for lease in leases if lease is not None]) >= 12
-    assert lease_of(store.db) is None
+    assert read_lease(store.db) is None
     assert (store.total(Query(), STUCK), service.requests < 20, len(decoded) < 5) == (601, True, True)
     assert {change.upload.id for change in told} == {service.lives[0].id}  # type: ignore[attr-defined]
     assert store.db.execute("SELECT count(*) FROM pages").fetchone()[0] <= 13
@@ -236,7 +236,7 @@ def test_pages_are_read_once_when_several_are_asked_about_in_turn(monkeypatch: p
     store = Store()
     store.bulk.begin()
     for start in range(0, 60, 10):
-        store.bulk.pour(image(verified(start, start + 10)))
+        store.bulk.insert_page(image(verified(start, start + 10)))
     decoded: list[int] = []
     page_entries = answers.page_entries
     monkeypatch.setattr(answers, "page_entries", lambda body: decoded.append(1) or page_entries(body))

@@ -10,11 +10,11 @@ from upload_tui.monitor.changes import Change, StageReached
 from upload_tui.monitor.combined_session import CombinedSession
 from upload_tui.monitor.picture import Connection, ConnectionState, Query, SortKey
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, FrozenClock, SceneSession, an_upload
+from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 
 
 @pytest.fixture
-def parts() -> Iterator[list[SceneSession]]:
+def parts() -> Iterator[list[InMemorySession]]:
     clock = FrozenClock()
     scenes = []
     for service, count in enumerate((0, 7, 40, 13)):
@@ -30,7 +30,7 @@ def parts() -> Iterator[list[SceneSession]]:
             )
             for n in range(count)
         ]
-        scenes.append(SceneSession(uploads, clock=clock, projects=[(f"p-{service}", f"P{service}")]))
+        scenes.append(InMemorySession(uploads, clock=clock, projects=[(f"p-{service}", f"P{service}")]))
     yield scenes
     for scene in scenes:
         scene.close()
@@ -39,7 +39,7 @@ def parts() -> Iterator[list[SceneSession]]:
 @pytest.mark.parametrize("descending", [True, False], ids=["down", "up"])
 @pytest.mark.parametrize("sort", SortKey, ids=str)
 def test_rows_of_all_are_in_one_order_wherever_one_looks(
-    parts: list[SceneSession], sort: SortKey, descending: bool
+    parts: list[InMemorySession], sort: SortKey, descending: bool
 ) -> None:
     session, query = CombinedSession(parts), Query(sort=sort, descending=descending)
     whole = session.window(query, 0, 1000)
@@ -56,7 +56,7 @@ def test_rows_of_all_are_in_one_order_wherever_one_looks(
     assert values == sorted(values, reverse=descending)  # type: ignore[type-var]
 
 
-def test_counts_causes_and_latencies_are_those_of_all(parts: list[SceneSession]) -> None:
+def test_counts_causes_and_latencies_are_those_of_all(parts: list[InMemorySession]) -> None:
     session = CombinedSession(parts)
     assert session.funnel().total == 60
     assert session.funnel()[Stage.ERROR].count == sum(part.funnel()[Stage.ERROR].count for part in parts)
@@ -68,7 +68,7 @@ def test_counts_causes_and_latencies_are_those_of_all(parts: list[SceneSession])
     assert len(session.projects) == 4
 
 
-async def test_what_one_tells_all_hear_and_the_worst_connection_counts(parts: list[SceneSession]) -> None:
+async def test_what_one_tells_all_hear_and_the_worst_connection_counts(parts: list[InMemorySession]) -> None:
     session, heard = CombinedSession(parts), list[Change]()
 
     async def listen() -> None:
@@ -78,13 +78,13 @@ async def test_what_one_tells_all_hear_and_the_worst_connection_counts(parts: li
     tasks = [asyncio.create_task(listen()), asyncio.create_task(session.run())]
     for _ in range(5):
         await asyncio.sleep(0)
-    parts[1].say(an_upload("new", initiated=5))
+    parts[1].publish(an_upload("new", initiated=5))
     parts[2].set_connection(Connection(state=ConnectionState.OFFLINE, since=NOW - timedelta(seconds=9)))
     for _ in range(20):
         await asyncio.sleep(0)
     assert [change.after for change in heard if isinstance(change, StageReached)] == [Stage.INITIATED]
     assert session.connection().state is ConnectionState.OFFLINE
-    session.attend(is_watched=False)
+    session.set_watched(is_watched=False)
     assert not any(part.is_watched for part in parts)
     for task in tasks:
         task.cancel()

@@ -9,8 +9,8 @@ from upload_tui.monitor.changes import AnomalyNoticed, Change, UploadPurged
 from upload_tui.monitor.comparison import compare
 from upload_tui.monitor.picture import Query
 from upload_tui.status import Certainty, Event, Stage
-from upload_tui.testing import NOW, FrozenClock, SceneSession, an_upload
-from upload_tui.wire.designs import Design
+from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
+from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.times import format_time
 from upload_tui.wire.upload import read_upload
 
@@ -21,13 +21,13 @@ VERIFIED_ON = NOW - timedelta(days=30)
 def old(name: str = "old.bam", *, touched: datetime | None = None, **more: Any) -> dict[str, Any]:
     """Verified a month ago in ten seconds; its audit was touched then or later."""
     ages = {"initiated": 30 * DAY + 60, "completed": 30 * DAY + 10, "verified": 30 * DAY}
-    upload = an_upload(name, **ages, design=Design.DEPLOYED, **more)
+    upload = an_upload(name, **ages, status_shape=StatusShape.DEPLOYED, **more)
     if touched is not None:
         upload["audit"]["last_updated_on"] = format_time(touched)
     return upload
 
 
-def verified(session: SceneSession, upload: dict[str, Any]) -> Event:
+def verified(session: InMemorySession, upload: dict[str, Any]) -> Event:
     detail = session.detail(upload["id"])
     assert detail is not None
     event = detail.upload.timeline.event(Stage.VERIFIED)
@@ -36,9 +36,9 @@ def verified(session: SceneSession, upload: dict[str, Any]) -> Event:
 
 
 def test_when_it_was_verified_stays_known_when_it_is_purged() -> None:
-    session = SceneSession([old()])
+    session = InMemorySession([old()])
     session.clock.advance(60)
-    session.say(old(purged=1, touched=NOW))
+    session.publish(old(purged=1, touched=NOW))
     event = verified(session, old())
     assert (event.on, event.certainty) == (VERIFIED_ON, Certainty.ESTIMATED)
     row = session.window(Query(), 0, 1).rows[0]
@@ -49,17 +49,17 @@ def test_when_it_was_verified_stays_known_when_it_is_purged() -> None:
 
 
 def test_the_first_estimate_stays_when_something_touches_the_upload_later() -> None:
-    session = SceneSession([old()])
+    session = InMemorySession([old()])
     session.clock.advance(60)
-    session.say(old(touched=NOW + timedelta(seconds=30)))
+    session.publish(old(touched=NOW + timedelta(seconds=30)))
     assert verified(session, old()).on == VERIFIED_ON
-    session.say(old(purged=1, touched=NOW + timedelta(seconds=31)))
+    session.publish(old(purged=1, touched=NOW + timedelta(seconds=31)))
     assert verified(session, old()).on == VERIFIED_ON
     session.close()
 
 
 def test_it_was_verified_before_it_was_purged_when_nothing_else_is_known() -> None:
-    session = SceneSession([old(purged=3 * DAY, touched=NOW - timedelta(days=3))])
+    session = InMemorySession([old(purged=3 * DAY, touched=NOW - timedelta(days=3))])
     event = verified(session, old())
     assert (event.on, event.certainty) == (None, Certainty.OBSERVED)
     assert (event.earliest, event.latest) == (NOW - timedelta(days=30, seconds=10), NOW - timedelta(days=3))
@@ -71,13 +71,13 @@ def test_what_was_seen_between_two_readings_stays_between_them_when_it_is_read_a
     """A service whose clock is ahead: its times are no estimate, only our readings bound the stage."""
     ahead = format_time(NOW + timedelta(minutes=5))
     clock = FrozenClock()
-    session = SceneSession([an_upload("a", completed=60, design=Design.DEPLOYED)], clock=clock)
+    session = InMemorySession([an_upload("a", completed=60, status_shape=StatusShape.DEPLOYED)], clock=clock)
     clock.advance(5)
-    done = an_upload("a", completed=60, verified=0, design=Design.DEPLOYED)
+    done = an_upload("a", completed=60, verified=0, status_shape=StatusShape.DEPLOYED)
     done["audit"]["last_updated_on"] = ahead
-    session.say(done)
+    session.publish(done)
     clock.advance(3600)
-    session.say({**done, "name": "renamed"})
+    session.publish({**done, "name": "renamed"})
     event = verified(session, done)
     assert (event.earliest, event.latest) == (NOW, NOW + timedelta(seconds=5))
     session.close()
@@ -85,13 +85,13 @@ def test_what_was_seen_between_two_readings_stays_between_them_when_it_is_read_a
 
 def test_uploads_of_which_only_the_purge_is_known_do_not_say_how_long_verification_takes() -> None:
     timely = [
-        an_upload(f"v{n}", initiated=600, completed=500 + n, verified=490 + n, design=Design.DEPLOYED)
+        an_upload(f"v{n}", initiated=600, completed=500 + n, verified=490 + n, status_shape=StatusShape.DEPLOYED)
         for n in range(40)
     ]
     purged = [old(f"p{n}", purged=n, touched=NOW - timedelta(seconds=n)) for n in range(20)]
-    waiting = an_upload("waits", initiated=90, completed=60, design=Design.DEPLOYED)
-    session = SceneSession([*timely, *purged, waiting])
-    judgement = session.pending(1)[0].judgement
+    waiting = an_upload("waits", initiated=90, completed=60, status_shape=StatusShape.DEPLOYED)
+    session = InMemorySession([*timely, *purged, waiting])
+    judgement = session.pending(1)[0].lateness
     assert (judgement.is_overdue, judgement.p95_seconds) == (True, pytest.approx(10))
     assert session.latencies()[1].count == 40
     assert sum(session.funnel()[Stage.VERIFIED].recent) == 40
@@ -99,27 +99,27 @@ def test_uploads_of_which_only_the_purge_is_known_do_not_say_how_long_verificati
 
 
 def test_a_verification_seen_within_a_minute_has_arrived() -> None:
-    session = SceneSession([an_upload("a", completed=60, design=Design.DEPLOYED)])
+    session = InMemorySession([an_upload("a", completed=60, status_shape=StatusShape.DEPLOYED)])
     session.clock.advance(5)
-    done = an_upload("a", completed=60, verified=0, design=Design.DEPLOYED)
+    done = an_upload("a", completed=60, verified=0, status_shape=StatusShape.DEPLOYED)
     done["audit"]["last_updated_on"] = None
-    session.say(done)
+    session.publish(done)
     session.clock.advance(1)
     assert sum(session.funnel()[Stage.VERIFIED].recent) == 1
     session.close()
 
 
 def test_a_stage_is_not_bounded_by_a_reading_in_the_future_when_our_clock_was_set_back() -> None:
-    waiting, done = (an_upload("a", completed=60, verified=ago, design=Design.DEPLOYED) for ago in (None, 1))
+    waiting, done = (an_upload("a", completed=60, verified=ago, status_shape=StatusShape.DEPLOYED) for ago in (None, 1))
     before = read_upload(waiting, read_on=NOW + timedelta(hours=1))
     (event,) = compare(before, None, (), read_upload(done, read_on=NOW), "").upload.timeline.events[2:]
     assert (event.on, event.latest) == (NOW - timedelta(seconds=1), NOW)
 
 
 def test_a_time_in_the_future_is_told_once_when_it_is_read_again_and_again() -> None:
-    session = SceneSession()
+    session = InMemorySession()
     for chunks in ((1,), (1, 2), (1, 2, 3)):
-        session.say(an_upload("a", initiated=-600, chunks=chunks))
+        session.publish(an_upload("a", initiated=-600, chunks=chunks))
         session.clock.advance(7)
     told: list[Change] = [change for change in session.history(99) if isinstance(change, AnomalyNoticed)]
     assert len(told) == 1

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 from tests.unit.monitor.shifting_service import ShiftingService, TickingClock
 
-from upload_tui.errors import ReplacedStorageError, StorageError
+from upload_tui.errors import StorageResetError, StorageError
 from upload_tui.monitor import first_fetch, store_file
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.live_session import LiveSession
 from upload_tui.monitor.picture import ProjectRef, Query, SortKey
-from upload_tui.monitor.store import Store, StuckBefore
-from upload_tui.monitor.stored_picture import StoredPicture
+from upload_tui.monitor.store import Store, StuckThresholds
+from upload_tui.monitor.stored_picture import StorePicture
 from upload_tui.monitor.synchroniser import Synchroniser
 from upload_tui.testing import NOW
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.upload import Upload
 
 PROJECT = ProjectRef("p-1", "Genome")
-STUCK = StuckBefore(NOW, NOW)
+STUCK = StuckThresholds(NOW, NOW)
 
 
 def damage(file: Path, *names: str) -> None:
@@ -75,33 +75,33 @@ def test_a_damaged_store_is_set_aside_and_another_begun_when_it_is_asked(tmp_pat
     file = kept(tmp_path / "store.db")
     damage(file, "by_name", "by_cell_name")
     store = Store(file)
-    assert store.remark == ""
+    assert store.notice == ""
     revision = store.revision
-    picture = StoredPicture(store, TickingClock(), "https://example.org")
+    picture = StorePicture(store, TickingClock(), "https://example.org")
     assert picture.window(Query(sort=SortKey.NAME, descending=False), 100, 50).rows == ()
-    assert "damaged" in picture.funnel().remark
-    assert str(tmp_path / "store.db.damaged-1") in store.remark
+    assert "damaged" in picture.funnel().notice
+    assert str(tmp_path / "store.db.damaged-1") in store.notice
     assert (store.generation, store.revision > revision) == (1, True)
     store.put(many(3))
     assert store.total(Query(), STUCK) == 3
     store.close()
     again = Store(file)
-    assert (again.remark, again.total(Query(), STUCK)) == ("", 3)
+    assert (again.notice, again.total(Query(), STUCK)) == ("", 3)
     again.close()
 
 
 async def test_all_is_fetched_again_and_nothing_told_when_a_damaged_store_is_written(tmp_path: Path) -> None:
-    service = ShiftingService(1, Design.A, largest_page=100, uploads=300)
+    service = ShiftingService(1, StatusShape.A, largest_page=100, uploads=300)
     file = tmp_path / "store.db"
     first = Watch(service, Store(file))
-    await first.synchroniser.round()
+    await first.synchroniser.sync()
     first.store.close()
     damage(file, "uploads", "cells")
     second = Watch(service, Store(file))
     service.begin()
-    with pytest.raises(ReplacedStorageError, match="damaged"):
-        await second.synchroniser.round()
-    await second.synchroniser.round()
+    with pytest.raises(StorageResetError, match="damaged"):
+        await second.synchroniser.sync()
+    await second.synchroniser.sync()
     assert second.names() == {life.name for life in service.lives}
     assert second.told == []
     assert (tmp_path / "store.db.damaged-1").exists()
@@ -113,43 +113,43 @@ async def test_no_project_is_whole_when_the_store_was_replaced_while_it_was_fetc
 ) -> None:
     """Another project's synchroniser may have met the damage."""
     monkeypatch.setattr(first_fetch, "_MANY", 10)
-    service = ShiftingService(1, Design.A, largest_page=20, uploads=100)
+    service = ShiftingService(1, StatusShape.A, largest_page=20, uploads=100)
     store = Store(tmp_path / "store.db")
     malformed = sqlite3.DatabaseError("database disk image is malformed")
     malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT  # type: ignore[misc]
 
     def progress(done: int, _: int | None) -> None:
-        if done == 60 and not store.remark:
-            store.db.failed(malformed)
+        if done == 60 and not store.notice:
+            store.db.recover(malformed)
 
     synchroniser = Synchroniser(service.client(), store, PROJECT, lambda _: None, progress)
-    with pytest.raises(ReplacedStorageError):
-        await synchroniser.round()
-    assert not synchroniser.is_whole
-    await synchroniser.round()
+    with pytest.raises(StorageResetError):
+        await synchroniser.sync()
+    assert not synchroniser.is_fully_scanned
+    await synchroniser.sync()
     assert store.total(Query(), STUCK) == 100
     store.close()
 
 
 async def test_what_is_known_stays_and_the_visit_goes_on_in_memory_when_the_disk_is_full(tmp_path: Path) -> None:
-    service = ShiftingService(1, Design.A, largest_page=100, uploads=300)
+    service = ShiftingService(1, StatusShape.A, largest_page=100, uploads=300)
     watch = Watch(service, Store(tmp_path / "store.db"))
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     fill_up(watch.store)
     for _ in range(200):
         service.begin()
-    with pytest.raises(ReplacedStorageError, match="full"):
-        await watch.synchroniser.round()
+    with pytest.raises(StorageResetError, match="full"):
+        await watch.synchroniser.sync()
     assert len(watch.names()) == 300
     service.requests = 0
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert watch.names() == {life.name for life in service.lives}
     assert len(watch.told) == 2 * 200  # each was seen, and began
-    assert "Nothing is kept" in watch.store.remark
+    assert "Nothing is kept" in watch.store.notice
     assert watch.store.generation == 0
     watch.store.close()
     again = Store(tmp_path / "store.db")
-    assert (again.remark, again.total(Query(), STUCK)) == ("", 300)
+    assert (again.notice, again.total(Query(), STUCK)) == ("", 300)
     again.close()
 
 
@@ -157,7 +157,7 @@ async def test_a_first_fetch_of_very_many_ends_in_memory_when_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_fetch, "_MANY", 10)
-    service = ShiftingService(1, Design.A, largest_page=100, uploads=1000)
+    service = ShiftingService(1, StatusShape.A, largest_page=100, uploads=1000)
     for life in service.lives[5:]:
         service.go_on(life)
         service.go_on(life)
@@ -170,14 +170,14 @@ async def test_a_first_fetch_of_very_many_ends_in_memory_when_the_disk_is_full(
             assert not running.done()
             await asyncio.sleep(0)
     assert session.window(Query(), 0, 1).total == 1000
-    assert "Nothing is kept" in session.funnel().remark
+    assert "Nothing is kept" in session.funnel().notice
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     store.close()
 
 
 async def test_a_session_looks_again_at_once_when_its_store_was_replaced(tmp_path: Path) -> None:
-    service = ShiftingService(1, Design.A, largest_page=100, uploads=30)
+    service = ShiftingService(1, StatusShape.A, largest_page=100, uploads=30)
     clock = TickingClock()
     store = Store(tmp_path / "store.db")
     session = LiveSession(service.client(), [PROJECT], store, clock=clock)
@@ -190,7 +190,7 @@ async def test_a_session_looks_again_at_once_when_its_store_was_replaced(tmp_pat
         clock.sleep = lambda _: asyncio.Event().wait()  # type: ignore[assignment,method-assign,return-value]
         for _ in range(100):
             await asyncio.sleep(0)
-        store.db.failed(malformed)
+        store.db.recover(malformed)
         assert session.window(Query(), 0, 1).total == 0
         while session.window(Query(), 0, 1).total < 30:
             await asyncio.sleep(0)
@@ -206,7 +206,7 @@ def test_what_the_last_visit_knew_is_shown_when_its_file_may_only_be_read(
     before = file.read_bytes()
     monkeypatch.setattr(os, "access", lambda *_: False)
     store = Store(file)
-    assert "cannot be written" in store.remark
+    assert "cannot be written" in store.notice
     assert store.total(Query(), STUCK) == 300
     store.put(many(301))
     assert store.total(Query(), STUCK) == 301
@@ -219,7 +219,7 @@ def test_what_the_last_visit_knew_is_shown_when_nothing_can_be_made_beside_its_f
     (tmp_path / "store.db-shm").mkdir()
     (tmp_path / "store.db-wal").mkdir()
     store = Store(file)
-    assert "Nothing is kept" in store.remark
+    assert "Nothing is kept" in store.notice
     assert store.total(Query(), STUCK) == 300
     store.close()
 
@@ -228,7 +228,7 @@ def test_a_store_that_cannot_be_read_is_begun_in_memory_when_its_folder_is_a_fil
     (tmp_path / "stores").write_text("not a folder")
     store = Store(tmp_path / "stores" / "store.db")
     store.put(many(1))
-    assert "Nothing is kept" in store.remark
+    assert "Nothing is kept" in store.notice
     assert store.total(Query(), STUCK) == 1
     store.close()
 
@@ -266,7 +266,7 @@ def test_another_programs_file_keeps_what_it_has_when_it_stands_in_the_stores_pl
     foreign.execute(f"PRAGMA application_id = {version}")
     foreign.close()
     store = Store(file)
-    assert "another program's" in store.remark
+    assert "another program's" in store.notice
     store.close()
     aside = sqlite3.connect(file.with_name("store.db.damaged-1"))
     assert aside.execute("SELECT a FROM uploads").fetchall() == [(1,)]
@@ -277,7 +277,7 @@ def test_a_store_is_not_replaced_when_the_program_itself_errs(tmp_path: Path) ->
     store = Store(tmp_path / "store.db")
     with pytest.raises(sqlite3.OperationalError, match="syntax error"):
         store.db.execute("SELEC")
-    assert store.remark == ""
+    assert store.notice == ""
     store.close()
 
 
@@ -295,7 +295,7 @@ def test_a_file_takes_a_files_place_only_once_when_the_disk_damages_all(tmp_path
     malformed = sqlite3.DatabaseError("database disk image is malformed")
     malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT  # type: ignore[misc]
     for is_kept in (True, False, False):
-        store.db.failed(malformed)
+        store.db.recover(malformed)
         assert (store.db.file is not None) is is_kept
     store.close()
 

@@ -6,7 +6,7 @@ import pytest
 
 from upload_tui.monitor.histogram import bucket_of, histogram_of
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, SceneSession, an_upload
+from upload_tui.testing import NOW, InMemorySession, an_upload
 
 HASH = "reported chunk hash does not match that computed by StorageProvider"
 
@@ -17,7 +17,7 @@ def test_the_failed_are_grouped_when_only_particulars_differ() -> None:
         for n in range(3)
     ]
     other = an_upload("other", completed=60, error=10, message=None)
-    session = SceneSession([*failed, other, an_upload("good", completed=9, verified=5)])
+    session = InMemorySession([*failed, other, an_upload("good", completed=9, verified=5)])
     groups = session.causes()
     assert [(group.cause, group.count) for group in groups] == [(HASH, 3), ("no reason given", 1)]
     assert (groups[0].storage_provider, groups[0].uploader) == ("embedded", "Ada Lovelace")
@@ -28,7 +28,7 @@ def test_the_failed_are_grouped_when_only_particulars_differ() -> None:
 
 def test_latencies_are_counted_for_each_pair_of_stages() -> None:
     verified = [an_upload(f"v{n}", initiated=100, completed=60, verified=60 - n) for n in (1, 2, 4, 8)]
-    session = SceneSession([*verified, an_upload("bad", initiated=100, completed=60, error=10)])
+    session = InMemorySession([*verified, an_upload("bad", initiated=100, completed=60, error=10)])
     uploading, verifying, failing = session.latencies()
     assert (uploading.after, uploading.before, uploading.count) == (Stage.INITIATED, Stage.COMPLETED, 5)
     assert verifying.count == 4

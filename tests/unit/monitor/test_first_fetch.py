@@ -9,17 +9,17 @@ import pytest
 from tests.unit.monitor.shifting_service import HEADERS, ShiftingService
 from tests.unit.monitor.watch import Watch
 
-from upload_tui.errors import TroubleError
+from upload_tui.errors import ServerError
 from upload_tui.monitor import first_fetch
 from upload_tui.monitor.changes import UploadGone, UploadSeen
 from upload_tui.monitor.store import Store
 from upload_tui.status import Stage
-from upload_tui.wire.answers import PageWords
-from upload_tui.wire.designs import Design
+from upload_tui.wire.answers import RawPage
+from upload_tui.wire.designs import StatusShape
 
 
 def a_service(uploads: int, largest_page: int, headers: frozenset[str] = HEADERS) -> ShiftingService:
-    service = ShiftingService(5, Design.A, largest_page, uploads, headers)
+    service = ShiftingService(5, StatusShape.A, largest_page, uploads, headers)
     service.is_prompt = True
     return service
 
@@ -49,12 +49,12 @@ async def test_all_are_known_when_the_service_gives_fewer_on_a_page_than_asked(
 ) -> None:
     service = a_service(uploads, 25, headers)
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert watch.picture() == watch.truth()
-    assert watch.synchroniser.remark == ""
+    assert watch.synchroniser.notice == ""
     service.begin()
     for _ in range(25):
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
     assert watch.picture() == watch.truth()
 
 
@@ -64,7 +64,7 @@ async def test_none_is_missing_when_some_go_while_all_are_read(headers: frozense
     service = a_service(2300, 100, headers)
     remove_before(service, {3, 8}.__contains__, place)
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert {life.name for life in service.lives} <= watch.names()
     assert service.requests < 60
     if "X-Total" in headers:  # else nothing tells that some have gone, until the check comes by
@@ -82,7 +82,7 @@ async def test_all_are_known_when_pages_are_shorter_than_the_service_says() -> N
 
     service.answer = saying_more  # type: ignore[method-assign]
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert watch.picture() == watch.truth()
 
 
@@ -91,11 +91,11 @@ async def test_it_is_not_called_whole_when_some_went_in_the_last_pass(monkeypatc
     service = a_service(400, 10)
     remove_before(service, lambda number: number % 9 == 0)
     watch = Watch(service)
-    with pytest.raises(TroubleError, match="Uploads go while"):
-        await watch.synchroniser.round()
-    assert not watch.synchroniser.is_whole
+    with pytest.raises(ServerError, match="Uploads go while"):
+        await watch.synchroniser.sync()
+    assert not watch.synchroniser.is_fully_scanned
     remove_before(service, lambda number: False)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert watch.picture() == watch.truth()
 
 
@@ -110,9 +110,9 @@ async def test_it_is_whole_though_the_service_counts_more_than_it_lists() -> Non
 
     service.answer = counting_more  # type: ignore[method-assign]
     watch = Watch(service)
-    await watch.synchroniser.round()
-    assert watch.synchroniser.is_whole
-    assert watch.synchroniser.remark == "3 of 53 uploads cannot be read"
+    await watch.synchroniser.sync()
+    assert watch.synchroniser.is_fully_scanned
+    assert watch.synchroniser.notice == "3 of 53 uploads cannot be read"
 
 
 async def test_what_an_unfinished_visit_left_and_is_listed_no_more_is_gone_after_the_next() -> None:
@@ -130,7 +130,7 @@ async def test_what_an_unfinished_visit_left_and_is_listed_no_more_is_gone_after
     service.lives.remove(gone)
     service.before_answer = lambda request: None
     second = Watch(service, store)
-    await second.synchroniser.round()
+    await second.synchroniser.sync()
     assert second.picture() == second.truth()
     assert [change.upload.name for change in second.told if isinstance(change, UploadGone)] == [gone.name]
 
@@ -140,23 +140,23 @@ async def test_what_comes_after_another_dashboard_has_read_all_is_news_though_th
 ) -> None:
     service = a_service(300, 20)
     quick, slow = (Watch(service, Store(tmp_path / "store.db")) for _ in range(2))
-    page_words, is_let_go = slow.client.page_words, asyncio.Event()
+    page_words, is_let_go = slow.client.raw_page, asyncio.Event()
 
-    async def held(project_id: str, page: int, per_page: int) -> PageWords:
+    async def held(project_id: str, page: int, per_page: int) -> RawPage:
         if page == 5:
             await is_let_go.wait()
         return await page_words(project_id, page, per_page)
 
-    slow.client.page_words = held  # type: ignore[method-assign]
-    reading = asyncio.create_task(slow.synchroniser.round())
+    slow.client.raw_page = held  # type: ignore[method-assign]
+    reading = asyncio.create_task(slow.synchroniser.sync())
     await asyncio.sleep(0)
-    await quick.synchroniser.round()
+    await quick.synchroniser.sync()
     service.begin()
     service.go_on(service.lives[0])
     is_let_go.set()
     await reading
     for watch in (quick, slow):
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
         told = [type(change) for change in watch.told]
         assert told.count(UploadSeen) == 1
         assert watch.stages_told() == {"u301": [Stage.INITIATED, Stage.COMPLETED]}
@@ -168,11 +168,11 @@ async def test_a_dashboard_reads_nothing_again_that_another_has_read_since_both_
         service.go_on(life)
         service.go_on(life)
     first, second = (Watch(service, Store(tmp_path / "store.db")) for _ in range(2))
-    await first.synchroniser.round()
+    await first.synchroniser.sync()
     service.begin()
     service.requests = 0
-    await second.synchroniser.round()
+    await second.synchroniser.sync()
     assert service.requests < 10
-    await first.synchroniser.round()
+    await first.synchroniser.sync()
     for watch in (first, second):
         assert watch.stages_told() == {"u301": [Stage.INITIATED]}

@@ -8,17 +8,17 @@ import pytest
 
 from upload_tui.errors import UnreachableError
 from upload_tui.monitor.changes import Change, ConnectionChanged, StageReached
-from upload_tui.monitor.opening_session import OpeningSession
+from upload_tui.monitor.opening_session import DeferredSession
 from upload_tui.monitor.picture import ConnectionState, Query
 from upload_tui.monitor.session import Session
-from upload_tui.testing import FrozenClock, SceneSession, an_upload
+from upload_tui.testing import FrozenClock, InMemorySession, an_upload
 
 
 class Service:
     """Cannot be opened until it `is_there`."""
 
     def __init__(self, clock: FrozenClock) -> None:
-        self.scene = SceneSession([an_upload("scan.tiff")], clock=clock)
+        self.scene = InMemorySession([an_upload("scan.tiff")], clock=clock)
         self.is_there = False
         self.tries = 0
 
@@ -49,11 +49,11 @@ async def turns() -> None:
 
 async def test_what_cannot_be_opened_comes_out(clock: FrozenClock, service: Service) -> None:
     with pytest.raises(UnreachableError):
-        await OpeningSession("lab", clock, service.open).run()
+        await DeferredSession("lab", clock, service.open).run()
 
 
 async def test_nobody_is_asked_while_it_is_paused_before_it_is_open(clock: FrozenClock, service: Service) -> None:
-    session = OpeningSession("lab", clock, service.open, tries_again=True)
+    session = DeferredSession("lab", clock, service.open, can_retry=True)
     task = asyncio.create_task(session.run())
     await turns()
     session.pause()
@@ -74,7 +74,7 @@ async def test_nobody_is_asked_while_it_is_paused_before_it_is_open(clock: Froze
 
 
 async def test_it_is_still_paused_when_it_opens_while_paused(clock: FrozenClock, service: Service) -> None:
-    session = OpeningSession("lab", clock, service.open)
+    session = DeferredSession("lab", clock, service.open)
     service.is_there = True
     session.pause()
     task = asyncio.create_task(session.run())
@@ -85,20 +85,20 @@ async def test_it_is_still_paused_when_it_opens_while_paused(clock: FrozenClock,
 
 
 async def test_the_real_session_learns_that_nobody_looks_when_it_opens(clock: FrozenClock, service: Service) -> None:
-    session = OpeningSession("lab", clock, service.open)
+    session = DeferredSession("lab", clock, service.open)
     service.is_there = True
-    session.attend(is_watched=False)
+    session.set_watched(is_watched=False)
     task = asyncio.create_task(session.run())
     await turns()
     assert not service.scene.is_watched
-    session.attend(is_watched=True)
+    session.set_watched(is_watched=True)
     assert service.scene.is_watched
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_it_is_opened_again_until_the_service_is_there(clock: FrozenClock, service: Service) -> None:
-    session, heard = OpeningSession("lab", clock, service.open, tries_again=True), list[Change]()
+    session, heard = DeferredSession("lab", clock, service.open, can_retry=True), list[Change]()
 
     async def listen() -> None:
         async for change in session.changes():
@@ -118,7 +118,7 @@ async def test_it_is_opened_again_until_the_service_is_there(clock: FrozenClock,
     await turns()
     assert session.connection().state is ConnectionState.LIVE
     assert [row.name for row in session.window(Query(), 0, 10).rows] == ["scan.tiff"]
-    service.scene.say(an_upload("scan.tiff", completed=1))
+    service.scene.publish(an_upload("scan.tiff", completed=1))
     await turns()
     states = [change.connection.state for change in heard if isinstance(change, ConnectionChanged)]
     assert states[:3] == [ConnectionState.RETRYING, ConnectionState.RETRYING, ConnectionState.OFFLINE]

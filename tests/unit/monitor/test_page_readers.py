@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from upload_tui.monitor import page_readers
-from upload_tui.monitor.page_image import page_image
-from upload_tui.monitor.page_readers import PageReaders
+from upload_tui.monitor.page_image import page_snapshot
+from upload_tui.monitor.page_readers import PageWorkers
 from upload_tui.testing import an_upload
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -36,34 +36,34 @@ def helpers() -> list[psutil.Process]:
 
 
 async def test_pages_are_read_in_other_processes_when_there_are_very_many() -> None:
-    async with PageReaders(100_000) as readers:
-        await readers.ready()
-        found = await asyncio.gather(*(readers.read(body, NOON) for body in BODIES))
+    async with PageWorkers(100_000) as readers:
+        await readers.wait_until_ready()
+        found = await asyncio.gather(*(readers.parse(body, NOON) for body in BODIES))
         begun = helpers()
-    assert found == [page_image(body, NOON) for body in BODIES]
+    assert found == [page_snapshot(body, NOON) for body in BODIES]
     assert len(begun) == 4
     assert psutil.wait_procs(begun, LONG_ENOUGH)[1] == []
 
 
 async def test_no_process_is_begun_when_there_are_few() -> None:
-    async with PageReaders(5000) as readers:
-        assert await readers.read(BODIES[0], NOON) == page_image(BODIES[0], NOON)
+    async with PageWorkers(5000) as readers:
+        assert await readers.parse(BODIES[0], NOON) == page_snapshot(BODIES[0], NOON)
         assert helpers() == []
 
 
 async def test_a_page_that_wants_a_closer_look_says_so_from_there_too() -> None:
-    async with PageReaders(100_000) as readers:
-        await readers.ready()
-        assert await readers.read(b"no JSON", NOON) == b""
+    async with PageWorkers(100_000) as readers:
+        await readers.wait_until_ready()
+        assert await readers.parse(b"no JSON", NOON) == b""
 
 
 async def test_all_pages_are_read_when_the_processes_are_killed() -> None:
-    async with PageReaders(100_000) as readers:
-        await readers.ready()
+    async with PageWorkers(100_000) as readers:
+        await readers.wait_until_ready()
         for helper in helpers():
             helper.kill()
-        found = await asyncio.gather(*(readers.read(body, NOON) for body in BODIES))
-    assert found == [page_image(body, NOON) for body in BODIES]
+        found = await asyncio.gather(*(readers.parse(body, NOON) for body in BODIES))
+    assert found == [page_snapshot(body, NOON) for body in BODIES]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")

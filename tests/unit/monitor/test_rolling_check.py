@@ -9,10 +9,10 @@ from tests.unit.monitor.watch import Watch
 
 from upload_tui.monitor import rolling_check
 from upload_tui.monitor.changes import UploadGone, UploadPurged
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 
 
-def a_service(uploads: int, design: Design = Design.A, ties: float = 0) -> ShiftingService:
+def a_service(uploads: int, design: StatusShape = StatusShape.A, ties: float = 0) -> ShiftingService:
     service = ShiftingService(5, design, largest_page=1000, uploads=0, ties=ties)
     for _ in range(uploads):
         service.begin()
@@ -23,7 +23,7 @@ def a_service(uploads: int, design: Design = Design.A, ties: float = 0) -> Shift
 
 async def whole(service: ShiftingService) -> Watch:
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     return watch
 
 
@@ -45,7 +45,7 @@ async def test_one_that_went_is_found_where_it_stood_when_the_service_does_not_c
     watch = await whole(service)
     gone = service.lives.pop(50)
     for _ in range(4):
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
     assert gone.name not in watch.names()
 
 
@@ -58,21 +58,21 @@ async def test_what_cannot_be_read_makes_no_later_check_dearer_though_uploads_ke
     service.before_answer = lambda request: sizes.update([int(request.url.params.get("per_page", 1))])
     service.new_each_time = 1
     for _ in range(40):
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
     assert max(sizes) <= 100  # for the pending ones
     later = Watch(service, watch.store)
     for _ in range(5):
-        await later.synchroniser.round()
+        await later.synchroniser.sync()
     assert max(sizes) <= 100
 
 
 async def test_the_check_goes_on_where_the_last_visit_left_it() -> None:
-    service = a_service(300, Design.DEPLOYED)
+    service = a_service(300, StatusShape.DEPLOYED)
     watch = await whole(service)
     purged = service.lives[250]
     purged.purged = service.clock.seconds
     for _ in range(16):
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
         watch = Watch(service, watch.store)
     stored = watch.store.get(purged.id)
     assert stored is not None
@@ -80,7 +80,7 @@ async def test_the_check_goes_on_where_the_last_visit_left_it() -> None:
 
 
 async def test_a_purge_is_told_once() -> None:
-    service = a_service(30, Design.DEPLOYED)
+    service = a_service(30, StatusShape.DEPLOYED)
     watch = await whole(service)
     for life in service.lives:
         if life.reached.keys() >= {"verified"}:
@@ -88,7 +88,7 @@ async def test_a_purge_is_told_once() -> None:
     whole_resource = service.resource
     service.resource = lambda life: {**whole_resource(life), "etag": str(service.requests)}  # type: ignore[method-assign]
     for _ in range(8):
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
     told = [change.upload.name for change in watch.told if isinstance(change, UploadPurged)]
     assert sorted(told) == sorted(life.name for life in service.lives if life.purged is not None)
     assert told
@@ -106,9 +106,9 @@ async def test_larger_pages_are_checked_when_nothing_else_happens_and_there_are_
         sizes.append(int(request.url.params["per_page"]))
 
     service.before_answer = note
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert sizes == [20, 200]
     sizes.clear()
     service.begin()
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert sizes == [20, 20]

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from upload_tui.monitor import searches
 from upload_tui.monitor.picture import Query, SortKey
-from upload_tui.monitor.store import Store, StuckBefore
+from upload_tui.monitor.store import Store, StuckThresholds
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.wire.upload import Upload
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
-STUCK = StuckBefore(NOON - timedelta(hours=1), NOON - timedelta(hours=1))
+STUCK = StuckThresholds(NOON - timedelta(hours=1), NOON - timedelta(hours=1))
 COUNT = 100
 HURRY = 0.0
 
@@ -62,11 +62,11 @@ def put(store: Store, *uploads: Upload) -> None:
 
 
 def ids(store: Store, query: Query, patience_seconds: float | None = None) -> list[str]:
-    return [upload.id for upload in store.look(query, STUCK, 0, COUNT * 2, patience_seconds).uploads]
+    return [upload.id for upload in store.find(query, STUCK, 0, COUNT * 2, patience_seconds).uploads]
 
 
 def test_the_first_rows_are_there_before_the_last_are_looked_for(store: Store) -> None:
-    first = store.look(Query(search="run"), STUCK, 0, 3, HURRY)
+    first = store.find(Query(search="run"), STUCK, 0, 3, HURRY)
     assert [upload.id for upload in first.uploads] == ["u-000", "u-001", "u-002"]
     assert not first.is_settled
     assert 3 <= first.total < COUNT
@@ -77,7 +77,7 @@ def test_the_first_rows_are_there_before_the_last_are_looked_for(store: Store) -
 def test_pieces_make_the_whole(store: Store, sort: SortKey, descending: bool) -> None:
     query = Query(search="run", sort=sort, descending=descending)
     pieces: list[list[str]] = []
-    while not pieces or not store.look(query, STUCK, 1000, 0, HURRY).is_settled:
+    while not pieces or not store.find(query, STUCK, 1000, 0, HURRY).is_settled:
         pieces.append(ids(store, query, HURRY))
     pieces.append(ids(store, query, HURRY))
     assert len(pieces) > 3
@@ -92,7 +92,7 @@ def test_who_is_in_no_hurry_has_all(store: Store) -> None:
 
 def test_an_upload_has_its_place_as_soon_as_it_is_found(store: Store) -> None:
     query = Query(search="run")
-    store.look(query, STUCK, 0, 3, HURRY)
+    store.find(query, STUCK, 0, 3, HURRY)
     assert store.position(query, STUCK, "u-002") == 2
     assert store.position(query, STUCK, "u-099") is None
     assert store.total(query, STUCK) == COUNT
@@ -101,7 +101,7 @@ def test_an_upload_has_its_place_as_soon_as_it_is_found(store: Store) -> None:
 
 def test_few_are_found_at_once(store: Store) -> None:
     put(store, an_upload(200, "one of a kind"))
-    found = store.look(Query(search="ONE of a k"), STUCK, 0, 9, HURRY)
+    found = store.find(Query(search="ONE of a k"), STUCK, 0, 9, HURRY)
     assert [upload.id for upload in found.uploads] == ["u-200"]
     assert found.is_settled
 
@@ -113,7 +113,7 @@ def test_a_long_list_is_shown_until_the_next_one_is_whole(store: Store, clock: C
     assert ids(store, query, HURRY) == before  # it was made just now
     clock.seconds += 60
     seen = [ids(store, query, HURRY)]
-    while not store.look(query, STUCK, 0, 0, HURRY).is_settled:
+    while not store.find(query, STUCK, 0, 0, HURRY).is_settled:
         seen.append(ids(store, query, HURRY))
     assert len(seen) > 3
     assert all(one == before for one in seen[:-1])
@@ -123,7 +123,7 @@ def test_a_long_list_is_shown_until_the_next_one_is_whole(store: Store, clock: C
 def test_a_list_that_is_being_made_gets_done_though_uploads_keep_coming(store: Store) -> None:
     query = Query(search="run")
     looks = 0
-    while not store.look(query, STUCK, 1000, 0, HURRY).is_settled:
+    while not store.find(query, STUCK, 1000, 0, HURRY).is_settled:
         looks += 1
         put(store, an_upload(1000 + looks, "another"))
         assert looks < COUNT

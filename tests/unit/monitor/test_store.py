@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 
 from upload_tui.errors import BusyStorageError
 from upload_tui.monitor import store_file, windows
-from upload_tui.monitor.page_image import CellName, ImagedPage, image_of
+from upload_tui.monitor.page_image import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.picture import Query, SortKey
 from upload_tui.monitor.schema import MIGRATIONS
-from upload_tui.monitor.store import Store, StuckBefore
-from upload_tui.monitor.stored_figures import StoredFigures
-from upload_tui.monitor.stored_rows import KEPT, POURED, values_of
+from upload_tui.monitor.store import Store, StuckThresholds
+from upload_tui.monitor.stored_figures import StoreAggregates
+from upload_tui.monitor.stored_rows import WRITE_COLUMNS, BULK_COLUMNS, row_values
 from upload_tui.status import Certainty, Event, Stage, Timeline
 from upload_tui.wire.upload import Upload
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
-STUCK = StuckBefore(NOON - timedelta(seconds=900), NOON - timedelta(seconds=60))
+STUCK = StuckThresholds(NOON - timedelta(seconds=900), NOON - timedelta(seconds=60))
 
 
 @st.composite
@@ -116,7 +116,7 @@ def test_windows_and_positions_agree_whatever_is_asked(store: Store, found: list
 @given(found=uploads())
 def test_counts_are_those_of_the_uploads(store: Store, found: list[Upload]) -> None:
     fill(store, found)
-    counts = {stage: count for stage, (count, _, _) in StoredFigures(store).stage_counts().items()}
+    counts = {stage: count for stage, (count, _, _) in StoreAggregates(store).stage_counts().items()}
     assert counts == {stage: n for stage in Stage if (n := sum(upload.stage is stage for upload in found))}
     assert {row.id for row in store.pending()} == {upload.id for upload in found if not upload.stage.is_final}
 
@@ -166,10 +166,10 @@ def test_a_damaged_store_is_set_aside_when_a_visit_begins(tmp_path: Path) -> Non
     store = Store(file)
     store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
     store.close()
-    assert "set aside" in store.remark
+    assert "set aside" in store.notice
     assert (tmp_path / "store.db.damaged-1").read_bytes().startswith(b"this is not")
     again = Store(file)
-    assert (again.remark, again.known(["u"])) == ("", {"u"})
+    assert (again.notice, again.known(["u"])) == ("", {"u"})
     again.close()
 
 
@@ -181,7 +181,7 @@ def test_a_newer_store_stays_as_it_is_when_a_visit_begins(tmp_path: Path) -> Non
     before = file.read_bytes()
     for _ in range(2):
         store = Store(file)
-        assert "a newer upload-tui" in store.remark
+        assert "a newer upload-tui" in store.notice
         store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
         store.close()
     assert file.read_bytes() == before
@@ -212,11 +212,11 @@ def test_what_one_dashboard_writes_another_sees(tmp_path: Path) -> None:
     other.close()
 
 
-def an_image(cell: CellName, uploads: Sequence[Upload], body: bytes) -> bytes:
+def an_image(cell: PartitionName, uploads: Sequence[Upload], body: bytes) -> bytes:
     """The image of a page of uploads of one cell."""
-    named = [dict(zip(KEPT, values_of(upload, 0, 0, (), None), strict=True)) for upload in uploads]
-    rows = [tuple(place if column == "place" else row[column] for column in POURED) for place, row in enumerate(named)]
-    return image_of({cell: rows}, ImagedPage(len(rows), uploads[0].id, ()), body)
+    named = [dict(zip(WRITE_COLUMNS, row_values(upload, 0, 0, (), None), strict=True)) for upload in uploads]
+    rows = [tuple(place if column == "place" else row[column] for column in BULK_COLUMNS) for place, row in enumerate(named)]
+    return build_snapshot({cell: rows}, SnapshotInfo(len(rows), uploads[0].id, ()), body)
 
 
 def test_rows_that_were_poured_in_are_sorted_counted_and_found(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_rows_that_were_poured_in_are_sorted_counted_and_found(tmp_path: Path) -
     for start in (0, 10, 15, 20):  # pages that shift overlap
         page = readings[start : start + 10]
         body = json.dumps({"results": [{"id": upload.id} for upload in page]}).encode()
-        store.bulk.pour(an_image(("p", "P", Stage.INITIATED.rank), page, body))
+        store.bulk.insert_page(an_image(("p", "P", Stage.INITIATED.rank), page, body))
     store.close()  # in the middle: the next visit mends it
     store = Store(tmp_path / "store.db")
     assert store.total(Query(project_ids=frozenset({"p"})), STUCK) == 30
@@ -242,7 +242,7 @@ async def test_two_projects_that_are_poured_in_at_once_are_counted_once(tmp_path
     pour_five(store)
     store.bulk.begin()
     await store.bulk.finish()
-    store.bulk.pour(five_more())
+    store.bulk.insert_page(five_more())
     await store.bulk.finish()
     assert store.total(Query(), STUCK) == 10
     assert [row.id for row in store.window(Query(search="v-3"), STUCK, 0, 9)] == ["v-3"]
@@ -253,7 +253,7 @@ def test_rows_are_counted_once_when_another_dashboard_opens_in_the_middle_of_a_b
     store = Store(tmp_path / "store.db")
     pour_five(store)
     other = Store(tmp_path / "store.db")
-    store.bulk.pour(five_more())
+    store.bulk.insert_page(five_more())
     store.bulk.end()
     assert store.total(Query(), STUCK) == other.total(Query(), STUCK) == 10
     assert [row.id for row in other.window(Query(search="v-3"), STUCK, 0, 9)] == ["v-3"]
@@ -318,7 +318,7 @@ def test_a_store_that_another_process_is_busy_with_is_not_set_aside(
     store = Store(file)
     store.db.execute("BEGIN IMMEDIATE")
     other = Store(file)
-    assert other.remark == ""
+    assert other.notice == ""
     with pytest.raises(BusyStorageError, match="busy with"):
         other.mark(["u"], gone=True)
     store.db.execute("COMMIT")
@@ -327,7 +327,7 @@ def test_a_store_that_another_process_is_busy_with_is_not_set_aside(
     store.db.execute("PRAGMA user_version = 4")
     store.db.execute("BEGIN IMMEDIATE")  # and the other wants to bring it to the newest version
     other = Store(file)
-    assert "busy with" in other.remark
+    assert "busy with" in other.notice
     assert other.total(Query(), STUCK) == 0
     assert list(tmp_path.glob("*damaged*")) == []
     other.close()
@@ -342,7 +342,7 @@ def test_a_row_is_shown_without_its_words_when_they_are_damaged(tmp_path: Path) 
         id="5f6a", name="scan.tiff", project_id="p-1", timeline=Timeline((Event(Stage.VERIFIED, NOON),)), read_on=NOON
     )
     store.bulk.begin()
-    store.bulk.pour(an_image(("p-1", "Genome", Stage.VERIFIED.rank), [upload], b"no JSON"))
+    store.bulk.insert_page(an_image(("p-1", "Genome", Stage.VERIFIED.rank), [upload], b"no JSON"))
     store.bulk.end()
     assert store.get("5f6a") is not None
     assert store.raw("5f6a") == ""
@@ -364,7 +364,7 @@ def pour_five(store: Store) -> None:
         for number in range(5)
     ]
     store.bulk.begin()
-    store.bulk.pour(an_image(("p-1", "Genome", Stage.VERIFIED.rank), uploads, b'{"results":[]}'))
+    store.bulk.insert_page(an_image(("p-1", "Genome", Stage.VERIFIED.rank), uploads, b'{"results":[]}'))
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["file", "memory"])
@@ -402,5 +402,5 @@ async def test_whoever_leaves_while_a_bulk_load_ends_does_not_wait_and_the_next_
     store.close()
     again = Store(tmp_path / "store.db")
     assert again.total(Query(search="3.bin"), STUCK) == 1
-    assert again.cells()[0].uploads == 5
+    assert again.partitions()[0].upload_count == 5
     again.close()

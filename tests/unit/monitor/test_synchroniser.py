@@ -15,14 +15,14 @@ from tests.unit.monitor.watch import STUCK, Watch, gaps
 from upload_tui.errors import UnreachableError
 from upload_tui.monitor import first_fetch
 from upload_tui.monitor.changes import StageReached, UploadChange, UploadGone, UploadRef, UploadSeen
-from upload_tui.monitor.event_order import in_order_of_events
+from upload_tui.monitor.event_order import sort_by_event_time
 from upload_tui.monitor.page_plan import plan_pages
 from upload_tui.monitor.picture import Query
 from upload_tui.monitor.store import Store
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
 from upload_tui.wire.answers import UploadPage
-from upload_tui.wire.designs import Design
+from upload_tui.wire.designs import StatusShape
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a story of hundreds of steps cannot be made much shorter
 
@@ -30,7 +30,7 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a story of hundreds of
 SERVICES = st.builds(
     ShiftingService,
     seed=st.integers(0, 2**32),
-    design=st.sampled_from(Design),
+    design=st.sampled_from(StatusShape),
     largest_page=st.sampled_from([3, 7, 1000]),
     uploads=st.integers(0, 40),
     headers=st.sampled_from([HEADERS, HEADERS, *(HEADERS - {name} for name in HEADERS), frozenset()]),
@@ -76,7 +76,7 @@ async def test_the_picture_is_the_services_when_it_quiets_down(service: Shifting
 async def test_two_dashboards_over_one_store_both_tell_everything_once(service: ShiftingService, rounds: int) -> None:
     with TemporaryDirectory() as folder:
         watches = [Watch(service, Store(Path(folder) / "store.db"))]
-        await watches[0].synchroniser.round()
+        await watches[0].synchroniser.sync()
         await watches[0].settle()
         watches.append(Watch(service, Store(Path(folder) / "store.db")))
         before = {life.name: len(life.reached) for life in service.lives}
@@ -88,7 +88,7 @@ async def test_two_dashboards_over_one_store_both_tell_everything_once(service: 
         for watch in watches:
             await watch.settle(rounds_to_settle(service))
         for watch in watches:
-            await watch.synchroniser.round()
+            await watch.synchroniser.sync()
             told = watch.stages_told()
             for life in service.lives:
                 assert told.get(life.name, []) == list(life.reached)[before.get(life.name, 0) :], life
@@ -97,8 +97,8 @@ async def test_two_dashboards_over_one_store_both_tell_everything_once(service: 
 
 
 @settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
-@given(seed=st.integers(0, 2**32), design=st.sampled_from([Design.A, Design.DEPLOYED]))
-async def test_nothing_is_missed_when_very_many_are_poured_in(seed: int, design: Design) -> None:
+@given(seed=st.integers(0, 2**32), design=st.sampled_from([StatusShape.A, StatusShape.DEPLOYED]))
+async def test_nothing_is_missed_when_very_many_are_poured_in(seed: int, design: StatusShape) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(first_fetch, "_MANY", 10)
         service = ShiftingService(seed, design, largest_page=5, uploads=40)
@@ -112,58 +112,58 @@ async def test_nothing_is_missed_when_very_many_are_poured_in(seed: int, design:
 
 
 async def test_the_first_fetch_reads_all_once_though_uploads_keep_coming() -> None:
-    service = ShiftingService(7, Design.DEPLOYED, largest_page=100, uploads=1000)
+    service = ShiftingService(7, StatusShape.DEPLOYED, largest_page=100, uploads=1000)
     service.new_each_time, service.is_prompt = 15, True
     watch = Watch(service)
     async with watch.client:
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
     assert service.requests < 1.5 * len(service.lives) / 100
     assert not gaps(watch)
 
 
 async def test_the_first_fetch_leaves_no_gap_though_a_later_page_is_answered_first() -> None:
-    service = ShiftingService(7, Design.DEPLOYED, largest_page=100, uploads=1000)
+    service = ShiftingService(7, StatusShape.DEPLOYED, largest_page=100, uploads=1000)
     service.new_each_time = 15
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert not gaps(watch)
     assert service.requests < 2 * len(service.lives) / 100
 
 
 @pytest.mark.parametrize("per_request", [3, 20])
 async def test_no_gap_is_left_among_the_news_when_uploads_come_during_every_request(per_request: int) -> None:
-    service = ShiftingService(7, Design.DEPLOYED, largest_page=100, uploads=50)
+    service = ShiftingService(7, StatusShape.DEPLOYED, largest_page=100, uploads=50)
     watch = Watch(service)
     async with watch.client:
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
         service.new_each_time = per_request
         for _ in range(8):
-            await watch.synchroniser.round()
+            await watch.synchroniser.sync()
             assert not gaps(watch)
     names = [change.upload.name for change in watch.told if isinstance(change, UploadSeen)]
     assert names == sorted(set(names), key=lambda name: int(name[1:]))  # once, and in the order in which they came
 
 
 async def test_pending_uploads_are_found_on_pages_though_new_ones_shift_them() -> None:
-    service = ShiftingService(7, Design.DEPLOYED, largest_page=100, uploads=0)
+    service = ShiftingService(7, StatusShape.DEPLOYED, largest_page=100, uploads=0)
     for _ in range(600):
         service.begin()
     watch = Watch(service)
     async with watch.client:
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
         service.new_each_time = 10
         service.requests = 0
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
     assert service.requests < 30  # one by one they would be hundreds
 
 
 async def test_what_the_last_visit_knew_is_not_fetched_again_when_the_next_begins() -> None:
-    service = ShiftingService(1, Design.A, largest_page=1000, uploads=600)
+    service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=600)
     for life in service.lives[10:]:
         service.go_on(life)
         service.go_on(life)
     first = Watch(service)
-    await first.synchroniser.round()
+    await first.synchroniser.sync()
     whole = service.bytes_sent
     service.begin()
     for life in service.lives[:11]:
@@ -171,7 +171,7 @@ async def test_what_the_last_visit_knew_is_not_fetched_again_when_the_next_begin
     service.bytes_sent = 0
     second = Watch(service, first.store)
     assert len(second.names()) == 600
-    await second.synchroniser.round()
+    await second.synchroniser.sync()
     assert service.bytes_sent < whole / 5
     assert await second.settle() == 0
     assert second.stages_told()["u601"] == [Stage.INITIATED, Stage.COMPLETED]
@@ -179,15 +179,15 @@ async def test_what_the_last_visit_knew_is_not_fetched_again_when_the_next_begin
 
 
 async def test_a_broken_upload_hides_no_other_and_is_not_looked_for_for_ever() -> None:
-    service = ShiftingService(3, Design.A, largest_page=1000, uploads=50)
+    service = ShiftingService(3, StatusShape.A, largest_page=1000, uploads=50)
     watch = Watch(service)
     whole, broken = service.resource, service.lives[20]
     service.resource = lambda life: {"id": None} if life is broken else whole(life)  # type: ignore[method-assign,assignment]
     for _ in range(5):
-        await watch.synchroniser.round()
+        await watch.synchroniser.sync()
     assert len(watch.names()) == 49
     service.requests = service.bytes_sent = 0
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert service.bytes_sent < 200_000
     told = [change for change in watch.told if isinstance(change, UploadChange)]
     assert told == []
@@ -205,7 +205,7 @@ def test_pages_are_read_where_the_pending_stand_close_and_single_ones_asked_for_
 
 
 async def test_a_round_tells_in_the_order_of_events_whichever_upload_it_read_first() -> None:
-    service = ShiftingService(seed=1, design=Design.A, largest_page=1000, uploads=0)
+    service = ShiftingService(seed=1, design=StatusShape.A, largest_page=1000, uploads=0)
     service.begin()
     watch = Watch(service)
     await watch.settle()
@@ -216,7 +216,7 @@ async def test_a_round_tells_in_the_order_of_events_whichever_upload_it_read_fir
     service.go_on(old)
     service.clock.seconds += 5
     service.go_on(service.lives[0])
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert [(type(change), change.upload.name) for change in watch.told if isinstance(change, UploadChange)] == [
         (UploadSeen, "u2"),
         (StageReached, "u2"),
@@ -227,7 +227,7 @@ async def test_a_round_tells_in_the_order_of_events_whichever_upload_it_read_fir
 
 
 async def test_what_was_found_is_told_when_the_round_breaks_off() -> None:
-    service = ShiftingService(seed=1, design=Design.A, largest_page=1000, uploads=0)
+    service = ShiftingService(seed=1, design=StatusShape.A, largest_page=1000, uploads=0)
     service.begin()
     watch = Watch(service)
     await watch.settle()
@@ -243,9 +243,9 @@ async def test_what_was_found_is_told_when_the_round_breaks_off() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(watch.client, "upload_page", break_off)
         with pytest.raises(UnreachableError):
-            await watch.synchroniser.round()
+            await watch.synchroniser.sync()
     assert watch.stages_told() == {"u2": [Stage.INITIATED]}
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert watch.stages_told() == {"u2": [Stage.INITIATED]}
     watch.store.close()
 
@@ -263,7 +263,7 @@ def reached(name: str, seconds: float | None, number: int) -> StageReached:
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.integers(-9, 9))))
 def test_each_upload_keeps_its_own_order_when_changes_are_ordered_by_time(told: list[tuple[str, int | None]]) -> None:
     changes = [reached(name, seconds, number) for number, (name, seconds) in enumerate(told)]
-    ordered = in_order_of_events(changes)
+    ordered = sort_by_event_time(changes)
     assert sorted(changes, key=repr) == sorted(ordered, key=repr)
     for name in "abc":
         assert [one for one in ordered if one.upload.id == name] == [one for one in changes if one.upload.id == name]
@@ -273,24 +273,24 @@ def test_each_upload_keeps_its_own_order_when_changes_are_ordered_by_time(told: 
 
 
 async def test_the_picture_goes_on_when_our_clock_is_set_back() -> None:
-    service = ShiftingService(1, Design.A, largest_page=1000, uploads=0)
+    service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=0)
     service.begin()
     service.go_on(service.lives[0])
     service.clock.seconds += 3600
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     service.go_on(service.lives[0])
     service.clock.seconds -= 3600
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     assert watch.picture() == watch.truth()
     assert [change.after for change in watch.told if isinstance(change, StageReached)] == [service.lives[0].stage]
     watch.store.close()
 
 
 async def test_an_upload_that_comes_back_is_told_between_two_that_it_is_gone() -> None:
-    service = ShiftingService(1, Design.A, largest_page=1000, uploads=3)
+    service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=3)
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     all_lives, life = service.lives, service.lives[1]
     others = [other for other in all_lives if other is not life]
     for lives in (others, all_lives, others):
@@ -302,10 +302,10 @@ async def test_an_upload_that_comes_back_is_told_between_two_that_it_is_gone() -
 
 
 async def test_a_known_upload_is_shown_as_old_while_the_service_says_it_is_not_consistent() -> None:
-    service = ShiftingService(1, Design.A, largest_page=1000, uploads=0)
+    service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=0)
     service.begin()
     watch = Watch(service)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     life = service.lives[0]
     hidden = {"error": 404, "code": "resource_not_consistent", "reason": "resource changes are still being processed"}
     answer = service.answer
@@ -314,9 +314,9 @@ async def test_a_known_upload_is_shown_as_old_while_the_service_says_it_is_not_c
     )
     service.lives = []
     watch = Watch(service, watch.store)
-    await watch.synchroniser.round()
+    await watch.synchroniser.sync()
     stored = watch.store.get(life.id)
     assert stored is not None
     assert (stored.is_stale, stored.is_gone) == (True, False)
-    assert not await watch.synchroniser.round()  # old news is no change
+    assert not await watch.synchroniser.sync()  # old news is no change
     watch.store.close()

@@ -10,8 +10,8 @@ from tests.unit.monitor.shifting_service import ShiftingService
 from upload_tui.errors import ServiceError
 from upload_tui.monitor.changes import Change, StageReached
 from upload_tui.monitor.picture import ProjectRef
-from upload_tui.monitor.store import Store, StuckBefore
-from upload_tui.monitor.stored_rows import milliseconds
+from upload_tui.monitor.store import Store, StuckThresholds
+from upload_tui.monitor.stored_rows import to_ms
 from upload_tui.monitor.synchroniser import Synchroniser
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
@@ -25,7 +25,7 @@ COMPARED = (
 )  # fmt: skip
 STAGES = tuple(Stage)
 PROJECT = ProjectRef("p-1", "Genome")
-STUCK = StuckBefore(NOW, NOW)
+STUCK = StuckThresholds(NOW, NOW)
 
 
 class Watch:
@@ -41,7 +41,7 @@ class Watch:
     async def round(self) -> bool:
         """A round that may fail; True if it did not."""
         with suppress(ServiceError):
-            await self.synchroniser.round()
+            await self.synchroniser.sync()
             return True
         return False
 
@@ -52,10 +52,10 @@ class Watch:
     def picture(self) -> Mapping[str, Any]:
         """All that is known of each upload that has not gone, and what is counted."""
         rows = self.store.db.execute(f"SELECT name, {', '.join(COMPARED)} FROM uploads WHERE NOT is_gone").fetchall()
-        cells = self.store.cells(gone=False)
+        cells = self.store.partitions(with_gone=False)
         return {
             "uploads": {name: _without_guesses(dict(zip(COMPARED, facts, strict=True))) for name, *facts in rows},
-            "stages": Counter({STAGES[cell.stage]: cell.uploads for cell in cells}),
+            "stages": Counter({STAGES[cell.stage_rank]: cell.upload_count for cell in cells}),
             "pending": sorted(row.name for row in self.store.pending()),
         }
 
@@ -73,7 +73,7 @@ class Watch:
         for number in range(at_most):
             if self.picture() == self.truth():
                 return number
-            await self.synchroniser.round()
+            await self.synchroniser.sync()
         assert self.picture() == self.truth()
         return at_most
 
@@ -87,7 +87,7 @@ class Watch:
 
 def _facts(upload: Upload) -> dict[str, Any]:
     timeline = upload.timeline
-    on_ms = {stage: milliseconds(event.best) if (event := timeline.event(stage)) else None for stage in Stage}
+    on_ms = {stage: to_ms(event.best_time) if (event := timeline.event(stage)) else None for stage in Stage}
     return {
         "size_bytes": upload.size_bytes,
         "stage": upload.stage.rank,

@@ -58,7 +58,7 @@ def test_time_in_stage_grows_when_time_passes() -> None:
 
 def test_spans_are_exact_only_when_both_times_were_reported() -> None:
     estimated = Timeline((*WAITING.events, Event(Stage.VERIFIED, at(14), Certainty.ESTIMATED)))
-    assert [(span.seconds, span.exact) for span in estimated.spans()] == [(10, True), (4, False)]
+    assert [(span.seconds, span.is_exact) for span in estimated.spans()] == [(10, True), (4, False)]
     unknown = Timeline((Event(Stage.INITIATED, None), Event(Stage.COMPLETED, NOON)))
     assert unknown.spans()[0].seconds is None
 
@@ -92,7 +92,7 @@ def test_oddities_are_named_when_a_timeline_is_inspected(odd: Timeline, expected
 
 def test_stages_passed_between_two_readings_are_told_in_order() -> None:
     steps, anomalies = transitions_between(timeline(Stage.INITIATED), VERIFIED)
-    assert [(step.before, step.event.stage) for step in steps] == [
+    assert [(step.previous, step.event.stage) for step in steps] == [
         (Stage.INITIATED, Stage.COMPLETED),
         (Stage.COMPLETED, Stage.VERIFIED),
     ]
@@ -102,7 +102,7 @@ def test_stages_passed_between_two_readings_are_told_in_order() -> None:
 
 def test_every_stage_is_news_when_an_upload_was_never_read() -> None:
     steps, _ = transitions_between(None, WAITING)
-    assert [(step.before, step.event.stage) for step in steps] == [
+    assert [(step.previous, step.event.stage) for step in steps] == [
         (None, Stage.INITIATED),
         (Stage.INITIATED, Stage.COMPLETED),
     ]

@@ -35,7 +35,7 @@ async def test_the_clock_moves_by_what_is_slept_when_work_is_waited_out() -> Non
         await clock.sleep(7)
         return "done"
 
-    assert await clock.wait_out(work()) == "done"
+    assert await clock.advance_until_done(work()) == "done"
     assert (clock.now() - NOW).total_seconds() == 12
 
 
@@ -44,7 +44,7 @@ async def test_the_error_comes_out_when_work_that_is_waited_out_fails() -> None:
         raise LookupError("nothing there")
 
     with pytest.raises(LookupError):
-        await FrozenClock().wait_out(work())
+        await FrozenClock().advance_until_done(work())
 
 
 def test_it_is_refused_when_the_clock_is_to_run_backwards() -> None:

@@ -10,11 +10,11 @@ from upload_tui.errors import StorageError, UploadTuiError
 from upload_tui.monitor.changes import StageReached
 from upload_tui.monitor.picture import ConnectionState, Query, Row
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, Scene, WatchingSession, recorded
+from upload_tui.testing import NOW, Scene, ManualSession, replay_of
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS
 
 
-def rows(session: WatchingSession) -> dict[str, Row]:
+def rows(session: ManualSession) -> dict[str, Row]:
     return {row.name: row for row in session.window(Query(), 0, 100).rows}
 
 
@@ -39,7 +39,7 @@ async def test_a_completed_upload_waits_when_the_worker_is_stopped_and_ends_when
     scene = Scene().upload("a.bin", completes=10).stop_worker(at=11).until(10 + 41 * 60)
     session = await scene.play()
     row = rows(session)["a.bin"]
-    assert (row.stage, row.judgement.is_stuck) == (Stage.COMPLETED, True)
+    assert (row.stage, row.lateness.is_stuck) == (Stage.COMPLETED, True)
     session.close()
     session = await scene.start_worker(at=2400).play()
     assert rows(session)["a.bin"].ended_on == NOW + timedelta(seconds=2400)
@@ -54,7 +54,7 @@ async def test_the_reason_is_told_when_bytes_change_on_their_way() -> None:
 
 
 async def test_the_reason_is_told_when_a_wrong_digest_is_reported() -> None:
-    session = await Scene().upload("a.bin", completes=10, reports="0" * 32).until(20).play()
+    session = await Scene().upload("a.bin", completes=10, digest="0" * 32).until(20).play()
     assert rows(session)["a.bin"].error_message.startswith(FILE_HASH_DIFFERS)
     session.close()
 
@@ -113,7 +113,7 @@ async def test_half_of_the_chunks_are_there_when_the_client_never_completes() ->
 
 async def test_the_picture_is_the_same_when_a_scene_is_played_twice() -> None:
     scene = (
-        Scene(design="deployed").upload("a.bin", completes=10).upload("b.bin", at=4).fault("outage", at=20).until(25)
+        Scene(status_shape="deployed").upload("a.bin", completes=10).upload("b.bin", at=4).fault("outage", at=20).until(25)
     )
     first, second = await scene.play(), await scene.play()
     assert rows(first) == rows(second)
@@ -138,10 +138,10 @@ def test_it_is_refused_when_there_is_no_such_fault() -> None:
 async def test_a_sentence_says_what_to_do_when_a_scene_is_to_be_played_inside_a_running_loop() -> None:
     with pytest.raises(UploadTuiError, match="running event loop") as raised:
         Scene().dashboard()
-    assert "play()" in raised.value.mend
+    assert "play()" in raised.value.hint
 
 
 def test_a_sentence_says_so_when_a_journal_is_none(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a journal")
     with pytest.raises(StorageError, match="not a journal"):
-        recorded(tmp_path / "notes.txt")
+        replay_of(tmp_path / "notes.txt")

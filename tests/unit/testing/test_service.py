@@ -8,7 +8,7 @@ import pytest
 
 from upload_tui.errors import UploadTuiError
 from upload_tui.testing import UploadServer, UploadService
-from upload_tui.testing.service import cut
+from upload_tui.testing.service import split_content
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from upload_tui.testing.service import cut
     ids=str,
 )
 def test_nothing_is_lost_when_content_is_cut(size: int, count: int, sizes: list[int]) -> None:
-    chunks = cut(bytes(range(size)), count)
+    chunks = split_content(bytes(range(size)), count)
     assert b"".join(chunks) == bytes(range(size))
     assert [len(chunk) for chunk in chunks] == sizes
 
@@ -51,11 +51,11 @@ async def test_a_sentence_names_the_nearest_when_there_is_no_such_fault() -> Non
     async with UploadService() as service:
         with pytest.raises(UploadTuiError, match="outrage") as raised:
             service.start_fault("outrage")
-        assert "outage" in raised.value.mend
+        assert "outage" in raised.value.hint
 
 
 async def test_every_client_can_be_let_in_when_it_has_the_keys() -> None:
-    async with UploadService(design="deployed") as service:
+    async with UploadService(status_shape="deployed") as service:
         upload_id = await service.upload()
         async with httpx.AsyncClient(transport=service.transport, base_url=service.api_url) as mine:
             keys = {"agent_key": service.agent_key, "user_key": service.user_key}
@@ -79,7 +79,7 @@ def test_the_worker_and_the_weather_obey_when_a_server_runs() -> None:
         UploadServer() as server,
         httpx.Client(base_url=server.api_url, headers={"Authorization": server.token}) as mine,
     ):
-        server.hold_worker()
+        server.pause_worker()
         assert server.verify_next() is None
         server.start_fault("outage", 600)
         assert mine.get("/projects").status_code == 503

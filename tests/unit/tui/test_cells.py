@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from upload_tui.monitor.picture import Query, Row
-from upload_tui.testing import NOW, SceneSession, an_upload
+from upload_tui.testing import NOW, InMemorySession, an_upload
 from upload_tui.tui.causes import cause_text, detailed_cause_text
 from upload_tui.tui.columns import fit_columns
 from upload_tui.tui.glyphs import ASCII, UNICODE, Glyphs
-from upload_tui.tui.look import Look
+from upload_tui.tui.look import DisplayOptions
 from upload_tui.tui.widgets.cells import cell, second_line
 from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 
-LOOK = Look(zone=UTC)
+LOOK = DisplayOptions(zone=UTC)
 STUCK = an_upload("stuck", initiated=9000, completed=8000)
 SENT_NOTHING = an_upload("sent nothing", initiated=9000, chunks=())
 IN_TIME = an_upload("in time", initiated=60, completed=3)
@@ -26,7 +26,7 @@ FAILED = an_upload(
 
 
 def row_of(upload: Mapping[str, Any]) -> Row:
-    session = SceneSession([upload])
+    session = InMemorySession([upload])
     (row,) = session.window(Query(), 0, 1).rows
     session.close()
     return row
@@ -34,7 +34,7 @@ def row_of(upload: Mapping[str, Any]) -> Row:
 
 def stage_cell(upload: Mapping[str, Any], width: int, glyphs: Glyphs = UNICODE) -> list[tuple[str, str]]:
     (column,) = [column for column in fit_columns(width) if column.key == "stage"]
-    return [*cell(column, row_of(upload), NOW, Look(glyphs))]
+    return [*cell(column, row_of(upload), NOW, DisplayOptions(glyphs))]
 
 
 def text_of(pieces: list[tuple[str, str]]) -> str:

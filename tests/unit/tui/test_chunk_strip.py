@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from upload_tui.testing import NOW, FrozenClock, a_chunk, an_upload
 from upload_tui.tui.glyphs import ASCII, UNICODE, Glyphs
-from upload_tui.tui.widgets.chunk_facts import ChunkState, chunk_facts
+from upload_tui.tui.widgets.chunk_facts import ChunkState, summarize_chunks
 from upload_tui.tui.widgets.chunk_strip import chunk_lines, contradiction_lines
 from upload_tui.tui.widgets.timeline import timeline_lines
-from upload_tui.widgets import GivenPicture, Look
-from upload_tui.wire.designs import Design
+from upload_tui.widgets import InMemoryPicture, DisplayOptions
+from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.upload import Chunk, Upload, read_upload
 
 MIB = 1 << 20
@@ -127,7 +127,7 @@ def test_the_ends_make_room_for_the_strip_when_it_is_narrow() -> None:
         ({"chunks": (), "size_bytes": 0}, ["0 chunks, 0 B of 0 B"]),
         ({"chunks": [a_chunk(1, 5)], "size": None}, ["1 chunk, 5 B", "■"]),
         (
-            {"chunks": (), "completed": 9, "verified": 8, "purged": 5, "design": Design.DEPLOYED},
+            {"chunks": (), "completed": 9, "verified": 8, "purged": 5, "design": StatusShape.DEPLOYED},
             ["chunks purged"],
         ),
         (
@@ -162,20 +162,20 @@ def test_any_numbers_and_sizes_are_drawn_within_the_width(
 ) -> None:
     timeline = upload_of(completed=completed).timeline
     upload = Upload(id="a", size_bytes=size_bytes, chunks=tuple(chunks), timeline=timeline, read_on=NOW)
-    facts = chunk_facts(upload)
+    facts = summarize_chunks(upload)
     strip = [line for line in lines(upload, width) if STRIP_LINE.fullmatch(line)]
     assert all(len(line) <= width for line in strip)
     assert bool(strip) == bool(facts.highest)
     shown = {chunk.number for chunk in chunks if chunk.number >= 1}
-    assert facts.there == len(shown)
+    assert facts.received == len(shown)
     assert facts.highest == max(shown, default=0)
-    assert facts.there + sum(last - first + 1 for first, last in facts.missing) == facts.highest
+    assert facts.received + sum(last - first + 1 for first, last in facts.missing) == facts.highest
     if facts.expected <= 200:
         states = facts.cells(200)
         assert [n for n, state in enumerate(states, 1) if state is ChunkState.MISSING] == [
             n for n in range(1, facts.highest + 1) if n not in shown
         ]
-        assert states[facts.highest :] == [ChunkState.TO_COME] * (facts.expected - facts.highest)
+        assert states[facts.highest :] == [ChunkState.OUTSTANDING] * (facts.expected - facts.highest)
 
 
 def test_ten_thousand_chunks_are_two_lines() -> None:
@@ -191,7 +191,7 @@ def test_ten_thousand_chunks_are_two_lines() -> None:
         ({"verified": 8, "chunks": (1, 2, 3, 4, 4)}, True),
         ({"verified": 8, "size_bytes": 4_000_001}, True),
         ({"verified": 8, "chunks": ()}, True),
-        ({"verified": 8, "chunks": (), "purged": 5, "design": Design.DEPLOYED}, False),
+        ({"verified": 8, "chunks": (), "purged": 5, "design": StatusShape.DEPLOYED}, False),
         ({"verified": 8, "chunks": None}, False),
         ({"chunks": (1, 3, 4)}, False),
         ({"error": 8, "chunks": (1, 3, 4)}, False),
@@ -204,10 +204,10 @@ def test_a_contradiction_is_said_when_verified_is_not_what_the_chunks_say(facts:
 
 
 def timeline_of(answer: dict[str, Any], glyphs: Glyphs = UNICODE) -> list[str]:
-    picture = GivenPicture([answer], clock=FrozenClock())
+    picture = InMemoryPicture([answer], clock=FrozenClock())
     detail = picture.detail(answer["id"])
     assert detail is not None
-    shown = [line.plain for line in timeline_lines(detail, NOW, Look(glyphs), 44)]
+    shown = [line.plain for line in timeline_lines(detail, NOW, DisplayOptions(glyphs), 44)]
     picture.close()
     return shown
 
@@ -223,4 +223,4 @@ def test_a_contradiction_stands_right_below_the_heading_of_a_timeline() -> None:
     ids=["unicode", "ascii"],
 )
 def test_tries_do_not_look_like_chunks(glyphs: Glyphs, line: str) -> None:
-    assert line in timeline_of(an_upload("a", initiated=9000, completed=1200, design=Design.DEPLOYED), glyphs)
+    assert line in timeline_of(an_upload("a", initiated=9000, completed=1200, status_shape=StatusShape.DEPLOYED), glyphs)

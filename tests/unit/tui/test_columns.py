@@ -6,19 +6,19 @@ from hypothesis import strategies as st
 
 from upload_tui.errors import SettingsError
 from upload_tui.monitor.picture import SortKey
-from upload_tui.tui.columns import Column, ColumnKey, ColumnWish, fit_columns, read_wishes, title_text
+from upload_tui.tui.columns import Column, ColumnKey, ColumnSpec, fit_columns, parse_columns, title_text
 from upload_tui.tui.glyphs import UNICODE
 
 WISHES = st.lists(
-    st.builds(ColumnWish, st.sampled_from(ColumnKey), st.none() | st.integers(1, 60)), unique_by=lambda wish: wish.key
+    st.builds(ColumnSpec, st.sampled_from(ColumnKey), st.none() | st.integers(1, 60)), unique_by=lambda wish: wish.key
 )
 
 
 @given(width=st.integers(1, 300), absolute=st.booleans(), several=st.booleans(), wishes=WISHES)
 def test_columns_fit_whatever_is_wished_for(
-    width: int, absolute: bool, several: bool, wishes: list[ColumnWish]
+    width: int, absolute: bool, several: bool, wishes: list[ColumnSpec]
 ) -> None:
-    columns = fit_columns(width, absolute_times=absolute, several_projects=several, wishes=wishes)
+    columns = fit_columns(width, absolute_times=absolute, several_projects=several, specs=wishes)
     assert columns
     if len(columns) > 1:
         assert sum(column.width for column in columns) + len(columns) - 1 <= max(width, 18)
@@ -58,8 +58,8 @@ def test_the_arrow_points_down_when_what_the_cells_show_falls(key: ColumnKey) ->
 
 
 def test_wishes_are_kept_in_order_when_there_is_room() -> None:
-    wishes = read_wishes(["id", "name:30", "took", "stage"])
-    columns = fit_columns(120, wishes=wishes)
+    wishes = parse_columns(["id", "name:30", "took", "stage"])
+    columns = fit_columns(120, specs=wishes)
     assert [column.key for column in columns] == ["id", "name", "took", "stage"]
     assert columns[1].width == 30
 
@@ -76,4 +76,4 @@ def test_wishes_are_kept_in_order_when_there_is_room() -> None:
 )
 def test_a_sentence_is_said_when_a_wish_cannot_be_met(texts: list[str], sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
-        read_wishes(texts)
+        parse_columns(texts)

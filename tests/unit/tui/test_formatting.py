@@ -10,17 +10,17 @@ from rich.cells import cell_len
 
 from upload_tui.status import Certainty, Event, Stage
 from upload_tui.tui.formatting import (
-    abbreviated,
+    truncate_middle,
     age_text,
     clock_text,
-    cut_at_word,
+    truncate_at_word,
     duration_text,
     event_text,
-    fitted,
-    harmless,
+    fit_to_width,
+    sanitize,
     short_clock_text,
     size_text,
-    spark_text,
+    sparkline_text,
 )
 from upload_tui.tui.glyphs import ASCII, UNICODE, glyphs_for
 
@@ -47,37 +47,37 @@ HOSTILE = st.text(max_size=300) | st.text(
     ],
 )
 def test_text_is_harmless_when_it_came_from_outside(text: str, shown: str) -> None:
-    assert harmless(text) == shown
+    assert sanitize(text) == shown
 
 
 @given(HOSTILE)
 def test_no_control_or_invisible_sign_is_left_when_any_text_is_drawn(text: str) -> None:
-    shown = harmless(text)
+    shown = sanitize(text)
     assert all(character.isprintable() for character in shown)
     assert not any("\u2066" <= character <= "\u2069" or "\u202a" <= character <= "\u202e" for character in shown)
 
 
 @given(HOSTILE, st.integers(0, 60))
 def test_width_is_kept_when_any_text_is_abbreviated_and_fitted(text: str, width: int) -> None:
-    short = abbreviated(text, width)
+    short = truncate_middle(text, width)
     assert cell_len(short) <= width
-    assert cell_len(fitted(short, width)) == width
+    assert cell_len(fit_to_width(short, width)) == width
 
 
 def test_extension_stays_when_a_name_is_too_long() -> None:
-    assert abbreviated("a" * 10_000 + ".fastq.gz", 24).endswith(".fastq.gz")
-    assert "…" in abbreviated("a" * 10_000 + ".fastq.gz", 24)
+    assert truncate_middle("a" * 10_000 + ".fastq.gz", 24).endswith(".fastq.gz")
+    assert "…" in truncate_middle("a" * 10_000 + ".fastq.gz", 24)
 
 
-@pytest.mark.parametrize("shortened", [abbreviated, cut_at_word])
+@pytest.mark.parametrize("shortened", [truncate_middle, truncate_at_word])
 def test_one_ellipsis_is_enough_when_the_text_was_cut_before(shortened: Callable[[str, int], str]) -> None:
     text = "chunk 3: reported 900150983cd2…, stored 3f2543e42398…; chunk 4 was never stored"
     assert [width for width in range(1, len(text)) if "……" in shortened(text, width)] == []
 
 
 def test_nothing_is_cut_in_a_word_when_a_sentence_is_shortened() -> None:
-    assert cut_at_word("reported chunk hash does not match", 20) == "reported chunk…"
-    assert cut_at_word("reported", 20) == "reported"
+    assert truncate_at_word("reported chunk hash does not match", 20) == "reported chunk…"
+    assert truncate_at_word("reported", 20) == "reported"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_event_shows_how_its_time_is_known(event: Event, text: str) -> None:
 
 @given(st.lists(st.integers(0, 10**6), max_size=30).map(tuple), st.integers(0, 20))
 def test_sparkline_fills_its_width_when_counts_are_any(counts: tuple[int, ...], width: int) -> None:
-    spark = spark_text(counts, width, UNICODE.sparks)
+    spark = sparkline_text(counts, width, UNICODE.sparks)
     assert len(spark) == width
     if any(counts[-width:] if width else ()):
         assert UNICODE.sparks[-1] in spark

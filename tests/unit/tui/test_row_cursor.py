@@ -25,7 +25,7 @@ def look(cursor: RowCursor, answer: Answer, rows_from_top: int | None = 100) -> 
     """The letter that the cursor is on, once it has gone where it belongs."""
     window = RowWindow(answer)
     window.fetch(Query(), 0, 10)
-    cursor.row = max(0, min(cursor.row_in(window, rows_from_top), len(answer.letters) - 1))
+    cursor.row = max(0, min(cursor.target_row(window, rows_from_top), len(answer.letters) - 1))
     cursor.upload_id = answer.letters[cursor.row] if answer.letters else None
     return cursor.upload_id or ""
 
@@ -33,12 +33,12 @@ def look(cursor: RowCursor, answer: Answer, rows_from_top: int | None = 100) -> 
 def cursor_on(row: int, letters: str = "abcdefgh") -> RowCursor:
     cursor = RowCursor()
     cursor.row, cursor.upload_id = row, letters[row]
-    cursor.choose()
+    cursor.pin()
     return cursor
 
 
 def ask(cursor: RowCursor, letters: str, *, is_settled: bool = True, is_reordered: bool = False) -> str:
-    cursor.ask_anew(is_reordered=is_reordered)
+    cursor.on_query_changed(is_reordered=is_reordered)
     return look(cursor, Answer(letters, is_settled=is_settled))
 
 
@@ -62,7 +62,7 @@ def test_it_does_not_go_back_when_a_person_moved() -> None:
     cursor = cursor_on(5)
     ask(cursor, "aceg")
     cursor.row, cursor.upload_id = 2, "e"
-    cursor.choose()
+    cursor.pin()
     assert ask(cursor, "abcdefgh") == "e"
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.status import Stage
 from upload_tui.testing import NOW
-from upload_tui.tui.tail_filter import TailFilter
+from upload_tui.tui.tail_filter import ChangeFilter
 
 
 def reached(stage: Stage, name: str = "scan.tiff", message: str | None = None) -> StageReached:
@@ -40,12 +40,12 @@ def reached(stage: Stage, name: str = "scan.tiff", message: str | None = None) -
 )
 def test_words_must_be_there_or_must_not(search: str, is_seen: bool) -> None:
     change = reached(Stage.ERROR, message="reported hash differs")
-    assert TailFilter(search).matches(change) is is_seen
+    assert ChangeFilter(search).matches(change) is is_seen
 
 
 @given(search=st.text(max_size=30), stage=st.none() | st.sampled_from(Stage), name=st.text(max_size=30))
 def test_nothing_is_left_out_unless_the_filter_says_so(search: str, stage: Stage | None, name: str) -> None:
-    wanted = TailFilter(search, stage)
+    wanted = ChangeFilter(search, stage)
     seen = [wanted.matches(reached(one, name)) for one in Stage]
     assert all(seen) or wanted
     assert stage is None or not any(ok for ok, one in zip(seen, Stage, strict=True) if one is not stage)

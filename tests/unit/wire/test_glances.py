@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_tui.monitor.stored_rows import milliseconds
+from upload_tui.monitor.stored_rows import to_ms
 from upload_tui.testing import NOW, an_upload
 from upload_tui.wire.answers import SECRET_KEYS
-from upload_tui.wire.designs import Design
-from upload_tui.wire.glances import Glance, read_glances
+from upload_tui.wire.designs import StatusShape
+from upload_tui.wire.glances import UploadSummary, read_summaries
 from upload_tui.wire.upload import Upload, read_upload
 
 ODD = st.none() | st.booleans() | st.integers(-3, 2**64) | st.sampled_from(
@@ -27,8 +27,8 @@ ODD = st.none() | st.booleans() | st.integers(-3, 2**64) | st.sampled_from(
 
 def uploads() -> st.SearchStrategy[dict[str, Any]]:
     ends = st.sampled_from([{}, {"completed": 60}, {"completed": 60, "verified": 30}, {"completed": 60, "error": 30}])
-    designs = st.sampled_from(list(Design))
-    return st.builds(lambda end, design: an_upload(initiated=90, design=design, **end), ends, designs)
+    designs = st.sampled_from(list(StatusShape))
+    return st.builds(lambda end, design: an_upload(initiated=90, status_shape=design, **end), ends, designs)
 
 
 def places_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -52,24 +52,24 @@ def bent_uploads(draw: st.DrawFn) -> dict[str, Any]:
     return upload
 
 
-def same(glance: Glance, upload: Upload) -> None:
+def same(glance: UploadSummary, upload: Upload) -> None:
     timeline, current = upload.timeline, upload.timeline.current
     assert current is not None
     chunked = upload.chunks is not None
     assert upload.anomalies == ()
-    assert glance == Glance(
+    assert glance == UploadSummary(
         id=upload.id,
         project_id=upload.project_id,
         project_name=upload.project_name,
         name=upload.name,
         size_bytes=upload.size_bytes,
         stage=upload.stage,
-        since_ms=milliseconds(timeline.since) or 0,
+        since_ms=to_ms(timeline.since) or 0,
         certainty=str(current.certainty),
-        initiated_ms=milliseconds(timeline.events[0].best) or 0,
-        completed_ms=next((milliseconds(event.best) for event in timeline.events if event.stage == "completed"), None),
-        ended_ms=milliseconds(current.best) if upload.stage.is_final else None,
-        activity_ms=milliseconds(upload.last_updated_on),
+        initiated_ms=to_ms(timeline.events[0].best_time) or 0,
+        completed_ms=next((to_ms(event.best_time) for event in timeline.events if event.stage == "completed"), None),
+        ended_ms=to_ms(current.best_time) if upload.stage.is_final else None,
+        activity_ms=to_ms(upload.last_updated_on),
         chunk_count=len(upload.chunks or ()) if chunked else None,
         chunk_bytes=upload.chunk_bytes if chunked else None,
         error_message=timeline.error_message or "",
@@ -81,19 +81,19 @@ def same(glance: Glance, upload: Upload) -> None:
 
 @given(st.lists(bent_uploads(), min_size=1, max_size=3))
 def test_a_glance_says_what_a_full_reading_says_when_it_says_anything(entries: list[dict[str, Any]]) -> None:
-    glances = read_glances(json.dumps({"results": entries}).encode(), NOW)
+    glances = read_summaries(json.dumps({"results": entries}).encode(), NOW)
     for glance, entry in zip(glances or (), entries, strict=glances is not None):
         if glance is not None:
             same(glance, read_upload(entry, read_on=NOW))
 
 
-@pytest.mark.parametrize("design", [Design.A, Design.DEPLOYED])
+@pytest.mark.parametrize("design", [StatusShape.A, StatusShape.DEPLOYED])
 @pytest.mark.parametrize(
     "end", [{}, {"completed": 60}, {"completed": 60, "verified": 9}, {"completed": 60, "error": 9}]
 )
-def test_a_plain_upload_is_read_at_a_glance(design: Design, end: dict[str, float]) -> None:
-    entry = an_upload(initiated=90, design=design, **end)  # type: ignore[arg-type]
-    (glance,) = read_glances(json.dumps({"results": [entry]}).encode(), NOW) or (None,)
+def test_a_plain_upload_is_read_at_a_glance(design: StatusShape, end: dict[str, float]) -> None:
+    entry = an_upload(initiated=90, status_shape=design, **end)  # type: ignore[arg-type]
+    (glance,) = read_summaries(json.dumps({"results": [entry]}).encode(), NOW) or (None,)
     assert glance is not None
     same(glance, read_upload(entry, read_on=NOW))
 
@@ -108,19 +108,19 @@ def test_a_plain_upload_is_read_at_a_glance(design: Design, end: dict[str, float
     ids=["secret", "text for a number", "number for a text"],
 )
 def test_a_page_is_left_to_full_reading_when_it_holds_a_secret_or_does_not_fit(bend: Callable[[Any], Any]) -> None:
-    assert read_glances(json.dumps({"results": [bend(an_upload())]}).encode(), NOW) is None
+    assert read_summaries(json.dumps({"results": [bend(an_upload())]}).encode(), NOW) is None
 
 
 @pytest.mark.parametrize("key", sorted(SECRET_KEYS))
 def test_no_secret_is_overlooked(key: str) -> None:
-    assert read_glances(json.dumps({"results": [{**an_upload(), "more": [{key: "s"}]}]}).encode(), NOW) is None
+    assert read_summaries(json.dumps({"results": [{**an_upload(), "more": [{key: "s"}]}]}).encode(), NOW) is None
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"results": 5}', b"[" * 100_000, b'{"results":["\xff"]}'])
 def test_what_is_no_page_is_left_to_full_reading(body: bytes) -> None:
-    assert read_glances(body, NOW) is None
+    assert read_summaries(body, NOW) is None
 
 
 def test_an_upload_from_the_future_wants_a_closer_look() -> None:
     entry = an_upload(initiated=90, completed=60)
-    assert read_glances(json.dumps({"results": [entry]}).encode(), NOW - timedelta(hours=2)) == [None]
+    assert read_summaries(json.dumps({"results": [entry]}).encode(), NOW - timedelta(hours=2)) == [None]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_tui.status import Certainty, Event, Stage, Timeline
-from upload_tui.wire.designs import CANNOT_SAY, Design, Fact, as_said_by
-from upload_tui.wire.status_shapes import read_status, tell_design, write_status
+from upload_tui.wire.designs import UNSUPPORTED_DETAILS, StatusShape, StatusDetail, representable_in
+from upload_tui.wire.status_shapes import read_status, detect_shape, write_status
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -40,47 +40,47 @@ def legal_timelines(draw: st.DrawFn) -> Timeline:
     return Timeline(tuple(events), purged_on=purged_on, ready_for_chunks=draw(st.none() | st.booleans()))
 
 
-@given(legal_timelines(), st.sampled_from(Design))
-def test_the_same_timeline_comes_back_when_it_was_written(timeline: Timeline, design: Design) -> None:
+@given(legal_timelines(), st.sampled_from(StatusShape))
+def test_the_same_timeline_comes_back_when_it_was_written(timeline: Timeline, design: StatusShape) -> None:
     reading = read_status(write_status(timeline, design))
-    assert reading.design is design
+    assert reading.shape is design
     assert reading.anomalies == ()
-    assert reading.timeline == as_said_by(design, timeline)
+    assert reading.timeline == representable_in(design, timeline)
 
 
 @given(legal_timelines())
 def test_all_shapes_tell_the_same_stage(timeline: Timeline) -> None:
-    assert {read_status(write_status(timeline, design)).timeline.stage for design in Design} == {timeline.stage}
+    assert {read_status(write_status(timeline, design)).timeline.stage for design in StatusShape} == {timeline.stage}
 
 
 @given(JSON | st.dictionaries(KEYS | st.text(max_size=8), JSON, max_size=8))
 def test_nothing_crashes_when_a_status_is_anything(status: Any) -> None:
     reading = read_status(status)
     assert reading.timeline.stage in Stage
-    assert (reading.design is None) == (tell_design(status) is None)
+    assert (reading.shape is None) == (detect_shape(status) is None)
 
 
 def test_what_a_shape_cannot_say_is_in_one_table() -> None:
-    assert set(CANNOT_SAY) == set(Design)
-    assert Fact.ERROR_MESSAGE in CANNOT_SAY[Design.B]
-    assert CANNOT_SAY[Design.DEPLOYED] == {Fact.VERIFIED_TIME}
+    assert set(UNSUPPORTED_DETAILS) == set(StatusShape)
+    assert StatusDetail.ERROR_MESSAGE in UNSUPPORTED_DETAILS[StatusShape.B]
+    assert UNSUPPORTED_DETAILS[StatusShape.DEPLOYED] == {StatusDetail.VERIFIED_TIME}
 
 
 @pytest.mark.parametrize(
     ("status", "design"),
     [
-        ({"initiated_on": None}, Design.A),
-        ({"current": None, "prior": []}, Design.B),
-        ({"initiated_on": None, "is_consistent": None}, Design.DEPLOYED),
-        ({"initiated_on": None, "purged_on": None}, Design.DEPLOYED),
+        ({"initiated_on": None}, StatusShape.A),
+        ({"current": None, "prior": []}, StatusShape.B),
+        ({"initiated_on": None, "is_consistent": None}, StatusShape.DEPLOYED),
+        ({"initiated_on": None, "purged_on": None}, StatusShape.DEPLOYED),
         ({"colour": "blue"}, None),
         (None, None),
         ([], None),
     ],
     ids=["a", "b", "deployed", "deployed-by-purge", "unknown", "absent", "list"],
 )
-def test_the_payload_tells_its_design(status: object, design: Design | None) -> None:
-    assert tell_design(status) is design
+def test_the_payload_tells_its_design(status: object, design: StatusShape | None) -> None:
+    assert detect_shape(status) is design
 
 
 INITIATED = "2019-05-08T15:52:23.386Z"

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_tui.errors import UnreadableError
+from upload_tui.errors import InvalidResponseError
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire.answers import mask_secrets, parse_body, read_fault, read_upload_entries, upload_page
-from upload_tui.wire.designs import Design
+from upload_tui.wire.answers import mask_secrets, parse_body, read_error_envelope, read_upload_entries, build_upload_page
+from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.times import format_time, read_time
 from upload_tui.wire.upload import read_upload
 
@@ -34,7 +34,7 @@ def test_an_upload_is_read_when_its_fields_are_anything(fields: dict[str, Any]) 
 
 @given(JSON)
 def test_only_our_own_error_comes_out_when_an_upload_is_anything(payload: Any) -> None:
-    with suppress(UnreadableError):
+    with suppress(InvalidResponseError):
         assert read_upload(payload, read_on=NOW).id
 
 
@@ -60,7 +60,7 @@ def test_chunks_are_sorted_when_the_service_lists_the_newest_first() -> None:
 
 
 def test_verification_is_estimated_when_the_last_update_says_more_than_the_status() -> None:
-    upload = read_upload(an_upload(completed=60, verified=20, design=Design.DEPLOYED), read_on=NOW)
+    upload = read_upload(an_upload(completed=60, verified=20, status_shape=StatusShape.DEPLOYED), read_on=NOW)
     event = upload.timeline.event(Stage.VERIFIED)
     assert event is not None
     assert (event.on, event.certainty) == (NOW - timedelta(seconds=20), Certainty.ESTIMATED)
@@ -68,7 +68,7 @@ def test_verification_is_estimated_when_the_last_update_says_more_than_the_statu
 
 
 def test_nothing_is_estimated_when_a_purge_came_after() -> None:
-    upload = read_upload(an_upload(completed=60, verified=20, purged=10, design=Design.DEPLOYED), read_on=NOW)
+    upload = read_upload(an_upload(completed=60, verified=20, purged=10, status_shape=StatusShape.DEPLOYED), read_on=NOW)
     event = upload.timeline.event(Stage.VERIFIED)
     assert event is not None
     assert (event.on, event.certainty) == (None, Certainty.OBSERVED)
@@ -127,21 +127,21 @@ def test_lone_surrogates_are_replaced_when_a_body_has_them() -> None:
     "body", [b"<html>", b'{"a":', b"", b"[" * 100_000, b"\xff\xfe"], ids=["html", "cut", "empty", "deep", "bytes"]
 )
 def test_a_body_that_is_no_json_is_unreadable(body: bytes) -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(InvalidResponseError):
         parse_body(body)
 
 
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_error_answer_is_too_strange_to_be_read(body: bytes) -> None:
-    fault = read_fault(body)
+    fault = read_error_envelope(body)
     assert isinstance(fault.reason, str)
 
 
 def test_one_broken_entry_does_not_hide_the_others_when_a_page_is_read() -> None:
     entries = read_upload_entries([an_upload("a"), 7, {"name": "no id"}, an_upload("b")], read_on=NOW)
-    page = upload_page(entries, {"x-per-page": "100"}, page=1, per_page=100)
+    page = build_upload_page(entries, {"x-per-page": "100"}, page=1, per_page=100)
     assert [reading.upload.name for reading in page.readings] == ["a", "b"]
-    assert len(page.broken) == 2
+    assert len(page.unreadable) == 2
     assert page.next_page is None
 
 
@@ -157,7 +157,7 @@ def test_one_broken_entry_does_not_hide_the_others_when_a_page_is_read() -> None
     ids=["no-headers", "last", "another", "backwards", "service-gives-fewer"],
 )
 def test_the_next_page_is_what_the_headers_say(headers: dict[str, str], next_page: int | None) -> None:
-    page = upload_page(read_upload_entries([an_upload("a")], read_on=NOW), headers, page=2, per_page=1)
+    page = build_upload_page(read_upload_entries([an_upload("a")], read_on=NOW), headers, page=2, per_page=1)
     assert page.next_page == next_page
 
 
@@ -186,9 +186,9 @@ def test_a_service_that_gives_fewer_than_asked_is_not_believed_to_be_at_its_end(
     headers: dict[str, str], page: int, next_page: int | None, size: int
 ) -> None:
     entries = read_upload_entries([an_upload("a"), an_upload("b")], read_on=NOW)
-    read = upload_page(entries, headers, page=page, per_page=100)
+    read = build_upload_page(entries, headers, page=page, per_page=100)
     assert (read.next_page, read.per_page) == (next_page, size)
-    assert upload_page([], headers, page=page, per_page=100).next_page is None
+    assert build_upload_page([], headers, page=page, per_page=100).next_page is None
 
 
 def test_secrets_are_masked_at_any_depth() -> None:

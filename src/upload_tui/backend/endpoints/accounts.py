@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.answers import answer, page
-from upload_tui.backend.endpoints.desk import API_PATH, Desk
+from upload_tui.backend.endpoints.answers import json_response, page_response
+from upload_tui.backend.endpoints.desk import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.parameters import KeyPair, NewRole, Paging, UserSearch
 from upload_tui.backend.problems import invalid_fields, not_found
-from upload_tui.backend.resources import AuthRoleWritten, PermissionWritten, TokenWritten, UserWritten
+from upload_tui.backend.resources import AuthRoleSchema, PermissionSchema, TokenSchema, UserSchema
 
 __all__ = ["AccountEndpoints"]
 
-_ROLES: Sequence[AuthRoleWritten] = (
+_ROLES: Sequence[AuthRoleSchema] = (
     {
         "id": "project_admin",
         "name": "Project Admin",
@@ -50,8 +50,8 @@ _ROLES: Sequence[AuthRoleWritten] = (
 class AccountEndpoints:
     """The endpoints of accounts."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     def endpoints(self) -> Sequence[Endpoint]:
         """All of them."""
@@ -61,80 +61,80 @@ class AccountEndpoints:
                 "POST",
                 f"{API_PATH}/software_agents/api_token",
                 self.exchange_keys,
-                TokenWritten,
+                TokenSchema,
                 status=201,
                 body=KeyPair,
                 needs_token=False,
             ),
-            Endpoint("GET", f"{API_PATH}/current_user", self.show_own, UserWritten),
-            Endpoint("GET", f"{API_PATH}/users", self.search, UserWritten, query=UserSearch),
-            Endpoint("GET", f"{API_PATH}/users/{{id}}", self.show, UserWritten),
-            Endpoint("GET", f"{API_PATH}/auth_roles", self.list_roles, AuthRoleWritten, query=Paging),
+            Endpoint("GET", f"{API_PATH}/current_user", self.show_own, UserSchema),
+            Endpoint("GET", f"{API_PATH}/users", self.search, UserSchema, query=UserSearch),
+            Endpoint("GET", f"{API_PATH}/users/{{id}}", self.show, UserSchema),
+            Endpoint("GET", f"{API_PATH}/auth_roles", self.list_roles, AuthRoleSchema, query=Paging),
             Endpoint(
-                "GET", f"{API_PATH}/projects/{{id}}/permissions", self.list_permissions, PermissionWritten, query=Paging
+                "GET", f"{API_PATH}/projects/{{id}}/permissions", self.list_permissions, PermissionSchema, query=Paging
             ),
-            Endpoint("GET", role_path, self.show_permission, PermissionWritten),
-            Endpoint("PUT", role_path, self.grant_permission, PermissionWritten, body=NewRole),
+            Endpoint("GET", role_path, self.show_permission, PermissionSchema),
+            Endpoint("PUT", role_path, self.grant_permission, PermissionSchema, body=NewRole),
         )
 
     async def exchange_keys(self, call: Call[KeyPair]) -> Response:
         """Exchange the keys of an agent and a user for a token."""
-        token, ends_on = self._desk.gatekeeper.exchange(call.parameters.agent_key, call.parameters.user_key)
-        seconds = round((ends_on - self._desk.now()).total_seconds())
-        written: TokenWritten = {
+        token, ends_on = self._context.authority.exchange_keys(call.parameters.agent_key, call.parameters.user_key)
+        seconds = round((ends_on - self._context.now()).total_seconds())
+        written: TokenSchema = {
             "api_token": token,
             "expires_on": int(ends_on.timestamp()),
             "time_to_live": seconds,
         }
-        return answer(written, 201)
+        return json_response(written, 201)
 
     async def show_own(self, _: Call[None]) -> Response:
         """Show the account that the token belongs to."""
-        return answer(self._desk.writer.user())
+        return json_response(self._context.serializer.user())
 
     async def search(self, call: Call[UserSearch]) -> Response:
         """List accounts, a page at a time."""
-        wanted, user = call.parameters, self._desk.writer.user()
+        wanted, user = call.parameters, self._context.serializer.user()
         is_wanted = (
             (wanted.full_name_contains or "").lower() in user["full_name"].lower()
             and wanted.email in {None, user["email"]}
             and wanted.username in {None, user["username"]}
         )
-        return page([user] if is_wanted and wanted.page == 1 else [], int(is_wanted), wanted)
+        return page_response([user] if is_wanted and wanted.page == 1 else [], int(is_wanted), wanted)
 
     async def show(self, call: Call[None]) -> Response:
         """Show an account."""
         self._check_user(call.id)
-        return answer(self._desk.writer.user())
+        return json_response(self._context.serializer.user())
 
     async def list_roles(self, call: Call[Paging]) -> Response:
         """List the roles that an account can have in a project."""
         start = call.parameters.offset
-        return page(_ROLES[start : start + call.parameters.per_page], len(_ROLES), call.parameters)
+        return page_response(_ROLES[start : start + call.parameters.per_page], len(_ROLES), call.parameters)
 
     async def list_permissions(self, call: Call[Paging]) -> Response:
         """List who may do what in a project."""
-        project = self._desk.project(call.id)
-        own = [self._desk.writer.permission(project.id, _ROLES[0])] if call.parameters.page == 1 else []
-        return page(own, 1, call.parameters)
+        project = self._context.project(call.id)
+        own = [self._context.serializer.permission(project.id, _ROLES[0])] if call.parameters.page == 1 else []
+        return page_response(own, 1, call.parameters)
 
     async def show_permission(self, call: Call[None]) -> Response:
         """Show what an account may do in a project."""
-        project = self._desk.project(call.id)
+        project = self._context.project(call.id)
         self._check_user(str(call.request.path_params["user_id"]))
-        return answer(self._desk.writer.permission(project.id, _ROLES[0]))
+        return json_response(self._context.serializer.permission(project.id, _ROLES[0]))
 
     async def grant_permission(self, call: Call[NewRole]) -> Response:
         """Give an account a role in a project; a project's only account stays its admin."""
-        project = self._desk.project(call.id)
+        project = self._context.project(call.id)
         self._check_user(str(call.request.path_params["user_id"]))
         role = next((role for role in _ROLES if role["id"] == call.parameters.auth_role.id), None)
         if role is None:
             raise not_found("AuthRole")
         if role is not _ROLES[0]:
             raise invalid_fields(auth_role="the only account of a project is its admin")
-        return answer(self._desk.writer.permission(project.id, role))
+        return json_response(self._context.serializer.permission(project.id, role))
 
     def _check_user(self, user_id: str) -> None:
-        if user_id != self._desk.gatekeeper.account.id:
+        if user_id != self._context.authority.account.id:
             raise not_found("User")

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from upload_tui.backend.parameters import Paging
-from upload_tui.backend.problems import ProblemError
+from upload_tui.backend.problems import ApiError
 
-__all__ = ["PAGE_HEADERS", "answer", "answer_http_error", "answer_problem", "page"]
+__all__ = ["PAGE_HEADERS", "json_response", "handle_http_error", "handle_api_error", "page_response"]
 
 PAGE_HEADERS: Mapping[str, str] = {
     "X-Total": "how many entries there are",
@@ -23,13 +23,13 @@ PAGE_HEADERS: Mapping[str, str] = {
 """The headers of a page. Answers of one thing carry none of them: a published client takes that for an error."""
 
 
-def answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Compact JSON, without blanks: shell clients compare it."""
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return Response(body, status, headers, media_type="application/json")
 
 
-def page(results: Sequence[Mapping[str, object]], total: int, paging: Paging) -> Response:
+def page_response(results: Sequence[Mapping[str, object]], total: int, paging: Paging) -> Response:
     """A page of a list; past the last one it is empty."""
     pages = -(-total // paging.per_page)
     values = (
@@ -40,15 +40,15 @@ def page(results: Sequence[Mapping[str, object]], total: int, paging: Paging) ->
         paging.page + 1 if paging.page < pages else "",
         paging.page - 1 if 1 < paging.page <= pages + 1 else "",
     )
-    return answer({"results": results}, 200, dict(zip(PAGE_HEADERS, map(str, values), strict=True)))
+    return json_response({"results": results}, 200, dict(zip(PAGE_HEADERS, map(str, values), strict=True)))
 
 
-async def answer_problem(_: Request, problem: ProblemError) -> Response:
+async def handle_api_error(_: Request, error: ApiError) -> Response:
     """A refusal."""
-    return answer(problem.body, problem.status, problem.headers)
+    return json_response(error.body, error.status, error.headers)
 
 
-async def answer_http_error(_: Request, error: HTTPException) -> Response:
+async def handle_http_error(_: Request, error: HTTPException) -> Response:
     """A path or a method that is not there."""
-    problem = ProblemError(error.status_code, error.detail, "check the method and the path")
-    return answer(problem.body, error.status_code, error.headers)
+    problem = ApiError(error.status_code, error.detail, "check the method and the path")
+    return json_response(problem.body, error.status_code, error.headers)

@@ -47,12 +47,12 @@ class Endpoint:
     method: str
     path: str
     handler: Callable[[Call[Any]], Awaitable[Response]]
-    gives: Any = None
+    response_model: Any = None
     _: KW_ONLY
     status: int = 200
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     needs_token: bool = True
-    takes_bytes: bool = False
+    has_binary_body: bool = False
     has_status: bool = False
     headers: Mapping[str, str] | None = None

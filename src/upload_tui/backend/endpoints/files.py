@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.answers import answer, page
-from upload_tui.backend.endpoints.desk import API_PATH, Desk
+from upload_tui.backend.endpoints.answers import json_response, page_response
+from upload_tui.backend.endpoints.desk import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
-from upload_tui.backend.endpoints.folders import move
+from upload_tui.backend.endpoints.folders import move_node
 from upload_tui.backend.endpoints.nodes import NodeLists, download_url
-from upload_tui.backend.parameters import Choice, NewFile, NewName, NewParent, NewVersion, Paging
+from upload_tui.backend.parameters import Reference, NewFile, NewName, NewParent, NewVersion, Paging
 from upload_tui.backend.problems import invalid_fields, not_found
 from upload_tui.backend.records import NodeKind, NodeRecord, UploadRecord, VersionRecord
-from upload_tui.backend.resources import FileWritten, SignedUrlWritten, VersionWritten
+from upload_tui.backend.resources import FileSchema, SignedUrlSchema, VersionSchema
 from upload_tui.status import Stage
 
 __all__ = ["FileEndpoints"]
@@ -21,113 +21,113 @@ __all__ = ["FileEndpoints"]
 class FileEndpoints:
     """The endpoints of files."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._lists = NodeLists(desk)
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+        self._lists = NodeLists(context)
 
     def endpoints(self) -> Sequence[Endpoint]:
         """All of them."""
         one, version = f"{API_PATH}/files/{{id}}", f"{API_PATH}/file_versions/{{id}}"
         return (
-            Endpoint("POST", f"{API_PATH}/files", self.create, FileWritten, status=201, body=NewFile),
-            Endpoint("GET", one, self.show, FileWritten),
-            Endpoint("PUT", one, self.replace, FileWritten, body=NewVersion),
+            Endpoint("POST", f"{API_PATH}/files", self.create, FileSchema, status=201, body=NewFile),
+            Endpoint("GET", one, self.show, FileSchema),
+            Endpoint("PUT", one, self.replace, FileSchema, body=NewVersion),
             Endpoint("DELETE", one, self.delete, status=204),
-            Endpoint("PUT", f"{one}/rename", self.rename, FileWritten, body=NewName),
-            Endpoint("PUT", f"{one}/move", self.move, FileWritten, body=NewParent),
-            Endpoint("GET", f"{one}/url", self.show_url, SignedUrlWritten),
-            Endpoint("GET", f"{one}/versions", self.list_versions, VersionWritten, query=Paging),
-            Endpoint("GET", version, self.show_version, VersionWritten),
-            Endpoint("GET", f"{version}/url", self.show_version_url, SignedUrlWritten),
+            Endpoint("PUT", f"{one}/rename", self.rename, FileSchema, body=NewName),
+            Endpoint("PUT", f"{one}/move", self.move, FileSchema, body=NewParent),
+            Endpoint("GET", f"{one}/url", self.show_url, SignedUrlSchema),
+            Endpoint("GET", f"{one}/versions", self.list_versions, VersionSchema, query=Paging),
+            Endpoint("GET", version, self.show_version, VersionSchema),
+            Endpoint("GET", f"{version}/url", self.show_version_url, SignedUrlSchema),
         )
 
     # Files
 
     async def create(self, call: Call[NewFile]) -> Response:
         """Make a file of a completed upload, verified or not; whether its bytes can be trusted is told when they are asked for."""
-        project_id, parent_id = self._desk.container(call.parameters.parent)
-        upload = self._usable(call.parameters.upload, project_id)
-        now = self._desk.now()
-        node = NodeRecord(self._desk.new_id(), NodeKind.FILE, project_id, parent_id, upload.name, now, now)
-        self._desk.database.tree.add_file(node, self._version(node, upload, call.parameters.label))
-        return self._show(node.id, 201)
+        project_id, parent_id = self._context.resolve_container(call.parameters.parent)
+        upload = self._completed_upload(call.parameters.upload, project_id)
+        now = self._context.now()
+        node = NodeRecord(self._context.new_id(), NodeKind.FILE, project_id, parent_id, upload.name, now, now)
+        self._context.database.tree.add_file(node, self._new_version(node, upload, call.parameters.label))
+        return self._file_response(node.id, 201)
 
     async def show(self, call: Call[None]) -> Response:
         """Show a file and its newest version."""
-        return self._show(call.id)
+        return self._file_response(call.id)
 
     async def replace(self, call: Call[NewVersion]) -> Response:
         """Give a file its next version."""
-        node = self._desk.file(call.id)
-        upload = self._usable(call.parameters.upload, node.project_id)
-        self._desk.database.tree.add_version(self._version(node, upload, call.parameters.label))
-        return self._show(node.id)
+        node = self._context.file(call.id)
+        upload = self._completed_upload(call.parameters.upload, node.project_id)
+        self._context.database.tree.add_version(self._new_version(node, upload, call.parameters.label))
+        return self._file_response(node.id)
 
     async def delete(self, call: Call[None]) -> Response:
         """Delete a file with all its versions."""
-        self._desk.database.tree.delete(self._desk.file(call.id).id, self._desk.now())
+        self._context.database.tree.delete(self._context.file(call.id).id, self._context.now())
         return Response(status_code=204)
 
     async def rename(self, call: Call[NewName]) -> Response:
         """Give a file another name."""
-        node = self._desk.file(call.id)
-        self._desk.database.tree.rename(node.id, call.parameters.name, self._desk.now())
-        return self._show(node.id)
+        node = self._context.file(call.id)
+        self._context.database.tree.rename(node.id, call.parameters.name, self._context.now())
+        return self._file_response(node.id)
 
     async def move(self, call: Call[NewParent]) -> Response:
         """Put a file elsewhere in its project."""
-        node = self._desk.file(call.id)
-        move(self._desk, node, call.parameters)
-        return self._show(node.id)
+        node = self._context.file(call.id)
+        move_node(self._context, node, call.parameters)
+        return self._file_response(node.id)
 
     async def show_url(self, call: Call[None]) -> Response:
         """Show where a file's bytes come from; refused until its newest version is verified."""
-        node = self._desk.file(call.id)
-        newest = self._desk.uploads_of([node])
-        return self._url(newest.uploads[newest.versions[node.id].upload_id])
+        node = self._context.file(call.id)
+        newest = self._context.file_uploads([node])
+        return self._url_response(newest.uploads[newest.versions[node.id].upload_id])
 
     # Versions
 
     async def list_versions(self, call: Call[Paging]) -> Response:
         """List a file's versions, newest first, a page at a time."""
-        node = self._desk.file(call.id)
-        versions, total = self._desk.database.tree.versions(node.id, call.parameters.offset, call.parameters.per_page)
-        return page([self._written(version) for version in versions], total, call.parameters)
+        node = self._context.file(call.id)
+        versions, total = self._context.database.tree.versions(node.id, call.parameters.offset, call.parameters.per_page)
+        return page_response([self._serialize_version(version) for version in versions], total, call.parameters)
 
     async def show_version(self, call: Call[None]) -> Response:
         """Show one version of a file."""
-        return answer(self._written(self._known_version(call.id)))
+        return json_response(self._serialize_version(self._require_version(call.id)))
 
     async def show_version_url(self, call: Call[None]) -> Response:
         """Show where the bytes of one version come from; refused until it is verified."""
-        return self._url(self._desk.upload(self._known_version(call.id).upload_id))
+        return self._url_response(self._context.upload(self._require_version(call.id).upload_id))
 
-    def _known_version(self, version_id: str) -> VersionRecord:
-        version = self._desk.database.tree.version(version_id)
+    def _require_version(self, version_id: str) -> VersionRecord:
+        version = self._context.database.tree.version(version_id)
         if version is None:
             raise not_found("FileVersion")
         return version
 
-    def _usable(self, choice: Choice, project_id: str) -> UploadRecord:
+    def _completed_upload(self, reference: Reference, project_id: str) -> UploadRecord:
         """An upload that a file can be made of, or 400 or 404."""
-        upload = self._desk.upload(choice.id)
+        upload = self._context.upload(reference.id)
         if upload.project_id != project_id:
             raise invalid_fields(upload="must be in the same project")
         if upload.timeline.stage is Stage.INITIATED:
             raise invalid_fields(upload="must be completed")
         return upload
 
-    def _version(self, node: NodeRecord, upload: UploadRecord, label: str) -> VersionRecord:
-        return VersionRecord(self._desk.new_id(), node.id, 0, upload.id, label, self._desk.now())
+    def _new_version(self, node: NodeRecord, upload: UploadRecord, label: str) -> VersionRecord:
+        return VersionRecord(self._context.new_id(), node.id, 0, upload.id, label, self._context.now())
 
-    def _written(self, version: VersionRecord) -> VersionWritten:
-        upload = self._desk.upload(version.upload_id)
-        return self._desk.writer.version(version, upload, self._desk.database.uploads.hashes(upload.id))
+    def _serialize_version(self, version: VersionRecord) -> VersionSchema:
+        upload = self._context.upload(version.upload_id)
+        return self._context.serializer.version(version, upload, self._context.database.uploads.hashes(upload.id))
 
-    def _url(self, upload: UploadRecord) -> Response:
-        self._desk.check_trust(upload)
-        return answer(download_url(self._desk, upload.id))
+    def _url_response(self, upload: UploadRecord) -> Response:
+        self._context.require_verified(upload)
+        return json_response(download_url(self._context, upload.id))
 
-    def _show(self, file_id: str, status: int = 200) -> Response:
-        node = self._desk.file(file_id)
-        return answer(self._lists.write([node], self._desk.project(node.project_id))[0], status)
+    def _file_response(self, file_id: str, status: int = 200) -> Response:
+        node = self._context.file(file_id)
+        return json_response(self._lists.serialize([node], self._context.project(node.project_id))[0], status)

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.answers import page
-from upload_tui.backend.endpoints.desk import Desk
+from upload_tui.backend.endpoints.answers import page_response
+from upload_tui.backend.endpoints.desk import ServiceContext
 from upload_tui.backend.parameters import ChildrenSearch, Paging
 from upload_tui.backend.records import AncestorRecord, NodeKind, NodeRecord, ProjectRecord
-from upload_tui.backend.resources import ChildWritten, ProjectFileWritten, SignedUrlWritten
-from upload_tui.backend.writing import without
+from upload_tui.backend.resources import ChildSchema, ProjectFileSchema, SignedUrlSchema
+from upload_tui.backend.writing import without_fields
 
 __all__ = ["NodeLists", "download_url"]
 
@@ -17,25 +17,25 @@ __all__ = ["NodeLists", "download_url"]
 class NodeLists:
     """Writes nodes, many with a few queries."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     def children(self, project: ProjectRecord, folder_id: str | None, search: ChildrenSearch) -> Response:
         """What stands directly in a project (`folder_id` None) or a folder, or anywhere in it with a text in its name."""
-        tree, where = self._desk.database.tree, (project.id, folder_id)
+        tree, where = self._context.database.tree, (project.id, folder_id)
         found, total = (
             tree.children(*where, search.offset, search.per_page)
             if search.name_contains is None
-            else tree.named(*where, search.name_contains, search.offset, search.per_page)
+            else tree.search(*where, search.name_contains, search.offset, search.per_page)
         )
         left_out = search.exclude_response_fields.split()
-        return page([without(child, left_out) for child in self.write(found, project)], total, search)
+        return page_response([without_fields(child, left_out) for child in self.serialize(found, project)], total, search)
 
-    def write(self, nodes: Sequence[NodeRecord], project: ProjectRecord) -> Sequence[ChildWritten]:
+    def serialize(self, nodes: Sequence[NodeRecord], project: ProjectRecord) -> Sequence[ChildSchema]:
         """Folders and files of one project as resources."""
-        above = self._desk.database.tree.ancestors_of([node.id for node in nodes])
-        newest, writer = self._desk.uploads_of(nodes), self._desk.writer
-        written: list[ChildWritten] = []
+        above = self._context.database.tree.ancestors_of([node.id for node in nodes])
+        newest, writer = self._context.file_uploads(nodes), self._context.serializer
+        written: list[ChildSchema] = []
         for node in nodes:
             if node.kind is NodeKind.FOLDER:
                 written.append(writer.folder(node, project, above[node.id]))
@@ -51,20 +51,20 @@ class NodeLists:
         Raises:
             ProblemError: 404 or 400 if the bytes of one of them cannot be given.
         """
-        nodes, total = self._desk.database.tree.files(project.id, paging.offset, paging.per_page)
-        above = self._desk.database.tree.ancestors_of([node.id for node in nodes])
-        return page([self._downloadable(node, project, above) for node in nodes], total, paging)
+        nodes, total = self._context.database.tree.files(project.id, paging.offset, paging.per_page)
+        above = self._context.database.tree.ancestors_of([node.id for node in nodes])
+        return page_response([self._project_file(node, project, above) for node in nodes], total, paging)
 
-    def _downloadable(
-        self, node: NodeRecord, project: ProjectRecord, above: Mapping[str, Sequence[AncestorRecord]]
-    ) -> ProjectFileWritten:
-        newest = self._desk.uploads_of([node])
+    def _project_file(
+        self, node: NodeRecord, project: ProjectRecord, ancestors: Mapping[str, Sequence[AncestorRecord]]
+    ) -> ProjectFileSchema:
+        newest = self._context.file_uploads([node])
         upload = newest.uploads[newest.versions[node.id].upload_id]
-        self._desk.check_trust(upload)
-        url = download_url(self._desk, upload.id)
-        return self._desk.writer.project_file(node, project, above[node.id], upload, newest.hashes[upload.id], url)
+        self._context.require_verified(upload)
+        url = download_url(self._context, upload.id)
+        return self._context.serializer.project_file(node, project, ancestors[node.id], upload, newest.hashes[upload.id], url)
 
 
-def download_url(desk: Desk, upload_id: str) -> SignedUrlWritten:
+def download_url(context: ServiceContext, upload_id: str) -> SignedUrlSchema:
     """Where the bytes of an upload come from."""
-    return desk.signed_url("GET", f"/storage/{upload_id}")
+    return context.signed_url("GET", f"/storage/{upload_id}")

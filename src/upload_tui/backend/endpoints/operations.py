@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.answers import answer, page
-from upload_tui.backend.endpoints.desk import API_PATH, Desk
+from upload_tui.backend.endpoints.answers import json_response, page_response
+from upload_tui.backend.endpoints.desk import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.parameters import Paging
 from upload_tui.backend.problems import not_found
-from upload_tui.backend.resources import ProviderWritten, QueueWritten
+from upload_tui.backend.resources import ProviderSchema, QueueSchema
 from upload_tui.backend.writing import PROVIDER
 from upload_tui.wire.times import format_time
 
@@ -19,36 +19,36 @@ __all__ = ["OperationEndpoints"]
 class OperationEndpoints:
     """The endpoints of what the service runs on."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
 
     def endpoints(self) -> Sequence[Endpoint]:
         """All of them."""
         path = f"{API_PATH}/storage_providers"
         return (
-            Endpoint("GET", path, self.list_providers, ProviderWritten, query=Paging),
-            Endpoint("GET", f"{path}/{{id}}", self.show_provider, ProviderWritten),
-            Endpoint("GET", f"{API_PATH}/queue", self.show_queue, QueueWritten),
+            Endpoint("GET", path, self.list_providers, ProviderSchema, query=Paging),
+            Endpoint("GET", f"{path}/{{id}}", self.show_provider, ProviderSchema),
+            Endpoint("GET", f"{API_PATH}/queue", self.show_queue, QueueSchema),
         )
 
     async def list_providers(self, call: Call[Paging]) -> Response:
         """List the storage providers: there is one."""
-        return page([PROVIDER] if call.parameters.page == 1 else [], 1, call.parameters)
+        return page_response([PROVIDER] if call.parameters.page == 1 else [], 1, call.parameters)
 
     async def show_provider(self, call: Call[None]) -> Response:
         """Show a storage provider."""
         if call.id != PROVIDER["id"]:
             raise not_found("StorageProvider")
-        return answer(PROVIDER)
+        return json_response(PROVIDER)
 
     async def show_queue(self, _: Call[None]) -> Response:
         """Show the verification queue at a glance."""
-        queue = self._desk.database.queue.summary()
-        written: QueueWritten = {
+        queue = self._context.database.queue.summary()
+        written: QueueSchema = {
             "depth": queue.depth,
             "oldest": format_time(queue.oldest_on) if queue.oldest_on else None,
             "running": queue.running,
             "retried": queue.retried,
             "dead": queue.dead,
         }
-        return answer(written)
+        return json_response(written)

@@ -8,7 +8,7 @@ from random import Random
 
 from msgspec import Struct
 
-__all__ = ["Flaw", "Plan", "Planner"]
+__all__ = ["Flaw", "UploadPlan", "UploadPlanner"]
 
 _KIB = 1024
 
@@ -27,7 +27,7 @@ class Flaw(StrEnum):
     NEVER_COMPLETED = "never completed"
 
 
-class Plan(Struct, frozen=True):
+class UploadPlan(Struct, frozen=True):
     """One upload.
 
     Attributes:
@@ -45,7 +45,7 @@ class Plan(Struct, frozen=True):
     flaw: Flaw = Flaw.NONE
     seconds_per_chunk: float = 0.8
     verification_seconds: float = 2.0
-    is_withheld: bool = False
+    is_unreadable: bool = False
 
     @property
     def file_md5(self) -> str:
@@ -67,11 +67,11 @@ _KINDS = (
 )
 
 
-class Planner:
+class UploadPlanner:
     """Invents plausible uploads; the same chance invents the same ones."""
 
-    def __init__(self, chance: Random) -> None:
-        self._chance = chance
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
 
     def plan(
         self,
@@ -80,29 +80,29 @@ class Planner:
         chunk_count: int | None = None,
         seconds_per_chunk: float | None = None,
         verification_seconds: float | None = None,
-        is_withheld: bool = False,
-    ) -> Plan:
+        is_unreadable: bool = False,
+    ) -> UploadPlan:
         """One upload; what is not given is left to chance."""
-        pattern, content_type, (least, most) = self._chance.choice(_KINDS)
-        name = pattern.format(n=self._chance.randint(1, 480), k=self._chance.randint(1, 4))
-        size_bytes = self._chance.randint(least, most) * _KIB + self._chance.randint(0, _KIB - 1)
-        count = chunk_count or self._chance.randint(3, 9)
+        pattern, content_type, (least, most) = self._rng.choice(_KINDS)
+        name = pattern.format(n=self._rng.randint(1, 480), k=self._rng.randint(1, 4))
+        size_bytes = self._rng.randint(least, most) * _KIB + self._rng.randint(0, _KIB - 1)
+        count = chunk_count or self._rng.randint(3, 9)
         count = max(count, 4) if flaw not in (Flaw.NONE, Flaw.NEVER_COMPLETED) else count
-        return Plan(
+        return UploadPlan(
             name=name,
             content_type=content_type,
             chunks=_cut(self._bytes(size_bytes), count),
             flaw=flaw,
-            seconds_per_chunk=seconds_per_chunk or self._chance.uniform(0.4, 1.4),
-            verification_seconds=self._chance.uniform(1.0, 4.0)
+            seconds_per_chunk=seconds_per_chunk or self._rng.uniform(0.4, 1.4),
+            verification_seconds=self._rng.uniform(1.0, 4.0)
             if verification_seconds is None
             else verification_seconds,
-            is_withheld=is_withheld,
+            is_unreadable=is_unreadable,
         )
 
     def _bytes(self, size_bytes: int) -> bytes:
         """So many bytes, cheap to make and different for each file and chunk."""
-        start = self._chance.randrange(len(_noise()) // 2)
+        start = self._rng.randrange(len(_noise()) // 2)
         piece = _noise()[start : start + len(_noise()) // 2]
         return (piece * (size_bytes // len(piece) + 1))[:size_bytes]
 

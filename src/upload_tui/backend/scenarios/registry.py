@@ -8,15 +8,15 @@ from typing import Any
 from msgspec import Struct
 
 from upload_tui.backend.scenarios import stories
-from upload_tui.backend.scenarios.catalogue import DEFAULT_PAST_UPLOADS
-from upload_tui.backend.scenarios.past import past_uploads as past_uploads_of
-from upload_tui.backend.scenarios.teller import Teller
+from upload_tui.backend.scenarios.catalogue import DEFAULT_HISTORY_UPLOADS
+from upload_tui.backend.scenarios.past import finished_uploads as past_uploads_of
+from upload_tui.backend.scenarios.teller import ScenarioRunner
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.clock import PacedClock
 
 __all__ = ["SCENARIOS", "Scenario"]
 
-Story = Callable[[Teller], Coroutine[Any, Any, None]]
+Script = Callable[[ScenarioRunner], Coroutine[Any, Any, None]]
 
 
 class Scenario(Struct, frozen=True):
@@ -28,29 +28,29 @@ class Scenario(Struct, frozen=True):
         past_seconds: how long before the present the past begins.
     """
 
-    present: Story
-    past: Story = stories.tell_nothing
-    past_seconds: float = 0.0
+    live_script: Script
+    history_script: Script = stories.run_nothing
+    history_seconds: float = 0.0
 
-    def teller(
-        self, service: EmbeddedService, clock: PacedClock, seed: int, past_uploads: int = DEFAULT_PAST_UPLOADS
-    ) -> Teller:
+    def create_runner(
+        self, service: EmbeddedService, clock: PacedClock, seed: int, history_uploads: int = DEFAULT_HISTORY_UPLOADS
+    ) -> ScenarioRunner:
         """Somebody to tell it; the clock must have been started `past_seconds` before the present."""
-        history = past_uploads_of(seed, past_uploads, service.project.id, clock.now())
-        return Teller(service, clock, Random(seed), history)  # noqa: S311  # a story, not a secret
+        history = past_uploads_of(seed, history_uploads, service.project.id, clock.now())
+        return ScenarioRunner(service, clock, Random(seed), history)  # noqa: S311  # a story, not a secret
 
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
     {
-        "tour": Scenario(stories.tell_tour, stories.tell_morning, stories.MORNING_SECONDS),
-        "quiet": Scenario(stories.tell_quiet),
-        "steady": Scenario(stories.tell_steady),
-        "rush": Scenario(stories.tell_rush),
-        "stuck": Scenario(stories.tell_stuck, stories.tell_morning, stories.MORNING_SECONDS),
-        "corrupt": Scenario(stories.tell_corrupt),
-        "outage": Scenario(stories.tell_outage),
-        "history": Scenario(stories.tell_quiet, stories.tell_history),
-        "flaky": Scenario(stories.tell_flaky),
+        "tour": Scenario(stories.run_tour, stories.run_recent_uploads, stories.RECENT_SECONDS),
+        "quiet": Scenario(stories.run_quiet),
+        "steady": Scenario(stories.run_steady),
+        "rush": Scenario(stories.run_rush),
+        "stuck": Scenario(stories.run_stuck, stories.run_recent_uploads, stories.RECENT_SECONDS),
+        "corrupt": Scenario(stories.run_corrupt),
+        "outage": Scenario(stories.run_outage),
+        "history": Scenario(stories.run_quiet, stories.run_history),
+        "flaky": Scenario(stories.run_flaky),
     }
 )
 """By the names of the catalogue."""

@@ -7,19 +7,19 @@ from itertools import islice
 from random import Random
 
 from upload_tui.backend.faults import FaultName
-from upload_tui.backend.records import PastUpload
-from upload_tui.backend.scenarios.plans import Plan, Planner
+from upload_tui.backend.records import FinishedUpload
+from upload_tui.backend.scenarios.plans import UploadPlan, UploadPlanner
 from upload_tui.backend.scenarios.uploader import Uploader
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.clock import PacedClock
 from upload_tui.errors import ServiceError
 
-__all__ = ["Teller"]
+__all__ = ["ScenarioRunner"]
 
-_BATCH = 10_000
+_IMPORT_BATCH_UPLOADS = 10_000
 
 
-class Teller:
+class ScenarioRunner:
     """What stories are told with. An upload that its client has to give up just ends, as in life.
 
     Args:
@@ -30,13 +30,13 @@ class Teller:
     """
 
     def __init__(
-        self, service: EmbeddedService, clock: PacedClock, chance: Random, history: Iterable[PastUpload] = ()
+        self, service: EmbeddedService, clock: PacedClock, rng: Random, history: Iterable[FinishedUpload] = ()
     ) -> None:
         self.service = service
         self.clock = clock
-        self.chance = chance
+        self.rng = rng
         self._history = iter(history)
-        self.planner = Planner(chance)
+        self.planner = UploadPlanner(rng)
         self._uploader = Uploader(service, clock.sleep)
         self._running: set[asyncio.Task[None]] = set()
 
@@ -47,13 +47,13 @@ class Teller:
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._uploader.close()
 
-    def start(self, plan: Plan) -> None:
+    def start(self, plan: UploadPlan) -> None:
         """Begin an upload and go on with the story."""
         task = asyncio.create_task(self._upload(plan), name=f"upload {plan.name}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _upload(self, plan: Plan) -> None:
+    async def _upload(self, plan: UploadPlan) -> None:
         with suppress(ServiceError):
             await self._uploader.upload(plan)
 
@@ -61,11 +61,11 @@ class Teller:
         """Let time pass."""
         await self.clock.sleep(seconds)
 
-    def break_something(self, fault: FaultName, seconds: float | None = None) -> None:
+    def start_fault(self, fault: FaultName, seconds: float | None = None) -> None:
         """Let a fault happen."""
         self.service.faults.start(fault, seconds)
 
-    async def tell_past(self, plan: Plan, seconds_ago: float, present: float) -> None:
+    async def backfill_upload(self, plan: UploadPlan, seconds_ago: float, present: float) -> None:
         """An upload that began `seconds_ago` before the present (a reading of the clock), told at once."""
         await self._step_to(present - seconds_ago)
         uploader = Uploader(self.service, self._step)
@@ -79,7 +79,7 @@ class Teller:
 
     async def import_history(self) -> None:
         """Import the finished uploads of the past, thousands at a time, so that others get their turn."""
-        while batch := list(islice(self._history, _BATCH)):
+        while batch := list(islice(self._history, _IMPORT_BATCH_UPLOADS)):
             self.service.import_uploads(batch)
             await asyncio.sleep(0)
 

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from upload_tui.backend.api import API_PATH
-from upload_tui.backend.scenarios.plans import Flaw, Plan
+from upload_tui.backend.scenarios.plans import Flaw, UploadPlan
 from upload_tui.backend.service import EmbeddedService
-from upload_tui.errors import BusyError, RefusedError
+from upload_tui.errors import ThrottledError, BadRequestError
 
 if TYPE_CHECKING:
     import httpx
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Uploader"]
 
 _RETRY_SECONDS = 2.0
-_TRIES = 60
-_TRY_AGAIN = frozenset({401, 403, 429, 500, 503})
+_MAX_ATTEMPTS = 60
+_RETRY_STATUSES = frozenset({401, 403, 429, 500, 503})
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -44,7 +44,7 @@ class Uploader:
         """Hang up."""
         await self._http.aclose()
 
-    async def upload(self, plan: Plan) -> str:
+    async def upload(self, plan: UploadPlan) -> str:
         """Carry out a plan; gives the upload's id."""
         size = sum(len(chunk) for chunk in plan.chunks)
         if plan.flaw is Flaw.FIRST_CHUNK_MISSING_SIZE_LOWERED:
@@ -52,8 +52,8 @@ class Uploader:
         fields = {"name": plan.name, "content_type": plan.content_type, "size": size}
         upload = await self._call("POST", f"/projects/{self._service.project.id}/uploads", fields)
         upload_id: str = upload["id"]
-        self._service.prepare(upload_id, plan.verification_seconds, is_withheld=plan.is_withheld)
-        for number, reported, sent in _deliveries(plan):
+        self._service.configure_verification(upload_id, plan.verification_seconds, is_unreadable=plan.is_unreadable)
+        for number, reported, sent in _chunk_transfers(plan):
             await self._sleep(plan.seconds_per_chunk)
             await self._send_chunk(upload_id, number, reported, sent)
         if plan.flaw is not Flaw.NEVER_COMPLETED:
@@ -63,7 +63,7 @@ class Uploader:
 
     async def _send_chunk(self, upload_id: str, number: int, reported: bytes, sent: bytes | None) -> None:
         report = {"number": number, "size": len(reported), "hash": {"value": _md5(reported), "algorithm": "md5"}}
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             target = await self._call("PUT", f"/uploads/{upload_id}/chunks", report)
             if sent is None:
                 return
@@ -72,35 +72,35 @@ class Uploader:
                 return
             await self._sleep(_RETRY_SECONDS)
 
-    async def _complete(self, upload_id: str, plan: Plan) -> None:
+    async def _complete(self, upload_id: str, plan: UploadPlan) -> None:
         digest = _md5(b"another file") if plan.flaw is Flaw.WRONG_FILE_HASH else plan.file_md5
         await self._call("PUT", f"/uploads/{upload_id}/complete", {"hash": {"value": digest, "algorithm": "md5"}})
 
     async def _call(self, method: str, path: str, fields: dict[str, Any]) -> Any:
         """A call that is tried again while the service is in trouble, as real clients do."""
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             response = await self._http.request(
                 method, f"{API_PATH}{path}", json=fields, headers={"Authorization": self._token}
             )
-            answer = _json_of(response)
+            answer = _parse_json(response)
             if response.is_success and answer is not None:
                 return answer
-            if response.status_code not in _TRY_AGAIN and answer is not None:
-                raise RefusedError(f"{method} {path} was refused: {response.text}")
+            if response.status_code not in _RETRY_STATUSES and answer is not None:
+                raise BadRequestError(f"{method} {path} was refused: {response.text}")
             if response.status_code == 401:
                 self._token = self._service.new_token()
             await self._sleep(_RETRY_SECONDS)
-        raise BusyError(f"{method} {path} never went well")
+        raise ThrottledError(f"{method} {path} never went well")
 
 
-def _json_of(response: "httpx.Response") -> Any:
+def _parse_json(response: "httpx.Response") -> Any:
     try:
         return response.json()
     except ValueError:
         return None
 
 
-def _deliveries(plan: Plan) -> Iterator[tuple[int, bytes, bytes | None]]:
+def _chunk_transfers(plan: UploadPlan) -> Iterator[tuple[int, bytes, bytes | None]]:
     """Number, bytes as reported, and bytes as sent (None: not at all) of each chunk."""
     chunks = list(enumerate(plan.chunks, 1))
     middle = len(chunks) // 2 + 1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from upload_tui.backend.records import ProjectRecord, in_milliseconds, time_of
+from upload_tui.backend.records import ProjectRecord, to_milliseconds, from_milliseconds
 from upload_tui.backend.tables.statements import transaction
 
 __all__ = ["Projects"]
@@ -21,7 +21,7 @@ class Projects:
 
     def add(self, project: ProjectRecord) -> None:
         """Keep a new project."""
-        values = (project.id, project.name, project.description, in_milliseconds(project.created_on))
+        values = (project.id, project.name, project.description, to_milliseconds(project.created_on))
         self._db.execute("INSERT INTO projects (id, name, description, created_ms) VALUES (?, ?, ?, ?)", values)
 
     def get(self, project_id: str) -> ProjectRecord | None:
@@ -40,7 +40,7 @@ class Projects:
         self._db.execute(
             "UPDATE projects SET name = ifnull(?, name), description = ifnull(?, description), updated_ms = ? "
             "WHERE id = ? AND deleted_ms IS NULL",
-            (name, description, in_milliseconds(on), project_id),
+            (name, description, to_milliseconds(on), project_id),
         )
 
     def delete(self, project_id: str, on: datetime) -> None:
@@ -49,11 +49,11 @@ class Projects:
             for table, column in (("nodes", "project_id"), ("projects", "id")):
                 self._db.execute(
                     f"UPDATE {table} SET deleted_ms = ? WHERE {column} = ? AND deleted_ms IS NULL",
-                    (in_milliseconds(on), project_id),
+                    (to_milliseconds(on), project_id),
                 )
 
 
 def _project(row: Sequence[Any]) -> ProjectRecord:
     project_id, name, description, created_ms, updated_ms = row
-    updated_on = None if updated_ms is None else time_of(updated_ms)
-    return ProjectRecord(project_id, name, description, time_of(created_ms), updated_on)
+    updated_on = None if updated_ms is None else from_milliseconds(updated_ms)
+    return ProjectRecord(project_id, name, description, from_milliseconds(created_ms), updated_on)

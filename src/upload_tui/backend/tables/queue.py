@@ -3,12 +3,12 @@
 import sqlite3
 from datetime import datetime, timedelta
 
-from upload_tui.backend.records import JobRecord, QueueSummary, in_milliseconds, time_of
+from upload_tui.backend.records import JobRecord, QueueSummary, to_milliseconds, from_milliseconds
 from upload_tui.backend.tables.statements import transaction
 
 __all__ = ["Queue"]
 
-_HELD = "upload_id = ? AND attempts = ? AND state = 'running'"
+_CLAIMED = "upload_id = ? AND attempts = ? AND state = 'running'"
 """A job as its worker claimed it: a claim by anybody else counts one attempt more."""
 
 
@@ -18,7 +18,7 @@ class Queue:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def take_back(self) -> None:
+    def requeue_running(self) -> None:
         """Let every job that somebody had claimed be claimed anew."""
         self._db.execute("UPDATE jobs SET state = 'queued', due_ms = queued_ms WHERE state = 'running'")
 
@@ -28,42 +28,42 @@ class Queue:
             "UPDATE jobs SET state = 'running', attempts = attempts + 1, due_ms = ?2 WHERE upload_id = "
             "(SELECT upload_id FROM jobs WHERE state <> 'dead' AND due_ms <= ?1 ORDER BY due_ms, upload_id LIMIT 1) "
             "RETURNING upload_id, attempts",
-            (in_milliseconds(now), in_milliseconds(now + lease)),
+            (to_milliseconds(now), to_milliseconds(now + lease)),
         ).fetchone()
         return None if row is None else JobRecord(*row)
 
     def renew(self, job: JobRecord, until: datetime) -> None:
         """Keep a claimed job for longer."""
         self._db.execute(
-            f"UPDATE jobs SET due_ms = ? WHERE {_HELD}", (in_milliseconds(until), job.upload_id, job.attempts)
+            f"UPDATE jobs SET due_ms = ? WHERE {_CLAIMED}", (to_milliseconds(until), job.upload_id, job.attempts)
         )
 
     def finish(self, job: JobRecord, error_message: str | None, on: datetime) -> bool:
         """End a verification, well (`error_message` None) or not; False if the job is another worker's by now, or ended."""
         column = "verified_ms" if error_message is None else "error_ms"
         with transaction(self._db):
-            held = self._db.execute(f"DELETE FROM jobs WHERE {_HELD}", (job.upload_id, job.attempts))
+            held = self._db.execute(f"DELETE FROM jobs WHERE {_CLAIMED}", (job.upload_id, job.attempts))
             if held.rowcount == 0:
                 return False
             changed = self._db.execute(
                 f"UPDATE uploads SET {column} = ?1, error_message = ?2, updated_ms = ?1 "
                 "WHERE id = ?3 AND completed_ms IS NOT NULL AND verified_ms IS NULL AND error_ms IS NULL",
-                (in_milliseconds(on), error_message, job.upload_id),
+                (to_milliseconds(on), error_message, job.upload_id),
             )
             return changed.rowcount == 1
 
-    def postpone(self, job: JobRecord, due_on: datetime | None, trouble: str) -> None:
+    def postpone(self, job: JobRecord, due_on: datetime | None, reason: str) -> None:
         """Put a claimed job back to be tried again; `due_on` None gives it up."""
         state = "dead" if due_on is None else "queued"
         self._db.execute(
-            f"UPDATE jobs SET state = ?, due_ms = ifnull(?, due_ms), trouble = ? WHERE {_HELD}",
-            (state, None if due_on is None else in_milliseconds(due_on), trouble, job.upload_id, job.attempts),
+            f"UPDATE jobs SET state = ?, due_ms = ifnull(?, due_ms), trouble = ? WHERE {_CLAIMED}",
+            (state, None if due_on is None else to_milliseconds(due_on), reason, job.upload_id, job.attempts),
         )
 
     def next_due_on(self) -> datetime | None:
         """When the next job is due or the next lease runs out; None if there is nothing to do."""
         row = self._db.execute("SELECT min(due_ms) FROM jobs WHERE state <> 'dead'").fetchone()
-        return None if row[0] is None else time_of(row[0])
+        return None if row[0] is None else from_milliseconds(row[0])
 
     def summary(self) -> QueueSummary:
         """The queue at a glance."""
@@ -76,5 +76,5 @@ class Queue:
             retried=int(retried),
             running=counts.get("running", 0),
             dead=counts.get("dead", 0),
-            oldest_on=None if oldest is None else time_of(oldest),
+            oldest_on=None if oldest is None else from_milliseconds(oldest),
         )

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Collection
 
-__all__ = ["places", "transaction"]
+__all__ = ["placeholders", "transaction"]
 
 
 def transaction(db: sqlite3.Connection) -> sqlite3.Connection:
@@ -12,6 +12,6 @@ def transaction(db: sqlite3.Connection) -> sqlite3.Connection:
     return db
 
 
-def places(values: Collection[object]) -> str:
+def placeholders(values: Collection[object]) -> str:
     """A question mark for each of several values."""
     return ", ".join("?" * len(values))

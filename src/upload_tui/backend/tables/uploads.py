@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from upload_tui.backend.records import ChunkRecord, PastUpload, UploadRecord, in_milliseconds, time_of
-from upload_tui.backend.tables.statements import places, transaction
+from upload_tui.backend.records import ChunkRecord, FinishedUpload, UploadRecord, to_milliseconds, from_milliseconds
+from upload_tui.backend.tables.statements import placeholders, transaction
 from upload_tui.status import Event, Stage, Timeline
 
 __all__ = ["Uploads"]
@@ -39,7 +39,7 @@ class Uploads:
         is_chunked: bool = True,
     ) -> None:
         """Begin an upload."""
-        began = in_milliseconds(on)
+        began = to_milliseconds(on)
         self._db.execute(
             "INSERT INTO uploads (id, project_id, name, content_type, size_bytes, initiated_ms, updated_ms, is_chunked) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -48,11 +48,11 @@ class Uploads:
 
     def get(self, upload_id: str) -> UploadRecord | None:
         """One upload."""
-        return self.several([upload_id]).get(upload_id)
+        return self.get_many([upload_id]).get(upload_id)
 
-    def several(self, upload_ids: Sequence[str]) -> Mapping[str, UploadRecord]:
+    def get_many(self, upload_ids: Sequence[str]) -> Mapping[str, UploadRecord]:
         """Uploads by their ids; what is not there is left out."""
-        rows = self._db.execute(f"{_SELECT} WHERE uploads.id IN ({places(upload_ids)})", upload_ids)
+        rows = self._db.execute(f"{_SELECT} WHERE uploads.id IN ({placeholders(upload_ids)})", upload_ids)
         return {row[0]: _upload(row) for row in rows}
 
     def page(self, project_id: str, offset: int, limit: int) -> tuple[Sequence[UploadRecord], int]:
@@ -74,7 +74,7 @@ class Uploads:
         """How many uploads there are, in all projects."""
         return int(self._db.execute("SELECT count(*) FROM uploads").fetchone()[0])
 
-    def import_past(self, uploads: Sequence[PastUpload]) -> None:
+    def import_finished(self, uploads: Sequence[FinishedUpload]) -> None:
         """Keep finished uploads of elsewhere with their own times, each of one chunk; those already known stay as they are."""
         with transaction(self._db):
             self._db.executemany(
@@ -93,7 +93,7 @@ class Uploads:
 
     def complete(self, upload_id: str, algorithm: str, digest: str, on: datetime) -> bool:
         """Complete an upload and queue its verification, both or neither; False if it was completed before."""
-        now = in_milliseconds(on)
+        now = to_milliseconds(on)
         with transaction(self._db):
             changed = self._db.execute(
                 "UPDATE uploads SET completed_ms = ?1, updated_ms = ?1 WHERE id = ?2 AND completed_ms IS NULL",
@@ -112,7 +112,7 @@ class Uploads:
         with transaction(self._db):
             touched = self._db.execute(
                 "UPDATE uploads SET updated_ms = ? WHERE id = ? AND completed_ms IS NULL",
-                (in_milliseconds(on), upload_id),
+                (to_milliseconds(on), upload_id),
             )
             if touched.rowcount == 0:
                 return False
@@ -122,14 +122,14 @@ class Uploads:
 
     def chunks(self, upload_id: str) -> Sequence[ChunkRecord]:
         """An upload's chunks by number."""
-        return self.chunks_of([upload_id])[upload_id]
+        return self.chunks_by_upload([upload_id])[upload_id]
 
-    def chunks_of(self, upload_ids: Sequence[str]) -> Mapping[str, Sequence[ChunkRecord]]:
+    def chunks_by_upload(self, upload_ids: Sequence[str]) -> Mapping[str, Sequence[ChunkRecord]]:
         """The chunks of several uploads, each by number; in one query, since a page lists many."""
         found: dict[str, list[ChunkRecord]] = {upload_id: [] for upload_id in upload_ids}
         for upload_id, *columns in self._db.execute(
             "SELECT upload_id, number, size_bytes, algorithm, digest FROM chunks "
-            f"WHERE upload_id IN ({places(upload_ids)}) ORDER BY upload_id, number",
+            f"WHERE upload_id IN ({placeholders(upload_ids)}) ORDER BY upload_id, number",
             upload_ids,
         ):
             found[upload_id].append(ChunkRecord(*columns))
@@ -141,13 +141,13 @@ class Uploads:
 
     def hashes(self, upload_id: str) -> Sequence[tuple[str, str]]:
         """The algorithms and digests reported for the whole file."""
-        return self.hashes_of([upload_id])[upload_id]
+        return self.hashes_by_upload([upload_id])[upload_id]
 
-    def hashes_of(self, upload_ids: Sequence[str]) -> Mapping[str, Sequence[tuple[str, str]]]:
+    def hashes_by_upload(self, upload_ids: Sequence[str]) -> Mapping[str, Sequence[tuple[str, str]]]:
         """What was reported for the whole files of several uploads."""
         found: dict[str, list[tuple[str, str]]] = {upload_id: [] for upload_id in upload_ids}
         for upload_id, algorithm, digest in self._db.execute(
-            f"SELECT upload_id, algorithm, digest FROM hashes WHERE upload_id IN ({places(upload_ids)}) ORDER BY algorithm",
+            f"SELECT upload_id, algorithm, digest FROM hashes WHERE upload_id IN ({placeholders(upload_ids)}) ORDER BY algorithm",
             upload_ids,
         ):
             found[upload_id].append((algorithm, digest))
@@ -157,7 +157,7 @@ class Uploads:
 def _upload(row: Sequence[Any]) -> UploadRecord:
     upload_id, project_id, project_name, name, content_type, size_bytes, is_chunked, *times, message, updated_ms = row
     events = [
-        Event(stage, time_of(on), message=message if stage is Stage.ERROR else None)
+        Event(stage, from_milliseconds(on), message=message if stage is Stage.ERROR else None)
         for stage, on in zip(Stage, times, strict=True)
         if on is not None
     ]
@@ -171,5 +171,5 @@ def _upload(row: Sequence[Any]) -> UploadRecord:
         size_bytes=size_bytes,
         is_chunked=bool(is_chunked),
         timeline=timeline,
-        updated_on=time_of(updated_ms),
+        updated_on=from_milliseconds(updated_ms),
     )

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from textual.widget import Widget
 
-__all__ = ["set_aside"]
+__all__ = ["show_one_pane"]
 
 
-def set_aside(panes: Iterable[Widget], focused: Widget) -> None:
+def show_one_pane(panes: Iterable[Widget], focused: Widget) -> None:
     """Let the panes that neither have nor hold the focus be `-aside`; all stay as they are if it is in none: in a search, say."""
     shown, panes = {*focused.ancestors_with_self}, [*panes]
     if not shown.isdisjoint(panes):

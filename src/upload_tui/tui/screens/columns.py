@@ -14,7 +14,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from upload_tui.tui.bindings import HELP_KEY
-from upload_tui.tui.columns import TITLES, ColumnKey, ColumnWish, width_of
+from upload_tui.tui.columns import TITLES, ColumnKey, ColumnSpec, width_of
 from upload_tui.tui.keys import key_of
 
 __all__ = ["ColumnScreen"]
@@ -22,8 +22,8 @@ __all__ = ["ColumnScreen"]
 _STEP_CELLS = 2
 
 
-class _Line(Struct, frozen=True):
-    wish: ColumnWish
+class _ColumnLine(Struct, frozen=True):
+    column: ColumnSpec
     is_on: bool
 
 
@@ -44,7 +44,7 @@ class _Menu(OptionList):
         yield "Enter"
 
 
-class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
+class ColumnScreen(ModalScreen[tuple[ColumnSpec, ...] | None]):
     """Gives the columns that are wished for, in order; None if the person thought better of it.
 
     Args:
@@ -64,11 +64,11 @@ class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
         Binding("backspace", "forget_width", "Own width", id="columns.width", tooltip="Let the table choose the width"),
     ]
 
-    def __init__(self, wishes: Sequence[ColumnWish]) -> None:
+    def __init__(self, columns: Sequence[ColumnSpec]) -> None:
         super().__init__()
-        wanted = {wish.key for wish in wishes}
-        others = (ColumnWish(key) for key in ColumnKey if key not in wanted)
-        self._lines = [*(_Line(wish, True) for wish in wishes), *(_Line(wish, False) for wish in others)]
+        wanted = {wish.key for wish in columns}
+        others = (ColumnSpec(key) for key in ColumnKey if key not in wanted)
+        self._lines = [*(_ColumnLine(wish, True) for wish in columns), *(_ColumnLine(wish, False) for wish in others)]
 
     def compose(self) -> ComposeResult:
         menu = _Menu(*self._options(), id="columns")
@@ -78,19 +78,19 @@ class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
     def _options(self) -> list[Option]:
         return [Option(self._text(line)) for line in self._lines]
 
-    def _text(self, line: _Line) -> Content:
-        width = line.wish.width or width_of(line.wish.key)
+    def _text(self, line: _ColumnLine) -> Content:
+        width = line.column.width or width_of(line.column.key)
         sign = "x" if line.is_on else " "
         size = f"{width} cells" if width else "what is left"
         return Content.assemble(
             (f"[{sign}] ", "bold $primary"),
-            (f"{TITLES[line.wish.key]:<12}", "" if line.is_on else "$quiet"),
+            (f"{TITLES[line.column.key]:<12}", "" if line.is_on else "$quiet"),
             (size, "$quiet"),
         )
 
     @on(OptionList.OptionSelected)
     def finish(self) -> None:
-        self.dismiss(tuple(line.wish for line in self._lines if line.is_on))
+        self.dismiss(tuple(line.column for line in self._lines if line.is_on))
 
     def action_cursor(self, rows: int) -> None:
         menu = self.query_one(OptionList)
@@ -100,38 +100,38 @@ class ColumnScreen(ModalScreen[tuple[ColumnWish, ...] | None]):
             menu.action_cursor_up()
 
     def action_switch(self) -> None:
-        place = self._place
+        place = self._index
         line = self._lines[place]
         if not line.is_on or sum(one.is_on for one in self._lines) > 1:  # a table without columns shows nothing
-            self._put(place, replace(line, is_on=not line.is_on))
+            self._replace_line(place, replace(line, is_on=not line.is_on))
 
     def action_shift(self, rows: int) -> None:
-        place = self._place
+        place = self._index
         goal = max(0, min(place + rows, len(self._lines) - 1))
         self._lines.insert(goal, self._lines.pop(place))
         self._repaint(goal)
 
     def action_widen(self, steps: int) -> None:
-        line = self._lines[self._place]
-        width = line.wish.width or width_of(line.wish.key) or 24
-        self._put(
-            self._place, replace(line, wish=replace(line.wish, width=max(1, min(width + steps * _STEP_CELLS, 200))))
+        line = self._lines[self._index]
+        width = line.column.width or width_of(line.column.key) or 24
+        self._replace_line(
+            self._index, replace(line, wish=replace(line.column, width=max(1, min(width + steps * _STEP_CELLS, 200))))
         )
 
     def action_forget_width(self) -> None:
-        line = self._lines[self._place]
-        self._put(self._place, replace(line, wish=replace(line.wish, width=None)))
+        line = self._lines[self._index]
+        self._replace_line(self._index, replace(line, wish=replace(line.column, width=None)))
 
     @property
-    def _place(self) -> int:
+    def _index(self) -> int:
         return self.query_one(OptionList).highlighted or 0
 
-    def _put(self, place: int, line: _Line) -> None:
-        self._lines[place] = line
-        self._repaint(place)
+    def _replace_line(self, index: int, line: _ColumnLine) -> None:
+        self._lines[index] = line
+        self._repaint(index)
 
-    def _repaint(self, place: int) -> None:
+    def _repaint(self, index: int) -> None:
         menu = self.query_one(OptionList)
         menu.clear_options()
         menu.add_options(self._options())
-        menu.highlighted = place
+        menu.highlighted = index

@@ -18,19 +18,19 @@ from upload_tui.monitor.session import Session
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.tui.alerts import Alert
 from upload_tui.tui.bindings import DASHBOARD_KEYS
-from upload_tui.tui.columns import ColumnWish, usual_wishes
-from upload_tui.tui.finding import next_of
-from upload_tui.tui.look import Look
+from upload_tui.tui.columns import ColumnSpec, default_columns
+from upload_tui.tui.finding import next_matching
+from upload_tui.tui.look import DisplayOptions
 from upload_tui.tui.messages import ColumnsChosen
-from upload_tui.tui.screens.aside import set_aside
+from upload_tui.tui.screens.aside import show_one_pane
 from upload_tui.tui.screens.dashboard_painter import DashboardPainter
-from upload_tui.tui.screens.taking import ExportingScreen
-from upload_tui.tui.story import Story
+from upload_tui.tui.screens.taking import ExportScreen
+from upload_tui.tui.story import DemoControls
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.status_bar import StatusBar
-from upload_tui.tui.widgets.tail import ChangeLog, PendingList, TailPane
+from upload_tui.tui.widgets.tail import ChangeLogView, PendingList, ActivityPane
 from upload_tui.tui.widgets.timeline_pane import TimelinePane
 from upload_tui.tui.widgets.upload_table import UploadTable
 
@@ -38,7 +38,7 @@ __all__ = ["DashboardScreen"]
 
 
 _ALERT_SECONDS = 20.0
-_REST_SECONDS = 0.08
+_TIMELINE_DELAY_SECONDS = 0.08
 """Longer than a held key takes to repeat."""
 
 
@@ -46,7 +46,7 @@ class _Middle(Horizontal):
     BLANK = True  # nothing but ground
 
 
-class DashboardScreen(ExportingScreen):
+class DashboardScreen(ExportScreen):
     """One session on one screen.
 
     Args:
@@ -62,18 +62,18 @@ class DashboardScreen(ExportingScreen):
 
     # A reactive of the screen would repaint all of it; the widgets that these are handed to repaint themselves.
     rows_query: reactive[Query] = reactive(Query, init=False, repaint=False)
-    look: reactive[Look] = reactive(Look, init=False, repaint=False)
-    chosen_id: reactive[str | None] = reactive(None, init=False, repaint=False)
+    display_options: reactive[DisplayOptions] = reactive(DisplayOptions, init=False, repaint=False)
+    selected_id: reactive[str | None] = reactive(None, init=False, repaint=False)
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
-    def __init__(self, session: Session, look: Look, story: Story | None = None) -> None:
+    def __init__(self, session: Session, display_options: DisplayOptions, controls: DemoControls | None = None) -> None:
         super().__init__()
         self._session = session
-        self._painter = DashboardPainter(self, session, story)
-        self._searches_tail = False
+        self._painter = DashboardPainter(self, session, controls)
+        self._is_activity_searched = False
         self._alert_timer: Timer | None = None
         self._timeline_timer: Timer | None = None
-        self.set_reactive(DashboardScreen.look, look)
+        self.set_reactive(DashboardScreen.display_options, display_options)
 
     def compose(self) -> ComposeResult:
         yield StatusBar()
@@ -81,32 +81,32 @@ class DashboardScreen(ExportingScreen):
         with _Middle(id="middle"):
             yield UploadTable(self._session, id="uploads")
             yield TimelinePane(id="timeline", classes="-aside")
-        yield TailPane(id="tail", classes="-aside")
+        yield ActivityPane(id="tail", classes="-aside")
         yield SearchBar()
         yield KeyFooter()
 
     def on_mount(self) -> None:
         self.query_one("#timeline").border_title = "Timeline"
-        self._painter.title_tail(self.look)
-        self.query_one(ChangeLog).add(self._session.history(1000))
-        self._hand_out_look()
+        self._painter.paint_activity_title(self.display_options)
+        self.query_one(ChangeLogView).add(self._session.history(1000))
+        self._apply_display_options()
         # What is known already is on the first frame; what depends on the room there is follows.
-        self._painter.paint(self.rows_query, self.look)
+        self._painter.paint(self.rows_query, self.display_options)
         self.set_interval(1.0, self._tick)
         self.call_after_refresh(self._paint)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        set_aside(self.query("#middle, #uploads, #timeline, #tail"), event.widget)
+        show_one_pane(self.query("#middle, #uploads, #timeline, #tail"), event.widget)
 
     # The picture moves
 
     def take(self, changes: Sequence[Change]) -> None:
         """Paint the picture as it is now; `changes` are the changes of uploads since the last time."""
-        self.query_one(ChangeLog).add(changes)
+        self.query_one(ChangeLogView).add(changes)
         if not changes and self._painter.is_up_to_date:
             return  # only the age of the picture is another, and the next second tells that
         self._paint()
-        self.query_one(UploadTable).glow(change.upload.id for change in changes if isinstance(change, UploadChange))
+        self.query_one(UploadTable).highlight(change.upload.id for change in changes if isinstance(change, UploadChange))
 
     def show_alert(self, alert: Alert) -> None:
         """Say it at the top until the next one, or for a while."""
@@ -114,9 +114,9 @@ class DashboardScreen(ExportingScreen):
         bar.alert = alert.text
         if self._alert_timer is not None:
             self._alert_timer.stop()
-        self._alert_timer = self.set_timer(_ALERT_SECONDS, self._end_alert)
+        self._alert_timer = self.set_timer(_ALERT_SECONDS, self._clear_alert)
 
-    def _end_alert(self) -> None:
+    def _clear_alert(self) -> None:
         self.query_one(StatusBar).alert = ""
 
     def _tick(self) -> None:
@@ -127,25 +127,25 @@ class DashboardScreen(ExportingScreen):
             self._paint()
 
     def _paint(self) -> None:
-        self._painter.paint(self.rows_query, self.look)
-        self._painter.paint_timeline(self.chosen_id)
+        self._painter.paint(self.rows_query, self.display_options)
+        self._painter.paint_timeline(self.selected_id)
 
     # What a person did
 
-    @on(UploadTable.Chosen)
-    def choose_upload(self, message: UploadTable.Chosen) -> None:
-        self.chosen_id = message.upload_id
+    @on(UploadTable.Selected)
+    def select_upload(self, message: UploadTable.Selected) -> None:
+        self.selected_id = message.upload_id
 
     @on(UploadTable.Opened)
-    @on(ChangeLog.Opened)
-    def open_upload(self, message: UploadTable.Opened | ChangeLog.Opened) -> None:
+    @on(ChangeLogView.Opened)
+    def open_upload(self, message: UploadTable.Opened | ChangeLogView.Opened) -> None:
         from upload_tui.tui.screens.upload import UploadScreen
 
-        self.app.push_screen(UploadScreen(self._session, message.upload_id, self.look))
+        self.app.push_screen(UploadScreen(self._session, message.upload_id, self.display_options))
 
     @on(UploadTable.TitleChanged)
-    def title_table(self) -> None:
-        self._painter.paint_query(self.rows_query, self.look)
+    def update_table_title(self) -> None:
+        self._painter.paint_query(self.rows_query, self.display_options)
 
     @on(UploadTable.SortRequested)
     def sort_by_column(self, message: UploadTable.SortRequested) -> None:
@@ -155,30 +155,30 @@ class DashboardScreen(ExportingScreen):
             self._sort_by(message.sort)
 
     @on(StageCell.Picked)
-    def filter_by_cell(self, message: StageCell.Picked) -> None:
+    def filter_by_stage(self, message: StageCell.Picked) -> None:
         self.action_stage(message.stage)
 
     @on(SearchBar.Changed)
     def search_as_typed(self, message: SearchBar.Changed) -> None:
-        if self._searches_tail:
-            log = self.query_one(ChangeLog)
-            log.wanted = replace(log.wanted, search=message.value)
+        if self._is_activity_searched:
+            log = self.query_one(ChangeLogView)
+            log.change_filter = replace(log.change_filter, search=message.value)
         else:
             self.rows_query = replace(self.rows_query, search=message.value)
 
     @on(SearchBar.Closed)
-    def leave_search(self) -> None:
-        self.query_one(ChangeLog if self._searches_tail else UploadTable).focus()
+    def close_search(self) -> None:
+        self.query_one(ChangeLogView if self._is_activity_searched else UploadTable).focus()
 
-    @on(ChangeLog.TitleChanged)
-    def title_tail(self) -> None:
-        self._painter.title_tail(self.look)
+    @on(ChangeLogView.TitleChanged)
+    def update_activity_title(self) -> None:
+        self._painter.paint_activity_title(self.display_options)
 
     def action_search(self) -> None:
         """Search in the pane that has the focus: the tail, or else the table."""
-        log = self.query_one(ChangeLog)
-        self._searches_tail = log.has_focus
-        self.query_one(SearchBar).open(log.wanted.search if self._searches_tail else self.rows_query.search)
+        log = self.query_one(ChangeLogView)
+        self._is_activity_searched = log.has_focus
+        self.query_one(SearchBar).open(log.change_filter.search if self._is_activity_searched else self.rows_query.search)
 
     def action_attention(self) -> None:
         self.rows_query = replace(self.rows_query, attention_only=not self.rows_query.attention_only)
@@ -212,29 +212,29 @@ class DashboardScreen(ExportingScreen):
         stuck = replace(self.rows_query, stages=PENDING_STAGES, attention_only=True)
         self._go_to_next(stuck, "No upload looks stuck.")
 
-    def _go_to_next(self, narrower: Query, else_say: str) -> None:
+    def _go_to_next(self, narrower: Query, none_text: str) -> None:
         table = self.query_one(UploadTable)
-        upload_id = next_of(self._session, self.rows_query, narrower, table.cursor_row)
+        upload_id = next_matching(self._session, self.rows_query, narrower, table.cursor_row)
         if upload_id is None:
-            self.notify(else_say, timeout=2)
+            self.notify(none_text, timeout=2)
         else:
-            table.choose(upload_id)
+            table.select(upload_id)
 
     def action_failures(self) -> None:
         from upload_tui.tui.screens.failures import FailureScreen
 
-        self.app.push_screen(FailureScreen(self._session, self.look), self._show_failures)
+        self.app.push_screen(FailureScreen(self._session, self.display_options), self._show_failures)
 
     def _show_failures(self, group: CauseGroup | None) -> None:
         """Only the failed, and the cursor on one of the group."""
         if group is not None:
             self.rows_query = replace(self.rows_query, stages=frozenset({Stage.ERROR}), search="")
-            self.query_one(UploadTable).choose(group.last_id)
+            self.query_one(UploadTable).select(group.last_id)
 
     def action_latencies(self) -> None:
         from upload_tui.tui.screens.latencies import LatencyScreen
 
-        self.app.push_screen(LatencyScreen(self._session, self.look))
+        self.app.push_screen(LatencyScreen(self._session, self.display_options))
 
     def action_projects(self) -> None:
         from upload_tui.tui.screens.menu import project_menu
@@ -249,14 +249,14 @@ class DashboardScreen(ExportingScreen):
     def action_raw(self) -> None:
         from upload_tui.tui.screens.upload import UploadScreen
 
-        if upload_id := self._meant_id():
-            self.app.push_screen(UploadScreen(self._session, upload_id, self.look, first="upload-raw"))
+        if upload_id := self._selected_upload_id():
+            self.app.push_screen(UploadScreen(self._session, upload_id, self.display_options, first_pane="upload-raw"))
 
     def action_shapes(self) -> None:
         from upload_tui.tui.screens.shapes import ShapesScreen
 
-        if upload_id := self._meant_id():
-            self.app.push_screen(ShapesScreen(self._session, upload_id, self.look))
+        if upload_id := self._selected_upload_id():
+            self.app.push_screen(ShapesScreen(self._session, upload_id, self.display_options))
 
     def action_pause(self) -> None:
         if self._session.connection().state == "paused":
@@ -269,42 +269,42 @@ class DashboardScreen(ExportingScreen):
         self._session.refresh()
 
     def action_times(self) -> None:
-        self.look = replace(self.look, absolute_times=not self.look.absolute_times)
+        self.display_options = replace(self.display_options, absolute_times=not self.display_options.absolute_times)
 
     def action_density(self) -> None:
-        self.look = replace(self.look, is_roomy=not self.look.is_roomy)
+        self.display_options = replace(self.display_options, is_roomy=not self.display_options.is_roomy)
 
     def action_columns(self) -> None:
         from upload_tui.tui.screens.columns import ColumnScreen
 
-        services = bool(self.look.services)
-        usual = usual_wishes(several_projects=len(self._session.projects) > 1, several_services=services)
-        self.app.push_screen(ColumnScreen(self.look.columns or usual), self._show_columns)
+        services = bool(self.display_options.services)
+        usual = default_columns(several_projects=len(self._session.projects) > 1, several_services=services)
+        self.app.push_screen(ColumnScreen(self.display_options.columns or usual), self._apply_columns)
 
-    def _show_columns(self, wishes: tuple[ColumnWish, ...] | None) -> None:
-        if wishes is not None:
-            self.look = replace(self.look, columns=wishes)
-            self.post_message(ColumnsChosen(wishes))
+    def _apply_columns(self, columns: tuple[ColumnSpec, ...] | None) -> None:
+        if columns is not None:
+            self.display_options = replace(self.display_options, columns=columns)
+            self.post_message(ColumnsChosen(columns))
 
-    def meant(self) -> Sequence[Detail]:
+    def selection(self) -> Sequence[Detail]:
         """The upload of the tail's line if the tail has the focus; or else the marked, or the one under the table's cursor."""
-        marked = () if self.query_one(ChangeLog).has_focus else sorted(self.query_one(UploadTable).marked)
-        wanted = marked or [self._meant_id() or ""]
+        marked = () if self.query_one(ChangeLogView).has_focus else sorted(self.query_one(UploadTable).marked)
+        wanted = marked or [self._selected_upload_id() or ""]
         return [detail for upload_id in wanted if (detail := self._session.detail(upload_id)) is not None]
 
-    def _meant_id(self) -> str | None:
+    def _selected_upload_id(self) -> str | None:
         """The chosen upload of the pane that has the focus; None, and a word, if there is none."""
-        log = self.query_one(ChangeLog)
-        upload_id = log.cursor_upload_id if log.has_focus else self.chosen_id
+        log = self.query_one(ChangeLogView)
+        upload_id = log.cursor_upload_id if log.has_focus else self.selected_id
         if upload_id is None:
             self.notify("No upload is chosen.", timeout=2)
         return upload_id
 
-    def shown(self) -> tuple[Session, Query]:
+    def visible_query(self) -> tuple[Session, Query]:
         return self._session, self.rows_query
 
-    def told(self) -> Sequence[Change]:
-        return self.query_one(ChangeLog).shown
+    def visible_changes(self) -> Sequence[Change]:
+        return self.query_one(ChangeLogView).shown_changes
 
     def action_clear(self) -> None:
         """Take one layer off: the search, or else the filters, or else the marks."""
@@ -325,24 +325,24 @@ class DashboardScreen(ExportingScreen):
         # The newest is on top only in the service's own order.
         table.follow = table.follow and query.sort is SortKey.INITIATED and query.descending
         table.rows_query = query
-        self._painter.paint_query(query, self.look)
+        self._painter.paint_query(query, self.display_options)
 
-    def watch_chosen_id(self) -> None:
+    def watch_selected_id(self) -> None:
         # A key that is held runs over many uploads: its frames come first, the timeline when it rests.
         if self._timeline_timer is not None:
             self._timeline_timer.stop()
-        self._timeline_timer = self.set_timer(_REST_SECONDS, self._show_chosen)
+        self._timeline_timer = self.set_timer(_TIMELINE_DELAY_SECONDS, self._show_selected)
 
-    def _show_chosen(self) -> None:
-        self._painter.paint_timeline(self.chosen_id)
+    def _show_selected(self) -> None:
+        self._painter.paint_timeline(self.selected_id)
 
-    def watch_look(self) -> None:
-        self._hand_out_look()
+    def watch_display_options(self) -> None:
+        self._apply_display_options()
         self._paint()
 
-    def _hand_out_look(self) -> None:
-        self.query_one(StatusBar).look = self.look
-        self.query_one(UploadTable).look = self.look
-        self.query_one(TimelinePane).look = self.look
-        self.query_one(PendingList).look = self.look
-        self.query_one(ChangeLog).look = self.look
+    def _apply_display_options(self) -> None:
+        self.query_one(StatusBar).display_options = self.display_options
+        self.query_one(UploadTable).display_options = self.display_options
+        self.query_one(TimelinePane).display_options = self.display_options
+        self.query_one(PendingList).display_options = self.display_options
+        self.query_one(ChangeLogView).display_options = self.display_options

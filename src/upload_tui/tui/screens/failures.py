@@ -13,9 +13,9 @@ from textual.widgets.option_list import Option
 from upload_tui.monitor.picture import CauseGroup
 from upload_tui.monitor.session import Session
 from upload_tui.tui.bindings import HELP_KEY
-from upload_tui.tui.formatting import harmless, plural
+from upload_tui.tui.formatting import sanitize, plural
 from upload_tui.tui.keys import key_of
-from upload_tui.tui.look import Look
+from upload_tui.tui.look import DisplayOptions
 
 __all__ = ["FailureScreen"]
 
@@ -30,29 +30,29 @@ class FailureScreen(ModalScreen[CauseGroup | None]):
         Binding("k", "cursor(-1)", "Up", show=False, id="failures.up", tooltip="The cause before"),
     ]
 
-    def __init__(self, session: Session, look: Look) -> None:
+    def __init__(self, session: Session, display_options: DisplayOptions) -> None:
         super().__init__()
         self._session = session
-        self._look = look
+        self._display_options = display_options
         self._groups = session.causes()
 
     def compose(self) -> ComposeResult:
         options = [Option(self._text(group)) for group in self._groups]
         menu = OptionList(*options or [Option("No upload has failed.", disabled=True)], id="failures")
         total = sum(group.count for group in self._groups)
-        menu.border_title = f"Why uploads failed {self._look.glyphs.dot} {plural(total, 'failure')}"
+        menu.border_title = f"Why uploads failed {self._display_options.glyphs.dot} {plural(total, 'failure')}"
         menu.border_subtitle = f"Enter shows them, {key_of(self, 'failures.close')} closes"
         yield menu
 
     def _text(self, group: CauseGroup) -> Content:
-        now, look = self._session.now(), self._look
+        now, look = self._session.now(), self._display_options
         ago = "" if look.absolute_times else " ago"
         where = f" {look.glyphs.dot} ".join(part for part in (group.storage_provider, group.uploader) if part)
         return Content.assemble(
             (f"{group.count:>7,}  ", "$stage-error bold"),
-            (harmless(group.cause), ""),
-            (f"\n{'':9}{harmless(where)}, " if where else f"\n{'':9}", "$quiet"),
-            (f"first {look.when(group.first_on, now)}{ago}, last {look.when(group.last_on, now)}{ago}", "$quiet"),
+            (sanitize(group.cause), ""),
+            (f"\n{'':9}{sanitize(where)}, " if where else f"\n{'':9}", "$quiet"),
+            (f"first {look.time_text(group.first_on, now)}{ago}, last {look.time_text(group.last_on, now)}{ago}", "$quiet"),
         )
 
     @on(OptionList.OptionSelected)

@@ -23,7 +23,7 @@ _STATE_MODEL = (
     ("verified", "stored, and every check passed: the file is safe"),
     ("error", "a check failed, or storing did: upload it again"),
 )
-_TIMES = "Times are reported, ~estimated, or seen-between two readings."
+_TIMES_NOTE = "Times are reported, ~estimated, or seen-between two readings."
 
 
 class _HelpText(Widget):
@@ -40,12 +40,12 @@ class _HelpText(Widget):
         return Content("\n").join(self._lines(self.content_size.width))
 
     def _lines(self, width: int) -> Sequence[Content]:
-        return [*self._stages(width), *help_lines(self._groups, width)]
+        return [*self._stage_lines(width), *help_lines(self._groups, width)]
 
-    def _stages(self, width: int) -> Iterator[Content]:
+    def _stage_lines(self, width: int) -> Iterator[Content]:
         for stage, meaning in _STATE_MODEL:
             yield from Content.assemble((f"{stage:<11}", f"$stage-{stage} bold"), (meaning, "")).wrap(width)
-        yield from Content.styled(_TIMES, "$quiet").wrap(width)
+        yield from Content.styled(_TIMES_NOTE, "$quiet").wrap(width)
 
 
 class HelpScreen(ModalScreen[None]):
@@ -69,16 +69,16 @@ class HelpScreen(ModalScreen[None]):
             yield _HelpText(self._keys)
 
     def on_mount(self) -> None:
-        self.watch(self.query_one("#help"), "scroll_y", self._tell_rest)
-        self.watch(self.query_one("#help"), "virtual_size", self._tell_rest_later)
+        self.watch(self.query_one("#help"), "scroll_y", self._update_subtitle)
+        self.watch(self.query_one("#help"), "virtual_size", self._update_subtitle_later)
 
     def on_resize(self) -> None:
-        self._tell_rest_later()
+        self._update_subtitle_later()
 
-    def _tell_rest_later(self) -> None:
-        self.call_after_refresh(self._tell_rest)  # how much room there is, the layout tells
+    def _update_subtitle_later(self) -> None:
+        self.call_after_refresh(self._update_subtitle)  # how much room there is, the layout tells
 
-    def _tell_rest(self) -> None:
+    def _update_subtitle(self) -> None:
         box = self.query_one("#help", VerticalScroll)
         below = box.max_scroll_y - box.scroll_offset.y
         closes = f"{key_of(self, 'help.close')} closes"

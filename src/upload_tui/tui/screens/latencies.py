@@ -15,7 +15,7 @@ from upload_tui.monitor.session import Session
 from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.formatting import duration_text, plural
 from upload_tui.tui.keys import key_of
-from upload_tui.tui.look import Look
+from upload_tui.tui.look import DisplayOptions
 
 __all__ = ["LatencyScreen", "histogram_lines"]
 
@@ -31,10 +31,10 @@ class LatencyScreen(ModalScreen[None]):
         HELP_KEY,
     ]
 
-    def __init__(self, session: Session, look: Look) -> None:
+    def __init__(self, session: Session, display_options: DisplayOptions) -> None:
         super().__init__()
         self._session = session
-        self._look = look
+        self._display_options = display_options
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="latencies") as box:
@@ -49,11 +49,11 @@ class LatencyScreen(ModalScreen[None]):
 
     def _paint(self) -> None:
         width = self.query_one("#latencies").content_size.width
-        lines = histogram_lines(self._session.latencies(), self._look, width)
+        lines = histogram_lines(self._session.latencies(), self._display_options, width)
         self.query_one(Static).update(Content("\n").join(lines))
 
 
-def histogram_lines(latencies: Sequence[LatencyHistogram], look: Look, width: int) -> Iterator[Content]:
+def histogram_lines(latencies: Sequence[LatencyHistogram], display_options: DisplayOptions, width: int) -> Iterator[Content]:
     """Each pair of stages: the quantiles, and a bar for each bucket, all to one scale within the pair."""
     seen = [latency for latency in latencies if latency.buckets]
     if not seen:
@@ -62,13 +62,13 @@ def histogram_lines(latencies: Sequence[LatencyHistogram], look: Look, width: in
         if number:
             yield Content("")
         yield Content.assemble(
-            (f"{look.glyphs.stages[latency.after]} {latency.after}", f"$stage-{latency.after} bold"),
+            (f"{display_options.glyphs.stages[latency.after]} {latency.after}", f"$stage-{latency.after} bold"),
             (" to ", "$quiet"),
-            (f"{look.glyphs.stages[latency.before]} {latency.before}", f"$stage-{latency.before} bold"),
+            (f"{display_options.glyphs.stages[latency.before]} {latency.before}", f"$stage-{latency.before} bold"),
             (f"  {plural(latency.count, 'upload')}", "$quiet"),
         )
         yield Content.styled(_quantiles(latency), "$quiet")
-        yield from _bars(latency, look, width)
+        yield from _bars(latency, display_options, width)
 
 
 def _quantiles(latency: LatencyHistogram) -> str:
@@ -80,13 +80,13 @@ def _quantiles(latency: LatencyHistogram) -> str:
     return ", ".join(f"{share} within {duration_text(seconds)}" for share, seconds in known if seconds is not None)
 
 
-def _bars(latency: LatencyHistogram, look: Look, width: int) -> Iterator[Content]:
+def _bars(latency: LatencyHistogram, display_options: DisplayOptions, width: int) -> Iterator[Content]:
     most = max(bucket.count for bucket in latency.buckets)
     room = max(4, width - _LABEL_CELLS - _COUNT_CELLS - 4)
     for bucket in latency.buckets:
         cells = -(-bucket.count * room // most)  # whatever is there shows
         yield Content.assemble(
             (f"up to {duration_text(bucket.to_seconds):>{_LABEL_CELLS - 6}} ", "$quiet"),
-            (look.glyphs.bar_full * cells, f"$stage-{latency.before}"),
+            (display_options.glyphs.bar_full * cells, f"$stage-{latency.before}"),
             (f" {bucket.count:,}" if bucket.count else "", ""),
         )

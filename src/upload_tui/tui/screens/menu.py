@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 from upload_tui.monitor.picture import ProjectRef
 from upload_tui.tui.bindings import HELP_KEY
 from upload_tui.tui.exports import ExportKind
-from upload_tui.tui.formatting import harmless
+from upload_tui.tui.formatting import sanitize
 from upload_tui.tui.keys import key_of
 from upload_tui.tui.story import Fault
 
@@ -62,8 +62,8 @@ class MenuScreen(ModalScreen[str | None]):
             menu.action_cursor_up()
 
 
-def _line(word: str, meaning: str) -> Content:
-    return Content.assemble((f"{word:<22}", "bold"), (meaning, "$quiet"))
+def _line(name: str, description: str) -> Content:
+    return Content.assemble((f"{name:<22}", "bold"), (description, "$quiet"))
 
 
 def project_menu(projects: Sequence[ProjectRef]) -> MenuScreen:
@@ -73,9 +73,9 @@ def project_menu(projects: Sequence[ProjectRef]) -> MenuScreen:
     return MenuScreen("Projects", "shows it", [("", Content("All projects")), *lines])
 
 
-def _project_line(project: ProjectRef, has_namesake: bool) -> Content:
-    name = harmless(project.name or project.id)
-    return Content.assemble(name, (f"  {harmless(project.id)}", "$quiet")) if has_namesake else Content(name)
+def _project_line(project: ProjectRef, shares_name: bool) -> Content:
+    name = sanitize(project.name or project.id)
+    return Content.assemble(name, (f"  {sanitize(project.id)}", "$quiet")) if shares_name else Content(name)
 
 
 def fault_menu(faults: Sequence[Fault]) -> MenuScreen:

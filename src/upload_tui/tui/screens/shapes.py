@@ -12,15 +12,15 @@ from textual.widgets import Static
 
 from upload_tui.monitor.session import Session
 from upload_tui.tui.bindings import HELP_KEY
-from upload_tui.tui.formatting import harmless
+from upload_tui.tui.formatting import sanitize
 from upload_tui.tui.keys import key_of
-from upload_tui.tui.look import Look
-from upload_tui.wire.designs import CANNOT_SAY, Design
+from upload_tui.tui.look import DisplayOptions
+from upload_tui.wire.designs import UNSUPPORTED_DETAILS, StatusShape
 from upload_tui.wire.status_shapes import write_status
 
 __all__ = ["ShapesScreen"]
 
-_TITLES = {Design.A: "Option A", Design.B: "Option B", Design.DEPLOYED: "Deployed"}
+_TITLES = {StatusShape.A: "Option A", StatusShape.B: "Option B", StatusShape.DEPLOYED: "Deployed"}
 
 
 class ShapesScreen(ModalScreen[None]):
@@ -31,11 +31,11 @@ class ShapesScreen(ModalScreen[None]):
         HELP_KEY,
     ]
 
-    def __init__(self, session: Session, upload_id: str, look: Look) -> None:
+    def __init__(self, session: Session, upload_id: str, display_options: DisplayOptions) -> None:
         super().__init__()
         self._session = session
         self._upload_id = upload_id
-        self._look = look
+        self._display_options = display_options
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="shapes") as box:
@@ -52,17 +52,17 @@ class ShapesScreen(ModalScreen[None]):
 
     def _paint(self) -> None:
         detail = self._session.detail(self._upload_id)
-        for design in Design:
+        for design in StatusShape:
             said = {} if detail is None else write_status(detail.upload.timeline, design)
-            came = detail is not None and detail.upload.design is design
+            came = detail is not None and detail.upload.status_shape is design
             self.query_one(f"#shape-{design}", Static).update(self._column(design, said, came))
 
-    def _column(self, design: Design, status: dict[str, object], came: bool) -> Content:
+    def _column(self, shape: StatusShape, status: dict[str, object], is_received: bool) -> Content:
         lines = json.dumps(status, indent=2, ensure_ascii=False).splitlines()
-        body = Content("\n".join(harmless(line) for line in lines))
-        origin = Content.styled("\n\nAs the service said it." if came else "\n\nAs it would be said.", "$quiet")
+        body = Content("\n".join(sanitize(line) for line in lines))
+        origin = Content.styled("\n\nAs the service said it." if is_received else "\n\nAs it would be said.", "$quiet")
         silent = [
-            Content.styled(f"\n{self._look.glyphs.warning} cannot say {fact}", "$warning")
-            for fact in sorted(CANNOT_SAY[design])
+            Content.styled(f"\n{self._display_options.glyphs.warning} cannot say {fact}", "$warning")
+            for fact in sorted(UNSUPPORTED_DETAILS[shape])
         ]
         return Content("").join([body, origin, *silent])

@@ -10,17 +10,17 @@ from textual.screen import Screen
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.picture import Detail, Query
 from upload_tui.monitor.session import Session
-from upload_tui.tui.formatting import curl_text, plural
+from upload_tui.tui.formatting import curl_command, plural
 from upload_tui.tui.messages import ExportReady
 
-__all__ = ["ExportingScreen", "TakingScreen"]
+__all__ = ["ExportScreen", "CopyScreen"]
 
 
-class TakingScreen(Screen[None]):
+class CopyScreen(Screen[None]):
     """A screen with uploads that the copying keys mean."""
 
     @abstractmethod
-    def meant(self) -> Sequence[Detail]:
+    def selection(self) -> Sequence[Detail]:
         """The uploads that a key would take now."""
 
     def action_copy_id(self) -> None:
@@ -30,24 +30,24 @@ class TakingScreen(Screen[None]):
         self._copy("answer", lambda detail: detail.raw)
 
     def action_copy_curl(self) -> None:
-        self._copy("request", lambda detail: curl_text(detail.row.service, detail.upload.id))
+        self._copy("request", lambda detail: curl_command(detail.row.service, detail.upload.id))
 
-    def _copy(self, thing: str, text_of: Callable[[Detail], str]) -> None:
-        texts = [text_of(detail) for detail in self.meant()]
+    def _copy(self, noun: str, text_of: Callable[[Detail], str]) -> None:
+        texts = [text_of(detail) for detail in self.selection()]
         if texts:
             self.app.copy_to_clipboard("\n".join(texts))
-            self.notify(f"Copied {plural(len(texts), thing)}", timeout=2)
+            self.notify(f"Copied {plural(len(texts), noun)}", timeout=2)
 
 
-class ExportingScreen(TakingScreen):
+class ExportScreen(CopyScreen):
     """A screen that shows a table of uploads and a tail of changes."""
 
     @abstractmethod
-    def shown(self) -> tuple[Session, Query]:
+    def visible_query(self) -> tuple[Session, Query]:
         """The table: whose uploads, and which of them."""
 
     @abstractmethod
-    def told(self) -> Sequence[Change]:
+    def visible_changes(self) -> Sequence[Change]:
         """The changes that the tail shows."""
 
     def action_export(self) -> None:
@@ -64,13 +64,13 @@ class ExportingScreen(TakingScreen):
         from upload_tui.tui.exports import ExportKind, changes_text, file_name, upload_texts
 
         kind = ExportKind(name)
-        session, query = self.shown()
+        session, query = self.visible_query()
         file = io.StringIO()
         match kind:
             case ExportKind.SVG:
                 file.write(self.app.export_screenshot())
             case ExportKind.JSONL:
-                file.write(changes_text(self.told()))
+                file.write(changes_text(self.visible_changes()))
             case _:
                 for text in upload_texts(session, query, kind):
                     file.write(text)

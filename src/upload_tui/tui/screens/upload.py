@@ -15,20 +15,20 @@ from upload_tui.monitor.changes import Change
 from upload_tui.monitor.picture import Detail
 from upload_tui.monitor.session import Session
 from upload_tui.tui.bindings import COPY_KEYS
-from upload_tui.tui.formatting import harmless
-from upload_tui.tui.look import Look
-from upload_tui.tui.screens.aside import set_aside
-from upload_tui.tui.screens.taking import TakingScreen
+from upload_tui.tui.formatting import sanitize
+from upload_tui.tui.look import DisplayOptions
+from upload_tui.tui.screens.aside import show_one_pane
+from upload_tui.tui.screens.taking import CopyScreen
 from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.timeline_pane import TimelinePane
 
 __all__ = ["UploadScreen"]
 
-_RAW_LINES = 2000
+_MAX_RAW_LINES = 2000
 
 
-class UploadScreen(TakingScreen):
+class UploadScreen(CopyScreen):
     """The upload with this id; `q` and Escape go back. `first` is the pane that has the focus at first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -38,12 +38,12 @@ class UploadScreen(TakingScreen):
         Binding("r", "refresh", "Refresh", id="refresh", tooltip="Ask the service now"),
     ]
 
-    def __init__(self, session: Session, upload_id: str, look: Look, first: str = "upload-timeline") -> None:
+    def __init__(self, session: Session, upload_id: str, display_options: DisplayOptions, first_pane: str = "upload-timeline") -> None:
         super().__init__()
-        self._first = first
+        self._first_pane = first_pane
         self._session = session
         self._upload_id = upload_id
-        self._look = look
+        self._display_options = display_options
         self._raw: str | None = None
 
     def compose(self) -> ComposeResult:
@@ -58,16 +58,16 @@ class UploadScreen(TakingScreen):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        self.query_one(TimelinePane).look = self._look
-        self.query_one(StatusBar).look = self._look
-        self.query_one(f"#{self._first}").focus()
+        self.query_one(TimelinePane).display_options = self._display_options
+        self.query_one(StatusBar).display_options = self._display_options
+        self.query_one(f"#{self._first_pane}").focus()
         self.set_interval(1.0, self._paint)
         self._paint()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        set_aside(self.query("#upload-timeline, #upload-raw"), event.widget)
+        show_one_pane(self.query("#upload-timeline, #upload-raw"), event.widget)
 
-    def meant(self) -> Sequence[Detail]:
+    def selection(self) -> Sequence[Detail]:
         """The upload that is shown, if it is known."""
         detail = self._session.detail(self._upload_id)
         return [] if detail is None else [detail]
@@ -80,9 +80,9 @@ class UploadScreen(TakingScreen):
         now = self._session.now()
         detail = self._session.detail(self._upload_id)
         view = self.query_one(TimelinePane)
-        view.tell(now=now, detail=detail)
+        view.set_reactives(now=now, detail=detail)
         bar = self.query_one(StatusBar)
-        bar.tell(
+        bar.set_reactives(
             title=self._session.title,
             projects=tuple(self._session.projects),
             connection=self._session.connection(),
@@ -94,13 +94,13 @@ class UploadScreen(TakingScreen):
         if raw == self._raw:
             return
         self._raw = raw
-        lines = [harmless(line) for line in raw.splitlines()[:_RAW_LINES]]
+        lines = [sanitize(line) for line in raw.splitlines()[:_MAX_RAW_LINES]]
         self.query_one("#raw", Static).update(Content("\n".join(lines) or "No answer was kept."))
 
     def action_shapes(self) -> None:
         from upload_tui.tui.screens.shapes import ShapesScreen
 
-        self.app.push_screen(ShapesScreen(self._session, self._upload_id, self._look))
+        self.app.push_screen(ShapesScreen(self._session, self._upload_id, self._display_options))
 
     def action_refresh(self) -> None:
         self._session.refresh()

@@ -12,11 +12,11 @@ from upload_tui.monitor.picture import Row
 from upload_tui.status import Stage
 from upload_tui.tui.causes import detailed_cause_text
 from upload_tui.tui.columns import STAGE_WORD_WIDTH, Column, ColumnKey
-from upload_tui.tui.formatting import abbreviated, cut_at_word, duration_text, fitted, harmless, plural, size_text
+from upload_tui.tui.formatting import truncate_middle, truncate_at_word, duration_text, fit_to_width, sanitize, plural, size_text
 from upload_tui.tui.glyphs import Glyphs
-from upload_tui.tui.look import Look
+from upload_tui.tui.look import DisplayOptions
 
-__all__ = ["Piece", "cell", "note_text", "second_line", "stage_tone"]
+__all__ = ["Piece", "cell", "note_text", "second_line", "stage_class"]
 
 Piece = tuple[str, str]
 """A text and its tone."""
@@ -24,61 +24,61 @@ Piece = tuple[str, str]
 _BAR_CELLS = 8
 
 
-def stage_tone(stage: Stage) -> str:
+def stage_class(stage: Stage) -> str:
     """The component class of a stage's colour."""
     return f"uploads--{stage}"
 
 
-def cell(column: Column, row: Row, now: datetime, look: Look) -> Sequence[Piece]:
+def cell(column: Column, row: Row, now: datetime, display_options: DisplayOptions) -> Sequence[Piece]:
     """What a row says in a column: pieces that fill the column's width exactly."""
     if column.key is ColumnKey.STAGE:
-        return _stage_pieces(row, column.width, look.glyphs)
-    text, tone = _text(column, row, now, look)
-    return ((fitted(text, column.width, right=column.is_right), tone),)
+        return _stage_pieces(row, column.width, display_options.glyphs)
+    text, tone = _text(column, row, now, display_options)
+    return ((fit_to_width(text, column.width, align_right=column.is_right_aligned), tone),)
 
 
-def _text(column: Column, row: Row, now: datetime, look: Look) -> Piece:
+def _text(column: Column, row: Row, now: datetime, display_options: DisplayOptions) -> Piece:
     quiet = "uploads--quiet"
     match column.key:
         case ColumnKey.NOTE:
-            return note_text(row, look, column.width)
+            return note_text(row, display_options, column.width)
         case ColumnKey.NAME:
-            return abbreviated(row.name or row.id, column.width, look.glyphs.ellipsis), ""
+            return truncate_middle(row.name or row.id, column.width, display_options.glyphs.ellipsis), ""
         case ColumnKey.SIZE:
             return size_text(row.size_bytes), quiet
         case ColumnKey.SINCE:
-            return look.when(row.stage_since, now, column.width), quiet
+            return display_options.time_text(row.stage_since, now, column.width), quiet
         case ColumnKey.STARTED:
-            return look.when(row.initiated_on, now, column.width), quiet
+            return display_options.time_text(row.initiated_on, now, column.width), quiet
         case ColumnKey.TOOK:
-            return _took(row, look.glyphs), quiet
+            return _took_text(row, display_options.glyphs), quiet
         case ColumnKey.CHUNKS:
             return ("" if row.chunk_count is None else f"{row.chunk_count:,}"), quiet
         case ColumnKey.ID:
-            return abbreviated(row.id, column.width, look.glyphs.ellipsis), quiet
+            return truncate_middle(row.id, column.width, display_options.glyphs.ellipsis), quiet
         case ColumnKey.SERVICE:
-            return abbreviated(look.service(row.service), column.width, look.glyphs.ellipsis), quiet
+            return truncate_middle(display_options.service_title(row.service), column.width, display_options.glyphs.ellipsis), quiet
         case _:
-            return abbreviated(row.project_name or row.project_id, column.width, look.glyphs.ellipsis), quiet
+            return truncate_middle(row.project_name or row.project_id, column.width, display_options.glyphs.ellipsis), quiet
 
 
-def second_line(row: Row, now: datetime, look: Look, width: int) -> Sequence[Piece]:
+def second_line(row: Row, now: datetime, display_options: DisplayOptions, width: int) -> Sequence[Piece]:
     """What the columns leave out, in at most `width` cells: the reason of an error, or else what is amiss and how it got here."""
-    glyphs = look.glyphs
+    glyphs = display_options.glyphs
     if row.stage is Stage.ERROR:
         return ((detailed_cause_text(row.error_message, width, glyphs.ellipsis), "uploads--error"),)
     lateness, dot = _lateness(row), f" {glyphs.dot} "
     head = f"{lateness}{dot}" if lateness else ""
-    parts = [row.judgement.waits_for] if row.judgement.waits_for else []
-    parts.append(f"began {look.when(row.initiated_on, now)}{'' if look.absolute_times else ' ago'}")
+    parts = [row.lateness.waits_for] if row.lateness.waits_for else []
+    parts.append(f"began {display_options.time_text(row.initiated_on, now)}{'' if display_options.absolute_times else ' ago'}")
     if row.chunk_count is not None:
         parts.append(f"{plural(row.chunk_count, 'chunk')}, {size_text(row.chunk_bytes)} of {size_text(row.size_bytes)}")
-    parts.append(harmless(row.id))
+    parts.append(sanitize(row.id))
     room = width - len(head)
     while len(parts) > 1 and cell_len(dot.join(parts)) > room:
         parts.pop()
-    rest = cut_at_word(harmless(dot.join(parts)), room, glyphs.ellipsis)
-    return ((fitted(head, min(len(head), width)), "uploads--warning"), (rest, "uploads--quiet"))
+    rest = truncate_at_word(sanitize(dot.join(parts)), room, glyphs.ellipsis)
+    return ((fit_to_width(head, min(len(head), width)), "uploads--warning"), (rest, "uploads--quiet"))
 
 
 def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
@@ -86,7 +86,7 @@ def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
 
     What is amiss has a warning's sign at the stage that is in doubt: the next one, or the one that the service claims.
     """
-    tone, is_amiss = stage_tone(row.stage), _is_amiss(row)
+    tone, is_amiss = stage_class(row.stage), _has_problem(row)
     if width < STAGE_WORD_WIDTH:
         return _stage_signs(row, width, glyphs)
     reached = [Stage.INITIATED, Stage.COMPLETED, Stage.ERROR if row.stage is Stage.ERROR else Stage.VERIFIED]
@@ -97,40 +97,40 @@ def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
         if is_amiss and index == min(row.stage.rank + 1, 2):
             pieces.append((glyphs.warning, "uploads--warning"))
         elif index <= row.stage.rank:
-            pieces.append((glyphs.stages[stage], stage_tone(stage)))
+            pieces.append((glyphs.stages[stage], stage_class(stage)))
         else:
             pieces.append((glyphs.unreached, "uploads--quiet"))
-    return (*pieces, (fitted(f" {row.stage}", width - 5), tone))
+    return (*pieces, (fit_to_width(f" {row.stage}", width - 5), tone))
 
 
 def _stage_signs(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
     """The stage's sign, then the warning's; in a single cell the more urgent one."""
-    stage, warning = (glyphs.stages[row.stage], stage_tone(row.stage)), (glyphs.warning, "uploads--warning")
-    if not _is_amiss(row):
+    stage, warning = (glyphs.stages[row.stage], stage_class(row.stage)), (glyphs.warning, "uploads--warning")
+    if not _has_problem(row):
         return (stage, (" " * (width - 1), ""))
     return (stage, warning, (" " * (width - 2), "")) if width > 1 else (warning,)
 
 
-def _is_amiss(row: Row) -> bool:
+def _has_problem(row: Row) -> bool:
     """True if a person should look at it; an error says so by itself."""
     return bool(_lateness(row) or row.anomaly_count) and row.stage is not Stage.ERROR
 
 
 def _lateness(row: Row) -> str:
     """`stuck` or `overdue`, and what would be usual; empty if it is neither."""
-    if not (row.judgement.is_stuck or row.judgement.is_overdue):
+    if not (row.lateness.is_stuck or row.lateness.is_overdue):
         return ""
-    word = "stuck" if row.judgement.is_stuck else "overdue"
-    return f"{word}, {_usual(row)}" if _usual(row) else word
+    word = "stuck" if row.lateness.is_stuck else "overdue"
+    return f"{word}, {_typical_text(row)}" if _typical_text(row) else word
 
 
-def note_text(row: Row, look: Look, width: int) -> Piece:
+def note_text(row: Row, display_options: DisplayOptions, width: int) -> Piece:
     """The most telling thing about a row in at most `width` cells, and its tone."""
-    glyphs = look.glyphs
+    glyphs = display_options.glyphs
     if row.is_gone:
-        return cut_at_word("no longer there", width, glyphs.ellipsis), "uploads--warning"
+        return truncate_at_word("no longer there", width, glyphs.ellipsis), "uploads--warning"
     if row.stage is Stage.ERROR:
-        return detailed_cause_text(row.error_message, width, glyphs.ellipsis), stage_tone(Stage.ERROR)
+        return detailed_cause_text(row.error_message, width, glyphs.ellipsis), stage_class(Stage.ERROR)
     if lateness := _lateness(row):
         text = f"{glyphs.warning} {lateness}"
         return _first_that_fits(width, text, text.partition(",")[0]), "uploads--warning"
@@ -138,21 +138,21 @@ def note_text(row: Row, look: Look, width: int) -> Piece:
         return f"{glyphs.warning} {row.anomaly_count} odd", "uploads--warning"
     if row.is_purged:
         return "purged", "uploads--quiet"
-    return _calm_note(row, glyphs, width)
+    return _progress_note(row, glyphs, width)
 
 
-def _calm_note(row: Row, glyphs: Glyphs, width: int) -> Piece:
+def _progress_note(row: Row, glyphs: Glyphs, width: int) -> Piece:
     if row.stage is Stage.INITIATED:
-        return _upload_bar(row, glyphs), stage_tone(Stage.INITIATED)
+        return _upload_bar(row, glyphs), stage_class(Stage.INITIATED)
     if row.stage is Stage.COMPLETED:
-        usual = _usual(row)
+        usual = _typical_text(row)
         text = _first_that_fits(width, f"verifying, {usual}", usual, "verifying") if usual else "verifying"
-        return text, stage_tone(Stage.COMPLETED)
-    took = _took(row, glyphs)
+        return text, stage_class(Stage.COMPLETED)
+    took = _took_text(row, glyphs)
     return f"took {took}" if took else "", "uploads--quiet"
 
 
-def _took(row: Row, glyphs: Glyphs) -> str:
+def _took_text(row: Row, glyphs: Glyphs) -> str:
     """How long verification took; empty while it is not known."""
     if row.completed_on is None or row.ended_on is None:
         return ""
@@ -160,8 +160,8 @@ def _took(row: Row, glyphs: Glyphs) -> str:
     return f"{sign}{duration_text((row.ended_on - row.completed_on).total_seconds())}"
 
 
-def _usual(row: Row) -> str:
-    usual = row.judgement.usual_seconds
+def _typical_text(row: Row) -> str:
+    usual = row.lateness.p50_seconds
     return "" if usual is None else f"usually {duration_text(usual)}"
 
 
@@ -177,4 +177,4 @@ def _upload_bar(row: Row, glyphs: Glyphs) -> str:
         return size_text(row.chunk_bytes)
     share = min(max(row.chunk_bytes / row.size_bytes, 0.0), 1.0)
     full = int(share * _BAR_CELLS)
-    return f"{glyphs.bar_full * full}{glyphs.bar_rest * (_BAR_CELLS - full)} {share:4.0%}"
+    return f"{glyphs.bar_full * full}{glyphs.bar_empty * (_BAR_CELLS - full)} {share:4.0%}"

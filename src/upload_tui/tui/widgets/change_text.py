@@ -5,51 +5,51 @@ from datetime import datetime
 
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
 from upload_tui.tui.causes import cause_text
-from upload_tui.tui.formatting import abbreviated, clock_text, cut_at_word, duration_text, fitted, harmless
-from upload_tui.tui.look import Look
+from upload_tui.tui.formatting import truncate_middle, clock_text, truncate_at_word, duration_text, fit_to_width, sanitize
+from upload_tui.tui.look import DisplayOptions
 
 __all__ = ["change_pieces"]
 
-_WORD_CELLS = 11
+_LABEL_CELLS = 11
 _NAME_SHARE = 0.45
 
 
-def change_pieces(change: UploadChange, now: datetime | None, look: Look, width: int) -> Sequence[tuple[str, str]]:
+def change_pieces(change: UploadChange, now: datetime | None, display_options: DisplayOptions, width: int) -> Sequence[tuple[str, str]]:
     """Texts and tones (component classes of the tail) that say what happened in at most `width` cells."""
-    time = f"{clock_text(_when(change), now or change.at, look.zone):>8} "
-    room = width - len(time) - 2 - _WORD_CELLS
+    time = f"{clock_text(_changed_on(change), now or change.at, display_options.zone):>8} "
+    room = width - len(time) - 2 - _LABEL_CELLS
     name_cells = min(40, max(12, int(room * _NAME_SHARE)))
-    name = abbreviated(change.upload.name or change.upload.id, name_cells, look.glyphs.ellipsis)
-    sign, word, tone, note = _words(change, look, room - name_cells - 2)
-    note = cut_at_word(note, room - name_cells - 2, look.glyphs.ellipsis)
+    name = truncate_middle(change.upload.name or change.upload.id, name_cells, display_options.glyphs.ellipsis)
+    sign, word, tone, note = _describe(change, display_options, room - name_cells - 2)
+    note = truncate_at_word(note, room - name_cells - 2, display_options.glyphs.ellipsis)
     return (
         (time, "tail--quiet"),
         (f"{sign} ", tone),
-        (fitted(word, _WORD_CELLS), tone),
-        (fitted(name, name_cells), ""),
+        (fit_to_width(word, _LABEL_CELLS), tone),
+        (fit_to_width(name, name_cells), ""),
         (f"  {note}" if note else "", tone if tone in {"tail--error", "tail--warning"} else "tail--quiet"),
     )
 
 
-def _when(change: UploadChange) -> datetime:
+def _changed_on(change: UploadChange) -> datetime:
     if isinstance(change, StageReached):
         return change.on or change.latest or change.at
     return change.at
 
 
-def _words(change: UploadChange, look: Look, note_cells: int) -> tuple[str, str, str, str]:
-    glyphs = look.glyphs
+def _describe(change: UploadChange, display_options: DisplayOptions, note_cells: int) -> tuple[str, str, str, str]:
+    glyphs = display_options.glyphs
     match change:
         case StageReached():
             return (
                 glyphs.stages[change.after],
                 change.after,
                 f"tail--{change.after}",
-                _stage_note(change, look, note_cells),
+                _stage_note(change, display_options, note_cells),
             )
         case AnomalyNoticed():
             name = change.anomaly.name.replace("_", " ")
-            return glyphs.warning, "odd", "tail--warning", f"{name}: {harmless(change.anomaly.detail)}"
+            return glyphs.warning, "odd", "tail--warning", f"{name}: {sanitize(change.anomaly.detail)}"
         case UploadPurged():
             return glyphs.unreached, "purged", "tail--quiet", "the stored bytes were thrown away"
         case UploadGone():
@@ -60,13 +60,13 @@ def _words(change: UploadChange, look: Look, note_cells: int) -> tuple[str, str,
             return glyphs.unreached, "changed", "tail--quiet", ""
 
 
-def _stage_note(change: StageReached, look: Look, note_cells: int) -> str:
+def _stage_note(change: StageReached, display_options: DisplayOptions, note_cells: int) -> str:
     if change.error_message and note_cells < 40:
-        return cause_text(change.error_message, note_cells, look.glyphs.ellipsis)
+        return cause_text(change.error_message, note_cells, display_options.glyphs.ellipsis)
     if change.error_message:
-        return harmless(change.error_message)
+        return sanitize(change.error_message)
     if change.certainty == "observed" and change.earliest and change.latest:
         return f"seen within {duration_text((change.latest - change.earliest).total_seconds())}"
     if change.certainty == "estimated":
-        return f"{look.glyphs.estimate} by its last update"
+        return f"{display_options.glyphs.estimate} by its last update"
     return ""

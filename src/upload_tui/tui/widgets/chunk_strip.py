@@ -13,28 +13,28 @@ from textual.widget import Widget
 from upload_tui.status import Stage
 from upload_tui.tui.formatting import plural, size_text
 from upload_tui.tui.glyphs import Glyphs
-from upload_tui.tui.look import Look
-from upload_tui.tui.widgets.chunk_facts import ChunkFacts, ChunkState, Numbers, chunk_facts, spans_of
+from upload_tui.tui.look import DisplayOptions
+from upload_tui.tui.widgets.chunk_facts import ChunkSummary, ChunkState, NumberSpan, summarize_chunks, group_spans
 
 if TYPE_CHECKING:
     from upload_tui.wire.upload import Upload
 
-__all__ = ["CHUNK_TONES", "ChunkStrip", "chunk_lines", "contradiction_lines"]
+__all__ = ["CHUNK_CLASSES", "ChunkStrip", "chunk_lines", "contradiction_lines"]
 
-CHUNK_TONES = frozenset(
+CHUNK_CLASSES = frozenset(
     f"chunks--{tone}" for tone in ("quiet", "there", "odd", "repeated", "missing", "warning", "contradiction")
 )
 """The component classes of whoever shows these lines."""
 
 _STRIP_LINES = 2
-_CELLS_AT_LEAST = 6
+_MIN_CELLS = 6
 """Where the numbers of the ends leave less than this to the strip, they are left out."""
-_NAMED_AT_MOST = 40
-_PLAIN_BELOW = 10**6
+_MAX_LISTED = 40
+_EXPONENT_FROM = 10**6
 """Higher numbers stand at the ends in short, and are no wider than these: `9.2e+18`."""
 
 _QUIET = ".chunks--quiet"
-_Part = tuple[str, Numbers]
+_LabelledSpan = tuple[str, NumberSpan]
 """Words, and the numbers that they stand for."""
 
 
@@ -52,22 +52,22 @@ class ChunkStrip(Widget):
     >>> picture.close()
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {*CHUNK_TONES}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*CHUNK_CLASSES}
 
     upload: reactive["Upload | None"] = reactive(None, layout=True)
-    look: reactive[Look] = reactive(Look, layout=True)
+    display_options: reactive[DisplayOptions] = reactive(DisplayOptions, layout=True)
 
     def __init__(
         self,
         upload: "Upload | None" = None,
         *,
-        look: Look | None = None,
+        display_options: DisplayOptions | None = None,
         id: str | None = None,  # noqa: A002  # Textual's own name
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.set_reactive(ChunkStrip.upload, upload)
-        self.set_reactive(ChunkStrip.look, look or Look())
+        self.set_reactive(ChunkStrip.display_options, display_options or DisplayOptions())
 
     def render(self) -> Content:
         return self._text(self.content_size.width)
@@ -79,7 +79,7 @@ class ChunkStrip(Widget):
     def _text(self, width: int) -> Content:
         if self.upload is None:
             return Content.styled("No upload chosen", _QUIET)
-        glyphs = self.look.glyphs
+        glyphs = self.display_options.glyphs
         lines = (*contradiction_lines(self.upload, glyphs), *chunk_lines(self.upload, glyphs, max(width, 1)))
         return Content("\n").join(lines)
 
@@ -88,8 +88,8 @@ def contradiction_lines(upload: "Upload", glyphs: Glyphs) -> Iterator[Content]:
     """A sentence if the service says verified and the chunks say otherwise; nothing if they agree, or were purged since."""
     if upload.stage is not Stage.VERIFIED or upload.chunks is None or upload.timeline.purged_on is not None:
         return
-    facts = chunk_facts(upload)
-    if facts.missing or facts.repeated or facts.strays or facts.lacking_bytes:
+    facts = summarize_chunks(upload)
+    if facts.missing or facts.repeated or facts.invalid_numbers or facts.missing_bytes:
         sentence = f"{glyphs.warning} The service says verified; its chunks do not agree."
         yield Content.styled(sentence, ".chunks--contradiction")
 
@@ -102,33 +102,33 @@ def chunk_lines(upload: "Upload", glyphs: Glyphs, width: int) -> Iterator[Conten
         yield Content.styled("chunks purged", _QUIET)
     else:
         is_open, is_purged = upload.stage is Stage.INITIATED, upload.timeline.purged_on is not None
-        painter = _Painter(chunk_facts(upload), glyphs, width, is_open, is_purged)
-        yield _sum_line(upload)
+        painter = _Painter(summarize_chunks(upload), glyphs, width, is_open, is_purged)
+        yield _total_line(upload)
         yield from painter.strip()
         yield from painter.sizes()
-        yield from painter.oddities()
+        yield from painter.problems()
 
 
-def _sum_line(upload: "Upload") -> Content:
+def _total_line(upload: "Upload") -> Content:
     """How many chunks there are, and how much of what was promised."""
     words = f"{plural(len(upload.chunks or ()), 'chunk')}, {size_text(upload.chunk_bytes)}"
     if upload.size_bytes is not None:
         words += f" of {size_text(upload.size_bytes)}"
     if upload.size_bytes:
-        words += f", {_share_text(upload.chunk_bytes, upload.size_bytes)}"
+        words += f", {_percent_text(upload.chunk_bytes, upload.size_bytes)}"
     return Content.styled(words, _QUIET)
 
 
-def _share_text(there_bytes: int, promised_bytes: int) -> str:
+def _percent_text(received_bytes: int, declared_bytes: int) -> str:
     """In whole parts of a hundred, which are 100 only if nothing is missing."""
-    percent = there_bytes * 100 // promised_bytes
+    percent = received_bytes * 100 // declared_bytes
     return f"{percent} %" if percent < 1000 else "over 999 %"
 
 
 class _Painter(Struct, frozen=True):
     """What is not there is wrong only once the client has said that all is (no longer `is_open`), and before a purge."""
 
-    facts: ChunkFacts
+    summary: ChunkSummary
     glyphs: Glyphs
     width: int
     is_open: bool
@@ -136,84 +136,84 @@ class _Painter(Struct, frozen=True):
 
     def strip(self) -> Iterator[Content]:
         """A sign for each number, or for several where there are more than cells; each line between the numbers of its ends."""
-        ends = self.width - 2 * len(self._last()) - 2
-        has_ends = ends >= _CELLS_AT_LEAST and self.facts.expected > 1
+        ends = self.width - 2 * len(self._last_number()) - 2
+        has_ends = ends >= _MIN_CELLS and self.summary.expected > 1
         room = ends if has_ends else self.width
-        cells = self.facts.cells(room * _STRIP_LINES)
+        cells = self.summary.cells(room * _STRIP_LINES)
         for start in range(0, len(cells), room):
             runs = groupby(cells[start : start + room])
-            signs = [(self._sign(state) * len([*run]), self._tone(state)) for state, run in runs]
-            first, last = self._ends(start, start + room, cells) if has_ends else ("", "")
+            signs = [(self._sign(state) * len([*run]), self._component_class(state)) for state, run in runs]
+            first, last = self._end_numbers(start, start + room, cells) if has_ends else ("", "")
             yield Content.assemble((first, _QUIET), *signs, (last, _QUIET))
-        if len(cells) < self.facts.expected:
-            yield Content.styled(f"a sign for about {-(-self.facts.expected // len(cells)):,} chunks", _QUIET)
+        if len(cells) < self.summary.expected:
+            yield Content.styled(f"a sign for about {-(-self.summary.expected // len(cells)):,} chunks", _QUIET)
 
-    def _last(self) -> str:
-        sign = self.glyphs.estimate if self.facts.expected > self.facts.highest else ""
-        return f"{sign}{_number_text(self.facts.expected)}"
+    def _last_number(self) -> str:
+        sign = self.glyphs.estimate if self.summary.expected > self.summary.highest else ""
+        return f"{sign}{_number_text(self.summary.expected)}"
 
-    def _ends(self, start: int, end: int, cells: Sequence[ChunkState]) -> tuple[str, str]:
+    def _end_numbers(self, start: int, end: int, cells: Sequence[ChunkState]) -> tuple[str, str]:
         """The numbers at the ends of a line that shows cells from `start` to before `end`."""
         total = len(cells)
-        wide = len(self._last()) if end - start < total else 0
-        first = _number_text(self.facts.first_in(start, total))
-        last = self._last() if end >= total else _number_text(self.facts.first_in(end, total) - 1)
+        wide = len(self._last_number()) if end - start < total else 0
+        first = _number_text(self.summary.first_number_in(start, total))
+        last = self._last_number() if end >= total else _number_text(self.summary.first_number_in(end, total) - 1)
         return f"{first:>{wide}} ", f" {last}"
 
     def _sign(self, state: ChunkState) -> str:
         glyphs = self.glyphs
-        return (glyphs.chunk, glyphs.to_come, glyphs.odd, glyphs.repeated, glyphs.gap)[state]
+        return (glyphs.chunk, glyphs.outstanding, glyphs.unexpected_size, glyphs.repeated, glyphs.gap)[state]
 
-    def _tone(self, state: ChunkState) -> str:
+    def _component_class(self, state: ChunkState) -> str:
         may_lack = self.is_open or self.is_purged
-        is_calm = state is ChunkState.TO_COME or (state is ChunkState.MISSING and may_lack)
+        is_calm = state is ChunkState.OUTSTANDING or (state is ChunkState.MISSING and may_lack)
         return _QUIET if is_calm else f".chunks--{state.name.lower()}"
 
     def sizes(self) -> Iterator[Content]:
         """The size that most have, and the last one's; nothing where one chunk says it all."""
-        facts = self.facts
-        if facts.there < 2:
+        facts = self.summary
+        if facts.received < 2:
             return
-        if facts.usual_bytes is None:
+        if facts.typical_bytes is None:
             smallest, largest = map(size_text, facts.range_bytes)
             words = f"about {smallest}" if smallest == largest else f"{smallest} to {largest}"
             yield Content.styled(f"each {words}", _QUIET)
             return
-        usual, last = size_text(facts.usual_bytes), size_text(facts.last_bytes)
+        usual, last = size_text(facts.typical_bytes), size_text(facts.last_bytes)
         # A last one that reads as all the others do is one of them.
-        ends_smaller = last != usual and facts.highest not in facts.odd_bytes
+        ends_smaller = last != usual and facts.highest not in facts.unexpected_size_bytes
         end = f", last {last}" if ends_smaller else ""
-        yield Content.styled(f"{facts.there - len(facts.odd_bytes) - ends_smaller:,} x {usual}{end}", _QUIET)
+        yield Content.styled(f"{facts.received - len(facts.unexpected_size_bytes) - ends_smaller:,} x {usual}{end}", _QUIET)
 
-    def oddities(self) -> Iterator[Content]:
+    def problems(self) -> Iterator[Content]:
         """What the signs of the strip mean, by number, the worst first; and what no sign can say."""
-        facts = self.facts
+        facts = self.summary
         missing = [(_span_text(span), span) for span in facts.missing]
-        yield from self._naming(ChunkState.MISSING, "missing so far" if self.is_open else "missing", missing)
-        repeated = [(f"{_span_text(span)} {_times_text(times)}", span) for span, times in spans_of(facts.repeated)]
-        yield from self._naming(ChunkState.REPEATED, "", repeated)
-        odd = [(f"{_span_text(span)} ({size_text(size)})", span) for span, size in spans_of(facts.odd_bytes)]
-        yield from self._naming(ChunkState.ODD, "odd size", odd)
-        if facts.strays:
-            strays = [(str(number), (number, number)) for number in facts.strays]
-            yield self._warning(f"not from 1 on: {_named(strays, self.width - 17)}")
-        if facts.lacking_bytes and not (self.is_open or self.is_purged):
-            many = "few" if facts.lacking_bytes > 0 else "many"
-            yield self._warning(f"{size_text(abs(facts.lacking_bytes))} too {many}")
+        yield from self._problem_line(ChunkState.MISSING, "missing so far" if self.is_open else "missing", missing)
+        repeated = [(f"{_span_text(span)} {_times_text(times)}", span) for span, times in group_spans(facts.repeated)]
+        yield from self._problem_line(ChunkState.REPEATED, "", repeated)
+        odd = [(f"{_span_text(span)} ({size_text(size)})", span) for span, size in group_spans(facts.unexpected_size_bytes)]
+        yield from self._problem_line(ChunkState.UNEXPECTED_SIZE, "odd size", odd)
+        if facts.invalid_numbers:
+            strays = [(str(number), (number, number)) for number in facts.invalid_numbers]
+            yield self._warning(f"not from 1 on: {_list_text(strays, self.width - 17)}")
+        if facts.missing_bytes and not (self.is_open or self.is_purged):
+            many = "few" if facts.missing_bytes > 0 else "many"
+            yield self._warning(f"{size_text(abs(facts.missing_bytes))} too {many}")
 
-    def _naming(self, state: ChunkState, words: str, parts: Sequence[_Part]) -> Iterator[Content]:
-        if parts:
-            start = f"{self._sign(state)} {words} " if words else f"{self._sign(state)} "
-            yield Content.styled(f"{start}{_named(parts, self.width - len(start))}", self._tone(state))
+    def _problem_line(self, state: ChunkState, label: str, spans: Sequence[_LabelledSpan]) -> Iterator[Content]:
+        if spans:
+            start = f"{self._sign(state)} {label} " if label else f"{self._sign(state)} "
+            yield Content.styled(f"{start}{_list_text(spans, self.width - len(start))}", self._component_class(state))
 
-    def _warning(self, words: str) -> Content:
-        return Content.styled(f"{self.glyphs.warning} {words}", ".chunks--warning")
+    def _warning(self, text: str) -> Content:
+        return Content.styled(f"{self.glyphs.warning} {text}", ".chunks--warning")
 
 
-def _named(parts: Sequence[_Part], room: int) -> str:
+def _list_text(spans: Sequence[_LabelledSpan], room: int) -> str:
     """As many of the parts as there is room for, but one at least, and how many numbers are left."""
-    total = sum(last - first + 1 for _, (first, last) in parts)
-    shown = parts[:_NAMED_AT_MOST]
+    total = sum(last - first + 1 for _, (first, last) in spans)
+    shown = spans[:_MAX_LISTED]
     while True:
         left = total - sum(last - first + 1 for _, (first, last) in shown)
         text = ", ".join(words for words, _ in shown) + (f" and {left:,} more" if left else "")
@@ -222,7 +222,7 @@ def _named(parts: Sequence[_Part], room: int) -> str:
         shown = shown[:-1]
 
 
-def _span_text(span: Numbers) -> str:
+def _span_text(span: NumberSpan) -> str:
     first, last = span
     return str(first) if first == last else f"{first}-{last}"
 
@@ -232,4 +232,4 @@ def _times_text(times: int) -> str:
 
 
 def _number_text(number: int) -> str:
-    return f"{number:,}" if number < _PLAIN_BELOW else f"{number:.1e}"
+    return f"{number:,}" if number < _EXPONENT_FROM else f"{number:.1e}"

@@ -11,9 +11,9 @@ from textual.reactive import reactive
 
 from upload_tui.monitor.picture import Funnel, StageSummary
 from upload_tui.status import Stage
-from upload_tui.tui.formatting import spark_text
-from upload_tui.tui.look import Look
-from upload_tui.tui.widgets.still import StillWidget
+from upload_tui.tui.formatting import sparkline_text
+from upload_tui.tui.look import DisplayOptions
+from upload_tui.tui.widgets.still import DiffedText
 
 __all__ = ["FunnelBar", "StageCell"]
 
@@ -22,15 +22,15 @@ _ROOMY_WIDTH = 18
 """Below this a cell says only sign and count, with the first letters of the stage if they fit."""
 
 
-class StageCell(StillWidget):
+class StageCell(DiffedText):
     """One stage. Clicking it asks for that stage alone."""
 
     summary: reactive[StageSummary | None] = reactive(None, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
-    look: reactive[Look] = reactive(Look, repaint=False)
-    is_left_out: reactive[bool] = reactive(False, repaint=False)
+    display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
+    is_filtered_out: reactive[bool] = reactive(False, repaint=False)
 
-    watch_summary = watch_now = watch_look = watch_is_left_out = StillWidget.look_again
+    watch_summary = watch_now = watch_display_options = watch_is_filtered_out = DiffedText.refresh_changed
 
     class Picked(Message):
         """A person wants to see this stage alone (or, once more, all)."""
@@ -49,50 +49,50 @@ class StageCell(StillWidget):
     def text(self) -> Content:
         """The stage's count and, on a second line, what is most worth saying of it."""
         summary = self.summary or StageSummary(self.stage)
-        head = self._head(summary)
+        head = self._count_line(summary)
         if self.size.height < 2:
             return head
-        return head + Content("\n") + self._foot(summary)
+        return head + Content("\n") + self._note_line(summary)
 
-    def _ink(self, colour: str) -> str:
+    def _dimmed(self, colour: str) -> str:
         """A colour; half of it while a table beside shows other stages."""
-        return f"{colour} 50%" if self.is_left_out else colour
+        return f"{colour} 50%" if self.is_filtered_out else colour
 
-    def _head(self, summary: StageSummary) -> Content:
+    def _count_line(self, summary: StageSummary) -> Content:
         width = self.size.width
-        sign = f"{self.look.glyphs.stages[self.stage]} "
+        sign = f"{self.display_options.glyphs.stages[self.stage]} "
         count = f"{summary.count:,}" if width >= 9 else f"{summary.count}"
         room = width - len(sign) - len(count) - 1
         word = str(self.stage) if room >= len(self.stage) else ""
         gap = width - len(sign) - len(word) - len(count)
         return Content.assemble(
-            (sign, self._ink(f"$stage-{self.stage}")),
-            (word, self._ink(f"$stage-{self.stage}")),
+            (sign, self._dimmed(f"$stage-{self.stage}")),
+            (word, self._dimmed(f"$stage-{self.stage}")),
             (" " * max(gap if word else 0, 0), ""),
-            (count, self._ink("bold $foreground" if summary.count else "$quiet")),
+            (count, self._dimmed("bold $foreground" if summary.count else "$quiet")),
         )
 
-    def _foot(self, summary: StageSummary) -> Content:
+    def _note_line(self, summary: StageSummary) -> Content:
         note, style = self._note(summary)
         room = self.size.width - len(note) - 1
         cells = min(_SPARK_CELLS, room)
-        spark = spark_text(summary.recent, cells, self.look.glyphs.sparks) if cells >= 4 else ""
+        spark = sparkline_text(summary.recent, cells, self.display_options.glyphs.sparks) if cells >= 4 else ""
         gap = self.size.width - len(note) - len(spark)
-        return Content.assemble((note, style), (" " * max(gap, 0), ""), (spark, self._ink(f"$stage-{self.stage}")))
+        return Content.assemble((note, style), (" " * max(gap, 0), ""), (spark, self._dimmed(f"$stage-{self.stage}")))
 
     def _note(self, summary: StageSummary) -> tuple[str, str]:
         """What is most worth saying of the stage: what is stuck, or else how old the oldest (or newest) is."""
-        glyphs = self.look.glyphs
+        glyphs = self.display_options.glyphs
         if summary.stuck:
-            return f"{glyphs.warning} {summary.stuck} stuck", self._ink("bold $warning")
+            return f"{glyphs.warning} {summary.stuck} stuck", self._dimmed("bold $warning")
         if summary.overdue:
-            return f"{glyphs.warning} {summary.overdue} overdue", self._ink("bold $warning")
+            return f"{glyphs.warning} {summary.overdue} overdue", self._dimmed("bold $warning")
         since = summary.newest_since if self.stage.is_final else summary.oldest_since
         if self.now is None or since is None or not summary.count:
             return "", ""
         word = "last" if self.stage.is_final else "oldest"
-        ago = " ago" if self.stage.is_final and not self.look.absolute_times and self.size.width >= 24 else ""
-        return f"{word} {self.look.when(since, self.now)}{ago}", self._ink("$quiet")
+        ago = " ago" if self.stage.is_final and not self.display_options.absolute_times and self.size.width >= 24 else ""
+        return f"{word} {self.display_options.time_text(since, self.now)}{ago}", self._dimmed("$quiet")
 
 
 class FunnelBar(Horizontal):
@@ -115,36 +115,36 @@ class FunnelBar(Horizontal):
         funnel: Funnel | None = None,
         now: datetime | None = None,
         *,
-        look: Look | None = None,
+        display_options: DisplayOptions | None = None,
         id: str | None = None,  # noqa: A002  # Textual's own name
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
-        self._first = (funnel or Funnel(), now, look or Look())
+        self._initial = (funnel or Funnel(), now, display_options or DisplayOptions())
 
     def on_mount(self) -> None:
-        self.show(*self._first)
+        self.show(*self._initial)
 
     def compose(self) -> ComposeResult:
         for stage in Stage:
             yield StageCell(stage)
 
-    def age(self, now: datetime) -> None:
+    def set_now(self, now: datetime) -> None:
         """The same counts, seen from another present."""
         for stage_cell in self.query(StageCell):
             stage_cell.now = now
 
     def show(
-        self, funnel: Funnel, now: datetime | None, look: Look | None = None, filtered: Iterable[Stage] = ()
+        self, funnel: Funnel, now: datetime | None, display_options: DisplayOptions | None = None, filtered: Iterable[Stage] = ()
     ) -> None:
         """Paint these counts; `filtered` are the stages that a table beside it is restricted to."""
         chosen = frozenset(filtered)
         for stage_cell in self.query(StageCell):
             is_chosen = stage_cell.stage in chosen
             stage_cell.set_class(is_chosen, "-filtered")
-            stage_cell.tell(
+            stage_cell.set_reactives(
                 summary=funnel[stage_cell.stage],
                 now=now,
-                look=look or Look(),
+                look=display_options or DisplayOptions(),
                 is_left_out=bool(chosen) and not is_chosen,
             )

@@ -8,14 +8,14 @@ from textual.screen import Screen
 from textual.style import Style
 
 from upload_tui.tui.bindings import FOOTER_FIRST, FOOTER_LAST
-from upload_tui.tui.widgets.still import StillWidget
+from upload_tui.tui.widgets.still import DiffedText
 
 __all__ = ["KeyFooter"]
 
 _GAP = "  "
 
 
-class KeyFooter(StillWidget):
+class KeyFooter(DiffedText):
     """One line of keys; a click on one presses it."""
 
     ALLOW_SELECT = False
@@ -25,11 +25,11 @@ class KeyFooter(StillWidget):
         self.auto_links = False
 
     def on_mount(self) -> None:
-        self.screen.bindings_updated_signal.subscribe(self, self._follow)
+        self.screen.bindings_updated_signal.subscribe(self, self._refresh_keys)
 
-    def _follow(self, screen: Screen[object]) -> None:
+    def _refresh_keys(self, screen: Screen[object]) -> None:
         if screen is self.screen:
-            self.look_again()
+            self.refresh_changed()
 
     def text(self) -> Content:
         """As many keys as there is room for."""
@@ -57,13 +57,13 @@ def _by_importance(active: Iterable[ActiveBinding]) -> Sequence[Binding]:
     for each in active:
         if each.enabled and _is_shown(each.binding):
             once.setdefault(each.binding.action, each.binding)
-    return sorted(once.values(), key=lambda binding: _place(binding.id))
+    return sorted(once.values(), key=lambda binding: _position(binding.id))
 
 
 def _is_shown(binding: Binding) -> bool:
     return binding.show or binding.id in FOOTER_LAST
 
 
-def _place(binding_id: str | None) -> int:
+def _position(binding_id: str | None) -> int:
     order = (*FOOTER_FIRST, None, *FOOTER_LAST)
     return order.index(binding_id if binding_id in order else None)

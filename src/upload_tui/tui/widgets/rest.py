@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from textual.timer import Timer
 from textual.widget import Widget
 
-__all__ = ["Rest"]
+__all__ = ["IdleTasks"]
 
-_REST_SECONDS = 0.03
+_IDLE_SECONDS = 0.03
 """A hand that has not pressed a key for so long rests: a key that is held comes again about as soon."""
 _PAUSE_SECONDS = 0.003
 """Between two pieces, for a key that has come meanwhile."""
 
 
-class Rest:
+class IdleTasks:
     """What a widget does while nobody presses keys.
 
     Args:
@@ -24,14 +24,14 @@ class Rest:
         self._widget = widget
         self._timer: Timer | None = None
 
-    def spend_on(self, works: Iterator[Callable[[], object]]) -> None:
+    def schedule(self, tasks: Iterator[Callable[[], object]]) -> None:
         """Do these works one by one once the hand rests; what was left of others is not done any more."""
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self._widget.set_timer(_REST_SECONDS, lambda: self._do_next(works))
+        self._timer = self._widget.set_timer(_IDLE_SECONDS, lambda: self._run_next(tasks))
 
-    def _do_next(self, works: Iterator[Callable[[], object]]) -> None:
-        work = next(works, None)
+    def _run_next(self, tasks: Iterator[Callable[[], object]]) -> None:
+        work = next(tasks, None)
         if work is not None:
             work()
-            self._timer = self._widget.set_timer(_PAUSE_SECONDS, lambda: self._do_next(works))
+            self._timer = self._widget.set_timer(_PAUSE_SECONDS, lambda: self._run_next(tasks))

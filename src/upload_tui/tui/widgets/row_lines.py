@@ -2,31 +2,31 @@
 
 from abc import abstractmethod
 
-from upload_tui.tui.widgets.still_lines import StillLines
+from upload_tui.tui.widgets.still_lines import CachedLines
 
 __all__ = ["HEADER_LINES", "RowLines"]
 
 HEADER_LINES = 1
 
 
-class RowLines(StillLines):
+class RowLines(CachedLines):
     """A scrolling widget of rows."""
 
     @property
     @abstractmethod
-    def _row_lines(self) -> int:
+    def _lines_per_row(self) -> int:
         """How many lines a row takes."""
 
-    def _line_of_rows(self, y: int) -> int:
+    def _body_line(self, y: int) -> int:
         """The line, from the first row's first, that stands at line `y` of what is seen."""
         return int(self.scroll_offset.y) + y - HEADER_LINES
 
     def _top_row(self) -> int:
         """The first row that is seen whole."""
-        return -(-int(self.scroll_offset.y) // self._row_lines)
+        return -(-int(self.scroll_offset.y) // self._lines_per_row)
 
     def _visible_rows(self) -> int:
-        return max(0, self.size.height - HEADER_LINES) // self._row_lines
+        return max(0, self.size.height - HEADER_LINES) // self._lines_per_row
 
     def _bring_into_view(self, row: int) -> None:
         visible = self._visible_rows()
@@ -35,4 +35,4 @@ class RowLines(StillLines):
             self._scroll_to_row(row if row < top else row - visible + 1)
 
     def _scroll_to_row(self, row: int) -> None:
-        self.scroll_to(y=max(0, row) * self._row_lines, animate=False, force=True, immediate=True)
+        self.scroll_to(y=max(0, row) * self._lines_per_row, animate=False, force=True, immediate=True)

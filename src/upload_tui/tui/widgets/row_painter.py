@@ -11,40 +11,40 @@ from textual.widget import Widget
 
 from upload_tui.monitor.picture import Query, Row
 from upload_tui.tui.columns import Column, fit_columns, title_text
-from upload_tui.tui.formatting import cut_at_word, fitted
-from upload_tui.tui.look import Look
+from upload_tui.tui.formatting import truncate_at_word, fit_to_width
+from upload_tui.tui.look import DisplayOptions
 from upload_tui.tui.widgets.cells import Piece, cell, second_line
 
-__all__ = ["Ground", "Inks", "PaintedStrips", "RowPainter"]
+__all__ = ["Background", "StyleCache", "StripCache", "RowPainter"]
 
-_TONES = ("header", "quiet", "warning", "stale", "cursor", "cursor-blurred", "glow", "mark")
-_STAGES = ("initiated", "completed", "verified", "error")
+_GENERAL_CLASSES = ("header", "quiet", "warning", "stale", "cursor", "cursor-blurred", "glow", "mark")
+_STAGE_CLASSES = ("initiated", "completed", "verified", "error")
 
-TONES = frozenset(f"uploads--{name}" for name in (*_TONES, *_STAGES))
+TABLE_CLASSES = frozenset(f"uploads--{name}" for name in (*_GENERAL_CLASSES, *_STAGE_CLASSES))
 """All component classes that are painted with."""
 
-Ground = str
+Background = str
 """The component class of a row's background; empty for the table's own."""
 
 
-class Inks:
+class StyleCache:
     """The styles of tones on grounds, as the sheets have them for a widget; each is looked up once."""
 
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
-        self._styles: dict[tuple[str, Ground], Style] = {}
+        self._styles: dict[tuple[str, Background], Style] = {}
 
     def clear(self) -> None:
         """The sheets may say otherwise now."""
         self._styles.clear()
 
-    def style(self, tone: str, ground: Ground) -> Style:
+    def style(self, component_class: str, background: Background) -> Style:
         """The style of a tone on a ground; either may be empty for the widget's own."""
-        key = (tone, ground)
+        key = (component_class, background)
         style = self._styles.get(key)
         if style is None:
-            below = self._widget.get_component_rich_style(ground) if ground else self._widget.rich_style
-            ink = self._widget.get_component_rich_style(tone, partial=True) if tone else Style.null()
+            below = self._widget.get_component_rich_style(background) if background else self._widget.rich_style
+            ink = self._widget.get_component_rich_style(component_class, partial=True) if component_class else Style.null()
             style = self._styles[key] = below + ink
         return style
 
@@ -56,54 +56,54 @@ class RowPainter(Struct):
         style_of: the style of a tone on a ground.
     """
 
-    style_of: Callable[[str, Ground], Style]
+    style_of: Callable[[str, Background], Style]
     columns: tuple[Column, ...] = ()
-    _fitted: tuple[int, Look, bool] | None = None
+    _fitted_for: tuple[int, DisplayOptions, bool] | None = None
 
-    def fit(self, width: int, look: Look, several_projects: bool) -> None:
+    def fit(self, width: int, display_options: DisplayOptions, several_projects: bool) -> None:
         """Choose the columns that fit; the first cell of a line is for the mark. Rows of several projects say which is theirs."""
-        if self._fitted != (width, look, several_projects):
-            self._fitted = (width, look, several_projects)
+        if self._fitted_for != (width, display_options, several_projects):
+            self._fitted_for = (width, display_options, several_projects)
             self.columns = fit_columns(
                 width - 1,
-                absolute_times=look.absolute_times,
+                absolute_times=display_options.absolute_times,
                 several_projects=several_projects,
-                several_services=bool(look.services),
-                wishes=look.columns,
+                several_services=bool(display_options.services),
+                specs=display_options.columns,
             )
 
-    def header(self, query: Query, look: Look, width: int) -> Strip:
+    def header(self, query: Query, display_options: DisplayOptions, width: int) -> Strip:
         """The columns' titles."""
         style = self.style_of("uploads--header", "")
-        order, absolute = (query.sort, query.descending, look.glyphs), look.absolute_times
+        order, absolute = (query.sort, query.descending, display_options.glyphs), display_options.absolute_times
         titles = " ".join(title_text(column, *order, absolute_times=absolute) for column in self.columns)
         return Strip([Segment(f" {titles}", style)]).adjust_cell_length(width, style)
 
-    def sentence(self, text: str, look: Look, width: int) -> Strip:
+    def message(self, text: str, display_options: DisplayOptions, width: int) -> Strip:
         """A line of words in place of rows."""
-        line = fitted(f" {cut_at_word(text, width - 2, look.glyphs.ellipsis)}", width)
+        line = fit_to_width(f" {truncate_at_word(text, width - 2, display_options.glyphs.ellipsis)}", width)
         return Strip([Segment(line, self.style_of("uploads--quiet", ""))])
 
-    def row(self, row: Row, now: datetime, look: Look, width: int, ground: Ground, *, is_marked: bool) -> Strip:
+    def row(self, row: Row, now: datetime, display_options: DisplayOptions, width: int, background: Background, *, is_marked: bool) -> Strip:
         """The line of one upload."""
-        pieces: list[Piece] = [(look.glyphs.mark if is_marked else " ", "uploads--mark")]
+        pieces: list[Piece] = [(display_options.glyphs.mark if is_marked else " ", "uploads--mark")]
         for index, column in enumerate(self.columns):
             if index:
                 pieces.append((" ", ""))
-            pieces.extend(cell(column, row, now, look))
-        return self._strip(pieces, row, width, ground)
+            pieces.extend(cell(column, row, now, display_options))
+        return self._strip(pieces, row, width, background)
 
-    def below(self, row: Row, now: datetime, look: Look, width: int, ground: Ground, *, is_marked: bool) -> Strip:
+    def second_line(self, row: Row, now: datetime, display_options: DisplayOptions, width: int, background: Background, *, is_marked: bool) -> Strip:
         """The second line that a roomy table gives an upload; it stands below the columns after the first."""
         indent = " " * (self.columns[0].width + 2 if len(self.columns) > 1 else 1)
-        return self._strip([(indent, ""), *second_line(row, now, look, width - len(indent) - 1)], row, width, ground)
+        return self._strip([(indent, ""), *second_line(row, now, display_options, width - len(indent) - 1)], row, width, background)
 
-    def _strip(self, pieces: Sequence[Piece], row: Row, width: int, ground: Ground) -> Strip:
+    def _strip(self, pieces: Sequence[Piece], row: Row, width: int, background: Background) -> Strip:
         """One segment for each run of one style: whatever is done with a line is done with each of its segments.
 
         A blank shows no ink, so that it goes with what stands before it; but where a line is reversed it shows nothing else.
         """
-        is_dim, plain = row.is_stale or row.is_gone, self.style_of("", ground)
+        is_dim, plain = row.is_stale or row.is_gone, self.style_of("", background)
         runs: list[tuple[str, str]] = []
         for text, said in pieces:
             tone = "uploads--stale" if is_dim else said
@@ -111,7 +111,7 @@ class RowPainter(Struct):
                 runs[-1] = (runs[-1][0] + text, runs[-1][1])
             else:
                 runs.append((text, tone))
-        segments = [Segment(text, self.style_of(tone, ground)) for text, tone in runs]
+        segments = [Segment(text, self.style_of(tone, background)) for text, tone in runs]
         return Strip(segments).adjust_cell_length(width, plain)
 
     def column_at(self, x: int) -> Column | None:
@@ -124,26 +124,26 @@ class RowPainter(Struct):
         return None
 
 
-class PaintedStrips:
+class StripCache:
     """Lines that were painted: a key moves the cursor over rows that stay as they are, and these are painted once."""
 
     def __init__(self) -> None:
         self._strips: dict[tuple[object, ...], tuple[Row, Strip]] = {}
-        self._facts: tuple[object, ...] = ()
+        self._inputs: tuple[object, ...] = ()
 
     def clear(self) -> None:
         """Forget them all."""
         self._strips.clear()
 
-    def valid_for(self, facts: tuple[object, ...]) -> None:
+    def clear_if_changed(self, inputs: tuple[object, ...]) -> None:
         """Forget them unless they were painted of the same facts."""
-        if facts != self._facts:
-            self._facts = facts
+        if inputs != self._inputs:
+            self._inputs = inputs
             self._strips.clear()
 
-    def get(self, row: Row, how: tuple[object, ...], paint: Callable[[], Strip]) -> Strip:
+    def get(self, row: Row, variant: tuple[object, ...], paint: Callable[[], Strip]) -> Strip:
         """A line of this very row, painted in a way; painted if it was not yet."""
-        key = (row.id, *how)
+        key = (row.id, *variant)
         kept = self._strips.get(key)
         if kept is None or kept[0] is not row:
             kept = self._strips[key] = (row, paint())

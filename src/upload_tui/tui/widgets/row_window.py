@@ -10,12 +10,12 @@ __all__ = ["RowSource", "RowWindow"]
 
 _MARGIN_ROWS = 8
 """Rows asked for beyond both edges of what is shown, so that a step of the cursor needs no new window."""
-_PATIENCE_SECONDS = 0.008
+_FRAME_SECONDS = 0.008
 """So long a frame may wait for a search; what is not found by then is looked for afterwards."""
-_LOOK_SECONDS = 0.004
+_SEARCH_STEP_SECONDS = 0.004
 """So long a key may wait for those that look on."""
-_FAR = 1 << 40
-_WINDOWS_AHEAD = 6
+_BEYOND_LAST_ROW = 1 << 40
+_MAX_PREFETCHED = 6
 """Windows kept beside the one that is shown: where the next key may lead, and where the last ones came from."""
 
 
@@ -42,7 +42,7 @@ class RowWindow:
         self._source = source
         self._query = Query()
         self._window = Window((), 0, 0, -1)
-        self._ahead: deque[Window] = deque(maxlen=_WINDOWS_AHEAD)
+        self._prefetched: deque[Window] = deque(maxlen=_MAX_PREFETCHED)
         self._shown_rows = 0
 
     @property
@@ -55,37 +55,37 @@ class RowWindow:
         """False while the source has not found all rows of the query."""
         return self._window.is_settled
 
-    def look_on(self) -> Window:
+    def continue_search(self) -> Window:
         """Let the source look for more rows, for a moment; gives how many there are by now, but none of them."""
-        return self._source.window(self._query, _FAR, 0, _LOOK_SECONDS)
+        return self._source.window(self._query, _BEYOND_LAST_ROW, 0, _SEARCH_STEP_SECONDS)
 
     def fetch(self, query: Query, top: int, shown_rows: int) -> None:
         """Ask anew: `shown_rows` rows from row `top`, and the margin."""
         self._query, self._shown_rows = query, shown_rows
-        self._ahead.clear()
-        self._window = self._asked(top)
+        self._prefetched.clear()
+        self._window = self._fetch_around(top)
 
-    def cover(self, top: int) -> None:
+    def ensure_loaded(self, top: int) -> None:
         """Hold all that is shown if `top` is the first row; asks anew only if some of it is not held."""
-        if not self._has(self._window, top):
-            prepared = next((window for window in self._ahead if self._has(window, top)), None)
-            self._ahead.append(self._window)
-            self._window = prepared or self._asked(top)
+        if not self._contains(self._window, top):
+            prepared = next((window for window in self._prefetched if self._contains(window, top)), None)
+            self._prefetched.append(self._window)
+            self._window = prepared or self._fetch_around(top)
 
-    def prepare(self, top: int) -> Sequence[Row]:
+    def prefetch(self, top: int) -> Sequence[Row]:
         """Ask already for what `cover(top)` will want; gives the rows that would be shown then."""
-        kept = (self._window, *self._ahead)
-        window = next((window for window in kept if self._has(window, top)), None)
+        kept = (self._window, *self._prefetched)
+        window = next((window for window in kept if self._contains(window, top)), None)
         if window is None:
-            window = self._asked(top)
-            self._ahead.append(window)
+            window = self._fetch_around(top)
+            self._prefetched.append(window)
         return window.rows[max(0, top - window.offset) :][: self._shown_rows]
 
-    def _asked(self, top: int) -> Window:
+    def _fetch_around(self, top: int) -> Window:
         first, rows = max(0, top - _MARGIN_ROWS), self._shown_rows + 2 * _MARGIN_ROWS
-        return self._source.window(self._query, first, rows, _PATIENCE_SECONDS)
+        return self._source.window(self._query, first, rows, _FRAME_SECONDS)
 
-    def _has(self, window: Window, top: int) -> bool:
+    def _contains(self, window: Window, top: int) -> bool:
         """True if a window is of the picture that is shown, and has all that is seen from row `top`."""
         last = min(top + self._shown_rows, window.total)
         is_of_now = window.revision == self._window.revision

@@ -11,13 +11,13 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.visual import RenderOptions, Visual
 
-__all__ = ["BarRender", "move_bar"]
+__all__ = ["PlainScrollBarRender", "move_scroll_bar"]
 
-_PARTS = 8
+_PARTS_PER_CELL = 8
 """Of a cell, to which a thumb is exact."""
 
 
-class BarRender(ScrollBarRender, Visual):
+class PlainScrollBarRender(ScrollBarRender, Visual):
     """Textual's scroll bar as strips, a line each, where rich would measure, wrap and crop what has its size already."""
 
     def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
@@ -39,13 +39,13 @@ class BarRender(ScrollBarRender, Visual):
         return 1
 
 
-def move_bar(bar: ScrollBar, position: float) -> None:
+def move_scroll_bar(bar: ScrollBar, position: float) -> None:
     """Move a vertical bar's thumb, and repaint the lines between where it was and where it is: among very many rows few of all."""
     before = _thumb(bar)
     bar.set_reactive(ScrollBar.position, bar.validate_position(position))
     after = _thumb(bar)
     if after != before:
-        first, last = min(before, after)[0] // _PARTS, ceil(max(before, after)[1] / _PARTS)
+        first, last = min(before, after)[0] // _PARTS_PER_CELL, ceil(max(before, after)[1] / _PARTS_PER_CELL)
         bar.refresh(Region(0, first, bar.size.width, last - first))
 
 
@@ -53,5 +53,5 @@ def _thumb(bar: ScrollBar) -> tuple[int, int]:
     """Where the thumb begins and ends, in parts of a cell from the top."""
     height, rows, seen = bar.size.height, bar.window_virtual_size, bar.window_size
     thumb = max(1.0, seen * height / max(1, rows))
-    start = int((height - thumb) * bar.position / max(1, rows - seen) * _PARTS)
-    return start, start + ceil(thumb * _PARTS)
+    start = int((height - thumb) * bar.position / max(1, rows - seen) * _PARTS_PER_CELL)
+    return start, start + ceil(thumb * _PARTS_PER_CELL)

@@ -9,12 +9,12 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
-from upload_tui.tui.widgets.tail import ChangeLog
+from upload_tui.tui.widgets.tail import ChangeLogView
 
 __all__ = ["SearchBar"]
 
-_OF_UPLOADS = "part of a name, id or message"
-_OF_CHANGES = "stage, name, id or message; -verified leaves out"
+_UPLOAD_HINT = "part of a name, id or message"
+_CHANGE_HINT = "stage, name, id or message; -verified leaves out"
 
 
 class SearchBar(Horizontal):
@@ -37,7 +37,7 @@ class SearchBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("/")
-        field = Input(placeholder=_OF_UPLOADS, compact=True)
+        field = Input(placeholder=_UPLOAD_HINT, compact=True)
         field.can_focus = False  # until it is seen
         yield field
         yield Label("Enter keeps, Esc clears", id="search-keys")
@@ -51,19 +51,19 @@ class SearchBar(Horizontal):
         """Show the line with a text to go on from."""
         self.add_class("-open")
         field = self.query_one(Input)
-        field.placeholder = _OF_CHANGES if isinstance(self.screen.focused, ChangeLog) else _OF_UPLOADS
+        field.placeholder = _CHANGE_HINT if isinstance(self.screen.focused, ChangeLogView) else _UPLOAD_HINT
         field.can_focus = True
         field.value = value
         field.focus()
 
     @on(Input.Changed)
-    def tell_what_was_typed(self, event: Input.Changed) -> None:
+    def post_change(self, event: Input.Changed) -> None:
         event.stop()
         # What the line says by now: a text that was cleared meanwhile is not searched for again.
         self.post_message(self.Changed(self.query_one(Input).value))
 
     @on(Input.Submitted)
-    def keep_search(self, event: Input.Submitted) -> None:
+    def submit_search(self, event: Input.Submitted) -> None:
         event.stop()
         self.action_keep()
 

@@ -7,9 +7,9 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from upload_tui.monitor.picture import Connection, ConnectionState, Playback, ProjectRef
-from upload_tui.tui.formatting import abbreviated, age_text, clock_text, cut_at_word, harmless
-from upload_tui.tui.look import Look
-from upload_tui.tui.widgets.still import StillWidget
+from upload_tui.tui.formatting import truncate_middle, age_text, clock_text, truncate_at_word, sanitize
+from upload_tui.tui.look import DisplayOptions
+from upload_tui.tui.widgets.still import DiffedText
 
 __all__ = ["StatusBar", "connection_text"]
 
@@ -26,16 +26,16 @@ _STYLES = {
 }
 
 
-_ALERT_AT_LEAST = 12
-_PLACE_AT_LEAST = 8
+_MIN_ALERT_CELLS = 12
+_MIN_PLACE_CELLS = 8
 """Cells below which what is left of a name says nothing."""
-_REQUESTS_AT_LEAST = 120
+_REQUESTS_FROM_WIDTH = 120
 """Cells of the line from which on there is room for what the picture costs."""
-_SINCE_AT_LEAST = 80
+_SINCE_FROM_WIDTH = 80
 """Cells of the line from which on there is room for the beginning of an outage beside the end of the wait."""
 
 
-def connection_text(connection: Connection, now: datetime, look: Look, *, is_short: bool = False) -> str:
+def connection_text(connection: Connection, now: datetime, display_options: DisplayOptions, *, is_short: bool = False) -> str:
     """The state in a few words: `live`, `retrying in 8s`, `offline since 12:31:04, next try in 12s`, `612 of 4,000`."""
     if connection.playback is not None:
         return _playback_text(connection.playback)
@@ -44,16 +44,16 @@ def connection_text(connection: Connection, now: datetime, look: Look, *, is_sho
             total = "" if connection.total is None else f" of {connection.total:,}"
             return f"catching up {connection.known:,}{total}"
         case ConnectionState.RETRYING if connection.next_try_on is not None:
-            return f"retrying{_in(connection.next_try_on, now)}"
+            return f"retrying{_countdown_text(connection.next_try_on, now)}"
         case ConnectionState.OFFLINE | ConnectionState.NOT_ALLOWED as state:
-            since = "" if is_short else f" since {clock_text(connection.since, now, look.zone)}"
-            next_try = "" if connection.next_try_on is None else f", next try{_in(connection.next_try_on, now)}"
+            since = "" if is_short else f" since {clock_text(connection.since, now, display_options.zone)}"
+            next_try = "" if connection.next_try_on is None else f", next try{_countdown_text(connection.next_try_on, now)}"
             return f"{state}{since}{next_try}"
         case state:
             return str(state)
 
 
-def _in(then: datetime, now: datetime) -> str:
+def _countdown_text(then: datetime, now: datetime) -> str:
     seconds = (then - now).total_seconds()
     return f" in {age_text(seconds)}" if seconds >= 1 else " now"
 
@@ -75,20 +75,20 @@ def _length_text(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-class StatusBar(StillWidget):
+class StatusBar(DiffedText):
     """One line: the name, the session and its projects on the left; the connection and the age of the picture on the right."""
 
     title: reactive[str] = reactive("", repaint=False)
     projects: reactive[Sequence[ProjectRef]] = reactive((), repaint=False)
     connection: reactive[Connection | None] = reactive(None, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
-    look: reactive[Look] = reactive(Look, repaint=False)
-    pace: reactive[float | None] = reactive(None, repaint=False)
+    display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
+    speed: reactive[float | None] = reactive(None, repaint=False)
     alert: reactive[str] = reactive("", repaint=False)
-    broken: reactive[Mapping[str, int | None]] = reactive(dict, repaint=False)
+    active_faults: reactive[Mapping[str, int | None]] = reactive(dict, repaint=False)
 
-    watch_title = watch_projects = watch_connection = watch_now = watch_look = StillWidget.look_again
-    watch_pace = watch_alert = watch_broken = StillWidget.look_again
+    watch_title = watch_projects = watch_connection = watch_now = watch_display_options = DiffedText.refresh_changed
+    watch_speed = watch_alert = watch_active_faults = DiffedText.refresh_changed
 
     def text(self) -> Content:
         """The line, as wide as the widget."""
@@ -97,7 +97,7 @@ class StatusBar(StillWidget):
         names = ", ".join(project.name or project.id for project in self.projects)
         brand = Content.styled(" upload-tui ", "bold $primary")
         room = width - brand.cell_length - right.cell_length - 1
-        place = " ".join(part for part in (harmless(self.title), self._dot, names) if part) if names else self.title
+        place = " ".join(part for part in (sanitize(self.title), self._dot, names) if part) if names else self.title
         left = brand + self._middle(place, max(room, 0))
         if left.cell_length + right.cell_length > width:
             left = Content("")
@@ -105,39 +105,39 @@ class StatusBar(StillWidget):
 
     def _middle(self, place: str, room: int) -> Content:
         """What is watched; while there is an alert, that; while the demo's service is broken by a person, how."""
-        glyphs = self.look.glyphs
-        if self.alert and room > _ALERT_AT_LEAST:
+        glyphs = self.display_options.glyphs
+        if self.alert and room > _MIN_ALERT_CELLS:
             return Content.styled(
-                cut_at_word(f"{glyphs.broken} {self.alert}", room, glyphs.ellipsis), "$stage-error bold"
+                truncate_at_word(f"{glyphs.broken} {self.alert}", room, glyphs.ellipsis), "$stage-error bold"
             )
-        if self.broken and room > _ALERT_AT_LEAST:
-            said = ", ".join(name if left is None else f"{name} {age_text(left)}" for name, left in self.broken.items())
-            line = cut_at_word(f"{glyphs.warning} {said}", room, glyphs.ellipsis)
+        if self.active_faults and room > _MIN_ALERT_CELLS:
+            said = ", ".join(name if left is None else f"{name} {age_text(left)}" for name, left in self.active_faults.items())
+            line = truncate_at_word(f"{glyphs.warning} {said}", room, glyphs.ellipsis)
             return Content.styled(line, "$stage-completed bold")
-        return Content.styled(abbreviated(place, room, glyphs.ellipsis) if room >= _PLACE_AT_LEAST else "", "$quiet")
+        return Content.styled(truncate_middle(place, room, glyphs.ellipsis) if room >= _MIN_PLACE_CELLS else "", "$quiet")
 
     @property
     def _dot(self) -> str:
-        return self.look.glyphs.dot
+        return self.display_options.glyphs.dot
 
     def _right(self) -> Content:
         if self.connection is None or self.now is None:
             return Content("")
-        state = connection_text(self.connection, self.now, self.look, is_short=self.size.width < _SINCE_AT_LEAST)
+        state = connection_text(self.connection, self.now, self.display_options, is_short=self.size.width < _SINCE_FROM_WIDTH)
         parts = [Content.styled(f"{self._sign()} {state}", _STYLES[self.connection.state])]
         age = self._age()
         if age and self.size.width >= 60:
             parts.append(Content.styled(age, "$quiet"))
         requests = self.connection.requests_last_minute
-        if requests is not None and self.size.width >= _REQUESTS_AT_LEAST:
+        if requests is not None and self.size.width >= _REQUESTS_FROM_WIDTH:
             parts.append(Content.styled(f"{requests:,} requests/min", "$quiet"))
-        if self.pace is not None and self.pace != 1:
-            pace = "held" if self.pace == 0 else f"{self.pace:g} times speed"
+        if self.speed is not None and self.speed != 1:
+            pace = "held" if self.speed == 0 else f"{self.speed:g} times speed"
             parts.insert(0, Content.styled(pace, "$stage-completed"))
         return Content(f" {self._dot} ").join(parts) + Content(" ")
 
     def _sign(self) -> str:
-        glyphs = self.look.glyphs
+        glyphs = self.display_options.glyphs
         if self.connection is None or self.connection.state is ConnectionState.CONNECTING:
             return glyphs.waiting
         if self.connection.state in {ConnectionState.OFFLINE, ConnectionState.NOT_ALLOWED}:

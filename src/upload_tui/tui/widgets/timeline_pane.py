@@ -26,7 +26,7 @@ class TimelinePane(TimelineView, can_focus=True):
     top: reactive[int] = reactive(0, repaint=False, init=False)
 
     _hidden_lines = 0
-    _chosen_id: str | None = None
+    _shown_id: str | None = None
 
     def text(self) -> Content:
         """As much of the timeline as there is room for, and how much there is below."""
@@ -38,21 +38,21 @@ class TimelinePane(TimelineView, can_focus=True):
         top = min(self.top, self._hidden_lines)
         shown, below = lines[top : top + room], self._hidden_lines - top
         if below and shown:  # the line that says so takes one of theirs
-            shown[-1] = Content.styled(f"{self.look.glyphs.arrow_down} {below + 1} more lines", "$quiet")
+            shown[-1] = Content.styled(f"{self.display_options.glyphs.arrow_down} {below + 1} more lines", "$quiet")
         return Content("\n").join(shown)
 
-    def look_again(self) -> None:
+    def refresh_changed(self) -> None:
         upload_id = None if self.detail is None else self.detail.upload.id
-        if upload_id != self._chosen_id:
-            self._chosen_id = upload_id
+        if upload_id != self._shown_id:
+            self._shown_id = upload_id
             self.set_reactive(TimelinePane.top, 0)
-        super().look_again()
+        super().refresh_changed()
 
     def watch_top(self) -> None:
-        self.look_again()
+        self.refresh_changed()
 
     def on_resize(self) -> None:
-        self.look_again()
+        self.refresh_changed()
 
     def action_scroll_by(self, lines: int) -> None:
         self.top = max(0, min(self.top + lines, self._hidden_lines))

@@ -18,17 +18,17 @@ from textual.strip import Strip
 
 from upload_tui.monitor.picture import Query, Row, SortKey
 from upload_tui.tui.bindings import TABLE_KEYS
-from upload_tui.tui.look import Look
-from upload_tui.tui.widgets.rest import Rest
+from upload_tui.tui.look import DisplayOptions
+from upload_tui.tui.widgets.rest import IdleTasks
 from upload_tui.tui.widgets.row_cursor import RowCursor
 from upload_tui.tui.widgets.row_lines import HEADER_LINES, RowLines
-from upload_tui.tui.widgets.row_painter import TONES, Ground, Inks, PaintedStrips, RowPainter
+from upload_tui.tui.widgets.row_painter import TABLE_CLASSES, Background, StyleCache, StripCache, RowPainter
 from upload_tui.tui.widgets.row_window import RowSource, RowWindow
 
 __all__ = ["UploadTable"]
 
-_GLOW_SECONDS = 1.5
-_LOOKS = 40
+_HIGHLIGHT_SECONDS = 1.5
+_SEARCH_STEPS = 40
 """How often more rows are looked for, a moment each, before what was found is shown."""
 
 
@@ -47,18 +47,18 @@ class UploadTable(RowLines, can_focus=True):
     >>> picture.close()
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONES)
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(TABLE_CLASSES)
     BINDINGS: ClassVar[list[BindingType]] = list(TABLE_KEYS)
 
     rows_query: reactive[Query] = reactive(Query, init=False)
-    look: reactive[Look] = reactive(Look, init=False)
+    display_options: reactive[DisplayOptions] = reactive(DisplayOptions, init=False)
     now: reactive[datetime | None] = reactive(None, init=False, repaint=False)
     follow: reactive[bool] = reactive(False, init=False)
     empty_text: reactive[str] = reactive("", repaint=False)
     marked: reactive[frozenset[str]] = reactive(frozenset, init=False)
     several_projects: reactive[bool] = reactive(False, init=False)
 
-    class Chosen(Message):
+    class Selected(Message):
         """The cursor is on another upload; None if there is none."""
 
         def __init__(self, upload_id: str | None) -> None:
@@ -94,14 +94,14 @@ class UploadTable(RowLines, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.set_reactive(UploadTable.now, now)
         self.set_reactive(UploadTable.several_projects, several_projects)
-        self._inks = Inks(self)
-        self._painter = RowPainter(self._inks.style)
+        self._row_styles = StyleCache(self)
+        self._painter = RowPainter(self._row_styles.style)
         self._window = RowWindow(source)
         self._cursor = RowCursor()
-        self._glowing: frozenset[str] = frozenset()
-        self._strips = PaintedStrips()
-        self._rest = Rest(self)
-        self._search = Rest(self)
+        self._highlighted: frozenset[str] = frozenset()
+        self._row_strips = StripCache()
+        self._prefetch_tasks = IdleTasks(self)
+        self._search_tasks = IdleTasks(self)
 
     # What the outside may ask and say
 
@@ -138,42 +138,42 @@ class UploadTable(RowLines, can_focus=True):
             self.set_reactive(UploadTable.now, now)
         top = self._top_row()
         self._window.fetch(self.rows_query, top, self._visible_rows() + 1)  # the last may be seen in part
-        row = 0 if self.follow else self._cursor.row_in(self._window, None if top else self._visible_rows())
+        row = 0 if self.follow else self._cursor.target_row(self._window, None if top else self._visible_rows())
         shift = row - self._cursor.row if top and not self.follow else 0
         self._cursor.row = max(0, min(row, self.total - 1))
-        self.make_room(self.total * self._row_lines + HEADER_LINES)
+        self.set_line_count(self.total * self._lines_per_row + HEADER_LINES)
         if shift:
             self._scroll_to_row(top + shift)
-        self._settle()
+        self._update_cursor()
         if not self.is_settled:
-            self._search.spend_on(self._looks())
+            self._search_tasks.schedule(self._search_steps())
 
-    def _looks(self) -> Iterator[Callable[[], object]]:
-        yield from repeat(self._window.look_on, _LOOKS)
+    def _search_steps(self) -> Iterator[Callable[[], object]]:
+        yield from repeat(self._window.continue_search, _SEARCH_STEPS)
         yield self._show_found
 
     def _show_found(self) -> None:
         self.reload()
         self.post_message(self.TitleChanged())
 
-    def choose(self, upload_id: str) -> bool:
+    def select(self, upload_id: str) -> bool:
         """Put the cursor on an upload; False if the query leaves it out."""
         row = self._window.position(upload_id)
         if row is not None:
-            self._cursor.choose()
+            self._cursor.pin()
             self._go_to(row)
         return row is not None
 
-    def glow(self, upload_ids: Iterable[str]) -> None:
+    def highlight(self, upload_ids: Iterable[str]) -> None:
         """Let the rows of uploads that just changed stand out for a moment."""
         changed = frozenset(upload_ids)
         if not changed or self.app.animation_level == "none":
             return
-        self._glowing |= changed
-        self.set_timer(_GLOW_SECONDS, lambda: self._stop_glowing(changed))
+        self._highlighted |= changed
+        self.set_timer(_HIGHLIGHT_SECONDS, lambda: self._end_highlight(changed))
 
-    def _stop_glowing(self, changed: frozenset[str]) -> None:
-        self._glowing -= changed
+    def _end_highlight(self, changed: frozenset[str]) -> None:
+        self._highlighted -= changed
         self.refresh()
 
     # Changes from outside
@@ -181,17 +181,17 @@ class UploadTable(RowLines, can_focus=True):
     def watch_rows_query(self, before: Query, after: Query) -> None:
         if not self.follow:
             is_reordered = (before.sort, before.descending) != (after.sort, after.descending)
-            self._cursor.ask_anew(is_reordered=is_reordered)
+            self._cursor.on_query_changed(is_reordered=is_reordered)
         self.reload()
 
-    def watch_look(self, before: Look, after: Look) -> None:
+    def watch_display_options(self, before: DisplayOptions, after: DisplayOptions) -> None:
         if before.is_roomy != after.is_roomy:
             self.reload()
             self._scroll_to_row(self._cursor.row - self._visible_rows() // 2)
         self.refresh()
 
     def watch_now(self) -> None:
-        self.look_again()
+        self.refresh_changed()
 
     def watch_marked(self) -> None:
         self.refresh()
@@ -199,14 +199,14 @@ class UploadTable(RowLines, can_focus=True):
 
     def watch_follow(self, follow: bool) -> None:
         if follow:
-            self._cursor.release()
+            self._cursor.forget_previous()
             self._go_to(0)
         self.post_message(self.TitleChanged())
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._inks.clear()
-        self._strips.clear()
+        self._row_styles.clear()
+        self._row_strips.clear()
 
     def on_resize(self, event: events.Resize) -> None:
         if self.is_mounted:
@@ -216,20 +216,20 @@ class UploadTable(RowLines, can_focus=True):
     # Keys and mouse
 
     def action_move(self, rows: int) -> None:
-        self._go_by_person(self._cursor.row + rows)
+        self._move_by_user(self._cursor.row + rows)
 
     def action_match(self, rows: int) -> None:
         # A search leaves only matches, so the next match is the next row.
         self.action_move(rows)
 
     def action_page(self, pages: float) -> None:
-        self._go_by_person(self._cursor.row + int(pages * max(1, self._visible_rows() - 1)))
+        self._move_by_user(self._cursor.row + int(pages * max(1, self._visible_rows() - 1)))
 
     def action_first(self) -> None:
-        self._go_by_person(0)
+        self._move_by_user(0)
 
     def action_last(self) -> None:
-        self._go_by_person(self.total - 1)
+        self._move_by_user(self.total - 1)
 
     def action_open(self) -> None:
         if self._cursor.upload_id is None:
@@ -253,73 +253,73 @@ class UploadTable(RowLines, can_focus=True):
             if column is not None and column.sort is not None:
                 self.post_message(self.SortRequested(column.sort))
             return
-        self._go_by_person(self._line_of_rows(offset.y) // self._row_lines)
+        self._move_by_user(self._body_line(offset.y) // self._lines_per_row)
         if event.chain == 2:
             self.action_open()
 
-    def _go_by_person(self, row: int) -> None:
+    def _move_by_user(self, row: int) -> None:
         self.follow = False
-        self._cursor.choose()
+        self._cursor.pin()
         self._go_to(row)
-        self._look_ahead()
+        self._schedule_prefetch()
 
     @property
-    def _row_lines(self) -> int:
-        return 2 if self.look.is_roomy else 1
+    def _lines_per_row(self) -> int:
+        return 2 if self.display_options.is_roomy else 1
 
     # The cursor
 
     def _go_to(self, row: int) -> None:
         self._cursor.row = max(0, min(row, self.total - 1))
-        self._settle()
+        self._update_cursor()
 
-    def _settle(self) -> None:
+    def _update_cursor(self) -> None:
         """Bring the cursor's row into view and tell if another upload is under it."""
         self._bring_into_view(self._cursor.row)
-        self._window.cover(self._top_row())
+        self._window.ensure_loaded(self._top_row())
         row = self._window.row(self._cursor.row)
         upload_id = row.id if row else None
         if upload_id != self._cursor.upload_id:
             self._cursor.upload_id = upload_id
-            self.post_message(self.Chosen(upload_id))
-        self.look_again()
+            self.post_message(self.Selected(upload_id))
+        self.refresh_changed()
 
-    def _look_ahead(self) -> None:
+    def _schedule_prefetch(self) -> None:
         """Where the next key may lead is fetched and painted before it comes."""
         visible, top = self._visible_rows(), self._top_row()
         last, page = max(0, self.total - visible), max(1, visible - 1)
-        self._rest.spend_on(partial(self._prepare, to) for to in (min(top + page, last), max(0, top - page), last, 0))
+        self._prefetch_tasks.schedule(partial(self._prefetch, to) for to in (min(top + page, last), max(0, top - page), last, 0))
 
-    def _prepare(self, top: int) -> None:
+    def _prefetch(self, top: int) -> None:
         if self.now is not None:
-            for row in self._window.prepare(top):
-                for part in range(self._row_lines):
-                    self._row_line(row, part, self._ground_of(row, is_cursor=False), self.now)
+            for row in self._window.prefetch(top):
+                for part in range(self._lines_per_row):
+                    self._row_line(row, part, self._background_of(row, is_cursor=False), self.now)
 
     # Painting
 
     def line(self, y: int) -> Strip:
         """The heading, a row, or words in place of rows."""
-        width, look = self.line_width, self.look
+        width, look = self.line_width, self.display_options
         self._painter.fit(width, look, self.several_projects)
         if y < HEADER_LINES:
             return self._painter.header(self.rows_query, look, width)
         if y == HEADER_LINES + 1 and not self.total and self.empty_text:
-            return self._painter.sentence(self.empty_text, look, width)
-        number, part = divmod(self._line_of_rows(y), self._row_lines)
+            return self._painter.message(self.empty_text, look, width)
+        number, part = divmod(self._body_line(y), self._lines_per_row)
         row = self._window.row(number)
         if row is None or self.now is None:
             return Strip.blank(width, self.rich_style)
-        return self._row_line(row, part, self._ground_of(row, is_cursor=number == self._cursor.row), self.now)
+        return self._row_line(row, part, self._background_of(row, is_cursor=number == self._cursor.row), self.now)
 
-    def _row_line(self, row: Row, part: int, ground: Ground, now: datetime) -> Strip:
-        width, look, is_marked = self.line_width, self.look, row.id in self.marked
-        self._strips.valid_for((now, look, width, self.several_projects))
-        paint = self._painter.below if part else self._painter.row
-        done = partial(paint, row, now, look, width, ground, is_marked=is_marked)
-        return self._strips.get(row, (part, ground, is_marked), done)
+    def _row_line(self, row: Row, part: int, background: Background, now: datetime) -> Strip:
+        width, look, is_marked = self.line_width, self.display_options, row.id in self.marked
+        self._row_strips.clear_if_changed((now, look, width, self.several_projects))
+        paint = self._painter.second_line if part else self._painter.row
+        done = partial(paint, row, now, look, width, background, is_marked=is_marked)
+        return self._row_strips.get(row, (part, background, is_marked), done)
 
-    def _ground_of(self, row: Row, *, is_cursor: bool) -> Ground:
+    def _background_of(self, row: Row, *, is_cursor: bool) -> Background:
         if is_cursor:
             return "uploads--cursor" if self.has_focus else "uploads--cursor-blurred"
-        return "uploads--glow" if row.id in self._glowing else ""
+        return "uploads--glow" if row.id in self._highlighted else ""
