@@ -7,20 +7,20 @@ Every error of the program is one of these; `cli` alone prints them and exits::
     │   └── SettingsError         2    a settings file, variable or profile is wrong
     ├── ServiceError              3    the service cannot be used just now
     │   ├── UnreachableError      3    no connection, no name, no TLS, no answer in time
-    │   ├── BusyError             3    429 or 503: it asked us to come back later
-    │   ├── TroubleError          3    5xx, or a 404 that speaks of the service's own failure
-    │   ├── UnreadableError       3    the answer is not what the contract says
+    │   ├── ThrottledError             3    429 or 503: it asked us to come back later
+    │   ├── ServerError          3    5xx, or a 404 that speaks of the service's own failure
+    │   ├── InvalidResponseError       3    the answer is not what the contract says
     │   ├── NotConsistentError    3    404 `resource_not_consistent`: not yet, try again
-    │   ├── NotAllowedError       4    401 or 403
+    │   ├── AuthError       4    401 or 403
     │   ├── NotFoundError         5    404: no such project or upload
-    │   └── RefusedError          3    400: the service will not do what was asked
+    │   └── BadRequestError          3    400: the service will not do what was asked
     ├── StorageError              2    a file of ours cannot be read or written
     │   ├── BusyStorageError      2    another process is busy with it: later it can
-    │   │   └── ReplacedStorageError  2  it failed, and another took its place: now it can
+    │   │   └── StorageResetError  2  it failed, and another took its place: now it can
     │   ├── DamagedStorageError   2    it is damaged, or none of ours
     │   └── NewerStorageError     2    a newer upload-tui wrote it
     ├── StyleError                2    a style sheet is missing from the installation
-    ├── DefectError              70    a fault of this program's own
+    ├── InternalError              70    a fault of this program's own
     └── TimedOutError           124    still pending when the time was up
 
 An error says what happened (`title`), to which URL or file, and what to do about it (`mend`). Neither may hold a token or a

@@ -5,7 +5,7 @@
 - `TimelineView`: what one upload has been through.
 - `ChunkStrip`: the chunks of one upload.
 
-The data come from a `GivenPicture`, which is handed the service's own JSON, in any of the three shapes of status. An app takes the
+The data come from a `InMemoryPicture`, which is handed the service's own JSON, in any of the three shapes of status. An app takes the
 widgets' style sheet, and colours that its theme lacks:
 
 >>> from textual.app import App
@@ -14,7 +14,7 @@ widgets' style sheet, and colours that its theme lacks:
 ...
 ...     def __init__(self, answers):
 ...         super().__init__()
-...         self.picture = GivenPicture(answers)
+...         self.picture = InMemoryPicture(answers)
 ...
 ...     def get_theme_variable_defaults(self):
 ...         return widget_tokens(is_dark=self.current_theme.dark)
@@ -27,9 +27,9 @@ widgets' style sheet, and colours that its theme lacks:
 ...         self.picture.close()
 
 >>> import asyncio
->>> from upload_tui.testing import a_morning
+>>> from upload_tui.testing import sample_uploads
 >>> async def rows():
-...     async with Mine(a_morning()).run_test() as pilot:
+...     async with Mine(sample_uploads()).run_test() as pilot:
 ...         return pilot.app.query_one(UploadTable).total
 >>> asyncio.run(rows())
 16

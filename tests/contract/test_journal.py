@@ -111,7 +111,7 @@ async def test_what_was_poured_in_is_replayed_as_it_was(
     design: StatusShape, has_images: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A large first fetch is written down by pages: what is final of them at once, the others one by one."""
-    monkeypatch.setattr(first_fetch, "_MANY", 3)
+    monkeypatch.setattr(first_fetch, "_BULK_THRESHOLD", 3)
     file = tmp_path / "journal.jsonl"
     async with serving(design=design) as caller:
         for number in range(3):

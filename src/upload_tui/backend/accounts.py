@@ -59,7 +59,7 @@ class TokenAuthority:
         """A token for the right pair of keys.
 
         Raises:
-            ProblemError: 404 for any other pair.
+            ApiError: 404 for any other pair.
         """
         right_agent = hmac.compare_digest(agent_key.encode(), self.account.agent_key.encode())
         right_user = hmac.compare_digest(user_key.encode(), self.account.user_key.encode())
@@ -71,7 +71,7 @@ class TokenAuthority:
         """Return if the token is good.
 
         Raises:
-            ProblemError: 401, saying whether it is missing, wrong or expired.
+            ApiError: 401, saying whether it is missing, wrong or expired.
         """
         if not token:
             raise ApiError(401, "no api_token", "you might need to login through an authenticaton service")
@@ -91,7 +91,7 @@ class TokenAuthority:
         """Return if a signed URL is good now.
 
         Raises:
-            ProblemError: 403 in every other case; it does not say which.
+            ApiError: 403 in every other case; it does not say which.
         """
         given = dict(parse_qsl(query))
         expires = given.get("expires", "")

@@ -11,7 +11,7 @@ __all__ = ["FaultyStorage"]
 class FaultyStorage:
     """Another storage, seen through faults.
 
-    `withheld` are uploads whose bytes can never be read: their verification is tried again and again, then given up.
+    `unreadable_uploads` are uploads whose bytes can never be read: their verification is tried again and again, then given up.
     """
 
     def __init__(self, storage: Storage, faults: Faults) -> None:
@@ -33,7 +33,7 @@ class FaultyStorage:
         """The bytes of a chunk.
 
         Raises:
-            StorageTroubleError: a fault withholds them.
+            StorageUnavailableError: a fault withholds them.
         """
         if key[0] in self.unreadable_uploads or self._faults.is_active(FaultName.BROKEN_STORAGE):
             raise StorageUnavailableError("The storage provider is unavailable")

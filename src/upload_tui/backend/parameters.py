@@ -195,7 +195,7 @@ def read_query(request: Request, model: type[Model]) -> Model:
     """The query of a request as a model.
 
     Raises:
-        ProblemError: 400 for what is malformed.
+        ApiError: 400 for what is malformed.
     """
     read = _validate(model, dict(request.query_params))
     if isinstance(read, Paging) and read.per_page > PER_PAGE_LIMIT:
@@ -207,7 +207,7 @@ async def read_body(request: Request, model: type[Model]) -> Model:
     """The body of a request as a model.
 
     Raises:
-        ProblemError: 400 for what is missing or malformed, 413 for a body beyond all reason.
+        ApiError: 400 for what is missing or malformed, 413 for a body beyond all reason.
     """
     body = bytearray()
     async for block in request.stream():

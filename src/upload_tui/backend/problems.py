@@ -1,4 +1,4 @@
-"""The error envelope: every refusal of the service is a `ProblemError`, and all of them look the same on the wire."""
+"""The error envelope: every refusal of the service is a `ApiError`, and all of them look the same on the wire."""
 
 from collections.abc import Mapping
 from typing import Any

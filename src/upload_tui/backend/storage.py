@@ -41,8 +41,8 @@ class Storage(Protocol):
             is_wanted: asked once all bytes are there, in the same turn of the event loop as they begin to count.
 
         Raises:
-            NotWantedError: the chunk was not wanted any more.
-            StorageTroubleError: it cannot be kept just now.
+            ChunkRejectedError: the chunk was not wanted any more.
+            StorageUnavailableError: it cannot be kept just now.
         """
         ...
 
@@ -50,7 +50,7 @@ class Storage(Protocol):
         """The bytes of a chunk, block by block; nothing at all if there is no such chunk.
 
         Raises:
-            StorageTroubleError: they cannot be read just now.
+            StorageUnavailableError: they cannot be read just now.
         """
         ...
 

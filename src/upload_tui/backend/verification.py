@@ -53,7 +53,7 @@ def verify(
         None if everything agrees, or else a message that names all that does not.
 
     Raises:
-        StorageTroubleError: the bytes cannot be read just now.
+        StorageUnavailableError: the bytes cannot be read just now.
     """
     numbers = part_numbers(chunks, is_chunked=is_chunked)
     revisions = {number: storage.revision((upload_id, number)) for number in numbers}
@@ -86,7 +86,7 @@ def check_late_hash(
     """What a digest that comes late says against the stored bytes of a verified upload; None if they agree.
 
     Raises:
-        StorageTroubleError: the bytes cannot be read just now.
+        StorageUnavailableError: the bytes cannot be read just now.
     """
     if not all(storage.has((upload_id, number)) for number in numbers):
         return OBJECT_MISSING

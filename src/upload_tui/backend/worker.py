@@ -32,11 +32,11 @@ class VerificationWorker:
     Args:
         database: the queue and the records.
         storage: the bytes.
-        clock: for due times and for the extra time that `takes_seconds` asks for.
-        at_once: how many verifications run at the same time.
-        takes_seconds: how much longer than the work itself the verification of an upload takes; for stories.
-        is_dead: for how many seconds the worker is dead yet; 0 while it lives. One that dies at work drops its job.
-        executor: where bytes are read and hashed, off the event loop; None for `at_once` threads of its own.
+        clock: for due times and for the extra time that `extra_seconds` asks for.
+        concurrency: how many verifications run at the same time.
+        extra_seconds: how much longer than the work itself the verification of an upload takes; for stories.
+        dead_seconds: for how many seconds the worker is dead yet; 0 while it lives. One that dies at work drops its job.
+        executor: where bytes are read and hashed, off the event loop; None for `concurrency` threads of its own.
     """
 
     def __init__(

@@ -155,7 +155,7 @@ class ResourceSerializer:
             written["signed_url"] = signed_url
         written["status"] = write_status(record.timeline, status_shape)
         written["audit"] = self._upload_audit(record)
-        return cast("UploadWritten", written)
+        return cast("UploadSchema", written)
 
     def _upload_audit(self, record: UploadRecord) -> AuditSchema:
         initiated = record.timeline.event(Stage.INITIATED)
@@ -177,7 +177,7 @@ class ResourceSerializer:
 
     def folder(self, node: NodeRecord, project: ProjectRecord, ancestors: Sequence[AncestorRecord]) -> FolderSchema:
         """A folder."""
-        return cast("FolderWritten", self._node(node, project, ancestors))
+        return cast("FolderSchema", self._node(node, project, ancestors))
 
     def file(
         self,
@@ -195,7 +195,7 @@ class ResourceSerializer:
             "label": version.label or None,
             "upload": self._upload_brief(upload, hashes),
         }
-        return cast("FileWritten", {**self._node(node, project, ancestors), "current_version": current})
+        return cast("FileSchema", {**self._node(node, project, ancestors), "current_version": current})
 
     def _node(self, node: NodeRecord, project: ProjectRecord, ancestors: Sequence[AncestorRecord]) -> Mapping[str, object]:
         return {

@@ -40,7 +40,7 @@ class RequestGate:
         """Return when a request may be sent.
 
         Raises:
-            BusyError: the service wants to be left alone still; it is not asked, so this has no `status`.
+            ThrottledError: the service wants to be left alone still; it is not asked, so this has no `status`.
         """
         await self._resumed.wait()
         left_seconds = self._throttled_until - self._clock.monotonic()

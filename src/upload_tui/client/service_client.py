@@ -252,7 +252,7 @@ class ServiceClient:
         """What a page says, at once; only of the entries at `places` (from 0) if they are given.
 
         Raises:
-            UnreadableError: it says nothing that can be read.
+            InvalidResponseError: it says nothing that can be read.
         """
         with _mention_url(raw.url):
             listed = page_entries(raw.body)

@@ -1,4 +1,4 @@
-"""A query in the store's own terms, and the SQL that runs along its indexes. Used by `Windows` and `Searches` alone."""
+"""A query in the store's own terms, and the SQL that runs along its indexes. Used by `KeysetPager` and `SearchLists` alone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -131,7 +131,7 @@ def _is_union(query: StoreQuery) -> bool:
 
 
 def select_count(query: StoreQuery) -> int:
-    """How many SELECTs there are in `arms`; each wants the same values."""
+    """How many SELECTs there are in `union_selects`; each wants the same values."""
     return len(query.partitions) if _is_union(query) else 1
 
 

@@ -50,7 +50,7 @@ class BulkLoad:
     Args:
         db: the store's.
         transaction: one of the store's.
-        cell_of: the numbers of a project (its id, its name) and of its cell for the rank of a stage.
+        partition_of: the numbers of a project (its id, its name) and of its cell for the rank of a stage.
         now: seconds since 1970, as all processes over the store count them.
     """
 

@@ -35,7 +35,7 @@ class Database:
 
     Args:
         file: where to keep it; None for memory. Where it cannot be used, another database takes its place at once.
-        tell_replaced: called when another took its place later.
+        on_replaced: called when another took its place later.
     """
 
     def __init__(self, file: Path | None, on_replaced: Callable[[], None]) -> None:

@@ -86,8 +86,8 @@ class PageFetcher:
         """Between which times all is dated that was read since a moment by our own clock.
 
         Args:
-            own_ms: the moment.
-            lead_ms: as it was known then; None if it matters little.
+            local_ms: the moment.
+            clock_offset_ms: as it was known then; None if it matters little.
         """
         clock_offset_ms = self.clock_offset_ms if clock_offset_ms is None else min(clock_offset_ms, self.clock_offset_ms)
         return local_ms + clock_offset_ms, self.local_ms() + self.clock_offset_ms + _CLOCK_TOLERANCE_MS

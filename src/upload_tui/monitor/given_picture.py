@@ -27,7 +27,7 @@ class InMemoryPicture(StorePicture):
         stuck_after_seconds: from which age a pending upload looks stuck.
 
     >>> from upload_tui.testing import FrozenClock, an_upload
-    >>> picture = GivenPicture([an_upload("scan.tiff", initiated=90, completed=30)], clock=FrozenClock())
+    >>> picture = InMemoryPicture([an_upload("scan.tiff", initiated=90, completed=30)], clock=FrozenClock())
     >>> [(summary.stage.value, summary.count) for summary in picture.funnel().stages]
     [('initiated', 0), ('completed', 1), ('verified', 0), ('error', 0)]
     >>> picture.close()
@@ -53,7 +53,7 @@ class InMemoryPicture(StorePicture):
         """The service says this of uploads now; gives what changed, in order.
 
         Raises:
-            UnreadableError: it is no upload resource.
+            InvalidResponseError: it is no upload resource.
         """
         read_on = self.now()
         readings = [read_upload_reading(upload, read_on=read_on) for upload in uploads]

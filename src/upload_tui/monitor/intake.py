@@ -41,7 +41,7 @@ def ingest(
         store: what is known.
         readings: what the service says now, in the order in which it is to be told.
         service: the URL where the uploads live.
-        is_news: False if nobody is told of it: what exists when one first looks is no change.
+        is_logged: False if nobody is told of it: what exists when one first looks is no change.
         now: the present by the clock of the readings. What was read later than that was read before the clock was set back, and is
             not newer; None trusts the clock.
     """

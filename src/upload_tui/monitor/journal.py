@@ -168,7 +168,7 @@ class _RecordingBulkLoad(BulkLoad):
 
     Args:
         journal: where to.
-        of_store: what the store gives its own.
+        store_parts: what the store gives its own.
     """
 
     def __init__(self, writer: RecordingWriter, *store_parts: Any) -> None:

@@ -46,7 +46,7 @@ class DeferredSession:
         clock: the present until then.
         opener: opens the real session, and closes it when this one ends.
         known: what an earlier visit left: it answers until then. None knows nothing.
-        tries_again: False lets what the service refuses come out of `run`; True shows it as the connection and opens again later.
+        can_retry: False lets what the service refuses come out of `run`; True shows it as the connection and opens again later.
     """
 
     def __init__(

@@ -69,7 +69,7 @@ def page_snapshot(body: bytes, read_on: datetime) -> bytes:
 
 
 def build_snapshot(partitions: Mapping[PartitionName, Sequence[Sequence[Any]]], page: SnapshotInfo, body: bytes) -> bytes:
-    """The image of a page with these rows (values of `stored_rows.POURED`), by cell."""
+    """The image of a page with these rows (values of `stored_rows.BULK_COLUMNS`), by cell."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         db.executescript(_TABLES)
         db.execute("BEGIN")

@@ -147,7 +147,7 @@ class Lateness(Struct, frozen=True):
     Attributes:
         is_overdue: pending longer than is usual (beyond the 95th percentile of what was seen, or the threshold).
         is_stuck: pending beyond the threshold, or beyond all that was ever seen.
-        usual_seconds, p95_seconds, p99_seconds: how long this stage lasts for uploads of this project and size: half of them, 95 and
+        p50_seconds, p95_seconds, p99_seconds: how long this stage lasts for uploads of this project and size: half of them, 95 and
             99 of a hundred at most so long; None while too few were seen.
         expected_on: when it will probably be done, seeing how long it has waited; None if nothing like it is known.
         waits_for: in a few words what it waits for; empty if it is final.
@@ -259,7 +259,7 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
     """Failed uploads that failed for one cause, in one place, in one person's hands.
 
     Attributes:
-        cause: the message without its particulars (`statistics.normal_cause`).
+        cause: the message without its particulars (`statistics.normalise_cause`).
         storage_provider, uploader: as the service names them; empty if it does not.
         count: how many failed.
         first_on, last_on: when the first and the last of them failed; None if the service did not say.

@@ -16,7 +16,7 @@ class Schedule(Struct, frozen=True):
 
     Attributes:
         shortest_seconds: after something changed.
-        longest_waiting_seconds: at most this while uploads are pending.
+        longest_pending_seconds: at most this while uploads are pending.
         longest_idle_seconds: at most this while none is.
         growth: by what an interval grows when nothing changed.
         chance: a number from 0 to 1, for the jitter.

@@ -105,7 +105,7 @@ class Store:
 
     @property
     def db(self) -> Database:
-        """The database, for the figures that `StoredFigures` reckons."""
+        """The database, for the figures that `StoreAggregates` reckons."""
         return self._db
 
     @property
@@ -195,7 +195,7 @@ class Store:
         """What is read and written within is one, also for others; one within another belongs to it.
 
         Raises:
-            BusyStorageError: another process writes, and does not come to an end; or (`ReplacedStorageError`) the database failed,
+            BusyStorageError: another process writes, and does not come to an end; or (`StorageResetError`) the database failed,
                 and another took its place. Nothing of it is kept.
         """
         self._own_revision += 1

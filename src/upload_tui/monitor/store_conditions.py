@@ -18,7 +18,7 @@ _MAX_TRIGRAMS = 12
 class StuckThreshold(Struct, frozen=True):
     """A completed upload of these sizes looks stuck if it has waited since `before`.
 
-    `project_id` None is any project; sizes are from `least_bytes` and below `limit_bytes`.
+    `project_id` None is any project; sizes are from `least_bytes` and below `below_bytes`.
     """
 
     project_id: str | None

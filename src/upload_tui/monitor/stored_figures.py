@@ -1,4 +1,4 @@
-"""Figures of many uploads, reckoned by the store: counts, ages, arrivals, causes, latencies. Used by `StoredPicture`."""
+"""Figures of many uploads, reckoned by the store: counts, ages, arrivals, causes, latencies. Used by `StorePicture`."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -27,7 +27,7 @@ WRITE_COLUMNS = (
     "activity_ms", "chunk_count", "chunk_bytes", "error_message", "cause", "storage_provider", "uploader", "anomaly_count",
     "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "upload_bucket", "verify_bucket", "page", "place",
 )  # fmt: skip
-"""The columns that are written, in the order of `values_of`."""
+"""The columns that are written, in the order of `row_values`."""
 
 BULK_COLUMNS = tuple(column for column in WRITE_COLUMNS if column not in {"project", "cell", "page"})
 """Those of a row that is poured in; the others are the same for many rows."""
@@ -37,7 +37,7 @@ READ_COLUMNS = (
     "initiated_ms", "completed_ms", "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "error_message", "anomaly_count",
     "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms",
 )  # fmt: skip
-"""The columns that are read, in the order that `stored_upload` takes; of `uploads JOIN projects USING (project)`."""
+"""The columns that are read, in the order that `parse_row` takes; of `uploads JOIN projects USING (project)`."""
 
 
 class StoredUpload(Struct, frozen=True, kw_only=True):
@@ -122,7 +122,7 @@ def _latency_bucket(first: int | None, second: int | None) -> int | None:
 
 
 def parse_row(row: Sequence[Any]) -> StoredUpload:
-    """What a row of `READ` says."""
+    """What a row of `READ_COLUMNS` says."""
     (
         number, upload_id, project_id, project_name, name, size_bytes, stage, since, certainty, initiated, completed, ended, activity,
         chunk_count, chunk_bytes, error_message, anomaly_count, noticed, is_purged, is_gone, is_stale, read, earliest,

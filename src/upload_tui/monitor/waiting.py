@@ -47,7 +47,7 @@ class UploadWaiter:
 
     Args:
         client: their service.
-        store: where readings are kept; `StoredPicture` answers questions about them.
+        store: where readings are kept; `StorePicture` answers questions about them.
         upload_ids: which; each is asked for once a round while it is pending.
         goal: the stage to reach.
         clock: for waiting.

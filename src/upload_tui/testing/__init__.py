@@ -4,9 +4,9 @@ For whoever tests this dashboard with settings and themes of their own, a Textua
 uploads. Nothing of the product imports it, and importing it imports nothing heavy: each name is fetched when it is asked for.
 
 - Time: `FrozenClock`, which stands at `NOW` until a test moves it.
-- What a service says: `an_upload`, `a_chunk`, `a_timeline`, `a_morning`.
+- What a service says: `an_upload`, `a_chunk`, `a_timeline`, `sample_uploads`.
 - A service: `UploadService` in the test's own process, its worker stepped by hand; `UploadServer` on a real socket.
-- A picture: `dashboard` gives the Textual app, ready for `run_test` and `snap_compare`, over uploads, a `SceneSession`, a service
+- A picture: `dashboard` gives the Textual app, ready for `run_test` and `snap_compare`, over uploads, a `InMemorySession`, a service
   or a `Scene`, which is a story told in virtual time; `settled` waits until all that is known is on the screen; `still` is for
   apps of one's own; `recorded` opens a journal of `upload-tui record`, so that a bug report becomes a picture.
 
@@ -50,14 +50,14 @@ __all__ = [
 ]
 
 _MODULES = {
-    "builders": ("a_chunk", "a_morning", "a_timeline", "an_upload"),
+    "builders": ("a_chunk", "sample_uploads", "a_timeline", "an_upload"),
     "clock": ("NOW", "FrozenClock"),
     "dashboards": ("dashboard", "settled", "still"),
     "recordings": ("recorded",),
     "scene": ("Scene",),
     "server": ("UploadServer",),
     "service": ("UploadService",),
-    "sessions": ("SceneSession", "WatchingSession"),
+    "sessions": ("InMemorySession", "ManualSession"),
 }
 
 

@@ -128,7 +128,7 @@ def sample_uploads(*first: Mapping[str, Any], message: str = CHUNK_HASH_DIFFERS)
         first: uploads to come on top.
         message: why the failed one failed.
 
-    >>> [upload["name"] for upload in a_morning(an_upload("mine.csv"))][:3]
+    >>> [upload["name"] for upload in sample_uploads(an_upload("mine.csv"))][:3]
     ['mine.csv', 'brain_062_T1.nii.gz', 'aligned_S217.bam']
     """
     finished = [

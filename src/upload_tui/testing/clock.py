@@ -62,7 +62,7 @@ class FrozenClock:
         """Await work that sleeps on this clock, and move the clock by as much as it sleeps; nothing else may sleep on it meanwhile.
 
         >>> clock = FrozenClock()
-        >>> asyncio.run(clock.wait_out(clock.sleep(3600)))
+        >>> asyncio.run(clock.advance_until_done(clock.sleep(3600)))
         >>> clock.monotonic()
         3600.0
         """

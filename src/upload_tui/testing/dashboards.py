@@ -113,7 +113,7 @@ def dashboard(  # noqa: PLR0913  # all of it by keyword, none of it needed
     ...     app = dashboard([an_upload("scan.tiff"), an_upload("plate.czi", initiated=300)])
     ...     async with app.run_test(size=(120, 40)) as pilot:
     ...         await pilot.press("j")
-    ...         return app.session.detail(app.screen.chosen_id).upload.name
+    ...         return app.session.detail(app.screen.selected_id).upload.name
     >>> asyncio.run(press_keys())
     'plate.czi'
     """

@@ -2,7 +2,7 @@
 
 A scene is played through the real service and the real monitor, by a client that sends real bytes, before the first frame of any
 dashboard: what is pictured is over, so nothing runs while it is painted, nothing has to be waited for, and a story of hours takes
-milliseconds. States that no service can be brought into at will (hostile names, contradictions) are `SceneSession`'s.
+milliseconds. States that no service can be brought into at will (hostile names, contradictions) are `InMemorySession`'s.
 """
 
 import asyncio
@@ -163,7 +163,7 @@ class Scene:
         )
 
     def dashboard(self, **options: Any) -> "UploadApp":
-        """Its picture: the dashboard over the scene, `played`; `options` are those of `upload_tui.testing.dashboard`."""
+        """Its picture: the dashboard over the scene, `play_sync`; `options` are those of `upload_tui.testing.dashboard`."""
         from upload_tui.testing.dashboards import dashboard
 
         return dashboard(self, **options)

@@ -86,8 +86,8 @@ class InMemorySession(_BaseSession):
         projects: ids and names; one called Genome if none are given.
         stuck_after_seconds: from which age a pending upload looks stuck.
 
-    >>> from upload_tui.testing import SceneSession, an_upload
-    >>> session = SceneSession([an_upload("scan.tiff")])
+    >>> from upload_tui.testing import InMemorySession, an_upload
+    >>> session = InMemorySession([an_upload("scan.tiff")])
     >>> session.say(an_upload("scan.tiff", completed=3))
     >>> [change.after.value for change in session.history(10)]
     ['completed']
@@ -157,10 +157,10 @@ class ManualSession(_BaseSession):
         stuck_after_seconds: from which age a pending upload looks stuck.
 
     >>> import asyncio
-    >>> from upload_tui.testing import UploadService, WatchingSession
+    >>> from upload_tui.testing import UploadService, ManualSession
     >>> async def story():
     ...     async with UploadService() as service:
-    ...         session = WatchingSession(service)
+    ...         session = ManualSession(service)
     ...         await session.look()
     ...         await service.upload("scan.tiff")
     ...         await session.look()

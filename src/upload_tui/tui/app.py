@@ -58,7 +58,7 @@ class UploadApp(App[int]):
         preferences: what the person wishes.
         on_failures: called when uploads fail, with the failures of one cause; None does nothing.
         last_look: when this person last looked; what happened since is told once the picture is whole. None says nothing.
-        tell_every_seconds: the shortest time between two paintings of what the session told.
+        update_interval_seconds: the shortest time between two paintings of what the session told.
     """
 
     TITLE = "upload-tui"

@@ -1,6 +1,6 @@
 """Facts as short texts: ages, durations, sizes, times; and any text from outside made harmless.
 
-Pure functions. Whatever a service sent goes through `harmless` (or `abbreviated`, which calls it) before it is drawn.
+Pure functions. Whatever a service sent goes through `sanitize` (or `truncate_middle`, which calls it) before it is drawn.
 """
 
 import shlex

@@ -43,7 +43,7 @@ class Project(Struct, frozen=True):
 class UploadReading(Struct, frozen=True):
     """An upload as it was read, and the service's own words for it (JSON text, secrets masked).
 
-    `asked_on` is when it was asked for: what was read after that elsewhere may be newer. None if nobody asked.
+    `requested_on` is when it was asked for: what was read after that elsewhere may be newer. None if nobody asked.
     """
 
     upload: Upload
@@ -106,7 +106,7 @@ def parse_body(body: bytes) -> Any:
     Lone surrogates, which no database and no terminal can hold, become `�`.
 
     Raises:
-        UnreadableError: it is not JSON (HTML from a proxy, a cut answer), or is nested beyond reason.
+        InvalidResponseError: it is not JSON (HTML from a proxy, a cut answer), or is nested beyond reason.
     """
     try:
         return decode(body)
@@ -149,7 +149,7 @@ def read_upload_reading(payload: object, *, read_on: datetime, requested_on: dat
     """One upload with the service's words for it.
 
     Raises:
-        UnreadableError: nothing can be said of any upload.
+        InvalidResponseError: nothing can be said of any upload.
     """
     upload = read_upload(payload, read_on=read_on)
     return UploadReading(upload, json.dumps(mask_secrets(payload), ensure_ascii=False), requested_on)
@@ -194,7 +194,7 @@ def page_entries(body: bytes) -> Sequence[Any]:
     """What a page lists, as it came.
 
     Raises:
-        UnreadableError: it is not JSON, or not a list of anything.
+        InvalidResponseError: it is not JSON, or not a list of anything.
     """
     return _results(parse_body(body))
 

@@ -42,7 +42,7 @@ UNSUPPORTED_DETAILS: Mapping[StatusShape, frozenset[StatusDetail]] = MappingProx
 
 
 def representable_in(shape: StatusShape, timeline: Timeline) -> Timeline:
-    """What is left of a timeline once it has been said in a shape and read back: the rest that `CANNOT_SAY` names is gone."""
+    """What is left of a timeline once it has been said in a shape and read back: the rest that `UNSUPPORTED_DETAILS` names is gone."""
     silent = UNSUPPORTED_DETAILS[shape]
     return Timeline(
         tuple(_representable_event(event, timeline, silent) for event in timeline.events),

@@ -54,7 +54,7 @@ def read_status(status: object) -> StatusReading:
 
 
 def write_status(timeline: Timeline, shape: StatusShape) -> dict[str, Any]:
-    """A timeline as the `status` payload of a shape; what the shape cannot say (`CANNOT_SAY`) is left out."""
+    """A timeline as the `status` payload of a shape; what the shape cannot say (`UNSUPPORTED_DETAILS`) is left out."""
     return _write_states(timeline) if shape is StatusShape.B else _write_flat(timeline, shape)
 
 

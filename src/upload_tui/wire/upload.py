@@ -90,7 +90,7 @@ def read_upload(payload: object, *, read_on: datetime) -> Upload:
         read_on: the reader's clock when the answer came.
 
     Raises:
-        UnreadableError: it is not an object with an id, so that nothing can be said of any upload.
+        InvalidResponseError: it is not an object with an id, so that nothing can be said of any upload.
     """
     fields, anomalies = _valid_fields(payload)
     reading = read_status(fields.status)

@@ -99,7 +99,7 @@ def test_systems_that_write_unicode_are_asked_for_no_locale(monkeypatch: pytest.
 def test_a_locale_that_python_put_there_is_nobodys_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     script = (
-        "import os; from upload_tui.cli.surroundings import locale_of_terminal; print(locale_of_terminal(os.environ))"
+        "import os; from upload_tui.cli.surroundings import terminal_locale; print(terminal_locale(os.environ))"
     )
     for variables, expected in (({}, ""), ({"LANG": "C"}, "C"), ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, "C.UTF-8")):
         for name in ("LC_ALL", "LC_CTYPE", "LANG"):

@@ -53,8 +53,8 @@ def mended(service: ShiftingService) -> None:
 async def test_all_others_are_known_when_one_upload_breaks_its_page_in_the_first_fetch(
     monkeypatch: pytest.MonkeyPatch, refusal: Callable[[], httpx.Response], is_bulk: bool
 ) -> None:
-    monkeypatch.setattr(first_fetch, "_MANY", 100 if is_bulk else 10**6)
-    monkeypatch.setattr(page_readers, "_WORTH_IT", 10**6)
+    monkeypatch.setattr(first_fetch, "_BULK_THRESHOLD", 100 if is_bulk else 10**6)
+    monkeypatch.setattr(page_readers, "_MIN_UPLOADS", 10**6)
     service = a_service(2300)
     service.refusal = refusal
     broken = service.lives[1500]

@@ -97,7 +97,7 @@ def test_a_search_finds_what_was_just_poured_in() -> None:
 def test_what_another_dashboard_looks_at_stays_true_and_much_of_it_quick_when_a_second_project_is_poured_in(
     is_little: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_load, "_LITTLE", 1 if is_little else 0)
+    monkeypatch.setattr(bulk_load, "_SMALL_STORE_UPLOADS", 1 if is_little else 0)
     whole, loading = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
     put(whole, an_upload_in(Stage.INITIATED, "a"))
     whole.set_fact("whole p-1", True)
@@ -189,7 +189,7 @@ async def test_a_first_fetch_that_was_interrupted_goes_on_in_bulk(
     is_reopened: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every page is deflated and read once; what happened since the interruption is told."""
-    monkeypatch.setattr(first_fetch, "_MANY", 10)
+    monkeypatch.setattr(first_fetch, "_BULK_THRESHOLD", 10)
     service = ShiftingService(1, StatusShape.A, largest_page=50, uploads=600)
     for life in service.lives:
         service.go_on(life)

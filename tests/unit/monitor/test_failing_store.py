@@ -112,7 +112,7 @@ async def test_no_project_is_whole_when_the_store_was_replaced_while_it_was_fetc
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another project's synchroniser may have met the damage."""
-    monkeypatch.setattr(first_fetch, "_MANY", 10)
+    monkeypatch.setattr(first_fetch, "_BULK_THRESHOLD", 10)
     service = ShiftingService(1, StatusShape.A, largest_page=20, uploads=100)
     store = Store(tmp_path / "store.db")
     malformed = sqlite3.DatabaseError("database disk image is malformed")
@@ -156,7 +156,7 @@ async def test_what_is_known_stays_and_the_visit_goes_on_in_memory_when_the_disk
 async def test_a_first_fetch_of_very_many_ends_in_memory_when_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(first_fetch, "_MANY", 10)
+    monkeypatch.setattr(first_fetch, "_BULK_THRESHOLD", 10)
     service = ShiftingService(1, StatusShape.A, largest_page=100, uploads=1000)
     for life in service.lives[5:]:
         service.go_on(life)

@@ -87,7 +87,7 @@ async def test_all_are_known_when_pages_are_shorter_than_the_service_says() -> N
 
 
 async def test_it_is_not_called_whole_when_some_went_in_the_last_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(first_fetch, "_PASSES_AT_MOST", 1)
+    monkeypatch.setattr(first_fetch, "_MAX_PASSES", 1)
     service = a_service(400, 10)
     remove_before(service, lambda number: number % 9 == 0)
     watch = Watch(service)

@@ -75,7 +75,7 @@ def test_the_processes_end_when_the_program_is_killed(tmp_path: Path) -> None:
         "from upload_tui.monitor import page_readers\n"
         "page_readers._cores = lambda: 4\n"
         "async def main():\n"
-        "    async with page_readers.PageReaders(100_000) as readers:\n"
+        "    async with page_readers.PageWorkers(100_000) as readers:\n"
         "        await readers.ready()\n"
         "        print(*[child.pid for child in psutil.Process().children()], flush=True)\n"
         "        sys.stdin.read()\n"

@@ -97,7 +97,7 @@ async def test_a_purge_is_told_once() -> None:
 async def test_larger_pages_are_checked_when_nothing_else_happens_and_there_are_very_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rolling_check, "_STEPS_IDLE", 10)
+    monkeypatch.setattr(rolling_check, "_IDLE_STEPS", 10)
     service = a_service(1500)
     watch = await whole(service)
     sizes: list[int] = []

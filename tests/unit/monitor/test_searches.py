@@ -49,7 +49,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Store]:
-    for name, value in {"_PIECE_ROWS": 8, "_FEW": 4, "_SAMPLE": 2, "_LONG_LIST": 10}.items():
+    for name, value in {"_BATCH_ROWS": 8, "_MAX_CANDIDATES": 4, "_SAMPLE_ROWS": 2, "_LONG_LIST_ROWS": 10}.items():
         monkeypatch.setattr(searches, name, value)
     store = Store(monotonic=clock)
     put(store, *(an_upload(number) for number in range(COUNT)))

@@ -262,7 +262,7 @@ def test_rows_are_counted_once_when_another_dashboard_opens_in_the_middle_of_a_b
 
 
 def test_what_stands_deep_is_found_along_rungs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "_HOP", 7)
+    monkeypatch.setattr(windows, "_CHECKPOINT_ROWS", 7)
     store = Store()
     stages = (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)
     store.put(

@@ -100,7 +100,7 @@ async def test_two_dashboards_over_one_store_both_tell_everything_once(service: 
 @given(seed=st.integers(0, 2**32), design=st.sampled_from([StatusShape.A, StatusShape.DEPLOYED]))
 async def test_nothing_is_missed_when_very_many_are_poured_in(seed: int, design: StatusShape) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(first_fetch, "_MANY", 10)
+        patch.setattr(first_fetch, "_BULK_THRESHOLD", 10)
         service = ShiftingService(seed, design, largest_page=5, uploads=40)
         watch = Watch(service)
         with service.restless():

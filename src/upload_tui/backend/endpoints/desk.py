@@ -62,7 +62,7 @@ class ServiceContext:
     serializer: ResourceSerializer = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "writer", ResourceSerializer(self.authority.account))
+        object.__setattr__(self, "serializer", ResourceSerializer(self.authority.account))
 
     def new_id(self) -> str:
         """A new id."""
@@ -78,7 +78,7 @@ class ServiceContext:
         """Return if a request bears a good token.
 
         Raises:
-            ProblemError: 401.
+            ApiError: 401.
         """
         if self.faults.is_active(FaultName.EXPIRED_TOKENS):
             raise ApiError(401, "expired api_token", "you need to login with your authenticaton service")
@@ -88,7 +88,7 @@ class ServiceContext:
         """Return if a request's URL is itself the permission.
 
         Raises:
-            ProblemError: 403.
+            ApiError: 403.
         """
         if self.faults.is_active(FaultName.EXPIRED_URLS):
             raise ApiError(403, "Unauthorized", "request permission to access this resource")
@@ -130,7 +130,7 @@ class ServiceContext:
         """Return if an upload is verified: its bytes may be given.
 
         Raises:
-            ProblemError: 404 while that is not known yet, 400 with the integrity message once it is known not to be so.
+            ApiError: 404 while that is not known yet, 400 with the integrity message once it is known not to be so.
         """
         if upload.timeline.stage is Stage.ERROR:
             raise ApiError(

@@ -37,9 +37,9 @@ class Endpoint:
         gives: the type of the answer; None for an empty one.
         status: of a good answer.
         body: the model of its body.
-        query: the model of its query; one with pages makes the answer a list of what `gives` says.
+        query: the model of its query; one with pages makes the answer a list of what `response_model` says.
         needs_token: False where the path itself is the permission, or a token is what is asked for.
-        takes_bytes: the body is a file's own bytes.
+        has_binary_body: the body is a file's own bytes.
         has_status: the answer holds a status, whose shape a header can choose.
         headers: names of further headers of a good answer, and what they say.
     """

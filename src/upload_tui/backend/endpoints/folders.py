@@ -78,7 +78,7 @@ def move_node(context: ServiceContext, node: NodeRecord, target: NewParent) -> N
     """Put a folder or a file elsewhere in its project.
 
     Raises:
-        ProblemError: 400 if that is in another project or in itself, 404 if it is not there.
+        ApiError: 400 if that is in another project or in itself, 404 if it is not there.
     """
     project_id, parent_id = context.resolve_container(target.parent)
     if project_id != node.project_id:

@@ -49,7 +49,7 @@ class NodeLists:
         """A project's files, each with a signed URL.
 
         Raises:
-            ProblemError: 404 or 400 if the bytes of one of them cannot be given.
+            ApiError: 404 or 400 if the bytes of one of them cannot be given.
         """
         nodes, total = self._context.database.tree.files(project.id, paging.offset, paging.per_page)
         above = self._context.database.tree.ancestors_of([node.id for node in nodes])

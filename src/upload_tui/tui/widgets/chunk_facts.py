@@ -42,12 +42,12 @@ class ChunkSummary(Struct, frozen=True):
         expected: the number of the last chunk; beyond the highest it is a guess from the sizes so far.
         missing: the numbers below the highest that are not there.
         repeated: how often each number is there that is there more than once.
-        usual_bytes: the size that most chunks have; None if no size is that of most, or if there are no chunks.
-        odd_bytes: the size of each that differs from the usual one; the last may be smaller.
+        typical_bytes: the size that most chunks have; None if no size is that of most, or if there are no chunks.
+        unexpected_size_bytes: the size of each that differs from the usual one; the last may be smaller.
         last_bytes: the size of the one with the highest number; None if there is none.
         range_bytes: the smallest and the largest size.
         strays: numbers that no chunk can have: below 1.
-        lacking_bytes: how much less than promised is there, below 0 if it is more; 0 as well if nothing was promised.
+        missing_bytes: how much less than promised is there, below 0 if it is more; 0 as well if nothing was promised.
     """
 
     received: int

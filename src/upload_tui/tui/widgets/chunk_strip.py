@@ -46,8 +46,8 @@ class ChunkStrip(Widget):
         look: how facts are written.
 
     >>> from upload_tui.testing import an_upload
-    >>> from upload_tui.widgets import ChunkStrip, GivenPicture
-    >>> picture = GivenPicture([answer := an_upload("scan.tiff", chunks=(1, 2, 4))])
+    >>> from upload_tui.widgets import ChunkStrip, InMemoryPicture
+    >>> picture = InMemoryPicture([answer := an_upload("scan.tiff", chunks=(1, 2, 4))])
     >>> strip = ChunkStrip(picture.detail(answer["id"]).upload)
     >>> picture.close()
     """

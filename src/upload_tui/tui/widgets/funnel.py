@@ -103,9 +103,9 @@ class FunnelBar(Horizontal):
         now: the present that ages are reckoned from.
         look: how facts are written.
 
-    >>> from upload_tui.testing import NOW, FrozenClock, a_morning
-    >>> from upload_tui.widgets import FunnelBar, GivenPicture
-    >>> picture = GivenPicture(a_morning(), clock=FrozenClock())
+    >>> from upload_tui.testing import NOW, FrozenClock, sample_uploads
+    >>> from upload_tui.widgets import FunnelBar, InMemoryPicture
+    >>> picture = InMemoryPicture(sample_uploads(), clock=FrozenClock())
     >>> bar = FunnelBar(picture.funnel(), NOW)
     >>> picture.close()
     """

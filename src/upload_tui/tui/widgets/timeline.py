@@ -46,8 +46,8 @@ class TimelineView(DiffedText):
         look: how facts are written.
 
     >>> from upload_tui.testing import NOW, FrozenClock, an_upload
-    >>> from upload_tui.widgets import GivenPicture, TimelineView
-    >>> picture = GivenPicture([answer := an_upload("scan.tiff", completed=30)], clock=FrozenClock())
+    >>> from upload_tui.widgets import InMemoryPicture, TimelineView
+    >>> picture = InMemoryPicture([answer := an_upload("scan.tiff", completed=30)], clock=FrozenClock())
     >>> view = TimelineView(picture.detail(answer["id"]), NOW)
     >>> picture.close()
     """

@@ -40,9 +40,9 @@ class UploadTable(RowLines, can_focus=True):
         now: the present that ages are reckoned from; without it no row is painted.
         several_projects: whether rows must say which project they belong to.
 
-    >>> from upload_tui.testing import NOW, FrozenClock, a_morning
-    >>> from upload_tui.widgets import GivenPicture, UploadTable
-    >>> picture = GivenPicture(a_morning(), clock=FrozenClock())
+    >>> from upload_tui.testing import NOW, FrozenClock, sample_uploads
+    >>> from upload_tui.widgets import InMemoryPicture, UploadTable
+    >>> picture = InMemoryPicture(sample_uploads(), clock=FrozenClock())
     >>> table = UploadTable(picture, now=NOW)
     >>> picture.close()
     """
