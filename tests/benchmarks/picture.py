@@ -19,15 +19,15 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.uploads import NEWEST, PROJECT, fill, page_body, resource, template
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
-from upload_tui.monitor.intake import ingest
-from upload_tui.monitor.picture import Query, SortKey
-from upload_tui.monitor.store import Store
-from upload_tui.monitor.store_conditions import StuckThresholds
-from upload_tui.monitor.stored_picture import StorePicture
-from upload_tui.monitor.synchroniser import Synchroniser
+from upload_tui.monitor.sync.ingest import ingest
+from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.store.conditions import StuckThresholds
+from upload_tui.monitor.store_picture import StorePicture
+from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
-from upload_tui.wire.answers import read_upload_reading
+from upload_tui.wire.responses import read_upload_reading
 
 __all__ = ["BENCHMARKS"]
 

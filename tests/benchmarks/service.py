@@ -20,8 +20,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from tests.benchmarks.figures import Figure
-from upload_tui.backend.records import ChunkRecord
-from upload_tui.backend.scenarios.past import finished_uploads
+from upload_tui.backend.store.records import ChunkRecord
+from upload_tui.backend.scenarios.history import finished_uploads
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.backend.storage import FolderStorage
 from upload_tui.backend.verification import verify
@@ -172,7 +172,7 @@ def _scope(path: str, token: str, query: bytes) -> dict[str, Any]:
 _PEAK = """
 import resource, sys
 from pathlib import Path
-from upload_tui.backend.records import ChunkRecord
+from upload_tui.backend.store.records import ChunkRecord
 from upload_tui.backend.storage import FolderStorage
 from upload_tui.backend.verification import verify
 

@@ -12,10 +12,10 @@ from tests.benchmarks.uploads import PROJECT
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.monitor.changes import Change, UploadChange
-from upload_tui.monitor.picture import Query
-from upload_tui.monitor.store import Store
-from upload_tui.monitor.store_conditions import StuckThresholds
-from upload_tui.monitor.synchroniser import Synchroniser
+from upload_tui.monitor.model import Query
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.store.conditions import StuckThresholds
+from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Stage
 
 __all__ = ["BENCHMARKS"]

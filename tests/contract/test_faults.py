@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from tests.contract.calls import FILE, Caller, md5, serving
-from upload_tui.backend.faults import FAULT_DESCRIPTIONS, FAULT_VALUES, FaultName, Faults
+from upload_tui.backend.faults.model import FAULT_DESCRIPTIONS, FAULT_VALUES, FaultName, Faults
 from upload_tui.testing import FrozenClock
 
 

@@ -16,15 +16,16 @@ from tests.contract.test_live_session import look_again, until
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.errors import StorageError
-from upload_tui.monitor import first_fetch, replay_session
+from upload_tui.monitor.sync import full_scan
+from upload_tui.monitor.recording import replay
 from upload_tui.monitor.changes import Change, ConnectionChanged, UploadChange
-from upload_tui.monitor.journal import RecordingWriter, RecordingStore, RecordingHeader, read_recording
-from upload_tui.monitor.live_session import LiveSession
-from upload_tui.monitor.picture import Connection, ConnectionState, Playback, ProjectRef, Query
-from upload_tui.monitor.replay_session import ReplaySession
-from upload_tui.monitor.schedule import Schedule
-from upload_tui.monitor.session import Session
-from upload_tui.monitor.stored_words import compress_page
+from upload_tui.monitor.recording.recording_file import RecordingWriter, RecordingStore, RecordingHeader, read_recording
+from upload_tui.monitor.sessions.live import LiveSession
+from upload_tui.monitor.model import Connection, ConnectionState, Playback, ProjectRef, Query
+from upload_tui.monitor.recording.replay import ReplaySession
+from upload_tui.monitor.sessions.polling import Schedule
+from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor.store.raw_json import compress_page
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.wire.designs import StatusShape
@@ -111,7 +112,7 @@ async def test_what_was_poured_in_is_replayed_as_it_was(
     design: StatusShape, has_images: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A large first fetch is written down by pages: what is final of them at once, the others one by one."""
-    monkeypatch.setattr(first_fetch, "_BULK_THRESHOLD", 3)
+    monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 3)
     file = tmp_path / "journal.jsonl"
     async with serving(design=design) as caller:
         for number in range(3):
@@ -122,7 +123,7 @@ async def test_what_was_poured_in_is_replayed_as_it_was(
         await caller.initiate("growing.bin")
         async with recording(caller, file) as live:
             await a_life(caller, live)
-            monkeypatch.setattr(replay_session, "has_images", has_images)
+            monkeypatch.setattr(replay, "has_images", has_images)
             replay = ReplaySession(*read_recording(file), base=FrozenClock())
             replay.seek(caller.clock.now())
             assert shown(replay) == shown(live)

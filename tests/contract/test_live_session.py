@@ -10,14 +10,14 @@ import httpx
 import pytest
 
 from tests.contract.calls import FILE, Caller, serving
-from upload_tui.backend.faults import FaultName
+from upload_tui.backend.faults.model import FaultName
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.monitor.changes import Change, StageReached, UploadChange, UploadSeen
-from upload_tui.monitor.live_session import LiveSession
-from upload_tui.monitor.picture import ConnectionState, ProjectRef, Query
-from upload_tui.monitor.schedule import Schedule
-from upload_tui.monitor.store import Store
+from upload_tui.monitor.sessions.live import LiveSession
+from upload_tui.monitor.model import ConnectionState, ProjectRef, Query
+from upload_tui.monitor.sessions.polling import Schedule
+from upload_tui.monitor.store.store import Store
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.wire.designs import StatusShape

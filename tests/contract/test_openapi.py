@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from upload_tui.backend.api import OPENAPI_PATH, all_endpoints
+from upload_tui.backend.app import OPENAPI_PATH, all_endpoints
 from upload_tui.testing import UploadServer, UploadService
 from upload_tui.testing.service import md5
 from upload_tui.wire.designs import StatusShape

@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.programs import PROGRAM, Said, Served, run, scripted, serving, started
 from tests.e2e.terminal import Terminal
-from upload_tui.cli.commands import upload_tui
+from upload_tui.cli.group import upload_tui
 from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e
@@ -372,7 +372,7 @@ def test_the_extra_is_named_when_the_keyring_library_is_missing(tmp_path: Path) 
 def test_nothing_heavy_is_imported_when_only_help_is_asked_for(arguments: list[str]) -> None:
     script = f"""
 import sys
-from upload_tui.cli.commands import run
+from upload_tui.cli.group import run
 try:
     run({arguments!r})
 except SystemExit:
@@ -405,7 +405,7 @@ def test_interrupted_is_the_exit_code_when_modules_are_still_imported() -> None:
 import sys
 class Slow:
     def find_spec(self, name, path=None, target=None):
-        if name == "upload_tui.cli.commands":
+        if name == "upload_tui.cli.group":
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Slow())
 from upload_tui.cli import main

@@ -15,12 +15,12 @@ import pytest
 from tests.e2e.programs import PATIENCE_SECONDS, PROGRAM, Served, run, serving, started
 from tests.e2e.terminal import Terminal
 from upload_tui import errors
-from upload_tui.cli.commands import upload_tui as group
-from upload_tui.profiles import Profile
-from upload_tui.settings import Flags, SettingsPaths, read_settings
-from upload_tui.tui.bindings import ALL_KEYS, TAIL_KEYS, TIMELINE_KEYS
-from upload_tui.tui.keys import key_label
-from upload_tui.tui.places import action_ids
+from upload_tui.cli.group import upload_tui
+from upload_tui.settings.profiles import Profile
+from upload_tui.settings.service_settings import Flags, SettingsPaths, read_settings
+from upload_tui.tui.keys.bindings import ALL_KEYS, TAIL_KEYS, TIMELINE_KEYS
+from upload_tui.tui.keys.labels import key_label
+from upload_tui.tui.keys.registry import action_ids
 
 pytestmark = pytest.mark.e2e
 
@@ -69,8 +69,8 @@ def service() -> Iterator[Served]:
 
 
 def commands() -> dict[str, click.Command]:
-    context = click.Context(group)
-    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    context = click.Context(upload_tui)
+    found = {name: upload_tui.get_command(context, name) for name in upload_tui.list_commands(context)}
     return {name: command for name, command in found.items() if command is not None}
 
 

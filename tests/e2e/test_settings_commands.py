@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.programs import Said, run, scripted
 from tests.e2e.terminal import Terminal
-from upload_tui.profiles import Profile, read_settings_file
+from upload_tui.settings.profiles import Profile, read_settings_file
 from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e

@@ -10,14 +10,14 @@ from textual.pilot import Pilot
 
 from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, a_morning, dashboard
 from upload_tui import testing
-from upload_tui.cli.replay import ReplayControls
-from upload_tui.monitor.journal import read_recording
-from upload_tui.monitor.picture import Connection, ConnectionState
-from upload_tui.monitor.replay_session import ReplaySession
+from upload_tui.cli.commands.replay import ReplayControls
+from upload_tui.monitor.recording.recording_file import read_recording
+from upload_tui.monitor.model import Connection, ConnectionState
+from upload_tui.monitor.recording.replay import ReplaySession
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
 from upload_tui.tui.app import UploadApp
-from upload_tui.tui.glyphs import ASCII
-from upload_tui.tui.theme import THEMES
+from upload_tui.tui.appearance.glyphs import ASCII
+from upload_tui.tui.appearance.theme import THEMES
 from upload_tui.wire.designs import StatusShape
 
 Compare = Callable[..., bool]

@@ -7,12 +7,12 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from upload_tui.monitor.last_look import LastVisit as LastLook
+from upload_tui.monitor.since import LastVisit
 from upload_tui.testing import InMemorySession, an_upload, dashboard
-from upload_tui.tui.look import DisplayOptions
+from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.preferences import Preferences
-from upload_tui.tui.story import Fault
-from upload_tui.tui.widgets.upload_table import UploadTable
+from upload_tui.tui.controls import Fault
+from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 _PATIENCE_STEPS = 500
 

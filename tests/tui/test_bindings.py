@@ -15,11 +15,11 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 
 from tests.tui.dashboards import ToldStory, chosen, mixed, names_in, opened, toasts, until
-from upload_tui.monitor.picture import ConnectionState, SortKey
+from upload_tui.monitor.model import ConnectionState, SortKey
 from upload_tui.testing import InMemorySession
 from upload_tui.tui import screens, widgets
-from upload_tui.tui.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
-from upload_tui.tui.places import bindings_by_place
+from upload_tui.tui.keys.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
+from upload_tui.tui.keys.registry import bindings_by_place
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.failures import FailureScreen
 from upload_tui.tui.screens.help import HelpScreen
@@ -28,7 +28,7 @@ from upload_tui.tui.screens.menu import MenuScreen
 from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.search_bar import SearchBar
-from upload_tui.tui.widgets.upload_table import UploadTable
+from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 
 class Place(NamedTuple):

@@ -4,9 +4,9 @@ import pytest
 from textual.content import Content
 
 from tests.tui.dashboards import ToldStory, mixed, opened, until
-from upload_tui.tui.key_groups import KeyHelp, grouped, help_lines
-from upload_tui.tui.keys import keys_of, keys_text
-from upload_tui.tui.widgets.tail import ChangeLogView
+from upload_tui.tui.keys.help_text import KeyHelp, grouped, help_lines
+from upload_tui.tui.keys.labels import keys_of, keys_text
+from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
 
 
 def plain(lines: list[Content]) -> list[str]:

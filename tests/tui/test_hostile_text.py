@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from upload_tui.monitor.picture import Query
+from upload_tui.monitor.model import Query
 from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, settled
-from upload_tui.tui.columns import fit_columns
-from upload_tui.tui.look import DisplayOptions
-from upload_tui.tui.widgets.cells import cell
-from upload_tui.tui.widgets.change_text import change_pieces
-from upload_tui.tui.widgets.timeline import timeline_lines
+from upload_tui.tui.appearance.columns import fit_columns
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.widgets.table.cells import cell
+from upload_tui.tui.widgets.activity.change_text import change_pieces
+from upload_tui.tui.widgets.timeline.timeline_view import timeline_lines
 
 TEXTS = st.text(max_size=200) | st.text(
     alphabet="\x00\x07\x1b\x9b\r\n\t\u202e\u2066\u200b\u200d\ufeff\ufe0f\u0301[]m31;e日👩🔬$", max_size=60

@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from tests.tui.dashboards import chosen, many, mixed, opened, until
 from upload_tui.testing import an_upload, settled
-from upload_tui.tui.widgets.tail import ChangeLogView, PendingList
+from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView, PendingList
 
 ONE_PANE = pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20), (120, 15), (40, 10)], ids=str)
 

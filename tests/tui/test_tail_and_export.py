@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.testing import an_upload
-from upload_tui.tui.widgets.tail import ChangeLogView
+from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
 
 
 async def test_the_tail_shows_what_is_searched_for_and_loses_nothing() -> None:

@@ -12,8 +12,8 @@ from upload_tui.testing import InMemorySession, an_upload, settled
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
-from upload_tui.tui.widgets import tail
-from upload_tui.tui.widgets.tail import ChangeLogView
+from upload_tui.tui.widgets.activity import activity_pane
+from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
 
 
 @asynccontextmanager
@@ -127,7 +127,7 @@ async def test_the_cursor_keeps_its_change_in_view_whatever_size_the_terminal_ge
 
 
 async def test_the_cursor_keeps_its_change_when_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail, "_LINES_KEPT", 50)
+    monkeypatch.setattr(activity_pane, "_LINES_KEPT", 50)
     async with tailed(50) as (pilot, session, log):
         await pilot.press(*["k"] * 20)
         assert under(log) == "up-029"

@@ -5,8 +5,8 @@ from textual.events import MouseScrollDown, MouseScrollUp
 
 from tests.tui.dashboards import mixed, opened
 from upload_tui.testing import an_upload, settled
-from upload_tui.tui.widgets.tail import PendingList
-from upload_tui.tui.widgets.timeline_pane import TimelinePane
+from upload_tui.tui.widgets.activity.activity_pane import PendingList
+from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
 
 LOW = (120, 26)
 

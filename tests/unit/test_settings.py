@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upload_tui.errors import SettingsError
-from upload_tui.profiles import Profile, settings_schema, read_ddsclient, read_settings_file
-from upload_tui.settings import Flags, SettingsPaths, ServiceSettings, read_display_settings, read_settings
+from upload_tui.settings.profiles import Profile, settings_schema, read_ddsclient, read_settings_file
+from upload_tui.settings.service_settings import Flags, SettingsPaths, ServiceSettings, read_display_settings, read_settings
 
 URL = "https://dds.test"
 SECRETS = ("token", "agent_key", "user_key")

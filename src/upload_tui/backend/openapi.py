@@ -9,12 +9,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, TypeAdapter
 
 from upload_tui import __version__
-from upload_tui.backend.endpoints.answers import PAGE_HEADERS
+from upload_tui.backend.endpoints.responses import PAGE_HEADERS
 from upload_tui.backend.endpoints.endpoint import Endpoint
-from upload_tui.backend.parameters import Paging
-from upload_tui.backend.resources import ErrorSchema, ParameterErrorSchema
+from upload_tui.backend.request_models import Paging
+from upload_tui.backend.schemas import ErrorSchema, ParameterErrorSchema
 from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.messages import STATUS_SHAPE_HEADER
+from upload_tui.wire.service_texts import STATUS_SHAPE_HEADER
 
 __all__ = ["openapi_document"]
 

@@ -9,16 +9,16 @@ from secrets import token_bytes
 from types import TracebackType
 from typing import Self
 
-from upload_tui.backend.accounts import DemoAccount, TokenAuthority
-from upload_tui.backend.api import API_PATH, create_app
-from upload_tui.backend.control import FaultControlApp
-from upload_tui.backend.database import Database
-from upload_tui.backend.endpoints.desk import ServiceContext
-from upload_tui.backend.faults import FaultName, Faults
-from upload_tui.backend.faulty_storage import FaultyStorage
-from upload_tui.backend.records import FinishedUpload, ProjectRecord
+from upload_tui.backend.auth import DemoAccount, TokenAuthority
+from upload_tui.backend.app import API_PATH, create_app
+from upload_tui.backend.faults.control import FaultControlApp
+from upload_tui.backend.store.database import Database
+from upload_tui.backend.context import ServiceContext
+from upload_tui.backend.faults.model import FaultName, Faults
+from upload_tui.backend.faults.storage import FaultyStorage
+from upload_tui.backend.store.records import FinishedUpload, ProjectRecord
 from upload_tui.backend.storage import FolderStorage, MemoryStorage
-from upload_tui.backend.weather import FaultInjectionMiddleware
+from upload_tui.backend.faults.middleware import FaultInjectionMiddleware
 from upload_tui.backend.worker import VerificationWorker
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.wire.designs import StatusShape

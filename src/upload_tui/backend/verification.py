@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from upload_tui.backend.records import ChunkRecord
+from upload_tui.backend.store.records import ChunkRecord
 from upload_tui.backend.storage import BlobKey, Storage
-from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
+from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
 if TYPE_CHECKING:
     from hashlib import _Hash

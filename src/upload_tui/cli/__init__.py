@@ -6,7 +6,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line and exit."""
     try:
-        from upload_tui.cli.commands import run
+        from upload_tui.cli.group import run
 
         run()
     except KeyboardInterrupt:  # while modules were still being imported

@@ -10,7 +10,7 @@ import httpx
 
 from upload_tui.clock import Clock
 from upload_tui.errors import AuthError, InvalidResponseError, UploadTuiError
-from upload_tui.wire.answers import parse_body, read_error_envelope
+from upload_tui.wire.responses import parse_body, read_error_envelope
 
 __all__ = ["Credentials", "TokenAuth"]
 

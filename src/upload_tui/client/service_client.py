@@ -16,12 +16,12 @@ import httpx
 import stamina
 from msgspec import Struct
 
-from upload_tui.client.addresses import API_PATH, service_root
+from upload_tui.client.urls import API_PATH, service_root
 from upload_tui.client.credentials import Credentials, TokenAuth
-from upload_tui.client.faults import raise_for_status, translate_errors
-from upload_tui.client.gate import RequestGate
+from upload_tui.client.error_mapping import raise_for_status, translate_errors
+from upload_tui.client.request_gate import RequestGate
 from upload_tui.client.service_clock import ClockOffset, ServiceClock
-from upload_tui.client.turns import batches
+from upload_tui.client.concurrency import batches
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.errors import (
     ThrottledError,
@@ -33,7 +33,7 @@ from upload_tui.errors import (
     UnreachableError,
     InvalidResponseError,
 )
-from upload_tui.wire.answers import (
+from upload_tui.wire.responses import (
     RawPage,
     Project,
     UploadPage,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from upload_tui.monitor.picture import Connection
+from upload_tui.monitor.model import Connection
 from upload_tui.status import Anomaly, Certainty, Stage
 
 __all__ = [

@@ -17,7 +17,7 @@ from upload_tui.monitor.changes import (
     UploadPurged,
     UploadSeen,
 )
-from upload_tui.monitor.picture import Detail
+from upload_tui.monitor.model import Detail
 from upload_tui.status import Event
 from upload_tui.wire.times import format_time
 

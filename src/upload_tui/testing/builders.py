@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.testing.clock import NOW
 from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.messages import CHUNK_HASH_DIFFERS
+from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS
 from upload_tui.wire.status_shapes import write_status
 from upload_tui.wire.times import format_time
 

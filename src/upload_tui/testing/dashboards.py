@@ -12,18 +12,18 @@ from textual.filter import ANSIToTruecolor, LineFilter
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from upload_tui.monitor.last_look import LastVisit as LastLook
-from upload_tui.monitor.session import Session
+from upload_tui.monitor.since import LastVisit
+from upload_tui.monitor.sessions.session import Session
 from upload_tui.testing.scene import Scene
 from upload_tui.testing.service import UploadService
 from upload_tui.testing.sessions import InMemorySession, ManualSession
 from upload_tui.tui.app import UploadApp
-from upload_tui.tui.glyphs import ASCII, UNICODE
-from upload_tui.tui.look import DisplayOptions
-from upload_tui.tui.plain_lines import AsciiFilter
+from upload_tui.tui.appearance.glyphs import ASCII, UNICODE
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.ascii_filter import AsciiFilter
 from upload_tui.tui.preferences import Preferences
-from upload_tui.tui.story import DemoControls
-from upload_tui.tui.theme import DEFAULT_THEME
+from upload_tui.tui.controls import DemoControls
+from upload_tui.tui.appearance.theme import DEFAULT_THEME
 
 __all__ = ["Source", "SnapshotApp", "dashboard", "settled", "deterministic"]
 

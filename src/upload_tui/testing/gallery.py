@@ -27,7 +27,7 @@ from upload_tui.widgets import (
     widget_tokens,
 )
 from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.messages import CHUNK_HASH_DIFFERS
+from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS
 
 __all__ = ["GalleryApp", "LabelledWidgets"]
 

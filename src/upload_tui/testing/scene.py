@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 from msgspec import Struct, field
 
-from upload_tui.backend.faults import FaultName
+from upload_tui.backend.faults.model import FaultName
 from upload_tui.backend.worker import RETRY_SECONDS
 from upload_tui.errors import UsageError
 from upload_tui.testing.clock import FrozenClock

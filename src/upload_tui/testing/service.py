@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import httpx
 
-from upload_tui.backend.api import API_PATH
-from upload_tui.backend.faults import FaultName
+from upload_tui.backend.app import API_PATH
+from upload_tui.backend.faults.model import FaultName
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.errors import UsageError
 from upload_tui.testing.clock import FrozenClock

@@ -1,6 +1,6 @@
 """Sessions for tests: one whose service is the test itself, and one that watches a `UploadService` and looks when it is told to.
 
-Both are `upload_tui.monitor.session.Session`, so a dashboard takes either. What they are told goes through the same reading,
+Both are `upload_tui.monitor.sessions.session.Session`, so a dashboard takes either. What they are told goes through the same reading,
 comparing, judging and storing as in life.
 """
 
@@ -13,13 +13,13 @@ from typing import Any
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.errors import ServiceError
-from upload_tui.monitor.announcer import ChangeBroadcaster
+from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
 from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged
-from upload_tui.monitor.connection_keeper import ConnectionTracker
-from upload_tui.monitor.given_picture import InMemoryPicture
-from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
-from upload_tui.monitor.stored_picture import STUCK_AFTER_SECONDS
-from upload_tui.monitor.synchroniser import Synchroniser
+from upload_tui.monitor.sessions.connection import ConnectionTracker
+from upload_tui.monitor.sessions.in_memory import InMemoryPicture
+from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
+from upload_tui.monitor.store_picture import STUCK_AFTER_SECONDS
+from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.testing.clock import FrozenClock
 from upload_tui.testing.service import UploadService
 

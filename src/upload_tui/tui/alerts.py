@@ -7,8 +7,8 @@ from msgspec import Struct, field
 
 from upload_tui.monitor.changes import Change, StageReached
 from upload_tui.status import Stage
-from upload_tui.tui.causes import cause_text
-from upload_tui.tui.formatting import truncate_middle, plural
+from upload_tui.tui.fitting import cause_text
+from upload_tui.text.formatting import truncate_middle, plural
 
 __all__ = ["Alert", "AlertSettings", "Alerts", "desktop_notification"]
 

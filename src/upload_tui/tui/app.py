@@ -16,23 +16,23 @@ from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
 from upload_tui.monitor.changes import StageReached
-from upload_tui.monitor.last_look import LastVisit as LastLook
-from upload_tui.monitor.session import Session
+from upload_tui.monitor.since import LastVisit
+from upload_tui.monitor.sessions.session import Session
 from upload_tui.tui.alerts import Alerts, desktop_notification
-from upload_tui.tui.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
+from upload_tui.tui.keys.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
 from upload_tui.tui.bridge import Bridge
-from upload_tui.tui.formatting import sanitize
-from upload_tui.tui.glyphs import ASCII, glyphs_for
-from upload_tui.tui.keys import key_label
-from upload_tui.tui.look import DisplayOptions
+from upload_tui.text.formatting import sanitize
+from upload_tui.tui.appearance.glyphs import ASCII, glyphs_for
+from upload_tui.tui.keys.labels import key_label
+from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.messages import ColumnsChosen, ExportReady, ChangeBatch, ThemeChosen
-from upload_tui.tui.news import summary_since
-from upload_tui.tui.plain_lines import AsciiFilter
+from upload_tui.tui.visit_summary import summary_since
+from upload_tui.tui.appearance.ascii_filter import AsciiFilter
 from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
-from upload_tui.tui.story import DemoControls
+from upload_tui.tui.controls import DemoControls
 from upload_tui.tui.stylesheets import stylesheet_paths
-from upload_tui.tui.theme import THEMES, TOKEN_DEFAULTS, theme_for
+from upload_tui.tui.appearance.theme import THEMES, TOKEN_DEFAULTS, theme_for
 
 __all__ = ["FailureHook", "UploadApp"]
 
@@ -246,7 +246,7 @@ class UploadApp(App[int]):
         self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes"))
 
     def action_help(self) -> None:
-        from upload_tui.tui.key_groups import key_helps
+        from upload_tui.tui.keys.help_text import key_helps
         from upload_tui.tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 
 from upload_tui.monitor.changes import Change, PictureChanged, SyncProgressed
-from upload_tui.monitor.session import Session
+from upload_tui.monitor.sessions.session import Session
 from upload_tui.tui.messages import ChangeBatch
 
 __all__ = ["Bridge"]

@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.picture import Detail, Query
+from upload_tui.monitor.model import Detail, Query
 from upload_tui.monitor.records import change_record, flat_upload, upload_record
-from upload_tui.monitor.session import Session
+from upload_tui.monitor.sessions.session import Session
 
 __all__ = ["ExportKind", "changes_text", "file_name", "upload_texts"]
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 from textual.message import Message
 
 from upload_tui.monitor.changes import Change
-from upload_tui.tui.columns import ColumnSpec
+from upload_tui.tui.appearance.columns import ColumnSpec
 
 __all__ = ["ColumnsChosen", "ExportReady", "ChangeBatch", "ThemeChosen"]
 

@@ -8,7 +8,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
 from textual.system_commands import SystemCommandsProvider
 
-from upload_tui.tui.keys import keys_of, keys_text
+from upload_tui.tui.keys.labels import keys_of, keys_text
 from upload_tui.tui.messages import ThemeChosen
 
 __all__ = ["ActionCommands", "ThemeCommands", "action_commands"]

@@ -7,8 +7,8 @@ from msgspec import Struct, field
 from textual.theme import Theme
 
 from upload_tui.tui.alerts import AlertSettings
-from upload_tui.tui.columns import ColumnSpec
-from upload_tui.tui.look import DisplayOptions
+from upload_tui.tui.appearance.columns import ColumnSpec
+from upload_tui.tui.appearance.display_options import DisplayOptions
 
 __all__ = ["Preferences"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 
 from tests.benchmarks.uploads import NEWEST
-from upload_tui.monitor.picture import Query, SortKey
-from upload_tui.monitor.store import Store
-from upload_tui.monitor.store_conditions import StuckThresholds
+from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.store.conditions import StuckThresholds
 
 
 def main(file: Path) -> None:

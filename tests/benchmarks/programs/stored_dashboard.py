@@ -7,12 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.benchmarks.uploads import NEWEST, PROJECT
-from upload_tui.cli.screen import require_terminal
-from upload_tui.monitor.announcer import ChangeBroadcaster
+from upload_tui.cli.dashboard.terminal import require_terminal
+from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.picture import Connection, ConnectionState, ProjectRef
-from upload_tui.monitor.store import Store
-from upload_tui.monitor.stored_picture import StorePicture
+from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.testing import FrozenClock
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from upload_tui.backend import schema
-from upload_tui.backend.database import Database
+from upload_tui.backend.store import migrations
+from upload_tui.backend.store.database import Database
 from upload_tui.errors import UsageError
 from upload_tui.status import Stage
 
@@ -17,7 +17,7 @@ ON = datetime(2026, 3, 14, tzinfo=UTC)
 def test_a_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path) -> None:
     file = tmp_path / "records.db"
     with sqlite3.connect(file) as first:  # as the first version left it: without a number
-        first.executescript(schema._MIGRATIONS[0])
+        first.executescript(migrations._MIGRATIONS[0])
         first.execute("INSERT INTO projects VALUES ('p', 'old', '-', 0)")
         first.execute(
             "INSERT INTO uploads (id, project_id, name, content_type, size_bytes, initiated_ms, completed_ms, updated_ms) "
@@ -46,7 +46,7 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 
 def test_half_a_migration_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "records.db"
-    monkeypatch.setattr(schema, "_MIGRATIONS", (schema._MIGRATIONS[0], "CREATE TABLE half (a); CREATE TABLE half (a);"))
+    monkeypatch.setattr(migrations, "_MIGRATIONS", (migrations._MIGRATIONS[0], "CREATE TABLE half (a); CREATE TABLE half (a);"))
     with pytest.raises(sqlite3.OperationalError):
         Database(file)
     monkeypatch.undo()

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from upload_tui.cli.commands import upload_tui
+from upload_tui.cli.group import upload_tui
 
 
 @pytest.mark.parametrize(

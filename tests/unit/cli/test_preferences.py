@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from upload_tui.cli.failure_command import FailureCommand
-from upload_tui.cli.looks import last_visit_file, record_visit
-from upload_tui.cli.preferences import dashboard_preferences
-from upload_tui.cli.surroundings import terminal_locale
+from upload_tui.cli.dashboard.failure_command import FailureCommand
+from upload_tui.cli.dashboard.last_visit import last_visit_file, record_visit
+from upload_tui.cli.dashboard.preferences import dashboard_preferences
+from upload_tui.cli.support.environment import terminal_locale
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder, state_folder
 from upload_tui.monitor.changes import StageReached
-from upload_tui.settings import ServiceSettings
+from upload_tui.settings.service_settings import ServiceSettings
 from upload_tui.testing import InMemorySession, an_upload
-from upload_tui.tui.columns import parse_columns
-from upload_tui.tui.glyphs import ASCII, UNICODE
+from upload_tui.tui.appearance.columns import parse_columns
+from upload_tui.tui.appearance.glyphs import ASCII, UNICODE
 
 
 def settings(**fields: Any) -> ServiceSettings:
@@ -99,7 +99,7 @@ def test_systems_that_write_unicode_are_asked_for_no_locale(monkeypatch: pytest.
 def test_a_locale_that_python_put_there_is_nobodys_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     script = (
-        "import os; from upload_tui.cli.surroundings import terminal_locale; print(terminal_locale(os.environ))"
+        "import os; from upload_tui.cli.support.environment import terminal_locale; print(terminal_locale(os.environ))"
     )
     for variables, expected in (({}, ""), ({"LANG": "C"}, "C"), ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, "C.UTF-8")):
         for name in ("LC_ALL", "LC_CTYPE", "LANG"):

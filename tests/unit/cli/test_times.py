@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_tui.cli.times import parse_duration, parse_since
+from upload_tui.cli.support.option_types import parse_duration, parse_since
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from upload_tui.monitor.attempts import MAX_RETRIES, estimate_retries
+from upload_tui.monitor.analysis.retries import MAX_RETRIES, estimate_retries
 from upload_tui.testing import NOW
 
 

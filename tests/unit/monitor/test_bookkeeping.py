@@ -5,12 +5,12 @@ from datetime import timedelta
 from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.watch import PROJECT, Watch
 
-from upload_tui.monitor.bookkeeping import ChangeRecorder
+from upload_tui.monitor.sync.recorder import ChangeRecorder
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.enquiries import PageFetcher
-from upload_tui.monitor.stored_order import ProjectOrder
+from upload_tui.monitor.sync.fetcher import PageFetcher
+from upload_tui.monitor.store.project_order import ProjectOrder
 from upload_tui.status import Stage
-from upload_tui.wire.answers import read_upload_reading
+from upload_tui.wire.responses import read_upload_reading
 from upload_tui.wire.designs import StatusShape
 
 

@@ -8,12 +8,15 @@ import pytest
 from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.watch import Watch
 
-from upload_tui.client.turns import gather_all
+from upload_tui.client.concurrency import gather_all
 from upload_tui.errors import BusyStorageError, AuthError, ServerError, UnreachableError
-from upload_tui.monitor import enquiries, first_fetch, news, page_readers
-from upload_tui.monitor.connection_keeper import ConnectionTracker
-from upload_tui.monitor.picture import ConnectionState
-from upload_tui.monitor.store import Store
+from upload_tui.monitor.sync import fetcher
+from upload_tui.monitor.sync import full_scan
+from upload_tui.monitor.sync import new_uploads
+from upload_tui.monitor.sync import page_workers
+from upload_tui.monitor.sessions.connection import ConnectionTracker
+from upload_tui.monitor.model import ConnectionState
+from upload_tui.monitor.store.store import Store
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock
 from upload_tui.wire.designs import StatusShape
@@ -53,8 +56,8 @@ def mended(service: ShiftingService) -> None:
 async def test_all_others_are_known_when_one_upload_breaks_its_page_in_the_first_fetch(
     monkeypatch: pytest.MonkeyPatch, refusal: Callable[[], httpx.Response], is_bulk: bool
 ) -> None:
-    monkeypatch.setattr(first_fetch, "_BULK_THRESHOLD", 100 if is_bulk else 10**6)
-    monkeypatch.setattr(page_readers, "_MIN_UPLOADS", 10**6)
+    monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 100 if is_bulk else 10**6)
+    monkeypatch.setattr(page_workers, "_MIN_UPLOADS", 10**6)
     service = a_service(2300)
     service.refusal = refusal
     broken = service.lives[1500]
@@ -167,7 +170,7 @@ async def test_the_round_fails_when_the_service_answers_nothing_any_more(
 
 
 async def test_news_that_broke_off_in_the_middle_are_read_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(news, "_HELD", 100)  # uploads, which are two pages here
+    monkeypatch.setattr(new_uploads, "_HELD", 100)  # uploads, which are two pages here
     service = a_service(100)
     service.largest_page = 50
     watch = Watch(service)
@@ -215,13 +218,13 @@ def test_what_is_missing_is_said_while_the_connection_is_live() -> None:
 
 def test_rows_are_owed_until_they_are_read_though_new_ones_come_above_them() -> None:
     store = Store()
-    owed = enquiries.UnreadableRows(store, "p-1")
+    owed = fetcher.UnreadableRows(store, "p-1")
     owed.mark_read(1000, 100, 100, [(120, 20), (150, 1)])
     assert owed.count == 21
     owed.mark_read(1010, 130, 5)  # ten have come: the first five of the twenty
     assert owed.count == 16
-    again = enquiries.UnreadableRows(store, "p-1")
+    again = fetcher.UnreadableRows(store, "p-1")
     assert {again.next_to_retry(1010), again.next_to_retry(1010)} == {(135, 15), (160, 1)}
     again.mark_read(1010, 0, 1010)
     assert again.next_to_retry(1010) is None
-    assert enquiries.UnreadableRows(store, "p-1").count == 0
+    assert fetcher.UnreadableRows(store, "p-1").count == 0

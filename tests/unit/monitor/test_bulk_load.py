@@ -11,17 +11,18 @@ from msgspec.structs import replace
 from tests.unit.monitor.shifting_service import ShiftingService
 
 from upload_tui.errors import ServerError
-from upload_tui.monitor import bulk_load, first_fetch
-from upload_tui.monitor.bulk_lease import BulkLease, write_lease, read_lease
+from upload_tui.monitor.store import bulk
+from upload_tui.monitor.sync import full_scan
+from upload_tui.monitor.store.lease import BulkLease, write_lease, read_lease
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.page_image import PartitionName, SnapshotInfo, build_snapshot
-from upload_tui.monitor.picture import ProjectRef, Query
-from upload_tui.monitor.store import Store, StuckThresholds
-from upload_tui.monitor.stored_rows import WRITE_COLUMNS, BULK_COLUMNS, row_values
-from upload_tui.monitor.synchroniser import Synchroniser
+from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
+from upload_tui.monitor.model import ProjectRef, Query
+from upload_tui.monitor.store.store import Store, StuckThresholds
+from upload_tui.monitor.store.rows import WRITE_COLUMNS, BULK_COLUMNS, row_values
+from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.testing import NOW
-from upload_tui.wire import answers
+from upload_tui.wire import responses
 from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.upload import Upload
 
@@ -97,7 +98,7 @@ def test_a_search_finds_what_was_just_poured_in() -> None:
 def test_what_another_dashboard_looks_at_stays_true_and_much_of_it_quick_when_a_second_project_is_poured_in(
     is_little: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_load, "_SMALL_STORE_UPLOADS", 1 if is_little else 0)
+    monkeypatch.setattr(bulk, "_SMALL_STORE_UPLOADS", 1 if is_little else 0)
     whole, loading = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
     put(whole, an_upload_in(Stage.INITIATED, "a"))
     whole.set_fact("whole p-1", True)
@@ -189,7 +190,7 @@ async def test_a_first_fetch_that_was_interrupted_goes_on_in_bulk(
     is_reopened: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every page is deflated and read once; what happened since the interruption is told."""
-    monkeypatch.setattr(first_fetch, "_BULK_THRESHOLD", 10)
+    monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 10)
     service = ShiftingService(1, StatusShape.A, largest_page=50, uploads=600)
     for life in service.lives:
         service.go_on(life)
@@ -218,8 +219,8 @@ async def test_a_first_fetch_that_was_interrupted_goes_on_in_bulk(
         store = Store(tmp_path / "store.db")
         watch = synchroniser()
     decoded: list[int] = []
-    page_entries = answers.page_entries
-    monkeypatch.setattr(answers, "page_entries", lambda body: decoded.append(1) or page_entries(body))
+    page_entries = responses.page_entries
+    monkeypatch.setattr(responses, "page_entries", lambda body: decoded.append(1) or page_entries(body))
     service.go_on(service.lives[0])
     leases.clear()
     service.requests = 0
@@ -238,8 +239,8 @@ def test_pages_are_read_once_when_several_are_asked_about_in_turn(monkeypatch: p
     for start in range(0, 60, 10):
         store.bulk.insert_page(image(verified(start, start + 10)))
     decoded: list[int] = []
-    page_entries = answers.page_entries
-    monkeypatch.setattr(answers, "page_entries", lambda body: decoded.append(1) or page_entries(body))
+    page_entries = responses.page_entries
+    monkeypatch.setattr(responses, "page_entries", lambda body: decoded.append(1) or page_entries(body))
     for number in range(60):
         upload_id = f"p-1-{number % 6 * 10 + number // 6}"
         assert json.loads(store.raw(upload_id)) == {"id": upload_id}

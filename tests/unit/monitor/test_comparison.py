@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from upload_tui.monitor.changes import AnomalyNoticed, Change, UploadPurged
-from upload_tui.monitor.comparison import compare
-from upload_tui.monitor.picture import Query
+from upload_tui.monitor.sync.comparison import compare
+from upload_tui.monitor.model import Query
 from upload_tui.status import Certainty, Event, Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 from upload_tui.wire.designs import StatusShape

@@ -9,13 +9,14 @@ import pytest
 from tests.unit.monitor.shifting_service import ShiftingService, TickingClock
 
 from upload_tui.errors import StorageResetError, StorageError
-from upload_tui.monitor import first_fetch, store_file
+from upload_tui.monitor.sync import full_scan
+from upload_tui.monitor.store import recovery
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.live_session import LiveSession
-from upload_tui.monitor.picture import ProjectRef, Query, SortKey
-from upload_tui.monitor.store import Store, StuckThresholds
-from upload_tui.monitor.stored_picture import StorePicture
-from upload_tui.monitor.synchroniser import Synchroniser
+from upload_tui.monitor.sessions.live import LiveSession
+from upload_tui.monitor.model import ProjectRef, Query, SortKey
+from upload_tui.monitor.store.store import Store, StuckThresholds
+from upload_tui.monitor.store_picture import StorePicture
+from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.testing import NOW
 from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.upload import Upload
@@ -112,7 +113,7 @@ async def test_no_project_is_whole_when_the_store_was_replaced_while_it_was_fetc
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another project's synchroniser may have met the damage."""
-    monkeypatch.setattr(first_fetch, "_BULK_THRESHOLD", 10)
+    monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 10)
     service = ShiftingService(1, StatusShape.A, largest_page=20, uploads=100)
     store = Store(tmp_path / "store.db")
     malformed = sqlite3.DatabaseError("database disk image is malformed")
@@ -156,7 +157,7 @@ async def test_what_is_known_stays_and_the_visit_goes_on_in_memory_when_the_disk
 async def test_a_first_fetch_of_very_many_ends_in_memory_when_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(first_fetch, "_BULK_THRESHOLD", 10)
+    monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 10)
     service = ShiftingService(1, StatusShape.A, largest_page=100, uploads=1000)
     for life in service.lives[5:]:
         service.go_on(life)
@@ -304,6 +305,6 @@ def test_errors_mean_what_they_are() -> None:
     busy = sqlite3.OperationalError("database is locked")
     busy.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT  # type: ignore[misc]
     names = [
-        type(store_file.storage_error(error, None)).__name__ for error in (busy, sqlite3.ProgrammingError("closed"))
+        type(recovery.storage_error(error, None)).__name__ for error in (busy, sqlite3.ProgrammingError("closed"))
     ]
     assert names == ["BusyStorageError", "NoneType"]

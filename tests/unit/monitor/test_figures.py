@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from upload_tui.monitor.histogram import bucket_of, histogram_of
+from upload_tui.monitor.analysis.latency import bucket_of, histogram_of
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, InMemorySession, an_upload
 

@@ -10,11 +10,11 @@ from tests.unit.monitor.shifting_service import HEADERS, ShiftingService
 from tests.unit.monitor.watch import Watch
 
 from upload_tui.errors import ServerError
-from upload_tui.monitor import first_fetch
+from upload_tui.monitor.sync import full_scan
 from upload_tui.monitor.changes import UploadGone, UploadSeen
-from upload_tui.monitor.store import Store
+from upload_tui.monitor.store.store import Store
 from upload_tui.status import Stage
-from upload_tui.wire.answers import RawPage
+from upload_tui.wire.responses import RawPage
 from upload_tui.wire.designs import StatusShape
 
 
@@ -87,7 +87,7 @@ async def test_all_are_known_when_pages_are_shorter_than_the_service_says() -> N
 
 
 async def test_it_is_not_called_whole_when_some_went_in_the_last_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(first_fetch, "_MAX_PASSES", 1)
+    monkeypatch.setattr(full_scan, "_MAX_PASSES", 1)
     service = a_service(400, 10)
     remove_before(service, lambda number: number % 9 == 0)
     watch = Watch(service)

@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from upload_tui.errors import ThrottledError, AuthError, UnreachableError
-from upload_tui.monitor.announcer import ChangeBroadcaster
+from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
 from upload_tui.monitor.changes import Change, PictureChanged, UploadRef, UploadSeen
-from upload_tui.monitor.connection_keeper import ConnectionTracker
-from upload_tui.monitor.judge import lateness_of, baseline_of
-from upload_tui.monitor.picture import Connection, ConnectionState, Query
-from upload_tui.monitor.schedule import Schedule
+from upload_tui.monitor.sessions.connection import ConnectionTracker
+from upload_tui.monitor.analysis.lateness import lateness_of, baseline_of
+from upload_tui.monitor.model import Connection, ConnectionState, Query
+from upload_tui.monitor.sessions.polling import Schedule
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 from upload_tui.wire.queue import QueueStats, read_queue

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from upload_tui.monitor import page_readers
-from upload_tui.monitor.page_image import page_snapshot
-from upload_tui.monitor.page_readers import PageWorkers
+from upload_tui.monitor.sync import page_workers
+from upload_tui.monitor.store.page_snapshot import page_snapshot
+from upload_tui.monitor.sync.page_workers import PageWorkers
 from upload_tui.testing import an_upload
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ LONG_ENOUGH = 20.0
 
 @pytest.fixture(autouse=True)
 def several_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_readers, "_cores", lambda: 4)
+    monkeypatch.setattr(page_workers, "_cores", lambda: 4)
 
 
 def helpers() -> list[psutil.Process]:
@@ -75,7 +75,7 @@ def test_the_processes_end_when_the_program_is_killed(tmp_path: Path) -> None:
         "from upload_tui.monitor import page_readers\n"
         "page_readers._cores = lambda: 4\n"
         "async def main():\n"
-        "    async with page_readers.PageWorkers(100_000) as readers:\n"
+        "    async with page_workers.PageWorkers(100_000) as readers:\n"
         "        await readers.ready()\n"
         "        print(*[child.pid for child in psutil.Process().children()], flush=True)\n"
         "        sys.stdin.read()\n"

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.watch import Watch
 
-from upload_tui.monitor import rolling_check
+from upload_tui.monitor.sync import reconciler
 from upload_tui.monitor.changes import UploadGone, UploadPurged
 from upload_tui.wire.designs import StatusShape
 
@@ -97,7 +97,7 @@ async def test_a_purge_is_told_once() -> None:
 async def test_larger_pages_are_checked_when_nothing_else_happens_and_there_are_very_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rolling_check, "_IDLE_STEPS", 10)
+    monkeypatch.setattr(reconciler, "_IDLE_STEPS", 10)
     service = a_service(1500)
     watch = await whole(service)
     sizes: list[int] = []

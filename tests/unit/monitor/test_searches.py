@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from upload_tui.monitor import searches
-from upload_tui.monitor.picture import Query, SortKey
-from upload_tui.monitor.store import Store, StuckThresholds
+from upload_tui.monitor.store import search
+from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.store.store import Store, StuckThresholds
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.wire.upload import Upload
 
@@ -50,7 +50,7 @@ def clock() -> Clock:
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Store]:
     for name, value in {"_BATCH_ROWS": 8, "_MAX_CANDIDATES": 4, "_SAMPLE_ROWS": 2, "_LONG_LIST_ROWS": 10}.items():
-        monkeypatch.setattr(searches, name, value)
+        monkeypatch.setattr(search, name, value)
     store = Store(monotonic=clock)
     put(store, *(an_upload(number) for number in range(COUNT)))
     yield store

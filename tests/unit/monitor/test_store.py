@@ -1,4 +1,4 @@
-"""The store's windows, positions and counts against the plainest possible reckoning."""
+"""The store's keyset_paging, positions and counts against the plainest possible reckoning."""
 
 import asyncio
 import json
@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upload_tui.errors import BusyStorageError
-from upload_tui.monitor import store_file, windows
-from upload_tui.monitor.page_image import PartitionName, SnapshotInfo, build_snapshot
-from upload_tui.monitor.picture import Query, SortKey
-from upload_tui.monitor.schema import MIGRATIONS
-from upload_tui.monitor.store import Store, StuckThresholds
-from upload_tui.monitor.stored_figures import StoreAggregates
-from upload_tui.monitor.stored_rows import WRITE_COLUMNS, BULK_COLUMNS, row_values
+from upload_tui.monitor.store import recovery
+from upload_tui.monitor.store import keyset_paging
+from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
+from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.store.schema import MIGRATIONS
+from upload_tui.monitor.store.store import Store, StuckThresholds
+from upload_tui.monitor.store.aggregates import StoreAggregates
+from upload_tui.monitor.store.rows import WRITE_COLUMNS, BULK_COLUMNS, row_values
 from upload_tui.status import Certainty, Event, Stage, Timeline
 from upload_tui.wire.upload import Upload
 
@@ -262,7 +263,7 @@ def test_rows_are_counted_once_when_another_dashboard_opens_in_the_middle_of_a_b
 
 
 def test_what_stands_deep_is_found_along_rungs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "_CHECKPOINT_ROWS", 7)
+    monkeypatch.setattr(keyset_paging, "_CHECKPOINT_ROWS", 7)
     store = Store()
     stages = (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)
     store.put(
@@ -313,7 +314,7 @@ def test_pages_of_an_earlier_version_are_read_as_before(tmp_path: Path) -> None:
 def test_a_store_that_another_process_is_busy_with_is_not_set_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_file, "_BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(recovery, "_BUSY_SECONDS", 0.0)
     file = tmp_path / "store.db"
     store = Store(file)
     store.db.execute("BEGIN IMMEDIATE")

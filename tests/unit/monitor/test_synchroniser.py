@@ -13,15 +13,15 @@ from tests.unit.monitor.shifting_service import HEADERS, ShiftingService
 from tests.unit.monitor.watch import STUCK, Watch, gaps
 
 from upload_tui.errors import UnreachableError
-from upload_tui.monitor import first_fetch
+from upload_tui.monitor.sync import full_scan
 from upload_tui.monitor.changes import StageReached, UploadChange, UploadGone, UploadRef, UploadSeen
-from upload_tui.monitor.event_order import sort_by_event_time
-from upload_tui.monitor.page_plan import plan_pages
-from upload_tui.monitor.picture import Query
-from upload_tui.monitor.store import Store
+from upload_tui.monitor.sync.event_order import sort_by_event_time
+from upload_tui.monitor.sync.page_plan import plan_pages
+from upload_tui.monitor.model import Query
+from upload_tui.monitor.store.store import Store
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
-from upload_tui.wire.answers import UploadPage
+from upload_tui.wire.responses import UploadPage
 from upload_tui.wire.designs import StatusShape
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a story of hundreds of steps cannot be made much shorter
@@ -100,7 +100,7 @@ async def test_two_dashboards_over_one_store_both_tell_everything_once(service: 
 @given(seed=st.integers(0, 2**32), design=st.sampled_from([StatusShape.A, StatusShape.DEPLOYED]))
 async def test_nothing_is_missed_when_very_many_are_poured_in(seed: int, design: StatusShape) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(first_fetch, "_BULK_THRESHOLD", 10)
+        patch.setattr(full_scan, "_BULK_THRESHOLD", 10)
         service = ShiftingService(seed, design, largest_page=5, uploads=40)
         watch = Watch(service)
         with service.restless():

@@ -9,10 +9,10 @@ from tests.unit.monitor.shifting_service import ShiftingService
 
 from upload_tui.errors import ServiceError
 from upload_tui.monitor.changes import Change, StageReached
-from upload_tui.monitor.picture import ProjectRef
-from upload_tui.monitor.store import Store, StuckThresholds
-from upload_tui.monitor.stored_rows import to_ms
-from upload_tui.monitor.synchroniser import Synchroniser
+from upload_tui.monitor.model import ProjectRef
+from upload_tui.monitor.store.store import Store, StuckThresholds
+from upload_tui.monitor.store.rows import to_ms
+from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
 from upload_tui.wire.upload import Upload, read_upload

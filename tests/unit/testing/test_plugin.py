@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from upload_tui.monitor.picture import ConnectionState
+from upload_tui.monitor.model import ConnectionState
 from upload_tui.testing import NOW, FrozenClock, UploadServer, UploadService, an_upload, settled
 from upload_tui.tui.app import UploadApp
 

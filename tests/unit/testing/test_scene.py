@@ -8,10 +8,10 @@ import pytest
 
 from upload_tui.errors import StorageError, UploadTuiError
 from upload_tui.monitor.changes import StageReached
-from upload_tui.monitor.picture import ConnectionState, Query, Row
+from upload_tui.monitor.model import ConnectionState, Query, Row
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, Scene, ManualSession, replay_of
-from upload_tui.wire.messages import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS
+from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS
 
 
 def rows(session: ManualSession) -> dict[str, Row]:

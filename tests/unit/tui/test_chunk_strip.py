@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_tui.testing import NOW, FrozenClock, a_chunk, an_upload
-from upload_tui.tui.glyphs import ASCII, UNICODE, Glyphs
-from upload_tui.tui.widgets.chunk_facts import ChunkState, summarize_chunks
-from upload_tui.tui.widgets.chunk_strip import chunk_lines, contradiction_lines
-from upload_tui.tui.widgets.timeline import timeline_lines
+from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
+from upload_tui.tui.widgets.timeline.chunk_summary import ChunkState, summarize_chunks
+from upload_tui.tui.widgets.timeline.chunk_strip import chunk_lines, contradiction_lines
+from upload_tui.tui.widgets.timeline.timeline_view import timeline_lines
 from upload_tui.widgets import InMemoryPicture, DisplayOptions
 from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.upload import Chunk, Upload, read_upload

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_tui.errors import SettingsError
-from upload_tui.monitor.picture import SortKey
-from upload_tui.tui.columns import Column, ColumnKey, ColumnSpec, fit_columns, parse_columns, title_text
-from upload_tui.tui.glyphs import UNICODE
+from upload_tui.monitor.model import SortKey
+from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, fit_columns, parse_columns, title_text
+from upload_tui.tui.appearance.glyphs import UNICODE
 
 WISHES = st.lists(
     st.builds(ColumnSpec, st.sampled_from(ColumnKey), st.none() | st.integers(1, 60)), unique_by=lambda wish: wish.key

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from upload_tui.status import Certainty, Event, Stage
-from upload_tui.tui.formatting import (
+from upload_tui.text.formatting import (
     truncate_middle,
     age_text,
     clock_text,
@@ -22,7 +22,7 @@ from upload_tui.tui.formatting import (
     size_text,
     sparkline_text,
 )
-from upload_tui.tui.glyphs import ASCII, UNICODE, glyphs_for
+from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, glyphs_for
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 

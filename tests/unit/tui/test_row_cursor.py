@@ -2,9 +2,9 @@
 
 import pytest
 
-from upload_tui.monitor.picture import Query, Window
-from upload_tui.tui.widgets.row_cursor import RowCursor
-from upload_tui.tui.widgets.row_window import RowWindow
+from upload_tui.monitor.model import Query, Window
+from upload_tui.tui.widgets.table.row_cursor import RowCursor
+from upload_tui.tui.widgets.table.row_window import RowWindow
 
 
 class Answer:

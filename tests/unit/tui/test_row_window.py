@@ -1,8 +1,8 @@
 """Which rows a table holds, and when it asks for others."""
 
-from upload_tui.monitor.picture import Query, Row, Window
+from upload_tui.monitor.model import Query, Row, Window
 from upload_tui.testing import InMemorySession, an_upload
-from upload_tui.tui.widgets.row_window import RowWindow
+from upload_tui.tui.widgets.table.row_window import RowWindow
 
 SHOWN = 10
 COUNT = 200

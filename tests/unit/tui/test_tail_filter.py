@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.status import Stage
 from upload_tui.testing import NOW
-from upload_tui.tui.tail_filter import ChangeFilter
+from upload_tui.tui.widgets.activity.change_filter import ChangeFilter
 
 
 def reached(stage: Stage, name: str = "scan.tiff", message: str | None = None) -> StageReached:

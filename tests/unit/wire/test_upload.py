@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from upload_tui.errors import InvalidResponseError
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire.answers import mask_secrets, parse_body, read_error_envelope, read_upload_entries, build_upload_page
+from upload_tui.wire.responses import mask_secrets, parse_body, read_error_envelope, read_upload_entries, build_upload_page
 from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.times import format_time, read_time
 from upload_tui.wire.upload import read_upload

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.answers import json_response, page_response
-from upload_tui.backend.endpoints.desk import API_PATH, ServiceContext
+from upload_tui.backend.endpoints.responses import json_response, page_response
+from upload_tui.backend.context import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.folders import move_node
 from upload_tui.backend.endpoints.nodes import NodeLists, download_url
-from upload_tui.backend.parameters import Reference, NewFile, NewName, NewParent, NewVersion, Paging
-from upload_tui.backend.problems import invalid_fields, not_found
-from upload_tui.backend.records import NodeKind, NodeRecord, UploadRecord, VersionRecord
-from upload_tui.backend.resources import FileSchema, SignedUrlSchema, VersionSchema
+from upload_tui.backend.request_models import Reference, NewFile, NewName, NewParent, NewVersion, Paging
+from upload_tui.backend.api_errors import invalid_fields, not_found
+from upload_tui.backend.store.records import NodeKind, NodeRecord, UploadRecord, VersionRecord
+from upload_tui.backend.schemas import FileSchema, SignedUrlSchema, VersionSchema
 from upload_tui.status import Stage
 
 __all__ = ["FileEndpoints"]

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.answers import json_response
-from upload_tui.backend.endpoints.desk import API_PATH, ServiceContext
+from upload_tui.backend.endpoints.responses import json_response
+from upload_tui.backend.context import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.nodes import NodeLists
-from upload_tui.backend.parameters import ChildrenSearch, NewFolder, NewName, NewParent
-from upload_tui.backend.problems import invalid_fields
-from upload_tui.backend.records import NodeKind, NodeRecord
-from upload_tui.backend.resources import ChildSchema, FolderSchema
+from upload_tui.backend.request_models import ChildrenSearch, NewFolder, NewName, NewParent
+from upload_tui.backend.api_errors import invalid_fields
+from upload_tui.backend.store.records import NodeKind, NodeRecord
+from upload_tui.backend.schemas import ChildSchema, FolderSchema
 
 __all__ = ["FolderEndpoints", "move_node"]
 

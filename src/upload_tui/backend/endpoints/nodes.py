@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.answers import page_response
-from upload_tui.backend.endpoints.desk import ServiceContext
-from upload_tui.backend.parameters import ChildrenSearch, Paging
-from upload_tui.backend.records import AncestorRecord, NodeKind, NodeRecord, ProjectRecord
-from upload_tui.backend.resources import ChildSchema, ProjectFileSchema, SignedUrlSchema
-from upload_tui.backend.writing import without_fields
+from upload_tui.backend.endpoints.responses import page_response
+from upload_tui.backend.context import ServiceContext
+from upload_tui.backend.request_models import ChildrenSearch, Paging
+from upload_tui.backend.store.records import AncestorRecord, NodeKind, NodeRecord, ProjectRecord
+from upload_tui.backend.schemas import ChildSchema, ProjectFileSchema, SignedUrlSchema
+from upload_tui.backend.serializers import without_fields
 
 __all__ = ["NodeLists", "download_url"]
 

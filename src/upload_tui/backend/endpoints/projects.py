@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.answers import json_response, page_response
-from upload_tui.backend.endpoints.desk import API_PATH, ServiceContext
+from upload_tui.backend.endpoints.responses import json_response, page_response
+from upload_tui.backend.context import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.nodes import NodeLists
-from upload_tui.backend.parameters import ChildrenSearch, NewProject, Paging, ProjectChange
-from upload_tui.backend.records import ProjectRecord
-from upload_tui.backend.resources import ChildSchema, ProjectFileSchema, ProjectSchema
+from upload_tui.backend.request_models import ChildrenSearch, NewProject, Paging, ProjectChange
+from upload_tui.backend.store.records import ProjectRecord
+from upload_tui.backend.schemas import ChildSchema, ProjectFileSchema, ProjectSchema
 
 __all__ = ["ProjectEndpoints"]
 

@@ -7,20 +7,20 @@ from datetime import timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.answers import json_response, page_response
-from upload_tui.backend.endpoints.desk import API_PATH, ServiceContext
+from upload_tui.backend.endpoints.responses import json_response, page_response
+from upload_tui.backend.context import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
-from upload_tui.backend.faults import FaultName
-from upload_tui.backend.parameters import ChunkReport, Completion, FileHashReport, NewUpload, Paging
-from upload_tui.backend.problems import ApiError, invalid_fields, not_consistent, not_found
-from upload_tui.backend.records import ChunkRecord, ProjectRecord, UploadRecord
-from upload_tui.backend.resources import SignedUrlSchema, UploadSchema
+from upload_tui.backend.faults.model import FaultName
+from upload_tui.backend.request_models import ChunkReport, Completion, FileHashReport, NewUpload, Paging
+from upload_tui.backend.api_errors import ApiError, invalid_fields, not_consistent, not_found
+from upload_tui.backend.store.records import ChunkRecord, ProjectRecord, UploadRecord
+from upload_tui.backend.schemas import SignedUrlSchema, UploadSchema
 from upload_tui.backend.storage import StorageUnavailableError
 from upload_tui.backend.verification import ALGORITHMS, check_late_hash, part_numbers
-from upload_tui.backend.writing import PROVIDER
+from upload_tui.backend.serializers import PROVIDER
 from upload_tui.status import Stage
 from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.messages import STATUS_SHAPE_HEADER
+from upload_tui.wire.service_texts import STATUS_SHAPE_HEADER
 
 __all__ = ["UploadEndpoints"]
 

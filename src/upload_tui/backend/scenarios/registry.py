@@ -7,10 +7,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from upload_tui.backend.scenarios import stories
+from upload_tui.backend.scenarios import scripts
 from upload_tui.backend.scenarios.catalogue import DEFAULT_HISTORY_UPLOADS
-from upload_tui.backend.scenarios.past import finished_uploads as past_uploads_of
-from upload_tui.backend.scenarios.teller import ScenarioRunner
+from upload_tui.backend.scenarios.history import finished_uploads
+from upload_tui.backend.scenarios.runner import ScenarioRunner
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.clock import PacedClock
 
@@ -29,7 +29,7 @@ class Scenario(Struct, frozen=True):
     """
 
     live_script: Script
-    history_script: Script = stories.run_nothing
+    history_script: Script = scripts.run_nothing
     history_seconds: float = 0.0
 
     def create_runner(
@@ -42,15 +42,15 @@ class Scenario(Struct, frozen=True):
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
     {
-        "tour": Scenario(stories.run_tour, stories.run_recent_uploads, stories.RECENT_SECONDS),
-        "quiet": Scenario(stories.run_quiet),
-        "steady": Scenario(stories.run_steady),
-        "rush": Scenario(stories.run_rush),
-        "stuck": Scenario(stories.run_stuck, stories.run_recent_uploads, stories.RECENT_SECONDS),
-        "corrupt": Scenario(stories.run_corrupt),
-        "outage": Scenario(stories.run_outage),
-        "history": Scenario(stories.run_quiet, stories.run_history),
-        "flaky": Scenario(stories.run_flaky),
+        "tour": Scenario(scripts.run_tour, scripts.run_recent_uploads, scripts.RECENT_SECONDS),
+        "quiet": Scenario(scripts.run_quiet),
+        "steady": Scenario(scripts.run_steady),
+        "rush": Scenario(scripts.run_rush),
+        "stuck": Scenario(scripts.run_stuck, scripts.run_recent_uploads, scripts.RECENT_SECONDS),
+        "corrupt": Scenario(scripts.run_corrupt),
+        "outage": Scenario(scripts.run_outage),
+        "history": Scenario(scripts.run_quiet, scripts.run_history),
+        "flaky": Scenario(scripts.run_flaky),
     }
 )
 """By the names of the catalogue."""

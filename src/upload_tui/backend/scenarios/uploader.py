@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from upload_tui.backend.api import API_PATH
+from upload_tui.backend.app import API_PATH
 from upload_tui.backend.scenarios.plans import Flaw, UploadPlan
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.errors import ThrottledError, BadRequestError

@@ -13,9 +13,9 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from upload_tui.tui.bindings import HELP_KEY
-from upload_tui.tui.columns import TITLES, ColumnKey, ColumnSpec, width_of
-from upload_tui.tui.keys import key_of
+from upload_tui.tui.keys.bindings import HELP_KEY
+from upload_tui.tui.appearance.columns import TITLES, ColumnKey, ColumnSpec, width_of
+from upload_tui.tui.keys.labels import key_of
 
 __all__ = ["ColumnScreen"]
 

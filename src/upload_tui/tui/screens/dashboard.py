@@ -13,26 +13,26 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from upload_tui.monitor.changes import Change, UploadChange
-from upload_tui.monitor.picture import CauseGroup, Detail, Query, SortKey
-from upload_tui.monitor.session import Session
+from upload_tui.monitor.model import CauseGroup, Detail, Query, SortKey
+from upload_tui.monitor.sessions.session import Session
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.tui.alerts import Alert
-from upload_tui.tui.bindings import DASHBOARD_KEYS
-from upload_tui.tui.columns import ColumnSpec, default_columns
-from upload_tui.tui.finding import next_matching
-from upload_tui.tui.look import DisplayOptions
+from upload_tui.tui.keys.bindings import DASHBOARD_KEYS
+from upload_tui.tui.appearance.columns import ColumnSpec, default_columns
+from upload_tui.tui.widgets.table.row_search import next_matching
+from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.messages import ColumnsChosen
 from upload_tui.tui.screens.aside import show_one_pane
 from upload_tui.tui.screens.dashboard_painter import DashboardPainter
-from upload_tui.tui.screens.taking import ExportScreen
-from upload_tui.tui.story import DemoControls
+from upload_tui.tui.screens.upload_actions import ExportScreen
+from upload_tui.tui.controls import DemoControls
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.status_bar import StatusBar
-from upload_tui.tui.widgets.tail import ChangeLogView, PendingList, ActivityPane
-from upload_tui.tui.widgets.timeline_pane import TimelinePane
-from upload_tui.tui.widgets.upload_table import UploadTable
+from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView, PendingList, ActivityPane
+from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
+from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 __all__ = ["DashboardScreen"]
 

@@ -10,17 +10,17 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from upload_tui.monitor.picture import ConnectionState, Funnel, Query, SortKey
-from upload_tui.monitor.session import Session
+from upload_tui.monitor.model import ConnectionState, Funnel, Query, SortKey
+from upload_tui.monitor.sessions.session import Session
 from upload_tui.status import Stage
-from upload_tui.tui.formatting import truncate_at_word, sanitize
-from upload_tui.tui.look import DisplayOptions
-from upload_tui.tui.story import DemoControls
+from upload_tui.text.formatting import truncate_at_word, sanitize
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.controls import DemoControls
 from upload_tui.tui.widgets.funnel import FunnelBar
 from upload_tui.tui.widgets.status_bar import StatusBar
-from upload_tui.tui.widgets.tail import ChangeLogView, PendingList
-from upload_tui.tui.widgets.timeline import TimelineView
-from upload_tui.tui.widgets.upload_table import UploadTable
+from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView, PendingList
+from upload_tui.tui.widgets.timeline.timeline_view import TimelineView
+from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 __all__ = ["DashboardPainter"]
 

@@ -10,12 +10,12 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from upload_tui.monitor.picture import CauseGroup
-from upload_tui.monitor.session import Session
-from upload_tui.tui.bindings import HELP_KEY
-from upload_tui.tui.formatting import sanitize, plural
-from upload_tui.tui.keys import key_of
-from upload_tui.tui.look import DisplayOptions
+from upload_tui.monitor.model import CauseGroup
+from upload_tui.monitor.sessions.session import Session
+from upload_tui.tui.keys.bindings import HELP_KEY
+from upload_tui.text.formatting import sanitize, plural
+from upload_tui.tui.keys.labels import key_of
+from upload_tui.tui.appearance.display_options import DisplayOptions
 
 __all__ = ["FailureScreen"]
 

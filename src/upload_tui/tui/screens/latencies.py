@@ -10,12 +10,12 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from upload_tui.monitor.picture import LatencyHistogram
-from upload_tui.monitor.session import Session
-from upload_tui.tui.bindings import HELP_KEY
-from upload_tui.tui.formatting import duration_text, plural
-from upload_tui.tui.keys import key_of
-from upload_tui.tui.look import DisplayOptions
+from upload_tui.monitor.model import LatencyHistogram
+from upload_tui.monitor.sessions.session import Session
+from upload_tui.tui.keys.bindings import HELP_KEY
+from upload_tui.text.formatting import duration_text, plural
+from upload_tui.tui.keys.labels import key_of
+from upload_tui.tui.appearance.display_options import DisplayOptions
 
 __all__ = ["LatencyScreen", "histogram_lines"]
 

@@ -10,11 +10,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from upload_tui.monitor.session import Session
-from upload_tui.tui.bindings import HELP_KEY
-from upload_tui.tui.formatting import sanitize
-from upload_tui.tui.keys import key_of
-from upload_tui.tui.look import DisplayOptions
+from upload_tui.monitor.sessions.session import Session
+from upload_tui.tui.keys.bindings import HELP_KEY
+from upload_tui.text.formatting import sanitize
+from upload_tui.tui.keys.labels import key_of
+from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.wire.designs import UNSUPPORTED_DETAILS, StatusShape
 from upload_tui.wire.status_shapes import write_status
 

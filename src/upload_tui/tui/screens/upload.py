@@ -12,16 +12,16 @@ from textual.content import Content
 from textual.widgets import Static
 
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.picture import Detail
-from upload_tui.monitor.session import Session
-from upload_tui.tui.bindings import COPY_KEYS
-from upload_tui.tui.formatting import sanitize
-from upload_tui.tui.look import DisplayOptions
+from upload_tui.monitor.model import Detail
+from upload_tui.monitor.sessions.session import Session
+from upload_tui.tui.keys.bindings import COPY_KEYS
+from upload_tui.text.formatting import sanitize
+from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.screens.aside import show_one_pane
-from upload_tui.tui.screens.taking import CopyScreen
+from upload_tui.tui.screens.upload_actions import CopyScreen
 from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.status_bar import StatusBar
-from upload_tui.tui.widgets.timeline_pane import TimelinePane
+from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
 
 __all__ = ["UploadScreen"]
 

@@ -9,11 +9,11 @@ from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 
-from upload_tui.monitor.picture import Funnel, StageSummary
+from upload_tui.monitor.model import Funnel, StageSummary
 from upload_tui.status import Stage
-from upload_tui.tui.formatting import sparkline_text
-from upload_tui.tui.look import DisplayOptions
-from upload_tui.tui.widgets.still import DiffedText
+from upload_tui.text.formatting import sparkline_text
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.widgets.base.diffed_text import DiffedText
 
 __all__ = ["FunnelBar", "StageCell"]
 

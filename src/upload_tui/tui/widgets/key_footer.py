@@ -7,8 +7,8 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.style import Style
 
-from upload_tui.tui.bindings import FOOTER_FIRST, FOOTER_LAST
-from upload_tui.tui.widgets.still import DiffedText
+from upload_tui.tui.keys.bindings import FOOTER_FIRST, FOOTER_LAST
+from upload_tui.tui.widgets.base.diffed_text import DiffedText
 
 __all__ = ["KeyFooter"]
 

@@ -9,7 +9,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
-from upload_tui.tui.widgets.tail import ChangeLogView
+from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
 
 __all__ = ["SearchBar"]
 

@@ -6,10 +6,10 @@ from datetime import datetime
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor.picture import Connection, ConnectionState, Playback, ProjectRef
-from upload_tui.tui.formatting import truncate_middle, age_text, clock_text, truncate_at_word, sanitize
-from upload_tui.tui.look import DisplayOptions
-from upload_tui.tui.widgets.still import DiffedText
+from upload_tui.monitor.model import Connection, ConnectionState, Playback, ProjectRef
+from upload_tui.text.formatting import truncate_middle, age_text, clock_text, truncate_at_word, sanitize
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.widgets.base.diffed_text import DiffedText
 
 __all__ = ["StatusBar", "connection_text"]
 

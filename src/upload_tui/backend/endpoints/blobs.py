@@ -1,0 +1,130 @@
+"""The bytes themselves, to and from the storage. A signed URL is the permission, for one method and one path, for a while."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import chain
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+
+from upload_tui.backend.context import ServiceContext
+from upload_tui.backend.endpoints.endpoint import Call, Endpoint
+from upload_tui.backend.request_models import Signature
+from upload_tui.backend.api_errors import ApiError, invalid_fields, not_found
+from upload_tui.backend.store.records import UploadRecord
+from upload_tui.backend.storage import BlobKey, ChunkRejectedError, StorageUnavailableError
+from upload_tui.backend.verification import WHOLE_FILE, part_numbers
+from upload_tui.backend.serializers import PROVIDER
+
+__all__ = ["BlobEndpoints"]
+
+_MAX_BYTES = PROVIDER["chunk_max_size_bytes"]
+
+
+class BlobEndpoints:
+    """The endpoints of stored bytes."""
+
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+
+    def endpoints(self) -> Sequence[Endpoint]:
+        """All of them."""
+        return (
+            Endpoint(
+                "PUT",
+                "/storage/{id}/{number:int}",
+                self.store_chunk,
+                status=201,
+                query=Signature,
+                needs_token=False,
+                has_binary_body=True,
+            ),
+            Endpoint(
+                "PUT",
+                "/storage/{id}",
+                self.store_file,
+                status=201,
+                query=Signature,
+                needs_token=False,
+                has_binary_body=True,
+            ),
+            Endpoint("GET", "/storage/{id}", self.download, bytes, query=Signature, needs_token=False),
+        )
+
+    async def store_chunk(self, call: Call[Signature]) -> Response:
+        """Take the bytes of a chunk."""
+        self._context.check_signature(call.request)
+        record = self._context.upload(call.id)
+        number = call.request.path_params["number"]
+        if number not in self._part_numbers(record):
+            raise not_found("Chunk")
+        return await self._store(call.request, (record.id, number))
+
+    async def store_file(self, call: Call[Signature]) -> Response:
+        """Take all the bytes of an upload that is not chunked."""
+        self._context.check_signature(call.request)
+        return await self._store(call.request, (self._context.upload(call.id).id, WHOLE_FILE))
+
+    async def _store(self, request: Request, key: BlobKey) -> Response:
+        uploads = self._context.database.uploads
+        try:
+            await self._context.storage.put(key, _limited_body(request), lambda: not uploads.is_completed(key[0]))
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except ChunkRejectedError:
+            raise invalid_fields(completed_at="Cannot change completed_at.") from None
+        except StorageUnavailableError as trouble:
+            raise _storage_unavailable() from trouble
+        return Response(status_code=201)
+
+    async def download(self, call: Call[Signature]) -> Response:
+        """Give all the bytes of a verified upload."""
+        self._context.check_signature(call.request)
+        record = self._context.upload(call.id)
+        keys = [(record.id, number) for number in self._part_numbers(record)]
+        if not all(self._context.storage.has(key) for key in keys):
+            raise not_found("Object")
+        blocks = chain.from_iterable(map(self._context.storage.blocks, keys))
+        try:  # whether they can be read at all is known before the answer begins
+            first = await run_in_threadpool(next, blocks, b"")
+        except StorageUnavailableError as trouble:
+            raise _storage_unavailable() from trouble
+        return StreamingResponse(_prepend(first, blocks), headers=_download_headers(record), media_type="application/octet-stream")
+
+    def _part_numbers(self, record: UploadRecord) -> Sequence[int]:
+        return part_numbers(self._context.database.uploads.chunks(record.id), is_chunked=record.is_chunked)
+
+
+def _prepend(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _download_headers(record: UploadRecord) -> dict[str, str]:
+    """The name is percent-encoded whole, so that nothing in it can end the header. The type is not the client's to choose."""
+    return {
+        "Content-Length": str(record.size_bytes),
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(record.name, safe='')}",
+    }
+
+
+def _storage_unavailable() -> ApiError:
+    return ApiError(500, "The storage provider is unavailable", "try again in a few minutes")
+
+
+async def _limited_body(request: Request) -> AsyncIterator[bytes]:
+    """The body of a request as it comes, as long as the storage provider's limit is kept."""
+    size = 0
+    told = request.headers.get("content-length", "")
+    if told.isdigit() and int(told) > _MAX_BYTES:
+        raise _too_large()
+    async for block in request.stream():
+        size += len(block)
+        if size > _MAX_BYTES:
+            raise _too_large()
+        yield block
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, "request entity too large", f"send at most {_MAX_BYTES} bytes")

@@ -1,0 +1,123 @@
+"""The control endpoint: faults are listed, started and ended over HTTP. It exists only with `serve --control`.
+
+It stands in front of the weather, so that an outage can be ended; it asks for the account's token like every other endpoint.
+
+    GET    /api/v1/control/faults          all faults, which of them are in force
+    GET    /api/v1/control/faults/{name}   one
+    PUT    /api/v1/control/faults/{name}   {"value": …, "seconds": …}, both optional; without `seconds` until it is ended
+    DELETE /api/v1/control/faults/{name}   204
+"""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from upload_tui.backend.auth import TokenAuthority
+from upload_tui.backend.faults.model import FAULT_DESCRIPTIONS, LARGEST_VALUE, FAULT_VALUES, FaultName, Faults
+from upload_tui.backend.request_models import read_body
+from upload_tui.backend.api_errors import ApiError, not_found
+from upload_tui.wire.times import format_time
+
+__all__ = ["FaultControlApp"]
+
+_PATH = "/api/v1/control/"
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class FaultRequest(BaseModel):
+    """How a fault is wanted."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    value: Annotated[float, Field(ge=-LARGEST_VALUE, le=LARGEST_VALUE)] | None = None
+    seconds: Annotated[float, Field(gt=0, le=LARGEST_VALUE)] | None = None
+
+
+class FaultControlApp:
+    """An ASGI application around the service.
+
+    Args:
+        inner: the service.
+        faults: what is controlled.
+        gatekeeper: who may.
+    """
+
+    def __init__(self, app: Application, faults: Faults, authority: TokenAuthority) -> None:
+        self._app = app
+        self._faults = faults
+        self._authority = authority
+        self._control_app = Starlette(
+            routes=[
+                Route(f"{_PATH}faults", self._list, methods=["GET"]),
+                Route(f"{_PATH}faults/{{name}}", self._show, methods=["GET"]),
+                Route(f"{_PATH}faults/{{name}}", self._start, methods=["PUT"]),
+                Route(f"{_PATH}faults/{{name}}", self._stop, methods=["DELETE"]),
+            ],
+            exception_handlers={ApiError: _handle_api_error},  # type: ignore[dict-item]
+        )
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        is_own = scope["type"] == "http" and scope["path"].startswith(_PATH)
+        await (self._control_app if is_own else self._app)(scope, receive, send)
+
+    async def _list(self, request: Request) -> Response:
+        self._check_token(request)
+        return JSONResponse({"results": [self._serialize(name) for name in FaultName]})
+
+    async def _show(self, request: Request) -> Response:
+        self._check_token(request)
+        return JSONResponse(self._serialize(_fault_name(request)))
+
+    async def _start(self, request: Request) -> Response:
+        wish = await read_body(request, FaultRequest)
+        self._check_token(request)
+        name = _fault_name(request)
+        if wish.seconds is None:
+            self._faults.start_until_stopped(name, wish.value)
+        else:
+            self._faults.start(name, wish.seconds, wish.value)
+        return JSONResponse(self._serialize(name))
+
+    async def _stop(self, request: Request) -> Response:
+        self._check_token(request)
+        self._faults.stop(_fault_name(request))
+        return Response(status_code=204)
+
+    def _check_token(self, request: Request) -> None:
+        self._authority.check_token(request.headers.get("authorization"))
+
+    def _serialize(self, name: FaultName) -> dict[str, object]:
+        fault = self._faults.active.get(name)
+        default, meaning = FAULT_VALUES.get(name, (None, "for how many seconds"))
+        return {
+            "name": name,
+            "description": FAULT_DESCRIPTIONS[name],
+            "value_means": meaning,
+            "default_value": default,
+            "is_on": fault is not None,
+            "value": fault.value if fault and name in FAULT_VALUES else None,
+            "until": format_time(fault.until) if fault and fault.until else None,
+        }
+
+
+def _fault_name(request: Request) -> FaultName:
+    try:
+        return FaultName(request.path_params["name"])
+    except ValueError:
+        raise not_found("Fault") from None
+
+
+async def _handle_api_error(_: Request, problem: ApiError) -> Response:
+    body = json.dumps(problem.body, separators=(",", ":"))
+    return Response(body, problem.status, problem.headers, media_type="application/json")

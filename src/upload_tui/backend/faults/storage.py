@@ -1,0 +1,59 @@
+"""A storage that loses, alters or withholds bytes while a fault says so."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterator
+
+from upload_tui.backend.faults.model import FaultName, Faults
+from upload_tui.backend.storage import BlobKey, Storage, StorageUnavailableError
+
+__all__ = ["FaultyStorage"]
+
+
+class FaultyStorage:
+    """Another storage, seen through faults.
+
+    `unreadable_uploads` are uploads whose bytes can never be read: their verification is tried again and again, then given up.
+    """
+
+    def __init__(self, storage: Storage, faults: Faults) -> None:
+        self._storage = storage
+        self._faults = faults
+        self.unreadable_uploads: set[str] = set()
+
+    async def put(
+        self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = lambda: True
+    ) -> int:
+        """Store a chunk, or acknowledge and lose it, or store it with a byte flipped."""
+        if self._faults.consume(FaultName.LOST_CHUNK):
+            return sum([len(block) async for block in blocks])
+        if self._faults.consume(FaultName.ALTERED_CHUNK):
+            return await self._storage.put(key, _flip_first_byte(blocks), is_accepted)
+        return await self._storage.put(key, blocks, is_accepted)
+
+    def blocks(self, key: BlobKey) -> Iterator[bytes]:
+        """The bytes of a chunk.
+
+        Raises:
+            StorageUnavailableError: a fault withholds them.
+        """
+        if key[0] in self.unreadable_uploads or self._faults.is_active(FaultName.BROKEN_STORAGE):
+            raise StorageUnavailableError("The storage provider is unavailable")
+        yield from self._storage.blocks(key)
+
+    def has(self, key: BlobKey) -> bool:
+        """True if the chunk is stored."""
+        return self._storage.has(key)
+
+    def revision(self, key: BlobKey) -> Hashable | None:
+        """Another thing once the chunk was put again; None if it is not stored."""
+        return self._storage.revision(key)
+
+
+async def _flip_first_byte(blocks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes, the first one flipped."""
+    is_first = True
+    async for block in blocks:
+        if is_first and block:
+            is_first = False
+            yield bytes([block[0] ^ 0xFF]) + block[1:]
+        else:
+            yield block

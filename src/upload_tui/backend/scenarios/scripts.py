@@ -1,0 +1,152 @@
+"""The stories themselves, a function each."""
+
+import asyncio
+
+from upload_tui.backend.faults.model import FaultName
+from upload_tui.backend.scenarios.plans import Flaw
+from upload_tui.backend.scenarios.runner import ScenarioRunner
+
+__all__ = [
+    "RECENT_SECONDS",
+    "run_corrupt",
+    "run_flaky",
+    "run_history",
+    "run_recent_uploads",
+    "run_nothing",
+    "run_outage",
+    "run_quiet",
+    "run_rush",
+    "run_steady",
+    "run_stuck",
+    "run_tour",
+]
+
+RECENT_SECONDS = 2.5 * 3600
+"""How long before the present the morning begins."""
+
+_INTEGRITY_FLAWS = (
+    Flaw.WRONG_FILE_HASH,
+    Flaw.CHUNK_ALTERED,
+    Flaw.FIRST_CHUNK_MISSING,
+    Flaw.FIRST_CHUNK_MISSING_SIZE_LOWERED,
+    Flaw.CHUNKS_REORDERED,
+    Flaw.CHUNK_TRUNCATED,
+    Flaw.CHUNK_LOST,
+)
+_RECENT_UPLOADS = (
+    # minutes ago, flaw, bytes withheld from the worker
+    (148, Flaw.NONE, False),
+    (131, Flaw.NONE, False),
+    (117, Flaw.CHUNK_ALTERED, False),
+    (96, Flaw.NONE, False),
+    (83, Flaw.NONE, False),
+    (71, Flaw.NEVER_COMPLETED, False),
+    (58, Flaw.NONE, False),
+    (44, Flaw.NONE, True),
+    (37, Flaw.NONE, False),
+    (26, Flaw.WRONG_FILE_HASH, False),
+    (17, Flaw.NONE, False),
+    (9, Flaw.NONE, False),
+    (4, Flaw.NONE, False),
+    (2, Flaw.NONE, False),
+)
+
+
+async def run_nothing(runner: ScenarioRunner) -> None:
+    """No past."""
+
+
+async def run_recent_uploads(runner: ScenarioRunner) -> None:
+    """A morning's uploads: most went well, two failed, one was never completed, and one the worker could never read."""
+    present = runner.clock.monotonic() + RECENT_SECONDS
+    runner.service.worker.pause()
+    for minutes_ago, flaw, is_withheld in _RECENT_UPLOADS:
+        plan = runner.planner.plan(flaw, chunk_count=2, seconds_per_chunk=4.0, is_unreadable=is_withheld)
+        await runner.backfill_upload(plan, minutes_ago * 60, present)
+    await runner.step_to_present(present)
+    runner.service.worker.resume()
+
+
+async def run_history(runner: ScenarioRunner) -> None:
+    """A year of finished uploads."""
+    await runner.import_history()
+
+
+async def run_tour(runner: ScenarioRunner) -> None:
+    """Each kind of outcome soon, then a steady pace."""
+    runner.start(runner.planner.plan(chunk_count=8, seconds_per_chunk=1.2))
+    runner.start(runner.planner.plan(chunk_count=3, seconds_per_chunk=0.3, verification_seconds=18))
+    runner.start(runner.planner.plan(chunk_count=4, seconds_per_chunk=0.3, verification_seconds=1.5))
+    for flaw in _INTEGRITY_FLAWS:
+        runner.start(runner.planner.plan(flaw, seconds_per_chunk=0.4, verification_seconds=1.2))
+        await runner.wait(1.2)
+        runner.start(runner.planner.plan())
+        await runner.wait(1.8)
+    await run_steady(runner)
+
+
+async def run_steady(runner: ScenarioRunner) -> None:
+    """An upload every few seconds; one in ten fails."""
+    while True:
+        is_bad = runner.rng.random() < 0.1
+        runner.start(runner.planner.plan(runner.rng.choice(_INTEGRITY_FLAWS) if is_bad else Flaw.NONE))
+        await runner.wait(runner.rng.uniform(2.5, 6.0))
+
+
+async def run_quiet(runner: ScenarioRunner) -> None:
+    """One upload now and then."""
+    while True:
+        runner.start(runner.planner.plan())
+        await runner.wait(runner.rng.uniform(20.0, 40.0))
+
+
+async def run_rush(runner: ScenarioRunner) -> None:
+    """Three hundred uploads in the first seconds, then as many again after a while."""
+    while True:
+        for _ in range(300):
+            runner.start(runner.planner.plan(chunk_count=2, verification_seconds=0.5))
+            await runner.wait(0.02)
+        await runner.wait(120.0)
+
+
+async def run_stuck(runner: ScenarioRunner) -> None:
+    """All goes well for a few seconds, then the worker stops."""
+    steady = asyncio.ensure_future(run_steady(runner))
+    try:
+        await runner.wait(6.0)
+        runner.service.worker.pause()
+        await steady
+    finally:
+        steady.cancel()
+
+
+async def run_corrupt(runner: ScenarioRunner) -> None:
+    """One of every integrity failure, beside one that is all right, then silence."""
+    for flaw in (Flaw.NONE, *_INTEGRITY_FLAWS):
+        runner.start(runner.planner.plan(flaw, chunk_count=4, seconds_per_chunk=0.4))
+        await runner.wait(0.5)
+    while True:
+        await runner.wait(3600.0)
+
+
+async def run_outage(runner: ScenarioRunner) -> None:
+    """Down for twenty seconds in each minute."""
+    steady = asyncio.ensure_future(run_steady(runner))
+    try:
+        while True:
+            await runner.wait(10.0)
+            runner.start_fault(FaultName.OUTAGE, 20.0)
+            await runner.wait(50.0)
+    finally:
+        steady.cancel()
+
+
+async def run_flaky(runner: ScenarioRunner) -> None:
+    """Faults of all kinds, one after the other, with pauses to recover."""
+    steady = asyncio.ensure_future(run_steady(runner))
+    try:
+        while True:
+            await runner.wait(runner.rng.uniform(4.0, 10.0))
+            runner.start_fault(runner.rng.choice(tuple(FaultName)), runner.rng.uniform(2.0, 6.0))
+    finally:
+        steady.cancel()

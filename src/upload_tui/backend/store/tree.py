@@ -1,0 +1,182 @@
+"""The tables of a project's tree: folders, files, and the versions of files. What is deleted is kept, and not found any more."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from upload_tui.backend.store.records import (
+    AncestorRecord,
+    NodeKind,
+    NodeRecord,
+    VersionRecord,
+    to_milliseconds,
+    from_milliseconds,
+)
+from upload_tui.backend.store.statements import placeholders, transaction
+
+__all__ = ["Tree"]
+
+_NODE_COLUMNS = "nodes.id, kind, project_id, parent_id, name, created_ms, updated_ms"
+_NOT_DELETED = "deleted_ms IS NULL"
+_VERSION_COLUMNS = "id, file_id, number, upload_id, label, created_ms"
+_SUBTREE = (
+    "WITH RECURSIVE below (id) AS (SELECT id FROM nodes WHERE id = ?1 UNION "
+    "SELECT nodes.id FROM nodes JOIN below ON nodes.parent_id = below.id) "
+)
+"""A node and everything in it."""
+
+
+class Tree:
+    """Folders and files, over a database's connection."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    # Nodes
+
+    def add(self, node: NodeRecord) -> None:
+        """Keep a new folder; a file comes with its first version."""
+        self._db.execute(
+            "INSERT INTO nodes (id, kind, project_id, parent_id, name, created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                node.id,
+                str(node.kind),
+                node.project_id,
+                node.parent_id,
+                node.name,
+                to_milliseconds(node.created_on),
+                to_milliseconds(node.updated_on),
+            ),
+        )
+
+    def get(self, kind: NodeKind, node_id: str) -> NodeRecord | None:
+        """One folder or one file."""
+        row = self._db.execute(
+            f"SELECT {_NODE_COLUMNS} FROM nodes WHERE id = ? AND kind = ? AND {_NOT_DELETED}", (node_id, str(kind))
+        ).fetchone()
+        return None if row is None else _node(row)
+
+    def children(
+        self, project_id: str, parent_id: str | None, offset: int, limit: int
+    ) -> tuple[Sequence[NodeRecord], int]:
+        """What stands directly in a project (`parent_id` None) or a folder, and how many these are."""
+        return self._page(
+            f"nodes WHERE project_id = ? AND parent_id IS ? AND {_NOT_DELETED}", (project_id, parent_id), offset, limit
+        )
+
+    def search(
+        self, project_id: str, parent_id: str | None, text: str, offset: int, limit: int
+    ) -> tuple[Sequence[NodeRecord], int]:
+        """What stands anywhere in a project or below a folder, and has a text in its name; an empty text finds all."""
+        has_text = "(?2 = '' OR instr(lower(name), lower(?2)) > 0)"
+        if parent_id is None:
+            return self._page(
+                f"nodes WHERE project_id = ?1 AND {has_text} AND {_NOT_DELETED}", (project_id, text), offset, limit
+            )
+        below = "nodes JOIN below USING (id) WHERE id <> ?1"
+        return self._page(f"{below} AND {has_text} AND {_NOT_DELETED}", (parent_id, text), offset, limit, before=_SUBTREE)
+
+    def files(self, project_id: str, offset: int, limit: int) -> tuple[Sequence[NodeRecord], int]:
+        """All files of a project, wherever they stand."""
+        return self._page(f"nodes WHERE project_id = ? AND kind = 'file' AND {_NOT_DELETED}", (project_id,), offset, limit)
+
+    def _page(
+        self, source: str, values: tuple[str | None, ...], offset: int, limit: int, before: str = ""
+    ) -> tuple[Sequence[NodeRecord], int]:
+        rows = self._db.execute(
+            f"{before}SELECT {_NODE_COLUMNS} FROM {source} ORDER BY serial LIMIT {int(limit)} OFFSET {int(offset)}", values
+        ).fetchall()
+        total = self._db.execute(f"{before}SELECT count(*) FROM {source}", values).fetchone()
+        return [_node(row) for row in rows], int(total[0])
+
+    def ancestors_of(self, node_ids: Sequence[str]) -> Mapping[str, Sequence[AncestorRecord]]:
+        """The folders above each of several nodes, the outermost first."""
+        found: dict[str, list[AncestorRecord]] = {node_id: [] for node_id in node_ids}
+        for node_id, *folder in self._db.execute(
+            "WITH RECURSIVE above (node, folder, height) AS ("
+            f"SELECT id, parent_id, 1 FROM nodes WHERE id IN ({placeholders(node_ids)}) UNION ALL "
+            "SELECT above.node, nodes.parent_id, height + 1 FROM above JOIN nodes ON nodes.id = above.folder) "
+            "SELECT node, id, name FROM above JOIN nodes ON nodes.id = folder ORDER BY height DESC",
+            node_ids,
+        ):
+            found[node_id].append(AncestorRecord(*folder))
+        return found
+
+    def rename(self, node_id: str, name: str, on: datetime) -> None:
+        """Give a node another name."""
+        self._db.execute("UPDATE nodes SET name = ?, updated_ms = ? WHERE id = ?", (name, to_milliseconds(on), node_id))
+
+    def move(self, node_id: str, parent_id: str | None, on: datetime) -> bool:
+        """Put a node elsewhere in its project; False if that is in itself, where it could never be found again."""
+        moved = self._db.execute(
+            "UPDATE nodes SET parent_id = ?2, updated_ms = ?3 WHERE id = ?1 "
+            f"AND NOT EXISTS ({_SUBTREE} SELECT 1 FROM below WHERE id = ?2)",
+            (node_id, parent_id, to_milliseconds(on)),
+        )
+        return moved.rowcount == 1
+
+    def delete(self, node_id: str, on: datetime) -> None:
+        """Let a node and everything in it be found no more."""
+        self._db.execute(
+            f"UPDATE nodes SET deleted_ms = ?2 WHERE id IN ({_SUBTREE} SELECT id FROM below) AND {_NOT_DELETED}",
+            (node_id, to_milliseconds(on)),
+        )
+
+    # Versions of files
+
+    def add_file(self, node: NodeRecord, version: VersionRecord) -> None:
+        """Keep a new file and its first version, both or neither."""
+        with transaction(self._db):
+            self.add(node)
+            self._insert_version(version)
+
+    def add_version(self, version: VersionRecord) -> None:
+        """Keep one more version of a file; its number is the next one, whatever the record says."""
+        on = to_milliseconds(version.created_on)
+        with transaction(self._db):
+            self._insert_version(version)
+            self._db.execute("UPDATE nodes SET updated_ms = ? WHERE id = ?", (on, version.file_id))
+
+    def _insert_version(self, version: VersionRecord) -> None:
+        self._db.execute(
+            f"INSERT INTO versions ({_VERSION_COLUMNS}) SELECT ?1, ?2, 1 + ifnull(max(number), 0), ?3, ?4, ?5 "
+            "FROM versions WHERE file_id = ?2",
+            (version.id, version.file_id, version.upload_id, version.label, to_milliseconds(version.created_on)),
+        )
+
+    def version(self, version_id: str) -> VersionRecord | None:
+        """One version of a file that is there."""
+        row = self._db.execute(
+            f"SELECT {_VERSION_COLUMNS} FROM versions WHERE id = ? AND file_id IN (SELECT id FROM nodes WHERE {_NOT_DELETED})",
+            (version_id,),
+        ).fetchone()
+        return None if row is None else _version(row)
+
+    def versions(self, file_id: str, offset: int, limit: int) -> tuple[Sequence[VersionRecord], int]:
+        """A file's versions, newest first, and how many there are."""
+        rows = self._db.execute(
+            f"SELECT {_VERSION_COLUMNS} FROM versions WHERE file_id = ? ORDER BY number DESC LIMIT ? OFFSET ?",
+            (file_id, limit, offset),
+        )
+        found = [_version(row) for row in rows]
+        counted = self._db.execute("SELECT count(*) FROM versions WHERE file_id = ?", (file_id,)).fetchone()
+        return found, int(counted[0])
+
+    def current_versions(self, file_ids: Sequence[str]) -> Mapping[str, VersionRecord]:
+        """The newest version of each of several files."""
+        rows = self._db.execute(
+            f"SELECT {_VERSION_COLUMNS}, max(number) FROM versions WHERE file_id IN ({placeholders(file_ids)}) GROUP BY file_id",
+            file_ids,
+        )
+        return {row[1]: _version(row[:-1]) for row in rows}
+
+
+def _node(row: Sequence[Any]) -> NodeRecord:
+    node_id, kind, project_id, parent_id, name, created_ms, updated_ms = row
+    return NodeRecord(node_id, NodeKind(kind), project_id, parent_id, name, from_milliseconds(created_ms), from_milliseconds(updated_ms))
+
+
+def _version(row: Sequence[Any]) -> VersionRecord:
+    version_id, file_id, number, upload_id, label, created_ms = row
+    return VersionRecord(version_id, file_id, number, upload_id, label, from_milliseconds(created_ms))

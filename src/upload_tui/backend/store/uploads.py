@@ -1,0 +1,175 @@
+"""The tables of uploads, of the chunks and of the digests that their clients reported.
+
+Illegal transitions are refused by the conditions of the statements themselves.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from upload_tui.backend.store.records import ChunkRecord, FinishedUpload, UploadRecord, to_milliseconds, from_milliseconds
+from upload_tui.backend.store.statements import placeholders, transaction
+from upload_tui.status import Event, Stage, Timeline
+
+__all__ = ["Uploads"]
+
+_SELECT = (
+    "SELECT uploads.id, project_id, projects.name, uploads.name, content_type, size_bytes, is_chunked, "
+    "initiated_ms, completed_ms, verified_ms, error_ms, error_message, uploads.updated_ms "
+    "FROM uploads JOIN projects ON projects.id = project_id"
+)
+
+
+class Uploads:
+    """Uploads, over a database's connection."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def add(  # an upload's own fields
+        self,
+        upload_id: str,
+        project_id: str,
+        name: str,
+        content_type: str,
+        size_bytes: int,
+        on: datetime,
+        *,
+        is_chunked: bool = True,
+    ) -> None:
+        """Begin an upload."""
+        began = to_milliseconds(on)
+        self._db.execute(
+            "INSERT INTO uploads (id, project_id, name, content_type, size_bytes, initiated_ms, updated_ms, is_chunked) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (upload_id, project_id, name, content_type, size_bytes, began, began, is_chunked),
+        )
+
+    def get(self, upload_id: str) -> UploadRecord | None:
+        """One upload."""
+        return self.get_many([upload_id]).get(upload_id)
+
+    def get_many(self, upload_ids: Sequence[str]) -> Mapping[str, UploadRecord]:
+        """Uploads by their ids; what is not there is left out."""
+        rows = self._db.execute(f"{_SELECT} WHERE uploads.id IN ({placeholders(upload_ids)})", upload_ids)
+        return {row[0]: _upload(row) for row in rows}
+
+    def page(self, project_id: str, offset: int, limit: int) -> tuple[Sequence[UploadRecord], int]:
+        """A project's uploads, newest first, and how many there are."""
+        rows = self._db.execute(
+            f"{_SELECT} WHERE project_id = ? ORDER BY initiated_ms DESC, serial DESC LIMIT ? OFFSET ?",
+            (project_id, limit, offset),
+        )
+        found = [_upload(row) for row in rows]
+        counted = self._db.execute("SELECT count(*) FROM uploads WHERE project_id = ?", (project_id,)).fetchone()
+        return found, int(counted[0])
+
+    def is_completed(self, upload_id: str) -> bool:
+        """True once its client has said that all its bytes are there."""
+        row = self._db.execute("SELECT completed_ms FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+        return row is not None and row[0] is not None
+
+    def count(self) -> int:
+        """How many uploads there are, in all projects."""
+        return int(self._db.execute("SELECT count(*) FROM uploads").fetchone()[0])
+
+    def import_finished(self, uploads: Sequence[FinishedUpload]) -> None:
+        """Keep finished uploads of elsewhere with their own times, each of one chunk; those already known stay as they are."""
+        with transaction(self._db):
+            self._db.executemany(
+                "INSERT OR IGNORE INTO uploads (id, project_id, name, content_type, size_bytes, initiated_ms, completed_ms, "
+                "verified_ms, error_ms, error_message, updated_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+                "ifnull(?8, ?9))",
+                (upload[:10] for upload in uploads),
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO chunks VALUES (?, 1, ?, 'md5', ?)",
+                ((upload.id, upload.size_bytes, upload.md5) for upload in uploads),
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO hashes VALUES (?, 'md5', ?)", ((upload.id, upload.md5) for upload in uploads)
+            )
+
+    def complete(self, upload_id: str, algorithm: str, digest: str, on: datetime) -> bool:
+        """Complete an upload and queue its verification, both or neither; False if it was completed before."""
+        now = to_milliseconds(on)
+        with transaction(self._db):
+            changed = self._db.execute(
+                "UPDATE uploads SET completed_ms = ?1, updated_ms = ?1 WHERE id = ?2 AND completed_ms IS NULL",
+                (now, upload_id),
+            )
+            if changed.rowcount == 0:
+                return False
+            self.put_hash(upload_id, algorithm, digest)
+            self._db.execute("INSERT INTO jobs (upload_id, queued_ms, due_ms) VALUES (?, ?, ?)", (upload_id, now, now))
+            return True
+
+    # What clients report
+
+    def put_chunk(self, upload_id: str, chunk: ChunkRecord, on: datetime) -> bool:
+        """Keep what a client reports of a chunk, in place of an older report; False once the upload is completed."""
+        with transaction(self._db):
+            touched = self._db.execute(
+                "UPDATE uploads SET updated_ms = ? WHERE id = ? AND completed_ms IS NULL",
+                (to_milliseconds(on), upload_id),
+            )
+            if touched.rowcount == 0:
+                return False
+            values = (upload_id, chunk.number, chunk.size_bytes, chunk.algorithm, chunk.digest)
+            self._db.execute("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?)", values)
+            return True
+
+    def chunks(self, upload_id: str) -> Sequence[ChunkRecord]:
+        """An upload's chunks by number."""
+        return self.chunks_by_upload([upload_id])[upload_id]
+
+    def chunks_by_upload(self, upload_ids: Sequence[str]) -> Mapping[str, Sequence[ChunkRecord]]:
+        """The chunks of several uploads, each by number; in one query, since a page lists many."""
+        found: dict[str, list[ChunkRecord]] = {upload_id: [] for upload_id in upload_ids}
+        for upload_id, *columns in self._db.execute(
+            "SELECT upload_id, number, size_bytes, algorithm, digest FROM chunks "
+            f"WHERE upload_id IN ({placeholders(upload_ids)}) ORDER BY upload_id, number",
+            upload_ids,
+        ):
+            found[upload_id].append(ChunkRecord(*columns))
+        return found
+
+    def put_hash(self, upload_id: str, algorithm: str, digest: str) -> None:
+        """Keep a whole file's digest."""
+        self._db.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", (upload_id, algorithm, digest))
+
+    def hashes(self, upload_id: str) -> Sequence[tuple[str, str]]:
+        """The algorithms and digests reported for the whole file."""
+        return self.hashes_by_upload([upload_id])[upload_id]
+
+    def hashes_by_upload(self, upload_ids: Sequence[str]) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """What was reported for the whole files of several uploads."""
+        found: dict[str, list[tuple[str, str]]] = {upload_id: [] for upload_id in upload_ids}
+        for upload_id, algorithm, digest in self._db.execute(
+            f"SELECT upload_id, algorithm, digest FROM hashes WHERE upload_id IN ({placeholders(upload_ids)}) ORDER BY algorithm",
+            upload_ids,
+        ):
+            found[upload_id].append((algorithm, digest))
+        return found
+
+
+def _upload(row: Sequence[Any]) -> UploadRecord:
+    upload_id, project_id, project_name, name, content_type, size_bytes, is_chunked, *times, message, updated_ms = row
+    events = [
+        Event(stage, from_milliseconds(on), message=message if stage is Stage.ERROR else None)
+        for stage, on in zip(Stage, times, strict=True)
+        if on is not None
+    ]
+    timeline = Timeline(tuple(events), ready_for_chunks=True)
+    return UploadRecord(
+        id=upload_id,
+        project_id=project_id,
+        project_name=project_name,
+        name=name,
+        content_type=content_type,
+        size_bytes=size_bytes,
+        is_chunked=bool(is_chunked),
+        timeline=timeline,
+        updated_on=from_milliseconds(updated_ms),
+    )

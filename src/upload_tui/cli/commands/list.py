@@ -1,0 +1,108 @@
+"""`upload-tui list`: uploads, a line each."""
+
+import asyncio
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+from msgspec import Struct
+from msgspec.structs import replace
+
+from upload_tui.cli.support.service import service_options, effective_settings
+from upload_tui.cli.support.output import Printer, output_option
+from upload_tui.cli.support.tables import flat_upload, upload_columns
+from upload_tui.cli.support.option_types import parse_since
+from upload_tui.errors import EXIT_OK, EXIT_FAILED_UPLOAD
+from upload_tui.settings.service_settings import Flags, ServiceSettings
+from upload_tui.status import Stage
+
+if TYPE_CHECKING:
+    from upload_tui.cli.support.snapshot import Snapshot
+    from upload_tui.monitor.model import Detail, Query
+
+__all__ = ["command"]
+
+_SORT_KEYS = ("initiated", "stage", "since", "name", "size", "project")
+
+
+class _Criteria(Struct, frozen=True):
+    """Which uploads, and in what order."""
+
+    stages: frozenset[Stage]
+    sort: str
+    since: datetime | None
+    search: str
+    stuck_only: bool
+    limit: int | None
+
+
+@click.command(help="List uploads, a line each; offline it lists what the last visit knew, and says so.")
+@service_options
+@click.option(
+    "--stage", "stages", multiple=True, type=click.Choice([*map(str, Stage)]), help="Only this stage; may be repeated."
+)
+@click.option(
+    "--sort", default="initiated", show_default=True, type=click.Choice(_SORT_KEYS), help="By what they are ordered."
+)
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--since", type=parse_since, help="Only uploads initiated since then: 2h, 3d, or a time.")
+@click.option("--search", default="", metavar="TEXT", help="Only those with this in their name, id or error message.")
+@click.option("--stuck", is_flag=True, help="Only pending uploads that look stuck.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any of them is in error.")
+@output_option
+def command(
+    stages: tuple[str, ...],
+    sort: str,
+    reverse: bool,
+    since: datetime | None,
+    search: str,
+    stuck: bool,
+    limit: int | None,
+    fail_on_error: bool,
+    output: str | None,
+    *,
+    flags: Flags,
+) -> int:
+    """List."""
+    wanted = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
+    settings = effective_settings(flags)
+    details = asyncio.run(_details(settings, wanted, reverse=reverse))
+    from upload_tui.monitor.records import upload_record
+
+    Printer(output, upload_columns(settings.zone), flat_upload).print_records(map(upload_record, details))
+    failed = any(detail.upload.stage is Stage.ERROR for detail in details)
+    return EXIT_FAILED_UPLOAD if failed and fail_on_error else EXIT_OK
+
+
+async def _details(settings: ServiceSettings, criteria: _Criteria, *, reverse: bool) -> "list[Detail]":
+    from upload_tui.cli.support.snapshot import open_snapshot
+
+    async with open_snapshot(settings) as seen:
+        query = _query(seen, criteria)
+        if reverse:
+            query = replace(query, descending=not query.descending)
+        fitting = (detail for detail in seen.details(query) if _matches(detail, criteria))
+        return list(islice(fitting, criteria.limit))
+
+
+def _query(snapshot: "Snapshot", criteria: _Criteria) -> "Query":
+    """Newest and largest first, names from A to Z."""
+    from upload_tui.monitor.model import Query, SortKey
+
+    return Query(
+        stages=criteria.stages,
+        search=criteria.search,
+        attention_only=criteria.stuck_only,
+        project_ids=frozenset(project.id for project in snapshot.projects),
+        sort=SortKey(criteria.sort),
+        descending=criteria.sort in {"initiated", "since", "size"},
+    )
+
+
+def _matches(detail: "Detail", criteria: _Criteria) -> bool:
+    row = detail.row
+    if criteria.stuck_only and not row.lateness.is_stuck:
+        return False
+    return criteria.since is None or (row.initiated_on is not None and row.initiated_on >= criteria.since)

@@ -1,0 +1,37 @@
+"""`upload-tui projects`: the projects that the account can see."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from upload_tui.cli.support.service import client_for, service_options, effective_settings
+from upload_tui.cli.support.output import Column, Printer, output_option
+from upload_tui.settings.service_settings import Flags, ServiceSettings
+
+if TYPE_CHECKING:
+    from upload_tui.wire.responses import Project
+
+__all__ = ["command"]
+
+_COLUMNS = (Column("ID", lambda record: record["id"]), Column("NAME", lambda record: record["name"], min_width=12))
+
+
+@click.command(help="List the projects that the account can see.")
+@service_options
+@output_option
+def command(output: str | None, *, flags: Flags) -> None:
+    """List them."""
+    projects = asyncio.run(_projects(effective_settings(flags)))
+    wanted = set(flags.projects)
+    Printer(output, _COLUMNS).print_records(
+        {"id": project.id, "name": project.name}
+        for project in projects
+        if not wanted or wanted & {project.id, project.name}
+    )
+
+
+async def _projects(settings: ServiceSettings) -> "Sequence[Project]":
+    async with client_for(settings) as client:
+        return await client.projects()

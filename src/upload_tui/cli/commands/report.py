@@ -1,0 +1,177 @@
+"""`upload-tui report`: the figures of projects; what is new since the last look; metrics for a collector of text files."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING, Any
+
+import click
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from upload_tui.cli.support.service import service_options, effective_settings
+from upload_tui.cli.dashboard.last_visit import last_visit_file
+from upload_tui.cli.support.output import Printer, output_option
+from upload_tui.cli.support.tables import local_time
+from upload_tui.cli.support.option_types import parse_since
+from upload_tui.errors import EXIT_OK, EXIT_FAILED_UPLOAD
+from upload_tui.settings.service_settings import Flags, ServiceSettings
+from upload_tui.status import Stage
+
+if TYPE_CHECKING:
+    from upload_tui.monitor.model import Detail, ProjectRef
+
+__all__ = ["command"]
+
+_LAST = "last"
+
+
+class _ProjectSnapshot(Struct, frozen=True):
+    """What the visit found."""
+
+    service: str
+    projects: "Sequence[ProjectRef]"
+    details: "Sequence[Detail]"
+    as_of: datetime
+
+
+def _parse_since(text: str) -> str | datetime:
+    return _LAST if text == _LAST else parse_since(text)
+
+
+_parse_since.__name__ = "last|time"
+
+
+@click.command(help="Print figures: uploads by stage, latencies, the stuck, the failed grouped by cause.")
+@service_options
+@click.option(
+    "--since", type=_parse_since, help="Also what is new since then; `last` is the last report with `--since last`."
+)
+@click.option("--prometheus", is_flag=True, help="Print metrics for a text-file collector.")
+@click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any upload is in error.")
+@output_option
+def command(
+    since: str | datetime | None, prometheus: bool, fail_on_error: bool, output: str | None, *, flags: Flags
+) -> int:
+    """Report."""
+    settings = effective_settings(flags)
+    found = asyncio.run(_read_snapshot(settings))
+    record = _record(found, _changes_since(settings, found, since))
+    printer = Printer(output, (), _csv_row)
+    if prometheus:
+        click.echo("\n".join(_prometheus_lines(record)))
+    elif printer.is_table:
+        click.echo("\n".join(_report_lines(record, settings.zone)))
+    else:
+        printer.print_records([record])
+    return EXIT_FAILED_UPLOAD if fail_on_error and record["stages"][Stage.ERROR] else EXIT_OK
+
+
+async def _read_snapshot(settings: ServiceSettings) -> _ProjectSnapshot:
+    from upload_tui.cli.support.snapshot import open_snapshot
+    from upload_tui.monitor.model import Query
+
+    async with open_snapshot(settings) as seen:
+        details = list(seen.details(Query(project_ids=frozenset(project.id for project in seen.projects))))
+        as_of = min((detail.row.read_on for detail in details), default=datetime.now(UTC))
+        return _ProjectSnapshot(settings.url, seen.projects, details, as_of)
+
+
+def _changes_since(settings: ServiceSettings, snapshot: _ProjectSnapshot, since: str | datetime | None) -> Mapping[str, Any] | None:
+    """What is new; `last` also keeps this look for the next."""
+    from upload_tui.monitor.since import LastVisit, save_last_visit, summarise_since, read_last_visit
+    from upload_tui.wire.times import format_time
+
+    if since is None:
+        return None
+    look: LastVisit | None = LastVisit(since) if isinstance(since, datetime) else None
+    if look is None:
+        file = last_visit_file(settings, (project.id for project in snapshot.projects), "report")
+        look = read_last_visit(file)
+        late = [detail.upload.id for detail in snapshot.details if detail.row.lateness.is_overdue]
+        save_last_visit(file, snapshot.as_of, late)
+    news = summarise_since(snapshot.details, look or LastVisit(datetime.fromtimestamp(0, UTC)))
+    return {**asdict(news), "since": format_time(news.since) if look else None}
+
+
+def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    from upload_tui.monitor.analysis.statistics import statistics_of
+    from upload_tui.wire.times import format_time
+
+    figures = statistics_of(snapshot.details)
+    return {
+        "service": snapshot.service,
+        "projects": [{"id": project.id, "name": project.name} for project in snapshot.projects],
+        "as_of": format_time(snapshot.as_of),
+        "total": figures.total,
+        "stages": dict(figures.counts),
+        "latencies": [asdict(latency) for latency in figures.latencies],
+        "overdue": list(figures.overdue_ids),
+        "stuck": list(figures.stuck_ids),
+        "causes": [asdict(cause) for cause in figures.causes],
+        "news": changes,
+    }
+
+
+def _csv_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The figures as one row of CSV."""
+    latencies = {
+        f"{latency['after']}_to_{latency['before']}_{share}_seconds": latency[f"{share}_seconds"]
+        for latency in record["latencies"]
+        for share in ("p50", "p95", "p99")
+    }
+    counts = {key: len(record[key]) for key in ("overdue", "stuck")}
+    plain = {key: record[key] for key in ("service", "as_of", "total")}
+    return {**plain, **record["stages"], **counts, **latencies}
+
+
+def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
+    from upload_tui.text.formatting import duration_text, sanitize, plural
+
+    names = ", ".join(project["name"] or project["id"] for project in record["projects"])
+    yield sanitize(f"{plural(record['total'], 'upload')} of {names}, as of {local_time(record['as_of'], zone)}")
+    for stage, count in record["stages"].items():
+        yield f"  {stage:<10} {count:>8,}"
+    for latency in record["latencies"]:
+        times = "  ".join(f"{share} {duration_text(latency[f'{share}_seconds'])}" for share in ("p50", "p95", "p99"))
+        yield f"{latency['after']} to {latency['before']}: {times}  ({plural(latency['samples'], 'sample')})"
+    for word in ("overdue", "stuck"):
+        if record[word]:
+            yield f"{word} ({len(record[word])}): {sanitize(' '.join(record[word]))}"
+    for cause in record["causes"]:
+        yield sanitize(f"failed ({cause['count']}): {cause['cause']}")
+    if record["news"] is not None:
+        yield from _since_lines(record["news"], zone)
+
+
+def _since_lines(changes: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
+    yield f"since {local_time(changes['since'], zone)}:" if changes["since"] else "first look; all is new:"
+    for key in ("new", "verified", "failed", "newly_overdue"):
+        yield f"  {key.replace('_', ' '):<14} {len(changes[key]):>6,}"
+
+
+def _prometheus_lines(record: Mapping[str, Any]) -> Iterator[str]:
+    """In the text format of Prometheus."""
+    projects = ",".join(sorted(project["id"] for project in record["projects"]))
+    where = f"service={_quoted_label(record['service'])},projects={_quoted_label(projects)}"
+    yield "# HELP upload_tui_uploads Uploads in each stage."
+    yield "# TYPE upload_tui_uploads gauge"
+    for stage, count in record["stages"].items():
+        yield f'upload_tui_uploads{{{where},stage="{stage}"}} {count}'
+    for word in ("overdue", "stuck"):
+        yield f"# HELP upload_tui_{word}_uploads Pending uploads that look {word}."
+        yield f"# TYPE upload_tui_{word}_uploads gauge"
+        yield f"upload_tui_{word}_uploads{{{where}}} {len(record[word])}"
+    yield "# HELP upload_tui_stage_seconds Time between two stages."
+    yield "# TYPE upload_tui_stage_seconds summary"
+    for latency in record["latencies"]:
+        span = f'{where},from="{latency["after"]}",to="{latency["before"]}"'
+        for share, quantile in (("p50", "0.5"), ("p95", "0.95"), ("p99", "0.99")):
+            yield f'upload_tui_stage_seconds{{{span},quantile="{quantile}"}} {latency[f"{share}_seconds"]}'
+        yield f"upload_tui_stage_seconds_count{{{span}}} {latency['samples']}"
+
+
+def _quoted_label(text: str) -> str:
+    """A label's value, with the three escapes that the format knows."""
+    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'"{escaped}"'

@@ -1,0 +1,100 @@
+"""`upload-tui show`: all that is known of single uploads."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
+
+import click
+
+from upload_tui.cli.support.service import client_for, service_options, effective_settings
+from upload_tui.cli.support.output import Printer, Record, output_option
+from upload_tui.cli.support.tables import flat_upload, local_time
+from upload_tui.errors import EXIT_OK
+from upload_tui.settings.service_settings import Flags, ServiceSettings
+
+__all__ = ["command"]
+
+
+@click.command(help="Show uploads: timeline, durations, chunks, hashes, anomalies.")
+@click.argument("upload_ids", nargs=-1, required=True, metavar="ID...")
+@service_options
+@output_option
+def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> int:
+    """Show them."""
+    settings = effective_settings(flags)
+    records = asyncio.run(_records(settings, upload_ids))
+    printer = Printer(output, (), flat_upload)
+    if printer.is_table:
+        click.echo("\n\n".join("\n".join(_upload_lines(record, settings.zone)) for record in records))
+    else:
+        printer.print_records(records)
+    return EXIT_OK
+
+
+async def _records(settings: ServiceSettings, upload_ids: Sequence[str]) -> Sequence[Record]:
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor.sync.ingest import ingest
+    from upload_tui.monitor.records import full_upload_record
+    from upload_tui.monitor.store.store import Store
+    from upload_tui.monitor.store_picture import StorePicture
+
+    store = Store()
+    try:
+        async with client_for(settings) as client:
+            readings = [await client.upload(upload_id) for upload_id in dict.fromkeys(upload_ids)]
+            ingest(store, readings, client.root)
+            picture = StorePicture(
+                store, client.service_clock(SystemClock()), client.root, settings.stuck_after_seconds
+            )
+            found = (picture.detail(reading.upload.id) for reading in readings)
+            return [full_upload_record(detail, json.loads(detail.raw)) for detail in found if detail is not None]
+    finally:
+        store.close()
+
+
+def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
+    """One upload for people; nothing is left out and nothing is cut."""
+    from upload_tui.text.formatting import sanitize, size_text
+
+    def line(label: str, text: str) -> str:
+        return f"{label:<11} {sanitize(text)}".rstrip()
+
+    project = record["project"]
+    yield sanitize(record["name"])
+    yield line("id", record["id"])
+    yield line("project", f"{project['name']} ({project['id']})")
+    yield line("service", record["service"])
+    yield line("size", f"{size_text(record['size_bytes'])} ({record['size_bytes']} bytes)")
+    yield line("type", record["content_type"])
+    yield line("stage", record["stage"] + (", stuck" if record["stuck"] else ", overdue" if record["overdue"] else ""))
+    yield from (line(event["stage"], text) for event, text in _timeline(record, zone))
+    if record["error_message"]:
+        yield line("reason", record["error_message"])
+    yield from (line("hash", f"{known['algorithm']} {known['value']}") for known in record["hashes"])
+    for chunk in record["chunk_list"] or ():
+        digest = f"{chunk['algorithm'] or ''} {chunk['digest'] or ''}".strip()
+        yield line(f"chunk {chunk['number']}", f"{size_text(chunk['size_bytes'])}  {digest}")
+    for anomaly in record["anomalies"]:
+        yield line("odd", f"{anomaly['name'].replace('_', ' ')}: {anomaly['detail']}")
+
+
+def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str]]:
+    """Each stage that was reached: when, how that is known, and how long after the one before."""
+    from upload_tui.text.formatting import duration_text
+
+    before: datetime | None = None
+    for event in record["timeline"]:
+        text = _time_text(event, zone)
+        if event["on"] is not None:
+            on = datetime.fromisoformat(event["on"])
+            text += "" if before is None else f"  +{duration_text((on - before).total_seconds())}"
+            before = on
+        yield event, text
+
+
+def _time_text(event: Record, zone: tzinfo | None) -> str:
+    if event["on"] is None:
+        return f"between {local_time(event['earliest'], zone)} and {local_time(event['latest'], zone)}"
+    mark = "" if event["certainty"] == "reported" else "~"
+    return f"{mark}{local_time(event['on'], zone)}"

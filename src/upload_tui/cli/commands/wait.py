@@ -1,0 +1,251 @@
+"""`upload-tui wait`: waits until uploads are verified or in error, for scripts and CI. Never hangs on what cannot come."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from msgspec import Struct, field
+
+from upload_tui.cli.support.service import client_for, find_projects, service_options, effective_settings
+from upload_tui.cli.support.output import Printer, output_option, echo_err
+from upload_tui.cli.support.tables import flat_upload, upload_columns
+from upload_tui.cli.support.option_types import parse_duration
+from upload_tui.errors import (
+    EXIT_OK,
+    EXIT_FAILED_UPLOAD,
+    EXIT_NOT_FOUND,
+    EXIT_TIMED_OUT,
+    UsageError,
+)
+from upload_tui.settings.service_settings import Flags, ServiceSettings
+from upload_tui.status import Stage
+
+if TYPE_CHECKING:
+    from upload_tui.client.service_client import ServiceClient
+    from upload_tui.monitor.sessions.polling import Schedule
+    from upload_tui.monitor.store.store import Store
+    from upload_tui.monitor.store_picture import StorePicture
+    from upload_tui.monitor.sessions.waiter import UploadWaiter
+
+__all__ = ["command"]
+
+
+class _Options(Struct, frozen=True):
+    """What is waited for, and how patiently; times in seconds, None for "not at all" or "as the settings say"."""
+
+    upload_ids: Sequence[str]
+    goal: Stage
+    timeout_seconds: float | None
+    interval_seconds: float | None
+    heartbeat_seconds: float | None
+    fail_fast: bool
+    timeout_exit_code: int
+
+
+@click.command(
+    help="Wait until each upload is verified or in error; without an ID, for all that is pending in the projects now. "
+    "Exits with 0 if all reached the stage, 1 if one failed, 5 if one does not exist, 124 if the time was up."
+)
+@click.argument("upload_ids", nargs=-1, metavar="[ID]...")
+@service_options
+@click.option("--timeout", type=parse_duration, help="Give up after this: 90s, 15m, 2h. Without it: never.")
+@click.option(
+    "--timeout-exit-code",
+    default=EXIT_TIMED_OUT,
+    show_default=True,
+    type=click.IntRange(0, 255),
+    help="The exit code if the time was up.",
+)
+@click.option("--interval", type=parse_duration, help="Ask this often; without it, quickly at first, then more slowly.")
+@click.option("--heartbeat", type=parse_duration, help="Say this often on standard error what is still pending.")
+@click.option("--fail-fast", is_flag=True, help="End with the first upload that fails.")
+@click.option(
+    "--for",
+    "goal",
+    default="verified",
+    show_default=True,
+    type=click.Choice([*map(str, Stage)]),
+    help="The stage to reach.",
+)
+@output_option
+def command(
+    upload_ids: Sequence[str],
+    timeout: float | None,
+    timeout_exit_code: int,
+    interval: float | None,
+    heartbeat: float | None,
+    fail_fast: bool,
+    goal: str,
+    output: str | None,
+    *,
+    flags: Flags,
+) -> int:
+    """Wait."""
+    if not upload_ids and not flags.projects:
+        raise UsageError("Nothing is named to wait for", "Name uploads by id, or projects with --project")
+    wish = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
+    settings = effective_settings(flags)
+    return asyncio.run(_wait(settings, wish, Printer(output, upload_columns(settings.zone), flat_upload)))
+
+
+async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor.store.store import Store
+    from upload_tui.monitor.store_picture import StorePicture
+    from upload_tui.monitor.sessions.waiter import UploadWaiter
+
+    store, clock = Store(), SystemClock()
+    try:
+        async with client_for(settings) as client:
+            upload_ids = options.upload_ids or await _pending_ids(client, store, settings)
+            waiting = UploadWaiter(client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options))
+            picture = StorePicture(store, client.service_clock(clock), client.root, settings.stuck_after_seconds)
+            with _progress_bar(len(waiting.outcomes)) as bar:
+                return await _WaitLoop(waiting, options, printer, picture, bar).run()
+    finally:
+        store.close()
+
+
+def _schedule(options: _Options) -> "Schedule":
+    from upload_tui.monitor.sessions.polling import Schedule
+
+    if options.interval_seconds is None:
+        return Schedule()
+    return Schedule(options.interval_seconds, options.interval_seconds, options.interval_seconds, growth=1.0)
+
+
+async def _pending_ids(client: "ServiceClient", store: "Store", settings: ServiceSettings) -> Sequence[str]:
+    from upload_tui.monitor.sync.synchroniser import Synchroniser
+
+    found: list[str] = []
+    for project in await find_projects(client, settings.projects):
+        await Synchroniser(client, store, project, lambda _: None, lambda *_: None).sync()
+        found.extend(upload.id for upload in store.pending(frozenset({project.id})))
+    return found
+
+
+class _ProgressBar:
+    """A progress bar on a terminal's standard error; nothing elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._is_shown = sys.stderr.isatty() and total > 0
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        self.draw()
+
+    def draw(self) -> None:
+        if self._is_shown:
+            filled = 30 * self._done // self._total
+            click.echo(f"\r[{'#' * filled}{'.' * (30 - filled)}] {self._done} of {self._total}", nl=False, err=True)
+
+    def clear(self) -> None:
+        if self._is_shown:
+            click.echo("\r\033[K", nl=False, err=True)
+
+
+@contextmanager
+def _progress_bar(total: int) -> Iterator[_ProgressBar]:
+    bar = _ProgressBar(total)
+    bar.draw()
+    try:
+        yield bar
+    finally:
+        bar.clear()
+
+
+class _WaitLoop(Struct):
+    """Rounds until nothing is pending, something fails, or the time is up; prints each upload whose fate is known."""
+
+    waiter: "UploadWaiter"
+    options: _Options
+    printer: Printer
+    picture: "StorePicture"
+    bar: _ProgressBar
+    _started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+
+    async def run(self) -> int:
+        try:
+            async with asyncio.timeout(self.options.timeout_seconds), _heartbeat(self):
+                await self._run_rounds()
+        except TimeoutError:
+            self._echo(f"the time is up after {self._elapsed_text()}; {self._pending_text()}")
+        return self._exit_code()
+
+    async def _run_rounds(self) -> None:
+        interval = self.options.interval_seconds or 1.0
+        while self.waiter.pending:
+            ended = await self.waiter.poll()
+            self._print_ended(ended)
+            if self.options.fail_fast and self._exit_code(is_over=False) != EXIT_OK:
+                return
+            if self.waiter.pending:
+                interval = await self.waiter.wait(interval, has_changed=bool(ended))
+
+    def _print_ended(self, ended: Sequence[str]) -> None:
+        from upload_tui.monitor.records import upload_record
+        from upload_tui.monitor.sessions.waiter import Outcome
+
+        self.bar.clear()
+        for upload_id in ended:
+            detail = self.picture.detail(upload_id)
+            if self.waiter.outcomes[upload_id] is Outcome.GONE or detail is None:
+                echo_err(f"upload-tui: the service knows no upload {upload_id!a}.")
+            else:
+                self.printer.print_record(upload_record(detail))
+        self.bar.advance(len(ended))
+
+    def print_heartbeat(self) -> None:
+        """Say that we are still here."""
+        trouble = f"; {self.waiter.last_error.title}" if self.waiter.last_error else ""
+        self._echo(f"{self._pending_text()} after {self._elapsed_text()}{trouble}")
+
+    def _echo(self, text: str) -> None:
+        self.bar.clear()
+        echo_err(f"upload-tui: {text}.")
+        self.bar.draw()
+
+    def _pending_text(self) -> str:
+        pending = self.waiter.pending
+        shown = ", ".join(pending[:3]) + (" …" if len(pending) > 3 else "")
+        return f"{len(pending)} of {len(self.waiter.outcomes)} still pending ({shown})"
+
+    def _elapsed_text(self) -> str:
+        from upload_tui.text.formatting import age_text
+
+        return age_text(asyncio.get_running_loop().time() - self._started)
+
+    def _exit_code(self, *, is_over: bool = True) -> int:
+        """A failure counts for more than something that is not there, and that for more than time."""
+        from upload_tui.monitor.sessions.waiter import Outcome
+
+        fates = set(self.waiter.outcomes.values())
+        if Outcome.MISSED in fates:
+            return EXIT_FAILED_UPLOAD
+        if Outcome.GONE in fates:
+            return EXIT_NOT_FOUND
+        return self.options.timeout_exit_code if is_over and Outcome.PENDING in fates else EXIT_OK
+
+
+@asynccontextmanager
+async def _heartbeat(loop: _WaitLoop) -> AsyncIterator[None]:
+    """Inside this a word is said now and then, if one is wished."""
+    seconds = loop.options.heartbeat_seconds
+    beating = None if seconds is None else asyncio.create_task(_print_heartbeats(loop, seconds), name="heartbeat")
+    try:
+        yield
+    finally:
+        if beating is not None:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+
+async def _print_heartbeats(loop: _WaitLoop, seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        loop.print_heartbeat()

@@ -1,0 +1,151 @@
+"""What a person wishes of the dashboard, gathered from settings, the config folder and the terminal's surroundings."""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from upload_tui.cli.dashboard.saved_choices import effective_columns, saved_theme, save_columns, save_theme
+from upload_tui.cli.support.environment import terminal_locale
+from upload_tui.errors import SettingsError
+from upload_tui.locations import config_folder
+from upload_tui.settings.service_settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from textual.theme import Theme
+
+    from upload_tui.tui.appearance.glyphs import Glyphs
+    from upload_tui.tui.appearance.display_options import DisplayOptions
+    from upload_tui.tui.preferences import Preferences
+
+__all__ = ["dashboard_preferences"]
+
+
+def _default_preferences() -> "Preferences":
+    """What is so without any settings."""
+    from upload_tui.tui.preferences import Preferences
+    from upload_tui.tui.stylesheets import check_stylesheets
+
+    sheets = sorted(config_folder().glob("styles/*.tcss"))
+    check_stylesheets(sheets)
+    return Preferences(
+        themes=_user_themes(),
+        stylesheets=sheets,
+        export_folder=Path.cwd(),
+        is_animated=not _is_over_ssh(),
+    )
+
+
+def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] = ()) -> "Preferences":
+    """For a dashboard; over several services `services` are their roots and titles.
+
+    Raises:
+        SettingsError: the settings name a theme, a column or an action that is none, or a theme or a sheet of the person's own
+            cannot be used.
+    """
+    from msgspec.structs import replace
+
+    from upload_tui.tui.alerts import AlertSettings
+
+    plain = _default_preferences()
+    _check_keys(settings)
+    themes = _known_themes(plain.themes)
+    _check_theme(settings, themes)
+    return replace(
+        plain,
+        look=_display_options(settings, tuple(services)),
+        theme=settings.theme,
+        chosen_theme=saved_theme(themes),
+        keymap=settings.keys,
+        keep_columns=save_columns,
+        keep_theme=save_theme,
+        is_animated=plain.is_animated if settings.animations is None else settings.animations,
+        alerts=AlertSettings(
+            bell="bell" in settings.alerts,
+            desktop="desktop" in settings.alerts,
+            quiet_seconds=settings.alert_repeat_seconds,
+        ),
+    )
+
+
+def _is_over_ssh() -> bool:
+    """What moves costs bytes there."""
+    return "SSH_CONNECTION" in os.environ or "SSH_TTY" in os.environ
+
+
+def _display_options(settings: ServiceSettings, services: tuple[tuple[str, str], ...]) -> "DisplayOptions":
+    from upload_tui.tui.appearance.display_options import DisplayOptions
+
+    return DisplayOptions(_glyphs(settings.signs), zone=settings.zone, columns=effective_columns(settings), services=services)
+
+
+def _glyphs(signs: str) -> "Glyphs":
+    from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, glyphs_for
+
+    if signs == "unicode":
+        _use_utf8()
+        return UNICODE
+    if signs:
+        return ASCII
+    return glyphs_for(sys.stdout.encoding, terminal_locale(os.environ))
+
+
+def _use_utf8() -> None:
+    """The dashboard is drawn on standard error, whose encoding comes from a locale that the person overrules."""
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="utf-8")
+
+
+def _check_keys(settings: ServiceSettings) -> None:
+    if not settings.keys:
+        return
+    from upload_tui.tui.keys.registry import action_ids
+
+    actions = action_ids()
+    for action in settings.keys:
+        if action not in actions:
+            raise SettingsError(
+                f"{settings.sources['keys']}: keys names the unknown action {action}", _suggestion(action, actions)
+            )
+
+
+def _known_themes(user_themes: "Sequence[Theme]") -> list[str]:
+    from textual.theme import BUILTIN_THEMES
+
+    from upload_tui.tui.appearance.theme import THEMES
+
+    return sorted({*BUILTIN_THEMES, *(theme.name for theme in (*THEMES, *user_themes))})
+
+
+def _check_theme(settings: ServiceSettings, known: Sequence[str]) -> None:
+    if settings.theme and settings.theme not in known:
+        raise SettingsError(
+            f"{settings.sources['theme']}: there is no theme {settings.theme}", _suggestion(settings.theme, known)
+        )
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    nearest = get_close_matches(name, known, n=1)
+    return f"Did you mean {nearest[0]}?" if nearest else f"Known are: {', '.join(known)}."
+
+
+def _user_themes() -> "list[Theme]":
+    """A person's own themes: `themes/NAME.toml` in the config folder, with the colours as keys."""
+    files = sorted(config_folder().glob("themes/*.toml"))
+    if not files:
+        return []
+    import tomllib
+
+    from upload_tui.tui.appearance.theme import read_theme
+
+    themes = []
+    for file in files:
+        try:
+            said = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{file} cannot be read: {error}", "Mend it, or move it away.") from error
+        themes.append(read_theme(file.stem, said, str(file)))
+    return themes

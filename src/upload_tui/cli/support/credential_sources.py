@@ -1,0 +1,75 @@
+"""How the settings let a person in: the token itself, or a file, a command or the keyring that is asked for it, or keys."""
+
+import shlex
+import subprocess
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from upload_tui.errors import SettingsError
+from upload_tui.settings.service_settings import ServiceSettings, read_token_file
+
+if TYPE_CHECKING:
+    from upload_tui.client.credentials import Credentials
+
+__all__ = ["KEYRING_SERVICE", "credentials_of"]
+
+KEYRING_SERVICE = "upload-tui"
+_COMMAND_TIMEOUT_SECONDS = 60
+
+
+def credentials_of(settings: ServiceSettings) -> "Credentials":
+    """The credentials; a file, a command or the keyring is asked now, and again when its token is refused.
+
+    Raises:
+        SettingsError: it has no token.
+    """
+    from upload_tui.client.credentials import Credentials
+
+    source = _token_source(settings)
+    token = settings.token or (source() if source else "")
+    return Credentials(token, settings.agent_key, settings.user_key, source)
+
+
+def _token_source(settings: ServiceSettings) -> Callable[[], str] | None:
+    if settings.token_file is not None:
+        file = settings.token_file
+        return lambda: read_token_file(file)
+    if settings.token_command:
+        return lambda: _token_from_command(settings.token_command)
+    if settings.token_keyring:
+        return lambda: _token_from_keyring(settings.token_keyring)
+    return None
+
+
+def _token_from_command(command: str) -> str:
+    """What the token command prints. Its own words to standard error reach the person; its output never does."""
+    mend = "Run the token_command of the profile by hand."
+    try:
+        done = subprocess.run(  # noqa: S603  # the person's own command, from their own settings
+            shlex.split(command), stdout=subprocess.PIPE, timeout=_COMMAND_TIMEOUT_SECONDS, check=True, text=True
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise SettingsError("The token command failed", mend) from error
+    words = done.stdout.split()
+    if not words:
+        raise SettingsError("The token command printed nothing", mend)
+    return words[0]
+
+
+def _token_from_keyring(name: str) -> str:
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError as error:
+        raise SettingsError(
+            "token_keyring needs the keyring library", "Install it: pip install 'upload-tui[keyring]'."
+        ) from error
+    try:
+        token = keyring.get_password(KEYRING_SERVICE, name)
+    except KeyringError as error:
+        raise SettingsError(f"The keyring cannot be asked: {error}", "Unlock it, or use a token_command.") from error
+    if not token:
+        raise SettingsError(
+            f"The keyring has no token of {name}", f"Put it there: keyring set {KEYRING_SERVICE} {name}."
+        )
+    return str(token).strip()

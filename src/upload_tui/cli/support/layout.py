@@ -1,0 +1,60 @@
+"""How a table is laid out: columns as wide as they need to be, and what gives way where a terminal is narrow. Pure."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from upload_tui.cli.support.output import Column, Record
+
+__all__ = ["Table", "layout_table"]
+
+_GAP = "  "
+
+
+class Table(Struct, frozen=True):
+    """The lines of a table, its heading first, and the titles of columns that found no room."""
+
+    lines: Sequence[str]
+    dropped_titles: Sequence[str]
+
+
+def layout_table(columns: Sequence[Column], records: Sequence[Record], max_width: int | None) -> Table:
+    """A table of at most `room` cells if its columns can give way that far; None for as wide as it needs to be."""
+    from rich.cells import cell_len
+
+    from upload_tui.text.formatting import truncate_middle, truncate_at_word, fit_to_width, sanitize
+
+    cells = {column.title: [sanitize(column.text(record)) for record in records] for column in columns}
+    wanted = {title: max(map(cell_len, (title, *texts))) for title, texts in cells.items()}
+    widths = _widths(columns, wanted, max_width)
+    shown = [column for column in columns if column.title in widths]
+    rows = zip(*([column.title, *cells[column.title]] for column in shown), strict=True)
+    lines = [
+        _GAP.join(
+            fit_to_width(
+                (truncate_at_word if column.is_prose else truncate_middle)(text, widths[column.title]),
+                widths[column.title],
+                align_right=column.is_number,
+            )
+            for text, column in zip(row, shown, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return Table(lines, [column.title for column in columns if column.title not in widths])
+
+
+def _widths(columns: Sequence[Column], natural_widths: dict[str, int], max_width: int | None) -> dict[str, int]:
+    """The cells that each column gets; those that are left out get none."""
+    leaving = sorted((column for column in columns if column.drop_order), key=lambda column: column.drop_order)
+    staying = list(columns)
+    while True:
+        widths = {column.title: natural_widths[column.title] for column in staying}
+        over = 0 if max_width is None else sum(widths.values()) + len(_GAP) * (len(widths) - 1) - max_width
+        for column in reversed(staying):
+            if over > 0 and column.min_width:
+                given = min(over, max(0, widths[column.title] - max(column.min_width, len(column.title))))
+                widths[column.title] -= given
+                over -= given
+        if over <= 0 or not leaving:
+            return widths
+        staying.remove(leaving.pop(0))

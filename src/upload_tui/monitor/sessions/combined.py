@@ -1,0 +1,286 @@
+"""Several sessions as one: projects of several services in one table, each kept true on its own schedule.
+
+A slow service holds up nobody: each session runs by itself, and what is asked is answered from what each knows.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+from msgspec.structs import replace
+
+from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
+from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged
+from upload_tui.monitor.analysis.latency import merge_histograms
+from upload_tui.monitor.sessions.live import worst_connection
+from upload_tui.monitor.model import (
+    CauseGroup,
+    Connection,
+    Detail,
+    Funnel,
+    LatencyHistogram,
+    ProjectRef,
+    Query,
+    Row,
+    SortKey,
+    StageSummary,
+    Window,
+)
+from upload_tui.monitor.sessions.session import Session
+from upload_tui.status import Stage
+
+__all__ = ["CombinedSession"]
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+_SORT_VALUES: dict[SortKey, Callable[[Row], Any]] = {
+    SortKey.INITIATED: lambda row: row.initiated_on or _NEVER,
+    SortKey.STAGE: lambda row: (row.stage.rank, row.initiated_on or _NEVER),
+    SortKey.SINCE: lambda row: row.stage_since or _NEVER,
+    SortKey.NAME: lambda row: row.name.encode("utf-8", "replace").lower(),
+    SortKey.SIZE: lambda row: -1 if row.size_bytes is None else row.size_bytes,
+    SortKey.PROJECT: lambda _: 0,  # the projects of one service follow those of another
+}
+
+
+class CombinedSession:
+    """Implements `Session`.
+
+    Args:
+        sessions: at least one; in the order in which their projects are shown.
+        title: a few words for the header; the sessions' own if empty.
+    """
+
+    def __init__(self, sessions: Sequence[Session], title: str = "") -> None:
+        self._sessions = sessions
+        self._title = title
+        self._broadcaster = ChangeBroadcaster()
+
+    @property
+    def title(self) -> str:
+        """What tells this session from another."""
+        return self._title or " + ".join(session.title for session in self._sessions)
+
+    @property
+    def projects(self) -> Sequence[ProjectRef]:
+        """The projects of all."""
+        return [project for session in self._sessions for project in session.projects]
+
+    def now(self) -> datetime:
+        """The present."""
+        return self._sessions[0].now()
+
+    # The table
+
+    def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
+        """The rows of all, merged in order."""
+        patience = None if patience_seconds is None else patience_seconds / len(self._sessions)
+        empty = [session.window(query, offset + limit, 0, patience) for session in self._sessions]
+        totals = [window.total for window in empty]
+        offset = max(0, min(offset, sum(totals)))
+        starts = self._split(query, totals, offset)
+        windows = [self._sessions[place].window(query, start, limit, 0.0) for place, start in enumerate(starts)]
+        ranked = [[(self._rank(query, row, place), row) for row in window.rows] for place, window in enumerate(windows)]
+        rows = tuple(row for _, row in islice(merge(*ranked, key=lambda pair: pair[0]), max(0, limit)))
+        revision, is_settled = sum(one.revision for one in windows), all(one.is_settled for one in empty)
+        return Window(rows, offset, sum(totals), revision, is_settled)
+
+    def _rank(self, query: Query, row: Row, place: int) -> "_Rank":
+        """What a row is sorted by among the rows of others; those that are equal stand in the order of their sessions."""
+        parts = (place, 0) if query.sort is SortKey.PROJECT else (_SORT_VALUES[query.sort](row), place)
+        return _Rank(parts, query.descending)
+
+    def _split(self, query: Query, totals: Sequence[int], offset: int) -> Sequence[int]:
+        """How many of each session's rows come before row `offset` of all: by halves, so that a deep row costs few looks."""
+        starts, left = [0] * len(totals), offset
+        while left > 0:
+            open_places = [place for place, total in enumerate(totals) if starts[place] < total]
+            if not open_places:
+                break
+            share = max(1, left // len(open_places))
+            steps = {place: min(share, totals[place] - starts[place]) for place in open_places}
+            looks = [
+                (rank, place)
+                for place in open_places
+                if (rank := self._rank_at(query, place, starts[place] + steps[place] - 1))
+            ]
+            if not looks:
+                break  # somebody took rows away just now
+            first = min(looks)[1]
+            starts[first] += steps[first]
+            left -= steps[first]
+        return starts
+
+    def _rank_at(self, query: Query, place: int, offset: int) -> "_Rank | None":
+        rows = self._sessions[place].window(query, offset, 1, 0.0).rows
+        return self._rank(query, rows[0], place) if rows else None
+
+    def position(self, query: Query, upload_id: str) -> int | None:
+        """The row of an upload among the rows of all."""
+        for place, session in enumerate(self._sessions):
+            own = session.position(query, upload_id)
+            rank = None if own is None else self._rank_at(query, place, own)
+            if own is not None and rank is not None:
+                others = (other for other in range(len(self._sessions)) if other != place)
+                return own + sum(self._count_before(query, other, rank) for other in others)
+        return None
+
+    def _count_before(self, query: Query, place: int, rank: "_Rank") -> int:
+        low, high = 0, self._sessions[place].window(query, 0, 0, 0.0).total
+        while low < high:
+            middle = (low + high) // 2
+            there = self._rank_at(query, place, middle)
+            if there is not None and there < rank:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    # The rest of the picture
+
+    def funnel(self) -> Funnel:
+        """The stages of all."""
+        funnels = [session.funnel() for session in self._sessions]
+        remark = next((funnel.notice for funnel in funnels if funnel.notice), "")
+        return Funnel(tuple(_summed([funnel[stage] for funnel in funnels]) for stage in Stage), remark)
+
+    def pending(self, limit: int) -> Sequence[Row]:
+        """The pending uploads of all."""
+        rows = [row for session in self._sessions for row in session.pending(limit)]
+        rows.sort(
+            key=lambda row: (
+                not row.lateness.is_stuck,
+                not row.lateness.is_overdue,
+                -row.stage.rank,
+                row.stage_since or _NEVER,
+            )
+        )
+        return rows[:limit]
+
+    def detail(self, upload_id: str) -> Detail | None:
+        """One upload, whoever knows it."""
+        return next((detail for session in self._sessions if (detail := session.detail(upload_id)) is not None), None)
+
+    def causes(self) -> Sequence[CauseGroup]:
+        """The failed uploads of all, by cause."""
+        groups: dict[tuple[str, str, str], CauseGroup] = {}
+        for group in (group for session in self._sessions for group in session.causes()):
+            key = (group.cause, group.storage_provider, group.uploader)
+            groups[key] = _added(groups[key], group) if key in groups else group
+        return sorted(groups.values(), key=lambda group: -group.count)
+
+    def latencies(self) -> Sequence[LatencyHistogram]:
+        """How long uploads took everywhere."""
+        return [merge_histograms(some) for some in zip(*(session.latencies() for session in self._sessions), strict=True)]
+
+    def connection(self) -> Connection:
+        """The connection that is worst off, and whose it is."""
+        connections = [session.connection() for session in self._sessions]
+        worst = worst_connection(connections)
+        whose = self._sessions[connections.index(worst)].title
+        requests = [one.requests_last_minute for one in connections if one.requests_last_minute is not None]
+        return replace(
+            worst,
+            reason=f"{whose}: {worst.reason}" if worst.reason else "",
+            requests_last_minute=sum(requests) if requests else None,
+        )
+
+    def history(self, limit: int) -> Sequence[Change]:
+        """The last changes of all, by when they were told."""
+        told = merge(*(session.history(limit) for session in self._sessions), key=lambda change: change.at)
+        return list(told)[-limit:] if limit > 0 else ()
+
+    # Being kept true
+
+    def changes(self) -> AsyncIterator[Change]:
+        """Every change from now on."""
+        return self._broadcaster.subscribe()
+
+    async def run(self) -> None:
+        """Keep all true, each on its own."""
+        async with asyncio.TaskGroup() as group:
+            for session in self._sessions:
+                group.create_task(self._forward_changes(session))
+            await asyncio.sleep(0)  # whoever listens does so before anything is said
+            for session in self._sessions:
+                group.create_task(session.run())
+
+    async def _forward_changes(self, session: Session) -> None:
+        async with aclosing(_generator(session.changes())) as changes:
+            async for change in changes:
+                if isinstance(change, PictureChanged):
+                    revision = sum(one.window(Query(), 0, 0).revision for one in self._sessions)
+                    self._broadcaster.publish(replace(change, revision=revision))
+                elif isinstance(change, ConnectionChanged):
+                    self._broadcaster.publish(replace(change, connection=self.connection()))
+                else:
+                    self._broadcaster.publish(change)
+
+    def refresh(self) -> None:
+        """Look everywhere now."""
+        for session in self._sessions:
+            session.refresh()
+
+    def pause(self) -> None:
+        """Ask nobody anything more."""
+        for session in self._sessions:
+            session.pause()
+
+    def resume(self) -> None:
+        """Go on everywhere."""
+        for session in self._sessions:
+            session.resume()
+
+    def set_watched(self, *, is_watched: bool) -> None:
+        """Somebody looks, or nobody does, at all of them."""
+        for session in self._sessions:
+            session.set_watched(is_watched=is_watched)
+
+
+class _Rank:
+    """Compares as the table is ordered."""
+
+    __slots__ = ("is_descending", "parts")
+
+    def __init__(self, parts: tuple[Any, int], is_descending: bool) -> None:
+        self.parts = parts
+        self.is_descending = is_descending
+
+    def __lt__(self, other: "_Rank") -> bool:
+        return other.parts < self.parts if self.is_descending else self.parts < other.parts
+
+
+async def _generator(changes: AsyncIterator[Change]) -> "Any":
+    async for change in changes:
+        yield change
+
+
+def _summed(summaries: Sequence[StageSummary]) -> StageSummary:
+    minutes = max(len(summary.recent) for summary in summaries)
+    padded = [(0,) * (minutes - len(summary.recent)) + summary.recent for summary in summaries]
+    return StageSummary(
+        summaries[0].stage,
+        sum(summary.count for summary in summaries),
+        min(_not_none(summary.oldest_since for summary in summaries), default=None),
+        max(_not_none(summary.newest_since for summary in summaries), default=None),
+        sum(summary.overdue for summary in summaries),
+        sum(summary.stuck for summary in summaries),
+        tuple(map(sum, zip(*padded, strict=True))),
+    )
+
+
+def _not_none(times: Iterable[datetime | None]) -> Sequence[datetime]:
+    return [on for on in times if on is not None]
+
+
+def _added(one: CauseGroup, other: CauseGroup) -> CauseGroup:
+    latest = max((one, other), key=lambda group: group.last_on or _NEVER)
+    return replace(
+        latest,
+        count=one.count + other.count,
+        first_on=min(_not_none((one.first_on, other.first_on)), default=None),
+    )

@@ -1,0 +1,155 @@
+"""Rows of the store: from an upload to the values that are kept, and from those to what is known of it."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from upload_tui.monitor.analysis.latency import bucket_of
+from upload_tui.monitor.store.schema import UNKNOWN
+from upload_tui.monitor.analysis.statistics import normalise_cause
+from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
+
+if TYPE_CHECKING:  # what is stored is shown without the room that reads it
+    from upload_tui.wire.upload import Upload
+
+__all__ = ["WRITE_COLUMNS", "BULK_COLUMNS", "READ_COLUMNS", "StoredUpload", "to_ms", "from_ms", "parse_row", "row_values"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_STAGES = tuple(Stage)
+_FAST_RANGE_MS = range(4_000_000_000_000)
+
+WRITE_COLUMNS = (
+    "id", "project", "cell", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms", "ended_ms",
+    "activity_ms", "chunk_count", "chunk_bytes", "error_message", "cause", "storage_provider", "uploader", "anomaly_count",
+    "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "upload_bucket", "verify_bucket", "page", "place",
+)  # fmt: skip
+"""The columns that are written, in the order of `row_values`."""
+
+BULK_COLUMNS = tuple(column for column in WRITE_COLUMNS if column not in {"project", "cell", "page"})
+"""Those of a row that is poured in; the others are the same for many rows."""
+
+READ_COLUMNS = (
+    "number", "uploads.id", "projects.id", "projects.name", "uploads.name", "size_bytes", "stage", "since_ms", "certainty",
+    "initiated_ms", "completed_ms", "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "error_message", "anomaly_count",
+    "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms",
+)  # fmt: skip
+"""The columns that are read, in the order that `parse_row` takes; of `uploads JOIN projects USING (project)`."""
+
+
+class StoredUpload(Struct, frozen=True, kw_only=True):
+    """One row of the store; times are aware, `noticed` are the anomalies that only a comparison of readings showed.
+
+    `earliest` bounds the last event from below where its time is only observed; `activity_on` is the service's last change of it;
+    `number` is the row's own, which never changes.
+    """
+
+    number: int
+    id: str
+    project_id: str
+    project_name: str
+    name: str
+    size_bytes: int | None
+    stage: Stage
+    since: datetime | None
+    certainty: Certainty
+    initiated_on: datetime | None
+    completed_on: datetime | None
+    ended_on: datetime | None
+    activity_on: datetime | None
+    chunk_count: int | None
+    chunk_bytes: int | None
+    error_message: str
+    anomaly_count: int
+    noticed: tuple[Anomaly, ...]
+    is_purged: bool
+    is_gone: bool
+    is_stale: bool
+    read_on: datetime
+    earliest: datetime | None
+
+
+def to_ms(on: datetime | None) -> int | None:
+    """A time as it is kept."""
+    return None if on is None else (on - _EPOCH) // _MILLISECOND
+
+
+def from_ms(value_ms: int | None) -> datetime | None:
+    """A time as it was kept."""
+    if value_ms is None or value_ms == UNKNOWN:
+        return None
+    # A window has hundreds of times, and this is the quicker way. Not every platform takes it before 1970, and far in the
+    # future a float has no room for the milliseconds.
+    return datetime.fromtimestamp(value_ms / 1000, UTC) if value_ms in _FAST_RANGE_MS else _EPOCH + timedelta(milliseconds=value_ms)
+
+
+def _or_unknown(value: int | None) -> int:
+    return UNKNOWN if value is None else value
+
+
+def row_values(
+    upload: "Upload", project: int, partition: int, noticed: Sequence[Anomaly], earliest: datetime | None
+) -> tuple[object, ...]:
+    """What is kept of an upload; `project` and `cell` are the numbers of its project and its cell."""
+    timeline, current = upload.timeline, upload.timeline.current
+    times = {stage: to_ms(event.best_time) if (event := timeline.event(stage)) else None for stage in Stage}
+    stage, message = upload.stage, timeline.error_message or ""
+    ended = times[stage] if stage.is_final else None
+    chunked = upload.chunks is not None
+    certainty = current.certainty if current else Certainty.OBSERVED
+    # How long it took is not known of what was only observed: the bound may be a purge, years later.
+    verifying = None if certainty is Certainty.OBSERVED else _latency_bucket(times[Stage.COMPLETED], ended)
+    return (
+        upload.id, project, partition, upload.name, _or_unknown(upload.size_bytes), stage.rank, _or_unknown(to_ms(timeline.since)),
+        str(certainty), _or_unknown(times[Stage.INITIATED]), times[Stage.COMPLETED], ended,
+        to_ms(upload.last_updated_on), len(upload.chunks or ()) if chunked else None,
+        upload.chunk_bytes if chunked else None, message, normalise_cause(message) if stage is Stage.ERROR else "",
+        upload.storage_provider, upload.uploader, len(upload.anomalies) + len(noticed), _encode_anomalies(noticed),
+        timeline.purged_on is not None, False, False, to_ms(upload.read_on), to_ms(earliest),
+        _latency_bucket(times[Stage.INITIATED], times[Stage.COMPLETED]), verifying, None, None,
+    )  # fmt: skip
+
+
+def _encode_anomalies(noticed: Sequence[Anomaly]) -> str:
+    return json.dumps([[anomaly.name, anomaly.detail] for anomaly in noticed]) if noticed else ""
+
+
+def _latency_bucket(first: int | None, second: int | None) -> int | None:
+    return None if first is None or second is None or second < first else bucket_of(second - first)
+
+
+def parse_row(row: Sequence[Any]) -> StoredUpload:
+    """What a row of `READ_COLUMNS` says."""
+    (
+        number, upload_id, project_id, project_name, name, size_bytes, stage, since, certainty, initiated, completed, ended, activity,
+        chunk_count, chunk_bytes, error_message, anomaly_count, noticed, is_purged, is_gone, is_stale, read, earliest,
+    ) = row  # fmt: skip
+    known = json.loads(noticed) if noticed else ()
+    return StoredUpload(
+        number=number,
+        id=upload_id,
+        project_id=project_id,
+        project_name=project_name,
+        name=name,
+        size_bytes=None if size_bytes == UNKNOWN else size_bytes,
+        stage=_STAGES[stage],
+        since=from_ms(since),
+        certainty=Certainty(certainty),
+        initiated_on=from_ms(initiated),
+        completed_on=from_ms(completed),
+        ended_on=from_ms(ended),
+        activity_on=from_ms(activity),
+        chunk_count=chunk_count,
+        chunk_bytes=chunk_bytes,
+        error_message=error_message,
+        anomaly_count=anomaly_count,
+        noticed=tuple(Anomaly(AnomalyName(anomaly), detail) for anomaly, detail in known),
+        is_purged=bool(is_purged),
+        is_gone=bool(is_gone),
+        is_stale=bool(is_stale),
+        read_on=from_ms(read) or _EPOCH,
+        earliest=from_ms(earliest),
+    )

@@ -1,0 +1,205 @@
+"""The store's tables, as numbered migrations: `PRAGMA user_version` counts those that were applied."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from upload_tui.monitor.store.raw_json import compress_page
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "UNKNOWN", "begin_bulk", "end_bulk", "migrate", "end_bulk_steps"]
+
+APPLICATION_ID = 0x75705475
+"""Tells a file of ours from another program's; one of version 4 or before has none."""
+
+UNKNOWN = -(2**63)
+"""Stands for "not known" in the columns that are sorted by: it comes before everything, and can be compared."""
+
+_INDEXES = {
+    "by_since": "uploads (since_ms)",
+    "by_name": "uploads (name)",
+    "by_size": "uploads (size_bytes)",
+    "by_cell_initiated": "uploads (cell, initiated_ms)",
+    "by_cell_since": "uploads (cell, since_ms)",
+    "by_cell_name": "uploads (cell, name)",
+    "by_cell_size": "uploads (cell, size_bytes)",
+    "by_completed": "uploads (completed_ms)",
+    "by_spans": "uploads (cell, upload_bucket, verify_bucket)",
+    "by_cause": "uploads (cause, storage_provider, uploader, since_ms, id, cell) WHERE stage = 3",
+}
+"""Indexes that are dropped while a first fetch pours in, and made afterwards in a fraction of the time."""
+
+_TEXT = "{0}.name || char(10) || {0}.id || char(10) || {0}.error_message"
+_TRIGGERS = {
+    "upload_came": f"""AFTER INSERT ON uploads BEGIN
+        UPDATE cells SET uploads = uploads + 1 WHERE cell = new.cell;
+        INSERT INTO grams (rowid, text) VALUES (new.number, {_TEXT.format("new")});
+    END""",
+    "upload_moved": """AFTER UPDATE OF cell ON uploads WHEN old.cell <> new.cell BEGIN
+        UPDATE cells SET uploads = uploads - 1 WHERE cell = old.cell;
+        UPDATE cells SET uploads = uploads + 1 WHERE cell = new.cell;
+    END""",
+    "upload_reworded": f"""AFTER UPDATE OF name, error_message ON uploads
+        WHEN old.name <> new.name COLLATE BINARY OR old.error_message <> new.error_message BEGIN
+        INSERT INTO grams (grams, rowid, text) VALUES ('delete', old.number, {_TEXT.format("old")});
+        INSERT INTO grams (rowid, text) VALUES (new.number, {_TEXT.format("new")});
+    END""",
+    "upload_left": f"""AFTER DELETE ON uploads BEGIN
+        UPDATE cells SET uploads = uploads - 1 WHERE cell = old.cell;
+        DELETE FROM words WHERE number = old.number;
+        INSERT INTO grams (grams, rowid, text) VALUES ('delete', old.number, {_TEXT.format("old")});
+    END""",
+}
+"""Keep the counts and the trigrams in step with every row, whoever writes it."""
+
+_TABLES = """
+    DROP TABLE IF EXISTS uploads;
+    CREATE TABLE uploads (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        project INTEGER NOT NULL,
+        cell INTEGER NOT NULL,
+        name TEXT NOT NULL COLLATE NOCASE,
+        size_bytes INTEGER NOT NULL,
+        stage INTEGER NOT NULL,
+        since_ms INTEGER NOT NULL,
+        certainty TEXT NOT NULL,
+        initiated_ms INTEGER NOT NULL,
+        completed_ms INTEGER,
+        ended_ms INTEGER,
+        activity_ms INTEGER,
+        chunk_count INTEGER,
+        chunk_bytes INTEGER,
+        error_message TEXT NOT NULL,
+        cause TEXT NOT NULL,
+        storage_provider TEXT NOT NULL,
+        uploader TEXT NOT NULL,
+        anomaly_count INTEGER NOT NULL,
+        noticed TEXT NOT NULL,
+        is_purged INTEGER NOT NULL,
+        is_gone INTEGER NOT NULL,
+        is_stale INTEGER NOT NULL,
+        read_ms INTEGER NOT NULL,
+        earliest_ms INTEGER,
+        upload_bucket INTEGER,
+        verify_bucket INTEGER,
+        page INTEGER,
+        place INTEGER
+    );
+    CREATE TABLE words (number INTEGER PRIMARY KEY, raw TEXT NOT NULL);
+    CREATE TABLE pages (page INTEGER PRIMARY KEY, body BLOB NOT NULL);
+    CREATE TABLE projects (project INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL);
+    CREATE TABLE cells (
+        cell INTEGER PRIMARY KEY,
+        project INTEGER NOT NULL,
+        stage INTEGER NOT NULL,
+        is_gone INTEGER NOT NULL,
+        uploads INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (project, stage, is_gone)
+    );
+    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX by_initiated ON uploads (initiated_ms);
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    # What the first version kept is fetched again.
+    "",
+    # Times are milliseconds since 1970; `stage` is the rank of the stage; `earliest_ms` bounds the last event from below; `cause` is
+    # an error's message without particulars; a bucket is the number of one of `histogram`'s. A cell is all uploads of one project in
+    # one stage, those that are gone apart: its count is kept, so that no total costs a look at each row. The service's words stand
+    # apart, so that the rows which are sorted and shown stay narrow: in `words`, or as the entry `place` of one of its `pages`.
+    # `grams` finds parts of words; it keeps no text of its own.
+    _TABLES
+    + f"CREATE VIEW searched AS SELECT number, {_TEXT.format('uploads')} AS text FROM uploads;"
+    + """
+    CREATE VIRTUAL TABLE grams USING fts5 (
+        text, content = searched, content_rowid = number, tokenize = 'trigram', detail = none
+    );
+    """
+    + "".join(f"CREATE INDEX {name} ON {place};" for name, place in _INDEXES.items())
+    + "".join(f"CREATE TRIGGER {name} {what};" for name, what in _TRIGGERS.items()),
+    # Pages are kept deflated: they were nine tenths of the file.
+    "UPDATE pages SET body = deflated(body);",
+    # What was told, so that others over the same file tell it too. Numbers are never used again.
+    """
+    CREATE TABLE told (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        teller INTEGER NOT NULL,
+        project_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        change TEXT NOT NULL
+    );
+    """,
+    f"PRAGMA application_id = {APPLICATION_ID};",
+)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a database to the newest version, each step in a transaction of its own."""
+    connection.create_function("deflated", 1, compress_page, deterministic=True)
+    version = _version(connection)
+    while version < len(MIGRATIONS):
+        with _transaction(connection):
+            version = _version(connection)  # another dashboard may have been quicker
+            if version < len(MIGRATIONS):
+                for statement in _statements(MIGRATIONS[version]):
+                    connection.execute(statement)
+                version += 1
+                connection.execute(f"PRAGMA user_version = {version}")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite may have ended it by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _statements(script: str) -> list[str]:
+    """A script's statements; a trigger's own semicolons do not end it."""
+    found, part = [], ""
+    for piece in script.split(";")[:-1]:
+        part += piece + ";"
+        if sqlite3.complete_statement(part):
+            found.append(part)
+            part = ""
+    return found
+
+
+def begin_bulk(connection: sqlite3.Connection) -> None:
+    """Before many rows come: they are not sorted in, counted and searched one by one."""
+    connection.execute("INSERT OR REPLACE INTO facts VALUES ('bulk', '1')")
+    for name in _TRIGGERS:
+        connection.execute(f"DROP TRIGGER IF EXISTS {name}")
+    for name in _INDEXES:
+        connection.execute(f"DROP INDEX IF EXISTS {name}")
+
+
+def end_bulk(connection: sqlite3.Connection) -> None:
+    """After they came, or at the next visit if something came between: indexes, counts and trigrams as if nothing had been."""
+    for _ in end_bulk_steps(connection):
+        pass
+
+
+def end_bulk_steps(connection: sqlite3.Connection) -> Iterator[None]:
+    """The same, one statement after the other: with a million rows each takes a while, and others may go on in between."""
+    for name, place in _INDEXES.items():
+        connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {place}")
+        yield
+    with _transaction(connection):
+        connection.execute(
+            "UPDATE cells SET uploads = (SELECT count(*) FROM uploads INDEXED BY by_cell_since WHERE uploads.cell = cells.cell)"
+        )
+        connection.execute("INSERT INTO grams (grams) VALUES ('rebuild')")
+        for name, what in _TRIGGERS.items():
+            connection.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {what}")
+        connection.execute("DELETE FROM facts WHERE name = 'bulk'")

@@ -1,0 +1,131 @@
+"""What a new reading of an upload means beside the one before: the changes to tell and the fact to keep."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from upload_tui.errors import InvalidResponseError
+from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadPurged, UploadRef, UploadSeen
+from upload_tui.monitor.store.rows import StoredUpload
+from upload_tui.status import Anomaly, Certainty, Event, Timeline, transitions_between
+from upload_tui.wire.upload import Upload, read_upload
+
+__all__ = ["Comparison", "restore_known_event", "compare", "reread"]
+
+
+class Comparison(Struct, frozen=True):
+    """What came of comparing: the upload to keep, its bound from below, what was noticed so far, and the changes to tell."""
+
+    upload: Upload
+    earliest: datetime | None
+    noticed: tuple[Anomaly, ...]
+    changes: tuple[UploadChange, ...]
+
+
+def reread(raw: str, stored: StoredUpload) -> Upload | None:
+    """The upload as it was read from these words and as it was known then; None if they say nothing any more."""
+    try:
+        upload = read_upload(json.loads(raw), read_on=stored.read_on)
+    except (ValueError, InvalidResponseError):
+        return None
+    return restore_known_event(upload, stored.earliest, stored.since, stored.certainty)
+
+
+def restore_known_event(upload: Upload, earliest: datetime | None, since: datetime | None, certainty: Certainty) -> Upload:
+    """The same upload, its last event as earlier readings knew it where the service does not report its time.
+
+    The words alone may say less: a purge, or whoever touched the upload last, hides when it was verified.
+    """
+    upload = _with_earliest(upload, earliest)
+    current = upload.timeline.current
+    if current is None or since is None or Certainty.REPORTED in (current.certainty, certainty):
+        return upload
+    if certainty is Certainty.ESTIMATED:
+        return _replace_last_event(upload, replace(current, on=since, certainty=certainty))
+    return _replace_last_event(upload, replace(current, on=None, certainty=certainty, latest=since))
+
+
+def _with_earliest(upload: Upload, earliest: datetime | None) -> Upload:
+    """The same upload, its last event not older than `earliest` where the service does not report its time.
+
+    An estimate that lies before a reading in which the stage was not yet reached was wrong; then only the bounds are left.
+    """
+    current = upload.timeline.current
+    if earliest is None or current is None or current.certainty is Certainty.REPORTED:
+        return upload
+    bound = max(earliest, current.earliest) if current.earliest else earliest
+    latest = max(bound, current.latest) if current.latest else None
+    bounded: Event = replace(current, earliest=bound, latest=latest)
+    if current.on is not None and current.on < bound:
+        bounded = replace(bounded, on=None, certainty=Certainty.OBSERVED)
+    return _replace_last_event(upload, bounded)
+
+
+def _keep_known_event(before: Upload, after: Upload) -> Upload:
+    """What was known of a stage stays known, unless the service reports it now or an estimate narrows what was only observed."""
+    known, current = before.timeline.current, after.timeline.current
+    if known is None or current is None or known.stage is not current.stage or known.best_time is None:
+        return after
+    if Certainty.REPORTED in (known.certainty, current.certainty):
+        return after
+    narrows = known.on is None and current.on is not None and known.latest is not None and current.on <= known.latest
+    return after if narrows else _replace_last_event(after, known)
+
+
+def _replace_last_event(upload: Upload, event: Event) -> Upload:
+    return replace(upload, timeline=replace(upload.timeline, events=(*upload.timeline.events[:-1], event)))
+
+
+def compare(
+    before: Upload | None, earliest: datetime | None, noticed: Sequence[Anomaly], after: Upload, service: str
+) -> Comparison:
+    """Compare two readings of one upload.
+
+    Args:
+        before: the older one; None if the upload is new.
+        earliest: the older one's bound from below.
+        noticed: what earlier comparisons noticed; it stays noticed.
+        after: the newer one.
+        service: the URL where the upload lives.
+    """
+    if before is not None and after.stage is not before.stage:
+        # Our clock may have been set back; then the earlier reading bounds nothing.
+        earliest = before.read_on if before.read_on <= after.read_on else None
+    after = _with_earliest(after, earliest)
+    after = _keep_known_event(before, after) if before is not None else after
+    steps, contradictions = transitions_between(before.timeline if before else None, after.timeline)
+    fresh = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
+    ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)
+    changes: list[UploadChange] = [] if before else [UploadSeen(at=after.read_on, upload=ref)]
+    for step in steps:
+        event = step.event
+        changes.append(
+            StageReached(
+                at=after.read_on,
+                upload=ref,
+                before=step.previous,
+                after=event.stage,
+                on=event.on,
+                certainty=event.certainty,
+                earliest=event.earliest,
+                latest=event.latest,
+                error_message=event.message,
+            )
+        )
+    changes.extend(_other_changes(before, after, fresh, ref))
+    return Comparison(after, earliest, (*noticed, *fresh), tuple(changes))
+
+
+def _other_changes(
+    before: Upload | None, after: Upload, new_anomalies: Sequence[Anomaly], ref: UploadRef
+) -> Iterator[UploadChange]:
+    known = before.anomalies if before else ()
+    for anomaly in (*(anomaly for anomaly in after.anomalies if anomaly not in known), *new_anomalies):
+        yield AnomalyNoticed(at=after.read_on, upload=ref, anomaly=anomaly)
+    purged_on = after.timeline.purged_on
+    was = before.timeline if before else Timeline()
+    if purged_on is not None and was.purged_on is None:
+        yield UploadPurged(at=after.read_on, upload=ref, on=purged_on)

@@ -1,0 +1,69 @@
+"""A timeline in a room of fixed size: what does not fit is told, and reached by keys and wheel.
+
+A scrolling container would lay out the whole screen whenever another upload's timeline is higher or lower than the last.
+"""
+
+from typing import ClassVar
+
+from textual import events
+from textual.binding import BindingType
+from textual.content import Content
+from textual.reactive import reactive
+
+from upload_tui.tui.keys.bindings import TIMELINE_KEYS
+from upload_tui.tui.widgets.timeline.timeline_view import TimelineView
+
+__all__ = ["TimelinePane"]
+
+_WHEEL_LINES = 3
+
+
+class TimelinePane(TimelineView, can_focus=True):
+    """The timeline of `detail`, from line `top` on; another upload's begins at its top."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(TIMELINE_KEYS)
+
+    top: reactive[int] = reactive(0, repaint=False, init=False)
+
+    _hidden_lines = 0
+    _shown_id: str | None = None
+
+    def text(self) -> Content:
+        """As much of the timeline as there is room for, and how much there is below."""
+        whole, room = super().text(), self.content_size.height
+        lines = whole.wrap(self.content_size.width) if self.content_size.width else []
+        self._hidden_lines = max(0, len(lines) - room)
+        if not self._hidden_lines:
+            return whole
+        top = min(self.top, self._hidden_lines)
+        shown, below = lines[top : top + room], self._hidden_lines - top
+        if below and shown:  # the line that says so takes one of theirs
+            shown[-1] = Content.styled(f"{self.display_options.glyphs.arrow_down} {below + 1} more lines", "$quiet")
+        return Content("\n").join(shown)
+
+    def refresh_changed(self) -> None:
+        upload_id = None if self.detail is None else self.detail.upload.id
+        if upload_id != self._shown_id:
+            self._shown_id = upload_id
+            self.set_reactive(TimelinePane.top, 0)
+        super().refresh_changed()
+
+    def watch_top(self) -> None:
+        self.refresh_changed()
+
+    def on_resize(self) -> None:
+        self.refresh_changed()
+
+    def action_scroll_by(self, lines: int) -> None:
+        self.top = max(0, min(self.top + lines, self._hidden_lines))
+
+    def action_scroll_pages(self, pages: int) -> None:
+        self.action_scroll_by(pages * max(1, self.content_size.height - 1))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.action_scroll_by(_WHEEL_LINES)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.action_scroll_by(-_WHEEL_LINES)
