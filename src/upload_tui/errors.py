@@ -77,7 +77,7 @@ class UploadTuiError(Exception):
 
     Args:
         title: what happened, and to which URL or file; one sentence without a full stop.
-        mend: what to do about it; empty if there is nothing to be done.
+        hint: what to do about it; empty if there is nothing to be done.
     """
 
     exit_code: ClassVar[int] = EXIT_USAGE

@@ -40,18 +40,17 @@ When more is known (`picture.take(answer)`), the app says so: `FunnelBar.show`, 
 
 from pathlib import PurePath
 
-from upload_tui.monitor.sessions.in_memory import InMemoryPicture
-from upload_tui.monitor.model import Detail, Funnel, Query, Row, SortKey, StageSummary
+from upload_tui.monitor import Detail, Funnel, InMemoryPicture, Query, Row, SortKey, StageSummary
 from upload_tui.status import Stage
-from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.stylesheets import WIDGET_STYLESHEETS, stylesheet_paths
+from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
 from upload_tui.tui.appearance.theme import THEMES, widget_tokens
-from upload_tui.tui.widgets.timeline.chunk_strip import ChunkStrip
+from upload_tui.tui.stylesheets import WIDGET_STYLESHEETS, stylesheet_paths
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.table.row_window import RowSource
-from upload_tui.tui.widgets.timeline.timeline_view import TimelineView
 from upload_tui.tui.widgets.table.upload_table import UploadTable
+from upload_tui.tui.widgets.timeline.chunk_strip import ChunkStrip
+from upload_tui.tui.widgets.timeline.timeline_view import TimelineView
 
 __all__ = [
     "ASCII",

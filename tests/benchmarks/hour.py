@@ -9,10 +9,8 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.painted import PaintedProgram, python
 from tests.benchmarks.streaming import Stream
 from tests.benchmarks.uploads import NEWEST, PROJECT
-from upload_tui.client.credentials import Credentials
-from upload_tui.client.service_client import ServiceClient
-from upload_tui.monitor.recording.recording_file import RecordingWriter, RecordingStore, RecordingHeader
-from upload_tui.monitor.sync.synchroniser import Synchroniser
+from upload_tui.client import Credentials, ServiceClient
+from upload_tui.monitor import RecordingHeader, RecordingStore, RecordingWriter, Synchroniser
 from upload_tui.testing import FrozenClock
 
 __all__ = ["BENCHMARKS"]

@@ -17,17 +17,12 @@ import httpx
 
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.uploads import NEWEST, PROJECT, fill, page_body, resource, template
-from upload_tui.client.credentials import Credentials
-from upload_tui.client.service_client import ServiceClient
-from upload_tui.monitor.sync.ingest import ingest
-from upload_tui.monitor.model import Query, SortKey
-from upload_tui.monitor.store.store import Store
+from upload_tui.client import Credentials, ServiceClient
+from upload_tui.monitor import Query, SortKey, Store, StorePicture, Synchroniser, ingest
 from upload_tui.monitor.store.conditions import StuckThresholds
-from upload_tui.monitor.store_picture import StorePicture
-from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
-from upload_tui.wire.responses import read_upload_reading
+from upload_tui.wire import read_upload_reading
 
 __all__ = ["BENCHMARKS"]
 

@@ -20,10 +20,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from tests.benchmarks.figures import Figure
-from upload_tui.backend.store.records import ChunkRecord
+from upload_tui.backend import EmbeddedService
 from upload_tui.backend.scenarios.history import finished_uploads
-from upload_tui.backend.service import EmbeddedService
 from upload_tui.backend.storage import FolderStorage
+from upload_tui.backend.store.records import ChunkRecord
 from upload_tui.backend.verification import verify
 
 __all__ = ["BENCHMARKS", "measure_memory", "measure_requests", "measure_verification"]

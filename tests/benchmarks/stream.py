@@ -9,13 +9,9 @@ from datetime import UTC, datetime, timedelta
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.streaming import CHANGES_PER_UPLOAD, Stream
 from tests.benchmarks.uploads import PROJECT
-from upload_tui.client.credentials import Credentials
-from upload_tui.client.service_client import ServiceClient
-from upload_tui.monitor.changes import Change, UploadChange
-from upload_tui.monitor.model import Query
-from upload_tui.monitor.store.store import Store
+from upload_tui.client import Credentials, ServiceClient
+from upload_tui.monitor import Change, Query, Store, Synchroniser, UploadChange
 from upload_tui.monitor.store.conditions import StuckThresholds
-from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Stage
 
 __all__ = ["BENCHMARKS"]

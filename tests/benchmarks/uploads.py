@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+from upload_tui.monitor import ProjectRef, Store
 from upload_tui.monitor.analysis.latency import bucket_of
 from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
-from upload_tui.monitor.model import ProjectRef
-from upload_tui.monitor.store.store import Store
 from upload_tui.status import Stage
 from upload_tui.testing import an_upload
 

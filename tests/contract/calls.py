@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from upload_tui.backend.service import EmbeddedService
+from upload_tui.backend import EmbeddedService
 from upload_tui.testing import UploadService
 from upload_tui.testing.service import md5
 

@@ -7,18 +7,18 @@ import pytest
 import stamina
 
 from tests.contract.calls import FILE, serving
-from upload_tui.client.credentials import Credentials
-from upload_tui.client.service_client import ServiceClient, service_root
+from upload_tui.client import Credentials, ServiceClient
+from upload_tui.client.service_client import service_root
 from upload_tui.errors import (
-    ThrottledError,
     AuthError,
+    BadRequestError,
+    InvalidResponseError,
     NotConsistentError,
     NotFoundError,
-    BadRequestError,
-    ServiceError,
     ServerError,
+    ServiceError,
+    ThrottledError,
     UnreachableError,
-    InvalidResponseError,
 )
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock, an_upload

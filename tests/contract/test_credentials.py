@@ -6,9 +6,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from upload_tui.client.credentials import Credentials
-from upload_tui.client.service_client import ServiceClient
-from upload_tui.errors import ThrottledError, AuthError, SettingsError, ServerError, InvalidResponseError
+from upload_tui.client import Credentials, ServiceClient
+from upload_tui.errors import AuthError, InvalidResponseError, ServerError, SettingsError, ThrottledError
 from upload_tui.testing import FrozenClock, an_upload
 
 ROOT = "https://dds.test"
@@ -111,7 +110,9 @@ async def test_not_allowed_is_said_when_the_new_token_is_refused_as_well() -> No
         pytest.param(httpx.Response(403, text="<html>"), AuthError, id="forbidden"),
         pytest.param(httpx.Response(404, json={"reason": "Upload Not Found"}), InvalidResponseError, id="another-404"),
         pytest.param(httpx.Response(404, text="<html>"), InvalidResponseError, id="no-such-service"),
-        pytest.param(httpx.Response(302, headers={"location": "https://elsewhere.test"}), InvalidResponseError, id="moved"),
+        pytest.param(
+            httpx.Response(302, headers={"location": "https://elsewhere.test"}), InvalidResponseError, id="moved"
+        ),
         pytest.param(httpx.Response(429, json={}), ThrottledError, id="too-many"),
         pytest.param(httpx.Response(503, text="<html>"), ThrottledError, id="maintenance"),
         pytest.param(httpx.Response(500, json={}), ServerError, id="trouble"),

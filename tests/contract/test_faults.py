@@ -6,7 +6,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from tests.contract.calls import FILE, Caller, md5, serving
-from upload_tui.backend.faults.model import FAULT_DESCRIPTIONS, FAULT_VALUES, FaultName, Faults
+from upload_tui.backend import FAULT_DESCRIPTIONS, FaultName, Faults
+from upload_tui.backend.faults.model import FAULT_VALUES
 from upload_tui.testing import FrozenClock
 
 

@@ -13,22 +13,32 @@ import pytest
 
 from tests.contract.calls import FILE, Caller, serving
 from tests.contract.test_live_session import look_again, until
-from upload_tui.client.credentials import Credentials
-from upload_tui.client.service_client import ServiceClient
+from upload_tui.client import Credentials, ServiceClient
 from upload_tui.errors import StorageError
-from upload_tui.monitor.sync import full_scan
+from upload_tui.monitor import (
+    Change,
+    Connection,
+    ConnectionChanged,
+    ConnectionState,
+    LiveSession,
+    Playback,
+    ProjectRef,
+    Query,
+    RecordingHeader,
+    RecordingStore,
+    RecordingWriter,
+    ReplaySession,
+    Schedule,
+    Session,
+    UploadChange,
+    read_recording,
+)
 from upload_tui.monitor.recording import replay
-from upload_tui.monitor.changes import Change, ConnectionChanged, UploadChange
-from upload_tui.monitor.recording.recording_file import RecordingWriter, RecordingStore, RecordingHeader, read_recording
-from upload_tui.monitor.sessions.live import LiveSession
-from upload_tui.monitor.model import Connection, ConnectionState, Playback, ProjectRef, Query
-from upload_tui.monitor.recording.replay import ReplaySession
-from upload_tui.monitor.sessions.polling import Schedule
-from upload_tui.monitor.sessions.session import Session
 from upload_tui.monitor.store.raw_json import compress_page
+from upload_tui.monitor.sync import full_scan
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape
 
 CHUNKS = tuple(enumerate(FILE, 1))
 
@@ -123,12 +133,12 @@ async def test_what_was_poured_in_is_replayed_as_it_was(
         await caller.initiate("growing.bin")
         async with recording(caller, file) as live:
             await a_life(caller, live)
-            monkeypatch.setattr(replay, "has_images", has_images)
-            replay = ReplaySession(*read_recording(file), base=FrozenClock())
-            replay.seek(caller.clock.now())
-            assert shown(replay) == shown(live)
-            assert told(replay) == told(live)
-            replay.close()
+            monkeypatch.setattr(replay, "can_snapshot", has_images)
+            replayed = ReplaySession(*read_recording(file), base=FrozenClock())
+            replayed.seek(caller.clock.now())
+            assert shown(replayed) == shown(live)
+            assert told(replayed) == told(live)
+            replayed.close()
     kinds = [json.loads(line).get("kind") for line in file.read_text().splitlines()]
     assert (kinds.count("poured"), kinds.count("settled")) == (1, 1)
 

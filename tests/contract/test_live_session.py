@@ -10,17 +10,23 @@ import httpx
 import pytest
 
 from tests.contract.calls import FILE, Caller, serving
-from upload_tui.backend.faults.model import FaultName
-from upload_tui.client.credentials import Credentials
-from upload_tui.client.service_client import ServiceClient
-from upload_tui.monitor.changes import Change, StageReached, UploadChange, UploadSeen
-from upload_tui.monitor.sessions.live import LiveSession
-from upload_tui.monitor.model import ConnectionState, ProjectRef, Query
-from upload_tui.monitor.sessions.polling import Schedule
-from upload_tui.monitor.store.store import Store
+from upload_tui.backend import FaultName
+from upload_tui.client import Credentials, ServiceClient
+from upload_tui.monitor import (
+    Change,
+    ConnectionState,
+    LiveSession,
+    ProjectRef,
+    Query,
+    Schedule,
+    StageReached,
+    Store,
+    UploadChange,
+    UploadSeen,
+)
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape
 
 ROOT = "https://dds.test"
 CHUNKS = tuple(enumerate(FILE, 1))

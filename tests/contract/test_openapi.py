@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 from upload_tui.backend.app import OPENAPI_PATH, all_endpoints
 from upload_tui.testing import UploadServer, UploadService
 from upload_tui.testing.service import md5
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape
 
 load_all_checks()
 CHECKS = [

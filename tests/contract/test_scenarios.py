@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 from tests.contract.calls import Caller, serving
-from upload_tui.backend.scenarios.catalogue import SCENARIO_DESCRIPTIONS
-from upload_tui.backend.scenarios.registry import SCENARIOS
-from upload_tui.backend.service import EmbeddedService
+from upload_tui.backend import SCENARIO_DESCRIPTIONS, SCENARIOS, EmbeddedService
 from upload_tui.clock import PacedClock
 from upload_tui.testing import NOW
 
@@ -64,7 +62,9 @@ async def test_a_history_is_true_to_the_state_model_and_ready_at_once() -> None:
     async with serving() as caller:
         clock = PacedClock(0.0, start_on=NOW)
         began = time.perf_counter()
-        await SCENARIOS["history"].history_script(SCENARIOS["history"].create_runner(caller.service, clock, 902, 20_000))
+        await SCENARIOS["history"].history_script(
+            SCENARIOS["history"].create_runner(caller.service, clock, 902, 20_000)
+        )
         assert time.perf_counter() - began < 5
         page = await caller.call("GET", f"/projects/{caller.service.project.id}/uploads", params={"per_page": 1000})
         assert page.headers["x-total"] == "20000"
@@ -88,5 +88,7 @@ async def test_a_history_is_not_told_twice_when_the_service_starts_again(tmp_pat
     for _ in range(2):
         async with serving(database=tmp_path / "records.db") as caller:
             clock = PacedClock(0.0, start_on=NOW)
-            await SCENARIOS["history"].history_script(SCENARIOS["history"].create_runner(caller.service, clock, 902, 100))
+            await SCENARIOS["history"].history_script(
+                SCENARIOS["history"].create_runner(caller.service, clock, 902, 100)
+            )
             assert caller.service._database.uploads.count() == 100

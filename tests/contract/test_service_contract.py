@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from tests.contract.calls import FILE, md5, serving
+from upload_tui.backend import FaultName
 from upload_tui.backend.auth import TOKEN_LIFETIME, URL_LIFETIME
-from upload_tui.backend.faults.model import FaultName
-from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.service_texts import STATUS_SHAPE_HEADER
+from upload_tui.wire import STATUS_SHAPE_HEADER, StatusShape
 from upload_tui.wire.status_shapes import detect_shape
 
 DIGEST = {"hash": {"value": md5(b"".join(FILE)), "algorithm": "md5"}}

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.contract.calls import FILE, md5, serving
-from upload_tui.backend.faults.model import FaultName
-from upload_tui.backend.store.records import ChunkRecord
-from upload_tui.backend.service import EmbeddedService
+from upload_tui.backend import RETRY_SECONDS, EmbeddedService, FaultName
 from upload_tui.backend.storage import BlobKey, FolderStorage, StorageUnavailableError
+from upload_tui.backend.store.records import ChunkRecord
 from upload_tui.backend.verification import verify
-from upload_tui.backend.worker import LEASE, RETRY_SECONDS
+from upload_tui.backend.worker import LEASE
 from upload_tui.testing import FrozenClock
-from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
+from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
 
 NUMBERED = tuple(enumerate(FILE, 1))
 DIGEST = md5(b"".join(FILE))

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from tests.contract.calls import FILE, Caller, md5, serving
+from upload_tui.backend import FaultName
 from upload_tui.backend.auth import URL_LIFETIME
-from upload_tui.backend.faults.model import FaultName
 
 CONTENT = b"".join(FILE)
 NUMBERED = tuple(enumerate(FILE, 1))

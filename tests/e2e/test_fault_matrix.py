@@ -11,8 +11,8 @@ import pytest_asyncio
 from msgspec import Struct
 
 from tests.e2e.weathered import CONTENT, Place, Truth, Watch, opened_place, watching
-from upload_tui.backend.faults.model import FaultName
-from upload_tui.monitor.model import ConnectionState
+from upload_tui.backend import FaultName
+from upload_tui.monitor import ConnectionState
 from upload_tui.status import Stage
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]

@@ -16,11 +16,11 @@ from tests.e2e.programs import PATIENCE_SECONDS, PROGRAM, Served, run, serving, 
 from tests.e2e.terminal import Terminal
 from upload_tui import errors
 from upload_tui.cli.group import upload_tui
+from upload_tui.settings import Flags, SettingsPaths, read_settings
 from upload_tui.settings.profiles import Profile
-from upload_tui.settings.service_settings import Flags, SettingsPaths, read_settings
+from upload_tui.tui import action_ids
 from upload_tui.tui.keys.bindings import ALL_KEYS, TAIL_KEYS, TIMELINE_KEYS
 from upload_tui.tui.keys.labels import key_label
-from upload_tui.tui.keys.registry import action_ids
 
 pytestmark = pytest.mark.e2e
 

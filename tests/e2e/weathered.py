@@ -14,17 +14,24 @@ from typing import Any
 import httpx
 
 from tests.contract.calls import Caller, md5
-from upload_tui.backend.server import http_server
-from upload_tui.client.credentials import Credentials
-from upload_tui.client.service_client import ServiceClient
-from upload_tui.monitor.changes import Change, ConnectionChanged, StageReached, UploadChange, UploadSeen
-from upload_tui.monitor.sessions.live import LiveSession
-from upload_tui.monitor.model import ConnectionState, ProjectRef, Query
-from upload_tui.monitor.sessions.polling import Schedule
-from upload_tui.monitor.store.store import Store
+from upload_tui.backend import http_server
+from upload_tui.client import Credentials, ServiceClient
+from upload_tui.monitor import (
+    Change,
+    ConnectionChanged,
+    ConnectionState,
+    LiveSession,
+    ProjectRef,
+    Query,
+    Schedule,
+    StageReached,
+    Store,
+    UploadChange,
+    UploadSeen,
+)
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape
 
 __all__ = ["Place", "Truth", "Watch", "opened_place", "watching"]
 

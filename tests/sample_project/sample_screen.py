@@ -7,9 +7,9 @@ from textual.widgets import Header
 
 from upload_tui.widgets import (
     ChunkStrip,
+    DisplayOptions,
     FunnelBar,
     InMemoryPicture,
-    DisplayOptions,
     TimelineView,
     UploadTable,
     widget_sheets,

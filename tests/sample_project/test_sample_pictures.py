@@ -6,8 +6,8 @@ from datetime import UTC
 import pytest
 from sample_screen import SampleScreen
 
-from upload_tui.testing import FrozenClock, Scene, sample_uploads, an_upload, settled, deterministic
-from upload_tui.widgets import InMemoryPicture, DisplayOptions
+from upload_tui.testing import FrozenClock, Scene, an_upload, deterministic, sample_uploads, settled
+from upload_tui.widgets import DisplayOptions, InMemoryPicture
 
 Compare = Callable[..., bool]
 Dashboard = Callable[..., object]
@@ -44,7 +44,10 @@ def test_my_settings(snap_compare: Compare, upload_dashboard: Dashboard, theme: 
 
 def test_my_screen(snap_compare: Compare, upload_clock: FrozenClock) -> None:
     """A header of mine, their funnel, table, timeline and chunks."""
-    uploads = [an_upload("mine.h5", initiated=100, completed=8, chunks=(1, 2, 4), size_bytes=3_000_000), *sample_uploads()]
+    uploads = [
+        an_upload("mine.h5", initiated=100, completed=8, chunks=(1, 2, 4), size_bytes=3_000_000),
+        *sample_uploads(),
+    ]
     picture = InMemoryPicture(uploads, clock=upload_clock)
     assert snap_compare(deterministic(SampleScreen(picture, DisplayOptions(zone=UTC))), terminal_size=(120, 40))
     picture.close()

@@ -6,13 +6,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from upload_tui import testing
-from upload_tui.monitor.model import Detail, Funnel, Query, Window
-from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor import Detail, Funnel, Query, Session, Window
 from upload_tui.testing import InMemorySession
-from upload_tui.tui.app import UploadApp
-from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
-from upload_tui.tui.appearance.theme import DEFAULT_THEME
-from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS
+from upload_tui.tui import ASCII, DEFAULT_THEME, UNICODE, Glyphs, UploadApp
+from upload_tui.wire import CHUNK_HASH_DIFFERS
 
 CHUNK_ERROR = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 098f6bcd4621…"
 

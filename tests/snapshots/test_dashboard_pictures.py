@@ -11,14 +11,10 @@ from textual.pilot import Pilot
 from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, a_morning, dashboard
 from upload_tui import testing
 from upload_tui.cli.commands.replay import ReplayControls
-from upload_tui.monitor.recording.recording_file import read_recording
-from upload_tui.monitor.model import Connection, ConnectionState
-from upload_tui.monitor.recording.replay import ReplaySession
+from upload_tui.monitor import Connection, ConnectionState, ReplaySession, read_recording
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
-from upload_tui.tui.app import UploadApp
-from upload_tui.tui.appearance.glyphs import ASCII
-from upload_tui.tui.appearance.theme import THEMES
-from upload_tui.wire.designs import StatusShape
+from upload_tui.tui import ASCII, THEMES, UploadApp
+from upload_tui.wire import StatusShape
 
 Compare = Callable[..., bool]
 SIZES = {"60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
@@ -132,12 +128,16 @@ def worker_stopped() -> InMemorySession:
 
 
 def not_whole() -> InMemorySession:
-    odd = an_upload("half.bin", initiated=60, completed=30, verified=20, chunks=(1, 3, 4), status_shape=StatusShape.DEPLOYED)
+    odd = an_upload(
+        "half.bin", initiated=60, completed=30, verified=20, chunks=(1, 3, 4), status_shape=StatusShape.DEPLOYED
+    )
     return InMemorySession([odd])
 
 
 def tried_again() -> InMemorySession:
-    return InMemorySession([an_upload("simulation-00044.h5", initiated=90_000, completed=1200, status_shape=StatusShape.DEPLOYED)])
+    return InMemorySession(
+        [an_upload("simulation-00044.h5", initiated=90_000, completed=1200, status_shape=StatusShape.DEPLOYED)]
+    )
 
 
 def hostile() -> InMemorySession:

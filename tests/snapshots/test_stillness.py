@@ -8,7 +8,7 @@ import pytest
 from textual._doc import take_svg_screenshot
 from textual.app import App
 
-from upload_tui.testing import Scene, sample_uploads, dashboard, settled, deterministic
+from upload_tui.testing import Scene, dashboard, deterministic, sample_uploads, settled
 from upload_tui.testing.gallery import GalleryApp
 
 MACHINES = {

@@ -8,7 +8,7 @@ from textual._doc import take_svg_screenshot
 
 from tests.snapshots.scenes import CHUNK_ERROR, a_morning, dashboard
 from upload_tui.testing import InMemorySession, an_upload
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape
 
 STAGES: dict[str, dict[str, Any]] = {
     "initiated": {"initiated": 95, "chunks": (1, 2)},

@@ -7,11 +7,9 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from upload_tui.monitor.since import LastVisit
+from upload_tui.monitor import LastVisit
 from upload_tui.testing import InMemorySession, an_upload, dashboard
-from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.preferences import Preferences
-from upload_tui.tui.controls import Fault
+from upload_tui.tui import DisplayOptions, Fault, Preferences
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 _PATIENCE_STEPS = 500
@@ -67,7 +65,7 @@ async def opened(
     uploads: Sequence[dict[str, Any]],
     size: tuple[int, int] = (120, 40),
     story: ToldStory | None = None,
-    last_look: LastLook | None = None,
+    last_look: LastVisit | None = None,
     **options: Any,
 ) -> AsyncIterator[tuple[Pilot[int], InMemorySession, UploadTable]]:
     session = InMemorySession(uploads)

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from tests.tui.dashboards import opened, toasts, until
-from upload_tui.monitor.changes import StageReached
-from upload_tui.monitor.since import LastVisit
+from upload_tui.monitor import LastVisit, StageReached
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
-from upload_tui.tui.alerts import Alerts, AlertSettings, desktop_notification
-from upload_tui.tui.app import UploadApp
+from upload_tui.tui import AlertSettings, UploadApp
+from upload_tui.tui.alerts import Alerts, desktop_notification
 from upload_tui.tui.widgets.status_bar import StatusBar
-from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
+from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 
 
 def failed(*names: str, message: str = SIZE_DIFFERS) -> list[StageReached]:

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 
 from tests.tui.dashboards import ToldStory, chosen, mixed, names_in, opened, toasts, until
-from upload_tui.monitor.model import ConnectionState, SortKey
+from upload_tui.monitor import ConnectionState, SortKey
 from upload_tui.testing import InMemorySession
 from upload_tui.tui import screens, widgets
 from upload_tui.tui.keys.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS

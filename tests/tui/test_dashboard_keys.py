@@ -11,18 +11,17 @@ from textual.widgets import Input
 
 from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened, toasts, until
 from upload_tui.errors import StorageError
-from upload_tui.monitor.model import ConnectionState, Query, SortKey, Window
+from upload_tui.monitor import ConnectionState, Query, SortKey, Window
 from upload_tui.testing import InMemorySession, an_upload, dashboard, settled
-from upload_tui.tui.app import UploadApp
-from upload_tui.tui.appearance.columns import ColumnSpec
+from upload_tui.tui import ColumnSpec, UploadApp
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.screens.menu import MenuScreen
 from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
+from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.funnel import StageCell
 from upload_tui.tui.widgets.search_bar import SearchBar
-from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 

@@ -6,7 +6,7 @@ from tests.tui.dashboards import chosen, names_in, opened, until
 from upload_tui.testing import an_upload
 from upload_tui.tui.screens.failures import FailureScreen
 from upload_tui.tui.screens.latencies import LatencyScreen
-from upload_tui.wire.service_texts import SIZE_DIFFERS
+from upload_tui.wire import SIZE_DIFFERS
 
 
 async def test_a_cause_leads_to_its_uploads_when_it_is_chosen() -> None:

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from upload_tui.monitor.model import Query
+from upload_tui.monitor import Query
 from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, settled
+from upload_tui.tui import DisplayOptions
 from upload_tui.tui.appearance.columns import fit_columns
-from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.widgets.table.cells import cell
 from upload_tui.tui.widgets.activity.change_text import change_pieces
+from upload_tui.tui.widgets.table.cells import cell
 from upload_tui.tui.widgets.timeline.timeline_view import timeline_lines
 
 TEXTS = st.text(max_size=200) | st.text(

@@ -3,7 +3,7 @@
 from textual.app import App
 from textual.widgets import OptionList
 
-from upload_tui.monitor.model import ProjectRef
+from upload_tui.monitor import ProjectRef
 from upload_tui.tui.screens.menu import project_menu
 
 

@@ -9,10 +9,9 @@ from textual.theme import Theme
 
 from tests.tui.dashboards import ToldStory, chosen, mixed, opened, until
 from upload_tui.testing import InMemorySession
-from upload_tui.tui.app import UploadApp
+from upload_tui.tui import DEFAULT_THEME, THEMES, Preferences, UploadApp
+from upload_tui.tui.appearance.theme import FEW_COLOURS_THEME
 from upload_tui.tui.keys.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
-from upload_tui.tui.preferences import Preferences
-from upload_tui.tui.appearance.theme import DEFAULT_THEME, FEW_COLOURS_THEME, THEMES
 from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
 
 

@@ -4,7 +4,7 @@ import pytest
 from textual.app import App
 
 from tests.tui.dashboards import ToldStory, until
-from upload_tui.testing import InMemorySession, sample_uploads, dashboard
+from upload_tui.testing import InMemorySession, dashboard, sample_uploads
 
 SIZES = [(120, 40), (80, 24)]
 

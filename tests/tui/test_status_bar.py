@@ -6,10 +6,9 @@ from math import inf
 import pytest
 
 from tests.tui.dashboards import ToldStory, mixed, opened, until
-from upload_tui.monitor.model import Connection, ConnectionState, Playback
+from upload_tui.monitor import Connection, ConnectionState, Playback
 from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard
-from upload_tui.tui.app import UploadApp
-from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui import DisplayOptions, UploadApp
 from upload_tui.tui.widgets.status_bar import StatusBar, connection_text
 
 

@@ -7,7 +7,7 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from upload_tui.testing import FrozenClock, sample_uploads, an_upload
+from upload_tui.testing import FrozenClock, an_upload, sample_uploads
 from upload_tui.widgets import (
     ChunkStrip,
     FunnelBar,

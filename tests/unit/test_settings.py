@@ -12,8 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upload_tui.errors import SettingsError
-from upload_tui.settings.profiles import Profile, settings_schema, read_ddsclient, read_settings_file
-from upload_tui.settings.service_settings import Flags, SettingsPaths, ServiceSettings, read_display_settings, read_settings
+from upload_tui.settings import (
+    Flags,
+    ServiceSettings,
+    SettingsPaths,
+    read_display_settings,
+    read_settings,
+    settings_schema,
+)
+from upload_tui.settings.profiles import Profile, read_ddsclient, read_settings_file
 
 URL = "https://dds.test"
 SECRETS = ("token", "agent_key", "user_key")
@@ -139,7 +146,9 @@ def test_the_published_clients_file_is_a_profile_when_there_is_no_other(
     assert found.warnings == ()
 
 
-def test_the_published_clients_keys_stay_at_home_when_another_service_is_named(read: Reader, places: SettingsPaths) -> None:
+def test_the_published_clients_keys_stay_at_home_when_another_service_is_named(
+    read: Reader, places: SettingsPaths
+) -> None:
     places.ddsclient_file.write_text("agent_key: a1\nuser_key: u1\n")
     assert read(url="https://elsewhere.test").agent_key == ""
     assert read(url="https://elsewhere.test", profile="ddsclient").agent_key == "a1"
@@ -234,7 +243,9 @@ def test_looks_are_told_when_what_belongs_to_a_service_is_not_right(places: Sett
     places.settings_file.write_text(
         '[profiles.a]\nurl = "http://dds.test"\ntoken_file = "/nowhere/token"\nprojects = ["P"]\ntheme = "upload-light"\n'
     )
-    found = read_display_settings({"UPLOAD_TUI_TOKEN_FILE": "/nowhere/else", "UPLOAD_TUI_TIMEZONE": "Asia/Tokyo"}, places)
+    found = read_display_settings(
+        {"UPLOAD_TUI_TOKEN_FILE": "/nowhere/else", "UPLOAD_TUI_TIMEZONE": "Asia/Tokyo"}, places
+    )
     assert (found.url, found.token, found.token_file, found.projects) == ("", "", None, ())
     assert (found.theme, str(found.zone), found.profile) == ("upload-light", "Asia/Tokyo", "a")
     assert found.warnings == ()

@@ -2,3 +2,67 @@
 
 Strangers to it are the client, the monitor and the dashboard; they meet only over HTTP.
 """
+
+from typing import TYPE_CHECKING
+
+from upload_tui.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from upload_tui.backend.app import API_PATH
+    from upload_tui.backend.faults.model import FAULT_DESCRIPTIONS, LARGEST_VALUE, FaultName, Faults
+    from upload_tui.backend.scenarios.catalogue import (
+        DEFAULT_HISTORY_UPLOADS,
+        DEFAULT_SCENARIO,
+        MAX_HISTORY_UPLOADS,
+        SCENARIO_DESCRIPTIONS,
+    )
+    from upload_tui.backend.scenarios.registry import SCENARIOS, Scenario
+    from upload_tui.backend.scenarios.runner import ScenarioRunner
+    from upload_tui.backend.server import http_server
+    from upload_tui.backend.service import EmbeddedService
+    from upload_tui.backend.worker import RETRY_SECONDS
+
+__all__ = [
+    "API_PATH",
+    "DEFAULT_HISTORY_UPLOADS",
+    "DEFAULT_SCENARIO",
+    "FAULT_DESCRIPTIONS",
+    "LARGEST_VALUE",
+    "MAX_HISTORY_UPLOADS",
+    "RETRY_SECONDS",
+    "SCENARIOS",
+    "SCENARIO_DESCRIPTIONS",
+    "EmbeddedService",
+    "FaultName",
+    "Faults",
+    "Scenario",
+    "ScenarioRunner",
+    "http_server",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "app": ("API_PATH",),
+        "faults.model": (
+            "FAULT_DESCRIPTIONS",
+            "FaultName",
+            "Faults",
+            "LARGEST_VALUE",
+        ),
+        "scenarios.catalogue": (
+            "DEFAULT_HISTORY_UPLOADS",
+            "DEFAULT_SCENARIO",
+            "MAX_HISTORY_UPLOADS",
+            "SCENARIO_DESCRIPTIONS",
+        ),
+        "scenarios.registry": (
+            "SCENARIOS",
+            "Scenario",
+        ),
+        "scenarios.runner": ("ScenarioRunner",),
+        "server": ("http_server",),
+        "service": ("EmbeddedService",),
+        "worker": ("RETRY_SECONDS",),
+    },
+)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from upload_tui.wire.service_texts import CODE_NOT_CONSISTENT, CODE_NOT_PROVIDED
+from upload_tui.wire import CODE_NOT_CONSISTENT, CODE_NOT_PROVIDED
 
 __all__ = ["ApiError", "invalid_fields", "invalid_parameters", "not_consistent", "not_found"]
 

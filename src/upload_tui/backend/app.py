@@ -13,19 +13,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from upload_tui.backend.endpoints.accounts import AccountEndpoints
-from upload_tui.backend.endpoints.responses import json_response, handle_http_error, handle_api_error
+from upload_tui.backend.api_errors import ApiError
 from upload_tui.backend.context import API_PATH, ServiceContext
+from upload_tui.backend.endpoints.accounts import AccountEndpoints
+from upload_tui.backend.endpoints.blobs import BlobEndpoints
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.files import FileEndpoints
 from upload_tui.backend.endpoints.folders import FolderEndpoints
 from upload_tui.backend.endpoints.operations import OperationEndpoints
 from upload_tui.backend.endpoints.projects import ProjectEndpoints
-from upload_tui.backend.endpoints.blobs import BlobEndpoints
+from upload_tui.backend.endpoints.responses import handle_api_error, handle_http_error, json_response
 from upload_tui.backend.endpoints.uploads import UploadEndpoints
 from upload_tui.backend.request_models import read_body, read_query
-from upload_tui.backend.api_errors import ApiError
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape
 
 __all__ = ["API_PATH", "OPENAPI_PATH", "create_app", "all_endpoints"]
 
@@ -35,7 +35,7 @@ OPENAPI_PATH = f"{API_PATH}/openapi.json"
 
 
 def create_app(context: ServiceContext, status_shape: StatusShape) -> Starlette:
-    """The ASGI application of all endpoints; `design` is the shape of `status` unless a request asks for another."""
+    """The ASGI application of all endpoints; `status_shape` is the shape of `status` unless a request asks for another."""
     handlers: Mapping[Any, Any] = {HTTPException: handle_http_error, ApiError: handle_api_error}
     endpoints = all_endpoints(context, status_shape)
 
@@ -48,7 +48,9 @@ def create_app(context: ServiceContext, status_shape: StatusShape) -> Starlette:
     async def show_page(_: Request) -> Response:
         return openapi_page(context.address.base_url)
 
-    routes = [Route(endpoint.path, _with_checks(endpoint, context), methods=[endpoint.method]) for endpoint in endpoints]
+    routes = [
+        Route(endpoint.path, _with_checks(endpoint, context), methods=[endpoint.method]) for endpoint in endpoints
+    ]
     return Starlette(routes=[*routes, Route(OPENAPI_PATH, show_page)], exception_handlers=handlers)
 
 

@@ -10,20 +10,20 @@ from typing import Literal, Protocol, TypeVar
 from msgspec import Struct
 from starlette.requests import Request
 
+from upload_tui.backend.api_errors import ApiError, not_consistent, not_found
 from upload_tui.backend.auth import TokenAuthority
-from upload_tui.backend.store.database import Database
 from upload_tui.backend.faults.model import FaultName, Faults
 from upload_tui.backend.request_models import ContainerReference
-from upload_tui.backend.api_errors import ApiError, not_consistent, not_found
-from upload_tui.backend.store.records import NodeKind, NodeRecord, ProjectRecord, UploadRecord, VersionRecord
 from upload_tui.backend.schemas import SignedUrlSchema
+from upload_tui.backend.serializers import FOLDER_KIND, PROJECT_KIND, ResourceSerializer
 from upload_tui.backend.storage import Storage
+from upload_tui.backend.store.database import Database
+from upload_tui.backend.store.records import NodeKind, NodeRecord, ProjectRecord, UploadRecord, VersionRecord
 from upload_tui.backend.verification import Hashes
 from upload_tui.backend.worker import VerificationWorker
-from upload_tui.backend.serializers import FOLDER_KIND, PROJECT_KIND, ResourceSerializer
 from upload_tui.clock import Clock
 from upload_tui.status import Stage
-from upload_tui.wire.service_texts import INTEGRITY_MESSAGES
+from upload_tui.wire import INTEGRITY_MESSAGES
 
 __all__ = ["API_PATH", "ServiceContext", "FileUploads", "ServiceAddress"]
 

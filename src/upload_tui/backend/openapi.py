@@ -9,12 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, TypeAdapter
 
 from upload_tui import __version__
-from upload_tui.backend.endpoints.responses import PAGE_HEADERS
 from upload_tui.backend.endpoints.endpoint import Endpoint
+from upload_tui.backend.endpoints.responses import PAGE_HEADERS
 from upload_tui.backend.request_models import Paging
 from upload_tui.backend.schemas import ErrorSchema, ParameterErrorSchema
-from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.service_texts import STATUS_SHAPE_HEADER
+from upload_tui.wire import STATUS_SHAPE_HEADER, StatusShape
 
 __all__ = ["openapi_document"]
 
@@ -127,7 +126,13 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> Iterator[Mapping[str, 
     if endpoint.has_status:
         schema = {"type": "string", "enum": [str(design) for design in StatusShape]}
         description = "the shape of `status` in this one answer"
-        yield {"name": STATUS_SHAPE_HEADER, "in": "header", "description": description, "required": False, "schema": schema}
+        yield {
+            "name": STATUS_SHAPE_HEADER,
+            "in": "header",
+            "description": description,
+            "required": False,
+            "schema": schema,
+        }
 
 
 def _success_response(endpoint: Endpoint, schemas: _Schemas) -> Mapping[str, Any]:

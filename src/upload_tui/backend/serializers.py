@@ -5,15 +5,6 @@ from datetime import datetime
 from typing import Any, cast
 
 from upload_tui.backend.auth import DemoAccount
-from upload_tui.backend.store.records import (
-    AncestorRecord,
-    ChunkRecord,
-    NodeKind,
-    NodeRecord,
-    ProjectRecord,
-    UploadRecord,
-    VersionRecord,
-)
 from upload_tui.backend.schemas import (
     AncestorSchema,
     AuditSchema,
@@ -36,11 +27,18 @@ from upload_tui.backend.schemas import (
     UserSchema,
     VersionSchema,
 )
+from upload_tui.backend.store.records import (
+    AncestorRecord,
+    ChunkRecord,
+    NodeKind,
+    NodeRecord,
+    ProjectRecord,
+    UploadRecord,
+    VersionRecord,
+)
 from upload_tui.backend.verification import Hashes
 from upload_tui.status import Stage
-from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.status_shapes import write_status
-from upload_tui.wire.times import format_time
+from upload_tui.wire import StatusShape, format_time, write_status
 
 __all__ = ["FILE_KIND", "FOLDER_KIND", "PROJECT_KIND", "PROVIDER", "ResourceSerializer", "without_fields"]
 
@@ -197,7 +195,9 @@ class ResourceSerializer:
         }
         return cast("FileSchema", {**self._node(node, project, ancestors), "current_version": current})
 
-    def _node(self, node: NodeRecord, project: ProjectRecord, ancestors: Sequence[AncestorRecord]) -> Mapping[str, object]:
+    def _node(
+        self, node: NodeRecord, project: ProjectRecord, ancestors: Sequence[AncestorRecord]
+    ) -> Mapping[str, object]:
         return {
             "kind": FOLDER_KIND if node.kind is NodeKind.FOLDER else FILE_KIND,
             "id": node.id,
@@ -256,5 +256,7 @@ def _parent(node: NodeRecord) -> ContainerSchema:
 
 
 def _ancestors(project: ProjectRecord, ancestors: Sequence[AncestorRecord]) -> list[AncestorSchema]:
-    folders: list[AncestorSchema] = [{"kind": "dds-folder", "id": folder.id, "name": folder.name} for folder in ancestors]
+    folders: list[AncestorSchema] = [
+        {"kind": "dds-folder", "id": folder.id, "name": folder.name} for folder in ancestors
+    ]
     return [{"kind": "dds-project", "id": project.id, "name": project.name}, *folders]

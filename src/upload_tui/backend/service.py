@@ -9,19 +9,19 @@ from secrets import token_bytes
 from types import TracebackType
 from typing import Self
 
-from upload_tui.backend.auth import DemoAccount, TokenAuthority
 from upload_tui.backend.app import API_PATH, create_app
-from upload_tui.backend.faults.control import FaultControlApp
-from upload_tui.backend.store.database import Database
+from upload_tui.backend.auth import DemoAccount, TokenAuthority
 from upload_tui.backend.context import ServiceContext
+from upload_tui.backend.faults.control import FaultControlApp
+from upload_tui.backend.faults.middleware import FaultInjectionMiddleware
 from upload_tui.backend.faults.model import FaultName, Faults
 from upload_tui.backend.faults.storage import FaultyStorage
-from upload_tui.backend.store.records import FinishedUpload, ProjectRecord
 from upload_tui.backend.storage import FolderStorage, MemoryStorage
-from upload_tui.backend.faults.middleware import FaultInjectionMiddleware
+from upload_tui.backend.store.database import Database
+from upload_tui.backend.store.records import FinishedUpload, ProjectRecord
 from upload_tui.backend.worker import VerificationWorker
 from upload_tui.clock import Clock, SystemClock
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape
 
 __all__ = ["IN_PROCESS_URL", "EmbeddedService"]
 
@@ -36,7 +36,7 @@ class EmbeddedService:
 
     Args:
         clock: the service's time.
-        design: the shape of `status` for everybody who does not ask for another.
+        status_shape: the shape of `status` for everybody who does not ask for another.
         database: the file of the records; None keeps them in memory.
         storage: the folder of the bytes; None keeps them in memory.
         seed: the same seed, the same ids; None takes ids that nobody can guess.
@@ -107,7 +107,9 @@ class EmbeddedService:
         """Close the records; enough for a service that was never entered, and so has no worker running."""
         self._database.close()
 
-    def configure_verification(self, upload_id: str, verification_seconds: float, *, is_unreadable: bool = False) -> None:
+    def configure_verification(
+        self, upload_id: str, verification_seconds: float, *, is_unreadable: bool = False
+    ) -> None:
         """What a story has in store for an upload: how long its verification takes, and whether its bytes can be read at all."""
         self._verification_seconds[upload_id] = verification_seconds
         if is_unreadable:

@@ -38,7 +38,7 @@ class Storage(Protocol):
         Args:
             key: which chunk.
             blocks: its bytes.
-            is_wanted: asked once all bytes are there, in the same turn of the event loop as they begin to count.
+            is_accepted: asked once all bytes are there, in the same turn of the event loop as they begin to count.
 
         Raises:
             ChunkRejectedError: the chunk was not wanted any more.

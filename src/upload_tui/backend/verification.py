@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from upload_tui.backend.store.records import ChunkRecord
 from upload_tui.backend.storage import BlobKey, Storage
-from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
+from upload_tui.backend.store.records import ChunkRecord
+from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -181,7 +181,9 @@ def _order_problem(chunks: Sequence[ChunkRecord]) -> str:
         alike[chunk.digest.lower()].append(str(chunk.number))
     repeated = next((numbers for numbers in alike.values() if len(numbers) > 1), None)
     if repeated:
-        return f"each chunk is as reported, but chunks {' and '.join(repeated[:_MAX_LISTED])} are alike: perhaps repeated"
+        return (
+            f"each chunk is as reported, but chunks {' and '.join(repeated[:_MAX_LISTED])} are alike: perhaps repeated"
+        )
     if len(chunks) > 1:
         return "each chunk is as reported: their order, or the reported hash, is wrong"
     return "the chunk is as reported: the reported hash is wrong"

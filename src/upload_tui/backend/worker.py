@@ -9,9 +9,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from upload_tui.backend.storage import Storage, StorageUnavailableError
 from upload_tui.backend.store.database import Database
 from upload_tui.backend.store.records import JobRecord
-from upload_tui.backend.storage import Storage, StorageUnavailableError
 from upload_tui.backend.verification import verify
 from upload_tui.clock import Clock
 

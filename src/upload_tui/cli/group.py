@@ -10,12 +10,12 @@ import click
 
 from upload_tui.cli.support.error_reporting import run_reported
 from upload_tui.errors import (
-    EXIT_INTERNAL_ERROR,
-    EXIT_OK,
-    EXIT_FAILED_UPLOAD,
-    EXIT_INTERRUPTED,
     EXIT_AUTH,
+    EXIT_FAILED_UPLOAD,
+    EXIT_INTERNAL_ERROR,
+    EXIT_INTERRUPTED,
     EXIT_NOT_FOUND,
+    EXIT_OK,
     EXIT_TIMED_OUT,
     EXIT_UNREACHABLE,
     EXIT_USAGE,

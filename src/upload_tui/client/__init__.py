@@ -1,1 +1,64 @@
 """The client: httpx on one side, typed answers and typed errors on the other."""
+
+from typing import TYPE_CHECKING
+
+from upload_tui.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from upload_tui.client.concurrency import batches, gather_all
+    from upload_tui.client.credentials import Credentials
+    from upload_tui.client.probes import (
+        Address,
+        Proxy,
+        address_of,
+        connect,
+        default_certificates,
+        handshake,
+        proxy_for,
+        resolve,
+    )
+    from upload_tui.client.service_client import RequestOutcome, ServiceClient
+    from upload_tui.client.urls import service_root
+
+__all__ = [
+    "Address",
+    "Credentials",
+    "Proxy",
+    "RequestOutcome",
+    "ServiceClient",
+    "address_of",
+    "batches",
+    "connect",
+    "default_certificates",
+    "gather_all",
+    "handshake",
+    "proxy_for",
+    "resolve",
+    "service_root",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "concurrency": (
+            "batches",
+            "gather_all",
+        ),
+        "credentials": ("Credentials",),
+        "probes": (
+            "Address",
+            "Proxy",
+            "address_of",
+            "connect",
+            "default_certificates",
+            "handshake",
+            "proxy_for",
+            "resolve",
+        ),
+        "service_client": (
+            "RequestOutcome",
+            "ServiceClient",
+        ),
+        "urls": ("service_root",),
+    },
+)

@@ -10,7 +10,7 @@ import httpx
 
 from upload_tui.clock import Clock
 from upload_tui.errors import AuthError, InvalidResponseError, UploadTuiError
-from upload_tui.wire.responses import parse_body, read_error_envelope
+from upload_tui.wire import parse_body, read_error_envelope
 
 __all__ = ["Credentials", "TokenAuth"]
 
@@ -115,5 +115,7 @@ class TokenAuth(httpx.Auth):
 
 def _is_key_refused(response: httpx.Response) -> bool:
     """True if other keys would be taken; whatever else is wrong passes."""
-    is_unknown_key = response.status_code == 404 and "invalid key" in read_error_envelope(response.content).reason.lower()
+    is_unknown_key = (
+        response.status_code == 404 and "invalid key" in read_error_envelope(response.content).reason.lower()
+    )
     return is_unknown_key or response.status_code in (400, 401, 403)

@@ -10,18 +10,17 @@ from ssl import SSLError
 import httpx
 
 from upload_tui.errors import (
-    ThrottledError,
     AuthError,
+    BadRequestError,
+    InvalidResponseError,
     NotConsistentError,
     NotFoundError,
-    BadRequestError,
-    ServiceError,
     ServerError,
+    ServiceError,
+    ThrottledError,
     UnreachableError,
-    InvalidResponseError,
 )
-from upload_tui.wire.responses import ErrorEnvelope, read_error_envelope
-from upload_tui.wire.service_texts import CODE_NOT_CONSISTENT
+from upload_tui.wire import CODE_NOT_CONSISTENT, ErrorEnvelope, read_error_envelope
 
 __all__ = ["raise_for_status", "translate_errors"]
 
@@ -47,7 +46,9 @@ def translate_errors(url: str) -> Iterator[None]:
         answer = error.response
         raise status_error(answer.status_code, answer.headers, answer.content, str(error.request.url)) from error
     except httpx.DecodingError as error:
-        raise InvalidResponseError(f"An answer cannot be decoded: {url}", "Check that --url names the service.") from error
+        raise InvalidResponseError(
+            f"An answer cannot be decoded: {url}", "Check that --url names the service."
+        ) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise UnreachableError(f"No request can be sent to {url}", "Give one that begins with https://.") from error
     except httpx.HTTPError as error:
@@ -101,7 +102,9 @@ def _status_error(status: int, headers: httpx.Headers, body: bytes, url: str) ->
         return ServerError(
             f"The service has trouble of its own ({status}{said}) at {url}", "Try again in a few minutes."
         )
-    return InvalidResponseError(f"An answer with the status {status} came from {url}", "Check that --url names the service.")
+    return InvalidResponseError(
+        f"An answer with the status {status} came from {url}", "Check that --url names the service."
+    )
 
 
 def _not_found_error(envelope: ErrorEnvelope, url: str, reason: str) -> ServiceError:

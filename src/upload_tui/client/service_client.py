@@ -16,36 +16,37 @@ import httpx
 import stamina
 from msgspec import Struct
 
-from upload_tui.client.urls import API_PATH, service_root
+from upload_tui.client.concurrency import batches
 from upload_tui.client.credentials import Credentials, TokenAuth
 from upload_tui.client.error_mapping import raise_for_status, translate_errors
 from upload_tui.client.request_gate import RequestGate
 from upload_tui.client.service_clock import ClockOffset, ServiceClock
-from upload_tui.client.concurrency import batches
+from upload_tui.client.urls import API_PATH, service_root
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.errors import (
-    ThrottledError,
     AuthError,
-    NotFoundError,
     BadRequestError,
-    ServiceError,
-    ServerError,
-    UnreachableError,
     InvalidResponseError,
+    NotFoundError,
+    ServerError,
+    ServiceError,
+    ThrottledError,
+    UnreachableError,
 )
-from upload_tui.wire.responses import (
-    RawPage,
+from upload_tui.wire import (
     Project,
+    QueueStats,
+    RawPage,
     UploadPage,
     UploadReading,
+    build_upload_page,
     page_entries,
     parse_body,
     read_projects,
+    read_queue,
     read_upload_entries,
     read_upload_reading,
-    build_upload_page,
 )
-from upload_tui.wire.queue import QueueStats, read_queue
 
 __all__ = ["RequestOutcome", "ServiceClient", "service_root"]
 
@@ -123,7 +124,7 @@ class ServiceClient:
         verify: certificates; True for the usual ones.
         timeout_seconds: the longest silence of the service that is waited out.
         attempts: how often a request is tried, with a short wait between; 1 waits for nothing.
-        note: called with what became of each request.
+        on_request: called with what became of each request.
 
     Attributes:
         root: the service's URL without `/api/v1`.
@@ -249,7 +250,7 @@ class ServiceClient:
         return RawPage(words.body, words.headers, page, per_page, words.requested_on, words.read_on, words.url)
 
     def read_page(self, raw: RawPage, indexes: Sequence[int] | None = None) -> UploadPage:
-        """What a page says, at once; only of the entries at `places` (from 0) if they are given.
+        """What a page says, at once; only of the entries at `indexes` (from 0) if they are given.
 
         Raises:
             InvalidResponseError: it says nothing that can be read.

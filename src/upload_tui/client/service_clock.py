@@ -60,7 +60,9 @@ class ClockOffset:
         except (ValueError, TypeError, OverflowError):
             return
         told = _Bounds(ahead, ahead + 1 + round_trip_seconds)
-        if abs(self._local_offset() - self._accepted_local_offset) > _JUMP_SECONDS:  # ours was set, or the machine has slept
+        if (
+            abs(self._local_offset() - self._accepted_local_offset) > _JUMP_SECONDS
+        ):  # ours was set, or the machine has slept
             self._accept(told)
         elif (both := self._bounds.intersection(told)) is not None:
             self._accept(both)

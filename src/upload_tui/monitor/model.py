@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from upload_tui.status import Anomaly, Certainty, Stage
 
 if TYPE_CHECKING:  # what was read is shown without the room that reads
-    from upload_tui.wire.upload import Upload
+    from upload_tui.wire import Upload
 
 __all__ = [
     "CauseGroup",

@@ -19,7 +19,7 @@ from upload_tui.monitor.changes import (
 )
 from upload_tui.monitor.model import Detail
 from upload_tui.status import Event
-from upload_tui.wire.times import format_time
+from upload_tui.wire import format_time
 
 __all__ = ["Record", "change_record", "flat_change", "flat_upload", "full_upload_record", "upload_record"]
 

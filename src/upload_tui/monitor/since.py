@@ -11,7 +11,7 @@ from msgspec import Struct
 from upload_tui.errors import StorageError
 from upload_tui.monitor.model import Detail
 from upload_tui.status import Stage
-from upload_tui.wire.times import format_time, read_time
+from upload_tui.wire import format_time, read_time
 
 __all__ = ["LastVisit", "SinceSummary", "save_last_visit", "summarise_since", "read_last_visit"]
 

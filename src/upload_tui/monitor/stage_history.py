@@ -15,7 +15,10 @@ _BATCH_ROWS = 500
 def stages_since(session: Session, since: datetime) -> Sequence[StageReached]:
     """All stages that were reached at `since` or later, as well as that is known, oldest first."""
     changes = [
-        change for detail in _entered_stage_since(session, since) for change in _stage_changes(detail) if _event_time(change) >= since
+        change
+        for detail in _entered_stage_since(session, since)
+        for change in _stage_changes(detail)
+        if _event_time(change) >= since
     ]
     return sorted(changes, key=_event_time)
 

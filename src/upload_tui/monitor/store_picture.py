@@ -9,24 +9,31 @@ from msgspec.structs import replace
 
 from upload_tui.clock import Clock
 from upload_tui.monitor.analysis.latency import STAGE_PAIRS, histogram_of
-from upload_tui.monitor.analysis.lateness import Baselines, Baseline, lateness_of, overdue_seconds, stuck_seconds, waits_for_client
+from upload_tui.monitor.analysis.lateness import (
+    Baseline,
+    Baselines,
+    lateness_of,
+    overdue_seconds,
+    stuck_seconds,
+    waits_for_client,
+)
+from upload_tui.monitor.analysis.verification_queue import VerificationQueue
 from upload_tui.monitor.model import (
     CauseGroup,
     Detail,
     Funnel,
-    Lateness,
     LatencyHistogram,
+    Lateness,
     Query,
     Row,
     StageSummary,
     Window,
 )
-from upload_tui.monitor.store.store import Store, StoredUpload
-from upload_tui.monitor.store.conditions import StuckThresholds, StuckThreshold
 from upload_tui.monitor.store.aggregates import StoreAggregates
-from upload_tui.monitor.analysis.verification_queue import VerificationQueue
+from upload_tui.monitor.store.conditions import StuckThreshold, StuckThresholds
+from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.status import PENDING_STAGES, Stage
-from upload_tui.wire.queue import QueueStats
+from upload_tui.wire import QueueStats
 
 __all__ = ["STUCK_AFTER_SECONDS", "StorePicture"]
 
@@ -129,7 +136,10 @@ class StorePicture:
 
     def latencies(self) -> Sequence[LatencyHistogram]:
         """How long uploads took from each stage to the next."""
-        return [histogram_of(after, before, self._aggregates.latency_buckets(after, before)) for after, before in STAGE_PAIRS]
+        return [
+            histogram_of(after, before, self._aggregates.latency_buckets(after, before))
+            for after, before in STAGE_PAIRS
+        ]
 
     def funnel(self) -> Funnel:
         """The stages with counts, ages and the last minutes."""
@@ -193,7 +203,8 @@ class StorePicture:
             return now - timedelta(seconds=limit_seconds(usual, self._stuck_after_seconds))
 
         particular = tuple(
-            StuckThreshold(project_id, least, limit, ago(usual)) for project_id, least, limit, usual in habits.specific()
+            StuckThreshold(project_id, least, limit, ago(usual))
+            for project_id, least, limit, usual in habits.specific()
         )
         return StuckThresholds(now - timedelta(seconds=self._stuck_after_seconds), ago(None), particular)
 

@@ -180,7 +180,9 @@ def _find_line(names: list[str], text: str) -> int:
     for depth in range(len(names), 0, -1):
         *tables, last = names[:depth]
         heading = re.compile(rf"^\s*\[\s*{_key_pattern(tables)}\s*\]")
-        key = re.compile(rf"^\s*{_key_pattern([last])}\s*[=.]" if tables else rf"^\s*\[?\s*{_key_pattern([last])}\s*[=.\]]")
+        key = re.compile(
+            rf"^\s*{_key_pattern([last])}\s*[=.]" if tables else rf"^\s*\[?\s*{_key_pattern([last])}\s*[=.\]]"
+        )
         is_below = not tables
         for number, line in enumerate(lines, 1):
             if is_below and key.match(line):

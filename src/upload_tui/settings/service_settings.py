@@ -159,7 +159,7 @@ def read_settings(
     Args:
         environment: the process's variables; only those that begin with `UPLOAD_TUI_` are looked at.
         flags: of the command line.
-        places: where the files are.
+        paths: where the files are.
         needs_service: False lets the URL be empty.
 
     Raises:
@@ -168,7 +168,9 @@ def read_settings(
     profile, layer = _profile_layer(flags.profile or environment.get(f"{_ENV_PREFIX}PROFILE", ""), paths)
     is_chosen = bool(flags.profile or environment.get(f"{_ENV_PREFIX}PROFILE"))
     layers = [_Layer("default", _DEFAULTS), layer, *_environment_layers(environment), _flag_layer(flags)]
-    layers = _without_foreign_credentials(layers, layer, requires_own_url=profile == DDSCLIENT_PROFILE and not is_chosen)
+    layers = _without_foreign_credentials(
+        layers, layer, requires_own_url=profile == DDSCLIENT_PROFILE and not is_chosen
+    )
     values, sources = _merge_layers(layers)
     if values.get("url"):
         _check_url(values["url"], insecure_http=flags.insecure_http)
@@ -177,7 +179,9 @@ def read_settings(
             f"No service is named{f' by the profile {profile}' if profile else ''}",
             "Try `upload-tui demo`, or name one with --url and --project (or UPLOAD_TUI_URL).",
         )
-    return _build_settings(values, sources, profile, (*_permission_warnings(paths, layer), *_unknown_variable_warnings(environment)))
+    return _build_settings(
+        values, sources, profile, (*_permission_warnings(paths, layer), *_unknown_variable_warnings(environment))
+    )
 
 
 def read_display_settings(environment: Mapping[str, str], paths: SettingsPaths) -> ServiceSettings:
@@ -188,7 +192,9 @@ def read_display_settings(environment: Mapping[str, str], paths: SettingsPaths) 
     """
     profile, layer = _profile_layer(environment.get(f"{_ENV_PREFIX}PROFILE", ""), paths)
     layers = [_Layer("default", _DEFAULTS), layer, *_environment_layers(environment)]
-    looks = [_Layer(one.source, {key: one.values[key] for key in one.values.keys() - PER_SERVICE_KEYS}) for one in layers]
+    looks = [
+        _Layer(one.source, {key: one.values[key] for key in one.values.keys() - PER_SERVICE_KEYS}) for one in layers
+    ]
     values, sources = _merge_layers(looks)
     return _build_settings(values, sources, profile, _unknown_variable_warnings(environment))
 

@@ -57,7 +57,10 @@ def _contradictions(before: Timeline, after: Timeline) -> list[Anomaly]:
         earlier = before.event(event.stage)
         if earlier and _is_time_changed(earlier, event):
             found.append(
-                Anomaly(AnomalyName.TIME_CHANGED, f"{event.stage} was {_format_time(earlier)} before and is {_format_time(event)} now")
+                Anomaly(
+                    AnomalyName.TIME_CHANGED,
+                    f"{event.stage} was {_format_time(earlier)} before and is {_format_time(event)} now",
+                )
             )
     if before.purged_on and not after.purged_on:
         found.append(Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, "purged was said before and is not said now"))

@@ -22,9 +22,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from upload_tui.testing.builders import a_chunk, sample_uploads, a_timeline, an_upload
+    from upload_tui.testing.builders import a_chunk, a_timeline, an_upload, sample_uploads
     from upload_tui.testing.clock import NOW, FrozenClock
-    from upload_tui.testing.dashboards import dashboard, settled, deterministic
+    from upload_tui.testing.dashboards import dashboard, deterministic, settled
     from upload_tui.testing.recordings import replay_of
     from upload_tui.testing.scene import Scene
     from upload_tui.testing.server import UploadServer

@@ -8,10 +8,7 @@ from uuid import UUID, uuid5
 
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.testing.clock import NOW
-from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS
-from upload_tui.wire.status_shapes import write_status
-from upload_tui.wire.times import format_time
+from upload_tui.wire import CHUNK_HASH_DIFFERS, StatusShape, format_time, write_status
 
 __all__ = ["a_chunk", "sample_uploads", "a_timeline", "an_upload"]
 
@@ -46,7 +43,7 @@ def an_upload(  # noqa: PLR0913  # all of it by keyword, none of it needed
         purged: None if it never was; only the deployed shape can say it.
         size_bytes: the size promised.
         chunks: the numbers reported (each a fourth of the size), or chunks of `a_chunk`. None for an upload that is not chunked.
-        design: the shape of the status.
+        status_shape: the shape of the status.
         project: id and name.
         now: the present that the seconds count from.
         fields: whatever is to be different in the resource.

@@ -12,18 +12,20 @@ from textual.filter import ANSIToTruecolor, LineFilter
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from upload_tui.monitor.since import LastVisit
-from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor import LastVisit, Session
 from upload_tui.testing.scene import Scene
 from upload_tui.testing.service import UploadService
 from upload_tui.testing.sessions import InMemorySession, ManualSession
-from upload_tui.tui.app import UploadApp
-from upload_tui.tui.appearance.glyphs import ASCII, UNICODE
-from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.appearance.ascii_filter import AsciiFilter
-from upload_tui.tui.preferences import Preferences
-from upload_tui.tui.controls import DemoControls
-from upload_tui.tui.appearance.theme import DEFAULT_THEME
+from upload_tui.tui import (
+    ASCII,
+    DEFAULT_THEME,
+    UNICODE,
+    AsciiFilter,
+    DemoControls,
+    DisplayOptions,
+    Preferences,
+    UploadApp,
+)
 
 __all__ = ["Source", "SnapshotApp", "dashboard", "settled", "deterministic"]
 
@@ -60,7 +62,7 @@ class SnapshotApp(UploadApp):
 
     Args:
         session: as for any dashboard.
-        closes: whether the session is closed with the app.
+        owns_session: whether the session is closed with the app.
         options: what else `UploadApp` takes.
     """
 
@@ -89,7 +91,7 @@ def dashboard(  # noqa: PLR0913  # all of it by keyword, none of it needed
     display_options: DisplayOptions | None = None,
     keymap: dict[str, str] | None = None,
     controls: DemoControls | None = None,
-    last_visit: LastLook | None = None,
+    last_visit: LastVisit | None = None,
     preferences: Preferences | None = None,
 ) -> UploadApp:
     """The dashboard, for `run_test` and `snap_compare`.
@@ -101,10 +103,10 @@ def dashboard(  # noqa: PLR0913  # all of it by keyword, none of it needed
         theme: the name of a theme.
         ascii_only: draw with plain ASCII.
         zone: the time zone of absolute times.
-        look: in place of the two before it.
+        display_options: in place of the two before it.
         keymap: other keys for actions.
-        story: the demo's controls.
-        last_look: when this person last looked.
+        controls: the demo's controls.
+        last_visit: when this person last looked.
         preferences: in place of the theme, the look and the keys before it.
 
     >>> import asyncio
@@ -125,7 +127,9 @@ def dashboard(  # noqa: PLR0913  # all of it by keyword, none of it needed
         last_look=last_visit,
         preferences=preferences
         or Preferences(
-            display_options=display_options or DisplayOptions(glyphs=ASCII if ascii_only else UNICODE, zone=zone), theme=theme, keymap=keymap or {}
+            display_options=display_options or DisplayOptions(glyphs=ASCII if ascii_only else UNICODE, zone=zone),
+            theme=theme,
+            keymap=keymap or {},
         ),
     )
 

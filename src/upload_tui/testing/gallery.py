@@ -12,22 +12,21 @@ from textual.widget import Widget
 from textual.widgets import Footer, Label, TabbedContent, TabPane
 
 from upload_tui.errors import EXIT_USAGE
-from upload_tui.testing.builders import a_chunk, sample_uploads, an_upload
+from upload_tui.testing.builders import a_chunk, an_upload, sample_uploads
 from upload_tui.testing.clock import NOW, FrozenClock
-from upload_tui.tui.stylesheets import stylesheet_paths
+from upload_tui.tui import stylesheet_paths
 from upload_tui.widgets import (
     THEMES,
     ChunkStrip,
+    DisplayOptions,
     FunnelBar,
     InMemoryPicture,
-    DisplayOptions,
     Stage,
     TimelineView,
     UploadTable,
     widget_tokens,
 )
-from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS
+from upload_tui.wire import CHUNK_HASH_DIFFERS, StatusShape
 
 __all__ = ["GalleryApp", "LabelledWidgets"]
 
@@ -42,7 +41,7 @@ class GalleryApp(App[None]):
 
     Args:
         theme: the name of a theme, ours or Textual's.
-        first: the tab to begin with: `table`, `funnel`, `timeline` or `chunks`.
+        initial_tab: the tab to begin with: `table`, `funnel`, `timeline` or `chunks`.
     """
 
     TITLE = "upload-tui gallery"
@@ -132,13 +131,21 @@ class GalleryApp(App[None]):
             ("Completed: nobody has checked anything yet.", an_upload("reads.bam", initiated=180, completed=8)),
             ("Completed for so long that it looks stuck.", an_upload("run.h5", initiated=4000, completed=3700)),
             ("Verified.", an_upload("scan.tiff", initiated=95, completed=21, verified=9)),
-            ("Error, with the service's reason.", an_upload("plate.czi", completed=60, error=9, message=_ERROR_MESSAGE)),
+            (
+                "Error, with the service's reason.",
+                an_upload("plate.czi", completed=60, error=9, message=_ERROR_MESSAGE),
+            ),
             (
                 "Verified, says the service; but chunk 2 is missing.",
                 an_upload("half.bin", completed=30, verified=20, chunks=(1, 3, 4), status_shape=StatusShape.DEPLOYED),
             ),
         ):
-            yield sentence, TimelineView(self._picture(upload).detail(str(upload["id"])), NOW, display_options=DisplayOptions(zone=UTC))
+            yield (
+                sentence,
+                TimelineView(
+                    self._picture(upload).detail(str(upload["id"])), NOW, display_options=DisplayOptions(zone=UTC)
+                ),
+            )
         yield "No upload.", TimelineView()
 
     def _chunk_strips(self) -> LabelledWidgets:
@@ -163,7 +170,9 @@ class GalleryApp(App[None]):
         yield "Verified, says the service.", self._strip(an_upload("a", completed=30, verified=20, chunks=(1, 3, 4)))
         yield "None yet.", self._strip(an_upload("a", chunks=()))
         yield "Not chunked.", self._strip(an_upload("a", chunks=None))
-        purged = an_upload("scan.tiff", completed=30, verified=20, purged=10, chunks=(), status_shape=StatusShape.DEPLOYED)
+        purged = an_upload(
+            "scan.tiff", completed=30, verified=20, purged=10, chunks=(), status_shape=StatusShape.DEPLOYED
+        )
         yield "Purged.", self._strip(purged)
 
     def _strip(self, upload: Mapping[str, Any]) -> ChunkStrip:

@@ -15,7 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from upload_tui.testing import FrozenClock, UploadServer, UploadService
-    from upload_tui.tui.app import UploadApp
+    from upload_tui.tui import UploadApp
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from upload_tui.monitor.recording.recording_file import read_recording
-from upload_tui.monitor.recording.replay import ReplaySession
+from upload_tui.monitor import ReplaySession, read_recording
 from upload_tui.testing.clock import FrozenClock
 
 __all__ = ["replay_of"]

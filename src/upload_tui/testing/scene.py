@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 from msgspec import Struct, field
 
-from upload_tui.backend.faults.model import FaultName
-from upload_tui.backend.worker import RETRY_SECONDS
+from upload_tui.backend import RETRY_SECONDS, FaultName
 from upload_tui.errors import UsageError
 from upload_tui.testing.clock import FrozenClock
-from upload_tui.testing.service import UploadService, split_content, parse_fault_name, md5
+from upload_tui.testing.service import UploadService, md5, parse_fault_name, split_content
 from upload_tui.testing.sessions import ManualSession
 
 if TYPE_CHECKING:
-    from upload_tui.tui.app import UploadApp
+    from upload_tui.tui import UploadApp
 
 __all__ = ["Scene"]
 
@@ -37,7 +36,7 @@ class Scene:
     """A story. Each line of it says at which second something happens (`at`, from 0) and gives the scene, for the next line.
 
     Args:
-        design: the shape of `status` that the service speaks.
+        status_shape: the shape of `status` that the service speaks.
         title: for the header.
         stuck_after_seconds: from which age a pending upload looks stuck.
 
@@ -88,10 +87,10 @@ class Scene:
             at: when it begins.
             completes: when its client says that all is there; None if never.
             chunks: how many there are.
-            sent: how many of them are sent; None sends all, or half of them if the client never completes.
+            chunks_sent: how many of them are sent; None sends all, or half of them if the client never completes.
             size_bytes: the file's; its bytes are made, sent and hashed.
             verification_seconds: how long after that a worker that is not busy has the answer.
-            reports: the digest that the client reports; None reports the right one.
+            digest: the digest that the client reports; None reports the right one.
         """
         content = split_content(_content_for(name, size_bytes), chunks)
         usually_sent = len(content) if completes is not None else len(content) // 2
@@ -247,14 +246,19 @@ class _Player(Struct):
             again = 0.0
         if transfer.requests_done < len(transfer.plan.request_at):
             now = self.service.clock.monotonic()
-            self.schedule(max(transfer.plan.request_at[transfer.requests_done], now + again), lambda play: play.send_next(transfer))
+            self.schedule(
+                max(transfer.plan.request_at[transfer.requests_done], now + again),
+                lambda play: play.send_next(transfer),
+            )
 
     async def _send_request(self, transfer: _Transfer) -> None:
         plan = transfer.plan
         if transfer.requests_done == 0:
             transfer.upload_id = await self.service.initiate(plan.name, sum(map(len, plan.chunks)))
         elif transfer.requests_done <= plan.chunks_sent:
-            await self.service.send_chunk(transfer.upload_id, transfer.requests_done, plan.chunks[transfer.requests_done - 1])
+            await self.service.send_chunk(
+                transfer.upload_id, transfer.requests_done, plan.chunks[transfer.requests_done - 1]
+            )
             self._is_poll_due = False
         else:
             digest = plan.digest or md5(b"".join(plan.chunks))

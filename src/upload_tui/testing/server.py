@@ -10,12 +10,11 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from upload_tui.backend.server import http_server
-from upload_tui.backend.service import EmbeddedService
+from upload_tui.backend import EmbeddedService, http_server
 from upload_tui.clock import SystemClock
 from upload_tui.errors import UnreachableError
 from upload_tui.testing.service import parse_fault_name
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape
 
 if TYPE_CHECKING:
     import uvicorn
@@ -32,7 +31,7 @@ class UploadServer:
     """A service at `url`; a context manager that stops it cleanly.
 
     Args:
-        design: the shape of `status` for everybody who does not ask for another.
+        status_shape: the shape of `status` for everybody who does not ask for another.
 
     >>> import httpx
     >>> from upload_tui.testing import UploadServer

@@ -10,12 +10,10 @@ from typing import Any, Self
 
 import httpx
 
-from upload_tui.backend.app import API_PATH
-from upload_tui.backend.faults.model import FaultName
-from upload_tui.backend.service import EmbeddedService
+from upload_tui.backend import API_PATH, EmbeddedService, FaultName
 from upload_tui.errors import UsageError
 from upload_tui.testing.clock import FrozenClock
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape
 
 __all__ = ["UploadService", "split_content", "parse_fault_name", "md5"]
 
@@ -31,7 +29,7 @@ class UploadService:
 
     Args:
         clock: the service's time; a `FrozenClock` of its own if None.
-        design: the shape of `status` for everybody who does not ask for another.
+        status_shape: the shape of `status` for everybody who does not ask for another.
         options: what else `upload_tui.backend.service.EmbeddedService` takes.
 
     >>> import asyncio, httpx
@@ -48,7 +46,9 @@ class UploadService:
     '2026-03-14T09:26:55.000Z'
     """
 
-    def __init__(self, *, clock: FrozenClock | None = None, status_shape: StatusShape | str = StatusShape.A, **options: Any) -> None:
+    def __init__(
+        self, *, clock: FrozenClock | None = None, status_shape: StatusShape | str = StatusShape.A, **options: Any
+    ) -> None:
         self.clock = clock or FrozenClock()
         settings = {"seed": 1, "secret": b"a test's own", "base_url": _URL, **options}
         self.embedded = EmbeddedService(clock=self.clock, status_shape=StatusShape(status_shape), **settings)
@@ -148,10 +148,12 @@ class UploadService:
         return str(answer.json()["id"])
 
     async def send_chunk(self, upload_id: str, number: int, content: bytes, sent_content: bytes | None = None) -> None:
-        """Report a chunk and send its bytes; other bytes are `sent` than reported if the test says so."""
+        """Report a chunk and send its bytes; other bytes are `sent_content` than reported if the test says so."""
         report = {"number": number, "size": len(content), "hash": {"value": md5(content), "algorithm": "md5"}}
         target = (await self.call("PUT", f"/uploads/{upload_id}/chunks", json=report)).raise_for_status().json()
-        stored = await self.http.put(target["host"] + target["url"], content=content if sent_content is None else sent_content)
+        stored = await self.http.put(
+            target["host"] + target["url"], content=content if sent_content is None else sent_content
+        )
         stored.raise_for_status()
 
     async def complete(self, upload_id: str, digest: str) -> httpx.Response:

@@ -10,16 +10,21 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from upload_tui.client.credentials import Credentials
-from upload_tui.client.service_client import ServiceClient
+from upload_tui.client import Credentials, ServiceClient
 from upload_tui.errors import ServiceError
-from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
-from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged
-from upload_tui.monitor.sessions.connection import ConnectionTracker
-from upload_tui.monitor.sessions.in_memory import InMemoryPicture
-from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
-from upload_tui.monitor.store_picture import STUCK_AFTER_SECONDS
-from upload_tui.monitor.sync.synchroniser import Synchroniser
+from upload_tui.monitor import (
+    STUCK_AFTER_SECONDS,
+    Change,
+    ChangeBroadcaster,
+    Connection,
+    ConnectionChanged,
+    ConnectionState,
+    ConnectionTracker,
+    InMemoryPicture,
+    PictureChanged,
+    ProjectRef,
+    Synchroniser,
+)
 from upload_tui.testing.clock import FrozenClock
 from upload_tui.testing.service import UploadService
 

@@ -52,7 +52,9 @@ def sanitize(text: str) -> str:
     text = text[:_MAX_CHARACTERS]
     if text.isascii() and text.isprintable():
         return text
-    signs = (_visible_character(character) for character in unicodedata.normalize("NFC", text) if character not in _JOINERS)
+    signs = (
+        _visible_character(character) for character in unicodedata.normalize("NFC", text) if character not in _JOINERS
+    )
     return "".join(_limit_combining_marks("".join(signs)))
 
 
@@ -192,7 +194,9 @@ def short_clock_text(on: datetime | None, now: datetime, zone: tzinfo | None = N
     return _format_clock(on, now, zone, "%d %b", "%b %Y")
 
 
-def _format_clock(on: datetime | None, now: datetime, zone: tzinfo | None, this_year_format: str, other_format: str) -> str:
+def _format_clock(
+    on: datetime | None, now: datetime, zone: tzinfo | None, this_year_format: str, other_format: str
+) -> str:
     if on is None:
         return "?"
     try:

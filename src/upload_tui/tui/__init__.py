@@ -1,1 +1,78 @@
 """The dashboard: paints what a session knows and passes on what a person wishes. Opens no socket, file or database."""
+
+from typing import TYPE_CHECKING
+
+from upload_tui.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from upload_tui.tui.alerts import AlertSettings
+    from upload_tui.tui.app import UploadApp
+    from upload_tui.tui.appearance.ascii_filter import AsciiFilter
+    from upload_tui.tui.appearance.columns import ColumnSpec, parse_columns
+    from upload_tui.tui.appearance.display_options import DisplayOptions
+    from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs, glyphs_for
+    from upload_tui.tui.appearance.theme import DEFAULT_THEME, THEMES, read_theme
+    from upload_tui.tui.controls import DemoControls, Fault
+    from upload_tui.tui.keys.registry import action_ids
+    from upload_tui.tui.preferences import Preferences
+    from upload_tui.tui.stylesheets import check_stylesheets, stylesheet_paths
+    from upload_tui.tui.visit_summary import overdue_ids
+
+__all__ = [
+    "ASCII",
+    "DEFAULT_THEME",
+    "THEMES",
+    "UNICODE",
+    "AlertSettings",
+    "AsciiFilter",
+    "ColumnSpec",
+    "DemoControls",
+    "DisplayOptions",
+    "Fault",
+    "Glyphs",
+    "Preferences",
+    "UploadApp",
+    "action_ids",
+    "check_stylesheets",
+    "glyphs_for",
+    "overdue_ids",
+    "parse_columns",
+    "read_theme",
+    "stylesheet_paths",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "alerts": ("AlertSettings",),
+        "app": ("UploadApp",),
+        "appearance.ascii_filter": ("AsciiFilter",),
+        "appearance.columns": (
+            "ColumnSpec",
+            "parse_columns",
+        ),
+        "appearance.display_options": ("DisplayOptions",),
+        "appearance.glyphs": (
+            "ASCII",
+            "Glyphs",
+            "UNICODE",
+            "glyphs_for",
+        ),
+        "appearance.theme": (
+            "DEFAULT_THEME",
+            "THEMES",
+            "read_theme",
+        ),
+        "controls": (
+            "DemoControls",
+            "Fault",
+        ),
+        "keys.registry": ("action_ids",),
+        "preferences": ("Preferences",),
+        "stylesheets": (
+            "check_stylesheets",
+            "stylesheet_paths",
+        ),
+        "visit_summary": ("overdue_ids",),
+    },
+)

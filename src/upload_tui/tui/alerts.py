@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 
-from upload_tui.monitor.changes import Change, StageReached
+from upload_tui.monitor import Change, StageReached
 from upload_tui.status import Stage
+from upload_tui.text import plural, truncate_middle
 from upload_tui.tui.fitting import cause_text
-from upload_tui.text.formatting import truncate_middle, plural
 
 __all__ = ["Alert", "AlertSettings", "Alerts", "desktop_notification"]
 

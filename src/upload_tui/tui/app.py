@@ -15,24 +15,22 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
-from upload_tui.monitor.changes import StageReached
-from upload_tui.monitor.since import LastVisit
-from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor import LastVisit, Session, StageReached
+from upload_tui.text import sanitize
 from upload_tui.tui.alerts import Alerts, desktop_notification
-from upload_tui.tui.keys.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
-from upload_tui.tui.bridge import Bridge
-from upload_tui.text.formatting import sanitize
-from upload_tui.tui.appearance.glyphs import ASCII, glyphs_for
-from upload_tui.tui.keys.labels import key_label
-from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.messages import ColumnsChosen, ExportReady, ChangeBatch, ThemeChosen
-from upload_tui.tui.visit_summary import summary_since
 from upload_tui.tui.appearance.ascii_filter import AsciiFilter
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.glyphs import ASCII, glyphs_for
+from upload_tui.tui.appearance.theme import THEMES, TOKEN_DEFAULTS, theme_for
+from upload_tui.tui.bridge import Bridge
+from upload_tui.tui.controls import DemoControls
+from upload_tui.tui.keys.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
+from upload_tui.tui.keys.labels import key_label
+from upload_tui.tui.messages import ChangeBatch, ColumnsChosen, ExportReady, ThemeChosen
 from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
-from upload_tui.tui.controls import DemoControls
 from upload_tui.tui.stylesheets import stylesheet_paths
-from upload_tui.tui.appearance.theme import THEMES, TOKEN_DEFAULTS, theme_for
+from upload_tui.tui.visit_summary import summary_since
 
 __all__ = ["FailureHook", "UploadApp"]
 
@@ -54,10 +52,10 @@ class UploadApp(App[int]):
 
     Args:
         session: the picture to show; the app keeps it running while it is open.
-        story: the demo's controls; None where there is no story to meddle with.
+        controls: the demo's controls; None where there is no story to meddle with.
         preferences: what the person wishes.
         on_failures: called when uploads fail, with the failures of one cause; None does nothing.
-        last_look: when this person last looked; what happened since is told once the picture is whole. None says nothing.
+        last_visit: when this person last looked; what happened since is told once the picture is whole. None says nothing.
         update_interval_seconds: the shortest time between two paintings of what the session told.
     """
 
@@ -76,12 +74,14 @@ class UploadApp(App[int]):
         controls: DemoControls | None = None,
         preferences: Preferences | None = None,
         on_failures: FailureHook | None = None,
-        last_visit: LastLook | None = None,
+        last_visit: LastVisit | None = None,
         update_interval_seconds: float = 0.1,
     ) -> None:
         wishes = preferences or Preferences()
         # Without this, Textual greys its colours rather than leaving them out, and the terminal's own become black on black.
-        super().__init__(css_path=[*stylesheet_paths(), *wishes.stylesheets], ansi_color="NO_COLOR" in os.environ or None)
+        super().__init__(
+            css_path=[*stylesheet_paths(), *wishes.stylesheets], ansi_color="NO_COLOR" in os.environ or None
+        )
         self.session = session
         self.controls = controls
         self.failure: UploadTuiError | None = None

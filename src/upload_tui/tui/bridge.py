@@ -6,8 +6,7 @@ However fast the service changes, the screen is told at most `1 / interval_secon
 import asyncio
 from collections.abc import Callable
 
-from upload_tui.monitor.changes import Change, PictureChanged, SyncProgressed
-from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor import Change, PictureChanged, Session, SyncProgressed
 from upload_tui.tui.messages import ChangeBatch
 
 __all__ = ["Bridge"]
@@ -18,11 +17,13 @@ class Bridge:
 
     Args:
         session: whom to listen to; it is also kept running.
-        tell: called on the event loop with each bundle of changes.
+        publish: called on the event loop with each bundle of changes.
         interval_seconds: the shortest time between two bundles.
     """
 
-    def __init__(self, session: Session, publish: Callable[[ChangeBatch], None], interval_seconds: float = 0.25) -> None:
+    def __init__(
+        self, session: Session, publish: Callable[[ChangeBatch], None], interval_seconds: float = 0.25
+    ) -> None:
         self._session = session
         self._publish = publish
         self._interval_seconds = interval_seconds

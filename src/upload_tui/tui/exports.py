@@ -7,10 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from upload_tui.monitor.changes import Change
-from upload_tui.monitor.model import Detail, Query
-from upload_tui.monitor.records import change_record, flat_upload, upload_record
-from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor import Change, Detail, Query, Session, change_record, flat_upload, upload_record
 
 __all__ = ["ExportKind", "changes_text", "file_name", "upload_texts"]
 

@@ -4,8 +4,8 @@ import re
 
 from rich.cells import cell_len
 
-from upload_tui.text.formatting import truncate_at_word, sanitize
-from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
+from upload_tui.text import sanitize, truncate_at_word
+from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
 __all__ = ["cause_text", "detailed_cause_text"]
 

@@ -5,7 +5,7 @@ from typing import TextIO
 from msgspec import Struct
 from textual.message import Message
 
-from upload_tui.monitor.changes import Change
+from upload_tui.monitor import Change
 from upload_tui.tui.appearance.columns import ColumnSpec
 
 __all__ = ["ColumnsChosen", "ExportReady", "ChangeBatch", "ThemeChosen"]

@@ -5,11 +5,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from upload_tui.monitor.since import LastVisit
-from upload_tui.monitor.model import Query, Row, SortKey
-from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor import LastVisit, Query, Row, Session, SortKey
 from upload_tui.status import Stage
-from upload_tui.text.formatting import age_text
+from upload_tui.text import age_text
 from upload_tui.tui.widgets.table.row_window import RowSource
 
 __all__ = ["VisitSummary", "overdue_ids", "summary_since"]

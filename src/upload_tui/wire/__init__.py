@@ -1,1 +1,125 @@
 """JSON of the service on one side, frozen facts on the other; used by the client and by the embedded service alike."""
+
+from typing import TYPE_CHECKING
+
+from upload_tui.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from upload_tui.wire.designs import UNSUPPORTED_DETAILS, StatusShape
+    from upload_tui.wire.page_summaries import UploadSummary, read_summaries
+    from upload_tui.wire.queue import QueueStats, read_queue
+    from upload_tui.wire.responses import (
+        ErrorEnvelope,
+        Project,
+        RawPage,
+        UploadPage,
+        UploadReading,
+        build_upload_page,
+        entry_json,
+        page_entries,
+        parse_body,
+        read_error_envelope,
+        read_projects,
+        read_upload_entries,
+        read_upload_reading,
+    )
+    from upload_tui.wire.service_texts import (
+        CHUNK_HASH_DIFFERS,
+        CODE_NOT_CONSISTENT,
+        CODE_NOT_PROVIDED,
+        FILE_HASH_DIFFERS,
+        INTEGRITY_MESSAGES,
+        OBJECT_MISSING,
+        SIZE_DIFFERS,
+        STATUS_SHAPE_HEADER,
+    )
+    from upload_tui.wire.status_shapes import write_status
+    from upload_tui.wire.times import format_time, read_time
+    from upload_tui.wire.upload import Upload, read_upload
+
+__all__ = [
+    "CHUNK_HASH_DIFFERS",
+    "CODE_NOT_CONSISTENT",
+    "CODE_NOT_PROVIDED",
+    "FILE_HASH_DIFFERS",
+    "INTEGRITY_MESSAGES",
+    "OBJECT_MISSING",
+    "SIZE_DIFFERS",
+    "STATUS_SHAPE_HEADER",
+    "UNSUPPORTED_DETAILS",
+    "ErrorEnvelope",
+    "Project",
+    "QueueStats",
+    "RawPage",
+    "StatusShape",
+    "Upload",
+    "UploadPage",
+    "UploadReading",
+    "UploadSummary",
+    "build_upload_page",
+    "entry_json",
+    "format_time",
+    "page_entries",
+    "parse_body",
+    "read_error_envelope",
+    "read_projects",
+    "read_queue",
+    "read_summaries",
+    "read_time",
+    "read_upload",
+    "read_upload_entries",
+    "read_upload_reading",
+    "write_status",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "designs": (
+            "StatusShape",
+            "UNSUPPORTED_DETAILS",
+        ),
+        "page_summaries": (
+            "UploadSummary",
+            "read_summaries",
+        ),
+        "queue": (
+            "QueueStats",
+            "read_queue",
+        ),
+        "responses": (
+            "ErrorEnvelope",
+            "Project",
+            "RawPage",
+            "UploadPage",
+            "UploadReading",
+            "build_upload_page",
+            "entry_json",
+            "page_entries",
+            "parse_body",
+            "read_error_envelope",
+            "read_projects",
+            "read_upload_entries",
+            "read_upload_reading",
+        ),
+        "service_texts": (
+            "CHUNK_HASH_DIFFERS",
+            "CODE_NOT_CONSISTENT",
+            "CODE_NOT_PROVIDED",
+            "FILE_HASH_DIFFERS",
+            "INTEGRITY_MESSAGES",
+            "OBJECT_MISSING",
+            "SIZE_DIFFERS",
+            "STATUS_SHAPE_HEADER",
+        ),
+        "status_shapes": ("write_status",),
+        "times": (
+            "format_time",
+            "read_time",
+        ),
+        "upload": (
+            "Upload",
+            "read_upload",
+        ),
+    },
+)

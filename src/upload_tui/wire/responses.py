@@ -200,7 +200,7 @@ def page_entries(body: bytes) -> Sequence[Any]:
 
 
 def entry_json(entries: Sequence[Any], index: int) -> str:
-    """The words for the entry at `place` (from 0) of a page, as `UploadReading.raw` has them; empty if there is none."""
+    """The words for the entry at `index` (from 0) of a page, as `UploadReading.raw` has them; empty if there is none."""
     return json.dumps(mask_secrets(entries[index]), ensure_ascii=False) if index < len(entries) else ""
 
 

@@ -155,7 +155,10 @@ def _write_flat(timeline: Timeline, shape: StatusShape) -> dict[str, Any]:
         status["is_consistent"] = True if timeline.stage.is_final else None
     else:
         status.update(
-            {f"{stage}_on": _format_stage_time(timeline, stage) for stage in (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)}
+            {
+                f"{stage}_on": _format_stage_time(timeline, stage)
+                for stage in (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)
+            }
         )
     status["error_on"] = _format_stage_time(timeline, Stage.ERROR)
     status["error_message"] = timeline.error_message

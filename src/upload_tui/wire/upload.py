@@ -163,7 +163,9 @@ def _estimate_missing_times(
     return replace(timeline, events=events)
 
 
-def _estimate_event_time(event: Event, timeline: Timeline, last_updated_on: datetime | None, read_on: datetime) -> Event:
+def _estimate_event_time(
+    event: Event, timeline: Timeline, last_updated_on: datetime | None, read_on: datetime
+) -> Event:
     if event.certainty is not Certainty.OBSERVED:
         return event
     # The audit's last update is usually the worker's own, unless a purge touched the upload later.

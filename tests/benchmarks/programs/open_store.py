@@ -11,8 +11,7 @@ from pathlib import Path
 import psutil
 
 from tests.benchmarks.uploads import NEWEST
-from upload_tui.monitor.model import Query, SortKey
-from upload_tui.monitor.store.store import Store
+from upload_tui.monitor import Query, SortKey, Store
 from upload_tui.monitor.store.conditions import StuckThresholds
 
 

@@ -8,11 +8,7 @@ from pathlib import Path
 
 from tests.benchmarks.uploads import NEWEST, PROJECT
 from upload_tui.cli.dashboard.terminal import require_terminal
-from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
-from upload_tui.monitor.changes import Change
-from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
-from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.store_picture import StorePicture
+from upload_tui.monitor import Change, ChangeBroadcaster, Connection, ConnectionState, ProjectRef, Store, StorePicture
 from upload_tui.testing import FrozenClock
 
 
@@ -57,6 +53,6 @@ class StoredSession(StorePicture):
 
 if __name__ == "__main__":
     require_terminal()  # as every command that shows the dashboard begins
-    from upload_tui.tui.app import UploadApp
+    from upload_tui.tui import UploadApp
 
     UploadApp(StoredSession(Store(Path(sys.argv[1])))).run()

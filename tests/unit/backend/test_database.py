@@ -46,7 +46,9 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 
 def test_half_a_migration_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "records.db"
-    monkeypatch.setattr(migrations, "_MIGRATIONS", (migrations._MIGRATIONS[0], "CREATE TABLE half (a); CREATE TABLE half (a);"))
+    monkeypatch.setattr(
+        migrations, "_MIGRATIONS", (migrations._MIGRATIONS[0], "CREATE TABLE half (a); CREATE TABLE half (a);")
+    )
     with pytest.raises(sqlite3.OperationalError):
         Database(file)
     monkeypatch.undo()

@@ -16,11 +16,10 @@ from upload_tui.cli.dashboard.preferences import dashboard_preferences
 from upload_tui.cli.support.environment import terminal_locale
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder, state_folder
-from upload_tui.monitor.changes import StageReached
-from upload_tui.settings.service_settings import ServiceSettings
+from upload_tui.monitor import StageReached
+from upload_tui.settings import ServiceSettings
 from upload_tui.testing import InMemorySession, an_upload
-from upload_tui.tui.appearance.columns import parse_columns
-from upload_tui.tui.appearance.glyphs import ASCII, UNICODE
+from upload_tui.tui import ASCII, UNICODE, parse_columns
 
 
 def settings(**fields: Any) -> ServiceSettings:

@@ -11,11 +11,10 @@ from typing import Any
 
 import httpx
 
-from upload_tui.client.credentials import Credentials
-from upload_tui.client.service_client import ServiceClient
+from upload_tui.client import Credentials, ServiceClient
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape
 
 __all__ = ["HEADERS", "Life", "ShiftingService", "TickingClock"]
 

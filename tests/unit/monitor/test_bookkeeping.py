@@ -5,13 +5,12 @@ from datetime import timedelta
 from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.watch import PROJECT, Watch
 
-from upload_tui.monitor.sync.recorder import ChangeRecorder
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.store.project_order import ProjectOrder
+from upload_tui.monitor.sync.fetcher import PageFetcher
+from upload_tui.monitor.sync.recorder import ChangeRecorder
 from upload_tui.status import Stage
-from upload_tui.wire.responses import read_upload_reading
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape, read_upload_reading
 
 
 async def test_an_upload_is_asked_for_again_when_a_reading_comes_that_was_asked_for_before_the_last_one() -> None:

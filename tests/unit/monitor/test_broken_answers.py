@@ -8,18 +8,15 @@ import pytest
 from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.watch import Watch
 
-from upload_tui.client.concurrency import gather_all
-from upload_tui.errors import BusyStorageError, AuthError, ServerError, UnreachableError
-from upload_tui.monitor.sync import fetcher
-from upload_tui.monitor.sync import full_scan
-from upload_tui.monitor.sync import new_uploads
-from upload_tui.monitor.sync import page_workers
-from upload_tui.monitor.sessions.connection import ConnectionTracker
+from upload_tui.client import gather_all
+from upload_tui.errors import AuthError, BusyStorageError, ServerError, UnreachableError
 from upload_tui.monitor.model import ConnectionState
+from upload_tui.monitor.sessions.connection import ConnectionTracker
 from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync import fetcher, full_scan, new_uploads, page_workers
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape
 
 
 def timed_out() -> httpx.Response:

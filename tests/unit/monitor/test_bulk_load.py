@@ -11,20 +11,18 @@ from msgspec.structs import replace
 from tests.unit.monitor.shifting_service import ShiftingService
 
 from upload_tui.errors import ServerError
-from upload_tui.monitor.store import bulk
-from upload_tui.monitor.sync import full_scan
-from upload_tui.monitor.store.lease import BulkLease, write_lease, read_lease
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.model import ProjectRef, Query
+from upload_tui.monitor.store import bulk
+from upload_tui.monitor.store.lease import BulkLease, read_lease, write_lease
+from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
+from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.store import Store, StuckThresholds
-from upload_tui.monitor.store.rows import WRITE_COLUMNS, BULK_COLUMNS, row_values
+from upload_tui.monitor.sync import full_scan
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.testing import NOW
-from upload_tui.wire import responses
-from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.upload import Upload
+from upload_tui.wire import StatusShape, Upload, responses
 
 STUCK = StuckThresholds(NOW, NOW)
 LATER = NOW + timedelta(minutes=5)
@@ -39,7 +37,9 @@ def an_upload_in(stage: Stage, name: str, project: str = "p-1") -> Upload:
 def image(uploads: Sequence[Upload], project: str = "p-1") -> bytes:
     """The image of a page of verified uploads of one project."""
     named = [dict(zip(WRITE_COLUMNS, row_values(upload, 0, 0, (), None), strict=True)) for upload in uploads]
-    rows = [tuple(place if column == "place" else row[column] for column in BULK_COLUMNS) for place, row in enumerate(named)]
+    rows = [
+        tuple(place if column == "place" else row[column] for column in BULK_COLUMNS) for place, row in enumerate(named)
+    ]
     cells: dict[PartitionName, list[tuple[object, ...]]] = {(project, project.upper(), Stage.VERIFIED.rank): rows}
     body = json.dumps({"results": [{"id": upload.id} for upload in uploads]}).encode()
     return build_snapshot(cells, SnapshotInfo(len(rows), uploads[0].id, ()), body)
@@ -55,7 +55,10 @@ def put(store: Store, *uploads: Upload) -> None:
 
 def counts(store: Store) -> dict[tuple[Stage, bool], int]:
     return {
-        (cell.stage_rank if isinstance(cell.stage_rank, Stage) else tuple(Stage)[cell.stage_rank], cell.is_gone): cell.upload_count
+        (
+            cell.stage_rank if isinstance(cell.stage_rank, Stage) else tuple(Stage)[cell.stage_rank],
+            cell.is_gone,
+        ): cell.upload_count
         for cell in store.partitions()
     }
 
@@ -203,7 +206,9 @@ async def test_a_first_fetch_that_was_interrupted_goes_on_in_bulk(
 
     def synchroniser() -> Synchroniser:
         project = ProjectRef("p-1", "Genome")
-        return Synchroniser(service.client(), store, project, told.append, lambda *_: leases.append(read_lease(store.db)))
+        return Synchroniser(
+            service.client(), store, project, told.append, lambda *_: leases.append(read_lease(store.db))
+        )
 
     leases: list[BulkLease | None] = []
     watch = synchroniser()

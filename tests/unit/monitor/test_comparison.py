@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 
 from upload_tui.monitor.changes import AnomalyNoticed, Change, UploadPurged
-from upload_tui.monitor.sync.comparison import compare
 from upload_tui.monitor.model import Query
+from upload_tui.monitor.sync.comparison import compare
 from upload_tui.status import Certainty, Event, Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
-from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.times import format_time
-from upload_tui.wire.upload import read_upload
+from upload_tui.wire import StatusShape, format_time, read_upload
 
 DAY = 86_400
 VERIFIED_ON = NOW - timedelta(days=30)

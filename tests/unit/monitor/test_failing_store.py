@@ -8,18 +8,17 @@ from pathlib import Path
 import pytest
 from tests.unit.monitor.shifting_service import ShiftingService, TickingClock
 
-from upload_tui.errors import StorageResetError, StorageError
-from upload_tui.monitor.sync import full_scan
-from upload_tui.monitor.store import recovery
+from upload_tui.errors import StorageError, StorageResetError
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.sessions.live import LiveSession
 from upload_tui.monitor.model import ProjectRef, Query, SortKey
+from upload_tui.monitor.sessions.live import LiveSession
+from upload_tui.monitor.store import recovery
 from upload_tui.monitor.store.store import Store, StuckThresholds
 from upload_tui.monitor.store_picture import StorePicture
+from upload_tui.monitor.sync import full_scan
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.testing import NOW
-from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.upload import Upload
+from upload_tui.wire import StatusShape, Upload
 
 PROJECT = ProjectRef("p-1", "Genome")
 STUCK = StuckThresholds(NOW, NOW)
@@ -304,7 +303,5 @@ def test_a_file_takes_a_files_place_only_once_when_the_disk_damages_all(tmp_path
 def test_errors_mean_what_they_are() -> None:
     busy = sqlite3.OperationalError("database is locked")
     busy.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT  # type: ignore[misc]
-    names = [
-        type(recovery.storage_error(error, None)).__name__ for error in (busy, sqlite3.ProgrammingError("closed"))
-    ]
+    names = [type(recovery.storage_error(error, None)).__name__ for error in (busy, sqlite3.ProgrammingError("closed"))]
     assert names == ["BusyStorageError", "NoneType"]

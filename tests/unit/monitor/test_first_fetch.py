@@ -10,12 +10,11 @@ from tests.unit.monitor.shifting_service import HEADERS, ShiftingService
 from tests.unit.monitor.watch import Watch
 
 from upload_tui.errors import ServerError
-from upload_tui.monitor.sync import full_scan
 from upload_tui.monitor.changes import UploadGone, UploadSeen
 from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync import full_scan
 from upload_tui.status import Stage
-from upload_tui.wire.responses import RawPage
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import RawPage, StatusShape
 
 
 def a_service(uploads: int, largest_page: int, headers: frozenset[str] = HEADERS) -> ShiftingService:

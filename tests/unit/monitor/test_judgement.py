@@ -5,16 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from upload_tui.errors import ThrottledError, AuthError, UnreachableError
-from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
+from upload_tui.errors import AuthError, ThrottledError, UnreachableError
+from upload_tui.monitor.analysis.lateness import baseline_of, lateness_of
 from upload_tui.monitor.changes import Change, PictureChanged, UploadRef, UploadSeen
-from upload_tui.monitor.sessions.connection import ConnectionTracker
-from upload_tui.monitor.analysis.lateness import lateness_of, baseline_of
 from upload_tui.monitor.model import Connection, ConnectionState, Query
+from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
+from upload_tui.monitor.sessions.connection import ConnectionTracker
 from upload_tui.monitor.sessions.polling import Schedule
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
-from upload_tui.wire.queue import QueueStats, read_queue
+from upload_tui.wire import QueueStats, read_queue
 
 USUAL = baseline_of([10.0] * 19 + [40.0])
 

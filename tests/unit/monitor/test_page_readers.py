@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from upload_tui.monitor.sync import page_workers
 from upload_tui.monitor.store.page_snapshot import page_snapshot
+from upload_tui.monitor.sync import page_workers
 from upload_tui.monitor.sync.page_workers import PageWorkers
 from upload_tui.testing import an_upload
 
@@ -32,7 +32,7 @@ def several_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def helpers() -> list[psutil.Process]:
     """The processes that read pages for this one."""
-    return [child for child in psutil.Process().children() if "page_reader" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process().children() if "page_worker" in " ".join(child.cmdline())]
 
 
 async def test_pages_are_read_in_other_processes_when_there_are_very_many() -> None:

@@ -7,9 +7,9 @@ import pytest
 from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.watch import Watch
 
-from upload_tui.monitor.sync import reconciler
 from upload_tui.monitor.changes import UploadGone, UploadPurged
-from upload_tui.wire.designs import StatusShape
+from upload_tui.monitor.sync import reconciler
+from upload_tui.wire import StatusShape
 
 
 def a_service(uploads: int, design: StatusShape = StatusShape.A, ties: float = 0) -> ShiftingService:

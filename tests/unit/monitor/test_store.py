@@ -13,16 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upload_tui.errors import BusyStorageError
-from upload_tui.monitor.store import recovery
-from upload_tui.monitor.store import keyset_paging
-from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.store import keyset_paging, recovery
+from upload_tui.monitor.store.aggregates import StoreAggregates
+from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
+from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.schema import MIGRATIONS
 from upload_tui.monitor.store.store import Store, StuckThresholds
-from upload_tui.monitor.store.aggregates import StoreAggregates
-from upload_tui.monitor.store.rows import WRITE_COLUMNS, BULK_COLUMNS, row_values
 from upload_tui.status import Certainty, Event, Stage, Timeline
-from upload_tui.wire.upload import Upload
+from upload_tui.wire import Upload
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 STUCK = StuckThresholds(NOON - timedelta(seconds=900), NOON - timedelta(seconds=60))
@@ -216,7 +215,9 @@ def test_what_one_dashboard_writes_another_sees(tmp_path: Path) -> None:
 def an_image(cell: PartitionName, uploads: Sequence[Upload], body: bytes) -> bytes:
     """The image of a page of uploads of one cell."""
     named = [dict(zip(WRITE_COLUMNS, row_values(upload, 0, 0, (), None), strict=True)) for upload in uploads]
-    rows = [tuple(place if column == "place" else row[column] for column in BULK_COLUMNS) for place, row in enumerate(named)]
+    rows = [
+        tuple(place if column == "place" else row[column] for column in BULK_COLUMNS) for place, row in enumerate(named)
+    ]
     return build_snapshot({cell: rows}, SnapshotInfo(len(rows), uploads[0].id, ()), body)
 
 

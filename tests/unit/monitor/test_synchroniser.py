@@ -13,16 +13,15 @@ from tests.unit.monitor.shifting_service import HEADERS, ShiftingService
 from tests.unit.monitor.watch import STUCK, Watch, gaps
 
 from upload_tui.errors import UnreachableError
-from upload_tui.monitor.sync import full_scan
 from upload_tui.monitor.changes import StageReached, UploadChange, UploadGone, UploadRef, UploadSeen
-from upload_tui.monitor.sync.event_order import sort_by_event_time
-from upload_tui.monitor.sync.page_plan import plan_pages
 from upload_tui.monitor.model import Query
 from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync import full_scan
+from upload_tui.monitor.sync.event_order import sort_by_event_time
+from upload_tui.monitor.sync.page_plan import plan_pages
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
-from upload_tui.wire.responses import UploadPage
-from upload_tui.wire.designs import StatusShape
+from upload_tui.wire import StatusShape, UploadPage
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # a story of hundreds of steps cannot be made much shorter
 

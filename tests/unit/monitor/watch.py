@@ -10,12 +10,12 @@ from tests.unit.monitor.shifting_service import ShiftingService
 from upload_tui.errors import ServiceError
 from upload_tui.monitor.changes import Change, StageReached
 from upload_tui.monitor.model import ProjectRef
-from upload_tui.monitor.store.store import Store, StuckThresholds
 from upload_tui.monitor.store.rows import to_ms
+from upload_tui.monitor.store.store import Store, StuckThresholds
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
-from upload_tui.wire.upload import Upload, read_upload
+from upload_tui.wire import Upload, read_upload
 
 __all__ = ["PROJECT", "STUCK", "Watch", "gaps"]
 

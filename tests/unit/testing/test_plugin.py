@@ -7,9 +7,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from upload_tui.monitor.model import ConnectionState
+from upload_tui.monitor import ConnectionState
 from upload_tui.testing import NOW, FrozenClock, UploadServer, UploadService, an_upload, settled
-from upload_tui.tui.app import UploadApp
+from upload_tui.tui import UploadApp
 
 
 def test_the_clock_stands_still(upload_clock: FrozenClock) -> None:

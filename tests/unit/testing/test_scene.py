@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from upload_tui.errors import StorageError, UploadTuiError
-from upload_tui.monitor.changes import StageReached
-from upload_tui.monitor.model import ConnectionState, Query, Row
+from upload_tui.monitor import ConnectionState, Query, Row, StageReached
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, Scene, ManualSession, replay_of
-from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS
+from upload_tui.testing import NOW, ManualSession, Scene, replay_of
+from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS
 
 
 def rows(session: ManualSession) -> dict[str, Row]:
@@ -113,7 +112,11 @@ async def test_half_of_the_chunks_are_there_when_the_client_never_completes() ->
 
 async def test_the_picture_is_the_same_when_a_scene_is_played_twice() -> None:
     scene = (
-        Scene(status_shape="deployed").upload("a.bin", completes=10).upload("b.bin", at=4).fault("outage", at=20).until(25)
+        Scene(status_shape="deployed")
+        .upload("a.bin", completes=10)
+        .upload("b.bin", at=4)
+        .fault("outage", at=20)
+        .until(25)
     )
     first, second = await scene.play(), await scene.play()
     assert rows(first) == rows(second)

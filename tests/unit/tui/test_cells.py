@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from upload_tui.monitor.model import Query, Row
+from upload_tui.monitor import Query, Row
 from upload_tui.testing import NOW, InMemorySession, an_upload
-from upload_tui.tui.fitting import cause_text, detailed_cause_text
 from upload_tui.tui.appearance.columns import fit_columns
-from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
+from upload_tui.tui.fitting import cause_text, detailed_cause_text
 from upload_tui.tui.widgets.table.cells import cell, second_line
-from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
+from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 
 LOOK = DisplayOptions(zone=UTC)
 STUCK = an_upload("stuck", initiated=9000, completed=8000)

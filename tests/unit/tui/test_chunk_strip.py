@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from upload_tui.testing import NOW, FrozenClock, a_chunk, an_upload
 from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
-from upload_tui.tui.widgets.timeline.chunk_summary import ChunkState, summarize_chunks
 from upload_tui.tui.widgets.timeline.chunk_strip import chunk_lines, contradiction_lines
+from upload_tui.tui.widgets.timeline.chunk_summary import ChunkState, summarize_chunks
 from upload_tui.tui.widgets.timeline.timeline_view import timeline_lines
-from upload_tui.widgets import InMemoryPicture, DisplayOptions
-from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.upload import Chunk, Upload, read_upload
+from upload_tui.widgets import DisplayOptions, InMemoryPicture
+from upload_tui.wire import StatusShape, Upload, read_upload
+from upload_tui.wire.upload import Chunk
 
 MIB = 1 << 20
 HUGE = 2**63 - 1
@@ -223,4 +223,6 @@ def test_a_contradiction_stands_right_below_the_heading_of_a_timeline() -> None:
     ids=["unicode", "ascii"],
 )
 def test_tries_do_not_look_like_chunks(glyphs: Glyphs, line: str) -> None:
-    assert line in timeline_of(an_upload("a", initiated=9000, completed=1200, status_shape=StatusShape.DEPLOYED), glyphs)
+    assert line in timeline_of(
+        an_upload("a", initiated=9000, completed=1200, status_shape=StatusShape.DEPLOYED), glyphs
+    )

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_tui.errors import SettingsError
-from upload_tui.monitor.model import SortKey
+from upload_tui.monitor import SortKey
 from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, fit_columns, parse_columns, title_text
 from upload_tui.tui.appearance.glyphs import UNICODE
 

@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from upload_tui.status import Certainty, Event, Stage
-from upload_tui.text.formatting import (
-    truncate_middle,
+from upload_tui.text import (
     age_text,
     clock_text,
-    truncate_at_word,
     duration_text,
     event_text,
     fit_to_width,
@@ -21,6 +19,8 @@ from upload_tui.text.formatting import (
     short_clock_text,
     size_text,
     sparkline_text,
+    truncate_at_word,
+    truncate_middle,
 )
 from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, glyphs_for
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from upload_tui.monitor.model import Query, Window
+from upload_tui.monitor import Query, Window
 from upload_tui.tui.widgets.table.row_cursor import RowCursor
 from upload_tui.tui.widgets.table.row_window import RowWindow
 

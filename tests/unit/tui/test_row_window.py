@@ -1,6 +1,6 @@
 """Which rows a table holds, and when it asks for others."""
 
-from upload_tui.monitor.model import Query, Row, Window
+from upload_tui.monitor import Query, Row, Window
 from upload_tui.testing import InMemorySession, an_upload
 from upload_tui.tui.widgets.table.row_window import RowWindow
 

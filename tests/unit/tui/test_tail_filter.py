@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_tui.monitor.changes import StageReached, UploadRef
+from upload_tui.monitor import StageReached
+from upload_tui.monitor.changes import UploadRef
 from upload_tui.status import Stage
 from upload_tui.testing import NOW
 from upload_tui.tui.widgets.activity.change_filter import ChangeFilter

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire.responses import SECRET_KEYS
 from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.page_summaries import UploadSummary, read_summaries
+from upload_tui.wire.responses import SECRET_KEYS
 from upload_tui.wire.upload import Upload, read_upload
 
 ODD = st.none() | st.booleans() | st.integers(-3, 2**64) | st.sampled_from(

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_tui.status import Certainty, Event, Stage, Timeline
-from upload_tui.wire.designs import UNSUPPORTED_DETAILS, StatusShape, StatusDetail, representable_in
-from upload_tui.wire.status_shapes import read_status, detect_shape, write_status
+from upload_tui.wire.designs import UNSUPPORTED_DETAILS, StatusDetail, StatusShape, representable_in
+from upload_tui.wire.status_shapes import detect_shape, read_status, write_status
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

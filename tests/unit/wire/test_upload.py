@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 from upload_tui.errors import InvalidResponseError
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire.responses import mask_secrets, parse_body, read_error_envelope, read_upload_entries, build_upload_page
 from upload_tui.wire.designs import StatusShape
+from upload_tui.wire.responses import (
+    build_upload_page,
+    mask_secrets,
+    parse_body,
+    read_error_envelope,
+    read_upload_entries,
+)
 from upload_tui.wire.times import format_time, read_time
 from upload_tui.wire.upload import read_upload
 
@@ -68,7 +74,9 @@ def test_verification_is_estimated_when_the_last_update_says_more_than_the_statu
 
 
 def test_nothing_is_estimated_when_a_purge_came_after() -> None:
-    upload = read_upload(an_upload(completed=60, verified=20, purged=10, status_shape=StatusShape.DEPLOYED), read_on=NOW)
+    upload = read_upload(
+        an_upload(completed=60, verified=20, purged=10, status_shape=StatusShape.DEPLOYED), read_on=NOW
+    )
     event = upload.timeline.event(Stage.VERIFIED)
     assert event is not None
     assert (event.on, event.certainty) == (None, Certainty.OBSERVED)

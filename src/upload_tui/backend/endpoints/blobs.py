@@ -8,14 +8,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
+from upload_tui.backend.api_errors import ApiError, invalid_fields, not_found
 from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.request_models import Signature
-from upload_tui.backend.api_errors import ApiError, invalid_fields, not_found
-from upload_tui.backend.store.records import UploadRecord
-from upload_tui.backend.storage import BlobKey, ChunkRejectedError, StorageUnavailableError
-from upload_tui.backend.verification import WHOLE_FILE, part_numbers
 from upload_tui.backend.serializers import PROVIDER
+from upload_tui.backend.storage import BlobKey, ChunkRejectedError, StorageUnavailableError
+from upload_tui.backend.store.records import UploadRecord
+from upload_tui.backend.verification import WHOLE_FILE, part_numbers
 
 __all__ = ["BlobEndpoints"]
 
@@ -90,7 +90,9 @@ class BlobEndpoints:
             first = await run_in_threadpool(next, blocks, b"")
         except StorageUnavailableError as trouble:
             raise _storage_unavailable() from trouble
-        return StreamingResponse(_prepend(first, blocks), headers=_download_headers(record), media_type="application/octet-stream")
+        return StreamingResponse(
+            _prepend(first, blocks), headers=_download_headers(record), media_type="application/octet-stream"
+        )
 
     def _part_numbers(self, record: UploadRecord) -> Sequence[int]:
         return part_numbers(self._context.database.uploads.chunks(record.id), is_chunked=record.is_chunked)

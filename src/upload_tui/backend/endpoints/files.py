@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.responses import json_response, page_response
+from upload_tui.backend.api_errors import invalid_fields, not_found
 from upload_tui.backend.context import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.folders import move_node
 from upload_tui.backend.endpoints.nodes import NodeLists, download_url
-from upload_tui.backend.request_models import Reference, NewFile, NewName, NewParent, NewVersion, Paging
-from upload_tui.backend.api_errors import invalid_fields, not_found
-from upload_tui.backend.store.records import NodeKind, NodeRecord, UploadRecord, VersionRecord
+from upload_tui.backend.endpoints.responses import json_response, page_response
+from upload_tui.backend.request_models import NewFile, NewName, NewParent, NewVersion, Paging, Reference
 from upload_tui.backend.schemas import FileSchema, SignedUrlSchema, VersionSchema
+from upload_tui.backend.store.records import NodeKind, NodeRecord, UploadRecord, VersionRecord
 from upload_tui.status import Stage
 
 __all__ = ["FileEndpoints"]
@@ -91,7 +91,9 @@ class FileEndpoints:
     async def list_versions(self, call: Call[Paging]) -> Response:
         """List a file's versions, newest first, a page at a time."""
         node = self._context.file(call.id)
-        versions, total = self._context.database.tree.versions(node.id, call.parameters.offset, call.parameters.per_page)
+        versions, total = self._context.database.tree.versions(
+            node.id, call.parameters.offset, call.parameters.per_page
+        )
         return page_response([self._serialize_version(version) for version in versions], total, call.parameters)
 
     async def show_version(self, call: Call[None]) -> Response:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.responses import json_response
+from upload_tui.backend.api_errors import invalid_fields
 from upload_tui.backend.context import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.nodes import NodeLists
+from upload_tui.backend.endpoints.responses import json_response
 from upload_tui.backend.request_models import ChildrenSearch, NewFolder, NewName, NewParent
-from upload_tui.backend.api_errors import invalid_fields
-from upload_tui.backend.store.records import NodeKind, NodeRecord
 from upload_tui.backend.schemas import ChildSchema, FolderSchema
+from upload_tui.backend.store.records import NodeKind, NodeRecord
 
 __all__ = ["FolderEndpoints", "move_node"]
 
@@ -39,7 +39,9 @@ class FolderEndpoints:
         """Make a folder."""
         project_id, parent_id = self._context.resolve_container(call.parameters.parent)
         now = self._context.now()
-        folder = NodeRecord(self._context.new_id(), NodeKind.FOLDER, project_id, parent_id, call.parameters.name, now, now)
+        folder = NodeRecord(
+            self._context.new_id(), NodeKind.FOLDER, project_id, parent_id, call.parameters.name, now, now
+        )
         self._context.database.tree.add(folder)
         return self._folder_response(folder.id, 201)
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.responses import page_response
 from upload_tui.backend.context import ServiceContext
+from upload_tui.backend.endpoints.responses import page_response
 from upload_tui.backend.request_models import ChildrenSearch, Paging
-from upload_tui.backend.store.records import AncestorRecord, NodeKind, NodeRecord, ProjectRecord
 from upload_tui.backend.schemas import ChildSchema, ProjectFileSchema, SignedUrlSchema
 from upload_tui.backend.serializers import without_fields
+from upload_tui.backend.store.records import AncestorRecord, NodeKind, NodeRecord, ProjectRecord
 
 __all__ = ["NodeLists", "download_url"]
 
@@ -29,7 +29,9 @@ class NodeLists:
             else tree.search(*where, search.name_contains, search.offset, search.per_page)
         )
         left_out = search.exclude_response_fields.split()
-        return page_response([without_fields(child, left_out) for child in self.serialize(found, project)], total, search)
+        return page_response(
+            [without_fields(child, left_out) for child in self.serialize(found, project)], total, search
+        )
 
     def serialize(self, nodes: Sequence[NodeRecord], project: ProjectRecord) -> Sequence[ChildSchema]:
         """Folders and files of one project as resources."""
@@ -62,7 +64,9 @@ class NodeLists:
         upload = newest.uploads[newest.versions[node.id].upload_id]
         self._context.require_verified(upload)
         url = download_url(self._context, upload.id)
-        return self._context.serializer.project_file(node, project, ancestors[node.id], upload, newest.hashes[upload.id], url)
+        return self._context.serializer.project_file(
+            node, project, ancestors[node.id], upload, newest.hashes[upload.id], url
+        )
 
 
 def download_url(context: ServiceContext, upload_id: str) -> SignedUrlSchema:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.responses import json_response, page_response
 from upload_tui.backend.context import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.nodes import NodeLists
+from upload_tui.backend.endpoints.responses import json_response, page_response
 from upload_tui.backend.request_models import ChildrenSearch, NewProject, Paging, ProjectChange
-from upload_tui.backend.store.records import ProjectRecord
 from upload_tui.backend.schemas import ChildSchema, ProjectFileSchema, ProjectSchema
+from upload_tui.backend.store.records import ProjectRecord
 
 __all__ = ["ProjectEndpoints"]
 
@@ -39,7 +39,9 @@ class ProjectEndpoints:
     async def list(self, call: Call[Paging]) -> Response:
         """List projects in the order of their making, a page at a time."""
         projects, total = self._context.database.projects.page(call.parameters.offset, call.parameters.per_page)
-        return page_response([self._context.serializer.project(project) for project in projects], total, call.parameters)
+        return page_response(
+            [self._context.serializer.project(project) for project in projects], total, call.parameters
+        )
 
     async def create(self, call: Call[NewProject]) -> Response:
         """Make a project."""

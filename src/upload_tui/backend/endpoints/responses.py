@@ -7,8 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upload_tui.backend.request_models import Paging
 from upload_tui.backend.api_errors import ApiError
+from upload_tui.backend.request_models import Paging
 
 __all__ = ["PAGE_HEADERS", "json_response", "handle_http_error", "handle_api_error", "page_response"]
 

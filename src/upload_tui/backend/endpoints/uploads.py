@@ -7,20 +7,19 @@ from datetime import timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upload_tui.backend.endpoints.responses import json_response, page_response
+from upload_tui.backend.api_errors import ApiError, invalid_fields, not_consistent, not_found
 from upload_tui.backend.context import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
+from upload_tui.backend.endpoints.responses import json_response, page_response
 from upload_tui.backend.faults.model import FaultName
 from upload_tui.backend.request_models import ChunkReport, Completion, FileHashReport, NewUpload, Paging
-from upload_tui.backend.api_errors import ApiError, invalid_fields, not_consistent, not_found
-from upload_tui.backend.store.records import ChunkRecord, ProjectRecord, UploadRecord
 from upload_tui.backend.schemas import SignedUrlSchema, UploadSchema
-from upload_tui.backend.storage import StorageUnavailableError
-from upload_tui.backend.verification import ALGORITHMS, check_late_hash, part_numbers
 from upload_tui.backend.serializers import PROVIDER
+from upload_tui.backend.storage import StorageUnavailableError
+from upload_tui.backend.store.records import ChunkRecord, ProjectRecord, UploadRecord
+from upload_tui.backend.verification import ALGORITHMS, check_late_hash, part_numbers
 from upload_tui.status import Stage
-from upload_tui.wire.designs import StatusShape
-from upload_tui.wire.service_texts import STATUS_SHAPE_HEADER
+from upload_tui.wire import STATUS_SHAPE_HEADER, StatusShape
 
 __all__ = ["UploadEndpoints"]
 
@@ -33,8 +32,8 @@ class UploadEndpoints:
     """The endpoints of uploads.
 
     Args:
-        desk: what all endpoints work with.
-        design: the shape of `status` unless a request asks for another.
+        context: what all endpoints work with.
+        status_shape: the shape of `status` unless a request asks for another.
     """
 
     def __init__(self, context: ServiceContext, status_shape: StatusShape) -> None:
@@ -151,10 +150,15 @@ class UploadEndpoints:
 
     def _serialize(self, records: Sequence[UploadRecord], request: Request) -> Sequence[UploadSchema]:
         ids = [record.id for record in records]
-        chunks, hashes = self._context.database.uploads.chunks_by_upload(ids), self._context.database.uploads.hashes_by_upload(ids)
+        chunks, hashes = (
+            self._context.database.uploads.chunks_by_upload(ids),
+            self._context.database.uploads.hashes_by_upload(ids),
+        )
         design = self._requested_shape(request)
         return [
-            self._context.serializer.upload(record, chunks[record.id], hashes[record.id], design, self._upload_url(record))
+            self._context.serializer.upload(
+                record, chunks[record.id], hashes[record.id], design, self._upload_url(record)
+            )
             for record in records
         ]
 

@@ -18,11 +18,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from upload_tui.backend.auth import TokenAuthority
-from upload_tui.backend.faults.model import FAULT_DESCRIPTIONS, LARGEST_VALUE, FAULT_VALUES, FaultName, Faults
-from upload_tui.backend.request_models import read_body
 from upload_tui.backend.api_errors import ApiError, not_found
-from upload_tui.wire.times import format_time
+from upload_tui.backend.auth import TokenAuthority
+from upload_tui.backend.faults.model import FAULT_DESCRIPTIONS, FAULT_VALUES, LARGEST_VALUE, FaultName, Faults
+from upload_tui.backend.request_models import read_body
+from upload_tui.wire import format_time
 
 __all__ = ["FaultControlApp"]
 
@@ -47,9 +47,9 @@ class FaultControlApp:
     """An ASGI application around the service.
 
     Args:
-        inner: the service.
+        app: the service.
         faults: what is controlled.
-        gatekeeper: who may.
+        authority: who may.
     """
 
     def __init__(self, app: Application, faults: Faults, authority: TokenAuthority) -> None:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from upload_tui.backend.faults.model import FaultName, Faults
 from upload_tui.backend.api_errors import ApiError
+from upload_tui.backend.faults.model import FaultName, Faults
 from upload_tui.clock import Clock
 
 __all__ = ["FaultInjectionMiddleware"]
@@ -33,7 +33,7 @@ class FaultInjectionMiddleware:
     """An ASGI application around the endpoints.
 
     Args:
-        inner: the endpoints.
+        app: the endpoints.
         faults: which weather there is.
         clock: the service's time, for the `Date` header and for slow answers.
     """
@@ -86,7 +86,9 @@ class FaultInjectionMiddleware:
             return ApiError(500, "The storage provider is unavailable", _TRY_LATER)
         return None
 
-    async def _respond(self, send: Send, status: int, body: bytes, content_type: bytes, headers: dict[str, str]) -> None:
+    async def _respond(
+        self, send: Send, status: int, body: bytes, content_type: bytes, headers: dict[str, str]
+    ) -> None:
         own = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         fixed = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
         dated = self._with_date(send)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from upload_tui.backend.store.records import FinishedUpload
-from upload_tui.wire.service_texts import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
+from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
 
 __all__ = ["finished_uploads"]
 
@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def finished_uploads(seed: int, count: int, project_id: str, now: datetime) -> Iterator[FinishedUpload]:
-    """So many finished uploads, oldest first, spread over the year that ended a minute before `present`; one in forty failed."""
+    """So many finished uploads, oldest first, spread over the year that ended a minute before `now`; one in forty failed."""
     chance = Random(f"history {seed}")  # noqa: S311  # a story, not a secret
     last_ms = (now - timedelta(minutes=1) - _EPOCH) // timedelta(milliseconds=1)
     for index in range(count):

@@ -94,9 +94,7 @@ class UploadPlanner:
             chunks=_cut(self._bytes(size_bytes), count),
             flaw=flaw,
             seconds_per_chunk=seconds_per_chunk or self._rng.uniform(0.4, 1.4),
-            verification_seconds=self._rng.uniform(1.0, 4.0)
-            if verification_seconds is None
-            else verification_seconds,
+            verification_seconds=self._rng.uniform(1.0, 4.0) if verification_seconds is None else verification_seconds,
             is_unreadable=is_unreadable,
         )
 

@@ -36,7 +36,7 @@ class Scenario(Struct, frozen=True):
         self, service: EmbeddedService, clock: PacedClock, seed: int, history_uploads: int = DEFAULT_HISTORY_UPLOADS
     ) -> ScenarioRunner:
         """Somebody to tell it; the clock must have been started `past_seconds` before the present."""
-        history = past_uploads_of(seed, history_uploads, service.project.id, clock.now())
+        history = finished_uploads(seed, history_uploads, service.project.id, clock.now())
         return ScenarioRunner(service, clock, Random(seed), history)  # noqa: S311  # a story, not a secret
 
 

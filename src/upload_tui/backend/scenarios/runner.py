@@ -7,10 +7,10 @@ from itertools import islice
 from random import Random
 
 from upload_tui.backend.faults.model import FaultName
-from upload_tui.backend.store.records import FinishedUpload
 from upload_tui.backend.scenarios.plans import UploadPlan, UploadPlanner
 from upload_tui.backend.scenarios.uploader import Uploader
 from upload_tui.backend.service import EmbeddedService
+from upload_tui.backend.store.records import FinishedUpload
 from upload_tui.clock import PacedClock
 from upload_tui.errors import ServiceError
 
@@ -25,7 +25,7 @@ class ScenarioRunner:
     Args:
         service: whom the story happens to.
         clock: the service's clock; the past is told by stepping it.
-        chance: what the story leaves open.
+        rng: what the story leaves open.
         history: finished uploads of the past, for a story that asks for them.
     """
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from upload_tui.backend.app import API_PATH
 from upload_tui.backend.scenarios.plans import Flaw, UploadPlan
 from upload_tui.backend.service import EmbeddedService
-from upload_tui.errors import ThrottledError, BadRequestError
+from upload_tui.errors import BadRequestError, ThrottledError
 
 if TYPE_CHECKING:
     import httpx

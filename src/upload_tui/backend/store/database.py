@@ -45,7 +45,7 @@ class Database:
         self._db.close()
 
     def secret(self, default: bytes) -> bytes:
-        """The secret that these records were begun with; `fresh` if they are new."""
+        """The secret that these records were begun with; `default` if they are new."""
         self._db.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (default,))
         return bytes(self._db.execute("SELECT value FROM secret").fetchone()[0])
 

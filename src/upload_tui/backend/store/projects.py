@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from upload_tui.backend.store.records import ProjectRecord, to_milliseconds, from_milliseconds
+from upload_tui.backend.store.records import ProjectRecord, from_milliseconds, to_milliseconds
 from upload_tui.backend.store.statements import transaction
 
 __all__ = ["Projects"]

@@ -3,7 +3,7 @@
 import sqlite3
 from datetime import datetime, timedelta
 
-from upload_tui.backend.store.records import JobRecord, QueueSummary, to_milliseconds, from_milliseconds
+from upload_tui.backend.store.records import JobRecord, QueueSummary, from_milliseconds, to_milliseconds
 from upload_tui.backend.store.statements import transaction
 
 __all__ = ["Queue"]

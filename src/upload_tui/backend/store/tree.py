@@ -10,8 +10,8 @@ from upload_tui.backend.store.records import (
     NodeKind,
     NodeRecord,
     VersionRecord,
-    to_milliseconds,
     from_milliseconds,
+    to_milliseconds,
 )
 from upload_tui.backend.store.statements import placeholders, transaction
 
@@ -75,17 +75,22 @@ class Tree:
                 f"nodes WHERE project_id = ?1 AND {has_text} AND {_NOT_DELETED}", (project_id, text), offset, limit
             )
         below = "nodes JOIN below USING (id) WHERE id <> ?1"
-        return self._page(f"{below} AND {has_text} AND {_NOT_DELETED}", (parent_id, text), offset, limit, before=_SUBTREE)
+        return self._page(
+            f"{below} AND {has_text} AND {_NOT_DELETED}", (parent_id, text), offset, limit, before=_SUBTREE
+        )
 
     def files(self, project_id: str, offset: int, limit: int) -> tuple[Sequence[NodeRecord], int]:
         """All files of a project, wherever they stand."""
-        return self._page(f"nodes WHERE project_id = ? AND kind = 'file' AND {_NOT_DELETED}", (project_id,), offset, limit)
+        return self._page(
+            f"nodes WHERE project_id = ? AND kind = 'file' AND {_NOT_DELETED}", (project_id,), offset, limit
+        )
 
     def _page(
         self, source: str, values: tuple[str | None, ...], offset: int, limit: int, before: str = ""
     ) -> tuple[Sequence[NodeRecord], int]:
         rows = self._db.execute(
-            f"{before}SELECT {_NODE_COLUMNS} FROM {source} ORDER BY serial LIMIT {int(limit)} OFFSET {int(offset)}", values
+            f"{before}SELECT {_NODE_COLUMNS} FROM {source} ORDER BY serial LIMIT {int(limit)} OFFSET {int(offset)}",
+            values,
         ).fetchall()
         total = self._db.execute(f"{before}SELECT count(*) FROM {source}", values).fetchone()
         return [_node(row) for row in rows], int(total[0])
@@ -174,7 +179,15 @@ class Tree:
 
 def _node(row: Sequence[Any]) -> NodeRecord:
     node_id, kind, project_id, parent_id, name, created_ms, updated_ms = row
-    return NodeRecord(node_id, NodeKind(kind), project_id, parent_id, name, from_milliseconds(created_ms), from_milliseconds(updated_ms))
+    return NodeRecord(
+        node_id,
+        NodeKind(kind),
+        project_id,
+        parent_id,
+        name,
+        from_milliseconds(created_ms),
+        from_milliseconds(updated_ms),
+    )
 
 
 def _version(row: Sequence[Any]) -> VersionRecord:

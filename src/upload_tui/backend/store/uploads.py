@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from upload_tui.backend.store.records import ChunkRecord, FinishedUpload, UploadRecord, to_milliseconds, from_milliseconds
+from upload_tui.backend.store.records import (
+    ChunkRecord,
+    FinishedUpload,
+    UploadRecord,
+    from_milliseconds,
+    to_milliseconds,
+)
 from upload_tui.backend.store.statements import placeholders, transaction
 from upload_tui.status import Event, Stage, Timeline
 

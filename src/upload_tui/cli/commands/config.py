@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from upload_tui.cli.support.service import settings_paths, service_options, effective_settings
-from upload_tui.cli.support.output import Column, Printer, output_option, echo_err
+from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
+from upload_tui.cli.support.service import effective_settings, service_options, settings_paths
 from upload_tui.errors import SettingsError
-from upload_tui.settings.service_settings import Flags, ServiceSettings
+from upload_tui.settings import Flags, ServiceSettings
 
 __all__ = ["command"]
 
@@ -76,7 +76,8 @@ def show(output: str | None, *, flags: Flags) -> None:
     """Print them."""
     settings = effective_settings(flags, needs_service=False)
     Printer(output, _COLUMNS).print_records(
-        {"setting": key, "value": _displayed_value(settings, key), "from": source} for key, source in settings.sources.items()
+        {"setting": key, "value": _displayed_value(settings, key), "from": source}
+        for key, source in settings.sources.items()
     )
 
 
@@ -109,7 +110,7 @@ def _displayed_value(settings: ServiceSettings, key: str) -> Any:
 @command.command("schema", help="Print the JSON schema of the settings file, for editors.")
 def schema() -> None:
     """Print it."""
-    from upload_tui.settings.profiles import settings_schema
+    from upload_tui.settings import settings_schema
 
     click.echo(json.dumps(settings_schema(), indent=2))
 

@@ -11,25 +11,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct
 
-from upload_tui.backend.scenarios.catalogue import (
-    DEFAULT_HISTORY_UPLOADS,
-    DEFAULT_SCENARIO,
-    MAX_HISTORY_UPLOADS,
-    SCENARIO_DESCRIPTIONS,
-)
-from upload_tui.cli.support.service import effective_display_settings
-from upload_tui.cli.support.scenario_options import FaultChoice, past_upload_count, fault_option, start_faults
+from upload_tui.backend import DEFAULT_HISTORY_UPLOADS, DEFAULT_SCENARIO, MAX_HISTORY_UPLOADS, SCENARIO_DESCRIPTIONS
 from upload_tui.cli.dashboard.preferences import dashboard_preferences
 from upload_tui.cli.dashboard.terminal import require_terminal, run_dashboard
+from upload_tui.cli.support.scenario_options import FaultChoice, fault_option, past_upload_count, start_faults
+from upload_tui.cli.support.service import effective_display_settings
 from upload_tui.clock import PacedClock, SystemClock
 from upload_tui.errors import EXIT_OK
 
 if TYPE_CHECKING:
-    from upload_tui.backend.scenarios.registry import Scenario
-    from upload_tui.backend.scenarios.runner import ScenarioRunner
-    from upload_tui.backend.service import EmbeddedService
-    from upload_tui.monitor.sessions.session import Session
-    from upload_tui.tui.controls import Fault
+    from upload_tui.backend import EmbeddedService, Scenario, ScenarioRunner
+    from upload_tui.monitor import Session
+    from upload_tui.tui import Fault
 
 __all__ = ["DemoService", "command"]
 
@@ -112,12 +105,14 @@ def _command_line(options: DemoOptions) -> Iterator[str]:
 
 
 async def _run(options: DemoOptions) -> int:
-    from upload_tui.monitor.sessions.deferred import DeferredSession
-    from upload_tui.tui.app import UploadApp
+    from upload_tui.monitor import DeferredSession
+    from upload_tui.tui import UploadApp
 
     story = DemoService(options)
     session = DeferredSession("demo", SystemClock(), story.open)
-    return await run_dashboard(UploadApp(session, controls=story, preferences=dashboard_preferences(effective_display_settings())))
+    return await run_dashboard(
+        UploadApp(session, controls=story, preferences=dashboard_preferences(effective_display_settings()))
+    )
 
 
 class DemoClock:
@@ -160,8 +155,8 @@ class DemoService:
     @property
     def faults(self) -> "Sequence[Fault]":
         """What can be broken."""
-        from upload_tui.backend.faults.model import FAULT_DESCRIPTIONS
-        from upload_tui.tui.controls import Fault
+        from upload_tui.backend import FAULT_DESCRIPTIONS
+        from upload_tui.tui import Fault
 
         return [Fault(name, description) for name, description in FAULT_DESCRIPTIONS.items()]
 
@@ -180,7 +175,7 @@ class DemoService:
 
     def start_fault(self, fault_name: str) -> None:
         """Let a fault happen."""
-        from upload_tui.backend.faults.model import FaultName
+        from upload_tui.backend import FaultName
 
         if self._runner is not None:
             self._runner.start_fault(FaultName(fault_name))
@@ -207,9 +202,8 @@ class DemoService:
     async def open(self) -> "AsyncIterator[Session]":
         """Start the service, tell the past, then go on telling while the session is open."""
         await asyncio.to_thread(_import_packages)
-        from upload_tui.backend.scenarios.registry import SCENARIOS
-        from upload_tui.backend.service import EmbeddedService
-        from upload_tui.wire.designs import StatusShape
+        from upload_tui.backend import SCENARIOS, EmbeddedService
+        from upload_tui.wire import StatusShape
 
         options = self._options
         scenario = SCENARIOS[options.scenario]
@@ -253,12 +247,8 @@ def _import_packages() -> None:
 async def _open_session(service: "EmbeddedService", clock: PacedClock) -> "AsyncIterator[Session]":
     import httpx
 
-    from upload_tui.client.credentials import Credentials
-    from upload_tui.client.service_client import ServiceClient
-    from upload_tui.monitor.sessions.live import LiveSession
-    from upload_tui.monitor.model import ProjectRef
-    from upload_tui.monitor.sessions.polling import Schedule
-    from upload_tui.monitor.store.store import Store
+    from upload_tui.client import Credentials, ServiceClient
+    from upload_tui.monitor import LiveSession, ProjectRef, Schedule, Store
 
     account, time = service.account, DemoClock(clock)
     credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)

@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
-from upload_tui.cli.support.service import client_for, settings_paths, service_options, settings_from, trusted_certificates
+from upload_tui.cli.support.environment import Finding, State, storage_findings, terminal_findings
 from upload_tui.cli.support.error_reporting import harmless_line
 from upload_tui.cli.support.output import Printer, output_option
-from upload_tui.cli.support.environment import Finding, State, storage_findings, terminal_findings
+from upload_tui.cli.support.service import (
+    client_for,
+    service_options,
+    settings_from,
+    settings_paths,
+    trusted_certificates,
+)
 from upload_tui.errors import EXIT_OK, UploadTuiError
-from upload_tui.settings.service_settings import Flags, ServiceSettings
+from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
-    from upload_tui.client.probes import Address, Proxy
+    from upload_tui.client import Address, Proxy
 
 __all__ = ["command"]
 
@@ -110,14 +116,14 @@ class _ServiceChecks(Struct):
         yield "clock", self.check_clock
 
     async def check_proxy(self) -> Finding:
-        from upload_tui.client.probes import proxy_for
+        from upload_tui.client import proxy_for
 
         self.proxy = proxy_for(self.settings.url)
         said = f"through {self.proxy.address}, by {self.proxy.source}" if self.proxy else "none is used"
         return Finding("proxy", State.OK, said)
 
     async def check_name(self) -> Finding:
-        from upload_tui.client.probes import resolve
+        from upload_tui.client import resolve
 
         first = self._first_hop()
         numbers = await resolve(first)
@@ -125,13 +131,13 @@ class _ServiceChecks(Struct):
         return Finding("name", State.OK, "none is needed" if is_number else f"{first.host} is {', '.join(numbers)}")
 
     async def check_port(self) -> Finding:
-        from upload_tui.client.probes import connect
+        from upload_tui.client import connect
 
         took = await connect(self._first_hop())
         return Finding("port", State.OK, f"{self._first_hop()} opens in {took.total_seconds() * 1000:.0f} ms")
 
     async def check_tls(self) -> Finding:
-        from upload_tui.client.probes import address_of, handshake, default_certificates
+        from upload_tui.client import address_of, default_certificates, handshake
 
         address = address_of(self.settings.url)
         if not address.is_secure:
@@ -165,6 +171,6 @@ class _ServiceChecks(Struct):
 
     def _first_hop(self) -> "Address":
         """The machine that we speak to first."""
-        from upload_tui.client.probes import address_of
+        from upload_tui.client import address_of
 
         return self.proxy.address if self.proxy else address_of(self.settings.url)

@@ -9,17 +9,17 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.cli.support.service import service_options, effective_settings
-from upload_tui.cli.support.output import Printer, output_option
-from upload_tui.cli.support.tables import flat_upload, upload_columns
 from upload_tui.cli.support.option_types import parse_since
-from upload_tui.errors import EXIT_OK, EXIT_FAILED_UPLOAD
-from upload_tui.settings.service_settings import Flags, ServiceSettings
+from upload_tui.cli.support.output import Printer, output_option
+from upload_tui.cli.support.service import effective_settings, service_options
+from upload_tui.cli.support.tables import flat_upload, upload_columns
+from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_OK
+from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
     from upload_tui.cli.support.snapshot import Snapshot
-    from upload_tui.monitor.model import Detail, Query
+    from upload_tui.monitor import Detail, Query
 
 __all__ = ["command"]
 
@@ -69,7 +69,7 @@ def command(
     wanted = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
     settings = effective_settings(flags)
     details = asyncio.run(_details(settings, wanted, reverse=reverse))
-    from upload_tui.monitor.records import upload_record
+    from upload_tui.monitor import upload_record
 
     Printer(output, upload_columns(settings.zone), flat_upload).print_records(map(upload_record, details))
     failed = any(detail.upload.stage is Stage.ERROR for detail in details)
@@ -89,7 +89,7 @@ async def _details(settings: ServiceSettings, criteria: _Criteria, *, reverse: b
 
 def _query(snapshot: "Snapshot", criteria: _Criteria) -> "Query":
     """Newest and largest first, names from A to Z."""
-    from upload_tui.monitor.model import Query, SortKey
+    from upload_tui.monitor import Query, SortKey
 
     return Query(
         stages=criteria.stages,

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.support.service import client_for, service_options, effective_settings
 from upload_tui.cli.support.output import Column, Printer, output_option
-from upload_tui.settings.service_settings import Flags, ServiceSettings
+from upload_tui.cli.support.service import client_for, effective_settings, service_options
+from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
-    from upload_tui.wire.responses import Project
+    from upload_tui.wire import Project
 
 __all__ = ["command"]
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from upload_tui.cli.support.service import client_for, find_projects, service_options, effective_settings
 from upload_tui.cli.support.output import echo_err
+from upload_tui.cli.support.service import client_for, effective_settings, find_projects, service_options
 from upload_tui.errors import EXIT_OK
-from upload_tui.settings.service_settings import Flags, ServiceSettings
+from upload_tui.settings import Flags, ServiceSettings
 
 __all__ = ["command"]
 
@@ -24,9 +24,7 @@ def command(file: Path, *, flags: Flags) -> int:
 
 async def _record(settings: ServiceSettings, file: Path) -> None:
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor.recording.recording_file import RecordingWriter, RecordingStore, RecordingHeader
-    from upload_tui.monitor.sessions.live import LiveSession
-    from upload_tui.monitor.sessions.polling import Schedule
+    from upload_tui.monitor import LiveSession, RecordingHeader, RecordingStore, RecordingWriter, Schedule
 
     clock = SystemClock()
     async with client_for(settings) as client:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.support.service import effective_display_settings
 from upload_tui.cli.dashboard.preferences import dashboard_preferences
 from upload_tui.cli.dashboard.terminal import require_terminal, run_dashboard
+from upload_tui.cli.support.service import effective_display_settings
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.recording.replay import ReplaySession
-    from upload_tui.tui.controls import Fault
+    from upload_tui.monitor import ReplaySession
+    from upload_tui.tui import Fault
 
 __all__ = ["command"]
 
@@ -73,9 +73,8 @@ class ReplayControls:
 async def _replay(file: Path, speed: float, from_seconds: float) -> int:
     from datetime import timedelta
 
-    from upload_tui.monitor.recording.recording_file import read_recording
-    from upload_tui.monitor.recording.replay import ReplaySession
-    from upload_tui.tui.app import UploadApp
+    from upload_tui.monitor import ReplaySession, read_recording
+    from upload_tui.tui import UploadApp
 
     header, lines = read_recording(file)
     session = ReplaySession(header, lines, speed=speed)

@@ -9,17 +9,17 @@ import click
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from upload_tui.cli.support.service import service_options, effective_settings
 from upload_tui.cli.dashboard.last_visit import last_visit_file
-from upload_tui.cli.support.output import Printer, output_option
-from upload_tui.cli.support.tables import local_time
 from upload_tui.cli.support.option_types import parse_since
-from upload_tui.errors import EXIT_OK, EXIT_FAILED_UPLOAD
-from upload_tui.settings.service_settings import Flags, ServiceSettings
+from upload_tui.cli.support.output import Printer, output_option
+from upload_tui.cli.support.service import effective_settings, service_options
+from upload_tui.cli.support.tables import local_time
+from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_OK
+from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.model import Detail, ProjectRef
+    from upload_tui.monitor import Detail, ProjectRef
 
 __all__ = ["command"]
 
@@ -69,7 +69,7 @@ def command(
 
 async def _read_snapshot(settings: ServiceSettings) -> _ProjectSnapshot:
     from upload_tui.cli.support.snapshot import open_snapshot
-    from upload_tui.monitor.model import Query
+    from upload_tui.monitor import Query
 
     async with open_snapshot(settings) as seen:
         details = list(seen.details(Query(project_ids=frozenset(project.id for project in seen.projects))))
@@ -77,10 +77,12 @@ async def _read_snapshot(settings: ServiceSettings) -> _ProjectSnapshot:
         return _ProjectSnapshot(settings.url, seen.projects, details, as_of)
 
 
-def _changes_since(settings: ServiceSettings, snapshot: _ProjectSnapshot, since: str | datetime | None) -> Mapping[str, Any] | None:
+def _changes_since(
+    settings: ServiceSettings, snapshot: _ProjectSnapshot, since: str | datetime | None
+) -> Mapping[str, Any] | None:
     """What is new; `last` also keeps this look for the next."""
-    from upload_tui.monitor.since import LastVisit, save_last_visit, summarise_since, read_last_visit
-    from upload_tui.wire.times import format_time
+    from upload_tui.monitor import LastVisit, read_last_visit, save_last_visit, summarise_since
+    from upload_tui.wire import format_time
 
     if since is None:
         return None
@@ -95,8 +97,8 @@ def _changes_since(settings: ServiceSettings, snapshot: _ProjectSnapshot, since:
 
 
 def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    from upload_tui.monitor.analysis.statistics import statistics_of
-    from upload_tui.wire.times import format_time
+    from upload_tui.monitor import statistics_of
+    from upload_tui.wire import format_time
 
     figures = statistics_of(snapshot.details)
     return {
@@ -126,7 +128,7 @@ def _csv_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
-    from upload_tui.text.formatting import duration_text, sanitize, plural
+    from upload_tui.text import duration_text, plural, sanitize
 
     names = ", ".join(project["name"] or project["id"] for project in record["projects"])
     yield sanitize(f"{plural(record['total'], 'upload')} of {names}, as of {local_time(record['as_of'], zone)}")

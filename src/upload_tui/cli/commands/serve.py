@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.backend.scenarios.catalogue import DEFAULT_HISTORY_UPLOADS, MAX_HISTORY_UPLOADS, SCENARIO_DESCRIPTIONS
-from upload_tui.cli.support.scenario_options import FaultChoice, past_upload_count, fault_option, start_faults
+from upload_tui.backend import DEFAULT_HISTORY_UPLOADS, MAX_HISTORY_UPLOADS, SCENARIO_DESCRIPTIONS
+from upload_tui.cli.support.scenario_options import FaultChoice, fault_option, past_upload_count, start_faults
 from upload_tui.errors import UsageError
 
 if TYPE_CHECKING:
-    from upload_tui.backend.scenarios.registry import Scenario
-    from upload_tui.backend.scenarios.runner import ScenarioRunner
-    from upload_tui.backend.service import EmbeddedService
+    from upload_tui.backend import EmbeddedService, Scenario, ScenarioRunner
 
 __all__ = ["command", "open_listener"]
 
@@ -76,9 +74,9 @@ def command(
     as_json: bool,
 ) -> int:
     """Run the service until interrupted."""
-    from upload_tui.backend.service import EmbeddedService
+    from upload_tui.backend import EmbeddedService
     from upload_tui.clock import PacedClock, SystemClock
-    from upload_tui.wire.designs import StatusShape
+    from upload_tui.wire import StatusShape
 
     past_uploads = past_upload_count(scenario, uploads)
     story = None if scenario is None else _scenario(scenario)
@@ -95,14 +93,16 @@ def command(
         has_control=control,
         base_url=base_url,
     )
-    teller = story.create_runner(service, clock, seed, past_uploads) if story and isinstance(clock, PacedClock) else None
+    teller = (
+        story.create_runner(service, clock, seed, past_uploads) if story and isinstance(clock, PacedClock) else None
+    )
     begin = partial(_start, service, faults, partial(_print_access, service, design, scenario, as_json=as_json))
     asyncio.run(_serve(service, listener, begin, _run_scenario(story, teller, speed)))
     return 0
 
 
 def _scenario(name: str) -> "Scenario":
-    from upload_tui.backend.scenarios.registry import SCENARIOS
+    from upload_tui.backend import SCENARIOS
 
     return SCENARIOS[name]
 
@@ -174,7 +174,7 @@ async def _serve(
     start: Callable[[], None],
     running_scenario: AbstractAsyncContextManager[None],
 ) -> None:
-    from upload_tui.backend.server import http_server
+    from upload_tui.backend import http_server
 
     async with service, running_scenario:
         start()
@@ -182,7 +182,9 @@ async def _serve(
 
 
 @asynccontextmanager
-async def _run_scenario(scenario: "Scenario | None", runner: "ScenarioRunner | None", speed: float) -> AsyncIterator[None]:
+async def _run_scenario(
+    scenario: "Scenario | None", runner: "ScenarioRunner | None", speed: float
+) -> AsyncIterator[None]:
     """Inside this the story goes on; its past has been told, so that a token given now lasts from now."""
     if scenario is None or runner is None:
         yield

@@ -7,11 +7,11 @@ from datetime import datetime, tzinfo
 
 import click
 
-from upload_tui.cli.support.service import client_for, service_options, effective_settings
 from upload_tui.cli.support.output import Printer, Record, output_option
+from upload_tui.cli.support.service import client_for, effective_settings, service_options
 from upload_tui.cli.support.tables import flat_upload, local_time
 from upload_tui.errors import EXIT_OK
-from upload_tui.settings.service_settings import Flags, ServiceSettings
+from upload_tui.settings import Flags, ServiceSettings
 
 __all__ = ["command"]
 
@@ -34,10 +34,7 @@ def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> i
 
 async def _records(settings: ServiceSettings, upload_ids: Sequence[str]) -> Sequence[Record]:
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor.sync.ingest import ingest
-    from upload_tui.monitor.records import full_upload_record
-    from upload_tui.monitor.store.store import Store
-    from upload_tui.monitor.store_picture import StorePicture
+    from upload_tui.monitor import Store, StorePicture, full_upload_record, ingest
 
     store = Store()
     try:
@@ -55,7 +52,7 @@ async def _records(settings: ServiceSettings, upload_ids: Sequence[str]) -> Sequ
 
 def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
     """One upload for people; nothing is left out and nothing is cut."""
-    from upload_tui.text.formatting import sanitize, size_text
+    from upload_tui.text import sanitize, size_text
 
     def line(label: str, text: str) -> str:
         return f"{label:<11} {sanitize(text)}".rstrip()
@@ -81,7 +78,7 @@ def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
 
 def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str]]:
     """Each stage that was reached: when, how that is known, and how long after the one before."""
-    from upload_tui.text.formatting import duration_text
+    from upload_tui.text import duration_text
 
     before: datetime | None = None
     for event in record["timeline"]:

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
-from upload_tui.cli.support.service import client_for, find_projects, service_options, effective_settings, run_alongside
-from upload_tui.cli.support.output import Printer, output_option, echo_err
-from upload_tui.cli.support.tables import change_columns, flat_change
 from upload_tui.cli.support.option_types import parse_since
+from upload_tui.cli.support.output import Printer, echo_err, output_option
+from upload_tui.cli.support.service import client_for, effective_settings, find_projects, run_alongside, service_options
+from upload_tui.cli.support.tables import change_columns, flat_change
 from upload_tui.errors import EXIT_OK
-from upload_tui.settings.service_settings import Flags, ServiceSettings
+from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.changes import Change, ConnectionChanged, StageReached
-    from upload_tui.monitor.sessions.live import LiveSession
+    from upload_tui.monitor import Change, ConnectionChanged, LiveSession, StageReached
 
 __all__ = ["command", "live_session"]
 
@@ -54,9 +53,7 @@ def command(
 async def live_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession]":
     """A session over the service of the settings, kept in memory."""
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor.sessions.live import LiveSession
-    from upload_tui.monitor.sessions.polling import Schedule
-    from upload_tui.monitor.store.store import Store
+    from upload_tui.monitor import LiveSession, Schedule, Store
 
     store = Store()
     try:
@@ -82,7 +79,7 @@ async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) 
 
 
 async def _print(session: "LiveSession", options: _Options, printer: Printer) -> None:
-    from upload_tui.monitor.records import change_record
+    from upload_tui.monitor import change_record
 
     left = options.count
     async for change in _selected_changes(session, options):
@@ -94,7 +91,7 @@ async def _print(session: "LiveSession", options: _Options, printer: Printer) ->
 
 async def _selected_changes(session: "LiveSession", options: _Options) -> "AsyncIterator[Change]":
     """The past if it is asked for, then every change that fits; the connection's troubles are said, not told."""
-    from upload_tui.monitor.changes import ConnectionChanged, StageReached
+    from upload_tui.monitor import ConnectionChanged, StageReached
 
     told: set[tuple[str, Stage]] = set()  # what is of the past and of the present is told once
     is_past_due = options.since is not None
@@ -133,7 +130,7 @@ class _ConnectionReporter:
 
 
 def _matches(change: "Change", options: _Options) -> bool:
-    from upload_tui.monitor.changes import StageReached, UploadChange
+    from upload_tui.monitor import StageReached, UploadChange
 
     if options.stages:
         return isinstance(change, StageReached) and change.after in options.stages
@@ -142,7 +139,7 @@ def _matches(change: "Change", options: _Options) -> bool:
 
 def _past_changes(session: "LiveSession", options: _Options) -> "Iterator[StageReached]":
     """The stages that the picture says were reached since then, in the order of their times."""
-    from upload_tui.monitor.stage_history import stages_since
+    from upload_tui.monitor import stages_since
 
     assert options.since is not None  # noqa: S101  # asked for only then
     for change in stages_since(session, options.since):

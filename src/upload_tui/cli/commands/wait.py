@@ -9,26 +9,23 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct, field
 
-from upload_tui.cli.support.service import client_for, find_projects, service_options, effective_settings
-from upload_tui.cli.support.output import Printer, output_option, echo_err
-from upload_tui.cli.support.tables import flat_upload, upload_columns
 from upload_tui.cli.support.option_types import parse_duration
+from upload_tui.cli.support.output import Printer, echo_err, output_option
+from upload_tui.cli.support.service import client_for, effective_settings, find_projects, service_options
+from upload_tui.cli.support.tables import flat_upload, upload_columns
 from upload_tui.errors import (
-    EXIT_OK,
     EXIT_FAILED_UPLOAD,
     EXIT_NOT_FOUND,
+    EXIT_OK,
     EXIT_TIMED_OUT,
     UsageError,
 )
-from upload_tui.settings.service_settings import Flags, ServiceSettings
+from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.client.service_client import ServiceClient
-    from upload_tui.monitor.sessions.polling import Schedule
-    from upload_tui.monitor.store.store import Store
-    from upload_tui.monitor.store_picture import StorePicture
-    from upload_tui.monitor.sessions.waiter import UploadWaiter
+    from upload_tui.client import ServiceClient
+    from upload_tui.monitor import Schedule, Store, StorePicture, UploadWaiter
 
 __all__ = ["command"]
 
@@ -93,15 +90,15 @@ def command(
 
 async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor.store.store import Store
-    from upload_tui.monitor.store_picture import StorePicture
-    from upload_tui.monitor.sessions.waiter import UploadWaiter
+    from upload_tui.monitor import Store, StorePicture, UploadWaiter
 
     store, clock = Store(), SystemClock()
     try:
         async with client_for(settings) as client:
             upload_ids = options.upload_ids or await _pending_ids(client, store, settings)
-            waiting = UploadWaiter(client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options))
+            waiting = UploadWaiter(
+                client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options)
+            )
             picture = StorePicture(store, client.service_clock(clock), client.root, settings.stuck_after_seconds)
             with _progress_bar(len(waiting.outcomes)) as bar:
                 return await _WaitLoop(waiting, options, printer, picture, bar).run()
@@ -110,7 +107,7 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
 
 
 def _schedule(options: _Options) -> "Schedule":
-    from upload_tui.monitor.sessions.polling import Schedule
+    from upload_tui.monitor import Schedule
 
     if options.interval_seconds is None:
         return Schedule()
@@ -118,7 +115,7 @@ def _schedule(options: _Options) -> "Schedule":
 
 
 async def _pending_ids(client: "ServiceClient", store: "Store", settings: ServiceSettings) -> Sequence[str]:
-    from upload_tui.monitor.sync.synchroniser import Synchroniser
+    from upload_tui.monitor import Synchroniser
 
     found: list[str] = []
     for project in await find_projects(client, settings.projects):
@@ -188,8 +185,7 @@ class _WaitLoop(Struct):
                 interval = await self.waiter.wait(interval, has_changed=bool(ended))
 
     def _print_ended(self, ended: Sequence[str]) -> None:
-        from upload_tui.monitor.records import upload_record
-        from upload_tui.monitor.sessions.waiter import Outcome
+        from upload_tui.monitor import Outcome, upload_record
 
         self.bar.clear()
         for upload_id in ended:
@@ -216,13 +212,13 @@ class _WaitLoop(Struct):
         return f"{len(pending)} of {len(self.waiter.outcomes)} still pending ({shown})"
 
     def _elapsed_text(self) -> str:
-        from upload_tui.text.formatting import age_text
+        from upload_tui.text import age_text
 
         return age_text(asyncio.get_running_loop().time() - self._started)
 
     def _exit_code(self, *, is_over: bool = True) -> int:
         """A failure counts for more than something that is not there, and that for more than time."""
-        from upload_tui.monitor.sessions.waiter import Outcome
+        from upload_tui.monitor import Outcome
 
         fates = set(self.waiter.outcomes.values())
         if Outcome.MISSED in fates:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from upload_tui.errors import SettingsError
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.changes import StageReached
+    from upload_tui.monitor import StageReached
 
 __all__ = ["FailureCommand"]
 
@@ -72,6 +72,6 @@ def _environment(failure: "StageReached") -> dict[str, str]:
 
 
 def _json_lines(failures: "Sequence[StageReached]") -> bytes:
-    from upload_tui.monitor.records import change_record
+    from upload_tui.monitor import change_record
 
     return "".join(f"{json.dumps(change_record(failure))}\n" for failure in failures).encode()

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from upload_tui.errors import StorageError
 from upload_tui.locations import state_folder
-from upload_tui.settings.service_settings import ServiceSettings
+from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.since import LastVisit
-    from upload_tui.monitor.sessions.session import Session
+    from upload_tui.monitor import LastVisit, Session
 
 __all__ = ["last_visit_file", "record_visit"]
 
@@ -23,7 +22,7 @@ def last_visit_file(settings: ServiceSettings, projects: Iterable[str], reader: 
     Args:
         settings: which service and whose account.
         projects: which projects, by ids or names; none means all.
-        who: `dashboard` and `report` look each for themselves.
+        reader: `dashboard` and `report` look each for themselves.
     """
     what = " ".join([settings.url, settings.user_key, *sorted(projects), reader])
     return state_folder() / "looks" / f"{sha256(what.encode()).hexdigest()[:24]}.json"
@@ -35,8 +34,8 @@ async def record_visit(settings: ServiceSettings, session: "Session") -> "AsyncI
 
     That it cannot be kept (a home that is read-only, say) is no reason to fail.
     """
-    from upload_tui.monitor.since import save_last_visit, read_last_visit
-    from upload_tui.tui.visit_summary import overdue_ids
+    from upload_tui.monitor import read_last_visit, save_last_visit
+    from upload_tui.tui import overdue_ids
 
     file = last_visit_file(settings, settings.projects, "dashboard")
     yield read_last_visit(file)

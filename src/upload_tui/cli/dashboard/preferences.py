@@ -8,26 +8,23 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upload_tui.cli.dashboard.saved_choices import effective_columns, saved_theme, save_columns, save_theme
+from upload_tui.cli.dashboard.saved_choices import effective_columns, save_columns, save_theme, saved_theme
 from upload_tui.cli.support.environment import terminal_locale
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder
-from upload_tui.settings.service_settings import ServiceSettings
+from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from textual.theme import Theme
 
-    from upload_tui.tui.appearance.glyphs import Glyphs
-    from upload_tui.tui.appearance.display_options import DisplayOptions
-    from upload_tui.tui.preferences import Preferences
+    from upload_tui.tui import DisplayOptions, Glyphs, Preferences
 
 __all__ = ["dashboard_preferences"]
 
 
 def _default_preferences() -> "Preferences":
     """What is so without any settings."""
-    from upload_tui.tui.preferences import Preferences
-    from upload_tui.tui.stylesheets import check_stylesheets
+    from upload_tui.tui import Preferences, check_stylesheets
 
     sheets = sorted(config_folder().glob("styles/*.tcss"))
     check_stylesheets(sheets)
@@ -48,7 +45,7 @@ def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[st
     """
     from msgspec.structs import replace
 
-    from upload_tui.tui.alerts import AlertSettings
+    from upload_tui.tui import AlertSettings
 
     plain = _default_preferences()
     _check_keys(settings)
@@ -77,13 +74,15 @@ def _is_over_ssh() -> bool:
 
 
 def _display_options(settings: ServiceSettings, services: tuple[tuple[str, str], ...]) -> "DisplayOptions":
-    from upload_tui.tui.appearance.display_options import DisplayOptions
+    from upload_tui.tui import DisplayOptions
 
-    return DisplayOptions(_glyphs(settings.signs), zone=settings.zone, columns=effective_columns(settings), services=services)
+    return DisplayOptions(
+        _glyphs(settings.signs), zone=settings.zone, columns=effective_columns(settings), services=services
+    )
 
 
 def _glyphs(signs: str) -> "Glyphs":
-    from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, glyphs_for
+    from upload_tui.tui import ASCII, UNICODE, glyphs_for
 
     if signs == "unicode":
         _use_utf8()
@@ -102,7 +101,7 @@ def _use_utf8() -> None:
 def _check_keys(settings: ServiceSettings) -> None:
     if not settings.keys:
         return
-    from upload_tui.tui.keys.registry import action_ids
+    from upload_tui.tui import action_ids
 
     actions = action_ids()
     for action in settings.keys:
@@ -115,7 +114,7 @@ def _check_keys(settings: ServiceSettings) -> None:
 def _known_themes(user_themes: "Sequence[Theme]") -> list[str]:
     from textual.theme import BUILTIN_THEMES
 
-    from upload_tui.tui.appearance.theme import THEMES
+    from upload_tui.tui import THEMES
 
     return sorted({*BUILTIN_THEMES, *(theme.name for theme in (*THEMES, *user_themes))})
 
@@ -139,7 +138,7 @@ def _user_themes() -> "list[Theme]":
         return []
     import tomllib
 
-    from upload_tui.tui.appearance.theme import read_theme
+    from upload_tui.tui import read_theme
 
     themes = []
     for file in files:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from upload_tui.errors import SettingsError, StorageError
 from upload_tui.locations import state_folder
-from upload_tui.settings.service_settings import ServiceSettings
+from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from upload_tui.tui.appearance.columns import ColumnSpec
+    from upload_tui.tui import ColumnSpec
 
 __all__ = ["effective_columns", "saved_theme", "save_columns", "save_theme"]
 
@@ -22,7 +22,7 @@ def effective_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
     Raises:
         SettingsError: the settings name a column that there is not.
     """
-    from upload_tui.tui.appearance.columns import parse_columns
+    from upload_tui.tui import parse_columns
 
     if settings.columns:
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from upload_tui.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
-    from upload_tui.tui.app import UploadApp
+    from upload_tui.tui import UploadApp
 
 __all__ = ["require_terminal", "run_dashboard"]
 

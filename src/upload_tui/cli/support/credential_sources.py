@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from upload_tui.errors import SettingsError
-from upload_tui.settings.service_settings import ServiceSettings, read_token_file
+from upload_tui.settings import ServiceSettings, read_token_file
 
 if TYPE_CHECKING:
-    from upload_tui.client.credentials import Credentials
+    from upload_tui.client import Credentials
 
 __all__ = ["KEYRING_SERVICE", "credentials_of"]
 
@@ -23,7 +23,7 @@ def credentials_of(settings: ServiceSettings) -> "Credentials":
     Raises:
         SettingsError: it has no token.
     """
-    from upload_tui.client.credentials import Credentials
+    from upload_tui.client import Credentials
 
     source = _token_source(settings)
     token = settings.token or (source() if source else "")

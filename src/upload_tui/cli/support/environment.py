@@ -80,7 +80,9 @@ def terminal_findings(signs: str = "") -> Iterator[Finding]:
     size = shutil.get_terminal_size()
     says = f"{size.columns} columns, {size.lines} lines"
     if size.columns < _MIN_COLUMNS or size.lines < _MIN_LINES:
-        yield Finding("terminal", State.WARNING, says, f"From {_MIN_COLUMNS} x {_MIN_LINES} on more than one pane is shown")
+        yield Finding(
+            "terminal", State.WARNING, says, f"From {_MIN_COLUMNS} x {_MIN_LINES} on more than one pane is shown"
+        )
     else:
         yield Finding("terminal", State.OK, says)
     yield _colour_finding(os.environ)
@@ -102,7 +104,7 @@ def _colour_finding(environment: Mapping[str, str]) -> Finding:
 
 
 def _signs_finding(setting: str) -> Finding:
-    from upload_tui.tui.appearance.glyphs import ASCII, glyphs_for
+    from upload_tui.tui import ASCII, glyphs_for
 
     if setting:
         return Finding("signs", State.OK, f"{setting}, as the settings say")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.errors import EXIT_OK, EXIT_INTERRUPTED, EXIT_USAGE, InternalError, UploadTuiError
+from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalError, UploadTuiError
 
 if TYPE_CHECKING:
     from upload_tui.cli.support.debug_log import DebugLog

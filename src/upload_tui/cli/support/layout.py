@@ -19,10 +19,10 @@ class Table(Struct, frozen=True):
 
 
 def layout_table(columns: Sequence[Column], records: Sequence[Record], max_width: int | None) -> Table:
-    """A table of at most `room` cells if its columns can give way that far; None for as wide as it needs to be."""
+    """A table of at most `max_width` cells if its columns can give way that far; None for as wide as it needs to be."""
     from rich.cells import cell_len
 
-    from upload_tui.text.formatting import truncate_middle, truncate_at_word, fit_to_width, sanitize
+    from upload_tui.text import fit_to_width, sanitize, truncate_at_word, truncate_middle
 
     cells = {column.title: [sanitize(column.text(record)) for record in records] for column in columns}
     wanted = {title: max(map(cell_len, (title, *texts))) for title, texts in cells.items()}

@@ -60,10 +60,12 @@ class Printer:
     Args:
         output: the format; None takes a table on a terminal and JSON lines elsewhere.
         columns: of the table.
-        flat: a record as one level of values, for CSV.
+        flatten: a record as one level of values, for CSV.
     """
 
-    def __init__(self, output: str | None, columns: Sequence[Column], flatten: Callable[[Record], Record] = dict) -> None:
+    def __init__(
+        self, output: str | None, columns: Sequence[Column], flatten: Callable[[Record], Record] = dict
+    ) -> None:
         self._format = output or ("table" if sys.stdout.isatty() else "jsonl")
         self._columns = columns
         self._flatten = flatten
@@ -124,6 +126,6 @@ def _csv_value(value: Any) -> Any:
 
 
 def _sanitize(text: str) -> str:
-    from upload_tui.text.formatting import sanitize
+    from upload_tui.text import sanitize
 
     return sanitize(text)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upload_tui.backend.scenarios.catalogue import DEFAULT_HISTORY_UPLOADS
+from upload_tui.backend import DEFAULT_HISTORY_UPLOADS
 from upload_tui.errors import UsageError
 
 if TYPE_CHECKING:
-    from upload_tui.backend.faults.model import Faults
+    from upload_tui.backend import Faults
 
 __all__ = ["FaultChoice", "past_upload_count", "fault_option", "start_faults"]
 
@@ -22,7 +22,7 @@ def _parse_faults(_: click.Context, __: click.Parameter, texts: Sequence[str]) -
 
 
 def _parse_fault(text: str) -> FaultChoice:
-    from upload_tui.backend.faults.model import LARGEST_VALUE, FaultName
+    from upload_tui.backend import LARGEST_VALUE, FaultName
 
     name, separator, value = text.partition("=")
     try:
@@ -54,7 +54,7 @@ def fault_option() -> Callable[[Any], Any]:
 
 def start_faults(faults: "Faults", choices: Sequence[FaultChoice]) -> None:
     """Let them happen until the end, or as their values say."""
-    from upload_tui.backend.faults.model import FaultName
+    from upload_tui.backend import FaultName
 
     for name, value in choices:
         faults.start_until_stopped(FaultName(name), value)

@@ -14,15 +14,21 @@ from msgspec.structs import replace
 
 from upload_tui.cli.support.output import echo_err
 from upload_tui.errors import NotFoundError, SettingsError
-from upload_tui.settings.service_settings import COMMAND_LINE, PER_SERVICE_KEYS, Flags, SettingsPaths, ServiceSettings, read_display_settings, read_settings
+from upload_tui.settings import (
+    COMMAND_LINE,
+    PER_SERVICE_KEYS,
+    Flags,
+    ServiceSettings,
+    SettingsPaths,
+    read_display_settings,
+    read_settings,
+)
 
 if TYPE_CHECKING:
     import ssl
 
-    from upload_tui.client.service_client import ServiceClient
-    from upload_tui.monitor.model import ProjectRef
-    from upload_tui.monitor.sessions.session import Session
-    from upload_tui.monitor.store.store import Store
+    from upload_tui.client import ServiceClient
+    from upload_tui.monitor import ProjectRef, Session, Store
 
 __all__ = [
     "client_for",
@@ -136,7 +142,7 @@ def settings_for_profiles(flags: Sequence[Flags]) -> Sequence[ServiceSettings]:
 
 def _check_distinct_services(all_settings: Sequence[ServiceSettings]) -> None:
     """Nobody's token is sent to another service, and no upload is shown twice."""
-    from upload_tui.client.urls import service_root
+    from upload_tui.client import service_root
 
     for settings in all_settings:
         for key in sorted(PER_SERVICE_KEYS & settings.sources.keys()):
@@ -161,7 +167,7 @@ async def client_for(settings: ServiceSettings) -> "AsyncIterator[ServiceClient]
     import logging
 
     from upload_tui.cli.support.credential_sources import credentials_of
-    from upload_tui.client.service_client import ServiceClient
+    from upload_tui.client import ServiceClient
 
     # Retries are said where they matter; without a handler of its own each would be written over the screen.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -193,7 +199,7 @@ async def find_projects(client: "ServiceClient", names: Sequence[str]) -> "Seque
     Raises:
         NotFoundError: one is not there, or there is none at all.
     """
-    from upload_tui.monitor.model import ProjectRef
+    from upload_tui.monitor import ProjectRef
 
     found = [await client.find_project(name) for name in names] if names else await client.projects()
     if not found:
@@ -203,9 +209,9 @@ async def find_projects(client: "ServiceClient", names: Sequence[str]) -> "Seque
 
 def open_store(settings: ServiceSettings) -> "Store":
     """What was known of this service and account at the last visit; in memory where no file can be kept."""
-    from upload_tui.client.urls import service_root
+    from upload_tui.client import service_root
     from upload_tui.locations import cache_folder
-    from upload_tui.monitor.store.store import Store
+    from upload_tui.monitor import Store
 
     # Tokens come and go, so an account is known by its keys, or by the profile that lets it in.
     whose = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"

@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from upload_tui.cli.support.service import client_for, find_projects, open_store
 from upload_tui.cli.support.output import echo_err
-from upload_tui.errors import ThrottledError, StorageResetError, ServiceError, ServerError, UnreachableError
-from upload_tui.settings.service_settings import ServiceSettings
+from upload_tui.cli.support.service import client_for, find_projects, open_store
+from upload_tui.errors import ServerError, ServiceError, StorageResetError, ThrottledError, UnreachableError
+from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from upload_tui.client.service_client import ServiceClient
-    from upload_tui.monitor.model import Detail, ProjectRef, Query
-    from upload_tui.monitor.store.store import Store
-    from upload_tui.monitor.store_picture import StorePicture
-    from upload_tui.monitor.sync.synchroniser import Synchroniser
+    from upload_tui.client import ServiceClient
+    from upload_tui.monitor import Detail, ProjectRef, Query, Store, StorePicture, Synchroniser
 
 __all__ = ["Snapshot", "projects_or_cached", "open_snapshot"]
 
@@ -59,7 +56,7 @@ async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
         ServiceError: the service cannot be used, and no earlier visit left anything of these projects.
     """
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor.store_picture import StorePicture
+    from upload_tui.monitor import StorePicture
 
     store = open_store(settings)
     store.on_replaced(lambda: echo_err(f"upload-tui: {store.notice}."))
@@ -93,7 +90,7 @@ async def projects_or_cached(
 
 
 async def _refresh(client: "ServiceClient", store: "Store", projects: "Sequence[ProjectRef]") -> None:
-    from upload_tui.monitor.sync.synchroniser import Synchroniser
+    from upload_tui.monitor import Synchroniser
 
     for project in projects:
         synchroniser = Synchroniser(client, store, project, lambda _: None, lambda *_: None)

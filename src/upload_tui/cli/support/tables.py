@@ -21,7 +21,7 @@ def local_time(text: str | None, zone: tzinfo | None) -> str:
 
 
 def _age(record: Record) -> str:
-    from upload_tui.text.formatting import age_text
+    from upload_tui.text import age_text
 
     since = record["stage_since"]
     if since is None:
@@ -30,7 +30,7 @@ def _age(record: Record) -> str:
 
 
 def _size(record: Record) -> str:
-    from upload_tui.text.formatting import size_text
+    from upload_tui.text import size_text
 
     return size_text(record["size_bytes"])
 
@@ -49,7 +49,9 @@ def upload_columns(zone: tzinfo | None) -> Sequence[Column]:
         Column("SINCE", lambda record: local_time(record["stage_since"], zone), drop_order=1),
         Column("AGE", _age, is_number=True, drop_order=5),
         Column("SIZE", _size, is_number=True, drop_order=4),
-        Column("PROJECT", lambda record: record["project"]["name"] or record["project"]["id"], min_width=12, drop_order=2),
+        Column(
+            "PROJECT", lambda record: record["project"]["name"] or record["project"]["id"], min_width=12, drop_order=2
+        ),
         Column("ID", lambda record: record["id"]),
         Column("NAME", lambda record: record["name"], min_width=16, drop_order=6),
         Column("NOTE", _note, min_width=24, drop_order=3, is_prose=True),

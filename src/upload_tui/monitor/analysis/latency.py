@@ -24,7 +24,9 @@ _MIN_BUCKET = -10 * _BUCKETS_PER_DOUBLING
 
 def bucket_of(milliseconds: int) -> int:
     """The number of the counted bucket that a duration falls into."""
-    return _MIN_BUCKET if milliseconds <= 1 else max(_MIN_BUCKET, floor(log2(milliseconds / 1000) * _BUCKETS_PER_DOUBLING))
+    return (
+        _MIN_BUCKET if milliseconds <= 1 else max(_MIN_BUCKET, floor(log2(milliseconds / 1000) * _BUCKETS_PER_DOUBLING))
+    )
 
 
 def _edge_seconds(bucket: int) -> float:
@@ -47,7 +49,11 @@ def histogram_of(after: Stage, before: Stage, counts: Mapping[int, int]) -> Late
         p95_seconds=_quantile_seconds(counts, 0.95),
         p99_seconds=_quantile_seconds(counts, 0.99),
         buckets=tuple(
-            LatencyBucket(_edge_seconds(place * _BUCKETS_PER_DOUBLING), _edge_seconds((place + 1) * _BUCKETS_PER_DOUBLING), wide.get(place, 0))
+            LatencyBucket(
+                _edge_seconds(place * _BUCKETS_PER_DOUBLING),
+                _edge_seconds((place + 1) * _BUCKETS_PER_DOUBLING),
+                wide.get(place, 0),
+            )
             for place in range(min(wide), max(wide) + 1)
         ),
     )
@@ -74,5 +80,7 @@ def merge_histograms(histograms: Sequence[LatencyHistogram]) -> LatencyHistogram
         for part in range(_BUCKETS_PER_DOUBLING):  # evenly: where in the wide bucket they lay is no longer known
             share = bucket.count // _BUCKETS_PER_DOUBLING + (part < bucket.count % _BUCKETS_PER_DOUBLING)
             if share:
-                counts[place * _BUCKETS_PER_DOUBLING + part] = counts.get(place * _BUCKETS_PER_DOUBLING + part, 0) + share
+                counts[place * _BUCKETS_PER_DOUBLING + part] = (
+                    counts.get(place * _BUCKETS_PER_DOUBLING + part, 0) + share
+                )
     return histogram_of(known[0].after, known[0].before, counts)

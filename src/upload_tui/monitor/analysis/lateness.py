@@ -157,7 +157,7 @@ def lateness_of(
         since: when that began; None if unknown.
         activity_on: when the service last changed anything of it; None if unknown.
         now: the present.
-        usual: what is usual for verification where it lives; None if too little was seen.
+        baseline: what is usual for verification where it lives; None if too little was seen.
         stuck_after_seconds: the threshold.
     """
     if stage is Stage.INITIATED:

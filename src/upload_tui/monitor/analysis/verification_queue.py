@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from upload_tui.monitor.analysis.lateness import Baseline
-from upload_tui.wire.queue import QueueStats
+from upload_tui.wire import QueueStats
 
 __all__ = ["VerificationQueue"]
 
@@ -38,13 +38,15 @@ class VerificationQueue:
 
         Args:
             now: the present.
-            usual: how long verification takes; None if too little was seen.
-            last_end: when an upload was last verified or failed, None if none ever was; asked only where it matters.
+            baseline: how long verification takes; None if too little was seen.
+            last_ended_on: when an upload was last verified or failed, None if none ever was; asked only where it matters.
         """
         words, said = "waits for verification", self._stats
         if said is None or not said.depth or now - said.read_on > _MAX_AGE:
             return words
-        patience = timedelta(seconds=max(_MIN_IDLE_SECONDS, _BASELINE_FACTOR * baseline.p95_seconds if baseline else 0.0))
+        patience = timedelta(
+            seconds=max(_MIN_IDLE_SECONDS, _BASELINE_FACTOR * baseline.p95_seconds if baseline else 0.0)
+        )
         if self._is_unattended(said, now - patience) and _is_before(last_ended_on(), now - patience):
             return f"{words}: no worker takes it"
         return f"{words}, {said.depth} queued"

@@ -17,9 +17,8 @@ from typing import Any, Self, TextIO
 
 from msgspec import Struct
 
-from upload_tui.client.service_client import RequestOutcome
+from upload_tui.client import RequestOutcome
 from upload_tui.errors import StorageError
-from upload_tui.monitor.store.bulk import BulkLoad
 from upload_tui.monitor.changes import (
     Change,
     ConnectionChanged,
@@ -28,14 +27,14 @@ from upload_tui.monitor.changes import (
     SyncProgressed,
     UploadChange,
 )
-from upload_tui.monitor.store.page_snapshot import SnapshotInfo
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.records import change_record
-from upload_tui.monitor.store.store import Entry, Store
+from upload_tui.monitor.store.bulk import BulkLoad
+from upload_tui.monitor.store.page_snapshot import SnapshotInfo
 from upload_tui.monitor.store.rows import from_ms
+from upload_tui.monitor.store.store import Entry, Store
 from upload_tui.status import Certainty
-from upload_tui.wire.times import format_time, read_time
-from upload_tui.wire.upload import Upload
+from upload_tui.wire import Upload, format_time, read_time
 
 __all__ = ["RecordingWriter", "RecordingStore", "RecordingHeader", "RecordingLine", "read_recording"]
 
@@ -167,7 +166,7 @@ class _RecordingBulkLoad(BulkLoad):
     """A bulk load that writes down the pages that are poured in.
 
     Args:
-        journal: where to.
+        writer: where to.
         store_parts: what the store gives its own.
     """
 
@@ -198,7 +197,7 @@ class RecordingStore(Store):
     """A store that writes down all it is given.
 
     Args:
-        journal: where to.
+        writer: where to.
     """
 
     def __init__(self, writer: RecordingWriter) -> None:

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from upload_tui.clock import Clock, PacedClock, SystemClock
 from upload_tui.errors import InvalidResponseError
-from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
 from upload_tui.monitor.changes import (
     AnomalyNoticed,
     Change,
@@ -26,17 +25,16 @@ from upload_tui.monitor.changes import (
     UploadRef,
     UploadSeen,
 )
-from upload_tui.monitor.sync.comparison import restore_known_event
-from upload_tui.monitor.recording.recording_file import RecordingHeader, RecordingLine
-from upload_tui.monitor.store.page_snapshot import can_snapshot, page_snapshot
 from upload_tui.monitor.model import Connection, ConnectionState, Playback, ProjectRef
+from upload_tui.monitor.recording.recording_file import RecordingHeader, RecordingLine
+from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
+from upload_tui.monitor.store.page_snapshot import can_snapshot, page_snapshot
+from upload_tui.monitor.store.raw_json import decompress_page
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
-from upload_tui.monitor.store.raw_json import decompress_page
+from upload_tui.monitor.sync.comparison import restore_known_event
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
-from upload_tui.wire.responses import page_entries
-from upload_tui.wire.times import read_time
-from upload_tui.wire.upload import read_upload
+from upload_tui.wire import page_entries, read_time, read_upload
 
 __all__ = ["ReplaySession"]
 
@@ -49,7 +47,7 @@ class ReplaySession(StorePicture):
     Args:
         header: what was watched.
         lines: what happened, in order.
-        pace: seconds of the journal in a second.
+        speed: seconds of the journal in a second.
         base: the clock that seconds are counted by.
     """
 
@@ -213,7 +211,9 @@ class ReplaySession(StorePicture):
         while self._next < len(self._lines) and self._lines[self._next].at <= on:
             line = self._lines[self._next]
             self._next += 1
-            with suppress(KeyError, TypeError, ValueError, InvalidResponseError):  # a line that somebody mangled is no end
+            with suppress(
+                KeyError, TypeError, ValueError, InvalidResponseError
+            ):  # a line that somebody mangled is no end
                 self._apply_line(line)
         if self._next == len(self._lines):  # whoever wrote it may have been interrupted
             self._end_bulk()

@@ -39,7 +39,7 @@ class ChangeBroadcaster:
     """One speaker, any number of listeners. Remembers the last changes of uploads.
 
     Args:
-        first: called with each change before the listeners have it.
+        on_change: called with each change before the listeners have it.
     """
 
     def __init__(self, on_change: Callable[[Change], None] | None = None) -> None:

@@ -13,10 +13,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
-from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged
 from upload_tui.monitor.analysis.latency import merge_histograms
-from upload_tui.monitor.sessions.live import worst_connection
+from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged
 from upload_tui.monitor.model import (
     CauseGroup,
     Connection,
@@ -30,6 +28,8 @@ from upload_tui.monitor.model import (
     StageSummary,
     Window,
 )
+from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
+from upload_tui.monitor.sessions.live import worst_connection
 from upload_tui.monitor.sessions.session import Session
 from upload_tui.status import Stage
 
@@ -175,7 +175,9 @@ class CombinedSession:
 
     def latencies(self) -> Sequence[LatencyHistogram]:
         """How long uploads took everywhere."""
-        return [merge_histograms(some) for some in zip(*(session.latencies() for session in self._sessions), strict=True)]
+        return [
+            merge_histograms(some) for some in zip(*(session.latencies() for session in self._sessions), strict=True)
+        ]
 
     def connection(self) -> Connection:
         """The connection that is worst off, and whose it is."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
-from upload_tui.errors import ThrottledError, BusyStorageError, AuthError, ServiceError
+from upload_tui.errors import AuthError, BusyStorageError, ServiceError, ThrottledError
 from upload_tui.monitor.model import Connection, ConnectionState
 
 __all__ = ["ConnectionTracker"]
@@ -25,8 +25,8 @@ class ConnectionTracker:
 
     Args:
         clock: for the times of its states.
-        tell: called with each new state.
-        chance: a number from 0 to 1, for the jitter of waits.
+        publish: called with each new state.
+        jitter: a number from 0 to 1, for the jitter of waits.
     """
 
     def __init__(

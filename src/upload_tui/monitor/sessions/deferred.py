@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING
 
 from upload_tui.clock import Clock
 from upload_tui.errors import ServiceError
-from upload_tui.monitor.sessions.timer import WakeableTimer
-from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
 from upload_tui.monitor.changes import Change, ConnectionChanged
-from upload_tui.monitor.sessions.connection import ConnectionTracker
 from upload_tui.monitor.model import (
     CauseGroup,
     Connection,
@@ -26,7 +23,10 @@ from upload_tui.monitor.model import (
     Row,
     Window,
 )
+from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
+from upload_tui.monitor.sessions.connection import ConnectionTracker
 from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor.sessions.timer import WakeableTimer
 
 if TYPE_CHECKING:
     from upload_tui.monitor.store_picture import StorePicture
@@ -45,7 +45,7 @@ class DeferredSession:
         title: what to show until the real session says better.
         clock: the present until then.
         opener: opens the real session, and closes it when this one ends.
-        known: what an earlier visit left: it answers until then. None knows nothing.
+        cached: what an earlier visit left: it answers until then. None knows nothing.
         can_retry: False lets what the service refuses come out of `run`; True shows it as the connection and opens again later.
     """
 

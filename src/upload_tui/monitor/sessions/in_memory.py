@@ -9,10 +9,10 @@ from typing import Any
 
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import STUCK_AFTER_SECONDS, StorePicture
-from upload_tui.wire.responses import read_upload_reading
+from upload_tui.monitor.sync.ingest import ingest
+from upload_tui.wire import read_upload_reading
 
 __all__ = ["InMemoryPicture"]
 

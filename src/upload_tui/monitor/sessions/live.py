@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from upload_tui.client.service_client import ServiceClient
+from upload_tui.client import ServiceClient
 from upload_tui.clock import Clock
 from upload_tui.errors import BusyStorageError, ServiceError
-from upload_tui.monitor.sessions.timer import WakeableTimer
-from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
 from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged, SyncProgressed
-from upload_tui.monitor.sessions.connection import ConnectionTracker
 from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
+from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
+from upload_tui.monitor.sessions.connection import ConnectionTracker
 from upload_tui.monitor.sessions.polling import Schedule
+from upload_tui.monitor.sessions.timer import WakeableTimer
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import STUCK_AFTER_SECONDS, StorePicture
 from upload_tui.monitor.sync.synchroniser import Synchroniser
@@ -54,7 +54,7 @@ class LiveSession(StorePicture):
         title: a few words for the header.
         schedule: how often to look.
         stuck_after_seconds: from which age a pending upload looks stuck.
-        tell: called with each change before anybody else hears it (a journal).
+        on_change: called with each change before anybody else hears it (a journal).
     """
 
     def __init__(

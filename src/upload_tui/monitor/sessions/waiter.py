@@ -7,20 +7,20 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from upload_tui.client.service_client import ServiceClient
+from upload_tui.client import ServiceClient
 from upload_tui.clock import Clock
 from upload_tui.errors import (
-    ThrottledError,
+    InvalidResponseError,
     NotConsistentError,
     NotFoundError,
-    ServiceError,
     ServerError,
+    ServiceError,
+    ThrottledError,
     UnreachableError,
-    InvalidResponseError,
 )
-from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.monitor.sessions.polling import Schedule
 from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.status import Stage
 
 __all__ = ["Outcome", "UploadWaiter"]

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 
-from upload_tui.monitor.store.query import Partition
 from upload_tui.monitor.analysis.lateness import SIZE_LIMITS_BYTES, size_class
 from upload_tui.monitor.model import CauseGroup
+from upload_tui.monitor.store.conditions import StuckThresholds, stuck_condition
+from upload_tui.monitor.store.query import Partition
+from upload_tui.monitor.store.rows import from_ms, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.store.conditions import StuckThresholds, stuck_condition
-from upload_tui.monitor.store.rows import to_ms, from_ms
 from upload_tui.status import Certainty, Stage
 
 __all__ = ["StoreAggregates"]
@@ -106,11 +106,15 @@ class StoreAggregates:
         A class of size that is rare among those is looked for by itself: at most `limit` of it, of very many the largest.
         """
         for cell in self._partitions(Stage.VERIFIED):
-            project_id = self._db.execute("SELECT id FROM projects WHERE project = ?", (cell.project_number,)).fetchone()[0]
+            project_id = self._db.execute(
+                "SELECT id FROM projects WHERE project = ?", (cell.project_number,)
+            ).fetchone()[0]
             samples = [*self._recent_durations(cell, "ORDER BY since_ms DESC", (), limit)]
             rare = self._rare_classes(samples, limit)
             of_class = "AND size_bytes >= ? AND size_bytes < ? ORDER BY size_bytes DESC"
-            own = [self._recent_durations(cell, of_class, SIZE_LIMITS_BYTES[place : place + 2], limit) for place in rare]
+            own = [
+                self._recent_durations(cell, of_class, SIZE_LIMITS_BYTES[place : place + 2], limit) for place in rare
+            ]
             for size_bytes, seconds in chain(*own, (one for one in samples if size_class(one[0]) not in rare)):
                 yield project_id, size_bytes, seconds
 
@@ -122,7 +126,9 @@ class StoreAggregates:
         counts = Counter(size_class(size_bytes) for size_bytes, _ in samples)
         return frozenset(place for place in range(len(SIZE_LIMITS_BYTES) - 1) if counts[place] < limit * _RARE_SHARE)
 
-    def _recent_durations(self, partition: Partition, condition: str, values: Sequence[int], limit: int) -> Iterator[_Duration]:
+    def _recent_durations(
+        self, partition: Partition, condition: str, values: Sequence[int], limit: int
+    ) -> Iterator[_Duration]:
         """The last `limit`; only so many are looked at as cost little, whatever they hold."""
         rows = self._db.execute(
             "SELECT nullif(size_bytes, ?), since_ms - completed_ms FROM ("

@@ -12,11 +12,11 @@ from secrets import randbits
 from msgspec.structs import replace
 
 from upload_tui.errors import StorageError
-from upload_tui.monitor.store.lease import RENEW_SECONDS, BulkLease, write_lease, read_lease
 from upload_tui.monitor.store.database import Database
+from upload_tui.monitor.store.lease import RENEW_SECONDS, BulkLease, read_lease, write_lease
 from upload_tui.monitor.store.page_snapshot import SnapshotInfo
-from upload_tui.monitor.store.schema import begin_bulk, end_bulk, end_bulk_steps
 from upload_tui.monitor.store.rows import BULK_COLUMNS
+from upload_tui.monitor.store.schema import begin_bulk, end_bulk, end_bulk_steps
 
 __all__ = ["BulkLoad"]
 
@@ -38,10 +38,10 @@ _COMPARED_COLUMNS = [
     if column not in {"id", "anomaly_count", "noticed", "is_stale", "read_ms", "earliest_ms", "place"}
 ]
 _KNOWN_ROWS = "FROM image.rows AS came JOIN uploads AS known USING (id) WHERE known.page IS NOT ?"
-_DIFFERING_PLACES = (
-    f"SELECT came.place {_KNOWN_ROWS} AND NOT ({' AND '.join(f'came.{column} IS known.{column}' for column in _COMPARED_COLUMNS)})"
+_DIFFERING_PLACES = f"SELECT came.place {_KNOWN_ROWS} AND NOT ({' AND '.join(f'came.{column} IS known.{column}' for column in _COMPARED_COLUMNS)})"
+_REFRESH_ROWS = (
+    f"UPDATE uploads SET read_ms = ?, is_stale = 0 WHERE id IN (SELECT id {_KNOWN_ROWS} AND came.place NOT IN ({{}}))"
 )
-_REFRESH_ROWS = f"UPDATE uploads SET read_ms = ?, is_stale = 0 WHERE id IN (SELECT id {_KNOWN_ROWS} AND came.place NOT IN ({{}}))"
 
 
 class BulkLoad:

@@ -22,7 +22,9 @@ from upload_tui.monitor.store.database import Database
 __all__ = ["ChangeLog"]
 
 _MAX_CHANGES = 10_000
-_DECODERS = {kind.__name__: Decoder(kind) for kind in (AnomalyNoticed, StageReached, UploadGone, UploadPurged, UploadSeen)}
+_DECODERS = {
+    kind.__name__: Decoder(kind) for kind in (AnomalyNoticed, StageReached, UploadGone, UploadPurged, UploadSeen)
+}
 
 
 class ChangeLog:

@@ -5,10 +5,17 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.monitor.store.rows import to_ms
+from upload_tui.monitor.store.schema import UNKNOWN
 
-__all__ = ["StuckThresholds", "StuckThreshold", "attention_condition", "search_condition", "trigram_query", "stuck_condition"]
+__all__ = [
+    "StuckThresholds",
+    "StuckThreshold",
+    "attention_condition",
+    "search_condition",
+    "trigram_query",
+    "stuck_condition",
+]
 
 _TRIGRAM_LENGTH = 3
 """The trigram index finds nothing shorter."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from upload_tui.errors import BusyStorageError, DamagedStorageError, StorageResetError
-from upload_tui.monitor.store.recovery import replacement_for, open_database, storage_error
+from upload_tui.monitor.store.recovery import open_database, replacement_for, storage_error
 
 __all__ = ["ResultRows", "Database"]
 

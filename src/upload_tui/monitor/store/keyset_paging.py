@@ -10,9 +10,17 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from upload_tui.monitor.store.query import StoreQuery, RowKey, select_count, union_selects, key_bound, sort_columns, sort_direction
-from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.model import SortKey
+from upload_tui.monitor.store.database import Database
+from upload_tui.monitor.store.query import (
+    RowKey,
+    StoreQuery,
+    key_bound,
+    select_count,
+    sort_columns,
+    sort_direction,
+    union_selects,
+)
 
 __all__ = ["KeysetPager"]
 
@@ -56,7 +64,7 @@ class KeysetPager:
         return found
 
     def position(self, query: StoreQuery, number: int, partition: int, revision: int) -> int | None:
-        """Where a row stands that lies in `cell`; None if it is not in the answer."""
+        """Where a row stands that lies in `partition`; None if it is not in the answer."""
         before = 0
         for group in query.groups():
             if any(one.number == partition for one in group.partitions):
@@ -84,7 +92,11 @@ class KeysetPager:
         below = bisect_right(checkpoints.offsets, offset) - 1
         above = bisect_left(checkpoints.offsets, offset + limit)
         start, low = (checkpoints.offsets[below], checkpoints.keys[below]) if below >= 0 else (0, None)
-        end, high = (checkpoints.offsets[above], checkpoints.keys[above]) if above < len(checkpoints.offsets) else (query.total, None)
+        end, high = (
+            (checkpoints.offsets[above], checkpoints.keys[above])
+            if above < len(checkpoints.offsets)
+            else (query.total, None)
+        )
         forward, backward = offset - start, end - offset - limit
         if forward <= backward:
             while forward > _CHECKPOINT_ROWS:
@@ -104,7 +116,9 @@ class KeysetPager:
             checkpoints.add(offset, found[0])
         return found
 
-    def _fetch_keys(self, query: StoreQuery, key: RowKey | None, skip: int, limit: int, *, backwards: bool) -> list[RowKey]:
+    def _fetch_keys(
+        self, query: StoreQuery, key: RowKey | None, skip: int, limit: int, *, backwards: bool
+    ) -> list[RowKey]:
         """`limit` keys after `skip` others: from a rung on (itself included), or backwards from a rung (itself not)."""
         operator = "<" if query.descending is not backwards else ">"
         operator += "" if backwards else "="

@@ -14,12 +14,12 @@ from typing import Any
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.latency import bucket_of
-from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.monitor.analysis.statistics import normalise_cause
-from upload_tui.monitor.store.rows import BULK_COLUMNS, to_ms
 from upload_tui.monitor.store.raw_json import compress_page
+from upload_tui.monitor.store.rows import BULK_COLUMNS, to_ms
+from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.status import Stage
-from upload_tui.wire.page_summaries import UploadSummary, read_summaries
+from upload_tui.wire import UploadSummary, read_summaries
 
 __all__ = ["PartitionName", "SnapshotInfo", "can_snapshot", "build_snapshot", "page_snapshot"]
 
@@ -68,12 +68,19 @@ def page_snapshot(body: bytes, read_on: datetime) -> bytes:
     return build_snapshot(cells, SnapshotInfo(len(glances), first_id, others), body)
 
 
-def build_snapshot(partitions: Mapping[PartitionName, Sequence[Sequence[Any]]], page: SnapshotInfo, body: bytes) -> bytes:
+def build_snapshot(
+    partitions: Mapping[PartitionName, Sequence[Sequence[Any]]], page: SnapshotInfo, body: bytes
+) -> bytes:
     """The image of a page with these rows (values of `stored_rows.BULK_COLUMNS`), by cell."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         db.executescript(_TABLES)
         db.execute("BEGIN")
-        facts = (compress_page(body) if partitions else None, page.upload_count, page.first_id, json.dumps(page.unparsed_places))
+        facts = (
+            compress_page(body) if partitions else None,
+            page.upload_count,
+            page.first_id,
+            json.dumps(page.unparsed_places),
+        )
         db.execute("INSERT INTO page VALUES (?, ?, ?, ?)", facts)
         for part, (name, rows) in enumerate(partitions.items()):
             db.execute("INSERT INTO cells VALUES (?, ?, ?, ?)", (part, *name))

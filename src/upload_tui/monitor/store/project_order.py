@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from upload_tui.monitor.store.query import Partition
+from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.store.rows import from_ms
 
 __all__ = ["ProjectOrder"]
 

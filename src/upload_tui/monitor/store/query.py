@@ -10,7 +10,18 @@ from upload_tui.monitor.model import Query, SortKey
 from upload_tui.monitor.store.conditions import StuckThresholds, attention_condition, search_condition, trigram_query
 from upload_tui.status import Stage
 
-__all__ = ["StoreQuery", "Partition", "RowKey", "select_count", "union_selects", "store_query", "key_bound", "sort_columns", "sort_direction", "partition_list"]
+__all__ = [
+    "StoreQuery",
+    "Partition",
+    "RowKey",
+    "select_count",
+    "union_selects",
+    "store_query",
+    "key_bound",
+    "sort_columns",
+    "sort_direction",
+    "partition_list",
+]
 
 _MAX_UNION_SELECTS = 16
 """More cells than these are not merged but looked for along the whole."""
@@ -84,9 +95,11 @@ class StoreQuery(Struct, frozen=True):
 
 
 def store_query(
-    query: Query, stuck: StuckThresholds, partitions: Callable[[frozenset[str], frozenset[Stage]], tuple[Partition, ...]]
+    query: Query,
+    stuck: StuckThresholds,
+    partitions: Callable[[frozenset[str], frozenset[Stage]], tuple[Partition, ...]],
 ) -> StoreQuery:
-    """A query; `cells` tells the store's of some projects and stages, where none means all."""
+    """A query; `partitions` tells the store's of some projects and stages, where none means all."""
     stages = query.stages
     conditions: list[tuple[str, tuple[object, ...]]] = []
     if query.attention_only:
@@ -141,7 +154,8 @@ def union_selects(query: StoreQuery, extra_condition: str) -> str:
         where = "1" if query.has_all_partitions else f"cell IN ({partition_list(query.partitions)})"
         return f"SELECT {sort_columns(query)} FROM uploads WHERE {where}{extra_condition}"
     return " UNION ALL ".join(
-        f"SELECT {sort_columns(query)} FROM uploads WHERE cell = {cell.number}{extra_condition}" for cell in query.partitions
+        f"SELECT {sort_columns(query)} FROM uploads WHERE cell = {cell.number}{extra_condition}"
+        for cell in query.partitions
     )
 
 

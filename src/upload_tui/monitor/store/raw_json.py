@@ -51,7 +51,7 @@ class RawJsonStore:
         raw, page, place = row
         if raw is not None:
             return str(raw)
-        from upload_tui.wire.responses import entry_json
+        from upload_tui.wire import entry_json
 
         try:
             return entry_json(self._entries(page), place)
@@ -62,7 +62,7 @@ class RawJsonStore:
         """What a page lists; neighbours are often asked for together, so the last ones are remembered."""
         entries = self._page_cache.pop(page, None)
         if entries is None:
-            from upload_tui.wire.responses import page_entries
+            from upload_tui.wire import page_entries
 
             row = self._db.execute("SELECT body FROM pages WHERE page = ?", (page,)).fetchone()
             entries = () if row is None else page_entries(decompress_page(row[0]))

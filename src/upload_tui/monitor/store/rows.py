@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.latency import bucket_of
-from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.monitor.analysis.statistics import normalise_cause
+from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
 
 if TYPE_CHECKING:  # what is stored is shown without the room that reads it
-    from upload_tui.wire.upload import Upload
+    from upload_tui.wire import Upload
 
-__all__ = ["WRITE_COLUMNS", "BULK_COLUMNS", "READ_COLUMNS", "StoredUpload", "to_ms", "from_ms", "parse_row", "row_values"]
+__all__ = [
+    "WRITE_COLUMNS",
+    "BULK_COLUMNS",
+    "READ_COLUMNS",
+    "StoredUpload",
+    "to_ms",
+    "from_ms",
+    "parse_row",
+    "row_values",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -83,7 +92,11 @@ def from_ms(value_ms: int | None) -> datetime | None:
         return None
     # A window has hundreds of times, and this is the quicker way. Not every platform takes it before 1970, and far in the
     # future a float has no room for the milliseconds.
-    return datetime.fromtimestamp(value_ms / 1000, UTC) if value_ms in _FAST_RANGE_MS else _EPOCH + timedelta(milliseconds=value_ms)
+    return (
+        datetime.fromtimestamp(value_ms / 1000, UTC)
+        if value_ms in _FAST_RANGE_MS
+        else _EPOCH + timedelta(milliseconds=value_ms)
+    )
 
 
 def _or_unknown(value: int | None) -> int:
@@ -93,7 +106,7 @@ def _or_unknown(value: int | None) -> int:
 def row_values(
     upload: "Upload", project: int, partition: int, noticed: Sequence[Anomaly], earliest: datetime | None
 ) -> tuple[object, ...]:
-    """What is kept of an upload; `project` and `cell` are the numbers of its project and its cell."""
+    """What is kept of an upload; `project` and `partition` are the numbers of its project and its cell."""
     timeline, current = upload.timeline, upload.timeline.current
     times = {stage: to_ms(event.best_time) if (event := timeline.event(stage)) else None for stage in Stage}
     stage, message = upload.stage, timeline.error_message or ""

@@ -12,10 +12,19 @@ from math import inf
 
 from msgspec import Struct, field
 
-from upload_tui.monitor.store.query import StoreQuery, RowKey, select_count, union_selects, key_bound, sort_columns, sort_direction, partition_list
-from upload_tui.monitor.store.lease import read_lease
-from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.store.database import Database
+from upload_tui.monitor.store.lease import read_lease
+from upload_tui.monitor.store.query import (
+    RowKey,
+    StoreQuery,
+    key_bound,
+    partition_list,
+    select_count,
+    sort_columns,
+    sort_direction,
+    union_selects,
+)
 
 __all__ = ["SearchResult", "SearchLists"]
 
@@ -86,12 +95,14 @@ class SearchLists:
         """The list of a query that has a condition.
 
         Args:
-            asked: the query.
+            query: the query.
             revision: the store's.
-            wanted: how many rows must be found, unless there are fewer.
+            min_rows: how many rows must be found, unless there are fewer.
             patience_seconds: to look for no longer than this; None to have the whole of it.
         """
-        wanted_rows, until = (inf, inf) if patience_seconds is None else (min_rows, self._monotonic() + patience_seconds)
+        wanted_rows, until = (
+            (inf, inf) if patience_seconds is None else (min_rows, self._monotonic() + patience_seconds)
+        )
         kept = self._cache.pop(query.query, None) or _CachedLists(self._start_list(query, revision))
         self._cache[query.query] = kept
         while len(self._cache) > _MAX_CACHED_LISTS:
@@ -120,7 +131,9 @@ class SearchLists:
     def _start_list(self, query: StoreQuery, revision: int) -> SearchResult:
         began = self._monotonic()
         few = self._find_by_trigrams(query)
-        rest: list[tuple[StoreQuery, RowKey | None]] = [] if few is not None else [(group, None) for group in query.groups()]
+        rest: list[tuple[StoreQuery, RowKey | None]] = (
+            [] if few is not None else [(group, None) for group in query.groups()]
+        )
         return SearchResult(few or array("i"), rest, query.values, revision, began, self._monotonic() - began)
 
     def _find_by_trigrams(self, query: StoreQuery) -> "array[int] | None":
@@ -136,7 +149,11 @@ class SearchLists:
             numbers += (row[0] for row in self._db.execute(candidates, (query.trigrams, numbers[-1], _MAX_CANDIDATES)))
         if len(numbers) > _MAX_CANDIDATES:
             return None
-        where = query.condition if query.has_all_partitions else f"{query.condition} AND cell IN ({partition_list(query.partitions)})"
+        where = (
+            query.condition
+            if query.has_all_partitions
+            else f"{query.condition} AND cell IN ({partition_list(query.partitions)})"
+        )
         way, tie = sort_direction(query), "initiated_ms" if query.sort in {SortKey.STAGE, SortKey.PROJECT} else "number"
         rows = self._db.execute(
             f"SELECT number FROM uploads WHERE number IN (SELECT value FROM json_each(?)) AND {where} "
@@ -159,7 +176,9 @@ class SearchLists:
         asked, low = found.remaining[0]
         way, (since, since_values) = sort_direction(asked), key_bound(asked, low, "<=" if asked.descending else ">=")
         order, times = f"ORDER BY 1 {way}, 2 {way}", select_count(asked)
-        ends = self._db.execute(f"{union_selects(asked, since)} {order} LIMIT 1 OFFSET {_BATCH_ROWS}", since_values * times)
+        ends = self._db.execute(
+            f"{union_selects(asked, since)} {order} LIMIT 1 OFFSET {_BATCH_ROWS}", since_values * times
+        )
         high = ends.fetchone()
         before, before_values = key_bound(asked, high, ">" if asked.descending else "<")
         values = (*since_values, *before_values, *asked.values) * times

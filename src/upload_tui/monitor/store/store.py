@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
-from upload_tui.monitor.store.query import StoreQuery, Partition, store_query
-from upload_tui.monitor.store.lease import read_lease
-from upload_tui.monitor.store.bulk import BulkLoad
-from upload_tui.monitor.store.database import Database
-from upload_tui.monitor.store.page_snapshot import can_snapshot
 from upload_tui.monitor.model import ProjectRef, Query, SortKey
-from upload_tui.monitor.store.search import SearchLists
-from upload_tui.monitor.store.conditions import StuckThresholds
-from upload_tui.monitor.store.rows import WRITE_COLUMNS, READ_COLUMNS, StoredUpload, to_ms, parse_row, row_values
-from upload_tui.monitor.store.raw_json import RawJsonStore
+from upload_tui.monitor.store.bulk import BulkLoad
 from upload_tui.monitor.store.change_log import ChangeLog
+from upload_tui.monitor.store.conditions import StuckThresholds
+from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.keyset_paging import KeysetPager
+from upload_tui.monitor.store.lease import read_lease
+from upload_tui.monitor.store.page_snapshot import can_snapshot
+from upload_tui.monitor.store.query import Partition, StoreQuery, store_query
+from upload_tui.monitor.store.raw_json import RawJsonStore
+from upload_tui.monitor.store.rows import READ_COLUMNS, WRITE_COLUMNS, StoredUpload, parse_row, row_values, to_ms
+from upload_tui.monitor.store.search import SearchLists
 from upload_tui.status import Anomaly, Stage
 
 if TYPE_CHECKING:
-    from upload_tui.wire.upload import Upload
+    from upload_tui.wire import Upload
 
 __all__ = ["Entry", "QueryResult", "Store", "StoredUpload", "StuckThresholds"]
 
@@ -251,7 +251,11 @@ class Store:
         return self._pager.position(asked, row[0], row[1], self.revision)
 
     def partitions(
-        self, project_ids: frozenset[str] = frozenset(), stages: frozenset[Stage] = frozenset(), *, with_gone: bool = True
+        self,
+        project_ids: frozenset[str] = frozenset(),
+        stages: frozenset[Stage] = frozenset(),
+        *,
+        with_gone: bool = True,
     ) -> tuple[Partition, ...]:
         """The cells, none of them empty, of these projects and stages (empty: all); with or without what is gone."""
         ranks = {stage.rank for stage in stages}

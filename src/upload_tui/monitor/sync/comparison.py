@@ -11,7 +11,7 @@ from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadPurged, UploadRef, UploadSeen
 from upload_tui.monitor.store.rows import StoredUpload
 from upload_tui.status import Anomaly, Certainty, Event, Timeline, transitions_between
-from upload_tui.wire.upload import Upload, read_upload
+from upload_tui.wire import Upload, read_upload
 
 __all__ = ["Comparison", "restore_known_event", "compare", "reread"]
 
@@ -34,7 +34,9 @@ def reread(raw: str, stored: StoredUpload) -> Upload | None:
     return restore_known_event(upload, stored.earliest, stored.since, stored.certainty)
 
 
-def restore_known_event(upload: Upload, earliest: datetime | None, since: datetime | None, certainty: Certainty) -> Upload:
+def restore_known_event(
+    upload: Upload, earliest: datetime | None, since: datetime | None, certainty: Certainty
+) -> Upload:
     """The same upload, its last event as earlier readings knew it where the service does not report its time.
 
     The words alone may say less: a purge, or whoever touched the upload last, hides when it was verified.

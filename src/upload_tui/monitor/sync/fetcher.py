@@ -10,19 +10,19 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from upload_tui.client.service_client import ServiceClient
+from upload_tui.client import ServiceClient
 from upload_tui.errors import (
-    ThrottledError,
     AuthError,
     NotConsistentError,
     NotFoundError,
     ServiceError,
+    ThrottledError,
     UnreachableError,
 )
-from upload_tui.monitor.sync.unreadable_rows import UnreadableRows, Rows
-from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store.rows import to_ms
-from upload_tui.wire.responses import UploadPage, UploadReading
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync.unreadable_rows import Rows, UnreadableRows
+from upload_tui.wire import UploadPage, UploadReading
 
 __all__ = ["MAX_PER_PAGE", "MAX_CONCURRENT_REQUESTS", "PageFetcher"]
 
@@ -89,7 +89,9 @@ class PageFetcher:
             local_ms: the moment.
             clock_offset_ms: as it was known then; None if it matters little.
         """
-        clock_offset_ms = self.clock_offset_ms if clock_offset_ms is None else min(clock_offset_ms, self.clock_offset_ms)
+        clock_offset_ms = (
+            self.clock_offset_ms if clock_offset_ms is None else min(clock_offset_ms, self.clock_offset_ms)
+        )
         return local_ms + clock_offset_ms, self.local_ms() + self.clock_offset_ms + _CLOCK_TOLERANCE_MS
 
     async def fetch_page(self, number: int, per_page: int) -> UploadPage:
@@ -135,7 +137,7 @@ class PageFetcher:
         return reading
 
     async def raise_if_service_down(self, error: ServiceError, answers_before: int) -> None:
-        """Return if what was asked for alone is in trouble: the service gives other answers than those `before` it was asked.
+        """Return if what was asked for alone is in trouble: the service gives other answers than those `answers_before` it was asked.
 
         Raises:
             ServiceError: the service is.

@@ -12,18 +12,18 @@ from contextlib import asynccontextmanager, contextmanager
 
 from msgspec import Struct
 
-from upload_tui.client.concurrency import gather_all, batches
-from upload_tui.errors import NotFoundError, ServiceError, ServerError, InvalidResponseError
-from upload_tui.monitor.sync.recorder import ChangeRecorder, initiated_on
-from upload_tui.monitor.sync.fetcher import MAX_PER_PAGE, MAX_CONCURRENT_REQUESTS, PageFetcher
-from upload_tui.monitor.sync.ingest import ingest
-from upload_tui.monitor.sync.unreadable_rows import UnreadRows
-from upload_tui.monitor.sync.page_workers import PageWorkers
+from upload_tui.client import batches, gather_all
+from upload_tui.errors import InvalidResponseError, NotFoundError, ServerError, ServiceError
 from upload_tui.monitor.model import ProjectRef
-from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store.project_order import ProjectOrder
 from upload_tui.monitor.store.rows import to_ms
-from upload_tui.wire.responses import RawPage, UploadPage, UploadReading
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, PageFetcher
+from upload_tui.monitor.sync.ingest import ingest
+from upload_tui.monitor.sync.page_workers import PageWorkers
+from upload_tui.monitor.sync.recorder import ChangeRecorder, initiated_on
+from upload_tui.monitor.sync.unreadable_rows import UnreadRows
+from upload_tui.wire import RawPage, UploadPage, UploadReading
 
 __all__ = ["FullScan", "scanned_until_fact"]
 
@@ -60,11 +60,11 @@ class FullScan:
     """The first reading of one project.
 
     Args:
-        enquiries: for pages.
-        books: where changes of uploads are kept that were known before, and those that are news to others.
+        fetcher: for pages.
+        recorder: where changes of uploads are kept that were known before, and those that are news to others.
         store: where the picture is kept.
         project: which project.
-        progress: called with the uploads read so far and the service's total.
+        on_progress: called with the uploads read so far and the service's total.
     """
 
     def __init__(
@@ -127,7 +127,10 @@ class FullScan:
         first = await self._first_page()
         self._clock_offset_ms = self._fetcher.clock_offset_ms
         self.total = first.total
-        size, total = first.per_page if isinstance(first, UploadPage) else first.reported_per_page or MAX_PER_PAGE, first.total
+        size, total = (
+            first.per_page if isinstance(first, UploadPage) else first.reported_per_page or MAX_PER_PAGE,
+            first.total,
+        )
         self._fetcher.largest_page = min(size, self._fetcher.largest_page)
         is_many = total is not None and total >= _BULK_THRESHOLD
         is_bulk = is_many and self._store.can_bulk_load

@@ -6,9 +6,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from upload_tui.monitor.changes import UploadChange, UploadRef, UploadSeen
-from upload_tui.monitor.sync.comparison import compare, reread
 from upload_tui.monitor.store.store import Store, StoredUpload
-from upload_tui.wire.responses import UploadReading
+from upload_tui.monitor.sync.comparison import compare, reread
+from upload_tui.wire import UploadReading
 
 __all__ = ["IngestResult", "ingest"]
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from upload_tui.monitor.sync.recorder import ChangeRecorder
-from upload_tui.monitor.sync.fetcher import PageFetcher
-from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store.project_order import ProjectOrder
-from upload_tui.wire.responses import UploadPage
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync.fetcher import PageFetcher
+from upload_tui.monitor.sync.recorder import ChangeRecorder
+from upload_tui.wire import UploadPage
 
 __all__ = ["NewUploads"]
 
@@ -23,8 +23,8 @@ class NewUploads:
     Args:
         store: where the picture is kept.
         order: its uploads in the store.
-        enquiries: for pages.
-        books: where news are kept.
+        fetcher: for pages.
+        recorder: where news are kept.
         project_id: the project.
     """
 

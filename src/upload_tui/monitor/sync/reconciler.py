@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from upload_tui.monitor.sync.recorder import ChangeRecorder
-from upload_tui.monitor.sync.fetcher import PageFetcher
-from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store.project_order import ProjectOrder
-from upload_tui.wire.responses import UploadPage
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync.fetcher import PageFetcher
+from upload_tui.monitor.sync.recorder import ChangeRecorder
+from upload_tui.wire import UploadPage
 
 __all__ = ["Reconciler"]
 
@@ -24,8 +24,8 @@ class Reconciler:
     Args:
         store: where the picture is kept.
         order: its uploads in the store.
-        enquiries: for pages.
-        books: where what is read is kept.
+        fetcher: for pages.
+        recorder: where what is read is kept.
         project_id: the project.
     """
 

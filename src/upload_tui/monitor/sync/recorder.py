@@ -4,17 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from upload_tui.client.concurrency import gather_all, batches
+from upload_tui.client import batches, gather_all
 from upload_tui.errors import NotConsistentError, NotFoundError, StorageResetError
 from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
-from upload_tui.monitor.sync.fetcher import PageFetcher
-from upload_tui.monitor.sync.event_order import sort_by_event_time
-from upload_tui.monitor.sync.ingest import ingest
-from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store.project_order import ProjectOrder
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync.event_order import sort_by_event_time
+from upload_tui.monitor.sync.fetcher import PageFetcher
+from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.status import Stage
-from upload_tui.wire.responses import UploadPage, UploadReading
-from upload_tui.wire.upload import Upload
+from upload_tui.wire import Upload, UploadPage, UploadReading
 
 __all__ = ["ChangeRecorder", "initiated_on"]
 
@@ -25,9 +24,9 @@ class ChangeRecorder:
     Args:
         store: where the picture is kept.
         order: its uploads in the store.
-        enquiries: for those that are asked for one by one.
+        fetcher: for those that are asked for one by one.
         project_id: the project.
-        tell: called with each change of an upload at the end of a round, in the order of events.
+        publish: called with each change of an upload at the end of a round, in the order of events.
     """
 
     def __init__(
@@ -76,8 +75,8 @@ class ChangeRecorder:
     async def record_readings(self, readings: Sequence[UploadReading]) -> bool:
         """Keep readings and note what changed; True if anything did."""
         changed, doubtful = False, list[str]()
-        async for readings in batches(readings):
-            has_changed, some_doubtful = self.record(readings)
+        async for batch in batches(readings):
+            has_changed, some_doubtful = self.record(batch)
             changed |= has_changed
             doubtful.extend(some_doubtful)
         return changed | await self.refetch(doubtful)

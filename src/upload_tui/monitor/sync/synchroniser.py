@@ -8,18 +8,18 @@ long as the service counts otherwise than we do. One broken upload or page never
 
 from collections.abc import Callable
 
-from upload_tui.client.service_client import ServiceClient
-from upload_tui.monitor.sync.recorder import ChangeRecorder
+from upload_tui.client import ServiceClient
 from upload_tui.monitor.changes import Change
+from upload_tui.monitor.model import ProjectRef
+from upload_tui.monitor.store.project_order import ProjectOrder
+from upload_tui.monitor.store.rows import to_ms
+from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.full_scan import FullScan, scanned_until_fact
 from upload_tui.monitor.sync.new_uploads import NewUploads
 from upload_tui.monitor.sync.page_plan import plan_pages
-from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.sync.reconciler import Reconciler
-from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.store.project_order import ProjectOrder
-from upload_tui.monitor.store.rows import to_ms
+from upload_tui.monitor.sync.recorder import ChangeRecorder
 
 __all__ = ["Synchroniser"]
 
@@ -35,8 +35,8 @@ class Synchroniser:
         client: the service.
         store: where the picture is kept.
         project: which project.
-        tell: called with each change of an upload at the end of the round that found it, in the order of events.
-        progress: called with the uploads known so far and the service's total while fetching for the first time.
+        publish: called with each change of an upload at the end of the round that found it, in the order of events.
+        on_progress: called with the uploads known so far and the service's total while fetching for the first time.
     """
 
     def __init__(

@@ -8,8 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.errors import SettingsError
-from upload_tui.monitor.model import SortKey
-from upload_tui.text.formatting import fit_to_width
+from upload_tui.monitor import SortKey
+from upload_tui.text import fit_to_width
 from upload_tui.tui.appearance.glyphs import Glyphs
 
 __all__ = [

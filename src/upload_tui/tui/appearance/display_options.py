@@ -4,8 +4,8 @@ from datetime import datetime, tzinfo
 
 from msgspec import Struct
 
+from upload_tui.text import age_text, clock_text, short_clock_text
 from upload_tui.tui.appearance.columns import ColumnSpec
-from upload_tui.text.formatting import age_text, clock_text, short_clock_text
 from upload_tui.tui.appearance.glyphs import UNICODE, Glyphs
 
 __all__ = ["DisplayOptions"]

@@ -185,7 +185,7 @@ def read_theme(name: str, values: Mapping[str, object], source: str) -> Theme:
 
     Args:
         name: of the theme.
-        said: colours by key, and `dark` as a truth value; `primary` is needed.
+        values: colours by key, and `dark` as a truth value; `primary` is needed.
         source: where it stands, for complaints.
 
     Raises:

@@ -20,9 +20,19 @@ __all__ = [
 ]
 
 
-def _key(keys: str, action: str, description: str, tooltip: str, binding_id: str, *, footer_key: str | None = None) -> Binding:
-    """A binding; in the footer only if `shown` says how its key is written there."""
-    return Binding(keys, action, description, tooltip=tooltip, id=binding_id, show=footer_key is not None, key_display=footer_key or None)
+def _key(
+    keys: str, action: str, description: str, tooltip: str, binding_id: str, *, footer_key: str | None = None
+) -> Binding:
+    """A binding; in the footer only if `footer_key` says how its key is written there."""
+    return Binding(
+        keys,
+        action,
+        description,
+        tooltip=tooltip,
+        id=binding_id,
+        show=footer_key is not None,
+        key_display=footer_key or None,
+    )
 
 
 TABLE_KEYS = (
@@ -84,7 +94,14 @@ DASHBOARD_KEYS = (
         "search",
         footer_key="/",
     ),
-    _key("exclamation_mark", "attention", "Trouble", "Only the stuck and the failed; again: all", "trouble", footer_key="!"),
+    _key(
+        "exclamation_mark",
+        "attention",
+        "Trouble",
+        "Only the stuck and the failed; again: all",
+        "trouble",
+        footer_key="!",
+    ),
     _key("1", "stage('initiated')", "Initiated", "Only initiated; again: all", "stage.initiated"),
     _key("2", "stage('completed')", "Completed", "Only completed; again: all", "stage.completed"),
     _key("3", "stage('verified')", "Verified", "Only verified; again: all", "stage.verified"),
@@ -118,7 +135,14 @@ APP_KEYS = (
     _key("q", "leave", "Quit", "Back one level, then quit", "quit", footer_key="q"),
     _key("u", "start_upload", "New", "Begin one more upload", "story.upload", footer_key="u"),
     _key("x", "break_something", "Break", "Break something, from a menu", "story.break", footer_key="x"),
-    _key("left_square_bracket", "slower", "Slower", "Let the story go slower, then hold it", "story.slower", footer_key="["),
+    _key(
+        "left_square_bracket",
+        "slower",
+        "Slower",
+        "Let the story go slower, then hold it",
+        "story.slower",
+        footer_key="[",
+    ),
     _key("right_square_bracket", "faster", "Faster", "Let the story go faster", "story.faster", footer_key="]"),
     _key("full_stop", "step", "Step", "Let one second of the story pass", "story.step", footer_key="."),
     _key("ctrl+z", "suspend_process", "Suspend", "Back to the shell; `fg` comes back", "suspend"),

@@ -34,7 +34,7 @@ _ASCII_LABELS = {"down": "Down", "up": "Up"}
 
 
 def key_label(key: str, *, is_ascii: bool = False) -> str:
-    """A key's name as people write it; with nothing but ASCII if it `is_plain`."""
+    """A key's name as people write it; with nothing but ASCII if it `is_ascii`."""
     if is_ascii and key in _ASCII_LABELS:
         return _ASCII_LABELS[key]
     if key.startswith("ctrl+"):

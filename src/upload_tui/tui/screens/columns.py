@@ -13,8 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from upload_tui.tui.keys.bindings import HELP_KEY
 from upload_tui.tui.appearance.columns import TITLES, ColumnKey, ColumnSpec, width_of
+from upload_tui.tui.keys.bindings import HELP_KEY
 from upload_tui.tui.keys.labels import key_of
 
 __all__ = ["ColumnScreen"]
@@ -48,7 +48,7 @@ class ColumnScreen(ModalScreen[tuple[ColumnSpec, ...] | None]):
     """Gives the columns that are wished for, in order; None if the person thought better of it.
 
     Args:
-        wishes: the columns at present.
+        columns: the columns at present.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

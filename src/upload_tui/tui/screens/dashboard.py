@@ -12,27 +12,25 @@ from textual.reactive import Reactive, reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
-from upload_tui.monitor.changes import Change, UploadChange
-from upload_tui.monitor.model import CauseGroup, Detail, Query, SortKey
-from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor import CauseGroup, Change, Detail, Query, Session, SortKey, UploadChange
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.tui.alerts import Alert
-from upload_tui.tui.keys.bindings import DASHBOARD_KEYS
 from upload_tui.tui.appearance.columns import ColumnSpec, default_columns
-from upload_tui.tui.widgets.table.row_search import next_matching
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.controls import DemoControls
+from upload_tui.tui.keys.bindings import DASHBOARD_KEYS
 from upload_tui.tui.messages import ColumnsChosen
 from upload_tui.tui.screens.aside import show_one_pane
 from upload_tui.tui.screens.dashboard_painter import DashboardPainter
 from upload_tui.tui.screens.upload_actions import ExportScreen
-from upload_tui.tui.controls import DemoControls
+from upload_tui.tui.widgets.activity.activity_pane import ActivityPane, ChangeLogView, PendingList
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.status_bar import StatusBar
-from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView, PendingList, ActivityPane
-from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
+from upload_tui.tui.widgets.table.row_search import next_matching
 from upload_tui.tui.widgets.table.upload_table import UploadTable
+from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
 
 __all__ = ["DashboardScreen"]
 
@@ -51,8 +49,8 @@ class DashboardScreen(ExportScreen):
 
     Args:
         session: whom to ask.
-        look: how to write facts.
-        story: the demo that is being told; None outside of it.
+        display_options: how to write facts.
+        controls: the demo that is being told; None outside of it.
     """
 
     AUTO_FOCUS = "UploadTable"
@@ -106,7 +104,9 @@ class DashboardScreen(ExportScreen):
         if not changes and self._painter.is_up_to_date:
             return  # only the age of the picture is another, and the next second tells that
         self._paint()
-        self.query_one(UploadTable).highlight(change.upload.id for change in changes if isinstance(change, UploadChange))
+        self.query_one(UploadTable).highlight(
+            change.upload.id for change in changes if isinstance(change, UploadChange)
+        )
 
     def show_alert(self, alert: Alert) -> None:
         """Say it at the top until the next one, or for a while."""
@@ -178,7 +178,9 @@ class DashboardScreen(ExportScreen):
         """Search in the pane that has the focus: the tail, or else the table."""
         log = self.query_one(ChangeLogView)
         self._is_activity_searched = log.has_focus
-        self.query_one(SearchBar).open(log.change_filter.search if self._is_activity_searched else self.rows_query.search)
+        self.query_one(SearchBar).open(
+            log.change_filter.search if self._is_activity_searched else self.rows_query.search
+        )
 
     def action_attention(self) -> None:
         self.rows_query = replace(self.rows_query, attention_only=not self.rows_query.attention_only)

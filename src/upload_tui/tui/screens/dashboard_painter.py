@@ -10,17 +10,16 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from upload_tui.monitor.model import ConnectionState, Funnel, Query, SortKey
-from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor import ConnectionState, Funnel, Query, Session, SortKey
 from upload_tui.status import Stage
-from upload_tui.text.formatting import truncate_at_word, sanitize
+from upload_tui.text import sanitize, truncate_at_word
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.controls import DemoControls
+from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView, PendingList
 from upload_tui.tui.widgets.funnel import FunnelBar
 from upload_tui.tui.widgets.status_bar import StatusBar
-from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView, PendingList
-from upload_tui.tui.widgets.timeline.timeline_view import TimelineView
 from upload_tui.tui.widgets.table.upload_table import UploadTable
+from upload_tui.tui.widgets.timeline.timeline_view import TimelineView
 
 __all__ = ["DashboardPainter"]
 
@@ -49,7 +48,7 @@ class DashboardPainter:
     Args:
         screen: whose widgets are painted.
         session: whom to ask.
-        story: whose pace is shown; None outside of a demo.
+        controls: whose pace is shown; None outside of a demo.
     """
 
     def __init__(self, screen: Screen[None], session: Session, controls: DemoControls | None) -> None:
@@ -145,7 +144,9 @@ class DashboardPainter:
         pending.set_reactives(now=now, rows=rows, total=self._funnel.pending, is_known=self._is_known)
         self._screen.query_one(ChangeLogView).now = now
 
-    def _paint_table_title(self, table: UploadTable, query: Query, display_options: DisplayOptions, notice: str) -> None:
+    def _paint_table_title(
+        self, table: UploadTable, query: Query, display_options: DisplayOptions, notice: str
+    ) -> None:
         # Why the picture is not live, or else what only the whole of it tells.
         warning = _URL_PATH.sub(r"\1", sanitize(self._session.connection().reason or notice))
         line = f"{display_options.glyphs.warning} {warning}" if warning else ""
@@ -192,7 +193,9 @@ class DashboardPainter:
             return f"Nothing matches. Esc {'clears the search' if has_both else 'shows all uploads'}."
         if self._is_known:
             return "No uploads yet. They appear here as clients begin them."
-        return _UNKNOWN_TEXTS.get(self._session.connection().state, "Uploads appear here as soon as the service answers.")
+        return _UNKNOWN_TEXTS.get(
+            self._session.connection().state, "Uploads appear here as soon as the service answers."
+        )
 
     @property
     def _is_known(self) -> bool:

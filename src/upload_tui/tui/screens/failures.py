@@ -10,12 +10,11 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from upload_tui.monitor.model import CauseGroup
-from upload_tui.monitor.sessions.session import Session
-from upload_tui.tui.keys.bindings import HELP_KEY
-from upload_tui.text.formatting import sanitize, plural
-from upload_tui.tui.keys.labels import key_of
+from upload_tui.monitor import CauseGroup, Session
+from upload_tui.text import plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.keys.bindings import HELP_KEY
+from upload_tui.tui.keys.labels import key_of
 
 __all__ = ["FailureScreen"]
 
@@ -52,7 +51,10 @@ class FailureScreen(ModalScreen[CauseGroup | None]):
             (f"{group.count:>7,}  ", "$stage-error bold"),
             (sanitize(group.cause), ""),
             (f"\n{'':9}{sanitize(where)}, " if where else f"\n{'':9}", "$quiet"),
-            (f"first {look.time_text(group.first_on, now)}{ago}, last {look.time_text(group.last_on, now)}{ago}", "$quiet"),
+            (
+                f"first {look.time_text(group.first_on, now)}{ago}, last {look.time_text(group.last_on, now)}{ago}",
+                "$quiet",
+            ),
         )
 
     @on(OptionList.OptionSelected)

@@ -11,7 +11,7 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
-from upload_tui.text.formatting import plural
+from upload_tui.text import plural
 from upload_tui.tui.keys.help_text import KeyHelp, grouped, help_lines
 from upload_tui.tui.keys.labels import key_of
 

@@ -10,12 +10,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from upload_tui.monitor.model import LatencyHistogram
-from upload_tui.monitor.sessions.session import Session
-from upload_tui.tui.keys.bindings import HELP_KEY
-from upload_tui.text.formatting import duration_text, plural
-from upload_tui.tui.keys.labels import key_of
+from upload_tui.monitor import LatencyHistogram, Session
+from upload_tui.text import duration_text, plural
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.keys.bindings import HELP_KEY
+from upload_tui.tui.keys.labels import key_of
 
 __all__ = ["LatencyScreen", "histogram_lines"]
 
@@ -53,7 +52,9 @@ class LatencyScreen(ModalScreen[None]):
         self.query_one(Static).update(Content("\n").join(lines))
 
 
-def histogram_lines(latencies: Sequence[LatencyHistogram], display_options: DisplayOptions, width: int) -> Iterator[Content]:
+def histogram_lines(
+    latencies: Sequence[LatencyHistogram], display_options: DisplayOptions, width: int
+) -> Iterator[Content]:
     """Each pair of stages: the quantiles, and a bar for each bucket, all to one scale within the pair."""
     seen = [latency for latency in latencies if latency.buckets]
     if not seen:

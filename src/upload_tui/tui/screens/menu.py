@@ -12,12 +12,12 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from upload_tui.monitor.model import ProjectRef
-from upload_tui.tui.keys.bindings import HELP_KEY
-from upload_tui.tui.exports import ExportKind
-from upload_tui.text.formatting import sanitize
-from upload_tui.tui.keys.labels import key_of
+from upload_tui.monitor import ProjectRef
+from upload_tui.text import sanitize
 from upload_tui.tui.controls import Fault
+from upload_tui.tui.exports import ExportKind
+from upload_tui.tui.keys.bindings import HELP_KEY
+from upload_tui.tui.keys.labels import key_of
 
 __all__ = ["MenuScreen", "export_menu", "fault_menu", "project_menu"]
 

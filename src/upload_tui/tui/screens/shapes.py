@@ -10,13 +10,12 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from upload_tui.monitor.sessions.session import Session
-from upload_tui.tui.keys.bindings import HELP_KEY
-from upload_tui.text.formatting import sanitize
-from upload_tui.tui.keys.labels import key_of
+from upload_tui.monitor import Session
+from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.wire.designs import UNSUPPORTED_DETAILS, StatusShape
-from upload_tui.wire.status_shapes import write_status
+from upload_tui.tui.keys.bindings import HELP_KEY
+from upload_tui.tui.keys.labels import key_of
+from upload_tui.wire import UNSUPPORTED_DETAILS, StatusShape, write_status
 
 __all__ = ["ShapesScreen"]
 

@@ -11,12 +11,10 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from upload_tui.monitor.changes import Change
-from upload_tui.monitor.model import Detail
-from upload_tui.monitor.sessions.session import Session
-from upload_tui.tui.keys.bindings import COPY_KEYS
-from upload_tui.text.formatting import sanitize
+from upload_tui.monitor import Change, Detail, Session
+from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.keys.bindings import COPY_KEYS
 from upload_tui.tui.screens.aside import show_one_pane
 from upload_tui.tui.screens.upload_actions import CopyScreen
 from upload_tui.tui.widgets.key_footer import KeyFooter
@@ -29,7 +27,7 @@ _MAX_RAW_LINES = 2000
 
 
 class UploadScreen(CopyScreen):
-    """The upload with this id; `q` and Escape go back. `first` is the pane that has the focus at first."""
+    """The upload with this id; `q` and Escape go back. `first_pane` is the pane that has the focus at first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter", "app.leave", "Back", id="upload.back", tooltip="Back to the dashboard"),
@@ -38,7 +36,9 @@ class UploadScreen(CopyScreen):
         Binding("r", "refresh", "Refresh", id="refresh", tooltip="Ask the service now"),
     ]
 
-    def __init__(self, session: Session, upload_id: str, display_options: DisplayOptions, first_pane: str = "upload-timeline") -> None:
+    def __init__(
+        self, session: Session, upload_id: str, display_options: DisplayOptions, first_pane: str = "upload-timeline"
+    ) -> None:
         super().__init__()
         self._first_pane = first_pane
         self._session = session

@@ -7,10 +7,8 @@ from collections.abc import Callable, Sequence
 
 from textual.screen import Screen
 
-from upload_tui.monitor.changes import Change
-from upload_tui.monitor.model import Detail, Query
-from upload_tui.monitor.sessions.session import Session
-from upload_tui.text.formatting import curl_command, plural
+from upload_tui.monitor import Change, Detail, Query, Session
+from upload_tui.text import curl_command, plural
 from upload_tui.tui.messages import ExportReady
 
 __all__ = ["ExportScreen", "CopyScreen"]

@@ -9,9 +9,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 
-from upload_tui.monitor.model import Funnel, StageSummary
+from upload_tui.monitor import Funnel, StageSummary
 from upload_tui.status import Stage
-from upload_tui.text.formatting import sparkline_text
+from upload_tui.text import sparkline_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.widgets.base.diffed_text import DiffedText
 
@@ -91,7 +91,9 @@ class StageCell(DiffedText):
         if self.now is None or since is None or not summary.count:
             return "", ""
         word = "last" if self.stage.is_final else "oldest"
-        ago = " ago" if self.stage.is_final and not self.display_options.absolute_times and self.size.width >= 24 else ""
+        ago = (
+            " ago" if self.stage.is_final and not self.display_options.absolute_times and self.size.width >= 24 else ""
+        )
         return f"{word} {self.display_options.time_text(since, self.now)}{ago}", self._dimmed("$quiet")
 
 
@@ -101,7 +103,7 @@ class FunnelBar(Horizontal):
     Args:
         funnel: the counts; None while there are none.
         now: the present that ages are reckoned from.
-        look: how facts are written.
+        display_options: how facts are written.
 
     >>> from upload_tui.testing import NOW, FrozenClock, sample_uploads
     >>> from upload_tui.widgets import FunnelBar, InMemoryPicture
@@ -135,7 +137,11 @@ class FunnelBar(Horizontal):
             stage_cell.now = now
 
     def show(
-        self, funnel: Funnel, now: datetime | None, display_options: DisplayOptions | None = None, filtered: Iterable[Stage] = ()
+        self,
+        funnel: Funnel,
+        now: datetime | None,
+        display_options: DisplayOptions | None = None,
+        filtered: Iterable[Stage] = (),
     ) -> None:
         """Paint these counts; `filtered` are the stages that a table beside it is restricted to."""
         chosen = frozenset(filtered)

@@ -6,8 +6,8 @@ from datetime import datetime
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor.model import Connection, ConnectionState, Playback, ProjectRef
-from upload_tui.text.formatting import truncate_middle, age_text, clock_text, truncate_at_word, sanitize
+from upload_tui.monitor import Connection, ConnectionState, Playback, ProjectRef
+from upload_tui.text import age_text, clock_text, sanitize, truncate_at_word, truncate_middle
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.widgets.base.diffed_text import DiffedText
 
@@ -35,7 +35,9 @@ _SINCE_FROM_WIDTH = 80
 """Cells of the line from which on there is room for the beginning of an outage beside the end of the wait."""
 
 
-def connection_text(connection: Connection, now: datetime, display_options: DisplayOptions, *, is_short: bool = False) -> str:
+def connection_text(
+    connection: Connection, now: datetime, display_options: DisplayOptions, *, is_short: bool = False
+) -> str:
     """The state in a few words: `live`, `retrying in 8s`, `offline since 12:31:04, next try in 12s`, `612 of 4,000`."""
     if connection.playback is not None:
         return _playback_text(connection.playback)
@@ -47,7 +49,9 @@ def connection_text(connection: Connection, now: datetime, display_options: Disp
             return f"retrying{_countdown_text(connection.next_try_on, now)}"
         case ConnectionState.OFFLINE | ConnectionState.NOT_ALLOWED as state:
             since = "" if is_short else f" since {clock_text(connection.since, now, display_options.zone)}"
-            next_try = "" if connection.next_try_on is None else f", next try{_countdown_text(connection.next_try_on, now)}"
+            next_try = (
+                "" if connection.next_try_on is None else f", next try{_countdown_text(connection.next_try_on, now)}"
+            )
             return f"{state}{since}{next_try}"
         case state:
             return str(state)
@@ -111,10 +115,14 @@ class StatusBar(DiffedText):
                 truncate_at_word(f"{glyphs.broken} {self.alert}", room, glyphs.ellipsis), "$stage-error bold"
             )
         if self.active_faults and room > _MIN_ALERT_CELLS:
-            said = ", ".join(name if left is None else f"{name} {age_text(left)}" for name, left in self.active_faults.items())
+            said = ", ".join(
+                name if left is None else f"{name} {age_text(left)}" for name, left in self.active_faults.items()
+            )
             line = truncate_at_word(f"{glyphs.warning} {said}", room, glyphs.ellipsis)
             return Content.styled(line, "$stage-completed bold")
-        return Content.styled(truncate_middle(place, room, glyphs.ellipsis) if room >= _MIN_PLACE_CELLS else "", "$quiet")
+        return Content.styled(
+            truncate_middle(place, room, glyphs.ellipsis) if room >= _MIN_PLACE_CELLS else "", "$quiet"
+        )
 
     @property
     def _dot(self) -> str:
@@ -123,7 +131,9 @@ class StatusBar(DiffedText):
     def _right(self) -> Content:
         if self.connection is None or self.now is None:
             return Content("")
-        state = connection_text(self.connection, self.now, self.display_options, is_short=self.size.width < _SINCE_FROM_WIDTH)
+        state = connection_text(
+            self.connection, self.now, self.display_options, is_short=self.size.width < _SINCE_FROM_WIDTH
+        )
         parts = [Content.styled(f"{self._sign()} {state}", _STYLES[self.connection.state])]
         age = self._age()
         if age and self.size.width >= 60:

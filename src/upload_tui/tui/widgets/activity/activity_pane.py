@@ -19,16 +19,15 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from upload_tui.monitor.changes import Change, UploadChange, UploadSeen
-from upload_tui.monitor.model import Row
+from upload_tui.monitor import Change, Row, UploadChange, UploadSeen
 from upload_tui.status import Stage
-from upload_tui.tui.keys.bindings import TAIL_KEYS
-from upload_tui.text.formatting import truncate_middle, age_text, truncate_at_word, duration_text, fit_to_width
+from upload_tui.text import age_text, duration_text, fit_to_width, truncate_at_word, truncate_middle
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.keys.bindings import TAIL_KEYS
 from upload_tui.tui.widgets.activity.change_filter import ChangeFilter
 from upload_tui.tui.widgets.activity.change_text import change_pieces
-from upload_tui.tui.widgets.base.diffed_text import DiffedText
 from upload_tui.tui.widgets.base.cached_lines import CachedLines
+from upload_tui.tui.widgets.base.diffed_text import DiffedText
 
 __all__ = ["ChangeLogView", "PendingList", "ActivityPane"]
 
@@ -82,7 +81,9 @@ class PendingList(DiffedText):
         # In steps, so that not every name that comes or goes moves the rest.
         longest = -(-max(map(cell_len, names)) // _NAME_STEP_CELLS) * _NAME_STEP_CELLS
         cells = min(most, longest)
-        lines = [self._line(row, fit_to_width(name, cells), self.now) for row, name in zip(self._shown, names, strict=True)]
+        lines = [
+            self._line(row, fit_to_width(name, cells), self.now) for row, name in zip(self._shown, names, strict=True)
+        ]
         return Content("\n").join(lines)
 
     def _line(self, row: Row, name: str, now: datetime) -> Content:
@@ -238,7 +239,9 @@ class ChangeLogView(CachedLines, can_focus=True):
     def action_clear(self) -> None:
         if not self.change_filter:
             raise SkipAction  # Escape then means what it means on the dashboard
-        self.change_filter = replace(self.change_filter, search="") if self.change_filter.search.strip() else ChangeFilter()
+        self.change_filter = (
+            replace(self.change_filter, search="") if self.change_filter.search.strip() else ChangeFilter()
+        )
 
     # The cursor
 
@@ -273,7 +276,7 @@ class ChangeLogView(CachedLines, can_focus=True):
         self.scroll_to(y=line, animate=False, force=True, immediate=True)
 
     def _update_lines(self, dropped: int = 0) -> None:
-        """The changes are as many lines, after the `lost` oldest went; whoever was at the end stays there, others on their line."""
+        """The changes are as many lines, after the `dropped` oldest went; whoever was at the end stays there, others on their line."""
         was_looking_back = self.is_scrolled_back
         self.set_line_count(len(self._shown_changes))
         if was_looking_back:

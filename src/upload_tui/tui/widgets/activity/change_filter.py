@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged
+from upload_tui.monitor import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged
 from upload_tui.status import Stage
 
 __all__ = ["ChangeFilter"]

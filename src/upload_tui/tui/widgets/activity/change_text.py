@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
-from upload_tui.tui.fitting import cause_text
-from upload_tui.text.formatting import truncate_middle, clock_text, truncate_at_word, duration_text, fit_to_width, sanitize
+from upload_tui.monitor import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
+from upload_tui.text import clock_text, duration_text, fit_to_width, sanitize, truncate_at_word, truncate_middle
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.fitting import cause_text
 
 __all__ = ["change_pieces"]
 
@@ -14,7 +14,9 @@ _LABEL_CELLS = 11
 _NAME_SHARE = 0.45
 
 
-def change_pieces(change: UploadChange, now: datetime | None, display_options: DisplayOptions, width: int) -> Sequence[tuple[str, str]]:
+def change_pieces(
+    change: UploadChange, now: datetime | None, display_options: DisplayOptions, width: int
+) -> Sequence[tuple[str, str]]:
     """Texts and tones (component classes of the tail) that say what happened in at most `width` cells."""
     time = f"{clock_text(_changed_on(change), now or change.at, display_options.zone):>8} "
     room = width - len(time) - 2 - _LABEL_CELLS

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from rich.cells import cell_len
 
-from upload_tui.monitor.model import Row
+from upload_tui.monitor import Row
 from upload_tui.status import Stage
-from upload_tui.tui.fitting import detailed_cause_text
+from upload_tui.text import duration_text, fit_to_width, plural, sanitize, size_text, truncate_at_word, truncate_middle
 from upload_tui.tui.appearance.columns import STAGE_WORD_WIDTH, Column, ColumnKey
-from upload_tui.text.formatting import truncate_middle, truncate_at_word, duration_text, fit_to_width, sanitize, plural, size_text
-from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.glyphs import Glyphs
+from upload_tui.tui.fitting import detailed_cause_text
 
 __all__ = ["Piece", "cell", "note_text", "second_line", "stage_class"]
 
@@ -57,9 +57,13 @@ def _text(column: Column, row: Row, now: datetime, display_options: DisplayOptio
         case ColumnKey.ID:
             return truncate_middle(row.id, column.width, display_options.glyphs.ellipsis), quiet
         case ColumnKey.SERVICE:
-            return truncate_middle(display_options.service_title(row.service), column.width, display_options.glyphs.ellipsis), quiet
+            return truncate_middle(
+                display_options.service_title(row.service), column.width, display_options.glyphs.ellipsis
+            ), quiet
         case _:
-            return truncate_middle(row.project_name or row.project_id, column.width, display_options.glyphs.ellipsis), quiet
+            return truncate_middle(
+                row.project_name or row.project_id, column.width, display_options.glyphs.ellipsis
+            ), quiet
 
 
 def second_line(row: Row, now: datetime, display_options: DisplayOptions, width: int) -> Sequence[Piece]:
@@ -70,7 +74,9 @@ def second_line(row: Row, now: datetime, display_options: DisplayOptions, width:
     lateness, dot = _lateness(row), f" {glyphs.dot} "
     head = f"{lateness}{dot}" if lateness else ""
     parts = [row.lateness.waits_for] if row.lateness.waits_for else []
-    parts.append(f"began {display_options.time_text(row.initiated_on, now)}{'' if display_options.absolute_times else ' ago'}")
+    parts.append(
+        f"began {display_options.time_text(row.initiated_on, now)}{'' if display_options.absolute_times else ' ago'}"
+    )
     if row.chunk_count is not None:
         parts.append(f"{plural(row.chunk_count, 'chunk')}, {size_text(row.chunk_bytes)} of {size_text(row.size_bytes)}")
     parts.append(sanitize(row.id))

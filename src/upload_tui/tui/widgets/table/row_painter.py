@@ -9,9 +9,9 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from upload_tui.monitor.model import Query, Row
+from upload_tui.monitor import Query, Row
+from upload_tui.text import fit_to_width, truncate_at_word
 from upload_tui.tui.appearance.columns import Column, fit_columns, title_text
-from upload_tui.text.formatting import truncate_at_word, fit_to_width
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.widgets.table.cells import Piece, cell, second_line
 
@@ -44,7 +44,11 @@ class StyleCache:
         style = self._styles.get(key)
         if style is None:
             below = self._widget.get_component_rich_style(background) if background else self._widget.rich_style
-            ink = self._widget.get_component_rich_style(component_class, partial=True) if component_class else Style.null()
+            ink = (
+                self._widget.get_component_rich_style(component_class, partial=True)
+                if component_class
+                else Style.null()
+            )
             style = self._styles[key] = below + ink
         return style
 
@@ -84,7 +88,16 @@ class RowPainter(Struct):
         line = fit_to_width(f" {truncate_at_word(text, width - 2, display_options.glyphs.ellipsis)}", width)
         return Strip([Segment(line, self.style_of("uploads--quiet", ""))])
 
-    def row(self, row: Row, now: datetime, display_options: DisplayOptions, width: int, background: Background, *, is_marked: bool) -> Strip:
+    def row(
+        self,
+        row: Row,
+        now: datetime,
+        display_options: DisplayOptions,
+        width: int,
+        background: Background,
+        *,
+        is_marked: bool,
+    ) -> Strip:
         """The line of one upload."""
         pieces: list[Piece] = [(display_options.glyphs.mark if is_marked else " ", "uploads--mark")]
         for index, column in enumerate(self.columns):
@@ -93,10 +106,21 @@ class RowPainter(Struct):
             pieces.extend(cell(column, row, now, display_options))
         return self._strip(pieces, row, width, background)
 
-    def second_line(self, row: Row, now: datetime, display_options: DisplayOptions, width: int, background: Background, *, is_marked: bool) -> Strip:
+    def second_line(
+        self,
+        row: Row,
+        now: datetime,
+        display_options: DisplayOptions,
+        width: int,
+        background: Background,
+        *,
+        is_marked: bool,
+    ) -> Strip:
         """The second line that a roomy table gives an upload; it stands below the columns after the first."""
         indent = " " * (self.columns[0].width + 2 if len(self.columns) > 1 else 1)
-        return self._strip([(indent, ""), *second_line(row, now, display_options, width - len(indent) - 1)], row, width, background)
+        return self._strip(
+            [(indent, ""), *second_line(row, now, display_options, width - len(indent) - 1)], row, width, background
+        )
 
     def _strip(self, pieces: Sequence[Piece], row: Row, width: int, background: Background) -> Strip:
         """One segment for each run of one style: whatever is done with a line is done with each of its segments.

@@ -1,6 +1,6 @@
 """Finds the next upload of a kind below the cursor, without reading what lies between."""
 
-from upload_tui.monitor.model import Query
+from upload_tui.monitor import Query
 from upload_tui.tui.widgets.table.row_window import RowSource
 
 __all__ = ["next_matching"]

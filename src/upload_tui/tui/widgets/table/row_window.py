@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from upload_tui.monitor.model import Query, Row, Window
+from upload_tui.monitor import Query, Row, Window
 
 __all__ = ["RowSource", "RowWindow"]
 

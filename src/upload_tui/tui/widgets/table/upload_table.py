@@ -16,13 +16,13 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from upload_tui.monitor.model import Query, Row, SortKey
-from upload_tui.tui.keys.bindings import TABLE_KEYS
+from upload_tui.monitor import Query, Row, SortKey
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.keys.bindings import TABLE_KEYS
 from upload_tui.tui.widgets.table.idle_tasks import IdleTasks
 from upload_tui.tui.widgets.table.row_cursor import RowCursor
 from upload_tui.tui.widgets.table.row_lines import HEADER_LINES, RowLines
-from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, StyleCache, StripCache, RowPainter
+from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, RowPainter, StripCache, StyleCache
 from upload_tui.tui.widgets.table.row_window import RowSource, RowWindow
 
 __all__ = ["UploadTable"]
@@ -288,7 +288,9 @@ class UploadTable(RowLines, can_focus=True):
         """Where the next key may lead is fetched and painted before it comes."""
         visible, top = self._visible_rows(), self._top_row()
         last, page = max(0, self.total - visible), max(1, visible - 1)
-        self._prefetch_tasks.schedule(partial(self._prefetch, to) for to in (min(top + page, last), max(0, top - page), last, 0))
+        self._prefetch_tasks.schedule(
+            partial(self._prefetch, to) for to in (min(top + page, last), max(0, top - page), last, 0)
+        )
 
     def _prefetch(self, top: int) -> None:
         if self.now is not None:

@@ -11,13 +11,19 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from upload_tui.status import Stage
-from upload_tui.text.formatting import plural, size_text
-from upload_tui.tui.appearance.glyphs import Glyphs
+from upload_tui.text import plural, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.widgets.timeline.chunk_summary import ChunkSummary, ChunkState, NumberSpan, summarize_chunks, group_spans
+from upload_tui.tui.appearance.glyphs import Glyphs
+from upload_tui.tui.widgets.timeline.chunk_summary import (
+    ChunkState,
+    ChunkSummary,
+    NumberSpan,
+    group_spans,
+    summarize_chunks,
+)
 
 if TYPE_CHECKING:
-    from upload_tui.wire.upload import Upload
+    from upload_tui.wire import Upload
 
 __all__ = ["CHUNK_CLASSES", "ChunkStrip", "chunk_lines", "contradiction_lines"]
 
@@ -43,7 +49,7 @@ class ChunkStrip(Widget):
 
     Args:
         upload: whose chunks; None while there is none.
-        look: how facts are written.
+        display_options: how facts are written.
 
     >>> from upload_tui.testing import an_upload
     >>> from upload_tui.widgets import ChunkStrip, InMemoryPicture
@@ -183,7 +189,9 @@ class _Painter(Struct, frozen=True):
         # A last one that reads as all the others do is one of them.
         ends_smaller = last != usual and facts.highest not in facts.unexpected_size_bytes
         end = f", last {last}" if ends_smaller else ""
-        yield Content.styled(f"{facts.received - len(facts.unexpected_size_bytes) - ends_smaller:,} x {usual}{end}", _QUIET)
+        yield Content.styled(
+            f"{facts.received - len(facts.unexpected_size_bytes) - ends_smaller:,} x {usual}{end}", _QUIET
+        )
 
     def problems(self) -> Iterator[Content]:
         """What the signs of the strip mean, by number, the worst first; and what no sign can say."""
@@ -192,7 +200,9 @@ class _Painter(Struct, frozen=True):
         yield from self._problem_line(ChunkState.MISSING, "missing so far" if self.is_open else "missing", missing)
         repeated = [(f"{_span_text(span)} {_times_text(times)}", span) for span, times in group_spans(facts.repeated)]
         yield from self._problem_line(ChunkState.REPEATED, "", repeated)
-        odd = [(f"{_span_text(span)} ({size_text(size)})", span) for span, size in group_spans(facts.unexpected_size_bytes)]
+        odd = [
+            (f"{_span_text(span)} ({size_text(size)})", span) for span, size in group_spans(facts.unexpected_size_bytes)
+        ]
         yield from self._problem_line(ChunkState.UNEXPECTED_SIZE, "odd size", odd)
         if facts.invalid_numbers:
             strays = [(str(number), (number, number)) for number in facts.invalid_numbers]

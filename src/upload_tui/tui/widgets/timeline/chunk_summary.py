@@ -14,7 +14,7 @@ from msgspec import Struct
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.wire.upload import Upload
+    from upload_tui.wire import Upload
 
 __all__ = ["ChunkSummary", "ChunkState", "NumberSpan", "summarize_chunks", "group_spans"]
 

@@ -8,11 +8,9 @@ from msgspec import Struct
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor.analysis.retries import MAX_RETRIES, estimate_retries
-from upload_tui.monitor.model import Detail
+from upload_tui.monitor import MAX_RETRIES, Detail, estimate_retries
 from upload_tui.status import Event, Span, Stage
-from upload_tui.text.formatting import (
-    truncate_middle,
+from upload_tui.text import (
     age_text,
     clock_text,
     duration_text,
@@ -20,11 +18,12 @@ from upload_tui.text.formatting import (
     sanitize,
     size_text,
     span_text,
+    truncate_middle,
 )
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.widgets.timeline.chunk_strip import CHUNK_CLASSES, chunk_lines, contradiction_lines
 from upload_tui.tui.widgets.base.diffed_text import DiffedText
-from upload_tui.wire.designs import StatusShape
+from upload_tui.tui.widgets.timeline.chunk_strip import CHUNK_CLASSES, chunk_lines, contradiction_lines
+from upload_tui.wire import StatusShape
 
 __all__ = ["TimelineView", "timeline_lines"]
 
@@ -43,7 +42,7 @@ class TimelineView(DiffedText):
     Args:
         detail: which upload's; None while there is none.
         now: the present that ages are reckoned from.
-        look: how facts are written.
+        display_options: how facts are written.
 
     >>> from upload_tui.testing import NOW, FrozenClock, an_upload
     >>> from upload_tui.widgets import InMemoryPicture, TimelineView
@@ -85,7 +84,14 @@ class TimelineView(DiffedText):
 def timeline_lines(detail: Detail, now: datetime, display_options: DisplayOptions, width: int) -> list[Content]:
     """The whole pane, a line each; long messages are left to be wrapped."""
     painter = _Painter(detail, now, display_options, max(width, 20))
-    return [*painter.heading(), Content(""), *painter.rail(), *painter.anomalies(), *painter.chunks(), *painter.details()]
+    return [
+        *painter.heading(),
+        Content(""),
+        *painter.rail(),
+        *painter.anomalies(),
+        *painter.chunks(),
+        *painter.details(),
+    ]
 
 
 class _Painter(Struct, frozen=True):
@@ -96,7 +102,9 @@ class _Painter(Struct, frozen=True):
 
     def heading(self) -> Iterator[Content]:
         upload = self.detail.upload
-        yield Content.styled(truncate_middle(upload.name or upload.id, self.width, self.display_options.glyphs.ellipsis), "bold")
+        yield Content.styled(
+            truncate_middle(upload.name or upload.id, self.width, self.display_options.glyphs.ellipsis), "bold"
+        )
         kind = f" {self.display_options.glyphs.dot} {upload.content_type}" if upload.content_type else ""
         line = f"{size_text(upload.size_bytes)}{kind}"
         yield Content.styled(truncate_middle(line, self.width, self.display_options.glyphs.ellipsis), _QUIET)
@@ -220,7 +228,10 @@ class _Painter(Struct, frozen=True):
         for label, value in (
             ("id", upload.id),
             ("project", upload.project_name or upload.project_id),
-            ("service", self.display_options.service_title(self.detail.row.service) if self.display_options.services else ""),
+            (
+                "service",
+                self.display_options.service_title(self.detail.row.service) if self.display_options.services else "",
+            ),
             ("stored by", upload.storage_provider),
             ("sent by", upload.uploader),
             *((digest.algorithm or "hash", digest.value) for digest in upload.hashes),
