@@ -34,7 +34,7 @@ widgets' style sheet, and colours that its theme lacks:
 >>> asyncio.run(rows())
 16
 
-When more is known (`picture.take(answer)`), the app says so: `FunnelBar.show`, `UploadTable.reload`, `TimelineView.detail`.
+When more is known (`picture.update(answer)`), the app says so: `FunnelBar.show`, `UploadTable.reload`, `TimelineView.detail`.
 `python -m upload_tui.testing.gallery` shows every widget in its states.
 """
 

@@ -99,7 +99,7 @@ async def a_life(caller: Caller, session: LiveSession) -> None:
 @pytest.mark.parametrize("design", StatusShape)
 async def test_what_is_replayed_is_what_was_live(design: StatusShape, tmp_path: Path) -> None:
     file = tmp_path / "journal.jsonl"
-    async with serving(design=design) as caller:
+    async with serving(status_shape=design) as caller:
         await caller.upload(CHUNKS)
         async with recording(caller, file) as live:
             await a_life(caller, live)
@@ -124,7 +124,7 @@ async def test_what_was_poured_in_is_replayed_as_it_was(
     """A large first fetch is written down by pages: what is final of them at once, the others one by one."""
     monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 3)
     file = tmp_path / "journal.jsonl"
-    async with serving(design=design) as caller:
+    async with serving(status_shape=design) as caller:
         for number in range(3):
             await caller.upload(CHUNKS, digest=str(number) * 32)
             caller.clock.advance(2)

@@ -107,7 +107,7 @@ async def test_what_exists_already_is_silent_when_the_first_fetch_ends() -> None
 
 @pytest.mark.parametrize("design", StatusShape)
 async def test_every_stage_is_told_once_and_in_order_when_an_upload_lives_its_life(design: StatusShape) -> None:
-    async with serving(design=design) as caller, watching(caller) as session:
+    async with serving(status_shape=design) as caller, watching(caller) as session:
         caller.clock.advance(1)
         upload_id = await caller.initiate()
         await look_again(session)
@@ -134,7 +134,7 @@ async def test_every_stage_is_told_once_and_in_order_when_an_upload_lives_its_li
 
 @pytest.mark.parametrize("ahead", [300, -300], ids=["behind", "ahead"])
 async def test_times_are_the_services_when_our_clock_is_wrong(ahead: int) -> None:
-    async with serving(design=StatusShape.DEPLOYED) as caller:
+    async with serving(status_shape=StatusShape.DEPLOYED) as caller:
         ours = FrozenClock(NOW - timedelta(seconds=ahead))
         upload_id = await caller.upload(CHUNKS)
         caller.clock.advance(1)

@@ -171,7 +171,7 @@ async def test_a_signed_url_is_good_for_one_method() -> None:
 
 @pytest.mark.parametrize("design", StatusShape)
 async def test_the_status_has_the_shape_that_was_chosen(design: StatusShape) -> None:
-    async with serving(design=design) as caller:
+    async with serving(status_shape=design) as caller:
         assert detect_shape(await caller.status(await caller.initiate())) is design
 
 

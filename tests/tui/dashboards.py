@@ -34,43 +34,43 @@ def names_in(table: UploadTable) -> list[str]:
     return [row.name for number in range(table.total) if (row := table.row_at(number))]
 
 
-class ToldStory:
+class FakeControls:
     """Remembers what the keys asked of it."""
 
     faults: Sequence[Fault] = (Fault("outage", "down"), Fault("dead-worker", "no worker"))
 
     def __init__(self) -> None:
-        self.pace = 1.0
-        self.broken: Mapping[str, float] = {}
-        self.wishes: list[str] = []
+        self.speed = 1.0
+        self.active_faults: Mapping[str, float] = {}
+        self.requests: list[str] = []
 
     def start_upload(self) -> None:
-        self.wishes.append("upload")
+        self.requests.append("upload")
 
-    def break_something(self, fault_name: str) -> None:
-        self.wishes.append(fault_name)
+    def start_fault(self, fault_name: str) -> None:
+        self.requests.append(fault_name)
 
     def slower(self) -> None:
-        self.wishes.append("slower")
+        self.requests.append("slower")
 
     def faster(self) -> None:
-        self.wishes.append("faster")
+        self.requests.append("faster")
 
     def step(self) -> None:
-        self.wishes.append("step")
+        self.requests.append("step")
 
 
 @asynccontextmanager
 async def opened(
     uploads: Sequence[dict[str, Any]],
     size: tuple[int, int] = (120, 40),
-    story: ToldStory | None = None,
-    last_look: LastVisit | None = None,
+    controls: FakeControls | None = None,
+    last_visit: LastVisit | None = None,
     **options: Any,
 ) -> AsyncIterator[tuple[Pilot[int], InMemorySession, UploadTable]]:
     session = InMemorySession(uploads)
     wishes = Preferences(display_options=DisplayOptions(zone=UTC), **options)
-    app = dashboard(session, controls=story, preferences=wishes, last_visit=last_look)
+    app = dashboard(session, controls=controls, preferences=wishes, last_visit=last_visit)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield pilot, session, app.screen.query_one(UploadTable)

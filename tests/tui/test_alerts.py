@@ -81,7 +81,7 @@ async def test_what_happened_since_the_last_look_is_told_when_the_picture_is_who
     ]
     stuck_before = str(uploads[3]["id"])
     look = LastVisit(NOW - timedelta(hours=2), frozenset({stuck_before}))
-    async with opened(uploads, last_look=look) as (pilot, session, _):
+    async with opened(uploads, last_visit=look) as (pilot, session, _):
         session.publish()
         await until(pilot, lambda: bool(toasts(pilot)))
         news = "Since you last looked, 2h 00m ago: 1 failed, 1 newly overdue, 2 new, 1 verified"

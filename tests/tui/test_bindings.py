@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import OptionList
 
-from tests.tui.dashboards import ToldStory, chosen, mixed, names_in, opened, toasts, until
+from tests.tui.dashboards import FakeControls, chosen, mixed, names_in, opened, toasts, until
 from upload_tui.monitor import ConnectionState, SortKey
 from upload_tui.testing import InMemorySession
 from upload_tui.tui import screens, widgets
@@ -37,7 +37,7 @@ class Place(NamedTuple):
     pilot: Pilot[int]
     session: InMemorySession
     table: UploadTable
-    story: ToldStory
+    story: FakeControls
 
 
 Effect = Callable[[Place], bool]
@@ -64,7 +64,7 @@ def copies(text: str) -> Effect:
 
 
 def wishes(wish: str) -> Effect:
-    return lambda place: place.story.wishes == [wish]
+    return lambda place: place.story.requests == [wish]
 
 
 FIRST, SECOND, LAST = on("a-initiated"), on("b-completed"), on("e-stuck")
@@ -154,8 +154,8 @@ def test_a_key_has_words_for_the_help_and_an_id(place: str, binding: Binding) ->
 @pytest.mark.parametrize("key", EFFECTS)
 async def test_a_key_has_its_effect_when_it_is_pressed_on_the_dashboard(key: str) -> None:
     before, has_effect = EFFECTS[key]
-    story = ToldStory()
-    async with opened(mixed(), story=story) as (pilot, session, table):
+    story = FakeControls()
+    async with opened(mixed(), controls=story) as (pilot, session, table):
         place = Place(pilot, session, table, story)
         await pilot.press(*before)
         await pilot.pause()

@@ -9,7 +9,7 @@ from textual.geometry import Region
 from textual.scrollbar import ScrollBar
 from textual.widgets import Input
 
-from tests.tui.dashboards import ToldStory, chosen, many, mixed, names_in, opened, toasts, until
+from tests.tui.dashboards import FakeControls, chosen, many, mixed, names_in, opened, toasts, until
 from upload_tui.errors import StorageError
 from upload_tui.monitor import ConnectionState, Query, SortKey, Window
 from upload_tui.testing import InMemorySession, an_upload, dashboard, settled
@@ -385,7 +385,11 @@ async def test_focus_goes_round_when_tab_is_pressed() -> None:
         for _ in range(3):
             await pilot.press("tab")
             seen.append(pilot.app.focused)
-        assert [widget.id or type(widget).__name__ for widget in seen if widget] == ["timeline", "ChangeLog", "uploads"]
+        assert [widget.id or type(widget).__name__ for widget in seen if widget] == [
+            "timeline",
+            "ChangeLogView",
+            "uploads",
+        ]
 
 
 async def test_the_tail_tells_every_stage_and_stays_where_a_person_scrolled() -> None:
@@ -404,14 +408,14 @@ async def test_the_tail_tells_every_stage_and_stays_where_a_person_scrolled() ->
 
 
 async def test_the_storys_keys_do_what_they_say_when_there_is_a_story() -> None:
-    story = ToldStory()
-    async with opened(mixed(), story=story) as (pilot, _, _):
+    story = FakeControls()
+    async with opened(mixed(), controls=story) as (pilot, _, _):
         await pilot.press("u", "left_square_bracket", "right_square_bracket", "full_stop", "x")
         await pilot.pause()
         assert isinstance(pilot.app.screen, MenuScreen)
         await pilot.press("j", "enter")
         await pilot.pause()
-        assert story.wishes == ["upload", "slower", "faster", "step", "dead-worker"]
+        assert story.requests == ["upload", "slower", "faster", "step", "dead-worker"]
 
 
 async def test_the_storys_keys_are_no_keys_when_there_is_none() -> None:
@@ -524,7 +528,7 @@ async def test_chosen_columns_are_handed_on_to_be_kept_and_a_failure_to_keep_the
         kept.append(" ".join(map(str, wishes)))
         raise StorageError("The columns cannot be kept", "Check the permissions.")
 
-    async with opened(mixed(), keep_columns=keep) as (pilot, _, _):
+    async with opened(mixed(), save_columns=keep) as (pilot, _, _):
         await pilot.press("c", "j", "space", "enter")
         await until(pilot, lambda: toasts(pilot) == ["The columns cannot be kept. Check the permissions."])
         assert kept == ["stage size since note"]

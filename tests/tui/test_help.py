@@ -3,7 +3,7 @@
 import pytest
 from textual.content import Content
 
-from tests.tui.dashboards import ToldStory, mixed, opened, until
+from tests.tui.dashboards import FakeControls, mixed, opened, until
 from upload_tui.tui.keys.help_text import KeyHelp, grouped, help_lines
 from upload_tui.tui.keys.labels import keys_of, keys_text
 from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
@@ -43,7 +43,7 @@ def test_each_key_is_there_once_and_no_line_is_too_wide(width: int) -> None:
 
 
 async def test_all_keys_are_seen_at_once_when_the_screen_is_large() -> None:
-    async with opened(mixed(), story=ToldStory()) as (pilot, _, _):
+    async with opened(mixed(), controls=FakeControls()) as (pilot, _, _):
         tooltips = [(keys_text(keys), active.binding.tooltip) for active, keys in keys_of(pilot.app.screen)]
         await pilot.press("question_mark")
         box = pilot.app.screen.query_one("#help")

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.tui.dashboards import ToldStory, mixed, opened, until
+from tests.tui.dashboards import FakeControls, mixed, opened, until
 from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.widgets.key_footer import KeyFooter
 
 
 @pytest.mark.parametrize("columns", [36, 40, 48, 60, 79, 80, 100, 120, 200])
 async def test_keys_are_told_whole_or_not_at_all_and_the_way_out_always(columns: int) -> None:
-    async with opened(mixed(), story=ToldStory(), size=(columns, 24)) as (pilot, _, _):
+    async with opened(mixed(), controls=FakeControls(), size=(columns, 24)) as (pilot, _, _):
         footer = pilot.app.screen.query_one(KeyFooter)
         await until(pilot, lambda: "Quit" in footer.render().plain)
         line = footer.render().plain

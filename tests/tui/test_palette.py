@@ -7,7 +7,7 @@ from textual.command import CommandList, CommandPalette
 from textual.pilot import Pilot
 from textual.theme import Theme
 
-from tests.tui.dashboards import ToldStory, chosen, mixed, opened, until
+from tests.tui.dashboards import FakeControls, chosen, mixed, opened, until
 from upload_tui.testing import InMemorySession
 from upload_tui.tui import DEFAULT_THEME, THEMES, Preferences, UploadApp
 from upload_tui.tui.appearance.theme import FEW_COLOURS_THEME
@@ -29,7 +29,7 @@ async def choose(pilot: Pilot[int], words: str, wanted: Callable[[str], bool]) -
 
 
 async def test_everything_that_works_here_is_there_once_and_with_its_keys() -> None:
-    async with opened(mixed(), story=ToldStory()) as (pilot, _, _):
+    async with opened(mixed(), controls=FakeControls()) as (pilot, _, _):
         titles = [command.title for command in pilot.app.get_system_commands(pilot.app.screen)]
     ids = {key.id for key in (*TABLE_KEYS, *DASHBOARD_KEYS, *APP_KEYS)} - {"palette"}
     assert len(set(titles)) == len(titles) == len(ids | {"Theme"})
@@ -63,7 +63,7 @@ async def test_an_action_is_found_by_what_it_does() -> None:
 async def test_own_themes_come_first_and_the_chosen_one_is_kept() -> None:
     kept: list[str] = []
     own = Theme("zebra", primary="#ff00ff")
-    async with opened(mixed(), themes=[own], keep_theme=kept.append) as (pilot, _, _):
+    async with opened(mixed(), themes=[own], save_theme=kept.append) as (pilot, _, _):
         pilot.app.search_themes()
         await until(pilot, lambda: len(lines(pilot)) > len(THEMES) + 1)
         assert set(lines(pilot)[: len(THEMES) + 1]) == {"zebra", *(theme.name for theme in THEMES)}

@@ -3,7 +3,7 @@
 import pytest
 from textual.app import App
 
-from tests.tui.dashboards import ToldStory, until
+from tests.tui.dashboards import FakeControls, until
 from upload_tui.testing import InMemorySession, dashboard, sample_uploads
 
 SIZES = [(120, 40), (80, 24)]
@@ -19,7 +19,7 @@ def text_of(app: App[int]) -> str:
 async def test_every_screen_is_ascii_when_the_signs_are(size: tuple[int, int]) -> None:
     session = InMemorySession(sample_uploads())
     session.publish(*sample_uploads())
-    app = dashboard(session, ascii_only=True, controls=ToldStory())
+    app = dashboard(session, ascii_only=True, controls=FakeControls())
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         for keys in (

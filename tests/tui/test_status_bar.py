@@ -5,7 +5,7 @@ from math import inf
 
 import pytest
 
-from tests.tui.dashboards import ToldStory, mixed, opened, until
+from tests.tui.dashboards import FakeControls, mixed, opened, until
 from upload_tui.monitor import Connection, ConnectionState, Playback
 from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard
 from upload_tui.tui import DisplayOptions, UploadApp
@@ -13,13 +13,13 @@ from upload_tui.tui.widgets.status_bar import StatusBar, connection_text
 
 
 async def test_what_a_person_broke_is_told_as_long_as_it_lasts() -> None:
-    story = ToldStory()
-    async with opened(mixed(), story=story) as (pilot, session, _):
+    story = FakeControls()
+    async with opened(mixed(), controls=story) as (pilot, session, _):
         bar = pilot.app.screen.query_one(StatusBar)
-        story.broken = {"outage": 14.6, "dead-worker": inf}
+        story.active_faults = {"outage": 14.6, "dead-worker": inf}
         session.publish(an_upload("next.tiff", initiated=1))
         await until(pilot, lambda: "outage 15s, dead-worker" in bar.render().plain)
-        story.broken = {}
+        story.active_faults = {}
         session.publish(an_upload("after.tiff", initiated=1))
         await until(pilot, lambda: "outage" not in bar.render().plain and "Genome" in bar.render().plain)
 

@@ -127,7 +127,7 @@ async def test_the_cursor_keeps_its_change_in_view_whatever_size_the_terminal_ge
 
 
 async def test_the_cursor_keeps_its_change_when_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(activity_pane, "_LINES_KEPT", 50)
+    monkeypatch.setattr(activity_pane, "_MAX_CHANGES", 50)
     async with tailed(50) as (pilot, session, log):
         await pilot.press(*["k"] * 20)
         assert under(log) == "up-029"

@@ -52,8 +52,8 @@ __all__ = [
 _MODULES = {
     "builders": ("a_chunk", "sample_uploads", "a_timeline", "an_upload"),
     "clock": ("NOW", "FrozenClock"),
-    "dashboards": ("dashboard", "settled", "still"),
-    "recordings": ("recorded",),
+    "dashboards": ("dashboard", "settled", "deterministic"),
+    "recordings": ("replay_of",),
     "scene": ("Scene",),
     "server": ("UploadServer",),
     "service": ("UploadService",),

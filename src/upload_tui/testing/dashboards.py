@@ -41,8 +41,8 @@ def deterministic(app: AnyApp) -> AnyApp:
     `dashboard` gives apps that are still; this is for apps of one's own, before they run.
 
     >>> from textual.app import App
-    >>> from upload_tui.testing import still
-    >>> still(App()).animation_level
+    >>> from upload_tui.testing import deterministic
+    >>> deterministic(App()).animation_level
     'none'
     """
 
@@ -123,8 +123,8 @@ def dashboard(  # noqa: PLR0913  # all of it by keyword, none of it needed
     return SnapshotApp(
         session,
         owns_session=session is not source,
-        story=controls,
-        last_look=last_visit,
+        controls=controls,
+        last_visit=last_visit,
         preferences=preferences
         or Preferences(
             display_options=display_options or DisplayOptions(glyphs=ASCII if ascii_only else UNICODE, zone=zone),

@@ -28,7 +28,7 @@ def replay_of(file: Path | str, *, until: float | None = None) -> ReplaySession:
     >>> with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
     ...     for line in ({**header, "stuck_after_seconds": 900}, first):
     ...         print(json.dumps(line), file=file, flush=True)
-    ...     session = recorded(file.name)
+    ...     session = replay_of(file.name)
     >>> [row.name for row in session.pending(10)]
     ['scan.tiff']
     >>> session.close()

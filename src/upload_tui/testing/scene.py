@@ -48,7 +48,7 @@ class Scene:
     ...     .upload("reads_R2.fastq.gz", at=40, completes=60)
     ...     .until(60 + 41 * 60)
     ... )
-    >>> session = scene.played()
+    >>> session = scene.play_sync()
     >>> [(row.name, row.judgement.is_stuck) for row in session.pending(10)]
     [('reads_R2.fastq.gz', True)]
     >>> session.close()

@@ -93,7 +93,7 @@ class InMemorySession(_BaseSession):
 
     >>> from upload_tui.testing import InMemorySession, an_upload
     >>> session = InMemorySession([an_upload("scan.tiff")])
-    >>> session.say(an_upload("scan.tiff", completed=3))
+    >>> session.publish(an_upload("scan.tiff", completed=3))
     >>> [change.after.value for change in session.history(10)]
     ['completed']
     >>> session.close()
@@ -166,9 +166,9 @@ class ManualSession(_BaseSession):
     >>> async def story():
     ...     async with UploadService() as service:
     ...         session = ManualSession(service)
-    ...         await session.look()
+    ...         await session.poll()
     ...         await service.upload("scan.tiff")
-    ...         await session.look()
+    ...         await session.poll()
     ...         told = [type(change).__name__ for change in session.history(10)]
     ...         session.close()
     ...         return told

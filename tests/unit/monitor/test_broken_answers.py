@@ -167,7 +167,7 @@ async def test_the_round_fails_when_the_service_answers_nothing_any_more(
 
 
 async def test_news_that_broke_off_in_the_middle_are_read_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(new_uploads, "_HELD", 100)  # uploads, which are two pages here
+    monkeypatch.setattr(new_uploads, "_MAX_BUFFERED", 100)  # uploads, which are two pages here
     service = a_service(100)
     service.largest_page = 50
     watch = Watch(service)

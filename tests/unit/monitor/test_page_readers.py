@@ -72,8 +72,8 @@ def test_the_processes_end_when_the_program_is_killed(tmp_path: Path) -> None:
     script.write_text(
         "import asyncio, sys, psutil\n"
         "from datetime import UTC, datetime\n"
-        "from upload_tui.monitor import page_readers\n"
-        "page_readers._cores = lambda: 4\n"
+        "from upload_tui.monitor.sync import page_workers\n"
+        "page_workers._cores = lambda: 4\n"
         "async def main():\n"
         "    async with page_workers.PageWorkers(100_000) as readers:\n"
         "        await readers.ready()\n"

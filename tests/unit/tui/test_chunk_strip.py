@@ -127,7 +127,7 @@ def test_the_ends_make_room_for_the_strip_when_it_is_narrow() -> None:
         ({"chunks": (), "size_bytes": 0}, ["0 chunks, 0 B of 0 B"]),
         ({"chunks": [a_chunk(1, 5)], "size": None}, ["1 chunk, 5 B", "■"]),
         (
-            {"chunks": (), "completed": 9, "verified": 8, "purged": 5, "design": StatusShape.DEPLOYED},
+            {"chunks": (), "completed": 9, "verified": 8, "purged": 5, "status_shape": StatusShape.DEPLOYED},
             ["chunks purged"],
         ),
         (
@@ -191,7 +191,7 @@ def test_ten_thousand_chunks_are_two_lines() -> None:
         ({"verified": 8, "chunks": (1, 2, 3, 4, 4)}, True),
         ({"verified": 8, "size_bytes": 4_000_001}, True),
         ({"verified": 8, "chunks": ()}, True),
-        ({"verified": 8, "chunks": (), "purged": 5, "design": StatusShape.DEPLOYED}, False),
+        ({"verified": 8, "chunks": (), "purged": 5, "status_shape": StatusShape.DEPLOYED}, False),
         ({"verified": 8, "chunks": None}, False),
         ({"chunks": (1, 3, 4)}, False),
         ({"error": 8, "chunks": (1, 3, 4)}, False),

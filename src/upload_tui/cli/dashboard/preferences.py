@@ -53,12 +53,12 @@ def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[st
     _check_theme(settings, themes)
     return replace(
         plain,
-        look=_display_options(settings, tuple(services)),
+        display_options=_display_options(settings, tuple(services)),
         theme=settings.theme,
-        chosen_theme=saved_theme(themes),
+        saved_theme=saved_theme(themes),
         keymap=settings.keys,
-        keep_columns=save_columns,
-        keep_theme=save_theme,
+        save_columns=save_columns,
+        save_theme=save_theme,
         is_animated=plain.is_animated if settings.animations is None else settings.animations,
         alerts=AlertSettings(
             bell="bell" in settings.alerts,

@@ -89,7 +89,7 @@ class StoreQuery(Struct, frozen=True):
         for cell in self.partitions:
             runs.setdefault(cell.stage_rank if self.sort is SortKey.STAGE else cell.project_number, []).append(cell)
         return [
-            replace(self, cells=tuple(runs[run]), is_all=False, sort=SortKey.INITIATED)
+            replace(self, partitions=tuple(runs[run]), has_all_partitions=False, sort=SortKey.INITIATED)
             for run in sorted(runs, reverse=self.descending)
         ]
 

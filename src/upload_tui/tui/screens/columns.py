@@ -115,12 +115,12 @@ class ColumnScreen(ModalScreen[tuple[ColumnSpec, ...] | None]):
         line = self._lines[self._index]
         width = line.column.width or width_of(line.column.key) or 24
         self._replace_line(
-            self._index, replace(line, wish=replace(line.column, width=max(1, min(width + steps * _STEP_CELLS, 200))))
+            self._index, replace(line, column=replace(line.column, width=max(1, min(width + steps * _STEP_CELLS, 200))))
         )
 
     def action_forget_width(self) -> None:
         line = self._lines[self._index]
-        self._replace_line(self._index, replace(line, wish=replace(line.column, width=None)))
+        self._replace_line(self._index, replace(line, column=replace(line.column, width=None)))
 
     @property
     def _index(self) -> int:

@@ -129,8 +129,8 @@ class DashboardPainter:
             projects=tuple(self._session.projects),
             connection=self._session.connection(),
             now=now,
-            pace=None if self._controls is None else self._controls.speed,
-            broken=self._active_faults(),
+            speed=None if self._controls is None else self._controls.speed,
+            active_faults=self._active_faults(),
         )
 
     def _active_faults(self) -> Mapping[str, int | None]:

@@ -151,6 +151,6 @@ class FunnelBar(Horizontal):
             stage_cell.set_reactives(
                 summary=funnel[stage_cell.stage],
                 now=now,
-                look=display_options or DisplayOptions(),
-                is_left_out=bool(chosen) and not is_chosen,
+                display_options=display_options or DisplayOptions(),
+                is_filtered_out=bool(chosen) and not is_chosen,
             )
