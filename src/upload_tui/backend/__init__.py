@@ -1,6 +1,7 @@
-"""The embedded service: the whole contract in one process, for demos, tests and clients under test.
+"""The embedded service: the whole wire contract in one process, for the demo, `serve`, tests and clients under test.
 
-Strangers to it are the client, the monitor and the dashboard; they meet only over HTTP.
+It owns its database, its storage, the verification worker, the endpoints, injected faults and scenarios. `cli` starts it and
+`testing` wraps it. It must not know the client, the monitor or the dashboard: they talk to it over HTTP only.
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
-"""The service's contract over HTTP: every endpoint behind the same order of checks.
+"""The ASGI application: every endpoint of the wire contract behind the same order of checks.
 
-A missing or malformed parameter is told before a missing token, and that before anything that is not there.
+A missing or malformed parameter (400) comes before a missing token (401), and that before a missing resource (404).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -31,17 +31,17 @@ __all__ = ["API_PATH", "OPENAPI_PATH", "create_app", "all_endpoints"]
 
 
 OPENAPI_PATH = f"{API_PATH}/openapi.json"
-"""Where the OpenAPI page is; it asks for no token, for it tells nothing but what this program is."""
+"""The path of the OpenAPI page. It needs no token: it holds no data."""
 
 
 def create_app(context: ServiceContext, status_shape: StatusShape) -> Starlette:
-    """The ASGI application of all endpoints; `status_shape` is the shape of `status` unless a request asks for another."""
+    """Create the ASGI application. `status_shape` is the shape of `status` unless a request header names another."""
     handlers: Mapping[Any, Any] = {HTTPException: handle_http_error, ApiError: handle_api_error}
     endpoints = all_endpoints(context, status_shape)
 
-    @cache  # it takes a while, and says the same every time
+    @cache  # slow to build, always the same
     def openapi_page(base_url: str) -> Response:
-        from upload_tui.backend.openapi import openapi_document  # a demo never needs it
+        from upload_tui.backend.openapi import openapi_document  # the demo never needs it
 
         return json_response(openapi_document(endpoints, base_url))
 
@@ -68,7 +68,7 @@ def all_endpoints(context: ServiceContext, status_shape: StatusShape) -> Sequenc
 
 
 def _with_checks(endpoint: Endpoint, context: ServiceContext) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint behind its checks, in their one order."""
+    """Wrap an endpoint in its checks, in their order."""
 
     async def checked(request: Request) -> Response:
         parameters: object = None

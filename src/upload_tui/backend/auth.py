@@ -1,4 +1,4 @@
-"""Who may come in: the demo account, tokens and signed URLs. Everything is compared in constant time."""
+"""Authentication: the demo account, tokens and signed URLs. Secrets are compared in constant time."""
 
 import hashlib
 import hmac
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, urlencode
 
-from upload_tui.backend.api_errors import ApiError
+from upload_tui.backend.api_errors import ApiError, expired_token, unauthorized
 from upload_tui.clock import Clock
 
 __all__ = ["TOKEN_LIFETIME", "URL_LIFETIME", "DemoAccount", "TokenAuthority"]
@@ -19,7 +19,7 @@ URL_LIFETIME = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class DemoAccount:
-    """The one account that is there from the start."""
+    """The only account. It exists from the start."""
 
     id: str
     username: str
@@ -30,11 +30,11 @@ class DemoAccount:
 
 
 class TokenAuthority:
-    """Makes and checks tokens and signed URLs.
+    """Issues and verifies tokens and signed URLs.
 
     Args:
-        secret: what all keys and signatures follow from; who knows it is in. The same secret keeps old tokens good.
-        clock: when things expire.
+        secret: the key that everything is derived from. The same secret keeps earlier tokens valid.
+        clock: for expiry times.
     """
 
     def __init__(self, secret: bytes, clock: Clock) -> None:
@@ -50,16 +50,16 @@ class TokenAuthority:
         )
 
     def new_token(self) -> tuple[str, datetime]:
-        """A token for the account, and when it ends."""
-        ends_on = self._clock.now() + TOKEN_LIFETIME
-        claim = f"{self.account.id}.{int(ends_on.timestamp())}"
-        return f"{claim}.{self._sign(claim)}", ends_on
+        """Issue a token for the account. Returns the token and when it expires."""
+        expires_on = self._clock.now() + TOKEN_LIFETIME
+        claim = f"{self.account.id}.{int(expires_on.timestamp())}"
+        return f"{claim}.{self._sign(claim)}", expires_on
 
     def exchange_keys(self, agent_key: str, user_key: str) -> tuple[str, datetime]:
-        """A token for the right pair of keys.
+        """Issue a token for a pair of keys.
 
         Raises:
-            ApiError: 404 for any other pair.
+            ApiError: 404, the keys are wrong.
         """
         right_agent = hmac.compare_digest(agent_key.encode(), self.account.agent_key.encode())
         right_user = hmac.compare_digest(user_key.encode(), self.account.user_key.encode())
@@ -68,10 +68,10 @@ class TokenAuthority:
         return self.new_token()
 
     def check_token(self, token: str | None) -> None:
-        """Return if the token is good.
+        """Verify a token; None or empty means that the request has none.
 
         Raises:
-            ApiError: 401, saying whether it is missing, wrong or expired.
+            ApiError: 401, the token is missing, invalid or expired.
         """
         if not token:
             raise ApiError(401, "no api_token", "you might need to login through an authenticaton service")
@@ -79,26 +79,26 @@ class TokenAuthority:
         if not hmac.compare_digest(signature.encode(), self._sign(claim).encode()):
             raise ApiError(401, "invalid api_token", "token not properly signed")
         if int(claim.rpartition(".")[2]) <= self._clock.now().timestamp():
-            raise ApiError(401, "expired api_token", "you need to login with your authenticaton service")
+            raise expired_token()
 
     def sign_url(self, method: str, path: str) -> str:
-        """The path with an expiry and a signature that is good for this method and this path only."""
+        """Add an expiry time and a signature to a path. The URL is valid for this method and this path only."""
         expires = int((self._clock.now() + URL_LIFETIME).timestamp())
         signature = self._sign(f"{method}\n{path}\n{expires}")
         return f"{path}?{urlencode({'expires': expires, 'signature': signature})}"
 
     def check_url(self, method: str, path: str, query: str) -> None:
-        """Return if a signed URL is good now.
+        """Verify a signed URL.
 
         Raises:
-            ApiError: 403 in every other case; it does not say which.
+            ApiError: 403, whatever is wrong with it.
         """
-        given = dict(parse_qsl(query))
-        expires = given.get("expires", "")
+        parameters = dict(parse_qsl(query))
+        expires = parameters.get("expires", "")
         expected = self._sign(f"{method}\n{path}\n{expires}")
-        is_genuine = hmac.compare_digest(given.get("signature", "").encode(), expected.encode())
+        is_genuine = hmac.compare_digest(parameters.get("signature", "").encode(), expected.encode())
         if not is_genuine or not expires.isdigit() or int(expires) <= self._clock.now().timestamp():
-            raise ApiError(403, "Unauthorized", "request permission to access this resource")
+            raise unauthorized()
 
     def _sign(self, text: str) -> str:
         return urlsafe_b64encode(self._digest(text)).decode().rstrip("=")

@@ -1,8 +1,8 @@
-"""What all endpoints work with, and the questions that several of them ask."""
+"""What all endpoints share: the parts of the service, and lookups and checks that several endpoints need."""
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 from typing import Literal, Protocol, TypeVar
@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeVar
 from msgspec import Struct
 from starlette.requests import Request
 
-from upload_tui.backend.api_errors import ApiError, not_consistent, not_found
+from upload_tui.backend.api_errors import ApiError, expired_token, not_consistent, not_found, unauthorized
 from upload_tui.backend.auth import TokenAuthority
 from upload_tui.backend.faults.model import FaultName, Faults
 from upload_tui.backend.request_models import ContainerReference
@@ -34,13 +34,13 @@ Found = TypeVar("Found")
 
 
 class ServiceAddress(Protocol):
-    """Where the service is to be reached; it may become known only once a port is open."""
+    """The URL of the service. It may be known only once a port is open, so it is read for each signed URL."""
 
     base_url: str
 
 
 class FileUploads(Struct, frozen=True):
-    """The newest versions of files by the files' ids; their uploads and whole-file digests by the uploads' ids."""
+    """The newest versions of files, by file id; their uploads and whole-file digests, by upload id."""
 
     versions: Mapping[str, VersionRecord]
     uploads: Mapping[str, UploadRecord]
@@ -49,7 +49,7 @@ class FileUploads(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ServiceContext:
-    """The records and all that belongs to them; `chance` is where ids come from, `place` is for the hosts of signed URLs."""
+    """The parts of the service. `rng` makes ids; `address` gives the host of signed URLs."""
 
     database: Database
     storage: Storage
@@ -59,66 +59,87 @@ class ServiceContext:
     clock: Clock
     rng: Random
     address: ServiceAddress
-    serializer: ResourceSerializer = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "serializer", ResourceSerializer(self.authority.account))
+    serializer: ResourceSerializer
 
     def new_id(self) -> str:
-        """A new id."""
+        """Make a new id."""
         return str(uuid.UUID(bytes=self.rng.randbytes(16), version=4))
 
     def now(self) -> datetime:
         """The service's time."""
         return self.clock.now()
 
-    # Who may call
+    # Access
 
     def check_token(self, request: Request) -> None:
-        """Return if a request bears a good token.
+        """Verify a request's token.
 
         Raises:
             ApiError: 401.
         """
         if self.faults.is_active(FaultName.EXPIRED_TOKENS):
-            raise ApiError(401, "expired api_token", "you need to login with your authenticaton service")
+            raise expired_token()
         self.authority.check_token(request.headers.get("authorization"))
 
     def check_signature(self, request: Request) -> None:
-        """Return if a request's URL is itself the permission.
+        """Verify the signature in a request's URL.
 
         Raises:
             ApiError: 403.
         """
         if self.faults.is_active(FaultName.EXPIRED_URLS):
-            raise ApiError(403, "Unauthorized", "request permission to access this resource")
+            raise unauthorized()
         self.authority.check_url(request.method, request.url.path, request.url.query)
 
     def signed_url(self, method: Literal["GET", "PUT"], path: str) -> SignedUrlSchema:
-        """Where bytes go or come from, for a while."""
+        """Sign a URL for transferring bytes."""
         url = self.authority.sign_url(method, path)
         return {"http_verb": method, "host": self.address.base_url, "url": url, "http_headers": []}
 
-    # What must be there
+    def download_url(self, upload_id: str) -> SignedUrlSchema:
+        """Sign a URL that downloads all bytes of an upload."""
+        return self.signed_url("GET", f"/storage/{upload_id}")
+
+    # Lookups
 
     def project(self, project_id: str) -> ProjectRecord:
-        """A project, or 404."""
+        """Return a project.
+
+        Raises:
+            ApiError: 404.
+        """
         return _require(self.database.projects.get(project_id), "Project")
 
     def upload(self, upload_id: str) -> UploadRecord:
-        """An upload, or 404."""
+        """Return an upload.
+
+        Raises:
+            ApiError: 404.
+        """
         return _require(self.database.uploads.get(upload_id), "Upload")
 
     def folder(self, folder_id: str) -> NodeRecord:
-        """A folder, or 404."""
+        """Return a folder.
+
+        Raises:
+            ApiError: 404.
+        """
         return _require(self.database.tree.get(NodeKind.FOLDER, folder_id), "Folder")
 
     def file(self, file_id: str) -> NodeRecord:
-        """A file, or 404."""
+        """Return a file.
+
+        Raises:
+            ApiError: 404.
+        """
         return _require(self.database.tree.get(NodeKind.FILE, file_id), "File")
 
     def resolve_container(self, reference: ContainerReference) -> tuple[str, str | None]:
-        """The ids of the project and of the folder (None: the project itself) that something is to stand in, or 404."""
+        """Return the ids of a container's project and folder; the folder is None if the container is the project itself.
+
+        Raises:
+            ApiError: 404.
+        """
         if reference.kind == PROJECT_KIND:
             return self.project(reference.id).id, None
         if reference.kind == FOLDER_KIND:
@@ -127,10 +148,10 @@ class ServiceContext:
         raise ApiError(404, f"object_kind {reference.kind} Not Supported", "Please supply a supported object_kind")
 
     def require_verified(self, upload: UploadRecord) -> None:
-        """Return if an upload is verified: its bytes may be given.
+        """Check that an upload is verified, so that its bytes can be downloaded.
 
         Raises:
-            ApiError: 404 while that is not known yet, 400 with the integrity message once it is known not to be so.
+            ApiError: 404 until verification ends; 400 with the integrity message if it failed.
         """
         if upload.timeline.stage is Stage.ERROR:
             raise ApiError(
@@ -140,7 +161,7 @@ class ServiceContext:
             raise not_consistent()
 
     def file_uploads(self, nodes: Sequence[NodeRecord]) -> FileUploads:
-        """The newest versions of the files among some nodes, in a few queries, since a page lists many."""
+        """Return the newest versions of the files among some nodes, in a few queries for a whole page."""
         versions = self.database.tree.current_versions([node.id for node in nodes if node.kind is NodeKind.FILE])
         upload_ids = [version.upload_id for version in versions.values()]
         return FileUploads(
@@ -155,5 +176,5 @@ def _require(found: Found | None, kind: str) -> Found:
 
 
 def _published_message(message: str) -> str:
-    """An integrity message without what only this service adds: a published client compares it letter by letter."""
+    """Reduce an integrity message to the published part, which clients compare letter by letter."""
     return next((words for words in INTEGRITY_MESSAGES if message.startswith(words)), message)

@@ -1,4 +1,4 @@
-"""The OpenAPI page: made of the endpoints themselves, of the models they take and of the types they give."""
+"""The OpenAPI document, generated from the endpoints, their request models and their response types."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,11 +22,11 @@ _REFERENCE = "#/components/schemas/{model}"
 _PATH_PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
 _ERROR_SCHEMAS = ErrorSchema | ParameterErrorSchema
 _COMMON_ERROR_STATUSES = (400, 429, 500, 503)
-_ERROR_REFERENCE = {"$ref": "#/components/responses/Refusal"}
+_ERROR_REFERENCE = {"$ref": "#/components/responses/Error"}
 
 
 def openapi_document(endpoints: Sequence[Endpoint], server_url: str) -> Mapping[str, Any]:
-    """The OpenAPI document of some endpoints, for a service at a URL."""
+    """Describe endpoints of a service at a URL."""
     schemas = _Schemas(endpoints)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -43,39 +43,39 @@ def openapi_document(endpoints: Sequence[Endpoint], server_url: str) -> Mapping[
         "paths": paths,
         "components": {
             "schemas": schemas.definitions,
-            "responses": {"Refusal": schemas.error_response},
+            "responses": {"Error": schemas.error_response},
             "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "Authorization"}},
         },
     }
 
 
 class _Schemas:
-    """The schemas of all that endpoints take and give; what has a name is defined once."""
+    """JSON schemas of all request models and response types; each named type is defined once."""
 
     def __init__(self, endpoints: Sequence[Endpoint]) -> None:
-        wanted: dict[tuple[str, _Mode], Any] = {("problem", "serialization"): _ERROR_SCHEMAS}
+        types: dict[tuple[str, _Mode], Any] = {("error", "serialization"): _ERROR_SCHEMAS}
         for endpoint in endpoints:
             for model in (endpoint.body, endpoint.query):
                 if model is not None:
-                    wanted[model.__name__, "validation"] = model
+                    types[model.__name__, "validation"] = model
             if endpoint.response_model not in {None, bytes}:
-                wanted[repr(endpoint.response_model), "serialization"] = endpoint.response_model
-        adapters = [(name, mode, TypeAdapter[Any](kind)) for (name, mode), kind in wanted.items()]
+                types[repr(endpoint.response_model), "serialization"] = endpoint.response_model
+        adapters = [(name, mode, TypeAdapter[Any](kind)) for (name, mode), kind in types.items()]
         self._schemas, defined = TypeAdapter.json_schemas(adapters, ref_template=_REFERENCE)
         self.definitions = defined["$defs"]
 
     @property
     def error_response(self) -> Mapping[str, Any]:
-        """What every refusal looks like, whatever its status."""
-        content = {"application/json": {"schema": self._schemas["problem", "serialization"]}}
-        return {"description": "A refusal: its reason, and what may help", "content": content}
+        """The one response that describes all errors, whatever their status."""
+        content = {"application/json": {"schema": self._schemas["error", "serialization"]}}
+        return {"description": "An error: what is wrong, and what can help", "content": content}
 
     def response(self, kind: Any) -> Mapping[str, Any]:
-        """A type that is given."""
+        """The schema of a response type."""
         return self._schemas[repr(kind), "serialization"]
 
     def request(self, model: type[BaseModel]) -> Mapping[str, Any]:
-        """A model that is taken, without its reference."""
+        """The schema of a request model, its reference resolved."""
         schema = self._schemas[model.__name__, "validation"]
         name = str(schema.get("$ref", "")).rpartition("/")[2]
         definition: Mapping[str, Any] = self.definitions[name] if name else schema
@@ -104,13 +104,13 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> Mapping[str, Any]:
 
 
 def _operation_id(endpoint: Endpoint) -> str:
-    """`upload_initiate`: the kind of resource and what is done."""
+    """Name an operation by resource and handler: `upload_initiate`."""
     kind = type(endpoint.handler.__self__).__name__.removesuffix("Endpoints")  # type: ignore[attr-defined]
     return f"{kind.lower()}_{endpoint.handler.__name__}"
 
 
 def _request_content(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """JSON, or the same as a form, whose inner fields come in brackets."""
+    """Describe a body that can be JSON or a form; nested fields of a form are in brackets."""
     inner = [name for name, field in schema["properties"].items() if "$ref" in str(field)]
     form = {"schema": schema, "encoding": {name: {"style": "deepObject", "explode": True} for name in inner}}
     return {"application/json": {"schema": schema}, "application/x-www-form-urlencoded": form}
@@ -125,7 +125,7 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> Iterator[Mapping[str, 
             yield {"name": name, "in": "query", "required": False, "schema": schema}
     if endpoint.has_status:
         schema = {"type": "string", "enum": [str(design) for design in StatusShape]}
-        description = "the shape of `status` in this one answer"
+        description = "the shape of `status` in this response"
         yield {
             "name": STATUS_SHAPE_HEADER,
             "in": "header",
@@ -145,8 +145,8 @@ def _success_response(endpoint: Endpoint, schemas: _Schemas) -> Mapping[str, Any
         good["content"] = {"application/json": {"schema": _page_schema(schema) if is_page else schema}}
         if is_page:
             good["headers"] = {
-                name: {"description": says, "required": True, "schema": {"type": "string"}}
-                for name, says in PAGE_HEADERS.items()
+                name: {"description": description, "required": True, "schema": {"type": "string"}}
+                for name, description in PAGE_HEADERS.items()
             }
     return good
 

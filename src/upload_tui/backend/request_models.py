@@ -1,4 +1,4 @@
-"""What clients send: JSON or forms with brackets, numbers perhaps as text, validated by models."""
+"""Models of requests. Bodies are JSON or forms with brackets; numbers may arrive as text."""
 
 import json
 from typing import Annotated, Any, TypeVar
@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from upload_tui.backend.api_errors import ApiError, invalid_parameters
+from upload_tui.backend.api_errors import invalid_parameters, too_large
 
 __all__ = [
     "ChildrenSearch",
@@ -46,41 +46,41 @@ class _RequestModel(BaseModel):
 
 
 class KeyPair(_RequestModel):
-    """Keys to be exchanged for a token."""
+    """Keys to exchange for a token."""
 
     agent_key: Text
     user_key: Text
 
 
 class NewProject(_RequestModel):
-    """A project to be made."""
+    """A new project."""
 
     name: Text
     description: Text = "-"
 
 
 class Digest(_RequestModel):
-    """A digest as the client reports it."""
+    """A digest that the client reports."""
 
     value: Text
     algorithm: Text
 
 
 class ProjectChange(_RequestModel):
-    """What is to change of a project; None leaves it."""
+    """A change to a project; None leaves a field as it is."""
 
     name: Text | None = None
     description: Text | None = None
 
 
 class Reference(_RequestModel):
-    """Something that is there already, by its id."""
+    """An existing resource, by id."""
 
     id: Text
 
 
 class NewUpload(_RequestModel):
-    """An upload to be begun; `size` in bytes. One that is not chunked gets a single signed URL for all its bytes."""
+    """A new upload; `size` in bytes. One that is not chunked gets a single signed URL for all its bytes."""
 
     name: Text
     content_type: Text
@@ -90,7 +90,7 @@ class NewUpload(_RequestModel):
 
 
 class ChunkReport(_RequestModel):
-    """A chunk to be stored: its number from 1, its size in bytes, its digest."""
+    """A chunk that the client is about to send: its number (from 1), its size in bytes, its digest."""
 
     number: Annotated[int, Field(ge=1, le=2**31)]
     size: Bytes
@@ -98,31 +98,31 @@ class ChunkReport(_RequestModel):
 
 
 class Completion(_RequestModel):
-    """The word that all chunks are there, with the whole file's digest."""
+    """The end of an upload: all chunks are sent. Holds the whole file's digest."""
 
     hash: Digest
 
 
 class FileHashReport(Digest):
-    """One more digest of the whole file."""
+    """Another digest of the whole file."""
 
 
 class ContainerReference(_RequestModel):
-    """What something is to stand in: a project or a folder."""
+    """The project or folder that contains something."""
 
     kind: Text
     id: Text
 
 
 class NewFolder(_RequestModel):
-    """A folder to be made."""
+    """A new folder."""
 
     name: Text
     parent: ContainerReference
 
 
 class NewFile(_RequestModel):
-    """A file to be made of a completed upload, which gives it its name."""
+    """A new file, made from a completed upload and named after it."""
 
     parent: ContainerReference
     upload: Reference
@@ -130,46 +130,47 @@ class NewFile(_RequestModel):
 
 
 class NewVersion(_RequestModel):
-    """A completed upload to be the next version of a file."""
+    """A completed upload that becomes the next version of a file."""
 
     upload: Reference
     label: Label = ""
 
 
 class NewName(_RequestModel):
-    """Another name."""
+    """A new name."""
 
     name: Text
 
 
 class NewParent(_RequestModel):
-    """Another place."""
+    """A new container."""
 
     parent: ContainerReference
 
 
 class NewRole(_RequestModel):
-    """Another role in a project."""
+    """A new role in a project."""
 
     auth_role: Reference
 
 
 class Paging(_RequestModel):
-    """Which page (from 1) of how many entries, at most 1000."""
+    """A page number (from 1) and a page size, at most 1000."""
 
     page: Annotated[int, Field(ge=1, le=2**40)] = 1
     per_page: Annotated[int, Field(ge=1, le=2**40, json_schema_extra={"maximum": PER_PAGE_LIMIT})] = 100
 
     @property
     def offset(self) -> int:
-        """How many entries are on the pages before."""
+        """The number of entries on earlier pages."""
         return (self.page - 1) * self.per_page
 
 
 class ChildrenSearch(Paging):
-    """What is wanted of a tree: `name_contains` (even empty) searches it all; without it only what stands directly there.
+    """A search in a project or folder.
 
-    `exclude_response_fields` names what each entry leaves out, separated by blanks.
+    `name_contains` searches the whole tree, even if empty; without it only direct children are listed. `exclude_response_fields`
+    names fields to leave out of each entry, separated by blanks.
     """
 
     name_contains: Annotated[str, Field(max_length=4096)] | None = None
@@ -177,7 +178,7 @@ class ChildrenSearch(Paging):
 
 
 class UserSearch(Paging):
-    """Which accounts are wanted; None asks for nothing."""
+    """A search for accounts; None matches all."""
 
     full_name_contains: Annotated[str, Field(max_length=4096)] | None = None
     email: Annotated[str, Field(max_length=4096)] | None = None
@@ -185,17 +186,17 @@ class UserSearch(Paging):
 
 
 class Signature(_RequestModel):
-    """What makes a URL a permission. Whatever is missing or wrong, the answer is 403, and does not say which."""
+    """The parameters of a signed URL. Both have defaults, so that a missing one gives 403 and not 400."""
 
     expires: str = ""
     signature: str = ""
 
 
 def read_query(request: Request, model: type[Model]) -> Model:
-    """The query of a request as a model.
+    """Parse the query of a request.
 
     Raises:
-        ApiError: 400 for what is malformed.
+        ApiError: 400, a parameter is malformed.
     """
     read = _validate(model, dict(request.query_params))
     if isinstance(read, Paging) and read.per_page > PER_PAGE_LIMIT:
@@ -204,16 +205,16 @@ def read_query(request: Request, model: type[Model]) -> Model:
 
 
 async def read_body(request: Request, model: type[Model]) -> Model:
-    """The body of a request as a model.
+    """Parse the body of a request.
 
     Raises:
-        ApiError: 400 for what is missing or malformed, 413 for a body beyond all reason.
+        ApiError: 400, a field is missing or malformed; 413, the body is too large.
     """
     body = bytearray()
     async for block in request.stream():
         body += block
         if len(body) > BODY_LIMIT_BYTES:
-            raise ApiError(413, "request entity too large", f"send at most {BODY_LIMIT_BYTES} bytes")
+            raise too_large("entity", BODY_LIMIT_BYTES)
     is_form = "form-urlencoded" in request.headers.get("content-type", "")
     return _validate(model, _parse_form(bytes(body)) if is_form else _parse_json(bytes(body)))
 
@@ -228,7 +229,7 @@ def _parse_json(body: bytes) -> Any:
 
 
 def _parse_form(body: bytes) -> dict[str, Any]:
-    """A form with brackets as nested objects: `hash[value]=x` is `{"hash": {"value": "x"}}`."""
+    """Parse a form with brackets into nested objects: `hash[value]=x` is `{"hash": {"value": "x"}}`."""
     fields: dict[str, Any] = {}
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=200)
@@ -249,9 +250,9 @@ def _validate(model: type[Model], fields: Any) -> Model:
     try:
         return model.model_validate(fields if isinstance(fields, dict) else {})
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        details = error.errors(include_url=False, include_context=False, include_input=False)
     raise invalid_parameters(
-        ", ".join(dict.fromkeys(_describe_error(problem["loc"], problem["type"]) for problem in problems))
+        ", ".join(dict.fromkeys(_describe_error(detail["loc"], detail["type"]) for detail in details))
     )
 
 

@@ -1,6 +1,6 @@
-"""What the service's answers hold: every key, always. The OpenAPI page is made of these, and so is what the endpoints write.
+"""Types of the service's responses. Every key is always present unless marked `NotRequired`.
 
-Sizes are in bytes, times are ISO 8601 in UTC with milliseconds. Clients read with the forgiving `upload_tui.wire.resources`.
+Serializers return them and the OpenAPI page is generated from them. Sizes are in bytes, times ISO 8601 in UTC with milliseconds.
 """
 
 from typing import (
@@ -55,7 +55,7 @@ Size = Annotated[int, Field(ge=0)]
 
 @with_config(_CLOSED)
 class FieldErrorSchema(TypedDict):
-    """A field that was understood and is wrong."""
+    """A well-formed field with an invalid value."""
 
     field: str
     message: str
@@ -63,7 +63,7 @@ class FieldErrorSchema(TypedDict):
 
 @with_config(_CLOSED)
 class ErrorSchema(TypedDict):
-    """A refusal; `error` is the status."""
+    """An error; `error` is the HTTP status."""
 
     error: int
     code: Literal["not_provided", "resource_not_consistent"]
@@ -74,7 +74,7 @@ class ErrorSchema(TypedDict):
 
 @with_config(_CLOSED)
 class ParameterErrorSchema(TypedDict):
-    """A refusal of parameters that are missing or malformed: `name is missing, size is invalid`."""
+    """Missing or malformed parameters: `name is missing, size is invalid`."""
 
     error: str
 
@@ -111,7 +111,7 @@ class UserBriefSchema(TypedDict):
 
 @with_config(_CLOSED)
 class AuditSchema(TypedDict):
-    """Who did what to a resource, and when."""
+    """When a resource was created, updated and deleted, and by which account."""
 
     created_on: Time | None
     created_by: UserBriefSchema | None
@@ -123,7 +123,7 @@ class AuditSchema(TypedDict):
 
 @with_config(_CLOSED)
 class AuthRoleSchema(TypedDict):
-    """What an account may do in a project."""
+    """A role of an account in a project."""
 
     id: str
     name: str
@@ -133,7 +133,7 @@ class AuthRoleSchema(TypedDict):
 
 @with_config(_CLOSED)
 class ReferenceSchema(TypedDict):
-    """Something, by its id alone."""
+    """A resource, by id only."""
 
     id: Id
 
@@ -149,7 +149,7 @@ class PermissionSchema(TypedDict):
 
 @with_config(_CLOSED)
 class QueueSchema(TypedDict):
-    """The verification queue: jobs waiting, since when the oldest waits; jobs running, tried before, given up."""
+    """The verification queue: jobs waiting, when the oldest was queued, jobs running, retried, given up."""
 
     depth: int
     oldest: Time | None
@@ -160,7 +160,7 @@ class QueueSchema(TypedDict):
 
 @with_config(_CLOSED)
 class ProviderBriefSchema(TypedDict):
-    """Where bytes are stored, in an upload."""
+    """A storage provider, in an upload."""
 
     id: Id
     name: str
@@ -169,7 +169,7 @@ class ProviderBriefSchema(TypedDict):
 
 @with_config(_CLOSED)
 class ProviderSchema(TypedDict):
-    """Where bytes are stored, and its limits."""
+    """A storage provider and its limits."""
 
     id: Id
     name: str
@@ -203,7 +203,7 @@ class ProjectBriefSchema(TypedDict):
 
 @with_config(_CLOSED)
 class SignedUrlSchema(TypedDict):
-    """Where bytes go or come from, without a token; `host` has its scheme. A secret until it expires."""
+    """A URL for transferring bytes without a token; `host` includes the scheme. Secret until it expires."""
 
     http_verb: Literal["GET", "PUT"]
     host: str
@@ -213,7 +213,7 @@ class SignedUrlSchema(TypedDict):
 
 @with_config(_CLOSED)
 class DigestSchema(TypedDict):
-    """A digest as its client reported it."""
+    """A digest that the client reported."""
 
     value: str
     algorithm: str
@@ -221,7 +221,7 @@ class DigestSchema(TypedDict):
 
 @with_config(_CLOSED)
 class ChunkSchema(TypedDict):
-    """A chunk as its client reported it; numbers from 1."""
+    """A chunk as the client reported it; numbers start at 1."""
 
     number: int
     size: Size
@@ -230,7 +230,7 @@ class ChunkSchema(TypedDict):
 
 @with_config(_CLOSED)
 class HashSchema(TypedDict):
-    """A whole file's digest."""
+    """A digest of the whole file."""
 
     algorithm: str
     value: str
@@ -239,7 +239,7 @@ class HashSchema(TypedDict):
 
 @with_config(_CLOSED)
 class FlatStatusSchema(TypedDict):
-    """Option A: a time for each stage that was reached."""
+    """Option A: a time for each stage."""
 
     initiated_on: Time
     completed_on: Time | None
@@ -250,7 +250,7 @@ class FlatStatusSchema(TypedDict):
 
 @with_config(_CLOSED)
 class StateSchema(TypedDict):
-    """A stage and when it was reached."""
+    """A stage and its time."""
 
     state: Literal["initiated", "completed", "verified", "error"]
     state_on: Time
@@ -258,7 +258,7 @@ class StateSchema(TypedDict):
 
 @with_config(_CLOSED)
 class StatesSchema(TypedDict):
-    """Option B: the present state and those before it, newest first."""
+    """Option B: the current state and earlier ones, newest first."""
 
     current: StateSchema
     prior: list[StateSchema]
@@ -279,7 +279,7 @@ class DeployedStatusSchema(TypedDict):
 
 @with_config(_CLOSED)
 class UploadSchema(TypedDict):
-    """An upload. One that is not chunked has no `chunks`, and until it is completed a `signed_url`."""
+    """An upload. A chunked one has `chunks`; another has `signed_url` until it is completed."""
 
     id: Id
     project: ProjectBriefSchema
@@ -298,7 +298,7 @@ class UploadSchema(TypedDict):
 
 @with_config(_CLOSED)
 class ContainerSchema(TypedDict):
-    """What something stands in."""
+    """The project or folder that contains a resource."""
 
     kind: Literal["dds-project", "dds-folder"]
     id: Id
@@ -306,7 +306,7 @@ class ContainerSchema(TypedDict):
 
 @with_config(_CLOSED)
 class AncestorSchema(TypedDict):
-    """What something stands in, directly or not; the project first."""
+    """A project or folder above a resource; the project comes first."""
 
     kind: Literal["dds-project", "dds-folder"]
     id: Id
@@ -315,7 +315,7 @@ class AncestorSchema(TypedDict):
 
 @with_config(_CLOSED)
 class UploadBriefSchema(TypedDict):
-    """An upload, in a version of a file."""
+    """An upload, in a file version."""
 
     id: Id
     size: Size
@@ -325,7 +325,7 @@ class UploadBriefSchema(TypedDict):
 
 @with_config(_CLOSED)
 class CurrentVersionSchema(TypedDict):
-    """The newest version of a file; numbers from 1."""
+    """The newest version of a file; numbers start at 1."""
 
     id: Id
     version: int
@@ -335,7 +335,7 @@ class CurrentVersionSchema(TypedDict):
 
 @with_config(_CLOSED)
 class FolderSchema(TypedDict):
-    """A folder. Lists leave out what `exclude_response_fields` names."""
+    """A folder. Lists omit the fields that `exclude_response_fields` names."""
 
     kind: Literal["dds-folder"]
     id: Id
@@ -349,7 +349,7 @@ class FolderSchema(TypedDict):
 
 @with_config(_CLOSED)
 class FileSchema(TypedDict):
-    """A file and its newest version. Lists leave out what `exclude_response_fields` names."""
+    """A file and its newest version. Lists omit the fields that `exclude_response_fields` names."""
 
     kind: Literal["dds-file"]
     id: Id
@@ -363,7 +363,7 @@ class FileSchema(TypedDict):
 
 
 ChildSchema = FolderSchema | FileSchema
-"""What stands in a project or a folder."""
+"""An entry of a project or a folder."""
 
 
 @with_config(_CLOSED)
@@ -382,7 +382,7 @@ class VersionSchema(TypedDict):
 
 @with_config(_CLOSED)
 class ProjectFileSchema(TypedDict):
-    """A file of a project with all that a download needs."""
+    """A file of a project with everything that a download needs."""
 
     kind: Literal["dds-file"]
     id: Id

@@ -1,4 +1,4 @@
-"""Records as the service's resources."""
+"""Turns records into response types."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -56,7 +56,7 @@ PROVIDER: ProviderSchema = {
     "is_default": True,
     "is_deprecated": False,
 }
-"""The one storage provider, as `GET /storage_providers` lists it."""
+"""The only storage provider, as `GET /storage_providers` lists it."""
 
 _PROVIDER_BRIEF: ProviderBriefSchema = {
     "id": PROVIDER["id"],
@@ -66,7 +66,7 @@ _PROVIDER_BRIEF: ProviderBriefSchema = {
 
 
 class ResourceSerializer:
-    """Writes what one account sees: there is no other that could have made anything."""
+    """Serializes records. Every audit names the one account."""
 
     def __init__(self, account: DemoAccount) -> None:
         self._account = account
@@ -74,7 +74,7 @@ class ResourceSerializer:
     # Accounts
 
     def user(self) -> UserSchema:
-        """The account."""
+        """Serialize the account."""
         first_name, _, last_name = self._account.full_name.partition(" ")
         return {
             "id": self._account.id,
@@ -86,7 +86,7 @@ class ResourceSerializer:
         }
 
     def permission(self, project_id: str, role: AuthRoleSchema) -> PermissionSchema:
-        """The account's role in a project."""
+        """Serialize the account's role in a project."""
         return {"project": {"id": project_id}, "user": self._user_brief(), "auth_role": role}
 
     def _user_brief(self) -> UserBriefSchema:
@@ -110,7 +110,7 @@ class ResourceSerializer:
     # Projects and uploads
 
     def project(self, project: ProjectRecord) -> ProjectSchema:
-        """A project."""
+        """Serialize a project."""
         return {
             "kind": "dds-project",
             "id": project.id,
@@ -128,7 +128,7 @@ class ResourceSerializer:
         status_shape: StatusShape,
         signed_url: SignedUrlSchema | None = None,
     ) -> UploadSchema:
-        """An upload, its status in the shape of a design; chunks newest first. `signed_url` takes all bytes of one not chunked."""
+        """Serialize an upload, its chunks in descending order. `signed_url` is for an upload that is not chunked."""
         written: dict[str, Any] = {
             "id": record.id,
             "project": {"id": record.project_id, "name": record.project_name},
@@ -174,7 +174,7 @@ class ResourceSerializer:
     # Folders and files
 
     def folder(self, node: NodeRecord, project: ProjectRecord, ancestors: Sequence[AncestorRecord]) -> FolderSchema:
-        """A folder."""
+        """Serialize a folder."""
         return cast("FolderSchema", self._node(node, project, ancestors))
 
     def file(
@@ -186,7 +186,7 @@ class ResourceSerializer:
         upload: UploadRecord,
         hashes: Hashes,
     ) -> FileSchema:
-        """A file and its newest version."""
+        """Serialize a file and its newest version."""
         current: CurrentVersionSchema = {
             "id": version.id,
             "version": version.number,
@@ -210,7 +210,7 @@ class ResourceSerializer:
         }
 
     def version(self, version: VersionRecord, upload: UploadRecord, hashes: Hashes) -> VersionSchema:
-        """One version of a file."""
+        """Serialize one version of a file."""
         return {
             "kind": "dds-file-version",
             "id": version.id,
@@ -231,7 +231,7 @@ class ResourceSerializer:
         hashes: Hashes,
         file_url: SignedUrlSchema,
     ) -> ProjectFileSchema:
-        """A file with all that a download needs."""
+        """Serialize a file with everything that a download needs."""
         return {
             "kind": "dds-file",
             "id": node.id,
@@ -244,7 +244,7 @@ class ResourceSerializer:
 
 
 def without_fields(child: ChildSchema, fields: Sequence[str]) -> Mapping[str, object]:
-    """A child without some of what can be left out; what identifies it stays."""
+    """Remove optional fields from an entry; those that identify it stay."""
     optional = {"audit", "project", "ancestors", "current_version"} & set(fields)
     return {key: value for key, value in child.items() if key not in optional}
 

@@ -1,4 +1,4 @@
-"""The service on a socket: how every server of it is set up, whether a person, a demo or a test runs it."""
+"""The uvicorn server that `serve`, the testing kit and tests share."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 __all__ = ["http_server"]
 
 _EVENT_BYTES = 256 * 1024
-"""Headers up to this size reach the service, so that it is the service which refuses them, in its envelope."""
+"""Larger than the service's own limit for headers, so that the service rejects them in its error envelope."""
 
 
 def http_server(app: Callable[..., Awaitable[Any]], log_level: str = "warning") -> "uvicorn.Server":
-    """A server of the service's application, not yet running. Nothing it logs holds a token or a signed URL."""
+    """Create a server, not yet running. It logs no tokens and no signed URLs."""
     import uvicorn
 
     return uvicorn.Server(
@@ -24,7 +24,7 @@ def http_server(app: Callable[..., Awaitable[Any]], log_level: str = "warning") 
             lifespan="off",
             log_level=log_level,
             access_log=False,  # signed URLs are secrets
-            date_header=False,  # the service has a clock of its own
+            date_header=False,  # the service's clock sets the date
             server_header=False,
         )
     )

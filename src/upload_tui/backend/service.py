@@ -1,10 +1,10 @@
-"""The embedded service as one object: records, storage, worker, endpoints and faults, put together and kept running."""
+"""The embedded service as one object: database, storage, worker, endpoints and faults."""
 
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from secrets import token_bytes
 from types import TracebackType
 from typing import Self
@@ -16,6 +16,7 @@ from upload_tui.backend.faults.control import FaultControlApp
 from upload_tui.backend.faults.middleware import FaultInjectionMiddleware
 from upload_tui.backend.faults.model import FaultName, Faults
 from upload_tui.backend.faults.storage import FaultyStorage
+from upload_tui.backend.serializers import ResourceSerializer
 from upload_tui.backend.storage import FolderStorage, MemoryStorage
 from upload_tui.backend.store.database import Database
 from upload_tui.backend.store.records import FinishedUpload, ProjectRecord
@@ -26,28 +27,28 @@ from upload_tui.wire import StatusShape
 __all__ = ["IN_PROCESS_URL", "EmbeddedService"]
 
 IN_PROCESS_URL = "http://demo.invalid"
-"""Where the service seems to be while it has no port. The name can never be somebody's."""
+"""The base URL while the service has no port. The name can never be resolved."""
 
 _PROJECT_NAME = "Demo project"
 
 
 class EmbeddedService:
-    """The service. An async context manager: the worker runs inside it.
+    """The service, an async context manager. The worker runs inside it.
 
     Args:
         clock: the service's time.
-        status_shape: the shape of `status` for everybody who does not ask for another.
-        database: the file of the records; None keeps them in memory.
-        storage: the folder of the bytes; None keeps them in memory.
-        seed: the same seed, the same ids; None takes ids that nobody can guess.
-        secret: what keys and signatures follow from, for tests; None takes that of the database, or one that nobody can guess.
-        verifications_at_once: how many uploads are verified at the same time.
-        has_control: whether faults can be started and ended over HTTP.
-        executor: where uploads are verified; None for threads of the service's own.
-        base_url: where clients reach it, for signed URLs; may be set later.
+        status_shape: the shape of `status` unless a request header names another.
+        database: the file of the database; None keeps it in memory.
+        storage: the folder of the stored bytes; None keeps them in memory.
+        seed: makes ids reproducible; None makes random ids.
+        secret: the key for tokens and signatures, for tests; None uses the database's, random in a new one.
+        verifications_at_once: how many uploads are verified concurrently.
+        has_control: whether faults can be controlled over HTTP.
+        executor: where uploads are verified; None for the worker's own threads.
+        base_url: where clients reach the service, for signed URLs. Can be set later.
     """
 
-    def __init__(  # noqa: PLR0913  # each is a seam
+    def __init__(  # noqa: PLR0913  # everything a test may replace
         self,
         *,
         clock: Clock | None = None,
@@ -65,11 +66,10 @@ class EmbeddedService:
         self.base_url = base_url
         self.faults = Faults(self.clock)
         self._database = Database(database)
-        chance = _id_generator(seed, self._database.uploads.count())
+        rng = _id_generator(seed, self._database.uploads.count())
         self._authority = TokenAuthority(secret or self._database.secret(token_bytes(32)), self.clock)
         self._verification_seconds: dict[str, float] = {}
-        stored = MemoryStorage() if storage is None else FolderStorage(storage)
-        self.storage = FaultyStorage(stored, self.faults)
+        self.storage = FaultyStorage(MemoryStorage() if storage is None else FolderStorage(storage), self.faults)
         self.worker = VerificationWorker(
             self._database,
             self.storage,
@@ -80,10 +80,18 @@ class EmbeddedService:
             executor=executor,
         )
         self._context = ServiceContext(
-            self._database, self.storage, self.worker, self._authority, self.faults, self.clock, chance, self
+            database=self._database,
+            storage=self.storage,
+            worker=self.worker,
+            authority=self._authority,
+            faults=self.faults,
+            clock=self.clock,
+            rng=rng,
+            address=self,
+            serializer=ResourceSerializer(self._authority.account),
         )
-        weather = FaultInjectionMiddleware(create_app(self._context, status_shape), self.faults, self.clock)
-        self.app = FaultControlApp(weather, self.faults, self._authority) if has_control else weather
+        app = FaultInjectionMiddleware(create_app(self._context, status_shape), self.faults, self.clock)
+        self.app = FaultControlApp(app, self.faults, self._authority) if has_control else app
         self.project = self._default_project()
         self._worker_task: asyncio.Task[None] | None = None
 
@@ -97,26 +105,26 @@ class EmbeddedService:
         await self.stop()
 
     async def stop(self) -> None:
-        """Stop the worker and close the records."""
+        """Stop the worker and close the database."""
         if self._worker_task is not None:
             self._worker_task.cancel()
             await asyncio.gather(self._worker_task, return_exceptions=True)
         self.close()
 
     def close(self) -> None:
-        """Close the records; enough for a service that was never entered, and so has no worker running."""
+        """Close the database. Enough for a service that was never entered, since its worker does not run."""
         self._database.close()
 
     def configure_verification(
         self, upload_id: str, verification_seconds: float, *, is_unreadable: bool = False
     ) -> None:
-        """What a story has in store for an upload: how long its verification takes, and whether its bytes can be read at all."""
+        """Set how long the verification of an upload takes, and whether its bytes can be read at all."""
         self._verification_seconds[upload_id] = verification_seconds
         if is_unreadable:
             self.storage.unreadable_uploads.add(upload_id)
 
     def import_uploads(self, uploads: Sequence[FinishedUpload]) -> None:
-        """Keep finished uploads of elsewhere: their records, for there are no bytes."""
+        """Insert finished uploads of another time. They have records but no stored bytes."""
         self._database.uploads.import_finished(uploads)
 
     def _extra_verification_seconds(self, upload_id: str) -> float:
@@ -124,23 +132,23 @@ class EmbeddedService:
 
     @property
     def account(self) -> DemoAccount:
-        """The account that is there from the start."""
+        """The demo account."""
         return self._authority.account
 
     @property
     def api_url(self) -> str:
-        """The base of all endpoints."""
+        """The base URL of the API."""
         return f"{self.base_url}{API_PATH}"
 
     def new_token(self) -> str:
-        """A token for the account."""
+        """Issue a token for the account."""
         return self._authority.new_token()[0]
 
     def _worker_dead_seconds(self) -> float:
         return self.faults.seconds_left(FaultName.DEAD_WORKER)
 
     def _default_project(self) -> ProjectRecord:
-        """The project to start with; an older database keeps its own."""
+        """Return the first project; create one in a new database."""
         projects, _ = self._database.projects.page(0, 1)
         if projects:
             return projects[0]
@@ -150,14 +158,7 @@ class EmbeddedService:
 
 
 def _id_generator(seed: int | None, upload_count: int) -> Random:
-    """Where ids come from; records that hold some already are not given the same ids again."""
+    """Return the source of ids. A database that already has uploads gets other ids than a new one."""
     if seed is None:
-        return _SecureRandom()
-    return Random(f"{seed} after {upload_count}" if upload_count else seed)  # noqa: S311  # whoever gives a seed wants to guess
-
-
-class _SecureRandom(Random):
-    """Random bytes from the operating system."""
-
-    def randbytes(self, n: int) -> bytes:
-        return token_bytes(n)
+        return SystemRandom()
+    return Random(f"{seed} after {upload_count}" if upload_count else seed)  # noqa: S311  # a seed is for reproducible ids

@@ -1,4 +1,4 @@
-"""Where the bytes of chunks are: in memory, or in files that only ever bear names of our own making."""
+"""Storage of blobs: the bytes of a chunk, or of the whole file of an upload that is not chunked."""
 
 import asyncio
 import os
@@ -14,15 +14,15 @@ __all__ = ["BlobKey", "FolderStorage", "MemoryStorage", "ChunkRejectedError", "S
 _BLOCK_BYTES = 256 * 1024
 
 BlobKey = tuple[str, int]
-"""An upload's id (of our own making) and a chunk's number."""
+"""An upload's id, which the service made, and a chunk's number (0 for a whole file)."""
 
 
 class StorageUnavailableError(Exception):
-    """The storage cannot be used just now; trying again later may help."""
+    """The storage cannot be used just now; retrying later may help."""
 
 
 class ChunkRejectedError(Exception):
-    """When all bytes of a chunk had come, nobody wanted them any more; they were not kept."""
+    """The upload was completed while a blob was being received; the blob was discarded."""
 
 
 def _accept() -> bool:
@@ -30,48 +30,48 @@ def _accept() -> bool:
 
 
 class Storage(Protocol):
-    """Stores chunks whole or not at all."""
+    """Stores blobs atomically: completely or not at all."""
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
-        """Store a chunk in place of an older one; gives its size in bytes.
+        """Store a blob, replacing an older one. Returns its size in bytes.
 
         Args:
-            key: which chunk.
+            key: the blob.
             blocks: its bytes.
-            is_accepted: asked once all bytes are there, in the same turn of the event loop as they begin to count.
+            is_accepted: called when all bytes are received, in the same turn of the event loop in which the blob is stored.
 
         Raises:
-            ChunkRejectedError: the chunk was not wanted any more.
-            StorageUnavailableError: it cannot be kept just now.
+            ChunkRejectedError: `is_accepted` returned False.
+            StorageUnavailableError: the blob cannot be written.
         """
         ...
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
-        """The bytes of a chunk, block by block; nothing at all if there is no such chunk.
+        """Read a blob block by block; nothing if it does not exist.
 
         Raises:
-            StorageUnavailableError: they cannot be read just now.
+            StorageUnavailableError: the blob cannot be read.
         """
         ...
 
     def has(self, key: BlobKey) -> bool:
-        """True if the chunk is stored."""
+        """True if the blob exists."""
         ...
 
     def revision(self, key: BlobKey) -> Hashable | None:
-        """Something that is another thing once the chunk has been put again or touched; None if it is not stored."""
+        """A value that changes whenever the blob is written or modified; None if it does not exist."""
         ...
 
 
 class MemoryStorage:
-    """Chunks in memory; gone with the process."""
+    """Keeps blobs in memory."""
 
     def __init__(self) -> None:
         self._blobs: dict[BlobKey, tuple[int, bytes]] = {}
         self._revisions = count()
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
-        """Store a chunk once all of it is there."""
+        """Store a blob."""
         chunk = b"".join([block async for block in blocks])
         if not is_accepted():
             raise ChunkRejectedError
@@ -79,25 +79,25 @@ class MemoryStorage:
         return len(chunk)
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
-        """The bytes of a chunk."""
+        """Read a blob."""
         view = memoryview(self._blobs.get(key, (0, b""))[1])
         for start in range(0, len(view), _BLOCK_BYTES):
             yield bytes(view[start : start + _BLOCK_BYTES])
 
     def has(self, key: BlobKey) -> bool:
-        """True if the chunk is stored."""
+        """True if the blob exists."""
         return key in self._blobs
 
     def revision(self, key: BlobKey) -> Hashable | None:
-        """Which of all chunks ever put this one is."""
+        """The serial number of the write."""
         return self._blobs[key][0] if key in self._blobs else None
 
 
 class FolderStorage:
-    """Chunks as files `FOLDER/<upload id>/<number>`; a half-written one is never a chunk.
+    """Keeps blobs in files `FOLDER/<upload id>/<number>`; an incomplete file never has such a name.
 
     Args:
-        folder: where to keep them; made if it is not there. What a process that died had half written is removed.
+        folder: created if missing. Incomplete files of an earlier process are removed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -108,12 +108,12 @@ class FolderStorage:
         self._incoming.mkdir(parents=True, exist_ok=True)
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
-        """Write elsewhere, flush to the disk, then rename and flush the name: whole or not at all."""
+        """Write to a temporary file, flush it, rename it, then flush the folder."""
         path = self._path(key)
         incoming = self._incoming / f"{os.getpid()}-{next(self._names)}"
         size = 0
         try:
-            with incoming.open("wb") as file:  # blocks are small, and the page cache takes them at once
+            with incoming.open("wb") as file:  # blocking writes: blocks are small and go to the page cache
                 async for block in blocks:
                     size += file.write(block)
                 await asyncio.to_thread(_flush, file)
@@ -131,7 +131,7 @@ class FolderStorage:
         return size
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
-        """The bytes of a chunk."""
+        """Read a blob."""
         try:
             with self._path(key).open("rb", buffering=0) as file:
                 while block := file.read(_BLOCK_BYTES):
@@ -142,11 +142,11 @@ class FolderStorage:
             raise StorageUnavailableError(str(error)) from error
 
     def has(self, key: BlobKey) -> bool:
-        """True if the chunk is stored."""
+        """True if the blob exists."""
         return self._path(key).is_file()
 
     def revision(self, key: BlobKey) -> Hashable | None:
-        """Which file it is, how large, and when it was last written."""
+        """The file's inode, size and modification time."""
         try:
             found = self._path(key).stat()
         except FileNotFoundError:
@@ -166,7 +166,7 @@ def _flush(file: BinaryIO) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename last; where folders cannot be opened (Windows) the file system sees to it itself."""
+    """Make a rename durable. Windows cannot open folders; its file system does this itself."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

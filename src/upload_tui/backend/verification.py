@@ -1,8 +1,7 @@
-"""Whether the stored bytes of an upload are the file that its client meant: everything that can be wrong, in one pass.
+"""Compares the stored bytes of an upload with what its client reported, and lists everything that differs.
 
-Called by the worker, in a thread. Pure but for reading the storage, block by block, so that memory does not grow with the
-file; every byte is read once. Where the deployed service has words for a failure, these come first; then which chunk, and what
-differed.
+The worker calls it in a thread. Bytes are read once, block by block, so memory does not grow with the file. Messages that the
+deployed service uses come first, followed by what is specific to this service.
 """
 
 import hashlib
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["ALGORITHMS", "WHOLE_FILE", "Hashes", "check_late_hash", "part_numbers", "verify"]
 
 WHOLE_FILE = 0
-"""Where the bytes of an upload that is not chunked are: the number that no chunk has."""
+"""The blob number of an upload that is not chunked; chunks start at 1."""
 
 ALGORITHMS = ("md5", "sha1", "sha256")
 _MAX_LISTED = 5
 
 Hashes = Sequence[tuple[str, str]]
-"""Algorithms and digests reported for a whole file."""
+"""Algorithms and digests that were reported for a whole file."""
 
 
 def verify(
@@ -42,62 +41,62 @@ def verify(
     """Check an upload against its stored bytes.
 
     Args:
-        upload_id: which upload.
-        size_bytes: the size the client promised.
-        chunks: what the client reported of its chunks, by number.
-        hashes: algorithms and digests that the client reported for the whole file.
+        upload_id: the upload.
+        size_bytes: the file's size as the client reported it.
+        chunks: the chunks as the client reported them, by number.
+        hashes: the whole file's digests as the client reported them.
         storage: where the bytes are.
-        is_chunked: False if all bytes came at once.
+        is_chunked: False if all bytes are in one blob.
 
     Returns:
-        None if everything agrees, or else a message that names all that does not.
+        None if everything agrees, otherwise a message that names every difference.
 
     Raises:
         StorageUnavailableError: the bytes cannot be read just now.
     """
     numbers = part_numbers(chunks, is_chunked=is_chunked)
     revisions = {number: storage.revision((upload_id, number)) for number in numbers}
-    whole = {algorithm: _new_digest(algorithm) for algorithm, _ in hashes}
+    file_digests = {algorithm: _new_digest(algorithm) for algorithm, _ in hashes}
     if is_chunked:
-        stored_bytes, problems = _read_chunks(upload_id, chunks, whole, storage)
+        stored_bytes, problems = _read_chunks(upload_id, chunks, file_digests, storage)
     elif revisions[WHOLE_FILE] is None:
         return OBJECT_MISSING
     else:
-        stored_bytes, problems = _update_digests(whole.values(), storage.blocks((upload_id, WHOLE_FILE))), []
+        stored_bytes, problems = _update_digests(file_digests.values(), storage.blocks((upload_id, WHOLE_FILE))), []
     if stored_bytes != size_bytes:
         problems.append(f"{SIZE_DIFFERS}: reported {size_bytes} bytes, stored {stored_bytes}")
     are_bytes_right = not problems
-    wrong = list(_file_problems(hashes, whole))
-    problems.extend(wrong)
-    if wrong and are_bytes_right and is_chunked:
+    file_problems = list(_file_problems(hashes, file_digests))
+    problems.extend(file_problems)
+    if file_problems and are_bytes_right and is_chunked:
         problems.append(_order_problem(chunks))
     problems.extend(
         f"{_blob_name(number)} put again while it was verified"
         for number, revision in revisions.items()
         if storage.revision((upload_id, number)) != revision
     )
-    # Problems that the deployed service has words for begin with the word "reported".
+    # The deployed service's messages begin with "reported" and come first.
     return "; ".join(sorted(problems, key=lambda problem: not problem.startswith("reported"))) or None
 
 
 def check_late_hash(
     upload_id: str, numbers: Sequence[int], algorithm: str, reported: str, storage: Storage
 ) -> str | None:
-    """What a digest that comes late says against the stored bytes of a verified upload; None if they agree.
+    """Compare a digest that is reported after verification with the stored bytes. Returns a message, or None if they agree.
 
     Raises:
         StorageUnavailableError: the bytes cannot be read just now.
     """
     if not all(storage.has((upload_id, number)) for number in numbers):
         return OBJECT_MISSING
-    whole = {algorithm: _new_digest(algorithm)}
+    file_digests = {algorithm: _new_digest(algorithm)}
     for number in numbers:
-        _update_digests(whole.values(), storage.blocks((upload_id, number)))
-    return next(_file_problems([(algorithm, reported)], whole), None)
+        _update_digests(file_digests.values(), storage.blocks((upload_id, number)))
+    return next(_file_problems([(algorithm, reported)], file_digests), None)
 
 
 def part_numbers(chunks: Sequence[ChunkRecord], *, is_chunked: bool) -> Sequence[int]:
-    """Where an upload's bytes are, in the order of the file."""
+    """The numbers of an upload's blobs, in the order of the file."""
     return [chunk.number for chunk in chunks] if is_chunked else [WHOLE_FILE]
 
 
@@ -108,7 +107,7 @@ def _blob_name(number: int) -> str:
 def _read_chunks(
     upload_id: str, chunks: Sequence[ChunkRecord], file_digests: dict[str, "_Hash"], storage: Storage
 ) -> tuple[int, list[str]]:
-    """How many bytes all chunks have, and what is wrong with them; the digests of the whole file grow with them."""
+    """Read all chunks. Returns their total size in bytes and what is wrong with them; updates the digests of the whole file."""
     problems = list(_numbering_problems([chunk.number for chunk in chunks]))
     stored_bytes = 0
     for chunk in chunks:
@@ -127,9 +126,9 @@ def _new_digest(algorithm: str) -> "_Hash":
 def _read_chunk(
     storage: Storage, key: BlobKey, algorithm: str, file_digests: dict[str, "_Hash"], *, is_first: bool
 ) -> tuple[int, str]:
-    """A chunk's size in bytes and its digest; the digests of the whole file grow with it.
+    """Read a chunk. Returns its size in bytes and its digest; updates the digests of the whole file.
 
-    While nothing came before, the digest of the chunk is that of the whole so far and need not be computed twice.
+    For the first bytes of a file the chunk's digest is that of the file so far, so it is computed once.
     """
     own = None if is_first and algorithm in file_digests else _new_digest(algorithm)
     growing = [*file_digests.values()] if own is None else [own, *file_digests.values()]
@@ -138,7 +137,7 @@ def _read_chunk(
 
 
 def _update_digests(digests: "Collection[_Hash]", blocks: Iterator[bytes]) -> int:
-    """Let digests grow with blocks; gives how many bytes these were."""
+    """Update digests with blocks. Returns the number of bytes."""
     size = 0
     for block in blocks:
         size += len(block)
@@ -175,7 +174,7 @@ def _file_problems(hashes: Hashes, file_digests: dict[str, "_Hash"]) -> Iterator
 
 
 def _order_problem(chunks: Sequence[ChunkRecord]) -> str:
-    """Why a file can be wrong whose chunks are all right; chunks that are alike are named, for one may be a repetition."""
+    """Explain a wrong file whose chunks are all right. Identical chunks are named: one may be sent twice."""
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for chunk in chunks:
         alike[chunk.digest.lower()].append(str(chunk.number))

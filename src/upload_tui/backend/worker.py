@@ -1,4 +1,4 @@
-"""The verification worker: takes completed uploads from the queue and finds out whether they are what their clients meant."""
+"""The verification worker: claims completed uploads from the queue and verifies them."""
 
 import asyncio
 import sqlite3
@@ -18,25 +18,25 @@ from upload_tui.clock import Clock
 __all__ = ["LEASE", "RETRY_SECONDS", "VerificationWorker"]
 
 RETRY_SECONDS = (1, 5, 25, 125, 625, 3125)
-"""After trouble that is not the upload's fault the job is tried again after these many seconds, then given up."""
+"""Delays before the retries after an error that is not the upload's; after the last one the job is given up."""
 
 LEASE = timedelta(seconds=30)
-"""A claimed job is its worker's for so long, and for longer while the worker lives; then anybody takes it up again."""
+"""How long a claim lasts. The worker renews it while it lives; after that another worker can claim the job."""
 
 _DATABASE_RETRY_SECONDS = 5.0
 
 
 class VerificationWorker:
-    """Any number of verifications at once, each of one upload.
+    """Runs a number of verifications concurrently.
 
     Args:
-        database: the queue and the records.
+        database: the queue and the uploads.
         storage: the bytes.
-        clock: for due times and for the extra time that `extra_seconds` asks for.
+        clock: for due times and delays.
         concurrency: how many verifications run at the same time.
-        extra_seconds: how much longer than the work itself the verification of an upload takes; for stories.
-        dead_seconds: for how many seconds the worker is dead yet; 0 while it lives. One that dies at work drops its job.
-        executor: where bytes are read and hashed, off the event loop; None for `concurrency` threads of its own.
+        extra_seconds: how much longer than the work itself the verification of an upload takes, for scenarios.
+        dead_seconds: how many seconds the worker stays dead, 0 if it is alive. If it dies during a job, it drops the job.
+        executor: where bytes are read and hashed; None for `concurrency` threads of its own.
     """
 
     def __init__(
@@ -63,20 +63,20 @@ class VerificationWorker:
 
     @property
     def is_paused(self) -> bool:
-        """True while no new verification is begun."""
+        """True while no new verification starts."""
         return not self._not_paused.is_set()
 
     def pause(self) -> None:
-        """Begin no more verifications, as if the worker had died."""
+        """Start no new verifications, as if the worker had died."""
         self._not_paused.clear()
 
     def resume(self) -> None:
-        """Begin verifications again."""
+        """Start verifications again."""
         self._not_paused.set()
         self.wake()
 
     def wake(self) -> None:
-        """Something was queued."""
+        """Look for jobs now."""
         self._job_queued.set()
 
     async def run(self) -> None:
@@ -86,7 +86,7 @@ class VerificationWorker:
                 group.create_task(self._work_loop(), name=f"verification {number + 1}")
 
     async def verify_next(self) -> str | None:
-        """Verify one due upload at once; gives its id, or None if none is due. For tests and for stories of the past."""
+        """Verify one due upload now. Returns its id, None if none is due. For tests and for the history of scenarios."""
         job = self._database.queue.claim(self._clock.now(), LEASE)
         if job is None:
             return None
@@ -101,7 +101,7 @@ class VerificationWorker:
                 continue
             try:
                 await self._process_next()
-            except sqlite3.OperationalError:  # a full disk, a locked file: what was claimed is taken up again later
+            except sqlite3.OperationalError:  # a full disk or a locked file: the claim expires and the job is retried
                 await self._clock.sleep(_DATABASE_RETRY_SECONDS)
 
     async def _process_next(self) -> None:
@@ -116,7 +116,7 @@ class VerificationWorker:
 
     @asynccontextmanager
     async def _lease(self, job: JobRecord) -> AsyncIterator[None]:
-        """Inside this the job stays ours."""
+        """Renew the claim inside this context."""
 
         async def renew() -> None:
             while True:
@@ -140,14 +140,14 @@ class VerificationWorker:
         try:
             while hashes != (
                 hashes := self._database.uploads.hashes(job.upload_id)
-            ):  # again, if one was reported meanwhile
+            ):  # again, if another digest was reported meanwhile
                 chunks = self._database.uploads.chunks(job.upload_id)
                 work = partial(
                     verify, record.id, record.size_bytes, chunks, hashes, self._storage, is_chunked=record.is_chunked
                 )
                 message = await loop.run_in_executor(self._executor, work)
-        except StorageUnavailableError as trouble:
-            self._retry_later(job, str(trouble))
+        except StorageUnavailableError as error:
+            self._retry_later(job, str(error))
         else:
             self._database.queue.finish(job, message, self._clock.now())
 
@@ -157,7 +157,7 @@ class VerificationWorker:
         self._database.queue.postpone(job, None if wait is None else self._clock.now() + wait, reason)
 
     async def _wait_for_job(self) -> None:
-        """Until a job is due, or something was queued."""
+        """Wait until a job is due or is queued."""
         self._job_queued.clear()
         due_on = self._database.queue.next_due_on()
         waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._job_queued.wait())]

@@ -1,1 +1,1 @@
-"""The endpoints, one module for each kind of resource. They decide nothing about stages: the tables' own conditions do."""
+"""The endpoints, one module for each kind of resource. Stage transitions are decided by the store, not here."""

@@ -1,4 +1,4 @@
-"""Accounts, tokens, roles. There is one account; it has made everything, and so it is the admin of every project."""
+"""Accounts, tokens and roles. The only account owns everything, so it is the admin of every project."""
 
 from collections.abc import Sequence
 
@@ -54,7 +54,7 @@ class AccountEndpoints:
         self._context = context
 
     def endpoints(self) -> Sequence[Endpoint]:
-        """All of them."""
+        """Return the endpoints."""
         role_path = f"{API_PATH}/projects/{{id}}/permissions/{{user_id}}"
         return (
             Endpoint(
@@ -94,13 +94,13 @@ class AccountEndpoints:
 
     async def search(self, call: Call[UserSearch]) -> Response:
         """List accounts, a page at a time."""
-        wanted, user = call.parameters, self._context.serializer.user()
-        is_wanted = (
-            (wanted.full_name_contains or "").lower() in user["full_name"].lower()
-            and wanted.email in {None, user["email"]}
-            and wanted.username in {None, user["username"]}
+        criteria, user = call.parameters, self._context.serializer.user()
+        is_match = (
+            (criteria.full_name_contains or "").lower() in user["full_name"].lower()
+            and criteria.email in {None, user["email"]}
+            and criteria.username in {None, user["username"]}
         )
-        return page_response([user] if is_wanted and wanted.page == 1 else [], int(is_wanted), wanted)
+        return page_response([user] if is_match and criteria.page == 1 else [], int(is_match), criteria)
 
     async def show(self, call: Call[None]) -> Response:
         """Show an account."""
@@ -113,19 +113,19 @@ class AccountEndpoints:
         return page_response(_ROLES[start : start + call.parameters.per_page], len(_ROLES), call.parameters)
 
     async def list_permissions(self, call: Call[Paging]) -> Response:
-        """List who may do what in a project."""
+        """List the permissions in a project."""
         project = self._context.project(call.id)
         own = [self._context.serializer.permission(project.id, _ROLES[0])] if call.parameters.page == 1 else []
         return page_response(own, 1, call.parameters)
 
     async def show_permission(self, call: Call[None]) -> Response:
-        """Show what an account may do in a project."""
+        """Show the permission of an account in a project."""
         project = self._context.project(call.id)
         self._check_user(str(call.request.path_params["user_id"]))
         return json_response(self._context.serializer.permission(project.id, _ROLES[0]))
 
     async def grant_permission(self, call: Call[NewRole]) -> Response:
-        """Give an account a role in a project; a project's only account stays its admin."""
+        """Give an account a role in a project; the only account stays its admin."""
         project = self._context.project(call.id)
         self._check_user(str(call.request.path_params["user_id"]))
         role = next((role for role in _ROLES if role["id"] == call.parameters.auth_role.id), None)

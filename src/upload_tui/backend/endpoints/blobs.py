@@ -1,4 +1,4 @@
-"""The bytes themselves, to and from the storage. A signed URL is the permission, for one method and one path, for a while."""
+"""Transfer of bytes to and from the storage. A signed URL replaces the token, for one method, one path and a short time."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import chain
@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from upload_tui.backend.api_errors import ApiError, invalid_fields, not_found
+from upload_tui.backend.api_errors import invalid_fields, not_found, storage_unavailable, too_large
 from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.request_models import Signature
@@ -29,7 +29,7 @@ class BlobEndpoints:
         self._context = context
 
     def endpoints(self) -> Sequence[Endpoint]:
-        """All of them."""
+        """Return the endpoints."""
         return (
             Endpoint(
                 "PUT",
@@ -53,7 +53,7 @@ class BlobEndpoints:
         )
 
     async def store_chunk(self, call: Call[Signature]) -> Response:
-        """Take the bytes of a chunk."""
+        """Store the bytes of a chunk."""
         self._context.check_signature(call.request)
         record = self._context.upload(call.id)
         number = call.request.path_params["number"]
@@ -62,7 +62,7 @@ class BlobEndpoints:
         return await self._store(call.request, (record.id, number))
 
     async def store_file(self, call: Call[Signature]) -> Response:
-        """Take all the bytes of an upload that is not chunked."""
+        """Store all bytes of an upload that is not chunked."""
         self._context.check_signature(call.request)
         return await self._store(call.request, (self._context.upload(call.id).id, WHOLE_FILE))
 
@@ -74,22 +74,22 @@ class BlobEndpoints:
             return Response(status_code=400)
         except ChunkRejectedError:
             raise invalid_fields(completed_at="Cannot change completed_at.") from None
-        except StorageUnavailableError as trouble:
-            raise _storage_unavailable() from trouble
+        except StorageUnavailableError as error:
+            raise storage_unavailable() from error
         return Response(status_code=201)
 
     async def download(self, call: Call[Signature]) -> Response:
-        """Give all the bytes of a verified upload."""
+        """Download all bytes of an upload."""
         self._context.check_signature(call.request)
         record = self._context.upload(call.id)
         keys = [(record.id, number) for number in self._part_numbers(record)]
         if not all(self._context.storage.has(key) for key in keys):
             raise not_found("Object")
         blocks = chain.from_iterable(map(self._context.storage.blocks, keys))
-        try:  # whether they can be read at all is known before the answer begins
+        try:  # the first read can still give an error status
             first = await run_in_threadpool(next, blocks, b"")
-        except StorageUnavailableError as trouble:
-            raise _storage_unavailable() from trouble
+        except StorageUnavailableError as error:
+            raise storage_unavailable() from error
         return StreamingResponse(
             _prepend(first, blocks), headers=_download_headers(record), media_type="application/octet-stream"
         )
@@ -104,29 +104,21 @@ def _prepend(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _download_headers(record: UploadRecord) -> dict[str, str]:
-    """The name is percent-encoded whole, so that nothing in it can end the header. The type is not the client's to choose."""
+    """Percent-encode the whole name, so that it cannot end the header. The content type is fixed, not the client's choice."""
     return {
         "Content-Length": str(record.size_bytes),
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(record.name, safe='')}",
     }
 
 
-def _storage_unavailable() -> ApiError:
-    return ApiError(500, "The storage provider is unavailable", "try again in a few minutes")
-
-
 async def _limited_body(request: Request) -> AsyncIterator[bytes]:
-    """The body of a request as it comes, as long as the storage provider's limit is kept."""
+    """Read a request's body up to the storage provider's limit."""
     size = 0
-    told = request.headers.get("content-length", "")
-    if told.isdigit() and int(told) > _MAX_BYTES:
-        raise _too_large()
+    content_length = request.headers.get("content-length", "")
+    if content_length.isdigit() and int(content_length) > _MAX_BYTES:
+        raise too_large("entity", _MAX_BYTES)
     async for block in request.stream():
         size += len(block)
         if size > _MAX_BYTES:
-            raise _too_large()
+            raise too_large("entity", _MAX_BYTES)
         yield block
-
-
-def _too_large() -> ApiError:
-    return ApiError(413, "request entity too large", f"send at most {_MAX_BYTES} bytes")

@@ -1,6 +1,6 @@
-"""What an endpoint is: how it is called, what it takes and gives. Routes and the OpenAPI page are both made of these."""
+"""The description of an endpoint, from which routes and the OpenAPI page are made."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Generic, TypeVar
 
@@ -15,7 +15,7 @@ Parameters = TypeVar("Parameters")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Parameters]):
-    """A request whose parameters are in order, from somebody who may call: what a handler gets."""
+    """A validated request, as a handler receives it."""
 
     request: Request
     parameters: Parameters
@@ -32,16 +32,15 @@ class Endpoint:
 
     Attributes:
         method: `GET`, `POST`, `PUT` or `DELETE`.
-        path: from the root, its parameters in braces.
-        handler: what answers; the first line of its docstring is the summary.
-        gives: the type of the answer; None for an empty one.
-        status: of a good answer.
-        body: the model of its body.
-        query: the model of its query; one with pages makes the answer a list of what `response_model` says.
-        needs_token: False where the path itself is the permission, or a token is what is asked for.
-        has_binary_body: the body is a file's own bytes.
-        has_status: the answer holds a status, whose shape a header can choose.
-        headers: names of further headers of a good answer, and what they say.
+        path: the full path, its parameters in braces.
+        handler: handles the request; the first line of its docstring is the summary.
+        response_model: the type of the response; None for an empty one.
+        status: the status of a successful response.
+        body: the model of the request's body.
+        query: the model of the query; one with paging makes the response a list of `response_model`.
+        needs_token: False where the URL is signed, or a token is requested.
+        has_binary_body: the body is raw bytes.
+        has_status: the response holds an upload's `status`, whose shape a header can choose.
     """
 
     method: str
@@ -55,4 +54,3 @@ class Endpoint:
     needs_token: bool = True
     has_binary_body: bool = False
     has_status: bool = False
-    headers: Mapping[str, str] | None = None

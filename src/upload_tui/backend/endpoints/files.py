@@ -1,4 +1,4 @@
-"""Files and their versions. A file is made of a completed upload; its bytes are given once that is verified."""
+"""Files and their versions. A file is made from a completed upload; it can be downloaded once the upload is verified."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from upload_tui.backend.api_errors import invalid_fields, not_found
 from upload_tui.backend.context import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.folders import move_node
-from upload_tui.backend.endpoints.nodes import NodeLists, download_url
+from upload_tui.backend.endpoints.nodes import NodeLists
 from upload_tui.backend.endpoints.responses import json_response, page_response
 from upload_tui.backend.request_models import NewFile, NewName, NewParent, NewVersion, Paging, Reference
 from upload_tui.backend.schemas import FileSchema, SignedUrlSchema, VersionSchema
@@ -26,7 +26,7 @@ class FileEndpoints:
         self._lists = NodeLists(context)
 
     def endpoints(self) -> Sequence[Endpoint]:
-        """All of them."""
+        """Return the endpoints."""
         one, version = f"{API_PATH}/files/{{id}}", f"{API_PATH}/file_versions/{{id}}"
         return (
             Endpoint("POST", f"{API_PATH}/files", self.create, FileSchema, status=201, body=NewFile),
@@ -44,7 +44,7 @@ class FileEndpoints:
     # Files
 
     async def create(self, call: Call[NewFile]) -> Response:
-        """Make a file of a completed upload, verified or not; whether its bytes can be trusted is told when they are asked for."""
+        """Create a file from a completed upload, whether verified or not."""
         project_id, parent_id = self._context.resolve_container(call.parameters.parent)
         upload = self._completed_upload(call.parameters.upload, project_id)
         now = self._context.now()
@@ -57,7 +57,7 @@ class FileEndpoints:
         return self._file_response(call.id)
 
     async def replace(self, call: Call[NewVersion]) -> Response:
-        """Give a file its next version."""
+        """Add a version to a file."""
         node = self._context.file(call.id)
         upload = self._completed_upload(call.parameters.upload, node.project_id)
         self._context.database.tree.add_version(self._new_version(node, upload, call.parameters.label))
@@ -69,19 +69,19 @@ class FileEndpoints:
         return Response(status_code=204)
 
     async def rename(self, call: Call[NewName]) -> Response:
-        """Give a file another name."""
+        """Rename a file."""
         node = self._context.file(call.id)
         self._context.database.tree.rename(node.id, call.parameters.name, self._context.now())
         return self._file_response(node.id)
 
     async def move(self, call: Call[NewParent]) -> Response:
-        """Put a file elsewhere in its project."""
+        """Move a file within its project."""
         node = self._context.file(call.id)
         move_node(self._context, node, call.parameters)
         return self._file_response(node.id)
 
     async def show_url(self, call: Call[None]) -> Response:
-        """Show where a file's bytes come from; refused until its newest version is verified."""
+        """Show the download URL of a file's newest version; 404 until it is verified."""
         node = self._context.file(call.id)
         newest = self._context.file_uploads([node])
         return self._url_response(newest.uploads[newest.versions[node.id].upload_id])
@@ -101,7 +101,7 @@ class FileEndpoints:
         return json_response(self._serialize_version(self._require_version(call.id)))
 
     async def show_version_url(self, call: Call[None]) -> Response:
-        """Show where the bytes of one version come from; refused until it is verified."""
+        """Show the download URL of one version; 404 until it is verified."""
         return self._url_response(self._context.upload(self._require_version(call.id).upload_id))
 
     def _require_version(self, version_id: str) -> VersionRecord:
@@ -111,7 +111,11 @@ class FileEndpoints:
         return version
 
     def _completed_upload(self, reference: Reference, project_id: str) -> UploadRecord:
-        """An upload that a file can be made of, or 400 or 404."""
+        """Return an upload that a file can be made from.
+
+        Raises:
+            ApiError: 400, it is not completed or in another project; 404.
+        """
         upload = self._context.upload(reference.id)
         if upload.project_id != project_id:
             raise invalid_fields(upload="must be in the same project")
@@ -128,7 +132,7 @@ class FileEndpoints:
 
     def _url_response(self, upload: UploadRecord) -> Response:
         self._context.require_verified(upload)
-        return json_response(download_url(self._context, upload.id))
+        return json_response(self._context.download_url(upload.id))
 
     def _file_response(self, file_id: str, status: int = 200) -> Response:
         node = self._context.file(file_id)

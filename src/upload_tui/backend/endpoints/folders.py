@@ -1,4 +1,4 @@
-"""Folders."""
+"""Folders of a project."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ class FolderEndpoints:
         self._lists = NodeLists(context)
 
     def endpoints(self) -> Sequence[Endpoint]:
-        """All of them."""
+        """Return the endpoints."""
         one = f"{API_PATH}/folders/{{id}}"
         return (
             Endpoint("POST", f"{API_PATH}/folders", self.create, FolderSchema, status=201, body=NewFolder),
@@ -36,7 +36,7 @@ class FolderEndpoints:
         )
 
     async def create(self, call: Call[NewFolder]) -> Response:
-        """Make a folder."""
+        """Create a folder."""
         project_id, parent_id = self._context.resolve_container(call.parameters.parent)
         now = self._context.now()
         folder = NodeRecord(
@@ -55,19 +55,19 @@ class FolderEndpoints:
         return Response(status_code=204)
 
     async def rename(self, call: Call[NewName]) -> Response:
-        """Give a folder another name."""
+        """Rename a folder."""
         folder = self._context.folder(call.id)
         self._context.database.tree.rename(folder.id, call.parameters.name, self._context.now())
         return self._folder_response(folder.id)
 
     async def move(self, call: Call[NewParent]) -> Response:
-        """Put a folder elsewhere in its project."""
+        """Move a folder within its project."""
         folder = self._context.folder(call.id)
         move_node(self._context, folder, call.parameters)
         return self._folder_response(folder.id)
 
     async def list_children(self, call: Call[ChildrenSearch]) -> Response:
-        """List what stands directly in a folder, or anywhere in it if `name_contains` is given, a page at a time."""
+        """List the direct children of a folder, or search its tree if `name_contains` is given, a page at a time."""
         folder = self._context.folder(call.id)
         return self._lists.children(self._context.project(folder.project_id), folder.id, call.parameters)
 
@@ -77,10 +77,10 @@ class FolderEndpoints:
 
 
 def move_node(context: ServiceContext, node: NodeRecord, target: NewParent) -> None:
-    """Put a folder or a file elsewhere in its project.
+    """Move a folder or a file within its project.
 
     Raises:
-        ApiError: 400 if that is in another project or in itself, 404 if it is not there.
+        ApiError: 400, the target is in another project or inside the node itself; 404, there is no such target.
     """
     project_id, parent_id = context.resolve_container(target.parent)
     if project_id != node.project_id:

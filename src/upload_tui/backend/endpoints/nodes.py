@@ -7,21 +7,21 @@ from starlette.responses import Response
 from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.responses import page_response
 from upload_tui.backend.request_models import ChildrenSearch, Paging
-from upload_tui.backend.schemas import ChildSchema, ProjectFileSchema, SignedUrlSchema
+from upload_tui.backend.schemas import ChildSchema, ProjectFileSchema
 from upload_tui.backend.serializers import without_fields
 from upload_tui.backend.store.records import AncestorRecord, NodeKind, NodeRecord, ProjectRecord
 
-__all__ = ["NodeLists", "download_url"]
+__all__ = ["NodeLists"]
 
 
 class NodeLists:
-    """Writes nodes, many with a few queries."""
+    """Serializes lists of nodes with a few queries for each."""
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
 
     def children(self, project: ProjectRecord, folder_id: str | None, search: ChildrenSearch) -> Response:
-        """What stands directly in a project (`folder_id` None) or a folder, or anywhere in it with a text in its name."""
+        """List the direct children of a project (`folder_id` None) or a folder, or search its tree by name."""
         tree, where = self._context.database.tree, (project.id, folder_id)
         found, total = (
             tree.children(*where, search.offset, search.per_page)
@@ -34,7 +34,7 @@ class NodeLists:
         )
 
     def serialize(self, nodes: Sequence[NodeRecord], project: ProjectRecord) -> Sequence[ChildSchema]:
-        """Folders and files of one project as resources."""
+        """Serialize folders and files of one project."""
         above = self._context.database.tree.ancestors_of([node.id for node in nodes])
         newest, writer = self._context.file_uploads(nodes), self._context.serializer
         written: list[ChildSchema] = []
@@ -48,10 +48,10 @@ class NodeLists:
         return written
 
     def files(self, project: ProjectRecord, paging: Paging) -> Response:
-        """A project's files, each with a signed URL.
+        """List a project's files, each with a signed URL.
 
         Raises:
-            ApiError: 404 or 400 if the bytes of one of them cannot be given.
+            ApiError: 404 or 400, one of them is not verified.
         """
         nodes, total = self._context.database.tree.files(project.id, paging.offset, paging.per_page)
         above = self._context.database.tree.ancestors_of([node.id for node in nodes])
@@ -63,12 +63,7 @@ class NodeLists:
         newest = self._context.file_uploads([node])
         upload = newest.uploads[newest.versions[node.id].upload_id]
         self._context.require_verified(upload)
-        url = download_url(self._context, upload.id)
+        url = self._context.download_url(upload.id)
         return self._context.serializer.project_file(
             node, project, ancestors[node.id], upload, newest.hashes[upload.id], url
         )
-
-
-def download_url(context: ServiceContext, upload_id: str) -> SignedUrlSchema:
-    """Where the bytes of an upload come from."""
-    return context.signed_url("GET", f"/storage/{upload_id}")

@@ -1,4 +1,4 @@
-"""Where bytes are stored, and how the verification queue does: for operators."""
+"""Storage providers and the verification queue, for operators."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,13 @@ __all__ = ["OperationEndpoints"]
 
 
 class OperationEndpoints:
-    """The endpoints of what the service runs on."""
+    """The endpoints of storage and queue."""
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
 
     def endpoints(self) -> Sequence[Endpoint]:
-        """All of them."""
+        """Return the endpoints."""
         path = f"{API_PATH}/storage_providers"
         return (
             Endpoint("GET", path, self.list_providers, ProviderSchema, query=Paging),
@@ -32,7 +32,7 @@ class OperationEndpoints:
         )
 
     async def list_providers(self, call: Call[Paging]) -> Response:
-        """List the storage providers: there is one."""
+        """List the storage providers; there is one."""
         return page_response([PROVIDER] if call.parameters.page == 1 else [], 1, call.parameters)
 
     async def show_provider(self, call: Call[None]) -> Response:
@@ -42,7 +42,7 @@ class OperationEndpoints:
         return json_response(PROVIDER)
 
     async def show_queue(self, _: Call[None]) -> Response:
-        """Show the verification queue at a glance."""
+        """Show the verification queue."""
         queue = self._context.database.queue.summary()
         written: QueueSchema = {
             "depth": queue.depth,

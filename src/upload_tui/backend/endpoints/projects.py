@@ -1,4 +1,4 @@
-"""Projects, and what is in them."""
+"""Projects and their contents."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ class ProjectEndpoints:
         self._lists = NodeLists(context)
 
     def endpoints(self) -> Sequence[Endpoint]:
-        """All of them."""
+        """Return the endpoints."""
         all_of_them = f"{API_PATH}/projects"
         one = f"{all_of_them}/{{id}}"
         return (
@@ -37,16 +37,16 @@ class ProjectEndpoints:
         )
 
     async def list(self, call: Call[Paging]) -> Response:
-        """List projects in the order of their making, a page at a time."""
+        """List projects in order of creation, a page at a time."""
         projects, total = self._context.database.projects.page(call.parameters.offset, call.parameters.per_page)
         return page_response(
             [self._context.serializer.project(project) for project in projects], total, call.parameters
         )
 
     async def create(self, call: Call[NewProject]) -> Response:
-        """Make a project."""
-        wanted = call.parameters
-        project = ProjectRecord(self._context.new_id(), wanted.name, wanted.description, self._context.now())
+        """Create a project."""
+        parameters = call.parameters
+        project = ProjectRecord(self._context.new_id(), parameters.name, parameters.description, self._context.now())
         self._context.database.projects.add(project)
         return json_response(self._context.serializer.project(project), 202)
 
@@ -55,20 +55,20 @@ class ProjectEndpoints:
         return json_response(self._context.serializer.project(self._context.project(call.id)))
 
     async def change(self, call: Call[ProjectChange]) -> Response:
-        """Give a project another name, another description, or both."""
-        project, wanted = self._context.project(call.id), call.parameters
-        self._context.database.projects.change(project.id, wanted.name, wanted.description, self._context.now())
+        """Change a project's name, description, or both."""
+        project, parameters = self._context.project(call.id), call.parameters
+        self._context.database.projects.change(project.id, parameters.name, parameters.description, self._context.now())
         return json_response(self._context.serializer.project(self._context.project(project.id)))
 
     async def delete(self, call: Call[None]) -> Response:
-        """Delete a project with everything in it. Its uploads can still be asked for, and are verified to the end."""
+        """Delete a project and its tree. Its uploads stay available and are still verified."""
         self._context.database.projects.delete(self._context.project(call.id).id, self._context.now())
         return Response(status_code=204)
 
     async def list_children(self, call: Call[ChildrenSearch]) -> Response:
-        """List what stands directly in a project, or anywhere in it if `name_contains` is given, a page at a time."""
+        """List the direct children of a project, or search its tree if `name_contains` is given, a page at a time."""
         return self._lists.children(self._context.project(call.id), None, call.parameters)
 
     async def list_files(self, call: Call[Paging]) -> Response:
-        """List a project's files with all that their downloads need; refused while one of the page is not verified."""
+        """List a project's files with everything that downloads need; 404 if one of the page is not verified yet."""
         return self._lists.files(self._context.project(call.id), call.parameters)

@@ -1,4 +1,4 @@
-"""How endpoints answer: compact JSON, pages told by headers, every refusal in the one envelope."""
+"""Responses: compact JSON, paging in headers, every error in the same envelope."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,24 +13,24 @@ from upload_tui.backend.request_models import Paging
 __all__ = ["PAGE_HEADERS", "json_response", "handle_http_error", "handle_api_error", "page_response"]
 
 PAGE_HEADERS: Mapping[str, str] = {
-    "X-Total": "how many entries there are",
-    "X-Total-Pages": "how many pages these make",
-    "X-Page": "which page this is",
-    "X-Per-Page": "how many entries a page has",
+    "X-Total": "the number of entries on all pages",
+    "X-Total-Pages": "the number of pages",
+    "X-Page": "the number of this page",
+    "X-Per-Page": "the number of entries on a page",
     "X-Next-Page": "the number of the next page; empty on the last",
-    "X-Prev-Page": "the number of the page before; empty on the first",
+    "X-Prev-Page": "the number of the previous page; empty on the first",
 }
-"""The headers of a page. Answers of one thing carry none of them: a published client takes that for an error."""
+"""Headers of a page. Responses with a single item have none of them: a published client treats them there as an error."""
 
 
 def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Compact JSON, without blanks: shell clients compare it."""
+    """Respond with JSON without blanks between tokens; shell clients compare it as text."""
     body = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return Response(body, status, headers, media_type="application/json")
 
 
 def page_response(results: Sequence[Mapping[str, object]], total: int, paging: Paging) -> Response:
-    """A page of a list; past the last one it is empty."""
+    """Respond with a page of a list; beyond the last page it is empty."""
     pages = -(-total // paging.per_page)
     values = (
         total,
@@ -44,11 +44,11 @@ def page_response(results: Sequence[Mapping[str, object]], total: int, paging: P
 
 
 async def handle_api_error(_: Request, error: ApiError) -> Response:
-    """A refusal."""
+    """Respond with the error's envelope."""
     return json_response(error.body, error.status, error.headers)
 
 
 async def handle_http_error(_: Request, error: HTTPException) -> Response:
-    """A path or a method that is not there."""
-    problem = ApiError(error.status_code, error.detail, "check the method and the path")
-    return json_response(problem.body, error.status_code, error.headers)
+    """Respond to an unknown path or method."""
+    body = ApiError(error.status_code, error.detail, "check the method and the path").body
+    return json_response(body, error.status_code, error.headers)

@@ -1,4 +1,4 @@
-"""Uploads: begun, reported chunk by chunk or as a whole, completed, and asked for ever after."""
+"""Uploads: initiated, sent in chunks or as a whole, completed, then shown and listed."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from datetime import timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upload_tui.backend.api_errors import ApiError, invalid_fields, not_consistent, not_found
+from upload_tui.backend.api_errors import ApiError, invalid_fields, not_consistent, not_found, storage_unavailable
 from upload_tui.backend.context import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.responses import json_response, page_response
@@ -32,8 +32,8 @@ class UploadEndpoints:
     """The endpoints of uploads.
 
     Args:
-        context: what all endpoints work with.
-        status_shape: the shape of `status` unless a request asks for another.
+        context: the parts of the service.
+        status_shape: the shape of `status` unless a request header names another.
     """
 
     def __init__(self, context: ServiceContext, status_shape: StatusShape) -> None:
@@ -41,7 +41,7 @@ class UploadEndpoints:
         self._status_shape = status_shape
 
     def endpoints(self) -> Sequence[Endpoint]:
-        """All of them."""
+        """Return the endpoints."""
         of_project, one = f"{API_PATH}/projects/{{id}}/uploads", f"{API_PATH}/uploads/{{id}}"
         return (
             Endpoint("GET", of_project, self.list, UploadSchema, query=Paging, has_status=True),
@@ -61,32 +61,32 @@ class UploadEndpoints:
         return page_response(self._serialize(records, call.request), total, paging)
 
     async def initiate(self, call: Call[NewUpload]) -> Response:
-        """Begin an upload."""
-        wanted, project = call.parameters, self._context.project(call.id)
+        """Initiate an upload."""
+        parameters, project = call.parameters, self._context.project(call.id)
         self._check_project_age(project)
-        if wanted.storage_provider is not None and wanted.storage_provider.id != PROVIDER["id"]:
+        if parameters.storage_provider is not None and parameters.storage_provider.id != PROVIDER["id"]:
             raise not_found("StorageProvider")
-        largest = _MAX_CHUNK_BYTES * _MAX_CHUNKS if wanted.chunked else _MAX_CHUNK_BYTES
-        if wanted.size > largest:
+        largest = _MAX_CHUNK_BYTES * _MAX_CHUNKS if parameters.chunked else _MAX_CHUNK_BYTES
+        if parameters.size > largest:
             raise invalid_fields(size=f"File size is currently not supported - maximum size is {largest}")
         upload_id = self._context.new_id()
         self._context.database.uploads.add(
             upload_id,
             project.id,
-            wanted.name,
-            wanted.content_type,
-            wanted.size,
+            parameters.name,
+            parameters.content_type,
+            parameters.size,
             self._context.now(),
-            is_chunked=wanted.chunked,
+            is_chunked=parameters.chunked,
         )
-        return self._upload_response(upload_id, call.request, 201, _limit_headers(is_chunked=wanted.chunked))
+        return self._upload_response(upload_id, call.request, 201, _limit_headers(is_chunked=parameters.chunked))
 
     async def show(self, call: Call[None]) -> Response:
         """Show an upload."""
         return self._upload_response(call.id, call.request)
 
     async def report_chunk(self, call: Call[ChunkReport]) -> Response:
-        """Announce a chunk and get the signed URL for its bytes; the same number again replaces it."""
+        """Report a chunk and get the signed URL for its bytes; the same number again replaces it."""
         report, record = call.parameters, self._context.upload(call.id)
         if not record.is_chunked:
             raise invalid_fields(chunked="the upload is not chunked: its signed_url takes all bytes")
@@ -102,7 +102,7 @@ class UploadEndpoints:
         return json_response(self._context.signed_url("PUT", f"/storage/{record.id}/{report.number}"))
 
     async def complete(self, call: Call[Completion]) -> Response:
-        """Take the word that all bytes are there; the answer says that it was taken, not that it is true."""
+        """Complete an upload. 202 means that the request is accepted; verification follows."""
         record, report = self._context.upload(call.id), call.parameters.hash
         algorithm = report.algorithm.lower()
         if algorithm not in ALGORITHMS:
@@ -113,7 +113,7 @@ class UploadEndpoints:
         return self._upload_response(record.id, call.request, 202)
 
     async def report_hash(self, call: Call[FileHashReport]) -> Response:
-        """Take one more digest of the whole file, once the upload is completed; one that comes late is checked at once."""
+        """Report another digest of the whole file. It must match the stored bytes if the upload is verified."""
         report, record = call.parameters, self._context.upload(call.id)
         if report.algorithm not in ALGORITHMS:
             raise invalid_fields(algorithm=_NOT_INCLUDED)
@@ -125,23 +125,23 @@ class UploadEndpoints:
         return self._upload_response(record.id, call.request)
 
     async def _check_late_hash(self, record: UploadRecord, report: FileHashReport) -> None:
-        """A verified upload stays what was verified: a digest that says otherwise is refused."""
+        """Reject a digest that contradicts the stored bytes of a verified upload."""
         numbers = part_numbers(self._context.database.uploads.chunks(record.id), is_chunked=record.is_chunked)
         try:
-            problem = await asyncio.to_thread(
+            message = await asyncio.to_thread(
                 check_late_hash, record.id, numbers, report.algorithm, report.value, self._context.storage
             )
-        except StorageUnavailableError as trouble:
-            raise ApiError(500, "The storage provider is unavailable", "try again in a few minutes") from trouble
-        if problem is not None:
-            raise ApiError(400, problem, "You must begin a new upload process")
+        except StorageUnavailableError as error:
+            raise storage_unavailable() from error
+        if message is not None:
+            raise ApiError(400, message, "You must begin a new upload process")
 
     def _check_project_age(self, project: ProjectRecord) -> None:
         age = self._context.now() - project.created_on
         if age < timedelta(seconds=self._context.faults.value(FaultName.YOUNG_PROJECTS)):
             raise not_consistent()
 
-    # Writing
+    # Responses
 
     def _upload_response(
         self, upload_id: str, request: Request, status: int = 200, headers: dict[str, str] | None = None
@@ -154,25 +154,25 @@ class UploadEndpoints:
             self._context.database.uploads.chunks_by_upload(ids),
             self._context.database.uploads.hashes_by_upload(ids),
         )
-        design = self._requested_shape(request)
+        shape = self._requested_shape(request)
         return [
             self._context.serializer.upload(
-                record, chunks[record.id], hashes[record.id], design, self._upload_url(record)
+                record, chunks[record.id], hashes[record.id], shape, self._upload_url(record)
             )
             for record in records
         ]
 
     def _upload_url(self, record: UploadRecord) -> SignedUrlSchema | None:
-        """Where all the bytes of an upload go that is not chunked, until it is completed."""
+        """Sign the URL for all bytes of an upload that is not chunked; None otherwise and once it is completed."""
         is_open = record.timeline.stage is Stage.INITIATED
         return None if record.is_chunked or not is_open else self._context.signed_url("PUT", f"/storage/{record.id}")
 
     def _requested_shape(self, request: Request) -> StatusShape:
-        wanted = request.headers.get(STATUS_SHAPE_HEADER)
-        if wanted is None:
+        name = request.headers.get(STATUS_SHAPE_HEADER)
+        if name is None:
             return self._status_shape
         try:
-            return StatusShape(wanted.lower())
+            return StatusShape(name.lower())
         except ValueError:
             raise ApiError(400, f"{STATUS_SHAPE_HEADER} is invalid", f"use one of {', '.join(StatusShape)}") from None
 

@@ -1,25 +1,25 @@
-"""The control endpoint: faults are listed, started and ended over HTTP. It exists only with `serve --control`.
+"""The control endpoint lists, starts and stops faults over HTTP. It exists only with `serve --control`.
 
-It stands in front of the weather, so that an outage can be ended; it asks for the account's token like every other endpoint.
+It handles requests before the fault middleware, so that an outage can be stopped. It requires the account's token.
 
-    GET    /api/v1/control/faults          all faults, which of them are in force
-    GET    /api/v1/control/faults/{name}   one
-    PUT    /api/v1/control/faults/{name}   {"value": …, "seconds": …}, both optional; without `seconds` until it is ended
+    GET    /api/v1/control/faults          all faults, and which are active
+    GET    /api/v1/control/faults/{name}   one fault
+    PUT    /api/v1/control/faults/{name}   {"value": …, "seconds": …}, both optional; without `seconds` until stopped
     DELETE /api/v1/control/faults/{name}   204
 """
 
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from upload_tui.backend.api_errors import ApiError, not_found
 from upload_tui.backend.auth import TokenAuthority
+from upload_tui.backend.endpoints.responses import handle_api_error
 from upload_tui.backend.faults.model import FAULT_DESCRIPTIONS, FAULT_VALUES, LARGEST_VALUE, FaultName, Faults
 from upload_tui.backend.request_models import read_body
 from upload_tui.wire import format_time
@@ -28,14 +28,9 @@ __all__ = ["FaultControlApp"]
 
 _PATH = "/api/v1/control/"
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
-
 
 class FaultRequest(BaseModel):
-    """How a fault is wanted."""
+    """How to start a fault; None uses the fault's default."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
@@ -48,11 +43,11 @@ class FaultControlApp:
 
     Args:
         app: the service.
-        faults: what is controlled.
-        authority: who may.
+        faults: the faults to control.
+        authority: verifies tokens.
     """
 
-    def __init__(self, app: Application, faults: Faults, authority: TokenAuthority) -> None:
+    def __init__(self, app: ASGIApp, faults: Faults, authority: TokenAuthority) -> None:
         self._app = app
         self._faults = faults
         self._authority = authority
@@ -63,11 +58,11 @@ class FaultControlApp:
                 Route(f"{_PATH}faults/{{name}}", self._start, methods=["PUT"]),
                 Route(f"{_PATH}faults/{{name}}", self._stop, methods=["DELETE"]),
             ],
-            exception_handlers={ApiError: _handle_api_error},  # type: ignore[dict-item]
+            exception_handlers={ApiError: handle_api_error},  # type: ignore[dict-item]
         )
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         is_own = scope["type"] == "http" and scope["path"].startswith(_PATH)
         await (self._control_app if is_own else self._app)(scope, receive, send)
 
@@ -80,13 +75,13 @@ class FaultControlApp:
         return JSONResponse(self._serialize(_fault_name(request)))
 
     async def _start(self, request: Request) -> Response:
-        wish = await read_body(request, FaultRequest)
+        options = await read_body(request, FaultRequest)
         self._check_token(request)
         name = _fault_name(request)
-        if wish.seconds is None:
-            self._faults.start_until_stopped(name, wish.value)
+        if options.seconds is None:
+            self._faults.start_until_stopped(name, options.value)
         else:
-            self._faults.start(name, wish.seconds, wish.value)
+            self._faults.start(name, options.seconds, options.value)
         return JSONResponse(self._serialize(name))
 
     async def _stop(self, request: Request) -> Response:
@@ -99,7 +94,7 @@ class FaultControlApp:
 
     def _serialize(self, name: FaultName) -> dict[str, object]:
         fault = self._faults.active.get(name)
-        default, meaning = FAULT_VALUES.get(name, (None, "for how many seconds"))
+        default, meaning = FAULT_VALUES.get(name, (None, "duration in seconds"))
         return {
             "name": name,
             "description": FAULT_DESCRIPTIONS[name],
@@ -116,8 +111,3 @@ def _fault_name(request: Request) -> FaultName:
         return FaultName(request.path_params["name"])
     except ValueError:
         raise not_found("Fault") from None
-
-
-async def _handle_api_error(_: Request, problem: ApiError) -> Response:
-    body = json.dumps(problem.body, separators=(",", ":"))
-    return Response(body, problem.status, problem.headers, media_type="application/json")

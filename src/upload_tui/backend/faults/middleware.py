@@ -1,32 +1,26 @@
-"""What lies between a client and the endpoints: tidy paths, the service's own clock in every answer, and bad weather on demand."""
+"""Middleware between clients and endpoints: normalizes paths, adds the service's date and injects faults."""
 
 import json
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import Any
 
-from upload_tui.backend.api_errors import ApiError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from upload_tui.backend.api_errors import TRY_LATER, ApiError, storage_unavailable, too_large
 from upload_tui.backend.faults.model import FaultName, Faults
 from upload_tui.clock import Clock
 
 __all__ = ["FaultInjectionMiddleware"]
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
-
 _HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 _MALFORMED = b'{"results": [{"id": NaN, \'status\': {,}]'
 _GATEWAY_TIMEOUT = b"<html><body><h1>504 Gateway Time-out</h1></body></html>"
 _MAX_HEADER_BYTES = 32 * 1024
-"""So much of headers, and so much of path and query, is more than any client has reason to send."""
+"""Limit for headers, and for path and query; no client needs more."""
 _MAX_DOUBLED_BODY_BYTES = 1024 * 1024
 _RETRY_SECONDS = 10.0
 _REPEATED_SLASHES = re.compile("//+")
-_TRY_LATER = "try again in a few minutes, or contact the systems administrators"
 
 
 class FaultInjectionMiddleware:
@@ -34,27 +28,27 @@ class FaultInjectionMiddleware:
 
     Args:
         app: the endpoints.
-        faults: which weather there is.
-        clock: the service's time, for the `Date` header and for slow answers.
+        faults: the faults to inject.
+        clock: the service's time, for the `Date` header and for delays.
     """
 
-    def __init__(self, app: Application, faults: Faults, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, faults: Faults, clock: Clock) -> None:
         self._app = app
         self._faults = faults
         self._clock = clock
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         scope["path"] = _REPEATED_SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
-        problem = _size_error(scope) or self._injected_error()
+        error = _size_error(scope) or self._injected_error()
         if self._faults.is_active(FaultName.SLOW_ANSWERS):
             await self._clock.sleep(self._faults.value(FaultName.SLOW_ANSWERS))
-        if problem is not None:
-            body = json.dumps(problem.body, separators=(",", ":")).encode()
-            await self._respond(send, problem.status, body, b"application/json", problem.headers)
+        if error is not None:
+            body = json.dumps(error.body, separators=(",", ":")).encode()
+            await self._respond(send, error.status, body, b"application/json", error.headers)
         elif self._faults.is_active(FaultName.GARBAGE):
             await self._respond(send, 200, _HTML, b"text/html", {})
         elif self._faults.is_active(FaultName.MALFORMED_JSON):
@@ -62,8 +56,8 @@ class FaultInjectionMiddleware:
         else:
             await self._forward(scope, receive, send)
 
-    async def _forward(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Let the endpoints do it: once or twice, and tell the client or not."""
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request to the endpoints, once or twice, and return or drop the response."""
         if self._faults.is_active(FaultName.DOUBLED_REQUESTS):
             received = await _buffer_body(receive)
             if not received[-1].get("more_body", False):
@@ -78,12 +72,12 @@ class FaultInjectionMiddleware:
 
     def _injected_error(self) -> ApiError | None:
         if self._faults.is_active(FaultName.OUTAGE):
-            return ApiError(503, "The service is down for maintenance", _TRY_LATER)
+            return ApiError(503, "The service is down for maintenance", TRY_LATER)
         if self._faults.is_active(FaultName.TOO_MANY_REQUESTS):
             wait = max(1, round(min(_RETRY_SECONDS, self._faults.seconds_left(FaultName.TOO_MANY_REQUESTS))))
-            return ApiError(429, "Too many requests", _TRY_LATER, headers={"Retry-After": str(wait)})
+            return ApiError(429, "Too many requests", TRY_LATER, headers={"Retry-After": str(wait)})
         if self._faults.is_active(FaultName.SERVER_ERROR):
-            return ApiError(500, "The storage provider is unavailable", _TRY_LATER)
+            return storage_unavailable()
         return None
 
     async def _respond(
@@ -96,7 +90,7 @@ class FaultInjectionMiddleware:
         await dated({"type": "http.response.body", "body": body})
 
     def _with_date(self, send: Send) -> Send:
-        """A sender that says the service's time, and that breaks off half way in the worst of weathers."""
+        """Wrap `send`: add the `Date` header, and cut the body in half if that fault is active."""
         is_cut = self._faults.is_active(FaultName.CUT_ANSWERS)
 
         async def dated(message: Message) -> None:
@@ -113,17 +107,17 @@ class FaultInjectionMiddleware:
         return dated
 
 
-def _size_error(scope: Message) -> ApiError | None:
-    """A refusal of headers, or of a path and query, beyond all reason."""
+def _size_error(scope: Scope) -> ApiError | None:
+    """Reject oversized headers, or an oversized path and query."""
     if sum(len(name) + len(value) for name, value in scope["headers"]) > _MAX_HEADER_BYTES:
-        return ApiError(400, "request headers too large", f"send at most {_MAX_HEADER_BYTES} bytes")
+        return too_large("headers", _MAX_HEADER_BYTES, 400)
     if len(scope["path"]) + len(scope["query_string"]) > _MAX_HEADER_BYTES:
-        return ApiError(400, "request path too large", f"send at most {_MAX_HEADER_BYTES} bytes")
+        return too_large("path", _MAX_HEADER_BYTES, 400)
     return None
 
 
 async def _buffer_body(receive: Receive) -> list[Message]:
-    """A request's body as far as it is small; a chunk's bytes are not held in memory."""
+    """Read a request's body into memory up to a limit; a chunk's bytes stay in the stream."""
     messages, size = [await receive()], 0
     while messages[-1].get("more_body", False) and size <= _MAX_DOUBLED_BODY_BYTES:
         size += len(messages[-1].get("body", b""))
@@ -132,7 +126,7 @@ async def _buffer_body(receive: Receive) -> list[Message]:
 
 
 def _replay(received: list[Message], receive: Receive) -> Receive:
-    """What was received, once more, and then what comes."""
+    """Repeat received messages, then continue with new ones."""
     left = iter(received)
 
     async def receive_again() -> Message:
@@ -143,4 +137,4 @@ def _replay(received: list[Message], receive: Receive) -> Receive:
 
 
 async def _discard(_: Message) -> None:
-    """Nobody hears the answer."""
+    """Drop a message of the response."""

@@ -1,4 +1,4 @@
-"""Things that go wrong on demand: for stories, for tests, for the demo's menu, for `--fault` and for the control endpoint."""
+"""The faults by name, and which of them are active."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ __all__ = ["FAULT_DESCRIPTIONS", "LARGEST_VALUE", "FAULT_VALUES", "ActiveFault",
 
 
 class FaultName(StrEnum):
-    """The faults there are."""
+    """Names of the faults, as users type them."""
 
     OUTAGE = "outage"
     TOO_MANY_REQUESTS = "too-many-requests"
@@ -37,40 +37,40 @@ class FaultName(StrEnum):
 
 FAULT_DESCRIPTIONS: Mapping[FaultName, str] = MappingProxyType(
     {
-        FaultName.OUTAGE: "the service answers 503 for 15 s",
-        FaultName.TOO_MANY_REQUESTS: "it answers 429 with Retry-After for 10 s",
-        FaultName.SERVER_ERROR: "it answers 500 for 10 s",
-        FaultName.SLOW_ANSWERS: "each answer takes 3 s, for 20 s",
-        FaultName.DROPPED_ANSWERS: "it does what it is asked, but the answer is lost, for 10 s",
-        FaultName.DOUBLED_REQUESTS: "each request arrives twice, for 20 s",
-        FaultName.GARBAGE: "it answers HTML instead of JSON for 10 s",
-        FaultName.CUT_ANSWERS: "its JSON breaks off half way, for 10 s",
-        FaultName.MALFORMED_JSON: "it answers something like JSON for 10 s",
-        FaultName.SKEWED_CLOCK: "its Date header is 300 s ahead, for 60 s",
-        FaultName.EXPIRED_TOKENS: "it takes no token for 10 s",
-        FaultName.EXPIRED_URLS: "it takes no signed URL for 10 s",
-        FaultName.DEAD_WORKER: "no upload is verified for 60 s",
-        FaultName.ALTERED_CHUNK: "a byte of the next chunk flips on its way to the disk",
-        FaultName.LOST_CHUNK: "the next chunk is acknowledged and lost",
-        FaultName.BROKEN_STORAGE: "stored bytes cannot be read for 30 s",
-        FaultName.YOUNG_PROJECTS: "a project takes no uploads in its first 4 s, for 60 s",
+        FaultName.OUTAGE: "every request gets 503, for 15s",
+        FaultName.TOO_MANY_REQUESTS: "every request gets 429 with Retry-After, for 10s",
+        FaultName.SERVER_ERROR: "every request gets 500, for 10s",
+        FaultName.SLOW_ANSWERS: "every response takes 3s, for 20s",
+        FaultName.DROPPED_ANSWERS: "requests are processed but their responses are lost, for 10s",
+        FaultName.DOUBLED_REQUESTS: "every request arrives twice, for 20s",
+        FaultName.GARBAGE: "every response is HTML instead of JSON, for 10s",
+        FaultName.CUT_ANSWERS: "every response is cut in half, for 10s",
+        FaultName.MALFORMED_JSON: "every response is malformed JSON, for 10s",
+        FaultName.SKEWED_CLOCK: "the Date header is 300s ahead, for 60s",
+        FaultName.EXPIRED_TOKENS: "every token is rejected as expired, for 10s",
+        FaultName.EXPIRED_URLS: "every signed URL is rejected, for 10s",
+        FaultName.DEAD_WORKER: "the verification worker is dead, for 60s",
+        FaultName.ALTERED_CHUNK: "one byte of the next chunk is stored wrong",
+        FaultName.LOST_CHUNK: "the next chunk is acknowledged but not stored",
+        FaultName.BROKEN_STORAGE: "stored bytes cannot be read, for 30s",
+        FaultName.YOUNG_PROJECTS: "a project rejects uploads in its first 4s, for 60s",
     }
 )
 
 FAULT_VALUES: Mapping[FaultName, tuple[float, str]] = MappingProxyType(
     {
-        FaultName.SLOW_ANSWERS: (3, "seconds that each answer takes"),
-        FaultName.DROPPED_ANSWERS: (30, "seconds until the proxy in front gives up and answers 504"),
-        FaultName.SKEWED_CLOCK: (300, "seconds that the Date header is ahead; less than 0 for behind"),
-        FaultName.ALTERED_CHUNK: (1, "how many chunks"),
-        FaultName.LOST_CHUNK: (1, "how many chunks"),
-        FaultName.YOUNG_PROJECTS: (4, "seconds that a project is young"),
+        FaultName.SLOW_ANSWERS: (3, "delay of each response in seconds"),
+        FaultName.DROPPED_ANSWERS: (30, "seconds until a proxy responds 504"),
+        FaultName.SKEWED_CLOCK: (300, "seconds that the Date header is ahead; negative for behind"),
+        FaultName.ALTERED_CHUNK: (1, "number of chunks"),
+        FaultName.LOST_CHUNK: (1, "number of chunks"),
+        FaultName.YOUNG_PROJECTS: (4, "seconds in which a new project rejects uploads"),
     }
 )
-"""What the value of a fault means, and what it is if nobody says; for all others it is for how many seconds they last."""
+"""The default and the meaning of a fault's value. For faults not listed the value is a duration in seconds."""
 
 LARGEST_VALUE = 10**8
-"""Some three years."""
+"""About three years in seconds."""
 
 _DEFAULT_SECONDS: Mapping[FaultName, float] = MappingProxyType(
     {
@@ -89,56 +89,56 @@ _COUNTED_FAULTS = frozenset({FaultName.ALTERED_CHUNK, FaultName.LOST_CHUNK})
 
 
 class ActiveFault(Struct, frozen=True):
-    """A fault that was started: its value, and until when it lasts; None for until it is ended."""
+    """A fault that was started. `until` None means until it is stopped."""
 
     value: float
     until: datetime | None
 
 
 class Faults:
-    """Which faults are in force, by the service's clock."""
+    """The active faults, by the service's clock."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._active: dict[FaultName, ActiveFault] = {}
 
     def start(self, name: FaultName, seconds: float | None = None, value: float | None = None) -> None:
-        """Let a fault happen.
+        """Start a fault.
 
         Args:
-            name: which.
-            seconds: for how long; None takes its usual time, infinity lasts until it is ended.
-            value: what `VALUES` says; those that hit so many things end when they have hit them.
+            name: the fault.
+            seconds: its duration; None uses the default, infinity lasts until stopped.
+            value: see `FAULT_VALUES`. A fault with a count ends when the count is used up.
         """
         lasts = _DEFAULT_SECONDS.get(name, 10.0) if seconds is None else seconds
         until = self._clock.now() + timedelta(seconds=lasts) if isfinite(lasts) else None
         self._active[name] = ActiveFault(FAULT_VALUES.get(name, (0, ""))[0] if value is None else value, until)
 
     def start_until_stopped(self, name: FaultName, value: float | None = None) -> None:
-        """Let a fault happen until it is ended, or for `value` seconds if it has no other use for a value."""
+        """Start a fault that lasts until stopped, or for `value` seconds if it has no other use for a value."""
         seconds = inf if value is None or name in FAULT_VALUES else value
         self.start(name, seconds, value if name in FAULT_VALUES else None)
 
     def stop(self, name: FaultName) -> None:
-        """End a fault now."""
+        """Stop a fault."""
         self._active.pop(name, None)
 
     @property
     def active(self) -> Mapping[FaultName, ActiveFault]:
-        """The faults that are in force."""
+        """The active faults."""
         return {name: fault for name, fault in self._active.items() if self.is_active(name)}
 
     def is_active(self, name: FaultName) -> bool:
-        """True if the fault is in force."""
+        """True if the fault is active."""
         fault = self._active.get(name)
         return fault is not None and (fault.until is None or self._clock.now() < fault.until)
 
     def value(self, name: FaultName) -> float:
-        """The value of a fault; 0 if it is not in force."""
+        """The value of a fault; 0 if it is not active."""
         return self._active[name].value if self.is_active(name) else 0.0
 
     def consume(self, name: FaultName) -> bool:
-        """True if the fault hits this time; those that hit so many things end with the last."""
+        """True if the fault is active; counts down a fault that has a count."""
         if not self.is_active(name):
             return False
         fault = self._active[name]
@@ -149,7 +149,7 @@ class Faults:
         return True
 
     def seconds_left(self, name: FaultName) -> float:
-        """How long the fault lasts still; 0 if it is not in force, infinity if it lasts until it is ended."""
+        """How much longer the fault lasts: 0 if it is not active, infinity if it lasts until stopped."""
         if not self.is_active(name):
             return 0.0
         until = self._active[name].until

@@ -1,4 +1,4 @@
-"""A storage that loses, alters or withholds bytes while a fault says so."""
+"""A storage that loses, alters or withholds bytes while a fault is active."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterator
 
@@ -9,9 +9,9 @@ __all__ = ["FaultyStorage"]
 
 
 class FaultyStorage:
-    """Another storage, seen through faults.
+    """Wraps a storage with faults.
 
-    `unreadable_uploads` are uploads whose bytes can never be read: their verification is tried again and again, then given up.
+    The bytes of `unreadable_uploads` can never be read: their verification is retried, then given up.
     """
 
     def __init__(self, storage: Storage, faults: Faults) -> None:
@@ -22,7 +22,7 @@ class FaultyStorage:
     async def put(
         self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = lambda: True
     ) -> int:
-        """Store a chunk, or acknowledge and lose it, or store it with a byte flipped."""
+        """Store a blob, acknowledge and lose it, or store it with one byte flipped."""
         if self._faults.consume(FaultName.LOST_CHUNK):
             return sum([len(block) async for block in blocks])
         if self._faults.consume(FaultName.ALTERED_CHUNK):
@@ -30,26 +30,26 @@ class FaultyStorage:
         return await self._storage.put(key, blocks, is_accepted)
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
-        """The bytes of a chunk.
+        """Read a blob.
 
         Raises:
-            StorageUnavailableError: a fault withholds them.
+            StorageUnavailableError: a fault withholds it.
         """
         if key[0] in self.unreadable_uploads or self._faults.is_active(FaultName.BROKEN_STORAGE):
             raise StorageUnavailableError("The storage provider is unavailable")
         yield from self._storage.blocks(key)
 
     def has(self, key: BlobKey) -> bool:
-        """True if the chunk is stored."""
+        """True if the blob exists."""
         return self._storage.has(key)
 
     def revision(self, key: BlobKey) -> Hashable | None:
-        """Another thing once the chunk was put again; None if it is not stored."""
+        """A value that changes whenever the blob is written; None if it does not exist."""
         return self._storage.revision(key)
 
 
 async def _flip_first_byte(blocks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes, the first one flipped."""
+    """Flip the first byte."""
     is_first = True
     async for block in blocks:
         if is_first and block:

@@ -1,6 +1,5 @@
-"""Stories that the embedded service can be told: real clients that send real bytes over its own API, at a story's pace.
+"""Scenarios: scripted lives of the service, played by clients that send real bytes over its API.
 
-Nothing here writes to the database, but for `history`, which imports finished uploads whose bytes were never here. The same
-seed tells the same story: names, sizes, order, outcomes and times. `catalogue` names them and imports nothing; `registry`
-can tell them.
+Only `history` writes to the database directly: it imports finished uploads without bytes. The same seed gives the same names,
+sizes, order, outcomes and times. `catalogue` lists the scenarios and imports nothing; `registry` runs them.
 """

@@ -1,6 +1,6 @@
-"""Finished uploads of the past, up to a million of them, made up row by row from a seed.
+"""Finished uploads of the past year, up to a million, generated one by one from a seed.
 
-Called by the story `history`. They are imported, not uploaded: their records are real, but no bytes of theirs were ever here.
+The scenario `history` imports them: they have records but no stored bytes.
 """
 
 from collections.abc import Iterator
@@ -27,11 +27,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def finished_uploads(seed: int, count: int, project_id: str, now: datetime) -> Iterator[FinishedUpload]:
-    """So many finished uploads, oldest first, spread over the year that ended a minute before `now`; one in forty failed."""
-    chance = Random(f"history {seed}")  # noqa: S311  # a story, not a secret
+    """Generate finished uploads, oldest first, spread over the year that ended a minute before `now`; one in forty failed."""
+    rng = Random(f"history {seed}")  # noqa: S311  # reproducible, not secret
     last_ms = (now - timedelta(minutes=1) - _EPOCH) // timedelta(milliseconds=1)
     for index in range(count):
-        bits = chance.getrandbits(256)
+        bits = rng.getrandbits(256)
         text = f"{bits:064x}"
         stem, ending, content_type = _KINDS[bits % len(_KINDS)]
         completed_ms = last_ms - (count - 1 - index) * _YEAR_MS // count - 60_000
@@ -39,7 +39,7 @@ def finished_uploads(seed: int, count: int, project_id: str, now: datetime) -> I
         has_failed = (bits >> 24) % _ONE_FAILS_IN == 0
         moment = f"{completed_ms:012x}"
         yield FinishedUpload(
-            # Version 7, in the order of time: a million random ones would take a database a minute to index.
+            # Version 7 ids are in order of time; a million random ones would take a minute to index.
             id=f"{moment[:8]}-{moment[8:]}-7{text[:3]}-a{text[3:6]}-{text[6:18]}",
             project_id=project_id,
             name=f"{stem}{index + 1:07d}{ending}",

@@ -1,4 +1,4 @@
-"""What a story's clients upload, and how it goes wrong."""
+"""What the clients of a scenario upload, and what they do wrong."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _KIB = 1024
 
 
 class Flaw(StrEnum):
-    """What a client does wrong. The first five are those of the service's own published integrity report."""
+    """What a client does wrong. The first five are the cases of the deployed service's own integrity report."""
 
     NONE = "none"
     WRONG_FILE_HASH = "wrong file hash"
@@ -28,15 +28,16 @@ class Flaw(StrEnum):
 
 
 class UploadPlan(Struct, frozen=True):
-    """One upload.
+    """A planned upload.
 
     Attributes:
-        name, content_type: as the client says.
-        chunks: the file's bytes, cut.
+        name: the file's name.
+        content_type: the file's type.
+        chunks: the file's bytes.
         flaw: what the client does wrong.
         seconds_per_chunk: the client's pace.
-        verification_seconds: how much longer than the work itself its verification takes.
-        is_withheld: its bytes cannot be read by the worker, ever.
+        verification_seconds: how much longer than the work itself the verification takes.
+        is_unreadable: the worker can never read the bytes.
     """
 
     name: str
@@ -68,7 +69,7 @@ _KINDS = (
 
 
 class UploadPlanner:
-    """Invents plausible uploads; the same chance invents the same ones."""
+    """Generates plausible uploads. The same random source gives the same uploads."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
@@ -82,7 +83,7 @@ class UploadPlanner:
         verification_seconds: float | None = None,
         is_unreadable: bool = False,
     ) -> UploadPlan:
-        """One upload; what is not given is left to chance."""
+        """Generate an upload; what is None is random."""
         pattern, content_type, (least, most) = self._rng.choice(_KINDS)
         name = pattern.format(n=self._rng.randint(1, 480), k=self._rng.randint(1, 4))
         size_bytes = self._rng.randint(least, most) * _KIB + self._rng.randint(0, _KIB - 1)
@@ -99,7 +100,7 @@ class UploadPlanner:
         )
 
     def _bytes(self, size_bytes: int) -> bytes:
-        """So many bytes, cheap to make and different for each file and chunk."""
+        """Make a file's bytes: cheap, and different for each file and chunk."""
         start = self._rng.randrange(len(_noise()) // 2)
         piece = _noise()[start : start + len(_noise()) // 2]
         return (piece * (size_bytes // len(piece) + 1))[:size_bytes]
@@ -107,8 +108,8 @@ class UploadPlanner:
 
 @cache
 def _noise() -> bytes:
-    """A prime number of noisy bytes, so that no two chunks cut from their repetition are alike."""
-    return Random(902).randbytes(65_537)  # noqa: S311  # noise, not a secret
+    """Random bytes to repeat. Their number is prime, so that no two chunks of the repetition are alike."""
+    return Random(902).randbytes(65_537)  # noqa: S311  # filler, not secret
 
 
 def _cut(content: bytes, count: int) -> Sequence[bytes]:

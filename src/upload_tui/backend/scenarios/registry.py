@@ -1,4 +1,4 @@
-"""The scenarios, ready to be told."""
+"""The scenarios by name, ready to run."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from random import Random
@@ -20,12 +20,12 @@ Script = Callable[[ScenarioRunner], Coroutine[Any, Any, None]]
 
 
 class Scenario(Struct, frozen=True):
-    """A story in two parts.
+    """A scenario in two parts.
 
     Attributes:
-        present: goes on at the clock's pace until it is cancelled.
-        past: told at once, in time that is stepped through.
-        past_seconds: how long before the present the past begins.
+        live_script: runs at the clock's pace until it is cancelled.
+        history_script: runs first, at once, by stepping the clock.
+        history_seconds: how long before the present the history begins.
     """
 
     live_script: Script
@@ -35,9 +35,9 @@ class Scenario(Struct, frozen=True):
     def create_runner(
         self, service: EmbeddedService, clock: PacedClock, seed: int, history_uploads: int = DEFAULT_HISTORY_UPLOADS
     ) -> ScenarioRunner:
-        """Somebody to tell it; the clock must have been started `past_seconds` before the present."""
+        """Create a runner. The clock must start `history_seconds` before the present."""
         history = finished_uploads(seed, history_uploads, service.project.id, clock.now())
-        return ScenarioRunner(service, clock, Random(seed), history)  # noqa: S311  # a story, not a secret
+        return ScenarioRunner(service, clock, Random(seed), history)  # noqa: S311  # reproducible, not secret
 
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""Tells a story to a service: starts uploads that run side by side, lets time pass, and breaks things."""
+"""Runs a scenario: starts concurrent uploads, waits, and starts faults."""
 
 import asyncio
 from collections.abc import Iterable
@@ -20,13 +20,13 @@ _IMPORT_BATCH_UPLOADS = 10_000
 
 
 class ScenarioRunner:
-    """What stories are told with. An upload that its client has to give up just ends, as in life.
+    """What scripts are given. An upload that its client gives up simply ends.
 
     Args:
-        service: whom the story happens to.
-        clock: the service's clock; the past is told by stepping it.
-        rng: what the story leaves open.
-        history: finished uploads of the past, for a story that asks for them.
+        service: the service under the scenario.
+        clock: the service's clock; history is made by stepping it.
+        rng: the source of everything random.
+        history: finished uploads to import.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class ScenarioRunner:
         self._running: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """Stop all uploads that still run."""
+        """Cancel the running uploads."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._uploader.close()
 
     def start(self, plan: UploadPlan) -> None:
-        """Begin an upload and go on with the story."""
+        """Start an upload in the background."""
         task = asyncio.create_task(self._upload(plan), name=f"upload {plan.name}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -58,15 +58,15 @@ class ScenarioRunner:
             await self._uploader.upload(plan)
 
     async def wait(self, seconds: float) -> None:
-        """Let time pass."""
+        """Wait on the service's clock."""
         await self.clock.sleep(seconds)
 
     def start_fault(self, fault: FaultName, seconds: float | None = None) -> None:
-        """Let a fault happen."""
+        """Start a fault."""
         self.service.faults.start(fault, seconds)
 
     async def backfill_upload(self, plan: UploadPlan, seconds_ago: float, present: float) -> None:
-        """An upload that began `seconds_ago` before the present (a reading of the clock), told at once."""
+        """Run an upload to its end at once. It begins `seconds_ago` before `present`, a reading of the clock."""
         await self._step_to(present - seconds_ago)
         uploader = Uploader(self.service, self._step)
         try:
@@ -78,7 +78,7 @@ class ScenarioRunner:
             pass
 
     async def import_history(self) -> None:
-        """Import the finished uploads of the past, thousands at a time, so that others get their turn."""
+        """Import the finished uploads in batches; other tasks run in between."""
         while batch := list(islice(self._history, _IMPORT_BATCH_UPLOADS)):
             self.service.import_uploads(batch)
             await asyncio.sleep(0)
@@ -90,5 +90,5 @@ class ScenarioRunner:
         self.clock.step(max(0.0, reading - self.clock.monotonic()))
 
     async def step_to_present(self, present: float) -> None:
-        """Leave the past."""
+        """Step the clock to the present."""
         await self._step_to(present)

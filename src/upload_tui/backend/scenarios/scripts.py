@@ -1,4 +1,4 @@
-"""The stories themselves, a function each."""
+"""The scripts of the scenarios, a function each."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 RECENT_SECONDS = 2.5 * 3600
-"""How long before the present the morning begins."""
+"""How long before the present the recent uploads begin."""
 
 _INTEGRITY_FLAWS = (
     Flaw.WRONG_FILE_HASH,
@@ -34,7 +34,7 @@ _INTEGRITY_FLAWS = (
     Flaw.CHUNK_LOST,
 )
 _RECENT_UPLOADS = (
-    # minutes ago, flaw, bytes withheld from the worker
+    # minutes ago, flaw, whether the worker cannot read the bytes
     (148, Flaw.NONE, False),
     (131, Flaw.NONE, False),
     (117, Flaw.CHUNK_ALTERED, False),
@@ -53,11 +53,11 @@ _RECENT_UPLOADS = (
 
 
 async def run_nothing(runner: ScenarioRunner) -> None:
-    """No past."""
+    """No history."""
 
 
 async def run_recent_uploads(runner: ScenarioRunner) -> None:
-    """A morning's uploads: most went well, two failed, one was never completed, and one the worker could never read."""
+    """Uploads of the last hours: most verified, two failed, one never completed, one that the worker could never read."""
     present = runner.clock.monotonic() + RECENT_SECONDS
     runner.service.worker.pause()
     for minutes_ago, flaw, is_withheld in _RECENT_UPLOADS:
@@ -73,7 +73,7 @@ async def run_history(runner: ScenarioRunner) -> None:
 
 
 async def run_tour(runner: ScenarioRunner) -> None:
-    """Each kind of outcome soon, then a steady pace."""
+    """Each kind of outcome within half a minute, then a steady pace."""
     runner.start(runner.planner.plan(chunk_count=8, seconds_per_chunk=1.2))
     runner.start(runner.planner.plan(chunk_count=3, seconds_per_chunk=0.3, verification_seconds=18))
     runner.start(runner.planner.plan(chunk_count=4, seconds_per_chunk=0.3, verification_seconds=1.5))
@@ -101,7 +101,7 @@ async def run_quiet(runner: ScenarioRunner) -> None:
 
 
 async def run_rush(runner: ScenarioRunner) -> None:
-    """Three hundred uploads in the first seconds, then as many again after a while."""
+    """Three hundred uploads within seconds, and again every two minutes."""
     while True:
         for _ in range(300):
             runner.start(runner.planner.plan(chunk_count=2, verification_seconds=0.5))
@@ -110,7 +110,7 @@ async def run_rush(runner: ScenarioRunner) -> None:
 
 
 async def run_stuck(runner: ScenarioRunner) -> None:
-    """All goes well for a few seconds, then the worker stops."""
+    """A steady pace, until the worker stops after a few seconds."""
     steady = asyncio.ensure_future(run_steady(runner))
     try:
         await runner.wait(6.0)
@@ -121,7 +121,7 @@ async def run_stuck(runner: ScenarioRunner) -> None:
 
 
 async def run_corrupt(runner: ScenarioRunner) -> None:
-    """One of every integrity failure, beside one that is all right, then silence."""
+    """One upload of each integrity failure and one without, then none."""
     for flaw in (Flaw.NONE, *_INTEGRITY_FLAWS):
         runner.start(runner.planner.plan(flaw, chunk_count=4, seconds_per_chunk=0.4))
         await runner.wait(0.5)
@@ -130,7 +130,7 @@ async def run_corrupt(runner: ScenarioRunner) -> None:
 
 
 async def run_outage(runner: ScenarioRunner) -> None:
-    """Down for twenty seconds in each minute."""
+    """An outage of twenty seconds in each minute."""
     steady = asyncio.ensure_future(run_steady(runner))
     try:
         while True:

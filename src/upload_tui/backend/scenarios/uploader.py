@@ -1,4 +1,4 @@
-"""A story's client: carries out plans by plain HTTP calls to the service, flaws and all."""
+"""The client of a scenario: carries out upload plans over the service's API, flaws included."""
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator
@@ -24,11 +24,11 @@ Sleep = Callable[[float], Awaitable[None]]
 class Uploader:
     """Uploads files to the service's first project, in the same process but over its API.
 
-    It tries again while the service is in trouble, and raises a `ServiceError` when it has to give up.
+    Retries while the service is failing, and raises a `ServiceError` when it gives up.
 
     Args:
-        service: where to.
-        sleep: how to let time pass between chunks.
+        service: the service.
+        sleep: waits between chunks and retries, in seconds.
     """
 
     def __init__(self, service: EmbeddedService, sleep: Sleep) -> None:
@@ -41,11 +41,11 @@ class Uploader:
         self._http = httpx.AsyncClient(transport=transport, base_url=service.base_url)
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the HTTP client."""
         await self._http.aclose()
 
     async def upload(self, plan: UploadPlan) -> str:
-        """Carry out a plan; gives the upload's id."""
+        """Carry out a plan. Returns the upload's id."""
         size = sum(len(chunk) for chunk in plan.chunks)
         if plan.flaw is Flaw.FIRST_CHUNK_MISSING_SIZE_LOWERED:
             size -= len(plan.chunks[0])
@@ -77,15 +77,15 @@ class Uploader:
         await self._call("PUT", f"/uploads/{upload_id}/complete", {"hash": {"value": digest, "algorithm": "md5"}})
 
     async def _call(self, method: str, path: str, fields: dict[str, Any]) -> Any:
-        """A call that is tried again while the service is in trouble, as real clients do."""
+        """Call the API; retry while the service is failing, as real clients do."""
         for _ in range(_MAX_ATTEMPTS):
             response = await self._http.request(
                 method, f"{API_PATH}{path}", json=fields, headers={"Authorization": self._token}
             )
-            answer = _parse_json(response)
-            if response.is_success and answer is not None:
-                return answer
-            if response.status_code not in _RETRY_STATUSES and answer is not None:
+            body = _parse_json(response)
+            if response.is_success and body is not None:
+                return body
+            if response.status_code not in _RETRY_STATUSES and body is not None:
                 raise BadRequestError(f"{method} {path} was refused: {response.text}")
             if response.status_code == 401:
                 self._token = self._service.new_token()
@@ -101,7 +101,7 @@ def _parse_json(response: "httpx.Response") -> Any:
 
 
 def _chunk_transfers(plan: UploadPlan) -> Iterator[tuple[int, bytes, bytes | None]]:
-    """Number, bytes as reported, and bytes as sent (None: not at all) of each chunk."""
+    """For each chunk its number, the bytes as reported, and the bytes as sent (None: not sent)."""
     chunks = list(enumerate(plan.chunks, 1))
     middle = len(chunks) // 2 + 1
     if plan.flaw is Flaw.CHUNKS_REORDERED:

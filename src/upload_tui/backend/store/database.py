@@ -1,4 +1,4 @@
-"""The service's own records in SQLite: one connection, and the tables over it."""
+"""The service's database: one SQLite connection, and the tables over it."""
 
 import sqlite3
 from pathlib import Path
@@ -13,17 +13,17 @@ from upload_tui.errors import UsageError
 __all__ = ["Database"]
 
 _BUSY_TIMEOUT_SECONDS = 2.0
-"""So long a service that is ending may still hold the file."""
+"""How long to wait for a service that is shutting down to release the file."""
 
 
 class Database:
-    """All records. One connection, used from the event loop's thread; every statement touches few rows.
+    """All tables over one connection, used from the event loop's thread; each statement touches few rows.
 
     Args:
-        file: where to keep them; None keeps them in memory.
+        file: the file of the database; None keeps it in memory.
 
     Raises:
-        UsageError: another service uses the file, or a newer version of the program has used it.
+        UsageError: another service uses the file, or a newer version of the program wrote it.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -37,7 +37,7 @@ class Database:
         self.uploads = Uploads(self._db)
         self.tree = Tree(self._db)
         self.queue = Queue(self._db)
-        # A job that was running when the last process died is taken up again at once.
+        # No worker runs yet, so a running job was left by a process that died.
         self.queue.requeue_running()
 
     def close(self) -> None:
@@ -45,13 +45,13 @@ class Database:
         self._db.close()
 
     def secret(self, default: bytes) -> bytes:
-        """The secret that these records were begun with; `default` if they are new."""
+        """Return the database's secret; store `default` as the secret of a new one."""
         self._db.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (default,))
         return bytes(self._db.execute("SELECT value FROM secret").fetchone()[0])
 
 
 def _prepare(db: sqlite3.Connection) -> None:
-    """Make the database this service's own: two would take each other's jobs for those of a dead one."""
+    """Lock and migrate the database. A second service would take this one's running jobs for abandoned ones."""
     try:
         for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             db.execute(f"PRAGMA {setting}")

@@ -1,6 +1,6 @@
-"""The tables of the service, in numbered steps: a database that an older version began is brought up to date, step by step.
+"""The tables of the database, as numbered migrations from any earlier version.
 
-Times are milliseconds since 1970. Illegal transitions are refused by the tables themselves, so that no caller can bring one about.
+Times are milliseconds since 1970. Constraints reject illegal transitions, whatever the caller does.
 """
 
 import sqlite3
@@ -55,7 +55,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS jobs_by_due ON jobs (state, due_ms);
 """
-"""The first databases bear no number, so this step may meet its own tables."""
+"""The first databases have no version number, so these tables may exist already."""
 
 _TREE = """
 ALTER TABLE projects ADD COLUMN updated_ms INTEGER;
@@ -83,16 +83,16 @@ CREATE TABLE versions (
     UNIQUE (file_id, number)
 );
 """
-"""Folders, files and their versions; a node whose parent is NULL stands in the project itself."""
+"""Folders, files and their versions. `parent_id` NULL means the project itself."""
 
 _MIGRATIONS = (_INITIAL, _TREE)
 
 
 def migrate(db: sqlite3.Connection) -> None:
-    """Bring a database up to date, each step whole or not at all.
+    """Bring a database up to date, each migration in a transaction.
 
     Raises:
-        UsageError: a newer version of the program has used it.
+        UsageError: a newer version of the program wrote it.
     """
     done = int(db.execute("PRAGMA user_version").fetchone()[0])
     if done > len(_MIGRATIONS):

@@ -1,12 +1,12 @@
-"""The table of projects. A deleted one is kept, and not found any more."""
+"""The table of projects. A deleted row is kept but never returned."""
 
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from upload_tui.backend.store.records import ProjectRecord, from_milliseconds, to_milliseconds
-from upload_tui.backend.store.statements import transaction
+from upload_tui.backend.store.records import ProjectRecord
+from upload_tui.backend.store.statements import from_milliseconds, to_milliseconds, transaction
 
 __all__ = ["Projects"]
 
@@ -20,23 +20,23 @@ class Projects:
         self._db = db
 
     def add(self, project: ProjectRecord) -> None:
-        """Keep a new project."""
+        """Insert a project."""
         values = (project.id, project.name, project.description, to_milliseconds(project.created_on))
         self._db.execute("INSERT INTO projects (id, name, description, created_ms) VALUES (?, ?, ?, ?)", values)
 
     def get(self, project_id: str) -> ProjectRecord | None:
-        """One project."""
+        """Return a project; None if it does not exist."""
         row = self._db.execute(f"{_SELECT} AND id = ?", (project_id,)).fetchone()
         return None if row is None else _project(row)
 
     def page(self, offset: int, limit: int) -> tuple[Sequence[ProjectRecord], int]:
-        """Projects in the order of their making, and how many there are."""
+        """Return a page of projects in order of creation, and how many there are."""
         rows = self._db.execute(f"{_SELECT} ORDER BY created_ms, id LIMIT ? OFFSET ?", (limit, offset))
         found = [_project(row) for row in rows]
         return found, int(self._db.execute("SELECT count(*) FROM projects WHERE deleted_ms IS NULL").fetchone()[0])
 
     def change(self, project_id: str, name: str | None, description: str | None, on: datetime) -> None:
-        """Give a project another name, another description, or both; None leaves the old one."""
+        """Change a project's name, description, or both; None leaves it as it is."""
         self._db.execute(
             "UPDATE projects SET name = ifnull(?, name), description = ifnull(?, description), updated_ms = ? "
             "WHERE id = ? AND deleted_ms IS NULL",
@@ -44,7 +44,7 @@ class Projects:
         )
 
     def delete(self, project_id: str, on: datetime) -> None:
-        """Let a project and all in its tree be found no more. Its uploads end as they would have."""
+        """Mark a project and its tree as deleted. Its uploads are not affected."""
         with transaction(self._db):
             for table, column in (("nodes", "project_id"), ("projects", "id")):
                 self._db.execute(

@@ -1,29 +1,29 @@
-"""The table of jobs: uploads that are completed and not yet judged, and those that were given up."""
+"""The table of verification jobs: uploads that are completed and not yet verified, and those that were given up."""
 
 import sqlite3
 from datetime import datetime, timedelta
 
-from upload_tui.backend.store.records import JobRecord, QueueSummary, from_milliseconds, to_milliseconds
-from upload_tui.backend.store.statements import transaction
+from upload_tui.backend.store.records import JobRecord, QueueSummary
+from upload_tui.backend.store.statements import from_milliseconds, to_milliseconds, transaction
 
 __all__ = ["Queue"]
 
 _CLAIMED = "upload_id = ? AND attempts = ? AND state = 'running'"
-"""A job as its worker claimed it: a claim by anybody else counts one attempt more."""
+"""A job as its worker claimed it; another claim would have increased `attempts`."""
 
 
 class Queue:
-    """The queue, over a database's connection. An upload enters it in the statement that completes it."""
+    """The queue, over a database's connection. `Uploads.complete` inserts the jobs."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def requeue_running(self) -> None:
-        """Let every job that somebody had claimed be claimed anew."""
+        """Requeue all claimed jobs."""
         self._db.execute("UPDATE jobs SET state = 'queued', due_ms = queued_ms WHERE state = 'running'")
 
     def claim(self, now: datetime, lease: timedelta) -> JobRecord | None:
-        """Take the job that has been due longest, or whose worker let its lease run out; None if there is none."""
+        """Claim the job that has been due longest, or whose lease has expired; None if no job is due."""
         row = self._db.execute(
             "UPDATE jobs SET state = 'running', attempts = attempts + 1, due_ms = ?2 WHERE upload_id = "
             "(SELECT upload_id FROM jobs WHERE state <> 'dead' AND due_ms <= ?1 ORDER BY due_ms, upload_id LIMIT 1) "
@@ -33,13 +33,13 @@ class Queue:
         return None if row is None else JobRecord(*row)
 
     def renew(self, job: JobRecord, until: datetime) -> None:
-        """Keep a claimed job for longer."""
+        """Extend the lease of a claimed job."""
         self._db.execute(
             f"UPDATE jobs SET due_ms = ? WHERE {_CLAIMED}", (to_milliseconds(until), job.upload_id, job.attempts)
         )
 
     def finish(self, job: JobRecord, error_message: str | None, on: datetime) -> bool:
-        """End a verification, well (`error_message` None) or not; False if the job is another worker's by now, or ended."""
+        """Set an upload to verified (`error_message` None) or error. Returns False if another worker has claimed or ended the job."""
         column = "verified_ms" if error_message is None else "error_ms"
         with transaction(self._db):
             held = self._db.execute(f"DELETE FROM jobs WHERE {_CLAIMED}", (job.upload_id, job.attempts))
@@ -53,7 +53,7 @@ class Queue:
             return changed.rowcount == 1
 
     def postpone(self, job: JobRecord, due_on: datetime | None, reason: str) -> None:
-        """Put a claimed job back to be tried again; `due_on` None gives it up."""
+        """Requeue a claimed job for a retry; `due_on` None gives it up."""
         state = "dead" if due_on is None else "queued"
         self._db.execute(
             f"UPDATE jobs SET state = ?, due_ms = ifnull(?, due_ms), trouble = ? WHERE {_CLAIMED}",
@@ -61,12 +61,12 @@ class Queue:
         )
 
     def next_due_on(self) -> datetime | None:
-        """When the next job is due or the next lease runs out; None if there is nothing to do."""
+        """When the next job is due or the next lease expires; None if there is no job."""
         row = self._db.execute("SELECT min(due_ms) FROM jobs WHERE state <> 'dead'").fetchone()
         return None if row[0] is None else from_milliseconds(row[0])
 
     def summary(self) -> QueueSummary:
-        """The queue at a glance."""
+        """Count the jobs by state."""
         counts: dict[str, int] = dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
         oldest, retried = self._db.execute(
             "SELECT min(queued_ms), total(attempts > 0) FROM jobs WHERE state = 'queued'"

@@ -1,6 +1,6 @@
-"""What the service keeps, as frozen facts. Read from and written to the tables; times are aware, sizes in bytes."""
+"""Rows of the database as immutable records. Times are aware, sizes in bytes."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -19,21 +19,7 @@ __all__ = [
     "QueueSummary",
     "UploadRecord",
     "VersionRecord",
-    "to_milliseconds",
-    "from_milliseconds",
 ]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def to_milliseconds(time: datetime) -> int:
-    """A time as the tables keep it: milliseconds since 1970."""
-    return (time - _EPOCH) // timedelta(milliseconds=1)
-
-
-def from_milliseconds(milliseconds: int) -> datetime:
-    """A time out of the tables."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 class ProjectRecord(Struct, frozen=True):
@@ -47,10 +33,7 @@ class ProjectRecord(Struct, frozen=True):
 
 
 class UploadRecord(Struct, frozen=True):
-    """An upload as the service knows it.
-
-    `updated_on` is the last change of any kind. One that is not chunked has all its bytes behind a single signed URL.
-    """
+    """An upload. `updated_on` is the last change of any kind; `is_chunked` False means that all bytes are in one blob."""
 
     id: str
     project_id: str
@@ -73,7 +56,7 @@ class ChunkRecord(Struct, frozen=True):
 
 
 class FinishedUpload(NamedTuple):
-    """A finished upload to be imported; times in milliseconds since 1970, for there may be a million of them."""
+    """A finished upload to import. Times are milliseconds since 1970: there may be a million of them."""
 
     id: str
     project_id: str
@@ -89,14 +72,14 @@ class FinishedUpload(NamedTuple):
 
 
 class JobRecord(Struct, frozen=True):
-    """A claimed verification; `attempts` counts this one."""
+    """A claimed verification; `attempts` includes this one."""
 
     upload_id: str
     attempts: int
 
 
 class QueueSummary(Struct, frozen=True):
-    """The queue at a glance: jobs waiting (of these, tried before), running, given up; since when the oldest waits."""
+    """The queue: jobs waiting, waiting for a retry, running, given up; when the oldest waiting job was queued."""
 
     depth: int
     retried: int
@@ -106,14 +89,14 @@ class QueueSummary(Struct, frozen=True):
 
 
 class NodeKind(StrEnum):
-    """What a project's tree is made of."""
+    """The kinds of nodes in a project's tree."""
 
     FOLDER = "folder"
     FILE = "file"
 
 
 class NodeRecord(Struct, frozen=True):
-    """A folder or a file in a project's tree; `parent_id` None is the project itself."""
+    """A folder or a file in a project's tree; `parent_id` None means the project itself."""
 
     id: str
     kind: NodeKind
@@ -125,7 +108,7 @@ class NodeRecord(Struct, frozen=True):
 
 
 class VersionRecord(Struct, frozen=True):
-    """One version of a file, from 1: the upload that its bytes came with."""
+    """One version of a file, and the upload that holds its bytes; numbers start at 1."""
 
     id: str
     file_id: str

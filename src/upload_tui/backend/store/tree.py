@@ -1,19 +1,12 @@
-"""The tables of a project's tree: folders, files, and the versions of files. What is deleted is kept, and not found any more."""
+"""The tables of a project's tree: folders, files and versions of files. A deleted row is kept but never returned."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from upload_tui.backend.store.records import (
-    AncestorRecord,
-    NodeKind,
-    NodeRecord,
-    VersionRecord,
-    from_milliseconds,
-    to_milliseconds,
-)
-from upload_tui.backend.store.statements import placeholders, transaction
+from upload_tui.backend.store.records import AncestorRecord, NodeKind, NodeRecord, VersionRecord
+from upload_tui.backend.store.statements import from_milliseconds, placeholders, to_milliseconds, transaction
 
 __all__ = ["Tree"]
 
@@ -24,7 +17,7 @@ _SUBTREE = (
     "WITH RECURSIVE below (id) AS (SELECT id FROM nodes WHERE id = ?1 UNION "
     "SELECT nodes.id FROM nodes JOIN below ON nodes.parent_id = below.id) "
 )
-"""A node and everything in it."""
+"""A node and everything below it."""
 
 
 class Tree:
@@ -36,7 +29,7 @@ class Tree:
     # Nodes
 
     def add(self, node: NodeRecord) -> None:
-        """Keep a new folder; a file comes with its first version."""
+        """Insert a folder. A file is inserted together with its first version."""
         self._db.execute(
             "INSERT INTO nodes (id, kind, project_id, parent_id, name, created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -51,7 +44,7 @@ class Tree:
         )
 
     def get(self, kind: NodeKind, node_id: str) -> NodeRecord | None:
-        """One folder or one file."""
+        """Return a folder or a file; None if it does not exist."""
         row = self._db.execute(
             f"SELECT {_NODE_COLUMNS} FROM nodes WHERE id = ? AND kind = ? AND {_NOT_DELETED}", (node_id, str(kind))
         ).fetchone()
@@ -60,7 +53,7 @@ class Tree:
     def children(
         self, project_id: str, parent_id: str | None, offset: int, limit: int
     ) -> tuple[Sequence[NodeRecord], int]:
-        """What stands directly in a project (`parent_id` None) or a folder, and how many these are."""
+        """Return a page of the direct children of a project (`parent_id` None) or a folder, and how many there are."""
         return self._page(
             f"nodes WHERE project_id = ? AND parent_id IS ? AND {_NOT_DELETED}", (project_id, parent_id), offset, limit
         )
@@ -68,7 +61,7 @@ class Tree:
     def search(
         self, project_id: str, parent_id: str | None, text: str, offset: int, limit: int
     ) -> tuple[Sequence[NodeRecord], int]:
-        """What stands anywhere in a project or below a folder, and has a text in its name; an empty text finds all."""
+        """Return a page of everything below a project or a folder whose name contains a text, and how many there are."""
         has_text = "(?2 = '' OR instr(lower(name), lower(?2)) > 0)"
         if parent_id is None:
             return self._page(
@@ -80,7 +73,7 @@ class Tree:
         )
 
     def files(self, project_id: str, offset: int, limit: int) -> tuple[Sequence[NodeRecord], int]:
-        """All files of a project, wherever they stand."""
+        """Return a page of all files of a project, and how many there are."""
         return self._page(
             f"nodes WHERE project_id = ? AND kind = 'file' AND {_NOT_DELETED}", (project_id,), offset, limit
         )
@@ -96,7 +89,7 @@ class Tree:
         return [_node(row) for row in rows], int(total[0])
 
     def ancestors_of(self, node_ids: Sequence[str]) -> Mapping[str, Sequence[AncestorRecord]]:
-        """The folders above each of several nodes, the outermost first."""
+        """The folders above each node, outermost first."""
         found: dict[str, list[AncestorRecord]] = {node_id: [] for node_id in node_ids}
         for node_id, *folder in self._db.execute(
             "WITH RECURSIVE above (node, folder, height) AS ("
@@ -109,11 +102,11 @@ class Tree:
         return found
 
     def rename(self, node_id: str, name: str, on: datetime) -> None:
-        """Give a node another name."""
+        """Rename a node."""
         self._db.execute("UPDATE nodes SET name = ?, updated_ms = ? WHERE id = ?", (name, to_milliseconds(on), node_id))
 
     def move(self, node_id: str, parent_id: str | None, on: datetime) -> bool:
-        """Put a node elsewhere in its project; False if that is in itself, where it could never be found again."""
+        """Move a node within its project. Returns False if the target is the node itself or below it."""
         moved = self._db.execute(
             "UPDATE nodes SET parent_id = ?2, updated_ms = ?3 WHERE id = ?1 "
             f"AND NOT EXISTS ({_SUBTREE} SELECT 1 FROM below WHERE id = ?2)",
@@ -122,22 +115,22 @@ class Tree:
         return moved.rowcount == 1
 
     def delete(self, node_id: str, on: datetime) -> None:
-        """Let a node and everything in it be found no more."""
+        """Mark a node and everything below it as deleted."""
         self._db.execute(
             f"UPDATE nodes SET deleted_ms = ?2 WHERE id IN ({_SUBTREE} SELECT id FROM below) AND {_NOT_DELETED}",
             (node_id, to_milliseconds(on)),
         )
 
-    # Versions of files
+    # Versions
 
     def add_file(self, node: NodeRecord, version: VersionRecord) -> None:
-        """Keep a new file and its first version, both or neither."""
+        """Insert a file and its first version in one transaction."""
         with transaction(self._db):
             self.add(node)
             self._insert_version(version)
 
     def add_version(self, version: VersionRecord) -> None:
-        """Keep one more version of a file; its number is the next one, whatever the record says."""
+        """Insert the next version of a file; the record's number is ignored."""
         on = to_milliseconds(version.created_on)
         with transaction(self._db):
             self._insert_version(version)
@@ -151,7 +144,7 @@ class Tree:
         )
 
     def version(self, version_id: str) -> VersionRecord | None:
-        """One version of a file that is there."""
+        """Return a version of a file; None if it does not exist."""
         row = self._db.execute(
             f"SELECT {_VERSION_COLUMNS} FROM versions WHERE id = ? AND file_id IN (SELECT id FROM nodes WHERE {_NOT_DELETED})",
             (version_id,),
@@ -159,7 +152,7 @@ class Tree:
         return None if row is None else _version(row)
 
     def versions(self, file_id: str, offset: int, limit: int) -> tuple[Sequence[VersionRecord], int]:
-        """A file's versions, newest first, and how many there are."""
+        """Return a page of a file's versions, newest first, and how many there are."""
         rows = self._db.execute(
             f"SELECT {_VERSION_COLUMNS} FROM versions WHERE file_id = ? ORDER BY number DESC LIMIT ? OFFSET ?",
             (file_id, limit, offset),
@@ -169,7 +162,7 @@ class Tree:
         return found, int(counted[0])
 
     def current_versions(self, file_ids: Sequence[str]) -> Mapping[str, VersionRecord]:
-        """The newest version of each of several files."""
+        """The newest version of each file."""
         rows = self._db.execute(
             f"SELECT {_VERSION_COLUMNS}, max(number) FROM versions WHERE file_id IN ({placeholders(file_ids)}) GROUP BY file_id",
             file_ids,

@@ -1,6 +1,6 @@
-"""The tables of uploads, of the chunks and of the digests that their clients reported.
+"""The tables of uploads, and of the chunks and digests that their clients reported.
 
-Illegal transitions are refused by the conditions of the statements themselves.
+The conditions of the statements reject illegal transitions.
 """
 
 import sqlite3
@@ -8,14 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from upload_tui.backend.store.records import (
-    ChunkRecord,
-    FinishedUpload,
-    UploadRecord,
-    from_milliseconds,
-    to_milliseconds,
-)
-from upload_tui.backend.store.statements import placeholders, transaction
+from upload_tui.backend.store.records import ChunkRecord, FinishedUpload, UploadRecord
+from upload_tui.backend.store.statements import from_milliseconds, placeholders, to_milliseconds, transaction
 from upload_tui.status import Event, Stage, Timeline
 
 __all__ = ["Uploads"]
@@ -33,7 +27,7 @@ class Uploads:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def add(  # an upload's own fields
+    def add(  # the fields of an upload
         self,
         upload_id: str,
         project_id: str,
@@ -44,7 +38,7 @@ class Uploads:
         *,
         is_chunked: bool = True,
     ) -> None:
-        """Begin an upload."""
+        """Insert an upload."""
         began = to_milliseconds(on)
         self._db.execute(
             "INSERT INTO uploads (id, project_id, name, content_type, size_bytes, initiated_ms, updated_ms, is_chunked) "
@@ -53,16 +47,16 @@ class Uploads:
         )
 
     def get(self, upload_id: str) -> UploadRecord | None:
-        """One upload."""
+        """Return an upload; None if it does not exist."""
         return self.get_many([upload_id]).get(upload_id)
 
     def get_many(self, upload_ids: Sequence[str]) -> Mapping[str, UploadRecord]:
-        """Uploads by their ids; what is not there is left out."""
+        """Return uploads by id; missing ones are left out."""
         rows = self._db.execute(f"{_SELECT} WHERE uploads.id IN ({placeholders(upload_ids)})", upload_ids)
         return {row[0]: _upload(row) for row in rows}
 
     def page(self, project_id: str, offset: int, limit: int) -> tuple[Sequence[UploadRecord], int]:
-        """A project's uploads, newest first, and how many there are."""
+        """Return a page of a project's uploads, newest first, and how many there are."""
         rows = self._db.execute(
             f"{_SELECT} WHERE project_id = ? ORDER BY initiated_ms DESC, serial DESC LIMIT ? OFFSET ?",
             (project_id, limit, offset),
@@ -72,16 +66,16 @@ class Uploads:
         return found, int(counted[0])
 
     def is_completed(self, upload_id: str) -> bool:
-        """True once its client has said that all its bytes are there."""
+        """True once the client has completed the upload."""
         row = self._db.execute("SELECT completed_ms FROM uploads WHERE id = ?", (upload_id,)).fetchone()
         return row is not None and row[0] is not None
 
     def count(self) -> int:
-        """How many uploads there are, in all projects."""
+        """Count the uploads of all projects."""
         return int(self._db.execute("SELECT count(*) FROM uploads").fetchone()[0])
 
     def import_finished(self, uploads: Sequence[FinishedUpload]) -> None:
-        """Keep finished uploads of elsewhere with their own times, each of one chunk; those already known stay as they are."""
+        """Insert finished uploads with their own times, each with one chunk. Ids that exist already are skipped."""
         with transaction(self._db):
             self._db.executemany(
                 "INSERT OR IGNORE INTO uploads (id, project_id, name, content_type, size_bytes, initiated_ms, completed_ms, "
@@ -98,7 +92,7 @@ class Uploads:
             )
 
     def complete(self, upload_id: str, algorithm: str, digest: str, on: datetime) -> bool:
-        """Complete an upload and queue its verification, both or neither; False if it was completed before."""
+        """Complete an upload and queue its verification in one transaction. Returns False if it was completed before."""
         now = to_milliseconds(on)
         with transaction(self._db):
             changed = self._db.execute(
@@ -111,10 +105,10 @@ class Uploads:
             self._db.execute("INSERT INTO jobs (upload_id, queued_ms, due_ms) VALUES (?, ?, ?)", (upload_id, now, now))
             return True
 
-    # What clients report
+    # Reports of clients
 
     def put_chunk(self, upload_id: str, chunk: ChunkRecord, on: datetime) -> bool:
-        """Keep what a client reports of a chunk, in place of an older report; False once the upload is completed."""
+        """Insert or replace a chunk. Returns False if the upload is completed."""
         with transaction(self._db):
             touched = self._db.execute(
                 "UPDATE uploads SET updated_ms = ? WHERE id = ? AND completed_ms IS NULL",
@@ -131,7 +125,7 @@ class Uploads:
         return self.chunks_by_upload([upload_id])[upload_id]
 
     def chunks_by_upload(self, upload_ids: Sequence[str]) -> Mapping[str, Sequence[ChunkRecord]]:
-        """The chunks of several uploads, each by number; in one query, since a page lists many."""
+        """The chunks of several uploads, by number, in one query for a whole page."""
         found: dict[str, list[ChunkRecord]] = {upload_id: [] for upload_id in upload_ids}
         for upload_id, *columns in self._db.execute(
             "SELECT upload_id, number, size_bytes, algorithm, digest FROM chunks "
@@ -142,7 +136,7 @@ class Uploads:
         return found
 
     def put_hash(self, upload_id: str, algorithm: str, digest: str) -> None:
-        """Keep a whole file's digest."""
+        """Insert or replace a digest of the whole file."""
         self._db.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", (upload_id, algorithm, digest))
 
     def hashes(self, upload_id: str) -> Sequence[tuple[str, str]]:
@@ -150,7 +144,7 @@ class Uploads:
         return self.hashes_by_upload([upload_id])[upload_id]
 
     def hashes_by_upload(self, upload_ids: Sequence[str]) -> Mapping[str, Sequence[tuple[str, str]]]:
-        """What was reported for the whole files of several uploads."""
+        """The digests of several uploads, in one query for a whole page."""
         found: dict[str, list[tuple[str, str]]] = {upload_id: [] for upload_id in upload_ids}
         for upload_id, algorithm, digest in self._db.execute(
             f"SELECT upload_id, algorithm, digest FROM hashes WHERE upload_id IN ({placeholders(upload_ids)}) ORDER BY algorithm",
