@@ -1,4 +1,4 @@
-"""The testing kit's service as these tests call it: the fifteen bytes of the published integrity report, in four chunks."""
+"""The testing kit's service with the file of the published integrity report: fifteen bytes in four chunks."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ class Caller(UploadService):
     def service(self) -> EmbeddedService:
         return self.embedded
 
-    async def upload(  # type: ignore[override]  # always the one file, in chunks as each test has them
+    async def upload(  # type: ignore[override]  # always the one file, in chunks that each test chooses
         self, chunks: Sequence[tuple[int, bytes]], size: int = 15, digest: str = md5(b"".join(FILE))
     ) -> str:
         return await super().upload(chunks=chunks, size=size, digest=digest)
@@ -28,6 +28,6 @@ class Caller(UploadService):
 
 @asynccontextmanager
 async def serving(**options: Any) -> AsyncIterator[Caller]:
-    """A service on a clock that stands still, its worker stepped by hand."""
+    """Start a service whose clock stands still and whose worker runs only when a test calls it."""
     async with Caller(**options) as caller:
         yield caller

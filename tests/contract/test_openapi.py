@@ -1,4 +1,4 @@
-"""The OpenAPI page against the service it describes: whatever is asked, no answer is off the schema and none a failure."""
+"""The service against its own OpenAPI document: every response, also to generated requests, conforms to the schema."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,13 +33,13 @@ CHECKS = [
     response_headers_conformance,
 ]
 CONTENT = b"0123456789abcde"
-RIGHT_UPLOADS = {"PUT /api/v1/uploads/{id}/complete": 2, "PUT /api/v1/uploads/{id}/chunks": 3}
-"""Which of the uploads it can be done with, if not with the first: one that waits in one piece, one that waits for chunks."""
+UPLOAD_INDEXES = {"PUT /api/v1/uploads/{id}/complete": 2, "PUT /api/v1/uploads/{id}/chunks": 3}
+"""The index of the upload to use if not the first: 2 is an open unchunked upload, 3 an open chunked one."""
 
 
 @dataclass(frozen=True)
-class World:
-    """A service in which there is one of everything, and the ids of it all."""
+class FilledService:
+    """A service that holds one resource of each kind, and their ids."""
 
     server: UploadServer
     http: httpx.Client
@@ -54,25 +54,25 @@ class World:
 
 def operations() -> list[Any]:
     service = UploadService()
-    found = [
+    parameters = [
         pytest.param(endpoint.method, endpoint.path.replace(":int", ""), id=f"{endpoint.method} {endpoint.path}")
         for endpoint in all_endpoints(service.embedded._context, StatusShape.A)
     ]
     service.close()
-    return found
+    return parameters
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def filled() -> Iterator[FilledService]:
     with UploadServer() as server, httpx.Client(headers={"Authorization": server.token}) as http:
         ids = populate(server, http)
-        yield World(server, http, ids, right_bodies(server, ids), signed_targets(server, http, ids))
+        yield FilledService(server, http, ids, valid_bodies(server, ids), signed_targets(server, http, ids))
 
 
-def right_bodies(server: UploadServer, ids: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, Any]]:
-    """By the operation: what only somebody sends who knows what is there."""
+def valid_bodies(server: UploadServer, ids: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, Any]]:
+    """Valid bodies with existing ids, by operation."""
     project, digest = {"kind": "dds-project", "id": server.project_id}, {"algorithm": "md5", "value": md5(CONTENT)}
-    made = {"parent": project, "upload": {"id": ids["uploads"][0]}}
+    new_file = {"parent": project, "upload": {"id": ids["uploads"][0]}}
     return {
         "POST /api/v1/software_agents/api_token": {"agent_key": server.agent_key, "user_key": server.user_key},
         "PUT /api/v1/projects/{id}/permissions/{user_id}": {"auth_role": {"id": "project_admin"}},
@@ -85,18 +85,18 @@ def right_bodies(server: UploadServer, ids: Mapping[str, Sequence[str]]) -> Mapp
         "PUT /api/v1/files/{id}/rename": {"name": "another"},
         "POST /api/v1/folders": {"name": "another", "parent": project},
         "PUT /api/v1/folders/{id}/move": {"parent": project},
-        "POST /api/v1/files": made,
-        "PUT /api/v1/files/{id}": made,
+        "POST /api/v1/files": new_file,
+        "PUT /api/v1/files/{id}": new_file,
         "PUT /api/v1/files/{id}/move": {"parent": project},
     }
 
 
 def signed_targets(server: UploadServer, http: httpx.Client, ids: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
-    """By the operation: a URL that is its own permission."""
-    whole, chunked = (f"{server.api_url}/uploads/{upload_id}" for upload_id in ids["uploads"][2:])
+    """Signed URLs, by operation."""
+    unchunked, chunked = (f"{server.api_url}/uploads/{upload_id}" for upload_id in ids["uploads"][2:])
     report = {"number": 1, "size": 15, "hash": {"algorithm": "md5", "value": md5(CONTENT)}}
     return {
-        "PUT /storage/{id}": http.get(whole).json()["signed_url"]["url"],
+        "PUT /storage/{id}": http.get(unchunked).json()["signed_url"]["url"],
         "PUT /storage/{id}/{number}": http.put(f"{chunked}/chunks", json=report).json()["url"],
         "GET /storage/{id}": http.get(f"{server.api_url}/files/{ids['files'][0]}/url").json()["url"],
     }
@@ -112,7 +112,7 @@ def populate(server: UploadServer, http: httpx.Client) -> Mapping[str, Sequence[
     chunked = {"name": "b.bin", "content_type": "text/plain", "size": 15}
     uploads.append(call("POST", f"/projects/{server.project_id}/uploads", **chunked)["id"])
     while any(call("GET", f"/uploads/{one}")["status"]["verified_on"] is None for one in uploads[:2]):
-        pass  # the worker is at it
+        pass  # the worker is running
     file = call("POST", "/files", parent={"kind": "dds-folder", "id": folder["id"]}, upload={"id": uploads[0]})
     return {
         "projects": [server.project_id],
@@ -126,69 +126,69 @@ def populate(server: UploadServer, http: httpx.Client) -> Mapping[str, Sequence[
 
 
 def upload(server: UploadServer, http: httpx.Client, call: Any, content: bytes | None) -> str:
-    """An upload in one piece: of some bytes, or (None) one that waits for them."""
+    """Create an unchunked upload with the given content; None leaves it open."""
     size = len(content or b"")
     path = f"/projects/{server.project_id}/uploads"
-    begun = call("POST", path, name="a.bin", content_type="text/plain", size=size, chunked=False)
+    created = call("POST", path, name="a.bin", content_type="text/plain", size=size, chunked=False)
     if content is not None:
-        http.put(begun["signed_url"]["host"] + begun["signed_url"]["url"], content=content).raise_for_status()
+        http.put(created["signed_url"]["host"] + created["signed_url"]["url"], content=content).raise_for_status()
         digest = {"algorithm": "md5", "value": md5(content)}
-        call("PUT", f"/uploads/{begun['id']}/complete", hash=digest)
-    return str(begun["id"])
+        call("PUT", f"/uploads/{created['id']}/complete", hash=digest)
+    return str(created["id"])
 
 
 @pytest.mark.parametrize(("method", "path"), operations())
-def test_no_answer_is_off_the_schema(method: str, path: str, world: World) -> None:
-    schema = schemathesis.openapi.from_url(f"{world.server.url}{OPENAPI_PATH}")
+def test_responses_conform_to_the_schema(method: str, path: str, filled: FilledService) -> None:
+    schema = schemathesis.openapi.from_url(f"{filled.server.url}{OPENAPI_PATH}")
     operation = schema[path][method]
-    right, wrong = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
+    valid, invalid = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-    @given(case=right | wrong, data=st.data())
+    @given(case=valid | invalid, data=st.data())
     def check(case: schemathesis.Case, data: st.DataObject) -> None:
-        if data.draw(st.booleans(), "things that are there"):
-            make_real(case, data, world)
-        answer = case.call(headers=dict(world.http.headers))
-        case.validate_response(answer, checks=CHECKS)
+        if data.draw(st.booleans(), "existing ids"):
+            use_existing(case, data, filled)
+        response = case.call(headers=dict(filled.http.headers))
+        case.validate_response(response, checks=CHECKS)
 
-    do_it(operation, world)  # while everything is there
+    check_valid_request(operation, filled)  # before generated requests delete anything
     check()
 
 
-def do_it(operation: schemathesis.APIOperation, world: World) -> None:
-    """Ask for what is there with all that is right: it is done, and as the page says."""
+def check_valid_request(operation: schemathesis.APIOperation, filled: FilledService) -> None:
+    """Make one valid request: it succeeds and its response conforms to the schema."""
     name, path = f"{operation.method.upper()} {operation.path}", operation.path
-    ids = {key: world.ids_for(path, key)[RIGHT_UPLOADS.get(name, 0)] for key in re.findall(r"{(\w*id)}", path)}
-    case = operation.Case(path_parameters=ids, body=world.bodies.get(name, {}), media_type="application/json")
-    if name in world.targets:
-        follow(case, world.targets[name])
-    answer = case.call(headers=dict(world.http.headers))
-    assert answer.status_code < 300, answer.content
-    case.validate_response(answer, checks=CHECKS)
+    ids = {key: filled.ids_for(path, key)[UPLOAD_INDEXES.get(name, 0)] for key in re.findall(r"{(\w*id)}", path)}
+    case = operation.Case(path_parameters=ids, body=filled.bodies.get(name, {}), media_type="application/json")
+    if name in filled.targets:
+        use_signed_url(case, filled.targets[name])
+    response = case.call(headers=dict(filled.http.headers))
+    assert response.status_code < 300, response.content
+    case.validate_response(response, checks=CHECKS)
 
 
-def follow(case: schemathesis.Case, target: str) -> None:
-    """Let a case ask for a signed URL."""
+def use_signed_url(case: schemathesis.Case, target: str) -> None:
+    """Point a case at a signed URL."""
     url = httpx.URL(target)
     _, upload_id, *number = url.path.strip("/").split("/")
     case.query = dict(url.params)
     case.path_parameters.update(id=upload_id, **({"number": int(number[0])} if number else {}))
 
 
-def make_real(case: schemathesis.Case, data: st.DataObject, world: World) -> None:
-    """Let a case ask for something that is there, and (half of the times) with what is right there."""
+def use_existing(case: schemathesis.Case, data: st.DataObject, filled: FilledService) -> None:
+    """Point a case at an existing resource, half of the time with a valid body."""
     operation = f"{case.method.upper()} {case.path}"
     for name in case.path_parameters or {}:
         if name != "number":
-            case.path_parameters[name] = data.draw(st.sampled_from(world.ids_for(case.path, name)))
-    if operation in world.targets:
-        follow(case, world.targets[operation])
-    elif operation in world.bodies and data.draw(st.booleans(), "with what is right"):
-        case.body, case.media_type = dict(world.bodies[operation]), "application/json"
+            case.path_parameters[name] = data.draw(st.sampled_from(filled.ids_for(case.path, name)))
+    if operation in filled.targets:
+        use_signed_url(case, filled.targets[operation])
+    elif operation in filled.bodies and data.draw(st.booleans(), "valid body"):
+        case.body, case.media_type = dict(filled.bodies[operation]), "application/json"
 
 
-def test_the_page_is_open_to_everybody_and_tells_no_secret(world: World) -> None:
-    page = httpx.get(f"{world.server.url}{OPENAPI_PATH}")
+def test_the_page_needs_no_token_and_holds_no_secret(filled: FilledService) -> None:
+    page = httpx.get(f"{filled.server.url}{OPENAPI_PATH}")
     assert page.status_code == 200
     assert page.json()["openapi"].startswith("3.")
-    assert world.server.agent_key not in page.text
+    assert filled.server.agent_key not in page.text

@@ -1,4 +1,4 @@
-"""Scenarios: the same seed tells the same story on a clock that a test holds; a history is there at once."""
+"""Scenarios: the same seed gives the same uploads and times; a history is imported at once."""
 
 import asyncio
 import time
@@ -14,65 +14,65 @@ from upload_tui.backend import SCENARIO_DESCRIPTIONS, SCENARIOS, EmbeddedService
 from upload_tui.clock import PacedClock
 from upload_tui.testing import NOW
 
-STEP_SECONDS, STEPS, TURNS = 0.5, 50, 120
+STEP_SECONDS, STEPS, LOOP_TURNS = 0.5, 50, 120
 
 
-class _Inline(Executor):
-    """Work is done at once, so that no thread has a say in the order of things."""
+class _InlineExecutor(Executor):
+    """Runs work at once, so that threads cannot change the order of events."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except BaseException as error:  # noqa: BLE001  # an executor hands on whatever there is
+        except BaseException as error:  # noqa: BLE001  # an executor passes on any exception
             future.set_exception(error)
         return future
 
 
-async def _told(name: str, seed: int) -> list[object]:
-    """All that the story did to the service, with its times."""
+async def _run_scenario(name: str, seed: int) -> list[object]:
+    """Run a scenario. Returns everything it did to the service, with its times."""
     scenario = SCENARIOS[name]
     clock = PacedClock(0.0, start_on=NOW)
-    service = EmbeddedService(clock=clock, seed=seed, executor=_Inline(), verifications_at_once=3)
+    service = EmbeddedService(clock=clock, seed=seed, executor=_InlineExecutor(), verifications_at_once=3)
     async with service:
-        teller = scenario.create_runner(service, clock, seed, history_uploads=50)
-        await scenario.history_script(teller)
-        telling = asyncio.create_task(scenario.live_script(teller))
+        runner = scenario.create_runner(service, clock, seed, history_uploads=50)
+        await scenario.history_script(runner)
+        live = asyncio.create_task(scenario.live_script(runner))
         for _ in range(STEPS):
-            for _ in range(TURNS):
+            for _ in range(LOOP_TURNS):
                 await asyncio.sleep(0)
             clock.step(STEP_SECONDS)
         uploads, _ = service._database.uploads.page(service.project.id, 0, 1000)
-        told = [(upload, service._database.uploads.chunks(upload.id)) for upload in uploads]
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
-        await teller.close()
-    return list(told)
+        uploads_and_chunks = [(upload, service._database.uploads.chunks(upload.id)) for upload in uploads]
+        live.cancel()
+        await asyncio.gather(live, return_exceptions=True)
+        await runner.close()
+    return list(uploads_and_chunks)
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIO_DESCRIPTIONS))
-async def test_the_story_is_the_same_when_the_seed_is(name: str) -> None:
-    first, second, other = await _told(name, 7), await _told(name, 7), await _told(name, 8)
+async def test_the_same_seed_gives_the_same_uploads(name: str) -> None:
+    first, second, other = await _run_scenario(name, 7), await _run_scenario(name, 7), await _run_scenario(name, 8)
     assert first
     assert first == second
     assert first != other
 
 
-async def test_a_history_is_true_to_the_state_model_and_ready_at_once() -> None:
+async def test_a_history_follows_the_state_model_and_is_imported_at_once() -> None:
     async with serving() as caller:
         clock = PacedClock(0.0, start_on=NOW)
-        began = time.perf_counter()
+        started = time.perf_counter()
         await SCENARIOS["history"].history_script(
             SCENARIOS["history"].create_runner(caller.service, clock, 902, 20_000)
         )
-        assert time.perf_counter() - began < 5
+        assert time.perf_counter() - started < 5
         page = await caller.call("GET", f"/projects/{caller.service.project.id}/uploads", params={"per_page": 1000})
         assert page.headers["x-total"] == "20000"
-        _judge(caller, page.json()["results"])
+        _check_history(caller, page.json()["results"])
 
 
-def _judge(caller: Caller, uploads: list[dict[str, Any]]) -> None:
-    ends = Counter()  # type: ignore[var-annotated]
+def _check_history(caller: Caller, uploads: list[dict[str, Any]]) -> None:
+    outcomes = Counter()  # type: ignore[var-annotated]
     for upload in uploads:
         status = upload["status"]
         ended = status["verified_on"] or status["error_on"]
@@ -80,11 +80,11 @@ def _judge(caller: Caller, uploads: list[dict[str, Any]]) -> None:
         assert (status["error_message"] is None) == (status["error_on"] is None)
         assert status["initiated_on"] < status["completed_on"] < ended < caller.clock.now().isoformat()
         assert sum(chunk["size"] for chunk in upload["chunks"]) == upload["size"]
-        ends[status["error_on"] is None] += 1
-    assert ends[True] > ends[False] > 0
+        outcomes[status["error_on"] is None] += 1
+    assert outcomes[True] > outcomes[False] > 0
 
 
-async def test_a_history_is_not_told_twice_when_the_service_starts_again(tmp_path: Any) -> None:
+async def test_a_history_is_imported_once_into_the_same_database(tmp_path: Any) -> None:
     for _ in range(2):
         async with serving(database=tmp_path / "records.db") as caller:
             clock = PacedClock(0.0, start_on=NOW)

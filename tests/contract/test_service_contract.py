@@ -1,4 +1,4 @@
-"""The contract on the wire: envelopes, paging, tokens, signed URLs, the shapes of status."""
+"""The wire contract: error envelopes, paging, tokens, signed URLs, shapes of `status`."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ from upload_tui.wire.status_shapes import detect_shape
 DIGEST = {"hash": {"value": md5(b"".join(FILE)), "algorithm": "md5"}}
 
 
-async def test_a_token_is_given_when_the_keys_are_right() -> None:
+async def test_valid_keys_give_a_token() -> None:
     async with serving() as caller:
         account = caller.service.account
         keys = {"agent_key": account.agent_key, "user_key": account.user_key}
-        answer = await caller.http.post("/api/v1/software_agents/api_token", json=keys)
-        assert answer.status_code == 201
-        assert answer.json()["time_to_live"] == 7200
-        user = await caller.http.get("/api/v1/current_user", headers={"Authorization": answer.json()["api_token"]})
+        response = await caller.http.post("/api/v1/software_agents/api_token", json=keys)
+        assert response.status_code == 201
+        assert response.json()["time_to_live"] == 7200
+        user = await caller.http.get("/api/v1/current_user", headers={"Authorization": response.json()["api_token"]})
         assert user.json()["username"] == "ada"
 
 
@@ -29,10 +29,10 @@ async def test_a_token_is_given_when_the_keys_are_right() -> None:
     [({"agent_key": "x"}, 400), ({"agent_key": "x", "user_key": "y"}, 404)],
     ids=["missing", "wrong"],
 )
-async def test_no_token_is_given_when_the_keys_are_wrong(keys: dict[str, str], status: int) -> None:
+async def test_wrong_keys_give_no_token(keys: dict[str, str], status: int) -> None:
     async with serving() as caller:
-        answer = await caller.http.post("/api/v1/software_agents/api_token", json=keys)
-        assert answer.status_code == status
+        response = await caller.http.post("/api/v1/software_agents/api_token", json=keys)
+        assert response.status_code == status
 
 
 @pytest.mark.parametrize(
@@ -40,28 +40,28 @@ async def test_no_token_is_given_when_the_keys_are_wrong(keys: dict[str, str], s
     [(None, "no api_token"), ("x.1.y", "invalid api_token"), ("", "no api_token"), ("§", "invalid api_token")],
     ids=["missing", "forged", "empty", "not-ascii"],
 )
-async def test_nobody_is_let_in_when_the_token_is_no_good(token: str | None, reason: str) -> None:
+async def test_a_bad_token_is_rejected(token: str | None, reason: str) -> None:
     async with serving() as caller:
         headers = {} if token is None else {"Authorization": token.encode()}
-        answer = await caller.http.get("/api/v1/projects", headers=headers)
-        assert answer.status_code == 401
-        assert answer.json()["reason"] == reason
-        assert set(answer.json()) == {"error", "code", "reason", "suggestion"}
+        response = await caller.http.get("/api/v1/projects", headers=headers)
+        assert response.status_code == 401
+        assert response.json()["reason"] == reason
+        assert set(response.json()) == {"error", "code", "reason", "suggestion"}
 
 
-async def test_a_token_ends_when_its_time_is_up() -> None:
+async def test_a_token_expires() -> None:
     async with serving() as caller:
         headers = {"Authorization": caller.service.new_token()}
         caller.clock.advance(TOKEN_LIFETIME.total_seconds() + 1)
-        answer = await caller.http.get("/api/v1/projects", headers=headers)
-        assert (answer.status_code, answer.json()["reason"]) == (401, "expired api_token")
+        response = await caller.http.get("/api/v1/projects", headers=headers)
+        assert (response.status_code, response.json()["reason"]) == (401, "expired api_token")
 
 
-async def test_a_missing_parameter_is_told_before_a_missing_token() -> None:
+async def test_a_missing_parameter_comes_before_a_missing_token() -> None:
     async with serving() as caller:
-        answer = await caller.http.post("/api/v1/projects/none/uploads", json={"name": "x", "size": "many"})
-        assert answer.status_code == 400
-        assert answer.json() == {"error": "content_type is missing, size is invalid"}
+        response = await caller.http.post("/api/v1/projects/none/uploads", json={"name": "x", "size": "many"})
+        assert response.status_code == 400
+        assert response.json() == {"error": "content_type is missing, size is invalid"}
 
 
 @pytest.mark.parametrize(
@@ -74,17 +74,15 @@ async def test_a_missing_parameter_is_told_before_a_missing_token() -> None:
     ],
     ids=["project", "upload", "path", "method"],
 )
-async def test_the_envelope_is_the_same_when_something_is_not_there(
-    method: str, path: str, status: int, reason: str
-) -> None:
+async def test_a_missing_resource_gives_the_error_envelope(method: str, path: str, status: int, reason: str) -> None:
     async with serving() as caller:
-        answer = await caller.call(method, path)
-        assert answer.status_code == status
-        assert answer.json()["error"] == status
-        assert answer.json()["reason"] == reason
+        response = await caller.call(method, path)
+        assert response.status_code == status
+        assert response.json()["error"] == status
+        assert response.json()["reason"] == reason
 
 
-async def test_pages_are_told_by_headers_when_uploads_are_listed() -> None:
+async def test_paging_is_in_the_headers() -> None:
     async with serving() as caller:
         for number in range(5):
             caller.clock.advance(1)
@@ -102,21 +100,21 @@ async def test_pages_are_told_by_headers_when_uploads_are_listed() -> None:
         assert (too_many.status_code, too_many.json()) == (400, {"error": "per_page must be less than 1000"})
 
 
-def headers_of(answer: Any) -> tuple[str, ...]:
+def headers_of(response: Any) -> tuple[str, ...]:
     names = ("X-Total", "X-Total-Pages", "X-Page", "X-Per-Page", "X-Next-Page", "X-Prev-Page")
-    return tuple(answer.headers[name] for name in names)
+    return tuple(response.headers[name] for name in names)
 
 
-async def test_a_form_is_as_good_as_json_when_an_upload_is_completed() -> None:
+async def test_an_upload_can_be_completed_with_a_form() -> None:
     async with serving() as caller:
         upload_id = await caller.initiate(size=0)
         form = {"hash[value]": md5(b""), "hash[algorithm]": "md5"}
-        answer = await caller.call("PUT", f"/uploads/{upload_id}/complete", data=form)
-        assert answer.status_code == 202
-        assert answer.json()["hashes"][0]["value"] == md5(b"")
+        response = await caller.call("PUT", f"/uploads/{upload_id}/complete", data=form)
+        assert response.status_code == 202
+        assert response.json()["hashes"][0]["value"] == md5(b"")
 
 
-async def test_completion_is_final_when_it_is_told_twice() -> None:
+async def test_an_upload_can_be_completed_only_once() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(tuple(enumerate(FILE, 1)))
         caller.clock.advance(60)
@@ -126,13 +124,13 @@ async def test_completion_is_final_when_it_is_told_twice() -> None:
         assert (await caller.status(upload_id))["completed_on"] == "2026-03-14T09:26:53.000Z"
 
 
-async def test_an_unknown_algorithm_is_refused_when_an_upload_is_completed() -> None:
+async def test_an_unknown_algorithm_is_rejected() -> None:
     async with serving() as caller:
         upload_id = await caller.initiate()
         body = {"hash": {"value": "x", "algorithm": "crc32"}}
-        answer = await caller.call("PUT", f"/uploads/{upload_id}/complete", json=body)
-        assert answer.status_code == 400
-        assert answer.json()["errors"] == [
+        response = await caller.call("PUT", f"/uploads/{upload_id}/complete", json=body)
+        assert response.status_code == 400
+        assert response.json()["errors"] == [
             {"field": "fingerprints.algorithm", "message": "is not included in the list"}
         ]
 
@@ -145,7 +143,7 @@ async def signed_url(caller: Any, upload_id: str, number: int = 1) -> str:
     return str(target["host"] + target["url"])
 
 
-async def test_a_signed_url_is_good_for_one_path_and_a_while() -> None:
+async def test_a_signed_url_is_valid_for_one_path_until_it_expires() -> None:
     async with serving() as caller:
         upload_id = await caller.initiate()
         url = await signed_url(caller, upload_id)
@@ -158,7 +156,7 @@ async def test_a_signed_url_is_good_for_one_path_and_a_while() -> None:
         assert (await caller.http.put(url, content=b"0123")).status_code == 403
 
 
-async def test_a_signed_url_is_good_for_one_method() -> None:
+async def test_a_signed_url_is_valid_for_one_method() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(tuple(enumerate(FILE, 1)))
         await caller.verify_all()
@@ -169,23 +167,23 @@ async def test_a_signed_url_is_good_for_one_method() -> None:
         assert (await caller.http.put(url, content=b"x")).status_code == 403
 
 
-@pytest.mark.parametrize("design", StatusShape)
-async def test_the_status_has_the_shape_that_was_chosen(design: StatusShape) -> None:
-    async with serving(status_shape=design) as caller:
-        assert detect_shape(await caller.status(await caller.initiate())) is design
+@pytest.mark.parametrize("shape", StatusShape)
+async def test_the_status_has_the_configured_shape(shape: StatusShape) -> None:
+    async with serving(status_shape=shape) as caller:
+        assert detect_shape(await caller.status(await caller.initiate())) is shape
 
 
-@pytest.mark.parametrize("design", StatusShape)
-async def test_one_answer_has_another_shape_when_a_header_asks_for_it(design: StatusShape) -> None:
+@pytest.mark.parametrize("shape", StatusShape)
+async def test_a_header_chooses_the_shape_of_one_response(shape: StatusShape) -> None:
     async with serving() as caller:
         upload_id = await caller.initiate()
-        answer = await caller.call("GET", f"/uploads/{upload_id}", headers={STATUS_SHAPE_HEADER: design.upper()})
-        assert detect_shape(answer.json()["status"]) is design
-        wrong = await caller.call("GET", f"/uploads/{upload_id}", headers={STATUS_SHAPE_HEADER: "c"})
-        assert wrong.status_code == 400
+        response = await caller.call("GET", f"/uploads/{upload_id}", headers={STATUS_SHAPE_HEADER: shape.upper()})
+        assert detect_shape(response.json()["status"]) is shape
+        unknown = await caller.call("GET", f"/uploads/{upload_id}", headers={STATUS_SHAPE_HEADER: "c"})
+        assert unknown.status_code == 400
 
 
-async def test_paths_are_tidied_when_clients_write_too_many_slashes() -> None:
+async def test_extra_slashes_are_removed_from_paths() -> None:
     async with serving() as caller:
         assert (await caller.call("GET", "//projects/?%7B%7D")).status_code == 200
 
@@ -195,7 +193,7 @@ async def test_json_is_compact() -> None:
         assert b'": ' not in (await caller.call("GET", "/projects")).content
 
 
-async def test_the_services_own_time_is_in_every_answer() -> None:
+async def test_every_response_has_the_services_date() -> None:
     async with serving() as caller:
         assert (await caller.call("GET", "/projects")).headers["date"] == "Sat, 14 Mar 2026 09:26:53 GMT"
 
@@ -210,12 +208,12 @@ async def test_the_services_own_time_is_in_every_answer() -> None:
     ],
     ids=str,
 )
-async def test_a_fault_is_over_when_its_time_is_up(fault: FaultName, status: int) -> None:
+async def test_a_fault_ends_after_its_duration(fault: FaultName, status: int) -> None:
     async with serving() as caller:
         caller.service.faults.start(fault, 10)
-        answer = await caller.call("GET", "/projects")
-        assert answer.status_code == status
-        assert answer.json()["error"] == status
+        response = await caller.call("GET", "/projects")
+        assert response.status_code == status
+        assert response.json()["error"] == status
         caller.clock.advance(10)
         assert (await caller.call("GET", "/projects")).status_code == 200
 
@@ -225,21 +223,21 @@ async def test_a_fault_is_over_when_its_time_is_up(fault: FaultName, status: int
     [b"{", b"[]", b'{"number": 0}', b'{"number": "x"}', b"\xff", b"[" * 50_000],
     ids=["cut", "list", "zero", "word", "bytes", "deep"],
 )
-async def test_a_sentence_comes_back_when_a_body_is_malformed(body: bytes) -> None:
+async def test_a_malformed_body_gives_a_sentence(body: bytes) -> None:
     async with serving() as caller:
         upload_id = await caller.initiate()
-        answer = await caller.call("PUT", f"/uploads/{upload_id}/chunks", content=body)
-        assert answer.status_code == 400
-        assert isinstance(answer.json()["error"], str)
+        response = await caller.call("PUT", f"/uploads/{upload_id}/chunks", content=body)
+        assert response.status_code == 400
+        assert isinstance(response.json()["error"], str)
 
 
-async def test_a_body_beyond_all_reason_is_refused() -> None:
+async def test_an_oversized_body_is_rejected() -> None:
     async with serving() as caller:
-        answer = await caller.call("POST", "/projects", content=b"x" * (1024 * 1024 + 1))
-        assert (answer.status_code, answer.json()["error"]) == (413, 413)
+        response = await caller.call("POST", "/projects", content=b"x" * (1024 * 1024 + 1))
+        assert (response.status_code, response.json()["error"]) == (413, 413)
 
 
-async def test_the_same_ids_come_when_the_seed_is_the_same() -> None:
+async def test_the_same_seed_gives_the_same_ids() -> None:
     ids = []
     for _ in range(2):
         async with serving() as caller:

@@ -1,4 +1,4 @@
-"""What the worker finds: the five uploads of the published integrity report, and other ways in which bytes go wrong."""
+"""Verification: the five uploads of the published integrity report, and other ways in which bytes differ."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -33,8 +33,8 @@ DIGEST = md5(b"".join(FILE))
         pytest.param(((1, b""),), 0, md5(b""), [], id="empty-file"),
     ],
 )
-async def test_the_outcome_is_right_when_an_upload_is_verified(
-    chunks: tuple[tuple[int, bytes], ...], size: int, digest: str, words: list[str]
+async def test_verification_finds_what_differs(
+    chunks: tuple[tuple[int, bytes], ...], size: int, digest: str, parts: list[str]
 ) -> None:
     async with serving() as caller:
         upload_id = await caller.upload(chunks, size, digest)
@@ -42,10 +42,10 @@ async def test_the_outcome_is_right_when_an_upload_is_verified(
         caller.clock.advance(5)
         assert await caller.service.worker.verify_next() == upload_id
         status = await caller.status(upload_id)
-    ended, other = ("error_on", "verified_on") if words else ("verified_on", "error_on")
+    ended, other = ("error_on", "verified_on") if parts else ("verified_on", "error_on")
     assert status[ended] == "2026-03-14T09:26:58.000Z"
     assert status[other] is None
-    assert all(word in (status["error_message"] or "") for word in words)
+    assert all(word in (status["error_message"] or "") for word in parts)
 
 
 @pytest.mark.parametrize(
@@ -57,17 +57,17 @@ async def test_the_outcome_is_right_when_an_upload_is_verified(
     ],
     ids=["altered", "truncated", "oversized"],
 )
-async def test_the_chunk_is_named_when_its_bytes_are_not_those_reported(sent: bytes, words: str) -> None:
+async def test_the_message_names_the_chunk_that_differs(sent: bytes, parts: str) -> None:
     async with serving() as caller:
         upload_id = await caller.initiate()
         for number, content in NUMBERED:
             await caller.send_chunk(upload_id, number, content, sent if number == 2 else None)
         await caller.complete(upload_id, DIGEST)
         await caller.service.worker.verify_next()
-        assert (await caller.status(upload_id))["error_message"].startswith(words)
+        assert (await caller.status(upload_id))["error_message"].startswith(parts)
 
 
-async def test_the_last_bytes_count_when_a_chunk_is_sent_again() -> None:
+async def test_a_chunk_that_is_sent_again_replaces_the_first() -> None:
     async with serving() as caller:
         upload_id = await caller.initiate()
         await caller.send_chunk(upload_id, 1, b"wrong")
@@ -78,7 +78,7 @@ async def test_the_last_bytes_count_when_a_chunk_is_sent_again() -> None:
         assert (await caller.status(upload_id))["verified_on"]
 
 
-async def test_bytes_that_rot_on_the_disk_are_found(tmp_path: Path) -> None:
+async def test_bytes_that_change_on_disk_are_found(tmp_path: Path) -> None:
     async with serving(storage=tmp_path / "bytes", database=tmp_path / "records.db") as caller:
         upload_id = await caller.upload(NUMBERED)
         (tmp_path / "bytes" / upload_id / "3").write_bytes(b"89aB")
@@ -86,7 +86,7 @@ async def test_bytes_that_rot_on_the_disk_are_found(tmp_path: Path) -> None:
         assert (await caller.status(upload_id))["error_message"].startswith(f"{CHUNK_HASH_DIFFERS}: chunk 3")
 
 
-async def test_a_verification_is_tried_again_when_the_storage_is_in_trouble() -> None:
+async def test_verification_is_retried_while_the_storage_is_unavailable() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED)
         caller.service.faults.start(FaultName.BROKEN_STORAGE, 20)
@@ -98,7 +98,7 @@ async def test_a_verification_is_tried_again_when_the_storage_is_in_trouble() ->
         assert (await caller.status(upload_id))["verified_on"]
 
 
-async def test_a_verification_is_given_up_when_trouble_never_ends() -> None:
+async def test_verification_is_given_up_after_the_last_retry() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED)
         caller.service.storage.unreadable_uploads.add(upload_id)
@@ -111,7 +111,7 @@ async def test_a_verification_is_given_up_when_trouble_never_ends() -> None:
         assert (status["verified_on"], status["error_on"]) == (None, None)
 
 
-async def test_what_was_acknowledged_is_true_when_the_service_starts_again(tmp_path: Path) -> None:
+async def test_acknowledged_uploads_survive_a_restart(tmp_path: Path) -> None:
     files = {"storage": tmp_path / "bytes", "database": tmp_path / "records.db"}
     async with serving(**files) as caller:
         upload_id = await caller.upload(NUMBERED)
@@ -121,7 +121,7 @@ async def test_what_was_acknowledged_is_true_when_the_service_starts_again(tmp_p
         assert (await caller.status(upload_id))["verified_on"]
 
 
-async def test_a_token_is_still_good_when_the_service_starts_again(tmp_path: Path) -> None:
+async def test_a_token_survives_a_restart(tmp_path: Path) -> None:
     clock, file = FrozenClock(), tmp_path / "records.db"
     tokens = []
     for _ in range(2):
@@ -132,29 +132,29 @@ async def test_a_token_is_still_good_when_the_service_starts_again(tmp_path: Pat
         assert other.new_token() != tokens[0]
 
 
-async def test_the_chunks_that_are_alike_are_named_when_one_is_repeated() -> None:
+async def test_the_message_names_identical_chunks() -> None:
     async with serving() as caller:
         chunks = (NUMBERED[0], NUMBERED[1], (3, FILE[1]), NUMBERED[3])
         upload_id = await caller.upload(chunks)
         await caller.service.worker.verify_next()
         message = (await caller.status(upload_id))["error_message"]
     assert message.startswith(FILE_HASH_DIFFERS)
-    assert "chunks 2 and 3 are alike" in message
+    assert "chunks 2 and 3 are identical" in message
 
 
-async def test_bytes_are_refused_when_the_upload_is_completed() -> None:
+async def test_bytes_are_rejected_after_completion() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED)
         url = caller.service._authority.sign_url("PUT", f"/storage/{upload_id}/2")
-        refused = await caller.http.put(url, content=b"evil")
+        response = await caller.http.put(url, content=b"evil")
         await caller.service.worker.verify_next()
-        assert refused.status_code == 400
-        assert refused.json()["errors"] == [{"field": "completed_at", "message": "Cannot change completed_at."}]
+        assert response.status_code == 400
+        assert response.json()["errors"] == [{"field": "completed_at", "message": "Cannot change completed_at."}]
         assert (await caller.status(upload_id))["verified_on"]
 
 
-class _Meddled(FolderStorage):
-    """A storage in which somebody puts a chunk again as soon as it has been read."""
+class _ChangingStorage(FolderStorage):
+    """A storage in which a chunk is replaced as soon as it has been read."""
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
         yield from super().blocks(key)
@@ -162,18 +162,18 @@ class _Meddled(FolderStorage):
             self._path(key).write_bytes(b"4568")
 
 
-async def test_a_chunk_that_is_put_again_while_verifying_is_found(tmp_path: Path) -> None:
+async def test_a_chunk_that_is_replaced_during_verification_is_found(tmp_path: Path) -> None:
     async def blocks(content: bytes) -> AsyncIterator[bytes]:
         yield content
 
-    storage, upload_id = _Meddled(tmp_path), "5d0b4f1e-6a3c-4b9e-8f3a-0d6f5a1c2b7e"
+    storage, upload_id = _ChangingStorage(tmp_path), "5d0b4f1e-6a3c-4b9e-8f3a-0d6f5a1c2b7e"
     for number, content in NUMBERED:
         await storage.put((upload_id, number), blocks(content))
     chunks = [ChunkRecord(number, len(content), "md5", md5(content)) for number, content in NUMBERED]
-    assert verify(upload_id, 15, chunks, [("md5", DIGEST)], storage) == "chunk 2 was put again while it was verified"
+    assert verify(upload_id, 15, chunks, [("md5", DIGEST)], storage) == "chunk 2 was replaced during verification"
 
 
-async def test_a_job_is_taken_up_again_when_its_worker_dies_at_work() -> None:
+async def test_a_job_is_claimed_again_when_its_lease_expires() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED)
         dropped = caller.service._database.queue.claim(caller.clock.now(), LEASE)
@@ -185,7 +185,7 @@ async def test_a_job_is_taken_up_again_when_its_worker_dies_at_work() -> None:
         assert (await caller.status(upload_id))["verified_on"]
 
 
-async def test_half_a_chunk_is_no_chunk_when_its_client_goes_away(tmp_path: Path) -> None:
+async def test_an_incomplete_chunk_is_not_stored(tmp_path: Path) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"45"
         raise ConnectionResetError

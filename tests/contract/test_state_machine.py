@@ -1,4 +1,4 @@
-"""Random legal and illegal calls against the service, and a model of the state machine beside it (Hypothesis, stateful)."""
+"""Random legal and illegal calls, compared with a model of the state machine (Hypothesis, stateful)."""
 
 import asyncio
 import hashlib
@@ -20,36 +20,36 @@ STAGES = ("initiated_on", "completed_on", "verified_on", "error_on")
 
 @dataclass
 class Model:
-    """What an upload must look like, by what was acknowledged. One that is not chunked is all in number 0."""
+    """An upload as acknowledged calls make it. The bytes of an unchunked upload are number 0."""
 
     size: int
     is_chunked: bool
     reported: dict[int, bytes] = field(default_factory=dict)
     stored: dict[int, bytes] = field(default_factory=dict)
     digest: str | None = None
-    later_digest: str | None = None
-    is_judged: bool = False
-    was_sound: bool = False
+    second_digest: str | None = None
+    is_ended: bool = False
+    was_valid: bool = False
     seen: dict[str, str | None] = field(default_factory=dict)
 
     @property
-    def whole(self) -> bytes:
+    def stored_content(self) -> bytes:
         """All bytes, in the order of the file."""
         numbers = sorted(self.reported) if self.is_chunked else [0]
         return b"".join(self.stored.get(number, b"") for number in numbers)
 
     @property
-    def is_sound(self) -> bool:
-        """True if a worker must find the upload right."""
+    def is_valid(self) -> bool:
+        """True if verification must succeed."""
         return (
-            (self.are_chunks_right if self.is_chunked else 0 in self.stored)
-            and len(self.whole) == self.size
-            and md5(self.whole) == self.digest
-            and self.later_digest in {None, sha256(self.whole)}
+            (self.are_chunks_valid if self.is_chunked else 0 in self.stored)
+            and len(self.stored_content) == self.size
+            and md5(self.stored_content) == self.digest
+            and self.second_digest in {None, sha256(self.stored_content)}
         )
 
     @property
-    def are_chunks_right(self) -> bool:
+    def are_chunks_valid(self) -> bool:
         numbers = sorted(self.reported)
         return (
             numbers == list(range(1, len(numbers) + 1))
@@ -59,7 +59,7 @@ class Model:
 
     @property
     def is_verified(self) -> bool:
-        return self.is_judged and self.was_sound
+        return self.is_ended and self.was_valid
 
 
 def sha256(content: bytes) -> str:
@@ -84,9 +84,9 @@ class ServiceMachine(RuleBasedStateMachine):
         self.loop.close()
 
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        answer = self.loop.run_until_complete(self.caller.call(method, path, **options))
-        assert answer.status_code < 500
-        return answer
+        response = self.loop.run_until_complete(self.caller.call(method, path, **options))
+        assert response.status_code < 500
+        return response
 
     @rule(target=uploads, size=st.sampled_from([0, 1, 2, 4, 10]))
     def initiate(self, size: int) -> str:
@@ -96,25 +96,25 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(target=uploads, content=CONTENTS, is_sent=st.booleans())
     def initiate_in_one_piece(self, content: bytes, is_sent: bool) -> str:
-        wanted = {"name": "a.bin", "content_type": "b", "size": len(content), "chunked": False}
-        begun = self.call("POST", f"/projects/{self.caller.project_id}/uploads", json=wanted).json()
-        model = self.models[begun["id"]] = Model(len(content), is_chunked=False)
+        fields = {"name": "a.bin", "content_type": "b", "size": len(content), "chunked": False}
+        created = self.call("POST", f"/projects/{self.caller.project_id}/uploads", json=fields).json()
+        model = self.models[created["id"]] = Model(len(content), is_chunked=False)
         if is_sent:
-            path = begun["signed_url"]["url"]
+            path = created["signed_url"]["url"]
             assert self.loop.run_until_complete(self.caller.http.put(path, content=content)).status_code == 201
             model.stored[0] = content
-        return str(begun["id"])
+        return str(created["id"])
 
     @rule(target=urls, upload_id=uploads, number=NUMBERS, content=CONTENTS)
     def report_chunk(self, upload_id: str, number: int, content: bytes) -> tuple[str, int, str] | None:
         report = {"number": number, "size": len(content), "hash": {"value": md5(content), "algorithm": "md5"}}
-        answer = self.call("PUT", f"/uploads/{upload_id}/chunks", json=report)
+        response = self.call("PUT", f"/uploads/{upload_id}/chunks", json=report)
         model = self.models[upload_id]
-        is_right = model.digest is None and model.is_chunked
-        assert answer.status_code == (200 if is_right else 400)
-        if is_right:
+        is_valid_call = model.digest is None and model.is_chunked
+        assert response.status_code == (200 if is_valid_call else 400)
+        if is_valid_call:
             model.reported[number] = content
-            return upload_id, number, answer.json()["url"]
+            return upload_id, number, response.json()["url"]
         return None
 
     @rule(url=urls, content=CONTENTS)
@@ -130,79 +130,81 @@ class ServiceMachine(RuleBasedStateMachine):
         if url is None:
             return
         upload_id, number, path = url
-        answer = self.loop.run_until_complete(self.caller.http.put(path, content=content))
+        response = self.loop.run_until_complete(self.caller.http.put(path, content=content))
         model = self.models[upload_id]
-        # A signed URL lasts five minutes, also for the client that holds it while the clock is moved.
-        assert answer.status_code in ((201, 403) if model.digest is None else (400, 403))
-        if answer.status_code == 201:
+        # A signed URL expires after five minutes of the clock, which other rules advance.
+        assert response.status_code in ((201, 403) if model.digest is None else (400, 403))
+        if response.status_code == 201:
             model.stored[number] = content
 
-    @rule(upload_id=uploads, is_right=st.booleans())
-    def complete(self, upload_id: str, is_right: bool) -> None:
+    @rule(upload_id=uploads, is_correct=st.booleans())
+    def complete(self, upload_id: str, is_correct: bool) -> None:
         model = self.models[upload_id]
-        meant = (
-            b"".join(model.reported[number] for number in sorted(model.reported)) if model.is_chunked else model.whole
+        reported = (
+            b"".join(model.reported[number] for number in sorted(model.reported))
+            if model.is_chunked
+            else model.stored_content
         )
-        digest = md5(meant if is_right else meant + b"!")
-        answer = self.loop.run_until_complete(self.caller.complete(upload_id, digest))
-        assert answer.status_code == (202 if model.digest is None else 400)
+        digest = md5(reported if is_correct else reported + b"!")
+        response = self.loop.run_until_complete(self.caller.complete(upload_id, digest))
+        assert response.status_code == (202 if model.digest is None else 400)
         model.digest = model.digest or digest
 
-    @rule(upload_id=uploads, is_right=st.booleans())
-    def report_another_digest(self, upload_id: str, is_right: bool) -> None:
+    @rule(upload_id=uploads, is_correct=st.booleans())
+    def report_another_digest(self, upload_id: str, is_correct: bool) -> None:
         model = self.models[upload_id]
-        digest = sha256(model.whole if is_right else model.whole + b"!")
+        digest = sha256(model.stored_content if is_correct else model.stored_content + b"!")
         report = {"algorithm": "sha256", "value": digest}
-        answer = self.call("PUT", f"/uploads/{upload_id}/hashes", json=report)
-        is_taken = model.digest is not None and (is_right or not model.is_verified)
-        assert answer.status_code == (200 if is_taken else 400)
-        if is_taken:
-            model.later_digest = digest
+        response = self.call("PUT", f"/uploads/{upload_id}/hashes", json=report)
+        is_accepted = model.digest is not None and (is_correct or not model.is_verified)
+        assert response.status_code == (200 if is_accepted else 400)
+        if is_accepted:
+            model.second_digest = digest
 
     @rule(target=files, upload_id=uploads)
-    def make_a_file(self, upload_id: str) -> tuple[str, str] | None:
-        wanted = {"parent": {"kind": "dds-project", "id": self.caller.project_id}, "upload": {"id": upload_id}}
-        answer = self.call("POST", "/files", json=wanted)
+    def create_file(self, upload_id: str) -> tuple[str, str] | None:
+        fields = {"parent": {"kind": "dds-project", "id": self.caller.project_id}, "upload": {"id": upload_id}}
+        response = self.call("POST", "/files", json=fields)
         is_completed = self.models[upload_id].digest is not None
-        assert answer.status_code == (201 if is_completed else 400)
-        return (str(answer.json()["id"]), upload_id) if is_completed else None
+        assert response.status_code == (201 if is_completed else 400)
+        return (str(response.json()["id"]), upload_id) if is_completed else None
 
     @rule(file=files)
     def download(self, file: tuple[str, str] | None) -> None:
         if file is None:
             return
         model = self.models[file[1]]
-        answer = self.call("GET", f"/files/{file[0]}/url")
-        assert answer.status_code == (200 if model.is_verified else 400 if model.is_judged else 404)
+        response = self.call("GET", f"/files/{file[0]}/url")
+        assert response.status_code == (200 if model.is_verified else 400 if model.is_ended else 404)
         if model.is_verified:
-            given = self.loop.run_until_complete(self.caller.http.get(answer.json()["url"]))
-            assert (given.status_code, given.content) == (200, model.whole)
+            download = self.loop.run_until_complete(self.caller.http.get(response.json()["url"]))
+            assert (download.status_code, download.content) == (200, model.stored_content)
 
     @rule(
         upload_id=uploads,
         path=st.sampled_from(["complete", "chunks", "hashes"]),
         body=st.sampled_from([{}, {"hash": 1}, {"number": 0}, {"value": "x", "algorithm": "rot13"}, [1], None]),
     )
-    def call_wrongly(self, upload_id: str, path: str, body: object) -> None:
+    def call_with_an_invalid_body(self, upload_id: str, path: str, body: object) -> None:
         assert self.call("PUT", f"/uploads/{upload_id}/{path}", json=body).status_code == 400
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 400.0]))
-    def let_time_pass(self, seconds: float) -> None:
+    def advance_clock(self, seconds: float) -> None:
         self.caller.clock.advance(seconds)
 
     @rule()
-    def verify_one(self) -> None:
+    def verify_next(self) -> None:
         upload_id = self.loop.run_until_complete(self.caller.service.worker.verify_next())
-        waiting = [key for key, model in self.models.items() if model.digest is not None and not model.is_judged]
+        pending = [key for key, model in self.models.items() if model.digest is not None and not model.is_ended]
         if upload_id is None:
-            assert waiting == []
+            assert pending == []
         else:
-            assert upload_id in waiting
-            self.models[upload_id].is_judged = True
-            self.models[upload_id].was_sound = self.models[upload_id].is_sound
+            assert upload_id in pending
+            self.models[upload_id].is_ended = True
+            self.models[upload_id].was_valid = self.models[upload_id].is_valid
 
     @invariant()
-    def what_was_acknowledged_is_so(self) -> None:
+    def uploads_match_the_models(self) -> None:
         for upload_id, model in self.models.items():
             upload = self.call("GET", f"/uploads/{upload_id}").json()
             status = upload["status"]
@@ -212,7 +214,7 @@ class ServiceMachine(RuleBasedStateMachine):
             assert not (status["verified_on"] and status["error_on"])
             assert (status["completed_on"] is not None) == (model.digest is not None)
             assert (status["verified_on"] is not None) == model.is_verified
-            assert (status["error_on"] is not None) == (model.is_judged and not model.was_sound)
+            assert (status["error_on"] is not None) == (model.is_ended and not model.was_valid)
             assert all(status[name] == on for name, on in model.seen.items() if on is not None)
             model.seen = {name: status[name] for name in STAGES}
 

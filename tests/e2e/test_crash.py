@@ -1,6 +1,6 @@
-"""The process is killed at random moments under load, on one database and one storage: nothing acknowledged may be lost.
+"""Kill the service at random moments under run_clients, on one database and one storage: nothing acknowledged may be lost.
 
-`PYTEST_CRASH_KILLS` says how often; the suite's few kills keep it quick.
+`PYTEST_CRASH_KILLS` sets the number of kills; the default keeps the suite quick.
 """
 
 import asyncio
@@ -27,27 +27,27 @@ FINAL = ("verified_on", "error_on")
 
 
 @dataclass
-class Word:
-    """What the service has acknowledged of uploads: the chunks it took, the completions, the ends that were seen."""
+class Acknowledged:
+    """What the service acknowledged: chunks, completions, and the outcomes that clients saw."""
 
     chunks: dict[str, set[int]] = field(default_factory=dict)
     completed: dict[str, str] = field(default_factory=dict)
-    broken: set[str] = field(default_factory=set)
-    ends: dict[str, tuple[str, str]] = field(default_factory=dict)
+    corrupt: set[str] = field(default_factory=set)
+    outcomes: dict[str, tuple[str, str]] = field(default_factory=dict)
     contradictions: list[str] = field(default_factory=list)
 
-    def hear(self, upload: dict[str, Any]) -> None:
-        """Compare what the service says now with what it said before."""
+    def compare(self, upload: dict[str, Any]) -> None:
+        """Compare an upload with everything acknowledged before."""
         upload_id, status = upload["id"], upload["status"]
         if status["completed_on"] != self.completed.get(upload_id, status["completed_on"]):
             self.contradictions.append(f"{upload_id}: completed anew")
         if not self.chunks.get(upload_id, set()) <= {chunk["number"] for chunk in upload["chunks"]}:
             self.contradictions.append(f"{upload_id}: chunks lost")
-        end = next(((name, status[name]) for name in FINAL if status[name]), None)
-        if end is not None and self.ends.setdefault(upload_id, end) != end:
+        outcome = next(((name, status[name]) for name in FINAL if status[name]), None)
+        if outcome is not None and self.outcomes.setdefault(upload_id, outcome) != outcome:
             self.contradictions.append(f"{upload_id}: ended twice")
-        if upload_id in self.ends and end is None:
-            self.contradictions.append(f"{upload_id}: its end is lost")
+        if upload_id in self.outcomes and outcome is None:
+            self.contradictions.append(f"{upload_id}: its outcome is lost")
 
 
 async def start(folder: Path) -> tuple[asyncio.subprocess.Process, dict[str, Any]]:
@@ -64,31 +64,35 @@ def client(served: dict[str, Any]) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=f"{served['url']}/api/v1", headers={"Authorization": served["token"]}, timeout=20)
 
 
-async def upload_for_ever(http: httpx.AsyncClient, project_id: str, word: Word, *, is_broken: bool) -> None:
+async def upload_forever(
+    http: httpx.AsyncClient, project_id: str, acknowledged: Acknowledged, *, is_corrupt: bool
+) -> None:
     while True:
         fields = {"name": "file.bin", "content_type": "text/plain", "size": 15}
         upload = (await http.post(f"/projects/{project_id}/uploads", json=fields)).raise_for_status().json()
         path = f"/uploads/{upload['id']}"
-        word.chunks[upload["id"]] = set()
+        acknowledged.chunks[upload["id"]] = set()
         for number, content in enumerate(FILE, 1):
             report = {"number": number, "size": len(content), "hash": {"value": md5(content), "algorithm": "md5"}}
             target = (await http.put(f"{path}/chunks", json=report)).raise_for_status().json()
-            sent = b"0000" if is_broken and number == 2 else content
+            sent = b"0000" if is_corrupt and number == 2 else content
             (await http.put(target["host"] + target["url"], content=sent)).raise_for_status()
-            word.chunks[upload["id"]].add(number)
-        if is_broken:
-            word.broken.add(upload["id"])
-        whole = {"hash": {"value": md5(b"".join(FILE)), "algorithm": "md5"}}
-        done = (await http.put(f"{path}/complete", json=whole)).raise_for_status().json()
-        word.completed[upload["id"]] = done["status"]["completed_on"]
-        word.hear((await http.get(path)).raise_for_status().json())
+            acknowledged.chunks[upload["id"]].add(number)
+        if is_corrupt:
+            acknowledged.corrupt.add(upload["id"])
+        report = {"hash": {"value": md5(b"".join(FILE)), "algorithm": "md5"}}
+        completed = (await http.put(f"{path}/complete", json=report)).raise_for_status().json()
+        acknowledged.completed[upload["id"]] = completed["status"]["completed_on"]
+        acknowledged.compare((await http.get(path)).raise_for_status().json())
 
 
-async def load(served: dict[str, Any], word: Word, seconds: float, process: asyncio.subprocess.Process) -> None:
-    """Clients at work until the process is killed under their hands."""
+async def run_clients(
+    served: dict[str, Any], acknowledged: Acknowledged, seconds: float, process: asyncio.subprocess.Process
+) -> None:
+    """Run clients until the process is killed."""
     async with client(served) as http:
         work = [
-            asyncio.create_task(upload_for_ever(http, served["project"]["id"], word, is_broken=number == 0))
+            asyncio.create_task(upload_forever(http, served["project"]["id"], acknowledged, is_corrupt=number == 0))
             for number in range(CLIENTS)
         ]
         await asyncio.wait(work, timeout=seconds)
@@ -100,37 +104,40 @@ async def load(served: dict[str, Any], word: Word, seconds: float, process: asyn
             assert isinstance(task.exception(), httpx.TransportError), task.exception()
 
 
-async def listen(served: dict[str, Any], word: Word) -> None:
-    """Ask for all that was acknowledged until all of it has ended; what never does is stuck."""
+async def wait_for_ends(served: dict[str, Any], acknowledged: Acknowledged) -> None:
+    """Fetch every acknowledged upload until all have ended; one that never outcomes fails the test."""
     async with client(served) as http:
-        for upload_id in word.chunks:
-            word.hear((await http.get(f"/uploads/{upload_id}")).raise_for_status().json())
+        for upload_id in acknowledged.chunks:
+            acknowledged.compare((await http.get(f"/uploads/{upload_id}")).raise_for_status().json())
         async with asyncio.timeout(60):
-            while set(word.completed) - set(word.ends):
-                for upload_id in set(word.completed) - set(word.ends):
-                    word.hear((await http.get(f"/uploads/{upload_id}")).raise_for_status().json())
+            while set(acknowledged.completed) - set(acknowledged.outcomes):
+                for upload_id in set(acknowledged.completed) - set(acknowledged.outcomes):
+                    acknowledged.compare((await http.get(f"/uploads/{upload_id}")).raise_for_status().json())
         assert (await http.get("/queue")).json()["dead"] == 0
 
 
 async def test_nothing_acknowledged_is_lost_when_the_service_is_killed(tmp_path: Path) -> None:
-    chance, word = Random(902), Word()
+    rng, acknowledged = Random(902), Acknowledged()
     for _ in range(KILLS):
         process, served = await start(tmp_path)
-        await load(served, word, chance.uniform(0.05, 0.9), process)
+        await run_clients(served, acknowledged, rng.uniform(0.05, 0.9), process)
     process, served = await start(tmp_path)
     try:
-        await listen(served, word)
+        await wait_for_ends(served, acknowledged)
     finally:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-    assert word.contradictions == []
+    assert acknowledged.contradictions == []
     wrong = {
-        upload_id for upload_id, (end, _) in word.ends.items() if (end == "error_on") != (upload_id in word.broken)
+        upload_id
+        for upload_id, (outcome, _) in acknowledged.outcomes.items()
+        if (outcome == "error_on") != (upload_id in acknowledged.corrupt)
     }
     assert wrong == set()
     with sqlite3.connect(tmp_path / "records.db") as records:
         assert records.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
         assert records.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     records.close()
-    print(f"{KILLS} kills, {len(word.chunks)} uploads begun, {len(word.completed)} completed, none lost, none stuck")  # noqa: T201
+    counts = f"{KILLS} kills, {len(acknowledged.chunks)} uploads, {len(acknowledged.completed)} completed"
+    print(f"{counts}, none lost, none stuck")  # noqa: T201

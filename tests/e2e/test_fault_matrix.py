@@ -1,5 +1,8 @@
-"""Each of the service's faults at each moment of watching, over a real socket and several pages: nothing crashes, nothing that never
-was so is shown or told at any moment, the connection says what is the matter, and the picture is whole within three rounds after."""
+"""Every fault at every moment of watching, over a real socket and several pages.
+
+Nothing crashes, no state is shown or published that was never true, the connection state is right, and the picture is complete
+within three polls after the fault.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from math import inf
@@ -10,185 +13,185 @@ import pytest
 import pytest_asyncio
 from msgspec import Struct
 
-from tests.e2e.weathered import CONTENT, Place, Truth, Watch, opened_place, watching
+from tests.e2e.watched_service import CONTENT, ObservedSession, SharedServer, UploadDriver, observe, open_server
 from upload_tui.backend import FaultName
 from upload_tui.monitor import ConnectionState
 from upload_tui.status import Stage
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-GOOD = {ConnectionState.CONNECTING, ConnectionState.CATCHING_UP, ConnectionState.LIVE}
+NORMAL_STATES = {ConnectionState.CONNECTING, ConnectionState.CATCHING_UP, ConnectionState.LIVE}
 VALUES = {FaultName.YOUNG_PROJECTS: 1e6}
-LAST_SECONDS = {FaultName.DEAD_WORKER: 600.0}
-"""A worker that is dead sleeps for as long as it is going to be."""
+DURATIONS_SECONDS = {FaultName.DEAD_WORKER: 600.0}
+"""Longer than the test: a dead worker sleeps for the whole time."""
 
 
 class Moment(Struct, frozen=True):
-    """When a fault begins: before which request of which round (the first one of all is for a token)."""
+    """When a fault starts: before which request of which poll. The first request of all is for a token."""
 
     name: str
     request: int
-    is_first_fetch: bool = False
-    has_news: bool = False
+    is_first_scan: bool = False
+    has_new_uploads: bool = False
 
 
 MOMENTS = (
-    Moment("first-fetch", 1, is_first_fetch=True),
-    Moment("in-a-first-fetch", 4, is_first_fetch=True),
-    Moment("tick", 1, has_news=True),
-    Moment("in-a-tick", 2, has_news=True),
+    Moment("first-scan", 1, is_first_scan=True),
+    Moment("during-first-scan", 4, is_first_scan=True),
+    Moment("new-uploads", 1, has_new_uploads=True),
+    Moment("during-new-uploads", 2, has_new_uploads=True),
     Moment("pending-refresh", 1),
-    Moment("in-a-pending-refresh", 2),
+    Moment("during-pending-refresh", 2),
 )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def place() -> AsyncIterator[Place]:
-    async with opened_place() as place:
-        yield place
+async def server() -> AsyncIterator[SharedServer]:
+    async with open_server() as server:
+        yield server
 
 
-async def several_pages(truth: Truth) -> None:
-    """Uploads that are over, among them some that are not: on the first page, the second and the last."""
-    uploads = [await truth.begin() for _ in range(14)]
-    waiting, begun = [uploads[1], uploads[8]], [uploads[3], uploads[11]]
+async def fill_several_pages(driver: UploadDriver) -> None:
+    """Create ended uploads on several pages, with pending ones on the first, the second and the last page."""
+    uploads = [await driver.initiate() for _ in range(14)]
+    completed, initiated = [uploads[1], uploads[8]], [uploads[3], uploads[11]]
     for upload_id in uploads:
-        if upload_id not in waiting + begun:
-            await truth.send(upload_id)
-            await truth.complete(upload_id)
-    await truth.verify()
-    for upload_id in waiting:
-        await truth.send(upload_id)
-        await truth.complete(upload_id)
+        if upload_id not in completed + initiated:
+            await driver.send(upload_id)
+            await driver.complete(upload_id)
+    await driver.verify()
+    for upload_id in completed:
+        await driver.send(upload_id)
+        await driver.complete(upload_id)
 
 
-async def news(truth: Truth) -> None:
-    """More pages of them than old pages are checked in the rounds after."""
+async def add_new_uploads(driver: UploadDriver) -> None:
+    """Create more pages of new uploads than a poll compares of old ones."""
     for _ in range(17):
-        await truth.begin()
+        await driver.initiate()
 
 
-# What a fault is, and how it shows
+# What each fault does, and how it shows
 
 
-class Story:
-    """What happens while a fault lasts and when it is over; `state` is the connection's meanwhile."""
+class FaultCase:
+    """What happens during a fault and after it. `state` is the connection state during the fault."""
 
     state = ConnectionState.LIVE
 
-    def __init__(self, truth: Truth, moment: Moment) -> None:
-        self.truth = truth
+    def __init__(self, driver: UploadDriver, moment: Moment) -> None:
+        self.driver = driver
         self.moment = moment
-        self.mine = ""
+        self.upload_id = ""
 
-    async def meanwhile(self) -> None:
-        """The service's insides go on in any weather: what waits is verified."""
-        await self.truth.verify()
+    async def during(self) -> None:
+        """Verify what is due: faults of the connection do not stop the service itself."""
+        await self.driver.verify()
 
-    def check(self, watch: Watch) -> None:
-        """The effect is there to be seen."""
+    def check(self, observed: ObservedSession) -> None:
+        """Check that the effect of the fault is visible."""
 
-    async def afterwards(self) -> None:
-        await self.truth.verify()
+    async def after(self) -> None:
+        await self.driver.verify()
 
 
-class Retrying(Story):
+class Retrying(FaultCase):
     state = ConnectionState.RETRYING
 
 
-class NotAllowed(Story):
+class AuthFailed(FaultCase):
     state = ConnectionState.NOT_ALLOWED
 
 
-class Skewed(Story):
-    """The date is wrong, but nothing else is: it is believed only by who has never heard another."""
+class Skewed(FaultCase):
+    """The date is wrong and nothing else. It is believed only if no other date was received before."""
 
-    def check(self, watch: Watch) -> None:
-        ahead = (watch.session.now() - self.truth.caller.clock.now()).total_seconds()
-        knows_no_other = self.moment.is_first_fetch and self.moment.request == 1
-        assert ahead == pytest.approx(300 if knows_no_other else 0, abs=1)
-
-
-class Doubled(Story):
-    """What is begun is begun twice; what is completed is refused the second time, and is completed all the same."""
-
-    async def meanwhile(self) -> None:
-        self.mine = await self.truth.begin()
-        await self.truth.send(self.mine)
-        await self.truth.complete(self.mine)
-        (twin,) = (await self.truth.listed()).keys() - self.truth.history.keys()
-        self.truth.history[twin] = [Stage.INITIATED]
-
-    def check(self, watch: Watch) -> None:
-        assert watch.shown == self.truth.stages
+    def check(self, observed: ObservedSession) -> None:
+        ahead = (observed.session.now() - self.driver.caller.clock.now()).total_seconds()
+        is_only_date = self.moment.is_first_scan and self.moment.request == 1
+        assert ahead == pytest.approx(300 if is_only_date else 0, abs=1)
 
 
-class ExpiredUrls(Story):
-    async def meanwhile(self) -> None:
-        self.mine = await self.truth.begin()
+class Doubled(FaultCase):
+    """Every request runs twice: a second upload is initiated, a second completion is rejected."""
+
+    async def during(self) -> None:
+        self.upload_id = await self.driver.initiate()
+        await self.driver.send(self.upload_id)
+        await self.driver.complete(self.upload_id)
+        (twin,) = (await self.driver.list_stages()).keys() - self.driver.history.keys()
+        self.driver.history[twin] = [Stage.INITIATED]
+
+    def check(self, observed: ObservedSession) -> None:
+        assert observed.shown == self.driver.stages
+
+
+class ExpiredUrls(FaultCase):
+    async def during(self) -> None:
+        self.upload_id = await self.driver.initiate()
         with pytest.raises(httpx.HTTPStatusError, match="403"):
-            await self.truth.send(self.mine)
+            await self.driver.send(self.upload_id)
 
-    def check(self, watch: Watch) -> None:
-        assert watch.shown[self.mine] is Stage.INITIATED
+    def check(self, observed: ObservedSession) -> None:
+        assert observed.shown[self.upload_id] is Stage.INITIATED
 
-    async def afterwards(self) -> None:
-        await self.truth.send(self.mine)
-        await self.truth.complete(self.mine)
-        await self.truth.verify()
-
-
-class Corrupt(Story):
-    """A chunk does not reach the disk as it was sent."""
-
-    async def meanwhile(self) -> None:
-        await self.truth.verify()
-        self.mine = await self.truth.upload()
-        await self.truth.verify(Stage.ERROR)
-
-    def check(self, watch: Watch) -> None:
-        assert watch.shown[self.mine] is Stage.ERROR
+    async def after(self) -> None:
+        await self.driver.send(self.upload_id)
+        await self.driver.complete(self.upload_id)
+        await self.driver.verify()
 
 
-class BrokenStorage(Story):
-    async def meanwhile(self) -> None:
-        self.mine = await self.truth.upload()
-        assert await self.truth.caller.verify_next() is not None  # in vain
+class Corrupt(FaultCase):
+    """A chunk is not stored as it was sent."""
 
-    def check(self, watch: Watch) -> None:
-        assert watch.shown[self.mine] is Stage.COMPLETED
+    async def during(self) -> None:
+        await self.driver.verify()
+        self.upload_id = await self.driver.upload()
+        await self.driver.verify(Stage.ERROR)
 
-    async def afterwards(self) -> None:
-        self.truth.caller.clock.advance(1)
-        await self.truth.verify()
-
-
-class DeadWorker(Story):
-    async def meanwhile(self) -> None:
-        self.truth.caller.embedded.worker.resume()
-        self.mine = await self.truth.upload()
-
-    def check(self, watch: Watch) -> None:
-        assert watch.shown[self.mine] is Stage.COMPLETED
-
-    async def afterwards(self) -> None:
-        """Another worker takes its place."""
-        await self.truth.verify()
+    def check(self, observed: ObservedSession) -> None:
+        assert observed.shown[self.upload_id] is Stage.ERROR
 
 
-class YoungProjects(Story):
-    async def meanwhile(self) -> None:
+class BrokenStorage(FaultCase):
+    async def during(self) -> None:
+        self.upload_id = await self.driver.upload()
+        assert await self.driver.caller.verify_next() is not None  # fails and is retried later
+
+    def check(self, observed: ObservedSession) -> None:
+        assert observed.shown[self.upload_id] is Stage.COMPLETED
+
+    async def after(self) -> None:
+        self.driver.caller.clock.advance(1)
+        await self.driver.verify()
+
+
+class DeadWorker(FaultCase):
+    async def during(self) -> None:
+        self.driver.caller.embedded.worker.resume()
+        self.upload_id = await self.driver.upload()
+
+    def check(self, observed: ObservedSession) -> None:
+        assert observed.shown[self.upload_id] is Stage.COMPLETED
+
+    async def after(self) -> None:
+        """Another worker takes over."""
+        await self.driver.verify()
+
+
+class YoungProjects(FaultCase):
+    async def during(self) -> None:
         with pytest.raises(httpx.HTTPStatusError, match="404"):
-            await self.truth.caller.initiate(size=len(CONTENT))
+            await self.driver.caller.initiate(size=len(CONTENT))
 
-    def check(self, watch: Watch) -> None:
-        assert watch.shown == self.truth.stages
+    def check(self, observed: ObservedSession) -> None:
+        assert observed.shown == self.driver.stages
 
-    async def afterwards(self) -> None:
-        self.mine = await self.truth.upload()
+    async def after(self) -> None:
+        self.upload_id = await self.driver.upload()
 
 
-STORIES: dict[FaultName, Callable[[Truth, Moment], Story]] = {
+FAULT_CASES: dict[FaultName, Callable[[UploadDriver, Moment], FaultCase]] = {
     FaultName.OUTAGE: Retrying,
     FaultName.TOO_MANY_REQUESTS: Retrying,
     FaultName.SERVER_ERROR: Retrying,
@@ -199,7 +202,7 @@ STORIES: dict[FaultName, Callable[[Truth, Moment], Story]] = {
     FaultName.CUT_ANSWERS: Retrying,
     FaultName.MALFORMED_JSON: Retrying,
     FaultName.SKEWED_CLOCK: Skewed,
-    FaultName.EXPIRED_TOKENS: NotAllowed,
+    FaultName.EXPIRED_TOKENS: AuthFailed,
     FaultName.EXPIRED_URLS: ExpiredUrls,
     FaultName.DEAD_WORKER: DeadWorker,
     FaultName.ALTERED_CHUNK: Corrupt,
@@ -211,46 +214,46 @@ STORIES: dict[FaultName, Callable[[Truth, Moment], Story]] = {
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.name)
 @pytest.mark.parametrize("fault", FaultName, ids=str)
-async def test_the_picture_is_true_through_a_fault_and_whole_after_it(
-    place: Place, tmp_path: Path, fault: FaultName, moment: Moment
+async def test_the_picture_is_right_during_a_fault_and_complete_after_it(
+    server: SharedServer, tmp_path: Path, fault: FaultName, moment: Moment
 ) -> None:
-    async with watching(place, tmp_path / "store.db", several_pages) as watch:
-        truth, faults = watch.truth, watch.truth.caller.embedded.faults
-        story = STORIES[fault](truth, moment)
+    async with observe(server, tmp_path / "store.db", fill_several_pages) as observed:
+        driver, faults = observed.driver, observed.driver.caller.embedded.faults
+        case = FAULT_CASES[fault](driver, moment)
 
-        async def begin() -> None:
-            faults.start(fault, LAST_SECONDS.get(fault, inf), VALUES.get(fault))
-            watch.road.is_impatient = fault in (FaultName.SLOW_ANSWERS, FaultName.DROPPED_ANSWERS)
-            await story.meanwhile()
+        async def start_fault() -> None:
+            faults.start(fault, DURATIONS_SECONDS.get(fault, inf), VALUES.get(fault))
+            observed.transport.has_short_timeout = fault in (FaultName.SLOW_ANSWERS, FaultName.DROPPED_ANSWERS)
+            await case.during()
 
-        if not moment.is_first_fetch:
-            await watch.first_round()
-            watch.check()
-            assert watch.is_whole
-        if moment.has_news:
-            await news(truth)
-        watch.road.before(moment.request, begin)
-        await (watch.first_round() if moment.is_first_fetch else watch.round())
-        await watch.road.happened()
-        watch.check()
-        await watch.round()
-        watch.check()
-        story.check(watch)
-        assert watch.session.connection().state is story.state
+        if not moment.is_first_scan:
+            await observed.first_poll()
+            observed.check()
+            assert observed.is_complete
+        if moment.has_new_uploads:
+            await add_new_uploads(driver)
+        observed.transport.run_before(moment.request, start_fault)
+        await (observed.first_poll() if moment.is_first_scan else observed.next_poll())
+        await observed.transport.wait_for_action()
+        observed.check()
+        await observed.next_poll()
+        observed.check()
+        case.check(observed)
+        assert observed.session.connection().state is case.state
         faults.stop(fault)
-        watch.road.is_impatient = False
-        await story.afterwards()
-        await _until_whole(watch)
-        watch.check_told()
-        assert set(watch.states) <= GOOD | {story.state}
-        assert await truth.listed() == truth.stages
+        observed.transport.has_short_timeout = False
+        await case.after()
+        await _poll_until_complete(observed)
+        observed.check_published()
+        assert set(observed.states) <= NORMAL_STATES | {case.state}
+        assert await driver.list_stages() == driver.stages
 
 
-async def _until_whole(watch: Watch) -> None:
+async def _poll_until_complete(observed: ObservedSession) -> None:
     for _ in range(3):
-        await watch.round()
-        watch.check()
-        if watch.is_whole:
+        await observed.next_poll()
+        observed.check()
+        if observed.is_complete:
             return
-    assert watch.shown == watch.truth.stages
-    assert watch.is_whole
+    assert observed.shown == observed.driver.stages
+    assert observed.is_complete

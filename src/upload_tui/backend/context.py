@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from random import Random
 from typing import Literal, Protocol, TypeVar
 
@@ -64,10 +63,6 @@ class ServiceContext:
     def new_id(self) -> str:
         """Make a new id."""
         return str(uuid.UUID(bytes=self.rng.randbytes(16), version=4))
-
-    def now(self) -> datetime:
-        """The service's time."""
-        return self.clock.now()
 
     # Access
 

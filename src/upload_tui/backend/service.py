@@ -70,15 +70,7 @@ class EmbeddedService:
         self._authority = TokenAuthority(secret or self._database.secret(token_bytes(32)), self.clock)
         self._verification_seconds: dict[str, float] = {}
         self.storage = FaultyStorage(MemoryStorage() if storage is None else FolderStorage(storage), self.faults)
-        self.worker = VerificationWorker(
-            self._database,
-            self.storage,
-            self.clock,
-            concurrency=verifications_at_once,
-            extra_seconds=self._extra_verification_seconds,
-            dead_seconds=self._worker_dead_seconds,
-            executor=executor,
-        )
+        self.worker = self._create_worker(verifications_at_once, executor)
         self._context = ServiceContext(
             database=self._database,
             storage=self.storage,
@@ -94,6 +86,17 @@ class EmbeddedService:
         self.app = FaultControlApp(app, self.faults, self._authority) if has_control else app
         self.project = self._default_project()
         self._worker_task: asyncio.Task[None] | None = None
+
+    def _create_worker(self, concurrency: int, executor: Executor | None) -> VerificationWorker:
+        return VerificationWorker(
+            self._database,
+            self.storage,
+            self.clock,
+            concurrency=concurrency,
+            extra_seconds=lambda upload_id: self._verification_seconds.pop(upload_id, 0.0),
+            dead_seconds=lambda: self.faults.seconds_left(FaultName.DEAD_WORKER),
+            executor=executor,
+        )
 
     async def __aenter__(self) -> Self:
         self._worker_task = asyncio.create_task(self.worker.run(), name="verification worker")
@@ -127,9 +130,6 @@ class EmbeddedService:
         """Insert finished uploads of another time. They have records but no stored bytes."""
         self._database.uploads.import_finished(uploads)
 
-    def _extra_verification_seconds(self, upload_id: str) -> float:
-        return self._verification_seconds.pop(upload_id, 0.0)
-
     @property
     def account(self) -> DemoAccount:
         """The demo account."""
@@ -143,9 +143,6 @@ class EmbeddedService:
     def new_token(self) -> str:
         """Issue a token for the account."""
         return self._authority.new_token()[0]
-
-    def _worker_dead_seconds(self) -> float:
-        return self.faults.seconds_left(FaultName.DEAD_WORKER)
 
     def _default_project(self) -> ProjectRecord:
         """Return the first project; create one in a new database."""

@@ -71,7 +71,7 @@ def verify(
     if file_problems and are_bytes_right and is_chunked:
         problems.append(_order_problem(chunks))
     problems.extend(
-        f"{_blob_name(number)} put again while it was verified"
+        f"{_blob_name(number)} replaced during verification"
         for number, revision in revisions.items()
         if storage.revision((upload_id, number)) != revision
     )
@@ -175,17 +175,15 @@ def _file_problems(hashes: Hashes, file_digests: dict[str, "_Hash"]) -> Iterator
 
 def _order_problem(chunks: Sequence[ChunkRecord]) -> str:
     """Explain a wrong file whose chunks are all right. Identical chunks are named: one may be sent twice."""
-    alike: defaultdict[str, list[str]] = defaultdict(list)
+    numbers_by_digest: defaultdict[str, list[str]] = defaultdict(list)
     for chunk in chunks:
-        alike[chunk.digest.lower()].append(str(chunk.number))
-    repeated = next((numbers for numbers in alike.values() if len(numbers) > 1), None)
+        numbers_by_digest[chunk.digest.lower()].append(str(chunk.number))
+    repeated = next((numbers for numbers in numbers_by_digest.values() if len(numbers) > 1), None)
     if repeated:
-        return (
-            f"each chunk is as reported, but chunks {' and '.join(repeated[:_MAX_LISTED])} are alike: perhaps repeated"
-        )
+        return f"all chunks match, but chunks {' and '.join(repeated[:_MAX_LISTED])} are identical: one may be a repetition"
     if len(chunks) > 1:
-        return "each chunk is as reported: their order, or the reported hash, is wrong"
-    return "the chunk is as reported: the reported hash is wrong"
+        return "all chunks match: their order or the reported file hash is wrong"
+    return "the chunk matches: the reported file hash is wrong"
 
 
 def _shorten(digest: str) -> str:

@@ -54,17 +54,12 @@ class VerificationWorker:
         self._storage = storage
         self._clock = clock
         self._concurrency = concurrency
-        self.extra_seconds = extra_seconds
+        self._extra_seconds = extra_seconds
         self._dead_seconds = dead_seconds
         self._executor = executor or ThreadPoolExecutor(concurrency, "verification")
         self._job_queued = asyncio.Event()
         self._not_paused = asyncio.Event()
         self._not_paused.set()
-
-    @property
-    def is_paused(self) -> bool:
-        """True while no new verification starts."""
-        return not self._not_paused.is_set()
 
     def pause(self) -> None:
         """Start no new verifications, as if the worker had died."""
@@ -110,7 +105,7 @@ class VerificationWorker:
             await self._wait_for_job()
             return
         async with self._lease(job):
-            await self._clock.sleep(self.extra_seconds(job.upload_id))
+            await self._clock.sleep(self._extra_seconds(job.upload_id))
             if self._dead_seconds() == 0:
                 await self._verify(job)
 
@@ -135,17 +130,17 @@ class VerificationWorker:
         record = self._database.uploads.get(job.upload_id)
         if record is None:
             return
-        loop, hashes = asyncio.get_running_loop(), None
-        message: str | None = None
+        loop, hashes = asyncio.get_running_loop(), self._database.uploads.hashes(job.upload_id)
         try:
-            while hashes != (
-                hashes := self._database.uploads.hashes(job.upload_id)
-            ):  # again, if another digest was reported meanwhile
+            while True:
                 chunks = self._database.uploads.chunks(job.upload_id)
                 work = partial(
                     verify, record.id, record.size_bytes, chunks, hashes, self._storage, is_chunked=record.is_chunked
                 )
                 message = await loop.run_in_executor(self._executor, work)
+                verified, hashes = hashes, self._database.uploads.hashes(job.upload_id)
+                if hashes == verified:  # no digest was reported meanwhile
+                    break
         except StorageUnavailableError as error:
             self._retry_later(job, str(error))
         else:

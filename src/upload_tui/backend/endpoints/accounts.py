@@ -80,7 +80,7 @@ class AccountEndpoints:
     async def exchange_keys(self, call: Call[KeyPair]) -> Response:
         """Exchange the keys of an agent and a user for a token."""
         token, ends_on = self._context.authority.exchange_keys(call.parameters.agent_key, call.parameters.user_key)
-        seconds = round((ends_on - self._context.now()).total_seconds())
+        seconds = round((ends_on - self._context.clock.now()).total_seconds())
         written: TokenSchema = {
             "api_token": token,
             "expires_on": int(ends_on.timestamp()),

@@ -47,7 +47,7 @@ class FileEndpoints:
         """Create a file from a completed upload, whether verified or not."""
         project_id, parent_id = self._context.resolve_container(call.parameters.parent)
         upload = self._completed_upload(call.parameters.upload, project_id)
-        now = self._context.now()
+        now = self._context.clock.now()
         node = NodeRecord(self._context.new_id(), NodeKind.FILE, project_id, parent_id, upload.name, now, now)
         self._context.database.tree.add_file(node, self._new_version(node, upload, call.parameters.label))
         return self._file_response(node.id, 201)
@@ -65,13 +65,13 @@ class FileEndpoints:
 
     async def delete(self, call: Call[None]) -> Response:
         """Delete a file with all its versions."""
-        self._context.database.tree.delete(self._context.file(call.id).id, self._context.now())
+        self._context.database.tree.delete(self._context.file(call.id).id, self._context.clock.now())
         return Response(status_code=204)
 
     async def rename(self, call: Call[NewName]) -> Response:
         """Rename a file."""
         node = self._context.file(call.id)
-        self._context.database.tree.rename(node.id, call.parameters.name, self._context.now())
+        self._context.database.tree.rename(node.id, call.parameters.name, self._context.clock.now())
         return self._file_response(node.id)
 
     async def move(self, call: Call[NewParent]) -> Response:
@@ -124,7 +124,7 @@ class FileEndpoints:
         return upload
 
     def _new_version(self, node: NodeRecord, upload: UploadRecord, label: str) -> VersionRecord:
-        return VersionRecord(self._context.new_id(), node.id, 0, upload.id, label, self._context.now())
+        return VersionRecord(self._context.new_id(), node.id, 0, upload.id, label, self._context.clock.now())
 
     def _serialize_version(self, version: VersionRecord) -> VersionSchema:
         upload = self._context.upload(version.upload_id)

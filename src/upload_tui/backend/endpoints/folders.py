@@ -38,7 +38,7 @@ class FolderEndpoints:
     async def create(self, call: Call[NewFolder]) -> Response:
         """Create a folder."""
         project_id, parent_id = self._context.resolve_container(call.parameters.parent)
-        now = self._context.now()
+        now = self._context.clock.now()
         folder = NodeRecord(
             self._context.new_id(), NodeKind.FOLDER, project_id, parent_id, call.parameters.name, now, now
         )
@@ -51,13 +51,13 @@ class FolderEndpoints:
 
     async def delete(self, call: Call[None]) -> Response:
         """Delete a folder with everything in it."""
-        self._context.database.tree.delete(self._context.folder(call.id).id, self._context.now())
+        self._context.database.tree.delete(self._context.folder(call.id).id, self._context.clock.now())
         return Response(status_code=204)
 
     async def rename(self, call: Call[NewName]) -> Response:
         """Rename a folder."""
         folder = self._context.folder(call.id)
-        self._context.database.tree.rename(folder.id, call.parameters.name, self._context.now())
+        self._context.database.tree.rename(folder.id, call.parameters.name, self._context.clock.now())
         return self._folder_response(folder.id)
 
     async def move(self, call: Call[NewParent]) -> Response:
@@ -85,5 +85,5 @@ def move_node(context: ServiceContext, node: NodeRecord, target: NewParent) -> N
     project_id, parent_id = context.resolve_container(target.parent)
     if project_id != node.project_id:
         raise invalid_fields(parent="must be in the same project")
-    if not context.database.tree.move(node.id, parent_id, context.now()):
+    if not context.database.tree.move(node.id, parent_id, context.clock.now()):
         raise invalid_fields(parent="cannot be itself or what is in it")

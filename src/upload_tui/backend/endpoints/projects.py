@@ -46,7 +46,9 @@ class ProjectEndpoints:
     async def create(self, call: Call[NewProject]) -> Response:
         """Create a project."""
         parameters = call.parameters
-        project = ProjectRecord(self._context.new_id(), parameters.name, parameters.description, self._context.now())
+        project = ProjectRecord(
+            self._context.new_id(), parameters.name, parameters.description, self._context.clock.now()
+        )
         self._context.database.projects.add(project)
         return json_response(self._context.serializer.project(project), 202)
 
@@ -57,12 +59,14 @@ class ProjectEndpoints:
     async def change(self, call: Call[ProjectChange]) -> Response:
         """Change a project's name, description, or both."""
         project, parameters = self._context.project(call.id), call.parameters
-        self._context.database.projects.change(project.id, parameters.name, parameters.description, self._context.now())
+        self._context.database.projects.change(
+            project.id, parameters.name, parameters.description, self._context.clock.now()
+        )
         return json_response(self._context.serializer.project(self._context.project(project.id)))
 
     async def delete(self, call: Call[None]) -> Response:
         """Delete a project and its tree. Its uploads stay available and are still verified."""
-        self._context.database.projects.delete(self._context.project(call.id).id, self._context.now())
+        self._context.database.projects.delete(self._context.project(call.id).id, self._context.clock.now())
         return Response(status_code=204)
 
     async def list_children(self, call: Call[ChildrenSearch]) -> Response:

@@ -76,7 +76,7 @@ class UploadEndpoints:
             parameters.name,
             parameters.content_type,
             parameters.size,
-            self._context.now(),
+            self._context.clock.now(),
             is_chunked=parameters.chunked,
         )
         return self._upload_response(upload_id, call.request, 201, _limit_headers(is_chunked=parameters.chunked))
@@ -97,7 +97,7 @@ class UploadEndpoints:
         if report.hash.algorithm not in ALGORITHMS:
             raise invalid_fields(fingerprint_algorithm=_NOT_INCLUDED)
         chunk = ChunkRecord(report.number, report.size, report.hash.algorithm, report.hash.value)
-        if not self._context.database.uploads.put_chunk(record.id, chunk, self._context.now()):
+        if not self._context.database.uploads.put_chunk(record.id, chunk, self._context.clock.now()):
             raise invalid_fields(completed_at="Cannot change completed_at.")
         return json_response(self._context.signed_url("PUT", f"/storage/{record.id}/{report.number}"))
 
@@ -107,7 +107,7 @@ class UploadEndpoints:
         algorithm = report.algorithm.lower()
         if algorithm not in ALGORITHMS:
             raise invalid_fields(fingerprints__algorithm=_NOT_INCLUDED)
-        if not self._context.database.uploads.complete(record.id, algorithm, report.value, self._context.now()):
+        if not self._context.database.uploads.complete(record.id, algorithm, report.value, self._context.clock.now()):
             raise invalid_fields(completed_at="Cannot change completed_at.")
         self._context.worker.wake()
         return self._upload_response(record.id, call.request, 202)
@@ -137,7 +137,7 @@ class UploadEndpoints:
             raise ApiError(400, message, "You must begin a new upload process")
 
     def _check_project_age(self, project: ProjectRecord) -> None:
-        age = self._context.now() - project.created_on
+        age = self._context.clock.now() - project.created_on
         if age < timedelta(seconds=self._context.faults.value(FaultName.YOUNG_PROJECTS)):
             raise not_consistent()
 

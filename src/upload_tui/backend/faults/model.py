@@ -110,8 +110,8 @@ class Faults:
             seconds: its duration; None uses the default, infinity lasts until stopped.
             value: see `FAULT_VALUES`. A fault with a count ends when the count is used up.
         """
-        lasts = _DEFAULT_SECONDS.get(name, 10.0) if seconds is None else seconds
-        until = self._clock.now() + timedelta(seconds=lasts) if isfinite(lasts) else None
+        duration = _DEFAULT_SECONDS.get(name, 10.0) if seconds is None else seconds
+        until = self._clock.now() + timedelta(seconds=duration) if isfinite(duration) else None
         self._active[name] = ActiveFault(FAULT_VALUES.get(name, (0, ""))[0] if value is None else value, until)
 
     def start_until_stopped(self, name: FaultName, value: float | None = None) -> None:

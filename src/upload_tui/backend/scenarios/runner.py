@@ -57,17 +57,13 @@ class ScenarioRunner:
         with suppress(ServiceError):
             await self._uploader.upload(plan)
 
-    async def wait(self, seconds: float) -> None:
-        """Wait on the service's clock."""
-        await self.clock.sleep(seconds)
-
     def start_fault(self, fault: FaultName, seconds: float | None = None) -> None:
         """Start a fault."""
         self.service.faults.start(fault, seconds)
 
     async def backfill_upload(self, plan: UploadPlan, seconds_ago: float, present: float) -> None:
         """Run an upload to its end at once. It begins `seconds_ago` before `present`, a reading of the clock."""
-        await self._step_to(present - seconds_ago)
+        self.step_to(present - seconds_ago)
         uploader = Uploader(self.service, self._step)
         try:
             await uploader.upload(plan)
@@ -86,9 +82,6 @@ class ScenarioRunner:
     async def _step(self, seconds: float) -> None:
         self.clock.step(seconds)
 
-    async def _step_to(self, reading: float) -> None:
+    def step_to(self, reading: float) -> None:
+        """Step the clock to a later reading of `monotonic`."""
         self.clock.step(max(0.0, reading - self.clock.monotonic()))
-
-    async def step_to_present(self, present: float) -> None:
-        """Step the clock to the present."""
-        await self._step_to(present)

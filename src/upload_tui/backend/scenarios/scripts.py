@@ -60,10 +60,10 @@ async def run_recent_uploads(runner: ScenarioRunner) -> None:
     """Uploads of the last hours: most verified, two failed, one never completed, one that the worker could never read."""
     present = runner.clock.monotonic() + RECENT_SECONDS
     runner.service.worker.pause()
-    for minutes_ago, flaw, is_withheld in _RECENT_UPLOADS:
-        plan = runner.planner.plan(flaw, chunk_count=2, seconds_per_chunk=4.0, is_unreadable=is_withheld)
+    for minutes_ago, flaw, is_unreadable in _RECENT_UPLOADS:
+        plan = runner.planner.plan(flaw, chunk_count=2, seconds_per_chunk=4.0, is_unreadable=is_unreadable)
         await runner.backfill_upload(plan, minutes_ago * 60, present)
-    await runner.step_to_present(present)
+    runner.step_to(present)
     runner.service.worker.resume()
 
 
@@ -79,9 +79,9 @@ async def run_tour(runner: ScenarioRunner) -> None:
     runner.start(runner.planner.plan(chunk_count=4, seconds_per_chunk=0.3, verification_seconds=1.5))
     for flaw in _INTEGRITY_FLAWS:
         runner.start(runner.planner.plan(flaw, seconds_per_chunk=0.4, verification_seconds=1.2))
-        await runner.wait(1.2)
+        await runner.clock.sleep(1.2)
         runner.start(runner.planner.plan())
-        await runner.wait(1.8)
+        await runner.clock.sleep(1.8)
     await run_steady(runner)
 
 
@@ -90,14 +90,14 @@ async def run_steady(runner: ScenarioRunner) -> None:
     while True:
         is_bad = runner.rng.random() < 0.1
         runner.start(runner.planner.plan(runner.rng.choice(_INTEGRITY_FLAWS) if is_bad else Flaw.NONE))
-        await runner.wait(runner.rng.uniform(2.5, 6.0))
+        await runner.clock.sleep(runner.rng.uniform(2.5, 6.0))
 
 
 async def run_quiet(runner: ScenarioRunner) -> None:
     """One upload now and then."""
     while True:
         runner.start(runner.planner.plan())
-        await runner.wait(runner.rng.uniform(20.0, 40.0))
+        await runner.clock.sleep(runner.rng.uniform(20.0, 40.0))
 
 
 async def run_rush(runner: ScenarioRunner) -> None:
@@ -105,15 +105,15 @@ async def run_rush(runner: ScenarioRunner) -> None:
     while True:
         for _ in range(300):
             runner.start(runner.planner.plan(chunk_count=2, verification_seconds=0.5))
-            await runner.wait(0.02)
-        await runner.wait(120.0)
+            await runner.clock.sleep(0.02)
+        await runner.clock.sleep(120.0)
 
 
 async def run_stuck(runner: ScenarioRunner) -> None:
     """A steady pace, until the worker stops after a few seconds."""
     steady = asyncio.ensure_future(run_steady(runner))
     try:
-        await runner.wait(6.0)
+        await runner.clock.sleep(6.0)
         runner.service.worker.pause()
         await steady
     finally:
@@ -124,9 +124,9 @@ async def run_corrupt(runner: ScenarioRunner) -> None:
     """One upload of each integrity failure and one without, then none."""
     for flaw in (Flaw.NONE, *_INTEGRITY_FLAWS):
         runner.start(runner.planner.plan(flaw, chunk_count=4, seconds_per_chunk=0.4))
-        await runner.wait(0.5)
+        await runner.clock.sleep(0.5)
     while True:
-        await runner.wait(3600.0)
+        await runner.clock.sleep(3600.0)
 
 
 async def run_outage(runner: ScenarioRunner) -> None:
@@ -134,9 +134,9 @@ async def run_outage(runner: ScenarioRunner) -> None:
     steady = asyncio.ensure_future(run_steady(runner))
     try:
         while True:
-            await runner.wait(10.0)
+            await runner.clock.sleep(10.0)
             runner.start_fault(FaultName.OUTAGE, 20.0)
-            await runner.wait(50.0)
+            await runner.clock.sleep(50.0)
     finally:
         steady.cancel()
 
@@ -146,7 +146,7 @@ async def run_flaky(runner: ScenarioRunner) -> None:
     steady = asyncio.ensure_future(run_steady(runner))
     try:
         while True:
-            await runner.wait(runner.rng.uniform(4.0, 10.0))
+            await runner.clock.sleep(runner.rng.uniform(4.0, 10.0))
             runner.start_fault(runner.rng.choice(tuple(FaultName)), runner.rng.uniform(2.0, 6.0))
     finally:
         steady.cancel()

@@ -1,4 +1,4 @@
-"""Databases of other versions, and of services that died."""
+"""Databases of earlier and later versions, and of services that were killed."""
 
 import sqlite3
 from datetime import UTC, datetime
@@ -14,9 +14,9 @@ from upload_tui.status import Stage
 ON = datetime(2026, 3, 14, tzinfo=UTC)
 
 
-def test_a_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path) -> None:
+def test_a_database_of_the_first_version_is_migrated_with_its_data(tmp_path: Path) -> None:
     file = tmp_path / "records.db"
-    with sqlite3.connect(file) as first:  # as the first version left it: without a number
+    with sqlite3.connect(file) as first:  # the first version stored no version number
         first.executescript(migrations._MIGRATIONS[0])
         first.execute("INSERT INTO projects VALUES ('p', 'old', '-', 0)")
         first.execute(
@@ -25,7 +25,7 @@ def test_a_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_
         )
         first.execute("INSERT INTO jobs VALUES ('u', 2, 2, 1, 'running', '')")
     first.close()
-    for _ in range(2):  # and a second opening finds nothing to do
+    for _ in range(2):  # the second opening has nothing to migrate
         database = Database(file)
         upload = database.uploads.get("u")
         assert upload is not None
@@ -34,7 +34,7 @@ def test_a_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_
         database.close()
 
 
-def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+def test_a_database_of_a_newer_version_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "records.db"
     Database(file).close()
     with sqlite3.connect(file) as newer:
@@ -44,7 +44,7 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         Database(file)
 
 
-def test_half_a_migration_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "records.db"
     monkeypatch.setattr(
         migrations, "_MIGRATIONS", (migrations._MIGRATIONS[0], "CREATE TABLE half (a); CREATE TABLE half (a);")
@@ -57,7 +57,7 @@ def test_half_a_migration_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     database.close()
 
 
-def test_a_database_belongs_to_one_service_at_a_time(tmp_path: Path) -> None:
+def test_a_database_is_locked_by_one_service(tmp_path: Path) -> None:
     file = tmp_path / "records.db"
     first = Database(file)
     with pytest.raises(UsageError, match="in use by another service"):
