@@ -19,7 +19,7 @@ DIGEST = md5(b"".join(FILE))
 
 
 @pytest.mark.parametrize(
-    ("chunks", "size", "digest", "words"),
+    ("chunks", "size", "digest", "parts"),
     [
         pytest.param(NUMBERED, 15, DIGEST, [], id="all-right"),
         pytest.param(NUMBERED, 15, md5(b"other"), [FILE_HASH_DIFFERS], id="file-hash-wrong"),
@@ -45,11 +45,11 @@ async def test_verification_finds_what_differs(
     ended, other = ("error_on", "verified_on") if parts else ("verified_on", "error_on")
     assert status[ended] == "2026-03-14T09:26:58.000Z"
     assert status[other] is None
-    assert all(word in (status["error_message"] or "") for word in parts)
+    assert all(part in (status["error_message"] or "") for part in parts)
 
 
 @pytest.mark.parametrize(
-    ("sent", "words"),
+    ("sent", "message"),
     [
         (b"4568", f"{CHUNK_HASH_DIFFERS}: chunk 2"),
         (b"45", f"{SIZE_DIFFERS}: chunk 2"),
@@ -57,14 +57,14 @@ async def test_verification_finds_what_differs(
     ],
     ids=["altered", "truncated", "oversized"],
 )
-async def test_the_message_names_the_chunk_that_differs(sent: bytes, parts: str) -> None:
+async def test_the_message_names_the_chunk_that_differs(sent: bytes, message: str) -> None:
     async with serving() as caller:
         upload_id = await caller.initiate()
         for number, content in NUMBERED:
             await caller.send_chunk(upload_id, number, content, sent if number == 2 else None)
         await caller.complete(upload_id, DIGEST)
         await caller.service.worker.verify_next()
-        assert (await caller.status(upload_id))["error_message"].startswith(parts)
+        assert (await caller.status(upload_id))["error_message"].startswith(message)
 
 
 async def test_a_chunk_that_is_sent_again_replaces_the_first() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from upload_tui.backend.scenarios.registry import SCENARIOS, Scenario
     from upload_tui.backend.scenarios.runner import ScenarioRunner
     from upload_tui.backend.server import http_server
-    from upload_tui.backend.service import EmbeddedService
+    from upload_tui.backend.service import EmbeddedService, ServiceOptions
     from upload_tui.backend.worker import RETRY_SECONDS
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Faults",
     "Scenario",
     "ScenarioRunner",
+    "ServiceOptions",
     "http_server",
 ]
 
@@ -63,7 +64,7 @@ __getattr__, __dir__ = lazy_names(
         ),
         "scenarios.runner": ("ScenarioRunner",),
         "server": ("http_server",),
-        "service": ("EmbeddedService",),
+        "service": ("EmbeddedService", "ServiceOptions"),
         "worker": ("RETRY_SECONDS",),
     },
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random, SystemRandom
 from secrets import token_bytes
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict, Unpack
 
 from upload_tui.backend.app import API_PATH, create_app
 from upload_tui.backend.auth import DemoAccount, TokenAuthority
@@ -24,7 +24,7 @@ from upload_tui.backend.worker import VerificationWorker
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.wire import StatusShape
 
-__all__ = ["IN_PROCESS_URL", "EmbeddedService"]
+__all__ = ["IN_PROCESS_URL", "EmbeddedService", "ServiceOptions"]
 
 IN_PROCESS_URL = "http://demo.invalid"
 """The base URL while the service has no port. The name can never be resolved."""
@@ -32,12 +32,10 @@ IN_PROCESS_URL = "http://demo.invalid"
 _PROJECT_NAME = "Demo project"
 
 
-class EmbeddedService:
-    """The service, an async context manager. The worker runs inside it.
+class ServiceOptions(TypedDict, total=False):
+    """Options of `EmbeddedService`, all with a default.
 
-    Args:
-        clock: the service's time.
-        status_shape: the shape of `status` unless a request header names another.
+    Attributes:
         database: the file of the database; None keeps it in memory.
         storage: the folder of the stored bytes; None keeps them in memory.
         seed: makes ids reproducible; None makes random ids.
@@ -48,29 +46,42 @@ class EmbeddedService:
         base_url: where clients reach the service, for signed URLs. Can be set later.
     """
 
-    def __init__(  # noqa: PLR0913  # everything a test may replace
+    database: Path | None
+    storage: Path | None
+    seed: int | None
+    secret: bytes | None
+    verifications_at_once: int
+    has_control: bool
+    executor: Executor | None
+    base_url: str
+
+
+class EmbeddedService:
+    """The service, an async context manager. The worker runs inside it.
+
+    Args:
+        clock: the service's time.
+        status_shape: the shape of `status` unless a request header names another.
+        options: see `ServiceOptions`.
+    """
+
+    def __init__(
         self,
         *,
         clock: Clock | None = None,
         status_shape: StatusShape = StatusShape.A,
-        database: Path | None = None,
-        storage: Path | None = None,
-        seed: int | None = None,
-        secret: bytes | None = None,
-        verifications_at_once: int = 1,
-        has_control: bool = False,
-        executor: Executor | None = None,
-        base_url: str = IN_PROCESS_URL,
+        **options: Unpack[ServiceOptions],
     ) -> None:
         self.clock: Clock = clock or SystemClock()
-        self.base_url = base_url
+        self.base_url = options.get("base_url", IN_PROCESS_URL)
         self.faults = Faults(self.clock)
-        self._database = Database(database)
-        rng = _id_generator(seed, self._database.uploads.count())
-        self._authority = TokenAuthority(secret or self._database.secret(token_bytes(32)), self.clock)
+        self._database = Database(options.get("database"))
+        secret = options.get("secret") or self._database.secret(token_bytes(32))
+        self._authority = TokenAuthority(secret, self.clock)
         self._verification_seconds: dict[str, float] = {}
-        self.storage = FaultyStorage(MemoryStorage() if storage is None else FolderStorage(storage), self.faults)
-        self.worker = self._create_worker(verifications_at_once, executor)
+        folder = options.get("storage")
+        self.storage = FaultyStorage(MemoryStorage() if folder is None else FolderStorage(folder), self.faults)
+        self.worker = self._create_worker(options.get("verifications_at_once", 1), options.get("executor"))
         self._context = ServiceContext(
             database=self._database,
             storage=self.storage,
@@ -78,12 +89,12 @@ class EmbeddedService:
             authority=self._authority,
             faults=self.faults,
             clock=self.clock,
-            rng=rng,
+            rng=_id_generator(options.get("seed"), self._database.uploads.count()),
             address=self,
             serializer=ResourceSerializer(self._authority.account),
         )
         app = FaultInjectionMiddleware(create_app(self._context, status_shape), self.faults, self.clock)
-        self.app = FaultControlApp(app, self.faults, self._authority) if has_control else app
+        self.app = FaultControlApp(app, self.faults, self._authority) if options.get("has_control") else app
         self.project = self._default_project()
         self._worker_task: asyncio.Task[None] | None = None
 

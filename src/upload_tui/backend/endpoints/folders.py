@@ -86,4 +86,4 @@ def move_node(context: ServiceContext, node: NodeRecord, target: NewParent) -> N
     if project_id != node.project_id:
         raise invalid_fields(parent="must be in the same project")
     if not context.database.tree.move(node.id, parent_id, context.clock.now()):
-        raise invalid_fields(parent="cannot be itself or what is in it")
+        raise invalid_fields(parent="cannot be itself or inside itself")

@@ -89,7 +89,7 @@ class UploadEndpoints:
         """Report a chunk and get the signed URL for its bytes; the same number again replaces it."""
         report, record = call.parameters, self._context.upload(call.id)
         if not record.is_chunked:
-            raise invalid_fields(chunked="the upload is not chunked: its signed_url takes all bytes")
+            raise invalid_fields(chunked="the upload is not chunked: send all bytes to its signed_url")
         if report.number > _MAX_CHUNKS:
             raise ApiError(400, "maximum upload chunks exceeded.")
         if report.size > _MAX_CHUNK_BYTES:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from itertools import islice
 from random import Random
 
-from upload_tui.backend.faults.model import FaultName
 from upload_tui.backend.scenarios.plans import UploadPlan, UploadPlanner
 from upload_tui.backend.scenarios.uploader import Uploader
 from upload_tui.backend.service import EmbeddedService
@@ -56,10 +55,6 @@ class ScenarioRunner:
     async def _upload(self, plan: UploadPlan) -> None:
         with suppress(ServiceError):
             await self._uploader.upload(plan)
-
-    def start_fault(self, fault: FaultName, seconds: float | None = None) -> None:
-        """Start a fault."""
-        self.service.faults.start(fault, seconds)
 
     async def backfill_upload(self, plan: UploadPlan, seconds_ago: float, present: float) -> None:
         """Run an upload to its end at once. It begins `seconds_ago` before `present`, a reading of the clock."""

@@ -135,7 +135,7 @@ async def run_outage(runner: ScenarioRunner) -> None:
     try:
         while True:
             await runner.clock.sleep(10.0)
-            runner.start_fault(FaultName.OUTAGE, 20.0)
+            runner.service.faults.start(FaultName.OUTAGE, 20.0)
             await runner.clock.sleep(50.0)
     finally:
         steady.cancel()
@@ -147,6 +147,6 @@ async def run_flaky(runner: ScenarioRunner) -> None:
     try:
         while True:
             await runner.clock.sleep(runner.rng.uniform(4.0, 10.0))
-            runner.start_fault(runner.rng.choice(tuple(FaultName)), runner.rng.uniform(2.0, 6.0))
+            runner.service.faults.start(runner.rng.choice(tuple(FaultName)), runner.rng.uniform(2.0, 6.0))
     finally:
         steady.cancel()

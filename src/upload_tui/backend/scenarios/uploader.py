@@ -90,7 +90,7 @@ class Uploader:
             if response.status_code == 401:
                 self._token = self._service.new_token()
             await self._sleep(_RETRY_SECONDS)
-        raise ThrottledError(f"{method} {path} never went well")
+        raise ThrottledError(f"{method} {path} kept failing")
 
 
 def _parse_json(response: "httpx.Response") -> Any:

@@ -178,7 +178,7 @@ class DemoService:
         from upload_tui.backend import FaultName
 
         if self._runner is not None:
-            self._runner.start_fault(FaultName(fault_name))
+            self._runner.service.faults.start(FaultName(fault_name))
 
     def slower(self) -> None:
         """The next slower pace."""
