@@ -8,6 +8,7 @@ from upload_tui.wire import CODE_NOT_CONSISTENT, CODE_NOT_PROVIDED
 __all__ = [
     "TRY_LATER",
     "ApiError",
+    "already_completed",
     "expired_token",
     "invalid_fields",
     "invalid_parameters",
@@ -55,6 +56,11 @@ def invalid_fields(**messages: str) -> ApiError:
     """400: well-formed fields with invalid values. A double underscore in a name stands for a dot."""
     errors = [{"field": field.replace("__", "."), "message": message} for field, message in messages.items()]
     return ApiError(400, "validation failed", "Fix the following invalid fields and resubmit", errors=errors)
+
+
+def already_completed() -> ApiError:
+    """400: the upload is completed, so nothing of it can change."""
+    return invalid_fields(completed_at="Cannot change completed_at.")
 
 
 def invalid_parameters(message: str) -> ApiError:

@@ -1,6 +1,7 @@
 """Transfer of bytes to and from the storage. A signed URL replaces the token, for one method, one path and a short time."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from itertools import chain
 from urllib.parse import quote
 
@@ -8,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from upload_tui.backend.api_errors import invalid_fields, not_found, storage_unavailable, too_large
+from upload_tui.backend.api_errors import already_completed, not_found, storage_unavailable, too_large
 from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.request_models import Signature
@@ -30,26 +31,11 @@ class BlobEndpoints:
 
     def endpoints(self) -> Sequence[Endpoint]:
         """Return the endpoints."""
+        signed = partial(Endpoint, query=Signature, needs_token=False)
         return (
-            Endpoint(
-                "PUT",
-                "/storage/{id}/{number:int}",
-                self.store_chunk,
-                status=201,
-                query=Signature,
-                needs_token=False,
-                has_binary_body=True,
-            ),
-            Endpoint(
-                "PUT",
-                "/storage/{id}",
-                self.store_file,
-                status=201,
-                query=Signature,
-                needs_token=False,
-                has_binary_body=True,
-            ),
-            Endpoint("GET", "/storage/{id}", self.download, bytes, query=Signature, needs_token=False),
+            signed("PUT", "/storage/{id}/{number:int}", self.store_chunk, status=201, has_binary_body=True),
+            signed("PUT", "/storage/{id}", self.store_file, status=201, has_binary_body=True),
+            signed("GET", "/storage/{id}", self.download, bytes),
         )
 
     async def store_chunk(self, call: Call[Signature]) -> Response:
@@ -73,7 +59,7 @@ class BlobEndpoints:
         except ClientDisconnect:
             return Response(status_code=400)
         except ChunkRejectedError:
-            raise invalid_fields(completed_at="Cannot change completed_at.") from None
+            raise already_completed() from None
         except StorageUnavailableError as error:
             raise storage_unavailable() from error
         return Response(status_code=201)
@@ -91,16 +77,11 @@ class BlobEndpoints:
         except StorageUnavailableError as error:
             raise storage_unavailable() from error
         return StreamingResponse(
-            _prepend(first, blocks), headers=_download_headers(record), media_type="application/octet-stream"
+            chain([first], blocks), headers=_download_headers(record), media_type="application/octet-stream"
         )
 
     def _part_numbers(self, record: UploadRecord) -> Sequence[int]:
         return part_numbers(self._context.database.uploads.chunks(record.id), is_chunked=record.is_chunked)
-
-
-def _prepend(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
 
 
 def _download_headers(record: UploadRecord) -> dict[str, str]:

@@ -7,7 +7,14 @@ from datetime import timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upload_tui.backend.api_errors import ApiError, invalid_fields, not_consistent, not_found, storage_unavailable
+from upload_tui.backend.api_errors import (
+    ApiError,
+    already_completed,
+    invalid_fields,
+    not_consistent,
+    not_found,
+    storage_unavailable,
+)
 from upload_tui.backend.context import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.responses import json_response, page_response
@@ -98,7 +105,7 @@ class UploadEndpoints:
             raise invalid_fields(fingerprint_algorithm=_NOT_INCLUDED)
         chunk = ChunkRecord(report.number, report.size, report.hash.algorithm, report.hash.value)
         if not self._context.database.uploads.put_chunk(record.id, chunk, self._context.clock.now()):
-            raise invalid_fields(completed_at="Cannot change completed_at.")
+            raise already_completed()
         return json_response(self._context.signed_url("PUT", f"/storage/{record.id}/{report.number}"))
 
     async def complete(self, call: Call[Completion]) -> Response:
@@ -108,7 +115,7 @@ class UploadEndpoints:
         if algorithm not in ALGORITHMS:
             raise invalid_fields(fingerprints__algorithm=_NOT_INCLUDED)
         if not self._context.database.uploads.complete(record.id, algorithm, report.value, self._context.clock.now()):
-            raise invalid_fields(completed_at="Cannot change completed_at.")
+            raise already_completed()
         self._context.worker.wake()
         return self._upload_response(record.id, call.request, 202)
 

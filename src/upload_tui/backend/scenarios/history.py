@@ -4,10 +4,11 @@ The scenario `history` imports them: they have records but no stored bytes.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 
 from upload_tui.backend.store.records import FinishedUpload
+from upload_tui.backend.store.statements import to_milliseconds
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
 
 __all__ = ["finished_uploads"]
@@ -23,13 +24,12 @@ _KINDS = (
 _MAX_BYTES = 2**31
 _YEAR_MS = 365 * 24 * 3600 * 1000
 _ONE_FAILS_IN = 40
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def finished_uploads(seed: int, count: int, project_id: str, now: datetime) -> Iterator[FinishedUpload]:
     """Generate finished uploads, oldest first, spread over the year that ended a minute before `now`; one in forty failed."""
     rng = Random(f"history {seed}")  # noqa: S311  # reproducible, not secret
-    last_ms = (now - timedelta(minutes=1) - _EPOCH) // timedelta(milliseconds=1)
+    last_ms = to_milliseconds(now - timedelta(minutes=1))
     for index in range(count):
         bits = rng.getrandbits(256)
         text = f"{bits:064x}"

@@ -8,7 +8,7 @@ from random import Random
 
 from msgspec import Struct
 
-__all__ = ["Flaw", "UploadPlan", "UploadPlanner"]
+__all__ = ["Flaw", "UploadPlan", "UploadPlanner", "md5"]
 
 _KIB = 1024
 
@@ -51,7 +51,12 @@ class UploadPlan(Struct, frozen=True):
     @property
     def file_md5(self) -> str:
         """The digest of the whole file."""
-        return hashlib.md5(b"".join(self.chunks), usedforsecurity=False).hexdigest()
+        return md5(b"".join(self.chunks))
+
+
+def md5(content: bytes) -> str:
+    """The MD5 digest in hexadecimal digits."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 _KINDS = (

@@ -1,6 +1,8 @@
 """The scripts of the scenarios, a function each."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from upload_tui.backend.faults.model import FaultName
 from upload_tui.backend.scenarios.plans import Flaw
@@ -111,13 +113,10 @@ async def run_rush(runner: ScenarioRunner) -> None:
 
 async def run_stuck(runner: ScenarioRunner) -> None:
     """A steady pace, until the worker stops after a few seconds."""
-    steady = asyncio.ensure_future(run_steady(runner))
-    try:
+    async with _steady_uploads(runner) as steady:
         await runner.clock.sleep(6.0)
         runner.service.worker.pause()
         await steady
-    finally:
-        steady.cancel()
 
 
 async def run_corrupt(runner: ScenarioRunner) -> None:
@@ -131,22 +130,26 @@ async def run_corrupt(runner: ScenarioRunner) -> None:
 
 async def run_outage(runner: ScenarioRunner) -> None:
     """An outage of twenty seconds in each minute."""
-    steady = asyncio.ensure_future(run_steady(runner))
-    try:
+    async with _steady_uploads(runner):
         while True:
             await runner.clock.sleep(10.0)
             runner.service.faults.start(FaultName.OUTAGE, 20.0)
             await runner.clock.sleep(50.0)
-    finally:
-        steady.cancel()
 
 
 async def run_flaky(runner: ScenarioRunner) -> None:
     """Faults of all kinds, one after the other, with pauses to recover."""
-    steady = asyncio.ensure_future(run_steady(runner))
-    try:
+    async with _steady_uploads(runner):
         while True:
             await runner.clock.sleep(runner.rng.uniform(4.0, 10.0))
             runner.service.faults.start(runner.rng.choice(tuple(FaultName)), runner.rng.uniform(2.0, 6.0))
+
+
+@asynccontextmanager
+async def _steady_uploads(runner: ScenarioRunner) -> AsyncIterator[asyncio.Future[None]]:
+    """Run `run_steady` in the background."""
+    steady = asyncio.ensure_future(run_steady(runner))
+    try:
+        yield steady
     finally:
         steady.cancel()

@@ -1,11 +1,10 @@
 """The client of a scenario: carries out upload plans over the service's API, flaws included."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from upload_tui.backend.app import API_PATH
-from upload_tui.backend.scenarios.plans import Flaw, UploadPlan
+from upload_tui.backend.scenarios.plans import Flaw, UploadPlan, md5
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.errors import BadRequestError, ThrottledError
 
@@ -62,7 +61,7 @@ class Uploader:
         return upload_id
 
     async def _send_chunk(self, upload_id: str, number: int, reported: bytes, sent: bytes | None) -> None:
-        report = {"number": number, "size": len(reported), "hash": {"value": _md5(reported), "algorithm": "md5"}}
+        report = {"number": number, "size": len(reported), "hash": {"value": md5(reported), "algorithm": "md5"}}
         for _ in range(_MAX_ATTEMPTS):
             target = await self._call("PUT", f"/uploads/{upload_id}/chunks", report)
             if sent is None:
@@ -73,7 +72,7 @@ class Uploader:
             await self._sleep(_RETRY_SECONDS)
 
     async def _complete(self, upload_id: str, plan: UploadPlan) -> None:
-        digest = _md5(b"another file") if plan.flaw is Flaw.WRONG_FILE_HASH else plan.file_md5
+        digest = md5(b"another file") if plan.flaw is Flaw.WRONG_FILE_HASH else plan.file_md5
         await self._call("PUT", f"/uploads/{upload_id}/complete", {"hash": {"value": digest, "algorithm": "md5"}})
 
     async def _call(self, method: str, path: str, fields: dict[str, Any]) -> Any:
@@ -119,7 +118,3 @@ def _chunk_transfers(plan: UploadPlan) -> Iterator[tuple[int, bytes, bytes | Non
         elif number == middle and plan.flaw is Flaw.CHUNK_LOST:
             sent = None
         yield number, chunk, sent
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
