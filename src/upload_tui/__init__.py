@@ -1,4 +1,4 @@
-"""upload-tui: watch chunked uploads until they are safe. Importing this imports nothing else."""
+"""upload-tui: watch chunked uploads until they are verified. Importing the package imports nothing else."""
 
 __all__ = ["__version__"]
 

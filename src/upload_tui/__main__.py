@@ -1,4 +1,4 @@
-"""`python -m upload_tui` is `upload-tui`."""
+"""Run `upload-tui` as `python -m upload_tui`."""
 
 from upload_tui.cli import main
 

@@ -1,7 +1,7 @@
-"""Time as a parameter: what every room that looks at a clock is handed.
+"""Clocks, passed as a parameter to everything that depends on time.
 
-Owns the `Clock` that other rooms are written against, the machine's own clock, and a clock whose pace can be changed, held
-and stepped (the demo's). A clock for tests is in `upload_tui.testing`. Nothing here reads the time at import.
+Defines the `Clock` protocol, the system clock, and a clock with an adjustable rate (for the demo and replays). The clock for
+tests is in `upload_tui.testing`. Importing this module does not read the time.
 """
 
 import asyncio
@@ -13,42 +13,46 @@ __all__ = ["Clock", "PacedClock", "SystemClock"]
 
 
 class Clock(Protocol):
-    """Something that tells the time and can wait."""
+    """A source of time that can also sleep."""
 
     def now(self) -> datetime:
-        """The present, aware and in UTC."""
+        """The current time, aware and in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary point; never goes backwards."""
+        """Seconds since an arbitrary point; never goes backwards."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after that many seconds of this clock; at once if zero or less (but other tasks get their turn)."""
+        """Sleep for that many seconds of this clock; if zero or less, only let other tasks run."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The clock of this machine."""
 
     def now(self) -> datetime:
-        """The present, aware and in UTC."""
+        """The current time, aware and in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary point."""
+        """Seconds since an arbitrary point."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Return after that many seconds."""
+        """Sleep for that many seconds."""
         await asyncio.sleep(max(0.0, seconds))
 
 
 class PacedClock:
-    """A clock that runs `rate` times as fast as another one; 0 holds it.
+    """A clock that runs at a multiple of another clock's rate.
 
-    It starts at the other clock's present, or at `start_on`. `step` moves it by hand, also while it is held. Sleepers notice
-    a change of pace at once: nobody oversleeps because the clock was slow when they lay down.
+    Changing the rate or stepping the clock takes effect at once, also for tasks that are asleep.
+
+    Args:
+        rate: seconds of this clock per second of the base clock; 0 pauses it.
+        base: the clock that drives this one; None is the system clock.
+        start_on: the time at which this clock starts; None is the current time of the base clock.
     """
 
     def __init__(self, rate: float = 1.0, base: Clock | None = None, start_on: datetime | None = None) -> None:
@@ -61,19 +65,19 @@ class PacedClock:
 
     @property
     def rate(self) -> float:
-        """How many of this clock's seconds pass in one of the other's; 0 while held."""
+        """Seconds of this clock per second of the base clock; 0 while paused."""
         return self._rate
 
     def now(self) -> datetime:
-        """The present of the story, aware and in UTC."""
+        """The current time of this clock, aware and in UTC."""
         return self._started_on + timedelta(seconds=self.monotonic())
 
     def monotonic(self) -> float:
-        """Seconds of the story since this clock was made."""
+        """Seconds of this clock since it was created."""
         return self._elapsed_seconds + (self._base.monotonic() - self._marked_at) * self._rate
 
     def set_rate(self, rate: float) -> None:
-        """Run at another pace from now on; 0 holds the clock."""
+        """Change the rate; 0 pauses the clock."""
         if rate < 0:
             raise ValueError("a clock cannot run backwards")
         self._mark()
@@ -81,7 +85,7 @@ class PacedClock:
         self._wake_sleepers()
 
     def step(self, seconds: float) -> None:
-        """Move forward at once by that many seconds."""
+        """Move the clock forward by that many seconds, also while it is paused."""
         if seconds < 0:
             raise ValueError("a clock cannot run backwards")
         self._mark()
@@ -89,7 +93,7 @@ class PacedClock:
         self._wake_sleepers()
 
     async def sleep(self, seconds: float) -> None:
-        """Return after that many seconds of this clock."""
+        """Sleep for that many seconds of this clock."""
         deadline = self.monotonic() + seconds
         await asyncio.sleep(0)
         while (left := deadline - self.monotonic()) > 0:
@@ -100,10 +104,12 @@ class PacedClock:
                 continue
 
     def _mark(self) -> None:
+        """Save the elapsed time before the rate changes."""
         self._elapsed_seconds = self.monotonic()
         self._marked_at = self._base.monotonic()
 
     def _rate_change_event(self) -> asyncio.Event:
+        # Created on demand: the clock may be built before there is an event loop.
         if self._rate_changed is None:
             self._rate_changed = asyncio.Event()
         return self._rate_changed

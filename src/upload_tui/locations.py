@@ -1,4 +1,4 @@
-"""Where files of ours live on this platform; functions only, and none of them creates anything."""
+"""Platform folders for settings, stores, state and logs. These functions create nothing."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ APP_NAME = "upload-tui"
 
 
 def config_folder() -> Path:
-    """The folder of `config.toml` and of a person's own sheets and themes."""
+    """The folder of `config.toml` and of the user's own style sheets and themes."""
     return user_config_path(APP_NAME, appauthor=False)
 
 
@@ -20,12 +20,12 @@ def config_file() -> Path:
 
 
 def cache_folder() -> Path:
-    """The folder of the stores: what may be fetched again if it is lost."""
+    """The folder of the stores, whose content can be fetched again."""
     return user_cache_path(APP_NAME, appauthor=False)
 
 
 def state_folder() -> Path:
-    """The folder of what a visit leaves for the next one."""
+    """The folder of what is remembered from one run to the next."""
     return user_state_path(APP_NAME, appauthor=False)
 
 

@@ -1,4 +1,8 @@
-"""The client: httpx on one side, typed answers and typed errors on the other."""
+"""The HTTP client of the service: httpx on one side, typed results and typed errors on the other.
+
+Owns requests, retries, credentials and the translation of every failure into an error of `upload_tui.errors`. The monitor and the
+commands use it. It keeps no picture and knows neither stores nor the screen.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +21,8 @@ if TYPE_CHECKING:
         proxy_for,
         resolve,
     )
-    from upload_tui.client.service_client import RequestOutcome, ServiceClient
+    from upload_tui.client.requester import RequestOutcome
+    from upload_tui.client.service_client import ServiceClient
     from upload_tui.client.urls import service_root
 
 __all__ = [
@@ -55,10 +60,8 @@ __getattr__, __dir__ = lazy_names(
             "proxy_for",
             "resolve",
         ),
-        "service_client": (
-            "RequestOutcome",
-            "ServiceClient",
-        ),
+        "requester": ("RequestOutcome",),
+        "service_client": ("ServiceClient",),
         "urls": ("service_root",),
     },
 )

@@ -1,4 +1,4 @@
-"""Works that share one event loop: several requests at once, and much reading in small portions, that keep no key waiting."""
+"""Share one event loop: concurrent requests, and long parses in batches that leave time for key presses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
@@ -6,18 +6,18 @@ from typing import Any, TypeVar, cast
 
 from upload_tui.errors import UploadTuiError
 
-__all__ = ["gather_all", "batches"]
+__all__ = ["batches", "gather_all"]
 
 _BATCH_SIZE = 25
 _YIELD_SECONDS = 0.001
-"""Long enough for all that waits on the loop: a key passes several of its turns before it is painted."""
+"""A key press takes several turns of the event loop before it is painted; `sleep(0)` would give it one."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 async def batches(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
-    """Some items at a time, with a breath between."""
+    """Yield the items in batches, with a short sleep between them."""
     for start in range(0, len(items), _BATCH_SIZE):
         if start:
             await asyncio.sleep(_YIELD_SECONDS)
@@ -25,10 +25,10 @@ async def batches(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
 
 
 async def gather_all(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """Do all of it at once; the first error of ours stops the others and comes out as itself."""
+    """Run coroutines concurrently. The first `UploadTuiError` cancels the others and is raised itself, not in a group."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in coroutines]
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
     except* UploadTuiError as errors:
         raise _first_error(errors) from None
     return [task.result() for task in tasks]

@@ -1,4 +1,4 @@
-"""Credentials, and the token that every request carries: got when it is needed, renewed before it ends."""
+"""Credentials, and the token of every request: requested when needed, renewed before it expires."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -15,17 +15,17 @@ from upload_tui.wire import parse_body, read_error_envelope
 __all__ = ["Credentials", "TokenAuth"]
 
 _RENEW_BEFORE = timedelta(minutes=5)
-"""A token is renewed this long before it ends, or after half its life if that is shorter."""
+"""A token is renewed this long before it expires, or after half of its lifetime if that is later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A token, keys to be exchanged for one, or something to be asked for one. Never shown in a `repr`.
+    """A token, keys to exchange for one, or a function that returns one. Not shown in a `repr`.
 
     Attributes:
-        token: the first token; empty to begin with an exchange of keys.
-        agent_key, user_key: exchanged together.
-        source: gives a token when it is called, in a thread; the same one again means that it has no newer one.
+        token: the first token; empty to start with an exchange of keys.
+        agent_key, user_key: exchanged together for a token.
+        source: returns a token; runs in a thread. If it returns the rejected token again, there is no newer one.
     """
 
     token: str = field(default="", repr=False)
@@ -35,12 +35,20 @@ class Credentials:
 
     @property
     def has_keys(self) -> bool:
-        """True if a token can be had for keys."""
+        """True if keys can be exchanged for a token."""
         return bool(self.agent_key and self.user_key)
 
 
 class TokenAuth(httpx.Auth):
-    """Puts the token into each request; gets one with the keys at first, before the old one ends, and once after a 401."""
+    """Adds the token to each request.
+
+    With keys, it requests a token first, before the current one expires, and once after a 401.
+
+    Args:
+        credentials: the token, the keys or the source.
+        exchange_url: where keys are exchanged for a token.
+        clock: measures the lifetime of tokens.
+    """
 
     def __init__(self, credentials: Credentials, exchange_url: str, clock: Clock) -> None:
         self._credentials = credentials
@@ -51,7 +59,7 @@ class TokenAuth(httpx.Auth):
         self._lock = asyncio.Lock()
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Send the request with a token; a refused token is renewed once, by whoever is refused first."""
+        """Send the request with a token; of concurrent requests with a rejected token, only the first renews it."""
         async with self._lock:
             if self._is_renewal_due():
                 await self._store_token((yield self._exchange_request(request)))
@@ -60,7 +68,7 @@ class TokenAuth(httpx.Auth):
         response = yield request
         if response.status_code != 401:
             return
-        # httpx takes the answer to the last request for the whole's: after an exchange ours must be sent again in any case.
+        # httpx returns the response to the last request: after an exchange the original request must be sent again in any case.
         has_keys = self._credentials.has_keys
         async with self._lock:
             if self._token == used and has_keys:
@@ -76,7 +84,7 @@ class TokenAuth(httpx.Auth):
         try:
             return await asyncio.to_thread(source)
         except UploadTuiError as error:
-            raise AuthError(f"The token was refused, and there is no other: {error.title}", error.hint) from error
+            raise AuthError(f"The token was rejected, and there is no other: {error.title}", error.hint) from error
 
     def _is_renewal_due(self) -> bool:
         if not self._credentials.has_keys:
@@ -85,28 +93,27 @@ class TokenAuth(httpx.Auth):
 
     def _exchange_request(self, request: httpx.Request) -> httpx.Request:
         keys = {"agent_key": self._credentials.agent_key, "user_key": self._credentials.user_key}
-        # httpx keeps how long to wait in the request itself: one without waits for ever.
+        # httpx stores the timeout in the extensions of a request: without them the exchange would have none.
         return httpx.Request("POST", self._exchange_url, json=keys, extensions=dict(request.extensions))
 
     async def _store_token(self, response: httpx.Response) -> None:
         await response.aread()
         if _is_key_refused(response):
             raise AuthError(
-                "The service does not take the agent key and the user key",
-                "Check agent_key and user_key of the profile.",
+                "The service rejected the agent key and the user key", "Check agent_key and user_key of the profile."
             )
-        if response.status_code == 404:  # of the exchange itself: no upload is gone for that
-            raise InvalidResponseError(f"There is no token to be had at {self._exchange_url}", "Check the URL.")
+        if response.status_code == 404:  # of the exchange itself, so it must not mean that an upload is gone
+            raise InvalidResponseError(f"No tokens are issued at {self._exchange_url}", "Check the URL.")
         if not response.is_success:
             raise httpx.HTTPStatusError("token exchange failed", request=response.request, response=response)
         answer: Any = parse_body(response.content)
         if not isinstance(answer, dict) or not isinstance(answer.get("api_token"), str) or not answer["api_token"]:
-            raise InvalidResponseError("The service answered the keys with no token")
+            raise InvalidResponseError("The service returned no token for the keys")
         self._token = answer["api_token"]
         self._renew_on = self._renewal_time(answer.get("time_to_live"))
 
     def _renewal_time(self, lifetime_seconds: object) -> datetime | None:
-        # The lifetime is trusted rather than the end: it needs no agreement of clocks.
+        # The lifetime is used instead of the expiry date: it does not depend on synchronized clocks.
         if not isinstance(lifetime_seconds, int) or not 0 < lifetime_seconds < 10**9:
             return None
         lifetime = timedelta(seconds=lifetime_seconds)
@@ -114,8 +121,6 @@ class TokenAuth(httpx.Auth):
 
 
 def _is_key_refused(response: httpx.Response) -> bool:
-    """True if other keys would be taken; whatever else is wrong passes."""
-    is_unknown_key = (
-        response.status_code == 404 and "invalid key" in read_error_envelope(response.content).reason.lower()
-    )
-    return is_unknown_key or response.status_code in (400, 401, 403)
+    """True if the keys are wrong; False for any other failure."""
+    is_unknown = response.status_code == 404 and "invalid key" in read_error_envelope(response.content).reason.lower()
+    return is_unknown or response.status_code in (400, 401, 403)

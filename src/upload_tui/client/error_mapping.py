@@ -1,4 +1,4 @@
-"""From httpx's errors and the service's error answers to our own; nothing outside this module names httpx's."""
+"""Translate httpx's errors and the service's error responses into `upload_tui.errors`."""
 
 import re
 from collections.abc import Iterator
@@ -22,110 +22,126 @@ from upload_tui.errors import (
 )
 from upload_tui.wire import CODE_NOT_CONSISTENT, ErrorEnvelope, read_error_envelope
 
-__all__ = ["raise_for_status", "translate_errors"]
+__all__ = ["mention_url", "raise_for_status", "translate_errors", "translate_setup_errors"]
 
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?")
 _MAX_RETRY_AFTER_SECONDS = 900.0
-"""Whoever asks to be left alone for longer is asked after a quarter of an hour all the same."""
+"""A service that asks for a longer wait is asked again after a quarter of an hour."""
+_CHECK_NETWORK = "Try again, or check the network."
+_CHECK_URL = "Check that --url names the service."
+_TRY_LATER = "Try again in a few minutes."
 
 
 @contextmanager
 def translate_errors(url: str) -> Iterator[None]:
-    """Within this, what httpx raises about `url` comes out as one of ours."""
+    """Translate what httpx raises during a request to `url`."""
     try:
         yield
     except httpx.TimeoutException as error:
-        raise UnreachableError(f"No answer came in time from {url}", "Try again, or check the network.") from error
+        raise UnreachableError(f"No response in time: {url}", _CHECK_NETWORK) from error
     except httpx.ConnectError as error:
         raise _connection_error(url, error) from error
     except httpx.ProxyError as error:
-        raise UnreachableError(
-            f"The proxy does not let us through to {url}: {error}", "Check HTTPS_PROXY and NO_PROXY."
-        ) from error
+        title = f"The proxy refused the connection to {url}: {error}"
+        raise UnreachableError(title, "Check HTTPS_PROXY and NO_PROXY.") from error
     except httpx.HTTPStatusError as error:
-        answer = error.response
-        raise status_error(answer.status_code, answer.headers, answer.content, str(error.request.url)) from error
+        response = error.response
+        raise _status_error(response.status_code, response.headers, response.content, str(error.request.url)) from error
     except httpx.DecodingError as error:
-        raise InvalidResponseError(
-            f"An answer cannot be decoded: {url}", "Check that --url names the service."
-        ) from error
+        raise InvalidResponseError(f"The response cannot be decoded: {url}", _CHECK_URL) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise UnreachableError(f"No request can be sent to {url}", "Give one that begins with https://.") from error
+        raise UnreachableError(f"Invalid URL: {url}", "Use one that starts with https://.") from error
     except httpx.HTTPError as error:
-        raise UnreachableError(f"The connection broke to {url}", "Try again, or check the network.") from error
+        raise UnreachableError(f"Connection lost: {url}", _CHECK_NETWORK) from error
 
 
-def _connection_error(url: str, error: httpx.ConnectError) -> UnreachableError:
-    if isinstance(error.__cause__, SSLError) or "CERTIFICATE" in str(error).upper():
-        return UnreachableError(
-            f"There is no certificate that can be trusted at {url}", "Set ca_bundle, or check the URL."
-        )
-    if "name" in str(error).lower() or "getaddrinfo" in str(error):
-        return UnreachableError(f"The name is not known in {url}", "Check the URL for a slip.")
-    return UnreachableError(f"Nobody answers at {url}", "Check the URL, and that the service runs.")
+@contextmanager
+def translate_setup_errors() -> Iterator[None]:
+    """Translate the errors of creating an httpx client, which reads proxies and certificates from the environment."""
+    try:
+        yield
+    except (ImportError, ValueError) as error:
+        raise UnreachableError(f"The proxy cannot be used: {error}", "Check HTTPS_PROXY and ALL_PROXY.") from error
+    except OSError as error:
+        raise UnreachableError("The certificates of SSL_CERT_FILE cannot be read", "Correct or unset it.") from error
+
+
+@contextmanager
+def mention_url(url: str) -> Iterator[None]:
+    """Add the URL to an `InvalidResponseError`."""
+    try:
+        yield
+    except InvalidResponseError as error:
+        raise InvalidResponseError(f"{error.title} ({url})", _CHECK_URL) from error
 
 
 def raise_for_status(status: int, headers: httpx.Headers, body: bytes, url: str) -> None:
-    """Return if the answer is a good one.
-
-    Raises:
-        ServiceError: the one of the tree that the status and the envelope mean.
-    """
+    """Raise the `ServiceError` of an error response; return if the status is a success."""
     if not 200 <= status < 300:
-        raise status_error(status, headers, body, url)
+        raise _status_error(status, headers, body, url)
 
 
-def status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> ServiceError:
-    """The error that an answer's status and envelope mean."""
-    error = _status_error(status, headers, body, url)
+def _connection_error(url: str, error: httpx.ConnectError) -> UnreachableError:
+    text = str(error)
+    if isinstance(error.__cause__, SSLError) or "CERTIFICATE" in text.upper():
+        return UnreachableError(f"Certificate not trusted: {url}", "Set ca_bundle, or check the URL.")
+    if "name" in text.lower() or "getaddrinfo" in text:
+        return UnreachableError(f"Unknown host: {url}", "Check the URL for typos.")
+    what = "Connection refused" if _is_refused(error) else "Cannot connect"
+    return UnreachableError(f"{what}: {url}", "Check the URL, and that the service is running.")
+
+
+def _is_refused(error: BaseException | None) -> bool:
+    """True if a `ConnectionRefusedError` is among the causes; with several addresses they come in a group."""
+    while error is not None and not isinstance(error, ConnectionRefusedError):
+        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
+    return error is not None
+
+
+def _status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> ServiceError:
+    error = _error_of_status(status, headers, read_error_envelope(body), url)
     error.status = status
     return error
 
 
-def _status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> ServiceError:
-    """The 404s are told apart by their code and suggestion."""
-    fault = read_error_envelope(body)
-    said = f": {fault.reason}" if fault.reason else ""
-    if status in (401, 403):
-        mend = "Check the token, or the keys of the profile." if status == 401 else "Ask for access to it."
-        return AuthError(f"Not allowed ({status}{said}) at {url}", mend)
+def _error_of_status(status: int, headers: httpx.Headers, envelope: ErrorEnvelope, url: str) -> ServiceError:
+    code = f"{status}: {envelope.reason}" if envelope.reason else str(status)
+    if status == 401:
+        return AuthError(f"Token rejected ({code}): {url}", "Check the token, or the keys of the profile.")
+    if status == 403:
+        return AuthError(f"Access denied ({code}): {url}", "Ask for access to it.")
     if status == 404:
-        return _not_found_error(fault, url, said)
+        return _not_found_error(envelope, code, url)
     if status in (429, 503):
-        wait = _retry_after_seconds(headers)
-        return ThrottledError(
-            f"The service is busy ({status}{said}) at {url}", "It is asked again later.", retry_after_seconds=wait
-        )
+        wait_seconds = _retry_after_seconds(headers)
+        return ThrottledError(f"Service busy ({code}): {url}", "Try again later.", retry_after_seconds=wait_seconds)
     if status == 400:
-        return BadRequestError(f"The request was refused (400{said}) by {url}", fault.suggestion)
+        return BadRequestError(f"Request rejected ({code}): {url}", envelope.suggestion)
     if status >= 500:
-        return ServerError(
-            f"The service has trouble of its own ({status}{said}) at {url}", "Try again in a few minutes."
-        )
-    return InvalidResponseError(
-        f"An answer with the status {status} came from {url}", "Check that --url names the service."
-    )
+        return ServerError(f"Server error ({code}): {url}", _TRY_LATER)
+    return InvalidResponseError(f"Unexpected status {status}: {url}", _CHECK_URL)
 
 
-def _not_found_error(envelope: ErrorEnvelope, url: str, reason: str) -> ServiceError:
+def _not_found_error(envelope: ErrorEnvelope, code: str, url: str) -> ServiceError:
+    """A 404 has four meanings: only the code and the suggestion tell them apart."""
     if envelope.code == CODE_NOT_CONSISTENT:
-        return NotConsistentError(f"Not to be seen yet: {url}", "Wait a moment and ask again.")
+        return NotConsistentError(f"Not available yet: {url}", "Try again in a moment.")
     if "object_kind" in envelope.suggestion:
-        return ServerError(f"The service has trouble of its own (404{reason}) at {url}", "Try again in a few minutes.")
+        return ServerError(f"Server error ({code}): {url}", _TRY_LATER)
     if not envelope.reason:
-        return InvalidResponseError(f"There is no such service at {url}", "Check that --url names the service.")
-    return NotFoundError(f"Not there (404{reason}): {url}", "Check the id or the name.")
+        return InvalidResponseError(f"No such service: {url}", _CHECK_URL)
+    return NotFoundError(f"Not found ({code}): {url}", "Check the id or the name.")
 
 
 def _retry_after_seconds(headers: httpx.Headers) -> float | None:
-    """As a number, or as a date, which is reckoned from the answer's own; nobody is made to wait longer than is sensible."""
+    """The `Retry-After` header in seconds, limited; a date counts from the `Date` of the response. None if invalid."""
     text = headers.get("retry-after", "").strip()
     if _DECIMAL.fullmatch(text):
         return min(float(text), _MAX_RETRY_AFTER_SECONDS)
-    until, said_on = _parse_date(text), _parse_date(headers.get("date", ""))
-    if until is None or said_on is None:
+    until, sent_on = _parse_date(text), _parse_date(headers.get("date", ""))
+    if until is None or sent_on is None:
         return None
-    return min(max((until - said_on).total_seconds(), 0.0), _MAX_RETRY_AFTER_SECONDS)
+    return min(max((until - sent_on).total_seconds(), 0.0), _MAX_RETRY_AFTER_SECONDS)
 
 
 def _parse_date(text: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Where whoever asks the service passes: nobody while the person wants no requests, nor before the time that the service named."""
+"""The gate that every request of a client passes: closed while paused, and until the time that a throttling service gave."""
 
 import asyncio
 
@@ -9,10 +9,10 @@ __all__ = ["RequestGate"]
 
 
 class RequestGate:
-    """One for all requests of a client, so that what one of them learned holds for the others.
+    """Holds back all requests of one client, so that a `Retry-After` for one request holds for all.
 
     Args:
-        clock: for the time that the service named.
+        clock: measures the time until the service may be asked again.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -23,24 +23,24 @@ class RequestGate:
         self._throttled_until = 0.0
 
     def pause(self) -> None:
-        """Let nobody pass until `open`; whoever comes waits."""
+        """Hold all requests until `resume`."""
         self._resumed.clear()
 
     def resume(self) -> None:
-        """Let pass whoever waits, and all who come."""
+        """Let waiting and new requests through."""
         self._resumed.set()
 
     def back_off(self, error: ThrottledError) -> None:
-        """The service wants to be left alone; for how long, if it says."""
+        """Fail new requests for as long as the service asked; without a time this does nothing."""
         if error.retry_after_seconds is not None:
             self._throttled = error
             self._throttled_until = self._clock.monotonic() + error.retry_after_seconds
 
     async def wait(self) -> None:
-        """Return when a request may be sent.
+        """Wait until a request may be sent.
 
         Raises:
-            ThrottledError: the service wants to be left alone still; it is not asked, so this has no `status`.
+            ThrottledError: the time that the service gave is not over. No request is sent, so `status` is None.
         """
         await self._resumed.wait()
         left_seconds = self._throttled_until - self._clock.monotonic()

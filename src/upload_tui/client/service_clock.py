@@ -1,7 +1,7 @@
-"""The service's time: all that it says is dated by its own clock, so ages, bounds and what lies in the future are reckoned by that.
+"""The clock of the service, whose times are all stamped by it. Ages and bounds must be calculated with that clock.
 
-An answer's date tells by how much the service's clock is ahead of ours, to a second and to as long as the answer was on its way; many
-answers tell it better. As long as they do not exclude that both clocks are the same, they are taken to be.
+The `Date` header of a response shows how far the service's clock is ahead, to within a second plus the duration of the request;
+many responses narrow it down. While they allow an offset of zero, it is taken to be zero.
 """
 
 from collections.abc import Callable
@@ -16,31 +16,36 @@ from upload_tui.clock import Clock
 __all__ = ["ClockOffset", "ServiceClock"]
 
 _JUMP_CONFIRMED_AFTER_SECONDS = 120.0
-"""A date that jumps while our own clock runs on is believed when it has stayed so long: a proxy may say anything."""
+"""A jump of the service's date is accepted once it has lasted this long, since a proxy may send any date."""
 _JUMP_SECONDS = 1.0
 
 
 class _Bounds(Struct, frozen=True):
-    """Between how many seconds the service's clock is ahead of ours."""
+    """The possible range of the offset, in seconds."""
 
     low: float = -inf
     high: float = inf
 
     def intersection(self, other: "_Bounds") -> "_Bounds | None":
-        """What both leave possible; None if they contradict each other."""
+        """The range that both allow; None if there is none."""
         both = _Bounds(max(self.low, other.low), min(self.high, other.high))
         return both if both.low <= both.high else None
 
     def nearest(self, seconds: float) -> float:
-        """The same if it is possible, or else the likeliest that is."""
+        """The given offset if it is in the range, else the middle of the range."""
         return seconds if self.low <= seconds <= self.high else (self.low + self.high) / 2
 
 
 class ClockOffset:
-    """By how many seconds the service's clock is ahead of ours: `seconds`, 0 until an answer has told; it then `is_known`.
+    """How far the service's clock is ahead of the local clock.
 
     Args:
-        clock: ours.
+        clock: the local clock.
+
+    Attributes:
+        seconds: the offset; 0 until it is known.
+        is_known: True after the first response with a date.
+        on_change: called when the offset becomes known or changes.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -53,26 +58,25 @@ class ClockOffset:
         self._accepted_local_offset = self._local_offset()
 
     def observe(self, date: str, round_trip_seconds: float) -> None:
-        """An answer has come just now that has this date."""
+        """Use the `Date` header of a response that has just arrived; an invalid one is ignored."""
         try:
-            said_on = parsedate_to_datetime(date)
-            ahead = (said_on.replace(tzinfo=said_on.tzinfo or UTC) - self._clock.now()).total_seconds()
+            sent_on = parsedate_to_datetime(date)
+            ahead = (sent_on.replace(tzinfo=sent_on.tzinfo or UTC) - self._clock.now()).total_seconds()
         except (ValueError, TypeError, OverflowError):
             return
-        told = _Bounds(ahead, ahead + 1 + round_trip_seconds)
-        if (
-            abs(self._local_offset() - self._accepted_local_offset) > _JUMP_SECONDS
-        ):  # ours was set, or the machine has slept
-            self._accept(told)
-        elif (both := self._bounds.intersection(told)) is not None:
+        observed = _Bounds(ahead, ahead + 1 + round_trip_seconds)
+        # The local clock was set, or the machine was asleep.
+        if abs(self._local_offset() - self._accepted_local_offset) > _JUMP_SECONDS:
+            self._accept(observed)
+        elif (both := self._bounds.intersection(observed)) is not None:
             self._accept(both)
         else:
-            self._consider_jump(told)
+            self._consider_jump(observed)
 
     def _consider_jump(self, observed: _Bounds) -> None:
         now = self._clock.monotonic()
-        since, doubt = self._candidate or (now, observed)
-        both = doubt.intersection(observed)
+        since, candidate = self._candidate or (now, observed)
+        both = candidate.intersection(observed)
         if both is None:
             since, both = now, observed
         self._candidate = since, both
@@ -89,24 +93,25 @@ class ClockOffset:
             self.on_change()
 
     def _local_offset(self) -> float:
+        """The wall clock minus the monotonic clock: constant unless the wall clock is set or the machine sleeps."""
         return self._clock.now().timestamp() - self._clock.monotonic()
 
 
 class ServiceClock:
-    """Another clock, in the service's time; implements `Clock`."""
+    """A local clock shifted to the service's time; implements `Clock`."""
 
     def __init__(self, base: Clock, offset: ClockOffset) -> None:
         self._base = base
         self._offset = offset
 
     def now(self) -> datetime:
-        """The service's present."""
+        """The current time of the service."""
         return self._base.now() + timedelta(seconds=self._offset.seconds)
 
     def monotonic(self) -> float:
-        """As the other clock."""
+        """The monotonic time of the base clock."""
         return self._base.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """As the other clock."""
+        """Sleep on the base clock."""
         await self._base.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Where a service's answers are: its root and the path of its API. Imports nothing: whoever only names a service stays quick."""
+"""URLs of the service. Imports nothing, so that commands that only name a service start fast."""
 
 __all__ = ["API_PATH", "service_root"]
 
@@ -6,5 +6,5 @@ API_PATH = "/api/v1"
 
 
 def service_root(url: str) -> str:
-    """A service's URL without `/api/v1` and slashes at its end, which people may write or leave out."""
+    """The URL of a service without a trailing `/api/v1` and slashes, which users may write or leave out."""
     return url.strip().rstrip("/").removesuffix(API_PATH).rstrip("/")

@@ -1,15 +1,17 @@
-"""The state model of an upload (DDS-902): stages, timelines, transitions, anomalies.
+"""The state model of an upload (DDS-902): stages, timelines, transitions and anomalies.
 
-Pure: no input, no output, no clock of its own, and nothing imported from the other rooms but what lies below.
+Owns the meaning of an upload's status. Every package may import it. It does no I/O, has no clock, and does not know how a service
+encodes a status (that is `wire`).
 """
 
-from upload_tui.status.anomalies import Anomaly, AnomalyName, inspect_chunks, inspect_timeline
+from upload_tui.status.anomalies import FUTURE_TOLERANCE, Anomaly, AnomalyName, inspect_chunks, inspect_timeline
 from upload_tui.status.stages import FINAL_STAGES, PENDING_STAGES, Stage
 from upload_tui.status.timeline import Certainty, Event, Span, Timeline
-from upload_tui.status.transitions import Transition, is_legal_step, transitions_between
+from upload_tui.status.transitions import Transition, transitions_between
 
 __all__ = [
     "FINAL_STAGES",
+    "FUTURE_TOLERANCE",
     "PENDING_STAGES",
     "Anomaly",
     "AnomalyName",
@@ -21,6 +23,5 @@ __all__ = [
     "Transition",
     "inspect_chunks",
     "inspect_timeline",
-    "is_legal_step",
     "transitions_between",
 ]

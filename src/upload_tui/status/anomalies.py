@@ -1,11 +1,10 @@
-"""What can be wrong with what a service says, by name.
+"""Anomalies: ways in which the status of an upload can contradict the design, each with a name.
 
-An anomaly is shown beside the upload and never stops anything: a service may say whatever it likes, and the person who
-watches it must be told.
+An anomaly is shown with the upload. It is never an error: the upload is still read and shown.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
@@ -18,56 +17,56 @@ from upload_tui.status.timeline import Timeline
 __all__ = ["FUTURE_TOLERANCE", "Anomaly", "AnomalyName", "inspect_chunks", "inspect_timeline"]
 
 FUTURE_TOLERANCE = timedelta(seconds=5)
-"""A time up to this far ahead of the reader's clock is a difference of clocks, not an anomaly."""
+"""A time at most this far in the future is a difference between clocks, not an anomaly."""
 
 _MAX_LISTED = 8
-"""How many chunk numbers a detail names before it only counts."""
+"""How many chunk numbers the detail of an anomaly lists."""
 
 
 class AnomalyName(StrEnum):
-    """The names of all anomalies; they are part of the data that scripts get and never change."""
+    """The names of all anomalies. They are part of the output for scripts and never change."""
 
     INITIATED_MISSING = "initiated_missing"
-    """The service does not say when the upload was initiated."""
+    """The service does not report when the upload was initiated."""
     COMPLETED_MISSING = "completed_missing"
-    """Verified or in error without ever having been completed."""
+    """Verified or in error, but never completed."""
     VERIFIED_AND_ERROR = "verified_and_error"
-    """Both are said; they exclude each other. Error is believed."""
+    """Both are reported, which the design excludes. The error takes precedence."""
     TIMES_OUT_OF_ORDER = "times_out_of_order"
     """A later stage has an earlier time."""
     TIME_IN_FUTURE = "time_in_future"
-    """A stage was reached at a time that has not come yet."""
+    """The time of a stage is in the future."""
     UNKNOWN_STATE = "unknown_state"
-    """A state that the design does not know."""
+    """A state that is not in the design."""
     REPEATED_STATE = "repeated_state"
     """The same state is listed more than once."""
     MESSAGE_WITHOUT_ERROR = "message_without_error"
     """An error message, but no error."""
     UNKNOWN_SHAPE = "unknown_shape"
-    """The status has none of the three known shapes."""
+    """The status has none of the three shapes."""
     UNREADABLE_FIELD = "unreadable_field"
-    """A field of the answer is not of the type the contract says."""
+    """A field of the response does not have the type of the contract."""
     STAGE_WENT_BACKWARDS = "stage_went_backwards"
-    """A stage was said in an earlier reading and is not said now."""
+    """A stage that an earlier reading had is no longer reported."""
     TIME_CHANGED = "time_changed"
-    """The time of a stage differs from an earlier reading; such times are fixed once set."""
+    """The time of a stage differs from an earlier reading, though it must not change once set."""
     CHUNKS_MISSING = "chunks_missing"
-    """Completed, but the chunk numbers do not run from 1 without a gap."""
+    """Completed, but the chunk numbers have gaps or do not start at 1."""
     CHUNKS_REPEATED = "chunks_repeated"
     """A chunk number is listed more than once."""
     CHUNK_SIZES_DIFFER = "chunk_sizes_differ"
-    """Completed, but the chunks' sizes do not add up to the upload's."""
+    """Completed, but the sizes of the chunks do not add up to the size of the upload."""
 
 
 class Anomaly(Struct, frozen=True):
-    """One thing that is wrong: its name, and a sentence with the particulars (it may quote the service)."""
+    """One contradiction: its name, and a sentence with the details, which may quote the service."""
 
     name: AnomalyName
     detail: str
 
 
 def inspect_timeline(timeline: Timeline, now: datetime | None = None) -> tuple[Anomaly, ...]:
-    """Everything that is wrong with one timeline in itself; `now` is the reader's clock, None leaves out the future."""
+    """Find the anomalies of one timeline. `now` is the time of reading; None skips the check for times in the future."""
     return tuple(_timeline_anomalies(timeline, now))
 
 
@@ -75,11 +74,11 @@ def _timeline_anomalies(timeline: Timeline, now: datetime | None) -> Iterator[An
     stages = {event.stage for event in timeline.events}
     initiated = timeline.event(Stage.INITIATED)
     if initiated is None or initiated.on is None:
-        yield Anomaly(AnomalyName.INITIATED_MISSING, "the service gives no time for initiated")
+        yield Anomaly(AnomalyName.INITIATED_MISSING, "the service reports no time for initiated")
     if stages & {Stage.VERIFIED, Stage.ERROR} and Stage.COMPLETED not in stages:
         yield Anomaly(AnomalyName.COMPLETED_MISSING, f"{timeline.stage} without completed")
     if {Stage.VERIFIED, Stage.ERROR} <= stages:
-        yield Anomaly(AnomalyName.VERIFIED_AND_ERROR, "verified and error exclude each other; error is believed")
+        yield Anomaly(AnomalyName.VERIFIED_AND_ERROR, "both verified and error are reported; error takes precedence")
     for first, second in pairwise(event for event in timeline.events if event.on is not None):
         if second.on < first.on and {first.stage, second.stage} != {Stage.VERIFIED, Stage.ERROR}:  # type: ignore[operator]  # None is filtered out above
             yield Anomaly(AnomalyName.TIMES_OUT_OF_ORDER, f"{second.stage} is earlier than {first.stage}")
@@ -90,20 +89,20 @@ def _timeline_anomalies(timeline: Timeline, now: datetime | None) -> Iterator[An
 def _future_anomalies(timeline: Timeline, now: datetime) -> Iterator[Anomaly]:
     for event in timeline.events:
         if event.on is not None and event.on > now + FUTURE_TOLERANCE:
-            # Not how far ahead: at each reading that would be news.
+            # Without the distance to now: with it, each reading would be a new anomaly.
             on = event.on.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            yield Anomaly(AnomalyName.TIME_IN_FUTURE, f"{event.stage} at {on}, which has not come yet")
+            yield Anomaly(AnomalyName.TIME_IN_FUTURE, f"{event.stage} at {on}, which is in the future")
 
 
 def inspect_chunks(
     chunks: Sequence[tuple[int, int]], size_bytes: int | None, timeline: Timeline
 ) -> tuple[Anomaly, ...]:
-    """What the listed chunks contradict, as seen from outside.
+    """Find the anomalies of the chunks of an upload.
 
     Args:
         chunks: number and size in bytes of each, in any order.
-        size_bytes: the size the client promised; None if unknown.
-        timeline: nothing is expected of chunks before completion, nor after a purge (it removes them).
+        size_bytes: the size the client declared; None if unknown.
+        timeline: missing chunks are only an anomaly after completion and before a purge, which deletes them.
     """
     return tuple(_chunk_anomalies(chunks, size_bytes, timeline))
 
@@ -122,18 +121,19 @@ def _chunk_anomalies(
         yield Anomaly(AnomalyName.CHUNKS_MISSING, f"{timeline.stage} without chunk {_format_numbers(missing)}")
     total = sum(size for _, size in chunks)
     if size_bytes is not None and total != size_bytes:
-        yield Anomaly(AnomalyName.CHUNK_SIZES_DIFFER, f"chunks add up to {total} bytes, the upload says {size_bytes}")
+        yield Anomaly(
+            AnomalyName.CHUNK_SIZES_DIFFER, f"chunks add up to {total} bytes, the upload is {size_bytes} bytes"
+        )
 
 
 def _missing_numbers(numbers: set[int]) -> list[int]:
-    """The numbers from 1 to the highest that are absent; looked for between neighbours, so one huge number costs little."""
+    """The absent numbers from 1 to the highest, only as many as are listed: a chunk number may be huge."""
     missing: list[int] = []
     for first, second in pairwise([0, *sorted(number for number in numbers if number > 0)]):
         missing.extend(range(first + 1, min(second, first + 2 + _MAX_LISTED)))
     return missing
 
 
-def _format_numbers(numbers: Iterable[int]) -> str:
-    listed = list(numbers)
-    shown = ", ".join(str(number) for number in listed[:_MAX_LISTED])
-    return shown if len(listed) <= _MAX_LISTED else f"{shown} and more"
+def _format_numbers(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:_MAX_LISTED]))
+    return shown if len(numbers) <= _MAX_LISTED else f"{shown} and more"

@@ -1,12 +1,12 @@
-"""The timeline of an upload: which stages it reached, when, and how sure that is.
+"""The timeline of an upload: which stages it reached, when, and how reliable each time is.
 
-Times are aware datetimes in UTC. A timeline is a fact as it was read: it may be illegal (a service may say anything), and
-`anomalies` says in what way.
+Times are aware datetimes in UTC. A timeline shows what a service reported, so it may contradict the design; `anomalies` lists how.
 """
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -16,26 +16,26 @@ __all__ = ["Certainty", "Event", "Span", "Timeline"]
 
 
 class Certainty(StrEnum):
-    """How an event's time is known."""
+    """How the time of an event is known."""
 
     REPORTED = "reported"
-    """The service said so."""
+    """The service reports it."""
     ESTIMATED = "estimated"
-    """Taken from something near it that the service said (an audit time)."""
+    """Derived from a related time that the service reports (an audit time)."""
     OBSERVED = "observed"
-    """Only known to lie between two readings of ours."""
+    """Only known to lie between two readings."""
 
 
 class Event(Struct, frozen=True):
     """A stage that was reached.
 
     Attributes:
-        stage: which one.
-        on: when, as well as it is known; None if nothing is known but the bounds.
-        certainty: where `on` and the bounds come from.
-        earliest: the event is not older than this; None if there is no bound.
-        latest: the event is not younger than this; None if there is no bound.
-        message: the service's message (errors only); None if it gave none.
+        stage: the stage.
+        on: when, as well as it is known; None if only the bounds are known.
+        certainty: how `on` and the bounds are known.
+        earliest: lower bound of the time; None if there is none.
+        latest: upper bound of the time; None if there is none.
+        message: the error message of the service; None if there is none.
     """
 
     stage: Stage
@@ -47,15 +47,18 @@ class Event(Struct, frozen=True):
 
     @property
     def best_time(self) -> datetime | None:
-        """The time to show and to reckon with: `on`, or else the latest, or else the earliest bound."""
+        """The time to show and to calculate with: `on`, else the upper bound, else the lower bound."""
         return self.on or self.latest or self.earliest
 
 
 class Span(Struct, frozen=True):
-    """The time between two neighbouring events of a timeline.
+    """The time between two consecutive events of a timeline.
 
-    `seconds` is None where either time is unknown, or known by its bounds alone; `exact` is true if the service reported both. It can
-    be negative: times out of order are a fact of the service's that is shown, not mended.
+    Attributes:
+        start: the stage at the beginning.
+        end: the stage at the end.
+        seconds: None if either time is unknown or known only by its bounds; negative if the times are out of order.
+        is_exact: True if the service reported both times.
     """
 
     start: Stage
@@ -65,12 +68,12 @@ class Span(Struct, frozen=True):
 
 
 class Timeline(Struct, frozen=True):
-    """What an upload has been through, in the order of the stages.
+    """The events of an upload, in the order of the stages.
 
     Attributes:
-        events: at most one for each stage, ordered by `Stage.rank`.
-        purged_on: when the stored bytes were thrown away (deployed shape only); None if they were not.
-        ready_for_chunks: whether the storage takes chunks yet (deployed shape only); None where the service does not say.
+        events: at most one per stage, ordered by `Stage.rank`.
+        purged_on: when the stored data was deleted (deployed shape only); None if it was not.
+        ready_for_chunks: whether the storage accepts chunks yet (deployed shape only); None if the service does not report it.
     """
 
     events: tuple[Event, ...] = ()
@@ -81,46 +84,46 @@ class Timeline(Struct, frozen=True):
         return iter(self.events)
 
     def event(self, stage: Stage) -> Event | None:
-        """The event of a stage; None if it was not reached."""
+        """The event of a stage; None if the stage was not reached."""
         return next((event for event in self.events if event.stage is stage), None)
 
     @property
     def current(self) -> Event | None:
-        """The event that counts now; None if the timeline is empty."""
+        """The latest event; None if the timeline is empty."""
         return self.events[-1] if self.events else None
 
     @property
     def stage(self) -> Stage:
-        """The present stage. An upload of which nothing is known has at least been initiated."""
+        """The current stage; `INITIATED` if the timeline is empty, since the upload exists."""
         return self.events[-1].stage if self.events else Stage.INITIATED
 
     @property
     def is_pending(self) -> bool:
-        """True while the answer to "is it safe?" is still to come."""
+        """True until the upload is verified or in error."""
         return not self.stage.is_final
 
     @property
     def since(self) -> datetime | None:
-        """When the present stage began, as well as it is known."""
+        """When the current stage began, as well as it is known."""
         return self.current.best_time if self.current else None
 
     @property
     def error_message(self) -> str | None:
-        """The service's message, if the upload is in error and it gave one."""
+        """The error message of the service; None if the upload is not in error or has no message."""
         event = self.event(Stage.ERROR)
         return event.message if event else None
 
     def time_in_stage(self, now: datetime) -> timedelta | None:
-        """How long the present stage has lasted; None if its beginning is unknown, zero if it lies in the future."""
+        """How long the current stage has lasted; None if its start is unknown, zero if its start is in the future."""
         return None if self.since is None else max(now - self.since, timedelta(0))
 
     def spans(self) -> tuple[Span, ...]:
-        """The times between neighbouring events: one less than there are events."""
-        return tuple(_span_between(first, second) for first, second in zip(self.events, self.events[1:], strict=False))
+        """The time between each pair of consecutive events."""
+        return tuple(_span_between(first, second) for first, second in pairwise(self.events))
 
 
 def _span_between(first: Event, second: Event) -> Span:
-    exact = first.certainty is Certainty.REPORTED and second.certainty is Certainty.REPORTED
+    is_exact = first.certainty is Certainty.REPORTED and second.certainty is Certainty.REPORTED
     if first.on is None or second.on is None:
         return Span(first.stage, second.stage, None, False)
-    return Span(first.stage, second.stage, (second.on - first.on).total_seconds(), exact)
+    return Span(first.stage, second.stage, (second.on - first.on).total_seconds(), is_exact)

@@ -1,11 +1,14 @@
-"""JSON of the service on one side, frozen facts on the other; used by the client and by the embedded service alike."""
+"""The JSON of the service on one side, immutable facts on the other.
+
+Owns how uploads, pages, projects, errors and times are encoded. The client, the monitor and the embedded service import it. It does
+no I/O and knows neither HTTP clients nor stores.
+"""
 
 from typing import TYPE_CHECKING
 
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.wire.designs import UNSUPPORTED_DETAILS, StatusShape
     from upload_tui.wire.page_summaries import UploadSummary, read_summaries
     from upload_tui.wire.queue import QueueStats, read_queue
     from upload_tui.wire.responses import (
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
         SIZE_DIFFERS,
         STATUS_SHAPE_HEADER,
     )
-    from upload_tui.wire.status_shapes import write_status
+    from upload_tui.wire.status_shapes import UNSUPPORTED_DETAILS, StatusShape, write_status
     from upload_tui.wire.times import format_time, read_time
     from upload_tui.wire.upload import Upload, read_upload
 
@@ -75,10 +78,6 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "designs": (
-            "StatusShape",
-            "UNSUPPORTED_DETAILS",
-        ),
         "page_summaries": (
             "UploadSummary",
             "read_summaries",
@@ -112,7 +111,7 @@ __getattr__, __dir__ = lazy_names(
             "SIZE_DIFFERS",
             "STATUS_SHAPE_HEADER",
         ),
-        "status_shapes": ("write_status",),
+        "status_shapes": ("UNSUPPORTED_DETAILS", "StatusShape", "write_status"),
         "times": (
             "format_time",
             "read_time",

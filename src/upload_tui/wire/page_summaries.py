@@ -1,7 +1,7 @@
-"""A page of uploads read at a glance: what a table shows of each, in a tenth of the time that reading it in full takes.
+"""Fast summaries of the uploads on a page: the fields a table needs, in a tenth of the time of a full parse.
 
-Only uploads about which there is nothing remarkable are read so; the others are left to `upload.read_upload`, which says all that
-there is to say. Both say the same of the same upload. Used for the first fetch of very many.
+Only uploads without anything unusual are summarized; `upload.read_upload` parses the others. Both agree on the same upload. Used by
+the full scan of large projects.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
-from upload_tui.status import Certainty, Stage
-from upload_tui.status.anomalies import FUTURE_TOLERANCE
+from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
 from upload_tui.wire.resources import AuditResource, UploadResource
 
 __all__ = ["UploadSummary", "read_summaries"]
 
 _SECRET_MARKERS = (b'signed_url"', b'_key"', b'token"')
-"""The ends of all `answers.SECRET_KEYS`: a page is looked through for each of them."""
+"""The ends of all `responses.SECRET_KEYS`, to search the bytes of a page for."""
 _OPTION_A_KEYS = frozenset({"initiated_on", "completed_on", "verified_on", "error_on", "error_message"})
 _DEPLOYED_KEYS = frozenset(
     {"initiated_on", "ready_for_chunks", "completed_on", "is_consistent", "purged_on", "error_on", "error_message"}
@@ -35,7 +34,10 @@ class _PageResource(Struct, gc=False):
 
 
 class UploadSummary(NamedTuple):
-    """What a table shows of an upload; times are milliseconds since 1970, sizes bytes, None is unknown as in `upload.Upload`."""
+    """The fields of an upload for a table.
+
+    Times are in milliseconds since 1970, sizes in bytes; None means unknown, as in `upload.Upload`.
+    """
 
     id: str
     project_id: str
@@ -63,11 +65,13 @@ def _decoder() -> Decoder[_PageResource]:
 
 
 def read_summaries(body: bytes, read_on: datetime) -> Sequence[UploadSummary | None] | None:
-    """The uploads of a page, in its order; None in place of one that wants a closer look, None alone if the whole page does.
+    """Summarize the uploads of a page, in order.
 
-    A page that may hold a secret is never read so: its words could not be kept as they are.
+    Returns:
+        None in place of an upload that needs a full parse; None alone if the whole page does. A page that may contain a secret
+        always does, since its bytes must not be stored as they are.
     """
-    if any(secret in body for secret in _SECRET_MARKERS):
+    if any(marker in body for marker in _SECRET_MARKERS):
         return None
     try:
         page = _decoder().decode(body)
@@ -86,29 +90,30 @@ def _read_summary(fields: UploadResource, now_ms: int, latest_ms: int) -> Upload
         updated = _parse_ms(audit.last_updated_on)
         keys = status.keys()
         if keys == _OPTION_A_KEYS:
-            events = _option_a_times(status)
+            times = _option_a_times(status)
         elif keys == _DEPLOYED_KEYS:
-            events = _deployed_times(status, updated, now_ms)
+            times = _deployed_times(status, updated, now_ms)
         else:
             return None
-        if events is None:
+        if times is None:
             return None
-        stage, initiated, completed, ended, certainty = events
+        stage, initiated, completed, ended, certainty = times
         since = ended if ended is not None else completed if completed is not None else initiated
         if since > latest_ms:
             return None
-        purged = status.get("purged_on") is not None
-        count, total = _chunks(fields, is_over=stage is not Stage.INITIATED and not purged)
+        is_purged = status.get("purged_on") is not None
+        count, total = _chunks(fields, is_complete=stage is not Stage.INITIATED and not is_purged)
     except (TypeError, ValueError, OverflowError):
         return None
     provider = fields.storage_provider
     return UploadSummary(
         fields.id, project.id, project.name or "", fields.name or "", fields.size, stage, since, certainty, initiated, completed,
-        ended, updated, count, total, status["error_message"] or "", (provider and provider.name) or "", _uploader(audit), purged,
+        ended, updated, count, total, status["error_message"] or "", (provider and provider.name) or "", _uploader(audit), is_purged,
     )  # fmt: skip
 
 
 StageTimes = tuple[Stage, int, int | None, int | None, str]
+"""The stage; when it was initiated, completed, ended (milliseconds since 1970); the certainty of the last of them."""
 
 
 def _option_a_times(status: Mapping[str, Any]) -> StageTimes | None:
@@ -129,7 +134,7 @@ def _deployed_times(status: Mapping[str, Any], updated: int | None, now_ms: int)
     if error is not None or not status["is_consistent"]:
         _parse_ms(status["purged_on"])
         return _ordered_times(status, Stage.ERROR, initiated, completed, error, _REPORTED)
-    # When it was verified is not said: only a plain estimate is read here.
+    # This shape has no time of verification: only the simplest estimate of it is made here.
     if status["purged_on"] is not None or updated is None or completed is None or not completed <= updated <= now_ms:
         return None
     return _ordered_times(status, Stage.VERIFIED, initiated, completed, updated, _ESTIMATED)
@@ -143,7 +148,7 @@ def _ordered_times(
     ended: int | None,
     certainty: str,
 ) -> StageTimes | None:
-    """The times if they are in order and complete; the stage that they mean."""
+    """The times and the stage that follows from them; None unless they are complete and in order."""
     message = status["error_message"]
     is_error = ended is not None and final is Stage.ERROR
     if initiated is None or (message is not None and not (is_error and type(message) is str)):
@@ -158,7 +163,7 @@ def _ordered_times(
 
 
 def _parse_ms(text: Any) -> int | None:
-    """Milliseconds since 1970 of a time as the service writes it; another form raises and so gets a closer look."""
+    """Milliseconds since 1970. Any format but the service's own raises, so that the upload gets a full parse."""
     if text is None:
         return None
     if text[-1:] != "Z":
@@ -167,16 +172,16 @@ def _parse_ms(text: Any) -> int | None:
     return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 
 
-def _chunks(fields: UploadResource, *, is_over: bool) -> tuple[int | None, int | None]:
-    """How many there are and their bytes, if there is nothing remarkable about them."""
+def _chunks(fields: UploadResource, *, is_complete: bool) -> tuple[int | None, int | None]:
+    """The number of chunks and their bytes. Raises if there is an anomaly, so that the upload gets a full parse."""
     chunks = fields.chunks
     if chunks is None:
         return None, None
-    total = sum([chunk.size for chunk in chunks])  # type: ignore[misc]  # what is None raises
+    total = sum([chunk.size for chunk in chunks])  # type: ignore[misc]  # None raises
     numbers = {chunk.number for chunk in chunks}
     if len(numbers) != len(chunks) or None in numbers:
         raise ValueError(numbers)
-    if is_over and (total != fields.size or 0 in numbers or (numbers and max(numbers) != len(numbers))):  # type: ignore[type-var]
+    if is_complete and (total != fields.size or 0 in numbers or (numbers and max(numbers) != len(numbers))):  # type: ignore[type-var]
         raise ValueError(numbers)
     return len(chunks), total
 

@@ -1,4 +1,4 @@
-"""Reading what the service says of its verification queue: an endpoint for operators, which not every service has."""
+"""The verification queue, as an endpoint for operators reports it. Not every service has that endpoint."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,14 +12,15 @@ __all__ = ["QueueStats", "read_queue"]
 
 
 class QueueStats(Struct, frozen=True):
-    """The queue as one answer describes it; None where it does not say.
+    """The queue as of one response; None means not reported.
 
     Attributes:
-        depth: uploads that wait for their verification to begin or to be tried again.
-        oldest_on: since when the one waits that waits longest; None as well if none does.
-        running: uploads that are being verified.
-        retried, dead: uploads whose verification is to be tried again, and those that were given up.
-        read_on: when it was read, by the reader's clock.
+        depth: uploads that wait for verification or for a retry of it.
+        oldest_on: when the oldest of them was queued; None also if the queue is empty.
+        running: uploads in verification.
+        retried: uploads whose verification will be retried.
+        dead: uploads whose verification was given up.
+        read_on: when the response was read, by the reader's clock.
     """
 
     depth: int | None
@@ -31,7 +32,7 @@ class QueueStats(Struct, frozen=True):
 
 
 def read_queue(body: Any, *, read_on: datetime) -> QueueStats | None:
-    """What an answer says; None if it is about something else. Never raises."""
+    """Parse the response of the queue endpoint; None if it is something else. Never raises."""
     if not isinstance(body, Mapping) or _count(body, "depth") is None:
         return None
     return QueueStats(

@@ -1,7 +1,7 @@
-"""The service's resources as the client believes them: structures that msgspec fills from JSON, and refuses what does not fit.
+"""The resources of the service as msgspec structs, which validate JSON while decoding it.
 
-Every key may be absent: a real server may differ. Other keys are ignored. Sizes are in bytes, times are the service's texts.
-Structures are told to hold no cycles (`gc=False`), so that the garbage collector need not look through very many of them.
+Every key may be absent, since a real server may differ; unknown keys are ignored. Sizes are in bytes, times are strings as the
+service sends them. `gc=False`: these structs never form cycles, and the garbage collector should not scan thousands of them.
 """
 
 from typing import Annotated, Any
@@ -21,11 +21,11 @@ __all__ = [
 
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-"""A number that anybody's database can hold; anything else is not a size or a number of a chunk."""
+"""A size or a chunk number: a non-negative integer that fits into a database column."""
 
 
 class UserResource(Struct, gc=False):
-    """A person or an agent."""
+    """A user or a software agent."""
 
     id: str | None = None
     username: str | None = None
@@ -33,7 +33,7 @@ class UserResource(Struct, gc=False):
 
 
 class AuditResource(Struct, gc=False):
-    """Who did what to a resource, and when."""
+    """Who created, updated or deleted a resource, and when."""
 
     created_on: str | None = None
     created_by: UserResource | None = None
@@ -44,14 +44,14 @@ class AuditResource(Struct, gc=False):
 
 
 class ProjectResource(Struct, gc=False):
-    """A project as an upload names it."""
+    """The project of an upload."""
 
     id: str = ""
     name: str | None = None
 
 
 class ProviderResource(Struct, gc=False):
-    """Where bytes are stored."""
+    """A storage provider."""
 
     id: str | None = None
     name: str | None = None
@@ -59,14 +59,14 @@ class ProviderResource(Struct, gc=False):
 
 
 class DigestResource(Struct, gc=False):
-    """A digest as hexadecimal text, and how it was made (`md5`, `sha1`, `sha256`)."""
+    """A digest in hexadecimal, and its algorithm (`md5`, `sha1`, `sha256`)."""
 
     value: str | None = None
     algorithm: str | None = None
 
 
 class HashResource(Struct, gc=False):
-    """A whole file's digest."""
+    """The digest of a whole file."""
 
     algorithm: str | None = None
     value: str | None = None
@@ -74,7 +74,7 @@ class HashResource(Struct, gc=False):
 
 
 class ChunkResource(Struct, gc=False):
-    """A chunk that the client reported: its number from 1, its size in bytes."""
+    """A chunk as the client reported it: number from 1, size in bytes."""
 
     number: Count | None = None
     size: Count | None = None
@@ -82,7 +82,7 @@ class ChunkResource(Struct, gc=False):
 
 
 class UploadResource(Struct, gc=False):
-    """An upload. `signed_url` is left out here on purpose: no reader of ours may ever hold it."""
+    """An upload. `signed_url` is left out on purpose: it is a secret that this program never keeps."""
 
     id: str = ""
     project: ProjectResource | None = None

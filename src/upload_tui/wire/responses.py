@@ -1,4 +1,4 @@
-"""Reading the service's answers: bodies, pages of uploads, projects, errors. Anything may come; nothing crashes on it."""
+"""Parse the responses of the service: bodies, pages of uploads, projects, errors. No input makes these functions crash."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,12 @@ from upload_tui.wire.upload import Upload, read_upload
 
 __all__ = [
     "SECRET_KEYS",
-    "RawPage",
-    "Project",
     "ErrorEnvelope",
+    "Project",
+    "RawPage",
     "UploadPage",
     "UploadReading",
+    "build_upload_page",
     "entry_json",
     "mask_secrets",
     "page_entries",
@@ -26,7 +27,6 @@ __all__ = [
     "read_projects",
     "read_upload_entries",
     "read_upload_reading",
-    "build_upload_page",
 ]
 
 SECRET_KEYS = frozenset({"signed_url", "api_token", "agent_key", "user_key", "token"})
@@ -41,9 +41,12 @@ class Project(Struct, frozen=True):
 
 
 class UploadReading(Struct, frozen=True):
-    """An upload as it was read, and the service's own words for it (JSON text, secrets masked).
+    """An upload as the service answered it.
 
-    `requested_on` is when it was asked for: what was read after that elsewhere may be newer. None if nobody asked.
+    Attributes:
+        upload: the parsed upload.
+        raw: the JSON of the service, with secrets masked.
+        requested_on: when the request was sent; a reading taken later elsewhere may be newer. None if there was no request.
     """
 
     upload: Upload
@@ -52,7 +55,15 @@ class UploadReading(Struct, frozen=True):
 
 
 class RawPage(Struct, frozen=True):
-    """A page as it came: its bytes and headers, what was asked for and where, when that was, and when it had come."""
+    """A page of uploads, not parsed yet.
+
+    Attributes:
+        body, headers: of the response.
+        page: its number, from 1.
+        per_page: the requested number of entries.
+        requested_on, read_on: when the request was sent and the response read.
+        url: without the query.
+    """
 
     body: bytes
     headers: Mapping[str, str]
@@ -64,12 +75,12 @@ class RawPage(Struct, frozen=True):
 
     @property
     def total(self) -> int | None:
-        """Uploads in all as the service counts them; None if it does not say."""
+        """The number of uploads that the service reports; None if it reports none."""
         return _header_number(self.headers, "x-total")
 
     @property
     def reported_per_page(self) -> int | None:
-        """Entries on a full page as the service says; None if it does not."""
+        """The number of entries on a full page that the service reports; None if it reports none."""
         return _header_number(self.headers, "x-per-page") or None
 
 
@@ -78,10 +89,11 @@ class UploadPage(Struct, frozen=True):
 
     Attributes:
         readings: the uploads that could be read, newest first.
-        broken: a sentence for each entry that could not.
-        page, next_page: numbers from 1; `next_page` is None on the last page.
-        total: uploads in all as the service counts them; None if it does not say.
-        per_page: entries on a full page: as the service says, or as came where more are to come, or else as were asked for.
+        unreadable: one sentence for each entry that could not be read.
+        page: its number, from 1.
+        next_page: None on the last page.
+        total: the number of uploads that the service reports; None if it reports none.
+        per_page: entries on a full page: reported by the service, else counted if more pages follow, else as requested.
     """
 
     readings: tuple[UploadReading, ...]
@@ -93,7 +105,7 @@ class UploadPage(Struct, frozen=True):
 
 
 class ErrorEnvelope(Struct, frozen=True):
-    """What an error answer says; empty where it says nothing."""
+    """The body of an error response; what it does not contain is empty."""
 
     code: str = ""
     reason: str = ""
@@ -101,25 +113,19 @@ class ErrorEnvelope(Struct, frozen=True):
 
 
 def parse_body(body: bytes) -> Any:
-    """The JSON value of a body.
-
-    Lone surrogates, which no database and no terminal can hold, become `�`.
+    """Parse a JSON body. Lone surrogates, which no database and no terminal can store, are replaced.
 
     Raises:
-        InvalidResponseError: it is not JSON (HTML from a proxy, a cut answer), or is nested beyond reason.
+        InvalidResponseError: it is not JSON (HTML from a proxy, a truncated response), or is nested too deeply.
     """
     try:
         return decode(body)
-    except (
-        MsgspecError,
-        ValueError,
-        RecursionError,
-    ):  # stricter than people are: the other one takes NaN and lone surrogates
-        pass
+    except (MsgspecError, ValueError, RecursionError):
+        pass  # msgspec is the stricter parser: json also accepts NaN and lone surrogates
     try:
         return _without_surrogates(json.loads(body))
     except (ValueError, RecursionError) as error:
-        raise InvalidResponseError("The answer is not JSON") from error
+        raise InvalidResponseError("The response is not JSON") from error
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -135,7 +141,7 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def mask_secrets(value: Any) -> Any:
-    """The same JSON value with every secret replaced, at any depth."""
+    """Copy a JSON value with every secret masked, at any depth."""
     match value:
         case list():
             return [mask_secrets(entry) for entry in value]
@@ -146,10 +152,10 @@ def mask_secrets(value: Any) -> Any:
 
 
 def read_upload_reading(payload: object, *, read_on: datetime, requested_on: datetime | None = None) -> UploadReading:
-    """One upload with the service's words for it.
+    """Parse one upload and keep its JSON.
 
     Raises:
-        InvalidResponseError: nothing can be said of any upload.
+        InvalidResponseError: it is not an upload with an id.
     """
     upload = read_upload(payload, read_on=read_on)
     return UploadReading(upload, json.dumps(mask_secrets(payload), ensure_ascii=False), requested_on)
@@ -158,7 +164,7 @@ def read_upload_reading(payload: object, *, read_on: datetime, requested_on: dat
 def read_upload_entries(
     entries: Sequence[Any], *, read_on: datetime, requested_on: datetime | None = None
 ) -> Sequence[UploadReading | str]:
-    """Each upload of a list, or a sentence for one that cannot be read."""
+    """Parse each entry of a list; one that cannot be read becomes a sentence about it."""
     found: list[UploadReading | str] = []
     for entry in entries:
         try:
@@ -171,13 +177,13 @@ def read_upload_entries(
 def build_upload_page(
     entries: Sequence[UploadReading | str], headers: Mapping[str, str], *, page: int, per_page: int
 ) -> UploadPage:
-    """A page that lists these.
+    """Build a page from its parsed entries.
 
     Args:
-        entries: as `read_upload_entries` gave them; a broken one does not hide the others.
-        headers: the answer's, looked up without regard to case.
-        page: the page that was asked for, from 1.
-        per_page: entries that were asked for; what the headers say goes before it.
+        entries: from `read_upload_entries`.
+        headers: of the response; names are looked up without regard to case.
+        page: the requested page, from 1.
+        per_page: the requested number of entries; the headers take precedence.
     """
     size = _page_size(headers, page, len(entries), per_page)
     return UploadPage(
@@ -191,23 +197,23 @@ def build_upload_page(
 
 
 def page_entries(body: bytes) -> Sequence[Any]:
-    """What a page lists, as it came.
+    """The entries of a page, as JSON values.
 
     Raises:
-        InvalidResponseError: it is not JSON, or not a list of anything.
+        InvalidResponseError: the body is not JSON, or has no list of results.
     """
     return _results(parse_body(body))
 
 
 def entry_json(entries: Sequence[Any], index: int) -> str:
-    """The words for the entry at `index` (from 0) of a page, as `UploadReading.raw` has them; empty if there is none."""
+    """The JSON of one entry, as in `UploadReading.raw`; empty if there is no such entry."""
     return json.dumps(mask_secrets(entries[index]), ensure_ascii=False) if index < len(entries) else ""
 
 
 def read_projects(
     body: Any, headers: Mapping[str, str], *, page: int, per_page: int
 ) -> tuple[Sequence[Project], int | None]:
-    """The projects of a page, and the number of the next page (None on the last)."""
+    """The projects on a page, and the number of the next page (None on the last)."""
     entries = _results(body)
     projects = [
         Project(entry["id"], entry["name"] if isinstance(entry.get("name"), str) else "")
@@ -218,17 +224,16 @@ def read_projects(
 
 
 def read_error_envelope(body: bytes) -> ErrorEnvelope:
-    """What the body of an error answer says. Never raises: a proxy may answer anything."""
+    """Parse the body of an error response. Never raises: a proxy may answer with anything."""
     try:
         envelope = parse_body(body)
     except InvalidResponseError:
         return ErrorEnvelope()
     if not isinstance(envelope, dict):
         return ErrorEnvelope()
-    reason = envelope.get("reason") or envelope.get("error")
     return ErrorEnvelope(
         code=_text(envelope.get("code")),
-        reason=_text(reason) if not isinstance(reason, int) else "",
+        reason=_text(envelope.get("reason") or envelope.get("error")),
         suggestion=_text(envelope.get("suggestion")),
     )
 
@@ -240,7 +245,7 @@ def _text(value: object) -> str:
 def _results(body: Any) -> list[Any]:
     entries = body.get("results") if isinstance(body, dict) else None
     if not isinstance(entries, list):
-        raise InvalidResponseError("The answer is not a list of results")
+        raise InvalidResponseError("The response is not a list of results")
     return entries
 
 
@@ -250,9 +255,9 @@ def _header_number(headers: Mapping[str, str], name: str) -> int | None:
 
 
 def _page_size(headers: Mapping[str, str], page: int, count: int, requested: int) -> int:
-    """Entries on a full page. A service may give fewer than were asked for, and not say so."""
-    if said := _header_number(headers, "x-per-page"):
-        return said
+    """Entries on a full page. A service may return fewer than requested without reporting it."""
+    if reported := _header_number(headers, "x-per-page"):
+        return reported
     total = _header_number(headers, "x-total") or 0
     has_more = _header_number(headers, "x-next-page") is not None or (page == 1 and count < total)
     return count if has_more and 0 < count < requested else requested
@@ -261,7 +266,10 @@ def _page_size(headers: Mapping[str, str], page: int, count: int, requested: int
 def _next_page(
     headers: Mapping[str, str], page: int, count: int, per_page: int, *, may_be_capped: bool = False
 ) -> int | None:
-    """The headers' word for it; without headers a full page promises another, and any where fewer may come than were asked for."""
+    """The number of the next page, from the headers if possible.
+
+    Without headers a full page means that there is another; if the service may cap the page size, so does any page.
+    """
     if count == 0:
         return None
     if "x-next-page" in headers:

@@ -1,4 +1,4 @@
-"""Times as the service writes them: ISO 8601, UTC, milliseconds (`2019-05-08T15:52:23.386Z`)."""
+"""Times in the format of the service: ISO 8601, UTC, milliseconds (`2019-05-08T15:52:23.386Z`)."""
 
 from datetime import UTC, datetime
 
@@ -6,14 +6,14 @@ __all__ = ["format_time", "read_time"]
 
 
 def format_time(on: datetime) -> str:
-    """An aware time as the service writes it."""
+    """Format an aware time as the service does."""
     return on.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_time(text: object) -> datetime | None:
-    """The time that a service's text means, in UTC and to the millisecond; None if it means none.
+    """Parse a time of the service, in UTC and with milliseconds; None if it is not a time. Never raises.
 
-    A time without an offset is taken as UTC. Never raises: anything may come from a service.
+    A time without an offset is UTC.
     """
     if not isinstance(text, str) or not 10 <= len(text) <= 40:
         return None

@@ -1,4 +1,4 @@
-"""Reading an upload: from the service's resource to a frozen fact."""
+"""Parse an upload resource of the service into an immutable fact."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,16 +17,15 @@ from upload_tui.status import (
     inspect_chunks,
     inspect_timeline,
 )
-from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.resources import DigestResource, UploadResource, UserResource
-from upload_tui.wire.status_shapes import read_status
+from upload_tui.wire.status_shapes import StatusShape, read_status
 from upload_tui.wire.times import read_time
 
 __all__ = ["Chunk", "FileHash", "Upload", "read_upload"]
 
 
 class Chunk(Struct, frozen=True):
-    """A chunk as the client reported it: number from 1, size in bytes, digest as hexadecimal text."""
+    """A chunk as the client reported it: number from 1, size in bytes, digest in hexadecimal (None if there is none)."""
 
     number: int
     size_bytes: int
@@ -35,21 +34,21 @@ class Chunk(Struct, frozen=True):
 
 
 class FileHash(Struct, frozen=True):
-    """A whole file's digest, as reported."""
+    """The reported digest of a whole file."""
 
     algorithm: str
     value: str
 
 
 class Upload(Struct, frozen=True, kw_only=True):
-    """One upload as one answer of the service describes it. Texts are as they came: harmless only once formatted.
+    """One upload as one response describes it. Texts are not sanitized.
 
     Attributes:
-        size_bytes: the size the client promised; None if the service does not say.
-        chunks: None for an upload that is not chunked.
-        design: the shape its status came in; None if it had none that is known.
-        anomalies: what is wrong with this answer in itself.
-        read_on: when it was read, by the reader's clock.
+        size_bytes: the size that the client declared; None if not reported.
+        chunks: None for an upload without chunks.
+        status_shape: None if the status had no known shape.
+        anomalies: of this response alone.
+        read_on: when the response was read, by the reader's clock.
     """
 
     id: str
@@ -71,32 +70,32 @@ class Upload(Struct, frozen=True, kw_only=True):
 
     @property
     def stage(self) -> Stage:
-        """The present stage."""
+        """The current stage."""
         return self.timeline.stage
 
     @property
     def chunk_bytes(self) -> int:
-        """What the chunks reported so far add up to, in bytes."""
+        """The total size of the chunks reported so far, in bytes."""
         return sum(chunk.size_bytes for chunk in self.chunks or ())
 
 
 def read_upload(payload: object, *, read_on: datetime) -> Upload:
-    """Read an upload resource of any of the three designs.
+    """Parse an upload resource whose status has any of the three shapes.
 
-    A field that cannot be read is left at its default and becomes an anomaly; unknown fields are ignored.
+    A field that cannot be read keeps its default and becomes an anomaly; unknown fields are ignored.
 
     Args:
         payload: the decoded JSON of one upload.
-        read_on: the reader's clock when the answer came.
+        read_on: the reader's clock when the response was read.
 
     Raises:
-        InvalidResponseError: it is not an object with an id, so that nothing can be said of any upload.
+        InvalidResponseError: it is not an object with an id.
     """
     fields, anomalies = _valid_fields(payload)
-    reading = read_status(fields.status)
+    status = read_status(fields.status)
     audit, project, provider = fields.audit, fields.project, fields.storage_provider
     created_on, updated_on = (read_time(audit.created_on), read_time(audit.last_updated_on)) if audit else (None, None)
-    timeline = _estimate_missing_times(reading.timeline, created_on, updated_on, read_on)
+    timeline = _estimate_missing_times(status.timeline, created_on, updated_on, read_on)
     chunks = _read_chunks(fields)
     return Upload(
         id=fields.id,
@@ -112,8 +111,8 @@ def read_upload(payload: object, *, read_on: datetime) -> Upload:
         created_on=created_on,
         last_updated_on=updated_on,
         timeline=timeline,
-        status_shape=reading.shape,
-        anomalies=(*anomalies, *reading.anomalies, *_find_anomalies(timeline, chunks, fields.size, read_on)),
+        status_shape=status.shape,
+        anomalies=(*anomalies, *status.anomalies, *_find_anomalies(timeline, chunks, fields.size, read_on)),
         read_on=read_on,
     )
 
@@ -128,33 +127,33 @@ def _find_anomalies(
 
 
 def _valid_fields(payload: object) -> tuple[UploadResource, tuple[Anomaly, ...]]:
-    """The fields that are as the contract says, and an anomaly for each that is not."""
+    """The fields that match the contract, and an anomaly for each of the others."""
     if not isinstance(payload, Mapping) or not isinstance(payload.get("id"), str) or not payload["id"]:
-        raise InvalidResponseError("The service listed something that is not an upload")
+        raise InvalidResponseError("The service listed an entry that is not an upload")
     known = {key: payload[key] for key in UploadResource.__struct_fields__ if key in payload}
     try:
         return convert(known, UploadResource, strict=False), ()
     except ValidationError:
-        wrong = {key: why for key, value in known.items() if (why := _field_error(key, value))}
-    anomalies = tuple(Anomaly(AnomalyName.UNREADABLE_FIELD, why) for why in wrong.values())
-    sound = {key: value for key, value in known.items() if key not in wrong}
-    return convert(sound, UploadResource, strict=False), anomalies
+        invalid = {key: reason for key, value in known.items() if (reason := _field_error(key, value))}
+    anomalies = tuple(Anomaly(AnomalyName.UNREADABLE_FIELD, reason) for reason in invalid.values())
+    valid = {key: value for key, value in known.items() if key not in invalid}
+    return convert(valid, UploadResource, strict=False), anomalies
 
 
 def _field_error(key: str, value: object) -> str:
-    """Where and why the value of a field cannot be one; empty if it can."""
+    """Why the value of a field is invalid, and where in it; empty if it is valid."""
     try:
         convert({key: value}, UploadResource, strict=False)
     except ValidationError as error:
-        why, _, place = str(error).partition(" - at `$.")
-        return f"{place.removesuffix('`') or key}: {why}"
+        reason, _, path = str(error).partition(" - at `$.")
+        return f"{path.removesuffix('`') or key}: {reason}"
     return ""
 
 
 def _estimate_missing_times(
     timeline: Timeline, created_on: datetime | None, last_updated_on: datetime | None, read_on: datetime
 ) -> Timeline:
-    """Fill in what the status leaves open from what stands near it; filled in times are marked as estimates."""
+    """Estimate the times that the status leaves out from the audit times."""
     events = tuple(_estimate_event_time(event, timeline, last_updated_on, read_on) for event in timeline.events)
     initiated = timeline.event(Stage.INITIATED)
     if created_on is not None and (initiated is None or initiated.on is None):
@@ -168,20 +167,20 @@ def _estimate_event_time(
 ) -> Event:
     if event.certainty is not Certainty.OBSERVED:
         return event
-    # The audit's last update is usually the worker's own, unless a purge touched the upload later.
-    plausible = (
+    # The last update is usually the worker's own, unless a purge touched the upload later.
+    is_plausible = (
         last_updated_on is not None
         and timeline.purged_on is None
         and last_updated_on <= read_on
         and (event.earliest is None or event.earliest <= last_updated_on)
     )
-    if plausible:
+    if is_plausible:
         return replace(event, on=last_updated_on, certainty=Certainty.ESTIMATED, latest=read_on)
     return replace(event, latest=_latest_possible(event, timeline.purged_on, read_on))
 
 
 def _latest_possible(event: Event, purged_on: datetime | None, read_on: datetime) -> datetime:
-    """What was purged had ended before; a purge before the stage itself says nothing."""
+    """A purge comes after the end of an upload, so it limits the time of the event; an implausible purge does not."""
     if purged_on is None or purged_on > read_on or (event.earliest is not None and purged_on < event.earliest):
         return read_on
     return purged_on
@@ -190,12 +189,12 @@ def _latest_possible(event: Event, purged_on: datetime | None, read_on: datetime
 def _read_chunks(fields: UploadResource) -> tuple[Chunk, ...] | None:
     if fields.chunks is None:
         return None
-    read = [
+    chunks = [
         _read_chunk(chunk.number, chunk.size, chunk.hash)
         for chunk in fields.chunks
         if chunk.number is not None and chunk.size is not None
     ]
-    return tuple(sorted(read, key=lambda chunk: chunk.number))
+    return tuple(sorted(chunks, key=lambda chunk: chunk.number))
 
 
 def _read_chunk(number: int, size: int, digest: DigestResource | None) -> Chunk:

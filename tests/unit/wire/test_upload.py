@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from upload_tui.errors import InvalidResponseError
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.responses import (
     build_upload_page,
     mask_secrets,
@@ -20,6 +19,7 @@ from upload_tui.wire.responses import (
     read_error_envelope,
     read_upload_entries,
 )
+from upload_tui.wire.status_shapes import StatusShape
 from upload_tui.wire.times import format_time, read_time
 from upload_tui.wire.upload import read_upload
 
@@ -32,40 +32,40 @@ FIELDS = st.sampled_from([*an_upload(), "signed_url", "more"])
 
 
 @given(st.dictionaries(FIELDS, JSON))
-def test_an_upload_is_read_when_its_fields_are_anything(fields: dict[str, Any]) -> None:
+def test_an_upload_with_any_fields_can_be_read(fields: dict[str, Any]) -> None:
     upload = read_upload({**fields, "id": "u-1"}, read_on=NOW)
     assert upload.id == "u-1"
     assert upload.stage in Stage
 
 
 @given(JSON)
-def test_only_our_own_error_comes_out_when_an_upload_is_anything(payload: Any) -> None:
+def test_any_json_is_an_upload_or_an_invalid_response(payload: Any) -> None:
     with suppress(InvalidResponseError):
         assert read_upload(payload, read_on=NOW).id
 
 
-def test_text_is_a_number_when_it_looks_like_one() -> None:
+def test_a_number_may_be_a_string() -> None:
     upload = read_upload(an_upload(size="15"), read_on=NOW)
     assert upload.size_bytes == 15
     assert "unreadable_field" not in {anomaly.name for anomaly in upload.anomalies}
 
 
 @pytest.mark.parametrize("size", [-1, 2**64, "much", [15], 1.5], ids=["negative", "huge", "word", "list", "fraction"])
-def test_other_fields_are_kept_when_one_is_unreadable(size: object) -> None:
+def test_an_unreadable_field_does_not_affect_the_others(size: object) -> None:
     upload = read_upload(an_upload("a.bin", size=size), read_on=NOW)
     assert upload.name == "a.bin"
     assert upload.size_bytes is None
     assert "unreadable_field" in {anomaly.name for anomaly in upload.anomalies}
 
 
-def test_chunks_are_sorted_when_the_service_lists_the_newest_first() -> None:
+def test_chunks_are_sorted_by_number() -> None:
     upload = read_upload(an_upload(), read_on=NOW)
     assert upload.chunks is not None
     assert [chunk.number for chunk in upload.chunks] == [1, 2, 3, 4]
     assert upload.chunk_bytes == 4_000_000
 
 
-def test_verification_is_estimated_when_the_last_update_says_more_than_the_status() -> None:
+def test_the_time_of_verification_is_estimated_from_the_last_update() -> None:
     upload = read_upload(an_upload(completed=60, verified=20, status_shape=StatusShape.DEPLOYED), read_on=NOW)
     event = upload.timeline.event(Stage.VERIFIED)
     assert event is not None
@@ -73,7 +73,7 @@ def test_verification_is_estimated_when_the_last_update_says_more_than_the_statu
     assert (event.earliest, event.latest) == (NOW - timedelta(seconds=60), NOW)
 
 
-def test_nothing_is_estimated_when_a_purge_came_after() -> None:
+def test_the_time_of_verification_is_not_estimated_after_a_purge() -> None:
     upload = read_upload(
         an_upload(completed=60, verified=20, purged=10, status_shape=StatusShape.DEPLOYED), read_on=NOW
     )
@@ -82,7 +82,7 @@ def test_nothing_is_estimated_when_a_purge_came_after() -> None:
     assert (event.on, event.certainty) == (None, Certainty.OBSERVED)
 
 
-def test_initiated_is_estimated_when_only_the_audit_says_when() -> None:
+def test_the_time_of_initiation_is_estimated_from_the_audit() -> None:
     upload = read_upload(an_upload(initiated=90, status={"completed_on": None}), read_on=NOW)
     event = upload.timeline.event(Stage.INITIATED)
     assert event is not None
@@ -118,34 +118,34 @@ def test_initiated_is_estimated_when_only_the_audit_says_when() -> None:
         "long",
     ],
 )
-def test_times_are_read_when_they_mean_something(text: object, on: datetime | None) -> None:
+def test_times_are_parsed_or_none(text: object, on: datetime | None) -> None:
     assert read_time(text) == on
 
 
 @given(st.datetimes(datetime(1, 1, 2), timezones=st.just(UTC)))
-def test_times_come_back_to_the_millisecond_when_they_were_written(on: datetime) -> None:
+def test_written_times_are_read_back_to_the_millisecond(on: datetime) -> None:
     assert read_time(format_time(on)) == on.replace(microsecond=on.microsecond // 1000 * 1000)
 
 
-def test_lone_surrogates_are_replaced_when_a_body_has_them() -> None:
+def test_lone_surrogates_in_a_body_are_replaced() -> None:
     assert parse_body(b'{"name": "a\\ud800b"}') == {"name": "a?b"}
 
 
 @pytest.mark.parametrize(
     "body", [b"<html>", b'{"a":', b"", b"[" * 100_000, b"\xff\xfe"], ids=["html", "cut", "empty", "deep", "bytes"]
 )
-def test_a_body_that_is_no_json_is_unreadable(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_an_invalid_response(body: bytes) -> None:
     with pytest.raises(InvalidResponseError):
         parse_body(body)
 
 
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
-def test_no_error_answer_is_too_strange_to_be_read(body: bytes) -> None:
+def test_any_error_body_can_be_read(body: bytes) -> None:
     fault = read_error_envelope(body)
     assert isinstance(fault.reason, str)
 
 
-def test_one_broken_entry_does_not_hide_the_others_when_a_page_is_read() -> None:
+def test_an_unreadable_entry_does_not_hide_the_others() -> None:
     entries = read_upload_entries([an_upload("a"), 7, {"name": "no id"}, an_upload("b")], read_on=NOW)
     page = build_upload_page(entries, {"x-per-page": "100"}, page=1, per_page=100)
     assert [reading.upload.name for reading in page.readings] == ["a", "b"]
@@ -162,9 +162,9 @@ def test_one_broken_entry_does_not_hide_the_others_when_a_page_is_read() -> None
         ({"x-next-page": "1"}, None),
         ({"x-per-page": "25"}, None),
     ],
-    ids=["no-headers", "last", "another", "backwards", "service-gives-fewer"],
+    ids=["no-headers", "last", "another", "backwards", "smaller-page-size"],
 )
-def test_the_next_page_is_what_the_headers_say(headers: dict[str, str], next_page: int | None) -> None:
+def test_the_next_page_follows_from_the_headers(headers: dict[str, str], next_page: int | None) -> None:
     page = build_upload_page(read_upload_entries([an_upload("a")], read_on=NOW), headers, page=2, per_page=1)
     assert page.next_page == next_page
 
@@ -181,16 +181,16 @@ def test_the_next_page_is_what_the_headers_say(headers: dict[str, str], next_pag
         ({"x-per-page": "2", "x-total": "7"}, 2, 3, 2),
     ],
     ids=[
-        "nothing-said",
+        "no-headers",
         "all",
-        "fewer-than-counted",
+        "fewer-than-total",
         "last",
-        "fewer-though-not-last",
+        "fewer-with-next-page",
         "last-of-full-size",
-        "size-said",
+        "reported-size",
     ],
 )
-def test_a_service_that_gives_fewer_than_asked_is_not_believed_to_be_at_its_end(
+def test_a_page_with_fewer_entries_than_requested_may_not_be_the_last(
     headers: dict[str, str], page: int, next_page: int | None, size: int
 ) -> None:
     entries = read_upload_entries([an_upload("a"), an_upload("b")], read_on=NOW)

@@ -1,4 +1,4 @@
-"""A page at a glance says what reading it in full says, or leaves it to that."""
+"""Summaries of a page agree with a full parse, or leave the upload to it."""
 
 import json
 from collections.abc import Callable
@@ -12,52 +12,52 @@ from hypothesis import strategies as st
 
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire.designs import StatusShape
 from upload_tui.wire.page_summaries import UploadSummary, read_summaries
 from upload_tui.wire.responses import SECRET_KEYS
+from upload_tui.wire.status_shapes import StatusShape
 from upload_tui.wire.upload import Upload, read_upload
 
-ODD = st.none() | st.booleans() | st.integers(-3, 2**64) | st.sampled_from(
+REPLACEMENTS = st.none() | st.booleans() | st.integers(-3, 2**64) | st.sampled_from(
     ["", "x", "5", "null", "é\u202e", "2026-03-14T09:00:00.000Z", "2026-03-14t09:00:00.123z", "2999-01-01T00:00:00.000Z",
      "2026-03-14T08:59:59.9999999Z", "2026-03-14T09:00:00+0200", "2026-03-14T09:00Z", "0001-01-01T00:00:00+1000",
      1.5, [], [1], {}, {"id": 3}, [{"number": 1}], [{"number": 1, "size": 5, "hash": {"value": 3}}]]
 )  # fmt: skip
-"""What may stand in place of anything."""
+"""Values that replace other values."""
 
 
 def uploads() -> st.SearchStrategy[dict[str, Any]]:
     ends = st.sampled_from([{}, {"completed": 60}, {"completed": 60, "verified": 30}, {"completed": 60, "error": 30}])
-    designs = st.sampled_from(list(StatusShape))
-    return st.builds(lambda end, design: an_upload(initiated=90, status_shape=design, **end), ends, designs)
+    shapes = st.sampled_from(list(StatusShape))
+    return st.builds(lambda end, shape: an_upload(initiated=90, status_shape=shape, **end), ends, shapes)
 
 
-def places_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def paths_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(place for key, entry in inner for place in places_in(entry, (*path, key)))]
+    return [path, *(found for key, entry in inner for found in paths_in(entry, (*path, key)))]
 
 
 @st.composite
-def bent_uploads(draw: st.DrawFn) -> dict[str, Any]:
-    """Uploads of any design and stage, up to three things in them replaced or left out."""
+def changed_uploads(draw: st.DrawFn) -> dict[str, Any]:
+    """Uploads of any shape and stage, with up to three values replaced or removed."""
     upload = draw(uploads())
     for _ in range(draw(st.integers(0, 3))):
-        path = draw(st.sampled_from([place for place in places_in(upload) if place]))
-        holder: Any = upload
+        path = draw(st.sampled_from([found for found in paths_in(upload) if found]))
+        parent: Any = upload
         for key in path[:-1]:
-            holder = holder[key]
+            parent = parent[key]
         if draw(st.booleans()):
-            holder[path[-1]] = deepcopy(draw(ODD))  # it may be bent in turn, and is drawn again
+            parent[path[-1]] = deepcopy(draw(REPLACEMENTS))  # a later replacement may change it
         else:
-            del holder[path[-1]]
+            del parent[path[-1]]
     return upload
 
 
-def same(glance: UploadSummary, upload: Upload) -> None:
+def assert_agrees(summary: UploadSummary, upload: Upload) -> None:
     timeline, current = upload.timeline, upload.timeline.current
     assert current is not None
-    chunked = upload.chunks is not None
+    has_chunks = upload.chunks is not None
     assert upload.anomalies == ()
-    assert glance == UploadSummary(
+    assert summary == UploadSummary(
         id=upload.id,
         project_id=upload.project_id,
         project_name=upload.project_name,
@@ -70,8 +70,8 @@ def same(glance: UploadSummary, upload: Upload) -> None:
         completed_ms=next((to_ms(event.best_time) for event in timeline.events if event.stage == "completed"), None),
         ended_ms=to_ms(current.best_time) if upload.stage.is_final else None,
         activity_ms=to_ms(upload.last_updated_on),
-        chunk_count=len(upload.chunks or ()) if chunked else None,
-        chunk_bytes=upload.chunk_bytes if chunked else None,
+        chunk_count=len(upload.chunks or ()) if has_chunks else None,
+        chunk_bytes=upload.chunk_bytes if has_chunks else None,
         error_message=timeline.error_message or "",
         storage_provider=upload.storage_provider,
         uploader=upload.uploader,
@@ -79,48 +79,48 @@ def same(glance: UploadSummary, upload: Upload) -> None:
     )
 
 
-@given(st.lists(bent_uploads(), min_size=1, max_size=3))
-def test_a_glance_says_what_a_full_reading_says_when_it_says_anything(entries: list[dict[str, Any]]) -> None:
-    glances = read_summaries(json.dumps({"results": entries}).encode(), NOW)
-    for glance, entry in zip(glances or (), entries, strict=glances is not None):
-        if glance is not None:
-            same(glance, read_upload(entry, read_on=NOW))
+@given(st.lists(changed_uploads(), min_size=1, max_size=3))
+def test_a_summary_agrees_with_a_full_parse(entries: list[dict[str, Any]]) -> None:
+    summaries = read_summaries(json.dumps({"results": entries}).encode(), NOW)
+    for summary, entry in zip(summaries or (), entries, strict=summaries is not None):
+        if summary is not None:
+            assert_agrees(summary, read_upload(entry, read_on=NOW))
 
 
-@pytest.mark.parametrize("design", [StatusShape.A, StatusShape.DEPLOYED])
+@pytest.mark.parametrize("shape", [StatusShape.A, StatusShape.DEPLOYED])
 @pytest.mark.parametrize(
     "end", [{}, {"completed": 60}, {"completed": 60, "verified": 9}, {"completed": 60, "error": 9}]
 )
-def test_a_plain_upload_is_read_at_a_glance(design: StatusShape, end: dict[str, float]) -> None:
-    entry = an_upload(initiated=90, status_shape=design, **end)  # type: ignore[arg-type]
-    (glance,) = read_summaries(json.dumps({"results": [entry]}).encode(), NOW) or (None,)
-    assert glance is not None
-    same(glance, read_upload(entry, read_on=NOW))
+def test_an_ordinary_upload_has_a_summary(shape: StatusShape, end: dict[str, float]) -> None:
+    entry = an_upload(initiated=90, status_shape=shape, **end)  # type: ignore[arg-type]
+    (summary,) = read_summaries(json.dumps({"results": [entry]}).encode(), NOW) or (None,)
+    assert summary is not None
+    assert_agrees(summary, read_upload(entry, read_on=NOW))
 
 
 @pytest.mark.parametrize(
-    "bend",
+    "change",
     [
         lambda upload: {**upload, "audit": {**upload["audit"], "signed_url": "s"}},
         lambda upload: {**upload, "size": "15"},
         lambda upload: {**upload, "name": 5},
     ],
-    ids=["secret", "text for a number", "number for a text"],
+    ids=["secret", "string for a number", "number for a string"],
 )
-def test_a_page_is_left_to_full_reading_when_it_holds_a_secret_or_does_not_fit(bend: Callable[[Any], Any]) -> None:
-    assert read_summaries(json.dumps({"results": [bend(an_upload())]}).encode(), NOW) is None
+def test_a_page_with_a_secret_or_an_invalid_field_has_no_summaries(change: Callable[[Any], Any]) -> None:
+    assert read_summaries(json.dumps({"results": [change(an_upload())]}).encode(), NOW) is None
 
 
 @pytest.mark.parametrize("key", sorted(SECRET_KEYS))
-def test_no_secret_is_overlooked(key: str) -> None:
+def test_a_page_with_any_secret_key_has_no_summaries(key: str) -> None:
     assert read_summaries(json.dumps({"results": [{**an_upload(), "more": [{key: "s"}]}]}).encode(), NOW) is None
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"results": 5}', b"[" * 100_000, b'{"results":["\xff"]}'])
-def test_what_is_no_page_is_left_to_full_reading(body: bytes) -> None:
+def test_an_invalid_page_has_no_summaries(body: bytes) -> None:
     assert read_summaries(body, NOW) is None
 
 
-def test_an_upload_from_the_future_wants_a_closer_look() -> None:
+def test_an_upload_from_the_future_has_no_summary() -> None:
     entry = an_upload(initiated=90, completed=60)
     assert read_summaries(json.dumps({"results": [entry]}).encode(), NOW - timedelta(hours=2)) == [None]

@@ -1,0 +1,174 @@
+"""GET requests of one client: gate, retries, statistics, the clock offset, and the translation of failures."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from statistics import median_low
+from typing import Any
+
+import httpx
+import stamina
+from msgspec import Struct
+
+from upload_tui.client.error_mapping import mention_url, raise_for_status, translate_errors
+from upload_tui.client.request_gate import RequestGate
+from upload_tui.client.service_clock import ClockOffset, ServiceClock
+from upload_tui.clock import Clock
+from upload_tui.errors import (
+    InvalidResponseError,
+    ServerError,
+    ServiceError,
+    ThrottledError,
+    UnreachableError,
+)
+from upload_tui.wire import parse_body
+
+__all__ = ["RawResponse", "RequestOutcome", "Requester"]
+
+_MAX_BODY_BYTES = 256 * 1024 * 1024
+_FIRST_WAIT_SECONDS = 0.1
+_TIMED_RESPONSES = 5
+_MAX_TIMED_BODY_BYTES = 256 * 1024
+"""A larger response is slow because of its size, not because the service is slow."""
+
+
+class RequestOutcome(Struct, frozen=True):
+    """The outcome of one request, for recordings. Contains no header and no token.
+
+    Attributes:
+        sent_on: when it was sent.
+        path, query: what was requested, below `/api/v1`.
+        status: of the response; None if there was none.
+        seconds, size_bytes: how long it took, and the size of the response.
+        error: the failure in one sentence; empty if there was none.
+    """
+
+    sent_on: datetime
+    path: str
+    query: Mapping[str, int]
+    status: int | None
+    seconds: float
+    size_bytes: int
+    error: str = ""
+
+
+class RawResponse(Struct, frozen=True):
+    """A successful response: its URL (without the query), body and headers, and when it was requested and read."""
+
+    url: str
+    body: bytes
+    headers: httpx.Headers
+    requested_on: datetime
+    read_on: datetime
+
+
+class Requester:
+    """Sends the requests of a client.
+
+    Args:
+        http: configured with the base URL and the credentials.
+        base_url: of the API, for error messages.
+        clock: the local clock.
+        attempts: how often a request is tried, with short waits between; 1 disables retries.
+
+    Attributes:
+        gate: holds back all requests while paused or throttled.
+        offset: how far the service's clock is ahead.
+        clock: the service's clock, which stamps the responses.
+        on_request: called with the outcome of each request; None reports nothing.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, base_url: str, clock: Clock, attempts: int) -> None:
+        self._http = http
+        self._base_url = base_url
+        self._attempts = attempts
+        self.gate = RequestGate(clock)
+        self.offset = ClockOffset(clock)
+        self.clock = ServiceClock(clock, self.offset)
+        self.on_request: Callable[[RequestOutcome], None] | None = None
+        self._request_times: deque[float] = deque()
+        self._response_seconds: deque[float] = deque(maxlen=_TIMED_RESPONSES)
+
+    @property
+    def requests_last_minute(self) -> int:
+        """The number of requests sent in the last minute, including retries."""
+        self._drop_old_requests()
+        return len(self._request_times)
+
+    @property
+    def median_response_seconds(self) -> float | None:
+        """The median duration of the last few requests with a response of normal size; None if there were too few."""
+        known = self._response_seconds
+        return median_low(known) if len(known) > _TIMED_RESPONSES // 2 else None
+
+    async def fetch_json(self, path: str, **query: int) -> tuple[RawResponse, Any]:
+        """Like `fetch`, with the parsed JSON body."""
+        raw = await self.fetch(path, **query)
+        with mention_url(raw.url):
+            return raw, parse_body(raw.body)
+
+    async def fetch(self, path: str, **query: int) -> RawResponse:
+        """Send a GET request, with short retries where they may help; longer waits are up to the monitor.
+
+        Raises:
+            ServiceError: the request failed.
+        """
+        attempts = stamina.retry_context(
+            on=(UnreachableError, ServerError), attempts=self._attempts, wait_initial=_FIRST_WAIT_SECONDS, timeout=None
+        )
+        async for attempt in attempts:
+            with attempt:
+                await self.gate.wait()
+                try:
+                    return await self._send_and_report(path, query)
+                except ThrottledError as error:
+                    self.gate.back_off(error)
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _send_and_report(self, path: str, query: dict[str, int]) -> RawResponse:
+        if self.on_request is None:
+            return await self._send(path, query)
+        sent_on, began, status, size, failure = self.clock.now(), self.clock.monotonic(), None, 0, ""
+        try:
+            raw = await self._send(path, query)
+            status, size = 200, len(raw.body)
+        except ServiceError as error:
+            status, failure = error.status, error.title
+            raise
+        else:
+            return raw
+        finally:
+            seconds = self.clock.monotonic() - began
+            self.on_request(RequestOutcome(sent_on, path, dict(query), status, seconds, size, failure))
+
+    async def _send(self, path: str, query: dict[str, int]) -> RawResponse:
+        url = f"{self._base_url}{path}"
+        self._drop_old_requests()
+        began = self.clock.monotonic()
+        self._request_times.append(began)
+        with translate_errors(url):
+            async with self._http.stream("GET", path, params=query or None) as response:
+                body = await self._read_body(response, url)
+        seconds = self.clock.monotonic() - began
+        if len(body) <= _MAX_TIMED_BODY_BYTES:
+            self._response_seconds.append(seconds)
+        self.offset.observe(response.headers.get("date", ""), seconds)
+        raise_for_status(response.status_code, response.headers, body, url)
+        read_on = self.clock.now()
+        return RawResponse(url, body, response.headers, read_on - timedelta(seconds=seconds), read_on)
+
+    async def _read_body(self, response: httpx.Response, url: str) -> bytes:
+        too_large = InvalidResponseError(f"The response is too large: {url}")
+        if int(response.headers.get("content-length") or 0) > _MAX_BODY_BYTES:
+            raise too_large
+        body = bytearray()
+        async for block in response.aiter_bytes():
+            body += block
+            if len(body) > _MAX_BODY_BYTES:
+                raise too_large
+        return bytes(body)
+
+    def _drop_old_requests(self) -> None:
+        while self._request_times and self._request_times[0] <= self.clock.monotonic() - 60:
+            self._request_times.popleft()

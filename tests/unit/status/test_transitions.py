@@ -1,0 +1,44 @@
+"""The stages reached between two readings, and the anomalies of the comparison."""
+
+from tests.unit.status.timelines import COMPLETED, VERIFIED, at, names, timeline
+
+from upload_tui.status import AnomalyName, Certainty, Event, Stage, Timeline, transitions_between
+
+
+def test_stages_passed_between_two_readings_are_reported_in_order() -> None:
+    steps, anomalies = transitions_between(timeline(Stage.INITIATED), VERIFIED)
+    assert [(step.previous, step.event.stage) for step in steps] == [
+        (Stage.INITIATED, Stage.COMPLETED),
+        (Stage.COMPLETED, Stage.VERIFIED),
+    ]
+    assert anomalies == ()
+
+
+def test_every_stage_is_new_in_the_first_reading() -> None:
+    steps, _ = transitions_between(None, COMPLETED)
+    assert [(step.previous, step.event.stage) for step in steps] == [
+        (None, Stage.INITIATED),
+        (Stage.INITIATED, Stage.COMPLETED),
+    ]
+
+
+def test_equal_readings_have_no_transitions() -> None:
+    assert transitions_between(VERIFIED, VERIFIED) == ((), ())
+
+
+def test_a_stage_that_is_no_longer_reported_is_an_anomaly() -> None:
+    steps, anomalies = transitions_between(VERIFIED, COMPLETED)
+    assert steps == ()
+    assert names(anomalies) == {AnomalyName.STAGE_WENT_BACKWARDS}
+
+
+def test_a_changed_time_is_an_anomaly_if_both_were_reported() -> None:
+    changed = Timeline((COMPLETED.events[0], Event(Stage.COMPLETED, at(11))))
+    assert names(transitions_between(COMPLETED, changed)[1]) == {AnomalyName.TIME_CHANGED}
+    estimated = Timeline((COMPLETED.events[0], Event(Stage.COMPLETED, at(11), Certainty.ESTIMATED)))
+    assert transitions_between(COMPLETED, estimated)[1] == ()
+
+
+def test_a_purge_that_is_no_longer_reported_is_an_anomaly() -> None:
+    purged = Timeline(VERIFIED.events, purged_on=at(60))
+    assert names(transitions_between(purged, VERIFIED)[1]) == {AnomalyName.STAGE_WENT_BACKWARDS}
