@@ -1,4 +1,4 @@
-"""The client: typed answers, typed errors, and what it never does."""
+"""The client: typed results, typed errors, and what it never does."""
 
 from collections.abc import Callable
 
@@ -27,11 +27,11 @@ ROOT = "https://dds.test"
 
 
 @pytest.fixture(autouse=True)
-def no_waiting() -> None:
+def no_waits() -> None:
     stamina.set_testing(True, attempts=2)
 
 
-def answering(handler: Callable[[httpx.Request], httpx.Response]) -> ServiceClient:
+def client_of(handler: Callable[[httpx.Request], httpx.Response]) -> ServiceClient:
     return ServiceClient(ROOT, Credentials(token="t"), transport=httpx.MockTransport(handler), clock=FrozenClock())
 
 
@@ -40,21 +40,23 @@ def envelope(status: int, code: str = "not_provided", reason: str = "why", sugge
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
-        pytest.param(envelope(400), BadRequestError, id="refused"),
+        pytest.param(envelope(400), BadRequestError, id="bad-request"),
         pytest.param(envelope(401), AuthError, id="no-token"),
         pytest.param(envelope(403), AuthError, id="forbidden"),
-        pytest.param(envelope(404, reason="Upload Not Found"), NotFoundError, id="gone"),
+        pytest.param(envelope(404, reason="Upload Not Found"), NotFoundError, id="not-found"),
         pytest.param(envelope(404, code="resource_not_consistent"), NotConsistentError, id="not-yet"),
-        pytest.param(envelope(404, suggestion="Please supply a supported object_kind"), ServerError, id="own-failure"),
+        pytest.param(
+            envelope(404, suggestion="Please supply a supported object_kind"), ServerError, id="server-failure-as-404"
+        ),
         pytest.param(httpx.Response(404, text="<html>"), InvalidResponseError, id="no-such-service"),
         pytest.param(envelope(429), ThrottledError, id="too-many"),
-        pytest.param(envelope(500), ServerError, id="trouble"),
+        pytest.param(envelope(500), ServerError, id="server-error"),
         pytest.param(httpx.Response(502, text="<html>"), ServerError, id="proxy"),
-        pytest.param(envelope(503), ThrottledError, id="maintenance"),
+        pytest.param(envelope(503), ThrottledError, id="unavailable"),
         pytest.param(
-            httpx.Response(302, headers={"location": "https://elsewhere.test"}), InvalidResponseError, id="elsewhere"
+            httpx.Response(302, headers={"location": "https://elsewhere.test"}), InvalidResponseError, id="redirect"
         ),
         pytest.param(httpx.Response(200, text="<html>"), InvalidResponseError, id="html"),
         pytest.param(httpx.Response(200, json=[]), InvalidResponseError, id="list"),
@@ -64,8 +66,8 @@ def envelope(status: int, code: str = "not_provided", reason: str = "why", sugge
         ),
     ],
 )
-async def test_an_answer_becomes_the_error_that_it_means(answer: httpx.Response, error: type[ServiceError]) -> None:
-    async with answering(lambda _: answer) as client:
+async def test_an_error_response_becomes_its_error(response: httpx.Response, error: type[ServiceError]) -> None:
+    async with client_of(lambda _: response) as client:
         with pytest.raises(error) as caught:
             await client.upload("u-1")
     assert type(caught.value) is error
@@ -84,22 +86,22 @@ async def test_an_answer_becomes_the_error_that_it_means(answer: httpx.Response,
     ],
     ids=["refused", "name", "tls", "timeout", "cut", "protocol"],
 )
-async def test_unreachable_is_said_when_no_answer_comes(failure: httpx.TransportError) -> None:
+async def test_no_response_is_an_unreachable_error(failure: httpx.TransportError) -> None:
     def fail(_: httpx.Request) -> httpx.Response:
         raise failure
 
-    async with answering(fail) as client:
+    async with client_of(fail) as client:
         with pytest.raises(UnreachableError) as caught:
             await client.upload("u-1")
     assert ROOT in caught.value.title
     assert caught.value.hint
 
 
-SAID_ON = "Wed, 21 Oct 2026 07:28:00 GMT"
+SENT_ON = "Wed, 21 Oct 2026 07:28:00 GMT"
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("header", "seconds"),
     [
         ("17", 17),
         ("7.5", 7.5),
@@ -115,65 +117,65 @@ SAID_ON = "Wed, 21 Oct 2026 07:28:00 GMT"
         ("", None),
     ],
 )
-async def test_when_to_come_back_is_kept_when_a_busy_service_says_it(said: str, seconds: float | None) -> None:
-    busy = httpx.Response(429, json={}, headers={"retry-after": said, "date": SAID_ON})
-    async with answering(lambda _: busy) as client:
+async def test_retry_after_is_parsed(header: str, seconds: float | None) -> None:
+    busy = httpx.Response(429, json={}, headers={"retry-after": header, "date": SENT_ON})
+    async with client_of(lambda _: busy) as client:
         with pytest.raises(ThrottledError) as caught:
             await client.upload("u-1")
     assert caught.value.retry_after_seconds == seconds
 
 
-async def test_a_date_to_come_back_on_says_nothing_when_the_answer_has_none_itself() -> None:
-    busy = httpx.Response(503, json={}, headers={"retry-after": SAID_ON})
-    async with answering(lambda _: busy) as client:
+async def test_a_retry_after_date_needs_the_date_of_the_response() -> None:
+    busy = httpx.Response(503, json={}, headers={"retry-after": SENT_ON})
+    async with client_of(lambda _: busy) as client:
         with pytest.raises(ThrottledError) as caught:
             await client.upload("u-1")
     assert caught.value.retry_after_seconds is None
 
 
-async def test_a_request_is_tried_again_when_the_service_stumbles_once() -> None:
+async def test_a_request_is_retried_after_a_server_error() -> None:
     answers = iter([envelope(500), httpx.Response(200, json=an_upload("a"))])
-    async with answering(lambda _: next(answers)) as client:
+    async with client_of(lambda _: next(answers)) as client:
         assert (await client.upload("u-1")).upload.name == "a"
 
 
-async def test_the_token_is_sent_bare_and_nowhere_else() -> None:
+async def test_the_token_is_sent_to_the_service_only() -> None:
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         seen.append(request)
         return httpx.Response(302, headers={"location": "https://elsewhere.test/"})
 
-    async with answering(answer) as client:
+    async with client_of(answer) as client:
         with pytest.raises(InvalidResponseError):
             await client.upload("u-1")
     assert {request.url.host for request in seen} == {"dds.test"}
     assert seen[0].headers["authorization"] == "t"
 
 
-async def test_an_id_stays_one_part_of_the_path_when_it_is_hostile() -> None:
+async def test_a_hostile_id_stays_one_part_of_the_path() -> None:
     seen: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         seen.append(request.url.raw_path.decode())
         return envelope(404)
 
-    async with answering(answer) as client:
+    async with client_of(answer) as client:
         with pytest.raises(NotFoundError):
             await client.upload("../projects?x=1")
     assert seen == ["/api/v1/uploads/..%2Fprojects%3Fx%3D1"]
 
 
 @pytest.mark.parametrize("url", [ROOT, f"{ROOT}/", f"{ROOT}/api/v1", f"{ROOT}/api/v1/"])
-def test_both_forms_of_a_url_mean_the_same_service(url: str) -> None:
+def test_all_forms_of_a_url_have_the_same_root(url: str) -> None:
     assert service_root(url) == ROOT
 
 
-def test_secrets_are_not_shown_when_credentials_are_printed() -> None:
+def test_the_repr_of_credentials_has_no_secrets() -> None:
     assert "s3cret" not in repr(Credentials(token="s3cret", agent_key="s3cret", user_key="s3cret"))
 
 
-async def test_everything_is_read_when_the_embedded_service_answers() -> None:
+async def test_the_responses_of_the_embedded_service_are_read() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(tuple(enumerate(FILE, 1)))
         await caller.service.worker.verify_next()
@@ -192,7 +194,7 @@ async def test_everything_is_read_when_the_embedded_service_answers() -> None:
         assert client.clock_offset_seconds == 0
 
 
-async def test_a_token_is_renewed_when_it_nears_its_end_and_when_it_is_refused() -> None:
+async def test_a_token_is_renewed_before_it_expires_and_when_it_is_rejected() -> None:
     async with serving() as caller:
         exchanges = 0
 
@@ -201,7 +203,7 @@ async def test_a_token_is_renewed_when_it_nears_its_end_and_when_it_is_refused()
             exchanges += request.url.path.endswith("api_token")
 
         account = caller.service.account
-        credentials = Credentials("x.1.refused", account.agent_key, account.user_key)
+        credentials = Credentials("x.1.rejected", account.agent_key, account.user_key)
         async with ServiceClient(
             caller.service.base_url, credentials, transport=caller.transport, clock=caller.clock
         ) as client:
@@ -213,7 +215,7 @@ async def test_a_token_is_renewed_when_it_nears_its_end_and_when_it_is_refused()
         assert exchanges == 2
 
 
-async def test_not_allowed_is_said_when_the_keys_are_wrong() -> None:
+async def test_wrong_keys_are_an_auth_error() -> None:
     async with serving() as caller:
         credentials = Credentials(agent_key="x", user_key="y")
         async with ServiceClient(caller.service.base_url, credentials, transport=caller.transport) as client:
@@ -221,7 +223,7 @@ async def test_not_allowed_is_said_when_the_keys_are_wrong() -> None:
                 await client.projects()
 
 
-async def test_requests_of_the_last_minute_are_counted_with_those_that_failed() -> None:
+async def test_requests_of_the_last_minute_include_failed_ones() -> None:
     clock, answers = FrozenClock(), [envelope(500), httpx.Response(200, json=an_upload("scan.tiff")), envelope(400)]
     transport = httpx.MockTransport(lambda _: answers.pop(0))
     async with ServiceClient(ROOT, Credentials(token="t"), transport=transport, clock=clock) as client:

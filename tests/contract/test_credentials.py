@@ -1,4 +1,4 @@
-"""The token that every request carries: where it comes from, when it is renewed, and what is said when it cannot be."""
+"""The token of every request: where it comes from, when it is renewed, and the errors if it cannot be."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,16 +14,16 @@ ROOT = "https://dds.test"
 KEYS = Credentials(agent_key="a", user_key="u")
 
 
-class Door:
-    """A service that lets in whoever carries one of its tokens, and counts who asks for a new one."""
+class TokenService:
+    """A service that accepts its own tokens, lists the tokens it gets and counts the exchanges."""
 
     def __init__(self, *, lifetime_seconds: object = 7200) -> None:
         self.clock = FrozenClock()
         self.valid: set[str] = set()
-        self.asked: list[str] = []
+        self.received: list[str] = []
         self.exchanges = 0
         self.lifetime_seconds = lifetime_seconds
-        self.exchange_answer: Callable[[str], httpx.Response] = self._give
+        self.exchange_answer: Callable[[str], httpx.Response] = self._issue
 
     def client(self, credentials: Credentials) -> ServiceClient:
         return ServiceClient(ROOT, credentials, transport=httpx.MockTransport(self._answer), clock=self.clock)
@@ -34,71 +34,71 @@ class Door:
             self.exchanges += 1
             return self.exchange_answer(f"token-{self.exchanges}")
         token = request.headers["authorization"]
-        self.asked.append(token)
+        self.received.append(token)
         if token in self.valid:
             return httpx.Response(200, json=an_upload("a"))
         return httpx.Response(401, json={"error": 401, "code": "not_provided", "reason": "expired api_token"})
 
-    def _give(self, token: str) -> httpx.Response:
+    def _issue(self, token: str) -> httpx.Response:
         self.valid = {token}
         return httpx.Response(201, json={"api_token": token, "time_to_live": self.lifetime_seconds})
 
 
-async def test_one_token_is_got_when_many_requests_begin_at_once() -> None:
-    door = Door()
-    async with door.client(KEYS) as client:
+async def test_concurrent_requests_exchange_the_keys_once() -> None:
+    service = TokenService()
+    async with service.client(KEYS) as client:
         await asyncio.gather(*(client.upload("u-1") for _ in range(8)))
-    assert door.exchanges == 1
-    assert set(door.asked) == {"token-1"}
+    assert service.exchanges == 1
+    assert set(service.received) == {"token-1"}
 
 
-async def test_one_token_is_got_when_many_requests_are_refused_at_once() -> None:
-    door = Door()
-    async with door.client(KEYS) as client:
+async def test_concurrent_rejected_requests_exchange_the_keys_once() -> None:
+    service = TokenService()
+    async with service.client(KEYS) as client:
         await client.upload("u-1")
-        door.valid.clear()
+        service.valid.clear()
         await asyncio.gather(*(client.upload("u-1") for _ in range(8)))
-    assert door.exchanges == 2
+    assert service.exchanges == 2
 
 
 @pytest.mark.parametrize(
     ("lifetime_seconds", "just_before", "renewal"),
     [(7200, 6890, 20), (60, 25, 10)],
-    ids=["five-minutes-early", "after-half-a-short-life"],
+    ids=["five-minutes-early", "after-half-of-a-short-lifetime"],
 )
-async def test_a_token_is_renewed_before_it_ends(lifetime_seconds: int, just_before: int, renewal: int) -> None:
-    door = Door(lifetime_seconds=lifetime_seconds)
-    async with door.client(KEYS) as client:
+async def test_a_token_is_renewed_before_it_expires(lifetime_seconds: int, just_before: int, renewal: int) -> None:
+    service = TokenService(lifetime_seconds=lifetime_seconds)
+    async with service.client(KEYS) as client:
         await client.upload("u-1")
-        door.clock.advance(just_before)
+        service.clock.advance(just_before)
         await client.upload("u-1")
-        assert door.exchanges == 1
-        door.clock.advance(renewal)
+        assert service.exchanges == 1
+        service.clock.advance(renewal)
         await client.upload("u-1")
-    assert door.exchanges == 2
-    assert door.asked == ["token-1", "token-1", "token-2"]
+    assert service.exchanges == 2
+    assert service.received == ["token-1", "token-1", "token-2"]
 
 
 @pytest.mark.parametrize("lifetime", [None, "soon", -1, 0, 10**12, True, 1.5])
-async def test_a_token_is_used_until_it_is_refused_when_its_life_is_nonsense(lifetime: object) -> None:
-    door = Door(lifetime_seconds=lifetime)
-    async with door.client(KEYS) as client:
+async def test_a_token_with_an_invalid_lifetime_is_used_until_it_is_rejected(lifetime: object) -> None:
+    service = TokenService(lifetime_seconds=lifetime)
+    async with service.client(KEYS) as client:
         await client.upload("u-1")
-        door.clock.advance(10)
+        service.clock.advance(10)
         await client.upload("u-1")
-        door.valid.clear()
+        service.valid.clear()
         await client.upload("u-1")
-    assert door.exchanges <= 3  # True is a life of one second
+    assert service.exchanges <= 3  # True is a lifetime of one second
 
 
-async def test_not_allowed_is_said_when_the_new_token_is_refused_as_well() -> None:
-    door = Door()
-    door.exchange_answer = lambda token: httpx.Response(201, json={"api_token": token, "time_to_live": 7200})
-    async with door.client(KEYS) as client:
+async def test_a_rejected_new_token_is_an_auth_error() -> None:
+    service = TokenService()
+    service.exchange_answer = lambda token: httpx.Response(201, json={"api_token": token, "time_to_live": 7200})
+    async with service.client(KEYS) as client:
         with pytest.raises(AuthError):
             await client.upload("u-1")
-    assert door.exchanges == 2
-    assert door.asked == ["token-1", "token-2"]
+    assert service.exchanges == 2
+    assert service.received == ["token-1", "token-2"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ async def test_not_allowed_is_said_when_the_new_token_is_refused_as_well() -> No
     [
         pytest.param(httpx.Response(404, json={"reason": "invalid key"}), AuthError, id="unknown-key"),
         pytest.param(httpx.Response(400, json={"reason": "missing key or keys"}), AuthError, id="missing-key"),
-        pytest.param(httpx.Response(401, json={}), AuthError, id="no-token-for-it"),
+        pytest.param(httpx.Response(401, json={}), AuthError, id="unauthorized"),
         pytest.param(httpx.Response(403, text="<html>"), AuthError, id="forbidden"),
         pytest.param(httpx.Response(404, json={"reason": "Upload Not Found"}), InvalidResponseError, id="another-404"),
         pytest.param(httpx.Response(404, text="<html>"), InvalidResponseError, id="no-such-service"),
@@ -114,83 +114,83 @@ async def test_not_allowed_is_said_when_the_new_token_is_refused_as_well() -> No
             httpx.Response(302, headers={"location": "https://elsewhere.test"}), InvalidResponseError, id="moved"
         ),
         pytest.param(httpx.Response(429, json={}), ThrottledError, id="too-many"),
-        pytest.param(httpx.Response(503, text="<html>"), ThrottledError, id="maintenance"),
-        pytest.param(httpx.Response(500, json={}), ServerError, id="trouble"),
+        pytest.param(httpx.Response(503, text="<html>"), ThrottledError, id="unavailable"),
+        pytest.param(httpx.Response(500, json={}), ServerError, id="server-error"),
         pytest.param(httpx.Response(201, text="<html>"), InvalidResponseError, id="html"),
         pytest.param(httpx.Response(201, json={"api_token": 5}), InvalidResponseError, id="no-token"),
     ],
 )
-async def test_what_went_wrong_is_said_when_no_token_is_given(answer: httpx.Response, error: type[Exception]) -> None:
-    door = Door()
-    door.exchange_answer = lambda _: answer
-    async with door.client(KEYS) as client:
+async def test_a_failed_exchange_is_its_own_error(answer: httpx.Response, error: type[Exception]) -> None:
+    service = TokenService()
+    service.exchange_answer = lambda _: answer
+    async with service.client(KEYS) as client:
         with pytest.raises(error):
             await client.upload("u-1")
-    assert door.asked == []
+    assert service.received == []
 
 
-async def test_the_exchange_is_not_waited_for_longer_than_any_request() -> None:
-    waits: list[object] = []
+async def test_the_exchange_has_the_timeout_of_any_request() -> None:
+    timeouts: list[object] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        waits.append(request.extensions.get("timeout"))
+        timeouts.append(request.extensions.get("timeout"))
         if request.url.path.endswith("/api_token"):
             return httpx.Response(201, json={"api_token": "t", "time_to_live": 7200})
         return httpx.Response(200, json=an_upload("a"))
 
     async with ServiceClient(ROOT, KEYS, transport=httpx.MockTransport(answer), timeout_seconds=7) as client:
         await client.upload("u-1")
-    assert waits == [{"connect": 7, "read": 7, "write": 7, "pool": 7}] * 2
+    assert timeouts == [{"connect": 7, "read": 7, "write": 7, "pool": 7}] * 2
 
 
-async def test_when_to_come_back_is_kept_when_the_exchange_is_busy() -> None:
-    door = Door()
-    door.exchange_answer = lambda _: httpx.Response(429, json={}, headers={"retry-after": "9"})
-    async with door.client(KEYS) as client:
+async def test_retry_after_of_the_exchange_is_parsed() -> None:
+    service = TokenService()
+    service.exchange_answer = lambda _: httpx.Response(429, json={}, headers={"retry-after": "9"})
+    async with service.client(KEYS) as client:
         with pytest.raises(ThrottledError) as caught:
             await client.upload("u-1")
     assert caught.value.retry_after_seconds == 9
     assert "api_token" in caught.value.title
 
 
-async def test_the_source_is_asked_once_when_its_first_token_is_refused() -> None:
-    door = Door()
-    door.valid = {"second"}
+async def test_the_source_is_called_once_if_its_token_is_rejected() -> None:
+    service = TokenService()
+    service.valid = {"second"}
     calls: list[None] = []
 
     def source() -> str:
         calls.append(None)
         return "second"
 
-    async with door.client(Credentials("first", source=source)) as client:
+    async with service.client(Credentials("first", source=source)) as client:
         await asyncio.gather(*(client.upload("u-1") for _ in range(4)))
     assert len(calls) == 1
-    assert door.exchanges == 0
+    assert service.exchanges == 0
 
 
-async def test_not_allowed_is_said_when_the_source_has_no_other_token() -> None:
-    door = Door()
-    async with door.client(Credentials("first", source=lambda: "first")) as client:
+async def test_the_same_token_again_is_an_auth_error() -> None:
+    service = TokenService()
+    async with service.client(Credentials("first", source=lambda: "first")) as client:
         with pytest.raises(AuthError):
             await client.upload("u-1")
-    assert door.asked == ["first"]
+    assert service.received == ["first"]
 
 
-async def test_not_allowed_is_said_when_the_source_fails() -> None:
+async def test_a_failing_source_is_an_auth_error() -> None:
     def source() -> str:
         raise SettingsError("The token command failed", "Run it by hand.")
 
-    door = Door()
-    async with door.client(Credentials("first", source=source)) as client:
+    service = TokenService()
+    async with service.client(Credentials("first", source=source)) as client:
         with pytest.raises(AuthError) as caught:
             await client.upload("u-1")
     assert "The token command failed" in caught.value.title
     assert caught.value.hint == "Run it by hand."
 
 
-async def test_a_bare_token_is_not_renewed_when_it_is_refused() -> None:
-    door = Door()
-    async with door.client(Credentials("first")) as client:
+async def test_a_token_without_keys_is_not_renewed() -> None:
+    service = TokenService()
+    async with service.client(Credentials("first")) as client:
         with pytest.raises(AuthError):
             await client.upload("u-1")
-    assert (door.asked, door.exchanges) == (["first"], 0)
+    assert (service.received, service.exchanges) == (["first"], 0)

@@ -1,4 +1,4 @@
-"""What the service does not take, over a real socket: in the envelope, at once, and without keeping others waiting."""
+"""What the service rejects, over a real socket: with an error envelope, at once, and without delaying other clients."""
 
 import json
 import socket
@@ -25,32 +25,30 @@ def http(server: UploadServer) -> Iterator[httpx.Client]:
 
 
 def initiate(server: UploadServer, http: httpx.Client, **fields: Any) -> httpx.Response:
-    wanted = {"name": "a.bin", "content_type": "text/plain", "size": 4, **fields}
+    body = {"name": "a.bin", "content_type": "text/plain", "size": 4, **fields}
     headers = {"Content-Type": "application/json"}
-    return http.post(f"/projects/{server.project_id}/uploads", content=json.dumps(wanted), headers=headers)
+    return http.post(f"/projects/{server.project_id}/uploads", content=json.dumps(body), headers=headers)
 
 
 @pytest.mark.parametrize("name", ["X-Large", "Authorization", "X-Status-Design"])
-def test_headers_beyond_all_reason_are_refused_in_the_envelope(http: httpx.Client, name: str) -> None:
-    answer = http.get("/projects", headers={name: "x" * 100_000})
-    assert (answer.status_code, answer.json()["reason"]) == (400, "request headers too large")
+def test_too_large_headers_are_rejected_with_an_envelope(http: httpx.Client, name: str) -> None:
+    response = http.get("/projects", headers={name: "x" * 100_000})
+    assert (response.status_code, response.json()["reason"]) == (400, "request headers too large")
 
 
-def test_a_path_beyond_all_reason_is_refused_in_the_envelope(http: httpx.Client) -> None:
-    answer = http.get("/projects", params={"name": "x" * 50_000})
-    assert (answer.status_code, answer.json()["reason"]) == (400, "request path too large")
+def test_a_too_long_path_is_rejected_with_an_envelope(http: httpx.Client) -> None:
+    response = http.get("/projects", params={"name": "x" * 50_000})
+    assert (response.status_code, response.json()["reason"]) == (400, "request path too large")
 
 
-def test_a_body_beyond_all_reason_is_refused(http: httpx.Client) -> None:
-    answer = http.post("/projects", content=b"x" * 3 * 1024 * 1024)
-    assert (answer.status_code, answer.json()["error"]) == (413, 413)
+def test_a_too_large_body_is_rejected(http: httpx.Client) -> None:
+    response = http.post("/projects", content=b"x" * 3 * 1024 * 1024)
+    assert (response.status_code, response.json()["error"]) == (413, 413)
 
 
-def test_bytes_beyond_the_providers_limit_are_refused_by_their_announcement(
-    server: UploadServer, http: httpx.Client
-) -> None:
-    begun = initiate(server, http, chunked=False).json()
-    url = httpx.URL(begun["signed_url"]["host"] + begun["signed_url"]["url"])
+def test_stored_data_over_the_limit_is_rejected_by_its_content_length(server: UploadServer, http: httpx.Client) -> None:
+    initiated = initiate(server, http, chunked=False).json()
+    url = httpx.URL(initiated["signed_url"]["host"] + initiated["signed_url"]["url"])
     with closing(socket.create_connection((url.host, url.port or 80), timeout=30)) as client:
         head = f"PUT {url.raw_path.decode()} HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: 5368709121\r\n\r\n"
         client.sendall(head.encode())
@@ -67,27 +65,25 @@ def test_bytes_beyond_the_providers_limit_are_refused_by_their_announcement(
         ("size", "9" * 5000),
         ("content_type", ["text"]),
     ],
-    ids=["long", "empty", "no-text", "negative", "astronomical", "a-list"],
+    ids=["long", "empty", "lone-surrogate", "negative", "huge", "a-list"],
 )
-def test_a_field_that_cannot_be_kept_is_named(
-    server: UploadServer, http: httpx.Client, field: str, value: object
-) -> None:
-    answer = initiate(server, http, **{field: value})
-    assert (answer.status_code, answer.json()) == (400, {"error": f"{field} is invalid"})
+def test_an_invalid_field_is_named(server: UploadServer, http: httpx.Client, field: str, value: object) -> None:
+    response = initiate(server, http, **{field: value})
+    assert (response.status_code, response.json()) == (400, {"error": f"{field} is invalid"})
 
 
-def test_a_thousand_chunks_are_the_most(server: UploadServer, http: httpx.Client) -> None:
+def test_an_upload_has_at_most_a_thousand_chunks(server: UploadServer, http: httpx.Client) -> None:
     upload_id = initiate(server, http).json()["id"]
     report = {"number": 1001, "size": 1, "hash": {"value": "x", "algorithm": "md5"}}
-    answer = http.put(f"/uploads/{upload_id}/chunks", json=report)
-    assert (answer.status_code, answer.json()["reason"]) == (400, "maximum upload chunks exceeded.")
+    response = http.put(f"/uploads/{upload_id}/chunks", json=report)
+    assert (response.status_code, response.json()["reason"]) == (400, "maximum upload chunks exceeded.")
 
 
-def test_a_slow_client_keeps_nobody_waiting(server: UploadServer, http: httpx.Client) -> None:
-    """Thirty clients that stop in the middle of a request, of a chunk's bytes and of an answer: others are served."""
-    begun = initiate(server, http, chunked=False).json()
-    url = httpx.URL(begun["signed_url"]["host"] + begun["signed_url"]["url"])
-    beginnings = (
+def test_slow_clients_do_not_delay_others(server: UploadServer, http: httpx.Client) -> None:
+    """Thirty clients stop in the middle of a request, of uploaded data or of a response."""
+    initiated = initiate(server, http, chunked=False).json()
+    url = httpx.URL(initiated["signed_url"]["host"] + initiated["signed_url"]["url"])
+    partial_requests = (
         "GET /api/v1/projects HTTP/1.1\r\nHost: a",
         f"PUT {url.raw_path.decode()} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nsome bytes",
         "GET /api/v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 20,
@@ -95,7 +91,7 @@ def test_a_slow_client_keeps_nobody_waiting(server: UploadServer, http: httpx.Cl
     clients = []
     for number in range(30):
         client = socket.create_connection((url.host, url.port or 80), timeout=30)
-        client.sendall(beginnings[number % 3].encode())
+        client.sendall(partial_requests[number % 3].encode())
         clients.append(client)
     try:
         assert all(http.get("/projects").status_code == 200 for _ in range(20))

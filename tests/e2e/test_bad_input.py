@@ -54,7 +54,7 @@ def test_unreachable_is_said_when_nobody_listens() -> None:
     code, words = ended("watch", "--url", "http://127.0.0.1:9", "--project", "x")
     assert code == 3
     assert "http://127.0.0.1:9" in words
-    assert "Nobody answers" in words
+    assert "Connection refused" in words
 
 
 def test_not_allowed_is_said_when_the_token_is_wrong(served: dict[str, Any]) -> None:

@@ -89,17 +89,17 @@ def test_open_secrets_are_a_warning_when_others_can_read_the_settings(home: Path
 
 def test_the_name_is_named_when_it_is_not_known() -> None:
     ended = run("doctor", "--url", "https://no-such-host.invalid")
-    assert_only_wrong(ended, "name", code=3, says="no-such-host.invalid", mend="slip")
+    assert_only_wrong(ended, "name", code=3, says="no-such-host.invalid", mend="typos")
 
 
 def test_the_port_is_named_when_nobody_opens() -> None:
     ended = run("doctor", "--url", "http://127.0.0.1:9")
-    assert_only_wrong(ended, "port", code=3, says="127.0.0.1:9", mend="runs")
+    assert_only_wrong(ended, "port", code=3, says="127.0.0.1:9", mend="running")
 
 
 def test_the_certificate_is_named_when_it_cannot_be_trusted(secure: Scripted) -> None:
     ended = run("doctor", environment=secure.environment)
-    assert_only_wrong(ended, "tls", code=3, says="cannot be trusted", mend="ca_bundle or SSL_CERT_FILE")
+    assert_only_wrong(ended, "tls", code=3, says="not trusted", mend="ca_bundle or SSL_CERT_FILE")
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "UPLOAD_TUI_CA_BUNDLE"])
@@ -169,7 +169,7 @@ def test_the_proxy_is_named_when_it_does_not_open() -> None:
 def test_the_proxy_is_named_when_it_refuses() -> None:
     with scripted({"dds.test:443": [Said(b"", 403)]}) as proxy:
         ended = run("doctor", "--url", "https://dds.test", environment={"HTTPS_PROXY": proxy.url})
-    assert_only_wrong(ended, "credentials", code=3, says="proxy does not let us through", mend="HTTPS_PROXY")
+    assert_only_wrong(ended, "credentials", code=3, says="proxy refused the connection", mend="HTTPS_PROXY")
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])

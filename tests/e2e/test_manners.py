@@ -297,7 +297,7 @@ def test_watch_shows_what_list_left_when_the_service_is_gone(home: Path) -> None
         assert served.run("list").code == 0
         environment = served.environment
     with Terminal("watch", environment=environment) as terminal:
-        terminal.wait_until(lambda text: "kept.bin" in text and "Nobody answers" in text)
+        terminal.wait_until(lambda text: "kept.bin" in text and "Connection refused" in text)
         terminal.press("q")
         assert terminal.wait_for_end() == 0
 

@@ -1,6 +1,6 @@
-"""The way to a service, step by step: proxy, name, port, TLS. Each step says what it found, or raises what is wrong with it.
+"""The steps of connecting to a service: proxy, DNS, port, TLS. Each returns what it found or raises an `UnreachableError`.
 
-Called by `doctor`, which wants to know which step fails; everybody else goes the whole way with `ServiceClient`.
+For `doctor`, which reports the step that fails. Everything else connects with `ServiceClient`.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _TIMEOUT_SECONDS = 10.0
 
 
 class Address(Struct, frozen=True):
-    """A host and a port; `is_secure` if TLS is spoken there."""
+    """A host and a port; `is_secure` if it uses TLS."""
 
     host: str
     port: int
@@ -34,24 +34,24 @@ class Address(Struct, frozen=True):
 
 
 class Proxy(Struct, frozen=True):
-    """A proxy, and the variable (or the system's settings) that names it. Its address is said without user and password."""
+    """A proxy, and the variable that names it (or "the system's settings"). The address has no user and password."""
 
     address: Address
     source: str
 
 
 def address_of(url: str) -> Address:
-    """Where a URL's requests are sent if there is no proxy."""
+    """The address that a URL's requests go to without a proxy."""
     parts = urlsplit(url)
     is_secure = parts.scheme == "https"
     return Address(parts.hostname or "", parts.port or (443 if is_secure else 80), is_secure)
 
 
 def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> Proxy | None:
-    """The proxy through which a URL is asked for, by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY as everywhere.
+    """The proxy for a URL according to HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; None if it needs none.
 
     Raises:
-        UnreachableError: a variable names none.
+        UnreachableError: a variable is not the URL of a proxy.
     """
     parts = urlsplit(url)
     found = getproxies()
@@ -65,35 +65,35 @@ def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> Proxy | 
         address = address_of(text)
     except ValueError as error:
         raise UnreachableError(
-            f"{source} is not the URL of a proxy", "Write it like http://proxy.example:3128"
+            f"{source} is not the URL of a proxy", "Use the form http://proxy.example:3128"
         ) from error
     return Proxy(address, source)
 
 
 async def resolve(address: Address) -> tuple[str, ...]:
-    """The numbers that a name stands for.
+    """The IP addresses of a host.
 
     Raises:
-        UnreachableError: it stands for none.
+        UnreachableError: there are none.
     """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except TimeoutError as error:
-        raise UnreachableError(f"Nobody says in time what {address.host} stands for", "Check the network") from error
+        raise UnreachableError(f"No answer from DNS for {address.host}", "Check the network") from error
     except (OSError, UnicodeError) as error:
         raise UnreachableError(
-            f"The name {address.host} is not known", "Check it for a slip; some names are known inside a VPN only"
+            f"Unknown host: {address.host}", "Check it for typos; some hosts are only known inside a VPN"
         ) from error
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 async def connect(address: Address) -> timedelta:
-    """How long it takes to be let in at a port.
+    """Connect to a port and return how long it took.
 
     Raises:
-        UnreachableError: nobody opens.
+        UnreachableError: no connection.
     """
     clock = asyncio.get_running_loop().time
     began = clock()
@@ -102,30 +102,31 @@ async def connect(address: Address) -> timedelta:
             _, writer = await asyncio.open_connection(address.host, address.port)
     except TimeoutError as error:
         raise UnreachableError(
-            f"Nobody answers at {address} in {_TIMEOUT_SECONDS:.0f} seconds", "Check firewalls, a VPN, a proxy"
+            f"No connection to {address} within {_TIMEOUT_SECONDS:.0f}s", "Check firewalls, the VPN and the proxy"
         ) from error
     except OSError as error:
-        raise UnreachableError(f"Nobody answers at {address}", "Check the port, and that the service runs") from error
+        what = "Connection refused" if isinstance(error, ConnectionRefusedError) else "Cannot connect"
+        raise UnreachableError(f"{what}: {address}", "Check the port, and that the service is running") from error
     writer.close()
     return timedelta(seconds=clock() - began)
 
 
 async def handshake(address: Address, trusted: ssl.SSLContext) -> datetime | None:
-    """When the certificate of a port ends; None if it does not say.
+    """Connect with TLS and return when the certificate expires; None if it has no such date.
 
     Raises:
-        UnreachableError: it cannot be trusted, or no TLS is spoken there.
+        UnreachableError: the certificate is not trusted, or the port does not use TLS.
     """
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             _, writer = await asyncio.open_connection(address.host, address.port, ssl=trusted)
     except ssl.SSLCertVerificationError as error:
         raise UnreachableError(
-            f"The certificate of {address} cannot be trusted: {error.verify_message}",
-            "If it is your own, name its authority by ca_bundle or SSL_CERT_FILE",
+            f"Certificate of {address} not trusted: {error.verify_message}",
+            "If it is your own, set ca_bundle or SSL_CERT_FILE to its authority",
         ) from error
     except (ssl.SSLError, ConnectionError, TimeoutError, OSError) as error:
-        raise UnreachableError(f"No TLS is spoken at {address}", "Check the port, or whether it is http://") from error
+        raise UnreachableError(f"No TLS at {address}", "Check the port, or use http://") from error
     certificate = writer.get_extra_info("peercert") or {}
     writer.close()
     if "notAfter" not in certificate:
@@ -134,10 +135,10 @@ async def handshake(address: Address, trusted: ssl.SSLContext) -> datetime | Non
 
 
 def default_certificates() -> ssl.SSLContext:
-    """What is trusted if nothing else is named: SSL_CERT_FILE, SSL_CERT_DIR, or the authorities that everybody trusts.
+    """The certificates trusted by default: SSL_CERT_FILE, SSL_CERT_DIR, or the usual authorities.
 
     Raises:
-        UnreachableError: SSL_CERT_FILE names no such file.
+        UnreachableError: SSL_CERT_FILE cannot be read.
     """
     import httpx
 

@@ -1,4 +1,4 @@
-"""Where all requests of a client pass: while the person wants none, and while the service wants none."""
+"""The gate of all requests: while paused, and while the service is throttling."""
 
 import asyncio
 
@@ -12,31 +12,31 @@ from upload_tui.testing import FrozenClock, an_upload
 
 
 class Service:
-    """Answers what it is told to, and counts who asks."""
+    """Answers uploads, or 429 while `throttle_headers` are set, and lists the requests."""
 
     def __init__(self) -> None:
         self.clock = FrozenClock()
-        self.asked: list[str] = []
-        self.busy_headers: dict[str, str] | None = None
+        self.requested: list[str] = []
+        self.throttle_headers: dict[str, str] | None = None
 
     def client(self) -> ServiceClient:
         transport = httpx.MockTransport(self._answer)
         return ServiceClient("https://dds.test", Credentials("t"), transport=transport, clock=self.clock, attempts=1)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request.url.path.rpartition("/")[2])
-        if self.busy_headers is not None:
-            return httpx.Response(429, headers=self.busy_headers, json={})
+        self.requested.append(request.url.path.rpartition("/")[2])
+        if self.throttle_headers is not None:
+            return httpx.Response(429, headers=self.throttle_headers, json={})
         return httpx.Response(200, json=an_upload("a"))
 
 
-async def test_nobody_is_asked_until_the_service_wants_to_be() -> None:
+async def test_no_request_is_sent_before_the_time_that_the_service_gave() -> None:
     service = Service()
-    service.busy_headers = {"retry-after": "30"}
+    service.throttle_headers = {"retry-after": "30"}
     async with service.client() as client:
         with pytest.raises(ThrottledError):
             await client.upload("one")
-        service.busy_headers = None
+        service.throttle_headers = None
         service.clock.advance(29)
         with pytest.raises(ThrottledError) as caught:
             await client.upload("two")
@@ -44,28 +44,28 @@ async def test_nobody_is_asked_until_the_service_wants_to_be() -> None:
         assert caught.value.status is None
         service.clock.advance(1)
         await client.upload("three")
-    assert service.asked == ["one", "three"]
+    assert service.requested == ["one", "three"]
 
 
-async def test_others_are_asked_when_a_busy_service_does_not_say_for_how_long() -> None:
+async def test_requests_are_sent_if_a_throttling_service_gives_no_time() -> None:
     service = Service()
-    service.busy_headers = {}
+    service.throttle_headers = {}
     async with service.client() as client:
         with pytest.raises(ThrottledError):
             await client.upload("one")
-        service.busy_headers = None
+        service.throttle_headers = None
         await client.upload("two")
-    assert service.asked == ["one", "two"]
+    assert service.requested == ["one", "two"]
 
 
-async def test_requests_wait_while_the_person_wants_none() -> None:
+async def test_requests_wait_while_paused() -> None:
     service = Service()
     async with service.client() as client:
         client.gate.pause()
-        asking = asyncio.gather(*(client.upload(name) for name in ("one", "two")))
+        uploads = asyncio.gather(*(client.upload(name) for name in ("one", "two")))
         for _ in range(20):
             await asyncio.sleep(0)
-        assert service.asked == []
+        assert service.requested == []
         client.gate.resume()
-        await asking
-    assert sorted(service.asked) == ["one", "two"]
+        await uploads
+    assert sorted(service.requested) == ["one", "two"]

@@ -1,4 +1,4 @@
-"""The service's time as the dates of its answers tell it."""
+"""The offset of the service's clock, from the dates of its responses."""
 
 from datetime import timedelta
 from email.utils import format_datetime
@@ -8,11 +8,11 @@ import pytest
 from upload_tui.client.service_clock import ClockOffset, ServiceClock
 from upload_tui.testing import NOW, FrozenClock
 
-BEGINNING = NOW + timedelta(milliseconds=730)
+START = NOW + timedelta(milliseconds=730)
 
 
-class Machine(FrozenClock):
-    """A clock that may be set, as a person or NTP does."""
+class AdjustableClock(FrozenClock):
+    """A clock that can be set, as users and NTP do."""
 
     set_seconds = 0.0
 
@@ -20,95 +20,95 @@ class Machine(FrozenClock):
         return super().now() + timedelta(seconds=self.set_seconds)
 
 
-class Story:
-    """Our clock, the service's, and what is known of it."""
+class Clocks:
+    """The local clock, the service's clock, and the offset as measured."""
 
     def __init__(self, ahead: float = 0.0) -> None:
-        self.ours = Machine(BEGINNING)
-        self.theirs = BEGINNING + timedelta(seconds=ahead)
-        self.lead = ClockOffset(self.ours)
-        self.clock = ServiceClock(self.ours, self.lead)
+        self.local = AdjustableClock(START)
+        self.remote = START + timedelta(seconds=ahead)
+        self.lead = ClockOffset(self.local)
+        self.clock = ServiceClock(self.local, self.lead)
 
-    def answer(self, seconds: float = 0.0, date: str | None = None) -> None:
-        """An answer of now that was on its way for so long."""
-        said = self.theirs + timedelta(seconds=self.ours.monotonic() - seconds / 2)
-        self.lead.observe(format_datetime(said, usegmt=True) if date is None else date, seconds)
+    def respond(self, seconds: float = 0.0, date: str | None = None) -> None:
+        """Observe a response that has just arrived and took that long."""
+        sent_on = self.remote + timedelta(seconds=self.local.monotonic() - seconds / 2)
+        self.lead.observe(format_datetime(sent_on, usegmt=True) if date is None else date, seconds)
 
     @property
-    def wrong_by(self) -> float:
-        truly = self.theirs + timedelta(seconds=self.ours.monotonic())
-        return abs((self.clock.now() - truly).total_seconds())
+    def error_seconds(self) -> float:
+        actual = self.remote + timedelta(seconds=self.local.monotonic())
+        return abs((self.clock.now() - actual).total_seconds())
 
 
-def test_our_own_time_is_good_until_an_answer_tells() -> None:
-    story = Story()
-    assert (story.clock.now(), story.lead.is_known) == (BEGINNING, False)
-    story.answer(date="yesterday")
-    story.answer(date="")
-    assert not story.lead.is_known
+def test_the_offset_is_zero_until_a_response_has_a_date() -> None:
+    clocks = Clocks()
+    assert (clocks.clock.now(), clocks.lead.is_known) == (START, False)
+    clocks.respond(date="yesterday")
+    clocks.respond(date="")
+    assert not clocks.lead.is_known
 
 
 @pytest.mark.parametrize("ahead", [0.0, 0.9, -0.9])
-def test_clocks_that_may_be_the_same_are_taken_to_be(ahead: float) -> None:
-    story = Story(ahead / 10)
+def test_the_offset_stays_zero_while_the_dates_allow_it(ahead: float) -> None:
+    clocks = Clocks(ahead / 10)
     for _ in range(10):
-        story.ours.advance(0.37)
-        story.answer(0.2)
-    assert story.lead.seconds == 0.0
+        clocks.local.advance(0.37)
+        clocks.respond(0.2)
+    assert clocks.lead.seconds == 0.0
 
 
 @pytest.mark.parametrize("ahead", [300, -300, 7, -3600])
-def test_the_services_time_is_known_to_a_second_when_one_answer_has_come(ahead: float) -> None:
-    story = Story(ahead)
-    story.answer(0.1)
-    assert story.wrong_by < 1
-    first = story.lead.seconds
+def test_one_response_gives_the_offset_to_a_second(ahead: float) -> None:
+    clocks = Clocks(ahead)
+    clocks.respond(0.1)
+    assert clocks.error_seconds < 1
+    first = clocks.lead.seconds
     for _ in range(20):
-        story.ours.advance(0.37)
-        story.answer(3.0)
-        assert story.wrong_by < 1
-    assert story.lead.seconds == pytest.approx(first, abs=0.5)
+        clocks.local.advance(0.37)
+        clocks.respond(3.0)
+        assert clocks.error_seconds < 1
+    assert clocks.lead.seconds == pytest.approx(first, abs=0.5)
 
 
-def test_the_services_time_runs_on_when_our_clock_is_set() -> None:
-    story = Story()
-    story.answer()
-    story.ours.set_seconds = -3600
-    story.answer()
-    assert story.wrong_by < 1
+def test_the_service_clock_is_right_after_the_local_clock_was_set() -> None:
+    clocks = Clocks()
+    clocks.respond()
+    clocks.local.set_seconds = -3600
+    clocks.respond()
+    assert clocks.error_seconds < 1
 
 
-def test_a_date_that_jumps_is_believed_only_when_it_stays() -> None:
-    story = Story()
-    story.answer()
-    story.theirs += timedelta(seconds=300)
+def test_a_jump_of_the_date_is_accepted_only_if_it_lasts() -> None:
+    clocks = Clocks()
+    clocks.respond()
+    clocks.remote += timedelta(seconds=300)
     for _ in range(60):
-        story.answer()
-        story.ours.advance(1)
-    assert story.lead.seconds == 0.0
+        clocks.respond()
+        clocks.local.advance(1)
+    assert clocks.lead.seconds == 0.0
     for _ in range(70):
-        story.answer()
-        story.ours.advance(1)
-    assert story.wrong_by < 1
+        clocks.respond()
+        clocks.local.advance(1)
+    assert clocks.error_seconds < 1
 
 
-def test_a_date_that_was_wrong_for_a_while_is_forgotten() -> None:
-    story, moves = Story(), list[float]()
-    story.answer()
-    story.lead.on_change = lambda: moves.append(story.lead.seconds)
+def test_short_jumps_of_the_date_are_ignored() -> None:
+    clocks, changes = Clocks(), list[float]()
+    clocks.respond()
+    clocks.lead.on_change = lambda: changes.append(clocks.lead.seconds)
     for minute in range(10):
         skew = timedelta(seconds=300 if minute % 2 else 0)
-        story.theirs += skew
+        clocks.remote += skew
         for _ in range(60):
-            story.answer()
-            story.ours.advance(1)
-        story.theirs -= skew
-    assert moves == []
+            clocks.respond()
+            clocks.local.advance(1)
+        clocks.remote -= skew
+    assert changes == []
 
 
-def test_whoever_wants_to_know_is_told_when_the_time_becomes_known() -> None:
-    story, moves = Story(300), list[float]()
-    story.lead.on_change = lambda: moves.append(story.lead.seconds)
-    story.answer()
-    story.answer()
-    assert len(moves) == 1
+def test_the_callback_is_called_once_when_the_offset_becomes_known() -> None:
+    clocks, changes = Clocks(300), list[float]()
+    clocks.lead.on_change = lambda: changes.append(clocks.lead.seconds)
+    clocks.respond()
+    clocks.respond()
+    assert len(changes) == 1
