@@ -94,7 +94,7 @@ def _connection_error(url: str, error: httpx.ConnectError) -> UnreachableError:
 def _is_refused(error: BaseException | None) -> bool:
     """True if a `ConnectionRefusedError` is among the causes; with several addresses they come in a group."""
     while error is not None and not isinstance(error, ConnectionRefusedError):
-        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
+        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
     return error is not None
 
 
