@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     )
     from upload_tui.client.requester import RequestOutcome
     from upload_tui.client.service_client import ServiceClient
-    from upload_tui.client.urls import service_root
 
 __all__ = [
     "Address",
@@ -39,7 +38,6 @@ __all__ = [
     "handshake",
     "proxy_for",
     "resolve",
-    "service_root",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -62,6 +60,5 @@ __getattr__, __dir__ = lazy_names(
         ),
         "requester": ("RequestOutcome",),
         "service_client": ("ServiceClient",),
-        "urls": ("service_root",),
     },
 )

@@ -14,10 +14,10 @@ from upload_tui.client.credentials import Credentials, TokenAuth
 from upload_tui.client.error_mapping import mention_url, translate_errors, translate_setup_errors
 from upload_tui.client.requester import Requester, RequestOutcome
 from upload_tui.client.service_clock import ServiceClock
-from upload_tui.client.urls import API_PATH, service_root
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.errors import AuthError, BadRequestError, InvalidResponseError, NotFoundError
 from upload_tui.wire import (
+    API_PATH,
     Project,
     QueueStats,
     RawPage,
@@ -29,6 +29,7 @@ from upload_tui.wire import (
     read_queue,
     read_upload_entries,
     read_upload_reading,
+    service_root,
 )
 
 __all__ = ["ServiceClient"]

@@ -1,17 +1,19 @@
-"""."""
+"""Settings: defaults, a profile, environment variables and flags, merged and validated once.
+
+Owns the settings file and the order of precedence. Only `cli` imports it; it knows neither the service nor the dashboard. Importing
+it does not import pydantic.
+"""
 
 from typing import TYPE_CHECKING
 
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from upload_tui.settings.keys import PER_SERVICE_KEYS
+    from upload_tui.settings.layers import COMMAND_LINE, Flags, SettingsPaths
     from upload_tui.settings.profiles import settings_schema
     from upload_tui.settings.service_settings import (
-        COMMAND_LINE,
-        PER_SERVICE_KEYS,
-        Flags,
         ServiceSettings,
-        SettingsPaths,
         read_display_settings,
         read_settings,
         read_token_file,
@@ -32,13 +34,15 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "profiles": ("settings_schema",),
-        "service_settings": (
+        "keys": ("PER_SERVICE_KEYS",),
+        "layers": (
             "COMMAND_LINE",
             "Flags",
-            "PER_SERVICE_KEYS",
-            "ServiceSettings",
             "SettingsPaths",
+        ),
+        "profiles": ("settings_schema",),
+        "service_settings": (
+            "ServiceSettings",
             "read_display_settings",
             "read_settings",
             "read_token_file",

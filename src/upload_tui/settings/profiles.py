@@ -1,13 +1,12 @@
-"""The settings file: profiles as pydantic models, and errors that name the file, the line and the nearest known key.
+"""The settings file: its pydantic models, and errors that name the file, the line and the nearest known key.
 
-Called by `settings` when there is something to read. Knows no command line and no environment.
+Used by `layers` only if there is something to validate, since it imports pydantic.
 """
 
 import re
 import shlex
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,13 +14,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from upload_tui.errors import SettingsError
+from upload_tui.text import did_you_mean
 
 __all__ = [
     "Profile",
     "SettingsFile",
-    "settings_schema",
     "read_ddsclient",
     "read_settings_file",
+    "settings_schema",
     "validate_values",
 ]
 
@@ -30,7 +30,7 @@ def _check_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError("no such time zone; known are names like Europe/Berlin and UTC") from error
+        raise ValueError("unknown time zone; use a name like Europe/Berlin or UTC") from error
     return name
 
 
@@ -40,12 +40,12 @@ def _check_command(command: str) -> str:
     except ValueError as error:
         raise ValueError("a quotation mark is not closed") from error
     if not words:
-        raise ValueError("there is no command in it")
+        raise ValueError("the command is empty")
     return command
 
 
 def _as_tuple(value: object) -> object:
-    """One text where a list of them is meant is a list of one."""
+    """Accept a single string for a list."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -56,80 +56,84 @@ Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
 class Profile(BaseModel):
-    """One service and how a person watches it; every key may be left out."""
+    """A service, and how to watch it. All keys are optional."""
 
-    # A value may be a secret: no complaint of pydantic's repeats it.
+    # A value may be a secret, so pydantic's errors must not contain it.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    url: str | None = Field(None, description="the service, with or without /api/v1")
-    projects: Strings | None = Field(None, description="ids or names; none means all that the account sees")
-    token: SecretStr | None = Field(None, description="the token itself; better a command, a file or the keyring")
+    url: str | None = Field(None, description="URL of the service, with or without /api/v1")
+    projects: Strings | None = Field(None, description="ids or names; all visible projects if not set")
+    token: SecretStr | None = Field(None, description="the token itself; a command, a file or the keyring is safer")
     token_command: Command | None = Field(None, description="a command that prints the token")
     token_file: Path | None = Field(None, description="a file with the token on its first line")
     token_keyring: str | None = Field(
-        None, description="the user name of the token in the keyring's service upload-tui"
+        None, description="user name of the token in the keyring, whose service name is upload-tui"
     )
     agent_key: SecretStr | None = Field(None, description="exchanged for a token together with user_key")
     user_key: SecretStr | None = Field(None, description="exchanged for a token together with agent_key")
-    refresh: Seconds | None = Field(None, description="the shortest time between two looks, in seconds")
-    stuck_after: Seconds | None = Field(None, description="a pending upload of this age looks stuck, in seconds")
-    timezone: Annotated[str, AfterValidator(_check_zone)] | None = Field(
-        None, description="the zone of the times that people read, such as Europe/Berlin; none means this machine's"
+    refresh: Seconds | None = Field(None, description="shortest time between two updates, in seconds")
+    stuck_after: Seconds | None = Field(
+        None, description="age in seconds at which a pending upload is stuck if nothing is known about similar ones"
     )
-    theme: str | None = Field(None, description="the name of a theme")
+    timezone: Annotated[str, AfterValidator(_check_zone)] | None = Field(
+        None, description="time zone of displayed times, such as Europe/Berlin; the local zone if not set"
+    )
+    theme: str | None = Field(None, description="name of a theme")
     signs: Literal["unicode", "ascii"] | None = Field(
-        None, description="what the dashboard draws with: unicode, ascii; none means what the locale can show"
+        None, description="characters to draw with: unicode, ascii; what the locale supports if not set"
     )
     animations: bool | None = Field(
-        None, description="whether anything moves but the facts: true, false; none means true, but false under ssh"
+        None, description="enable animations: true, false; if not set, true, but false under ssh"
     )
-    columns: Strings | None = Field(None, description="the columns of the table, each as name or name:width")
-    keys: dict[str, str] | None = Field(None, description="other keys for actions, by the actions' ids")
-    on_error: Command | None = Field(None, description="a command to run when uploads fail; gets them as JSON lines")
+    columns: Strings | None = Field(None, description="columns of the table, each as name or name:width")
+    keys: dict[str, str] | None = Field(None, description="key bindings, by action id")
+    on_error: Command | None = Field(
+        None, description="a command to run when uploads fail; reads them as JSON lines on standard input"
+    )
     alerts: tuple[Literal["bell", "desktop"], ...] | None = Field(
-        None, description="how to call a person when uploads fail, beside the line at the top: bell, desktop"
+        None, description="how to alert when uploads fail, besides the alert line: bell, desktop"
     )
     alert_repeat: SecondsOrZero | None = Field(
         None,
-        description="the shortest time until failures of the same cause are told again, in seconds; 0 tells each at once",
+        description="shortest time between two alerts for the same cause, in seconds; 0 alerts for every failure",
     )
-    ca_bundle: Path | None = Field(None, description="certificates to trust, in place of the usual ones")
+    ca_bundle: Path | None = Field(None, description="trusted certificates, instead of the default ones")
 
 
 class SettingsFile(BaseModel):
-    """The whole of `config.toml`."""
+    """The content of `config.toml`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    default_profile: str | None = Field(None, description="the profile that is in force if none is named")
-    profiles: dict[str, Profile] = Field(default_factory=dict, description="by their names")
+    default_profile: str | None = Field(None, description="the profile to use if none is chosen")
+    profiles: dict[str, Profile] = Field(default_factory=dict, description="by name")
 
 
 def settings_schema() -> Mapping[str, Any]:
-    """The JSON schema of the settings file, for editors; TOML has no null, so that nothing may be one."""
+    """The JSON schema of the settings file, for editors. TOML has no null, so no value may be null."""
     schema = SettingsFile.model_json_schema()
     for model in (schema, schema["$defs"]["Profile"]):
-        model["properties"] = {key: _without_null(said) for key, said in model["properties"].items()}
+        model["properties"] = {key: _without_null(value) for key, value in model["properties"].items()}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Settings of upload-tui"}
 
 
 def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
-    kept = {word: value for word, value in schema.items() if word not in {"anyOf", "default", "title"}}
-    return {**(kinds[0] if kinds else {}), **kept}
+    types = [entry for entry in schema.get("anyOf", ()) if entry != {"type": "null"}]
+    others = {key: value for key, value in schema.items() if key not in {"anyOf", "default", "title"}}
+    return {**(types[0] if types else {}), **others}
 
 
 def read_settings_file(file: Path) -> SettingsFile:
-    """What a settings file says.
+    """Parse and validate a settings file.
 
     Raises:
-        SettingsError: it cannot be read, is no TOML, or has a key or a value that cannot be.
+        SettingsError: it cannot be read, is not TOML, or has an invalid key or value.
     """
     text = _read_text(file)
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{file} is not TOML: {error}", "Mend that line.") from error
+        raise SettingsError(f"{file} is not TOML: {error}", "Correct that line.") from error
     try:
         return SettingsFile.model_validate(tree)
     except ValidationError as error:
@@ -137,10 +141,10 @@ def read_settings_file(file: Path) -> SettingsFile:
 
 
 def validate_values(values: Mapping[str, object], source: str) -> Mapping[str, Any]:
-    """The values of a layer, of the types of a profile's keys.
+    """Validate values by the keys of a profile, and convert them to its types.
 
     Raises:
-        SettingsError: one cannot be; `source` says where it stands.
+        SettingsError: a value is invalid; `source` is where it comes from.
     """
     try:
         profile = Profile.model_validate(dict(values))
@@ -153,29 +157,31 @@ def _read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{file} is not a text in UTF-8", "Save it as one.") from error
+        raise SettingsError(f"{file} is not UTF-8 text", "Save it as UTF-8.") from error
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}", "Check its permissions.") from error
 
 
 def _validation_error(error: ValidationError, source: str, text: str = "") -> SettingsError:
-    """The first thing that is wrong. Never quotes a value: it may be a secret."""
+    """The first problem. Never contains the value, which may be a secret."""
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
     names = [str(part) for part in problem["loc"] if isinstance(part, str)]
     key = names[0] if names[:1] != ["profiles"] else names[min(2, len(names) - 1)]
     line = _find_line(names, text)
+    where = f"{source}, line {line}" if line else source
     if problem["type"] == "extra_forbidden":
-        known = SettingsFile.model_fields if len(names) == 1 and text else Profile.model_fields
-        nearest = get_close_matches(key, known, n=1, cutoff=0.5)
-        mend = f"Did you mean {nearest[0]}?" if nearest else f"Known are: {', '.join(known)}."
-        return SettingsError(f"{source}{f', line {line},' if line else ''} has the unknown key {key}", mend)
-    why = problem["msg"].removeprefix("Value error, ")
-    place = f"{source}, line {line}" if line else source
-    return SettingsError(f"{place}: {key} cannot be used: {why}", "Mend the value, or leave the key out.")
+        known = list(SettingsFile.model_fields if len(names) == 1 and text else Profile.model_fields)
+        hint = did_you_mean(key, known, otherwise=f"Known keys: {', '.join(known)}.")
+        return SettingsError(f"{where}: unknown key {key}", hint)
+    reason = problem["msg"].removeprefix("Value error, ")
+    return SettingsError(f"{where}: invalid {key}: {reason}", "Correct the value, or remove the key.")
 
 
 def _find_line(names: list[str], text: str) -> int:
-    """The line (from 1) where a key stands below its own heading, or else its table; 0 where TOML's rarer forms hide it."""
+    """The line (from 1) of a key below its table's heading, else of the nearest table around it.
+
+    0 if it is not found, as with inline tables and other rare forms of TOML.
+    """
     lines = text.splitlines()
     for depth in range(len(names), 0, -1):
         *tables, last = names[:depth]
@@ -197,18 +203,20 @@ def _key_pattern(names: list[str]) -> str:
 
 
 def read_ddsclient(file: Path) -> Mapping[str, Any]:
-    """What the published client's own settings file says, as a profile's values.
+    """Read the settings file of the published client, as the values of a profile.
 
-    It is YAML of the flattest kind (`key: value` on each line), and nothing more is looked for in it. Other keys are that
-    client's own.
+    It is YAML with one `key: value` per line; only that form is parsed. Keys that a profile does not have are ignored.
+
+    Raises:
+        SettingsError: it cannot be read, or a value is invalid.
     """
-    said: dict[str, str] = {}
+    found: dict[str, str] = {}
     for line in _read_text(file).splitlines():
         key, colon, value = line.partition(":")
         value = value.strip()
         quoted = re.fullmatch(r"""(["'])(.*)\1(\s+#.*)?""", value)
         plain = quoted[2] if quoted else re.split(r"\s+#", value)[0]
         if colon and plain and not key.startswith((" ", "#")):
-            said[key.strip()] = plain
+            found[key.strip()] = plain
     names = {"url": "url", "agent_key": "agent_key", "user_key": "user_key", "auth": "token"}
-    return validate_values({names[key]: value for key, value in said.items() if key in names}, str(file))
+    return validate_values({names[key]: value for key, value in found.items() if key in names}, str(file))

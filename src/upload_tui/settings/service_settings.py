@@ -1,105 +1,61 @@
-"""Settings: defaults, then a profile, then the environment, then flags, each before the last; read once, then frozen.
+"""The settings in use: the layers merged, checked once, and frozen. Secrets are not part of a `repr`."""
 
-Only `cli` sees settings. Secrets are never part of a `repr`. Importing this imports no pydantic; a profile does, and a variable that
-not every text will do for.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from msgspec import Struct
-
 from upload_tui.errors import SettingsError
-
-if TYPE_CHECKING:
-    from upload_tui.settings.profiles import SettingsFile
-
-__all__ = [
-    "COMMAND_LINE",
-    "DDSCLIENT_PROFILE",
-    "PER_SERVICE_KEYS",
-    "Flags",
-    "SettingsPaths",
-    "ServiceSettings",
-    "read_display_settings",
-    "read_settings",
-    "read_token_file",
-]
-
-DDSCLIENT_PROFILE = "ddsclient"
-"""The name under which an existing `~/.ddsclient` serves as a profile."""
-
-COMMAND_LINE = "command line"
-"""The source of what the command line said."""
-
-_ENV_PREFIX = "UPLOAD_TUI_"
-_ENV_KEYS = MappingProxyType(
-    {
-        "UPLOAD_TUI_URL": "url",
-        "UPLOAD_TUI_PROJECT": "projects",
-        "UPLOAD_TUI_TOKEN": "token",
-        "UPLOAD_TUI_TOKEN_FILE": "token_file",
-        "UPLOAD_TUI_TOKEN_COMMAND": "token_command",
-        "UPLOAD_TUI_TOKEN_KEYRING": "token_keyring",
-        "UPLOAD_TUI_AGENT_KEY": "agent_key",
-        "UPLOAD_TUI_USER_KEY": "user_key",
-        "UPLOAD_TUI_REFRESH": "refresh",
-        "UPLOAD_TUI_STUCK_AFTER": "stuck_after",
-        "UPLOAD_TUI_TIMEZONE": "timezone",
-        "UPLOAD_TUI_THEME": "theme",
-        "UPLOAD_TUI_SIGNS": "signs",
-        "UPLOAD_TUI_ANIMATIONS": "animations",
-        "UPLOAD_TUI_COLUMNS": "columns",
-        "UPLOAD_TUI_ON_ERROR": "on_error",
-        "UPLOAD_TUI_ALERTS": "alerts",
-        "UPLOAD_TUI_ALERT_REPEAT": "alert_repeat",
-        "UPLOAD_TUI_CA_BUNDLE": "ca_bundle",
-    }
+from upload_tui.settings.keys import ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
+from upload_tui.settings.layers import (
+    DDSCLIENT_PROFILE,
+    DEFAULT_LAYER,
+    Flags,
+    Layer,
+    SettingsPaths,
+    environment_layers,
+    flag_layer,
+    merge_layers,
+    profile_layer,
+    without_foreign_credentials,
 )
+from upload_tui.text import did_you_mean
+
+__all__ = ["ServiceSettings", "read_display_settings", "read_settings", "read_token_file"]
+
 _HOOK_VARIABLES = ("UPLOAD_TUI_ID", "UPLOAD_TUI_NAME", "UPLOAD_TUI_ERROR")
-"""For the command of `on_error`, which may run this program."""
-_CREDENTIAL_KEYS = frozenset({"token", "token_file", "token_command", "token_keyring", "agent_key", "user_key"})
-PER_SERVICE_KEYS = _CREDENTIAL_KEYS | {"url", "projects"}
-"""Keys whose values mean nothing, or harm, at another service."""
-_LIST_KEYS = frozenset({"columns", "alerts"})
-_UNVALIDATED_KEYS = frozenset({"url", "token", "token_keyring", "agent_key", "user_key", "theme"})
-"""Keys for which every text will do until it is used: a dashboard that is told no more opens without what validates."""
-_DEFAULTS: Mapping[str, Any] = MappingProxyType(
-    {"refresh": 1.0, "stuck_after": 900.0, "alert_repeat": 60.0, "projects": ()}
-)
+"""Set for the `on_error` command, which may run upload-tui itself."""
+_URL_HINT = "Use one like https://dds.example.org."
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """Which service, which projects, how to be let in, and how to watch.
+    """The service, the projects, the credentials, and how to watch.
 
     Attributes:
-        projects: ids or names; none means all that the account sees.
+        projects: ids or names; empty means all that the account can see.
         token_command: a command that prints the token.
-        token_file: where the token was read from; None if it was not.
-        token_keyring: whose token the keyring is asked for.
-        refresh_seconds: the shortest time between two looks.
-        stuck_after_seconds: a pending upload of this age looks stuck.
-        zone: of the times that people read; None for this machine's.
-        theme: empty for the dashboard's own.
-        signs: `unicode` or `ascii`; empty for those that suit the terminal.
-        animations: whether anything moves but the facts; None if nobody said so.
-        columns: of the dashboard's table, as `name` or `name:width`; none for the usual ones.
-        keys: other keys, by the ids of actions.
+        token_file: the file that the token was read from; None if there is none.
+        token_keyring: the user name of the token in the keyring.
+        refresh_seconds: the shortest time between two updates.
+        stuck_after_seconds: the age at which a pending upload is stuck if nothing is known about similar ones.
+        zone: of displayed times; None means the local zone.
+        theme: empty means the default theme.
+        signs: `unicode` or `ascii`; empty means what the terminal supports.
+        animations: None if not set.
+        columns: of the table, as `name` or `name:width`; empty means the default ones.
+        keys: key bindings by action id.
         on_error: a command to run when an upload fails.
-        alerts: how to call a person when uploads fail: `bell`, `desktop`.
-        alert_repeat_seconds: failures of one cause are told again after so long at the earliest.
-        ca_bundle: certificates to trust; None for the usual ones.
-        profile: the profile that was read; empty if none was.
-        sources: where each value came from, by key.
-        warnings: what a person should mend though it does no harm just now.
+        alerts: how to alert when uploads fail: `bell`, `desktop`.
+        alert_repeat_seconds: the shortest time between two alerts for the same cause.
+        ca_bundle: trusted certificates; None means the default ones.
+        profile: the name of the profile in use; empty if there is none.
+        sources: where each value comes from, by key.
+        warnings: what should be fixed although it does no harm yet.
     """
 
     url: str
@@ -127,75 +83,48 @@ class ServiceSettings:
     warnings: tuple[str, ...] = ()
 
 
-class Flags(Struct, frozen=True):
-    """What the command line said; empty where it said nothing."""
-
-    url: str | None = None
-    projects: Sequence[str] = ()
-    profile: str | None = None
-    token_file: Path | None = None
-    insecure_http: bool = False
-
-
-class SettingsPaths(Struct, frozen=True):
-    """The files that are looked at; one that is not there says nothing."""
-
-    settings_file: Path
-    ddsclient_file: Path
-
-
-class _Layer(Struct, frozen=True):
-    """The values that one source gives, by a profile's keys."""
-
-    source: str
-    values: Mapping[str, Any]
-
-
 def read_settings(
     environment: Mapping[str, str], flags: Flags, paths: SettingsPaths, *, needs_service: bool = True
 ) -> ServiceSettings:
-    """Put the settings together.
+    """Read and merge all settings.
 
     Args:
-        environment: the process's variables; only those that begin with `UPLOAD_TUI_` are looked at.
-        flags: of the command line.
-        paths: where the files are.
-        needs_service: False lets the URL be empty.
+        environment: the variables of the process; only `UPLOAD_TUI_*` are used.
+        flags: from the command line.
+        paths: of the settings files.
+        needs_service: False allows an empty URL.
 
     Raises:
-        SettingsError: something needed is missing, unknown or cannot be.
+        SettingsError: a required value is missing, or a key or value is invalid.
     """
-    profile, layer = _profile_layer(flags.profile or environment.get(f"{_ENV_PREFIX}PROFILE", ""), paths)
-    is_chosen = bool(flags.profile or environment.get(f"{_ENV_PREFIX}PROFILE"))
-    layers = [_Layer("default", _DEFAULTS), layer, *_environment_layers(environment), _flag_layer(flags)]
-    layers = _without_foreign_credentials(
-        layers, layer, requires_own_url=profile == DDSCLIENT_PROFILE and not is_chosen
-    )
-    values, sources = _merge_layers(layers)
+    chosen = flags.profile or environment.get(PROFILE_VARIABLE, "")
+    profile, layer = profile_layer(chosen, paths)
+    layers = [DEFAULT_LAYER, layer, *environment_layers(environment), flag_layer(flags)]
+    is_ddsclient_unasked = profile == DDSCLIENT_PROFILE and not chosen
+    values, sources = merge_layers(without_foreign_credentials(layers, layer, requires_own_url=is_ddsclient_unasked))
     if values.get("url"):
         _check_url(values["url"], insecure_http=flags.insecure_http)
     elif needs_service:
         raise SettingsError(
-            f"No service is named{f' by the profile {profile}' if profile else ''}",
-            "Try `upload-tui demo`, or name one with --url and --project (or UPLOAD_TUI_URL).",
+            f"No service configured{f' in the profile {profile}' if profile else ''}",
+            "Try `upload-tui demo`, or set one with --url and --project (or UPLOAD_TUI_URL).",
         )
-    return _build_settings(
-        values, sources, profile, (*_permission_warnings(paths, layer), *_unknown_variable_warnings(environment))
-    )
+    warnings = (*_permission_warnings(paths, layer), *_unknown_variable_warnings(environment))
+    return _build_settings(values, sources, profile, warnings)
 
 
 def read_display_settings(environment: Mapping[str, str], paths: SettingsPaths) -> ServiceSettings:
-    """The settings of a dashboard over no service: what belongs to one is left out, whether or not it is right.
+    """Read the settings of a dashboard without a service; keys of a service are ignored, whether valid or not.
 
     Raises:
-        SettingsError: something is unknown or cannot be.
+        SettingsError: another key or value is invalid.
     """
-    profile, layer = _profile_layer(environment.get(f"{_ENV_PREFIX}PROFILE", ""), paths)
-    layers = [_Layer("default", _DEFAULTS), layer, *_environment_layers(environment)]
-    looks = [
-        _Layer(one.source, {key: one.values[key] for key in one.values.keys() - PER_SERVICE_KEYS}) for one in layers
+    profile, layer = profile_layer(environment.get(PROFILE_VARIABLE, ""), paths)
+    layers = [DEFAULT_LAYER, layer, *environment_layers(environment)]
+    display = [
+        Layer(one.source, {key: one.values[key] for key in one.values.keys() - PER_SERVICE_KEYS}) for one in layers
     ]
-    values, sources = _merge_layers(looks)
+    values, sources = merge_layers(display)
     return _build_settings(values, sources, profile, _unknown_variable_warnings(environment))
 
 
@@ -238,123 +167,25 @@ def _zone(name: str | None) -> tzinfo | None:
     return ZoneInfo(name)
 
 
-def _profile_layer(name: str, paths: SettingsPaths) -> tuple[str, _Layer]:
-    """The profile in force and its values: the one that is wanted, the default one, the only one, or else the published client's."""
-    file = paths.settings_file
-    known = _load_settings_file(file)
-    names = list(known.profiles) if known else []
-    name = name or (known.default_profile if known else None) or (names[0] if len(names) == 1 else "")
-    has_ddsclient = paths.ddsclient_file.is_file()
-    if not name and not names and has_ddsclient:
-        name = DDSCLIENT_PROFILE
-    if not name:
-        return "", _Layer("no profile", {})
-    if known and name in known.profiles:
-        values = known.profiles[name].model_dump(exclude_unset=True)
-        return name, _Layer(f"{file}, profile {name}", values)
-    if name == DDSCLIENT_PROFILE and has_ddsclient:
-        from upload_tui.settings.profiles import read_ddsclient
-
-        return name, _Layer(str(paths.ddsclient_file), read_ddsclient(paths.ddsclient_file))
-    mend = (
-        f"Known are: {', '.join(names)}."
-        if names
-        else f"`upload-tui config init` writes a file to begin with ({file})."
-    )
-    raise SettingsError(f"There is no profile {name}", mend)
-
-
-def _load_settings_file(file: Path) -> "SettingsFile | None":
-    if not file.exists():
-        return None
-    from upload_tui.settings.profiles import read_settings_file
-
-    return read_settings_file(file)
-
-
-def _environment_layers(environment: Mapping[str, str]) -> list[_Layer]:
-    """A layer for each variable that says anything, so that its name is known when it is wrong."""
-    layers = []
-    for name, key in _ENV_KEYS.items():
-        text = environment.get(name, "").strip()
-        if text:
-            layers.append(_Layer(name, _parse_variable(name, key, text)))
-    return layers
-
-
-def _parse_variable(name: str, key: str, text: str) -> Mapping[str, Any]:
-    """What a variable says of a key."""
-    if key in _UNVALIDATED_KEYS:
-        return {key: text}
-    from upload_tui.settings.profiles import validate_values
-
-    return validate_values({key: tuple(word.strip() for word in text.split(",")) if key in _LIST_KEYS else text}, name)
-
-
-def _flag_layer(flags: Flags) -> _Layer:
-    said = {"url": flags.url, "projects": tuple(flags.projects), "token_file": flags.token_file}
-    return _Layer(COMMAND_LINE, {key: value for key, value in said.items() if value})
-
-
-def _without_foreign_credentials(layers: Sequence[_Layer], profile: _Layer, *, requires_own_url: bool) -> list[_Layer]:
-    """A profile's keys and projects belong to its own service: another one's URL from elsewhere must not be sent them.
-
-    A profile that names no service goes with any, unless it keeps to itself: the published client's keys, which nobody asked for.
-    """
-    url = next((layer.values["url"] for layer in reversed(layers) if layer.values.get("url")), None)
-    own_url = profile.values.get("url")
-    if url is None or (own_url is None and not requires_own_url) or (own_url and _origin(url) == _origin(own_url)):
-        return list(layers)
-    foreign = {key: value for key, value in profile.values.items() if key not in _CREDENTIAL_KEYS | {"projects"}}
-    return [_Layer(profile.source, foreign) if layer is profile else layer for layer in layers]
-
-
-def _origin(url: str) -> tuple[str, str]:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "", url
-    return parts.scheme, parts.netloc.lower()
-
-
-def _merge_layers(layers: Sequence[_Layer]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The last word on each key, and whose it was. Ways of being let in are not mixed across files, environment and flags."""
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    for layer in layers:
-        if _CREDENTIAL_KEYS & layer.values.keys():
-            for key in _CREDENTIAL_KEYS & values.keys():
-                if not (sources[key].startswith(_ENV_PREFIX) and layer.source.startswith(_ENV_PREFIX)):
-                    del values[key], sources[key]
-        values.update(layer.values)
-        sources.update(dict.fromkeys(layer.values, layer.source))
-    return values, sources
-
-
-def _permission_warnings(paths: SettingsPaths, profile: _Layer) -> tuple[str, ...]:
-    """Files with a secret that others can read."""
+def _permission_warnings(paths: SettingsPaths, profile: Layer) -> tuple[str, ...]:
+    """A warning if the file of the profile contains a secret and other users can read it."""
     if not {"token", "agent_key", "user_key"} & profile.values.keys():
         return ()
     file = paths.ddsclient_file if profile.source == str(paths.ddsclient_file) else paths.settings_file
     if not file.stat().st_mode & 0o077:
         return ()
-    return (f"{file} holds a secret and others can read it. Mend it with: chmod 600 {file}",)
+    return (f"{file} contains a secret and other users can read it. Fix it with: chmod 600 {file}",)
 
 
 def _unknown_variable_warnings(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Variables that look like ours and are not: a slip in a name would go unseen otherwise."""
-    known = (*_ENV_KEYS, f"{_ENV_PREFIX}PROFILE", *_HOOK_VARIABLES)
-    unknown = [name for name in environment if name.startswith(_ENV_PREFIX) and name not in known]
-    return tuple(f"{name} is no variable of ours. {_did_you_mean(name, known)}".strip() for name in unknown)
-
-
-def _did_you_mean(name: str, known: Sequence[str]) -> str:
-    nearest = get_close_matches(name, known, n=1)
-    return f"Did you mean {nearest[0]}?" if nearest else ""
+    """A warning for each `UPLOAD_TUI_*` variable that does not exist: a typo would otherwise go unnoticed."""
+    known = (*VARIABLES, PROFILE_VARIABLE, *_HOOK_VARIABLES)
+    unknown = [name for name in environment if name.startswith(ENV_PREFIX) and name not in known]
+    return tuple(f"Unknown variable {name}. {did_you_mean(name, known)}".strip() for name in unknown)
 
 
 def _secret_text(value: Any) -> str:
-    """A secret as plain text; a profile's is wrapped, a variable's is not."""
+    """The plain text of a secret, which pydantic wraps and a variable does not."""
     return "" if value is None else str(getattr(value, "get_secret_value", lambda: value)()).strip()
 
 
@@ -363,12 +194,12 @@ def _check_url(url: str, *, insecure_http: bool) -> None:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError as error:
-        raise SettingsError(f"{url} is not a URL", "Give one like https://dds.example.org.") from error
+        raise SettingsError(f"{url} is not a URL", _URL_HINT) from error
     if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(f"{url} is not a URL of a service", "Give one like https://dds.example.org.")
+        raise SettingsError(f"{url} is not the URL of a service", _URL_HINT)
     if parts.scheme == "http" and not insecure_http and not _is_loopback(host):
         raise SettingsError(
-            f"{url} would send the token unprotected over the network", "Use https://, or add --insecure-http."
+            f"{url} would send the token unencrypted over the network", "Use https://, or add --insecure-http."
         )
 
 
@@ -385,7 +216,7 @@ def read_token_file(file: Path) -> str:
     """The token on the first line of a file.
 
     Raises:
-        SettingsError: it cannot be read, or there is none in it.
+        SettingsError: the file cannot be read, or is empty.
     """
     try:
         words = file.expanduser().read_text(encoding="utf-8").split()

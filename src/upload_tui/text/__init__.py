@@ -1,62 +1,67 @@
-"""."""
+"""Text for people: sizes, durations, times, causes of failure, suggestions, and the sanitizer for text from outside.
+
+Pure functions for the dashboard, the commands and the settings. They know neither terminals nor widgets, and measure no cells.
+"""
 
 from typing import TYPE_CHECKING
 
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.text.formatting import (
-        age_text,
-        clock_text,
-        curl_command,
-        duration_text,
-        event_text,
-        fit_to_width,
-        plural,
-        sanitize,
-        short_clock_text,
-        size_text,
-        span_text,
-        sparkline_text,
-        truncate_at_word,
-        truncate_middle,
-    )
+    from upload_tui.text.causes import detailed_short_cause, short_cause
+    from upload_tui.text.durations import age_text, duration_text, parse_duration, span_text
+    from upload_tui.text.numbers import plural, size_text, sparkline_text
+    from upload_tui.text.sanitize import sanitize, sanitize_line
+    from upload_tui.text.suggestions import did_you_mean
+    from upload_tui.text.times import clock_text, event_text, parse_since, short_clock_text
 
 __all__ = [
     "age_text",
     "clock_text",
-    "curl_command",
+    "detailed_short_cause",
+    "did_you_mean",
     "duration_text",
     "event_text",
-    "fit_to_width",
+    "parse_duration",
+    "parse_since",
     "plural",
     "sanitize",
+    "sanitize_line",
+    "short_cause",
     "short_clock_text",
     "size_text",
     "span_text",
     "sparkline_text",
-    "truncate_at_word",
-    "truncate_middle",
 ]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "formatting": (
+        "causes": (
+            "detailed_short_cause",
+            "short_cause",
+        ),
+        "durations": (
             "age_text",
-            "clock_text",
-            "curl_command",
             "duration_text",
-            "event_text",
-            "fit_to_width",
-            "plural",
-            "sanitize",
-            "short_clock_text",
-            "size_text",
+            "parse_duration",
             "span_text",
+        ),
+        "numbers": (
+            "plural",
+            "size_text",
             "sparkline_text",
-            "truncate_at_word",
-            "truncate_middle",
+        ),
+        "sanitize": (
+            "sanitize",
+            "sanitize_line",
+        ),
+        "suggestions": ("did_you_mean",),
+        "times": (
+            "clock_text",
+            "event_text",
+            "parse_since",
+            "short_clock_text",
         ),
     },
 )

@@ -7,8 +7,8 @@ from msgspec import Struct, field
 
 from upload_tui.monitor import Change, StageReached
 from upload_tui.status import Stage
-from upload_tui.text import plural, truncate_middle
-from upload_tui.tui.fitting import cause_text
+from upload_tui.text import plural
+from upload_tui.tui.fitting import cause_text, truncate_middle
 
 __all__ = ["Alert", "AlertSettings", "Alerts", "desktop_notification"]
 

@@ -1,41 +1,84 @@
-"""Why an upload failed, in as many words as there is room for."""
+"""Fit texts into terminal cells: truncate, pad, and choose the wording of a cause that fits."""
 
 import re
 
-from rich.cells import cell_len
+from rich.cells import cell_len, get_character_cell_size
 
-from upload_tui.text import sanitize, truncate_at_word
-from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
+from upload_tui.text import detailed_short_cause, sanitize, short_cause
 
-__all__ = ["cause_text", "detailed_cause_text"]
+__all__ = ["cause_text", "detailed_cause_text", "fit_to_width", "truncate_at_word", "truncate_middle"]
 
-_SHORT_CAUSES = {
-    CHUNK_HASH_DIFFERS: "bad chunk hash",
-    SIZE_DIFFERS: "wrong size",
-    FILE_HASH_DIFFERS: "bad file hash",
-    OBJECT_MISSING: "not stored",
-}
-
+_MAX_CHARACTERS = 2000
+_ELLIPSIS = "…"
+"""The service may have truncated a text already: its ellipsis is not repeated."""
 _PART_ENDS = re.compile("[:,;] ")
 
 
+def truncate_middle(text: str, width: int, ellipsis: str = "…") -> str:
+    """Sanitize a text and, if it is wider than `width` cells, shorten it in the middle, so that its ending stays."""
+    if len(text) > _MAX_CHARACTERS:  # `sanitize` would cut off the ending
+        text = text[: _MAX_CHARACTERS // 2] + text[-_MAX_CHARACTERS // 2 :]
+    text = sanitize(text)
+    if cell_len(text) <= width:
+        return text
+    if width <= len(ellipsis):
+        return ellipsis[: max(width, 0)]
+    room = width - len(ellipsis)
+    tail = _last_cells(text, min(room // 2, max(room // 3, 10)))
+    head = _first_cells(text, room - cell_len(tail))
+    return head.rstrip(_ELLIPSIS) + ellipsis + tail.lstrip(_ELLIPSIS)
+
+
+def truncate_at_word(text: str, width: int, ellipsis: str = "…") -> str:
+    """Shorten a sanitized text to `width` cells at the end of a word."""
+    if cell_len(text) <= width:
+        return text
+    head = _first_cells(text, max(width - len(ellipsis), 0))
+    words = head.rpartition(" ")[0].rstrip(" ,:;")
+    # If very little is left of it, part of the next word is better than none.
+    return (words if len(words) * 3 >= len(head) else head).rstrip(_ELLIPSIS) + ellipsis[:width]
+
+
+def fit_to_width(text: str, width: int, *, align_right: bool = False) -> str:
+    """Pad or cut a sanitized text to exactly `width` cells."""
+    cells = cell_len(text)
+    if cells > width:
+        text = _first_cells(text, width)
+        cells = cell_len(text)
+    padding = " " * (width - cells)
+    return padding + text if align_right else text + padding
+
+
 def cause_text(message: str, width: int, ellipsis: str) -> str:
-    """An error's message in at most `width` cells; the service's long sentences give way to a few words where they do not fit."""
+    """An error message in at most `width` cells; a long message of the service gives way to a short cause."""
     text = sanitize(message) or "no reason given"
     if cell_len(text) > width:
-        text = next((short for words, short in _SHORT_CAUSES.items() if message.startswith(words)), text)
+        text = short_cause(message) or text
     return truncate_at_word(text, width, ellipsis)
 
 
 def detailed_cause_text(message: str, width: int, ellipsis: str) -> str:
-    """The same, with what the service adds to its fixed words, as far as whole parts of it fit: `wrong size: reported 35703…`."""
-    words, short = next((pair for pair in _SHORT_CAUSES.items() if message.startswith(f"{pair[0]}: ")), ("", ""))
-    if not short or cell_len(sanitize(message)) <= width:
+    """The same with as many whole details as fit: `wrong size: reported 35703…`."""
+    text = detailed_short_cause(message)
+    if not text or cell_len(sanitize(message)) <= width:
         return cause_text(message, width, ellipsis)
-    text = f"{short}: {sanitize(message[len(words) + 2 :]).replace(' bytes', '')}"
     if cell_len(text) <= width:
         return text
-    parts = (text[: end.start()].rstrip("…") + ellipsis for end in _PART_ENDS.finditer(text, len(short) + 1))
+    short = short_cause(message)
+    parts = (text[: end.start()].rstrip(_ELLIPSIS) + ellipsis for end in _PART_ENDS.finditer(text, len(short) + 1))
     return max(
         (part for part in parts if cell_len(part) <= width), key=len, default=truncate_at_word(short, width, ellipsis)
     )
+
+
+def _first_cells(text: str, cells: int) -> str:
+    used = 0
+    for index, character in enumerate(text):
+        used += get_character_cell_size(character)
+        if used > cells:
+            return text[:index]
+    return text
+
+
+def _last_cells(text: str, cells: int) -> str:
+    return _first_cells(text[::-1], cells)[::-1]

@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     from upload_tui.wire.status_shapes import UNSUPPORTED_DETAILS, StatusShape, write_status
     from upload_tui.wire.times import format_time, read_time
     from upload_tui.wire.upload import Upload, read_upload
+    from upload_tui.wire.urls import API_PATH, curl_command, service_root
 
 __all__ = [
+    "API_PATH",
     "CHUNK_HASH_DIFFERS",
     "CODE_NOT_CONSISTENT",
     "CODE_NOT_PROVIDED",
@@ -60,6 +62,7 @@ __all__ = [
     "UploadReading",
     "UploadSummary",
     "build_upload_page",
+    "curl_command",
     "entry_json",
     "format_time",
     "page_entries",
@@ -72,6 +75,7 @@ __all__ = [
     "read_upload",
     "read_upload_entries",
     "read_upload_reading",
+    "service_root",
     "write_status",
 ]
 
@@ -119,6 +123,11 @@ __getattr__, __dir__ = lazy_names(
         "upload": (
             "Upload",
             "read_upload",
+        ),
+        "urls": (
+            "API_PATH",
+            "curl_command",
+            "service_root",
         ),
     },
 )

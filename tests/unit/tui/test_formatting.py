@@ -14,15 +14,13 @@ from upload_tui.text import (
     clock_text,
     duration_text,
     event_text,
-    fit_to_width,
     sanitize,
     short_clock_text,
     size_text,
     sparkline_text,
-    truncate_at_word,
-    truncate_middle,
 )
 from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, glyphs_for
+from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 

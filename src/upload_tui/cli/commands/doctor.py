@@ -9,7 +9,6 @@ import click
 from msgspec import Struct
 
 from upload_tui.cli.support.environment import Finding, State, storage_findings, terminal_findings
-from upload_tui.cli.support.error_reporting import harmless_line
 from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.service import (
     client_for,
@@ -20,6 +19,7 @@ from upload_tui.cli.support.service import (
 )
 from upload_tui.errors import EXIT_OK, UploadTuiError
 from upload_tui.settings import Flags, ServiceSettings
+from upload_tui.text import sanitize_line
 
 if TYPE_CHECKING:
     from upload_tui.client import Address, Proxy
@@ -56,9 +56,9 @@ async def _run_checks(flags: Flags, printer: Printer) -> list[Finding]:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    yield f"{finding.state:<8} {finding.check:<12} {harmless_line(finding.message)}"
+    yield f"{finding.state:<8} {finding.check:<12} {sanitize_line(finding.message)}"
     if finding.hint:
-        yield f"{'':<21} {harmless_line(finding.hint)}"
+        yield f"{'':<21} {sanitize_line(finding.hint)}"
 
 
 async def _findings(flags: Flags) -> AsyncIterator[Finding]:

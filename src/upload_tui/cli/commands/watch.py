@@ -17,8 +17,8 @@ from upload_tui.cli.dashboard.preferences import dashboard_preferences
 from upload_tui.cli.dashboard.terminal import require_terminal, run_dashboard
 from upload_tui.cli.support.service import client_for, multi_service_options, open_store, settings_for_profiles
 from upload_tui.cli.support.snapshot import projects_or_cached
-from upload_tui.client import service_root
 from upload_tui.settings import Flags, ServiceSettings
+from upload_tui.wire import service_root
 
 if TYPE_CHECKING:
     from upload_tui.clock import Clock

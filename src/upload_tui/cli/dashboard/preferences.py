@@ -4,7 +4,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from upload_tui.cli.support.environment import terminal_locale
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder
 from upload_tui.settings import ServiceSettings
+from upload_tui.text import did_you_mean
 
 if TYPE_CHECKING:
     from textual.theme import Theme
@@ -106,9 +106,8 @@ def _check_keys(settings: ServiceSettings) -> None:
     actions = action_ids()
     for action in settings.keys:
         if action not in actions:
-            raise SettingsError(
-                f"{settings.sources['keys']}: keys names the unknown action {action}", _suggestion(action, actions)
-            )
+            hint = did_you_mean(action, actions, otherwise=f"Known actions: {', '.join(actions)}.")
+            raise SettingsError(f"{settings.sources['keys']}: keys names the unknown action {action}", hint)
 
 
 def _known_themes(user_themes: "Sequence[Theme]") -> list[str]:
@@ -121,14 +120,8 @@ def _known_themes(user_themes: "Sequence[Theme]") -> list[str]:
 
 def _check_theme(settings: ServiceSettings, known: Sequence[str]) -> None:
     if settings.theme and settings.theme not in known:
-        raise SettingsError(
-            f"{settings.sources['theme']}: there is no theme {settings.theme}", _suggestion(settings.theme, known)
-        )
-
-
-def _suggestion(name: str, known: Sequence[str]) -> str:
-    nearest = get_close_matches(name, known, n=1)
-    return f"Did you mean {nearest[0]}?" if nearest else f"Known are: {', '.join(known)}."
+        hint = did_you_mean(settings.theme, known, otherwise=f"Known themes: {', '.join(known)}.")
+        raise SettingsError(f"{settings.sources['theme']}: there is no theme {settings.theme}", hint)
 
 
 def _user_themes() -> "list[Theme]":

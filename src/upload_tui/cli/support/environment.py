@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from msgspec import Struct
 
-from upload_tui.cli.support.error_reporting import harmless_line
 from upload_tui.errors import EXIT_OK, UploadTuiError
+from upload_tui.text import sanitize_line
 
 __all__ = ["Finding", "State", "terminal_locale", "storage_findings", "terminal_findings"]
 
@@ -42,7 +42,7 @@ class Finding(Struct, frozen=True):
     @classmethod
     def failed(cls, check: str, error: UploadTuiError) -> Self:
         """What an error has to say."""
-        return cls(check, State.FAILED, harmless_line(error.title), harmless_line(error.hint), error.exit_code)
+        return cls(check, State.FAILED, sanitize_line(error.title), sanitize_line(error.hint), error.exit_code)
 
     @property
     def record(self) -> Mapping[str, Any]:
@@ -111,6 +111,6 @@ def _signs_finding(setting: str) -> Finding:
     encoding, locale = sys.stdout.encoding or "", terminal_locale(os.environ)
     if glyphs_for(encoding, locale) is not ASCII:
         return Finding("signs", State.OK, "unicode")
-    why = encoding if glyphs_for(encoding) is ASCII else f"the locale {harmless_line(locale)}"
+    why = encoding if glyphs_for(encoding) is ASCII else f"the locale {sanitize_line(locale)}"
     mend = 'Set LANG=C.UTF-8, or signs = "unicode", for rounder ones'
     return Finding("signs", State.WARNING, f"plain ASCII, because of {why}", mend)

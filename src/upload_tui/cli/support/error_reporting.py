@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalError, UploadTuiError
+from upload_tui.text import sanitize_line
 
 if TYPE_CHECKING:
     from upload_tui.cli.support.debug_log import DebugLog
 
-__all__ = ["run_reported", "harmless_line"]
+__all__ = ["run_reported"]
 
 
 def run_reported(command: Callable[[], object], log: "DebugLog | None" = None) -> int:
@@ -53,15 +54,8 @@ def _report(error: UploadTuiError, log: "DebugLog | None") -> int:
 
 
 def _with_period(text: str) -> str:
-    line = harmless_line(text)
+    line = sanitize_line(text)
     return line if line.endswith("?") else f"{line}."
-
-
-def harmless_line(text: str) -> str:
-    """A text from outside on one line, with nothing in it that a terminal obeys."""
-    return (
-        "".join(character if character.isprintable() else "\ufffd" for character in text[:500]).rstrip(". ") or text[:1]
-    )
 
 
 def _discard_stdout() -> int:

@@ -22,7 +22,8 @@ def layout_table(columns: Sequence[Column], records: Sequence[Record], max_width
     """A table of at most `max_width` cells if its columns can give way that far; None for as wide as it needs to be."""
     from rich.cells import cell_len
 
-    from upload_tui.text import fit_to_width, sanitize, truncate_at_word, truncate_middle
+    from upload_tui.text import sanitize
+    from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
 
     cells = {column.title: [sanitize(column.text(record)) for record in records] for column in columns}
     wanted = {title: max(map(cell_len, (title, *texts))) for title, texts in cells.items()}

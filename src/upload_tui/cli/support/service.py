@@ -142,7 +142,7 @@ def settings_for_profiles(flags: Sequence[Flags]) -> Sequence[ServiceSettings]:
 
 def _check_distinct_services(all_settings: Sequence[ServiceSettings]) -> None:
     """Nobody's token is sent to another service, and no upload is shown twice."""
-    from upload_tui.client import service_root
+    from upload_tui.wire import service_root
 
     for settings in all_settings:
         for key in sorted(PER_SERVICE_KEYS & settings.sources.keys()):
@@ -209,9 +209,9 @@ async def find_projects(client: "ServiceClient", names: Sequence[str]) -> "Seque
 
 def open_store(settings: ServiceSettings) -> "Store":
     """What was known of this service and account at the last visit; in memory where no file can be kept."""
-    from upload_tui.client import service_root
     from upload_tui.locations import cache_folder
     from upload_tui.monitor import Store
+    from upload_tui.wire import service_root
 
     # Tokens come and go, so an account is known by its keys, or by the profile that lets it in.
     whose = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"

@@ -1,6 +1,5 @@
 """The columns of the uploads table: which there are, which a person wishes for, and which fit a width. Pure."""
 
-import difflib
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -9,8 +8,9 @@ from msgspec.structs import replace
 
 from upload_tui.errors import SettingsError
 from upload_tui.monitor import SortKey
-from upload_tui.text import fit_to_width
+from upload_tui.text import did_you_mean
 from upload_tui.tui.appearance.glyphs import Glyphs
+from upload_tui.tui.fitting import fit_to_width
 
 __all__ = [
     "STAGE_WORD_WIDTH",
@@ -119,8 +119,7 @@ def parse_columns(texts: Sequence[str]) -> tuple[ColumnSpec, ...]:
 def _parse_column(text: str) -> ColumnSpec:
     word, colon, width = text.strip().partition(":")
     if word not in _ORDER:
-        near = difflib.get_close_matches(word, _ORDER, 1)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(_ORDER)}."
+        hint = did_you_mean(word, _ORDER, otherwise=f"Known columns: {', '.join(_ORDER)}.")
         raise SettingsError(f"columns: there is no column {word!r}", hint)
     if colon and not (width.isascii() and width.isdigit() and int(width) in _WIDTHS):
         raise SettingsError(f"columns: {width!r} is no width", f"Give {word} a number of cells from 1 to 200.")

@@ -1,7 +1,6 @@
 """Colour tokens and themes. Every sheet names tokens; only this module names colours."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
@@ -9,6 +8,7 @@ from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
 from upload_tui.errors import SettingsError
+from upload_tui.text import did_you_mean
 
 __all__ = ["DEFAULT_THEME", "FEW_COLOURS_THEME", "THEMES", "TOKEN_DEFAULTS", "read_theme", "theme_for", "widget_tokens"]
 
@@ -195,9 +195,8 @@ def read_theme(name: str, values: Mapping[str, object], source: str) -> Theme:
     known = (*_BASE_COLOURS, *TOKEN_DEFAULTS)
     for key, value in colours.items():
         if key not in known:
-            nearest = get_close_matches(key, known, n=1)
-            mend = f"Did you mean {nearest[0]}?" if nearest else f"Known are: dark, {', '.join(known)}."
-            raise SettingsError(f"{source} has the unknown key {key}", mend)
+            hint = did_you_mean(key, known, otherwise=f"Known keys: dark, {', '.join(known)}.")
+            raise SettingsError(f"{source} has the unknown key {key}", hint)
         if not _is_colour(value):
             raise SettingsError(f"{source}: {key} is no colour", 'Write one like "#58a6ff".')
     if "primary" not in colours or not isinstance(values.get("dark", True), bool):

@@ -12,9 +12,10 @@ from textual.widget import Widget
 
 from upload_tui.monitor import ConnectionState, Funnel, Query, Session, SortKey
 from upload_tui.status import Stage
-from upload_tui.text import sanitize, truncate_at_word
+from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.controls import DemoControls
+from upload_tui.tui.fitting import truncate_at_word
 from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView, PendingList
 from upload_tui.tui.widgets.funnel import FunnelBar
 from upload_tui.tui.widgets.status_bar import StatusBar

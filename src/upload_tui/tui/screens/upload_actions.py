@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from textual.screen import Screen
 
 from upload_tui.monitor import Change, Detail, Query, Session
-from upload_tui.text import curl_command, plural
+from upload_tui.text import plural
 from upload_tui.tui.messages import ExportReady
+from upload_tui.wire import curl_command
 
 __all__ = ["ExportScreen", "CopyScreen"]
 

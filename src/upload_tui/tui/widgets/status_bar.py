@@ -7,8 +7,9 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from upload_tui.monitor import Connection, ConnectionState, Playback, ProjectRef
-from upload_tui.text import age_text, clock_text, sanitize, truncate_at_word, truncate_middle
+from upload_tui.text import age_text, clock_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.fitting import truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.base.diffed_text import DiffedText
 
 __all__ = ["StatusBar", "connection_text"]

@@ -21,8 +21,9 @@ from textual.strip import Strip
 
 from upload_tui.monitor import Change, Row, UploadChange, UploadSeen
 from upload_tui.status import Stage
-from upload_tui.text import age_text, duration_text, fit_to_width, truncate_at_word, truncate_middle
+from upload_tui.text import age_text, duration_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
 from upload_tui.tui.keys.bindings import TAIL_KEYS
 from upload_tui.tui.widgets.activity.change_filter import ChangeFilter
 from upload_tui.tui.widgets.activity.change_text import change_pieces

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from upload_tui.monitor import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
-from upload_tui.text import clock_text, duration_text, fit_to_width, sanitize, truncate_at_word, truncate_middle
+from upload_tui.text import clock_text, duration_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.fitting import cause_text
+from upload_tui.tui.fitting import cause_text, fit_to_width, truncate_at_word, truncate_middle
 
 __all__ = ["change_pieces"]
 

@@ -10,11 +10,11 @@ from rich.cells import cell_len
 
 from upload_tui.monitor import Row
 from upload_tui.status import Stage
-from upload_tui.text import duration_text, fit_to_width, plural, sanitize, size_text, truncate_at_word, truncate_middle
+from upload_tui.text import duration_text, plural, sanitize, size_text
 from upload_tui.tui.appearance.columns import STAGE_WORD_WIDTH, Column, ColumnKey
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
-from upload_tui.tui.fitting import detailed_cause_text
+from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle
 
 __all__ = ["Piece", "cell", "note_text", "second_line", "stage_class"]
 

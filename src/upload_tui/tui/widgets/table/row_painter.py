@@ -10,9 +10,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from upload_tui.monitor import Query, Row
-from upload_tui.text import fit_to_width, truncate_at_word
 from upload_tui.tui.appearance.columns import Column, fit_columns, title_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.fitting import fit_to_width, truncate_at_word
 from upload_tui.tui.widgets.table.cells import Piece, cell, second_line
 
 __all__ = ["Background", "StyleCache", "StripCache", "RowPainter"]

@@ -10,17 +10,9 @@ from textual.reactive import reactive
 
 from upload_tui.monitor import MAX_RETRIES, Detail, estimate_retries
 from upload_tui.status import Event, Span, Stage
-from upload_tui.text import (
-    age_text,
-    clock_text,
-    duration_text,
-    event_text,
-    sanitize,
-    size_text,
-    span_text,
-    truncate_middle,
-)
+from upload_tui.text import age_text, clock_text, duration_text, event_text, sanitize, size_text, span_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.fitting import truncate_middle
 from upload_tui.tui.widgets.base.diffed_text import DiffedText
 from upload_tui.tui.widgets.timeline.chunk_strip import CHUNK_CLASSES, chunk_lines, contradiction_lines
 from upload_tui.wire import StatusShape

@@ -1,4 +1,4 @@
-"""Settings: who has the last word, what is refused and how it is said, and what never leaves."""
+"""Settings: precedence, validation and its errors, and the protection of secrets."""
 
 import json
 import string
@@ -20,31 +20,32 @@ from upload_tui.settings import (
     read_settings,
     settings_schema,
 )
+from upload_tui.settings.keys import KEYS
 from upload_tui.settings.profiles import Profile, read_ddsclient, read_settings_file
 
 URL = "https://dds.test"
 SECRETS = ("token", "agent_key", "user_key")
 SOURCES = st.sampled_from(["default", "profile", "variable", "flag"])
-# The folder is one for all examples; each writes its own file into it.
-in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+# All examples share one folder; each writes its own file into it.
+in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 Reader = Callable[..., ServiceSettings]
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> SettingsPaths:
+def paths(tmp_path: Path) -> SettingsPaths:
     return SettingsPaths(tmp_path / "config.toml", tmp_path / ".ddsclient")
 
 
 @pytest.fixture
-def read(places: SettingsPaths) -> Reader:
+def read(paths: SettingsPaths) -> Reader:
     """Settings from a file's text, variables and flags."""
 
     def reader(text: str = "", environment: dict[str, str] | None = None, **flags: Any) -> ServiceSettings:
         if text:
-            places.settings_file.write_text(text)
-            places.settings_file.chmod(0o600)
-        return read_settings(environment or {}, Flags(**flags), places)
+            paths.settings_file.write_text(text)
+            paths.settings_file.chmod(0o600)
+        return read_settings(environment or {}, Flags(**flags), paths)
 
     return reader
 
@@ -65,18 +66,18 @@ def test_flags_come_before_variables_and_variables_before_the_profile(read: Read
 
 
 @given(st.sets(SOURCES))
-def test_the_last_source_that_speaks_is_believed(sources: set[str]) -> None:
-    """Without files: the default, a variable, a flag."""
-    nowhere = SettingsPaths(Path("/nowhere/config.toml"), Path("/nowhere/.ddsclient"))
+def test_the_last_source_takes_precedence(sources: set[str]) -> None:
+    """Without a file: default, variable, flag."""
+    missing = SettingsPaths(Path("/nowhere/config.toml"), Path("/nowhere/.ddsclient"))
     environment = {"UPLOAD_TUI_PROJECT": "variable"} if "variable" in sources else {}
     flags = Flags(url=URL, projects=("flag",) if "flag" in sources else ())
-    found = read_settings(environment, flags, nowhere)
+    found = read_settings(environment, flags, missing)
     expected = ("flag",) if "flag" in sources else ("variable",) if "variable" in sources else ()
     assert found.projects == expected
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_a_secret_is_in_no_repr_when_it_is_set(read: Reader, secret: str) -> None:
+def test_a_secret_is_not_in_the_repr(read: Reader, secret: str) -> None:
     found = read(f'[profiles.a]\nurl = "{URL}"\n{secret} = "s3cret"\n')
     assert getattr(found, secret) == "s3cret"
     assert "s3cret" not in repr(found)
@@ -84,7 +85,7 @@ def test_a_secret_is_in_no_repr_when_it_is_set(read: Reader, secret: str) -> Non
 
 @pytest.mark.parametrize("text", ["[profiles.a]\n{key} = 70017\n", "[profiles.a]\n{key} = ['70017']\n"])
 @pytest.mark.parametrize("key", SECRETS)
-def test_a_secret_is_in_no_error_when_it_is_of_another_type(read: Reader, key: str, text: str) -> None:
+def test_a_secret_is_not_in_an_error(read: Reader, key: str, text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read(text.format(key=key))
     error: BaseException | None = caught.value
@@ -93,19 +94,19 @@ def test_a_secret_is_in_no_error_when_it_is_of_another_type(read: Reader, key: s
         error = error.__cause__ or error.__context__
 
 
-@in_a_folder
+@in_one_folder
 @given(key=st.sampled_from(sorted(Profile.model_fields)), value=st.text(string.ascii_lowercase, min_size=12))
-def test_the_sentence_names_file_line_and_key_when_a_value_cannot_be(tmp_path: Path, key: str, value: str) -> None:
+def test_an_invalid_value_is_reported_with_file_line_and_key(tmp_path: Path, key: str, value: str) -> None:
     file = tmp_path / "config.toml"
     file.write_text(f"# a comment\n\n[profiles.{value}]\n{key} = {{ {value} = {{}} }}\n")
     with pytest.raises(SettingsError) as caught:
         read_settings_file(file)
-    assert f"{file}, line 4: {key}" in caught.value.title
+    assert f"{file}, line 4: invalid {key}" in caught.value.title
 
 
-@in_a_folder
+@in_one_folder
 @given(text=st.text() | st.binary())
-def test_a_sentence_is_all_that_comes_of_any_file(tmp_path: Path, text: str | bytes) -> None:
+def test_any_file_is_read_or_a_settings_error(tmp_path: Path, text: str | bytes) -> None:
     file = tmp_path / "config.toml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
     for reader in (read_settings_file, read_ddsclient):
@@ -113,17 +114,17 @@ def test_a_sentence_is_all_that_comes_of_any_file(tmp_path: Path, text: str | by
             reader(file)
 
 
-@in_a_folder
+@in_one_folder
 @given(key=st.sampled_from(sorted(Profile.model_fields)), place=st.integers(0, 30))
-def test_the_nearest_key_is_named_when_a_letter_is_missing(tmp_path: Path, key: str, place: int) -> None:
-    slip = key[: place % len(key)] + key[place % len(key) + 1 :]
-    if slip in Profile.model_fields or len(key) < 4:
+def test_a_mistyped_key_gets_a_suggestion(tmp_path: Path, key: str, place: int) -> None:
+    typo = key[: place % len(key)] + key[place % len(key) + 1 :]
+    if typo in Profile.model_fields or len(key) < 4:
         return
     file = tmp_path / "config.toml"
-    file.write_text(f"[profiles.a]\n{slip} = 1\n")
+    file.write_text(f"[profiles.a]\n{typo} = 1\n")
     with pytest.raises(SettingsError) as caught:
         read_settings_file(file)
-    assert f"line 2, has the unknown key {slip}" in caught.value.title
+    assert f"line 2: unknown key {typo}" in caught.value.title
     assert key in caught.value.hint
 
 
@@ -135,33 +136,31 @@ def test_the_nearest_key_is_named_when_a_letter_is_missing(tmp_path: Path, key: 
         pytest.param(f"---\n# mine\nurl:   {URL}\nagent_key: a1 # x\nuser_key: u1\nx: 4\n", ("", "a1", "u1"), id="others"),
     ],
 )  # fmt: skip
-def test_the_published_clients_file_is_a_profile_when_there_is_no_other(
-    read: Reader, places: SettingsPaths, text: str, expected: tuple[str, str, str]
+def test_the_file_of_the_published_client_is_the_profile_if_there_is_no_other(
+    read: Reader, paths: SettingsPaths, text: str, expected: tuple[str, str, str]
 ) -> None:
-    places.ddsclient_file.write_text(text)
-    places.ddsclient_file.chmod(0o600)
+    paths.ddsclient_file.write_text(text)
+    paths.ddsclient_file.chmod(0o600)
     found = read()
     assert (found.url, found.profile) == (URL, "ddsclient")
     assert (found.token, found.agent_key, found.user_key) == expected
     assert found.warnings == ()
 
 
-def test_the_published_clients_keys_stay_at_home_when_another_service_is_named(
-    read: Reader, places: SettingsPaths
-) -> None:
-    places.ddsclient_file.write_text("agent_key: a1\nuser_key: u1\n")
+def test_keys_of_the_published_client_are_not_used_for_another_service(read: Reader, paths: SettingsPaths) -> None:
+    paths.ddsclient_file.write_text("agent_key: a1\nuser_key: u1\n")
     assert read(url="https://elsewhere.test").agent_key == ""
     assert read(url="https://elsewhere.test", profile="ddsclient").agent_key == "a1"
 
 
-def test_a_profiles_keys_stay_at_home_when_another_service_is_named(read: Reader) -> None:
+def test_credentials_of_a_profile_are_not_used_for_another_service(read: Reader) -> None:
     text = f'[profiles.a]\nurl = "{URL}"\ntoken = "t"\nprojects = ["P"]\nrefresh = 5\n'
     elsewhere = read(text, url="https://elsewhere.test")
     assert (elsewhere.token, elsewhere.projects, elsewhere.refresh_seconds) == ("", (), 5)
     assert read(text, url=f"{URL}/api/v1").token == "t"
 
 
-def test_ways_of_being_let_in_are_not_mixed_when_several_sources_speak(read: Reader, tmp_path: Path) -> None:
+def test_credentials_of_different_sources_are_not_mixed(read: Reader, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("from-file\n")
     text = f'[profiles.a]\nurl = "{URL}"\nagent_key = "a"\nuser_key = "u"\n'
     found = read(text, {"UPLOAD_TUI_TOKEN": "from-variable"}, token_file=tmp_path / "token")
@@ -170,20 +169,20 @@ def test_ways_of_being_let_in_are_not_mixed_when_several_sources_speak(read: Rea
     assert (found.token, found.agent_key, found.user_key) == ("from-variable", "", "")
 
 
-def test_the_mend_is_told_when_others_can_read_a_secret(places: SettingsPaths) -> None:
-    places.settings_file.write_text(f'[profiles.a]\nurl = "{URL}"\ntoken = "t"\n')
-    places.settings_file.chmod(0o644)
-    (warning,) = read_settings({}, Flags(), places).warnings
-    assert f"chmod 600 {places.settings_file}" in warning
+def test_a_secret_that_others_can_read_is_a_warning(paths: SettingsPaths) -> None:
+    paths.settings_file.write_text(f'[profiles.a]\nurl = "{URL}"\ntoken = "t"\n')
+    paths.settings_file.chmod(0o644)
+    (warning,) = read_settings({}, Flags(), paths).warnings
+    assert f"chmod 600 {paths.settings_file}" in warning
 
 
-def test_nothing_is_warned_of_when_the_file_holds_no_secret(places: SettingsPaths) -> None:
-    places.settings_file.write_text(f'[profiles.a]\nurl = "{URL}"\n')
-    places.settings_file.chmod(0o644)
-    assert read_settings({}, Flags(), places).warnings == ()
+def test_a_file_without_a_secret_is_no_warning(paths: SettingsPaths) -> None:
+    paths.settings_file.write_text(f'[profiles.a]\nurl = "{URL}"\n')
+    paths.settings_file.chmod(0o644)
+    assert read_settings({}, Flags(), paths).warnings == ()
 
 
-def test_a_slip_is_told_when_a_variable_is_no_variable_of_ours(read: Reader) -> None:
+def test_an_unknown_variable_is_a_warning_with_a_suggestion(read: Reader) -> None:
     (warning,) = read(environment={"UPLOAD_TUI_URL": URL, "UPLOAD_TUI_TOKN": "s3cret"}).warnings
     assert "Did you mean UPLOAD_TUI_TOKEN?" in warning
     assert "s3cret" not in warning
@@ -204,7 +203,7 @@ def test_a_slip_is_told_when_a_variable_is_no_variable_of_ours(read: Reader) -> 
         ("http://[::1", False),
     ],
 )
-def test_a_token_is_only_sent_where_nobody_listens(read: Reader, url: str, is_fine: bool) -> None:
+def test_a_token_is_only_sent_encrypted_or_to_this_machine(read: Reader, url: str, is_fine: bool) -> None:
     if is_fine:
         assert read(url=url).url == url
     else:
@@ -221,50 +220,48 @@ def test_a_token_is_only_sent_where_nobody_listens(read: Reader, url: str, is_fi
         pytest.param('default_profile = "b"\n[profiles.a]\n[profiles.b]\n', "a", "a", id="the-named"),
     ],
 )
-def test_a_profile_is_in_force_when_it_can_only_be_that_one(
-    read: Reader, text: str, profile: str, expected: str
-) -> None:
+def test_the_profile_is_the_named_or_default_or_only_one(read: Reader, text: str, profile: str, expected: str) -> None:
     assert read(text, url=URL, profile=profile or None).profile == expected
     assert read(text, {"UPLOAD_TUI_PROFILE": profile}, url=URL).profile == expected
 
 
-def test_known_profiles_are_named_when_there_is_no_such_one(read: Reader) -> None:
+def test_an_unknown_profile_is_reported_with_the_known_ones(read: Reader) -> None:
     with pytest.raises(SettingsError) as caught:
         read("[profiles.work]\n[profiles.home]\n", profile="wrok")
     assert "work" in caught.value.hint
 
 
-def test_a_single_text_is_a_list_of_one_where_a_list_is_meant(read: Reader) -> None:
+def test_a_list_may_be_a_single_string(read: Reader) -> None:
     found = read(f'[profiles.a]\nurl = "{URL}"\nprojects = "P"\ncolumns = "name"\ntimezone = "Europe/Berlin"\n')
     assert (found.projects, found.columns, str(found.zone)) == (("P",), ("name",), "Europe/Berlin")
 
 
-def test_looks_are_told_when_what_belongs_to_a_service_is_not_right(places: SettingsPaths) -> None:
-    places.settings_file.write_text(
+def test_display_settings_ignore_the_keys_of_a_service(paths: SettingsPaths) -> None:
+    paths.settings_file.write_text(
         '[profiles.a]\nurl = "http://dds.test"\ntoken_file = "/nowhere/token"\nprojects = ["P"]\ntheme = "upload-light"\n'
     )
     found = read_display_settings(
-        {"UPLOAD_TUI_TOKEN_FILE": "/nowhere/else", "UPLOAD_TUI_TIMEZONE": "Asia/Tokyo"}, places
+        {"UPLOAD_TUI_TOKEN_FILE": "/nowhere/else", "UPLOAD_TUI_TIMEZONE": "Asia/Tokyo"}, paths
     )
     assert (found.url, found.token, found.token_file, found.projects) == ("", "", None, ())
     assert (found.theme, str(found.zone), found.profile) == ("upload-light", "Asia/Tokyo", "a")
     assert found.warnings == ()
 
 
-def test_looks_are_the_usual_ones_when_nothing_is_said(places: SettingsPaths) -> None:
-    found = read_display_settings({}, places)
+def test_display_settings_have_defaults(paths: SettingsPaths) -> None:
+    found = read_display_settings({}, paths)
     assert (found.theme, found.signs, found.columns, dict(found.keys)) == ("", "", (), {})
 
 
-def test_a_slip_is_told_when_only_looks_are_asked_for(places: SettingsPaths) -> None:
-    places.settings_file.write_text('[profiles.a]\nthme = "upload-light"\n')
-    with pytest.raises(SettingsError, match="line 2, has the unknown key thme"):
-        read_display_settings({}, places)
+def test_display_settings_report_an_unknown_key(paths: SettingsPaths) -> None:
+    paths.settings_file.write_text('[profiles.a]\nthme = "upload-light"\n')
+    with pytest.raises(SettingsError, match="line 2: unknown key thme"):
+        read_display_settings({}, paths)
 
 
-@pytest.mark.parametrize(("said", "expected"), [("0", 0.0), ("2.5", 2.5), ("", 60.0)])
-def test_a_failure_is_told_again_after_as_long_as_was_said(read: Reader, said: str, expected: float) -> None:
-    environment = {"UPLOAD_TUI_URL": URL, "UPLOAD_TUI_ALERT_REPEAT": said}
+@pytest.mark.parametrize(("value", "expected"), [("0", 0.0), ("2.5", 2.5), ("", 60.0)])
+def test_the_alert_interval_may_be_zero(read: Reader, value: str, expected: float) -> None:
+    environment = {"UPLOAD_TUI_URL": URL, "UPLOAD_TUI_ALERT_REPEAT": value}
     assert read(environment=environment).alert_repeat_seconds == expected
 
 
@@ -272,12 +269,12 @@ def test_a_failure_is_told_again_after_as_long_as_was_said(read: Reader, said: s
     ("variable", "value"),
     [("UPLOAD_TUI_ALERT_REPEAT", "-1"), ("UPLOAD_TUI_ALERT_REPEAT", "soon"), ("UPLOAD_TUI_ANIMATIONS", "x")],
 )
-def test_the_variable_is_named_when_its_value_cannot_be(read: Reader, variable: str, value: str) -> None:
+def test_an_invalid_variable_is_named(read: Reader, variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=variable):
         read(environment={"UPLOAD_TUI_URL": URL, variable: value})
 
 
-def test_editors_get_a_schema_with_every_key_and_a_word_for_each() -> None:
+def test_the_schema_has_every_key_with_a_description() -> None:
     schema = json.loads(json.dumps(settings_schema()))
     profile = schema["$defs"]["Profile"]
     assert set(profile["properties"]) == set(Profile.model_fields)
@@ -287,3 +284,7 @@ def test_editors_get_a_schema_with_every_key_and_a_word_for_each() -> None:
     assert profile["properties"]["projects"]["type"] == "array"
     assert profile["additionalProperties"] is False
     assert schema["additionalProperties"] is False
+
+
+def test_every_key_of_a_profile_is_in_the_table() -> None:
+    assert [key.name for key in KEYS] == list(Profile.model_fields)

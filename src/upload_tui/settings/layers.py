@@ -1,0 +1,167 @@
+"""Layers of settings: the profile, environment variables and flags, each with its source, and how they are merged."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from upload_tui.errors import SettingsError
+from upload_tui.settings.keys import CREDENTIAL_KEYS, DEFAULTS, ENV_PREFIX, VARIABLES, Key
+
+if TYPE_CHECKING:
+    from upload_tui.settings.profiles import SettingsFile
+
+__all__ = [
+    "COMMAND_LINE",
+    "DDSCLIENT_PROFILE",
+    "DEFAULT_LAYER",
+    "Flags",
+    "Layer",
+    "SettingsPaths",
+    "environment_layers",
+    "flag_layer",
+    "merge_layers",
+    "profile_layer",
+    "without_foreign_credentials",
+]
+
+DDSCLIENT_PROFILE = "ddsclient"
+"""The name of the profile that an existing `~/.ddsclient` provides."""
+
+COMMAND_LINE = "command line"
+"""The source of values from the command line."""
+
+
+class Flags(Struct, frozen=True):
+    """The settings on the command line; what was not given is empty."""
+
+    url: str | None = None
+    projects: Sequence[str] = ()
+    profile: str | None = None
+    token_file: Path | None = None
+    insecure_http: bool = False
+
+
+class SettingsPaths(Struct, frozen=True):
+    """The files to read; either may be missing."""
+
+    settings_file: Path
+    ddsclient_file: Path
+
+
+class Layer(Struct, frozen=True):
+    """The values from one source, by the keys of a profile."""
+
+    source: str
+    values: Mapping[str, Any]
+
+
+DEFAULT_LAYER = Layer("default", DEFAULTS)
+
+
+def profile_layer(name: str, paths: SettingsPaths) -> tuple[str, Layer]:
+    """The name and the values of the profile in use.
+
+    That is the named one, else the default one, else the only one, else that of the published client; or none, with an empty name.
+
+    Raises:
+        SettingsError: the settings file is invalid, or has no such profile.
+    """
+    file = paths.settings_file
+    known = _load_settings_file(file)
+    names = list(known.profiles) if known else []
+    name = name or (known.default_profile if known else None) or (names[0] if len(names) == 1 else "")
+    has_ddsclient = paths.ddsclient_file.is_file()
+    if not name and not names and has_ddsclient:
+        name = DDSCLIENT_PROFILE
+    if not name:
+        return "", Layer("no profile", {})
+    if known and name in known.profiles:
+        values = known.profiles[name].model_dump(exclude_unset=True)
+        return name, Layer(f"{file}, profile {name}", values)
+    if name == DDSCLIENT_PROFILE and has_ddsclient:
+        from upload_tui.settings.profiles import read_ddsclient
+
+        return name, Layer(str(paths.ddsclient_file), read_ddsclient(paths.ddsclient_file))
+    hint = (
+        f"Known profiles: {', '.join(names)}."
+        if names
+        else f"`upload-tui config init` creates a settings file ({file})."
+    )
+    raise SettingsError(f"There is no profile {name}", hint)
+
+
+def _load_settings_file(file: Path) -> "SettingsFile | None":
+    if not file.exists():
+        return None
+    from upload_tui.settings.profiles import read_settings_file
+
+    return read_settings_file(file)
+
+
+def environment_layers(environment: Mapping[str, str]) -> Iterator[Layer]:
+    """A layer for each variable that is set, so that an error can name the variable.
+
+    Raises:
+        SettingsError: a value is invalid.
+    """
+    for name, key in VARIABLES.items():
+        text = environment.get(name, "").strip()
+        if text:
+            yield Layer(name, _parse_variable(name, key, text))
+
+
+def _parse_variable(variable: str, key: Key, text: str) -> Mapping[str, Any]:
+    if key.is_free_text:
+        return {key.name: text}
+    from upload_tui.settings.profiles import validate_values
+
+    value = tuple(part.strip() for part in text.split(",")) if key.is_list else text
+    return validate_values({key.name: value}, variable)
+
+
+def flag_layer(flags: Flags) -> Layer:
+    """The values that were given on the command line."""
+    values = {"url": flags.url, "projects": tuple(flags.projects), "token_file": flags.token_file}
+    return Layer(COMMAND_LINE, {key: value for key, value in values.items() if value})
+
+
+def without_foreign_credentials(layers: Sequence[Layer], profile: Layer, *, requires_own_url: bool) -> list[Layer]:
+    """Drop the credentials and projects of a profile if the URL of another service takes precedence over its own.
+
+    A profile without a URL may be used with any service, unless `requires_own_url`: the published client's, which is used unasked.
+    """
+    url = next((layer.values["url"] for layer in reversed(layers) if layer.values.get("url")), None)
+    own_url = profile.values.get("url")
+    if url is None or (own_url is None and not requires_own_url) or (own_url and _origin(url) == _origin(own_url)):
+        return list(layers)
+    safe = {key: value for key, value in profile.values.items() if key not in CREDENTIAL_KEYS | {"projects"}}
+    return [Layer(profile.source, safe) if layer is profile else layer for layer in layers]
+
+
+def _origin(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", url
+    return parts.scheme, parts.netloc.lower()
+
+
+def merge_layers(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values and the source of each; later layers take precedence.
+
+    Credentials of one layer replace all those before: a token file on the command line is not mixed with keys of a profile.
+    """
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for layer in layers:
+        if CREDENTIAL_KEYS & layer.values.keys():
+            for key in CREDENTIAL_KEYS & values.keys():
+                # Variables are one source: UPLOAD_TUI_AGENT_KEY and UPLOAD_TUI_USER_KEY belong together.
+                if not (sources[key].startswith(ENV_PREFIX) and layer.source.startswith(ENV_PREFIX)):
+                    del values[key], sources[key]
+        values.update(layer.values)
+        sources.update(dict.fromkeys(layer.values, layer.source))
+    return values, sources

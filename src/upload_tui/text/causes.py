@@ -1,0 +1,26 @@
+"""Short causes of failed uploads, for where the messages of the service are too long."""
+
+from upload_tui.text.sanitize import sanitize
+from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
+
+__all__ = ["detailed_short_cause", "short_cause"]
+
+_SHORT_CAUSES = {
+    CHUNK_HASH_DIFFERS: "bad chunk hash",
+    SIZE_DIFFERS: "wrong size",
+    FILE_HASH_DIFFERS: "bad file hash",
+    OBJECT_MISSING: "not stored",
+}
+
+
+def short_cause(message: str) -> str:
+    """A few words for an integrity message of the service; empty for any other message."""
+    return next((short for fixed, short in _SHORT_CAUSES.items() if message.startswith(fixed)), "")
+
+
+def detailed_short_cause(message: str) -> str:
+    """The same with the details that follow the fixed text: `wrong size: reported 35703, …`; empty if there are none."""
+    for fixed, short in _SHORT_CAUSES.items():
+        if message.startswith(f"{fixed}: "):
+            return f"{short}: {sanitize(message[len(fixed) + 2 :]).replace(' bytes', '')}"
+    return ""

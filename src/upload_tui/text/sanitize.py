@@ -1,0 +1,60 @@
+"""The one sanitizer for text from outside: everything written to a terminal passes through it."""
+
+import re
+import unicodedata
+from itertools import groupby
+
+__all__ = ["sanitize", "sanitize_line"]
+
+_MAX_CHARACTERS = 2000
+"""Longer texts are cut: no screen shows more, and the full text can still be copied."""
+_MAX_LINE_CHARACTERS = 500
+_JOINERS = frozenset("\u200d\ufe0e\ufe0f")
+"""Joiners and variation selectors are dropped: terminals agree on the width of separate emoji, not of joined ones."""
+_REPLACEMENT = "\ufffd"
+_REPLACED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_OTHER_ZERO_WIDTH = re.compile("[\u1160-\u11ff\u3164\ud7b0-\ud7ff\uffa0\U0001f3fb-\U0001f3ff]")
+"""Zero-width characters that are no marks: Hangul vowels, finals and fillers; skin tones."""
+
+
+def sanitize(text: str) -> str:
+    """Replace everything that a terminal could interpret or that is invisible, one character each.
+
+    Control characters become control pictures (`␛`), invisible and directional ones `�`. Of consecutive combining marks only the
+    first is kept.
+    """
+    text = text[:_MAX_CHARACTERS]
+    if text.isascii() and text.isprintable():
+        return text
+    characters = (_visible_character(one) for one in unicodedata.normalize("NFC", text) if one not in _JOINERS)
+    return "".join(_limit_combining_marks("".join(characters)))
+
+
+def sanitize_line(text: str) -> str:
+    """Sanitize a message for one line, without a full stop at its end."""
+    return sanitize(text[:_MAX_LINE_CHARACTERS]).rstrip(". ") or sanitize(text[:1])
+
+
+def _visible_character(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    if unicodedata.category(character) in _REPLACED_CATEGORIES:
+        return _REPLACEMENT
+    return " " if character.isspace() else character
+
+
+def _limit_combining_marks(text: str) -> list[str]:
+    kept: list[str] = []
+    for is_mark, group in groupby(text, key=_is_zero_width):
+        if not is_mark:
+            kept.extend(group)
+        elif kept:
+            kept.append(next(group))
+    return kept
+
+
+def _is_zero_width(character: str) -> bool:
+    return unicodedata.category(character).startswith("M") or _OTHER_ZERO_WIDTH.match(character) is not None

@@ -1,0 +1,19 @@
+"""URLs of the service."""
+
+import shlex
+from urllib.parse import quote
+
+__all__ = ["API_PATH", "curl_command", "service_root"]
+
+API_PATH = "/api/v1"
+
+
+def service_root(url: str) -> str:
+    """The URL of a service without a trailing `/api/v1` and slashes, which users may write or leave out."""
+    return url.strip().rstrip("/").removesuffix(API_PATH).rstrip("/")
+
+
+def curl_command(root: str, upload_id: str) -> str:
+    """A shell command that requests an upload; the token is a variable in it."""
+    url = f"{root}{API_PATH}/uploads/{quote(upload_id, safe='')}"
+    return f'curl --header "Authorization: $UPLOAD_TUI_TOKEN" {shlex.quote(url)}'
