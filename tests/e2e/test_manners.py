@@ -130,7 +130,7 @@ def test_one_sentence_says_it_when_a_look_cannot_be_kept(morning: Served, tmp_pa
     ("text", "line", "words"),
     [
         pytest.param('[profiles.a]\nurl = "https://x.test"\nrefesh = 2\n', 3, "Did you mean refresh?", id="near"),
-        pytest.param("[profiles.a]\nzzz = 1\n", 2, "Known are: url,", id="unknown"),
+        pytest.param("[profiles.a]\nzzz = 1\n", 2, "Known keys: url,", id="unknown"),
         pytest.param('[profiles.a]\nrefresh = "often"\n', 2, "refresh", id="no-number"),
         pytest.param("[profiles.a]\nrefresh = 0\n", 2, "refresh", id="zero"),
         pytest.param("[profiles.a]\nurl = \n", 2, "not TOML", id="no-toml"),

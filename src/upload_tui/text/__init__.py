@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from upload_tui.text.causes import detailed_short_cause, short_cause
     from upload_tui.text.durations import age_text, duration_text, parse_duration, span_text
     from upload_tui.text.numbers import plural, size_text, sparkline_text
-    from upload_tui.text.sanitize import sanitize, sanitize_line
+    from upload_tui.text.sanitizer import sanitize, sanitize_line
     from upload_tui.text.suggestions import did_you_mean
     from upload_tui.text.times import clock_text, event_text, parse_since, short_clock_text
 
@@ -52,7 +52,7 @@ __getattr__, __dir__ = lazy_names(
             "size_text",
             "sparkline_text",
         ),
-        "sanitize": (
+        "sanitizer": (
             "sanitize",
             "sanitize_line",
         ),

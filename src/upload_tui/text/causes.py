@@ -1,6 +1,6 @@
 """Short causes of failed uploads, for where the messages of the service are too long."""
 
-from upload_tui.text.sanitize import sanitize
+from upload_tui.text.sanitizer import sanitize
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
 __all__ = ["detailed_short_cause", "short_cause"]

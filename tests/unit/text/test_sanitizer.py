@@ -1,0 +1,61 @@
+"""Hostile text made safe for a terminal."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from upload_tui.text import sanitize, sanitize_line
+
+HOSTILE = st.text(max_size=300) | st.text(
+    alphabet="\x00\x07\x1b\x9b\r\n\t\u202e\u2066\u200b\u200d\ufeff\ufe0f\u0301[]m31;e日👩‍🔬", max_size=60
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("reads.fastq.gz", "reads.fastq.gz", id="plain"),
+        pytest.param("\x1b[31mred", "␛[31mred", id="escape"),
+        pytest.param("a\nb\tc", "a␊b␉c", id="newline-and-tab"),
+        pytest.param("\x9b31m", "\ufffd31m", id="c1-control"),
+        pytest.param("cod\u202etxt.exe", "cod\ufffdtxt.exe", id="bidirectional-override"),
+        pytest.param("a\u200bb", "a\ufffdb", id="zero-width-space"),
+        pytest.param("e\u0301", "é", id="combining-mark-composed"),
+        pytest.param("z\u0301\u0302\u0303", "ź\u0302", id="stacked-marks"),
+        pytest.param("[bold]x[/bold]", "[bold]x[/bold]", id="markup-stays-text"),
+        pytest.param("a\u00a0b", "a b", id="no-break-space"),
+    ],
+)
+def test_unsafe_characters_are_replaced(text: str, shown: str) -> None:
+    assert sanitize(text) == shown
+
+
+@given(HOSTILE)
+def test_no_control_or_invisible_character_is_left(text: str) -> None:
+    shown = sanitize(text)
+    assert all(character.isprintable() for character in shown)
+    assert not any("\u2066" <= character <= "\u2069" or "\u202a" <= character <= "\u202e" for character in shown)
+
+
+@given(HOSTILE | st.text(alphabet="e\u0301\u0302\u093e\u1160\u11a8\u3164\ud7b0\uffa0\U0001f3fb", max_size=20))
+def test_no_two_zero_width_characters_follow_each_other(text: str) -> None:
+    shown = sanitize(text)
+    assert not any(cell_len(first) == cell_len(second) == 0 for first, second in pairwise(shown))
+    assert not shown or cell_len(shown[0]) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("Not found. ", "Not found"), ("a\nb", "a␊b"), ("...", "."), ("", ""), ("\x1b", "␛")],
+    ids=["period", "newline", "only-periods", "empty", "escape"],
+)
+def test_a_line_has_no_line_breaks_and_no_period(text: str, line: str) -> None:
+    assert sanitize_line(text) == line
+
+
+@given(st.text(alphabet="a. \n\x1b", max_size=600))
+def test_a_line_is_never_long(text: str) -> None:
+    assert len(sanitize_line(text)) <= 500

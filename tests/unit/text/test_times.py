@@ -1,0 +1,80 @@
+"""Times as text, and as users type them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upload_tui.status import Certainty, Event, Stage
+from upload_tui.text import clock_text, event_text, parse_since, short_clock_text
+
+NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
+
+
+def test_a_time_is_shorter_the_further_away_it_is() -> None:
+    assert clock_text(NOW, NOW, UTC) == "09:26:53"
+    assert clock_text(NOW - timedelta(days=2), NOW, UTC) == "12 Mar 09:26"
+    assert clock_text(NOW - timedelta(days=900), NOW, UTC) == "2023-09-26"
+    assert clock_text(None, NOW, UTC) == "?"
+
+
+def test_a_short_time_has_at_most_eight_characters() -> None:
+    assert short_clock_text(NOW, NOW, UTC) == "09:26:53"
+    assert short_clock_text(NOW - timedelta(days=2), NOW, UTC) == "12 Mar"
+    assert short_clock_text(NOW - timedelta(days=900), NOW, UTC) == "Sep 2023"
+
+
+def test_the_last_day_of_the_calendar_is_shown_in_any_zone() -> None:
+    far = timezone(timedelta(hours=14))
+    assert clock_text(datetime.max.replace(tzinfo=UTC), NOW, far) == "9999-12-31"
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        pytest.param(Event(Stage.VERIFIED, NOW), "09:26:53", id="reported"),
+        pytest.param(Event(Stage.VERIFIED, NOW, Certainty.ESTIMATED), "~09:26:53", id="estimated"),
+        pytest.param(
+            Event(Stage.VERIFIED, None, Certainty.OBSERVED, NOW - timedelta(seconds=9), NOW),
+            "09:26:44-09:26:53",
+            id="observed",
+        ),
+        pytest.param(Event(Stage.VERIFIED, None, Certainty.OBSERVED, None, NOW), "before 09:26:53", id="only-latest"),
+        pytest.param(Event(Stage.VERIFIED, None, Certainty.OBSERVED, NOW), "after 09:26:53", id="only-earliest"),
+        pytest.param(Event(Stage.VERIFIED, None, Certainty.OBSERVED), "time unknown", id="nothing"),
+    ],
+)
+def test_the_time_of_an_event_shows_its_certainty(event: Event, text: str) -> None:
+    assert event_text(event, NOW, UTC) == text
+
+
+def test_an_age_is_counted_from_now() -> None:
+    before = datetime.now(UTC)
+    since = parse_since("2h")
+    assert since is not None
+    assert before <= since + timedelta(hours=2) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-14", datetime(2026, 3, 14, tzinfo=UTC)),
+        ("2026-03-14T09:26:53Z", datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)),
+        ("2026-03-14 09:26", datetime(2026, 3, 14, 9, 26, tzinfo=UTC)),
+        ("2026-03-14T09:26:53+02:00", datetime(2026, 3, 14, 7, 26, 53, tzinfo=UTC)),
+    ],
+)
+def test_a_time_without_an_offset_is_utc(text: str, expected: datetime) -> None:
+    assert parse_since(text) == expected
+
+
+@given(st.text())
+def test_any_text_is_a_time_or_none(text: str) -> None:
+    since = parse_since(text)
+    assert since is None or since.tzinfo is UTC
+
+
+@pytest.mark.parametrize("text", ["999999999d", "0001-01-01T00:00+14:00", "2026-13-01", "yesterday", ""])
+def test_other_texts_are_not_times(text: str) -> None:
+    assert parse_since(text) is None
