@@ -196,7 +196,7 @@ def _check_url(url: str, *, insecure_http: bool) -> None:
     except ValueError as error:
         raise SettingsError(f"{url} is not a URL", _URL_HINT) from error
     if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(f"{url} is not the URL of a service", _URL_HINT)
+        raise SettingsError(f"{url} is not a URL that starts with https:// or http://", _URL_HINT)
     if parts.scheme == "http" and not insecure_http and not _is_loopback(host):
         raise SettingsError(
             f"{url} would send the token unencrypted over the network", "Use https://, or add --insecure-http."
