@@ -134,19 +134,19 @@ async def test_a_retry_after_date_needs_the_date_of_the_response() -> None:
 
 
 async def test_a_request_is_retried_after_a_server_error() -> None:
-    answers = iter([envelope(500), httpx.Response(200, json=an_upload("a"))])
-    async with client_of(lambda _: next(answers)) as client:
+    responses = iter([envelope(500), httpx.Response(200, json=an_upload("a"))])
+    async with client_of(lambda _: next(responses)) as client:
         assert (await client.upload("u-1")).upload.name == "a"
 
 
 async def test_the_token_is_sent_to_the_service_only() -> None:
     seen: list[httpx.Request] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         seen.append(request)
         return httpx.Response(302, headers={"location": "https://elsewhere.test/"})
 
-    async with client_of(answer) as client:
+    async with client_of(respond) as client:
         with pytest.raises(InvalidResponseError):
             await client.upload("u-1")
     assert {request.url.host for request in seen} == {"dds.test"}
@@ -156,11 +156,11 @@ async def test_the_token_is_sent_to_the_service_only() -> None:
 async def test_a_hostile_id_stays_one_part_of_the_path() -> None:
     seen: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         seen.append(request.url.raw_path.decode())
         return envelope(404)
 
-    async with client_of(answer) as client:
+    async with client_of(respond) as client:
         with pytest.raises(NotFoundError):
             await client.upload("../projects?x=1")
     assert seen == ["/api/v1/uploads/..%2Fprojects%3Fx%3D1"]
@@ -224,8 +224,8 @@ async def test_wrong_keys_are_an_auth_error() -> None:
 
 
 async def test_requests_of_the_last_minute_include_failed_ones() -> None:
-    clock, answers = FrozenClock(), [envelope(500), httpx.Response(200, json=an_upload("scan.tiff")), envelope(400)]
-    transport = httpx.MockTransport(lambda _: answers.pop(0))
+    clock, responses = FrozenClock(), [envelope(500), httpx.Response(200, json=an_upload("scan.tiff")), envelope(400)]
+    transport = httpx.MockTransport(lambda _: responses.pop(0))
     async with ServiceClient(ROOT, Credentials(token="t"), transport=transport, clock=clock) as client:
         assert client.requests_last_minute == 0
         await client.upload("u-1")

@@ -23,16 +23,16 @@ class TokenService:
         self.received: list[str] = []
         self.exchanges = 0
         self.lifetime_seconds = lifetime_seconds
-        self.exchange_answer: Callable[[str], httpx.Response] = self._issue
+        self.exchange_response: Callable[[str], httpx.Response] = self._issue
 
     def client(self, credentials: Credentials) -> ServiceClient:
-        return ServiceClient(ROOT, credentials, transport=httpx.MockTransport(self._answer), clock=self.clock)
+        return ServiceClient(ROOT, credentials, transport=httpx.MockTransport(self._respond), clock=self.clock)
 
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
+    async def _respond(self, request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(0)
         if request.url.path.endswith("/api_token"):
             self.exchanges += 1
-            return self.exchange_answer(f"token-{self.exchanges}")
+            return self.exchange_response(f"token-{self.exchanges}")
         token = request.headers["authorization"]
         self.received.append(token)
         if token in self.valid:
@@ -93,7 +93,7 @@ async def test_a_token_with_an_invalid_lifetime_is_used_until_it_is_rejected(lif
 
 async def test_a_rejected_new_token_is_an_auth_error() -> None:
     service = TokenService()
-    service.exchange_answer = lambda token: httpx.Response(201, json={"api_token": token, "time_to_live": 7200})
+    service.exchange_response = lambda token: httpx.Response(201, json={"api_token": token, "time_to_live": 7200})
     async with service.client(KEYS) as client:
         with pytest.raises(AuthError):
             await client.upload("u-1")
@@ -102,7 +102,7 @@ async def test_a_rejected_new_token_is_an_auth_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         pytest.param(httpx.Response(404, json={"reason": "invalid key"}), AuthError, id="unknown-key"),
         pytest.param(httpx.Response(400, json={"reason": "missing key or keys"}), AuthError, id="missing-key"),
@@ -120,9 +120,9 @@ async def test_a_rejected_new_token_is_an_auth_error() -> None:
         pytest.param(httpx.Response(201, json={"api_token": 5}), InvalidResponseError, id="no-token"),
     ],
 )
-async def test_a_failed_exchange_is_its_own_error(answer: httpx.Response, error: type[Exception]) -> None:
+async def test_a_failed_exchange_is_its_own_error(response: httpx.Response, error: type[Exception]) -> None:
     service = TokenService()
-    service.exchange_answer = lambda _: answer
+    service.exchange_response = lambda _: response
     async with service.client(KEYS) as client:
         with pytest.raises(error):
             await client.upload("u-1")
@@ -132,20 +132,20 @@ async def test_a_failed_exchange_is_its_own_error(answer: httpx.Response, error:
 async def test_the_exchange_has_the_timeout_of_any_request() -> None:
     timeouts: list[object] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         timeouts.append(request.extensions.get("timeout"))
         if request.url.path.endswith("/api_token"):
             return httpx.Response(201, json={"api_token": "t", "time_to_live": 7200})
         return httpx.Response(200, json=an_upload("a"))
 
-    async with ServiceClient(ROOT, KEYS, transport=httpx.MockTransport(answer), timeout_seconds=7) as client:
+    async with ServiceClient(ROOT, KEYS, transport=httpx.MockTransport(respond), timeout_seconds=7) as client:
         await client.upload("u-1")
     assert timeouts == [{"connect": 7, "read": 7, "write": 7, "pool": 7}] * 2
 
 
 async def test_retry_after_of_the_exchange_is_parsed() -> None:
     service = TokenService()
-    service.exchange_answer = lambda _: httpx.Response(429, json={}, headers={"retry-after": "9"})
+    service.exchange_response = lambda _: httpx.Response(429, json={}, headers={"retry-after": "9"})
     async with service.client(KEYS) as client:
         with pytest.raises(ThrottledError) as caught:
             await client.upload("u-1")

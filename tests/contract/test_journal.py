@@ -56,8 +56,8 @@ async def recording(caller: Caller, file: Path) -> AsyncIterator[LiveSession]:
             transport=httpx.ASGITransport(app=caller.service.app),
             clock=caller.clock,
             attempts=1,
-            on_request=journal.write_request,
         )
+        client.on_request(journal.write_request)
         schedule = Schedule(jitter=lambda: 0.5)
         async with client:
             session = LiveSession(

@@ -106,11 +106,11 @@ class TokenAuth(httpx.Auth):
             raise InvalidResponseError(f"No tokens are issued at {self._exchange_url}", "Check the URL.")
         if not response.is_success:
             raise httpx.HTTPStatusError("token exchange failed", request=response.request, response=response)
-        answer: Any = parse_body(response.content)
-        if not isinstance(answer, dict) or not isinstance(answer.get("api_token"), str) or not answer["api_token"]:
+        body: Any = parse_body(response.content)
+        if not isinstance(body, dict) or not isinstance(body.get("api_token"), str) or not body["api_token"]:
             raise InvalidResponseError("The service returned no token for the keys")
-        self._token = answer["api_token"]
-        self._renew_on = self._renewal_time(answer.get("time_to_live"))
+        self._token = body["api_token"]
+        self._renew_on = self._renewal_time(body.get("time_to_live"))
 
     def _renewal_time(self, lifetime_seconds: object) -> datetime | None:
         # The lifetime is used instead of the expiry date: it does not depend on synchronized clocks.

@@ -110,6 +110,7 @@ class _StatusReader:
         self.anomalies: list[Anomaly] = []
 
     def read_flat(self, status: Mapping[str, Any], shape: StatusShape) -> Timeline:
+        """Option A or the deployed shape."""
         message = self._read_text(status, "error_message")
         times = {stage: self._read_time(status, f"{stage}_on") for stage in Stage}
         events = [Event(stage, on) for stage, on in times.items() if on is not None and stage is not Stage.ERROR]
@@ -135,6 +136,7 @@ class _StatusReader:
         )
 
     def read_states(self, status: Mapping[str, Any]) -> Timeline:
+        """Option B."""
         found: dict[Stage, Event] = {}
         for entry in self._state_entries(status):
             event = self._read_state(entry)

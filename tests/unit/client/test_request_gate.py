@@ -20,10 +20,10 @@ class Service:
         self.throttle_headers: dict[str, str] | None = None
 
     def client(self) -> ServiceClient:
-        transport = httpx.MockTransport(self._answer)
+        transport = httpx.MockTransport(self._respond)
         return ServiceClient("https://dds.test", Credentials("t"), transport=transport, clock=self.clock, attempts=1)
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
+    def _respond(self, request: httpx.Request) -> httpx.Response:
         self.requested.append(request.url.path.rpartition("/")[2])
         if self.throttle_headers is not None:
             return httpx.Response(429, headers=self.throttle_headers, json={})
