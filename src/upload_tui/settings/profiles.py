@@ -73,7 +73,7 @@ class Profile(BaseModel):
     user_key: SecretStr | None = Field(None, description="exchanged for a token together with agent_key")
     refresh: Seconds | None = Field(None, description="shortest time between two updates, in seconds")
     stuck_after: Seconds | None = Field(
-        None, description="age in seconds at which a pending upload is stuck if nothing is known about similar ones"
+        None, description="age at which a pending upload is stuck, in seconds; less if similar uploads are much faster"
     )
     timezone: Annotated[str, AfterValidator(_check_zone)] | None = Field(
         None, description="time zone of displayed times, such as Europe/Berlin; the local zone if not set"

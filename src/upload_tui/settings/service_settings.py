@@ -42,7 +42,7 @@ class ServiceSettings:
         token_file: the file that the token was read from; None if there is none.
         token_keyring: the user name of the token in the keyring.
         refresh_seconds: the shortest time between two updates.
-        stuck_after_seconds: the age at which a pending upload is stuck if nothing is known about similar ones.
+        stuck_after_seconds: the age at which a pending upload is stuck; less if similar uploads are much faster.
         zone: of displayed times; None means the local zone.
         theme: empty means the default theme.
         signs: `unicode` or `ascii`; empty means what the terminal supports.
