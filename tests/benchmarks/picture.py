@@ -19,7 +19,7 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.uploads import NEWEST, PROJECT, fill, page_body, resource, template
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import Query, SortKey, Store, StorePicture, Synchroniser, ingest
-from upload_tui.monitor.store.conditions import StuckThresholds
+from upload_tui.monitor.store.query import StuckThresholds
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import read_upload_reading

@@ -11,7 +11,7 @@ from tests.benchmarks.streaming import CHANGES_PER_UPLOAD, Stream
 from tests.benchmarks.uploads import PROJECT
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import Change, Query, Store, Synchroniser, UploadChange
-from upload_tui.monitor.store.conditions import StuckThresholds
+from upload_tui.monitor.store.query import StuckThresholds
 from upload_tui.status import Stage
 
 __all__ = ["BENCHMARKS"]

@@ -12,7 +12,7 @@ import psutil
 
 from tests.benchmarks.uploads import NEWEST
 from upload_tui.monitor import Query, SortKey, Store
-from upload_tui.monitor.store.conditions import StuckThresholds
+from upload_tui.monitor.store.query import StuckThresholds
 
 
 def main(file: Path) -> None:

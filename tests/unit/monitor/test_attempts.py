@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-
 from upload_tui.monitor.analysis.retries import MAX_RETRIES, estimate_retries
+
 from upload_tui.testing import NOW
 
 

@@ -14,7 +14,7 @@ from upload_tui.errors import ServerError
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef, Query
 from upload_tui.monitor.store import bulk
-from upload_tui.monitor.store.lease import BulkLease, read_lease, write_lease
+from upload_tui.monitor.store.bulk import BulkLease, read_lease, write_lease
 from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.store import Store, StuckThresholds
@@ -59,7 +59,7 @@ def counts(store: Store) -> dict[tuple[Stage, bool], int]:
             cell.stage_rank if isinstance(cell.stage_rank, Stage) else tuple(Stage)[cell.stage_rank],
             cell.is_gone,
         ): cell.upload_count
-        for cell in store.partitions()
+        for cell in store.partitions.select()
     }
 
 

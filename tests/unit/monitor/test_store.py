@@ -404,5 +404,5 @@ async def test_whoever_leaves_while_a_bulk_load_ends_does_not_wait_and_the_next_
     store.close()
     again = Store(tmp_path / "store.db")
     assert again.total(Query(search="3.bin"), STUCK) == 1
-    assert again.partitions()[0].upload_count == 5
+    assert again.partitions.select()[0].upload_count == 5
     again.close()
