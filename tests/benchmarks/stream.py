@@ -42,7 +42,7 @@ async def _minute(seconds: float) -> Sequence[Figure]:
             busy += await _round(watch)
         stream.ended_on = datetime.now(UTC)
         ended = time.perf_counter()
-        while store.total(Query(stages=frozenset({Stage.VERIFIED})), _stuck()) < stream.count:
+        while store.find(Query(stages=frozenset({Stage.VERIFIED})), _stuck(), 0, 0).total < stream.count:
             await _round(watch)
     behind = time.perf_counter() - ended
     # Those of the first fetch are no news when they are seen, and half told.

@@ -61,7 +61,7 @@ def storage_error(error: sqlite3.Error, file: Path | None) -> StorageError | Non
     if kind is None or kind in _PROGRAM_ERRORS:
         return None
     where = "in memory" if file is None else file
-    return StorageError(f"Cannot use the cache ({error}): {where}", "Check the disk and the permissions.")
+    return StorageError(f"Cannot use the store {where} ({error})", "Check the disk and the permissions.")
 
 
 def _damaged_error(error: sqlite3.Error) -> DamagedStorageError:
@@ -108,7 +108,7 @@ def _open_file(file: Path, notice: str = "") -> OpenDatabase:
             connection.close()
             raise
     except OSError as error:
-        raise StorageError(f"Cannot use the cache ({error.strerror}): {file}", "Check the permissions.") from error
+        raise StorageError(f"Cannot use {file} ({error.strerror})", "Check the permissions.") from error
     except sqlite3.Error as error:
         # Even a bug of ours here means that the schema is not ours: the file must not be changed.
         raise storage_error(error, file) or _damaged_error(error) from error
@@ -131,7 +131,7 @@ def _check_ownership(connection: sqlite3.Connection, file: Path | None) -> None:
 def _check_writable(file: Path) -> None:
     """Refuse a read-only file: SQLite opens it and fails at the first write."""
     if not os.access(file, os.W_OK):
-        raise StorageError(f"Cannot write the cache: {file}", "Check its permissions.")
+        raise StorageError(f"Cannot write {file}", "Check its permissions.")
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
