@@ -41,17 +41,17 @@ _UNKNOWN_BYTES = -(2**63)
 _MIN_SAMPLES = 8
 """Fewer durations make no baseline."""
 _STUCK_FACTOR = 3.0
-"""So many times the longest duration seen is stuck, even below the threshold."""
+"""An upload is stuck beyond this multiple of the longest duration seen, even below the threshold."""
 _REFRESH_LAG_SECONDS = 2.0
 """Tolerance, because the picture may lag behind the service by this much."""
 
 _MIN_OVERDUE = 3
-"""Fewer overdue uploads say nothing about the worker."""
+"""With fewer overdue uploads, the worker is not suspected."""
 _QUEUE_MAX_AGE = timedelta(seconds=60)
 """Older queue statistics are ignored."""
 _QUEUE_IDLE_SECONDS = 120.0
 _QUEUE_IDLE_FACTOR = 3.0
-"""Queued uploads are unattended after so many times the 95th percentile of verification, and at least two minutes."""
+"""Queued uploads are unattended after this multiple of the 95th percentile of verification, and at least two minutes."""
 
 _RETRY_DELAYS_SECONDS = (1, 5, 25, 125, 625, 3125)
 MAX_RETRIES = len(_RETRY_DELAYS_SECONDS)
@@ -83,7 +83,7 @@ class Baseline(Struct, frozen=True):
 class Baselines:
     """Baselines by project and size class; for a project with too few samples, of that size class in all projects.
 
-    Size classes never share samples: the time that small files take says nothing about large ones.
+    Size classes never share samples: small files do not predict the time that large ones take.
 
     Args:
         durations: project, size in bytes (None if unknown: a class of its own) and verification time in seconds.

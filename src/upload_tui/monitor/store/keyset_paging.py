@@ -35,6 +35,7 @@ class _Checkpoints(Struct):
     keys: list[RowKey] = field(default_factory=list)
 
     def add(self, offset: int, key: RowKey) -> None:
+        """Insert a checkpoint, unless the offset has one."""
         index = bisect_left(self.offsets, offset)
         if index == len(self.offsets) or self.offsets[index] != offset:
             self.offsets.insert(index, offset)

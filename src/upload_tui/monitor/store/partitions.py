@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from upload_tui.monitor.store.bulk import read_lease
 from upload_tui.monitor.store.database import Database
 from upload_tui.status import Stage
 
@@ -84,8 +85,17 @@ class PartitionTable:
             self._numbers[key] = self._db.execute(sql, key).fetchone()[0]
         return self._numbers[key]
 
+    def set_gone(self, upload_id: str, *, is_gone: bool) -> None:
+        """Mark an upload as gone or not, which moves it to another partition; unknown ids are ignored."""
+        row = self._db.execute("SELECT project, stage FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+        if row is not None:
+            partition = self.number(*row, is_gone=is_gone)
+            if read_lease(self._db) is not None:
+                self.move_count(upload_id, partition)
+            self._db.execute("UPDATE uploads SET is_gone = ?, cell = ? WHERE id = ?", (is_gone, partition, upload_id))
+
     def move_count(self, upload_id: str, partition: int) -> None:
-        """Update the counts for an upload that enters a partition, while the triggers that do so are dropped."""
+        """Update the counts for an upload that enters a partition; only during a bulk load, while the triggers are dropped."""
         leave = "UPDATE cells SET uploads = uploads - 1 WHERE cell = (SELECT cell FROM uploads WHERE id = ?)"
         self._db.execute(leave, (upload_id,))
         self._db.execute("UPDATE cells SET uploads = uploads + 1 WHERE cell = ?", (partition,))

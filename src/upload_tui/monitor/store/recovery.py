@@ -93,7 +93,7 @@ def _open_file(file: Path, notice: str = "") -> OpenDatabase:
     """Open the database of a file.
 
     Raises:
-        StorageError: the file cannot be used; the class says why.
+        StorageError: the file cannot be used; its subclass is the cause.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

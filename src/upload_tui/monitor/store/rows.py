@@ -116,7 +116,7 @@ def row_values(
     ended_ms = times_ms[stage] if stage.is_final else None
     is_chunked = upload.chunks is not None
     certainty = current.certainty if current else Certainty.OBSERVED
-    # An observed end is only a bound, and may be a purge years later: it says nothing about the duration.
+    # An observed end is only a bound, and may be a purge years later: the duration is unknown.
     verify_bucket = None if certainty is Certainty.OBSERVED else _latency_bucket(times_ms[Stage.COMPLETED], ended_ms)
     return (
         upload.id, project, partition, upload.name, _or_unknown(upload.size_bytes), stage.rank, _or_unknown(to_ms(timeline.since)),

@@ -100,7 +100,7 @@ class SearchLists:
         Args:
             query: the query.
             revision: the store's revision.
-            min_rows: stop after so many matches.
+            min_rows: stop after this number of matches.
             patience_seconds: stop after this time; None builds the complete list.
         """
         limits = (inf, inf) if patience_seconds is None else (min_rows, self._monotonic() + patience_seconds)

@@ -138,7 +138,7 @@ class Store:
                 if stale is not None:
                     self._db.execute("UPDATE uploads SET is_stale = ? WHERE id = ?", (stale, upload_id))
                 if gone is not None:
-                    self._set_gone(upload_id, is_gone=gone)
+                    self.partitions.set_gone(upload_id, is_gone=gone)
 
     def touch(self, upload_ids: Sequence[str], read_on: datetime) -> None:
         """Record that uploads were read again and have not changed."""
@@ -150,15 +150,7 @@ class Store:
             for batch in _batches(upload_ids):
                 gone = f"SELECT id FROM uploads WHERE is_gone AND id IN ({', '.join('?' * len(batch))})"
                 for (upload_id,) in self._db.execute(gone, batch):
-                    self._set_gone(upload_id, is_gone=False)
-
-    def _set_gone(self, upload_id: str, *, is_gone: bool) -> None:
-        row = self._db.execute("SELECT project, stage FROM uploads WHERE id = ?", (upload_id,)).fetchone()
-        if row is not None:
-            partition = self.partitions.number(*row, is_gone=is_gone)
-            if read_lease(self._db) is not None:
-                self.partitions.move_count(upload_id, partition)
-            self._db.execute("UPDATE uploads SET is_gone = ?, cell = ? WHERE id = ?", (is_gone, partition, upload_id))
+                    self.partitions.set_gone(upload_id, is_gone=False)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

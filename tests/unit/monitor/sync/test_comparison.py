@@ -89,8 +89,8 @@ def test_uploads_with_only_a_purge_time_are_not_in_the_baseline() -> None:
     purged = [old_upload(f"p{n}", purged=n, touched=NOW - timedelta(seconds=n)) for n in range(20)]
     waiting = an_upload("waits", initiated=90, completed=60, status_shape=StatusShape.DEPLOYED)
     session = InMemorySession([*timely, *purged, waiting])
-    judgement = session.pending(1)[0].lateness
-    assert (judgement.is_overdue, judgement.p95_seconds) == (True, pytest.approx(10))
+    lateness = session.pending(1)[0].lateness
+    assert (lateness.is_overdue, lateness.p95_seconds) == (True, pytest.approx(10))
     assert session.latencies()[1].count == 40
     assert sum(session.funnel()[Stage.VERIFIED].recent) == 40
     session.close()
