@@ -72,17 +72,17 @@ def page_snapshot(body: bytes, read_on: datetime) -> bytes:
 def build_snapshot(
     partitions: Mapping[PartitionName, Sequence[Sequence[Any]]], page: SnapshotInfo, body: bytes
 ) -> bytes:
-    """The image of a page with these rows (values of `stored_rows.BULK_COLUMNS`), by cell."""
+    """Serialize a page; `partitions` holds its rows (values of `BULK_COLUMNS`) by partition."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         db.executescript(_TABLES)
         db.execute("BEGIN")
-        facts = (
+        values = (
             compress_page(body) if partitions else None,
             page.upload_count,
             page.first_id,
             json.dumps(page.unparsed_places),
         )
-        db.execute("INSERT INTO page VALUES (?, ?, ?, ?)", facts)
+        db.execute("INSERT INTO page VALUES (?, ?, ?, ?)", values)
         for part, (name, rows) in enumerate(partitions.items()):
             db.execute("INSERT INTO cells VALUES (?, ?, ?, ?)", (part, *name))
             db.executemany(f"INSERT INTO rows VALUES ({part}{', ?' * len(BULK_COLUMNS)})", rows)

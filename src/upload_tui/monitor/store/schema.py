@@ -190,7 +190,7 @@ def end_bulk(connection: sqlite3.Connection) -> None:
 
 
 def end_bulk_steps(connection: sqlite3.Connection) -> Iterator[None]:
-    """Do what `end_bulk` does, one statement a step, so that callers can run in between: with a million rows each takes seconds."""
+    """Do what `end_bulk` does in steps, so that callers can run in between: with a million rows each step takes seconds."""
     for name, place in _INDEXES.items():
         connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {place}")
         yield
