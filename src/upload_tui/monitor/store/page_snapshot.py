@@ -21,7 +21,7 @@ from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.status import Stage
 from upload_tui.wire import UploadSummary, read_summaries
 
-__all__ = ["PartitionName", "SnapshotInfo", "can_snapshot", "build_snapshot", "page_snapshot"]
+__all__ = ["PartitionName", "SnapshotInfo", "build_snapshot", "can_snapshot", "page_snapshot"]
 
 can_snapshot = hasattr(sqlite3.Connection, "serialize")
 """Whether this system's SQLite can serialize databases."""

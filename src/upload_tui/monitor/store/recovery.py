@@ -16,7 +16,7 @@ from upload_tui.errors import BusyStorageError, DamagedStorageError, NewerStorag
 from upload_tui.monitor.store.bulk import read_lease
 from upload_tui.monitor.store.schema import APPLICATION_ID, MIGRATIONS, end_bulk, migrate
 
-__all__ = ["OpenDatabase", "replacement_for", "open_database", "storage_error"]
+__all__ = ["OpenDatabase", "open_database", "replacement_for", "storage_error"]
 
 _BUSY_SECONDS = 5.0
 """How long to wait for another process that is writing to the same file."""

@@ -16,14 +16,14 @@ if TYPE_CHECKING:  # reading the store must not import the JSON parsers
     from upload_tui.wire import Upload
 
 __all__ = [
-    "WRITE_COLUMNS",
     "BULK_COLUMNS",
     "READ_COLUMNS",
+    "WRITE_COLUMNS",
     "StoredUpload",
-    "to_ms",
     "from_ms",
     "parse_row",
     "row_values",
+    "to_ms",
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

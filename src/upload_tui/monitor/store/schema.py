@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from upload_tui.monitor.store.raw_json import compress_page
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "UNKNOWN", "begin_bulk", "end_bulk", "migrate", "end_bulk_steps"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "UNKNOWN", "begin_bulk", "end_bulk", "end_bulk_steps", "migrate"]
 
 APPLICATION_ID = 0x75705475
 """Identifies our files; those of schema version 4 and earlier have 0."""
