@@ -19,7 +19,7 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.uploads import NEWEST, PROJECT, fill, page_body, resource, template
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import Query, SortKey, Store, StorePicture, Synchroniser, ingest
-from upload_tui.monitor.store.conditions import StuckThresholds
+from upload_tui.monitor.store.query import StuckThresholds
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import read_upload_reading
@@ -70,13 +70,13 @@ async def _fetch_all(url: str, file: Path, count: int) -> tuple[float, float]:
 
     def progress(done: int, _: int | None) -> None:
         if done == count and times[0] == 0.0:
-            store.window(Query(sort=SortKey.SIZE), STUCK, 0, 50)
+            store.find(Query(sort=SortKey.SIZE), STUCK, 0, 50)
             times[0] = time.perf_counter() - began
 
     async with ServiceClient(url, Credentials(token="t")) as client:
         await Synchroniser(client, store, PROJECT, lambda _: None, progress).sync()
     whole = time.perf_counter() - began
-    assert store.total(Query(), STUCK) == count
+    assert store.find(Query(), STUCK, 0, 0).total == count
     store.close()
     return times[0], whole
 
@@ -131,7 +131,7 @@ async def _tick(count: int) -> Sequence[Figure]:
         all_bytes, all_requests = service.bytes_sent, count / 100
         service.new, service.requests, service.bytes_sent = 5, 0, 0
         await watch.sync()
-    assert store.total(Query(), STUCK) == count + 5
+    assert store.find(Query(), STUCK, 0, 0).total == count + 5
     store.close()
     share = 100_000 / count / 100  # under 1 % of 100,000
     return [
@@ -209,9 +209,9 @@ def _windows(store: Store, count: int) -> Iterator[float]:
         *stages,
         *searched,
     ):
-        total = store.total(query, STUCK)
+        total = store.find(query, STUCK, 0, 0).total
         for offset in (0, 50, 100, total - 50, total - 100, total // 2, total // 2 + 50, total // 2 + 25):
-            yield _milliseconds(lambda query=query, offset=offset: store.window(query, STUCK, max(0, offset), 50))  # type: ignore[misc]
+            yield _milliseconds(lambda query=query, offset=offset: store.find(query, STUCK, max(0, offset), 50).uploads)  # type: ignore[misc]
 
 
 def _changes_seconds(store: Store) -> float:

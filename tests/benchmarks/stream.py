@@ -11,7 +11,7 @@ from tests.benchmarks.streaming import CHANGES_PER_UPLOAD, Stream
 from tests.benchmarks.uploads import PROJECT
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import Change, Query, Store, Synchroniser, UploadChange
-from upload_tui.monitor.store.conditions import StuckThresholds
+from upload_tui.monitor.store.query import StuckThresholds
 from upload_tui.status import Stage
 
 __all__ = ["BENCHMARKS"]
@@ -42,7 +42,7 @@ async def _minute(seconds: float) -> Sequence[Figure]:
             busy += await _round(watch)
         stream.ended_on = datetime.now(UTC)
         ended = time.perf_counter()
-        while store.total(Query(stages=frozenset({Stage.VERIFIED})), _stuck()) < stream.count:
+        while store.find(Query(stages=frozenset({Stage.VERIFIED})), _stuck(), 0, 0).total < stream.count:
             await _round(watch)
     behind = time.perf_counter() - ended
     # Those of the first fetch are no news when they are seen, and half told.

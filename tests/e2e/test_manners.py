@@ -287,7 +287,7 @@ def test_a_list_is_whole_and_says_so_when_the_store_was_damaged(morning: Served,
     file.write_bytes(body[: 3 * 4096] + b"\xa7" * (len(body) - 3 * 4096))  # it still opens
     again = morning.run("list")
     assert (again.code, len(again.out.splitlines())) == (0, len(whole.out.splitlines()))
-    assert again.err.count("The store was begun anew: the file is damaged") == 1
+    assert again.err.count("The cache was reset: the file is damaged") == 1
     assert [file.name for file in folder.glob("*.db.damaged-?")] == [f"{file.name}.damaged-1"]
 
 

@@ -1,11 +1,16 @@
-"""Keeps a true picture of projects' uploads and yields what changed; knows no screen."""
+"""The monitor: keeps a picture of projects' uploads current, and publishes what changed.
+
+It owns the store (`store`), synchronisation with a service (`sync`), what is derived from the data (`analysis`), the sessions that
+screens and commands use (`sessions`), and recordings (`recording`). `tui`, `cli` and the testing kit call it through the names below;
+importing this package is free. It calls `client`, `wire` and `status`, and must know nothing of screens, commands or settings.
+"""
 
 from typing import TYPE_CHECKING
 
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.analysis.retries import MAX_RETRIES, estimate_retries
+    from upload_tui.monitor.analysis.lateness import MAX_RETRIES, estimate_retries
     from upload_tui.monitor.analysis.statistics import statistics_of
     from upload_tui.monitor.changes import (
         AnomalyNoticed,
@@ -51,8 +56,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.polling import Schedule
     from upload_tui.monitor.sessions.session import Session
     from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
-    from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit, summarise_since
-    from upload_tui.monitor.stage_history import stages_since
+    from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit, stages_since, summarise_since
     from upload_tui.monitor.store.store import Store
     from upload_tui.monitor.store_picture import STUCK_AFTER_SECONDS, StorePicture
     from upload_tui.monitor.sync.ingest import ingest
@@ -119,7 +123,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "analysis.retries": (
+        "analysis.lateness": (
             "MAX_RETRIES",
             "estimate_retries",
         ),
@@ -180,9 +184,9 @@ __getattr__, __dir__ = lazy_names(
             "LastVisit",
             "read_last_visit",
             "save_last_visit",
+            "stages_since",
             "summarise_since",
         ),
-        "stage_history": ("stages_since",),
         "store.store": ("Store",),
         "store_picture": (
             "STUCK_AFTER_SECONDS",

@@ -1,7 +1,7 @@
-"""What the monitor tells: frozen facts in the past tense.
+"""Changes: what became different, as frozen facts in the past tense.
 
-A change is said once, in the order in which it happened to its upload, and never says what the service did not.
-`at` is when the monitor learned it (aware, UTC), not when it happened.
+Each change is published once, and those of one upload in the order in which they happened. None states anything that the service did
+not report. The names of classes and fields are stored in the change log of a store, so they must not be renamed.
 """
 
 from datetime import datetime
@@ -27,7 +27,7 @@ __all__ = [
 
 
 class UploadRef(Struct, frozen=True):
-    """Which upload a change is about. `service` is the URL it lives at, without `/api/v1`."""
+    """The upload of a change; `service` is the service's URL without `/api/v1`."""
 
     id: str
     name: str
@@ -37,25 +37,25 @@ class UploadRef(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """Anything that the monitor tells."""
+    """Base of all changes; `at` is when the monitor learned of it (aware, UTC), not when it happened."""
 
     at: datetime
 
 
 class UploadChange(Change, frozen=True, kw_only=True):
-    """Something about one upload."""
+    """A change of one upload."""
 
     upload: UploadRef
 
 
 class UploadSeen(UploadChange, frozen=True, kw_only=True):
-    """An upload appeared that was not known before, or that was gone."""
+    """An unknown upload appeared, or one that was gone is listed again."""
 
 
 class StageReached(UploadChange, frozen=True, kw_only=True):
-    """An upload reached a stage; one that was passed between two readings is told as well, in order.
+    """An upload reached a stage; a stage that it passed between two readings has a change of its own.
 
-    `before` is None for the very first stage; `on`, `earliest` and `latest` are as in `status.Event`.
+    `before` is None for the first stage; `on`, `earliest` and `latest` are as in `status.Event`.
     """
 
     before: Stage | None
@@ -68,35 +68,35 @@ class StageReached(UploadChange, frozen=True, kw_only=True):
 
 
 class AnomalyNoticed(UploadChange, frozen=True, kw_only=True):
-    """The service contradicted the design or itself."""
+    """The service contradicted its specification or itself."""
 
     anomaly: Anomaly
 
 
 class UploadPurged(UploadChange, frozen=True, kw_only=True):
-    """The stored bytes were thrown away."""
+    """The stored data of an upload were deleted; `on` is None if the time is unknown."""
 
     on: datetime | None
 
 
 class UploadGone(UploadChange, frozen=True, kw_only=True):
-    """The service no longer knows the upload."""
+    """The service no longer lists the upload."""
 
 
 class ConnectionChanged(Change, frozen=True, kw_only=True):
-    """The connection to a service is in another state."""
+    """The connection to a service changed its state."""
 
     connection: Connection
 
 
 class SyncProgressed(Change, frozen=True, kw_only=True):
-    """The first fetch went on: uploads known so far, and how many the service says there are (None if unknown)."""
+    """A full scan progressed to `done` of `total` uploads (None: unknown)."""
 
     done: int
     total: int | None
 
 
 class PictureChanged(Change, frozen=True, kw_only=True):
-    """Windows, counts or ages asked for before this may differ now; the newest one replaces the older ones."""
+    """Windows, counts or ages may have changed; a newer one replaces an older one."""
 
     revision: int

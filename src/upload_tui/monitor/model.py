@@ -1,4 +1,4 @@
-"""The monitor's picture as a screen asks for it: windows of rows, the funnel, one upload in detail, the connection.
+"""What screens and commands read of a picture: windows of rows, the funnel, details, histograms, the connection.
 
 All of it is frozen. Times are aware and in UTC, sizes in bytes, durations in seconds.
 """
@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from upload_tui.status import Anomaly, Certainty, Stage
 
-if TYPE_CHECKING:  # what was read is shown without the room that reads
+if TYPE_CHECKING:  # showing uploads must not import the JSON parsers
     from upload_tui.wire import Upload
 
 __all__ = [
@@ -20,9 +20,9 @@ __all__ = [
     "ConnectionState",
     "Detail",
     "Funnel",
-    "Lateness",
     "LatencyBucket",
     "LatencyHistogram",
+    "Lateness",
     "Playback",
     "ProjectRef",
     "Query",
@@ -34,34 +34,34 @@ __all__ = [
 
 
 class ConnectionState(StrEnum):
-    """Whether what is shown can be believed just now."""
+    """The state of the connection to a service; values are data fields."""
 
     CONNECTING = "connecting"
-    """Nothing was read yet in this visit."""
+    """Nothing was read yet in this session."""
     CATCHING_UP = "catching up"
-    """Answers come, but the picture is not whole yet (first fetch, or after an outage)."""
+    """The service responds, but the picture is incomplete: a full scan is running, or an outage has just ended."""
     LIVE = "live"
-    """The picture is whole and fresh."""
+    """The picture is complete and current."""
     SLOW = "slow"
-    """Live, but answers take long."""
+    """Live, but responses take long."""
     RETRYING = "retrying"
-    """The last request failed; another try is due at `next_try_on`."""
+    """The last request failed; the next attempt is at `next_try_on`."""
     OFFLINE = "offline"
-    """Several tries failed since `since`; tries go on."""
+    """Several attempts have failed since `since`; attempts continue."""
     NOT_ALLOWED = "not allowed"
-    """The service refuses the credentials."""
+    """The service rejects the credentials."""
     PAUSED = "paused"
-    """Refreshing was paused by the person."""
+    """The user paused refreshing."""
     REPLAYING = "replay"
-    """What is shown was recorded; the service is not asked."""
+    """A recording is shown; there is no connection."""
 
 
 class Playback(Struct, frozen=True):
-    """How far a recording has been played.
+    """The position in a recording.
 
     Attributes:
-        position_seconds, length_seconds: from its beginning; it has ended where they are equal.
-        state: what the connection was then.
+        position_seconds, length_seconds: the recording is over when they are equal.
+        state: the recorded state of the connection at that position.
     """
 
     position_seconds: float
@@ -74,12 +74,12 @@ class Connection(Struct, frozen=True, kw_only=True):
 
     Attributes:
         since: when this state began.
-        read_on: when the whole picture was last known to be true; None if never.
+        read_on: when the whole picture was last current; None if never.
         next_try_on: when the next request is due while retrying or offline; None otherwise.
-        reason: why it is not live, in one sentence; empty while live.
-        known, total: uploads known so far and promised while catching up; total None if unknown.
-        requests_last_minute: what keeping the picture true costs the service; None if nobody counts them.
-        playback: where a replay is; None if what is shown is not a recording.
+        reason: why it is not live, in one sentence; empty if it is live and nothing is missing.
+        known, total: while catching up, the uploads known so far and in all; total is None if unknown.
+        requests_last_minute: requests to the service; None if they are not counted.
+        playback: the position of a replay; None if this is no replay.
     """
 
     state: ConnectionState
@@ -94,38 +94,38 @@ class Connection(Struct, frozen=True, kw_only=True):
 
     @property
     def is_live(self) -> bool:
-        """True if what is shown is what the service says now."""
+        """True if the picture is current."""
         return self.state in {ConnectionState.LIVE, ConnectionState.SLOW}
 
     def as_of(self, now: datetime) -> datetime:
-        """When what is shown was last known to be true: now while it is live, or while nothing else is known."""
+        """When the picture was last current: `now` if it is live or was never read."""
         return now if self.is_live or self.read_on is None else min(self.read_on, now)
 
 
 class ProjectRef(Struct, frozen=True):
-    """A project; `name` may be empty if the service did not say it yet."""
+    """A project; `name` is empty until the service has given it."""
 
     id: str
     name: str = ""
 
 
 class SortKey(StrEnum):
-    """By what the table can be ordered."""
+    """What uploads can be sorted by; values are data fields."""
 
     INITIATED = "initiated"
-    """When it began: the service's own order."""
+    """Time of initiation: the service's order."""
     STAGE = "stage"
     SINCE = "since"
-    """When the present stage began."""
+    """Time at which the present stage began."""
     NAME = "name"
     SIZE = "size"
     PROJECT = "project"
 
 
 class Query(Struct, frozen=True):
-    """Which uploads, and in what order. Empty sets and texts mean "all".
+    """Which uploads to show, and in what order; empty sets and texts do not filter.
 
-    `search` is a part of a name, id or error message, in any case of letters. `attention_only` leaves only the stuck and the failed.
+    `search` matches a part of the name, id or error message, ignoring case. `attention_only` selects stuck and failed uploads.
     """
 
     stages: frozenset[Stage] = frozenset()
@@ -137,20 +137,19 @@ class Query(Struct, frozen=True):
 
     @property
     def is_filtered(self) -> bool:
-        """True if the search or a filter may leave uploads out."""
+        """True if there is a search or a filter."""
         return self != Query(sort=self.sort, descending=self.descending)
 
 
 class Lateness(Struct, frozen=True):
-    """What the picture makes of one pending upload; all times in seconds.
+    """Whether a pending upload takes unusually long, compared with verified uploads of its project and size class.
 
     Attributes:
-        is_overdue: pending longer than is usual (beyond the 95th percentile of what was seen, or the threshold).
-        is_stuck: pending beyond the threshold, or beyond all that was ever seen.
-        p50_seconds, p95_seconds, p99_seconds: how long this stage lasts for uploads of this project and size: half of them, 95 and
-            99 of a hundred at most so long; None while too few were seen.
-        expected_on: when it will probably be done, seeing how long it has waited; None if nothing like it is known.
-        waits_for: in a few words what it waits for; empty if it is final.
+        is_overdue: pending beyond the 95th percentile; without enough samples, beyond the threshold.
+        is_stuck: pending beyond the threshold, or far longer than any similar upload.
+        p50_seconds, p95_seconds, p99_seconds: quantiles of the duration of verification; None without enough samples.
+        expected_on: when it is likely to be verified, given how long it has waited; None if unknown.
+        waits_for: what it waits for, in a few words; empty if its stage is final.
     """
 
     is_overdue: bool = False
@@ -166,11 +165,13 @@ class Row(Struct, frozen=True, kw_only=True):
     """One upload in a table.
 
     Attributes:
-        stage_since, since_certainty: when the present stage began and how that is known.
-        initiated_on, completed_on, ended_on: the times of the stages, as well as they are known; `ended_on` is verified or error.
-        chunk_count, chunk_bytes: chunks reported so far; None if the upload is not chunked.
-        read_on: when the service last said this; older than the picture if its refresh failed.
-        is_gone: the service no longer knows it.
+        stage_since, since_certainty: when the present stage began, and how that is known.
+        initiated_on, completed_on, ended_on: times of the stages, None if unknown; `ended_on` is that of verified or error.
+        chunk_count, chunk_bytes: of the chunks received so far; None if the upload is not chunked.
+        is_purged: its stored data were deleted.
+        is_gone: the service no longer lists it.
+        is_stale: it may have changed since it was read.
+        read_on: when it was last read from the service.
     """
 
     id: str
@@ -197,9 +198,9 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Window(Struct, frozen=True):
-    """Rows `offset` to `offset + len(rows)` of the answer to a query that has `total` rows in all.
+    """Rows from `offset` of a query's result, which has `total` rows.
 
-    While it is not `is_settled`, more rows are still to be looked for: whoever asks again is told more.
+    Until it `is_settled`, a search is still running: a later window may have more rows.
     """
 
     rows: tuple[Row, ...]
@@ -213,11 +214,10 @@ class StageSummary(Struct, frozen=True):
     """One stage of the funnel.
 
     Attributes:
-        count: uploads in this stage now.
-        oldest_since: when the one that is in it longest came in; None if there is none.
-        newest_since: when the last one came in; None if there is none.
+        count: the number of uploads in this stage.
+        oldest_since, newest_since: when the first and the last of them entered it; None if there is none.
         overdue, stuck: how many of them are.
-        recent: uploads that reached the stage in each of the last minutes, oldest first (any number of minutes; by the minute).
+        recent: the number of uploads that entered it in each of the last minutes, oldest first.
     """
 
     stage: Stage
@@ -230,39 +230,39 @@ class StageSummary(Struct, frozen=True):
 
 
 class Funnel(Struct, frozen=True):
-    """All four stages, in order, and the remarks that only the whole allows."""
+    """The four stages in order, and a notice about the picture as a whole."""
 
     stages: tuple[StageSummary, ...] = field(default_factory=lambda: tuple(StageSummary(stage) for stage in Stage))
     notice: str = ""
-    """Such as "the verification worker looks stopped: 0 verified in 8 min, 14 wait"; empty if all is well."""
+    """For example "verification worker appears down: none verified for 8m, 14 waiting"; empty if all is well."""
 
     def __getitem__(self, stage: Stage) -> StageSummary:
         return self.stages[stage.rank]
 
     @property
     def total(self) -> int:
-        """All uploads."""
+        """The number of all uploads."""
         return sum(summary.count for summary in self.stages)
 
     @property
     def pending(self) -> int:
-        """Uploads whose fate is open."""
+        """The number of pending uploads."""
         return sum(summary.count for summary in self.stages if not summary.stage.is_final)
 
     @property
     def stuck(self) -> int:
-        """Uploads that look stuck."""
+        """The number of stuck uploads."""
         return sum(summary.stuck for summary in self.stages)
 
 
 class CauseGroup(Struct, frozen=True, kw_only=True):
-    """Failed uploads that failed for one cause, in one place, in one person's hands.
+    """Failed uploads with the same cause, storage provider and uploader.
 
     Attributes:
-        cause: the message without its particulars (`statistics.normalise_cause`).
-        storage_provider, uploader: as the service names them; empty if it does not.
-        count: how many failed.
-        first_on, last_on: when the first and the last of them failed; None if the service did not say.
+        cause: the error message without its variable parts (see `normalise_cause`).
+        storage_provider, uploader: their names; empty if unknown.
+        count: the number of uploads.
+        first_on, last_on: when the first and the last of them failed; None if unknown.
         last_id: the id of the one that failed last.
     """
 
@@ -276,7 +276,7 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
 
 
 class LatencyBucket(Struct, frozen=True):
-    """How many uploads took at least `from_seconds` and less than `to_seconds`."""
+    """The number of uploads that took from `from_seconds` (inclusive) to `to_seconds` (exclusive)."""
 
     from_seconds: float
     to_seconds: float
@@ -284,14 +284,12 @@ class LatencyBucket(Struct, frozen=True):
 
 
 class LatencyHistogram(Struct, frozen=True, kw_only=True):
-    """How long uploads took from one stage to the next, in buckets of which each is twice as wide as the one before.
+    """How long uploads took from stage `after` to stage `before`; each bucket is twice as wide as the one before.
 
     Attributes:
-        after, before: the stages: the time after the one and before the other.
-        count: uploads of which both times are known.
-        p50_seconds, p95_seconds, p99_seconds: half of them, 95 and 99 of a hundred took at most this; within a bucket they are
-            taken to lie evenly.
-        buckets: without gaps from the quickest to the slowest; empty if nothing was seen.
+        count: the number of uploads with both times known.
+        p50_seconds, p95_seconds, p99_seconds: quantiles, estimated from the buckets; None if there are no uploads.
+        buckets: from the fastest to the slowest upload, without gaps; empty if there are none.
     """
 
     after: Stage
@@ -304,11 +302,11 @@ class LatencyHistogram(Struct, frozen=True, kw_only=True):
 
 
 class Detail(Struct, frozen=True, kw_only=True):
-    """Everything known of one upload.
+    """Everything that is known of one upload.
 
     Attributes:
-        anomalies: those of the last answer and those that only a comparison of readings showed.
-        raw: the service's last answer as JSON text, secrets masked, in the service's order.
+        anomalies: those of the last reading, and those that a comparison of readings found.
+        raw: the service's last response as JSON, in its order, with secrets masked.
     """
 
     upload: "Upload"

@@ -1,4 +1,4 @@
-"""What scripts get: uploads and changes as plain values for JSON, the same for every command, export and journal.
+"""Uploads and changes as JSON values for scripts, the same in every command, export and recording.
 
 Fields are added over time, never renamed. Times are ISO 8601 in UTC with milliseconds, sizes in bytes, durations in seconds.
 """
@@ -27,7 +27,7 @@ Record = Mapping[str, Any]
 
 
 def upload_record(detail: Detail) -> Record:
-    """One upload as a line of a list."""
+    """An upload, as `list` prints it."""
     upload, row = detail.upload, detail.row
     return {
         "id": upload.id,
@@ -49,7 +49,7 @@ def upload_record(detail: Detail) -> Record:
 
 
 def full_upload_record(detail: Detail, raw: Any) -> Record:
-    """One upload with everything that is known; `raw` is the service's answer, secrets masked."""
+    """An upload in full, as `show` prints it; `raw` is the service's response with secrets masked."""
     upload = detail.upload
     chunks = [
         {"number": chunk.number, "size_bytes": chunk.size_bytes, "algorithm": chunk.algorithm, "digest": chunk.digest}
@@ -74,7 +74,7 @@ def _event_record(event: Event) -> Record:
 
 
 def change_record(change: Change) -> Record:
-    """One change; fields that its kind has no use for are None."""
+    """A change; fields that do not apply to its kind are None."""
     upload = change.upload if isinstance(change, UploadChange) else None
     empty = dict.fromkeys(("from", "to", "on", "certainty", "error_message", "detail"))
     return {
@@ -118,7 +118,7 @@ def _kind_fields(change: Change) -> Record:
                 "detail": change.connection.reason or None,
             }
         case _:
-            raise TypeError(f"{type(change).__name__} is not told to scripts")
+            raise TypeError(f"{type(change).__name__} has no record")
 
 
 def _format_time(on: datetime | None) -> str | None:
@@ -126,7 +126,7 @@ def _format_time(on: datetime | None) -> str | None:
 
 
 def flat_upload(record: Record) -> Record:
-    """An upload's record as one level of values, such as a row of CSV needs."""
+    """Flatten an upload's record to one level, for CSV."""
     nested = {"project", "timeline", "chunks", "anomalies", "chunk_list", "hashes", "raw"}
     plain = {key: value for key, value in record.items() if key not in nested}
     times = {event["stage"]: event["on"] or event["latest"] for event in record["timeline"]}
@@ -143,7 +143,7 @@ def flat_upload(record: Record) -> Record:
 
 
 def flat_change(record: Record) -> Record:
-    """A change's record as one level of values."""
+    """Flatten a change's record to one level, for CSV."""
     upload: dict[str, Any] = record["upload"] or {"id": None, "name": None, "project": {"id": None, "name": None}}
     plain = {key: value for key, value in record.items() if key != "upload"}
     return {

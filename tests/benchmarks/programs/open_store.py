@@ -12,20 +12,20 @@ import psutil
 
 from tests.benchmarks.uploads import NEWEST
 from upload_tui.monitor import Query, SortKey, Store
-from upload_tui.monitor.store.conditions import StuckThresholds
+from upload_tui.monitor.store.query import StuckThresholds
 
 
 def main(file: Path) -> None:
     stuck = StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST)
     began = time.perf_counter()
     store = Store(file)
-    store.window(Query(), stuck, 0, 50)
+    store.find(Query(), stuck, 0, 50)
     first = (time.perf_counter() - began) * 1000
     for sort in SortKey:
-        total = store.total(Query(sort=sort), stuck)
+        total = store.find(Query(sort=sort), stuck, 0, 0).total
         for offset in (0, total // 2, max(0, total - 50)):
-            store.window(Query(sort=sort), stuck, offset, 50)
-    store.window(Query(search="12345"), stuck, 0, 50)
+            store.find(Query(sort=sort), stuck, offset, 50)
+    store.find(Query(search="12345"), stuck, 0, 50)
     sys.stdout.write(f"{first} {psutil.Process().memory_info().rss / (1 << 20)}\n")
     store.close()
 

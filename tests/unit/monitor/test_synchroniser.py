@@ -105,7 +105,7 @@ async def test_nothing_is_missed_when_very_many_are_poured_in(seed: int, design:
         with service.restless():
             await watch.round()
         await watch.settle(rounds_to_settle(service))
-        for row in watch.store.window(Query(), STUCK, 0, 1000):
+        for row in watch.store.find(Query(), STUCK, 0, 1000).uploads:
             assert row.id in watch.store.raw(row.id)
         watch.store.close()
 

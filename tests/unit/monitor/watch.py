@@ -52,7 +52,7 @@ class Watch:
     def picture(self) -> Mapping[str, Any]:
         """All that is known of each upload that has not gone, and what is counted."""
         rows = self.store.db.execute(f"SELECT name, {', '.join(COMPARED)} FROM uploads WHERE NOT is_gone").fetchall()
-        cells = self.store.partitions(with_gone=False)
+        cells = self.store.partitions.select(with_gone=False)
         return {
             "uploads": {name: _without_guesses(dict(zip(COMPARED, facts, strict=True))) for name, *facts in rows},
             "stages": Counter({STAGES[cell.stage_rank]: cell.upload_count for cell in cells}),

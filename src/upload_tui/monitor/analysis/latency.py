@@ -1,46 +1,60 @@
-"""How long things take, in logarithmic buckets: four to a doubling are counted, one to a doubling is shown. Pure."""
+"""Latencies: quantiles, and histograms with logarithmic buckets. Pure.
+
+Durations are counted in fine buckets, four per doubling; a histogram shows one bucket per doubling.
+"""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from math import floor, log2
 
 from upload_tui.monitor.model import LatencyBucket, LatencyHistogram
 from upload_tui.status import Stage
 
-__all__ = ["STAGE_PAIRS", "bucket_of", "histogram_of", "merge_histograms"]
+__all__ = ["STAGE_PAIRS", "bucket_of", "histogram_of", "merge_histograms", "quantile"]
 
 STAGE_PAIRS = (
     (Stage.INITIATED, Stage.COMPLETED),
     (Stage.COMPLETED, Stage.VERIFIED),
     (Stage.COMPLETED, Stage.ERROR),
 )
-"""The stages between which time is measured."""
+"""The stages between which latency is measured."""
 
-_BUCKETS_PER_DOUBLING = 4
-"""Counted buckets to a doubling: a quantile is off by less than a tenth."""
+_PER_DOUBLING = 4
+"""Fine buckets per doubling; quantiles are off by less than a tenth."""
 
-_MIN_BUCKET = -10 * _BUCKETS_PER_DOUBLING
-"""The bucket of all that took less than a millisecond."""
+_MIN_BUCKET = -10 * _PER_DOUBLING
+"""The fine bucket of durations below a millisecond."""
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The quantile of sorted values, interpolated linearly between the two nearest."""
+    index = share * (len(ordered) - 1)
+    below = int(index)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (index - below)
 
 
 def bucket_of(milliseconds: int) -> int:
-    """The number of the counted bucket that a duration falls into."""
-    return (
-        _MIN_BUCKET if milliseconds <= 1 else max(_MIN_BUCKET, floor(log2(milliseconds / 1000) * _BUCKETS_PER_DOUBLING))
-    )
+    """The number of the fine bucket for a duration."""
+    if milliseconds <= 1:
+        return _MIN_BUCKET
+    return max(_MIN_BUCKET, floor(log2(milliseconds / 1000) * _PER_DOUBLING))
 
 
 def _edge_seconds(bucket: int) -> float:
-    seconds: float = 2 ** (bucket / _BUCKETS_PER_DOUBLING)
+    """The lower edge of a fine bucket."""
+    seconds: float = 2 ** (bucket / _PER_DOUBLING)
     return 0.0 if bucket <= _MIN_BUCKET else seconds
 
 
 def histogram_of(after: Stage, before: Stage, counts: Mapping[int, int]) -> LatencyHistogram:
-    """What counted buckets say; `counts` is by the number of the bucket."""
+    """The histogram of durations from stage `after` to stage `before`; `counts` maps fine buckets to numbers of uploads."""
     if not counts:
         return LatencyHistogram(after=after, before=before)
     wide: dict[int, int] = {}
     for bucket, count in counts.items():
-        wide[bucket // _BUCKETS_PER_DOUBLING] = wide.get(bucket // _BUCKETS_PER_DOUBLING, 0) + count
+        wide[bucket // _PER_DOUBLING] = wide.get(bucket // _PER_DOUBLING, 0) + count
+    edges = range(min(wide) * _PER_DOUBLING, (max(wide) + 2) * _PER_DOUBLING, _PER_DOUBLING)
     return LatencyHistogram(
         after=after,
         before=before,
@@ -49,38 +63,33 @@ def histogram_of(after: Stage, before: Stage, counts: Mapping[int, int]) -> Late
         p95_seconds=_quantile_seconds(counts, 0.95),
         p99_seconds=_quantile_seconds(counts, 0.99),
         buckets=tuple(
-            LatencyBucket(
-                _edge_seconds(place * _BUCKETS_PER_DOUBLING),
-                _edge_seconds((place + 1) * _BUCKETS_PER_DOUBLING),
-                wide.get(place, 0),
-            )
-            for place in range(min(wide), max(wide) + 1)
+            LatencyBucket(_edge_seconds(low), _edge_seconds(high), wide.get(low // _PER_DOUBLING, 0))
+            for low, high in pairwise(edges)
         ),
     )
 
 
 def _quantile_seconds(counts: Mapping[int, int], share: float) -> float:
-    wanted, seen = share * sum(counts.values()), 0
+    """The quantile of fine buckets, assuming that durations are spread evenly within each."""
+    target, seen = share * sum(counts.values()), 0
     for bucket, count in sorted(counts.items()):
-        if seen + count >= wanted:
+        if seen + count >= target:
             low, high = _edge_seconds(bucket), _edge_seconds(bucket + 1)
-            return round(low + (high - low) * (wanted - seen) / count, 3)
+            return round(low + (high - low) * (target - seen) / count, 3)
         seen += count
-    raise AssertionError("a share of all is among them")
+    raise AssertionError("a share of the total is reached")
 
 
 def merge_histograms(histograms: Sequence[LatencyHistogram]) -> LatencyHistogram:
-    """What several histograms of the same stages say together; its quantiles are as fine as the buckets that are shown."""
+    """Add up histograms of the same stages; the quantiles of the sum are as coarse as the buckets shown."""
     known = [histogram for histogram in histograms if histogram.count]
     if len(known) <= 1:
         return known[0] if known else histograms[0]
     counts: dict[int, int] = {}
     for bucket in (bucket for histogram in known for bucket in histogram.buckets):
-        place = round(log2(bucket.to_seconds)) - 1
-        for part in range(_BUCKETS_PER_DOUBLING):  # evenly: where in the wide bucket they lay is no longer known
-            share = bucket.count // _BUCKETS_PER_DOUBLING + (part < bucket.count % _BUCKETS_PER_DOUBLING)
-            if share:
-                counts[place * _BUCKETS_PER_DOUBLING + part] = (
-                    counts.get(place * _BUCKETS_PER_DOUBLING + part, 0) + share
-                )
+        first = (round(log2(bucket.to_seconds)) - 1) * _PER_DOUBLING
+        for part in range(_PER_DOUBLING):  # where in the bucket the durations were is not known: spread them evenly
+            count = bucket.count // _PER_DOUBLING + (part < bucket.count % _PER_DOUBLING)
+            if count:
+                counts[first + part] = counts.get(first + part, 0) + count
     return histogram_of(known[0].after, known[0].before, counts)

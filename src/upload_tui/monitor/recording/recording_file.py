@@ -203,7 +203,7 @@ class RecordingStore(Store):
     def __init__(self, writer: RecordingWriter) -> None:
         super().__init__()
         self._writer = writer
-        self.bulk = _RecordingBulkLoad(writer, self._db, self.transaction, self._partition_of)
+        self.bulk = _RecordingBulkLoad(writer, self._db, self.transaction, self.partitions)
 
     def put(self, uploads: Iterable[Entry]) -> None:
         """Keep readings."""

@@ -1,4 +1,4 @@
-"""Figures of many uploads, reckoned by the store: counts, ages, arrivals, causes, latencies. Used by `StorePicture`."""
+"""Aggregates over many uploads, computed in SQL: counts, ages, arrivals, causes, durations, latency buckets."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,8 +7,9 @@ from itertools import chain
 
 from upload_tui.monitor.analysis.lateness import SIZE_LIMITS_BYTES, size_class
 from upload_tui.monitor.model import CauseGroup
-from upload_tui.monitor.store.conditions import StuckThresholds, stuck_condition
-from upload_tui.monitor.store.query import Partition
+from upload_tui.monitor.store.bulk import read_lease
+from upload_tui.monitor.store.partitions import Partition, partition_list
+from upload_tui.monitor.store.query import StuckThresholds, stuck_condition
 from upload_tui.monitor.store.rows import from_ms, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.monitor.store.store import Store
@@ -17,20 +18,20 @@ from upload_tui.status import Certainty, Stage
 __all__ = ["StoreAggregates"]
 
 _RARE_SHARE = 0.1
-"""A class of size that has less than this share of a project's last uploads is rare."""
+"""A size class is rare if it has a smaller share of a project's last uploads."""
 _SCAN_FACTOR = 2
-"""So many times the uploads that are wanted are looked at: of some it is not known how long they waited."""
+"""Rows scanned for each duration wanted: not every row has one."""
 
 _Duration = tuple[int | None, float]
-"""Size in bytes and seconds."""
+"""Size in bytes (None: unknown) and seconds."""
 
 
 class StoreAggregates:
-    """Figures of the uploads that are not gone.
+    """Aggregates over the uploads that are not gone.
 
     Args:
-        store: what is known.
-        project_ids: the projects to look at; empty for all.
+        store: the store.
+        project_ids: the projects to include; empty for all.
     """
 
     def __init__(self, store: Store, project_ids: frozenset[str] = frozenset()) -> None:
@@ -39,54 +40,57 @@ class StoreAggregates:
         self._project_ids = project_ids
 
     def _partitions(self, *stages: Stage) -> tuple[Partition, ...]:
-        return self._store.partitions(self._project_ids, frozenset(stages), with_gone=False)
+        return self._store.partitions.select(self._project_ids, frozenset(stages), with_gone=False)
 
     def _partition_list(self, *stages: Stage) -> str:
-        return ", ".join(str(cell.number) for cell in self._partitions(*stages)) or "NULL"
+        return partition_list(self._partitions(*stages))
 
     def stage_counts(self) -> dict[Stage, tuple[int, datetime | None, datetime | None]]:
-        """For each stage that has any: how many, the oldest and the newest time at which one came in."""
-        found: dict[Stage, tuple[int, datetime | None, datetime | None]] = {}
+        """For each stage that has uploads: their number, and the first and last time at which one of them entered it."""
+        counts: dict[Stage, tuple[int, datetime | None, datetime | None]] = {}
         for stage in Stage:
-            cells = self._partitions(stage)
-            if cells:
-                ends = [self._boundary(cell, "ASC") for cell in cells], [self._boundary(cell, "DESC") for cell in cells]
-                oldest, newest = (sorted(on for on in some if on is not None) for some in ends)
-                total = sum(cell.upload_count for cell in cells)
-                found[stage] = (total, oldest[0] if oldest else None, newest[-1] if newest else None)
-        return found
+            partitions = self._partitions(stage)
+            if partitions:
+                total = sum(partition.upload_count for partition in partitions)
+                oldest = min(self._boundaries(partitions, "ASC"), default=None)
+                newest = max(self._boundaries(partitions, "DESC"), default=None)
+                counts[stage] = (total, oldest, newest)
+        return counts
 
-    def _boundary(self, partition: Partition, direction: str) -> datetime | None:
-        row = self._db.execute(
-            f"SELECT since_ms FROM uploads WHERE cell = ? AND since_ms > ? ORDER BY since_ms {direction} LIMIT 1",
-            (partition.number, UNKNOWN),
-        ).fetchone()
-        return None if row is None else from_ms(row[0])
+    def _boundaries(self, partitions: Sequence[Partition], direction: str) -> Iterator[datetime]:
+        """The first (`ASC`) or last (`DESC`) known time of each partition."""
+        for partition in partitions:
+            row = self._db.execute(
+                f"SELECT since_ms FROM uploads WHERE cell = ? AND since_ms > ? ORDER BY since_ms {direction} LIMIT 1",
+                (partition.number, UNKNOWN),
+            ).fetchone()
+            if row is not None and (since := from_ms(row[0])) is not None:
+                yield since
 
     def arrivals(self, stage: Stage, since: datetime, minutes: int) -> tuple[int, ...]:
-        """Uploads that came into a stage in each of the `minutes` minutes after `since`, as far as that is known to the minute."""
+        """The number of uploads that entered a stage in each of the `minutes` minutes after `since`, if known to the minute."""
         column = {Stage.INITIATED: "initiated_ms", Stage.COMPLETED: "completed_ms"}.get(stage, "since_ms")
-        listing = self._partition_list(stage) if stage.is_final else self._partition_list()
-        # Whatever was completed of late has been in its present stage for no longer: so the index by that finds it.
-        of_late = "since_ms >= ?1 AND " if stage is Stage.COMPLETED else ""
+        partitions = self._partition_list(stage) if stage.is_final else self._partition_list()
+        # What was completed recently has entered its present stage recently: this condition has an index.
+        is_recent = "since_ms >= ?1 AND " if stage is Stage.COMPLETED else ""
         is_known = (
             f"(certainty <> '{Certainty.OBSERVED}' OR since_ms - earliest_ms <= 60000) AND " if stage.is_final else ""
         )
         rows = self._db.execute(
             f"SELECT ({column} - ?1) / 60000 AS minute, count(*) FROM uploads "
-            f"WHERE cell IN ({listing}) AND {of_late}{is_known}{column} >= ?1 AND {column} < ?2 GROUP BY minute",
+            f"WHERE cell IN ({partitions}) AND {is_recent}{is_known}{column} >= ?1 AND {column} < ?2 GROUP BY minute",
             (to_ms(since), to_ms(since + timedelta(minutes=minutes))),
         )
         counts = dict(rows.fetchall())
         return tuple(counts.get(minute, 0) for minute in range(minutes))
 
     def count_idle_initiated(self, before: datetime) -> int:
-        """How many initiated uploads nothing has happened to since that time."""
+        """The number of initiated uploads without activity since `before`."""
         last = f"max(ifnull(activity_ms, {UNKNOWN}), since_ms)"
         return self._count(Stage.INITIATED, f"{last} BETWEEN {UNKNOWN + 1} AND ? - 1", (to_ms(before),))
 
     def count_completed_before(self, thresholds: StuckThresholds) -> int:
-        """How many completed uploads have waited since before their limits."""
+        """The number of completed uploads that have waited since before their threshold."""
         return self._count(Stage.COMPLETED, *stuck_condition(thresholds.completed, thresholds.specific))
 
     def _count(self, stage: Stage, condition: str, values: Sequence[object]) -> int:
@@ -96,40 +100,40 @@ class StoreAggregates:
         return int(rows.fetchone()[0])
 
     def last_read(self, *stages: Stage) -> datetime | None:
-        """When any upload in these stages was last read; None if there is none."""
+        """When an upload in these stages was last read; None if there is none."""
         rows = self._db.execute(f"SELECT max(read_ms) FROM uploads WHERE cell IN ({self._partition_list(*stages)})")
         return from_ms(rows.fetchone()[0])
 
     def durations(self, limit: int) -> Iterator[tuple[str, int | None, float]]:
-        """Project, size in bytes and seconds of waiting of verified uploads: the last `limit` of each project.
+        """Project, size in bytes and verification time in seconds of the last `limit` verified uploads of each project.
 
-        A class of size that is rare among those is looked for by itself: at most `limit` of it, of very many the largest.
+        A size class that is rare among them gets a sample of its own, at most `limit`; of very many, the largest uploads.
         """
-        for cell in self._partitions(Stage.VERIFIED):
-            project_id = self._db.execute(
-                "SELECT id FROM projects WHERE project = ?", (cell.project_number,)
-            ).fetchone()[0]
-            samples = [*self._recent_durations(cell, "ORDER BY since_ms DESC", (), limit)]
+        for partition in self._partitions(Stage.VERIFIED):
+            project = (partition.project_number,)
+            project_id = self._db.execute("SELECT id FROM projects WHERE project = ?", project).fetchone()[0]
+            samples = [*self._recent_durations(partition, "ORDER BY since_ms DESC", (), limit)]
             rare = self._rare_classes(samples, limit)
             of_class = "AND size_bytes >= ? AND size_bytes < ? ORDER BY size_bytes DESC"
-            own = [
-                self._recent_durations(cell, of_class, SIZE_LIMITS_BYTES[place : place + 2], limit) for place in rare
+            rare_samples = [
+                self._recent_durations(partition, of_class, SIZE_LIMITS_BYTES[index : index + 2], limit)
+                for index in rare
             ]
-            for size_bytes, seconds in chain(*own, (one for one in samples if size_class(one[0]) not in rare)):
+            common = (sample for sample in samples if size_class(sample[0]) not in rare)
+            for size_bytes, seconds in chain(*rare_samples, common):
                 yield project_id, size_bytes, seconds
 
     def _rare_classes(self, samples: Sequence[_Duration], limit: int) -> frozenset[int]:
-        """Classes of size with few among these, if there may be more; none while they could not be found quickly."""
-        is_pouring = self._db.execute("SELECT 1 FROM facts WHERE name = 'bulk'").fetchone() is not None
-        if len(samples) < limit or is_pouring:
+        """The size classes that are rare among the samples; none if these are all there are, or while indexes are dropped."""
+        if len(samples) < limit or read_lease(self._db) is not None:
             return frozenset()
         counts = Counter(size_class(size_bytes) for size_bytes, _ in samples)
-        return frozenset(place for place in range(len(SIZE_LIMITS_BYTES) - 1) if counts[place] < limit * _RARE_SHARE)
+        return frozenset(index for index in range(len(SIZE_LIMITS_BYTES) - 1) if counts[index] < limit * _RARE_SHARE)
 
     def _recent_durations(
         self, partition: Partition, condition: str, values: Sequence[int], limit: int
     ) -> Iterator[_Duration]:
-        """The last `limit`; only so many are looked at as cost little, whatever they hold."""
+        """At most `limit` durations, newest first, from a bounded number of rows."""
         rows = self._db.execute(
             "SELECT nullif(size_bytes, ?), since_ms - completed_ms FROM ("
             f"SELECT size_bytes, since_ms, completed_ms, certainty FROM uploads WHERE cell = ? {condition} LIMIT ?) "
@@ -137,38 +141,39 @@ class StoreAggregates:
             "ORDER BY since_ms DESC LIMIT ?",
             (UNKNOWN, partition.number, *values, limit * _SCAN_FACTOR, limit),
         )
-        for size_bytes, waited_ms in rows:
-            yield size_bytes, waited_ms / 1000
+        for size_bytes, duration_ms in rows:
+            yield size_bytes, duration_ms / 1000
 
     def causes(self) -> Sequence[CauseGroup]:
-        """The failed by cause, storage provider and uploader, the largest group first."""
+        """Failed uploads grouped by cause, storage provider and uploader; the largest group first."""
         grouped = f"FROM uploads WHERE stage = 3 AND cell IN ({self._partition_list(Stage.ERROR)}) GROUP BY 1, 2, 3"
-        firsts = {
+        # Two queries: SQLite takes `id` from the row with the maximum only if there is no min() beside max().
+        firsts_ms = {
             (cause, provider, uploader): first
             for cause, provider, uploader, first in self._db.execute(
                 f"SELECT cause, storage_provider, uploader, min(nullif(since_ms, {UNKNOWN})) {grouped}"
             )
         }
         rows = self._db.execute(f"SELECT cause, storage_provider, uploader, count(*), max(since_ms), id {grouped}")
-        found = [
+        groups = [
             CauseGroup(
                 cause=cause,
                 storage_provider=provider,
                 uploader=uploader,
                 count=count,
-                first_on=from_ms(firsts.get((cause, provider, uploader))),
+                first_on=from_ms(firsts_ms.get((cause, provider, uploader))),
                 last_on=from_ms(last),
                 last_id=upload_id,
             )
             for cause, provider, uploader, count, last, upload_id in rows
         ]
-        return sorted(found, key=lambda group: (-group.count, group.cause, group.storage_provider, group.uploader))
+        return sorted(groups, key=lambda group: (-group.count, group.cause, group.storage_provider, group.uploader))
 
     def latency_buckets(self, after: Stage, before: Stage) -> Mapping[int, int]:
-        """How many uploads took how long from one stage to another, by the numbers of `histogram.bucket_of`."""
+        """The number of uploads in each latency bucket (see `bucket_of`) from stage `after` to stage `before`."""
         column = "upload_bucket" if after is Stage.INITIATED else "verify_bucket"
-        listing = self._partition_list() if after is Stage.INITIATED else self._partition_list(before)
+        partitions = self._partition_list() if after is Stage.INITIATED else self._partition_list(before)
         rows = self._db.execute(
-            f"SELECT {column}, count(*) FROM uploads WHERE cell IN ({listing}) AND {column} IS NOT NULL GROUP BY 1"
+            f"SELECT {column}, count(*) FROM uploads WHERE cell IN ({partitions}) AND {column} IS NOT NULL GROUP BY 1"
         )
         return dict(rows.fetchall())

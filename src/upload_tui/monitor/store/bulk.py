@@ -1,4 +1,9 @@
-"""Pours whole pages into the store while a first fetch reads very many. Made by the store, used by `first_fetch`."""
+"""Bulk load: insert whole pages while a full scan reads very many uploads, without triggers and indexes.
+
+During a load, a lease in the table `facts` names the store that loads. While it exists, triggers and indexes are dropped: writers
+update the counts themselves, and searches scan. The loading store renews the lease; one that has expired belongs to a process that
+died, and any other store ends its load.
+"""
 
 import asyncio
 import json
@@ -8,29 +13,37 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from secrets import randbits
+from typing import TYPE_CHECKING
 
+from msgspec import DecodeError, Struct
+from msgspec.json import decode, encode
 from msgspec.structs import replace
 
 from upload_tui.errors import StorageError
-from upload_tui.monitor.store.database import Database
-from upload_tui.monitor.store.lease import RENEW_SECONDS, BulkLease, read_lease, write_lease
 from upload_tui.monitor.store.page_snapshot import SnapshotInfo
 from upload_tui.monitor.store.rows import BULK_COLUMNS
 from upload_tui.monitor.store.schema import begin_bulk, end_bulk, end_bulk_steps
 
-__all__ = ["BulkLoad"]
+if TYPE_CHECKING:
+    from upload_tui.monitor.store.database import Database
+    from upload_tui.monitor.store.partitions import PartitionTable
 
+__all__ = ["BulkLease", "BulkLoad", "read_lease", "write_lease"]
+
+_RENEW_SECONDS = 2.0
+_EXPIRY_SECONDS = 30.0
+"""Long enough to wait for a page or to build an index."""
 _BUSY_SECONDS = 5.0
 _CHECKPOINT_PAGES = 1000
-"""As SQLite does by itself."""
+"""SQLite's default."""
 _BULK_CHECKPOINT_PAGES = 8000
-"""What all rows touch is moved from the log into the file once in 32 MiB then, not each 4."""
+"""Move the log into the file each 32 MiB instead of each 4: every checkpoint writes again the pages that all rows touch."""
 _SMALL_STORE_UPLOADS = 3000
-"""So many are sorted and searched quickly enough without an index."""
+"""So few uploads are sorted and searched quickly without an index."""
 _BULK_COLUMN_LIST = ", ".join(BULK_COLUMNS)
 _INSERT_ROWS = (
-    f"INSERT OR IGNORE INTO uploads (project, cell, page, {_BULK_COLUMN_LIST}) SELECT ?, ?, ?, {_BULK_COLUMN_LIST} FROM image.rows "
-    "WHERE part = ?"
+    f"INSERT OR IGNORE INTO uploads (project, cell, page, {_BULK_COLUMN_LIST}) "
+    f"SELECT ?, ?, ?, {_BULK_COLUMN_LIST} FROM image.rows WHERE part = ?"
 )
 _COMPARED_COLUMNS = [
     column
@@ -38,32 +51,65 @@ _COMPARED_COLUMNS = [
     if column not in {"id", "anomaly_count", "noticed", "is_stale", "read_ms", "earliest_ms", "place"}
 ]
 _KNOWN_ROWS = "FROM image.rows AS came JOIN uploads AS known USING (id) WHERE known.page IS NOT ?"
-_DIFFERING_PLACES = f"SELECT came.place {_KNOWN_ROWS} AND NOT ({' AND '.join(f'came.{column} IS known.{column}' for column in _COMPARED_COLUMNS)})"
+_IS_SAME = " AND ".join(f"came.{column} IS known.{column}" for column in _COMPARED_COLUMNS)
+_DIFFERING_PLACES = f"SELECT came.place {_KNOWN_ROWS} AND NOT ({_IS_SAME})"
 _REFRESH_ROWS = (
     f"UPDATE uploads SET read_ms = ?, is_stale = 0 WHERE id IN (SELECT id {_KNOWN_ROWS} AND came.place NOT IN ({{}}))"
 )
 
 
+class BulkLease(Struct, frozen=True, array_like=True):
+    """The lease of a bulk load.
+
+    Attributes:
+        owner: a random number that identifies one open store.
+        renewed_at: seconds since 1970; 0 if it was released.
+    """
+
+    owner: int = 0
+    renewed_at: float = 0.0
+
+    def is_held(self, now: float) -> bool:
+        """Whether the owner still renews it."""
+        return abs(now - self.renewed_at) < _EXPIRY_SECONDS
+
+
+def read_lease(db: "Database | sqlite3.Connection") -> BulkLease | None:
+    """The lease in force; None if there is no bulk load: triggers and indexes exist."""
+    row = db.execute("SELECT value FROM facts WHERE name = 'bulk'").fetchone()
+    if row is None:
+        return None
+    try:
+        return decode(row[0], type=BulkLease)
+    except DecodeError:  # written by an earlier version
+        return BulkLease()
+
+
+def write_lease(db: "Database | sqlite3.Connection", lease: BulkLease) -> None:
+    """Renew the lease in force, or take it over; does nothing if the load has ended meanwhile."""
+    db.execute("UPDATE facts SET value = ? WHERE name = 'bulk'", (encode(lease).decode(),))
+
+
 class BulkLoad:
-    """Nothing is sorted in, counted and searched one by one from `begin` to `end`; several projects may be poured in at once.
+    """The bulk loads of one store; those of several projects may overlap.
 
     Args:
-        db: the store's.
-        transaction: one of the store's.
-        partition_of: the numbers of a project (its id, its name) and of its cell for the rank of a stage.
-        now: seconds since 1970, as all processes over the store count them.
+        db: the store's database.
+        transaction: the store's `transaction`.
+        partitions: the store's partitions.
+        now: seconds since 1970, comparable between processes.
     """
 
     def __init__(
         self,
-        db: Database,
+        db: "Database",
         transaction: Callable[[], AbstractContextManager[None]],
-        partition_of: Callable[[str, str, int], tuple[int, int]],
+        partitions: "PartitionTable",
         now: Callable[[], float] = time.time,
     ) -> None:
         self._db = db
         self._transaction = transaction
-        self._partition_of = partition_of
+        self._partitions = partitions
         self._now = now
         self._lease = BulkLease(owner=randbits(62))
         self._active_loads = 0
@@ -71,9 +117,10 @@ class BulkLoad:
         self._idle.set()
 
     def begin(self) -> None:
-        """Many uploads will be poured in; until as many `end` only the service's own order is quick to ask for.
+        """Begin a load. Until as many have ended, only the order of initiation has an index.
 
-        Where somebody may look at many uploads of projects that are whole, all stays quick, and the pouring takes longer.
+        If the store holds many uploads of fully scanned projects, which a dashboard may be showing, indexes stay and the load takes
+        longer.
         """
         self._active_loads += 1
         if self._active_loads == 1:
@@ -87,38 +134,38 @@ class BulkLoad:
                     self._renew_lease()
 
     def _has_many_scanned_uploads(self) -> bool:
-        """Whether somebody may be looking at more than unfinished loads, and would wait for it."""
-        whole = "SELECT total(uploads) FROM cells JOIN projects USING (project) JOIN facts ON facts.name = 'whole ' || projects.id"
-        return bool(self._db.execute(whole).fetchone()[0] > _SMALL_STORE_UPLOADS)
+        scanned = "SELECT total(uploads) FROM cells JOIN projects USING (project) JOIN facts ON facts.name = 'whole ' || projects.id"
+        return bool(self._db.execute(scanned).fetchone()[0] > _SMALL_STORE_UPLOADS)
 
     def end(self) -> None:
-        """Make all that was left for later, if this was the last that went on."""
+        """End a load; the last one builds indexes, triggers and counts."""
         if self._end_one() and self._can_finish():
             end_bulk(self._db.connection)
             self._bump_revision()
 
     async def finish(self) -> None:
-        """As `end`, while the event loop goes on and what was poured in is read. Cancelled, it is left to the next visit."""
+        """End a load as `end` does, without blocking the event loop. If it is cancelled, the next session completes it."""
         if self._end_one() and self._can_finish():
             await self._finish()
 
     async def wait_until_idle(self) -> None:
-        """Wait while a load is being finished: who writes meanwhile would hold up the event loop until it is.
+        """Wait while a load is being finished, since a write would block the event loop until then.
 
-        A load whose process died is finished first.
+        Finishes the load of a process that died.
         """
         await self._idle.wait()
         if not self._active_loads and read_lease(self._db) is not None and self._can_finish():
             await self._finish()
 
     def release(self) -> None:
-        """Nobody pours from here any more, though it was not finished."""
-        with suppress(StorageError, sqlite3.Error):  # then it is noticed a little later
+        """Give up the lease of an unfinished load, when the store is closed."""
+        with suppress(StorageError, sqlite3.Error):  # the lease expires instead
             lease = read_lease(self._db)
             if lease is not None and lease.owner == self._lease.owner:
                 write_lease(self._db, replace(lease, renewed_at=0.0))
 
     def _end_one(self) -> bool:
+        """Count a load as ended; True if it was the last."""
         self._active_loads -= 1
         if self._active_loads:
             return False
@@ -126,7 +173,7 @@ class BulkLoad:
         return True
 
     def _can_finish(self) -> bool:
-        """Whether a load goes on that is ours, or nobody's any more."""
+        """Whether there is a lease, and it is this store's or has expired."""
         lease = read_lease(self._db)
         return lease is not None and (lease.owner == self._lease.owner or not lease.is_held(self._now()))
 
@@ -145,61 +192,60 @@ class BulkLoad:
         self._bump_revision()
 
     def _bump_revision(self) -> None:
-        """Whoever asked before asks again."""
+        """Make readers query again: every transaction of the store increments its revision."""
         with self._transaction():
             pass
 
     def _renew_lease(self) -> None:
-        """The load is ours, and goes on."""
         self._lease = replace(self._lease, renewed_at=self._now())
         write_lease(self._db, self._lease)
 
     def insert_page(self, snapshot: bytes) -> SnapshotInfo:
-        """Keep a page as `page_image` gives it.
+        """Insert a page that `page_snapshot` made.
 
-        Those of its rows that are known stay as they are; where the service says something else by now, their places are among
-        the others.
+        Rows that are known already are not overwritten; those that differ are added to `unparsed_places` of the result.
         """
         self._db.connection.deserialize(snapshot, name="image")
         with self._transaction():
             lease = read_lease(self._db)
             is_ours = lease is not None and lease.owner == self._lease.owner
-            if is_ours and abs(self._now() - self._lease.renewed_at) >= RENEW_SECONDS:
+            if is_ours and abs(self._now() - self._lease.renewed_at) >= _RENEW_SECONDS:
                 self._renew_lease()
-            uploads, first_id, others = self._db.execute("SELECT uploads, first_id, others FROM image.page").fetchone()
-            # Another dashboard may have ended the load for all: triggers count again.
+            count, first_id, unparsed = self._db.execute("SELECT uploads, first_id, others FROM image.page").fetchone()
+            # Another store may have ended the load; then triggers count again.
             differing = self._insert_rows(has_triggers=lease is None)
-        return SnapshotInfo(uploads, first_id, sorted({*json.loads(others), *differing}))
+        return SnapshotInfo(count, first_id, sorted({*json.loads(unparsed), *differing}))
 
     def _insert_rows(self, *, has_triggers: bool) -> Sequence[int]:
-        """Gives the places of those that are known otherwise."""
+        """Insert the rows; returns the places on the page of known rows that differ."""
         page = self._db.execute(
             "INSERT INTO pages (body) SELECT words FROM image.page WHERE words NOT NULL RETURNING page"
         ).fetchone()
         if page is None:
             return ()
-        came_in_all = 0
-        for part, project_id, project_name, rank in self._db.execute("SELECT * FROM image.cells"):
-            project, cell = self._partition_of(project_id, project_name, rank)
-            came = self._db.execute(_INSERT_ROWS, (project, cell, *page, part)).rowcount
-            came_in_all += came
+        inserted = 0
+        for part, project_id, project_name, stage_rank in self._db.execute("SELECT * FROM image.cells"):
+            project, partition = self._partitions.numbers(project_id, project_name, stage_rank)
+            count = self._db.execute(_INSERT_ROWS, (project, partition, *page, part)).rowcount
+            inserted += count
             if not has_triggers:
-                self._db.execute("UPDATE cells SET uploads = uploads + ? WHERE cell = ?", (came, cell))
+                self._db.execute("UPDATE cells SET uploads = uploads + ? WHERE cell = ?", (count, partition))
         rows, read_ms = self._db.execute("SELECT count(*), max(read_ms) FROM image.rows").fetchone()
-        if came_in_all == rows:
+        if inserted == rows:
             return ()
-        if came_in_all == 0:
+        if inserted == 0:
             self._db.execute("DELETE FROM pages WHERE page = ?", page)
         return self._refresh_known(page[0], read_ms)
 
     def _refresh_known(self, page: int, read_ms: int) -> Sequence[int]:
-        """Of the rows that did not come with this page, those are read again of which the service says the same."""
+        """Update the reading time of known rows that are the same; returns the places of those that differ."""
         differing = [row[0] for row in self._db.execute(_DIFFERING_PLACES, (page,))]
         self._db.execute(_REFRESH_ROWS.format(", ".join(map(str, differing))), (read_ms, page))
         return differing
 
 
 async def _finish_in_thread(file: Path, owner: int, now: Callable[[], float]) -> None:
+    """Run the steps that end a load on a connection of their own, in a thread."""
     db = sqlite3.connect(file, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
 
     def finish() -> None:
@@ -211,6 +257,6 @@ async def _finish_in_thread(file: Path, owner: int, now: Callable[[], float]) ->
     try:
         await asyncio.to_thread(finish)
     except asyncio.CancelledError:
-        with suppress(sqlite3.ProgrammingError):  # it has ended by itself
+        with suppress(sqlite3.ProgrammingError):  # the thread has closed it already
             db.interrupt()
         raise

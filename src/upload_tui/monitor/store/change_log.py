@@ -1,7 +1,7 @@
-"""The last changes that anybody told from a store's file, so that every dashboard over it tells all of them, and none twice.
+"""The change log: recent changes in a store's file, so that every dashboard with that file publishes each change once.
 
-Whoever reads a change first keeps it: for the next one who asks, the service says nothing new. Made by the store; written by
-`intake` and the synchroniser in the transaction in which they keep what changed.
+The process that reads a change first stores it; for the next one, the service has nothing new. Entries are appended in the
+transaction that stores the changed upload.
 """
 
 from collections.abc import Sequence
@@ -28,10 +28,10 @@ _DECODERS = {
 
 
 class ChangeLog:
-    """What was told, by whom.
+    """The change log of one store.
 
     Args:
-        db: the store's; nothing is remembered in memory, where nobody else ever sees it.
+        db: the store's database; a log in memory stays empty, since no other process can read it.
     """
 
     def __init__(self, db: Database) -> None:
@@ -39,12 +39,12 @@ class ChangeLog:
         self._writer = randbits(62)
 
     def last_number(self) -> int:
-        """The number of the last change that anybody told."""
+        """The number of the last entry; 0 if there is none."""
         number: int = self._db.execute("SELECT coalesce(max(number), 0) FROM told").fetchone()[0]
         return number
 
     def append(self, changes: Sequence[UploadChange]) -> None:
-        """We tell these; within a transaction of the store's."""
+        """Append changes that this process publishes; within a transaction of the store."""
         if self._db.file is None or not changes:
             return
         self._db.executemany(
@@ -57,12 +57,11 @@ class ChangeLog:
         self._db.execute("DELETE FROM told WHERE number <= ?", (self.last_number() - _MAX_CHANGES,))
 
     def by_others(self, since: int, project_id: str) -> tuple[Sequence[UploadChange], int]:
-        """What others told of a project after the change of this number, in order; and the number of the last of all changes."""
+        """A project's changes by other processes after entry number `since`, in order; and the number of the last entry."""
         if self._db.file is None or (last := self.last_number()) == since:
             return (), since
         rows = self._db.execute(
             "SELECT kind, change FROM told WHERE number > ? AND teller <> ? AND project_id = ? ORDER BY number",
             (since, self._writer, project_id),
         )
-        known = [(kind, change) for kind, change in rows if kind in _DECODERS]
-        return [_DECODERS[kind].decode(change) for kind, change in known], last
+        return [_DECODERS[kind].decode(change) for kind, change in rows if kind in _DECODERS], last

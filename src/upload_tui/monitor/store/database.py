@@ -1,7 +1,7 @@
-"""The database under a store, whichever connection it has; the one place where what SQLite says becomes an error of ours.
+"""The database of a store, which survives the failure of its connection; the one place that translates SQLite's errors.
 
-A database that fails while it is used is replaced (`store_file`), so that a damaged file or a full disk ends no visit. Who asks
-then gets the answer of the one that took its place; who was writing is told to begin again. Made by `Store`, used by its parts.
+A database that fails in use is replaced (see `recovery`), so that a damaged file or a full disk does not end the session. Reads then
+run on the replacement; a write raises and has to be repeated.
 """
 
 import sqlite3
@@ -13,11 +13,11 @@ from typing import Any
 from upload_tui.errors import BusyStorageError, DamagedStorageError, StorageResetError
 from upload_tui.monitor.store.recovery import open_database, replacement_for, storage_error
 
-__all__ = ["ResultRows", "Database"]
+__all__ = ["Database", "ResultRows"]
 
 
 class ResultRows(list[Any]):
-    """The rows that a statement gave, all of them; `rowcount` is how many it wrote."""
+    """All rows of a statement's result; `rowcount` is the number of rows written."""
 
     rowcount = 0
 
@@ -34,8 +34,8 @@ class Database:
     """A database in a file or in memory.
 
     Args:
-        file: where to keep it; None for memory. Where it cannot be used, another database takes its place at once.
-        on_replaced: called when another took its place later.
+        file: where it is stored; None for memory. A file that cannot be used is replaced at once.
+        on_replaced: called when the database was replaced later.
     """
 
     def __init__(self, file: Path | None, on_replaced: Callable[[], None]) -> None:
@@ -46,34 +46,34 @@ class Database:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The connection as it is now."""
+        """The current connection."""
         return self._current.connection
 
     @property
     def file(self) -> Path | None:
-        """Where it is kept by now; None for memory."""
+        """The current file; None for memory."""
         return self._current.file
 
     @property
     def notice(self) -> str:
-        """What the person should be told of where it is kept; empty for nothing."""
+        """Why the database is not stored where it should be; empty if it is."""
         return self._current.notice
 
     @property
     def generation(self) -> int:
-        """Grows when all that was known is gone."""
+        """Increases when the database was replaced by an empty one."""
         return self._generation
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self.connection.close()
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> ResultRows:
-        """Do a statement.
+        """Run a statement.
 
         Raises:
-            BusyStorageError: another process writes; or, within a transaction, another database took the place of this one.
-            StorageError: it failed, and nothing can take its place.
+            BusyStorageError: another process is writing; within a transaction also that the database was replaced.
+            StorageError: it failed and could not be replaced.
         """
         try:
             return self._run(sql, values)
@@ -82,7 +82,7 @@ class Database:
         return self._run(sql, values)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        """Do a statement for each of some rows, within a transaction; raises as `execute` does."""
+        """Run a statement for each of `rows`, within a transaction; raises as `execute` does."""
         try:
             self.connection.executemany(sql, rows)
         except sqlite3.Error as error:
@@ -91,13 +91,13 @@ class Database:
 
     def _run(self, sql: str, values: Sequence[object]) -> ResultRows:
         cursor = self.connection.execute(sql, values)
-        answer = ResultRows(cursor)
-        answer.rowcount = cursor.rowcount
-        return answer
+        rows = ResultRows(cursor)
+        rows.rowcount = cursor.rowcount
+        return rows
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """What is read and written within is one, also for others; one within another belongs to it. Raises as `execute` does."""
+        """Run the block in one transaction; a nested one joins the outer one. Raises as `execute` does."""
         if self._is_in_transaction or self.connection.in_transaction:
             yield
             return
@@ -113,30 +113,31 @@ class Database:
             self._is_in_transaction = False
 
     def _roll_back(self) -> None:
-        """Undo what is not finished; SQLite may have done so by itself."""
-        with suppress(sqlite3.Error):  # whatever comes next notices
+        """Roll back an open transaction; SQLite may have done so itself."""
+        with suppress(sqlite3.Error):  # the next statement raises again
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
 
     def recover(self, error: sqlite3.Error) -> None:
-        """Put another database in place of this one.
+        """Replace the database after an error.
 
         Raises:
-            BusyStorageError: another process writes; or another took the place of this one, and what was being written is lost.
-            StorageError: nothing can take its place.
-            sqlite3.Error: the error itself, if it is a fault of this program's own.
+            StorageResetError: it was replaced during a transaction, which is lost.
+            BusyStorageError: another process is writing.
+            StorageError: it cannot be replaced.
+            sqlite3.Error: the error itself, if it is a bug of this program.
         """
-        trouble = storage_error(error, self.file)
-        if trouble is None:
+        problem = storage_error(error, self.file)
+        if problem is None:
             raise error
-        if isinstance(trouble, BusyStorageError) or (
-            self.file is None and not isinstance(trouble, DamagedStorageError)
+        if isinstance(problem, BusyStorageError) or (
+            self.file is None and not isinstance(problem, DamagedStorageError)
         ):
-            raise trouble from error
-        was_within = self._is_in_transaction or self.connection.in_transaction
+            raise problem from error
+        was_in_transaction = self._is_in_transaction or self.connection.in_transaction
         self._roll_back()
-        self._current = replacement_for(self._current, trouble)
+        self._current = replacement_for(self._current, problem)
         self._generation += not self._current.is_copy
         self._on_replaced()
-        if was_within:
+        if was_in_transaction:
             raise StorageResetError(self.notice) from error

@@ -1,7 +1,7 @@
-"""Where an upload stands in the answer to a query, and who stands where, among a million, without counting from the start.
+"""Keyset paging: rows at an offset, and the position of a row, among a million rows without counting from the start.
 
-An answer by project and stage alone is walked along the indexes of its cells, from whichever is nearest: an end, or a rung that an
-earlier walk left behind; rungs are good for one revision of the store. Used by `Store` alone.
+Serves queries that have no condition beyond project and stage. Rows are read along the indexes of the partitions from the nearest
+known position: either end, or a checkpoint that an earlier read left. Checkpoints are valid for one revision of the store.
 """
 
 from bisect import bisect_left, bisect_right
@@ -25,27 +25,28 @@ from upload_tui.monitor.store.query import (
 __all__ = ["KeysetPager"]
 
 _CHECKPOINT_ROWS = 8192
-"""Rows between two rungs."""
+"""Rows between two checkpoints."""
 
 
 class _Checkpoints(Struct):
-    """Places that are known: the key and row number that stand at an offset, in the order of both."""
+    """Offsets whose row keys are known, in order."""
 
     offsets: list[int] = field(default_factory=list)
     keys: list[RowKey] = field(default_factory=list)
 
     def add(self, offset: int, key: RowKey) -> None:
-        place = bisect_left(self.offsets, offset)
-        if place == len(self.offsets) or self.offsets[place] != offset:
-            self.offsets.insert(place, offset)
-            self.keys.insert(place, key)
+        """Insert a checkpoint, unless the offset has one."""
+        index = bisect_left(self.offsets, offset)
+        if index == len(self.offsets) or self.offsets[index] != offset:
+            self.offsets.insert(index, offset)
+            self.keys.insert(index, key)
 
 
 class KeysetPager:
-    """Answers of one store to queries without a condition.
+    """Pages of one store's queries.
 
     Args:
-        db: the store's.
+        db: the store's database.
     """
 
     def __init__(self, db: Database) -> None:
@@ -54,29 +55,27 @@ class KeysetPager:
         self._checkpoints: dict[tuple[Any, ...], _Checkpoints] = {}
 
     def row_numbers(self, query: StoreQuery, offset: int, limit: int, revision: int) -> Sequence[int]:
-        """The row numbers at `offset` and after; `revision` is the store's."""
-        found: list[int] = []
+        """At most `limit` row numbers from `offset`; `revision` is the store's."""
+        numbers: list[int] = []
         for group in query.groups():
-            if len(found) < limit and offset < group.total:
-                keys = self._page(group, self._checkpoints_for(group, revision), offset, limit - len(found))
-                found.extend(number for _, number in keys)
+            if len(numbers) < limit and offset < group.total:
+                keys = self._page(group, self._checkpoints_for(group, revision), offset, limit - len(numbers))
+                numbers.extend(number for _, number in keys)
             offset = max(0, offset - group.total)
-        return found
+        return numbers
 
     def position(self, query: StoreQuery, number: int, partition: int, revision: int) -> int | None:
-        """Where a row stands that lies in `partition`; None if it is not in the answer."""
+        """The position (from 0) of a row of `partition`; None if the query does not include it."""
         before = 0
         for group in query.groups():
             if any(one.number == partition for one in group.partitions):
                 row = f"SELECT {sort_columns(group)} FROM uploads WHERE number = ?"
                 key = self._db.execute(row, (number,)).fetchone()
-                if key is None:  # another database took the place of the one that had it
+                if key is None:  # the database was replaced since the row was found
                     return None
                 return before + self._count_before(group, self._checkpoints_for(group, revision), key)
             before += group.total
         return None
-
-    # Ladders
 
     def _checkpoints_for(self, query: StoreQuery, revision: int) -> _Checkpoints:
         if revision != self._revision:
@@ -85,63 +84,60 @@ class KeysetPager:
         return self._checkpoints.setdefault(query.cache_key, _Checkpoints())
 
     def _page(self, query: StoreQuery, checkpoints: _Checkpoints, offset: int, limit: int) -> Sequence[RowKey]:
-        """The keys at `offset` and after: from the nearest place that is known, leaving rungs on a long way."""
+        """The keys from `offset`, read from the nearest known position; a long way leaves checkpoints."""
         limit = max(0, min(limit, query.total - offset))
         if limit == 0:
             return ()
         below = bisect_right(checkpoints.offsets, offset) - 1
         above = bisect_left(checkpoints.offsets, offset + limit)
         start, low = (checkpoints.offsets[below], checkpoints.keys[below]) if below >= 0 else (0, None)
-        end, high = (
-            (checkpoints.offsets[above], checkpoints.keys[above])
-            if above < len(checkpoints.offsets)
-            else (query.total, None)
-        )
+        is_last = above == len(checkpoints.offsets)
+        end, high = (query.total, None) if is_last else (checkpoints.offsets[above], checkpoints.keys[above])
         forward, backward = offset - start, end - offset - limit
         if forward <= backward:
             while forward > _CHECKPOINT_ROWS:
                 if not (step := self._fetch_keys(query, low, _CHECKPOINT_ROWS, 1, backwards=False)):
-                    return ()  # somebody else's dashboard took it away just now
+                    return ()  # another dashboard deleted rows just now
                 low, start, forward = step[0], start + _CHECKPOINT_ROWS, forward - _CHECKPOINT_ROWS
                 checkpoints.add(start, low)
-            found = self._fetch_keys(query, low, forward, limit, backwards=False)
+            keys = self._fetch_keys(query, low, forward, limit, backwards=False)
         else:
             while backward > _CHECKPOINT_ROWS:
                 if not (step := self._fetch_keys(query, high, _CHECKPOINT_ROWS - 1, 1, backwards=True)):
                     return ()
                 high, end, backward = step[0], end - _CHECKPOINT_ROWS, backward - _CHECKPOINT_ROWS
                 checkpoints.add(end, high)
-            found = self._fetch_keys(query, high, backward, limit, backwards=True)[::-1]
-        if found:
-            checkpoints.add(offset, found[0])
-        return found
+            keys = self._fetch_keys(query, high, backward, limit, backwards=True)[::-1]
+        if keys:
+            checkpoints.add(offset, keys[0])
+        return keys
 
     def _fetch_keys(
         self, query: StoreQuery, key: RowKey | None, skip: int, limit: int, *, backwards: bool
     ) -> list[RowKey]:
-        """`limit` keys after `skip` others: from a rung on (itself included), or backwards from a rung (itself not)."""
+        """`limit` keys after skipping `skip`: from `key` on (included), or backwards from `key` (excluded)."""
         operator = "<" if query.descending is not backwards else ">"
         operator += "" if backwards else "="
-        bounds, values = key_bound(query, key, operator)
-        way = sort_direction(query, backwards=backwards)
+        bound, values = key_bound(query, key, operator)
+        direction = sort_direction(query, backwards=backwards)
         return self._db.execute(
-            f"{union_selects(query, bounds)} ORDER BY 1 {way}, 2 {way} LIMIT ? OFFSET ?",
+            f"{union_selects(query, bound)} ORDER BY 1 {direction}, 2 {direction} LIMIT ? OFFSET ?",
             (*values * select_count(query), limit, skip),
         )
 
     def _count_before(self, query: StoreQuery, checkpoints: _Checkpoints, key: RowKey) -> int:
-        """From the last rung before it."""
-        place = _checkpoint_after(checkpoints, key, query)
-        start, low = (checkpoints.offsets[place - 1], checkpoints.keys[place - 1]) if place > 0 else (0, None)
-        before, values = key_bound(query, key, ">" if query.descending else "<")
-        since, more = key_bound(query, low, "<=" if query.descending else ">=")
-        rows = union_selects(query, before + since)
-        counted = self._db.execute(f"SELECT count(*) FROM ({rows})", (*values, *more) * select_count(query)).fetchone()
-        return start + int(counted[0])
+        """The number of rows before `key`, counted from the last checkpoint before it."""
+        index = _checkpoint_after(checkpoints, key, query)
+        start, low = (checkpoints.offsets[index - 1], checkpoints.keys[index - 1]) if index > 0 else (0, None)
+        before, before_values = key_bound(query, key, ">" if query.descending else "<")
+        since, since_values = key_bound(query, low, "<=" if query.descending else ">=")
+        values = (*before_values, *since_values) * select_count(query)
+        rows = self._db.execute(f"SELECT count(*) FROM ({union_selects(query, before + since)})", values)
+        return start + int(rows.fetchone()[0])
 
 
 def _checkpoint_after(checkpoints: _Checkpoints, key: RowKey, query: StoreQuery) -> int:
-    """The place of the first rung that stands after a key."""
+    """The index of the first checkpoint after `key`."""
     sign = -1 if query.descending else 1
 
     def rank(one: RowKey) -> tuple[Any, int]:
@@ -152,7 +148,7 @@ def _checkpoint_after(checkpoints: _Checkpoints, key: RowKey, query: StoreQuery)
 
 
 class _NameKey:
-    """A name as the database compares it: the letters A to Z as small ones, byte by byte."""
+    """A name that compares as SQLite's NOCASE does: A to Z as lower case, then byte by byte."""
 
     __slots__ = ("folded", "sign")
 
@@ -166,4 +162,4 @@ class _NameKey:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _NameKey) and self.folded == other.folded
 
-    __hash__ = None  # type: ignore[assignment]  # compared, never looked up
+    __hash__ = None  # type: ignore[assignment]  # only compared, never hashed

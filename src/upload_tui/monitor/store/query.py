@@ -1,30 +1,36 @@
-"""A query in the store's own terms, and the SQL that runs along its indexes. Used by `KeysetPager` and `SearchLists` alone."""
+"""A query in the store's terms, and the SQL fragments that `KeysetPager` and `SearchLists` build their statements from."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.monitor.model import Query, SortKey
-from upload_tui.monitor.store.conditions import StuckThresholds, attention_condition, search_condition, trigram_query
+from upload_tui.monitor.store.partitions import Partition, partition_list
+from upload_tui.monitor.store.rows import to_ms
+from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.status import Stage
 
 __all__ = [
-    "StoreQuery",
-    "Partition",
     "RowKey",
-    "select_count",
-    "union_selects",
-    "store_query",
+    "StoreQuery",
+    "StuckThreshold",
+    "StuckThresholds",
     "key_bound",
+    "select_count",
     "sort_columns",
     "sort_direction",
-    "partition_list",
+    "store_query",
+    "stuck_condition",
+    "union_selects",
 ]
 
 _MAX_UNION_SELECTS = 16
-"""More cells than these are not merged but looked for along the whole."""
+"""Queries over more partitions use one SELECT with a condition instead of a UNION."""
+_TRIGRAM_LENGTH = 3
+_MAX_TRIGRAMS = 12
 
 _SORT_COLUMNS: Mapping[SortKey, str] = {
     SortKey.INITIATED: "initiated_ms",
@@ -36,29 +42,48 @@ _SORT_COLUMNS: Mapping[SortKey, str] = {
 }
 
 RowKey = tuple[Any, int]
-"""What a row is sorted by, and its number."""
+"""A row's sort value and its number, which breaks ties."""
+
+_Condition = tuple[str, tuple[object, ...]]
+"""An SQL condition and the values of its parameters."""
 
 
-class Partition(Struct, frozen=True):
-    """All uploads of one project in one stage, those that are gone apart; how many there are."""
+class StuckThreshold(Struct, frozen=True):
+    """Completed uploads of one project (None: any) and size look stuck if they have been completed since before `before`.
 
-    number: int
-    project_number: int
-    stage_rank: int
-    is_gone: bool
-    upload_count: int
+    Sizes are from `min_bytes` (inclusive) to `below_bytes` (exclusive).
+    """
+
+    project_id: str | None
+    min_bytes: int
+    below_bytes: int
+    before: datetime
+
+
+class StuckThresholds(Struct, frozen=True):
+    """The times before which pending uploads look stuck.
+
+    Attributes:
+        initiated: for the last activity of an initiated upload.
+        completed: for the completion of a completed one.
+        specific: thresholds of particular projects and sizes; the first that matches wins over `completed`.
+    """
+
+    initiated: datetime
+    completed: datetime
+    specific: tuple[StuckThreshold, ...] = ()
 
 
 class StoreQuery(Struct, frozen=True):
-    """A query in the store's own terms.
+    """A query in the store's terms.
 
     Attributes:
-        cells: those that the answer lies in, none of them empty.
-        is_all: True if there are no others.
-        condition, values: what else must be true of a row; empty for nothing.
-        grams: what the trigram index finds at least the rows of the condition by; empty if it cannot help.
+        partitions: the partitions that the result lies in; none is empty.
+        has_all_partitions: True if the query selects no project and no stage.
+        condition, values: a further SQL condition on rows and its parameters; empty if there is none.
         sort, descending: the order.
-        query: what this was made of.
+        trigrams: an FTS5 query that matches at least the rows of the condition; empty if the index cannot help.
+        query: the query that this was made from.
     """
 
     partitions: tuple[Partition, ...]
@@ -72,25 +97,29 @@ class StoreQuery(Struct, frozen=True):
 
     @property
     def total(self) -> int:
-        """Uploads in the cells."""
-        return sum(cell.upload_count for cell in self.partitions)
+        """The number of uploads in the partitions."""
+        return sum(partition.upload_count for partition in self.partitions)
 
     @property
     def cache_key(self) -> tuple[Any, ...]:
-        """What tells this from other queries, however full its cells are."""
-        cells = None if self.has_all_partitions else tuple(cell.number for cell in self.partitions)
-        return (cells, self.sort, self.descending)
+        """What identifies the query, without the counts of its partitions."""
+        numbers = None if self.has_all_partitions else tuple(partition.number for partition in self.partitions)
+        return (numbers, self.sort, self.descending)
 
     def groups(self) -> Sequence["StoreQuery"]:
-        """The parts that follow each other, each ordered by something that has an index: stages and projects are runs of cells."""
+        """Queries whose results, one after the other, are the result of this one.
+
+        Stages and projects have no index of their own: each of them is a group of partitions, sorted by initiation.
+        """
         if self.sort not in {SortKey.STAGE, SortKey.PROJECT}:
             return [self]
-        runs: dict[int, list[Partition]] = {}
-        for cell in self.partitions:
-            runs.setdefault(cell.stage_rank if self.sort is SortKey.STAGE else cell.project_number, []).append(cell)
+        groups: dict[int, list[Partition]] = {}
+        for partition in self.partitions:
+            by = partition.stage_rank if self.sort is SortKey.STAGE else partition.project_number
+            groups.setdefault(by, []).append(partition)
         return [
-            replace(self, partitions=tuple(runs[run]), has_all_partitions=False, sort=SortKey.INITIATED)
-            for run in sorted(runs, reverse=self.descending)
+            replace(self, partitions=tuple(groups[by]), has_all_partitions=False, sort=SortKey.INITIATED)
+            for by in sorted(groups, reverse=self.descending)
         ]
 
 
@@ -99,41 +128,87 @@ def store_query(
     stuck: StuckThresholds,
     partitions: Callable[[frozenset[str], frozenset[Stage]], tuple[Partition, ...]],
 ) -> StoreQuery:
-    """A query; `partitions` tells the store's of some projects and stages, where none means all."""
+    """Translate a query; `partitions` looks up the partitions of some projects and stages (empty sets mean all)."""
     stages = query.stages
-    conditions: list[tuple[str, tuple[object, ...]]] = []
+    conditions: list[_Condition] = []
     if query.attention_only:
-        stages = (stages or frozenset(Stage)) - {
-            Stage.VERIFIED
-        }  # most of all there are, and nothing is wrong with them
-        conditions.append(attention_condition(stuck))
+        # Verified uploads are the most by far, and none of them needs attention.
+        stages = (stages or frozenset(Stage)) - {Stage.VERIFIED}
+        conditions.append(_attention_condition(stuck))
     if query.search:
-        conditions.append(search_condition(query.search))
-    is_nowhere = bool(query.stages) and not stages
+        conditions.append(_search_condition(query.search))
+    is_empty = bool(query.stages) and not stages
     return StoreQuery(
-        partitions=() if is_nowhere else partitions(query.project_ids, stages),
-        has_all_partitions=not query.project_ids and not stages and not is_nowhere,
+        partitions=() if is_empty else partitions(query.project_ids, stages),
+        has_all_partitions=not query.project_ids and not stages and not is_empty,
         condition=" AND ".join(condition for condition, _ in conditions),
-        values=tuple(value for _, some in conditions for value in some),
+        values=tuple(value for _, values in conditions for value in values),
         sort=query.sort,
         descending=query.descending,
-        trigrams=trigram_query(query.search),
+        trigrams=_trigram_query(query.search),
         query=query,
     )
 
 
+# Conditions
+
+
+def stuck_condition(completed: datetime, specific: Sequence[StuckThreshold]) -> _Condition:
+    """The condition that a completed upload has waited since before its threshold."""
+    cases: list[str] = []
+    values: list[object] = []
+    for threshold in specific:
+        if threshold.project_id is None:
+            cases.append("WHEN size_bytes >= ? AND size_bytes < ? THEN ?")
+        else:
+            cases.append(
+                "WHEN project = (SELECT project FROM projects WHERE id = ?) AND size_bytes >= ? AND size_bytes < ? THEN ?"
+            )
+            values.append(threshold.project_id)
+        values.extend((threshold.min_bytes, threshold.below_bytes, to_ms(threshold.before)))
+    values.append(to_ms(completed))
+    before = f"CASE {' '.join(cases)} ELSE ? END" if cases else "?"
+    return f"(since_ms > {UNKNOWN} AND since_ms < {before})", tuple(values)
+
+
+def _attention_condition(stuck: StuckThresholds) -> _Condition:
+    """The condition that an upload is failed or stuck."""
+    waiting, values = stuck_condition(stuck.completed, stuck.specific)
+    idle = f"(max(ifnull(activity_ms, {UNKNOWN}), since_ms) BETWEEN {UNKNOWN + 1} AND ? - 1)"
+    condition = f"(stage = 3 OR (stage = 1 AND {waiting}) OR (stage = 0 AND {idle}))"
+    return condition, (*values, to_ms(stuck.initiated))
+
+
+def _search_condition(text: str) -> _Condition:
+    """The condition that a name, id or error message contains a text."""
+    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    return "(name LIKE ? ESCAPE '\\' OR id LIKE ? ESCAPE '\\' OR error_message LIKE ? ESCAPE '\\')", (pattern,) * 3
+
+
+def _trigram_query(text: str) -> str:
+    """An FTS5 query for the trigrams of a text, or a sample of them if it is long; empty if it has none."""
+    trigrams = [
+        *dict.fromkeys(text[start : start + _TRIGRAM_LENGTH] for start in range(len(text) - _TRIGRAM_LENGTH + 1))
+    ]
+    sample = trigrams[:: -(-len(trigrams) // _MAX_TRIGRAMS) or 1]
+    return " AND ".join('"' + trigram.replace('"', '""') + '"' for trigram in sample if "\x00" not in trigram)
+
+
+# Statements
+
+
 def sort_columns(query: StoreQuery) -> str:
-    """What its rows are sorted by."""
+    """The columns that rows are sorted by: those of a `RowKey`."""
     return f"{_SORT_COLUMNS[query.sort]}, number"
 
 
 def sort_direction(query: StoreQuery, *, backwards: bool = False) -> str:
-    """Which way its rows run."""
+    """`ASC` or `DESC`."""
     return "DESC" if query.descending is not backwards else "ASC"
 
 
-def key_bound(query: StoreQuery, key: RowKey | None, operator: str) -> tuple[str, tuple[object, ...]]:
-    """A condition, and its values, on where rows stand against a place that is known; none if there is no such place."""
+def key_bound(query: StoreQuery, key: RowKey | None, operator: str) -> _Condition:
+    """` AND (columns) operator (key)` with its values; empty if `key` is None."""
     if key is None:
         return "", ()
     return f" AND ({sort_columns(query)}) {operator} ({', '.join('?' * len(key))})", tuple(key)
@@ -144,21 +219,16 @@ def _is_union(query: StoreQuery) -> bool:
 
 
 def select_count(query: StoreQuery) -> int:
-    """How many SELECTs there are in `union_selects`; each wants the same values."""
+    """The number of SELECTs in `union_selects`; each needs the same values."""
     return len(query.partitions) if _is_union(query) else 1
 
 
 def union_selects(query: StoreQuery, extra_condition: str) -> str:
-    """One SELECT for each cell, to be merged in order; each runs along its own index."""
+    """Select the keys of a query's rows: one SELECT for each partition, so that each uses its index and SQLite merges them."""
     if not _is_union(query):
         where = "1" if query.has_all_partitions else f"cell IN ({partition_list(query.partitions)})"
         return f"SELECT {sort_columns(query)} FROM uploads WHERE {where}{extra_condition}"
     return " UNION ALL ".join(
-        f"SELECT {sort_columns(query)} FROM uploads WHERE cell = {cell.number}{extra_condition}"
-        for cell in query.partitions
+        f"SELECT {sort_columns(query)} FROM uploads WHERE cell = {partition.number}{extra_condition}"
+        for partition in query.partitions
     )
-
-
-def partition_list(partitions: Sequence[Partition]) -> str:
-    """The cells' numbers, for an IN."""
-    return ", ".join(str(cell.number) for cell in partitions) or "NULL"

@@ -1,4 +1,4 @@
-"""The service's last words about each upload in the store: its own, or those of the page that listed it. Asked by the store alone."""
+"""The raw JSON of each upload in the store: stored with the upload, or as an entry of the page that listed it."""
 
 import zlib
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 __all__ = ["RawJsonStore", "compress_page", "decompress_page"]
 
 _COMPRESSION_LEVEL = 1
-"""The level at which deflating a page, a tenth of which is left, costs less time than keeping the whole of it."""
+"""Compresses a page to a tenth, and takes less time than writing it uncompressed."""
 _MAX_CACHED_PAGES = 16
-"""More than are read at once."""
+"""More pages than are read in turn."""
 
 
 def compress_page(body: bytes) -> bytes:
-    """A page's words as they are kept."""
+    """A page's body as it is stored."""
     return zlib.compress(body, _COMPRESSION_LEVEL)
 
 
 def decompress_page(data: bytes) -> bytes:
-    """A page's words as they came; none if what was kept is damaged."""
+    """A stored page's body; empty if it is damaged."""
     try:
         return zlib.decompress(data)
     except zlib.error:
@@ -31,10 +31,10 @@ def decompress_page(data: bytes) -> bytes:
 
 
 class RawJsonStore:
-    """Words by upload.
+    """Raw JSON by upload.
 
     Args:
-        db: the store's.
+        db: the store's database.
     """
 
     def __init__(self, db: "Database") -> None:
@@ -42,7 +42,7 @@ class RawJsonStore:
         self._page_cache: dict[int, Sequence[Any]] = {}
 
     def raw(self, upload_id: str) -> str:
-        """JSON text; empty if the upload is not known, or if its page cannot be read: the row is still worth showing."""
+        """The raw JSON of an upload; empty if the upload is not known or its page is damaged."""
         row = self._db.execute(
             "SELECT raw, page, place FROM uploads LEFT JOIN words USING (number) WHERE id = ?", (upload_id,)
         ).fetchone()
@@ -59,7 +59,7 @@ class RawJsonStore:
             return ""
 
     def _entries(self, page: int) -> Sequence[Any]:
-        """What a page lists; neighbours are often asked for together, so the last ones are remembered."""
+        """The entries of a page; the last pages are cached, because neighbours are often read together."""
         entries = self._page_cache.pop(page, None)
         if entries is None:
             from upload_tui.wire import page_entries

@@ -1,7 +1,7 @@
-"""Opens the database of a store; what cannot be used is set aside with a word, never overwritten. Used by `database` alone.
+"""Open the file of a store, and replace one that cannot be used; no file is ever overwritten.
 
-A damaged file is renamed, and a new one begun. One that a newer program wrote stays as it is, for that program; ours is then kept
-beside it. Where nothing can be kept, the database is in memory, with what the file held if that can be read.
+A damaged file is renamed and a new one created. A file that a newer version wrote is left alone, and another one is used beside it.
+If no file can be written, the database is in memory, with a copy of the file's data if they can be read.
 """
 
 import os
@@ -13,13 +13,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from upload_tui.errors import BusyStorageError, DamagedStorageError, NewerStorageError, StorageError
-from upload_tui.monitor.store.lease import read_lease
+from upload_tui.monitor.store.bulk import read_lease
 from upload_tui.monitor.store.schema import APPLICATION_ID, MIGRATIONS, end_bulk, migrate
 
-__all__ = ["OpenDatabase", "replacement_for", "open_database", "storage_error"]
+__all__ = ["OpenDatabase", "open_database", "replacement_for", "storage_error"]
 
 _BUSY_SECONDS = 5.0
-"""How long one dashboard waits for another that writes to the same file."""
+"""How long to wait for another process that is writing to the same file."""
 _CACHE_KIB = 16 * 1024
 _SIDE_FILES = ("-wal", "-shm")
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
@@ -29,18 +29,18 @@ _PROGRAM_ERRORS = {
     sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_INTERRUPT,
 }  # fmt: skip
 _DAMAGE_MESSAGES = ("Could not decode to UTF-8", "vtable constructor failed", "no such table")
-"""How damage looks to who asks, where SQLite does not see it as such."""
+"""Messages of damage that SQLite reports with a generic error code."""
 
 
 class OpenDatabase(Struct, frozen=True):
     """An open database.
 
     Attributes:
-        connection: in autocommit; with an empty database `image` at its side.
-        file: where it is kept; None for memory.
-        identity: what tells the file from another that takes its name.
-        remark: what the person should be told; empty for nothing.
-        is_copy: True if it has all that the database had whose place it took.
+        connection: in autocommit mode; with an empty attached database `image`.
+        file: where it is stored; None for memory.
+        identity: device and inode, which identify the file even if another takes its name; None if there was no file.
+        notice: why it is not the file that was asked for; empty if it is.
+        is_copy: True if it has all data of the database that it replaced.
     """
 
     connection: sqlite3.Connection
@@ -51,17 +51,17 @@ class OpenDatabase(Struct, frozen=True):
 
 
 def storage_error(error: sqlite3.Error, file: Path | None) -> StorageError | None:
-    """What an error means; None if it is a fault of this program's own."""
+    """Translate an error of SQLite; None if it is a bug of this program."""
     code = getattr(error, "sqlite_errorcode", None)
     kind = None if code is None else code & 0xFF
     if kind in _BUSY:
-        return BusyStorageError(f"Another upload-tui is busy with {file}", "It goes on by itself.")
+        return BusyStorageError(f"Another upload-tui is writing to {file}", "Try again later.")
     if kind in _DAMAGED or str(error).startswith(_DAMAGE_MESSAGES):
         return _damaged_error(error)
     if kind is None or kind in _PROGRAM_ERRORS:
         return None
     where = "in memory" if file is None else file
-    return StorageError(f"The store cannot be used ({error}): {where}", "Check the disk, and the permissions.")
+    return StorageError(f"Cannot use the store {where} ({error})", "Check the disk and the permissions.")
 
 
 def _damaged_error(error: sqlite3.Error) -> DamagedStorageError:
@@ -69,7 +69,7 @@ def _damaged_error(error: sqlite3.Error) -> DamagedStorageError:
 
 
 def open_database(file: Path | None) -> OpenDatabase:
-    """The database of a file or of memory; another, and a word, where the file cannot be used."""
+    """Open the database of a file (None: in memory), or a replacement with a notice if the file cannot be used."""
     if file is None:
         return OpenDatabase(_open_in_memory())
     identity = _identity(file)
@@ -80,7 +80,7 @@ def open_database(file: Path | None) -> OpenDatabase:
 
 
 def replacement_for(failed: OpenDatabase, error: StorageError) -> OpenDatabase:
-    """What takes the place of a database that failed while it was used; it is closed. No file takes a file's place twice."""
+    """Close a database that failed in use and open its replacement: another file once, then memory."""
     with closing(failed.connection) as connection:
         if not isinstance(error, DamagedStorageError):
             return _copy_to_memory(error, connection)
@@ -90,10 +90,10 @@ def replacement_for(failed: OpenDatabase, error: StorageError) -> OpenDatabase:
 
 
 def _open_file(file: Path, notice: str = "") -> OpenDatabase:
-    """The database of a file.
+    """Open the database of a file.
 
     Raises:
-        StorageError: the file cannot be used; its kind tells why.
+        StorageError: the file cannot be used; its subclass is the cause.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -108,33 +108,34 @@ def _open_file(file: Path, notice: str = "") -> OpenDatabase:
             connection.close()
             raise
     except OSError as error:
-        raise StorageError(f"The store cannot be used ({error.strerror}): {file}", "Check the permissions.") from error
+        raise StorageError(f"Cannot use {file} ({error.strerror})", "Check the permissions.") from error
     except sqlite3.Error as error:
-        # Whatever is not as we made it is not to be touched.
+        # Even a bug of ours here means that the schema is not ours: the file must not be changed.
         raise storage_error(error, file) or _damaged_error(error) from error
     return OpenDatabase(connection, file, _identity(file), notice)
 
 
 def _check_ownership(connection: sqlite3.Connection, file: Path | None) -> None:
-    """Before anything is written: what another program keeps, or a newer one of ours, is not to be touched."""
-    (version,), (mark,) = (
+    """Refuse, before anything is written, a file of another program or of a newer version."""
+    (version,), (application_id,) = (
         connection.execute(f"PRAGMA {name}").fetchone() for name in ("user_version", "application_id")
     )
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    is_marked = mark == APPLICATION_ID or (mark == 0 and (not tables or (version > 0 and "uploads" in tables)))
-    if not is_marked:
-        raise DamagedStorageError("The file is another program's", "Move the file away.")
+    is_early = application_id == 0 and (not tables or (version > 0 and "uploads" in tables))
+    if application_id != APPLICATION_ID and not is_early:
+        raise DamagedStorageError("The file belongs to another program", "Move the file away.")
     if version > len(MIGRATIONS):
         raise NewerStorageError(f"A newer upload-tui wrote {file}", "Upgrade, or move the file away.")
 
 
 def _check_writable(file: Path) -> None:
-    """SQLite reads a file that it may not write, and fails later."""
+    """Refuse a read-only file: SQLite opens it and fails at the first write."""
     if not os.access(file, os.W_OK):
-        raise StorageError(f"The store cannot be written: {file}", "Check its permissions.")
+        raise StorageError(f"Cannot write {file}", "Check its permissions.")
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
+    """Configure and migrate a database, and complete the bulk load of a process that died."""
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute("PRAGMA recursive_triggers = ON")
     connection.execute("ATTACH ':memory:' AS image")
@@ -145,25 +146,27 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _identity(file: Path) -> tuple[int, int] | None:
+    """Device and inode of a file; None if there is none."""
     try:
-        known = file.stat()
+        status = file.stat()
     except OSError:
         return None
-    return known.st_dev, known.st_ino
+    return status.st_dev, status.st_ino
 
 
-# What takes the place of a file
+# Replacements
 
 
 def _fallback(file: Path, error: StorageError, identity: tuple[int, int] | None) -> OpenDatabase:
+    """Another file if `error` allows it, else memory."""
     try:
         if isinstance(error, NewerStorageError):
             own = file.with_name(f"{file.stem}-{len(MIGRATIONS)}{file.suffix}")
-            return _open_file(own, f"This visit is kept in {own.name}: {_as_clause(error.title)}")
+            return _open_file(own, f"Using the cache {own.name}: {_as_clause(error.title)}")
         if isinstance(error, DamagedStorageError):
-            return _open_file(file, f"The store was begun anew: {_as_clause(error.title)}{_set_aside(file, identity)}")
-    except (OSError, StorageError) as trouble:
-        return _copy_to_memory(trouble, None)
+            return _open_file(file, f"The cache was reset: {_as_clause(error.title)}{_set_aside(file, identity)}")
+    except (OSError, StorageError) as next_error:
+        return _copy_to_memory(next_error, None)
     if isinstance(error, BusyStorageError) or (source := _open_read_only(file)) is None:
         return _copy_to_memory(error, None)
     with closing(source):
@@ -171,28 +174,28 @@ def _fallback(file: Path, error: StorageError, identity: tuple[int, int] | None)
 
 
 def _set_aside(file: Path, identity: tuple[int, int] | None) -> str:
-    """Rename a file, unless another dashboard has done so and a new one is there; says where it is now."""
+    """Rename a damaged file; returns a clause with its new name, or "" if another process has replaced it already."""
     if _identity(file) != identity:
         return ""
     number = 1
     while True:
         aside = file.with_name(f"{file.name}.damaged-{number}")
         with suppress(FileExistsError):
-            aside.touch(exist_ok=False)  # of two who look for a free name each gets its own
+            aside.touch(exist_ok=False)  # reserves the name: another process may rename its file now
             break
         number += 1
-    for ending in _SIDE_FILES:  # they belong to the damaged file: a new one must not find them
-        beside = file.with_name(file.name + ending)
+    for suffix in _SIDE_FILES:  # they belong to the damaged file: the new one must not read them
+        side_file = file.with_name(file.name + suffix)
         with suppress(FileNotFoundError):
-            beside.replace(aside.with_name(aside.name + ending))
+            side_file.replace(aside.with_name(aside.name + suffix))
     file.replace(aside)
-    return f"; it was set aside as {aside}"
+    return f"; the old file is {aside}"
 
 
 def _copy_to_memory(error: Exception, source: sqlite3.Connection | None) -> OpenDatabase:
-    """In memory, with what another database holds if that can be read."""
+    """Open a database in memory, with a copy of `source` if it can be read."""
     title = error.title if isinstance(error, StorageError) else str(error)
-    remark = f"Nothing is kept of this visit: {_as_clause(title)}"
+    notice = f"Nothing is cached in this session: {_as_clause(title)}"
     if source is not None:
         copy = sqlite3.connect(":memory:", isolation_level=None)
         try:
@@ -200,17 +203,20 @@ def _copy_to_memory(error: Exception, source: sqlite3.Connection | None) -> Open
             copy.execute("PRAGMA temp_store = MEMORY")  # the disk may be full
             _check_ownership(copy, None)
             _prepare(copy)
-            return OpenDatabase(copy, notice=remark, is_copy=True)
+            return OpenDatabase(copy, notice=notice, is_copy=True)
         except (sqlite3.Error, StorageError):
             copy.close()
-    return OpenDatabase(_open_in_memory(), notice=remark)
+    return OpenDatabase(_open_in_memory(), notice=notice)
 
 
 def _open_read_only(file: Path) -> sqlite3.Connection | None:
-    """A file that may be read; what another process writes to it meanwhile is not seen where nothing can be made beside it."""
-    for way in ("mode=ro", "immutable=1"):
+    """Open a file for reading; None if that fails.
+
+    `immutable` is for a file beside which SQLite cannot create its side files; later writes of other processes are not seen then.
+    """
+    for mode in ("mode=ro", "immutable=1"):
         try:
-            connection = sqlite3.connect(f"{file.absolute().as_uri()}?{way}", uri=True)
+            connection = sqlite3.connect(f"{file.absolute().as_uri()}?{mode}", uri=True)
         except sqlite3.Error:
             continue
         try:
@@ -229,5 +235,5 @@ def _open_in_memory() -> sqlite3.Connection:
 
 
 def _as_clause(title: str) -> str:
-    """A sentence as a part of another; a path stays as it is."""
+    """A sentence without its capital, to follow a colon; a path stays as it is."""
     return title[:1].lower() + title[1:]

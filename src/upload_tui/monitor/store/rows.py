@@ -1,4 +1,4 @@
-"""Rows of the store: from an upload to the values that are kept, and from those to what is known of it."""
+"""Rows of the table `uploads`: an upload to column values, and column values to a `StoredUpload`."""
 
 import json
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from upload_tui.monitor.analysis.statistics import normalise_cause
 from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
 
-if TYPE_CHECKING:  # what is stored is shown without the room that reads it
+if TYPE_CHECKING:  # reading the store must not import the JSON parsers
     from upload_tui.wire import Upload
 
 __all__ = [
-    "WRITE_COLUMNS",
     "BULK_COLUMNS",
     "READ_COLUMNS",
+    "WRITE_COLUMNS",
     "StoredUpload",
-    "to_ms",
     "from_ms",
     "parse_row",
     "row_values",
+    "to_ms",
 ]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,21 +39,24 @@ WRITE_COLUMNS = (
 """The columns that are written, in the order of `row_values`."""
 
 BULK_COLUMNS = tuple(column for column in WRITE_COLUMNS if column not in {"project", "cell", "page"})
-"""Those of a row that is poured in; the others are the same for many rows."""
+"""The columns of a row in a page snapshot; the others are the same for many rows."""
 
 READ_COLUMNS = (
     "number", "uploads.id", "projects.id", "projects.name", "uploads.name", "size_bytes", "stage", "since_ms", "certainty",
     "initiated_ms", "completed_ms", "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "error_message", "anomaly_count",
     "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms",
 )  # fmt: skip
-"""The columns that are read, in the order that `parse_row` takes; of `uploads JOIN projects USING (project)`."""
+"""The columns of `uploads JOIN projects USING (project)` that are read, in the order of `parse_row`."""
 
 
 class StoredUpload(Struct, frozen=True, kw_only=True):
-    """One row of the store; times are aware, `noticed` are the anomalies that only a comparison of readings showed.
+    """An upload as the store knows it; times are aware.
 
-    `earliest` bounds the last event from below where its time is only observed; `activity_on` is the service's last change of it;
-    `number` is the row's own, which never changes.
+    Attributes:
+        number: the row number, which never changes.
+        activity_on: when the service last changed the upload.
+        noticed: the anomalies that a comparison of readings found.
+        earliest: the earliest possible time of the last event, if the service does not report its time.
     """
 
     number: int
@@ -82,16 +85,16 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
 
 
 def to_ms(on: datetime | None) -> int | None:
-    """A time as it is kept."""
+    """A time as stored: milliseconds since 1970; None stays None."""
     return None if on is None else (on - _EPOCH) // _MILLISECOND
 
 
 def from_ms(value_ms: int | None) -> datetime | None:
-    """A time as it was kept."""
+    """The time of a stored value; None for None and for `UNKNOWN`."""
     if value_ms is None or value_ms == UNKNOWN:
         return None
-    # A window has hundreds of times, and this is the quicker way. Not every platform takes it before 1970, and far in the
-    # future a float has no room for the milliseconds.
+    # `fromtimestamp` is faster, and a window has hundreds of times. But some platforms do not support it before 1970, and in the far
+    # future a float cannot hold milliseconds.
     return (
         datetime.fromtimestamp(value_ms / 1000, UTC)
         if value_ms in _FAST_RANGE_MS
@@ -106,23 +109,23 @@ def _or_unknown(value: int | None) -> int:
 def row_values(
     upload: "Upload", project: int, partition: int, noticed: Sequence[Anomaly], earliest: datetime | None
 ) -> tuple[object, ...]:
-    """What is kept of an upload; `project` and `partition` are the numbers of its project and its cell."""
+    """The values of `WRITE_COLUMNS` for an upload; `project` and `partition` are row numbers."""
     timeline, current = upload.timeline, upload.timeline.current
-    times = {stage: to_ms(event.best_time) if (event := timeline.event(stage)) else None for stage in Stage}
+    times_ms = {stage: to_ms(event.best_time) if (event := timeline.event(stage)) else None for stage in Stage}
     stage, message = upload.stage, timeline.error_message or ""
-    ended = times[stage] if stage.is_final else None
-    chunked = upload.chunks is not None
+    ended_ms = times_ms[stage] if stage.is_final else None
+    is_chunked = upload.chunks is not None
     certainty = current.certainty if current else Certainty.OBSERVED
-    # How long it took is not known of what was only observed: the bound may be a purge, years later.
-    verifying = None if certainty is Certainty.OBSERVED else _latency_bucket(times[Stage.COMPLETED], ended)
+    # An observed end is only a bound, and may be a purge years later: the duration is unknown.
+    verify_bucket = None if certainty is Certainty.OBSERVED else _latency_bucket(times_ms[Stage.COMPLETED], ended_ms)
     return (
         upload.id, project, partition, upload.name, _or_unknown(upload.size_bytes), stage.rank, _or_unknown(to_ms(timeline.since)),
-        str(certainty), _or_unknown(times[Stage.INITIATED]), times[Stage.COMPLETED], ended,
-        to_ms(upload.last_updated_on), len(upload.chunks or ()) if chunked else None,
-        upload.chunk_bytes if chunked else None, message, normalise_cause(message) if stage is Stage.ERROR else "",
+        str(certainty), _or_unknown(times_ms[Stage.INITIATED]), times_ms[Stage.COMPLETED], ended_ms,
+        to_ms(upload.last_updated_on), len(upload.chunks or ()) if is_chunked else None,
+        upload.chunk_bytes if is_chunked else None, message, normalise_cause(message) if stage is Stage.ERROR else "",
         upload.storage_provider, upload.uploader, len(upload.anomalies) + len(noticed), _encode_anomalies(noticed),
         timeline.purged_on is not None, False, False, to_ms(upload.read_on), to_ms(earliest),
-        _latency_bucket(times[Stage.INITIATED], times[Stage.COMPLETED]), verifying, None, None,
+        _latency_bucket(times_ms[Stage.INITIATED], times_ms[Stage.COMPLETED]), verify_bucket, None, None,
     )  # fmt: skip
 
 
@@ -130,17 +133,16 @@ def _encode_anomalies(noticed: Sequence[Anomaly]) -> str:
     return json.dumps([[anomaly.name, anomaly.detail] for anomaly in noticed]) if noticed else ""
 
 
-def _latency_bucket(first: int | None, second: int | None) -> int | None:
-    return None if first is None or second is None or second < first else bucket_of(second - first)
+def _latency_bucket(start_ms: int | None, end_ms: int | None) -> int | None:
+    return None if start_ms is None or end_ms is None or end_ms < start_ms else bucket_of(end_ms - start_ms)
 
 
 def parse_row(row: Sequence[Any]) -> StoredUpload:
-    """What a row of `READ_COLUMNS` says."""
+    """The upload of a row of `READ_COLUMNS`."""
     (
         number, upload_id, project_id, project_name, name, size_bytes, stage, since, certainty, initiated, completed, ended, activity,
         chunk_count, chunk_bytes, error_message, anomaly_count, noticed, is_purged, is_gone, is_stale, read, earliest,
     ) = row  # fmt: skip
-    known = json.loads(noticed) if noticed else ()
     return StoredUpload(
         number=number,
         id=upload_id,
@@ -159,7 +161,7 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         chunk_bytes=chunk_bytes,
         error_message=error_message,
         anomaly_count=anomaly_count,
-        noticed=tuple(Anomaly(AnomalyName(anomaly), detail) for anomaly, detail in known),
+        noticed=tuple(Anomaly(AnomalyName(anomaly), detail) for anomaly, detail in json.loads(noticed or "[]")),
         is_purged=bool(is_purged),
         is_gone=bool(is_gone),
         is_stale=bool(is_stale),

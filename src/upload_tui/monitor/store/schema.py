@@ -1,4 +1,4 @@
-"""The store's tables, as numbered migrations: `PRAGMA user_version` counts those that were applied."""
+"""The tables of the store as numbered migrations; `PRAGMA user_version` is the number of those applied."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 from upload_tui.monitor.store.raw_json import compress_page
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "UNKNOWN", "begin_bulk", "end_bulk", "migrate", "end_bulk_steps"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "UNKNOWN", "begin_bulk", "end_bulk", "end_bulk_steps", "migrate"]
 
 APPLICATION_ID = 0x75705475
-"""Tells a file of ours from another program's; one of version 4 or before has none."""
+"""Identifies our files; those of schema version 4 and earlier have 0."""
 
 UNKNOWN = -(2**63)
-"""Stands for "not known" in the columns that are sorted by: it comes before everything, and can be compared."""
+"""Means "not known" in the columns for sorting: it sorts first and, unlike NULL, can be compared."""
 
 _INDEXES = {
     "by_since": "uploads (since_ms)",
@@ -26,7 +26,7 @@ _INDEXES = {
     "by_spans": "uploads (cell, upload_bucket, verify_bucket)",
     "by_cause": "uploads (cause, storage_provider, uploader, since_ms, id, cell) WHERE stage = 3",
 }
-"""Indexes that are dropped while a first fetch pours in, and made afterwards in a fraction of the time."""
+"""Indexes that a bulk load drops; building them afterwards takes a fraction of the time."""
 
 _TEXT = "{0}.name || char(10) || {0}.id || char(10) || {0}.error_message"
 _TRIGGERS = {
@@ -49,7 +49,7 @@ _TRIGGERS = {
         INSERT INTO grams (grams, rowid, text) VALUES ('delete', old.number, {_TEXT.format("old")});
     END""",
 }
-"""Keep the counts and the trigrams in step with every row, whoever writes it."""
+"""Keep the counts of partitions and the trigrams up to date with every row."""
 
 _TABLES = """
     DROP TABLE IF EXISTS uploads;
@@ -101,13 +101,12 @@ _TABLES = """
 """
 
 MIGRATIONS: tuple[str, ...] = (
-    # What the first version kept is fetched again.
+    # The data of version 1 are fetched again.
     "",
-    # Times are milliseconds since 1970; `stage` is the rank of the stage; `earliest_ms` bounds the last event from below; `cause` is
-    # an error's message without particulars; a bucket is the number of one of `histogram`'s. A cell is all uploads of one project in
-    # one stage, those that are gone apart: its count is kept, so that no total costs a look at each row. The service's words stand
-    # apart, so that the rows which are sorted and shown stay narrow: in `words`, or as the entry `place` of one of its `pages`.
-    # `grams` finds parts of words; it keeps no text of its own.
+    # Times are milliseconds since 1970. `stage` is the rank of the stage, `earliest_ms` the earliest possible time of the last event,
+    # `cause` an error message without its variable parts, a bucket the number of a latency bucket. A cell is a partition: the uploads
+    # of one project in one stage, apart from those that are gone; its count is stored. Raw JSON is in tables of its own, so that rows
+    # stay narrow: in `words`, or as entry number `place` of one of the `pages`. `grams` is a trigram index without text of its own.
     _TABLES
     + f"CREATE VIEW searched AS SELECT number, {_TEXT.format('uploads')} AS text FROM uploads;"
     + """
@@ -117,9 +116,9 @@ MIGRATIONS: tuple[str, ...] = (
     """
     + "".join(f"CREATE INDEX {name} ON {place};" for name, place in _INDEXES.items())
     + "".join(f"CREATE TRIGGER {name} {what};" for name, what in _TRIGGERS.items()),
-    # Pages are kept deflated: they were nine tenths of the file.
+    # Pages are compressed: they were nine tenths of the file.
     "UPDATE pages SET body = deflated(body);",
-    # What was told, so that others over the same file tell it too. Numbers are never used again.
+    # The change log, for other processes with the same file; AUTOINCREMENT, because they remember the last number that they read.
     """
     CREATE TABLE told (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -134,12 +133,12 @@ MIGRATIONS: tuple[str, ...] = (
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a database to the newest version, each step in a transaction of its own."""
+    """Apply the migrations that a database lacks, each in a transaction of its own."""
     connection.create_function("deflated", 1, compress_page, deterministic=True)
     version = _version(connection)
     while version < len(MIGRATIONS):
         with _transaction(connection):
-            version = _version(connection)  # another dashboard may have been quicker
+            version = _version(connection)  # another process may have migrated meanwhile
             if version < len(MIGRATIONS):
                 for statement in _statements(MIGRATIONS[version]):
                     connection.execute(statement)
@@ -154,7 +153,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # SQLite may have ended it by itself
+        if connection.in_transaction:  # SQLite may have rolled back itself
             connection.execute("ROLLBACK")
         raise
 
@@ -165,18 +164,18 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _statements(script: str) -> list[str]:
-    """A script's statements; a trigger's own semicolons do not end it."""
-    found, part = [], ""
-    for piece in script.split(";")[:-1]:
-        part += piece + ";"
-        if sqlite3.complete_statement(part):
-            found.append(part)
-            part = ""
-    return found
+    """The statements of a script; semicolons within a trigger do not split it."""
+    statements, statement = [], ""
+    for part in script.split(";")[:-1]:
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            statements.append(statement)
+            statement = ""
+    return statements
 
 
 def begin_bulk(connection: sqlite3.Connection) -> None:
-    """Before many rows come: they are not sorted in, counted and searched one by one."""
+    """Drop triggers and indexes before a bulk load."""
     connection.execute("INSERT OR REPLACE INTO facts VALUES ('bulk', '1')")
     for name in _TRIGGERS:
         connection.execute(f"DROP TRIGGER IF EXISTS {name}")
@@ -185,13 +184,13 @@ def begin_bulk(connection: sqlite3.Connection) -> None:
 
 
 def end_bulk(connection: sqlite3.Connection) -> None:
-    """After they came, or at the next visit if something came between: indexes, counts and trigrams as if nothing had been."""
+    """Build indexes, counts, trigrams and triggers after a bulk load, or after one that was interrupted."""
     for _ in end_bulk_steps(connection):
         pass
 
 
 def end_bulk_steps(connection: sqlite3.Connection) -> Iterator[None]:
-    """The same, one statement after the other: with a million rows each takes a while, and others may go on in between."""
+    """Do what `end_bulk` does in steps, so that callers can run in between: with a million rows each step takes seconds."""
     for name, place in _INDEXES.items():
         connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {place}")
         yield

@@ -1,8 +1,8 @@
-"""The answers to searches, and to "what needs attention": lists of row numbers, in order, made in pieces.
+"""Results of searches and of "needs attention": lists of row numbers in order, built in batches.
 
-Few rows are found by their trigrams, all at once. Many are found by walking the order that is asked for, a piece at a time, so that
-the first ones are there within milliseconds among however many, and whoever asks is never kept waiting for the last. A list that
-has become old is shown until the next one is whole. Used by `Store` alone.
+If trigrams match few rows, the list is built at once. Otherwise the rows are scanned in the requested order, one batch at a time, so
+that the first matches are there within milliseconds and no caller waits for the last. An outdated list is used until the next one
+is complete.
 """
 
 import json
@@ -10,47 +10,48 @@ from array import array
 from collections.abc import Callable
 from math import inf
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.store.bulk import read_lease
 from upload_tui.monitor.store.database import Database
-from upload_tui.monitor.store.lease import read_lease
+from upload_tui.monitor.store.partitions import partition_list
 from upload_tui.monitor.store.query import (
     RowKey,
     StoreQuery,
     key_bound,
-    partition_list,
     select_count,
     sort_columns,
     sort_direction,
     union_selects,
 )
 
-__all__ = ["SearchResult", "SearchLists"]
+__all__ = ["SearchLists", "SearchResult"]
 
 _MAX_CANDIDATES = 8000
-"""So many candidates are read at once. Where there are more, the first rows are found sooner by walking."""
+"""The most trigram matches that are read at once; with more, a scan finds the first rows sooner."""
 _SAMPLE_ROWS = 500
-"""So many candidates tell how many there are."""
+"""Trigram matches that are read to estimate how many there are."""
 _BATCH_ROWS = 1024
-"""Rows walked over at once."""
+"""Rows scanned in one batch."""
 _MAX_CACHED_LISTS = 2
 _LONG_LIST_ROWS = 20_000
-"""A list longer than this is made anew only after a while, however often the store changes."""
+"""A longer list is rebuilt only after a pause, however often the store changes."""
 _LONG_LIST_REFRESH_SECONDS = 5.0
+"""The shortest such pause."""
 _REFRESH_FACTOR = 10
-"""That while is at least so many times what the list took to make."""
+"""The pause is at least this many times as long as the list took to build."""
 
 
 class SearchResult(Struct):
-    """What is found so far.
+    """The matches found so far.
 
     Attributes:
-        numbers: of the rows, in order.
-        rest: the parts of the query that are still to be walked, the first of them from a place on.
-        values, revision: what the list was begun with; at another time or after a change it may be another.
-        made_at, seconds: when it was begun, and what it took until now.
-        is_settled: True if nobody looks for more of it, nor for the next one.
+        row_numbers: of the matches, in order.
+        remaining: the groups of the query that are still to be scanned; the first of them from a key on.
+        values, revision: the parameters and the store's revision that the list was started with; if they differ, it is outdated.
+        started_at, build_seconds: when it was started (monotonic), and how long it has taken so far.
+        is_settled: True if it is complete and no newer list is being built.
     """
 
     row_numbers: "array[int]"
@@ -63,7 +64,7 @@ class SearchResult(Struct):
     _last_position: int = 0
 
     def position(self, number: int) -> int | None:
-        """Where a row stands; None if it is not found, or not yet. What was asked for last mostly stands where it stood."""
+        """The position of a row; None if it was not found (yet). Tries the last position first: mostly the same row is asked for."""
         if self._last_position < len(self.row_numbers) and self.row_numbers[self._last_position] == number:
             return self._last_position
         try:
@@ -74,15 +75,17 @@ class SearchResult(Struct):
 
 
 class _CachedLists(Struct):
+    """The list in use, and the one that will replace it when complete."""
+
     current: SearchResult
-    following: SearchResult | None = field(default=None)
+    following: SearchResult | None = None
 
 
 class SearchLists:
-    """The lists of one store.
+    """The search lists of one store.
 
     Args:
-        db: the store's.
+        db: the store's database.
         monotonic: seconds that never go backwards.
     """
 
@@ -96,92 +99,96 @@ class SearchLists:
 
         Args:
             query: the query.
-            revision: the store's.
-            min_rows: how many rows must be found, unless there are fewer.
-            patience_seconds: to look for no longer than this; None to have the whole of it.
+            revision: the store's revision.
+            min_rows: stop after this number of matches.
+            patience_seconds: stop after this time; None builds the complete list.
         """
-        wanted_rows, until = (
-            (inf, inf) if patience_seconds is None else (min_rows, self._monotonic() + patience_seconds)
-        )
-        kept = self._cache.pop(query.query, None) or _CachedLists(self._start_list(query, revision))
-        self._cache[query.query] = kept
+        limits = (inf, inf) if patience_seconds is None else (min_rows, self._monotonic() + patience_seconds)
+        lists = self._cache.pop(query.query, None) or _CachedLists(self._start_list(query, revision))
+        self._cache[query.query] = lists
         while len(self._cache) > _MAX_CACHED_LISTS:
             del self._cache[next(iter(self._cache))]
-        if kept.current.remaining:
-            self._continue(kept.current, wanted_rows, until)
-        elif kept.following is not None or self._is_due(kept.current, query, revision):
-            kept.following = kept.following or self._start_list(query, revision)
-            self._continue(kept.following, inf, until)
-            if not kept.following.remaining:
-                kept.current, kept.following = kept.following, None
-        kept.current.is_settled = not kept.current.remaining and kept.following is None
-        return kept.current
+        if lists.current.remaining:
+            self._continue(lists.current, *limits)
+        elif lists.following is not None or self._is_due(lists.current, query, revision):
+            lists.following = lists.following or self._start_list(query, revision)
+            self._continue(lists.following, inf, limits[1])
+            if not lists.following.remaining:
+                lists.current, lists.following = lists.following, None
+        lists.current.is_settled = not lists.current.remaining and lists.following is None
+        return lists.current
 
     def position(self, query: StoreQuery, revision: int, number: int) -> int | None:
-        """Where a row stands in what is found; None if it is not."""
+        """The position of a row in the list; None if it is not in it."""
         patience_seconds = 0.0 if query.query in self._cache else None
         return self.search(query, revision, 0, patience_seconds).position(number)
 
     def _is_due(self, known: SearchResult, query: StoreQuery, revision: int) -> bool:
         if known.revision == revision and known.values == query.values:
             return False
-        rests_seconds = max(_LONG_LIST_REFRESH_SECONDS, _REFRESH_FACTOR * known.build_seconds)
-        return len(known.row_numbers) <= _LONG_LIST_ROWS or self._monotonic() - known.started_at >= rests_seconds
+        pause_seconds = max(_LONG_LIST_REFRESH_SECONDS, _REFRESH_FACTOR * known.build_seconds)
+        return len(known.row_numbers) <= _LONG_LIST_ROWS or self._monotonic() - known.started_at >= pause_seconds
 
     def _start_list(self, query: StoreQuery, revision: int) -> SearchResult:
-        began = self._monotonic()
-        few = self._find_by_trigrams(query)
-        rest: list[tuple[StoreQuery, RowKey | None]] = (
-            [] if few is not None else [(group, None) for group in query.groups()]
-        )
-        return SearchResult(few or array("i"), rest, query.values, revision, began, self._monotonic() - began)
+        started_at = self._monotonic()
+        found = self._find_by_trigrams(query)
+        remaining: list[tuple[StoreQuery, RowKey | None]] = []
+        if found is None:
+            remaining.extend((group, None) for group in query.groups())
+        build_seconds = self._monotonic() - started_at
+        return SearchResult(found or array("i"), remaining, query.values, revision, started_at, build_seconds)
 
     def _find_by_trigrams(self, query: StoreQuery) -> "array[int] | None":
-        """All rows in order, if trigrams find but few; None if there may be many."""
-        if not query.trigrams or read_lease(self._db) is not None:  # what is poured in has no trigrams yet
+        """All matches in order if the trigrams match few rows; None if they may match many."""
+        candidates = self._candidates(query.trigrams)
+        if candidates is None:
             return None
-        candidates = "SELECT rowid FROM grams WHERE grams MATCH ? AND rowid > ? LIMIT ?"
-        numbers = [row[0] for row in self._db.execute(candidates, (query.trigrams, 0, _SAMPLE_ROWS))]
-        if len(numbers) == _SAMPLE_ROWS:
-            (last,) = self._db.execute("SELECT coalesce(max(number), 0) FROM uploads").fetchone()
-            if _SAMPLE_ROWS * last > _MAX_CANDIDATES * numbers[-1]:  # if they stand as close together everywhere
-                return None
-            numbers += (row[0] for row in self._db.execute(candidates, (query.trigrams, numbers[-1], _MAX_CANDIDATES)))
-        if len(numbers) > _MAX_CANDIDATES:
-            return None
-        where = (
-            query.condition
-            if query.has_all_partitions
-            else f"{query.condition} AND cell IN ({partition_list(query.partitions)})"
-        )
-        way, tie = sort_direction(query), "initiated_ms" if query.sort in {SortKey.STAGE, SortKey.PROJECT} else "number"
+        where = query.condition
+        if not query.has_all_partitions:
+            where += f" AND cell IN ({partition_list(query.partitions)})"
+        direction = sort_direction(query)
+        tie = "initiated_ms" if query.sort in {SortKey.STAGE, SortKey.PROJECT} else "number"
         rows = self._db.execute(
             f"SELECT number FROM uploads WHERE number IN (SELECT value FROM json_each(?)) AND {where} "
-            f"ORDER BY +{sort_columns(query).partition(',')[0]} {way}, +{tie} {way}, +number {way}",
-            (json.dumps(numbers), *query.values),
+            f"ORDER BY +{sort_columns(query).partition(',')[0]} {direction}, +{tie} {direction}, +number {direction}",
+            (json.dumps(candidates), *query.values),
         )
         return array("i", (row[0] for row in rows))
 
-    def _continue(self, found: SearchResult, min_rows: float, until: float) -> None:
-        """Walk on, a piece at least, until enough is found or time is up."""
-        began = now = self._monotonic()
-        while found.remaining and len(found.row_numbers) < min_rows:
-            self._scan_batch(found)
+    def _candidates(self, trigrams: str) -> list[int] | None:
+        """The numbers of the rows with these trigrams; None if there may be many, or if the index is not up to date."""
+        if not trigrams or read_lease(self._db) is not None:  # a bulk load adds its trigrams at the end
+            return None
+        matches = "SELECT rowid FROM grams WHERE grams MATCH ? AND rowid > ? LIMIT ?"
+        numbers = [row[0] for row in self._db.execute(matches, (trigrams, 0, _SAMPLE_ROWS))]
+        if len(numbers) == _SAMPLE_ROWS:
+            (last,) = self._db.execute("SELECT coalesce(max(number), 0) FROM uploads").fetchone()
+            if _SAMPLE_ROWS * last > _MAX_CANDIDATES * numbers[-1]:  # assuming that matches are spread evenly
+                return None
+            numbers += (row[0] for row in self._db.execute(matches, (trigrams, numbers[-1], _MAX_CANDIDATES)))
+        return None if len(numbers) > _MAX_CANDIDATES else numbers
+
+    def _continue(self, result: SearchResult, min_rows: float, until: float) -> None:
+        """Scan at least one batch, until enough matches are found or the time is over."""
+        started_at = now = self._monotonic()
+        while result.remaining and len(result.row_numbers) < min_rows:
+            self._scan_batch(result)
             now = self._monotonic()
             if now >= until:
                 break
-        found.build_seconds += now - began
+        result.build_seconds += now - started_at
 
-    def _scan_batch(self, found: SearchResult) -> None:
-        asked, low = found.remaining[0]
-        way, (since, since_values) = sort_direction(asked), key_bound(asked, low, "<=" if asked.descending else ">=")
-        order, times = f"ORDER BY 1 {way}, 2 {way}", select_count(asked)
+    def _scan_batch(self, result: SearchResult) -> None:
+        query, low = result.remaining[0]
+        direction = sort_direction(query)
+        order, repeat = f"ORDER BY 1 {direction}, 2 {direction}", select_count(query)
+        since, since_values = key_bound(query, low, "<=" if query.descending else ">=")
         ends = self._db.execute(
-            f"{union_selects(asked, since)} {order} LIMIT 1 OFFSET {_BATCH_ROWS}", since_values * times
+            f"{union_selects(query, since)} {order} LIMIT 1 OFFSET {_BATCH_ROWS}", since_values * repeat
         )
         high = ends.fetchone()
-        before, before_values = key_bound(asked, high, ">" if asked.descending else "<")
-        values = (*since_values, *before_values, *asked.values) * times
-        hits = self._db.execute(f"{union_selects(asked, f'{since}{before} AND {asked.condition}')} {order}", values)
-        found.row_numbers.extend(row[1] for row in hits)
-        found.remaining[:1] = [] if high is None else [(asked, high)]
+        before, before_values = key_bound(query, high, ">" if query.descending else "<")
+        values = (*since_values, *before_values, *query.values) * repeat
+        matches = self._db.execute(f"{union_selects(query, f'{since}{before} AND {query.condition}')} {order}", values)
+        result.row_numbers.extend(row[1] for row in matches)
+        result.remaining[:1] = [] if high is None else [(query, high)]

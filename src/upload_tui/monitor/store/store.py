@@ -1,4 +1,7 @@
-"""What is known of uploads, in SQLite: written by the synchroniser, asked by the session. Knows no service and no screen."""
+"""The store: the uploads of one service and account, their raw JSON, the change log, and what synchronisation remembers.
+
+Synchronisers write it, pictures read it.
+"""
 
 import json
 import time
@@ -11,14 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from msgspec import Struct
 
 from upload_tui.monitor.model import ProjectRef, Query, SortKey
-from upload_tui.monitor.store.bulk import BulkLoad
+from upload_tui.monitor.store.bulk import BulkLoad, read_lease
 from upload_tui.monitor.store.change_log import ChangeLog
-from upload_tui.monitor.store.conditions import StuckThresholds
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.keyset_paging import KeysetPager
-from upload_tui.monitor.store.lease import read_lease
 from upload_tui.monitor.store.page_snapshot import can_snapshot
-from upload_tui.monitor.store.query import Partition, StoreQuery, store_query
+from upload_tui.monitor.store.partitions import Partition, PartitionTable
+from upload_tui.monitor.store.query import StoreQuery, StuckThresholds, store_query
 from upload_tui.monitor.store.raw_json import RawJsonStore
 from upload_tui.monitor.store.rows import READ_COLUMNS, WRITE_COLUMNS, StoredUpload, parse_row, row_values, to_ms
 from upload_tui.monitor.store.search import SearchLists
@@ -31,17 +33,19 @@ __all__ = ["Entry", "QueryResult", "Store", "StoredUpload", "StuckThresholds"]
 
 _SELECT = f"SELECT {', '.join(READ_COLUMNS)} FROM uploads JOIN projects USING (project)"
 _UPSERT = (
-    f"INSERT INTO uploads ({', '.join(WRITE_COLUMNS)}) VALUES ({', '.join('?' * len(WRITE_COLUMNS))}) ON CONFLICT (id) DO UPDATE SET "
+    f"INSERT INTO uploads ({', '.join(WRITE_COLUMNS)}) VALUES ({', '.join('?' * len(WRITE_COLUMNS))}) "
+    "ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{column} = excluded.{column}" for column in WRITE_COLUMNS[1:])
     + " RETURNING number"
 )
 _BATCH_SIZE = 500
 
 Entry: TypeAlias = "tuple[Upload, str, Sequence[Anomaly], datetime | None]"
+"""A reading to store: the upload, its raw JSON, the anomalies that comparisons found, and the earliest time of its last event."""
 
 
 class QueryResult(Struct, frozen=True):
-    """Some uploads of a query's answer; `total` is how many it has, and grows while it `is_settled` not."""
+    """Some uploads of a query's result; `total` is the size of the whole result, which grows until it `is_settled`."""
 
     uploads: Sequence[StoredUpload]
     total: int
@@ -52,13 +56,12 @@ class Store:
     """The uploads of one service and account.
 
     Args:
-        file: where to keep them; None keeps them in memory for this visit. Where it cannot be used, or not any more, `remark`
-            says what took its place.
+        file: where to store them; None for memory. A file that cannot be used, or fails later, is replaced: see `notice`.
         monotonic: seconds that never go backwards.
     """
 
     can_bulk_load = can_snapshot
-    """Whether pages may be poured in."""
+    """Whether this system's SQLite supports `bulk`."""
 
     def __init__(self, file: Path | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._db = Database(file, self._handle_replaced)
@@ -66,15 +69,13 @@ class Store:
         self._own_revision = 0
         self._data_version = 0
         self._on_replaced: Callable[[], object] = lambda: None
+        self.partitions = PartitionTable(self._db)
         self._reset_caches()
-        self.bulk = BulkLoad(self._db, self.transaction, self._partition_of)
-        """Pours whole pages in, past `put`."""
+        self.bulk = BulkLoad(self._db, self.transaction, self.partitions)
         self.change_log = ChangeLog(self._db)
-        """The changes that are told from here."""
 
     def _reset_caches(self) -> None:
-        """Whatever was remembered of the database."""
-        self._number_cache: dict[object, int] = {}
+        self.partitions.clear_cache()
         self._pager = KeysetPager(self._db)
         self._search_lists = SearchLists(self._db, self._monotonic)
         self._raw_json = RawJsonStore(self._db)
@@ -85,32 +86,32 @@ class Store:
         self._on_replaced()
 
     def on_replaced(self, callback: Callable[[], object]) -> None:
-        """Do something when another database took the place of one that failed."""
+        """Set the function to call when the database failed and was replaced."""
         self._on_replaced = callback
 
     def close(self) -> None:
-        """Close the database."""
+        """Release the bulk lease and close the database."""
         self.bulk.release()
         self._db.close()
 
     @property
     def notice(self) -> str:
-        """What the person should be told of where it is kept; empty for nothing."""
+        """Why the store is not where it should be, for the user; empty if all is well."""
         return self._db.notice
 
     @property
     def generation(self) -> int:
-        """Grows when all that was known is gone, and is to be fetched again."""
+        """Increases when all data were lost and have to be fetched again."""
         return self._db.generation
 
     @property
     def db(self) -> Database:
-        """The database, for the figures that `StoreAggregates` reckons."""
+        """The database, for `StoreAggregates` and `ProjectOrder`."""
         return self._db
 
     @property
     def revision(self) -> int:
-        """Grows whenever anything may differ, whoever wrote it."""
+        """Increases whenever data may have changed, by this process or another."""
         version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version != self._data_version:
             self._data_version = version
@@ -120,93 +121,53 @@ class Store:
     # Writing
 
     def put(self, uploads: Iterable[Entry]) -> None:
-        """Keep readings, each with the service's words, what a comparison noticed, and the bound from below of its last event."""
+        """Insert or replace uploads."""
         with self.transaction():
-            is_counted = read_lease(self._db) is None
+            has_triggers = read_lease(self._db) is None
             for upload, raw, noticed, earliest in uploads:
-                project, cell = self._partition_of(upload.project_id, upload.project_name, upload.stage.rank)
-                if not is_counted:
-                    self._adjust_counts(upload.id, cell)
-                number = self._db.execute(_UPSERT, row_values(upload, project, cell, noticed, earliest)).fetchone()[0]
+                numbers = self.partitions.numbers(upload.project_id, upload.project_name, upload.stage.rank)
+                if not has_triggers:
+                    self.partitions.move_count(upload.id, numbers[1])
+                number = self._db.execute(_UPSERT, row_values(upload, *numbers, noticed, earliest)).fetchone()[0]
                 self._db.execute("INSERT OR REPLACE INTO words VALUES (?, ?)", (number, raw))
 
     def mark(self, upload_ids: Iterable[str], *, gone: bool | None = None, stale: bool | None = None) -> None:
-        """Mark uploads as gone or not, as stale or not; None leaves a mark as it is."""
+        """Set or clear the marks of uploads; None leaves a mark as it is."""
         with self.transaction():
             for upload_id in upload_ids:
                 if stale is not None:
                     self._db.execute("UPDATE uploads SET is_stale = ? WHERE id = ?", (stale, upload_id))
                 if gone is not None:
-                    self._set_gone(upload_id, is_gone=gone)
+                    self.partitions.set_gone(upload_id, is_gone=gone)
 
     def touch(self, upload_ids: Sequence[str], read_on: datetime) -> None:
-        """The service said the same of these uploads again."""
+        """Record that uploads were read again and have not changed."""
         with self.transaction():
             self._db.executemany(
                 "UPDATE uploads SET read_ms = ?, is_stale = 0 WHERE id = ?",
                 [(to_ms(read_on), upload_id) for upload_id in upload_ids],
             )
-            for start in range(0, len(upload_ids), _BATCH_SIZE):
-                some = upload_ids[start : start + _BATCH_SIZE]
-                places = ", ".join("?" * len(some))
-                back = f"SELECT id FROM uploads WHERE is_gone AND id IN ({places})"
-                for (upload_id,) in self._db.execute(back, some).fetchall():
-                    self._set_gone(upload_id, is_gone=False)
-
-    def _set_gone(self, upload_id: str, *, is_gone: bool) -> None:
-        row = self._db.execute("SELECT project, stage FROM uploads WHERE id = ?", (upload_id,)).fetchone()
-        if row is not None:
-            cell = self._partition_number(*row, is_gone=is_gone)
-            if read_lease(self._db) is not None:
-                self._adjust_counts(upload_id, cell)
-            self._db.execute("UPDATE uploads SET is_gone = ?, cell = ? WHERE id = ?", (is_gone, cell, upload_id))
-
-    def _adjust_counts(self, upload_id: str, cell: int) -> None:
-        """An upload comes into a cell, maybe from another, while no trigger counts it."""
-        moves = "UPDATE cells SET uploads = uploads - 1 WHERE cell = (SELECT cell FROM uploads WHERE id = ?)"
-        self._db.execute(moves, (upload_id,))
-        self._db.execute("UPDATE cells SET uploads = uploads + 1 WHERE cell = ?", (cell,))
-
-    def _project_number(self, project_id: str, name: str) -> int:
-        key = (project_id, name)
-        if key not in self._number_cache:
-            sql = (
-                "INSERT INTO projects (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name "
-                "RETURNING project"
-            )
-            self._number_cache[key] = self._db.execute(sql, key).fetchone()[0]
-        return self._number_cache[key]
-
-    def _partition_of(self, project_id: str, project_name: str, rank: int) -> tuple[int, int]:
-        """The numbers of a project, and of its cell for a stage."""
-        project = self._project_number(project_id, project_name)
-        return project, self._partition_number(project, rank, is_gone=False)
-
-    def _partition_number(self, project: int, stage: int, *, is_gone: bool) -> int:
-        key = (project, stage, is_gone)
-        if key not in self._number_cache:
-            self._db.execute("INSERT OR IGNORE INTO cells (project, stage, is_gone) VALUES (?, ?, ?)", key)
-            where = "project = ? AND stage = ? AND is_gone = ?"
-            self._number_cache[key] = self._db.execute(f"SELECT cell FROM cells WHERE {where}", key).fetchone()[0]
-        return self._number_cache[key]
+            for batch in _batches(upload_ids):
+                gone = f"SELECT id FROM uploads WHERE is_gone AND id IN ({', '.join('?' * len(batch))})"
+                for (upload_id,) in self._db.execute(gone, batch):
+                    self.partitions.set_gone(upload_id, is_gone=False)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """What is read and written within is one, also for others; one within another belongs to it.
+        """Run the block in one transaction, which is rolled back if it raises; a nested one joins the outer one.
 
         Raises:
-            BusyStorageError: another process writes, and does not come to an end; or (`StorageResetError`) the database failed,
-                and another took its place. Nothing of it is kept.
+            BusyStorageError: another process is writing; as `StorageResetError`: the database failed and was replaced.
         """
         self._own_revision += 1
         try:
             with self._db.transaction():
                 yield
         except BaseException:
-            self._number_cache.clear()
+            self.partitions.clear_cache()
             raise
 
-    # Asking
+    # Reading
 
     def get(self, upload_id: str) -> StoredUpload | None:
         """One upload; None if it is not known."""
@@ -214,110 +175,85 @@ class Store:
         return None if row is None else parse_row(row)
 
     def raw(self, upload_id: str) -> str:
-        """The service's last words about an upload; empty if it is not known, or if they cannot be read any more."""
+        """The raw JSON of an upload's last reading; empty if the upload is not known or its JSON is damaged."""
         return self._raw_json.raw(upload_id)
 
     def find(
         self, query: Query, stuck: StuckThresholds, offset: int, limit: int, patience_seconds: float | None = None
     ) -> QueryResult:
-        """At most `limit` uploads of a query's answer from `offset`; what stands deep in it costs little more than its ends.
+        """At most `limit` uploads of a query's result from `offset`; a large offset costs little more than a small one.
 
-        With `patience_seconds`, a search that finds many gives what it finds within them; ask again for more.
+        With `patience_seconds`, a search returns what it finds in that time; call again for more.
         """
-        asked, offset, limit = store_query(query, stuck, self.partitions), max(0, offset), max(0, limit)
-        if not asked.condition:
-            numbers = self._pager.row_numbers(asked, offset, limit, self.revision)
-            return QueryResult(self._load_rows(numbers), asked.total)
-        found = self._search_lists.search(asked, self.revision, offset + limit, patience_seconds)
+        selected, offset, limit = store_query(query, stuck, self.partitions.select), max(0, offset), max(0, limit)
+        if not selected.condition:
+            numbers = self._pager.row_numbers(selected, offset, limit, self.revision)
+            return QueryResult(self._load_rows(numbers), selected.total)
+        found = self._search_lists.search(selected, self.revision, offset + limit, patience_seconds)
         rows = self._load_rows(found.row_numbers[offset : offset + limit])
         return QueryResult(rows, len(found.row_numbers), found.is_settled)
 
-    def window(self, query: Query, stuck: StuckThresholds, offset: int, limit: int) -> Sequence[StoredUpload]:
-        """As `look` without hurry: the uploads alone."""
-        return self.find(query, stuck, offset, limit).uploads
-
-    def total(self, query: Query, stuck: StuckThresholds) -> int:
-        """How many uploads a query has."""
-        return self.find(query, stuck, 0, 0).total
-
     def position(self, query: Query, stuck: StuckThresholds, upload_id: str) -> int | None:
-        """The place (from 0) of an upload in a query's answer, as it was looked at last; None if it is not in it."""
+        """The position (from 0) of an upload in a query's result; None if it is not in it or not found yet."""
         row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
         if row is None:
             return None
-        asked = store_query(query, stuck, self.partitions)
-        if asked.condition:
-            return self._search_lists.position(asked, self.revision, row[0])
-        return self._pager.position(asked, row[0], row[1], self.revision)
+        selected = store_query(query, stuck, self.partitions.select)
+        if selected.condition:
+            return self._search_lists.position(selected, self.revision, row[0])
+        return self._pager.position(selected, row[0], row[1], self.revision)
 
-    def partitions(
-        self,
-        project_ids: frozenset[str] = frozenset(),
-        stages: frozenset[Stage] = frozenset(),
-        *,
-        with_gone: bool = True,
-    ) -> tuple[Partition, ...]:
-        """The cells, none of them empty, of these projects and stages (empty: all); with or without what is gone."""
-        ranks = {stage.rank for stage in stages}
-        rows = self._db.execute(
-            "SELECT cell, project, stage, is_gone, uploads, id FROM cells JOIN projects USING (project) WHERE uploads > 0"
-        )
-        return tuple(
-            Partition(number, project, stage, bool(is_gone), uploads)
-            for number, project, stage, is_gone, uploads, project_id in rows
-            if (not project_ids or project_id in project_ids)
-            and (not ranks or stage in ranks)
-            and (with_gone or not is_gone)
-        )
+    def position_among(self, partitions: tuple[Partition, ...], upload_id: str) -> int | None:
+        """The position (from 0) of an upload among those of some partitions, newest first; None if it is not among them."""
+        row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+        newest_first = StoreQuery(partitions, False, "", (), SortKey.INITIATED, True)
+        return row and self._pager.position(newest_first, row[0], row[1], self.revision)
 
     def _load_rows(self, numbers: Sequence[int]) -> Sequence[StoredUpload]:
         found: dict[int, StoredUpload] = {}
-        for start in range(0, len(numbers), _BATCH_SIZE):
-            listing = ", ".join(map(str, numbers[start : start + _BATCH_SIZE]))
-            rows = self._db.execute(f"{_SELECT} WHERE number IN ({listing})")
+        for batch in _batches(numbers):
+            rows = self._db.execute(f"{_SELECT} WHERE number IN ({', '.join(map(str, batch))})")
             found.update((row[0], parse_row(row)) for row in rows)
         return [found[number] for number in numbers if number in found]
 
     def pending(self, project_ids: frozenset[str] = frozenset(), limit: int = -1) -> Sequence[StoredUpload]:
-        """Uploads whose fate is open, the completed first, the longest waiting first; those that are gone are left out."""
+        """Pending uploads that are not gone: completed ones first, in each stage the longest waiting first; -1 is no limit."""
         found: list[StoredUpload] = []
         for stage in (Stage.COMPLETED, Stage.INITIATED):
-            cells = self.partitions(project_ids, frozenset({stage}), with_gone=False)
-            asked = StoreQuery(cells, False, "", (), SortKey.SINCE, False)
-            wanted = asked.total if limit < 0 else limit - len(found)
-            found.extend(self._load_rows(self._pager.row_numbers(asked, 0, wanted, self.revision)))
+            partitions = self.partitions.select(project_ids, frozenset({stage}), with_gone=False)
+            oldest_first = StoreQuery(partitions, False, "", (), SortKey.SINCE, False)
+            count = oldest_first.total if limit < 0 else limit - len(found)
+            found.extend(self._load_rows(self._pager.row_numbers(oldest_first, 0, count, self.revision)))
         return found
 
     def known(self, upload_ids: Sequence[str]) -> frozenset[str]:
         """Those of the ids that are known."""
         found: set[str] = set()
-        for start in range(0, len(upload_ids), _BATCH_SIZE):
-            some = upload_ids[start : start + _BATCH_SIZE]
-            places = ", ".join("?" * len(some))
-            found.update(row[0] for row in self._db.execute(f"SELECT id FROM uploads WHERE id IN ({places})", some))
+        for batch in _batches(upload_ids):
+            ids = f"SELECT id FROM uploads WHERE id IN ({', '.join('?' * len(batch))})"
+            found.update(row[0] for row in self._db.execute(ids, batch))
         return frozenset(found)
 
-    def position_among(self, partitions: tuple[Partition, ...], upload_id: str) -> int | None:
-        """The place (from 0) of an upload among those of some cells, newest first; None if it is not among them."""
-        row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
-        asked = StoreQuery(partitions, False, "", (), SortKey.INITIATED, True)
-        return row and self._pager.position(asked, row[0], row[1], self.revision)
-
     def projects(self) -> Sequence[ProjectRef]:
-        """The projects of which any upload is known."""
+        """The projects with known uploads, by name."""
         rows = self._db.execute(
             "SELECT id, name FROM projects WHERE project IN (SELECT project FROM cells WHERE uploads > 0) ORDER BY name, id"
         )
         return [ProjectRef(*row) for row in rows]
 
-    # What a visit leaves for the next
+    # Facts: what synchronisation remembers between sessions
 
     def set_fact(self, name: str, value: Any) -> None:
-        """Keep a JSON value under a name."""
+        """Store a JSON value under a name."""
         with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
 
     def fact(self, name: str) -> Any:
-        """The value under a name; None if there is none."""
+        """The JSON value under a name; None if there is none."""
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
+
+
+def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), _BATCH_SIZE):
+        yield items[start : start + _BATCH_SIZE]

@@ -1,4 +1,4 @@
-"""What a new reading of an upload means beside the one before: the changes to tell and the fact to keep."""
+"""Compare two readings of an upload: what to store, and which changes to publish."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -13,11 +13,18 @@ from upload_tui.monitor.store.rows import StoredUpload
 from upload_tui.status import Anomaly, Certainty, Event, Timeline, transitions_between
 from upload_tui.wire import Upload, read_upload
 
-__all__ = ["Comparison", "restore_known_event", "compare", "reread"]
+__all__ = ["Comparison", "compare", "reread", "restore_known_event"]
 
 
 class Comparison(Struct, frozen=True):
-    """What came of comparing: the upload to keep, its bound from below, what was noticed so far, and the changes to tell."""
+    """The result of a comparison.
+
+    Attributes:
+        upload: the upload to store.
+        earliest: the earliest possible time of its last event; None if unknown.
+        noticed: the anomalies that comparisons have found so far.
+        changes: to publish, in order.
+    """
 
     upload: Upload
     earliest: datetime | None
@@ -26,7 +33,7 @@ class Comparison(Struct, frozen=True):
 
 
 def reread(raw: str, stored: StoredUpload) -> Upload | None:
-    """The upload as it was read from these words and as it was known then; None if they say nothing any more."""
+    """Parse stored raw JSON again, with the times that were known; None if it cannot be parsed."""
     try:
         upload = read_upload(json.loads(raw), read_on=stored.read_on)
     except (ValueError, InvalidResponseError):
@@ -37,9 +44,9 @@ def reread(raw: str, stored: StoredUpload) -> Upload | None:
 def restore_known_event(
     upload: Upload, earliest: datetime | None, since: datetime | None, certainty: Certainty
 ) -> Upload:
-    """The same upload, its last event as earlier readings knew it where the service does not report its time.
+    """Give the last event the time that earlier readings found, if the service does not report it.
 
-    The words alone may say less: a purge, or whoever touched the upload last, hides when it was verified.
+    The JSON alone may contain less: a purge or any later update hides when the upload was verified.
     """
     upload = _with_earliest(upload, earliest)
     current = upload.timeline.current
@@ -51,9 +58,9 @@ def restore_known_event(
 
 
 def _with_earliest(upload: Upload, earliest: datetime | None) -> Upload:
-    """The same upload, its last event not older than `earliest` where the service does not report its time.
+    """Bound the last event by `earliest`, if the service does not report its time.
 
-    An estimate that lies before a reading in which the stage was not yet reached was wrong; then only the bounds are left.
+    An estimate before a reading without that stage was wrong: it is dropped, and only the bounds are kept.
     """
     current = upload.timeline.current
     if earliest is None or current is None or current.certainty is Certainty.REPORTED:
@@ -67,14 +74,16 @@ def _with_earliest(upload: Upload, earliest: datetime | None) -> Upload:
 
 
 def _keep_known_event(before: Upload, after: Upload) -> Upload:
-    """What was known of a stage stays known, unless the service reports it now or an estimate narrows what was only observed."""
+    """Keep the known time of the last event, unless the service reports it now or an estimate narrows what was only observed."""
     known, current = before.timeline.current, after.timeline.current
     if known is None or current is None or known.stage is not current.stage or known.best_time is None:
         return after
     if Certainty.REPORTED in (known.certainty, current.certainty):
         return after
-    narrows = known.on is None and current.on is not None and known.latest is not None and current.on <= known.latest
-    return after if narrows else _replace_last_event(after, known)
+    is_narrower = (
+        known.on is None and current.on is not None and known.latest is not None and current.on <= known.latest
+    )
+    return after if is_narrower else _replace_last_event(after, known)
 
 
 def _replace_last_event(upload: Upload, event: Event) -> Upload:
@@ -88,18 +97,18 @@ def compare(
 
     Args:
         before: the older one; None if the upload is new.
-        earliest: the older one's bound from below.
-        noticed: what earlier comparisons noticed; it stays noticed.
+        earliest: the earliest possible time of the older one's last event; None if unknown.
+        noticed: the anomalies that earlier comparisons found; they stay.
         after: the newer one.
-        service: the URL where the upload lives.
+        service: the URL of the service.
     """
     if before is not None and after.stage is not before.stage:
-        # Our clock may have been set back; then the earlier reading bounds nothing.
+        # If our clock was set back, the earlier reading is no bound.
         earliest = before.read_on if before.read_on <= after.read_on else None
     after = _with_earliest(after, earliest)
     after = _keep_known_event(before, after) if before is not None else after
     steps, contradictions = transitions_between(before.timeline if before else None, after.timeline)
-    fresh = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
+    new_anomalies = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
     ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)
     changes: list[UploadChange] = [] if before else [UploadSeen(at=after.read_on, upload=ref)]
     for step in steps:
@@ -117,8 +126,8 @@ def compare(
                 error_message=event.message,
             )
         )
-    changes.extend(_other_changes(before, after, fresh, ref))
-    return Comparison(after, earliest, (*noticed, *fresh), tuple(changes))
+    changes.extend(_other_changes(before, after, new_anomalies, ref))
+    return Comparison(after, earliest, (*noticed, *new_anomalies), tuple(changes))
 
 
 def _other_changes(
@@ -128,6 +137,6 @@ def _other_changes(
     for anomaly in (*(anomaly for anomaly in after.anomalies if anomaly not in known), *new_anomalies):
         yield AnomalyNoticed(at=after.read_on, upload=ref, anomaly=anomaly)
     purged_on = after.timeline.purged_on
-    was = before.timeline if before else Timeline()
-    if purged_on is not None and was.purged_on is None:
+    previous = before.timeline if before else Timeline()
+    if purged_on is not None and previous.purged_on is None:
         yield UploadPurged(at=after.read_on, upload=ref, on=purged_on)

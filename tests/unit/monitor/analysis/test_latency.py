@@ -1,4 +1,4 @@
-"""Causes and latencies as a session tells them."""
+"""Causes and latencies of a session."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from upload_tui.testing import NOW, InMemorySession, an_upload
 HASH = "reported chunk hash does not match that computed by StorageProvider"
 
 
-def test_the_failed_are_grouped_when_only_particulars_differ() -> None:
+def test_failures_are_grouped_if_only_variable_parts_differ() -> None:
     failed = [
         an_upload(f"f{n}", completed=60, error=30 + n, message=f"{HASH}: chunk {n}, reported 0a1b2c3d4e5f{n}")
         for n in range(3)
@@ -39,6 +39,6 @@ def test_latencies_are_counted_for_each_pair_of_stages() -> None:
     session.close()
 
 
-def test_nothing_is_said_of_latencies_when_nothing_was_seen() -> None:
+def test_an_empty_histogram_has_no_buckets() -> None:
     assert histogram_of(Stage.COMPLETED, Stage.VERIFIED, {}).buckets == ()
     assert bucket_of(0) == bucket_of(1)

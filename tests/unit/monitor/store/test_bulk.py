@@ -1,4 +1,4 @@
-"""While very many are poured in all figures are true, for whoever looks at the store; a load that stops is gone on with or ended."""
+"""During a bulk load all counts are correct, in every store of the file; an interrupted load is continued or ended."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from upload_tui.errors import ServerError
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef, Query
 from upload_tui.monitor.store import bulk
-from upload_tui.monitor.store.lease import BulkLease, read_lease, write_lease
+from upload_tui.monitor.store.bulk import BulkLease, read_lease, write_lease
 from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.store import Store, StuckThresholds
@@ -34,15 +34,15 @@ def an_upload_in(stage: Stage, name: str, project: str = "p-1") -> Upload:
     return Upload(id=name, project_id=project, name=f"{name}.bin", timeline=Timeline(events), read_on=NOW)
 
 
-def image(uploads: Sequence[Upload], project: str = "p-1") -> bytes:
-    """The image of a page of verified uploads of one project."""
+def snapshot(uploads: Sequence[Upload], project: str = "p-1") -> bytes:
+    """A snapshot of a page of verified uploads of one project."""
     named = [dict(zip(WRITE_COLUMNS, row_values(upload, 0, 0, (), None), strict=True)) for upload in uploads]
     rows = [
         tuple(place if column == "place" else row[column] for column in BULK_COLUMNS) for place, row in enumerate(named)
     ]
-    cells: dict[PartitionName, list[tuple[object, ...]]] = {(project, project.upper(), Stage.VERIFIED.rank): rows}
+    partitions: dict[PartitionName, list[tuple[object, ...]]] = {(project, project.upper(), Stage.VERIFIED.rank): rows}
     body = json.dumps({"results": [{"id": upload.id} for upload in uploads]}).encode()
-    return build_snapshot(cells, SnapshotInfo(len(rows), uploads[0].id, ()), body)
+    return build_snapshot(partitions, SnapshotInfo(len(rows), uploads[0].id, ()), body)
 
 
 def verified(start: int, end: int, project: str = "p-1") -> list[Upload]:
@@ -54,27 +54,22 @@ def put(store: Store, *uploads: Upload) -> None:
 
 
 def counts(store: Store) -> dict[tuple[Stage, bool], int]:
-    return {
-        (
-            cell.stage_rank if isinstance(cell.stage_rank, Stage) else tuple(Stage)[cell.stage_rank],
-            cell.is_gone,
-        ): cell.upload_count
-        for cell in store.partitions()
-    }
+    stages = tuple(Stage)
+    return {(stages[one.stage_rank], one.is_gone): one.upload_count for one in store.partitions.select()}
 
 
-def made_later(store: Store) -> set[str]:
-    """The triggers and indexes that are there."""
+def index_and_trigger_names(store: Store) -> set[str]:
+    """The names of the existing triggers and indexes."""
     rows = store.db.execute(
         "SELECT name FROM sqlite_master WHERE name LIKE 'upload\\_%' ESCAPE '\\' OR name LIKE 'by\\_%' ESCAPE '\\'"
     )
     return {row[0] for row in rows}
 
 
-def test_pending_uploads_are_counted_and_listed_while_others_are_poured_in() -> None:
+def test_pending_uploads_are_counted_and_listed_during_a_bulk_load() -> None:
     store = Store()
     store.bulk.begin()
-    store.bulk.insert_page(image(verified(0, 5)))
+    store.bulk.insert_page(snapshot(verified(0, 5)))
     put(store, an_upload_in(Stage.INITIATED, "a"), an_upload_in(Stage.COMPLETED, "b"))
     assert [row.id for row in store.pending()] == ["b", "a"]
     put(store, an_upload_in(Stage.COMPLETED, "a"), an_upload_in(Stage.VERIFIED, "b"))
@@ -86,10 +81,10 @@ def test_pending_uploads_are_counted_and_listed_while_others_are_poured_in() -> 
     store.close()
 
 
-def test_a_search_finds_what_was_just_poured_in() -> None:
+def test_a_search_finds_rows_of_an_unfinished_bulk_load() -> None:
     store = Store()
     store.bulk.begin()
-    store.bulk.insert_page(image(verified(0, 20)))
+    store.bulk.insert_page(snapshot(verified(0, 20)))
     for _ in range(2):
         found = store.find(Query(search="p-1-17"), STUCK, 0, 9, patience_seconds=1.0)
         assert ([row.id for row in found.uploads], found.total, found.is_settled) == (["p-1-17"], 1, True)
@@ -97,33 +92,33 @@ def test_a_search_finds_what_was_just_poured_in() -> None:
     store.close()
 
 
-@pytest.mark.parametrize("is_little", [False, True], ids=["many", "few"])
-def test_what_another_dashboard_looks_at_stays_true_and_much_of_it_quick_when_a_second_project_is_poured_in(
-    is_little: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_small", [False, True], ids=["many", "few"])
+def test_another_store_reads_correct_data_and_keeps_its_indexes_if_it_is_large(
+    is_small: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "_SMALL_STORE_UPLOADS", 1 if is_little else 0)
-    whole, loading = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
-    put(whole, an_upload_in(Stage.INITIATED, "a"))
-    whole.set_fact("whole p-1", True)
-    before = made_later(whole)
+    monkeypatch.setattr(bulk, "_SMALL_STORE_UPLOADS", 1 if is_small else 0)
+    scanned, loading = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
+    put(scanned, an_upload_in(Stage.INITIATED, "a"))
+    scanned.set_fact("whole p-1", True)
+    before = index_and_trigger_names(scanned)
     loading.bulk.begin()
-    loading.bulk.insert_page(image(verified(0, 5, "p-2"), "p-2"))
-    assert (made_later(whole) == before) is not is_little
-    put(whole, an_upload_in(Stage.COMPLETED, "a"))
-    assert counts(whole) == {(Stage.COMPLETED, False): 1, (Stage.VERIFIED, False): 5}
-    assert whole.total(Query(search="p-2-3"), STUCK) == 1
+    loading.bulk.insert_page(snapshot(verified(0, 5, "p-2"), "p-2"))
+    assert (index_and_trigger_names(scanned) == before) is not is_small
+    put(scanned, an_upload_in(Stage.COMPLETED, "a"))
+    assert counts(scanned) == {(Stage.COMPLETED, False): 1, (Stage.VERIFIED, False): 5}
+    assert scanned.find(Query(search="p-2-3"), STUCK, 0, 0).total == 1
     loading.bulk.end()
     loading.close()
-    whole.close()
+    scanned.close()
 
 
-async def test_a_load_whose_process_died_is_ended_by_a_dashboard_that_lives(tmp_path: Path) -> None:
+async def test_a_load_of_a_dead_process_is_finished_by_another_store(tmp_path: Path) -> None:
     living, dying = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
-    whole = made_later(living)
+    complete = index_and_trigger_names(living)
     dying.bulk.begin()
-    dying.bulk.insert_page(image(verified(0, 5)))
+    dying.bulk.insert_page(snapshot(verified(0, 5)))
     await living.bulk.wait_until_idle()
-    assert made_later(living) != whole  # it may live
+    assert index_and_trigger_names(living) != complete  # its lease has not expired
     put(living, an_upload_in(Stage.INITIATED, "a"))
     assert len(living.pending()) == 1
     lease = read_lease(living.db)
@@ -131,75 +126,75 @@ async def test_a_load_whose_process_died_is_ended_by_a_dashboard_that_lives(tmp_
     write_lease(living.db, replace(lease, renewed_at=lease.renewed_at - 60))
     dying.db.close()
     await living.bulk.wait_until_idle()
-    assert made_later(living) == whole
+    assert index_and_trigger_names(living) == complete
     assert counts(living) == {(Stage.INITIATED, False): 1, (Stage.VERIFIED, False): 5}
-    assert living.total(Query(search="p-1-3"), STUCK) == 1
+    assert living.find(Query(search="p-1-3"), STUCK, 0, 0).total == 1
     living.close()
 
 
-def test_a_load_that_goes_on_is_not_ended_when_another_dashboard_opens_and_leaves(tmp_path: Path) -> None:
+def test_a_running_load_is_not_ended_by_another_store(tmp_path: Path) -> None:
     loading = Store(tmp_path / "store.db")
     loading.bulk.begin()
-    loading.bulk.insert_page(image(verified(0, 5)))
-    before = made_later(loading)
+    loading.bulk.insert_page(snapshot(verified(0, 5)))
+    before = index_and_trigger_names(loading)
     Store(tmp_path / "store.db").close()
-    assert made_later(loading) == before
+    assert index_and_trigger_names(loading) == before
     loading.close()
-    Store(tmp_path / "store.db").close()  # given up, it is ended
+    Store(tmp_path / "store.db").close()  # the lease was released, so this store ends the load
     again = Store(tmp_path / "store.db")
     assert read_lease(again.db) is None
     again.close()
 
 
-def test_a_load_stays_ours_while_pages_come(tmp_path: Path) -> None:
+def test_inserting_pages_renews_the_lease(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
     store.bulk.begin()
     first = read_lease(store.db)
     assert first is not None
     store.bulk._lease = replace(first, renewed_at=first.renewed_at - 10)
-    store.bulk.insert_page(image(verified(0, 5)))
+    store.bulk.insert_page(snapshot(verified(0, 5)))
     second = read_lease(store.db)
     assert second is not None
     assert (second.owner, second.renewed_at >= first.renewed_at) == (first.owner, True)
     store.close()
 
 
-def test_a_load_of_an_earlier_version_is_nobodys(tmp_path: Path) -> None:
+def test_a_lease_of_an_earlier_version_has_no_owner(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
     store.db.execute("INSERT INTO facts VALUES ('bulk', '1')")
     assert read_lease(store.db) == BulkLease()
     store.close()
 
 
-def test_known_rows_are_read_again_or_looked_at_closely_when_they_are_poured_in_again() -> None:
+def test_known_rows_are_touched_if_equal_and_reported_if_different() -> None:
     store = Store()
     store.bulk.begin()
     known = verified(0, 6)
-    store.bulk.insert_page(image(known))
+    store.bulk.insert_page(snapshot(known))
     put(store, an_upload_in(Stage.INITIATED, "a"))
     again = [replace(upload, read_on=LATER) for upload in known]
     again[2] = replace(again[2], name="renamed.bin")
     again.append(replace(an_upload_in(Stage.VERIFIED, "a"), read_on=LATER))
-    assert store.bulk.insert_page(image(again)).unparsed_places == [2, 6]
-    assert [row.read_on for row in store.window(Query(), STUCK, 0, 9) if row.id == "p-1-0"] == [LATER]
-    assert [row.name for row in store.window(Query(), STUCK, 0, 9) if row.id == "p-1-2"] == ["p-1-2.bin"]
+    assert store.bulk.insert_page(snapshot(again)).unparsed_places == [2, 6]
+    assert [row.read_on for row in store.find(Query(), STUCK, 0, 9).uploads if row.id == "p-1-0"] == [LATER]
+    assert [row.name for row in store.find(Query(), STUCK, 0, 9).uploads if row.id == "p-1-2"] == ["p-1-2.bin"]
     assert store.db.execute("SELECT count(*) FROM pages").fetchone()[0] == 1
     assert counts(store) == {(Stage.INITIATED, False): 1, (Stage.VERIFIED, False): 6}
     store.close()
 
 
-@pytest.mark.parametrize("is_reopened", [False, True], ids=["same visit", "next visit"])
-async def test_a_first_fetch_that_was_interrupted_goes_on_in_bulk(
+@pytest.mark.parametrize("is_reopened", [False, True], ids=["same session", "next session"])
+async def test_an_interrupted_full_scan_continues_in_bulk(
     is_reopened: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every page is deflated and read once; what happened since the interruption is told."""
+    """Every page is stored and parsed once; what happened since the interruption is published."""
     monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 10)
     service = ShiftingService(1, StatusShape.A, largest_page=50, uploads=600)
     for life in service.lives:
         service.go_on(life)
         service.go_on(life)
     service.begin()
-    answer, store, told = service._answer, Store(tmp_path / "store.db"), list[Change]()
+    answer, store, published = service._answer, Store(tmp_path / "store.db"), list[Change]()
 
     def failing(request: httpx.Request) -> httpx.Response:
         return httpx.Response(500) if service.requests >= 8 else answer(request)
@@ -207,7 +202,7 @@ async def test_a_first_fetch_that_was_interrupted_goes_on_in_bulk(
     def synchroniser() -> Synchroniser:
         project = ProjectRef("p-1", "Genome")
         return Synchroniser(
-            service.client(), store, project, told.append, lambda *_: leases.append(read_lease(store.db))
+            service.client(), store, project, published.append, lambda *_: leases.append(read_lease(store.db))
         )
 
     leases: list[BulkLease | None] = []
@@ -215,9 +210,9 @@ async def test_a_first_fetch_that_was_interrupted_goes_on_in_bulk(
     monkeypatch.setattr(service, "_answer", failing)
     with pytest.raises(ServerError):
         await watch.sync()
-    known = store.total(Query(), STUCK)
+    known = store.find(Query(), STUCK, 0, 0).total
     assert 100 < known < 601
-    assert told == []
+    assert published == []
     monkeypatch.setattr(service, "_answer", answer)
     if is_reopened:
         store.close()
@@ -232,17 +227,17 @@ async def test_a_first_fetch_that_was_interrupted_goes_on_in_bulk(
     await watch.sync()
     assert len([lease for lease in leases if lease is not None]) >= 12
     assert read_lease(store.db) is None
-    assert (store.total(Query(), STUCK), service.requests < 20, len(decoded) < 5) == (601, True, True)
-    assert {change.upload.id for change in told} == {service.lives[0].id}  # type: ignore[attr-defined]
+    assert (store.find(Query(), STUCK, 0, 0).total, service.requests < 20, len(decoded) < 5) == (601, True, True)
+    assert {change.upload.id for change in published} == {service.lives[0].id}  # type: ignore[attr-defined]
     assert store.db.execute("SELECT count(*) FROM pages").fetchone()[0] <= 13
     store.close()
 
 
-def test_pages_are_read_once_when_several_are_asked_about_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_are_parsed_once_when_uploads_are_read_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
     store.bulk.begin()
     for start in range(0, 60, 10):
-        store.bulk.insert_page(image(verified(start, start + 10)))
+        store.bulk.insert_page(snapshot(verified(start, start + 10)))
     decoded: list[int] = []
     page_entries = responses.page_entries
     monkeypatch.setattr(responses, "page_entries", lambda body: decoded.append(1) or page_entries(body))

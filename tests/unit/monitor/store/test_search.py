@@ -1,4 +1,4 @@
-"""Lists that are made in pieces: the first rows come before the last are looked for, and nothing is lost on the way."""
+"""Search lists that are built in batches: the first rows come early, and none is lost."""
 
 import itertools
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from upload_tui.wire import Upload
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 STUCK = StuckThresholds(NOON - timedelta(hours=1), NOON - timedelta(hours=1))
 COUNT = 100
-HURRY = 0.0
+NO_TIME = 0.0
 
 
 class Clock:
-    """Seconds that pass only when told."""
+    """A monotonic clock that the test sets."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -65,8 +65,8 @@ def ids(store: Store, query: Query, patience_seconds: float | None = None) -> li
     return [upload.id for upload in store.find(query, STUCK, 0, COUNT * 2, patience_seconds).uploads]
 
 
-def test_the_first_rows_are_there_before_the_last_are_looked_for(store: Store) -> None:
-    first = store.find(Query(search="run"), STUCK, 0, 3, HURRY)
+def test_the_first_rows_are_found_before_the_scan_is_complete(store: Store) -> None:
+    first = store.find(Query(search="run"), STUCK, 0, 3, NO_TIME)
     assert [upload.id for upload in first.uploads] == ["u-000", "u-001", "u-002"]
     assert not first.is_settled
     assert 3 <= first.total < COUNT
@@ -74,68 +74,68 @@ def test_the_first_rows_are_there_before_the_last_are_looked_for(store: Store) -
 
 @pytest.mark.parametrize("sort", SortKey)
 @pytest.mark.parametrize("descending", [True, False])
-def test_pieces_make_the_whole(store: Store, sort: SortKey, descending: bool) -> None:
+def test_batches_add_up_to_the_complete_result(store: Store, sort: SortKey, descending: bool) -> None:
     query = Query(search="run", sort=sort, descending=descending)
-    pieces: list[list[str]] = []
-    while not pieces or not store.find(query, STUCK, 1000, 0, HURRY).is_settled:
-        pieces.append(ids(store, query, HURRY))
-    pieces.append(ids(store, query, HURRY))
-    assert len(pieces) > 3
-    assert all(whole[: len(before)] == before for before, whole in itertools.pairwise(pieces))
-    assert pieces[-1] == ids(store, Query(sort=sort, descending=descending))
+    results: list[list[str]] = []
+    while not results or not store.find(query, STUCK, 1000, 0, NO_TIME).is_settled:
+        results.append(ids(store, query, NO_TIME))
+    results.append(ids(store, query, NO_TIME))
+    assert len(results) > 3
+    assert all(after[: len(before)] == before for before, after in itertools.pairwise(results))
+    assert results[-1] == ids(store, Query(sort=sort, descending=descending))
 
 
-def test_who_is_in_no_hurry_has_all(store: Store) -> None:
-    assert store.total(Query(search="run"), STUCK) == COUNT
-    assert store.total(Query(attention_only=True), STUCK) == COUNT
+def test_without_a_time_limit_the_result_is_complete(store: Store) -> None:
+    assert store.find(Query(search="run"), STUCK, 0, 0).total == COUNT
+    assert store.find(Query(attention_only=True), STUCK, 0, 0).total == COUNT
 
 
-def test_an_upload_has_its_place_as_soon_as_it_is_found(store: Store) -> None:
+def test_an_upload_has_a_position_when_it_is_found(store: Store) -> None:
     query = Query(search="run")
-    store.find(query, STUCK, 0, 3, HURRY)
+    store.find(query, STUCK, 0, 3, NO_TIME)
     assert store.position(query, STUCK, "u-002") == 2
     assert store.position(query, STUCK, "u-099") is None
-    assert store.total(query, STUCK) == COUNT
+    assert store.find(query, STUCK, 0, 0).total == COUNT
     assert store.position(query, STUCK, "u-099") == 99
 
 
-def test_few_are_found_at_once(store: Store) -> None:
+def test_few_matches_are_found_at_once(store: Store) -> None:
     put(store, an_upload(200, "one of a kind"))
-    found = store.find(Query(search="ONE of a k"), STUCK, 0, 9, HURRY)
+    found = store.find(Query(search="ONE of a k"), STUCK, 0, 9, NO_TIME)
     assert [upload.id for upload in found.uploads] == ["u-200"]
     assert found.is_settled
 
 
-def test_a_long_list_is_shown_until_the_next_one_is_whole(store: Store, clock: Clock) -> None:
+def test_an_outdated_long_list_is_used_until_the_next_is_complete(store: Store, clock: Clock) -> None:
     query = Query(search="run")
     before = ids(store, query)
     put(store, an_upload(-1))
-    assert ids(store, query, HURRY) == before  # it was made just now
+    assert ids(store, query, NO_TIME) == before  # the list is too new to be rebuilt
     clock.seconds += 60
-    seen = [ids(store, query, HURRY)]
-    while not store.find(query, STUCK, 0, 0, HURRY).is_settled:
-        seen.append(ids(store, query, HURRY))
+    seen = [ids(store, query, NO_TIME)]
+    while not store.find(query, STUCK, 0, 0, NO_TIME).is_settled:
+        seen.append(ids(store, query, NO_TIME))
     assert len(seen) > 3
     assert all(one == before for one in seen[:-1])
-    assert ids(store, query, HURRY) == ["u--01", *before]
+    assert ids(store, query, NO_TIME) == ["u--01", *before]
 
 
-def test_a_list_that_is_being_made_gets_done_though_uploads_keep_coming(store: Store) -> None:
+def test_a_list_is_completed_although_uploads_are_added(store: Store) -> None:
     query = Query(search="run")
-    looks = 0
-    while not store.find(query, STUCK, 1000, 0, HURRY).is_settled:
-        looks += 1
-        put(store, an_upload(1000 + looks, "another"))
-        assert looks < COUNT
+    calls = 0
+    while not store.find(query, STUCK, 1000, 0, NO_TIME).is_settled:
+        calls += 1
+        put(store, an_upload(1000 + calls, "another"))
+        assert calls < COUNT
 
 
-def test_a_verified_upload_needs_no_attention(store: Store) -> None:
+def test_verified_and_recently_completed_uploads_need_no_attention(store: Store) -> None:
     put(store, an_upload(500, stage=Stage.VERIFIED), an_upload(501, stage=Stage.COMPLETED))
-    wanting = ids(store, Query(attention_only=True))
-    assert "u-500" not in wanting
+    found_ids = ids(store, Query(attention_only=True))
+    assert "u-500" not in found_ids
     assert ids(store, Query(attention_only=True, stages=frozenset({Stage.VERIFIED}))) == []
     assert ids(store, Query(attention_only=True, stages=frozenset({Stage.COMPLETED}))) == []
-    assert len(wanting) == COUNT
+    assert len(found_ids) == COUNT
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -151,7 +151,7 @@ def test_any_part_of_a_name_finds_it(name: str, data: st.DataObject) -> None:
     store.close()
 
 
-def test_a_pasted_page_is_a_search_like_any_other(store: Store) -> None:
+def test_a_very_long_search_text_works(store: Store) -> None:
     put(store, an_upload(300, "x" * 50 + '" OR "y"' * 900))
     assert ids(store, Query(search="z" * 20 + '" OR "y"' * 800)) == []
     assert ids(store, Query(search='" OR "y"' * 800)) == ["u-300"]

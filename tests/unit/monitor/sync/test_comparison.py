@@ -1,4 +1,4 @@
-"""What was known of an upload stays known when its service says less of it later."""
+"""Known times of an upload are kept when the service reports less later."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,8 +16,8 @@ DAY = 86_400
 VERIFIED_ON = NOW - timedelta(days=30)
 
 
-def old(name: str = "old.bam", *, touched: datetime | None = None, **more: Any) -> dict[str, Any]:
-    """Verified a month ago in ten seconds; its audit was touched then or later."""
+def old_upload(name: str = "old.bam", *, touched: datetime | None = None, **more: Any) -> dict[str, Any]:
+    """An upload verified a month ago in ten seconds; last updated then, or at `touched`."""
     ages = {"initiated": 30 * DAY + 60, "completed": 30 * DAY + 10, "verified": 30 * DAY}
     upload = an_upload(name, **ages, status_shape=StatusShape.DEPLOYED, **more)
     if touched is not None:
@@ -25,7 +25,7 @@ def old(name: str = "old.bam", *, touched: datetime | None = None, **more: Any) 
     return upload
 
 
-def verified(session: InMemorySession, upload: dict[str, Any]) -> Event:
+def verified_event(session: InMemorySession, upload: dict[str, Any]) -> Event:
     detail = session.detail(upload["id"])
     assert detail is not None
     event = detail.upload.timeline.event(Stage.VERIFIED)
@@ -33,11 +33,11 @@ def verified(session: InMemorySession, upload: dict[str, Any]) -> Event:
     return event
 
 
-def test_when_it_was_verified_stays_known_when_it_is_purged() -> None:
-    session = InMemorySession([old()])
+def test_a_purge_does_not_change_the_verification_time() -> None:
+    session = InMemorySession([old_upload()])
     session.clock.advance(60)
-    session.publish(old(purged=1, touched=NOW))
-    event = verified(session, old())
+    session.publish(old_upload(purged=1, touched=NOW))
+    event = verified_event(session, old_upload())
     assert (event.on, event.certainty) == (VERIFIED_ON, Certainty.ESTIMATED)
     row = session.window(Query(), 0, 1).rows[0]
     assert (row.stage_since, row.since_certainty, row.is_purged) == (VERIFIED_ON, Certainty.ESTIMATED, True)
@@ -46,27 +46,27 @@ def test_when_it_was_verified_stays_known_when_it_is_purged() -> None:
     session.close()
 
 
-def test_the_first_estimate_stays_when_something_touches_the_upload_later() -> None:
-    session = InMemorySession([old()])
+def test_the_first_estimate_is_kept_after_a_later_update() -> None:
+    session = InMemorySession([old_upload()])
     session.clock.advance(60)
-    session.publish(old(touched=NOW + timedelta(seconds=30)))
-    assert verified(session, old()).on == VERIFIED_ON
-    session.publish(old(purged=1, touched=NOW + timedelta(seconds=31)))
-    assert verified(session, old()).on == VERIFIED_ON
+    session.publish(old_upload(touched=NOW + timedelta(seconds=30)))
+    assert verified_event(session, old_upload()).on == VERIFIED_ON
+    session.publish(old_upload(purged=1, touched=NOW + timedelta(seconds=31)))
+    assert verified_event(session, old_upload()).on == VERIFIED_ON
     session.close()
 
 
-def test_it_was_verified_before_it_was_purged_when_nothing_else_is_known() -> None:
-    session = InMemorySession([old(purged=3 * DAY, touched=NOW - timedelta(days=3))])
-    event = verified(session, old())
+def test_an_unknown_verification_time_is_bounded_by_the_purge() -> None:
+    session = InMemorySession([old_upload(purged=3 * DAY, touched=NOW - timedelta(days=3))])
+    event = verified_event(session, old_upload())
     assert (event.on, event.certainty) == (None, Certainty.OBSERVED)
     assert (event.earliest, event.latest) == (NOW - timedelta(days=30, seconds=10), NOW - timedelta(days=3))
     assert session.window(Query(), 0, 1).rows[0].stage_since == NOW - timedelta(days=3)
     session.close()
 
 
-def test_what_was_seen_between_two_readings_stays_between_them_when_it_is_read_again() -> None:
-    """A service whose clock is ahead: its times are no estimate, only our readings bound the stage."""
+def test_an_observed_time_keeps_its_bounds_when_it_is_read_again() -> None:
+    """The service's clock is ahead, so its times are no estimate: only our readings bound the stage."""
     ahead = format_time(NOW + timedelta(minutes=5))
     clock = FrozenClock()
     session = InMemorySession([an_upload("a", completed=60, status_shape=StatusShape.DEPLOYED)], clock=clock)
@@ -76,27 +76,27 @@ def test_what_was_seen_between_two_readings_stays_between_them_when_it_is_read_a
     session.publish(done)
     clock.advance(3600)
     session.publish({**done, "name": "renamed"})
-    event = verified(session, done)
+    event = verified_event(session, done)
     assert (event.earliest, event.latest) == (NOW, NOW + timedelta(seconds=5))
     session.close()
 
 
-def test_uploads_of_which_only_the_purge_is_known_do_not_say_how_long_verification_takes() -> None:
+def test_uploads_with_only_a_purge_time_are_not_in_the_baseline() -> None:
     timely = [
         an_upload(f"v{n}", initiated=600, completed=500 + n, verified=490 + n, status_shape=StatusShape.DEPLOYED)
         for n in range(40)
     ]
-    purged = [old(f"p{n}", purged=n, touched=NOW - timedelta(seconds=n)) for n in range(20)]
+    purged = [old_upload(f"p{n}", purged=n, touched=NOW - timedelta(seconds=n)) for n in range(20)]
     waiting = an_upload("waits", initiated=90, completed=60, status_shape=StatusShape.DEPLOYED)
     session = InMemorySession([*timely, *purged, waiting])
-    judgement = session.pending(1)[0].lateness
-    assert (judgement.is_overdue, judgement.p95_seconds) == (True, pytest.approx(10))
+    lateness = session.pending(1)[0].lateness
+    assert (lateness.is_overdue, lateness.p95_seconds) == (True, pytest.approx(10))
     assert session.latencies()[1].count == 40
     assert sum(session.funnel()[Stage.VERIFIED].recent) == 40
     session.close()
 
 
-def test_a_verification_seen_within_a_minute_has_arrived() -> None:
+def test_a_verification_observed_within_a_minute_counts_as_an_arrival() -> None:
     session = InMemorySession([an_upload("a", completed=60, status_shape=StatusShape.DEPLOYED)])
     session.clock.advance(5)
     done = an_upload("a", completed=60, verified=0, status_shape=StatusShape.DEPLOYED)
@@ -107,18 +107,18 @@ def test_a_verification_seen_within_a_minute_has_arrived() -> None:
     session.close()
 
 
-def test_a_stage_is_not_bounded_by_a_reading_in_the_future_when_our_clock_was_set_back() -> None:
+def test_a_reading_from_before_the_clock_was_set_back_is_no_bound() -> None:
     waiting, done = (an_upload("a", completed=60, verified=ago, status_shape=StatusShape.DEPLOYED) for ago in (None, 1))
     before = read_upload(waiting, read_on=NOW + timedelta(hours=1))
     (event,) = compare(before, None, (), read_upload(done, read_on=NOW), "").upload.timeline.events[2:]
     assert (event.on, event.latest) == (NOW - timedelta(seconds=1), NOW)
 
 
-def test_a_time_in_the_future_is_told_once_when_it_is_read_again_and_again() -> None:
+def test_a_time_in_the_future_is_published_once() -> None:
     session = InMemorySession()
     for chunks in ((1,), (1, 2), (1, 2, 3)):
         session.publish(an_upload("a", initiated=-600, chunks=chunks))
         session.clock.advance(7)
-    told: list[Change] = [change for change in session.history(99) if isinstance(change, AnomalyNoticed)]
-    assert len(told) == 1
+    published: list[Change] = [change for change in session.history(99) if isinstance(change, AnomalyNoticed)]
+    assert len(published) == 1
     session.close()

@@ -1,4 +1,4 @@
-"""The store's keyset_paging, positions and counts against the plainest possible reckoning."""
+"""The store: pages, positions and counts compared with a simple model; files of other versions; bulk loads."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ STUCK = StuckThresholds(NOON - timedelta(seconds=900), NOON - timedelta(seconds=
 
 @st.composite
 def uploads(draw: st.DrawFn) -> list[Upload]:
-    """Some uploads, with many ties in everything that is sorted by."""
+    """Uploads with many equal sort values."""
     found = []
     for number in range(draw(st.integers(0, 12))):
         reach = draw(st.integers(1, 3))
@@ -98,30 +98,30 @@ def fill(store: Store, found: list[Upload]) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=uploads(), query=QUERIES)
-def test_windows_and_positions_agree_whatever_is_asked(store: Store, found: list[Upload], query: Query) -> None:
+def test_pages_and_positions_agree_for_any_query(store: Store, found: list[Upload], query: Query) -> None:
     fill(store, found)
     expected = {upload.id for upload in found if fits(upload, query)}
-    total = store.total(query, STUCK)
-    whole = [row.id for row in store.window(query, STUCK, 0, 100)]
+    total = store.find(query, STUCK, 0, 0).total
+    everything = [row.id for row in store.find(query, STUCK, 0, 100).uploads]
     assert total == len(expected)
-    assert set(whole) == expected
+    assert set(everything) == expected
     for offset in range(total + 1):
-        assert [row.id for row in store.window(query, STUCK, offset, 3)] == whole[offset : offset + 3]
-    assert [store.position(query, STUCK, upload_id) for upload_id in whole] == list(range(total))
+        assert [row.id for row in store.find(query, STUCK, offset, 3).uploads] == everything[offset : offset + 3]
+    assert [store.position(query, STUCK, upload_id) for upload_id in everything] == list(range(total))
     outside = {upload.id for upload in found} - expected
     assert {store.position(query, STUCK, upload_id) for upload_id in outside} <= {None}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=uploads())
-def test_counts_are_those_of_the_uploads(store: Store, found: list[Upload]) -> None:
+def test_stage_counts_and_pending_match_the_uploads(store: Store, found: list[Upload]) -> None:
     fill(store, found)
     counts = {stage: count for stage, (count, _, _) in StoreAggregates(store).stage_counts().items()}
     assert counts == {stage: n for stage in Stage if (n := sum(upload.stage is stage for upload in found))}
     assert {row.id for row in store.pending()} == {upload.id for upload in found if not upload.stage.is_final}
 
 
-def test_an_upload_comes_back_as_it_was_put(store: Store) -> None:
+def test_a_stored_upload_is_read_back(store: Store) -> None:
     events = (
         Event(Stage.INITIATED, NOON),
         Event(Stage.COMPLETED, NOON + timedelta(milliseconds=1)),
@@ -137,7 +137,7 @@ def test_an_upload_comes_back_as_it_was_put(store: Store) -> None:
     assert store.get("other") is None
 
 
-def test_marks_are_kept_until_the_service_says_the_same_again(store: Store) -> None:
+def test_touch_clears_the_marks(store: Store) -> None:
     store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
     store.mark(["u"], gone=True, stale=True)
     row = store.get("u")
@@ -149,7 +149,7 @@ def test_marks_are_kept_until_the_service_says_the_same_again(store: Store) -> N
     assert (row.is_gone, row.is_stale, row.read_on) == (False, False, NOON + timedelta(seconds=5))
 
 
-def test_a_store_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+def test_data_persist_when_a_store_is_opened_again(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     for _ in range(2):
         store = Store(file)
@@ -160,20 +160,20 @@ def test_a_store_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_damaged_store_is_set_aside_when_a_visit_begins(tmp_path: Path) -> None:
+def test_opening_renames_a_damaged_file(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     file.write_bytes(b"this is not a database, and never was one" * 100)
     store = Store(file)
     store.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
     store.close()
-    assert "set aside" in store.notice
+    assert "the old file is" in store.notice
     assert (tmp_path / "store.db.damaged-1").read_bytes().startswith(b"this is not")
     again = Store(file)
     assert (again.notice, again.known(["u"])) == ("", {"u"})
     again.close()
 
 
-def test_a_newer_store_stays_as_it_is_when_a_visit_begins(tmp_path: Path) -> None:
+def test_opening_does_not_change_a_file_of_a_newer_version(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     newer = sqlite3.connect(file)
     newer.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
@@ -187,7 +187,7 @@ def test_a_newer_store_stays_as_it_is_when_a_visit_begins(tmp_path: Path) -> Non
     assert file.read_bytes() == before
 
 
-def test_a_store_of_the_first_version_is_begun_anew(tmp_path: Path) -> None:
+def test_a_store_of_version_1_is_emptied(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     old = sqlite3.connect(file)
     old.executescript("CREATE TABLE uploads (id TEXT PRIMARY KEY) WITHOUT ROWID; PRAGMA user_version = 1")
@@ -198,22 +198,22 @@ def test_a_store_of_the_first_version_is_begun_anew(tmp_path: Path) -> None:
     store.close()
 
 
-def test_what_one_dashboard_writes_another_sees(tmp_path: Path) -> None:
+def test_two_stores_of_one_file_see_each_others_writes(tmp_path: Path) -> None:
     one, other = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
     query = Query()
-    assert other.total(query, STUCK) == 0
+    assert other.find(query, STUCK, 0, 0).total == 0
     before = other.revision
     one.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
     assert other.revision > before
-    assert [row.id for row in other.window(query, STUCK, 0, 9)] == ["u"]
+    assert [row.id for row in other.find(query, STUCK, 0, 9).uploads] == ["u"]
     other.put([(Upload(id="v", read_on=NOON), "{}", (), None)])
-    assert one.total(query, STUCK) == 2
+    assert one.find(query, STUCK, 0, 0).total == 2
     one.close()
     other.close()
 
 
-def an_image(cell: PartitionName, uploads: Sequence[Upload], body: bytes) -> bytes:
-    """The image of a page of uploads of one cell."""
+def page_snapshot_of(cell: PartitionName, uploads: Sequence[Upload], body: bytes) -> bytes:
+    """A snapshot of a page whose uploads are all in one partition."""
     named = [dict(zip(WRITE_COLUMNS, row_values(upload, 0, 0, (), None), strict=True)) for upload in uploads]
     rows = [
         tuple(place if column == "place" else row[column] for column in BULK_COLUMNS) for place, row in enumerate(named)
@@ -221,49 +221,49 @@ def an_image(cell: PartitionName, uploads: Sequence[Upload], body: bytes) -> byt
     return build_snapshot({cell: rows}, SnapshotInfo(len(rows), uploads[0].id, ()), body)
 
 
-def test_rows_that_were_poured_in_are_sorted_counted_and_found(tmp_path: Path) -> None:
+def test_bulk_rows_are_sorted_counted_and_found(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
     store.bulk.begin()
     readings = [Upload(id=f"u-{n}", project_id="p", name=f"file{n}.bin", read_on=NOON) for n in range(30)]
-    for start in (0, 10, 15, 20):  # pages that shift overlap
+    for start in (0, 10, 15, 20):  # new uploads shift pages, so they overlap
         page = readings[start : start + 10]
         body = json.dumps({"results": [{"id": upload.id} for upload in page]}).encode()
-        store.bulk.insert_page(an_image(("p", "P", Stage.INITIATED.rank), page, body))
-    store.close()  # in the middle: the next visit mends it
+        store.bulk.insert_page(page_snapshot_of(("p", "P", Stage.INITIATED.rank), page, body))
+    store.close()  # during the load: the next store ends it
     store = Store(tmp_path / "store.db")
-    assert store.total(Query(project_ids=frozenset({"p"})), STUCK) == 30
-    assert [row.id for row in store.window(Query(search="file27"), STUCK, 0, 9)] == ["u-27"]
+    assert store.find(Query(project_ids=frozenset({"p"})), STUCK, 0, 0).total == 30
+    assert [row.id for row in store.find(Query(search="file27"), STUCK, 0, 9).uploads] == ["u-27"]
     assert [json.loads(store.raw(f"u-{n}"))["id"] for n in (3, 17, 29)] == ["u-3", "u-17", "u-29"]
     store.put([(readings[3], '{"id": "new"}', (), None)])
     assert store.raw("u-3") == '{"id": "new"}'
     store.close()
 
 
-async def test_two_projects_that_are_poured_in_at_once_are_counted_once(tmp_path: Path) -> None:
+async def test_overlapping_loads_of_two_projects_are_counted_once(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
-    pour_five(store)
+    begin_with_first_page(store)
     store.bulk.begin()
     await store.bulk.finish()
-    store.bulk.insert_page(five_more())
+    store.bulk.insert_page(second_page())
     await store.bulk.finish()
-    assert store.total(Query(), STUCK) == 10
-    assert [row.id for row in store.window(Query(search="v-3"), STUCK, 0, 9)] == ["v-3"]
+    assert store.find(Query(), STUCK, 0, 0).total == 10
+    assert [row.id for row in store.find(Query(search="v-3"), STUCK, 0, 9).uploads] == ["v-3"]
     store.close()
 
 
-def test_rows_are_counted_once_when_another_dashboard_opens_in_the_middle_of_a_bulk_load(tmp_path: Path) -> None:
+def test_rows_are_counted_once_when_another_store_opens_during_a_bulk_load(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
-    pour_five(store)
+    begin_with_first_page(store)
     other = Store(tmp_path / "store.db")
-    store.bulk.insert_page(five_more())
+    store.bulk.insert_page(second_page())
     store.bulk.end()
-    assert store.total(Query(), STUCK) == other.total(Query(), STUCK) == 10
-    assert [row.id for row in other.window(Query(search="v-3"), STUCK, 0, 9)] == ["v-3"]
+    assert store.find(Query(), STUCK, 0, 0).total == other.find(Query(), STUCK, 0, 0).total == 10
+    assert [row.id for row in other.find(Query(search="v-3"), STUCK, 0, 9).uploads] == ["v-3"]
     other.close()
     store.close()
 
 
-def test_what_stands_deep_is_found_along_rungs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deep_pages_are_found_from_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyset_paging, "_CHECKPOINT_ROWS", 7)
     store = Store()
     stages = (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)
@@ -286,22 +286,24 @@ def test_what_stands_deep_is_found_along_rungs(monkeypatch: pytest.MonkeyPatch) 
     )
     for sort in SortKey:
         for descending in (True, False):
-            for kept in (frozenset[Stage](), frozenset(stages[:2])):
-                query = Query(sort=sort, descending=descending, stages=kept)
-                whole = [row.id for row in store.window(query, STUCK, 0, 500)]
-                assert len(whole) == len(set(whole)) == store.total(query, STUCK)
-                for offset in (90, 10, len(whole) - 40, 55, 91):
-                    store.touch([], NOON)  # forget the rungs
-                    assert [row.id for row in store.window(query, STUCK, offset, 5)] == whole[offset : offset + 5]
-                    assert store.position(query, STUCK, whole[offset + 3]) == offset + 3
-                    assert store.position(query, STUCK, whole[offset - 3]) == offset - 3
+            for selected in (frozenset[Stage](), frozenset(stages[:2])):
+                query = Query(sort=sort, descending=descending, stages=selected)
+                everything = [row.id for row in store.find(query, STUCK, 0, 500).uploads]
+                assert len(everything) == len(set(everything)) == store.find(query, STUCK, 0, 0).total
+                for offset in (90, 10, len(everything) - 40, 55, 91):
+                    store.touch([], NOON)  # clears the checkpoints
+                    assert [row.id for row in store.find(query, STUCK, offset, 5).uploads] == everything[
+                        offset : offset + 5
+                    ]
+                    assert store.position(query, STUCK, everything[offset + 3]) == offset + 3
+                    assert store.position(query, STUCK, everything[offset - 3]) == offset - 3
     store.close()
 
 
-def test_pages_of_an_earlier_version_are_read_as_before(tmp_path: Path) -> None:
+def test_pages_of_an_earlier_version_are_readable(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     store = Store(file)
-    pour_five(store)
+    begin_with_first_page(store)
     store.bulk.end()
     store.db.execute("UPDATE pages SET body = ?", (b'{"results": [{"id": "u-0"}]}',))
     store.db.execute("DROP TABLE told")
@@ -312,90 +314,88 @@ def test_pages_of_an_earlier_version_are_read_as_before(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_store_that_another_process_is_busy_with_is_not_set_aside(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_file_is_not_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "_BUSY_SECONDS", 0.0)
     file = tmp_path / "store.db"
     store = Store(file)
     store.db.execute("BEGIN IMMEDIATE")
     other = Store(file)
     assert other.notice == ""
-    with pytest.raises(BusyStorageError, match="busy with"):
+    with pytest.raises(BusyStorageError, match="is writing to"):
         other.mark(["u"], gone=True)
     store.db.execute("COMMIT")
     other.mark(["u"], gone=True)
     other.close()
     store.db.execute("PRAGMA user_version = 4")
-    store.db.execute("BEGIN IMMEDIATE")  # and the other wants to bring it to the newest version
+    store.db.execute("BEGIN IMMEDIATE")  # so that the other store has to migrate
     other = Store(file)
-    assert "busy with" in other.notice
-    assert other.total(Query(), STUCK) == 0
+    assert "is writing to" in other.notice
+    assert other.find(Query(), STUCK, 0, 0).total == 0
     assert list(tmp_path.glob("*damaged*")) == []
     other.close()
     store.db.execute("COMMIT")
     store.close()
 
 
-def test_a_row_is_shown_without_its_words_when_they_are_damaged(tmp_path: Path) -> None:
+def test_an_upload_with_damaged_json_has_a_row_and_no_json(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     store = Store(file)
     upload = Upload(
         id="5f6a", name="scan.tiff", project_id="p-1", timeline=Timeline((Event(Stage.VERIFIED, NOON),)), read_on=NOON
     )
     store.bulk.begin()
-    store.bulk.insert_page(an_image(("p-1", "Genome", Stage.VERIFIED.rank), [upload], b"no JSON"))
+    store.bulk.insert_page(page_snapshot_of(("p-1", "Genome", Stage.VERIFIED.rank), [upload], b"no JSON"))
     store.bulk.end()
     assert store.get("5f6a") is not None
     assert store.raw("5f6a") == ""
     store.close()
 
 
-def five_more() -> bytes:
-    """The image of a page of five others."""
+def second_page() -> bytes:
+    """A page of five uploads of another project."""
     timeline = Timeline((Event(Stage.VERIFIED, NOON),))
     found = [Upload(id=f"v-{number}", project_id="p-2", timeline=timeline, read_on=NOON) for number in range(5)]
-    return an_image(("p-2", "Proteome", Stage.VERIFIED.rank), found, b'{"results":[]}')
+    return page_snapshot_of(("p-2", "Proteome", Stage.VERIFIED.rank), found, b'{"results":[]}')
 
 
-def pour_five(store: Store) -> None:
-    """Five uploads, poured in; the end of the pouring is still to come."""
+def begin_with_first_page(store: Store) -> None:
+    """Begin a bulk load with a page of five uploads."""
     timeline = Timeline((Event(Stage.VERIFIED, NOON),))
     uploads = [
         Upload(id=f"u-{number}", name=f"{number}.bin", project_id="p-1", timeline=timeline, read_on=NOON)
         for number in range(5)
     ]
     store.bulk.begin()
-    store.bulk.insert_page(an_image(("p-1", "Genome", Stage.VERIFIED.rank), uploads, b'{"results":[]}'))
+    store.bulk.insert_page(page_snapshot_of(("p-1", "Genome", Stage.VERIFIED.rank), uploads, b'{"results":[]}'))
 
 
-@pytest.mark.parametrize("is_kept", [True, False], ids=["file", "memory"])
-async def test_the_loop_goes_on_while_a_bulk_load_ends(is_kept: bool, tmp_path: Path) -> None:
-    """In a file, nothing of it runs on the loop's own connection; in memory, one statement at a time."""
-    store = Store(tmp_path / "store.db" if is_kept else None)
-    pour_five(store)
+@pytest.mark.parametrize("is_file", [True, False], ids=["file", "memory"])
+async def test_finishing_a_bulk_load_does_not_block_the_event_loop(is_file: bool, tmp_path: Path) -> None:
+    """With a file it runs in a thread; in memory, one statement at a time."""
+    store = Store(tmp_path / "store.db" if is_file else None)
+    begin_with_first_page(store)
     statements: list[str] = []
-    turns: list[int] = []
+    counts: list[int] = []
 
-    async def turn() -> None:
+    async def count_built_indexes() -> None:
         while True:
-            turns.append(len([statement for statement in statements if "CREATE INDEX" in statement]))
+            counts.append(len([statement for statement in statements if "CREATE INDEX" in statement]))
             await asyncio.sleep(0)
 
     store.db.connection.set_trace_callback(statements.append)
-    turning = asyncio.create_task(turn())
+    counter = asyncio.create_task(count_built_indexes())
     await store.bulk.finish()
-    turning.cancel()
+    counter.cancel()
     store.db.connection.set_trace_callback(None)
-    assert max(after - before for before, after in pairwise(turns)) == (0 if is_kept else 1)
-    assert len(turns) > (0 if is_kept else 5)
-    assert store.total(Query(search="3.bin"), STUCK) == 1
+    assert max(after - before for before, after in pairwise(counts)) == (0 if is_file else 1)
+    assert len(counts) > (0 if is_file else 5)
+    assert store.find(Query(search="3.bin"), STUCK, 0, 0).total == 1
     store.close()
 
 
-async def test_whoever_leaves_while_a_bulk_load_ends_does_not_wait_and_the_next_visit_ends_it(tmp_path: Path) -> None:
+async def test_cancelling_the_end_of_a_bulk_load_leaves_it_to_the_next_store(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
-    pour_five(store)
+    begin_with_first_page(store)
     ending = asyncio.create_task(store.bulk.finish())
     await asyncio.sleep(0)
     ending.cancel()
@@ -403,6 +403,6 @@ async def test_whoever_leaves_while_a_bulk_load_ends_does_not_wait_and_the_next_
         await ending
     store.close()
     again = Store(tmp_path / "store.db")
-    assert again.total(Query(search="3.bin"), STUCK) == 1
-    assert again.partitions()[0].upload_count == 5
+    assert again.find(Query(search="3.bin"), STUCK, 0, 0).total == 1
+    assert again.partitions.select()[0].upload_count == 5
     again.close()

@@ -1,0 +1,101 @@
+"""Partitions of the uploads: each project and stage is one, with a stored count, so that no total scans the rows."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from upload_tui.monitor.store.bulk import read_lease
+from upload_tui.monitor.store.database import Database
+from upload_tui.status import Stage
+
+__all__ = ["Partition", "PartitionTable", "partition_list"]
+
+
+class Partition(Struct, frozen=True):
+    """The uploads of one project in one stage (a row of the table `cells`); uploads that are gone have partitions of their own."""
+
+    number: int
+    project_number: int
+    stage_rank: int
+    is_gone: bool
+    upload_count: int
+
+
+def partition_list(partitions: Sequence[Partition]) -> str:
+    """The partitions' numbers for an SQL `IN (…)`."""
+    return ", ".join(str(partition.number) for partition in partitions) or "NULL"
+
+
+class PartitionTable:
+    """The projects and partitions of one store, with a cache of their row numbers.
+
+    Args:
+        db: the store's database.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._numbers: dict[object, int] = {}
+
+    def clear_cache(self) -> None:
+        """Forget the row numbers, after a rollback or when the database was replaced."""
+        self._numbers.clear()
+
+    def select(
+        self,
+        project_ids: frozenset[str] = frozenset(),
+        stages: frozenset[Stage] = frozenset(),
+        *,
+        with_gone: bool = True,
+    ) -> tuple[Partition, ...]:
+        """The partitions of these projects and stages (empty sets mean all) that hold any uploads."""
+        ranks = {stage.rank for stage in stages}
+        rows = self._db.execute(
+            "SELECT cell, project, stage, is_gone, uploads, id FROM cells JOIN projects USING (project) WHERE uploads > 0"
+        )
+        return tuple(
+            Partition(number, project, stage, bool(is_gone), upload_count)
+            for number, project, stage, is_gone, upload_count, project_id in rows
+            if (not project_ids or project_id in project_ids)
+            and (not ranks or stage in ranks)
+            and (with_gone or not is_gone)
+        )
+
+    def numbers(self, project_id: str, project_name: str, stage_rank: int) -> tuple[int, int]:
+        """The row numbers of a project and of its partition for a stage; both are created if missing."""
+        project = self._project_number(project_id, project_name)
+        return project, self.number(project, stage_rank, is_gone=False)
+
+    def number(self, project: int, stage_rank: int, *, is_gone: bool) -> int:
+        """The row number of a partition, which is created if missing."""
+        key = (project, stage_rank, is_gone)
+        if key not in self._numbers:
+            self._db.execute("INSERT OR IGNORE INTO cells (project, stage, is_gone) VALUES (?, ?, ?)", key)
+            where = "project = ? AND stage = ? AND is_gone = ?"
+            self._numbers[key] = self._db.execute(f"SELECT cell FROM cells WHERE {where}", key).fetchone()[0]
+        return self._numbers[key]
+
+    def _project_number(self, project_id: str, name: str) -> int:
+        key = (project_id, name)
+        if key not in self._numbers:
+            sql = (
+                "INSERT INTO projects (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name "
+                "RETURNING project"
+            )
+            self._numbers[key] = self._db.execute(sql, key).fetchone()[0]
+        return self._numbers[key]
+
+    def set_gone(self, upload_id: str, *, is_gone: bool) -> None:
+        """Mark an upload as gone or not, which moves it to another partition; unknown ids are ignored."""
+        row = self._db.execute("SELECT project, stage FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+        if row is not None:
+            partition = self.number(*row, is_gone=is_gone)
+            if read_lease(self._db) is not None:
+                self.move_count(upload_id, partition)
+            self._db.execute("UPDATE uploads SET is_gone = ?, cell = ? WHERE id = ?", (is_gone, partition, upload_id))
+
+    def move_count(self, upload_id: str, partition: int) -> None:
+        """Update the counts for an upload that enters a partition; only during a bulk load, while the triggers are dropped."""
+        leave = "UPDATE cells SET uploads = uploads - 1 WHERE cell = (SELECT cell FROM uploads WHERE id = ?)"
+        self._db.execute(leave, (upload_id,))
+        self._db.execute("UPDATE cells SET uploads = uploads + 1 WHERE cell = ?", (partition,))

@@ -1,0 +1,278 @@
+"""Lateness, what uploads wait for, the state of the worker, and retries."""
+
+from datetime import timedelta
+
+import pytest
+
+from upload_tui.monitor.analysis.lateness import MAX_RETRIES, baseline_of, estimate_retries, lateness_of
+from upload_tui.monitor.model import Connection, ConnectionState, Query
+from upload_tui.status import Stage
+from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
+from upload_tui.wire import QueueStats, read_queue
+
+BASELINE = baseline_of([10.0] * 19 + [40.0])
+
+
+def test_too_few_samples_make_no_baseline() -> None:
+    assert baseline_of([1.0] * 7) is None
+    assert BASELINE is not None
+    assert (BASELINE.p50_seconds, BASELINE.max_seconds) == (10, 40)
+    assert 10 < BASELINE.p95_seconds < 40
+
+
+@pytest.mark.parametrize(
+    ("stage", "age_seconds", "overdue", "stuck"),
+    [
+        (Stage.COMPLETED, 5, False, False),
+        (Stage.COMPLETED, 30, True, False),
+        (Stage.COMPLETED, 121, True, True),
+        (Stage.INITIATED, 500, False, False),
+        (Stage.INITIATED, 901, True, True),
+        (Stage.VERIFIED, 10**6, False, False),
+        (Stage.ERROR, 10**6, False, False),
+    ],
+)
+def test_lateness_follows_from_the_baseline(stage: Stage, age_seconds: float, overdue: bool, stuck: bool) -> None:
+    lateness = lateness_of(stage, NOW - timedelta(seconds=age_seconds), None, NOW, BASELINE, 900)
+    assert (lateness.is_overdue, lateness.is_stuck) == (overdue, stuck)
+
+
+def test_an_initiated_upload_waits_for_data_chunks_or_completion() -> None:
+    uploads = [
+        an_upload("whole.bin", chunks=None),
+        an_upload("parts.bin", chunks=(1, 2)),
+        an_upload("none.bin", chunks=()),
+        an_upload("all.bin"),
+        an_upload("unknown.bin", size=None),
+    ]
+    session = InMemorySession(uploads)
+    waits = {row.name: row.lateness.waits_for for row in session.pending(10)}
+    session.close()
+    assert waits == {
+        "whole.bin": "waiting for data",
+        "parts.bin": "waiting for chunks",
+        "none.bin": "waiting for chunks",
+        "all.bin": "waiting for the client to complete it",
+        "unknown.bin": "waiting for chunks",
+    }
+
+
+def test_an_upload_that_receives_chunks_is_not_stuck() -> None:
+    began, chunk = NOW - timedelta(seconds=5000), NOW - timedelta(seconds=20)
+    assert not lateness_of(Stage.INITIATED, began, chunk, NOW, None, 900).is_stuck
+    assert lateness_of(Stage.INITIATED, began, began, NOW, None, 900).is_stuck
+
+
+def test_the_worker_appears_down_when_uploads_are_overdue_and_none_ends() -> None:
+    done = [an_upload(f"done{n}", initiated=2000, completed=1900, verified=1890) for n in range(10)]
+    waiting = [an_upload(f"waits{n}", initiated=900, completed=480 + n) for n in range(14)]
+    session = InMemorySession([*done, *waiting])
+    assert session.funnel().notice == "verification worker appears down: none verified for 8m, 14 waiting"
+    session.publish(an_upload("waits0", initiated=900, completed=480, verified=1))
+    assert session.funnel().notice == ""
+    session.close()
+
+
+def test_one_overdue_upload_says_nothing_about_the_worker() -> None:
+    done = [an_upload(f"done{n}", initiated=2000, completed=1900, verified=1890) for n in range(10)]
+    session = InMemorySession([*done, an_upload("late", completed=4000, initiated=5000)])
+    assert session.funnel().notice == ""
+    assert session.funnel().stuck == 1
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("queue", "text"),
+    [
+        (None, "waiting for verification"),
+        ({"depth": 0, "oldest": None, "running": 1, "retried": 0, "dead": 0}, "waiting for verification"),
+        (
+            {"depth": 14, "oldest": NOW.isoformat(), "running": 3, "retried": 0, "dead": 0},
+            "waiting for verification, 14 in queue",
+        ),
+        (
+            {"depth": 2, "oldest": (NOW - timedelta(seconds=300)).isoformat(), "running": 0},
+            "waiting for verification: no worker has picked it up",
+        ),
+        ({"depth": "many"}, "waiting for verification"),
+        ([], "waiting for verification"),
+    ],
+    ids=["no queue", "empty", "busy", "no worker", "unreadable", "something else"],
+)
+def test_a_completed_upload_waits_as_the_queue_statistics_say(queue: object, text: str) -> None:
+    session = InMemorySession([an_upload("a", completed=30)])
+    session.set_queue_stats(read_queue(queue, read_on=NOW))
+    assert session.pending(1)[0].lateness.waits_for == text
+    session.close()
+
+
+def idle_queue(clock: FrozenClock, running: int = 0, retried: int = 0) -> QueueStats | None:
+    """Statistics of a queue with two uploads for ten minutes."""
+    oldest = (clock.now() - timedelta(seconds=600)).isoformat()
+    stats = {"depth": 2, "oldest": oldest, "running": running, "retried": retried, "dead": 0}
+    return read_queue(stats, read_on=clock.now())
+
+
+def test_a_worker_that_is_idle_between_two_uploads_is_not_absent() -> None:
+    clock = FrozenClock()
+    session = InMemorySession([an_upload("stuck", completed=600)], clock=clock)
+    texts = []
+    for second in range(0, 180, 3):
+        session.publish(an_upload(f"quick {second}", completed=1, verified=0, now=clock.now()))
+        session.set_queue_stats(idle_queue(clock))
+        texts.append(session.pending(1)[0].lateness.waits_for)
+        clock.advance(3)
+    assert {*texts} == {"waiting for verification, 2 in queue"}
+    clock.advance(121)
+    session.set_queue_stats(idle_queue(clock))
+    assert session.pending(1)[0].lateness.waits_for == "waiting for verification: no worker has picked it up"
+    session.close()
+
+
+def test_a_worker_that_ran_recently_is_not_absent() -> None:
+    clock = FrozenClock()
+    session = InMemorySession([an_upload("stuck", completed=600)], clock=clock)
+    session.set_queue_stats(idle_queue(clock, running=1))
+    clock.advance(10)
+    session.set_queue_stats(idle_queue(clock))
+    assert session.pending(1)[0].lateness.waits_for == "waiting for verification, 2 in queue"
+    clock.advance(120)
+    session.set_queue_stats(idle_queue(clock))
+    assert session.pending(1)[0].lateness.waits_for == "waiting for verification: no worker has picked it up"
+    session.close()
+
+
+def test_a_slow_baseline_extends_the_time_before_a_worker_is_absent() -> None:
+    clock = FrozenClock()
+    slow = [an_upload(f"slow {n}", initiated=9000, completed=1000, verified=200) for n in range(8)]
+    session = InMemorySession([*slow, an_upload("waits", completed=600)], clock=clock)
+    session.set_queue_stats(idle_queue(clock))
+    assert session.pending(1)[0].lateness.waits_for == "waiting for verification, 2 in queue"
+    session.close()
+
+
+def test_uploads_that_wait_for_a_retry_are_not_unattended() -> None:
+    clock = FrozenClock()
+    session = InMemorySession([an_upload("again", completed=600)], clock=clock)
+    session.set_queue_stats(idle_queue(clock, retried=2))
+    assert session.pending(1)[0].lateness.waits_for == "waiting for verification, 2 in queue"
+    session.close()
+
+
+def test_uploads_are_compared_within_their_size_class() -> None:
+    small = [an_upload(f"s{n}", completed=500, verified=499, size_bytes=1000, chunks=None) for n in range(10)]
+    large = [an_upload(f"l{n}", completed=2000, verified=1700 + n, size_bytes=5 << 30, chunks=None) for n in range(10)]
+    waiting = [
+        an_upload("small", completed=100, size_bytes=1000, chunks=None),
+        an_upload("large", completed=100, size_bytes=5 << 30, chunks=None),
+    ]
+    session = InMemorySession([*small, *large, *waiting])
+    lateness = {row.name: row.lateness for row in session.pending(9)}
+    assert (lateness["small"].is_overdue, lateness["small"].is_stuck) == (True, True)
+    assert (lateness["large"].is_overdue, lateness["large"].is_stuck) == (False, False)
+    assert lateness["small"].expected_on is None
+    assert lateness["large"].expected_on is not None
+    assert lateness["large"].expected_on > NOW + timedelta(seconds=150)
+    assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == ["small"]
+    assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (1, 1)
+    session.close()
+
+
+def test_a_rare_size_class_has_a_baseline_despite_many_recent_small_uploads() -> None:
+    small = [
+        an_upload(f"s{n}", initiated=3600 + n, completed=3590 + n, verified=3588 + n, size_bytes=1000)
+        for n in range(1100)
+    ]
+    large = [
+        an_upload(f"l{n}", initiated=20_000 + n, completed=19_990 + n, verified=19_790 + n, size_bytes=50 << 30)
+        for n in range(20)
+    ]
+    session = InMemorySession([an_upload("big", completed=150, size_bytes=50 << 30), *small, *large])
+    lateness = session.pending(1)[0].lateness
+    assert (lateness.is_overdue, lateness.is_stuck, lateness.p50_seconds) == (False, False, 200)
+    assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (0, 0)
+    session.close()
+
+
+def test_the_threshold_applies_without_a_baseline_for_the_size() -> None:
+    small = [an_upload(f"s{n}", completed=500, verified=499, size_bytes=1000) for n in range(20)]
+    waiting = [
+        an_upload("mine", completed=700, size_bytes=50 << 30),
+        an_upload("old", completed=901, size_bytes=50 << 30),
+    ]
+    session = InMemorySession([*small, *waiting])
+    lateness = {row.name: row.lateness for row in session.pending(9)}
+    assert (lateness["mine"].is_overdue, lateness["mine"].is_stuck, lateness["mine"].p50_seconds) == (
+        False,
+        False,
+        None,
+    )
+    assert (lateness["old"].is_overdue, lateness["old"].is_stuck) == (True, True)
+    assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == ["old"]
+    assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (1, 1)
+    session.close()
+
+
+def test_a_new_project_uses_the_baseline_of_other_projects() -> None:
+    others = [an_upload(f"o{n}", completed=500, verified=490, project=("p-2", "Other")) for n in range(10)]
+    session = InMemorySession([*others, an_upload("mine", completed=61)])
+    assert session.pending(1)[0].lateness.is_stuck
+    assert session.funnel().stuck == 1
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "overdue", "stuck"),
+    [(1000, False, False), (3560, False, False), (3590, True, False), (3610, True, True)],
+    ids=["beyond the threshold", "as long as most", "longer than most", "longer than all"],
+)
+def test_an_upload_within_its_baseline_is_not_late_beyond_the_threshold(
+    age_seconds: float, overdue: bool, stuck: bool
+) -> None:
+    baseline = baseline_of([3000.0 + 6 * n for n in range(101)])
+    lateness = lateness_of(Stage.COMPLETED, NOW - timedelta(seconds=age_seconds), None, NOW, baseline, 900)
+    assert (lateness.is_overdue, lateness.is_stuck) == (overdue, stuck)
+
+
+def test_an_idle_upload_is_overdue_in_its_row_and_in_the_funnel() -> None:
+    session = InMemorySession([an_upload("idle", initiated=5000)])
+    assert session.pending(1)[0].lateness.is_overdue
+    assert session.funnel()[Stage.INITIATED].overdue == 1
+    session.close()
+
+
+@pytest.mark.parametrize(
+    "state",
+    [ConnectionState.RETRYING, ConnectionState.OFFLINE, ConnectionState.NOT_ALLOWED, ConnectionState.PAUSED],
+    ids=str,
+)
+def test_no_upload_becomes_late_while_the_picture_is_not_current(state: ConnectionState) -> None:
+    done = [an_upload(f"done{n}", initiated=300, completed=200, verified=190) for n in range(10)]
+    session = InMemorySession(
+        [*done, *(an_upload(f"waits{n}", completed=5) for n in range(4)), an_upload("idle", initiated=5)]
+    )
+    session.set_connection(Connection(state=state, since=NOW, read_on=NOW))
+    before = session.funnel(), [row.lateness for row in session.pending(9)]
+    session.clock.advance(10)
+    assert not any(row.is_stale for row in session.pending(9))
+    session.clock.advance(3600)
+    assert (session.funnel(), [row.lateness for row in session.pending(9)]) == before
+    assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == []
+    assert {row.is_stale for row in session.pending(9)} == {True}
+    assert {row.is_stale for row in session.window(Query(stages=frozenset({Stage.VERIFIED})), 0, 9).rows} == {False}
+    session.resume()
+    assert session.funnel().stuck == 5
+    assert session.funnel().notice
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "past_retries", "next_in_seconds"),
+    [(0, 0, 1), (1, 1, 5), (5, 1, 1), (6, 2, 25), (31, 3, 125), (780, 4, 1), (3905, 5, 1), (3906, MAX_RETRIES, None)],
+)
+def test_retries_follow_the_delays_of_the_worker(
+    age_seconds: float, past_retries: int, next_in_seconds: float | None
+) -> None:
+    estimate = estimate_retries(NOW - timedelta(seconds=age_seconds), NOW)
+    assert estimate.past_retries == past_retries
+    assert estimate.next_on == (None if next_in_seconds is None else NOW + timedelta(seconds=next_in_seconds))
