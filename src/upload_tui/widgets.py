@@ -1,16 +1,16 @@
-"""The dashboard's widgets for other Textual apps: each needs nothing but data, and tells what a person did by messages.
+"""The dashboard's widgets for other Textual apps. They need nothing but data, and post a message when the user acts.
 
 - `UploadTable`: any number of uploads, from a source of rows.
 - `FunnelBar`: the four stages with their counts.
-- `TimelineView`: what one upload has been through.
+- `TimelineView`: the stages of one upload.
 - `ChunkStrip`: the chunks of one upload.
 
-The data come from a `InMemoryPicture`, which is handed the service's own JSON, in any of the three shapes of status. An app takes the
-widgets' style sheet, and colours that its theme lacks:
+The data come from an `InMemoryPicture`, built from the service's JSON in any of the three status shapes. An app uses the widgets'
+stylesheet, and defines the colours that its theme lacks:
 
 >>> from textual.app import App
 >>> class Mine(App):
-...     CSS_PATH = widget_sheets()
+...     CSS_PATH = widget_stylesheets()
 ...
 ...     def __init__(self, answers):
 ...         super().__init__()
@@ -34,7 +34,7 @@ widgets' style sheet, and colours that its theme lacks:
 >>> asyncio.run(rows())
 16
 
-When more is known (`picture.update(answer)`), the app says so: `FunnelBar.show`, `UploadTable.reload`, `TimelineView.detail`.
+After `picture.update(answer)`, call `FunnelBar.show` and `UploadTable.reload`, and set `TimelineView.detail`.
 `python -m upload_tui.testing.gallery` shows every widget in its states.
 """
 
@@ -42,10 +42,8 @@ from pathlib import PurePath
 
 from upload_tui.monitor import Detail, Funnel, InMemoryPicture, Query, Row, SortKey, StageSummary
 from upload_tui.status import Stage
-from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
-from upload_tui.tui.appearance.theme import THEMES, widget_tokens
-from upload_tui.tui.stylesheets import WIDGET_STYLESHEETS, stylesheet_paths
+from upload_tui.tui import ASCII, THEMES, UNICODE, DisplayOptions, Glyphs, stylesheet_paths
+from upload_tui.tui.appearance.theme import widget_tokens
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.table.row_window import RowSource
 from upload_tui.tui.widgets.table.upload_table import UploadTable
@@ -58,11 +56,11 @@ __all__ = [
     "UNICODE",
     "ChunkStrip",
     "Detail",
+    "DisplayOptions",
     "Funnel",
     "FunnelBar",
-    "InMemoryPicture",
     "Glyphs",
-    "DisplayOptions",
+    "InMemoryPicture",
     "Query",
     "Row",
     "RowSource",
@@ -72,18 +70,18 @@ __all__ = [
     "StageSummary",
     "TimelineView",
     "UploadTable",
-    "widget_sheets",
+    "widget_stylesheets",
     "widget_tokens",
 ]
 
 
-def widget_sheets() -> list[str | PurePath]:
-    """The widgets' style sheets, as absolute paths for an app's `CSS_PATH`.
+def widget_stylesheets() -> list[str | PurePath]:
+    """The widgets' stylesheets, as absolute paths for an app's `CSS_PATH`.
 
-    >>> [sheet.name for sheet in widget_sheets()]
+    >>> [path.name for path in widget_stylesheets()]
     ['widgets.tcss']
 
     Raises:
         StyleError: the installation is incomplete.
     """
-    return [*stylesheet_paths(WIDGET_STYLESHEETS)]
+    return [*stylesheet_paths(("widgets.tcss",))]

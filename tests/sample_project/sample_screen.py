@@ -12,7 +12,7 @@ from upload_tui.widgets import (
     InMemoryPicture,
     TimelineView,
     UploadTable,
-    widget_sheets,
+    widget_stylesheets,
     widget_tokens,
 )
 
@@ -20,7 +20,7 @@ from upload_tui.widgets import (
 class SampleScreen(App[None]):
     """Uploads on the left, the chosen one's timeline on the right."""
 
-    CSS_PATH = widget_sheets()
+    CSS_PATH = widget_stylesheets()
     TITLE = "The lab's evening"
 
     def __init__(self, picture: InMemoryPicture, look: DisplayOptions) -> None:

@@ -440,7 +440,7 @@ async def test_other_keys_do_it_when_they_are_remapped() -> None:
 async def test_a_sentence_says_so_when_no_upload_is_chosen(key: str) -> None:
     async with opened([]) as (pilot, _, _):
         await pilot.press(key)
-        assert toasts(pilot) == ["No upload is chosen."]
+        assert toasts(pilot) == ["No upload selected."]
 
 
 @pytest.mark.parametrize(("last", "first"), [("G", "g"), ("end", "home")])
@@ -514,7 +514,7 @@ async def test_rows_get_a_second_line_when_the_density_changes() -> None:
         await pilot.pause()
         chosen = table.cursor_id
         lines = ["".join(segment.text for segment in table.render_line(y)) for y in range(table.size.height)]
-        assert sum("began" in line for line in lines) == (table.size.height - 1) // 2
+        assert sum("started" in line for line in lines) == (table.size.height - 1) // 2
         await pilot.press("j", "end", "home", "d")
         await pilot.pause()
         assert table.cursor_id != chosen

@@ -26,7 +26,7 @@ async def test_a_cause_leads_to_its_uploads_when_it_is_chosen() -> None:
         assert isinstance(pilot.app.screen, LatencyScreen)
         words = pilot.app.screen.query_one(Static)
         await until(pilot, lambda: "completed to" in str(words.render()))
-        assert "up to     16s" in str(words.render())
+        assert "up to    16 s" in str(words.render())
         await pilot.press("q")
         assert pilot.app.screen is pilot.app.screen_stack[0]
 

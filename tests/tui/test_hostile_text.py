@@ -1,4 +1,4 @@
-"""Text from a service is drawn and never obeyed: no order in it reaches the terminal, and all rows are equally wide."""
+"""Text from a service cannot control the terminal, and does not change the width of a line."""
 
 from datetime import UTC
 
@@ -21,30 +21,30 @@ TEXTS = st.text(max_size=200) | st.text(
 
 @settings(max_examples=500)
 @given(name=TEXTS, message=TEXTS, project=TEXTS, width=st.integers(10, 200))
-def test_rows_lines_and_timelines_are_inert_whatever_a_service_says(
+def test_rows_changes_and_timelines_are_printable_for_any_text(
     name: str, message: str, project: str, width: int
 ) -> None:
-    look = DisplayOptions(zone=UTC)
+    display_options = DisplayOptions(zone=UTC)
     session = InMemorySession()
     session.publish(an_upload(name, completed=60, error=20, message=message, project=("p-1", project)))
     row = session.pending(1) or session.window(Query(), 0, 1).rows
     for column in fit_columns(width, several_projects=True):
-        text = "".join(piece for piece, _ in cell(column, row[0], NOW, look))
+        text = "".join(piece for piece, _ in cell(column, row[0], NOW, display_options))
         assert cell_len(text) == column.width
         assert text.isprintable()
     for change in session.history(10):
-        assert all(piece.isprintable() for piece, _ in change_pieces(change, NOW, look, width))  # type: ignore[arg-type]
+        assert all(piece.isprintable() for piece, _ in change_pieces(change, NOW, display_options, width))  # type: ignore[arg-type]
     detail = session.detail(row[0].id)
     assert detail is not None
-    assert all(line.plain.isprintable() for line in timeline_lines(detail, NOW, look, width))
+    assert all(line.plain.isprintable() for line in timeline_lines(detail, NOW, display_options, width))
     session.close()
 
 
-async def test_no_order_reaches_the_terminal_whatever_a_service_says() -> None:
+async def test_no_control_character_reaches_the_terminal() -> None:
     hostile = "\x1b]0;owned\x07\x1b[31m\x9b2J\x1bP1$r\x1b\\\u202e\u2066\x00\r\n\t"
     uploads = [
         an_upload(
-            f"{hostile}{number}", initiated=90, completed=60, error=20 + number, message=f"{hostile} said {hostile}"
+            f"{hostile}{number}", initiated=90, completed=60, error=20 + number, message=f"{hostile} and {hostile}"
         )
         for number in range(30)
     ]

@@ -8,7 +8,8 @@ from textual.widget import Widget
 
 from tests.tui.dashboards import chosen, many, mixed, opened, until
 from upload_tui.testing import an_upload, settled
-from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView, PendingList
+from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
+from upload_tui.tui.widgets.activity.pending_list import PendingList
 
 ONE_PANE = pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20), (120, 15), (40, 10)], ids=str)
 
@@ -24,20 +25,20 @@ def on_screen(pilot: Pilot[int]) -> str:
     return "\n".join("".join(segment.text for segment in line) for line in lines)
 
 
-PANES = ("uploads", "timeline", "tail")
+PANES = ("uploads", "timeline", "activity")
 
 
 @pytest.mark.parametrize(
     ("size", "panes"),
     [
-        ((80, 24), ["uploads", "tail"]),
-        ((99, 40), ["uploads", "tail"]),
-        ((100, 40), ["uploads", "tail"]),
-        ((113, 40), ["uploads", "tail"]),
-        ((115, 40), ["uploads", "tail"]),
-        ((116, 40), ["uploads", "timeline", "tail"]),
-        ((120, 40), ["uploads", "timeline", "tail"]),
-        ((200, 60), ["uploads", "timeline", "tail"]),
+        ((80, 24), ["uploads", "activity"]),
+        ((99, 40), ["uploads", "activity"]),
+        ((100, 40), ["uploads", "activity"]),
+        ((113, 40), ["uploads", "activity"]),
+        ((115, 40), ["uploads", "activity"]),
+        ((116, 40), ["uploads", "timeline", "activity"]),
+        ((120, 40), ["uploads", "timeline", "activity"]),
+        ((200, 60), ["uploads", "timeline", "activity"]),
     ],
     ids=str,
 )
@@ -71,8 +72,8 @@ async def test_one_pane_has_all_the_room_and_tab_shows_the_next_when_the_screen_
             assert pane.region.width == size[0]
             await pilot.press(key)
             await settled(pilot)
-        assert seen == [["uploads"], ["timeline"], ["tail"], ["uploads"]]
-        assert shown(pilot, *PANES) == ["tail"]
+        assert seen == [["uploads"], ["timeline"], ["activity"], ["uploads"]]
+        assert shown(pilot, *PANES) == ["activity"]
 
 
 @ONE_PANE
@@ -94,7 +95,7 @@ async def test_the_pane_that_is_searched_stays_when_the_search_has_the_focus() -
         assert shown(pilot, *PANES) == ["uploads"]
         await pilot.press("enter", "tab", "tab", "slash", "x")
         await settled(pilot)
-        assert shown(pilot, *PANES) == ["tail"]
+        assert shown(pilot, *PANES) == ["activity"]
 
 
 async def test_what_happens_behind_the_shown_pane_is_there_when_a_person_goes_to_it() -> None:
@@ -139,14 +140,14 @@ async def test_pending_lines_keep_the_word_that_matters_and_count_the_rest(size:
     stuck = [an_upload(f"a-rather-long-name-{n:03d}.fastq.gz", initiated=9000, completed=8000) for n in range(15)]
     async with opened(stuck, size) as (pilot, _, _):
         await settled(pilot)
-        await pilot.press("tab", *([] if shown(pilot, "tail") else ["tab"]))
+        await pilot.press("tab", *([] if shown(pilot, "activity") else ["tab"]))
         await settled(pilot)
         pending = pilot.app.screen.query_one(PendingList)
         lines = pending.text().plain.splitlines()
         assert all("stuck" in line and not line.endswith("…") for line in lines)
-        assert size[0] == 40 or all("stuck, verification" in line for line in lines)
+        assert size[0] == 40 or all("stuck: verifying" in line for line in lines)
         assert len({line.index("stuck") for line in lines}) == 1
-        assert f"+{15 - len(lines)} more pending" in on_screen(pilot)
+        assert f"+{15 - len(lines)} more waiting" in on_screen(pilot)
         assert pending.size.height == len(lines)
 
 
@@ -155,8 +156,8 @@ async def test_pending_lines_say_how_much_is_here_while_chunks_come() -> None:
     async with opened(uploads, (120, 40)) as (pilot, _, _):
         await settled(pilot)
         half, whole = sorted(pilot.app.screen.query_one(PendingList).text().plain.splitlines())
-        assert half.endswith("chunks, 50% here")
-        assert whole.endswith("  its client, 100% here")
+        assert half.endswith("  50% received")
+        assert whole.endswith("  100% received, waiting for client")
 
 
 async def test_pending_lines_say_how_many_more_there_are_when_the_room_changes() -> None:
@@ -164,7 +165,7 @@ async def test_pending_lines_say_how_many_more_there_are_when_the_room_changes()
         pending = pilot.app.screen.query_one(PendingList)
 
         def told(more: int) -> Callable[[], bool]:
-            return lambda: f"+{more} more pending" in on_screen(pilot)
+            return lambda: f"+{more} more waiting" in on_screen(pilot)
 
         await until(pilot, told(11))
         await pilot.resize_terminal(80, 24)

@@ -24,7 +24,7 @@ async def test_the_tail_shows_what_is_searched_for_and_loses_nothing() -> None:
         await pilot.press("4", "slash", *"-one", "enter")
         await pilot.pause()
         assert {change.upload.name for change in log.shown_changes} == {"two.bin"}
-        assert 'with "-one"' in str(pilot.app.screen.query_one("#tail").border_title)
+        assert 'with "-one"' in str(pilot.app.screen.query_one("#activity").border_title)
         assert log.has_focus
         await pilot.press("escape")
         assert len(log.shown_changes) == 6
@@ -41,7 +41,7 @@ async def test_only_the_tails_search_is_cleared_when_it_was_searched() -> None:
         await pilot.pause()
         assert len(log.shown_changes) == 3
         assert log.has_focus
-        assert str(pilot.app.screen.query_one("#tail").border_title) == "Tail"
+        assert str(pilot.app.screen.query_one("#activity").border_title) == "Tail"
         assert "stuck or failed" in str(table.border_title)
 
 
@@ -121,4 +121,4 @@ async def test_the_line_of_a_search_says_what_can_be_left_out_when_it_is_of_the_
         pilot.app.screen.query_one(ChangeLogView).focus()
         await pilot.pause()
         await pilot.press("slash")
-        assert "-verified leaves out" in field.placeholder
+        assert "-verified excludes" in field.placeholder

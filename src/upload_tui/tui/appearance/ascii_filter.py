@@ -1,4 +1,4 @@
-"""What Textual draws by itself, for terminals with plain ASCII: borders, scroll bars, the palette. Names keep their letters."""
+"""ASCII for what Textual draws itself: borders, scroll bars, the command palette. Letters in names are kept."""
 
 from collections.abc import Sequence
 
@@ -18,21 +18,21 @@ def _map_each(characters: str, replacement: str) -> dict[int, str]:
 
 _REPLACEMENTS: dict[int, str] = {
     **dict.fromkeys(_BOXES, "+"),
-    **dict.fromkeys(_BLOCKS, " "),  # the ends of a scroll bar's thumb; the rest of it is ground
+    **dict.fromkeys(_BLOCKS, " "),  # the ends of a scroll bar's thumb; its middle is background
     **_map_each("─━┄┅┈┉╌╍═╴╶╸╺", "-"),
     **_map_each("│┃┆┇┊┋╎╏║╵╷╹╻▏▕", "|"),
     **_map_each("…", "~"),
     **_map_each("•", "*"),
     **_map_each("🔎", "> "),
 }
-"""As many cells for each as it has."""
+"""Each replacement is as wide as its character."""
 
 
 class AsciiFilter(LineFilter):
-    """Puts ASCII in the place of whatever is drawn with other characters."""
+    """Replaces box, block and other drawing characters by ASCII."""
 
     def apply(self, segments: Sequence[Segment], background: Color) -> list[Segment]:
-        """The same line in ASCII."""
+        """Replace the characters of one line."""
         return [
             segment if segment.text.isascii() else Segment(segment.text.translate(_REPLACEMENTS), segment.style)
             for segment in segments

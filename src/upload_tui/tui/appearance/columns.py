@@ -1,4 +1,4 @@
-"""The columns of the uploads table: which there are, which a person wishes for, and which fit a width. Pure."""
+"""The columns of the uploads table: all columns, the configured ones, and those that fit a width. Pure."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -18,16 +18,16 @@ __all__ = [
     "Column",
     "ColumnKey",
     "ColumnSpec",
+    "default_columns",
     "fit_columns",
     "parse_columns",
     "title_text",
-    "default_columns",
     "width_of",
 ]
 
 
 class ColumnKey(StrEnum):
-    """The columns there are, in their usual order."""
+    """All columns, in their default order; the values are names in the settings."""
 
     STAGE = "stage"
     NAME = "name"
@@ -43,7 +43,12 @@ class ColumnKey(StrEnum):
 
 
 class Column(Struct, frozen=True):
-    """A column: its width in cells, its title, whether it stands right, and what sorting by it means (None: cannot)."""
+    """A column of the table.
+
+    Attributes:
+        width: width in cells; 0 for a column that shares the remaining cells.
+        sort: the sort key of the column; None if the table cannot be sorted by it.
+    """
 
     key: ColumnKey
     title: str
@@ -53,18 +58,18 @@ class Column(Struct, frozen=True):
 
 
 class ColumnSpec(Struct, frozen=True):
-    """A column that a person wants; `width` None leaves its width to the table."""
+    """A configured column; `width` in cells, None for the default."""
 
     key: ColumnKey
     width: int | None = None
 
     def __str__(self) -> str:
-        """As the settings have it."""
+        """The form used in the settings."""
         return self.key if self.width is None else f"{self.key}:{self.width}"
 
 
 STAGE_WORD_WIDTH = 15
-"""A column of stages that is narrower than this shows the stage's sign alone, and a second one if something is amiss."""
+"""A stage column narrower than this shows only signs: the stage's, and a warning if there is a problem."""
 
 _SIGNS_WIDTH = 2
 
@@ -85,60 +90,63 @@ _COLUMNS = {
     )
 }
 TITLES = {key: column.title for key, column in _COLUMNS.items()}
-"""What people call the columns."""
+"""The titles of the columns."""
 
 _TIME_COLUMNS = frozenset({ColumnKey.SINCE, ColumnKey.STARTED})
 _CLOCK_WIDTH = 8
 _LONG_CLOCK_WIDTH = 12
-"""With the hour of another day than today; only where it costs nothing."""
+"""For dates with a time of day."""
 _LONG_CLOCK_FROM_WIDTH = 84
+"""Width of the table from which on dates have a time of day."""
 
 _ORDER = tuple(ColumnKey)
+_DROP_ORDER = (ColumnKey.SERVICE, ColumnKey.PROJECT, ColumnKey.SIZE, ColumnKey.SINCE)
+"""Default columns that can be dropped, the first first."""
 _MIN_NAME_WIDTH = 16
 _PREFERRED_NAME_WIDTH = 28
-"""Up to here the name comes first; beyond, the note gets a share as well."""
+"""The name gets this width before the note gets more than its minimum."""
 _MAX_NAME_WIDTH = 44
 _MIN_NOTE_WIDTH = 14
 _WIDTHS = range(1, 201)
 
 
 def parse_columns(texts: Sequence[str]) -> tuple[ColumnSpec, ...]:
-    """Columns as the settings have them: `name`, or `name:30` with a width in cells.
+    """Parse columns as written in the settings: `name`, or `name:30` with a width in cells.
 
     Raises:
-        SettingsError: there is no such column, it is named twice, or the width is none.
+        SettingsError: a column does not exist or is listed twice, or a width is invalid.
     """
-    wishes = tuple(_parse_column(text) for text in texts)
-    keys = [wish.key for wish in wishes]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise SettingsError(f"columns: {twice} is there twice", "Name each column once.")
-    return wishes
+    specs = tuple(_parse_column(text) for text in texts)
+    keys = [spec.key for spec in specs]
+    repeated = next((key for key in keys if keys.count(key) > 1), None)
+    if repeated is not None:
+        raise SettingsError(f"columns: {repeated} is listed twice", "List each column once.")
+    return specs
 
 
 def _parse_column(text: str) -> ColumnSpec:
-    word, colon, width = text.strip().partition(":")
-    if word not in _ORDER:
-        hint = did_you_mean(word, _ORDER, otherwise=f"Known columns: {', '.join(_ORDER)}.")
-        raise SettingsError(f"columns: there is no column {word!r}", hint)
+    name, colon, width = text.strip().partition(":")
+    if name not in _ORDER:
+        hint = did_you_mean(name, _ORDER, otherwise=f"Known columns: {', '.join(_ORDER)}.")
+        raise SettingsError(f"columns: there is no column {name!r}", hint)
     if colon and not (width.isascii() and width.isdigit() and int(width) in _WIDTHS):
-        raise SettingsError(f"columns: {width!r} is no width", f"Give {word} a number of cells from 1 to 200.")
-    return ColumnSpec(ColumnKey(word), int(width) if colon else None)
+        raise SettingsError(f"columns: invalid width {width!r}", f"Give {name} a width from 1 to 200 cells.")
+    return ColumnSpec(ColumnKey(name), int(width) if colon else None)
 
 
 def width_of(key: ColumnKey) -> int:
-    """A column's own width in cells; 0 for one that takes what is left."""
+    """A column's default width in cells; 0 for a column that shares the remaining cells."""
     return _COLUMNS[key].width
 
 
 def default_columns(*, several_projects: bool, several_services: bool = False) -> tuple[ColumnSpec, ...]:
-    """What the table shows, if there is room, to people who wish for nothing else."""
-    usual = [ColumnKey.STAGE, ColumnKey.NAME, ColumnKey.SIZE, ColumnKey.SINCE, ColumnKey.NOTE]
+    """The columns of a table without configured ones, if they fit."""
+    keys = [ColumnKey.STAGE, ColumnKey.NAME, ColumnKey.SIZE, ColumnKey.SINCE, ColumnKey.NOTE]
     if several_projects:
-        usual.insert(4, ColumnKey.PROJECT)
+        keys.insert(4, ColumnKey.PROJECT)
     if several_services:
-        usual.insert(-1, ColumnKey.SERVICE)
-    return tuple(map(ColumnSpec, usual))
+        keys.insert(-1, ColumnKey.SERVICE)
+    return tuple(map(ColumnSpec, keys))
 
 
 def fit_columns(
@@ -149,23 +157,26 @@ def fit_columns(
     several_services: bool = False,
     specs: Sequence[ColumnSpec] = (),
 ) -> tuple[Column, ...]:
-    """The columns that fit into `width` cells with a blank between them; name and note share what the others leave.
+    """The columns that fit into `width` cells, separated by a blank. Name and note share the cells that the others leave.
 
-    Where there is too little room the stage becomes a sign, then columns are left out: of a person's wishes the last ones,
-    else the least telling ones.
+    If the space is short, the stage becomes a sign, and then columns are dropped: configured ones from the last, default ones in
+    a fixed order.
+
+    Args:
+        width: width of a row in cells.
+        absolute_times: whether times are shown instead of ages.
+        several_projects: whether the defaults include the project.
+        several_services: whether the defaults include the service.
+        specs: the configured columns; empty for the defaults.
     """
-    usual = default_columns(several_projects=several_projects, several_services=several_services)
-    columns = [_column(wish, width, absolute_times) for wish in specs or usual]
-    # Of the usual ones, the service goes first, then the project, the size, the time.
-    sheddable = [*columns] if specs else [column for column in columns if column.key not in _ALWAYS_SHOWN]
-    sheddable.sort(key=lambda column: 0 if specs else _KEEP_ORDER.index(column.key))
-    while sheddable and _min_width(columns) > width and len(columns) > 1:
-        columns.remove(sheddable.pop())
+    defaults = default_columns(several_projects=several_projects, several_services=several_services)
+    columns = [_column(spec, width, absolute_times) for spec in specs or defaults]
+    droppable = columns[::-1] if specs else [column for key in _DROP_ORDER for column in columns if column.key is key]
+    for column in droppable:
+        if len(columns) == 1 or _min_width(columns) <= width:
+            break
+        columns.remove(column)
     return tuple(_distribute(columns, width))
-
-
-_ALWAYS_SHOWN = frozenset({ColumnKey.STAGE, ColumnKey.NAME, ColumnKey.NOTE})
-_KEEP_ORDER = (ColumnKey.SINCE, ColumnKey.SIZE, ColumnKey.PROJECT, ColumnKey.SERVICE)
 
 
 def _column(spec: ColumnSpec, width: int, absolute_times: bool) -> Column:
@@ -178,36 +189,36 @@ def _column(spec: ColumnSpec, width: int, absolute_times: bool) -> Column:
 
 
 def _min_width(columns: Sequence[Column]) -> int:
-    """The cells that the columns need at least; a note that has no width of its own needs none."""
+    """The least width of the columns; a note of variable width needs none, because it can be dropped."""
     shown = [column for column in columns if column.width or column.key is ColumnKey.NAME]
     return sum(column.width or _MIN_NAME_WIDTH for column in shown) + len(shown) - 1
 
 
 def _distribute(columns: Sequence[Column], width: int) -> Sequence[Column]:
-    """Give name and note what is left; a note that would get too little is left out."""
-    elastic = {column.key for column in columns if not column.width}
-    rigid = [column.width for column in columns if column.width]
-    name_width, note_width = _split_remainder(width - sum(rigid) - len(rigid), elastic)
+    """Give the remaining cells to name and note; drop a note that would get too few."""
+    variable = {column.key for column in columns if not column.width}
+    fixed = [column.width for column in columns if column.width]
+    name_width, note_width = _split_remainder(width - sum(fixed) - len(fixed), variable)
     widths = {ColumnKey.NAME: name_width, ColumnKey.NOTE: note_width}
-    spread = [column if column.width else replace(column, width=widths[column.key]) for column in columns]
-    return [column for column in spread if column.width > 0]
+    distributed = [column if column.width else replace(column, width=widths[column.key]) for column in columns]
+    return [column for column in distributed if column.width > 0]
 
 
-def _split_remainder(cells: int, elastic: set[ColumnKey]) -> tuple[int, int]:
-    """What the name and the note get of the cells that are left."""
-    if ColumnKey.NAME not in elastic:
+def _split_remainder(cells: int, variable: set[ColumnKey]) -> tuple[int, int]:
+    """The widths of name and note out of the remaining cells."""
+    if ColumnKey.NAME not in variable:
         return 0, max(cells, 0)
-    if ColumnKey.NOTE not in elastic or cells < _MIN_NAME_WIDTH + 1 + _MIN_NOTE_WIDTH:
+    if ColumnKey.NOTE not in variable or cells < _MIN_NAME_WIDTH + 1 + _MIN_NOTE_WIDTH:
         return max(cells, 0), 0
     name_width = min(cells - 1 - _MIN_NOTE_WIDTH, max(_PREFERRED_NAME_WIDTH, cells * 3 // 5), _MAX_NAME_WIDTH)
     return name_width, cells - name_width - 1
 
 
 def title_text(column: Column, sort: SortKey, descending: bool, glyphs: Glyphs, *, absolute_times: bool = False) -> str:
-    """A column's title with an arrow if the table is sorted by it: down where what the cells show falls.
+    """A column's title, with an arrow if the table is sorted by it: down if the values shown descend.
 
-    Ages fall where times rise.
+    Ages descend where times ascend.
     """
-    falls = descending if absolute_times or column.key not in _TIME_COLUMNS else not descending
-    arrow = (glyphs.arrow_down if falls else glyphs.arrow_up) if column.sort is sort and column.title else ""
+    is_descending = descending if absolute_times or column.key not in _TIME_COLUMNS else not descending
+    arrow = (glyphs.arrow_down if is_descending else glyphs.arrow_up) if column.sort is sort and column.title else ""
     return fit_to_width(f"{column.title}{arrow}", column.width, align_right=column.is_right_aligned)

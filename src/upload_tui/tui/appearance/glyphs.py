@@ -1,4 +1,4 @@
-"""The few signs that the dashboard draws with, once for terminals with Unicode and once for plain ASCII."""
+"""The signs that the dashboard draws with: one set for Unicode terminals and one for ASCII."""
 
 import codecs
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ __all__ = ["ASCII", "UNICODE", "Glyphs", "glyphs_for"]
 
 
 class Glyphs(Struct, frozen=True):
-    """One sign for each purpose, each one cell wide (`sparks` and `ellipsis` hold several or are longer in ASCII).
+    """One sign per purpose, each one cell wide; `sparks` are the signs of a sparkline from low to high.
 
-    `stages` are told apart by shape, not by colour alone.
+    The signs of `stages` differ in shape, not by colour alone.
     """
 
     stages: Mapping[Stage, str]
@@ -42,6 +42,8 @@ class Glyphs(Struct, frozen=True):
     tried: str
     untried: str
     sparks: str
+    about: str
+    times: str
     estimate: str = "~"
 
 
@@ -71,6 +73,8 @@ UNICODE = Glyphs(
     tried="×",
     untried="·",
     sparks=" ▁▂▃▄▅▆▇█",
+    about="≈",
+    times="×",
 )
 
 ASCII = Glyphs(
@@ -99,13 +103,19 @@ ASCII = Glyphs(
     tried="x",
     untried=".",
     sparks=" .:-=+*#%",
+    about="~",
+    times="x",
 )
 
 
 def glyphs_for(encoding: str | None, locale: str = "") -> Glyphs:
-    """The signs that an output of this encoding can show, where the locale has letters for them; an empty one says nothing.
+    """The signs for an output with this encoding.
 
-    The encoding alone does not tell: Python writes UTF-8 also where the locale is as plain as `C`.
+    The encoding alone is not enough: Python writes UTF-8 even if the locale is `C`.
+
+    Args:
+        encoding: the encoding's name; None means ASCII.
+        locale: the locale's name; empty if it is not known.
     """
     if locale and not _is_unicode(locale):
         return ASCII

@@ -23,12 +23,13 @@ from upload_tui.tui.messages import ColumnsChosen
 from upload_tui.tui.screens.aside import show_one_pane
 from upload_tui.tui.screens.dashboard_painter import DashboardPainter
 from upload_tui.tui.screens.upload_actions import ExportScreen
-from upload_tui.tui.widgets.activity.activity_pane import ActivityPane, ChangeLogView, PendingList
+from upload_tui.tui.widgets.activity.activity_pane import ActivityPane, ChangeLogView
+from upload_tui.tui.widgets.activity.pending_list import PendingList
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.status_bar import StatusBar
-from upload_tui.tui.widgets.table.row_search import next_matching
+from upload_tui.tui.widgets.table.row_window import next_matching
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
 
@@ -79,7 +80,7 @@ class DashboardScreen(ExportScreen):
         with _Middle(id="middle"):
             yield UploadTable(self._session, id="uploads")
             yield TimelinePane(id="timeline", classes="-aside")
-        yield ActivityPane(id="tail", classes="-aside")
+        yield ActivityPane(id="activity", classes="-aside")
         yield SearchBar()
         yield KeyFooter()
 
@@ -94,7 +95,7 @@ class DashboardScreen(ExportScreen):
         self.call_after_refresh(self._paint)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        show_one_pane(self.query("#middle, #uploads, #timeline, #tail"), event.widget)
+        show_one_pane(self.query("#middle, #uploads, #timeline, #activity"), event.widget)
 
     # The picture moves
 
@@ -297,9 +298,9 @@ class DashboardScreen(ExportScreen):
     def _selected_upload_id(self) -> str | None:
         """The chosen upload of the pane that has the focus; None, and a word, if there is none."""
         log = self.query_one(ChangeLogView)
-        upload_id = log.cursor_upload_id if log.has_focus else self.selected_id
+        upload_id = log.cursor_id if log.has_focus else self.selected_id
         if upload_id is None:
-            self.notify("No upload is chosen.", timeout=2)
+            self.notify("No upload selected.", timeout=2)
         return upload_id
 
     def visible_query(self) -> tuple[Session, Query]:

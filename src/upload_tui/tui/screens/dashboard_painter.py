@@ -16,7 +16,8 @@ from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.controls import DemoControls
 from upload_tui.tui.fitting import truncate_at_word
-from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView, PendingList
+from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
+from upload_tui.tui.widgets.activity.pending_list import PendingList
 from upload_tui.tui.widgets.funnel import FunnelBar
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.table.upload_table import UploadTable
@@ -121,7 +122,9 @@ class DashboardPainter:
             parts.append(f'with "{sanitize(wanted.search)}"')
         if log.is_scrolled_back:
             parts.append("looking back")
-        self._set_titles(self._screen.query_one("#tail"), title=Content(f" {display_options.glyphs.dot} ".join(parts)))
+        self._set_titles(
+            self._screen.query_one("#activity"), title=Content(f" {display_options.glyphs.dot} ".join(parts))
+        )
 
     def _paint_status(self, now: datetime) -> None:
         bar = self._screen.query_one(StatusBar)

@@ -1,1 +1,1 @@
-"""Widgets that show facts and tell what a person did with them; none of them decides anything."""
+"""The dashboard's widgets. Each shows the data it gets and posts a message when the user acts; the screens decide what follows."""

@@ -1,4 +1,4 @@
-"""The four stages as a funnel: counts, the oldest age in each, the last minutes. Each is a filter when clicked."""
+"""The four stages as a funnel: counts, oldest ages and a sparkline of the last minutes. A click filters by the stage."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -18,12 +18,10 @@ from upload_tui.tui.widgets.base.diffed_text import DiffedText
 __all__ = ["FunnelBar", "StageCell"]
 
 _SPARK_CELLS = 10
-_ROOMY_WIDTH = 18
-"""Below this a cell says only sign and count, with the first letters of the stage if they fit."""
 
 
 class StageCell(DiffedText):
-    """One stage. Clicking it asks for that stage alone."""
+    """One stage; a click on it posts `Picked`."""
 
     summary: reactive[StageSummary | None] = reactive(None, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
@@ -33,7 +31,7 @@ class StageCell(DiffedText):
     watch_summary = watch_now = watch_display_options = watch_is_filtered_out = DiffedText.refresh_changed
 
     class Picked(Message):
-        """A person wants to see this stage alone (or, once more, all)."""
+        """The user clicked the stage, to filter by it or to end the filter."""
 
         def __init__(self, stage: Stage) -> None:
             super().__init__()
@@ -47,15 +45,15 @@ class StageCell(DiffedText):
         self.post_message(self.Picked(self.stage))
 
     def text(self) -> Content:
-        """The stage's count and, on a second line, what is most worth saying of it."""
+        """The stage's count; if there is a second line, a note and the sparkline."""
         summary = self.summary or StageSummary(self.stage)
-        head = self._count_line(summary)
+        first_line = self._count_line(summary)
         if self.size.height < 2:
-            return head
-        return head + Content("\n") + self._note_line(summary)
+            return first_line
+        return first_line + Content("\n") + self._note_line(summary)
 
     def _dimmed(self, colour: str) -> str:
-        """A colour; half of it while a table beside shows other stages."""
+        """A colour at half strength while the table is filtered by other stages."""
         return f"{colour} 50%" if self.is_filtered_out else colour
 
     def _count_line(self, summary: StageSummary) -> Content:
@@ -81,7 +79,7 @@ class StageCell(DiffedText):
         return Content.assemble((note, style), (" " * max(gap, 0), ""), (spark, self._dimmed(f"$stage-{self.stage}")))
 
     def _note(self, summary: StageSummary) -> tuple[str, str]:
-        """What is most worth saying of the stage: what is stuck, or else how old the oldest (or newest) is."""
+        """Text and style: what is stuck or overdue, or else the age of the oldest (of a final stage, the newest) upload."""
         glyphs = self.display_options.glyphs
         if summary.stuck:
             return f"{glyphs.warning} {summary.stuck} stuck", self._dimmed("bold $warning")
@@ -91,19 +89,19 @@ class StageCell(DiffedText):
         if self.now is None or since is None or not summary.count:
             return "", ""
         word = "last" if self.stage.is_final else "oldest"
-        ago = (
-            " ago" if self.stage.is_final and not self.display_options.absolute_times and self.size.width >= 24 else ""
+        has_ago = self.stage.is_final and not self.display_options.absolute_times and self.size.width >= 24
+        return f"{word} {self.display_options.time_text(since, self.now)}{' ago' if has_ago else ''}", self._dimmed(
+            "$quiet"
         )
-        return f"{word} {self.display_options.time_text(since, self.now)}{ago}", self._dimmed("$quiet")
 
 
 class FunnelBar(Horizontal):
-    """All four stages side by side. A click on one posts `StageCell.Picked`; what follows from it is for the app to decide.
+    """All four stages side by side. A click on one posts `StageCell.Picked`.
 
     Args:
         funnel: the counts; None while there are none.
-        now: the present that ages are reckoned from.
-        display_options: how facts are written.
+        now: the time that ages are computed from.
+        display_options: signs, time zone and format of times.
 
     >>> from upload_tui.testing import NOW, FrozenClock, sample_uploads
     >>> from upload_tui.widgets import FunnelBar, InMemoryPicture
@@ -132,7 +130,7 @@ class FunnelBar(Horizontal):
             yield StageCell(stage)
 
     def set_now(self, now: datetime) -> None:
-        """The same counts, seen from another present."""
+        """Update the ages; the counts stay."""
         for stage_cell in self.query(StageCell):
             stage_cell.now = now
 
@@ -143,14 +141,14 @@ class FunnelBar(Horizontal):
         display_options: DisplayOptions | None = None,
         filtered: Iterable[Stage] = (),
     ) -> None:
-        """Paint these counts; `filtered` are the stages that a table beside it is restricted to."""
-        chosen = frozenset(filtered)
+        """Show these counts; `filtered` are the stages that the table is filtered by, empty for all."""
+        stages = frozenset(filtered)
         for stage_cell in self.query(StageCell):
-            is_chosen = stage_cell.stage in chosen
-            stage_cell.set_class(is_chosen, "-filtered")
+            is_filtered = stage_cell.stage in stages
+            stage_cell.set_class(is_filtered, "-filtered")
             stage_cell.set_reactives(
                 summary=funnel[stage_cell.stage],
                 now=now,
                 display_options=display_options or DisplayOptions(),
-                is_filtered_out=bool(chosen) and not is_chosen,
+                is_filtered_out=bool(stages) and not is_filtered,
             )

@@ -1,4 +1,4 @@
-"""The bottom line: keys that work here, each whole or not at all, the most telling first; help and the way out are always there."""
+"""The bottom line: the keys that work now, the most important first. Help, quit and the command palette are always shown."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +16,7 @@ _GAP = "  "
 
 
 class KeyFooter(DiffedText):
-    """One line of keys; a click on one presses it."""
+    """One line of keys; a click on one presses it. A key that does not fit completely is left out."""
 
     ALLOW_SELECT = False
 
@@ -32,12 +32,12 @@ class KeyFooter(DiffedText):
             self.refresh_changed()
 
     def text(self) -> Content:
-        """As many keys as there is room for."""
-        shown = _by_importance(self.screen.active_bindings.values())
-        right = [self._item(binding) for binding in shown if binding.id in FOOTER_LAST]
+        """As many keys as fit, then those that are always shown."""
+        bindings = _sorted_bindings(self.screen.active_bindings.values())
+        right = [self._item(binding) for binding in bindings if binding.id in FOOTER_LAST]
         room = self.size.width - 2 - sum(item.cell_length + len(_GAP) for item in right)
         left: list[Content] = []
-        for item in (self._item(binding) for binding in shown if binding.id not in FOOTER_LAST):
+        for item in (self._item(binding) for binding in bindings if binding.id not in FOOTER_LAST):
             if item.cell_length > room:
                 break
             left.append(item)
@@ -51,17 +51,13 @@ class KeyFooter(DiffedText):
         return Content.assemble((key, "$primary bold"), " ", binding.description).stylize(press)
 
 
-def _by_importance(active: Iterable[ActiveBinding]) -> Sequence[Binding]:
-    """Those that a footer shows, each action once."""
-    once: dict[str, Binding] = {}
+def _sorted_bindings(active: Iterable[ActiveBinding]) -> Sequence[Binding]:
+    """The bindings to show, one for each action, in the footer's order."""
+    by_action: dict[str, Binding] = {}
     for each in active:
-        if each.enabled and _is_shown(each.binding):
-            once.setdefault(each.binding.action, each.binding)
-    return sorted(once.values(), key=lambda binding: _position(binding.id))
-
-
-def _is_shown(binding: Binding) -> bool:
-    return binding.show or binding.id in FOOTER_LAST
+        if each.enabled and (each.binding.show or each.binding.id in FOOTER_LAST):
+            by_action.setdefault(each.binding.action, each.binding)
+    return sorted(by_action.values(), key=lambda binding: _position(binding.id))
 
 
 def _position(binding_id: str | None) -> int:

@@ -1,4 +1,4 @@
-"""The top line: what is watched, and whether what is shown can be believed."""
+"""The top line: what is watched, the state of the connection and the age of the data."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,6 +9,7 @@ from textual.reactive import reactive
 from upload_tui.monitor import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.text import age_text, clock_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.base.diffed_text import DiffedText
 
@@ -26,20 +27,28 @@ _STYLES = {
     ConnectionState.REPLAYING: "$stage-initiated",
 }
 
-
 _MIN_ALERT_CELLS = 12
 _MIN_PLACE_CELLS = 8
-"""Cells below which what is left of a name says nothing."""
-_REQUESTS_FROM_WIDTH = 120
-"""Cells of the line from which on there is room for what the picture costs."""
+"""A name shortened to fewer cells is not shown."""
+_AGE_FROM_WIDTH = 60
+"""Width of the line from which on the age of the data is shown."""
 _SINCE_FROM_WIDTH = 80
-"""Cells of the line from which on there is room for the beginning of an outage beside the end of the wait."""
+"""Width of the line from which on the start of an outage is shown."""
+_REQUESTS_FROM_WIDTH = 120
+"""Width of the line from which on the number of requests is shown."""
 
 
 def connection_text(
     connection: Connection, now: datetime, display_options: DisplayOptions, *, is_short: bool = False
 ) -> str:
-    """The state in a few words: `live`, `retrying in 8s`, `offline since 12:31:04, next try in 12s`, `612 of 4,000`."""
+    """The state of a connection: `live`, `retrying in 8s`, `offline since 12:31:04, next try in 12s`, `replay 0:08 of 0:12`.
+
+    Args:
+        connection: the connection.
+        now: the current time.
+        display_options: the time zone.
+        is_short: leave out since when it is offline.
+    """
     if connection.playback is not None:
         return _playback_text(connection.playback)
     match connection.state:
@@ -47,31 +56,29 @@ def connection_text(
             total = "" if connection.total is None else f" of {connection.total:,}"
             return f"catching up {connection.known:,}{total}"
         case ConnectionState.RETRYING if connection.next_try_on is not None:
-            return f"retrying{_countdown_text(connection.next_try_on, now)}"
+            return f"retrying {_countdown_text(connection.next_try_on, now)}"
         case ConnectionState.OFFLINE | ConnectionState.NOT_ALLOWED as state:
+            word = "token rejected" if state is ConnectionState.NOT_ALLOWED else str(state)
             since = "" if is_short else f" since {clock_text(connection.since, now, display_options.zone)}"
-            next_try = (
-                "" if connection.next_try_on is None else f", next try{_countdown_text(connection.next_try_on, now)}"
-            )
-            return f"{state}{since}{next_try}"
+            due = connection.next_try_on
+            return f"{word}{since}{'' if due is None else f', next try {_countdown_text(due, now)}'}"
         case state:
             return str(state)
 
 
 def _countdown_text(then: datetime, now: datetime) -> str:
     seconds = (then - now).total_seconds()
-    return f" in {age_text(seconds)}" if seconds >= 1 else " now"
+    return f"in {age_text(seconds)}" if seconds >= 1 else "now"
 
 
 def _playback_text(playback: Playback) -> str:
-    """`replay 0:08 of 0:12`, and what the connection was then if that was no good one."""
+    """`replay 0:08 of 0:12`, with the recorded connection's state if it was neither live nor slow."""
     length = _length_text(playback.length_seconds)
     if playback.position_seconds >= playback.length_seconds:
         return f"replay ended at {length}"
-    was_well = playback.state in {ConnectionState.LIVE, ConnectionState.SLOW}
-    return f"replay {_length_text(playback.position_seconds)} of {length}" + (
-        "" if was_well else f", was {playback.state}"
-    )
+    text = f"replay {_length_text(playback.position_seconds)} of {length}"
+    was_connected = playback.state in {ConnectionState.LIVE, ConnectionState.SLOW}
+    return text if was_connected else f"{text}, was {playback.state}"
 
 
 def _length_text(seconds: float) -> str:
@@ -81,7 +88,11 @@ def _length_text(seconds: float) -> str:
 
 
 class StatusBar(DiffedText):
-    """One line: the name, the session and its projects on the left; the connection and the age of the picture on the right."""
+    """One line: on the left the session's title and its projects, on the right the connection and the age of the data.
+
+    `alert` or, in the demo, `active_faults` (seconds left; None means until it is ended) replace the title. `speed` is the speed of
+    a demo or replay, 0 while it is paused; None elsewhere.
+    """
 
     title: reactive[str] = reactive("", repaint=False)
     projects: reactive[Sequence[ProjectRef]] = reactive((), repaint=False)
@@ -95,69 +106,66 @@ class StatusBar(DiffedText):
     watch_title = watch_projects = watch_connection = watch_now = watch_display_options = DiffedText.refresh_changed
     watch_speed = watch_alert = watch_active_faults = DiffedText.refresh_changed
 
+    @property
+    def _glyphs(self) -> Glyphs:
+        return self.display_options.glyphs
+
     def text(self) -> Content:
-        """The line, as wide as the widget."""
+        """The line, as wide as the widget; a narrow one shows only its right side."""
         width = self.size.width
         right = self._right()
         names = ", ".join(project.name or project.id for project in self.projects)
         brand = Content.styled(" upload-tui ", "bold $primary")
         room = width - brand.cell_length - right.cell_length - 1
-        place = " ".join(part for part in (sanitize(self.title), self._dot, names) if part) if names else self.title
+        parts = (sanitize(self.title), self._glyphs.dot, names)
+        place = " ".join(part for part in parts if part) if names else self.title
         left = brand + self._middle(place, max(room, 0))
         if left.cell_length + right.cell_length > width:
             left = Content("")
         return left + Content(" " * max(0, width - left.cell_length - right.cell_length)) + right
 
     def _middle(self, place: str, room: int) -> Content:
-        """What is watched; while there is an alert, that; while the demo's service is broken by a person, how."""
-        glyphs = self.display_options.glyphs
+        """The alert, or the active faults, or what is watched."""
+        glyphs = self._glyphs
         if self.alert and room > _MIN_ALERT_CELLS:
-            return Content.styled(
-                truncate_at_word(f"{glyphs.broken} {self.alert}", room, glyphs.ellipsis), "$stage-error bold"
-            )
+            line = truncate_at_word(f"{glyphs.broken} {self.alert}", room, glyphs.ellipsis)
+            return Content.styled(line, "$stage-error bold")
         if self.active_faults and room > _MIN_ALERT_CELLS:
-            said = ", ".join(
-                name if left is None else f"{name} {age_text(left)}" for name, left in self.active_faults.items()
-            )
-            line = truncate_at_word(f"{glyphs.warning} {said}", room, glyphs.ellipsis)
+            faults = self.active_faults.items()
+            text = ", ".join(name if seconds is None else f"{name} {age_text(seconds)}" for name, seconds in faults)
+            line = truncate_at_word(f"{glyphs.warning} {text}", room, glyphs.ellipsis)
             return Content.styled(line, "$stage-completed bold")
-        return Content.styled(
-            truncate_middle(place, room, glyphs.ellipsis) if room >= _MIN_PLACE_CELLS else "", "$quiet"
-        )
-
-    @property
-    def _dot(self) -> str:
-        return self.display_options.glyphs.dot
+        place = truncate_middle(place, room, glyphs.ellipsis) if room >= _MIN_PLACE_CELLS else ""
+        return Content.styled(place, "$quiet")
 
     def _right(self) -> Content:
         if self.connection is None or self.now is None:
             return Content("")
-        state = connection_text(
-            self.connection, self.now, self.display_options, is_short=self.size.width < _SINCE_FROM_WIDTH
-        )
+        width = self.size.width
+        state = connection_text(self.connection, self.now, self.display_options, is_short=width < _SINCE_FROM_WIDTH)
         parts = [Content.styled(f"{self._sign()} {state}", _STYLES[self.connection.state])]
-        age = self._age()
-        if age and self.size.width >= 60:
+        age = self._age_text()
+        if age and width >= _AGE_FROM_WIDTH:
             parts.append(Content.styled(age, "$quiet"))
         requests = self.connection.requests_last_minute
-        if requests is not None and self.size.width >= _REQUESTS_FROM_WIDTH:
+        if requests is not None and width >= _REQUESTS_FROM_WIDTH:
             parts.append(Content.styled(f"{requests:,} requests/min", "$quiet"))
         if self.speed is not None and self.speed != 1:
-            pace = "held" if self.speed == 0 else f"{self.speed:g} times speed"
-            parts.insert(0, Content.styled(pace, "$stage-completed"))
-        return Content(f" {self._dot} ").join(parts) + Content(" ")
+            speed = "paused" if self.speed == 0 else f"{self.speed:g}{self._glyphs.times}"
+            parts.insert(0, Content.styled(speed, "$stage-completed"))
+        return Content(f" {self._glyphs.dot} ").join(parts) + Content(" ")
 
     def _sign(self) -> str:
-        glyphs = self.display_options.glyphs
+        glyphs = self._glyphs
         if self.connection is None or self.connection.state is ConnectionState.CONNECTING:
             return glyphs.waiting
         if self.connection.state in {ConnectionState.OFFLINE, ConnectionState.NOT_ALLOWED}:
             return glyphs.broken
         return glyphs.live if self.connection.is_live else glyphs.waiting
 
-    def _age(self) -> str:
-        """How old the picture is; silent only while there is none."""
+    def _age_text(self) -> str:
+        """The age of the data; empty while there are none."""
         if self.connection is None or self.now is None or self.connection.read_on is None:
             return ""
         seconds = (self.now - self.connection.read_on).total_seconds()
-        return f"as of {age_text(seconds)} ago" if seconds >= 1 else "as of now"
+        return f"updated {age_text(seconds)} ago" if seconds >= 1 else "updated just now"

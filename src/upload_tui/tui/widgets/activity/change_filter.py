@@ -1,4 +1,4 @@
-"""Which changes the tail shows: by words, where `-word` leaves out, and by stages. Pure."""
+"""Which changes the change log shows."""
 
 from msgspec import Struct
 
@@ -9,23 +9,23 @@ __all__ = ["ChangeFilter"]
 
 
 class ChangeFilter(Struct, frozen=True):
-    """What a person wants to see of the tail.
+    """A filter of changes.
 
     Attributes:
-        search: words that must all be in a change's stage, name, id, project or message, in any case of letters; one that
-            begins with `-` must not.
-        stage: only changes to this stage; None is all.
+        search: words separated by blanks, matched without regard to case in the change's stage, name, id, project and message.
+            All must occur; a word that begins with `-` must not.
+        stage: only changes to this stage; None means all.
     """
 
     search: str = ""
     stage: Stage | None = None
 
     def __bool__(self) -> bool:
-        """True if anything is left out."""
+        """True if the filter can exclude a change."""
         return bool(self.search.strip()) or self.stage is not None
 
     def matches(self, change: UploadChange) -> bool:
-        """True if the change is to be seen."""
+        """True if the change is shown."""
         if self.stage is not None and not (isinstance(change, StageReached) and change.after is self.stage):
             return False
         text = _searchable_text(change)
@@ -49,7 +49,7 @@ def _change_terms(change: UploadChange) -> tuple[str | None, ...]:
         case StageReached():
             return change.after, change.error_message
         case AnomalyNoticed():
-            return "odd", change.anomaly.name, change.anomaly.detail
+            return "anomaly", change.anomaly.name, change.anomaly.detail
         case UploadPurged():
             return ("purged",)
         case UploadGone():

@@ -1,6 +1,6 @@
-"""A scrolling widget of lines that repaints the lines that changed, and asks Textual once for what it makes of a line.
+"""A scrolling widget that repaints only the lines that changed and caches what Textual makes of each line.
 
-To put a border and the screen's filters around a line costs more than to paint it; rows that stay, or come back, cost neither again.
+Adding the border and applying the screen's filters costs more than painting a line, so the results are cached as well.
 """
 
 from abc import abstractmethod
@@ -17,26 +17,27 @@ from upload_tui.tui.widgets.base.scroll_bar import PlainScrollBarRender, move_sc
 __all__ = ["CachedLines"]
 
 _MAX_RENDERED = 1024
-"""Of which Textual's making is kept: a few screens full."""
+"""Rendered lines in the cache: several screens."""
 
 
 class CachedLines(ScrollView):
-    """A scrolling widget that paints lines."""
+    """A scrolling widget that is painted line by line."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's own name
         super().__init__(id=id, classes=classes)
         self.line_width = 0
-        """Cells that a line may take, beside the scroll bar; set before lines are asked for."""
+        """Width of a line in cells, without the scroll bar; set before `line` is called."""
         self._lines: dict[int, Strip] = {}
         self._rendered: FIFOCache[int, tuple[Strip, Strip]] = FIFOCache(_MAX_RENDERED)
+        """By the id of a painted line: the line, and what Textual rendered from it."""
         self._rendered_size = Size()
 
     @abstractmethod
     def line(self, y: int) -> Strip:
-        """The line that stands `y` lines below the top of what is seen."""
+        """Paint the visible line `y`, from 0 at the top."""
 
     def on_mount(self) -> None:
-        self.vertical_scrollbar.renderer = PlainScrollBarRender  # type: ignore[misc]  # Textual allows an instance one of its own
+        self.vertical_scrollbar.renderer = PlainScrollBarRender  # type: ignore[misc]  # Textual allows one per instance
 
     def render_line(self, y: int) -> Strip:
         strip = self._lines.get(y)
@@ -45,31 +46,31 @@ class CachedLines(ScrollView):
         return strip
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """As ever, but Textual is asked only for those lines of ours that it has not made before."""
+        """Like Textual's method, but call it only for lines that are not in the cache."""
         if self.outer_size != self._rendered_size:
             self._clear_lines()
             self._rendered_size = self.outer_size
         self.line_width = self.scrollable_content_region.width
         top, height = self.gutter.top, self.content_size.height
-        known: dict[int, Strip] = {}
+        strips: dict[int, Strip] = {}
         if crop.column_span == (0, self._rendered_size.width):
             for y in crop.line_range:
                 if 0 <= y - top < height:
                     line = self.render_line(y - top)
-                    kept = self._rendered.get(id(line))
-                    if kept is not None and kept[0] is line:
-                        known[y] = kept[1]
-        for run in _runs(y for y in crop.line_range if y not in known):
-            made = super().render_lines(Region(crop.x, run.start, crop.width, len(run)))
-            for y, strip in zip(run, made, strict=True):
-                known[y] = strip
+                    cached = self._rendered.get(id(line))
+                    if cached is not None and cached[0] is line:
+                        strips[y] = cached[1]
+        for run in _runs(y for y in crop.line_range if y not in strips):
+            rendered = super().render_lines(Region(crop.x, run.start, crop.width, len(run)))
+            for y, strip in zip(run, rendered, strict=True):
+                strips[y] = strip
                 if 0 <= y - top < height and crop.width == self._rendered_size.width:
                     line = self.render_line(y - top)
                     self._rendered[id(line)] = (line, strip)
-        return [known[y] for y in crop.line_range]
+        return [strips[y] for y in crop.line_range]
 
     def set_line_count(self, count: int) -> None:
-        """So many lines there are to scroll over. The screen is laid out anew only if the scroll bar comes or goes."""
+        """Set the number of lines to scroll over. Request a layout only if the scroll bar appears or disappears."""
         before, after = self.virtual_size, Size(self.size.width, count)
         if after == before:
             return
@@ -88,7 +89,7 @@ class CachedLines(ScrollView):
             self.refresh(self.size.region)
 
     def refresh_changed(self) -> None:
-        """Repaint the lines that are others than before."""
+        """Paint all visible lines and repaint those that differ."""
         self.line_width = self.scrollable_content_region.width
         now = {y: self.line(y) for y in range(self.size.height)}
         changed = [y for y, strip in now.items() if strip != self._lines.get(y)]
@@ -97,7 +98,7 @@ class CachedLines(ScrollView):
             self._lines.update((y, now[y]) for y in changed)
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """As ever; what is repainted is made anew."""
+        """Like Textual's method; also drop the lines of these regions (of all if there is none) from the cache."""
         if regions:
             for y in (y for region in regions for y in region.line_range):
                 self._lines.pop(y, None)
@@ -111,7 +112,7 @@ class CachedLines(ScrollView):
 
 
 def _runs(numbers: Iterable[int]) -> Iterator[range]:
-    """Ascending numbers as runs without a gap."""
+    """Group ascending numbers into ranges without gaps."""
     run = range(0)
     for number in numbers:
         if run and number == run.stop:

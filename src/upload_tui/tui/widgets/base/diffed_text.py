@@ -1,6 +1,6 @@
-"""Widgets that ask for a repaint only where what they say has changed: a dashboard that is left open all day must cost little.
+"""A text widget that repaints only the lines that changed.
 
-Textual repaints a widget whenever a reactive is set. Here a second that passes is looked at first: most ages read the same.
+Textual repaints a whole widget when a reactive is set. The dashboard sets the time every second, and most ages read the same.
 """
 
 from abc import abstractmethod
@@ -15,23 +15,23 @@ __all__ = ["DiffedText"]
 
 
 class DiffedText(Widget):
-    """A widget of one text. Its reactives ask for no repaint; their watchers are `look_again`."""
+    """A widget that shows one text. Declare its reactives with `repaint=False` and watch them with `refresh_changed`."""
 
     _painted: Content | None = None
     _unpainted: tuple[Content, Size] | None = None
-    """What was found to say when it was last looked at, and in what room; until it is painted."""
+    """The text composed by the last `refresh_changed` and the widget's size then, so that `render` need not compose it again."""
 
     @abstractmethod
     def text(self) -> Content:
-        """What there is to say, of the facts as they are."""
+        """Compose the text from the reactives."""
 
     def render(self) -> Content:
-        found, self._unpainted = self._unpainted, None
-        self._painted = found[0] if found is not None and found[1] == self.size else self.text()
+        composed, self._unpainted = self._unpainted, None
+        self._painted = composed[0] if composed is not None and composed[1] == self.size else self.text()
         return self._painted
 
     def refresh_changed(self) -> None:
-        """Repaint the lines that are others than before; lay out anew if the text needs other room."""
+        """Repaint the lines that changed; request a layout if the text needs another height or width."""
         before, now = self._painted, self.text()
         self._unpainted = None
         if before is None:
@@ -41,22 +41,22 @@ class DiffedText(Widget):
                 self.refresh(layout=True)
             else:
                 self.refresh(*self._changed_lines(before, now))
-            self._unpainted = now, self.size  # any other refresh that comes before the painting looks again
+            self._unpainted = now, self.size  # `refresh` clears it
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         self._unpainted = None
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def set_reactives(self, **values: object) -> None:
-        """Set several reactives and look once: a second that passes brings many facts, most of them as they were."""
-        changed = {name: fact for name, fact in values.items() if getattr(self, name) != fact}
-        for name, fact in changed.items():
-            self.set_reactive(getattr(type(self), name), fact)
+        """Set several reactives by name, then refresh once, and only if a value changed."""
+        changed = {name: value for name, value in values.items() if getattr(self, name) != value}
+        for name, value in changed.items():
+            self.set_reactive(getattr(type(self), name), value)
         if changed:
             self.refresh_changed()
 
     def _changed_lines(self, before: Content, now: Content) -> Sequence[Region]:
-        """Where the texts differ; none if that cannot be told line by line, since one is wrapped or they are not equally long."""
+        """The lines that differ; empty, which repaints everything, if a line wraps or the number of lines changed."""
         width = self.content_size.width
         lines_before, lines = before.split("\n"), now.split("\n")
         if len(lines) != len(lines_before) or any(line.cell_length > width for line in (*lines_before, *lines)):
@@ -65,10 +65,10 @@ class DiffedText(Widget):
         return [Region(0, y, width, 1) for y, (old, new) in pairs if not new.is_same(old)]
 
     def _needs_layout(self, before: Content, now: Content) -> bool:
-        """True if one text is higher than the other, and not both have room in what a least height gives them."""
-        width, room = self.content_size
-        if self.styles.is_auto_width or not width:  # nobody knows yet where its lines will be wrapped
+        """True if the height of the text changed, unless both texts fit into the widget's minimum height."""
+        width, height = self.content_size
+        if self.styles.is_auto_width or not width:  # the width at which lines wrap is not known yet
             return [*map(len, now.plain.split("\n"))] != [*map(len, before.plain.split("\n"))]
         rules = self.styles.get_rules()
-        needed_before, needed = (text.get_height(rules, width) for text in (before, now))
-        return needed > room if needed_before < room else needed != needed_before
+        height_before, height_now = (text.get_height(rules, width) for text in (before, now))
+        return height_now > height if height_before < height else height_now != height_before

@@ -1,4 +1,4 @@
-"""The scroll bar of very long lists: it is Textual's own, but painted without a detour, and only where its thumb moves."""
+"""The scroll bar of very long lists: Textual's own, painted faster and repainted only where its thumb moved."""
 
 from math import ceil
 
@@ -14,17 +14,17 @@ from textual.visual import RenderOptions, Visual
 __all__ = ["PlainScrollBarRender", "move_scroll_bar"]
 
 _PARTS_PER_CELL = 8
-"""Of a cell, to which a thumb is exact."""
+"""Resolution of the thumb's ends."""
 
 
 class PlainScrollBarRender(ScrollBarRender, Visual):
-    """Textual's scroll bar as strips, a line each, where rich would measure, wrap and crop what has its size already."""
+    """Textual's scroll bar as strips, one per line. Rich would measure, wrap and crop it, although its size is known."""
 
     def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
-        said = RichStyle.parse(self.style) if isinstance(self.style, str) else self.style
+        own = RichStyle.parse(self.style) if isinstance(self.style, str) else self.style
         colours = {
             name: colour
-            for name, colour in (("back_color", said.bgcolor), ("bar_color", said.color))
+            for name, colour in (("back_color", own.bgcolor), ("bar_color", own.color))
             if colour is not None
         }
         bar = self.render_bar(
@@ -40,7 +40,7 @@ class PlainScrollBarRender(ScrollBarRender, Visual):
 
 
 def move_scroll_bar(bar: ScrollBar, position: float) -> None:
-    """Move a vertical bar's thumb, and repaint the lines between where it was and where it is: among very many rows few of all."""
+    """Move a vertical bar's thumb and repaint only the lines that changed: in a very long list that is few."""
     before = _thumb(bar)
     bar.set_reactive(ScrollBar.position, bar.validate_position(position))
     after = _thumb(bar)
@@ -50,8 +50,8 @@ def move_scroll_bar(bar: ScrollBar, position: float) -> None:
 
 
 def _thumb(bar: ScrollBar) -> tuple[int, int]:
-    """Where the thumb begins and ends, in parts of a cell from the top."""
-    height, rows, seen = bar.size.height, bar.window_virtual_size, bar.window_size
-    thumb = max(1.0, seen * height / max(1, rows))
-    start = int((height - thumb) * bar.position / max(1, rows - seen) * _PARTS_PER_CELL)
+    """Start and end of the thumb, in parts of a cell from the top."""
+    height, rows, visible = bar.size.height, bar.window_virtual_size, bar.window_size
+    thumb = max(1.0, visible * height / max(1, rows))
+    start = int((height - thumb) * bar.position / max(1, rows - visible) * _PARTS_PER_CELL)
     return start, start + ceil(thumb * _PARTS_PER_CELL)

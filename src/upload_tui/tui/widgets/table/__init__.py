@@ -1,1 +1,1 @@
-"""."""
+"""The table of uploads: its rows, its cursor and the painting of its lines."""

@@ -1,6 +1,6 @@
-"""What a row of the uploads table says in each of its columns, and in the second line that a roomy table gives it.
+"""The content of the uploads table: the cells of a row, and the second line of a row.
 
-Pure: rows in, texts and tones out. A tone names a component class of the table, so that colours stay in the sheets.
+Pure functions from rows to pieces. The component classes of pieces are those of the table, so that colours stay in the stylesheets.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,10 @@ from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_a
 __all__ = ["Piece", "cell", "note_text", "second_line", "stage_class"]
 
 Piece = tuple[str, str]
-"""A text and its tone."""
+"""A text and its component class; an empty class means the table's own style."""
 
 _BAR_CELLS = 8
+_QUIET, _WARNING = "uploads--quiet", "uploads--warning"
 
 
 def stage_class(stage: Stage) -> str:
@@ -30,53 +31,55 @@ def stage_class(stage: Stage) -> str:
 
 
 def cell(column: Column, row: Row, now: datetime, display_options: DisplayOptions) -> Sequence[Piece]:
-    """What a row says in a column: pieces that fill the column's width exactly."""
+    """The cell of a row in a column: pieces that fill the column's width exactly."""
     if column.key is ColumnKey.STAGE:
         return _stage_pieces(row, column.width, display_options.glyphs)
-    text, tone = _text(column, row, now, display_options)
-    return ((fit_to_width(text, column.width, align_right=column.is_right_aligned), tone),)
+    text, component_class = _text(column, row, now, display_options)
+    return ((fit_to_width(text, column.width, align_right=column.is_right_aligned), component_class),)
 
 
 def _text(column: Column, row: Row, now: datetime, display_options: DisplayOptions) -> Piece:
-    quiet = "uploads--quiet"
     match column.key:
         case ColumnKey.NOTE:
             return note_text(row, display_options, column.width)
         case ColumnKey.NAME:
             return truncate_middle(row.name or row.id, column.width, display_options.glyphs.ellipsis), ""
         case ColumnKey.SIZE:
-            return size_text(row.size_bytes), quiet
+            text = size_text(row.size_bytes)
         case ColumnKey.SINCE:
-            return display_options.time_text(row.stage_since, now, column.width), quiet
+            text = display_options.time_text(row.stage_since, now, column.width)
         case ColumnKey.STARTED:
-            return display_options.time_text(row.initiated_on, now, column.width), quiet
+            text = display_options.time_text(row.initiated_on, now, column.width)
         case ColumnKey.TOOK:
-            return _took_text(row, display_options.glyphs), quiet
+            text = _took_text(row, display_options.glyphs)
         case ColumnKey.CHUNKS:
-            return ("" if row.chunk_count is None else f"{row.chunk_count:,}"), quiet
-        case ColumnKey.ID:
-            return truncate_middle(row.id, column.width, display_options.glyphs.ellipsis), quiet
-        case ColumnKey.SERVICE:
-            return truncate_middle(
-                display_options.service_title(row.service), column.width, display_options.glyphs.ellipsis
-            ), quiet
+            text = "" if row.chunk_count is None else f"{row.chunk_count:,}"
         case _:
-            return truncate_middle(
-                row.project_name or row.project_id, column.width, display_options.glyphs.ellipsis
-            ), quiet
+            text = truncate_middle(
+                _place_text(column.key, row, display_options), column.width, display_options.glyphs.ellipsis
+            )
+    return text, _QUIET
+
+
+def _place_text(key: ColumnKey, row: Row, display_options: DisplayOptions) -> str:
+    """Where an upload is found: its id, service or project."""
+    if key is ColumnKey.ID:
+        return row.id
+    return (
+        display_options.service_title(row.service) if key is ColumnKey.SERVICE else row.project_name or row.project_id
+    )
 
 
 def second_line(row: Row, now: datetime, display_options: DisplayOptions, width: int) -> Sequence[Piece]:
-    """What the columns leave out, in at most `width` cells: the reason of an error, or else what is amiss and how it got here."""
+    """What the columns have no room for, in at most `width` cells: an error's message, or lateness, start, chunks and id."""
     glyphs = display_options.glyphs
     if row.stage is Stage.ERROR:
         return ((detailed_cause_text(row.error_message, width, glyphs.ellipsis), "uploads--error"),)
-    lateness, dot = _lateness(row), f" {glyphs.dot} "
+    lateness, dot = _lateness_text(row), f" {glyphs.dot} "
     head = f"{lateness}{dot}" if lateness else ""
     parts = [row.lateness.waits_for] if row.lateness.waits_for else []
-    parts.append(
-        f"began {display_options.time_text(row.initiated_on, now)}{'' if display_options.absolute_times else ' ago'}"
-    )
+    ago = "" if display_options.absolute_times else " ago"
+    parts.append(f"started {display_options.time_text(row.initiated_on, now)}{ago}")
     if row.chunk_count is not None:
         parts.append(f"{plural(row.chunk_count, 'chunk')}, {size_text(row.chunk_bytes)} of {size_text(row.size_bytes)}")
     parts.append(sanitize(row.id))
@@ -84,46 +87,46 @@ def second_line(row: Row, now: datetime, display_options: DisplayOptions, width:
     while len(parts) > 1 and cell_len(dot.join(parts)) > room:
         parts.pop()
     rest = truncate_at_word(sanitize(dot.join(parts)), room, glyphs.ellipsis)
-    return ((fit_to_width(head, min(len(head), width)), "uploads--warning"), (rest, "uploads--quiet"))
+    return ((fit_to_width(head, min(len(head), width)), _WARNING), (rest, _QUIET))
 
 
 def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
-    """A small timeline and the stage's word; only the stage's sign where there is no room.
+    """A track of the stages and the stage's name; in a narrow column the stage's sign.
 
-    What is amiss has a warning's sign at the stage that is in doubt: the next one, or the one that the service claims.
+    A problem replaces a sign on the track: that of the next stage, or of `verified` if the service reports it.
     """
-    tone, is_amiss = stage_class(row.stage), _has_problem(row)
     if width < STAGE_WORD_WIDTH:
         return _stage_signs(row, width, glyphs)
-    reached = [Stage.INITIATED, Stage.COMPLETED, Stage.ERROR if row.stage is Stage.ERROR else Stage.VERIFIED]
+    has_problem = _has_problem(row)
+    track = [Stage.INITIATED, Stage.COMPLETED, Stage.ERROR if row.stage is Stage.ERROR else Stage.VERIFIED]
     pieces: list[Piece] = []
-    for index, stage in enumerate(reached):
+    for index, stage in enumerate(track):
         if index:
-            pieces.append((glyphs.link, "uploads--quiet"))
-        if is_amiss and index == min(row.stage.rank + 1, 2):
-            pieces.append((glyphs.warning, "uploads--warning"))
+            pieces.append((glyphs.link, _QUIET))
+        if has_problem and index == min(row.stage.rank + 1, 2):
+            pieces.append((glyphs.warning, _WARNING))
         elif index <= row.stage.rank:
             pieces.append((glyphs.stages[stage], stage_class(stage)))
         else:
-            pieces.append((glyphs.unreached, "uploads--quiet"))
-    return (*pieces, (fit_to_width(f" {row.stage}", width - 5), tone))
+            pieces.append((glyphs.unreached, _QUIET))
+    return (*pieces, (fit_to_width(f" {row.stage}", width - 5), stage_class(row.stage)))
 
 
 def _stage_signs(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
-    """The stage's sign, then the warning's; in a single cell the more urgent one."""
-    stage, warning = (glyphs.stages[row.stage], stage_class(row.stage)), (glyphs.warning, "uploads--warning")
+    """The stage's sign, then a warning sign if there is a problem; in a single cell only the warning."""
+    stage, warning = (glyphs.stages[row.stage], stage_class(row.stage)), (glyphs.warning, _WARNING)
     if not _has_problem(row):
         return (stage, (" " * (width - 1), ""))
     return (stage, warning, (" " * (width - 2), "")) if width > 1 else (warning,)
 
 
 def _has_problem(row: Row) -> bool:
-    """True if a person should look at it; an error says so by itself."""
-    return bool(_lateness(row) or row.anomaly_count) and row.stage is not Stage.ERROR
+    """True if the upload is late or has an anomaly; the stage `error` needs no warning."""
+    return bool(_lateness_text(row) or row.anomaly_count) and row.stage is not Stage.ERROR
 
 
-def _lateness(row: Row) -> str:
-    """`stuck` or `overdue`, and what would be usual; empty if it is neither."""
+def _lateness_text(row: Row) -> str:
+    """`stuck` or `overdue` with the typical duration; empty if it is neither."""
     if not (row.lateness.is_stuck or row.lateness.is_overdue):
         return ""
     word = "stuck" if row.lateness.is_stuck else "overdue"
@@ -131,19 +134,20 @@ def _lateness(row: Row) -> str:
 
 
 def note_text(row: Row, display_options: DisplayOptions, width: int) -> Piece:
-    """The most telling thing about a row in at most `width` cells, and its tone."""
+    """The most important fact about a row in at most `width` cells: a problem, or else its progress."""
     glyphs = display_options.glyphs
     if row.is_gone:
-        return truncate_at_word("no longer there", width, glyphs.ellipsis), "uploads--warning"
+        return "gone"[:width], _WARNING
     if row.stage is Stage.ERROR:
         return detailed_cause_text(row.error_message, width, glyphs.ellipsis), stage_class(Stage.ERROR)
-    if lateness := _lateness(row):
+    if lateness := _lateness_text(row):
         text = f"{glyphs.warning} {lateness}"
-        return _first_that_fits(width, text, text.partition(",")[0]), "uploads--warning"
+        return _first_that_fits(width, text, text.partition(",")[0]), _WARNING
     if row.anomaly_count:
-        return f"{glyphs.warning} {row.anomaly_count} odd", "uploads--warning"
+        text = "anomaly" if row.anomaly_count == 1 else f"{row.anomaly_count:,} anomalies"
+        return f"{glyphs.warning} {text}", _WARNING
     if row.is_purged:
-        return "purged", "uploads--quiet"
+        return "purged", _QUIET
     return _progress_note(row, glyphs, width)
 
 
@@ -151,15 +155,15 @@ def _progress_note(row: Row, glyphs: Glyphs, width: int) -> Piece:
     if row.stage is Stage.INITIATED:
         return _upload_bar(row, glyphs), stage_class(Stage.INITIATED)
     if row.stage is Stage.COMPLETED:
-        usual = _typical_text(row)
-        text = _first_that_fits(width, f"verifying, {usual}", usual, "verifying") if usual else "verifying"
+        typical = _typical_text(row)
+        text = _first_that_fits(width, f"verifying, {typical}", typical, "verifying") if typical else "verifying"
         return text, stage_class(Stage.COMPLETED)
     took = _took_text(row, glyphs)
-    return f"took {took}" if took else "", "uploads--quiet"
+    return f"took {took}" if took else "", _QUIET
 
 
 def _took_text(row: Row, glyphs: Glyphs) -> str:
-    """How long verification took; empty while it is not known."""
+    """Duration of the verification; empty if it is not known."""
     if row.completed_on is None or row.ended_on is None:
         return ""
     sign = "" if row.since_certainty == "reported" else glyphs.estimate
@@ -167,8 +171,8 @@ def _took_text(row: Row, glyphs: Glyphs) -> str:
 
 
 def _typical_text(row: Row) -> str:
-    usual = row.lateness.p50_seconds
-    return "" if usual is None else f"usually {duration_text(usual)}"
+    p50_seconds = row.lateness.p50_seconds
+    return "" if p50_seconds is None else f"typically {duration_text(p50_seconds)}"
 
 
 def _first_that_fits(width: int, *texts: str) -> str:
@@ -176,7 +180,7 @@ def _first_that_fits(width: int, *texts: str) -> str:
 
 
 def _upload_bar(row: Row, glyphs: Glyphs) -> str:
-    """How much of the promised size has arrived."""
+    """Share of the declared size that was received, as a bar and in percent."""
     if row.chunk_bytes is None:
         return "uploading"
     if not row.size_bytes:

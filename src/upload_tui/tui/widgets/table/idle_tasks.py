@@ -1,4 +1,4 @@
-"""Work for the moments in which a hand rests: in small pieces, none of which a key has to wait for long."""
+"""Small tasks that run while the user presses no key."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,16 +8,16 @@ from textual.widget import Widget
 __all__ = ["IdleTasks"]
 
 _IDLE_SECONDS = 0.03
-"""A hand that has not pressed a key for so long rests: a key that is held comes again about as soon."""
+"""Time without a schedule before the tasks start; about the repeat interval of a held key."""
 _PAUSE_SECONDS = 0.003
-"""Between two pieces, for a key that has come meanwhile."""
+"""Pause between two tasks, so that a key pressed meanwhile is handled."""
 
 
 class IdleTasks:
-    """What a widget does while nobody presses keys.
+    """Runs one list of tasks at a time, one task per timer call.
 
     Args:
-        widget: whose time it is; what is left ends with it.
+        widget: owns the timers; the remaining tasks end with it.
     """
 
     def __init__(self, widget: Widget) -> None:
@@ -25,13 +25,13 @@ class IdleTasks:
         self._timer: Timer | None = None
 
     def schedule(self, tasks: Iterator[Callable[[], object]]) -> None:
-        """Do these works one by one once the hand rests; what was left of others is not done any more."""
+        """Run these tasks soon; cancel the remaining ones of an earlier call."""
         if self._timer is not None:
             self._timer.stop()
         self._timer = self._widget.set_timer(_IDLE_SECONDS, lambda: self._run_next(tasks))
 
     def _run_next(self, tasks: Iterator[Callable[[], object]]) -> None:
-        work = next(tasks, None)
-        if work is not None:
-            work()
+        task = next(tasks, None)
+        if task is not None:
+            task()
             self._timer = self._widget.set_timer(_PAUSE_SECONDS, lambda: self._run_next(tasks))

@@ -1,1 +1,1 @@
-"""."""
+"""One upload: its timeline and its chunks."""

@@ -1,4 +1,4 @@
-"""The chunks of an upload as a strip: numbers from 1 to the last, gaps, repeats, odd sizes, and the bytes so far."""
+"""The chunks of an upload as a strip: one sign per chunk number, and below it the sizes and the problems in words."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -28,28 +28,29 @@ if TYPE_CHECKING:
 __all__ = ["CHUNK_CLASSES", "ChunkStrip", "chunk_lines", "contradiction_lines"]
 
 CHUNK_CLASSES = frozenset(
-    f"chunks--{tone}" for tone in ("quiet", "there", "odd", "repeated", "missing", "warning", "contradiction")
+    f"chunks--{name}"
+    for name in ("quiet", "received", "unexpected-size", "repeated", "missing", "warning", "contradiction")
 )
-"""The component classes of whoever shows these lines."""
+"""The component classes that a widget needs to show these lines."""
 
 _STRIP_LINES = 2
 _MIN_CELLS = 6
-"""Where the numbers of the ends leave less than this to the strip, they are left out."""
+"""If the numbers at both ends leave fewer cells than this to the strip, they are left out."""
 _MAX_LISTED = 40
 _EXPONENT_FROM = 10**6
-"""Higher numbers stand at the ends in short, and are no wider than these: `9.2e+18`."""
+"""Numbers from here on are written as `9.2e+18`, which is no wider than a smaller number."""
 
 _QUIET = ".chunks--quiet"
 _LabelledSpan = tuple[str, NumberSpan]
-"""Words, and the numbers that they stand for."""
+"""A text, and the chunk numbers that it describes."""
 
 
 class ChunkStrip(Widget):
-    """The chunks of `upload`: their number and bytes, a sign for each, and in words what is odd; as tall as what it has to say.
+    """The chunks of `upload`. The widget is as high as its content.
 
     Args:
-        upload: whose chunks; None while there is none.
-        display_options: how facts are written.
+        upload: the upload; None while none is selected.
+        display_options: signs to use.
 
     >>> from upload_tui.testing import an_upload
     >>> from upload_tui.widgets import ChunkStrip, InMemoryPicture
@@ -79,29 +80,29 @@ class ChunkStrip(Widget):
         return self._text(self.content_size.width)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        # How much it has to say follows from the width that it gets, not from the one that it has.
+        # The text depends on the width that the layout offers, not on the current one.
         return self._text(width).get_height(self.styles.get_rules(), width) if width else 0
 
     def _text(self, width: int) -> Content:
         if self.upload is None:
-            return Content.styled("No upload chosen", _QUIET)
+            return Content.styled("No upload selected", _QUIET)
         glyphs = self.display_options.glyphs
         lines = (*contradiction_lines(self.upload, glyphs), *chunk_lines(self.upload, glyphs, max(width, 1)))
         return Content("\n").join(lines)
 
 
 def contradiction_lines(upload: "Upload", glyphs: Glyphs) -> Iterator[Content]:
-    """A sentence if the service says verified and the chunks say otherwise; nothing if they agree, or were purged since."""
+    """A warning if the upload is reported verified and its chunks contradict that; nothing if they were purged."""
     if upload.stage is not Stage.VERIFIED or upload.chunks is None or upload.timeline.purged_on is not None:
         return
-    facts = summarize_chunks(upload)
-    if facts.missing or facts.repeated or facts.invalid_numbers or facts.missing_bytes:
-        sentence = f"{glyphs.warning} The service says verified; its chunks do not agree."
-        yield Content.styled(sentence, ".chunks--contradiction")
+    summary = summarize_chunks(upload)
+    if summary.missing or summary.repeated or summary.invalid_numbers or summary.missing_bytes:
+        warning = f"{glyphs.warning} Reported as verified, but the chunks do not match."
+        yield Content.styled(warning, ".chunks--contradiction")
 
 
 def chunk_lines(upload: "Upload", glyphs: Glyphs, width: int) -> Iterator[Content]:
-    """How many there are, the strip, and in words what it shows; what is wider than `width` is left to be wrapped."""
+    """Number and size of the chunks, the strip, and its problems in words. Lines wider than `width` are left to be wrapped."""
     if upload.chunks is None:
         yield Content.styled("not chunked", _QUIET)
     elif upload.timeline.purged_on is not None and not upload.chunks:
@@ -116,23 +117,23 @@ def chunk_lines(upload: "Upload", glyphs: Glyphs, width: int) -> Iterator[Conten
 
 
 def _total_line(upload: "Upload") -> Content:
-    """How many chunks there are, and how much of what was promised."""
-    words = f"{plural(len(upload.chunks or ()), 'chunk')}, {size_text(upload.chunk_bytes)}"
+    """Number of chunks, received size and its share of the declared size."""
+    text = f"{plural(len(upload.chunks or ()), 'chunk')}, {size_text(upload.chunk_bytes)}"
     if upload.size_bytes is not None:
-        words += f" of {size_text(upload.size_bytes)}"
+        text += f" of {size_text(upload.size_bytes)}"
     if upload.size_bytes:
-        words += f", {_percent_text(upload.chunk_bytes, upload.size_bytes)}"
-    return Content.styled(words, _QUIET)
+        text += f", {_percent_text(upload.chunk_bytes, upload.size_bytes)}"
+    return Content.styled(text, _QUIET)
 
 
 def _percent_text(received_bytes: int, declared_bytes: int) -> str:
-    """In whole parts of a hundred, which are 100 only if nothing is missing."""
+    """Rounded down, so that 100% means that nothing is missing."""
     percent = received_bytes * 100 // declared_bytes
-    return f"{percent} %" if percent < 1000 else "over 999 %"
+    return f"{percent}%" if percent < 1000 else "over 999%"
 
 
 class _Painter(Struct, frozen=True):
-    """What is not there is wrong only once the client has said that all is (no longer `is_open`), and before a purge."""
+    """Composes the lines. Missing chunks are a problem only if the upload is completed (not `is_open`) and not purged."""
 
     summary: ChunkSummary
     glyphs: Glyphs
@@ -141,93 +142,91 @@ class _Painter(Struct, frozen=True):
     is_purged: bool
 
     def strip(self) -> Iterator[Content]:
-        """A sign for each number, or for several where there are more than cells; each line between the numbers of its ends."""
-        ends = self.width - 2 * len(self._last_number()) - 2
-        has_ends = ends >= _MIN_CELLS and self.summary.expected > 1
-        room = ends if has_ends else self.width
-        cells = self.summary.cells(room * _STRIP_LINES)
-        for start in range(0, len(cells), room):
-            runs = groupby(cells[start : start + room])
+        """One sign per number, or per several numbers if there are more than cells; the numbers at the ends of each line."""
+        cells_between = self.width - 2 * len(self._last_number()) - 2
+        has_numbers = cells_between >= _MIN_CELLS and self.summary.expected > 1
+        line_cells = cells_between if has_numbers else self.width
+        cells = self.summary.cells(line_cells * _STRIP_LINES)
+        for start in range(0, len(cells), line_cells):
+            runs = groupby(cells[start : start + line_cells])
             signs = [(self._sign(state) * len([*run]), self._component_class(state)) for state, run in runs]
-            first, last = self._end_numbers(start, start + room, cells) if has_ends else ("", "")
+            first, last = self._end_numbers(start, start + line_cells, cells) if has_numbers else ("", "")
             yield Content.assemble((first, _QUIET), *signs, (last, _QUIET))
         if len(cells) < self.summary.expected:
-            yield Content.styled(f"a sign for about {-(-self.summary.expected // len(cells)):,} chunks", _QUIET)
+            chunks_per_cell = -(-self.summary.expected // len(cells))
+            yield Content.styled(f"each block {self.glyphs.about} {chunks_per_cell:,} chunks", _QUIET)
 
     def _last_number(self) -> str:
         sign = self.glyphs.estimate if self.summary.expected > self.summary.highest else ""
         return f"{sign}{_number_text(self.summary.expected)}"
 
     def _end_numbers(self, start: int, end: int, cells: Sequence[ChunkState]) -> tuple[str, str]:
-        """The numbers at the ends of a line that shows cells from `start` to before `end`."""
+        """The chunk numbers before and after a line of the cells from `start` to before `end`."""
         total = len(cells)
-        wide = len(self._last_number()) if end - start < total else 0
+        first_width = len(self._last_number()) if end - start < total else 0
         first = _number_text(self.summary.first_number_in(start, total))
         last = self._last_number() if end >= total else _number_text(self.summary.first_number_in(end, total) - 1)
-        return f"{first:>{wide}} ", f" {last}"
+        return f"{first:>{first_width}} ", f" {last}"
 
     def _sign(self, state: ChunkState) -> str:
         glyphs = self.glyphs
         return (glyphs.chunk, glyphs.outstanding, glyphs.unexpected_size, glyphs.repeated, glyphs.gap)[state]
 
     def _component_class(self, state: ChunkState) -> str:
-        may_lack = self.is_open or self.is_purged
-        is_calm = state is ChunkState.OUTSTANDING or (state is ChunkState.MISSING and may_lack)
-        return _QUIET if is_calm else f".chunks--{state.name.lower()}"
+        can_lack_chunks = self.is_open or self.is_purged
+        is_quiet = state is ChunkState.OUTSTANDING or (state is ChunkState.MISSING and can_lack_chunks)
+        return _QUIET if is_quiet else f".chunks--{state.name.lower().replace('_', '-')}"
 
     def sizes(self) -> Iterator[Content]:
-        """The size that most have, and the last one's; nothing where one chunk says it all."""
-        facts = self.summary
-        if facts.received < 2:
+        """The typical size and that of the last chunk; nothing for a single chunk."""
+        summary = self.summary
+        if summary.received < 2:
             return
-        if facts.typical_bytes is None:
-            smallest, largest = map(size_text, facts.range_bytes)
-            words = f"about {smallest}" if smallest == largest else f"{smallest} to {largest}"
-            yield Content.styled(f"each {words}", _QUIET)
+        if summary.typical_bytes is None:
+            smallest, largest = map(size_text, summary.range_bytes)
+            text = f"about {smallest}" if smallest == largest else f"{smallest} to {largest}"
+            yield Content.styled(f"each {text}", _QUIET)
             return
-        usual, last = size_text(facts.typical_bytes), size_text(facts.last_bytes)
-        # A last one that reads as all the others do is one of them.
-        ends_smaller = last != usual and facts.highest not in facts.unexpected_size_bytes
-        end = f", last {last}" if ends_smaller else ""
-        yield Content.styled(
-            f"{facts.received - len(facts.unexpected_size_bytes) - ends_smaller:,} x {usual}{end}", _QUIET
-        )
+        typical, last = size_text(summary.typical_bytes), size_text(summary.last_bytes)
+        # A last chunk whose size reads the same is counted with the others.
+        is_last_smaller = last != typical and summary.highest not in summary.unexpected_size_bytes
+        count = summary.received - len(summary.unexpected_size_bytes) - is_last_smaller
+        yield Content.styled(f"{count:,} x {typical}{f', last {last}' if is_last_smaller else ''}", _QUIET)
 
     def problems(self) -> Iterator[Content]:
-        """What the signs of the strip mean, by number, the worst first; and what no sign can say."""
-        facts = self.summary
-        missing = [(_span_text(span), span) for span in facts.missing]
+        """The problems that the signs of the strip stand for, with chunk numbers, the worst first; then those without a sign."""
+        summary = self.summary
+        missing = [(_span_text(span), span) for span in summary.missing]
         yield from self._problem_line(ChunkState.MISSING, "missing so far" if self.is_open else "missing", missing)
-        repeated = [(f"{_span_text(span)} {_times_text(times)}", span) for span, times in group_spans(facts.repeated)]
-        yield from self._problem_line(ChunkState.REPEATED, "", repeated)
-        odd = [
-            (f"{_span_text(span)} ({size_text(size)})", span) for span, size in group_spans(facts.unexpected_size_bytes)
-        ]
-        yield from self._problem_line(ChunkState.UNEXPECTED_SIZE, "odd size", odd)
-        if facts.invalid_numbers:
-            strays = [(str(number), (number, number)) for number in facts.invalid_numbers]
-            yield self._warning(f"not from 1 on: {_list_text(strays, self.width - 17)}")
-        if facts.missing_bytes and not (self.is_open or self.is_purged):
-            many = "few" if facts.missing_bytes > 0 else "many"
-            yield self._warning(f"{size_text(abs(facts.missing_bytes))} too {many}")
+        repeated = [(f"{_span_text(span)} ({times:,} times)", span) for span, times in group_spans(summary.repeated)]
+        yield from self._problem_line(ChunkState.REPEATED, "repeated", repeated)
+        sizes = group_spans(summary.unexpected_size_bytes)
+        unexpected = [(f"chunk {_span_text(span)} ({size_text(size)})", span) for span, size in sizes]
+        yield from self._problem_line(ChunkState.UNEXPECTED_SIZE, "unexpected size", unexpected)
+        if summary.invalid_numbers:
+            invalid = [(str(number), (number, number)) for number in summary.invalid_numbers]
+            yield self._warning(f"invalid numbers: {_list_text(invalid, self.width - 19)}")
+        if summary.missing_bytes and not (self.is_open or self.is_purged):
+            word = "missing" if summary.missing_bytes > 0 else "more than declared"
+            yield self._warning(f"{size_text(abs(summary.missing_bytes))} {word}")
 
     def _problem_line(self, state: ChunkState, label: str, spans: Sequence[_LabelledSpan]) -> Iterator[Content]:
         if spans:
-            start = f"{self._sign(state)} {label} " if label else f"{self._sign(state)} "
+            start = f"{self._sign(state)} {label}: "
             yield Content.styled(f"{start}{_list_text(spans, self.width - len(start))}", self._component_class(state))
 
     def _warning(self, text: str) -> Content:
         return Content.styled(f"{self.glyphs.warning} {text}", ".chunks--warning")
 
 
-def _list_text(spans: Sequence[_LabelledSpan], room: int) -> str:
-    """As many of the parts as there is room for, but one at least, and how many numbers are left."""
+def _list_text(spans: Sequence[_LabelledSpan], width: int) -> str:
+    """As many of the texts as fit, but at least one, and how many chunk numbers are left out."""
     total = sum(last - first + 1 for _, (first, last) in spans)
     shown = spans[:_MAX_LISTED]
     while True:
         left = total - sum(last - first + 1 for _, (first, last) in shown)
-        text = ", ".join(words for words, _ in shown) + (f" and {left:,} more" if left else "")
-        if len(text) <= room or len(shown) <= 1:
+        text = ", ".join(label for label, _ in shown) + (f" and {left:,} more" if left else "")
+        if len(text) <= width or len(shown) <= 1:
             return text
         shown = shown[:-1]
 
@@ -235,10 +234,6 @@ def _list_text(spans: Sequence[_LabelledSpan], room: int) -> str:
 def _span_text(span: NumberSpan) -> str:
     first, last = span
     return str(first) if first == last else f"{first}-{last}"
-
-
-def _times_text(times: int) -> str:
-    return "twice" if times == 2 else f"({times:,} times)"
 
 
 def _number_text(number: int) -> str:

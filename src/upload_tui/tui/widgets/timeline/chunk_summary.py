@@ -1,6 +1,6 @@
-"""What the numbers and sizes of an upload's chunks say: what is missing, repeated or of an odd size, and what is still to come.
+"""A summary of an upload's chunks: missing and repeated numbers, unexpected sizes, and the chunks still outstanding.
 
-Pure, and as cheap as the list is long: any number may stand in it, however high.
+Pure. The cost depends on the length of the list only, not on the numbers in it, which may be very high.
 """
 
 from collections import Counter
@@ -16,38 +16,39 @@ from upload_tui.status import Stage
 if TYPE_CHECKING:
     from upload_tui.wire import Upload
 
-__all__ = ["ChunkSummary", "ChunkState", "NumberSpan", "summarize_chunks", "group_spans"]
+__all__ = ["ChunkState", "ChunkSummary", "NumberSpan", "group_spans", "summarize_chunks"]
 
 NumberSpan = tuple[int, int]
-"""The first and the last of neighbouring numbers."""
+"""The first and the last of consecutive numbers."""
 
 
 class ChunkState(IntEnum):
-    """How it is with a chunk's number, the worst last."""
+    """The state of one chunk number; the worst has the highest value."""
 
     RECEIVED = 0
     OUTSTANDING = 1
+    """Not received yet, while the upload is still initiated."""
     UNEXPECTED_SIZE = 2
-    """Of another size than most, and not the last."""
+    """Of another size than most, and not a smaller last chunk."""
     REPEATED = 3
     MISSING = 4
 
 
 class ChunkSummary(Struct, frozen=True):
-    """What the list says.
+    """What a list of chunks contains.
 
     Attributes:
-        there: how many numbers from 1 on are there, however often.
+        received: number of different chunk numbers, from 1.
         highest: the highest number; 0 if there is none.
-        expected: the number of the last chunk; beyond the highest it is a guess from the sizes so far.
-        missing: the numbers below the highest that are not there.
-        repeated: how often each number is there that is there more than once.
-        typical_bytes: the size that most chunks have; None if no size is that of most, or if there are no chunks.
-        unexpected_size_bytes: the size of each that differs from the usual one; the last may be smaller.
-        last_bytes: the size of the one with the highest number; None if there is none.
+        expected: the number of the last chunk; above `highest` it is estimated from the sizes so far.
+        missing: spans of numbers below `highest` that are not listed.
+        repeated: for each number listed more than once, how often.
+        typical_bytes: the size of most chunks; None if no size has a majority.
+        unexpected_size_bytes: the size of each chunk that differs from the typical size; a last chunk may be smaller.
+        last_bytes: the size of the chunk with the highest number; None if there is none.
         range_bytes: the smallest and the largest size.
-        strays: numbers that no chunk can have: below 1.
-        missing_bytes: how much less than promised is there, below 0 if it is more; 0 as well if nothing was promised.
+        invalid_numbers: numbers below 1.
+        missing_bytes: declared size minus received size; negative if more was received; 0 if no size was declared.
     """
 
     received: int
@@ -63,21 +64,21 @@ class ChunkSummary(Struct, frozen=True):
     missing_bytes: int
 
     def cells(self, max_cells: int) -> Sequence[ChunkState]:
-        """The numbers from 1 to the expected in at most so many cells; one that stands for several is as the worst of them."""
+        """The states of the numbers from 1 to `expected` in at most `max_cells` cells; a cell has the worst state of its numbers."""
         count = min(self.expected, max_cells)
         cells = [ChunkState.RECEIVED] * count
         for state, (first, last) in self._problem_spans():
             start, end = ((number - 1) * count // self.expected for number in (first, last))
-            for place in range(start, end + 1):
-                cells[place] = max(state, cells[place])
+            for index in range(start, end + 1):
+                cells[index] = max(state, cells[index])
         return cells
 
     def first_number_in(self, cell: int, count: int) -> int:
-        """The first number in a cell (from 0) of so many."""
+        """The first chunk number in a cell (from 0) if `cells` has `count` cells."""
         return -(-cell * self.expected // count) + 1
 
     def _problem_spans(self) -> Iterator[tuple[ChunkState, NumberSpan]]:
-        """What is not simply there."""
+        """All numbers that are not simply received."""
         if self.expected > self.highest:
             yield ChunkState.OUTSTANDING, (self.highest + 1, self.expected)
         yield from ((ChunkState.UNEXPECTED_SIZE, (number, number)) for number in self.unexpected_size_bytes)
@@ -86,60 +87,61 @@ class ChunkSummary(Struct, frozen=True):
 
 
 def summarize_chunks(upload: "Upload") -> ChunkSummary:
-    """What an upload's chunks say; none are to come once it is completed."""
+    """Summarize an upload's chunks. Only an initiated upload has outstanding ones."""
     listed: dict[int, list[int]] = {}
     for chunk in upload.chunks or ():
         listed.setdefault(chunk.number, []).append(chunk.size_bytes)
     sizes = {number: listed[number] for number in sorted(listed) if number >= 1}
-    highest, usual = max(sizes, default=0), _typical_size([*sizes.values()])
-    missing = [(below + 1, above - 1) for below, above in pairwise([0, *sizes]) if above - below > 1]
-    to_come = _outstanding_count(upload, sizes, usual, missing)
-    every = [size for some in sizes.values() for size in some]
+    highest, typical = max(sizes, default=0), _typical_size([*sizes.values()])
+    missing = [(before + 1, after - 1) for before, after in pairwise([0, *sizes]) if after - before > 1]
+    outstanding = _outstanding_count(upload, sizes, typical, missing)
+    last = 0 if outstanding else highest
+    all_sizes = [size for same_number in sizes.values() for size in same_number]
     return ChunkSummary(
         received=len(sizes),
         highest=highest,
-        expected=highest + to_come,
+        expected=highest + outstanding,
         missing=missing,
-        repeated={number: len(some) for number, some in sizes.items() if len(some) > 1},
-        typical_bytes=usual,
-        unexpected_size_bytes={} if usual is None else dict(_unexpected_sizes(sizes, usual, 0 if to_come else highest)),
+        repeated={number: len(same_number) for number, same_number in sizes.items() if len(same_number) > 1},
+        typical_bytes=typical,
+        unexpected_size_bytes={} if typical is None else dict(_unexpected_sizes(sizes, typical, last)),
         last_bytes=sizes[highest][0] if sizes else None,
-        range_bytes=(min(every, default=0), max(every, default=0)),
+        range_bytes=(min(all_sizes, default=0), max(all_sizes, default=0)),
         invalid_numbers=sorted(number for number in listed if number < 1),
         missing_bytes=0 if upload.size_bytes is None else upload.size_bytes - upload.chunk_bytes,
     )
 
 
 def _typical_size(sizes: Sequence[Sequence[int]]) -> int | None:
-    """The size of more than half of them; the last has a say only where it is alone."""
-    voting = [size for some in sizes[:-1] or sizes for size in some]
-    for size, times in Counter(voting).most_common(1):
-        return size if 2 * times > len(voting) else None
+    """The size of more than half of the chunks. The last chunk, which may be smaller, counts only if it is the only one."""
+    counted = [size for same_number in sizes[:-1] or sizes for size in same_number]
+    for size, times in Counter(counted).most_common(1):
+        return size if 2 * times > len(counted) else None
     return None
 
 
 def _outstanding_count(
     upload: "Upload", sizes: Mapping[int, Sequence[int]], typical: int | None, missing: Sequence[NumberSpan]
 ) -> int:
-    """How many chunks beyond the highest the promised size has room for, if they are like those that are there."""
+    """How many chunks above the highest the declared size still needs, if they are of the typical (or average) size."""
     if upload.stage is not Stage.INITIATED or upload.size_bytes is None or not sizes:
         return 0
-    present = sum(some[0] for some in sizes.values())
-    typical = max(1, present // len(sizes) if typical is None else typical)
-    beyond = upload.size_bytes - present - typical * sum(last - first + 1 for first, last in missing)
-    return max(0, -(-beyond // typical))
+    received_bytes = sum(same_number[0] for same_number in sizes.values())
+    chunk_bytes = max(1, received_bytes // len(sizes) if typical is None else typical)
+    rest_bytes = upload.size_bytes - received_bytes - chunk_bytes * sum(last - first + 1 for first, last in missing)
+    return max(0, -(-rest_bytes // chunk_bytes))
 
 
 def _unexpected_sizes(sizes: Mapping[int, Sequence[int]], typical: int, last: int) -> Iterator[tuple[int, int]]:
-    """Those of another size; the last (0 if it is not there yet) may be smaller."""
-    for number, some in sizes.items():
-        odd = next((size for size in some if size != typical), None)
-        if odd is not None and not (number == last and max(some) <= typical):
-            yield number, odd
+    """The numbers and sizes of chunks that are not of the typical size; number `last` (0 for none) may be smaller."""
+    for number, same_number in sizes.items():
+        other = next((size for size in same_number if size != typical), None)
+        if other is not None and not (number == last and max(same_number) <= typical):
+            yield number, other
 
 
 def group_spans(values: Mapping[int, int]) -> Iterator[tuple[NumberSpan, int]]:
-    """Neighbouring numbers of one value together; the numbers must be in order."""
-    for (_, value), some in groupby(enumerate(values.items()), lambda pair: (pair[1][0] - pair[0], pair[1][1])):
-        numbers = [number for _, (number, _) in some]
+    """Group consecutive numbers with the same value to spans; the numbers must be in order."""
+    for (_, value), pairs in groupby(enumerate(values.items()), lambda pair: (pair[1][0] - pair[0], pair[1][1])):
+        numbers = [number for _, (number, _) in pairs]
         yield (numbers[0], numbers[-1]), value

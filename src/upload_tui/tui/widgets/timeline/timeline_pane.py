@@ -1,6 +1,6 @@
-"""A timeline in a room of fixed size: what does not fit is told, and reached by keys and wheel.
+"""A timeline in a pane of fixed size, scrolled by keys and mouse wheel.
 
-A scrolling container would lay out the whole screen whenever another upload's timeline is higher or lower than the last.
+A scrolling container would lay out the whole screen whenever the next timeline has another height.
 """
 
 from typing import ClassVar
@@ -19,7 +19,7 @@ _WHEEL_LINES = 3
 
 
 class TimelinePane(TimelineView, can_focus=True):
-    """The timeline of `detail`, from line `top` on; another upload's begins at its top."""
+    """The timeline of `detail` from line `top` on. Another upload resets `top` to 0."""
 
     BINDINGS: ClassVar[list[BindingType]] = list(TIMELINE_KEYS)
 
@@ -29,15 +29,16 @@ class TimelinePane(TimelineView, can_focus=True):
     _shown_id: str | None = None
 
     def text(self) -> Content:
-        """As much of the timeline as there is room for, and how much there is below."""
-        whole, room = super().text(), self.content_size.height
-        lines = whole.wrap(self.content_size.width) if self.content_size.width else []
-        self._hidden_lines = max(0, len(lines) - room)
+        """The lines that fit; if more follow, the last line says how many."""
+        full_text, height = super().text(), self.content_size.height
+        lines = full_text.wrap(self.content_size.width) if self.content_size.width else []
+        self._hidden_lines = max(0, len(lines) - height)
         if not self._hidden_lines:
-            return whole
+            return full_text
         top = min(self.top, self._hidden_lines)
-        shown, below = lines[top : top + room], self._hidden_lines - top
-        if below and shown:  # the line that says so takes one of theirs
+        shown, below = lines[top : top + height], self._hidden_lines - top
+        if below and shown:
+            # This line replaces one of the timeline's own.
             shown[-1] = Content.styled(f"{self.display_options.glyphs.arrow_down} {below + 1} more lines", "$quiet")
         return Content("\n").join(shown)
 

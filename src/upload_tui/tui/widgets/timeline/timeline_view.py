@@ -1,4 +1,4 @@
-"""One upload's timeline: what it reached and when, how sure that is, how long each part took, and what is odd."""
+"""One upload's timeline: its stages with their times, the duration of each stage, anomalies, chunks and details."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -12,6 +12,7 @@ from upload_tui.monitor import MAX_RETRIES, Detail, estimate_retries
 from upload_tui.status import Event, Span, Stage
 from upload_tui.text import age_text, clock_text, duration_text, event_text, sanitize, size_text, span_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import truncate_middle
 from upload_tui.tui.widgets.base.diffed_text import DiffedText
 from upload_tui.tui.widgets.timeline.chunk_strip import CHUNK_CLASSES, chunk_lines, contradiction_lines
@@ -21,20 +22,20 @@ __all__ = ["TimelineView", "timeline_lines"]
 
 _BAR_CELLS = 12
 _BREAK_RATIO = 30
-"""A bar this many times as long as the next is broken."""
-
+"""The longest bar is drawn broken, not to scale, if it is this many times as long as the next one."""
+_LABEL_CELLS = 10
 _PHASES = {Stage.INITIATED: "uploading", Stage.COMPLETED: "verifying"}
 _QUIET = "$quiet"
 _MIN_ATTEMPTS_SHOWN = 3
 
 
 class TimelineView(DiffedText):
-    """The timeline of `detail`, as seen at `now`; as tall as what it has to say.
+    """The timeline of `detail`. The widget is as high as its content.
 
     Args:
-        detail: which upload's; None while there is none.
-        now: the present that ages are reckoned from.
-        display_options: how facts are written.
+        detail: the upload; None while none is selected.
+        now: the time that ages are computed from.
+        display_options: signs, time zone and format of times.
 
     >>> from upload_tui.testing import NOW, FrozenClock, an_upload
     >>> from upload_tui.widgets import InMemoryPicture, TimelineView
@@ -66,20 +67,20 @@ class TimelineView(DiffedText):
         self.set_reactive(TimelineView.display_options, display_options or DisplayOptions())
 
     def text(self) -> Content:
-        """The whole timeline."""
+        """The complete timeline."""
         if self.detail is None or self.now is None:
-            return Content.styled("No upload chosen", _QUIET)
+            return Content.styled("No upload selected", _QUIET)
         lines = timeline_lines(self.detail, self.now, self.display_options, self.content_size.width)
         return Content("\n").join(lines)
 
 
 def timeline_lines(detail: Detail, now: datetime, display_options: DisplayOptions, width: int) -> list[Content]:
-    """The whole pane, a line each; long messages are left to be wrapped."""
+    """All lines of the timeline; long messages are left to be wrapped."""
     painter = _Painter(detail, now, display_options, max(width, 20))
     return [
         *painter.heading(),
         Content(""),
-        *painter.rail(),
+        *painter.stages(),
         *painter.anomalies(),
         *painter.chunks(),
         *painter.details(),
@@ -87,25 +88,36 @@ def timeline_lines(detail: Detail, now: datetime, display_options: DisplayOption
 
 
 class _Painter(Struct, frozen=True):
+    """Composes the lines of one timeline."""
+
     detail: Detail
     now: datetime
     display_options: DisplayOptions
     width: int
 
-    def heading(self) -> Iterator[Content]:
-        upload = self.detail.upload
-        yield Content.styled(
-            truncate_middle(upload.name or upload.id, self.width, self.display_options.glyphs.ellipsis), "bold"
-        )
-        kind = f" {self.display_options.glyphs.dot} {upload.content_type}" if upload.content_type else ""
-        line = f"{size_text(upload.size_bytes)}{kind}"
-        yield Content.styled(truncate_middle(line, self.width, self.display_options.glyphs.ellipsis), _QUIET)
-        yield from contradiction_lines(upload, self.display_options.glyphs)
+    @property
+    def _glyphs(self) -> Glyphs:
+        return self.display_options.glyphs
 
-    def rail(self) -> Iterator[Content]:
+    @property
+    def _rail(self) -> tuple[str, str]:
+        """The start of a line between two stages."""
+        return f"{self._glyphs.rail} ", _QUIET
+
+    def heading(self) -> Iterator[Content]:
+        """Name, size and content type, and a contradiction if there is one."""
+        upload, ellipsis = self.detail.upload, self._glyphs.ellipsis
+        yield Content.styled(truncate_middle(upload.name or upload.id, self.width, ellipsis), "bold")
+        content_type = f" {self._glyphs.dot} {upload.content_type}" if upload.content_type else ""
+        line = f"{size_text(upload.size_bytes)}{content_type}"
+        yield Content.styled(truncate_middle(line, self.width, ellipsis), _QUIET)
+        yield from contradiction_lines(upload, self._glyphs)
+
+    def stages(self) -> Iterator[Content]:
+        """A line for each event, and between two events a bar for the time from one to the other."""
         timeline = self.detail.upload.timeline
         spans = {span.end: span for span in timeline.spans()}
-        longest = self._longest(timeline.spans())
+        longest = self._longest_seconds(timeline.spans())
         for event in timeline.events:
             if event.stage in spans:
                 yield self._span_line(spans[event.stage], longest)
@@ -113,133 +125,126 @@ class _Painter(Struct, frozen=True):
         if timeline.is_pending:
             yield from self._current_stage(longest)
         elif timeline.purged_on is not None:
-            yield self._line(self.display_options.glyphs.unreached, "purged", self._clock(timeline.purged_on), _QUIET)
+            time = clock_text(timeline.purged_on, self.now, self.display_options.zone)
+            yield self._line(self._glyphs.unreached, "purged", time, _QUIET)
 
-    def _clock(self, on: datetime) -> str:
-        return clock_text(on, self.now, self.display_options.zone)
-
-    def _longest(self, spans: Sequence[Span]) -> float:
-        """The seconds of the longest bar that is drawn to scale: one that dwarfs the next is idle time, and does not count."""
-        open_span = self.detail.upload.timeline.time_in_stage(self.now)
-        still_open = open_span.total_seconds() if open_span and self.detail.upload.timeline.is_pending else 0.0
-        *_, second, first = sorted([0.0, still_open, *(span.seconds or 0.0 for span in spans)])
+    def _longest_seconds(self, spans: Sequence[Span]) -> float:
+        """The duration of the longest bar drawn to scale."""
+        timeline = self.detail.upload.timeline
+        current = timeline.time_in_stage(self.now) if timeline.is_pending else None
+        current_seconds = current.total_seconds() if current else 0.0
+        *_, second, first = sorted([0.0, current_seconds, *(span.seconds or 0.0 for span in spans)])
         return second if first > _BREAK_RATIO * second > 0 else first
 
     def _event_lines(self, event: Event) -> Iterator[Content]:
-        glyphs = self.display_options.glyphs
-        when = event_text(event, self.now, self.display_options.zone, glyphs.estimate)
+        time = event_text(event, self.now, self.display_options.zone, self._glyphs.estimate)
         if event.on is not None and not self.display_options.absolute_times and self.width >= 38:
-            when = f"{when}  {age_text((self.now - event.on).total_seconds())} ago"
-        yield self._line(glyphs.stages[event.stage], event.stage, when, f"$stage-{event.stage}")
+            time = f"{time}  {age_text((self.now - event.on).total_seconds())} ago"
+        yield self._line(self._glyphs.stages[event.stage], event.stage, time, f"$stage-{event.stage}")
         if event.stage is Stage.ERROR:
             yield Content.styled(sanitize(event.message or "The service gave no reason."), "$stage-error")
 
-    def _line(self, sign: str, word: str, when: str, style: str) -> Content:
-        return Content.assemble((f"{sign} ", style), (f"{word:<11}", f"{style} bold"), (when, ""))
+    def _line(self, sign: str, word: str, time: str, style: str) -> Content:
+        return Content.assemble((f"{sign} ", style), (f"{word:<11}", f"{style} bold"), (time, ""))
 
     def _span_line(self, span: Span, longest: float) -> Content:
-        glyphs = self.display_options.glyphs
-        doing = _PHASES.get(span.start, "")
-        rail = (f"{glyphs.rail} ", _QUIET)
+        phase = _PHASES.get(span.start, "")
         if span.seconds is None:
-            return Content.assemble(rail, (f"{doing}, time unknown", _QUIET))
-        bar = self._bar(glyphs.bar_full, span.seconds, longest)
-        sign = "" if span.is_exact else glyphs.estimate
-        took = f"{sign}{duration_text(span.seconds)}"
-        return Content.assemble(rail, (bar, f"$stage-{span.start}"), (f" {took} {doing}", _QUIET))
+            return Content.assemble(self._rail, (f"{phase}, time unknown", _QUIET))
+        bar = self._bar(self._glyphs.bar_full, span.seconds, longest)
+        duration = f"{'' if span.is_exact else self._glyphs.estimate}{duration_text(span.seconds)}"
+        return Content.assemble(self._rail, (bar, f"$stage-{span.start}"), (f" {duration} {phase}", _QUIET))
 
     def _current_stage(self, longest: float) -> Iterator[Content]:
-        """The stage that lasts still, and what is to come."""
-        timeline, glyphs, judgement = self.detail.upload.timeline, self.display_options.glyphs, self.detail.row.lateness
-        lasted = timeline.time_in_stage(self.now)
-        if lasted is not None:
-            seconds = lasted.total_seconds()
-            bar = self._bar(glyphs.bar_open, seconds, longest)
+        """The current stage, its typical latency, and the next stage."""
+        timeline, lateness = self.detail.upload.timeline, self.detail.row.lateness
+        time_in_stage = timeline.time_in_stage(self.now)
+        if time_in_stage is not None:
+            seconds = time_in_stage.total_seconds()
+            bar = self._bar(self._glyphs.bar_open, seconds, longest)
+            style = "$warning bold" if lateness.is_overdue or lateness.is_stuck else _QUIET
             text = f" {span_text(seconds)} {_PHASES[timeline.stage]}"
-            late = judgement.is_overdue or judgement.is_stuck
-            rail = (f"{glyphs.rail} ", _QUIET)
-            yield Content.assemble(rail, (bar, f"$stage-{timeline.stage}"), (text, "$warning bold" if late else _QUIET))
+            yield Content.assemble(self._rail, (bar, f"$stage-{timeline.stage}"), (text, style))
         yield from self._latency()
         yield from self._attempts()
-        ahead = "verified or error" if timeline.stage is Stage.COMPLETED else "completed"
-        yield Content.styled(f"{glyphs.unreached} {ahead}", _QUIET)
+        next_stage = "verified or error" if timeline.stage is Stage.COMPLETED else "completed"
+        yield Content.styled(f"{self._glyphs.unreached} {next_stage}", _QUIET)
 
     def _bar(self, sign: str, seconds: float, longest: float) -> str:
-        """To scale; one that would leave nothing of the others is broken in its middle instead."""
+        """A bar to scale; one longer than `longest` has a break in its middle instead."""
         if seconds <= longest:
-            return sign * _cells(seconds, longest)
+            return sign * _bar_cells(seconds, longest)
         half = (_BAR_CELLS - 1) // 2
-        return f"{sign * half}{self.display_options.glyphs.bar_break}{sign * (_BAR_CELLS - 1 - half)}"
+        return f"{sign * half}{self._glyphs.bar_break}{sign * (_BAR_CELLS - 1 - half)}"
 
     def _latency(self) -> Iterator[Content]:
-        judgement, glyphs = self.detail.row.lateness, self.display_options.glyphs
-        words = []
-        if judgement.p50_seconds is not None:
-            words.append(f"usually {duration_text(judgement.p50_seconds)}")
-        if judgement.p95_seconds is not None:
-            words.append(f"95 % within {duration_text(judgement.p95_seconds)}")
-        if words:
-            yield Content.styled(f"{glyphs.rail} {', '.join(words)}", _QUIET)
-        if judgement.is_stuck or judgement.is_overdue:
-            word = "looks stuck" if judgement.is_stuck else "longer than usual"
+        """Percentiles of this stage for similar uploads, and a warning if the upload is late."""
+        lateness, glyphs = self.detail.row.lateness, self._glyphs
+        percentiles = (("p50", lateness.p50_seconds), ("p95", lateness.p95_seconds))
+        texts = [f"{name} {duration_text(seconds)}" for name, seconds in percentiles if seconds is not None]
+        if texts:
+            yield Content.styled(f"{glyphs.rail} {f' {glyphs.dot} '.join(texts)}", _QUIET)
+        if lateness.is_stuck or lateness.is_overdue:
+            word = "stuck" if lateness.is_stuck else "overdue"
             yield Content.styled(f"{glyphs.rail} {glyphs.warning} {word}", "$warning bold")
 
     def _attempts(self) -> Iterator[Content]:
-        """A tick for each try of the deployed service's worker; it tries in silence, and in the end gives up in silence."""
-        upload, glyphs = self.detail.upload, self.display_options.glyphs
+        """The retries of the deployed service's worker, which the service does not report: estimated from the time."""
+        upload, glyphs = self.detail.upload, self._glyphs
         completed = upload.timeline.event(Stage.COMPLETED)
         if upload.status_shape is not StatusShape.DEPLOYED or completed is None or completed.on is None:
             return
         attempts = estimate_retries(completed.on, self.now)
         if attempts.past_retries < _MIN_ATTEMPTS_SHOWN:
             return
-        ticks = glyphs.tried * attempts.past_retries + glyphs.untried * (MAX_RETRIES - attempts.past_retries)
+        signs = glyphs.tried * attempts.past_retries + glyphs.untried * (MAX_RETRIES - attempts.past_retries)
         if attempts.next_on is None:
-            note = "by now its worker has given up"
+            note = "the worker has given up"
         else:
             note = f"next in about {age_text((attempts.next_on - self.now).total_seconds())}"
-        yield Content.styled(f"{glyphs.rail} tries {ticks} {note}", _QUIET)
+        yield Content.styled(f"{glyphs.rail} retries {signs} {note}", _QUIET)
 
     def anomalies(self) -> Iterator[Content]:
+        """A line per anomaly, below an empty one."""
         if not self.detail.anomalies:
             return
         yield Content("")
         for anomaly in self.detail.anomalies:
             name = anomaly.name.replace("_", " ")
             yield Content.assemble(
-                (f"{self.display_options.glyphs.warning} {name}: ", "$warning bold"), (sanitize(anomaly.detail), "")
+                (f"{self._glyphs.warning} {name}: ", "$warning bold"), (sanitize(anomaly.detail), "")
             )
 
     def chunks(self) -> Iterator[Content]:
+        """The chunk strip, below an empty line."""
         yield Content("")
-        yield from chunk_lines(self.detail.upload, self.display_options.glyphs, self.width)
+        yield from chunk_lines(self.detail.upload, self._glyphs, self.width)
 
     def details(self) -> Iterator[Content]:
-        upload = self.detail.upload
+        """Id, project, hashes and the like, as far as they are known, and the age of what is shown."""
+        upload, options = self.detail.upload, self.display_options
         yield Content("")
         for label, value in (
             ("id", upload.id),
             ("project", upload.project_name or upload.project_id),
-            (
-                "service",
-                self.display_options.service_title(self.detail.row.service) if self.display_options.services else "",
-            ),
-            ("stored by", upload.storage_provider),
-            ("sent by", upload.uploader),
+            ("service", options.service_title(self.detail.row.service) if options.services else ""),
+            ("storage", upload.storage_provider),
+            ("uploader", upload.uploader),
             *((digest.algorithm or "hash", digest.value) for digest in upload.hashes),
         ):
             if value:
                 yield self._detail(sanitize(label), value)
-        age = (self.now - self.detail.row.read_on).total_seconds()
-        yield Content.styled(f"{'read':<10}{age_text(age)} ago" if age >= 1 else f"{'read':<10}just now", _QUIET)
+        seconds = (self.now - self.detail.row.read_on).total_seconds()
+        age = f"{age_text(seconds)} ago" if seconds >= 1 else "just now"
+        yield Content.styled(f"{'fetched':<{_LABEL_CELLS}}{age}", _QUIET)
 
     def _detail(self, label: str, value: str) -> Content:
-        text = truncate_middle(value, max(self.width - 10, 4), self.display_options.glyphs.ellipsis)
-        return Content.assemble((f"{label[:9]:<10}", _QUIET), (text, ""))
+        text = truncate_middle(value, max(self.width - _LABEL_CELLS, 4), self._glyphs.ellipsis)
+        return Content.assemble((f"{label[: _LABEL_CELLS - 1]:<{_LABEL_CELLS}}", _QUIET), (text, ""))
 
 
-def _cells(seconds: float, longest: float) -> int:
-    """A bar's length to scale; whatever took any time at all shows."""
+def _bar_cells(seconds: float, longest: float) -> int:
+    """The length of a bar to scale; at least one cell for any duration."""
     if longest <= 0 or seconds <= 0:
         return 1 if seconds >= 0 else 0
     return max(1, round(_BAR_CELLS * seconds / longest))

@@ -1,11 +1,11 @@
-"""The timeline's pane: of one size, whatever it holds; the rest is reached by keys and wheel."""
+"""The timeline pane: of fixed size, scrolled by keys and mouse wheel."""
 
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
 from tests.tui.dashboards import mixed, opened
 from upload_tui.testing import an_upload, settled
-from upload_tui.tui.widgets.activity.activity_pane import PendingList
+from upload_tui.tui.widgets.activity.pending_list import PendingList
 from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
 
 LOW = (120, 26)
@@ -15,26 +15,25 @@ def lines(pane: TimelinePane) -> list[str]:
     return [line.rstrip() for line in pane.text().plain.split("\n")]
 
 
-async def test_what_does_not_fit_is_told_and_reached_by_keys() -> None:
+async def test_hidden_lines_are_counted_and_reached_by_keys() -> None:
     async with opened(mixed(), size=LOW) as (pilot, _, _):
         pane = pilot.app.screen.query_one(TimelinePane)
-        room = pane.content_size.height
-        whole = lines(pane)
-        assert len(whole) == room
-        assert whole[-1].endswith("more lines")
-        hidden = int(whole[-1].split()[1]) - 1
+        first_lines = lines(pane)
+        assert len(first_lines) == pane.content_size.height
+        assert first_lines[-1].endswith("more lines")
+        hidden = int(first_lines[-1].split()[1]) - 1
         pane.focus()
         await pilot.press("j", "down")
-        assert lines(pane)[:-1] == (whole[2:-1] + lines(pane)[-3:-1])
+        assert lines(pane)[:-1] == (first_lines[2:-1] + lines(pane)[-3:-1])
         assert lines(pane)[-1].endswith(f"{hidden - 1} more lines")
         await pilot.press("G")
         assert "more lines" not in lines(pane)[-1]
-        assert "read" in lines(pane)[-1]
+        assert "fetched" in lines(pane)[-1]
         await pilot.press("pageup", "g", "k")
-        assert lines(pane) == whole
+        assert lines(pane) == first_lines
 
 
-async def test_the_wheel_scrolls_it_and_another_upload_begins_at_the_top() -> None:
+async def test_the_wheel_scrolls_and_another_upload_starts_at_the_top() -> None:
     async with opened(mixed(), size=LOW) as (pilot, _, table):
         pane = pilot.app.screen.query_one(TimelinePane)
         first = lines(pane)[0]
@@ -52,20 +51,20 @@ async def test_the_wheel_scrolls_it_and_another_upload_begins_at_the_top() -> No
         assert pane.top == 0
 
 
-async def test_another_upload_needs_no_new_layout() -> None:
-    """Whatever it has to say: laying out is what a held key cannot afford."""
+async def test_selecting_another_upload_needs_no_layout() -> None:
+    """A layout takes too long for a held key."""
     async with opened(mixed()) as (pilot, _, _):
         await pilot.pause(0.2)
-        laid_out: list[object] = []
-        pilot.app.screen.screen_layout_refresh_signal.subscribe(pilot.app.screen, laid_out.append)
+        layouts: list[object] = []
+        pilot.app.screen.screen_layout_refresh_signal.subscribe(pilot.app.screen, layouts.append)
         for _ in range(4):
             await pilot.press("j")
             await pilot.pause(0.2)
-        assert laid_out == []
+        assert layouts == []
 
 
 @pytest.mark.parametrize("size", [(20, 5), (1, 1), (40, 8)], ids=str)
-async def test_panes_without_room_change_their_words_all_the_same(size: tuple[int, int]) -> None:
+async def test_panes_of_size_zero_are_updated(size: tuple[int, int]) -> None:
     async with opened(mixed()) as (pilot, session, table):
         await pilot.resize_terminal(*size)
         for number in range(4):

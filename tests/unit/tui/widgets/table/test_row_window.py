@@ -1,4 +1,4 @@
-"""Which rows a table holds, and when it asks for others."""
+"""Which rows a table holds, and when it fetches others."""
 
 from upload_tui.monitor import Query, Row, Window
 from upload_tui.testing import InMemorySession, an_upload
@@ -9,61 +9,61 @@ COUNT = 200
 
 
 class Source:
-    """Rows that are told apart by their numbers; remembers what it was asked for."""
+    """Any number of equal rows; records the offsets of the windows that were fetched."""
 
     def __init__(self, row: Row) -> None:
         self.row = row
         self.revision = 1
-        self.asked: list[int] = []
+        self.offsets: list[int] = []
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
-        self.asked.append(offset)
+        self.offsets.append(offset)
         return Window((self.row,) * max(0, min(limit, COUNT - offset)), offset, COUNT, self.revision)
 
     def position(self, query: Query, upload_id: str) -> int | None:
         return None
 
 
-def opened() -> tuple[Source, RowWindow]:
+def open_window() -> tuple[Source, RowWindow]:
     (row,) = InMemorySession([an_upload("a")]).window(Query(), 0, 1).rows
     source = Source(row)
     window = RowWindow(source)
     window.fetch(Query(), 0, SHOWN)
-    source.asked.clear()
+    source.offsets.clear()
     return source, window
 
 
-def test_nothing_is_asked_for_when_it_was_prepared() -> None:
-    source, window = opened()
+def test_prefetched_rows_are_not_fetched_again() -> None:
+    source, window = open_window()
     assert len(window.prefetch(50)) == SHOWN
     assert len(window.prefetch(COUNT - SHOWN)) == SHOWN
-    source.asked.clear()
+    source.offsets.clear()
     window.ensure_loaded(50)
     window.ensure_loaded(COUNT - SHOWN)
-    window.ensure_loaded(0)  # where it came from
-    assert source.asked == []
+    window.ensure_loaded(0)  # the window before
+    assert source.offsets == []
     assert window.row(0) is not None
 
 
-def test_nothing_is_asked_for_when_the_edge_still_holds_what_is_prepared() -> None:
-    source, window = opened()
+def test_rows_within_the_margin_are_not_prefetched() -> None:
+    source, window = open_window()
     assert len(window.prefetch(5)) == SHOWN
-    assert source.asked == []
+    assert source.offsets == []
 
 
-def test_it_is_asked_for_anew_when_what_was_prepared_is_of_another_picture() -> None:
-    source, window = opened()
+def test_prefetched_rows_of_another_revision_are_fetched_again() -> None:
+    source, window = open_window()
     source.revision = 2
     window.prefetch(50)
-    source.asked.clear()
+    source.offsets.clear()
     window.ensure_loaded(50)
-    assert source.asked == [50 - 8]
+    assert source.offsets == [50 - 8]
 
 
-def test_what_was_prepared_is_forgotten_when_the_rows_are_fetched_again() -> None:
-    source, window = opened()
+def test_fetching_the_rows_drops_the_prefetched_ones() -> None:
+    source, window = open_window()
     window.prefetch(50)
     window.fetch(Query(), 0, SHOWN)
-    source.asked.clear()
+    source.offsets.clear()
     window.ensure_loaded(50)
-    assert source.asked == [50 - 8]
+    assert source.offsets == [50 - 8]

@@ -1,4 +1,4 @@
-"""Which changes the tail shows."""
+"""Which changes the filter of the change log matches."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from upload_tui.testing import NOW
 from upload_tui.tui.widgets.activity.change_filter import ChangeFilter
 
 
-def reached(stage: Stage, name: str = "scan.tiff", message: str | None = None) -> StageReached:
+def stage_reached(stage: Stage, name: str = "scan.tiff", message: str | None = None) -> StageReached:
     return StageReached(
         at=NOW,
         upload=UploadRef("5f6a", name, "p-1", "Genome"),
@@ -26,7 +26,7 @@ def reached(stage: Stage, name: str = "scan.tiff", message: str | None = None) -
 
 
 @pytest.mark.parametrize(
-    ("search", "is_seen"),
+    ("search", "is_matched"),
     [
         ("", True),
         ("SCAN", True),
@@ -39,14 +39,14 @@ def reached(stage: Stage, name: str = "scan.tiff", message: str | None = None) -
         ("-", False),
     ],
 )
-def test_words_must_be_there_or_must_not(search: str, is_seen: bool) -> None:
-    change = reached(Stage.ERROR, message="reported hash differs")
-    assert ChangeFilter(search).matches(change) is is_seen
+def test_all_words_must_occur_and_excluded_words_must_not(search: str, is_matched: bool) -> None:
+    change = stage_reached(Stage.ERROR, message="reported hash differs")
+    assert ChangeFilter(search).matches(change) is is_matched
 
 
 @given(search=st.text(max_size=30), stage=st.none() | st.sampled_from(Stage), name=st.text(max_size=30))
-def test_nothing_is_left_out_unless_the_filter_says_so(search: str, stage: Stage | None, name: str) -> None:
-    wanted = ChangeFilter(search, stage)
-    seen = [wanted.matches(reached(one, name)) for one in Stage]
-    assert all(seen) or wanted
-    assert stage is None or not any(ok for ok, one in zip(seen, Stage, strict=True) if one is not stage)
+def test_an_empty_filter_matches_every_change(search: str, stage: Stage | None, name: str) -> None:
+    change_filter = ChangeFilter(search, stage)
+    matched = [change_filter.matches(stage_reached(each, name)) for each in Stage]
+    assert all(matched) or change_filter
+    assert stage is None or not any(ok for ok, each in zip(matched, Stage, strict=True) if each is not stage)

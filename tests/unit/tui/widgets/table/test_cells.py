@@ -1,4 +1,4 @@
-"""What a row says in few cells: what is amiss is never left out, and no cause is cut in its middle."""
+"""Cells and second lines of rows: a problem is visible at every width, and a cause is cut only between its parts."""
 
 from collections.abc import Mapping
 from datetime import UTC
@@ -15,11 +15,11 @@ from upload_tui.tui.fitting import cause_text, detailed_cause_text
 from upload_tui.tui.widgets.table.cells import cell, second_line
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 
-LOOK = DisplayOptions(zone=UTC)
+OPTIONS = DisplayOptions(zone=UTC)
 STUCK = an_upload("stuck", initiated=9000, completed=8000)
-SENT_NOTHING = an_upload("sent nothing", initiated=9000, chunks=())
-IN_TIME = an_upload("in time", initiated=60, completed=3)
-NOT_WHOLE = an_upload("not whole", initiated=60, completed=30, verified=20, chunks=(1, 3, 4))
+NO_CHUNKS = an_upload("no chunks", initiated=9000, chunks=())
+ON_TIME = an_upload("on time", initiated=60, completed=3)
+CONTRADICTORY = an_upload("contradictory", initiated=60, completed=30, verified=20, chunks=(1, 3, 4))
 FAILED = an_upload(
     "failed", completed=60, error=20, message=f"{SIZE_DIFFERS}: reported 35703 bytes, stored 26777 bytes"
 )
@@ -42,34 +42,32 @@ def text_of(pieces: list[tuple[str, str]]) -> str:
 
 
 @pytest.mark.parametrize("width", [36, 44, 56, 74, 150])
-@pytest.mark.parametrize("upload", [STUCK, SENT_NOTHING, NOT_WHOLE], ids=["stuck", "no chunks", "not whole"])
+@pytest.mark.parametrize("upload", [STUCK, NO_CHUNKS, CONTRADICTORY], ids=["stuck", "no chunks", "contradictory"])
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
-def test_what_is_amiss_has_a_warning_beside_its_stage_at_every_width(
-    width: int, upload: Mapping[str, Any], glyphs: Glyphs
-) -> None:
-    pieces, calm = stage_cell(upload, width, glyphs), stage_cell(IN_TIME, width, glyphs)
+def test_a_problem_has_a_warning_sign_at_every_width(width: int, upload: Mapping[str, Any], glyphs: Glyphs) -> None:
+    pieces, on_time = stage_cell(upload, width, glyphs), stage_cell(ON_TIME, width, glyphs)
     assert (glyphs.warning, "uploads--warning") in pieces
-    assert glyphs.warning not in text_of(calm)
-    assert len(text_of(pieces)) == len(text_of(calm))
+    assert glyphs.warning not in text_of(on_time)
+    assert len(text_of(pieces)) == len(text_of(on_time))
 
 
-def test_the_warning_stands_at_the_stage_that_does_not_come() -> None:
+def test_the_warning_replaces_the_stage_in_question() -> None:
     assert text_of(stage_cell(STUCK, 74)) == "○─◐─▲ completed"
-    assert text_of(stage_cell(SENT_NOTHING, 74)) == "○─▲─· initiated"
-    assert text_of(stage_cell(NOT_WHOLE, 74)) == "○─◐─▲ verified "
+    assert text_of(stage_cell(NO_CHUNKS, 74)) == "○─▲─· initiated"
+    assert text_of(stage_cell(CONTRADICTORY, 74)) == "○─◐─▲ verified "
     assert text_of(stage_cell(STUCK, 36)) == "◐▲"
 
 
-def test_the_second_line_begins_with_what_is_amiss() -> None:
-    head, rest = second_line(row_of(STUCK), NOW, LOOK, 60)
+def test_the_second_line_starts_with_the_problem() -> None:
+    head, rest = second_line(row_of(STUCK), NOW, OPTIONS, 60)
     assert head == ("stuck · ", "uploads--warning")
-    assert rest == ("waits for verification · began 2h 30m ago", "uploads--quiet")
+    assert rest == (f"{row_of(STUCK).lateness.waits_for} · started 2h 30m ago", "uploads--quiet")
 
 
 @pytest.mark.parametrize("width", range(1, 120))
-def test_the_second_line_fits_whatever_room_there_is(width: int) -> None:
-    for upload in (STUCK, IN_TIME, NOT_WHOLE, FAILED):
-        assert len(text_of([*second_line(row_of(upload), NOW, LOOK, width)])) <= width
+def test_the_second_line_fits_any_width(width: int) -> None:
+    for upload in (STUCK, ON_TIME, CONTRADICTORY, FAILED):
+        assert len(text_of([*second_line(row_of(upload), NOW, OPTIONS, width)])) <= width
 
 
 @pytest.mark.parametrize(
@@ -83,12 +81,12 @@ def test_the_second_line_fits_whatever_room_there_is(width: int) -> None:
         (120, f"{SIZE_DIFFERS}: reported 35703 bytes, stored 26777 bytes"),
     ],
 )
-def test_a_cause_says_as_many_whole_parts_of_the_details_as_fit(width: int, text: str) -> None:
+def test_a_cause_includes_as_many_complete_details_as_fit(width: int, text: str) -> None:
     message = row_of(FAILED).error_message
     assert detailed_cause_text(message, width, "…") == text
 
 
-def test_a_cause_without_details_is_as_short_as_ever() -> None:
+def test_a_cause_without_details_is_shortened() -> None:
     assert detailed_cause_text(CHUNK_HASH_DIFFERS, 20, "…") == cause_text(CHUNK_HASH_DIFFERS, 20, "…")
     assert detailed_cause_text("no room left", 20, "…") == "no room left"
     assert detailed_cause_text("", 20, "…") == "no reason given"

@@ -1,4 +1,4 @@
-"""The widgets in somebody else's app: nothing but data, a sheet and colours; what a person does is told by messages."""
+"""The widgets of `upload_tui.widgets` in another Textual app, with nothing but data, a stylesheet and colours."""
 
 from typing import Any
 
@@ -16,21 +16,21 @@ from upload_tui.widgets import (
     StageCell,
     TimelineView,
     UploadTable,
-    widget_sheets,
+    widget_stylesheets,
     widget_tokens,
 )
 
 
-class Elsewhere(App[None]):
-    """A screen with all four widgets that knows nothing of our dashboard."""
+class OtherApp(App[None]):
+    """An app with all four widgets and without the dashboard."""
 
-    CSS_PATH = widget_sheets()
+    CSS_PATH = widget_stylesheets()
 
     def __init__(self, theme: str = "nord") -> None:
         super().__init__()
         self.theme = theme
         self.picture = InMemoryPicture(sample_uploads(), clock=FrozenClock())
-        self.told: list[str] = []
+        self.opened: list[str] = []
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return widget_tokens(is_dark=self.current_theme.dark)
@@ -51,7 +51,7 @@ class Elsewhere(App[None]):
 
     @on(UploadTable.Opened)
     def open_upload(self, message: UploadTable.Opened) -> None:
-        self.told.append(message.upload_id)
+        self.opened.append(message.upload_id)
 
     @on(StageCell.Picked)
     def filter_stage(self, message: StageCell.Picked) -> None:
@@ -64,8 +64,8 @@ class Elsewhere(App[None]):
         return self.query_one(kind).render().plain
 
 
-async def test_an_upload_is_shown_when_it_is_under_the_cursor() -> None:
-    app = Elsewhere()
+async def test_the_upload_under_the_cursor_is_shown() -> None:
+    app = OtherApp()
     async with app.run_test(size=(100, 60)) as pilot:
         app.query_one(UploadTable).focus()
         await pilot.pause()
@@ -73,22 +73,22 @@ async def test_an_upload_is_shown_when_it_is_under_the_cursor() -> None:
         await pilot.press("j")
         await pilot.pause()
         assert app.shown(TimelineView).startswith("brain_062_T1.nii.gz")
-        assert app.shown(ChunkStrip) == "2 chunks, 350 MiB of 700 MiB, 50 %\n1 ■■·· ~4\n2 x 175 MiB"
+        assert app.shown(ChunkStrip) == "2 chunks, 350 MiB of 700 MiB, 50%\n1 ■■·· ~4\n2 x 175 MiB"
         await pilot.press("enter")
         await pilot.pause()
-        assert len(app.told) == 1
+        assert len(app.opened) == 1
 
 
-async def test_the_app_decides_what_follows_when_a_stage_is_clicked() -> None:
-    app = Elsewhere()
+async def test_the_app_filters_when_a_stage_is_clicked() -> None:
+    app = OtherApp()
     async with app.run_test(size=(100, 60)) as pilot:
         await pilot.click(list(app.query(StageCell))[3])
         await pilot.pause()
         assert app.query_one(UploadTable).total == 1
 
 
-async def test_the_new_is_shown_when_the_picture_was_told_more() -> None:
-    app = Elsewhere()
+async def test_updates_of_the_picture_are_shown() -> None:
+    app = OtherApp()
     async with app.run_test(size=(100, 60)) as pilot:
         changes = app.picture.update(an_upload("fresh.bin", initiated=1))
         app.query_one(UploadTable).reload()
@@ -100,19 +100,19 @@ async def test_the_new_is_shown_when_the_picture_was_told_more() -> None:
 
 
 @pytest.mark.parametrize("theme", ["textual-light", "textual-dark", "gruvbox", "solarized-light"])
-async def test_nothing_is_missing_when_the_theme_is_not_ours(theme: str) -> None:
-    app = Elsewhere(theme)
+async def test_the_widgets_have_colours_in_any_theme(theme: str) -> None:
+    app = OtherApp(theme)
     async with app.run_test(size=(100, 60)) as pilot:
         await pilot.pause()
         assert has_colours(pilot)
 
 
 def has_colours(pilot: Pilot[Any]) -> bool:
-    """More than one colour of ink is on the screen."""
-    inks = {
+    """True if the text on the screen has more than four colours."""
+    colours = {
         segment.style.color
         for strip in pilot.app.screen._compositor.render_strips()
         for segment in strip
         if segment.style and segment.text.strip()
     }
-    return len(inks) > 4
+    return len(colours) > 4

@@ -1,4 +1,4 @@
-"""The top line: what it has room for."""
+"""The status bar: what it shows at which width."""
 
 from datetime import timedelta
 from math import inf
@@ -12,42 +12,42 @@ from upload_tui.tui import DisplayOptions, UploadApp
 from upload_tui.tui.widgets.status_bar import StatusBar, connection_text
 
 
-async def test_what_a_person_broke_is_told_as_long_as_it_lasts() -> None:
-    story = FakeControls()
-    async with opened(mixed(), controls=story) as (pilot, session, _):
+async def test_active_faults_are_shown_until_they_end() -> None:
+    controls = FakeControls()
+    async with opened(mixed(), controls=controls) as (pilot, session, _):
         bar = pilot.app.screen.query_one(StatusBar)
-        story.active_faults = {"outage": 14.6, "dead-worker": inf}
+        controls.active_faults = {"outage": 14.6, "dead-worker": inf}
         session.publish(an_upload("next.tiff", initiated=1))
         await until(pilot, lambda: "outage 15s, dead-worker" in bar.render().plain)
-        story.active_faults = {}
+        controls.active_faults = {}
         session.publish(an_upload("after.tiff", initiated=1))
         await until(pilot, lambda: "outage" not in bar.render().plain and "Genome" in bar.render().plain)
 
 
-@pytest.mark.parametrize(("columns", "is_told"), [(80, False), (119, False), (120, True), (200, True)])
-async def test_what_the_picture_costs_is_told_where_there_is_room(columns: int, is_told: bool) -> None:
+@pytest.mark.parametrize(("columns", "is_shown"), [(80, False), (119, False), (120, True), (200, True)])
+async def test_the_number_of_requests_is_shown_in_a_wide_line(columns: int, is_shown: bool) -> None:
     session = InMemorySession([an_upload("scan.tiff")])
     session.set_connection(Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW, requests_last_minute=1048))
     app = UploadApp(session)
     async with app.run_test(size=(columns, 40)) as pilot:
         bar = app.screen.query_one(StatusBar)
         await until(pilot, lambda: "live" in bar.render().plain)
-        assert ("1,048 requests/min" in bar.render().plain) is is_told
+        assert ("1,048 requests/min" in bar.render().plain) is is_shown
     session.close()
 
 
 @pytest.mark.parametrize(
-    ("state", "columns", "said"),
+    ("state", "columns", "text"),
     [
         (ConnectionState.RETRYING, 80, "retrying in 12s"),
         (ConnectionState.OFFLINE, 80, "offline since 08:45:53, next try in 12s"),
         (ConnectionState.OFFLINE, 60, "offline, next try in 12s"),
-        (ConnectionState.NOT_ALLOWED, 80, "not allowed since 08:45:53, next try in 12s"),
+        (ConnectionState.NOT_ALLOWED, 80, "token rejected since 08:45:53, next try in 12s"),
     ],
-    ids=["retrying", "offline", "offline-narrow", "not-allowed"],
+    ids=["retrying", "offline", "offline-narrow", "token-rejected"],
 )
-async def test_the_next_try_is_told_when_the_picture_is_not_live(
-    state: ConnectionState, columns: int, said: str
+async def test_the_next_try_is_shown_while_the_connection_is_down(
+    state: ConnectionState, columns: int, text: str
 ) -> None:
     session = InMemorySession([an_upload("scan.tiff")])
     since = NOW - timedelta(minutes=41)
@@ -56,8 +56,8 @@ async def test_the_next_try_is_told_when_the_picture_is_not_live(
     app = dashboard(session)
     async with app.run_test(size=(columns, 24)) as pilot:
         bar = app.screen.query_one(StatusBar)
-        await until(pilot, lambda: said in bar.render().plain)
-        assert bar.render().plain.endswith("as of 41m ago ")
+        await until(pilot, lambda: text in bar.render().plain)
+        assert bar.render().plain.endswith("updated 41m ago ")
     session.close()
 
 
@@ -70,6 +70,6 @@ async def test_the_next_try_is_told_when_the_picture_is_not_live(
     ],
     ids=["running", "offline then", "ended"],
 )
-def test_a_replay_says_where_it_is_and_never_that_it_is_live(playback: Playback, text: str) -> None:
+def test_a_replay_shows_its_position_and_never_live(playback: Playback, text: str) -> None:
     connection = Connection(state=ConnectionState.REPLAYING, since=NOW, read_on=NOW, playback=playback)
     assert connection_text(connection, NOW, DisplayOptions()) == text

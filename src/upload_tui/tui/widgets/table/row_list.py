@@ -1,0 +1,172 @@
+"""A list of any number of uploads that holds only the rows it shows.
+
+It fetches windows of rows from a source. The cursor belongs to an upload: when rows are added or removed, the cursor stays on it.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from itertools import repeat
+
+from textual import events
+from textual.message import Message
+from textual.reactive import reactive
+
+from upload_tui.monitor import Query, Row
+from upload_tui.tui.widgets.base.cursor_lines import CursorLines
+from upload_tui.tui.widgets.table.idle_tasks import IdleTasks
+from upload_tui.tui.widgets.table.row_cursor import RowCursor
+from upload_tui.tui.widgets.table.row_window import RowSource, RowWindow
+
+__all__ = ["RowList"]
+
+_SEARCH_STEPS = 40
+"""Steps of a continued search before the rows found by it are shown."""
+
+
+class RowList(CursorLines, can_focus=True):
+    """The rows of `rows_query` and the cursor; how rows are painted is up to the subclass.
+
+    With `follow` the cursor stays on the first row. A key that moves the cursor ends that.
+    """
+
+    rows_query: reactive[Query] = reactive(Query, init=False)
+    now: reactive[datetime | None] = reactive(None, init=False, repaint=False)
+    follow: reactive[bool] = reactive(False, init=False)
+
+    class Selected(Message):
+        """Another upload is under the cursor; None if the list is empty."""
+
+        def __init__(self, upload_id: str | None) -> None:
+            super().__init__()
+            self.upload_id = upload_id
+
+    class TitleChanged(Message):
+        """The number of rows, the marked uploads or `follow` changed, which a title may show."""
+
+    def __init__(self, source: RowSource, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._window = RowWindow(source)
+        self._cursor = RowCursor()
+        self._prefetch_tasks = IdleTasks(self)
+        self._search_tasks = IdleTasks(self)
+
+    @property
+    def cursor_id(self) -> str | None:
+        """The upload under the cursor; None if the list is empty."""
+        return self._cursor.upload_id
+
+    @property
+    def cursor_row(self) -> int:
+        """The row of the cursor, from 0."""
+        return self._cursor.row
+
+    @property
+    def total(self) -> int:
+        """Number of rows that match the query."""
+        return self._window.total
+
+    @property
+    def is_settled(self) -> bool:
+        """False while the source still searches for more rows of the query."""
+        return self._window.is_settled
+
+    def row_at(self, number: int) -> Row | None:
+        """The row with this number, from 0; None if there is none."""
+        return self._window.row(number)
+
+    def reload(self, now: datetime | None = None) -> None:
+        """Fetch the rows again, after the source changed.
+
+        The cursor stays on its upload and, unless the list is scrolled to its top, on its line.
+
+        Args:
+            now: the new time that ages are computed from; None keeps the old one.
+        """
+        if now is not None:
+            self.set_reactive(RowList.now, now)
+        top = self._top_row()
+        self._window.fetch(self.rows_query, top, self._visible_rows() + 1)  # the last may be visible in part
+        row = 0 if self.follow else self._cursor.target_row(self._window, None if top else self._visible_rows())
+        shift = row - self._cursor.row if top and not self.follow else 0
+        self._cursor.row = max(0, min(row, self.total - 1))
+        self.set_line_count(self.total * self._lines_per_row + self.HEADER_LINES)
+        if shift:
+            self._scroll_to_row(top + shift)
+        self._update_cursor()
+        if not self.is_settled:
+            self._search_tasks.schedule(self._search_steps())
+
+    def select(self, upload_id: str) -> bool:
+        """Put the cursor on an upload; False if it does not match the query."""
+        row = self._window.position(upload_id)
+        if row is not None:
+            self._cursor.pin()
+            self._go_to(row)
+        return row is not None
+
+    @abstractmethod
+    def _paint_ahead(self, row: Row, now: datetime) -> None:
+        """Paint a row into the cache because the next key may show it."""
+
+    def watch_rows_query(self, before: Query, after: Query) -> None:
+        if not self.follow:
+            is_reordered = (before.sort, before.descending) != (after.sort, after.descending)
+            self._cursor.on_query_changed(is_reordered=is_reordered)
+        self.reload()
+
+    def watch_now(self) -> None:
+        self.refresh_changed()
+
+    def watch_follow(self, follow: bool) -> None:
+        if follow:
+            self._cursor.forget_previous()
+            self._go_to(0)
+        self.post_message(self.TitleChanged())
+
+    def on_resize(self, event: events.Resize) -> None:
+        if self.is_mounted:
+            self.reload()
+            self._bring_into_view(self._cursor.row)
+
+    def _move_cursor(self, row: int) -> None:
+        self.follow = False
+        self._cursor.pin()
+        self._go_to(row)
+        self._schedule_prefetch()
+
+    def _go_to(self, row: int) -> None:
+        self._cursor.row = max(0, min(row, self.total - 1))
+        self._update_cursor()
+
+    def _update_cursor(self) -> None:
+        """Bring the cursor into view and post `Selected` if another upload is under it."""
+        self._bring_into_view(self._cursor.row)
+        self._window.ensure_loaded(self._top_row())
+        row = self._window.row(self._cursor.row)
+        upload_id = row.id if row else None
+        if upload_id != self._cursor.upload_id:
+            self._cursor.upload_id = upload_id
+            self.post_message(self.Selected(upload_id))
+        self.refresh_changed()
+
+    def _search_steps(self) -> Iterator[Callable[[], object]]:
+        yield from repeat(self._window.continue_search, _SEARCH_STEPS)
+        yield self._show_found
+
+    def _show_found(self) -> None:
+        self.reload()
+        self.post_message(self.TitleChanged())
+
+    def _schedule_prefetch(self) -> None:
+        """Fetch and paint the pages that the next key may lead to."""
+        visible, top = self._visible_rows(), self._top_row()
+        last, page = max(0, self.total - visible), max(1, visible - 1)
+        targets = (min(top + page, last), max(0, top - page), last, 0)
+        self._prefetch_tasks.schedule(partial(self._prefetch, target) for target in targets)
+
+    def _prefetch(self, top: int) -> None:
+        if self.now is not None:
+            for row in self._window.prefetch(top):
+                self._paint_ahead(row, self.now)

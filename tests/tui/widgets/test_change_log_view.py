@@ -1,0 +1,216 @@
+"""The change log: its cursor, scrolling while changes arrive, and the keys that act on a change."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.geometry import Region
+from textual.pilot import Pilot
+
+from tests.tui.dashboards import mixed, opened, toasts, until
+from upload_tui.monitor import StageReached
+from upload_tui.monitor.changes import UploadRef
+from upload_tui.status import Stage
+from upload_tui.testing import NOW, InMemorySession, an_upload, settled
+from upload_tui.tui.screens.dashboard import DashboardScreen
+from upload_tui.tui.screens.shapes import ShapesScreen
+from upload_tui.tui.screens.upload import UploadScreen
+from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
+
+
+@asynccontextmanager
+async def opened_log(count: int) -> AsyncIterator[tuple[Pilot[int], InMemorySession, ChangeLogView]]:
+    """A dashboard with the focus on a change log of `count` changes."""
+    async with opened(mixed()) as (pilot, session, _):
+        log = pilot.app.screen.query_one(ChangeLogView)
+        publish(session, *range(count))
+        await until(pilot, lambda: len(log.shown_changes) == count)
+        log.focus()
+        await pilot.pause()
+        yield pilot, session, log
+
+
+def publish(session: InMemorySession, *numbers: int) -> None:
+    session.publish(*(an_upload(f"up-{number:03d}", initiated=2000 - number) for number in numbers))
+
+
+def name_under_cursor(log: ChangeLogView) -> str:
+    """The name on the highlighted line, which must be visible."""
+    background = log.get_component_rich_style("changes--cursor").bgcolor
+    lines = [log.render_line(y) for y in range(log.size.height)]
+    (line,) = [line for line in lines if any(segment.style and segment.style.bgcolor == background for segment in line)]
+    return next(word for word in line.text.split() if word.startswith("up-"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        ([], "up-099"),
+        (["k"], "up-098"),
+        (["up", "up", "j"], "up-098"),
+        (["down"], "up-099"),
+        (["N", "N", "n"], "up-098"),
+        (["g"], "up-000"),
+        (["home", "down"], "up-001"),
+        (["g", "G"], "up-099"),
+        (["home", "end"], "up-099"),
+        (["g", "pagedown"], "up-{page:03d}"),
+        (["g", "pagedown", "pagedown", "pageup"], "up-{page:03d}"),
+        (["g", "ctrl+d"], "up-{half:03d}"),
+        (["g", "ctrl+d", "ctrl+d", "ctrl+u"], "up-{half:03d}"),
+    ],
+    ids=str,
+)
+async def test_keys_move_the_cursor(keys: list[str], name: str) -> None:
+    async with opened_log(100) as (pilot, _, log):
+        await pilot.press(*keys)
+        page = log.size.height - 1
+        assert name_under_cursor(log) == name.format(page=page, half=page // 2)
+
+
+async def test_the_cursor_follows_the_newest_change_only_from_the_last_line() -> None:
+    async with opened_log(50) as (pilot, session, log):
+        publish(session, 50)
+        await until(pilot, lambda: name_under_cursor(log) == "up-050")
+        assert log.scroll_offset.y == log.max_scroll_y
+        await pilot.press("k", "k")
+        top = log.scroll_offset.y
+        publish(session, *range(51, 60))
+        await until(pilot, lambda: len(log.shown_changes) == 60)
+        assert name_under_cursor(log) == "up-048"
+        assert log.scroll_offset.y == top
+        assert log.is_scrolled_back
+        await pilot.press("G")
+        assert not log.is_scrolled_back
+        publish(session, 60)
+        await until(pilot, lambda: name_under_cursor(log) == "up-060")
+
+
+async def test_scrolling_moves_the_cursor_and_the_end_follows_the_newest() -> None:
+    async with opened_log(100) as (pilot, session, log):
+        log.scroll_to(y=10, animate=False, immediate=True)
+        assert name_under_cursor(log) == f"up-{10 + log.size.height - 1:03d}"
+        log.scroll_to(y=log.max_scroll_y, animate=False, immediate=True)
+        publish(session, 100)
+        await until(pilot, lambda: len(log.shown_changes) == 101)
+        assert name_under_cursor(log) == "up-100"
+
+
+async def test_a_smaller_pane_without_focus_keeps_its_scroll_position() -> None:
+    async with opened_log(100) as (pilot, _, log):
+        log.scroll_to(y=10, animate=False, immediate=True)
+        await pilot.press("tab")
+        height = log.size.height
+        await pilot.resize_terminal(120, 24)
+        await settled(pilot)
+        assert log.size.height < height
+        assert log.scroll_offset.y == 10
+        await pilot.press("shift+tab")
+        assert log.scroll_offset.y == 10
+        assert name_under_cursor(log) == f"up-{10 + log.size.height - 1:03d}"
+
+
+@pytest.mark.parametrize("keys", [[], ["k", "k"], ["g"]], ids=["newest", "near it", "oldest"])
+async def test_the_change_under_the_cursor_stays_visible_at_any_size(keys: list[str]) -> None:
+    async with opened_log(100) as (pilot, session, log):
+        await pilot.press(*keys)
+        before = name_under_cursor(log)
+        for size in ((120, 60), (120, 37), (90, 24), (120, 90), (120, 40)):
+            await pilot.resize_terminal(*size)
+            await settled(pilot)
+            assert name_under_cursor(log) == before
+        publish(session, 100)
+        await until(pilot, lambda: len(log.shown_changes) == 101)
+        assert name_under_cursor(log) == (before if keys else "up-100")
+
+
+class LogApp(App[None]):
+    """An app with a change log that keeps 50 changes."""
+
+    def compose(self) -> ComposeResult:
+        yield ChangeLogView(max_changes=50)
+
+
+def changes_numbered(numbers: range) -> list[StageReached]:
+    return [
+        StageReached(
+            at=NOW,
+            upload=UploadRef(f"{number}", f"up-{number:03d}", "p-1", "Genome"),
+            before=None,
+            after=Stage.INITIATED,
+            on=NOW,
+            certainty="reported",  # type: ignore[arg-type]
+        )
+        for number in numbers
+    ]
+
+
+async def test_the_cursor_keeps_its_change_when_older_changes_are_dropped() -> None:
+    app = LogApp()
+    async with app.run_test(size=(120, 20)) as pilot:
+        log = app.query_one(ChangeLogView)
+        log.focus()
+        log.add(changes_numbered(range(50)))
+        await pilot.press(*["k"] * 20)
+        assert log.cursor_id == "29"
+        log.add(changes_numbered(range(50, 60)))
+        assert (log.cursor_id, log.cursor_row) == ("29", 19)
+        assert log.scroll_offset.y <= log.cursor_row < log.scroll_offset.y + log.size.height
+        log.add(changes_numbered(range(60, 95)))
+        assert log.total == 50
+        assert log.cursor_id == "45"  # the oldest that is left
+
+
+async def test_keys_open_copy_and_compare_the_upload_of_a_change() -> None:
+    async with opened_log(5) as (pilot, _, log):
+        screen = pilot.app.screen
+        assert isinstance(screen, DashboardScreen)
+        await pilot.press("m", "k", "k", "y")
+        assert name_under_cursor(log) == "up-002"
+        assert pilot.app.clipboard == log.cursor_id != screen.selected_id
+        for key, opens in (("enter", UploadScreen), ("w", ShapesScreen), ("J", UploadScreen)):
+            await pilot.press(key)
+            await pilot.pause()
+            assert isinstance(pilot.app.screen, opens)
+            assert pilot.app.screen._upload_id == log.cursor_id  # type: ignore[attr-defined]
+            await pilot.press("escape")
+            await pilot.pause()
+        assert log.has_focus
+
+
+async def test_a_click_selects_a_change_and_a_double_click_opens_it() -> None:
+    async with opened_log(5) as (pilot, _, log):
+        await pilot.click(log, offset=(20, 1))
+        assert name_under_cursor(log) == "up-001"
+        await pilot.click(log, offset=(20, 1), times=2)
+        await until(pilot, lambda: isinstance(pilot.app.screen, UploadScreen))
+
+
+@pytest.mark.parametrize("key", ["enter", "y", "w"])
+async def test_keys_on_an_empty_change_log_show_a_notification(key: str) -> None:
+    async with opened_log(0) as (pilot, _, _):
+        await pilot.press(key)
+        assert "No upload" in toasts(pilot)[0]
+
+
+async def test_no_line_is_highlighted_without_the_focus() -> None:
+    async with opened_log(5) as (pilot, _, log):
+        await pilot.press("tab")
+        with pytest.raises(ValueError, match="not enough values"):
+            name_under_cursor(log)
+
+
+async def test_moving_the_cursor_repaints_two_lines() -> None:
+    async with opened_log(5) as (pilot, _, log):
+        painted: list[Region] = []
+        refresh = log.refresh
+
+        def recording_refresh(*regions: Region, **options: bool) -> ChangeLogView:
+            painted.extend(regions or [log.size.region])
+            return refresh(*regions, **options)
+
+        log.refresh = recording_refresh  # type: ignore[method-assign,assignment]
+        await pilot.press("k")
+        assert sorted(region.y for region in painted) == [3, 4]
+        assert {region.height for region in painted} == {1}
