@@ -17,9 +17,9 @@ def test_every_stage_and_a_reason_are_seen_when_the_demo_runs(columns: int, line
         reasons = ("does not match", "bad chunk hash", "bad file hash", "wrong size")
         terminal.wait_until(lambda text: any(reason in text for reason in reasons))
         terminal.press("?")
-        terminal.wait_until(lambda text: "Esc closes" in text)
+        terminal.wait_until(lambda text: "Esc close" in text)
         terminal.press("\x1b")
-        terminal.wait_until(lambda text: "Esc closes" not in text)
+        terminal.wait_until(lambda text: "Esc close" not in text)
         terminal.press("q")
         assert terminal.wait_for_end() == 0
     assert b"Traceback" not in terminal.painted
@@ -30,7 +30,7 @@ def test_every_stage_and_a_reason_are_seen_when_the_demo_runs(columns: int, line
 )
 def test_nothing_but_ascii_is_painted_when_nothing_else_can_be_shown(environment: dict[str, str]) -> None:
     with Terminal("demo", "--speed", "8", environment=environment) as terminal:
-        terminal.wait_until(lambda text: "live" in text and "verified" in text and "^p All" in text)
+        terminal.wait_until(lambda text: "live" in text and "verified" in text and "^p Commands" in text)
         terminal.press("q")
         assert terminal.wait_for_end() == 0
     assert terminal.painted.isascii()
@@ -66,7 +66,7 @@ def test_the_picture_follows_when_the_terminal_changes_its_size() -> None:
     with Terminal("demo", columns=120, lines=40) as terminal:
         terminal.wait_until(lambda text: "Timeline" in text)
         terminal.resize(80, 24)
-        terminal.wait_until(lambda text: "Timeline" not in text and "Tail" in text)
+        terminal.wait_until(lambda text: "Timeline" not in text and "Activity" in text)
         terminal.resize(200, 60)
         terminal.wait_until(lambda text: "Timeline" in text)
         terminal.press("q")

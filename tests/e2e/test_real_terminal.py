@@ -27,7 +27,7 @@ def test_the_picture_is_whole_when_a_storm_of_sizes_is_over() -> None:
         for _ in range(60):
             terminal.resize(sizes.randint(5, 500), sizes.randint(2, 200))
         terminal.resize(120, 40)
-        text = terminal.wait_until(lambda text: "Timeline" in text and "Tail" in text and "Quit" in text)
+        text = terminal.wait_until(lambda text: "Timeline" in text and "Activity" in text and "Quit" in text)
         assert all(len(line.rstrip()) <= 120 for line in text.splitlines())
         terminal.press("q")
         assert terminal.wait_for_end() == 0
@@ -49,7 +49,7 @@ def test_it_comes_back_when_it_was_suspended() -> None:
         terminal.wait_until(lambda text: "Stopped" in text)
         terminal.press("fg\n")
         terminal.press("?")
-        terminal.wait_until(lambda text: "Esc closes" in text)
+        terminal.wait_until(lambda text: "Esc close" in text)
         terminal.press("qq")
         terminal.wait_until(lambda _: terminal.painted.count(_LEAVES) == 2)
         terminal.press("exit 7\n")
@@ -62,9 +62,9 @@ def test_what_is_pasted_is_searched_for_and_nothing_in_it_is_a_key() -> None:
         terminal.press("/")
         terminal.wait_until(lambda text: "part of a name" in text)
         terminal.press("\x1b[200~zzq\nq\x1b[201~")
-        terminal.wait_until(lambda text: 'with "zzq' in text and "Nothing matches" in text)
+        terminal.wait_until(lambda text: 'matching "zzq' in text and "No matches" in text)
         terminal.press("\x1b")
-        terminal.wait_until(lambda text: "Nothing matches" not in text)
+        terminal.wait_until(lambda text: "No matches" not in text)
         terminal.press("q")
         assert terminal.wait_for_end() == 0
 

@@ -37,7 +37,7 @@ def test_command_answers_when_the_wheel_is_installed(wheel: Path, tmp_path: Path
     # The requirements are those of the tests' own environment; only this package is the wheel's.
     others = [entry for entry in sys.path if entry.endswith("site-packages")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *others]), "PYTHONSAFEPATH": "1"}
-    script = "import upload_tui.tui.stylesheets as s; print(*s.stylesheet_paths(), sep='\\n')"
+    script = "import upload_tui.tui as s; print(*s.stylesheet_paths(), sep='\\n')"
     shown = subprocess.run(
         [python, "-c", script], env=environment, capture_output=True, text=True, check=True, cwd=tmp_path
     )

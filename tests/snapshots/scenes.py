@@ -1,4 +1,4 @@
-"""What the dashboard's pictures are of."""
+"""Sessions and dashboards for the pictures."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,41 +15,41 @@ CHUNK_ERROR = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 
 
 
 def dashboard(session: Session, glyphs: Glyphs = UNICODE, theme: str = DEFAULT_THEME) -> UploadApp:
-    """The dashboard over a session."""
+    """The dashboard of a session."""
     return testing.dashboard(session, theme=theme, ascii_only=glyphs is ASCII)
 
 
-def a_morning(*first: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The kit's morning; its failed upload has a chunk with wrong bytes."""
+def sample_uploads(*first: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The sample uploads; the failed one has a chunk with a wrong hash."""
     return testing.sample_uploads(*first, message=CHUNK_ERROR)
 
 
 class MillionSession(InMemorySession):
-    """A million uploads, made up a window at a time: what they are called follows from their number."""
+    """A million uploads, made one window at a time. Their names follow from their numbers."""
 
     _COUNT = 1_000_000
 
     def __init__(self) -> None:
-        super().__init__(a_morning())
+        super().__init__(sample_uploads())
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
-        """Rows that look like those of the morning."""
+        """Rows that repeat the sample uploads."""
         rows = super().window(query, 0, 16).rows
         numbers = range(offset, min(offset + limit, self._COUNT))
         made = (replace(rows[n % 16], id=f"{n:08d}", name=f"run-{self._COUNT - n:07d}.fastq.gz") for n in numbers)
         return Window(tuple(made), offset, self._COUNT, 1)
 
     def position(self, query: Query, upload_id: str) -> int | None:
-        """The number is the id."""
+        """The id is the row's number."""
         return int(upload_id)
 
     def detail(self, upload_id: str) -> Detail | None:
-        """The one of the morning that the row looks like."""
+        """The sample upload that the row repeats."""
         rows = super().window(Query(), 0, 16).rows
         return super().detail(rows[int(upload_id) % 16].id)
 
     def funnel(self) -> Funnel:
-        """Most of them verified."""
+        """Most uploads are verified."""
         counts = (1_204, 38, 997_511, 1_247)
         stages = super().funnel().stages
         return Funnel(tuple(replace(one, count=count) for one, count in zip(stages, counts, strict=True)))

@@ -1,4 +1,4 @@
-"""Every state and every screen of the dashboard at every size, each with the sentence that a reviewer holds the pictures against."""
+"""Every state and screen of the dashboard at every size. Each caption says what its pictures must show."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, a_morning, dashboard
+from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, dashboard, sample_uploads
 from upload_tui import testing
 from upload_tui.cli.commands.replay import ReplayControls
 from upload_tui.monitor import Connection, ConnectionState, ReplaySession, read_recording
@@ -23,12 +23,12 @@ every_size = pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 
 
 def live() -> InMemorySession:
-    """A morning."""
-    return InMemorySession(a_morning())
+    """The sample uploads over a live connection."""
+    return InMemorySession(sample_uploads())
 
 
-def tell(session: InMemorySession) -> Callable[[Pilot[int]], object]:
-    """A few changes, told before the picture is taken."""
+def publish_changes(session: InMemorySession) -> Callable[[Pilot[int]], object]:
+    """Publish a few changes before the picture is taken."""
 
     async def run(pilot: Pilot[int]) -> None:
         await settled(pilot)
@@ -42,7 +42,7 @@ def tell(session: InMemorySession) -> Callable[[Pilot[int]], object]:
 
 
 def connected(connection: Connection, session: InMemorySession | None = None) -> InMemorySession:
-    """A morning, seen over a connection in some state."""
+    """A session, by default of the sample uploads, with a connection."""
     session = session or live()
     session.set_connection(connection)
     return session
@@ -114,9 +114,13 @@ def errors_only() -> InMemorySession:
     return InMemorySession(
         [
             an_upload(
-                f"plate-{n:02d}.czi", initiated=900 + 60 * n, completed=840 + 60 * n, error=832 + 60 * n, message=said
+                f"plate-{n:02d}.czi",
+                initiated=900 + 60 * n,
+                completed=840 + 60 * n,
+                error=832 + 60 * n,
+                message=message,
             )
-            for n, said in enumerate([CHUNK_ERROR, "no room left on the device", CHUNK_ERROR])
+            for n, message in enumerate([CHUNK_ERROR, "no room left on the device", CHUNK_ERROR])
         ]
     )
 
@@ -128,10 +132,10 @@ def worker_stopped() -> InMemorySession:
 
 
 def not_whole() -> InMemorySession:
-    odd = an_upload(
+    upload = an_upload(
         "half.bin", initiated=60, completed=30, verified=20, chunks=(1, 3, 4), status_shape=StatusShape.DEPLOYED
     )
-    return InMemorySession([odd])
+    return InMemorySession([upload])
 
 
 def tried_again() -> InMemorySession:
@@ -155,47 +159,44 @@ def hostile() -> InMemorySession:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state of what is shown: the sentence for its pictures, and how to come to it."""
+    """A state of the dashboard: the caption of its pictures, and a session in this state."""
 
     caption: str
     session: Callable[[], InMemorySession]
 
 
 STATES: Mapping[str, State] = {
-    "first-run": State(
-        "Nothing is known yet and nothing is pretended: connecting, and words in place of rows.", first_run
+    "first-run": State("Connecting: no data yet, and a text in place of rows.", first_run),
+    "first-run-offline": State("The service was never reached: since when and why.", first_run_offline),
+    "loading": State(
+        "The first full scan is running: how many of how many uploads, and those fetched so far.", loading
     ),
-    "first-run-offline": State(
-        "The service was never reached: since when, why, and that nothing is known.", first_run_offline
-    ),
-    "loading": State("The first fetch is under way: how many of how many, and what came is there already.", loading),
     "retrying": State("The last request failed: how long until the next, and why, below the table.", retrying),
-    "offline": State("Offline since a time: the age of what is shown is in the header.", offline),
-    "not-allowed": State("The service refuses the token, and says so in the header and below the table.", not_allowed),
-    "paused": State("Paused by the person, three minutes old.", paused),
-    "stale": State("Rows whose own refresh failed are dim; the others are not.", stale),
-    "empty": State("A project without uploads: counts of 0, and what will appear in the table.", InMemorySession),
-    "errors-only": State("Nothing but failures: every row says why in a few words.", errors_only),
+    "offline": State("Offline: since when, and the age of the data in the header.", offline),
+    "not-allowed": State("The service rejects the token: shown in the header and below the table.", not_allowed),
+    "paused": State("Paused by the user; the data is three minutes old.", paused),
+    "stale": State("Rows whose refresh failed are dim; the others are not.", stale),
+    "empty": State("A project without uploads: counts of 0, and a text in place of rows.", InMemorySession),
+    "errors-only": State("Only failed uploads: every row has a short cause.", errors_only),
     "worker-stopped": State(
-        "Nothing ends while many wait: it looks like the worker, says a sentence, not like one upload.", worker_stopped
+        "No upload is verified while many wait: a notice below the table says that the worker appears down.",
+        worker_stopped,
     ),
     "not-whole": State(
-        "Verified, says the service, but chunk 2 was never listed: the timeline contradicts it.", not_whole
+        "Reported as verified, but chunk 2 was never listed: the timeline shows the contradiction.", not_whole
     ),
-    "tried-again": State("Deployed and stuck: ticks say how often its silent worker must have tried.", tried_again),
+    "tried-again": State("Deployed status shape, stuck: ticks show the estimated retries of the worker.", tried_again),
     "hostile": State(
-        "Escapes, markup, overrides, wide signs and 10,000 characters are drawn, and columns stay aligned.", hostile
+        "Names with escapes, markup, overrides, wide characters and 10,000 characters: columns stay aligned.", hostile
     ),
-    "one-million": State(
-        "A million uploads: the counts keep their commas apart, the rows are as ever.", MillionSession
-    ),
+    "one-million": State("A million uploads: counts with commas, rows as usual.", MillionSession),
 }
 
 
 @every_size
 @pytest.mark.parametrize("state", STATES)
 def test_states(snap_compare: Compare, state: str, size: tuple[int, int]) -> None:
-    """What each of the states says of itself in its caption."""
+    """See the captions in `STATES`."""
     session = STATES[state].session()
     assert snap_compare(dashboard(session), terminal_size=size)
     session.close()
@@ -203,8 +204,8 @@ def test_states(snap_compare: Compare, state: str, size: tuple[int, int]) -> Non
 
 @every_size
 def test_replay(snap_compare: Compare, size: tuple[int, int]) -> None:
-    """A recorded journal, held in its sixth second: the header says what is replayed and that it is held."""
-    header, lines = read_recording(Path(__file__).parent / "journals" / "corrupt.jsonl")
+    """A recording, paused at six seconds: the header shows the position and that it is paused."""
+    header, lines = read_recording(Path(__file__).parent / "recordings" / "corrupt.jsonl")
     session = ReplaySession(header, lines, base=FrozenClock())
     session.seek(header.began_on + timedelta(seconds=6))
     session.set_speed(0)
@@ -215,17 +216,17 @@ def test_replay(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [(20, 5), *SIZES.values()], ids=["20x5", *SIZES])
 def test_live(snap_compare: Compare, size: tuple[int, int]) -> None:
-    """Live: one upload looks stuck, one failed just now with its reason, the tail tells what happened."""
+    """Live: one upload is stuck, one just failed with its cause, the activity pane shows the changes."""
     session = live()
-    assert snap_compare(dashboard(session), terminal_size=size, run_before=tell(session))
+    assert snap_compare(dashboard(session), terminal_size=size, run_before=publish_changes(session))
     session.close()
 
 
 @pytest.mark.parametrize("size", [(100, 40), (113, 40), (116, 40)], ids=["100x40", "113x40", "116x40"])
 def test_live_between(snap_compare: Compare, size: tuple[int, int]) -> None:
-    """Around the width at which the timeline comes: the table keeps all columns, and names stay apart."""
+    """Around the width at which the timeline appears: the table keeps all columns, and names stay distinct."""
     session = live()
-    assert snap_compare(dashboard(session), terminal_size=size, run_before=tell(session))
+    assert snap_compare(dashboard(session), terminal_size=size, run_before=publish_changes(session))
     session.close()
 
 
@@ -235,7 +236,7 @@ PANES = {"table": (), "timeline": ("tab",), "tail": ("tab", "tab"), "upload": ("
 @pytest.mark.parametrize("pane", PANES)
 @pytest.mark.parametrize("size", [(40, 12), (48, 24)], ids=["40x12", "48x24"])
 def test_one_pane(snap_compare: Compare, pane: str, size: tuple[int, int]) -> None:
-    """One pane has the whole room; in the table and in the tail the stuck upload stands out."""
+    """One pane fills the screen; in the table and in the activity pane the stuck upload stands out."""
     session = live()
 
     async def run(pilot: Pilot[int]) -> None:
@@ -250,56 +251,58 @@ def test_one_pane(snap_compare: Compare, pane: str, size: tuple[int, int]) -> No
 @every_size
 @pytest.mark.parametrize("theme", [theme.name for theme in THEMES if theme.name != "upload-dark"])
 def test_themes(snap_compare: Compare, theme: str, size: tuple[int, int]) -> None:
-    """The same picture in other colours; the stages stay apart by sign and word."""
+    """The same picture in other colours; stages differ by symbol and word."""
     session = live()
-    assert snap_compare(dashboard(session, theme=theme), terminal_size=size, run_before=tell(session))
+    assert snap_compare(dashboard(session, theme=theme), terminal_size=size, run_before=publish_changes(session))
     session.close()
 
 
 @every_size
 def test_ascii(snap_compare: Compare, size: tuple[int, int]) -> None:
-    """Plain ASCII: the stages are o, c, V and X, each with its word; nothing is a box or a bar of another character."""
+    """ASCII only: the stages are o, c, V and X, each with its word; no box-drawing characters."""
     session = live()
-    assert snap_compare(dashboard(session, glyphs=ASCII), terminal_size=size, run_before=tell(session))
+    assert snap_compare(dashboard(session, glyphs=ASCII), terminal_size=size, run_before=publish_changes(session))
     session.close()
 
 
 @every_size
 def test_no_color(snap_compare: Compare, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_COLOR: no colour at all; the cursor is reversed, and every stage has its sign and its word."""
+    """NO_COLOR: no colours; the cursor is reversed, and every stage has its symbol and word."""
     monkeypatch.setenv("NO_COLOR", "1")
     session = live()
-    assert snap_compare(UploadApp(session, update_interval_seconds=0), terminal_size=size, run_before=tell(session))
+    assert snap_compare(
+        UploadApp(session, update_interval_seconds=0), terminal_size=size, run_before=publish_changes(session)
+    )
     session.close()
 
 
 SCREENS = {
-    "help": ("question_mark", "What every key does, and the state model in four lines."),
-    "shapes": ("w", "One status in three designs, and what each of them cannot say."),
-    "upload": ("enter", "One upload alone: its timeline, and the service's answer."),
-    "raw": ("J", "The same, with the answer in focus."),
-    "latencies": ("l", "How long uploads took between stages, as histograms."),
-    "failures": ("F", "Why uploads failed, by cause, with counts and times."),
-    "columns": ("c", "The columns: which are on, and how wide."),
-    "export": ("e", "What can be written to a file."),
+    "help": ("question_mark", "The stages, and every key."),
+    "shapes": ("w", "The status in three formats, and what each cannot express."),
+    "upload": ("enter", "One upload: its timeline and the raw response."),
+    "raw": ("J", "The same, with the focus on the raw response."),
+    "latencies": ("l", "Latency between stages, as histograms."),
+    "failures": ("F", "Failures by cause, with counts and times."),
+    "columns": ("c", "The columns: which are shown, and their width."),
+    "export": ("e", "The exports."),
     "projects": ("p", "The projects, and all of them."),
-    "search": ("slash", "The line to search in, at the bottom."),
-    "density": ("d", "Two lines for each upload: what the columns leave out."),
-    "absolute": ("t", "Times by the clock on the wall."),
-    "filtered": ("exclamation_mark", "Only the stuck and the failed: the title says so, the counts stay those of all."),
+    "search": ("slash", "The search bar at the bottom."),
+    "density": ("d", "Two lines for each upload; the second has what the columns leave out."),
+    "absolute": ("t", "Absolute times."),
+    "filtered": ("exclamation_mark", "Only stuck and failed: the title shows the filter, the counts are those of all."),
     "marked": ("m", "The first upload is marked, and the title counts it."),
-    "next-failed": ("E", "The cursor is on the first failed upload, whose timeline tells why."),
+    "next-failed": ("E", "The cursor is on the first failed upload; its timeline shows the cause."),
 }
 
 
 @every_size
 @pytest.mark.parametrize("screen", SCREENS)
 def test_screens(snap_compare: Compare, screen: str, size: tuple[int, int]) -> None:
-    """What each of the screens shows of a morning with three failures."""
+    """See the captions in `SCREENS`; three uploads have failed."""
     failed = [
         an_upload(f"plate-{n}.czi", initiated=900 + n, completed=840, error=832 - 60 * n, message=CHUNK_ERROR)
         for n in range(3)
     ]
-    session = InMemorySession(a_morning(*failed))
+    session = InMemorySession(sample_uploads(*failed))
     assert snap_compare(dashboard(session), terminal_size=size, press=[SCREENS[screen][0]])
     session.close()

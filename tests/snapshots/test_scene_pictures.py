@@ -1,4 +1,4 @@
-"""Stories through the real service and monitor, each with the sentence that a reviewer holds its picture against."""
+"""Scenes with the real service and monitor. Each docstring says what its picture must show."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 from upload_tui.testing import Scene, dashboard, replay_of
 
 Compare = Callable[..., bool]
-JOURNALS = Path(__file__).parent / "journals"
+RECORDINGS = Path(__file__).parent / "recordings"
 
 
 def test_a_completed_upload_waits(snap_compare: Compare) -> None:
-    """A completed upload has waited 41 minutes and the worker is stopped: it looks stuck; another sends its chunks."""
+    """An upload completed 41 minutes ago and the worker is stopped: it is stuck. Another upload sends chunks."""
     scene = (
         Scene()
         .upload("reads_S1_R1.fastq.gz", at=0, completes=20)
@@ -26,14 +26,14 @@ def test_a_completed_upload_waits(snap_compare: Compare) -> None:
 
 
 def test_a_byte_changed(snap_compare: Compare) -> None:
-    """A byte of a chunk changed on its way: the upload is in error, and the chunk is named with both digests."""
+    """A byte of a chunk changed in transit: the upload failed, and the cause names the chunk and both hashes."""
     scene = Scene().upload("plate-7.czi", at=5, completes=30).fault("altered-chunk", at=12).until(60)
     assert snap_compare(scene.dashboard(), terminal_size=(120, 40))
 
 
 @pytest.mark.parametrize("until", [6.0, None], ids=["at-first", "end"])
 def test_a_bug_report(snap_compare: Compare, until: float | None) -> None:
-    """Somebody's journal: at first some uploads are still under way; in the end one of eight is verified, and the tail says why."""
-    session = replay_of(JOURNALS / "corrupt.jsonl", until=until)
+    """A user's recording: some uploads are pending at first; at the end one of eight is verified, and Activity shows the causes."""
+    session = replay_of(RECORDINGS / "corrupt.jsonl", until=until)
     assert snap_compare(dashboard(session), terminal_size=(120, 40))
     session.close()

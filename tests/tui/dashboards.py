@@ -1,4 +1,4 @@
-"""Dashboards over scenes, for tests without pictures."""
+"""Dashboards over in-memory sessions, for tests without pictures."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,14 +12,16 @@ from upload_tui.testing import InMemorySession, an_upload, dashboard
 from upload_tui.tui import DisplayOptions, Fault, Preferences
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
-_PATIENCE_STEPS = 500
+_MAX_STEPS = 500
 
 
 def many(count: int) -> list[dict[str, Any]]:
+    """Initiated uploads, newest first: scan-000.tiff, scan-001.tiff, …"""
     return [an_upload(f"scan-{number:03d}.tiff", initiated=60 + number) for number in range(count)]
 
 
 def mixed() -> list[dict[str, Any]]:
+    """One upload for each stage, and a stuck one."""
     return [
         an_upload("a-initiated", initiated=10),
         an_upload("b-completed", initiated=30, completed=20),
@@ -30,34 +32,34 @@ def mixed() -> list[dict[str, Any]]:
 
 
 def names_in(table: UploadTable) -> list[str]:
-    """The names in the table, from its first row to its last."""
+    """The names in the table, in order."""
     return [row.name for number in range(table.total) if (row := table.row_at(number))]
 
 
 class FakeControls:
-    """Remembers what the keys asked of it."""
+    """Controls that record the calls of the keys."""
 
     faults: Sequence[Fault] = (Fault("outage", "down"), Fault("dead-worker", "no worker"))
 
     def __init__(self) -> None:
         self.speed = 1.0
         self.active_faults: Mapping[str, float] = {}
-        self.requests: list[str] = []
+        self.calls: list[str] = []
 
     def start_upload(self) -> None:
-        self.requests.append("upload")
+        self.calls.append("upload")
 
     def start_fault(self, fault_name: str) -> None:
-        self.requests.append(fault_name)
+        self.calls.append(fault_name)
 
     def slower(self) -> None:
-        self.requests.append("slower")
+        self.calls.append("slower")
 
     def faster(self) -> None:
-        self.requests.append("faster")
+        self.calls.append("faster")
 
     def step(self) -> None:
-        self.requests.append("step")
+        self.calls.append("step")
 
 
 @asynccontextmanager
@@ -68,29 +70,31 @@ async def opened(
     last_visit: LastVisit | None = None,
     **options: Any,
 ) -> AsyncIterator[tuple[Pilot[int], InMemorySession, UploadTable]]:
+    """Run the dashboard over these uploads; `options` are preferences."""
     session = InMemorySession(uploads)
-    wishes = Preferences(display_options=DisplayOptions(zone=UTC), **options)
-    app = dashboard(session, controls=controls, preferences=wishes, last_visit=last_visit)
+    preferences = Preferences(display_options=DisplayOptions(zone=UTC), **options)
+    app = dashboard(session, controls=controls, preferences=preferences, last_visit=last_visit)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield pilot, session, app.screen.query_one(UploadTable)
     session.close()
 
 
-def chosen(table: UploadTable) -> str:
+def selected(table: UploadTable) -> str:
+    """The name of the upload under the cursor; empty if there is none."""
     row = table.row_at(table.cursor_row)
     return row.name if row else ""
 
 
-async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
-    """Let the dashboard go on until something holds."""
-    for _ in range(_PATIENCE_STEPS):
-        if holds():
+async def until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
+    """Run the dashboard until a condition is true."""
+    for _ in range(_MAX_STEPS):
+        if condition():
             return
         await pilot.pause(0.02)
-    raise AssertionError("it never came to hold")
+    raise AssertionError("the condition did not become true")
 
 
 def toasts(pilot: Pilot[int]) -> list[str]:
-    """What is said to the person in a corner."""
+    """The texts of the notifications."""
     return [notification.message for notification in pilot.app._notifications]

@@ -1,4 +1,4 @@
-"""Calling a person when uploads fail, and telling what happened since they last looked."""
+"""Alerts about failed uploads, and the summary since the last visit."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def failed(*names: str, message: str = SIZE_DIFFERS) -> list[StageReached]:
     return changes
 
 
-def test_a_cause_is_told_once_and_then_not_for_a_while() -> None:
+def test_a_cause_is_alerted_once_within_the_quiet_time() -> None:
     alerts = Alerts(AlertSettings(quiet_seconds=60))
     alerts.add(failed("one.bin"))
     assert [alert.text for alert in alerts.due(NOW)] == ["one.bin failed: wrong size"]
@@ -32,14 +32,14 @@ def test_a_cause_is_told_once_and_then_not_for_a_while() -> None:
     assert alerts.due(NOW + timedelta(seconds=500)) == []
 
 
-def test_each_failure_is_told_when_nothing_is_to_be_gathered() -> None:
+def test_every_failure_is_alerted_without_a_quiet_time() -> None:
     alerts = Alerts(AlertSettings(quiet_seconds=0))
     for name in ("one.bin", "two.bin"):
         alerts.add(failed(name))
         assert [alert.text for alert in alerts.due(NOW)] == [f"{name} failed: wrong size"]
 
 
-def test_nothing_in_a_notification_is_an_order_to_the_terminal() -> None:
+def test_a_notification_has_no_control_characters_of_a_name() -> None:
     (alert,) = _due(failed("\x1b]0;owned\x07.txt"))
     assert "\x1b" not in alert
     assert desktop_notification("x", in_tmux=False) == "\x1b]9;x\x07"
@@ -52,26 +52,26 @@ def _due(changes: Sequence[StageReached]) -> list[str]:
     return [alert.text for alert in alerts.due(NOW)]
 
 
-async def test_a_failure_is_said_at_the_top_and_to_whoever_wants_to_hear_it() -> None:
-    heard: list[str] = []
+async def test_a_failure_is_shown_in_the_status_bar_and_passed_to_the_hook() -> None:
+    recorded: list[str] = []
 
-    async def hear(failures: Sequence[StageReached]) -> None:
+    async def record(failures: Sequence[StageReached]) -> None:
         await asyncio.sleep(0)
-        heard.extend(failure.upload.name for failure in failures)
+        recorded.extend(failure.upload.name for failure in failures)
 
     session = InMemorySession()
-    app = UploadApp(session, on_failures=hear)
+    app = UploadApp(session, on_failures=record)
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         session.publish(an_upload("one.bin", completed=60, error=20, message=SIZE_DIFFERS))
         bar = app.screen.query_one(StatusBar)
-        await until(pilot, lambda: bool(heard))
-        assert heard == ["one.bin"]
+        await until(pilot, lambda: bool(recorded))
+        assert recorded == ["one.bin"]
         assert "one.bin failed: wrong size" in bar.render().plain
     session.close()
 
 
-async def test_what_happened_since_the_last_look_is_told_when_the_picture_is_whole() -> None:
+async def test_the_summary_since_the_last_visit_is_shown_once_the_session_is_live() -> None:
     uploads = [
         an_upload("before.bin", initiated=9000, completed=8900, verified=8800),
         an_upload("failed.bin", initiated=900, completed=800, error=700),
@@ -80,13 +80,13 @@ async def test_what_happened_since_the_last_look_is_told_when_the_picture_is_who
         an_upload("stuck-now.bin", initiated=7100, completed=3000),
     ]
     stuck_before = str(uploads[3]["id"])
-    look = LastVisit(NOW - timedelta(hours=2), frozenset({stuck_before}))
-    async with opened(uploads, last_visit=look) as (pilot, session, _):
+    last_visit = LastVisit(NOW - timedelta(hours=2), frozenset({stuck_before}))
+    async with opened(uploads, last_visit=last_visit) as (pilot, session, _):
         session.publish()
         await until(pilot, lambda: bool(toasts(pilot)))
-        news = "Since you last looked, 2h 00m ago: 1 failed, 1 newly overdue, 2 new, 1 verified"
-        assert toasts(pilot) == [news]
+        summary = "Since your last visit 2h 00m ago: 1 failed, 1 newly overdue, 2 new, 1 verified"
+        assert toasts(pilot) == [summary]
         for command in pilot.app.get_system_commands(pilot.app.screen):
-            if command.title == "Since you last looked":
+            if command.title == "Since your last visit":
                 command.callback()
-        await until(pilot, lambda: toasts(pilot) == [news, news])
+        await until(pilot, lambda: toasts(pilot) == [summary, summary])

@@ -1,4 +1,9 @@
-"""The dashboard: paints what a session knows and passes on what a person wishes. Opens no socket, file or database."""
+"""The dashboard, built with Textual: shows a session on screens, and turns keys into calls of the session.
+
+It owns the app, its screens and widgets, the key bindings, and how uploads are shown. `cli` and `testing` give it a session
+and preferences; `upload_tui.widgets` offers its widgets to other apps. It must not know where the uploads come from: it opens
+no socket, no file and no database, reads no settings, and does not import `client`, `backend` or `cli`.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -11,11 +16,11 @@ if TYPE_CHECKING:
     from upload_tui.tui.appearance.columns import ColumnSpec, parse_columns
     from upload_tui.tui.appearance.display_options import DisplayOptions
     from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs, glyphs_for
+    from upload_tui.tui.appearance.stylesheets import check_stylesheets, stylesheet_paths
     from upload_tui.tui.appearance.theme import DEFAULT_THEME, THEMES, read_theme
     from upload_tui.tui.controls import DemoControls, Fault
     from upload_tui.tui.keys.registry import action_ids
     from upload_tui.tui.preferences import Preferences
-    from upload_tui.tui.stylesheets import check_stylesheets, stylesheet_paths
     from upload_tui.tui.visit_summary import overdue_ids
 
 __all__ = [
@@ -58,6 +63,10 @@ __getattr__, __dir__ = lazy_names(
             "UNICODE",
             "glyphs_for",
         ),
+        "appearance.stylesheets": (
+            "check_stylesheets",
+            "stylesheet_paths",
+        ),
         "appearance.theme": (
             "DEFAULT_THEME",
             "THEMES",
@@ -69,10 +78,6 @@ __getattr__, __dir__ = lazy_names(
         ),
         "keys.registry": ("action_ids",),
         "preferences": ("Preferences",),
-        "stylesheets": (
-            "check_stylesheets",
-            "stylesheet_paths",
-        ),
         "visit_summary": ("overdue_ids",),
     },
 )

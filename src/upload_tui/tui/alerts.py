@@ -1,4 +1,4 @@
-"""When to call a person: uploads that failed, told once for each cause and then not again for a while. Pure."""
+"""Alerts about failed uploads: one for each cause, repeated only after a quiet time."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -17,12 +17,12 @@ _CAUSE_CELLS = 24
 
 
 class AlertSettings(Struct, frozen=True):
-    """How a person wants to be called; the line at the top of the screen is always there.
+    """How to alert, besides the line at the top of the screen.
 
     Attributes:
         bell: ring the terminal's bell.
         desktop: ask the terminal for a desktop notification (OSC 9).
-        quiet_seconds: a cause that was told is not told again for so long; what failed meanwhile is told together then.
+        quiet_seconds: the shortest time between two alerts of one cause; failures in between are alerted together.
     """
 
     bell: bool = False
@@ -37,7 +37,7 @@ class Alert(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """One harmless line."""
+        """One line without control characters."""
         first = self.failures[0]
         cause = cause_text(first.error_message or "", _CAUSE_CELLS, "…")
         if len(self.failures) > 1:
@@ -46,21 +46,21 @@ class Alert(Struct, frozen=True):
 
 
 class Alerts(Struct):
-    """Gathers failures and says when they are due."""
+    """Collects failures until their alert is due."""
 
     settings: AlertSettings
     _waiting: dict[str, list[StageReached]] = field(default_factory=dict)
     _alerted_on: dict[str, datetime] = field(default_factory=dict)
 
     def add(self, changes: Iterable[Change]) -> None:
-        """Keep the failures among these changes."""
+        """Add the failures among these changes."""
         for change in changes:
             if isinstance(change, StageReached) and change.after is Stage.ERROR:
                 cause = cause_text(change.error_message or "", _CAUSE_CELLS, "…")
                 self._waiting.setdefault(cause, []).append(change)
 
     def due(self, now: datetime) -> list[Alert]:
-        """What is to be told now; it counts as told."""
+        """Return the alerts that are due, and remove them."""
         quiet = timedelta(seconds=self.settings.quiet_seconds)
         self._alerted_on = {cause: on for cause, on in self._alerted_on.items() if now - on < quiet}
         due = [cause for cause in self._waiting if cause not in self._alerted_on]
@@ -69,9 +69,9 @@ class Alerts(Struct):
 
 
 def desktop_notification(text: str, *, in_tmux: bool) -> str:
-    """The escape that asks a terminal for a desktop notification; through tmux it must be wrapped.
+    """The escape sequence (OSC 9) for a desktop notification; tmux needs it wrapped.
 
-    `text` must be harmless: an escape in it would end the sequence.
+    `text` must have no control characters: they would end the sequence.
     """
     sequence = f"\x1b]9;{text}\x07"
     return f"\x1bPtmux;{sequence.replace(chr(27), chr(27) * 2)}\x1b\\" if in_tmux else sequence

@@ -1,6 +1,6 @@
-"""The one way from the session to the screen: gathers changes and passes them on a few times a second.
+"""The way from the session to the screen: collects changes and publishes them in batches, a few times a second.
 
-However fast the service changes, the screen is told at most `1 / interval_seconds` times a second, and of every change.
+However fast the service changes, there are at most `1 / interval_seconds` batches a second, and no change of an upload is lost.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ __all__ = ["Bridge"]
 
 
 class Bridge:
-    """Listens to a session until cancelled.
+    """Runs a session and publishes its changes.
 
     Args:
-        session: whom to listen to; it is also kept running.
-        publish: called on the event loop with each bundle of changes.
-        interval_seconds: the shortest time between two bundles.
+        session: the session to run.
+        publish: called on the event loop with each batch.
+        interval_seconds: the shortest time between two batches.
     """
 
     def __init__(
@@ -31,13 +31,17 @@ class Bridge:
         self._has_changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Keep the session running, gather what it says and pass it on."""
+        """Run until cancelled.
+
+        Raises:
+            ExceptionGroup: the session ended with an error.
+        """
         async with asyncio.TaskGroup() as tasks:
-            listening = asyncio.Event()
-            tasks.create_task(self._collect(listening), name="gather changes")
-            tasks.create_task(self._publish_batches(), name="pass changes on")
-            await listening.wait()
-            tasks.create_task(self._session.run(), name="keep the picture true")
+            is_listening = asyncio.Event()
+            tasks.create_task(self._collect(is_listening), name="collect changes")
+            tasks.create_task(self._publish_batches(), name="publish batches")
+            await is_listening.wait()  # otherwise the session's first changes are missed
+            tasks.create_task(self._session.run(), name="run the session")
 
     async def _collect(self, is_listening: asyncio.Event) -> None:
         changes = self._session.changes()
@@ -51,6 +55,6 @@ class Bridge:
         while True:
             await self._has_changed.wait()
             self._has_changed.clear()
-            gathered, self._pending = tuple(self._pending), []
-            self._publish(ChangeBatch(gathered))
+            changes, self._pending = tuple(self._pending), []
+            self._publish(ChangeBatch(changes))
             await asyncio.sleep(self._interval_seconds)

@@ -1,4 +1,4 @@
-"""What the demo's keys can do to the story that is being told; the composer of the demo implements it."""
+"""The controls of a demo or a replay, which `cli` implements."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -9,46 +9,46 @@ __all__ = ["Fault", "DemoControls"]
 
 
 class Fault(Struct, frozen=True):
-    """Something that can be broken: its name, and in a few words what it does."""
+    """A fault that can be injected."""
 
     name: str
     description: str
 
 
 class DemoControls(Protocol):
-    """The demo, as far as a person can meddle with it."""
+    """What the dashboard's keys do to a demo. A replay implements it without faults."""
 
     @property
     def speed(self) -> float:
-        """Seconds of the story in a second of ours; 0 while it is held."""
+        """Seconds of the scenario in a real second; 0 while paused."""
         ...
 
     @property
     def faults(self) -> Sequence[Fault]:
-        """What can be broken."""
+        """The faults that can be injected; empty for a replay."""
         ...
 
     @property
     def active_faults(self) -> Mapping[str, float]:
-        """The faults in force by name, with the seconds of the story that they last still; infinity until somebody ends them."""
+        """The active faults by name, with the scenario's seconds until they end; infinity means until they are ended."""
         ...
 
     def start_upload(self) -> None:
-        """Begin one more upload."""
+        """Start a new upload."""
         ...
 
     def start_fault(self, fault_name: str) -> None:
-        """Let a fault happen."""
+        """Inject a fault."""
         ...
 
     def slower(self) -> None:
-        """Halve the pace; the slowest step holds the story."""
+        """Go to the next lower speed; the lowest is 0, which pauses."""
         ...
 
     def faster(self) -> None:
-        """Double the pace."""
+        """Go to the next higher speed."""
         ...
 
     def step(self) -> None:
-        """Let one second of the story pass, also while it is held."""
+        """Go one step forward, also while paused: a second of a demo, a line of a recording."""
         ...

@@ -1,4 +1,4 @@
-"""What is shown as a file: uploads as JSON or CSV, changes as JSON lines, the screen as SVG. Composes texts; opens no file."""
+"""The texts of exports: uploads as JSON or CSV, changes as JSON lines. Opens no file."""
 
 import csv
 import io
@@ -27,40 +27,43 @@ _STEMS = {ExportKind.JSONL: "changes", ExportKind.SVG: "upload-tui"}
 
 
 def file_name(kind: ExportKind, now: datetime) -> str:
-    """A name that no earlier export has and every file system allows."""
+    """A file name with the time in microseconds, valid on every file system."""
     return f"{_STEMS.get(kind, 'uploads')}-{now:%Y%m%dT%H%M%S.%f}Z.{kind}"
 
 
 def upload_texts(session: Session, query: Query, kind: ExportKind) -> Iterator[str]:
-    """The uploads of a query, some at a time so that others get their turn; each upload once, also if rows move meanwhile."""
+    """Yield the export of a query in parts, so that the caller can pause between them.
+
+    No upload is exported twice, even if rows move meanwhile.
+    """
     return _csv_texts(_details(session, query)) if kind is ExportKind.CSV else _json_texts(_details(session, query))
 
 
 def changes_text(changes: Iterable[Change]) -> str:
-    """Changes as JSON lines."""
+    """Format changes as JSON lines."""
     return "".join(f"{json.dumps(change_record(change))}\n" for change in changes)
 
 
 def _details(session: Session, query: Query) -> Iterator[Sequence[Detail]]:
-    told: set[str] = set()
+    exported: set[str] = set()
     offset = 0
     while True:
         rows = session.window(query, offset, _ROWS_AT_ONCE).rows
-        fresh = [row.id for row in rows if row.id not in told]
-        told.update(fresh)
-        yield [detail for upload_id in fresh if (detail := session.detail(upload_id)) is not None]
+        new_ids = [row.id for row in rows if row.id not in exported]
+        exported.update(new_ids)
+        yield [detail for upload_id in new_ids if (detail := session.detail(upload_id)) is not None]
         if len(rows) < _ROWS_AT_ONCE:
             return
         offset += len(rows)
 
 
 def _json_texts(batches: Iterable[Sequence[Detail]]) -> Iterator[str]:
-    before = "[\n"
+    separator = "[\n"
     for details in batches:
         text = ",\n".join(json.dumps(upload_record(detail), indent=2) for detail in details)
-        yield f"{before}{text}" if text else ""
-        before = ",\n" if text else before
-    yield "[]\n" if before == "[\n" else "\n]\n"
+        yield f"{separator}{text}" if text else ""
+        separator = ",\n" if text else separator
+    yield "[]\n" if separator == "[\n" else "\n]\n"
 
 
 def _csv_texts(batches: Iterable[Sequence[Detail]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Messages between the rooms of the dashboard: children tell, parents decide."""
+"""Messages of the dashboard: widgets and dialogs post them, screens and the app handle them."""
 
 from typing import TextIO
 
@@ -8,17 +8,17 @@ from textual.message import Message
 from upload_tui.monitor import Change
 from upload_tui.tui.appearance.columns import ColumnSpec
 
-__all__ = ["ColumnsChosen", "ExportReady", "ChangeBatch", "ThemeChosen"]
+__all__ = ["ChangeBatch", "ColumnsChosen", "ExportReady", "ThemeChosen"]
 
 
 class ChangeBatch(Struct, frozen=True):
-    """The session's picture changed; `changes` are the changes of uploads since the last such word, oldest first."""
+    """The session's picture changed. `changes` are those of uploads since the last batch, oldest first; there may be none."""
 
     changes: tuple[Change, ...]
 
 
 class ColumnsChosen(Message):
-    """The person wants these columns, in this order."""
+    """The user chose these columns, in this order."""
 
     def __init__(self, columns: tuple[ColumnSpec, ...]) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class ColumnsChosen(Message):
 
 
 class ExportReady(Message):
-    """A text is composed and wants to become a file of this name."""
+    """A text to save under this file name."""
 
     def __init__(self, text: TextIO, file_name: str) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class ExportReady(Message):
 
 
 class ThemeChosen(Message):
-    """The person wants the theme of this name."""
+    """The user chose the theme of this name."""
 
     def __init__(self, theme: str) -> None:
         super().__init__()

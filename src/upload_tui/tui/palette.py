@@ -1,4 +1,4 @@
-"""The command palette: what can be done here with the keys that do it, and the themes. Imported when it is opened."""
+"""The command palette: the active bindings with their keys, and the themes. Imported when it opens."""
 
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
@@ -15,27 +15,27 @@ __all__ = ["ActionCommands", "ThemeCommands", "action_commands"]
 
 
 def action_commands(screen: Screen[object]) -> Iterable[tuple[str, str, Callable[[], Coroutine[Any, Any, bool]]]]:
-    """Each action that works on a screen with its keys, what it does in more words, and how to do it."""
+    """The title with keys, the description and the callback of each active binding of a screen."""
     for active, keys in keys_of(screen):
         binding, title = active.binding, f"{active.binding.description}  ({keys_text(keys)})"
-        if binding.id != "palette":  # it is open
+        if binding.id != "palette":  # it is already open
             yield title, binding.tooltip, partial(screen.app.run_action, binding.action, active.node)
 
 
 class ActionCommands(SystemCommandsProvider):
-    """All actions, found by what they are called and, less, by what they do."""
+    """Commands, found by title or, with half the score, by description."""
 
     async def search(self, query: str) -> Hits:
-        """The actions that a query may mean."""
+        """Yield the commands that match."""
         matcher = self.matcher(query)
-        for name, does, callback, *_ in self.app.get_system_commands(self.screen):
-            score = max(matcher.match(name), matcher.match(does) / 2)
+        for title, description, callback, *_ in self.app.get_system_commands(self.screen):
+            score = max(matcher.match(title), matcher.match(description) / 2)
             if score > 0:
-                yield Hit(score, matcher.highlight(name), callback, help=does)
+                yield Hit(score, matcher.highlight(title), callback, help=description)
 
 
 class ThemeCommands(Provider):
-    """The themes: the person's own and ours before Textual's."""
+    """Themes: the user's own and those of upload-tui before Textual's."""
 
     @property
     def _names(self) -> list[str]:
@@ -44,12 +44,12 @@ class ThemeCommands(Provider):
         return sorted(self.app.available_themes, key=lambda name: (name in BUILTIN_THEMES, name))
 
     async def discover(self) -> Hits:
-        """All of them."""
+        """Yield all themes."""
         for name in self._names:
             yield DiscoveryHit(name, partial(self._choose, name))
 
     async def search(self, query: str) -> Hits:
-        """Those whose names a query may mean."""
+        """Yield the themes whose names match."""
         matcher = self.matcher(query)
         for name in self._names:
             score = matcher.match(name)

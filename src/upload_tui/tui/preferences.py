@@ -1,4 +1,4 @@
-"""What a person wishes of the dashboard; composed by `cli` from settings, handed to the app."""
+"""The user's preferences for the dashboard, which `cli` builds from the settings."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,20 +14,20 @@ __all__ = ["Preferences"]
 
 
 class Preferences(Struct, frozen=True):
-    """The wishes.
+    """The user's preferences; each has a default.
 
     Attributes:
-        look: how facts are written; None takes the signs that the terminal's encoding can show.
-        theme: the name of a theme; empty takes the one that suits the terminal.
-        chosen_theme: the theme that was chosen last, if `theme` names none; for a terminal with many colours. Empty if none was.
-        themes: the person's own themes, beside those that there are.
-        sheets: the person's own sheets, which have the last word.
-        keymap: other keys for actions, by the ids of their bindings; several keys are separated by commas.
-        export_folder: where exports go; None is the platform's folder for downloads.
-        alerts: how to be called when uploads fail.
-        keep_columns: keeps the columns that the person has just chosen for the next time; None forgets them.
-        keep_theme: keeps the theme that the person has just chosen for the next time; None forgets it.
-        is_animated: whether anything moves but the facts.
+        display_options: how uploads are shown; None chooses the character set by the terminal's encoding.
+        theme: the name of a theme; empty chooses one that suits the terminal.
+        saved_theme: the theme that the user chose last, for terminals with many colours if `theme` is empty; empty if none.
+        themes: the user's own themes, in addition to the built-in ones.
+        stylesheets: the user's own stylesheets; they override the built-in ones.
+        keymap: keys by binding id, several separated by commas.
+        export_folder: where exports are saved; None means the platform's downloads folder.
+        alerts: how to alert when uploads fail.
+        save_columns: saves the columns that the user chose for the next time; None does not save them.
+        save_theme: saves the theme that the user chose for the next time; None does not save it.
+        is_animated: enable animations.
     """
 
     display_options: DisplayOptions | None = None

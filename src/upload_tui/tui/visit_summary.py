@@ -1,5 +1,6 @@
-"""What happened since a person last looked, told from the picture alone: how many are new, verified, failed, newly overdue."""
+"""What happened since the user's last visit, counted from the picture."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 from datetime import datetime
 
@@ -16,7 +17,7 @@ _MAX_PENDING = 1000
 
 
 class VisitSummary(Struct, frozen=True):
-    """How many uploads are new, got verified, failed, or are overdue and were not."""
+    """How many uploads are new, were verified, failed or became overdue since a time."""
 
     since: datetime
     new: int = 0
@@ -24,51 +25,44 @@ class VisitSummary(Struct, frozen=True):
     failed: int = 0
     newly_overdue: int = 0
 
-    def __bool__(self) -> bool:
-        """True if anything happened."""
-        return any((self.new, self.verified, self.failed, self.newly_overdue))
-
     def text(self, now: datetime) -> str:
-        """One line, the worst first."""
-        said = [
+        """One line, problems first."""
+        counts = [
             (self.failed, "failed"),
             (self.newly_overdue, "newly overdue"),
             (self.new, "new"),
             (self.verified, "verified"),
         ]
-        what = ", ".join(f"{count:,} {word}" for count, word in said if count) or "nothing new"
-        return f"Since you last looked, {age_text((now - self.since).total_seconds())} ago: {what}"
+        summary = ", ".join(f"{count:,} {label}" for count, label in counts if count) or "nothing new"
+        return f"Since your last visit {age_text((now - self.since).total_seconds())} ago: {summary}"
 
 
 def summary_since(session: Session, last_visit: LastVisit) -> VisitSummary:
-    """The news; costs a few windows of one row, however many uploads there are."""
+    """Count what happened since a visit. Fetches a few single rows, however many uploads there are."""
 
-    def ended(stage: Stage) -> int:
+    def count_ended(stage: Stage) -> int:
         query = Query(stages=frozenset({stage}), sort=SortKey.SINCE)
         return _count(session, query, lambda row: row.stage_since is not None and row.stage_since > last_visit.on)
 
     return VisitSummary(
         since=last_visit.on,
         new=_count(session, Query(), lambda row: row.initiated_on is not None and row.initiated_on > last_visit.on),
-        verified=ended(Stage.VERIFIED),
-        failed=ended(Stage.ERROR),
+        verified=count_ended(Stage.VERIFIED),
+        failed=count_ended(Stage.ERROR),
         newly_overdue=len(overdue_ids(session) - last_visit.overdue_ids),
     )
 
 
 def overdue_ids(session: Session) -> frozenset[str]:
-    """The pending uploads that are overdue now."""
+    """The ids of the pending uploads that are overdue."""
     return frozenset(row.id for row in session.pending(_MAX_PENDING) if row.lateness.is_overdue)
 
 
 def _count(source: RowSource, query: Query, is_new: Callable[[Row], bool]) -> int:
-    """How many rows from the top are new; the order puts them there, so halving finds the last one."""
-    low, high = 0, source.window(query, 0, 0).total
-    while low < high:
-        middle = (low + high) // 2
-        rows = source.window(query, middle, 1).rows
-        if rows and is_new(rows[0]):
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    """The number of new rows. The query sorts them to the top."""
+
+    def is_old(index: int) -> bool:
+        rows = source.window(query, index, 1).rows
+        return not rows or not is_new(rows[0])
+
+    return bisect_left(range(source.window(query, 0, 0).total), True, key=is_old)

@@ -1,4 +1,4 @@
-"""How facts are to be written on this screen: signs, time zone, relative or absolute times, density."""
+"""How uploads are shown: character set, time zone, relative or absolute times, density, columns."""
 
 from datetime import datetime, tzinfo
 
@@ -12,11 +12,13 @@ __all__ = ["DisplayOptions"]
 
 
 class DisplayOptions(Struct, frozen=True):
-    """What a person (or their terminal) chose; handed to every widget.
+    """What the user or the terminal chose. Every widget gets it.
 
-    `zone` None is the machine's own time zone. `is_roomy` gives each row of the table a second line. `columns` are those that a
-    person wishes for; none leaves the choice to the table. `services` are the roots and the titles of several services in one view;
-    none where there is one, which goes without saying.
+    Attributes:
+        zone: the time zone of absolute times; None means the system's.
+        is_roomy: each row of the table has a second line.
+        columns: the columns of the table; empty means the defaults.
+        services: the root URL and the title of each service of a combined view; empty for a single service.
     """
 
     glyphs: Glyphs = UNICODE
@@ -27,11 +29,17 @@ class DisplayOptions(Struct, frozen=True):
     services: tuple[tuple[str, str], ...] = ()
 
     def service_title(self, root: str) -> str:
-        """What the service with this URL is called."""
+        """The title of the service with this root URL, or else the URL."""
         return dict(self.services).get(root, root)
 
     def time_text(self, on: datetime | None, now: datetime, cells: int | None = None) -> str:
-        """A time as this look has it: an age, or the wall clock's; `?` if it is not known. Of days in few `cells`, no hours."""
+        """A time as an age, or absolute; `?` if it is None.
+
+        Args:
+            on: the time.
+            now: the present.
+            cells: an absolute time that is wider leaves out the hour of another day; None means no limit.
+        """
         if on is None:
             return "?"
         if not self.absolute_times:

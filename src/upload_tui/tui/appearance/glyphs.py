@@ -31,6 +31,7 @@ class Glyphs(Struct, frozen=True):
     bar_break: str
     ellipsis: str
     dot: str
+    at_most: str
     arrow_down: str
     arrow_up: str
     mark: str
@@ -62,6 +63,7 @@ UNICODE = Glyphs(
     bar_break="╱",
     ellipsis="…",
     dot="·",
+    at_most="≤",
     arrow_down="↓",
     arrow_up="↑",
     mark="▌",
@@ -92,6 +94,7 @@ ASCII = Glyphs(
     bar_break="/",
     ellipsis="~",
     dot="-",
+    at_most="<=",
     arrow_down="v",
     arrow_up="^",
     mark=">",

@@ -1,4 +1,4 @@
-"""Colour tokens and themes. Every sheet names tokens; only this module names colours."""
+"""Themes and colour tokens. Stylesheets use tokens; only this module has colours."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -17,7 +17,7 @@ FEW_COLOURS_THEME = "upload-ansi"
 _MANY_COLOURS = {"256", "truecolor"}
 
 
-def _tokens(  # one argument a token, in the order in which they are listed below
+def _tokens(  # one parameter for each token, in the order of TOKEN_DEFAULTS
     initiated: str, completed: str, verified: str, error: str, cursor: str, glow: str, quiet: str, faint: str
 ) -> dict[str, str]:
     return {
@@ -44,7 +44,7 @@ TOKEN_DEFAULTS: Mapping[str, str] = MappingProxyType(
         "faint": "#6e7681",
     }
 )
-"""For themes that are not ours: the stages keep their colours whatever the rest looks like."""
+"""The tokens of themes that do not define them, such as Textual's: stages keep their colours."""
 
 _DARK = Theme(
     name="upload-dark",
@@ -78,7 +78,7 @@ _LIGHT = Theme(
     variables=_tokens("#0757ba", "#8a5a00", "#10672a", "#b3111d", "#cfe2fb", "#e3ecf7", "#57606a", "#818b98"),
 )
 
-# Blue, orange, bluish green and vermilion of Okabe and Ito: told apart with every common colour blindness.
+# Blue, orange, bluish green and vermilion of Okabe and Ito, distinct with every common colour blindness.
 _SAFE_DARK = Theme(
     name="upload-safe-dark",
     primary="#56b4e9",
@@ -127,7 +127,7 @@ _CONTRAST = Theme(
     variables=_tokens("#7cc4ff", "#ffd633", "#66ff8c", "#ff8a80", "#004a99", "#333333", "#d0d0d0", "#a0a0a0"),
 )
 
-# The terminal's own colours, whatever they are. Its grey is black on some, so what is quiet elsewhere is plain here.
+# The terminal's own colours. Its grey is black in some terminals, so the `quiet` token is the default colour here.
 _ANSI = Theme(
     name=FEW_COLOURS_THEME,
     ansi=True,
@@ -162,7 +162,7 @@ THEMES: tuple[Theme, ...] = (_DARK, _LIGHT, _SAFE_DARK, _SAFE_LIGHT, _CONTRAST, 
 
 
 def theme_for(color_system: str | None, *, no_color: bool, saved: str = "") -> str:
-    """The theme that suits: the terminal's own colours where there are few, or none are wanted (`NO_COLOR`); else what was chosen."""
+    """The saved or the default theme; for terminals with few colours, or with `NO_COLOR`, the theme of the terminal's own colours."""
     return (saved or DEFAULT_THEME) if color_system in _MANY_COLOURS and not no_color else FEW_COLOURS_THEME
 
 
@@ -181,15 +181,15 @@ _BASE_COLOURS = (
 
 
 def read_theme(name: str, values: Mapping[str, object], source: str) -> Theme:
-    """A theme from a person's own words: `primary = "#58a6ff"` and so on, the tokens of the stages as `stage-error`.
+    """Read a theme from settings such as `primary = "#58a6ff"` or `stage-error = "#f85149"`.
 
     Args:
-        name: of the theme.
-        values: colours by key, and `dark` as a truth value; `primary` is needed.
-        source: where it stands, for complaints.
+        name: the theme's name.
+        values: colours by key, and `dark` as a boolean; `primary` is required.
+        source: where the settings are, for error messages.
 
     Raises:
-        SettingsError: a key is none, or a value is no colour.
+        SettingsError: a key is unknown, a value is not a colour, or `primary` is missing.
     """
     colours = {key: value for key, value in values.items() if key != "dark"}
     known = (*_BASE_COLOURS, *TOKEN_DEFAULTS)
@@ -198,9 +198,9 @@ def read_theme(name: str, values: Mapping[str, object], source: str) -> Theme:
             hint = did_you_mean(key, known, otherwise=f"Known keys: dark, {', '.join(known)}.")
             raise SettingsError(f"{source} has the unknown key {key}", hint)
         if not _is_colour(value):
-            raise SettingsError(f"{source}: {key} is no colour", 'Write one like "#58a6ff".')
+            raise SettingsError(f"{source}: {key} is not a colour", 'Write a colour such as "#58a6ff".')
     if "primary" not in colours or not isinstance(values.get("dark", True), bool):
-        raise SettingsError(f"{source} must name primary, and dark as true or false", "Add what is missing.")
+        raise SettingsError(f"{source} needs primary as a colour, and dark as true or false", "Add or correct them.")
     base: dict[str, Any] = {key: value for key, value in colours.items() if key in _BASE_COLOURS}
     tokens = {key: str(value) for key, value in colours.items() if key in TOKEN_DEFAULTS}
     return Theme(name=name, dark=bool(values.get("dark", True)), variables=tokens, **base)
@@ -215,10 +215,10 @@ def _is_colour(value: object) -> bool:
 
 
 def widget_tokens(*, is_dark: bool = True) -> dict[str, str]:
-    """The colours that our widgets name and that another app's theme does not have, for `App.get_theme_variable_defaults`.
+    """The colour tokens that the widgets need in another app, for `App.get_theme_variable_defaults`.
 
     Args:
-        is_dark: whether they stand on a dark ground.
+        is_dark: whether the app's background is dark.
 
     >>> from upload_tui.widgets import widget_tokens
     >>> sorted(widget_tokens(is_dark=False))[-1]

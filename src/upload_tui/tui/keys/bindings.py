@@ -1,4 +1,4 @@
-"""The keys of the dashboard and of its table, one line each; every one can be remapped by its id."""
+"""The keys of the dashboard and its panes: each binding has an id, under which settings can give it other keys."""
 
 from textual.binding import Binding
 
@@ -9,10 +9,10 @@ __all__ = [
     "APP_KEYS",
     "COPY_KEYS",
     "DASHBOARD_KEYS",
+    "DEMO_ACTIONS",
     "FOOTER_FIRST",
     "FOOTER_LAST",
     "HELP_KEY",
-    "DEMO_ACTIONS",
     "PLAYBACK_ACTIONS",
     "TABLE_KEYS",
     "TAIL_KEYS",
@@ -23,7 +23,7 @@ __all__ = [
 def _key(
     keys: str, action: str, description: str, tooltip: str, binding_id: str, *, footer_key: str | None = None
 ) -> Binding:
-    """A binding; in the footer only if `footer_key` says how its key is written there."""
+    """A binding; `footer_key` is how its key is written in the footer, None keeps it out of the footer."""
     return Binding(
         keys,
         action,
@@ -36,53 +36,54 @@ def _key(
 
 
 TABLE_KEYS = (
-    _key("j,down", "move(1)", "Down", "Go to the next upload", "table.down"),
-    _key("k,up", "move(-1)", "Up", "Go to the upload before", "table.up"),
-    _key("n", "match(1)", "Next match", "Go to the next match of the search", "table.next_match"),
-    _key("N", "match(-1)", "Match before", "Go to the match before", "table.previous_match"),
-    _key("g,home", "first", "First", "Go to the first upload", "table.first"),
-    _key("G,end", "last", "Last", "Go to the last upload", "table.last"),
-    _key("pagedown", "page(1)", "Page down", "A page down", "table.page_down"),
-    _key("pageup", "page(-1)", "Page up", "A page up", "table.page_up"),
+    _key("j,down", "move(1)", "Down", "Next upload", "table.down"),
+    _key("k,up", "move(-1)", "Up", "Previous upload", "table.up"),
+    _key("n", "match(1)", "Next match", "Go to the next match", "table.next_match"),
+    _key("N", "match(-1)", "Previous match", "Go to the previous match", "table.previous_match"),
+    _key("g,home", "first", "First", "First upload", "table.first"),
+    _key("G,end", "last", "Last", "Last upload", "table.last"),
+    _key("pagedown", "page(1)", "Page down", "One page down", "table.page_down"),
+    _key("pageup", "page(-1)", "Page up", "One page up", "table.page_up"),
     _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "table.half_down"),
     _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "table.half_up"),
-    _key("enter", "open", "Open", "Open the upload's own screen", "table.open", footer_key="Enter"),
-    _key("m", "mark", "Mark", "Mark the upload; copying then takes all marked", "table.mark"),
+    _key("enter", "open", "Open", "Open the upload", "table.open", footer_key="Enter"),
+    _key("m", "mark", "Mark", "Mark the upload; copying then applies to all marked", "table.mark"),
 )
 
 TAIL_KEYS = (
-    _key("j,down", "move(1)", "Down", "Go to the next change", "tail.down"),
-    _key("k,up", "move(-1)", "Up", "Go to the change before", "tail.up"),
-    _key("n", "match(1)", "Next match", "Go to the next match of the search", "tail.next_match"),
-    _key("N", "match(-1)", "Match before", "Go to the match before", "tail.previous_match"),
-    _key("g,home", "first", "First", "Go to the oldest change", "tail.first"),
-    _key("G,end", "last", "Last", "Go to the newest change and stay with it", "tail.last"),
-    _key("pagedown", "page(1)", "Page down", "A page down", "tail.page_down"),
-    _key("pageup", "page(-1)", "Page up", "A page up", "tail.page_up"),
+    _key("j,down", "move(1)", "Down", "Next change", "tail.down"),
+    _key("k,up", "move(-1)", "Up", "Previous change", "tail.up"),
+    _key("n", "match(1)", "Next match", "Go to the next match", "tail.next_match"),
+    _key("N", "match(-1)", "Previous match", "Go to the previous match", "tail.previous_match"),
+    _key("g,home", "first", "First", "Oldest change", "tail.first"),
+    _key("G,end", "last", "Last", "Newest change, and follow it", "tail.last"),
+    _key("pagedown", "page(1)", "Page down", "One page down", "tail.page_down"),
+    _key("pageup", "page(-1)", "Page up", "One page up", "tail.page_up"),
     _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "tail.half_down"),
     _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "tail.half_up"),
-    _key("enter", "open", "Open", "Open the screen of the change's upload", "tail.open", footer_key="Enter"),
+    _key("enter", "open", "Open", "Open the change's upload", "tail.open", footer_key="Enter"),
     _key("y", "screen.copy_id", "Copy id", "Copy the id of the change's upload", "tail.copy"),
     *(
-        _key(f"{number}", f"only('{stage}')", stage.title(), f"Changes to {stage} alone; again: all", f"tail.{stage}")
+        _key(f"{number}", f"only('{stage}')", stage.title(), f"Show only changes to {stage} (toggle)", f"tail.{stage}")
         for number, stage in enumerate(Stage, 1)
     ),
-    _key("escape", "clear", "Clear", "Clear the tail's search; again: its stage", "tail.clear"),
+    _key("escape", "clear", "Clear", "Clear the search, then the stage filter", "tail.clear"),
 )
+"""The keys of the change log in the activity pane. Settings know it as `tail`."""
 
 TIMELINE_KEYS = (
-    _key("j,down", "scroll_by(1)", "Down", "A line down", "timeline.down"),
-    _key("k,up", "scroll_by(-1)", "Up", "A line up", "timeline.up"),
-    _key("pagedown,ctrl+d", "scroll_pages(1)", "Page down", "A page down", "timeline.page_down"),
-    _key("pageup,ctrl+u", "scroll_pages(-1)", "Page up", "A page up", "timeline.page_up"),
-    _key("g,home", "scroll_by(-10_000)", "First", "The first line", "timeline.first"),
-    _key("G,end", "scroll_by(10_000)", "Last", "The last line", "timeline.last"),
+    _key("j,down", "scroll_by(1)", "Down", "One line down", "timeline.down"),
+    _key("k,up", "scroll_by(-1)", "Up", "One line up", "timeline.up"),
+    _key("pagedown,ctrl+d", "scroll_pages(1)", "Page down", "One page down", "timeline.page_down"),
+    _key("pageup,ctrl+u", "scroll_pages(-1)", "Page up", "One page up", "timeline.page_up"),
+    _key("g,home", "scroll_by(-10_000)", "First", "First line", "timeline.first"),
+    _key("G,end", "scroll_by(10_000)", "Last", "Last line", "timeline.last"),
 )
 
 COPY_KEYS = (
-    _key("y", "copy_id", "Copy id", "Copy the id", "copy.id"),
-    _key("Y", "copy_json", "Copy JSON", "Copy the service's answer as JSON", "copy.json"),
-    _key("C", "copy_curl", "Copy curl", "Copy the request as curl, the token as a variable", "copy.curl"),
+    _key("y", "copy_id", "Copy id", "Copy the upload's id", "copy.id"),
+    _key("Y", "copy_json", "Copy JSON", "Copy the raw response as JSON", "copy.json"),
+    _key("C", "copy_curl", "Copy curl", "Copy the request as curl, with the token as a variable", "copy.curl"),
 )
 
 DASHBOARD_KEYS = (
@@ -90,62 +91,48 @@ DASHBOARD_KEYS = (
         "slash",
         "search",
         "Search",
-        "Search as you type: the uploads, or the tail if it has the focus (-verified leaves out)",
+        "Search uploads, or changes while Activity has the focus (-verified excludes)",
         "search",
         footer_key="/",
     ),
-    _key(
-        "exclamation_mark",
-        "attention",
-        "Trouble",
-        "Only the stuck and the failed; again: all",
-        "trouble",
-        footer_key="!",
-    ),
-    _key("1", "stage('initiated')", "Initiated", "Only initiated; again: all", "stage.initiated"),
-    _key("2", "stage('completed')", "Completed", "Only completed; again: all", "stage.completed"),
-    _key("3", "stage('verified')", "Verified", "Only verified; again: all", "stage.verified"),
-    _key("4", "stage('error')", "Error", "Only errors; again: all", "stage.error"),
+    _key("exclamation_mark", "trouble", "Trouble", "Show only stuck and failed (toggle)", "trouble", footer_key="!"),
+    _key("1", "stage('initiated')", "Initiated", "Show only initiated (toggle)", "stage.initiated"),
+    _key("2", "stage('completed')", "Completed", "Show only completed (toggle)", "stage.completed"),
+    _key("3", "stage('verified')", "Verified", "Show only verified (toggle)", "stage.verified"),
+    _key("4", "stage('error')", "Error", "Show only failed (toggle)", "stage.error"),
     _key("E", "next_failed", "Next failed", "Go to the next failed upload", "next.failed"),
-    _key("W", "next_stuck", "Next overdue", "Go to the next upload that looks stuck", "next.stuck"),
+    _key("W", "next_stuck", "Next stuck", "Go to the next stuck upload", "next.stuck"),
     _key("s", "sort", "Sort", "Sort by the next column", "sort", footer_key="s"),
-    _key("S", "reverse", "Reverse", "Reverse the order", "reverse"),
-    _key("f", "follow", "Follow", "Stick to the newest upload", "follow", footer_key="f"),
-    _key("w", "shapes", "Shapes", "The status as Option A, Option B and deployed JSON", "shapes", footer_key="w"),
-    _key("J", "raw", "Raw", "The service's raw answer, secrets masked", "raw"),
-    _key("F", "failures", "Failures", "Why uploads failed, grouped by cause", "failures"),
-    _key("l", "latencies", "Latencies", "How long uploads take between stages, as histograms", "latencies"),
+    _key("S", "reverse", "Reverse", "Reverse the sort order", "reverse"),
+    _key("f", "follow", "Follow", "Follow newest", "follow", footer_key="f"),
+    _key("w", "shapes", "Formats", "Status in three formats: Option A, Option B, deployed", "shapes", footer_key="w"),
+    _key("J", "raw", "Raw", "Raw response, secrets masked", "raw"),
+    _key("F", "failures", "Failures", "Failures by cause", "failures"),
+    _key("l", "latencies", "Latency", "Latency between stages, as histograms", "latencies"),
     _key("p", "projects", "Projects", "Show one project or all", "projects"),
-    _key("space", "pause", "Pause", "Pause and resume refreshing", "pause", footer_key="Space"),
-    _key("r", "refresh", "Refresh", "Ask the service now", "refresh"),
+    _key("space", "pause", "Pause", "Pause or resume refreshing", "pause", footer_key="Space"),
+    _key("r", "refresh", "Refresh", "Refresh now", "refresh"),
     _key("t", "times", "Times", "Relative or absolute times", "times"),
-    _key("d", "density", "Density", "One line or two for each upload", "density"),
-    _key("c", "columns", "Columns", "Choose the columns, their order and width", "columns"),
+    _key("d", "density", "Density", "One or two lines per upload", "density"),
+    _key("c", "columns", "Columns", "Choose columns, their order and width", "columns"),
     *COPY_KEYS,
-    _key("e", "export", "Export", "Write what is shown to a file: JSON, CSV, SVG", "export"),
-    _key("tab", "app.focus_next", "Pane", "Go to the next pane", "pane.next", footer_key="Tab"),
-    _key("escape", "clear", "Clear", "Clear the search; again: the filters; again: the marks", "clear"),
+    _key("e", "export", "Export", "Save uploads, changes or the screen to a file", "export"),
+    _key("tab", "app.focus_next", "Pane", "Next pane", "pane.next", footer_key="Tab"),
+    _key("escape", "clear", "Clear", "Clear the search, then the filters, then the marks", "clear"),
 )
 
-HELP_KEY = _key("question_mark", "app.help", "Help", "What the keys do", "help")
+HELP_KEY = _key("question_mark", "app.help", "Help", "Show this help", "help")
 """For dialogs, which the app's own keys do not reach."""
 
 APP_KEYS = (
-    _key("question_mark", "help", "Help", "What the keys do", "help", footer_key="?"),
+    _key("question_mark", "help", "Help", "Show this help", "help", footer_key="?"),
     _key("q", "leave", "Quit", "Back one level, then quit", "quit", footer_key="q"),
-    _key("u", "start_upload", "New", "Begin one more upload", "story.upload", footer_key="u"),
-    _key("x", "break_something", "Break", "Break something, from a menu", "story.break", footer_key="x"),
-    _key(
-        "left_square_bracket",
-        "slower",
-        "Slower",
-        "Let the story go slower, then hold it",
-        "story.slower",
-        footer_key="[",
-    ),
-    _key("right_square_bracket", "faster", "Faster", "Let the story go faster", "story.faster", footer_key="]"),
-    _key("full_stop", "step", "Step", "Let one second of the story pass", "story.step", footer_key="."),
-    _key("ctrl+z", "suspend_process", "Suspend", "Back to the shell; `fg` comes back", "suspend"),
+    _key("u", "start_upload", "New", "Start a new upload", "story.upload", footer_key="u"),
+    _key("x", "start_fault", "Fault", "Inject a fault (menu)", "story.break", footer_key="x"),
+    _key("left_square_bracket", "slower", "Slower", "Slow down, then pause", "story.slower", footer_key="["),
+    _key("right_square_bracket", "faster", "Faster", "Speed up", "story.faster", footer_key="]"),
+    _key("full_stop", "step", "Step", "One step forward", "story.step", footer_key="."),
+    _key("ctrl+z", "suspend_process", "Suspend", "Suspend (`fg` resumes)", "suspend"),
     Binding(
         "ctrl+c",
         "copy_selection",
@@ -158,16 +145,16 @@ APP_KEYS = (
     Binding(
         "ctrl+p",
         "command_palette",
-        "All",
+        "Commands",
         show=False,
         id="palette",
-        tooltip="Everything there is, by name",
+        tooltip="Command palette",
         priority=True,
     ),
 )
 
 ALL_KEYS = (*TABLE_KEYS, *TAIL_KEYS, *TIMELINE_KEYS, *DASHBOARD_KEYS, *APP_KEYS)
-"""Every key that a person can remap."""
+"""Every binding outside the dialogs."""
 
 FOOTER_FIRST = (
     "table.open",
@@ -187,13 +174,13 @@ FOOTER_FIRST = (
     "shapes",
     "story.step",
 )
-"""Where there is room for few keys only, these are told first; then all others that have a word for the footer."""
+"""The order of the footer: a narrow footer shows only the first of these. Other bindings follow them."""
 
 FOOTER_LAST = ("help", "quit", "palette")
-"""On the right, however little room there is."""
+"""At the right end of the footer, at every width."""
 
 PLAYBACK_ACTIONS = frozenset({"slower", "faster", "step"})
-"""Actions that need a story whose pace is in the person's hands: a demo, a replay."""
+"""Actions that need `PlaybackControls`: the demo and replays."""
 
-DEMO_ACTIONS = frozenset({"start_upload", "break_something"})
-"""Actions that need a story which can still be told otherwise: what was recorded cannot."""
+DEMO_ACTIONS = frozenset({"start_upload", "start_fault"})
+"""Actions that need `DemoControls`: a replay cannot change what was recorded."""

@@ -1,4 +1,4 @@
-"""How keys are written for people: `^p` for control and p, `↓` for down, or `Down` in plain ASCII."""
+"""How keys are written on screen: `^p` for Ctrl+P, `↓` for Down, or `Down` in ASCII."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +34,7 @@ _ASCII_LABELS = {"down": "Down", "up": "Up"}
 
 
 def key_label(key: str, *, is_ascii: bool = False) -> str:
-    """A key's name as people write it; with nothing but ASCII if it `is_ascii`."""
+    """How a key is written; `is_ascii` uses ASCII characters only."""
     if is_ascii and key in _ASCII_LABELS:
         return _ASCII_LABELS[key]
     if key.startswith("ctrl+"):
@@ -43,7 +43,7 @@ def key_label(key: str, *, is_ascii: bool = False) -> str:
 
 
 def keys_of(screen: Screen[Any]) -> list[tuple[ActiveBinding, list[str]]]:
-    """Each action of ours that works on a screen, once, and how its keys are written."""
+    """The bindings with an id that are active on a screen, each once, with the labels of its keys."""
     found: dict[str, tuple[ActiveBinding, list[str]]] = {}
     for active in screen.active_bindings.values():
         if active.binding.id is not None and active.enabled:
@@ -53,10 +53,10 @@ def keys_of(screen: Screen[Any]) -> list[tuple[ActiveBinding, list[str]]]:
 
 
 def keys_text(keys: Sequence[str]) -> str:
-    """Several keys in one text, letters first: `j ↓`."""
+    """The labels of several keys, letters first: `j ↓`."""
     return " ".join(sorted(dict.fromkeys(keys), key=lambda key: len(key) > 1 or not key.isascii()))
 
 
 def key_of(screen: Screen[Any], binding_id: str) -> str:
-    """How the first of the keys is written that do this on a screen; empty if none does."""
+    """The label of the first active key of a binding; empty if it has none."""
     return next((keys[0] for active, keys in keys_of(screen) if active.binding.id == binding_id), "")

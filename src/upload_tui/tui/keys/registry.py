@@ -1,4 +1,4 @@
-"""Every place with keys of its own, for whoever must know all of them. It brings every dialog along, so it is imported late."""
+"""All bindings of the dashboard and its dialogs. Imports every dialog, so import it late."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.search_bar import SearchBar
 
-__all__ = ["action_ids", "bindings_by_place"]
+__all__ = ["action_ids", "bindings_by_owner"]
 
 _CLASSES: tuple[type[DOMNode], ...] = (
     UploadScreen,
@@ -29,16 +29,15 @@ _CLASSES: tuple[type[DOMNode], ...] = (
 )
 
 
-def bindings_by_place() -> Iterator[tuple[str, Binding]]:
-    """Each binding of ours, and what the place is called where it works."""
-    for binding in ALL_KEYS:
-        yield "dashboard", binding
-    for place in _CLASSES:
-        for own in place.BINDINGS:
-            assert isinstance(own, Binding)  # noqa: S101  # ours all are, so that they can have ids
-            yield place.__name__, own
+def bindings_by_owner() -> Iterator[tuple[str, Binding]]:
+    """Each binding, with the name of the screen or widget that defines it."""
+    yield from (("dashboard", key) for key in ALL_KEYS)
+    for owner in _CLASSES:
+        for binding in owner.BINDINGS:
+            assert isinstance(binding, Binding)  # noqa: S101  # a tuple would have no id
+            yield owner.__name__, binding
 
 
 def action_ids() -> list[str]:
-    """By what a person's settings name actions that are to have other keys."""
-    return sorted({str(binding.id) for _, binding in bindings_by_place()})
+    """The ids that the setting `keys` accepts, sorted."""
+    return sorted({str(binding.id) for _, binding in bindings_by_owner()})

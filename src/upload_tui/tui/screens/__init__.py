@@ -1,1 +1,1 @@
-"""Screens: each asks the session, hands facts to its widgets, and decides what a person's wish means."""
+"""The screens and dialogs. Each shows a session or a part of it; it decides what a widget's message means and does no I/O."""

@@ -1,4 +1,4 @@
-"""Hands the session's picture to the dashboard's widgets; decides nothing, and remembers only what it wrote on frames."""
+"""Passes the session's picture to the dashboard's widgets, and writes their titles."""
 
 import re
 from collections.abc import Mapping
@@ -26,31 +26,32 @@ from upload_tui.tui.widgets.timeline.timeline_view import TimelineView
 __all__ = ["DashboardPainter"]
 
 _REPAINT_SECONDS = 5
-"""While the session tells nothing new, ages move on each second, but judgements and the other numbers are looked at this often."""
+"""Without changes, ages are updated every second, everything else this often."""
 _FRAME_CELLS = 4
-"""What a frame keeps of a line for its corners and a blank beside each."""
+"""The cells of a frame's line that its title cannot use: two corners and two spaces."""
 _URL_PATH = re.compile(r"(https?://[^\s/]+)/\S*")
-"""In a reason; which host it is matters, the path only cuts off what comes after it."""
+"""The path of a URL. Without it, a long reason still fits in the frame."""
 _MIN_PENDING_ROWS = 8
-"""So many pending uploads are looked for also where the tail has no room now: it has some as soon as a person goes there."""
+"""Fetched even while the pending list has no space, so that it is filled when it gets some."""
 
 _NO_CONTENT = Content()
+_SORT_LABELS = {SortKey.SINCE: "age"}
 _UNKNOWN_TEXTS = {
-    ConnectionState.OFFLINE: "Not reached yet. It is tried again by itself; `upload-tui doctor` looks for the cause.",
-    ConnectionState.RETRYING: "Not reached yet. It is tried again by itself; r tries now.",
-    ConnectionState.NOT_ALLOWED: "The service lets nobody in with these credentials; `upload-tui doctor` says more.",
-    ConnectionState.PAUSED: "Paused before anything was read. The space bar goes on.",
+    ConnectionState.OFFLINE: "No data yet. Retrying automatically; run `upload-tui doctor` to find the cause.",
+    ConnectionState.RETRYING: "No data yet. Retrying automatically; press r to retry now.",
+    ConnectionState.NOT_ALLOWED: "Credentials rejected. Run `upload-tui doctor` for details.",
+    ConnectionState.PAUSED: "Paused before any data arrived. Press Space to resume.",
 }
-"""What to do while nothing is known."""
+"""Shown in place of rows while nothing is known, by the state of the connection."""
 
 
 class DashboardPainter:
-    """Paints one screen from one session.
+    """Updates the widgets of one screen from one session.
 
     Args:
-        screen: whose widgets are painted.
-        session: whom to ask.
-        controls: whose pace is shown; None outside of a demo.
+        screen: the screen with the widgets.
+        session: the session to show.
+        controls: the controls of a demo or a replay, for its speed and faults; None for a service.
     """
 
     def __init__(self, screen: Screen[None], session: Session, controls: DemoControls | None) -> None:
@@ -64,22 +65,22 @@ class DashboardPainter:
 
     @property
     def is_up_to_date(self) -> bool:
-        """True if the connection and the pace are as they were painted; what else there is, the next second tells."""
+        """True if the connection, the speed and the faults are as they were painted."""
         return self._facts() == self._painted_facts
 
     def _facts(self) -> tuple[object, ...]:
         connection = self._session.connection()
-        story = () if self._controls is None else (self._controls.speed, *self._controls.active_faults)
-        return replace(connection, read_on=None), story
+        playback = () if self._controls is None else (self._controls.speed, *self._controls.active_faults)
+        return replace(connection, read_on=None), playback
 
     def can_age(self) -> bool:
-        """True if it is enough to `age` what was painted, unless the session told something since."""
+        """True if the last `paint` is recent enough for `age` to be sufficient."""
         if self._painted_on is None:
             return False
         return 0 <= (self._session.now() - self._painted_on).total_seconds() < _REPAINT_SECONDS
 
     def age(self) -> None:
-        """A second has passed: what was painted is older."""
+        """Update the ages of what was painted."""
         now = self._session.now()
         self._screen.query_one(UploadTable).now = now
         self._paint_status(now)
@@ -89,7 +90,7 @@ class DashboardPainter:
         self._screen.query_one(TimelineView).now = now
 
     def paint(self, query: Query, display_options: DisplayOptions) -> None:
-        """Everything but the timeline, as it is now."""
+        """Paint everything but the timeline."""
         self._painted_facts = self._facts()
         now = self._painted_on = self._session.now()
         table = self._screen.query_one(UploadTable)
@@ -101,27 +102,27 @@ class DashboardPainter:
         self.paint_query(query, display_options)
 
     def paint_query(self, query: Query, display_options: DisplayOptions) -> None:
-        """What is asked for, and how much of that there is; the table fetches its rows by itself."""
+        """Paint the funnel and the table's title for a query; the table fetches its rows itself."""
         now = self._session.now()
         self._screen.query_one(FunnelBar).show(self._funnel, now, display_options, query.stages)
         self._paint_table_title(self._screen.query_one(UploadTable), query, display_options, self._funnel.notice)
 
     def paint_timeline(self, upload_id: str | None) -> None:
-        """The chosen upload's timeline; None if none is chosen."""
+        """Paint the timeline of an upload; None paints none."""
         view = self._screen.query_one(TimelineView)
         detail = None if upload_id is None else self._session.detail(upload_id)
         view.set_reactives(now=self._session.now(), detail=detail)
 
     def paint_activity_title(self, display_options: DisplayOptions) -> None:
-        """What the tail shows of the changes."""
+        """Write the filter of the change log into the title of its pane."""
         log = self._screen.query_one(ChangeLogView)
-        wanted, parts = log.change_filter, ["Tail"]
-        if wanted.stage is not None:
-            parts.append(wanted.stage)
-        if wanted.search:
-            parts.append(f'with "{sanitize(wanted.search)}"')
+        change_filter, parts = log.change_filter, ["Activity"]
+        if change_filter.stage is not None:
+            parts.append(change_filter.stage)
+        if change_filter.search:
+            parts.append(f'matching "{sanitize(change_filter.search)}"')
         if log.is_scrolled_back:
-            parts.append("looking back")
+            parts.append("paused")
         self._set_titles(
             self._screen.query_one("#activity"), title=Content(f" {display_options.glyphs.dot} ".join(parts))
         )
@@ -138,7 +139,7 @@ class DashboardPainter:
         )
 
     def _active_faults(self) -> Mapping[str, int | None]:
-        """What a person broke of the demo's service, with the seconds that it lasts still; None for until it is ended."""
+        """The active faults with the seconds until they end; None means until they are ended."""
         broken = {} if self._controls is None else self._controls.active_faults
         return {name: round(left) if isfinite(left) else None for name, left in broken.items()}
 
@@ -151,24 +152,24 @@ class DashboardPainter:
     def _paint_table_title(
         self, table: UploadTable, query: Query, display_options: DisplayOptions, notice: str
     ) -> None:
-        # Why the picture is not live, or else what only the whole of it tells.
+        # The reason why the picture is not live has priority over the funnel's notice.
         warning = _URL_PATH.sub(r"\1", sanitize(self._session.connection().reason or notice))
         line = f"{display_options.glyphs.warning} {warning}" if warning else ""
-        room = table.outer_size.width - _FRAME_CELLS
-        if len(line) > room:
-            line = line.replace("the verification worker", "worker")
+        cells = table.outer_size.width - _FRAME_CELLS
+        if len(line) > cells:
+            line = line.replace("verification worker", "worker")
         title = f" {display_options.glyphs.dot} ".join(self._title_parts(table, query))
         self._set_titles(
             table,
             title=Content.styled(title, "$stage-completed") if query.is_filtered else Content(title),
-            subtitle=Content(truncate_at_word(line, room, display_options.glyphs.ellipsis)),
+            subtitle=Content(truncate_at_word(line, cells, display_options.glyphs.ellipsis)),
         )
-        table.empty_text = self._empty_text(query) if table.is_settled else "Looking for them."
+        table.empty_text = self._empty_text(query) if table.is_settled else "Searching…"
 
     def _set_titles(self, widget: Widget, title: Content, subtitle: Content = _NO_CONTENT) -> None:
-        """Setting a title repaints the whole widget, also if it is the same."""
-        before = self._titles.get(widget)
-        if before is None or not (title.is_same(before[0]) and subtitle.is_same(before[1])):
+        """Set titles that differ; setting one repaints the whole widget, even if it is the same."""
+        previous = self._titles.get(widget)
+        if previous is None or not (title.is_same(previous[0]) and subtitle.is_same(previous[1])):
             self._titles[widget] = title, subtitle
             widget.border_title = title
             widget.border_subtitle = subtitle
@@ -180,28 +181,26 @@ class DashboardPainter:
         if query.attention_only:
             parts.append("stuck or failed")
         if query.search:
-            parts.append(f'with "{sanitize(query.search)}"')
+            parts.append(f'matching "{sanitize(query.search)}"')
         names = [project.name or project.id for project in self._session.projects if project.id in query.project_ids]
         parts.extend(f"in {sanitize(name)}" for name in names)
         if query.sort is not SortKey.INITIATED:
-            parts.append(f"by {query.sort}")
+            parts.append(f"sorted by {_SORT_LABELS.get(query.sort, query.sort)}")
         if table.marked:
             parts.append(f"{len(table.marked)} marked")
         if table.follow:
-            parts.append("following the newest")
+            parts.append("following newest")
         return parts
 
     def _empty_text(self, query: Query) -> str:
         if query.is_filtered:
             has_both = query.search and replace(query, search="").is_filtered
-            return f"Nothing matches. Esc {'clears the search' if has_both else 'shows all uploads'}."
+            return f"No matches. Esc {'clears the search' if has_both else 'shows all uploads'}."
         if self._is_known:
-            return "No uploads yet. They appear here as clients begin them."
-        return _UNKNOWN_TEXTS.get(
-            self._session.connection().state, "Uploads appear here as soon as the service answers."
-        )
+            return "No uploads yet. New uploads appear here."
+        return _UNKNOWN_TEXTS.get(self._session.connection().state, "Loading…")
 
     @property
     def _is_known(self) -> bool:
-        """False as long as the service has told nothing, neither in this visit nor in one before."""
+        """False until data from the service or from an earlier visit is available."""
         return self._session.connection().read_on is not None or self._session.funnel().total > 0

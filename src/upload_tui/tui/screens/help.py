@@ -1,4 +1,4 @@
-"""What the keys do, for the place where a person pressed `?`."""
+"""The help dialog: the stages, and the keys of the screen and pane where `?` was pressed."""
 
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
@@ -18,16 +18,16 @@ from upload_tui.tui.keys.labels import key_of
 __all__ = ["HelpScreen"]
 
 _STATE_MODEL = (
-    ("initiated", "the client began, and sends chunks"),
-    ("completed", "all chunks are sent, says the client; a worker checks"),
-    ("verified", "stored, and every check passed: the file is safe"),
-    ("error", "a check failed, or storing did: upload it again"),
+    ("initiated", "the client is sending chunks"),
+    ("completed", "the client has sent all chunks; verification is pending"),
+    ("verified", "every check passed: the file is safe"),
+    ("error", "a check or the storage failed: upload the file again"),
 )
-_TIMES_NOTE = "Times are reported, ~estimated, or seen-between two readings."
+_TIMES_NOTE = "Times: reported, ~estimated, or a range when only observed"
 
 
 class _HelpText(Widget):
-    """The state model in four lines, and the keys."""
+    """The four stages and the keys, as one text."""
 
     def __init__(self, keys: Sequence[KeyHelp]) -> None:
         super().__init__(id="help-text")
@@ -49,10 +49,14 @@ class _HelpText(Widget):
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys in force, grouped, and the state model; says so when there is more below."""
+    """The help for these keys. The frame shows how many lines are below.
+
+    Args:
+        keys: the keys that were active when the help was opened.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark", "dismiss", "Close", id="help.close", tooltip="Close the help"),
+        Binding("escape,q,question_mark", "dismiss", "Close", id="help.close", tooltip="Close this dialog"),
         Binding("j,down", "scroll(1)", "Down", show=False, id="help.down", tooltip="Scroll down"),
         Binding("k,up", "scroll(-1)", "Up", show=False, id="help.up", tooltip="Scroll up"),
         Binding("g,home", "scroll(-10_000)", "First", show=False, id="help.first", tooltip="Scroll to the top"),
@@ -76,13 +80,13 @@ class HelpScreen(ModalScreen[None]):
         self._update_subtitle_later()
 
     def _update_subtitle_later(self) -> None:
-        self.call_after_refresh(self._update_subtitle)  # how much room there is, the layout tells
+        self.call_after_refresh(self._update_subtitle)  # the layout has to be done first
 
     def _update_subtitle(self) -> None:
         box = self.query_one("#help", VerticalScroll)
         below = box.max_scroll_y - box.scroll_offset.y
-        closes = f"{key_of(self, 'help.close')} closes"
-        box.border_subtitle = f"{plural(below, 'line')} more below, {closes}" if below > 0 else closes
+        close = f"{key_of(self, 'help.close')} close"
+        box.border_subtitle = f"{plural(below, 'more line')}, {close}" if below > 0 else close
 
     def action_scroll(self, lines: int) -> None:
         self.query_one("#help").scroll_relative(y=lines, animate=False)

@@ -1,4 +1,4 @@
-"""How long uploads take between stages, as histograms: each bar is twice as long a time as the one above it."""
+"""The dialog of latencies between stages, as histograms. Each bucket ends at twice the time of the one above it."""
 
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
@@ -18,15 +18,15 @@ from upload_tui.tui.keys.labels import key_of
 
 __all__ = ["LatencyScreen", "histogram_lines"]
 
-_LABEL_CELLS = 13
+_LABEL_CELLS = 11
 _COUNT_CELLS = 8
 
 
 class LatencyScreen(ModalScreen[None]):
-    """The latencies of a session's uploads; painted anew every second."""
+    """The latencies of a session's uploads, updated every second."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,l", "dismiss", "Close", id="latencies.close", tooltip="Close the latencies"),
+        Binding("escape,q,l", "dismiss", "Close", id="latencies.close", tooltip="Close this dialog"),
         HELP_KEY,
     ]
 
@@ -37,8 +37,8 @@ class LatencyScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="latencies") as box:
-            box.border_title = "How long it takes"
-            box.border_subtitle = f"{key_of(self, 'latencies.close')} closes"
+            box.border_title = "Latency"
+            box.border_subtitle = f"{key_of(self, 'latencies.close')} close"
             yield Static()
 
     def on_mount(self) -> None:
@@ -55,11 +55,11 @@ class LatencyScreen(ModalScreen[None]):
 def histogram_lines(
     latencies: Sequence[LatencyHistogram], display_options: DisplayOptions, width: int
 ) -> Iterator[Content]:
-    """Each pair of stages: the quantiles, and a bar for each bucket, all to one scale within the pair."""
-    seen = [latency for latency in latencies if latency.buckets]
-    if not seen:
-        yield Content.styled("No upload has got from one stage to the next yet.", "$quiet")
-    for number, latency in enumerate(seen):
+    """Yield the lines for each pair of stages: the quantiles, then a bar for each bucket, on one scale within the pair."""
+    known = [latency for latency in latencies if latency.buckets]
+    if not known:
+        yield Content.styled("No upload has reached its next stage yet.", "$quiet")
+    for number, latency in enumerate(known):
         if number:
             yield Content("")
         yield Content.assemble(
@@ -68,26 +68,27 @@ def histogram_lines(
             (f"{display_options.glyphs.stages[latency.before]} {latency.before}", f"$stage-{latency.before} bold"),
             (f"  {plural(latency.count, 'upload')}", "$quiet"),
         )
-        yield Content.styled(_quantiles(latency), "$quiet")
+        yield Content.styled(_quantiles(latency, display_options), "$quiet")
         yield from _bars(latency, display_options, width)
 
 
-def _quantiles(latency: LatencyHistogram) -> str:
+def _quantiles(latency: LatencyHistogram, display_options: DisplayOptions) -> str:
     known = (
-        ("half", latency.p50_seconds),
-        ("95 %", latency.p95_seconds),
-        ("99 %", latency.p99_seconds),
+        ("p50", latency.p50_seconds),
+        ("p95", latency.p95_seconds),
+        ("p99", latency.p99_seconds),
     )
-    return ", ".join(f"{share} within {duration_text(seconds)}" for share, seconds in known if seconds is not None)
+    separator = f" {display_options.glyphs.dot} "
+    return separator.join(f"{name} {duration_text(seconds)}" for name, seconds in known if seconds is not None)
 
 
 def _bars(latency: LatencyHistogram, display_options: DisplayOptions, width: int) -> Iterator[Content]:
     most = max(bucket.count for bucket in latency.buckets)
-    room = max(4, width - _LABEL_CELLS - _COUNT_CELLS - 4)
+    max_cells = max(4, width - _LABEL_CELLS - _COUNT_CELLS - 4)
     for bucket in latency.buckets:
-        cells = -(-bucket.count * room // most)  # whatever is there shows
+        cells = -(-bucket.count * max_cells // most)  # rounded up: a bucket that is not empty has a bar
         yield Content.assemble(
-            (f"up to {duration_text(bucket.to_seconds):>{_LABEL_CELLS - 6}} ", "$quiet"),
+            (f"{display_options.glyphs.at_most:>2} {duration_text(bucket.to_seconds):>{_LABEL_CELLS - 4}} ", "$quiet"),
             (display_options.glyphs.bar_full * cells, f"$stage-{latency.before}"),
             (f" {bucket.count:,}" if bucket.count else "", ""),
         )

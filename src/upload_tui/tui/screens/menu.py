@@ -1,8 +1,8 @@
-"""A menu: one thing to choose of several. What it is about is its caller's business."""
+"""Menus: dialogs in which the user chooses one line of several."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -19,23 +19,36 @@ from upload_tui.tui.exports import ExportKind
 from upload_tui.tui.keys.bindings import HELP_KEY
 from upload_tui.tui.keys.labels import key_of
 
-__all__ = ["MenuScreen", "export_menu", "fault_menu", "project_menu"]
+__all__ = ["MenuScreen", "OptionScreen", "export_menu", "fault_menu", "project_menu"]
+
+Result = TypeVar("Result")
 
 
-class MenuScreen(ModalScreen[str | None]):
-    """Gives the key of the chosen line; None if the person thought better of it.
+class OptionScreen(ModalScreen[Result]):
+    """A dialog with one list of options."""
+
+    def action_cursor(self, rows: int) -> None:
+        options = self.query_one(OptionList)
+        if rows > 0:
+            options.action_cursor_down()
+        else:
+            options.action_cursor_up()
+
+
+class MenuScreen(OptionScreen[str | None]):
+    """A dialog that returns the key of the chosen line; None if it was closed.
 
     Args:
-        title: what is chosen.
-        hint: what Enter does.
-        lines: a key and a text each.
+        title: the title of the dialog.
+        hint: what Enter does, in the imperative.
+        lines: the key and the text of each line.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", "Close", id="menu.close", tooltip="Close the menu"),
+        Binding("escape,q", "dismiss(None)", "Close", id="menu.close", tooltip="Close this dialog"),
         HELP_KEY,
-        Binding("j", "cursor(1)", "Down", show=False, id="menu.down", tooltip="The next line"),
-        Binding("k", "cursor(-1)", "Up", show=False, id="menu.up", tooltip="The line before"),
+        Binding("j", "cursor(1)", "Down", show=False, id="menu.down", tooltip="Next line"),
+        Binding("k", "cursor(-1)", "Up", show=False, id="menu.up", tooltip="Previous line"),
     ]
 
     def __init__(self, title: str, hint: str, lines: Sequence[tuple[str, Content]]) -> None:
@@ -47,19 +60,12 @@ class MenuScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         menu = OptionList(*(Option(text) for _, text in self._lines), id="menu")
         menu.border_title = self._title
-        menu.border_subtitle = f"Enter {self._hint}, {key_of(self, 'menu.close')} closes"
+        menu.border_subtitle = f"Enter {self._hint}, {key_of(self, 'menu.close')} close"
         yield menu
 
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._lines[event.option_index][0])
-
-    def action_cursor(self, rows: int) -> None:
-        menu = self.query_one(OptionList)
-        if rows > 0:
-            menu.action_cursor_down()
-        else:
-            menu.action_cursor_up()
 
 
 def _line(name: str, description: str) -> Content:
@@ -67,10 +73,10 @@ def _line(name: str, description: str) -> Content:
 
 
 def project_menu(projects: Sequence[ProjectRef]) -> MenuScreen:
-    """Gives a project's id; empty for all of them. Projects that are called the same are told apart by their ids."""
+    """A menu that returns a project's id; empty means all projects. Projects with the same name also show their ids."""
     names = Counter(project.name for project in projects)
     lines = [(project.id, _project_line(project, names[project.name] > 1)) for project in projects]
-    return MenuScreen("Projects", "shows it", [("", Content("All projects")), *lines])
+    return MenuScreen("Projects", "show", [("", Content("All projects")), *lines])
 
 
 def _project_line(project: ProjectRef, shares_name: bool) -> Content:
@@ -79,18 +85,16 @@ def _project_line(project: ProjectRef, shares_name: bool) -> Content:
 
 
 def fault_menu(faults: Sequence[Fault]) -> MenuScreen:
-    """Gives a fault's name."""
-    return MenuScreen(
-        "Break something", "breaks it", [(fault.name, _line(fault.name, fault.description)) for fault in faults]
-    )
+    """A menu that returns a fault's name."""
+    return MenuScreen("Faults", "inject", [(fault.name, _line(fault.name, fault.description)) for fault in faults])
 
 
 def export_menu() -> MenuScreen:
-    """Gives an `ExportKind`."""
+    """A menu that returns an `ExportKind`."""
     kinds = (
-        (ExportKind.JSON, "Uploads, JSON", "those of the table, as `upload-tui list -o json` has them"),
-        (ExportKind.CSV, "Uploads, CSV", "those of the table, a line each"),
-        (ExportKind.JSONL, "Changes, JSON lines", "those of the tail, as `upload-tui tail` has them"),
-        (ExportKind.SVG, "Picture, SVG", "the screen as it is"),
+        (ExportKind.JSON, "Uploads, JSON", "uploads in the table, as `upload-tui list -o json`"),
+        (ExportKind.CSV, "Uploads, CSV", "uploads in the table, one per line"),
+        (ExportKind.JSONL, "Changes, JSON lines", "changes in Activity, as `upload-tui tail`"),
+        (ExportKind.SVG, "Screenshot, SVG", "the screen as shown"),
     )
-    return MenuScreen("Export", "writes the file", [(kind, _line(word, meaning)) for kind, word, meaning in kinds])
+    return MenuScreen("Export", "save", [(kind, _line(name, description)) for kind, name, description in kinds])

@@ -1,4 +1,4 @@
-"""One upload's status in the three designs side by side, and what each of them cannot say."""
+"""The dialog with one upload's status in the three status shapes, and what each cannot express."""
 
 import json
 from typing import ClassVar
@@ -23,10 +23,10 @@ _TITLES = {StatusShape.A: "Option A", StatusShape.B: "Option B", StatusShape.DEP
 
 
 class ShapesScreen(ModalScreen[None]):
-    """The status of one upload, written three times."""
+    """The status of one upload in three formats, side by side."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,w", "dismiss", "Close", id="shapes.close", tooltip="Close the comparison"),
+        Binding("escape,q,w", "dismiss", "Close", id="shapes.close", tooltip="Close this dialog"),
         HELP_KEY,
     ]
 
@@ -38,12 +38,12 @@ class ShapesScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="shapes") as box:
-            box.border_title = "One status, three designs"
-            box.border_subtitle = f"{key_of(self, 'shapes.close')} closes"
-            for design, title in _TITLES.items():
+            box.border_title = "Status in three formats"
+            box.border_subtitle = f"{key_of(self, 'shapes.close')} close"
+            for shape, title in _TITLES.items():
                 with VerticalScroll(classes="shape") as column:
                     column.border_title = title
-                    yield Static(id=f"shape-{design}")
+                    yield Static(id=f"shape-{shape}")
 
     def on_mount(self) -> None:
         self.set_interval(1.0, self._paint)
@@ -51,17 +51,17 @@ class ShapesScreen(ModalScreen[None]):
 
     def _paint(self) -> None:
         detail = self._session.detail(self._upload_id)
-        for design in StatusShape:
-            said = {} if detail is None else write_status(detail.upload.timeline, design)
-            came = detail is not None and detail.upload.status_shape is design
-            self.query_one(f"#shape-{design}", Static).update(self._column(design, said, came))
+        for shape in StatusShape:
+            status = {} if detail is None else write_status(detail.upload.timeline, shape)
+            is_received = detail is not None and detail.upload.status_shape is shape
+            self.query_one(f"#shape-{shape}", Static).update(self._column(shape, status, is_received))
 
     def _column(self, shape: StatusShape, status: dict[str, object], is_received: bool) -> Content:
         lines = json.dumps(status, indent=2, ensure_ascii=False).splitlines()
         body = Content("\n".join(sanitize(line) for line in lines))
-        origin = Content.styled("\n\nAs the service said it." if is_received else "\n\nAs it would be said.", "$quiet")
-        silent = [
-            Content.styled(f"\n{self._display_options.glyphs.warning} cannot say {fact}", "$warning")
-            for fact in sorted(UNSUPPORTED_DETAILS[shape])
+        origin = Content.styled("\n\nAs received" if is_received else "\n\nAs it would look", "$quiet")
+        missing = [
+            Content.styled(f"\n{self._display_options.glyphs.warning} cannot express: {detail}", "$warning")
+            for detail in sorted(UNSUPPORTED_DETAILS[shape])
         ]
-        return Content("").join([body, origin, *silent])
+        return Content("").join([body, origin, *missing])

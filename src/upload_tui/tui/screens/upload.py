@@ -1,4 +1,4 @@
-"""One upload alone: its whole timeline and the service's raw answer, live."""
+"""The screen of one upload: its timeline and the service's raw response, live."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,6 @@ from upload_tui.monitor import Change, Detail, Session
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.keys.bindings import COPY_KEYS
-from upload_tui.tui.screens.aside import show_one_pane
 from upload_tui.tui.screens.upload_actions import CopyScreen
 from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.status_bar import StatusBar
@@ -27,13 +26,20 @@ _MAX_RAW_LINES = 2000
 
 
 class UploadScreen(CopyScreen):
-    """The upload with this id; `q` and Escape go back. `first_pane` is the pane that has the focus at first."""
+    """The upload with this id.
+
+    Args:
+        session: the session that knows the upload.
+        upload_id: its id.
+        display_options: how to show it.
+        first_pane: the id of the pane that has the focus at first.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter", "app.leave", "Back", id="upload.back", tooltip="Back to the dashboard"),
-        Binding("w", "shapes", "Shapes", id="shapes", tooltip="The status as Option A, Option B and deployed JSON"),
+        Binding("w", "shapes", "Formats", id="shapes", tooltip="Status in three formats: Option A, Option B, deployed"),
         *(replace(key, show=True) for key in COPY_KEYS),
-        Binding("r", "refresh", "Refresh", id="refresh", tooltip="Ask the service now"),
+        Binding("r", "refresh", "Refresh", id="refresh", tooltip="Refresh now"),
     ]
 
     def __init__(
@@ -53,7 +59,7 @@ class UploadScreen(CopyScreen):
             timeline.border_title = "Timeline"
             yield timeline
             with VerticalScroll(id="upload-raw") as raw:
-                raw.border_title = "The service's answer"
+                raw.border_title = "Raw response"
                 yield Static(id="raw")
         yield KeyFooter()
 
@@ -65,24 +71,21 @@ class UploadScreen(CopyScreen):
         self._paint()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        show_one_pane(self.query("#upload-timeline, #upload-raw"), event.widget)
+        self.show_one_pane(self.query("#upload-timeline, #upload-raw"), event.widget)
 
     def selection(self) -> Sequence[Detail]:
-        """The upload that is shown, if it is known."""
+        """The upload, if the session knows it."""
         detail = self._session.detail(self._upload_id)
         return [] if detail is None else [detail]
 
-    def take(self, changes: Sequence[Change]) -> None:
-        """Paint the picture as it is now."""
+    def apply_changes(self, changes: Sequence[Change]) -> None:
         self._paint()
 
     def _paint(self) -> None:
         now = self._session.now()
         detail = self._session.detail(self._upload_id)
-        view = self.query_one(TimelinePane)
-        view.set_reactives(now=now, detail=detail)
-        bar = self.query_one(StatusBar)
-        bar.set_reactives(
+        self.query_one(TimelinePane).set_reactives(now=now, detail=detail)
+        self.query_one(StatusBar).set_reactives(
             title=self._session.title,
             projects=tuple(self._session.projects),
             connection=self._session.connection(),
@@ -95,7 +98,7 @@ class UploadScreen(CopyScreen):
             return
         self._raw = raw
         lines = [sanitize(line) for line in raw.splitlines()[:_MAX_RAW_LINES]]
-        self.query_one("#raw", Static).update(Content("\n".join(lines) or "No answer was kept."))
+        self.query_one("#raw", Static).update(Content("\n".join(lines) or "No raw response stored"))
 
     def action_shapes(self) -> None:
         from upload_tui.tui.screens.shapes import ShapesScreen

@@ -1,32 +1,47 @@
-"""What can be taken away from a screen that shows uploads: ids, answers and requests on the clipboard; files."""
+"""The base classes of screens that show uploads: what their keys copy and export."""
 
 import asyncio
 import io
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from textual.screen import Screen
+from textual.widget import Widget
 
 from upload_tui.monitor import Change, Detail, Query, Session
 from upload_tui.text import plural
 from upload_tui.tui.messages import ExportReady
 from upload_tui.wire import curl_command
 
-__all__ = ["ExportScreen", "CopyScreen"]
+__all__ = ["CopyScreen", "ExportScreen"]
 
 
 class CopyScreen(Screen[None]):
-    """A screen with uploads that the copying keys mean."""
+    """A screen that shows uploads and copies the selected ones."""
 
     @abstractmethod
     def selection(self) -> Sequence[Detail]:
-        """The uploads that a key would take now."""
+        """The uploads that the copy keys apply to."""
+
+    @abstractmethod
+    def apply_changes(self, changes: Sequence[Change]) -> None:
+        """Show the picture as it is now. `changes` are those of uploads since the last call."""
+
+    def show_one_pane(self, panes: Iterable[Widget], focused: Widget) -> None:
+        """Give the other panes the class `-aside`, which hides them on a small screen.
+
+        Nothing changes if no pane has or contains the focus, for example during a search.
+        """
+        active, panes = {*focused.ancestors_with_self}, [*panes]
+        if not active.isdisjoint(panes):
+            for pane in panes:
+                pane.set_class(pane not in active, "-aside")
 
     def action_copy_id(self) -> None:
         self._copy("id", lambda detail: detail.upload.id)
 
     def action_copy_json(self) -> None:
-        self._copy("answer", lambda detail: detail.raw)
+        self._copy("response", lambda detail: detail.raw)
 
     def action_copy_curl(self) -> None:
         self._copy("request", lambda detail: curl_command(detail.row.service, detail.upload.id))
@@ -39,15 +54,15 @@ class CopyScreen(Screen[None]):
 
 
 class ExportScreen(CopyScreen):
-    """A screen that shows a table of uploads and a tail of changes."""
+    """A screen with a table of uploads and a log of changes, which it exports."""
 
     @abstractmethod
     def visible_query(self) -> tuple[Session, Query]:
-        """The table: whose uploads, and which of them."""
+        """The session and the query of the table."""
 
     @abstractmethod
     def visible_changes(self) -> Sequence[Change]:
-        """The changes that the tail shows."""
+        """The changes that the log shows."""
 
     def action_export(self) -> None:
         from upload_tui.tui.screens.menu import export_menu
@@ -59,7 +74,7 @@ class ExportScreen(CopyScreen):
             self.run_worker(self._compose_file(kind), exclusive=True, group="export")
 
     async def _compose_file(self, name: str) -> None:
-        """Compose the file a piece at a time, so that keys are answered meanwhile, and hand it over."""
+        """Compose the text in parts, so that keys still work meanwhile, then post it."""
         from upload_tui.tui.exports import ExportKind, changes_text, file_name, upload_texts
 
         kind = ExportKind(name)

@@ -1,4 +1,4 @@
-"""What menus say."""
+"""The menus."""
 
 from textual.app import App
 from textual.widgets import OptionList
@@ -7,7 +7,7 @@ from upload_tui.monitor import ProjectRef
 from upload_tui.tui.screens.menu import project_menu
 
 
-async def test_projects_that_are_called_the_same_are_told_apart() -> None:
+async def test_projects_with_the_same_name_show_their_ids() -> None:
     menu = project_menu([ProjectRef("p-1", "Demo"), ProjectRef("p-2", "Genome"), ProjectRef("p-3", "Demo")])
     app: App[None] = App()
     async with app.run_test() as pilot:

@@ -1,4 +1,4 @@
-"""Every key says what it does, does something, and can be remapped."""
+"""Every binding has a description, an effect and an id for remapping."""
 
 import importlib
 import pkgutil
@@ -14,12 +14,12 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import OptionList
 
-from tests.tui.dashboards import FakeControls, chosen, mixed, names_in, opened, toasts, until
+from tests.tui.dashboards import FakeControls, mixed, names_in, opened, selected, toasts, until
 from upload_tui.monitor import ConnectionState, SortKey
 from upload_tui.testing import InMemorySession
 from upload_tui.tui import screens, widgets
 from upload_tui.tui.keys.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
-from upload_tui.tui.keys.registry import bindings_by_place
+from upload_tui.tui.keys.registry import bindings_by_owner
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.failures import FailureScreen
 from upload_tui.tui.screens.help import HelpScreen
@@ -31,45 +31,45 @@ from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 
-class Place(NamedTuple):
-    """A dashboard over five uploads, one of each kind, in a story."""
+class Context(NamedTuple):
+    """A dashboard over five uploads, one of each kind, with the controls of a demo."""
 
     pilot: Pilot[int]
     session: InMemorySession
     table: UploadTable
-    story: FakeControls
+    controls: FakeControls
 
 
-Effect = Callable[[Place], bool]
+Effect = Callable[[Context], bool]
 
 
 def on(name: str) -> Effect:
-    return lambda place: chosen(place.table) == name
+    return lambda context: selected(context.table) == name
 
 
 def only(*names: str) -> Effect:
-    return lambda place: names_in(place.table) == list(names)
+    return lambda context: names_in(context.table) == list(names)
 
 
 def opens(screen: type[Screen[Any]]) -> Effect:
-    return lambda place: isinstance(place.pilot.app.screen, screen)
+    return lambda context: isinstance(context.pilot.app.screen, screen)
 
 
 def focuses(widget_id: str) -> Effect:
-    return lambda place: place.pilot.app.focused is not None and place.pilot.app.focused.id == widget_id
+    return lambda context: context.pilot.app.focused is not None and context.pilot.app.focused.id == widget_id
 
 
 def copies(text: str) -> Effect:
-    return lambda place: text in place.pilot.app.clipboard
+    return lambda context: text in context.pilot.app.clipboard
 
 
-def wishes(wish: str) -> Effect:
-    return lambda place: place.story.requests == [wish]
+def calls(call: str) -> Effect:
+    return lambda context: context.controls.calls == [call]
 
 
 FIRST, SECOND, LAST = on("a-initiated"), on("b-completed"), on("e-stuck")
 ALL = ("a-initiated", "b-completed", "c-verified", "d-error", "e-stuck")
-# Each key: those that are pressed before it, and what holds after it but not before.
+# Each key with the keys that are pressed before it, and what is true after it but not before.
 EFFECTS: dict[str, tuple[str, Effect]] = {
     "j": ("", SECOND),
     "down": ("", SECOND),
@@ -86,8 +86,8 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "ctrl+d": ("", LAST),
     "ctrl+u": ("G", FIRST),
     "enter": ("", opens(UploadScreen)),
-    "m": ("", lambda place: place.table.marked == {place.table.row_at(0).id}),  # type: ignore[union-attr]
-    "slash": ("", lambda place: place.pilot.app.screen.query_one(SearchBar).is_open),
+    "m": ("", lambda context: context.table.marked == {context.table.row_at(0).id}),  # type: ignore[union-attr]
+    "slash": ("", lambda context: context.pilot.app.screen.query_one(SearchBar).is_open),
     "exclamation_mark": ("", only("d-error", "e-stuck")),
     "1": ("", only("a-initiated")),
     "2": ("", only("b-completed", "e-stuck")),
@@ -95,85 +95,85 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "4": ("", only("d-error")),
     "E": ("", on("d-error")),
     "W": ("", LAST),
-    "s": ("", lambda place: place.table.rows_query.sort is list(SortKey)[1]),
+    "s": ("", lambda context: context.table.rows_query.sort is list(SortKey)[1]),
     "S": ("", only(*reversed(ALL))),
-    "f": ("", lambda place: place.table.follow),
+    "f": ("", lambda context: context.table.follow),
     "w": ("", opens(ShapesScreen)),
     "J": ("", focuses("upload-raw")),
     "F": ("", opens(FailureScreen)),
     "l": ("", opens(LatencyScreen)),
     "p": ("", opens(MenuScreen)),
-    "space": ("", lambda place: place.session.connection().state is ConnectionState.PAUSED),
-    "r": ("", lambda place: place.session.refresh_count == 1),
-    "t": ("", lambda place: place.table.display_options.absolute_times),
-    "d": ("", lambda place: place.table.display_options.is_roomy),
+    "space": ("", lambda context: context.session.connection().state is ConnectionState.PAUSED),
+    "r": ("", lambda context: context.session.refresh_count == 1),
+    "t": ("", lambda context: context.table.display_options.absolute_times),
+    "d": ("", lambda context: context.table.display_options.is_roomy),
     "c": ("", opens(ColumnScreen)),
-    "y": ("", lambda place: place.pilot.app.clipboard == place.table.cursor_id),
+    "y": ("", lambda context: context.pilot.app.clipboard == context.table.cursor_id),
     "Y": ("", copies('"name": "a-initiated"')),
     "C": ("", copies("curl --header")),
     "e": ("", opens(MenuScreen)),
     "tab": ("", focuses("timeline")),
     "escape": ("4", only(*ALL)),
     "question_mark": ("", opens(HelpScreen)),
-    "q": ("", lambda place: place.pilot.app.return_value == 0),
-    "u": ("", wishes("upload")),
+    "q": ("", lambda context: context.pilot.app.return_value == 0),
+    "u": ("", calls("upload")),
     "x": ("", opens(MenuScreen)),
-    "left_square_bracket": ("", wishes("slower")),
-    "right_square_bracket": ("", wishes("faster")),
-    "full_stop": ("", wishes("step")),
-    "ctrl+c": ("", lambda place: toasts(place.pilot) == ["Press q to quit."]),
+    "left_square_bracket": ("", calls("slower")),
+    "right_square_bracket": ("", calls("faster")),
+    "full_stop": ("", calls("step")),
+    "ctrl+c": ("", lambda context: toasts(context.pilot) == ["Press q to quit."]),
     "ctrl+p": ("", opens(CommandPalette)),
 }
 
 
 def classes_with_keys() -> Iterator[type[DOMNode]]:
-    """Of whatever module there is in the two rooms; a new dialog cannot be forgotten."""
-    for room in (screens, widgets):
-        for found in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
+    """Every screen and widget class, so that a new dialog cannot be forgotten."""
+    for package in (screens, widgets):
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             module = importlib.import_module(found.name)
             for value in vars(module).values():
                 if isinstance(value, type) and issubclass(value, DOMNode) and value.__module__ == module.__name__:
                     yield value
 
 
-def test_every_place_with_keys_is_known() -> None:
-    known = {binding for _, binding in bindings_by_place()}
-    own = {binding for place in classes_with_keys() for binding in vars(place).get("BINDINGS", ())}
+def test_the_registry_knows_every_binding() -> None:
+    known = {binding for _, binding in bindings_by_owner()}
+    own = {binding for owner in classes_with_keys() for binding in vars(owner).get("BINDINGS", ())}
     assert own <= known
 
 
 @pytest.mark.parametrize(
-    ("place", "binding"), bindings_by_place(), ids=lambda value: getattr(value, "id", None) or str(value)
+    ("owner", "binding"), bindings_by_owner(), ids=lambda value: getattr(value, "id", None) or str(value)
 )
-def test_a_key_has_words_for_the_help_and_an_id(place: str, binding: Binding) -> None:
-    assert binding.tooltip, place
-    assert binding.description, place
-    assert binding.id, place
+def test_a_binding_has_a_description_a_tooltip_and_an_id(owner: str, binding: Binding) -> None:
+    assert binding.tooltip, owner
+    assert binding.description, owner
+    assert binding.id, owner
 
 
 @pytest.mark.parametrize("key", EFFECTS)
-async def test_a_key_has_its_effect_when_it_is_pressed_on_the_dashboard(key: str) -> None:
+async def test_a_key_has_its_effect_on_the_dashboard(key: str) -> None:
     before, has_effect = EFFECTS[key]
-    story = FakeControls()
-    async with opened(mixed(), controls=story) as (pilot, session, table):
-        place = Place(pilot, session, table, story)
+    controls = FakeControls()
+    async with opened(mixed(), controls=controls) as (pilot, session, table):
+        context = Context(pilot, session, table, controls)
         await pilot.press(*before)
         await pilot.pause()
-        assert not has_effect(place)
+        assert not has_effect(context)
         await pilot.press(key)
-        await until(pilot, lambda: has_effect(place))
+        await until(pilot, lambda: has_effect(context))
 
 
-def test_no_key_of_the_dashboard_is_without_an_effect() -> None:
+def test_every_key_of_the_dashboard_has_a_tested_effect() -> None:
     keys = {key for binding in (*TABLE_KEYS, *DASHBOARD_KEYS, *APP_KEYS) for key in binding.key.split(",")}
-    assert keys - EFFECTS.keys() == {"ctrl+z"}  # no test can be put to sleep
+    assert keys - EFFECTS.keys() == {"ctrl+z"}  # it would suspend the test
 
 
 @pytest.mark.parametrize(
-    ("place", "binding"), bindings_by_place(), ids=lambda value: getattr(value, "id", None) or str(value)
+    ("owner", "binding"), bindings_by_owner(), ids=lambda value: getattr(value, "id", None) or str(value)
 )
-def test_the_words_for_the_help_say_more_than_the_name(place: str, binding: Binding) -> None:
-    assert binding.tooltip.casefold() != binding.description.casefold(), place
+def test_the_tooltip_differs_from_the_description(owner: str, binding: Binding) -> None:
+    assert binding.tooltip.casefold() != binding.description.casefold(), owner
 
 
 @pytest.mark.parametrize(
@@ -188,9 +188,7 @@ def test_the_words_for_the_help_say_more_than_the_name(place: str, binding: Bind
         ("enter", "upload.back", "x"),
     ],
 )
-async def test_a_dialog_closes_by_another_key_and_says_which_when_a_person_chose_it(
-    opens: str, closes: str, key: str
-) -> None:
+async def test_a_dialog_closes_by_its_remapped_key_and_shows_it(opens: str, closes: str, key: str) -> None:
     async with opened(mixed(), keymap={closes: key}) as (pilot, _, _):
         await pilot.press(opens)
         await pilot.pause()
@@ -198,8 +196,8 @@ async def test_a_dialog_closes_by_another_key_and_says_which_when_a_person_chose
         assert len(pilot.app.screen_stack) == 2
         subtitles = [node.border_subtitle or "" for node in dialog.walk_children(Widget)]
         assert not [subtitle for subtitle in subtitles if "Esc" in subtitle]
-        says_nothing = closes in {"upload.back", "columns.close"}
-        assert says_nothing or [subtitle for subtitle in subtitles if f"{key} closes" in subtitle]
+        shows_no_key = closes in {"upload.back", "columns.close"}
+        assert shows_no_key or [subtitle for subtitle in subtitles if f"{key} close" in subtitle]
         await pilot.press("escape" if closes != "upload.back" else "z")
         await pilot.pause()
         assert len(pilot.app.screen_stack) == 2
@@ -208,7 +206,7 @@ async def test_a_dialog_closes_by_another_key_and_says_which_when_a_person_chose
         assert len(pilot.app.screen_stack) == 1
 
 
-async def test_the_lines_of_a_dialog_are_gone_through_by_other_keys_when_a_person_chose_them() -> None:
+async def test_the_keys_of_the_column_dialog_can_be_remapped() -> None:
     async with opened(mixed(), keymap={"columns.down": "n", "columns.toggle": "x", "columns.wider": "w"}) as (
         pilot,
         _,

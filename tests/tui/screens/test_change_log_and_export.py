@@ -1,4 +1,4 @@
-"""The tail's own search and filters, and files of what is shown."""
+"""The change log's search and filters, and exports."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from upload_tui.testing import an_upload
 from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
 
 
-async def test_the_tail_shows_what_is_searched_for_and_loses_nothing() -> None:
+async def test_filters_of_the_change_log_hide_changes_until_cleared() -> None:
     async with opened([]) as (pilot, session, _):
         session.publish(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
         session.publish(an_upload("two.bin", initiated=9, completed=5, verified=2))
@@ -24,13 +24,13 @@ async def test_the_tail_shows_what_is_searched_for_and_loses_nothing() -> None:
         await pilot.press("4", "slash", *"-one", "enter")
         await pilot.pause()
         assert {change.upload.name for change in log.shown_changes} == {"two.bin"}
-        assert 'with "-one"' in str(pilot.app.screen.query_one("#activity").border_title)
+        assert 'matching "-one"' in str(pilot.app.screen.query_one("#activity").border_title)
         assert log.has_focus
         await pilot.press("escape")
         assert len(log.shown_changes) == 6
 
 
-async def test_only_the_tails_search_is_cleared_when_it_was_searched() -> None:
+async def test_clearing_the_change_logs_search_keeps_the_tables_filter() -> None:
     async with opened(mixed()) as (pilot, session, table):
         session.publish(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
         log = pilot.app.screen.query_one(ChangeLogView)
@@ -41,11 +41,11 @@ async def test_only_the_tails_search_is_cleared_when_it_was_searched() -> None:
         await pilot.pause()
         assert len(log.shown_changes) == 3
         assert log.has_focus
-        assert str(pilot.app.screen.query_one("#activity").border_title) == "Tail"
+        assert str(pilot.app.screen.query_one("#activity").border_title) == "Activity"
         assert "stuck or failed" in str(table.border_title)
 
 
-async def test_one_layer_is_taken_off_the_tail_when_escape_is_pressed() -> None:
+async def test_escape_clears_the_change_logs_search_then_its_stage_then_the_tables_filter() -> None:
     async with opened(mixed()) as (pilot, session, table):
         session.publish(an_upload("one.bin", initiated=9, completed=5, error=2, message="size differs"))
         log = pilot.app.screen.query_one(ChangeLogView)
@@ -67,7 +67,7 @@ async def test_one_layer_is_taken_off_the_tail_when_escape_is_pressed() -> None:
     [(0, ["b-completed", "e-stuck"]), (1, ["b-completed", "e-stuck"]), (2, ["f-new"])],
     ids=["json", "csv", "jsonl"],
 )
-async def test_what_is_shown_is_written_to_a_file(tmp_path: Path, downs: int, names: list[str]) -> None:
+async def test_the_visible_uploads_and_changes_are_exported(tmp_path: Path, downs: int, names: list[str]) -> None:
     async with opened(mixed(), export_folder=tmp_path) as (pilot, session, _):
         session.publish(an_upload("f-new", initiated=3))
         await pilot.press("2", "e", *["j"] * downs, "enter")
@@ -77,13 +77,13 @@ async def test_what_is_shown_is_written_to_a_file(tmp_path: Path, downs: int, na
 
 
 def only_file(folder: Path) -> Path:
-    """The file in a folder that has one."""
+    """The only file in a folder."""
     (file,) = folder.iterdir()
     return file
 
 
 def names_in_file(file: Path) -> list[str]:
-    """The uploads that an exported file tells of."""
+    """The names of the uploads in an exported file."""
     text = file.read_text("utf-8")
     match file.suffix:
         case ".json":
@@ -96,7 +96,7 @@ def names_in_file(file: Path) -> list[str]:
             raise AssertionError(suffix)
 
 
-async def test_the_picture_is_written_to_a_file(tmp_path: Path) -> None:
+async def test_the_screen_is_exported(tmp_path: Path) -> None:
     async with opened(mixed(), export_folder=tmp_path) as (pilot, _, _):
         await pilot.press("e", "j", "j", "j", "enter")
         await until(pilot, lambda: bool(toasts(pilot)))
@@ -105,14 +105,14 @@ async def test_the_picture_is_written_to_a_file(tmp_path: Path) -> None:
     assert "b-completed" in text
 
 
-async def test_the_reason_is_said_when_a_file_cannot_be_written(tmp_path: Path) -> None:
+async def test_the_reason_is_shown_when_an_export_fails(tmp_path: Path) -> None:
     async with opened(mixed(), export_folder=tmp_path / "nowhere") as (pilot, _, _):
         await pilot.press("e", "enter")
         await until(pilot, lambda: bool(toasts(pilot)))
-        assert "Not exported" in toasts(pilot)[0]
+        assert "Export failed" in toasts(pilot)[0]
 
 
-async def test_the_line_of_a_search_says_what_can_be_left_out_when_it_is_of_the_tail() -> None:
+async def test_the_search_bar_explains_exclusion_for_the_change_log() -> None:
     async with opened(mixed()) as (pilot, _, _):
         field = pilot.app.screen.query_one(Input)
         await pilot.press("slash")

@@ -1,4 +1,4 @@
-"""A picture says nothing of the machine that it was taken on: its zone, its wish for no colours, its terminal, its hurry."""
+"""Pictures are the same on every machine, whatever its time zone, locale, terminal, NO_COLOR or speed."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,24 +24,24 @@ APPS: dict[str, Callable[[], App[Any]]] = {
 
 
 @pytest.fixture
-def move(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Go to another machine; back home after the test."""
+def switch_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Set the environment of another machine; undone after the test."""
 
-    def there(machine: str) -> None:
+    def set_environment(machine: str) -> None:
         for name, value in MACHINES[machine].items():
             monkeypatch.setenv(name, value)
         time.tzset()
 
-    yield there
+    yield set_environment
     monkeypatch.undo()
     time.tzset()
 
 
 @pytest.mark.parametrize("app", APPS)
-def test_the_picture_is_the_same_when_it_is_taken_on_another_machine(app: str, move: Callable[[str], None]) -> None:
+def test_a_picture_is_the_same_on_every_machine(app: str, switch_machine: Callable[[str], None]) -> None:
     pictures = []
     for machine in MACHINES:
-        move(machine)
-        press = [] if app == "widgets" else ["t"]  # absolute times, where there are any
+        switch_machine(machine)
+        press = [] if app == "widgets" else ["t"]  # absolute times, which the time zone could change
         pictures.append(take_svg_screenshot(APPS[app](), terminal_size=(120, 40), press=press, run_before=settled))
     assert pictures[0] == pictures[1] == pictures[2]

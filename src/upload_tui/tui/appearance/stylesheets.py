@@ -1,4 +1,4 @@
-"""Finds the style sheets: in the installed package, or in the checkout it is run from."""
+"""Locates the stylesheets, in the installed package or in a checkout, and checks the user's own."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,32 +13,32 @@ from upload_tui.errors import SettingsError, StyleError
 __all__ = ["STYLESHEETS", "WIDGET_STYLESHEETS", "check_stylesheets", "stylesheet_paths"]
 
 STYLESHEETS = ("app.tcss", "widgets.tcss", "dashboard.tcss", "dialogs.tcss")
-"""The dashboard's: what it says of a widget goes before what the widget says of itself."""
+"""The stylesheets of the dashboard; a later one overrides an earlier one."""
 
 WIDGET_STYLESHEETS = ("widgets.tcss",)
-"""What the widgets need in another app."""
+"""The stylesheets that the widgets need in another app."""
 
 
 def stylesheet_paths(sheets: Sequence[str] = STYLESHEETS) -> list[Path]:
-    """The absolute paths of sheets, in the order in which they apply.
+    """The absolute paths of stylesheets, in the given order.
 
     Raises:
         StyleError: the installation is incomplete.
     """
-    package = Path(__file__).resolve().parent.parent
+    package = Path(__file__).resolve().parents[2]
     folders = (package / "styles", package.parent.parent / "styles")
     for folder in folders:
         paths = [folder / sheet for sheet in sheets]
         if all(path.is_file() for path in paths):
             return paths
-    raise StyleError(f"The style sheets are missing below {package}", "Install upload-tui again.")
+    raise StyleError(f"The stylesheets are missing below {package}", "Install upload-tui again.")
 
 
 def check_stylesheets(paths: Sequence[Path]) -> None:
-    """Return if a person's own sheets can be used.
+    """Check that the user's own stylesheets can be used.
 
     Raises:
-        SettingsError: one cannot.
+        SettingsError: a stylesheet cannot be read or parsed.
     """
     if not paths:
         return
@@ -57,15 +57,15 @@ def check_stylesheets(paths: Sequence[Path]) -> None:
             sheet.read(path)
             sheet.parse()
         except (StylesheetParseError, TokenError) as error:
-            raise SettingsError(f"{path}{_first_error(error)}", "Mend it, or move it away.") from error
+            raise SettingsError(f"{path}{_first_error(error)}", "Fix or remove it.") from error
         except StylesheetError as error:
-            raise SettingsError(f"{path} cannot be read", "Check its permissions, or move it away.") from error
+            raise SettingsError(f"{path} cannot be read", "Check its permissions, or remove it.") from error
 
 
 def _first_error(error: "StylesheetParseError | TokenError") -> str:
     from textual.css.stylesheet import StylesheetParseError
 
     if not isinstance(error, StylesheetParseError):
-        return f", line {error.start[0]}: it is no style sheet from here on"
-    token, message = next(complaint for rule in error.errors.rules for complaint in rule.errors)
+        return f", line {error.start[0]}: not valid as a stylesheet"
+    token, message = next(found for rule in error.errors.rules for found in rule.errors)
     return f", line {token.location[0] + 1}: {message if isinstance(message, str) else message.summary}"

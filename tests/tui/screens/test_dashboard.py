@@ -1,4 +1,4 @@
-"""What the keys and the mouse do, without pictures."""
+"""What keys and the mouse do on the dashboard, without pictures."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from textual.geometry import Region
 from textual.scrollbar import ScrollBar
 from textual.widgets import Input
 
-from tests.tui.dashboards import FakeControls, chosen, many, mixed, names_in, opened, toasts, until
+from tests.tui.dashboards import FakeControls, many, mixed, names_in, opened, selected, toasts, until
 from upload_tui.errors import StorageError
 from upload_tui.monitor import ConnectionState, Query, SortKey, Window
 from upload_tui.testing import InMemorySession, an_upload, dashboard, settled
@@ -41,38 +41,38 @@ from upload_tui.tui.widgets.table.upload_table import UploadTable
     ],
     ids=str,
 )
-async def test_the_cursor_moves_when_a_key_is_pressed(keys: list[str], name: str) -> None:
+async def test_keys_move_the_cursor(keys: list[str], name: str) -> None:
     async with opened(many(200)) as (pilot, _, table):
         await pilot.press(*keys)
-        assert chosen(table) == name
+        assert selected(table) == name
         top = int(table.scroll_offset.y)
         assert top <= table.cursor_row < top + table.size.height - 1
 
 
-async def test_the_cursor_stays_on_its_upload_when_others_come_and_go() -> None:
+async def test_the_cursor_stays_on_its_upload_when_new_ones_appear() -> None:
     async with opened(many(200)) as (pilot, session, table):
         await pilot.press("G", "k", "k")
         line = table.cursor_row - int(table.scroll_offset.y)
         session.publish(*(an_upload(f"new-{number}", initiated=number) for number in range(7)))
-        pilot.app.screen.take(())  # type: ignore[attr-defined]
+        pilot.app.screen.apply_changes(())  # type: ignore[attr-defined]
         await pilot.pause()
-        assert chosen(table) == "scan-197.tiff"
+        assert selected(table) == "scan-197.tiff"
         assert table.cursor_row - int(table.scroll_offset.y) == line
 
 
-async def test_the_newest_is_under_the_cursor_when_following() -> None:
+async def test_follow_keeps_the_cursor_on_the_newest_upload() -> None:
     async with opened(many(50)) as (pilot, session, table):
         await pilot.press("j", "j", "f")
         session.publish(an_upload("newest", initiated=1))
-        pilot.app.screen.take(())  # type: ignore[attr-defined]
+        pilot.app.screen.apply_changes(())  # type: ignore[attr-defined]
         await pilot.pause()
-        assert chosen(table) == "newest"
+        assert selected(table) == "newest"
         await pilot.press("j")
         assert not table.follow
         assert "following" not in str(table.border_title)
 
 
-async def test_following_ends_when_the_newest_is_no_longer_on_top() -> None:
+async def test_another_sort_order_ends_follow() -> None:
     async with opened(many(50)) as (pilot, _, table):
         await pilot.press("f")
         assert "following" in str(table.border_title)
@@ -84,7 +84,7 @@ async def test_following_ends_when_the_newest_is_no_longer_on_top() -> None:
 @pytest.mark.parametrize(
     "keys", [["exclamation_mark"], ["slash", *"failed", "enter"], ["4"]], ids=["trouble", "search", "stage"]
 )
-async def test_the_first_row_is_chosen_when_a_filter_leaves_the_chosen_upload_out(keys: list[str]) -> None:
+async def test_a_filter_that_hides_the_selected_upload_selects_the_first_row(keys: list[str]) -> None:
     failed = [an_upload(f"failed-{n}", initiated=900 + n, completed=800, error=700) for n in range(70, 80)]
     async with opened([*many(100), *failed]) as (pilot, _, table):
         screen = pilot.app.screen
@@ -92,7 +92,7 @@ async def test_the_first_row_is_chosen_when_a_filter_leaves_the_chosen_upload_ou
         await pilot.press("pagedown", "pagedown", "pagedown")
         before = table.cursor_id
         await pilot.press(*keys)
-        assert chosen(table) == "failed-70"
+        assert selected(table) == "failed-70"
         assert table.cursor_row == table.scroll_offset.y == 0
         await until(pilot, lambda: screen.selected_id == table.cursor_id)
         await pilot.press("escape")
@@ -102,34 +102,34 @@ async def test_the_first_row_is_chosen_when_a_filter_leaves_the_chosen_upload_ou
         assert top <= table.cursor_row < top + table.size.height - 1
 
 
-async def test_the_cursor_stays_on_what_a_person_chose_when_a_filter_ends() -> None:
+async def test_the_cursor_stays_on_the_selected_upload_when_a_filter_ends() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("exclamation_mark", "j", "escape")
-        assert chosen(table) == "e-stuck"
+        assert selected(table) == "e-stuck"
 
 
-async def test_the_newest_is_kept_when_following_began_in_an_answer_without_the_chosen_upload() -> None:
+async def test_follow_within_a_filter_replaces_the_earlier_selection() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("j", "j", "4", "f", "f", "escape")
-        assert chosen(table) == "d-error"
+        assert selected(table) == "d-error"
 
 
-@pytest.mark.parametrize("keys", [(), ("j", "k")], ids=["untouched", "chosen"])
-async def test_the_view_stays_with_the_newest_until_a_person_chooses_a_row(keys: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("keys", [(), ("j", "k")], ids=["untouched", "moved"])
+async def test_the_table_stays_at_the_newest_until_the_user_moves_the_cursor(keys: tuple[str, ...]) -> None:
     async with opened(many(50)) as (pilot, session, table):
         await pilot.press(*keys)
         for number in range(20):
             session.publish(an_upload(f"new-{number}", initiated=20 - number))
-            pilot.app.screen.take(())  # type: ignore[attr-defined]
+            pilot.app.screen.apply_changes(())  # type: ignore[attr-defined]
         await pilot.pause()
         assert table.total == 70
         if not keys:
             assert int(table.scroll_offset.y) == 0
             assert table.row_at(0).name == "new-19"  # type: ignore[union-attr]
-            assert chosen(table).startswith("new-")
+            assert selected(table).startswith("new-")
         else:
             assert table.cursor_row == 20
-            assert chosen(table) == "scan-000.tiff"
+            assert selected(table) == "scan-000.tiff"
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_the_view_stays_with_the_newest_until_a_person_chooses_a_row(keys:
         ("exclamation_mark", {"d-error", "e-stuck"}),
     ],
 )
-async def test_only_some_are_shown_when_a_filter_is_on_and_all_when_it_is_off(key: str, names: set[str]) -> None:
+async def test_a_filter_key_toggles_its_filter(key: str, names: set[str]) -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press(key)
         assert set(names_in(table)) == names
@@ -153,14 +153,14 @@ async def test_only_some_are_shown_when_a_filter_is_on_and_all_when_it_is_off(ke
         assert table.total == 5
 
 
-async def test_a_stage_is_a_filter_when_it_is_clicked() -> None:
+async def test_a_click_on_a_stage_filters_by_it() -> None:
     async with opened(mixed()) as (pilot, _, table):
         cell = next(cell for cell in pilot.app.screen.query(StageCell) if cell.stage == "error")
         await pilot.click(cell)
         assert names_in(table) == ["d-error"]
 
 
-async def test_a_search_filters_as_it_is_typed_and_is_kept_or_cleared() -> None:
+async def test_a_search_filters_while_it_is_typed_until_it_is_cleared() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("slash", "V", "e", "r", "i")
         assert names_in(table) == ["c-verified"]
@@ -171,7 +171,7 @@ async def test_a_search_filters_as_it_is_typed_and_is_kept_or_cleared() -> None:
         assert table.total == 5
 
 
-async def test_one_layer_is_taken_off_when_escape_is_pressed() -> None:
+async def test_escape_clears_the_search_then_the_filters_then_the_marks() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("m", "exclamation_mark", "slash", *"stuck", "enter")
         titles = []
@@ -180,18 +180,18 @@ async def test_one_layer_is_taken_off_when_escape_is_pressed() -> None:
             titles.append(Content.from_markup(table.border_title or "").plain)
             await pilot.press("escape")
         assert titles == [
-            'Uploads 1 · stuck or failed · with "stuck" · 1 marked',
+            'Uploads 1 · stuck or failed · matching "stuck" · 1 marked',
             "Uploads 2 · stuck or failed · 1 marked",
             "Uploads 5 · 1 marked",
             "Uploads 5",
         ]
 
 
-async def test_the_filter_stays_when_the_search_that_is_typed_is_cleared() -> None:
+async def test_escape_in_the_search_bar_keeps_the_filter() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("4", "slash", *"zzz")
         await pilot.pause()
-        assert table.empty_text == "Nothing matches. Esc clears the search."
+        assert table.empty_text == "No matches. Esc clears the search."
         await pilot.press("escape")
         assert pilot.app.focused is table
         assert not pilot.app.screen.query_one(SearchBar).is_open
@@ -200,7 +200,7 @@ async def test_the_filter_stays_when_the_search_that_is_typed_is_cleared() -> No
         assert pilot.app.screen.query_one(Input).value == ""
 
 
-async def test_the_search_is_cleared_when_escape_is_pressed_after_another_pane_was_gone_to() -> None:
+async def test_escape_clears_the_search_from_another_pane() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("4", "slash", *"zzz", "tab", "escape")
         await pilot.pause()
@@ -208,13 +208,13 @@ async def test_the_search_is_cleared_when_escape_is_pressed_after_another_pane_w
         assert names_in(table) == ["d-error"]
 
 
-async def test_messages_are_searched_too() -> None:
+async def test_a_search_covers_error_messages() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("slash", *"size does")
         assert names_in(table) == ["d-error"]
 
 
-async def test_the_order_changes_when_a_sort_key_is_pressed() -> None:
+async def test_sort_keys_change_the_order() -> None:
     async with opened(mixed()) as (pilot, _, table):
         screen = pilot.app.screen
         assert isinstance(screen, DashboardScreen)
@@ -222,23 +222,23 @@ async def test_the_order_changes_when_a_sort_key_is_pressed() -> None:
         for _ in SortKey:
             await pilot.press("s")
             seen.append(screen.rows_query.sort)
-        assert set(seen) == set(SortKey) - {SortKey.PROJECT}  # one project: nothing to sort by
+        assert set(seen) == set(SortKey) - {SortKey.PROJECT}  # not offered for a single project
         await pilot.press("S")
         names = names_in(table)
         await pilot.press("S")
         assert names_in(table) == names[::-1]
 
 
-async def test_a_column_sorts_when_its_title_is_clicked() -> None:
+async def test_a_click_on_a_column_title_sorts_by_it() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.click(table, offset=(20, 1))
         assert names_in(table) == sorted(names_in(table))
 
 
-async def test_a_row_is_chosen_when_it_is_clicked_and_opened_when_twice() -> None:
+async def test_a_click_selects_a_row_and_a_double_click_opens_it() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.click(table, offset=(20, 4))
-        assert chosen(table) == "c-verified"
+        assert selected(table) == "c-verified"
         await pilot.click(table, offset=(20, 4), times=2)
         await pilot.pause()
         assert isinstance(pilot.app.screen, UploadScreen)
@@ -266,14 +266,14 @@ async def test_a_screen_opens_and_closes_again(key: str, screen: type, closes: s
         assert pilot.app.focused is table
 
 
-async def test_the_dashboard_ends_when_q_is_pressed() -> None:
+async def test_q_ends_the_dashboard() -> None:
     async with opened(mixed()) as (pilot, _, _):
         await pilot.press("q")
         await pilot.pause()
         assert pilot.app.return_value == 0
 
 
-async def test_the_id_and_the_answer_are_copied_whole() -> None:
+async def test_the_id_and_the_raw_response_are_copied() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("y")
         assert pilot.app.clipboard == table.cursor_id
@@ -283,7 +283,7 @@ async def test_the_id_and_the_answer_are_copied_whole() -> None:
         assert '"name": "a-initiated"' in pilot.app.clipboard
 
 
-async def test_all_marked_are_copied_when_some_are() -> None:
+async def test_copying_applies_to_all_marked_uploads() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("m", "m", "j", "y")
         assert len(pilot.app.clipboard.splitlines()) == 2
@@ -293,15 +293,15 @@ async def test_all_marked_are_copied_when_some_are() -> None:
         assert pilot.app.clipboard == table.cursor_id
 
 
-async def test_each_press_marks_one_more_when_a_filter_left_the_chosen_upload_out() -> None:
+async def test_each_press_marks_the_next_row_after_a_filter_hid_the_selection() -> None:
     failed = [an_upload(f"failed-{number}", initiated=900 + number, completed=800, error=700) for number in range(4)]
     async with opened([*many(20), *failed]) as (pilot, _, table):
         await pilot.press("exclamation_mark", "m", "m", "m")
         assert table.marked == {table.row_at(number).id for number in range(3)}  # type: ignore[union-attr]
-        assert chosen(table) == "failed-3"
+        assert selected(table) == "failed-3"
 
 
-async def test_a_mark_is_put_on_and_taken_off_on_the_last_row_and_the_title_says_so() -> None:
+async def test_the_title_counts_a_mark_on_the_last_row() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("G", "m")
         await until(pilot, lambda: "1 marked" in str(table.border_title))
@@ -317,25 +317,25 @@ async def test_the_request_is_copied_without_the_token() -> None:
         )
 
 
-async def test_the_cursor_goes_from_trouble_to_trouble() -> None:
+async def test_keys_go_to_the_next_failed_and_the_next_stuck_upload() -> None:
     failed = [an_upload(f"failed-{n}", initiated=900 + n, completed=800, error=700) for n in (10, 20)]
     async with opened([*many(300), *failed, *mixed()]) as (pilot, _, table):
-        visited = []
+        names = []
         for _ in range(4):
             await pilot.press("E")
-            visited.append(chosen(table))
-        assert visited == ["d-error", "failed-10", "failed-20", "d-error"]
+            names.append(selected(table))
+        assert names == ["d-error", "failed-10", "failed-20", "d-error"]
         await pilot.press("W")
-        assert chosen(table) == "e-stuck"
+        assert selected(table) == "e-stuck"
 
 
-async def test_a_sentence_says_so_when_there_is_no_trouble_to_go_to() -> None:
+async def test_a_notification_appears_when_no_upload_failed_or_is_stuck() -> None:
     async with opened(many(3)) as (pilot, _, table):
         await pilot.press("j", "E", "W")
         assert table.cursor_row == 1
 
 
-async def test_one_project_is_shown_when_it_is_chosen_from_the_menu() -> None:
+async def test_the_project_menu_filters_by_project() -> None:
     uploads = [an_upload(name, project=(name, name.upper())) for name in ("one", "two")]
     session = InMemorySession(uploads, projects=[("one", "ONE"), ("two", "TWO")])
     app = dashboard(session)
@@ -355,7 +355,7 @@ async def test_one_project_is_shown_when_it_is_chosen_from_the_menu() -> None:
     session.close()
 
 
-async def test_the_raw_answer_has_the_focus_when_it_was_asked_for() -> None:
+async def test_the_raw_key_opens_the_upload_with_the_raw_response_focused() -> None:
     async with opened(mixed()) as (pilot, _, _):
         await pilot.press("J")
         await pilot.pause()
@@ -363,14 +363,14 @@ async def test_the_raw_answer_has_the_focus_when_it_was_asked_for() -> None:
         assert pilot.app.focused.id == "upload-raw"
 
 
-async def test_times_are_absolute_when_asked_for() -> None:
+async def test_the_times_key_shows_absolute_times() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("t")
         assert table.display_options.absolute_times
         assert any("09:26:43" in table.render_line(line).text for line in range(5))
 
 
-async def test_the_session_is_paused_resumed_and_refreshed() -> None:
+async def test_keys_pause_resume_and_refresh_the_session() -> None:
     async with opened(mixed()) as (pilot, session, _):
         await pilot.press("space")
         assert session.connection().state is ConnectionState.PAUSED
@@ -379,7 +379,7 @@ async def test_the_session_is_paused_resumed_and_refreshed() -> None:
         assert session.refresh_count == 1
 
 
-async def test_focus_goes_round_when_tab_is_pressed() -> None:
+async def test_tab_moves_the_focus_through_the_panes() -> None:
     async with opened(mixed()) as (pilot, _, _table):
         seen = []
         for _ in range(3):
@@ -392,7 +392,7 @@ async def test_focus_goes_round_when_tab_is_pressed() -> None:
         ]
 
 
-async def test_the_tail_tells_every_stage_and_stays_where_a_person_scrolled() -> None:
+async def test_the_change_log_has_every_stage_and_keeps_its_scroll_position() -> None:
     async with opened(many(3)) as (pilot, session, _):
         log = pilot.app.screen.query_one(ChangeLogView)
         for number in range(40):
@@ -407,18 +407,18 @@ async def test_the_tail_tells_every_stage_and_stays_where_a_person_scrolled() ->
         assert log.scroll_offset.y == 10
 
 
-async def test_the_storys_keys_do_what_they_say_when_there_is_a_story() -> None:
-    story = FakeControls()
-    async with opened(mixed(), controls=story) as (pilot, _, _):
+async def test_the_keys_of_a_demo_call_its_controls() -> None:
+    controls = FakeControls()
+    async with opened(mixed(), controls=controls) as (pilot, _, _):
         await pilot.press("u", "left_square_bracket", "right_square_bracket", "full_stop", "x")
         await pilot.pause()
         assert isinstance(pilot.app.screen, MenuScreen)
         await pilot.press("j", "enter")
         await pilot.pause()
-        assert story.requests == ["upload", "slower", "faster", "step", "dead-worker"]
+        assert controls.calls == ["upload", "slower", "faster", "step", "dead-worker"]
 
 
-async def test_the_storys_keys_are_no_keys_when_there_is_none() -> None:
+async def test_the_keys_of_a_demo_are_inactive_without_controls() -> None:
     async with opened(mixed()) as (pilot, _, _):
         actions = {active.binding.action for active in pilot.app.screen.active_bindings.values()}
         assert "start_upload" not in actions
@@ -426,7 +426,7 @@ async def test_the_storys_keys_are_no_keys_when_there_is_none() -> None:
         assert isinstance(pilot.app.screen, DashboardScreen)
 
 
-async def test_other_keys_do_it_when_they_are_remapped() -> None:
+async def test_a_remapped_key_replaces_the_default() -> None:
     session = InMemorySession(many(5))
     app = dashboard(session, keymap={"table.down": "n"})
     async with app.run_test() as pilot:
@@ -437,7 +437,7 @@ async def test_other_keys_do_it_when_they_are_remapped() -> None:
 
 
 @pytest.mark.parametrize("key", ["enter", "w", "J", "m", "y", "Y", "C"])
-async def test_a_sentence_says_so_when_no_upload_is_chosen(key: str) -> None:
+async def test_a_notification_appears_when_no_upload_is_selected(key: str) -> None:
     async with opened([]) as (pilot, _, _):
         await pilot.press(key)
         assert toasts(pilot) == ["No upload selected."]
@@ -456,7 +456,7 @@ async def test_the_help_scrolls_to_its_end_and_back(last: str, first: str) -> No
 
 
 @pytest.mark.parametrize("key", ["e", "p", "c", "F", "l", "w"])
-async def test_a_dialog_tells_its_keys_and_is_there_again_when_the_help_closes(key: str) -> None:
+async def test_the_help_lists_a_dialogs_keys_and_returns_to_it(key: str) -> None:
     async with opened(mixed()) as (pilot, _, _):
         await pilot.press(key)
         await pilot.pause()
@@ -472,7 +472,7 @@ async def test_a_dialog_tells_its_keys_and_is_there_again_when_the_help_closes(k
         assert pilot.app.screen is dialog
 
 
-async def test_every_key_has_a_help_text() -> None:
+async def test_every_active_key_has_a_tooltip() -> None:
     async with opened(mixed()) as (pilot, _, _):
         own = [active.binding for active in pilot.app.screen.active_bindings.values() if active.binding.id]
         assert len(own) > 30
@@ -493,12 +493,12 @@ async def test_nothing_breaks_at_any_size(size: tuple[int, int]) -> None:
         assert isinstance(pilot.app.screen, DashboardScreen)
 
 
-async def test_a_plain_sentence_ends_the_dashboard_when_the_session_breaks() -> None:
-    class Broken(InMemorySession):
+async def test_an_error_of_the_session_ends_the_dashboard() -> None:
+    class BrokenSession(InMemorySession):
         async def run(self) -> None:
             raise ZeroDivisionError
 
-    session = Broken(mixed())
+    session = BrokenSession(mixed())
     app = UploadApp(session)
     async with app.run_test() as pilot:
         await pilot.pause(0.3)
@@ -508,36 +508,36 @@ async def test_a_plain_sentence_ends_the_dashboard_when_the_session_breaks() -> 
     session.close()
 
 
-async def test_rows_get_a_second_line_when_the_density_changes() -> None:
+async def test_the_density_key_gives_rows_a_second_line() -> None:
     async with opened(many(200)) as (pilot, _, table):
         await pilot.press("pagedown", "d")
         await pilot.pause()
-        chosen = table.cursor_id
+        previous_id = table.cursor_id
         lines = ["".join(segment.text for segment in table.render_line(y)) for y in range(table.size.height)]
         assert sum("started" in line for line in lines) == (table.size.height - 1) // 2
         await pilot.press("j", "end", "home", "d")
         await pilot.pause()
-        assert table.cursor_id != chosen
+        assert table.cursor_id != previous_id
         assert table.cursor_row == 0
 
 
-async def test_chosen_columns_are_handed_on_to_be_kept_and_a_failure_to_keep_them_is_told() -> None:
-    kept: list[str] = []
+async def test_chosen_columns_are_saved_and_a_failure_to_save_them_is_shown() -> None:
+    saved: list[str] = []
 
-    def keep(wishes: Sequence[ColumnSpec]) -> None:
-        kept.append(" ".join(map(str, wishes)))
-        raise StorageError("The columns cannot be kept", "Check the permissions.")
+    def save(columns: Sequence[ColumnSpec]) -> None:
+        saved.append(" ".join(map(str, columns)))
+        raise StorageError("The columns cannot be saved", "Check the permissions.")
 
-    async with opened(mixed(), save_columns=keep) as (pilot, _, _):
+    async with opened(mixed(), save_columns=save) as (pilot, _, _):
         await pilot.press("c", "j", "space", "enter")
-        await until(pilot, lambda: toasts(pilot) == ["The columns cannot be kept. Check the permissions."])
-        assert kept == ["stage size since note"]
+        await until(pilot, lambda: toasts(pilot) == ["The columns cannot be saved. Check the permissions."])
+        assert saved == ["stage size since note"]
         await pilot.press("c", "space", "escape")
         await pilot.pause()
-        assert len(kept) == 1
+        assert len(saved) == 1
 
 
-async def test_columns_are_those_that_were_chosen() -> None:
+async def test_the_column_dialog_changes_the_columns() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("c", "j", "j", "space", "J", "k", "plus", "enter")
         await pilot.pause()
@@ -549,41 +549,41 @@ async def test_columns_are_those_that_were_chosen() -> None:
         assert "Size" not in "".join(segment.text for segment in table.render_line(0))
 
 
-async def test_where_the_next_key_leads_is_ready_when_the_hand_has_rested() -> None:
+async def test_the_rows_of_the_next_key_are_prefetched_while_idle() -> None:
     async with opened(many(200)) as (pilot, session, table):
-        asked: list[int] = []
-        ask = session.window
+        offsets: list[int] = []
+        fetch = session.window
 
-        def remembering(query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
-            asked.append(offset)
-            return ask(query, offset, limit, patience_seconds)
+        def recording(query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
+            offsets.append(offset)
+            return fetch(query, offset, limit, patience_seconds)
 
-        session.window = remembering  # type: ignore[method-assign]
-        last = 200 - table.size.height + 1 - 8  # its heading takes a line, and eight rows are held beyond the edge
+        session.window = recording  # type: ignore[method-assign]
+        last = 200 - table.size.height + 1 - 8  # one header line; eight rows are fetched beyond the edge
         await pilot.press("j")
-        await until(pilot, lambda: last in asked)
-        asked.clear()
+        await until(pilot, lambda: last in offsets)
+        offsets.clear()
         await pilot.press("end")
         assert table.cursor_row == 199
-        assert last not in asked
+        assert last not in offsets
 
 
-async def test_the_scroll_bar_is_painted_only_where_its_thumb_moves() -> None:
+async def test_only_the_moved_part_of_the_scroll_bar_is_painted() -> None:
     async with opened(many(3000)) as (pilot, _, table):
         bar, painted = table.vertical_scrollbar, list[int]()
         await pilot.press("pagedown", "pagedown")
         refresh = bar.refresh
 
-        def remembering(*regions: Region, **wishes: bool) -> ScrollBar:
+        def recording(*regions: Region, **options: bool) -> ScrollBar:
             painted.extend(y for region in regions or (bar.size.region,) for y in region.line_range)
-            return refresh(*regions, **wishes)
+            return refresh(*regions, **options)
 
-        bar.refresh = remembering  # type: ignore[method-assign,assignment]
+        bar.refresh = recording  # type: ignore[method-assign,assignment]
         top = table.scroll_offset.y
         for _ in range(12):
             await pilot.press("j")
         assert table.scroll_offset.y == top + 12
-        assert len(painted) <= 4  # it moves an eighth of a cell for each 18 rows
+        assert len(painted) <= 4  # the thumb moves an eighth of a cell for 18 rows
         painted.clear()
         await pilot.press("end")
         assert bar.position == table.max_scroll_y
@@ -591,7 +591,7 @@ async def test_the_scroll_bar_is_painted_only_where_its_thumb_moves() -> None:
 
 
 @pytest.mark.parametrize(
-    "happenings",
+    "steps",
     [
         ["end", "home"],
         ["pagedown", "tab"],
@@ -601,23 +601,23 @@ async def test_the_scroll_bar_is_painted_only_where_its_thumb_moves() -> None:
     ],
     ids=" ".join,
 )
-async def test_lines_that_were_kept_look_as_if_painted_anew_whatever_happened(happenings: list[str]) -> None:
+async def test_cached_lines_equal_newly_painted_ones(steps: list[str]) -> None:
     async with opened(many(300)) as (pilot, _, table):
-        for happening in happenings:
-            if happening == "theme":
+        for step in steps:
+            if step == "theme":
                 pilot.app.theme = "upload-light"
-            elif happening == "resize":
+            elif step == "resize":
                 await pilot.resize_terminal(100, 30)
             else:
-                await pilot.press(happening)
+                await pilot.press(step)
             await pilot.pause()
         everything = Region(0, 0, *table.outer_size)
-        kept = table.render_lines(everything)
+        cached = table.render_lines(everything)
         table.refresh()
-        assert kept == table.render_lines(everything)
+        assert cached == table.render_lines(everything)
 
 
-async def test_the_session_learns_whether_somebody_looks_when_the_terminal_loses_and_gets_the_focus() -> None:
+async def test_the_session_is_watched_while_the_terminal_has_the_focus() -> None:
     async with opened(many(3)) as (pilot, session, _):
         assert session.is_watched
         pilot.app.post_message(events.AppBlur())

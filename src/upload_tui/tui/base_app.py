@@ -1,0 +1,158 @@
+"""The part of the app that needs no session: stylesheets, themes, keys, help, command palette, saved files."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from textual import events, on
+from textual.app import App
+from textual.binding import Binding
+from textual.command import CommandPalette, Provider
+from textual.filter import LineFilter
+
+from upload_tui.errors import UploadTuiError
+from upload_tui.text import sanitize
+from upload_tui.tui.appearance.ascii_filter import AsciiFilter
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.glyphs import ASCII, glyphs_for
+from upload_tui.tui.appearance.stylesheets import stylesheet_paths
+from upload_tui.tui.appearance.theme import THEMES, TOKEN_DEFAULTS, theme_for
+from upload_tui.tui.keys.labels import key_label
+from upload_tui.tui.messages import ColumnsChosen, ExportReady, ThemeChosen
+from upload_tui.tui.preferences import Preferences
+
+__all__ = ["BaseApp"]
+
+Choice = TypeVar("Choice")
+
+
+def _action_commands() -> type[Provider]:
+    from upload_tui.tui.palette import ActionCommands
+
+    return ActionCommands
+
+
+class BaseApp(App[int]):
+    """An app that follows the user's preferences, and saves the theme and the columns that the user chooses.
+
+    Args:
+        preferences: the user's preferences.
+    """
+
+    # Textual declares these three without ClassVar, so they stay unannotated.
+    COMMANDS = {_action_commands}  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (50, "-narrow"), (80, "-middle"), (100, "-wide"), (116, "-broad")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (12, "-low"), (20, "-short"), (24, "-tall"), (36, "-high")]  # noqa: RUF012
+
+    def __init__(self, preferences: Preferences) -> None:
+        # Without this, NO_COLOR makes Textual paint greys, and the terminal's own colours black on black.
+        super().__init__(
+            css_path=[*stylesheet_paths(), *preferences.stylesheets], ansi_color="NO_COLOR" in os.environ or None
+        )
+        self._preferences = preferences
+        self._initial_display_options = preferences.display_options or DisplayOptions(glyphs_for(sys.stdout.encoding))
+        self._is_ascii = self._initial_display_options.glyphs is ASCII
+        self._has_painted = False
+        for theme in (*THEMES, *preferences.themes):
+            self.register_theme(theme)
+        self.theme = preferences.theme or theme_for(
+            self.console.color_system, no_color=self.no_color, saved=preferences.saved_theme
+        )
+        # Otherwise the stylesheets are parsed once more, for Textual's default theme.
+        self.stylesheet.set_variables(self.get_css_variables())
+        if not preferences.is_animated:
+            self.animation_level = "none"
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(TOKEN_DEFAULTS)
+
+    def refresh_css(self, animate: bool = True) -> None:
+        if self._has_painted:  # before the first frame the stylesheets are already up to date
+            super().refresh_css(animate=animate)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *([AsciiFilter()] if self._is_ascii else [])]
+
+    def get_key_display(self, binding: Binding) -> str:
+        label = binding.key_display or key_label(binding.key, is_ascii=self._is_ascii)
+        return super().get_key_display(binding) if label == binding.key else label
+
+    def size_classes(self) -> list[str]:
+        """The breakpoint classes of the present size.
+
+        Textual sets them on a screen after its first layout, and then lays it out again. A screen that has them from the start
+        is laid out once.
+        """
+        return [
+            _class_at(self.size.width, self.HORIZONTAL_BREAKPOINTS),
+            _class_at(self.size.height, self.VERTICAL_BREAKPOINTS),
+        ]
+
+    def on_mount(self) -> None:
+        self.set_class(self._is_ascii, "-ascii")
+        self.set_keymap(dict(self._preferences.keymap))
+
+    def on_resize(self) -> None:
+        # After several quick resizes the size may be the first one again. Textual then repaints nothing, but the terminal is blank.
+        self.call_after_refresh(self.screen.refresh)
+
+    def search_themes(self) -> None:
+        from upload_tui.tui.palette import ThemeCommands
+
+        self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes"))
+
+    @on(ThemeChosen)
+    def change_theme(self, message: ThemeChosen) -> None:
+        self.theme = message.theme
+        self._save(self._preferences.save_theme, message.theme)
+
+    @on(ColumnsChosen)
+    def save_columns(self, message: ColumnsChosen) -> None:
+        self._save(self._preferences.save_columns, message.columns)
+
+    def _save(self, save: Callable[[Choice], None] | None, choice: Choice) -> None:
+        if save is None:
+            return
+        try:
+            save(choice)
+        except UploadTuiError as error:
+            self.notify(sanitize(f"{error.title}. {error.hint}"), severity="warning", markup=False)
+
+    @on(ExportReady)
+    def deliver_export(self, message: ExportReady) -> None:
+        self.deliver_text(
+            message.text, save_directory=self._preferences.export_folder, save_filename=message.file_name, name="export"
+        )
+
+    @on(events.DeliveryComplete)
+    def notify_export_delivered(self, event: events.DeliveryComplete) -> None:
+        self.notify(sanitize(f"Exported to {event.path}" if event.path else "Exported"), markup=False)
+
+    @on(events.DeliveryFailed)
+    def notify_export_failed(self, event: events.DeliveryFailed) -> None:
+        self.notify(sanitize(f"Export failed: {event.exception}"), severity="error", markup=False)
+
+    def action_help(self) -> None:
+        from upload_tui.tui.keys.help_text import key_helps
+        from upload_tui.tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(key_helps(self.screen)))
+
+    def action_leave(self) -> None:
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        else:
+            self.exit(0)
+
+    def action_copy_selection(self) -> None:
+        text = self.screen.get_selected_text()
+        if text:
+            self.copy_to_clipboard(text)
+        else:
+            self.notify("Press q to quit.", timeout=3)
+
+
+def _class_at(cells: int, breakpoints: Sequence[tuple[int, str]]) -> str:
+    return next(name for at_least, name in reversed(breakpoints) if cells >= at_least)
