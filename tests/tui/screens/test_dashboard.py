@@ -514,7 +514,7 @@ async def test_the_density_key_gives_rows_a_second_line() -> None:
         await pilot.pause()
         previous_id = table.cursor_id
         lines = ["".join(segment.text for segment in table.render_line(y)) for y in range(table.size.height)]
-        assert sum("started" in line for line in lines) == (table.size.height - 1) // 2
+        assert sum("waiting for" in line for line in lines) == (table.size.height - 1) // 2
         await pilot.press("j", "end", "home", "d")
         await pilot.pause()
         assert table.cursor_id != previous_id
