@@ -1,9 +1,13 @@
-"""A journal: all that a session learned and told, as JSON lines, so that it can be looked at again.
+"""The file format of a recording: the readings, requests and changes of a session, as JSON lines.
 
-The first line says what was watched. Each other one has a time (`at`) and a `kind`: what the store was given (`kept`, `same`,
-`marked`; in a large first fetch `poured`, whose `body` is a page's words, deflated and in base64, until it is `settled`), what became
-of a request (`request`), or a change as scripts get it (`records.change_record`) with a `replay` of what that leaves out. Secrets are
-masked before anything comes here, and a page that may hold any is not poured. Written by `record`, read by `replay`.
+The first line describes the session. Each other line has a time (`at`) and a `kind`:
+
+- `kept`, `same`, `marked`: writes to the store (`put`, `touch`, `mark`);
+- `poured`: a page inserted in bulk during a large full scan (`body` is its JSON, compressed and in base64); `settled` ends the load;
+- `request`: the outcome of a request;
+- any other: a change as scripts get it (`records.change_record`), and in `replay` the fields that this leaves out.
+
+Secrets are masked before anything is recorded, and a page that may hold any is not inserted in bulk.
 """
 
 import json
@@ -39,11 +43,11 @@ from upload_tui.wire import Upload, format_time, read_time
 __all__ = ["RecordingWriter", "RecordingStore", "RecordingHeader", "RecordingLine", "read_recording"]
 
 _VERSION = 2
-"""The first has no `poured` lines."""
+"""Version 1 has no `poured` lines."""
 
 
 class RecordingHeader(Struct, frozen=True):
-    """What was watched; `began_on` is when the journal begins."""
+    """The first line: what was watched, and when the recording begins (`began_on`)."""
 
     began_on: datetime
     service: str
@@ -53,7 +57,7 @@ class RecordingHeader(Struct, frozen=True):
 
 
 class RecordingLine(Struct, frozen=True):
-    """A line: when, what kind, and everything that it says."""
+    """Any other line: its time, its kind, and all its fields."""
 
     at: datetime
     kind: str
@@ -61,14 +65,14 @@ class RecordingLine(Struct, frozen=True):
 
 
 class RecordingWriter:
-    """A journal that is being written. A context manager that closes the file.
+    """Writes a recording. A context manager that closes the file.
 
     Args:
-        file: must not be there yet.
+        file: the path; must not exist yet.
         header: the first line.
 
     Raises:
-        StorageError: it is there already, or cannot be written.
+        StorageError: the file exists or cannot be written.
     """
 
     def __init__(self, file: Path, header: RecordingHeader) -> None:
@@ -77,7 +81,7 @@ class RecordingWriter:
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             raise StorageError(
-                f"{file} is there already", "Give another name: a journal is never written over."
+                f"{file} already exists", "Choose another name; recordings are never overwritten."
             ) from None
         except OSError as error:
             raise StorageError(f"{file} cannot be written: {error.strerror}", "Check the folder.") from error
@@ -104,7 +108,7 @@ class RecordingWriter:
         self.close()
 
     def close(self) -> None:
-        """End the journal."""
+        """Close the file."""
         self._file.close()
 
     def write_line(self, at: datetime, kind: str, **fields: Any) -> None:
@@ -112,7 +116,7 @@ class RecordingWriter:
         self._write({"at": format_time(at), "kind": kind, **fields})
 
     def write_request(self, outcome: RequestOutcome) -> None:
-        """Write what became of a request."""
+        """Write the outcome of a request."""
         self.write_line(
             outcome.sent_on,
             "request",
@@ -125,7 +129,7 @@ class RecordingWriter:
         )
 
     def write_change(self, change: Change) -> None:
-        """Write a change; what merely invites to look again is left out."""
+        """Write a change; `PictureChanged` and `SyncProgressed` are skipped, as a replay makes its own."""
         if not isinstance(change, PictureChanged | SyncProgressed):
             self._write({**change_record(change), "replay": _replay_fields(change)})
 
@@ -138,6 +142,7 @@ class RecordingWriter:
 
 
 def _replay_fields(change: Change) -> Mapping[str, Any]:
+    """The fields that `change_record` leaves out."""
     match change:
         case StageReached():
             return {
@@ -163,11 +168,11 @@ def _format_time(on: datetime | None) -> str | None:
 
 
 class _RecordingBulkLoad(BulkLoad):
-    """A bulk load that writes down the pages that are poured in.
+    """A bulk load that also writes its pages to a recording.
 
     Args:
-        writer: where to.
-        store_parts: what the store gives its own.
+        writer: the recording.
+        store_parts: the arguments of `BulkLoad`.
     """
 
     def __init__(self, writer: RecordingWriter, *store_parts: Any) -> None:
@@ -176,14 +181,14 @@ class _RecordingBulkLoad(BulkLoad):
         self._last_insert_on: datetime | None = None
 
     def insert_page(self, snapshot: bytes) -> SnapshotInfo:
-        """Keep a page; what is not poured of it is kept one by one afterwards."""
+        """Insert a page; its uploads that need a full parse are written one by one afterwards."""
         page = super().insert_page(snapshot)
-        (words,) = self._db.execute("SELECT words FROM image.page").fetchone()
+        (body,) = self._db.execute("SELECT words FROM image.page").fetchone()
         read_ms = self._db.execute("SELECT max(read_ms) FROM image.rows").fetchone()[0]
         read_on = from_ms(read_ms)
-        if words is not None and read_on is not None:
+        if body is not None and read_on is not None:
             self._last_insert_on = read_on
-            self._writer.write_line(read_on, "poured", body=b64encode(words).decode())
+            self._writer.write_line(read_on, "poured", body=b64encode(body).decode())
         return page
 
     async def finish(self) -> None:
@@ -194,10 +199,10 @@ class _RecordingBulkLoad(BulkLoad):
 
 
 class RecordingStore(Store):
-    """A store that writes down all it is given.
+    """A store in memory that also writes its readings to a recording.
 
     Args:
-        writer: where to.
+        writer: the recording.
     """
 
     def __init__(self, writer: RecordingWriter) -> None:
@@ -206,7 +211,7 @@ class RecordingStore(Store):
         self.bulk = _RecordingBulkLoad(writer, self._db, self.transaction, self.partitions)
 
     def put(self, uploads: Iterable[Entry]) -> None:
-        """Keep readings."""
+        """Store readings."""
         entries = list(uploads)
         super().put(entries)
         for upload, raw, noticed, earliest in entries:
@@ -220,7 +225,7 @@ class RecordingStore(Store):
             )
 
     def mark(self, upload_ids: Iterable[str], *, gone: bool | None = None, stale: bool | None = None) -> None:
-        """Mark uploads."""
+        """Mark uploads as gone or stale."""
         ids = list(upload_ids)
         super().mark(ids, gone=gone, stale=stale)
         stored = [upload for upload_id in ids if (upload := self.get(upload_id)) is not None]
@@ -228,13 +233,13 @@ class RecordingStore(Store):
             self._writer.write_line(max(upload.read_on for upload in stored), "marked", ids=ids, gone=gone, stale=stale)
 
     def touch(self, upload_ids: Sequence[str], read_on: datetime) -> None:
-        """The service said the same again."""
+        """Update the reading time of uploads that did not change."""
         super().touch(upload_ids, read_on)
         self._writer.write_line(read_on, "same", ids=list(upload_ids))
 
 
 def _last_event_fields(upload: Upload) -> Mapping[str, Any]:
-    """When the present stage began, where earlier readings may know that better than the service's words."""
+    """When the present stage began, if the service does not report it and earlier readings may know it better."""
     last = upload.timeline.current
     if last is None or last.certainty is Certainty.REPORTED:
         return {}
@@ -242,27 +247,27 @@ def _last_event_fields(upload: Upload) -> Mapping[str, Any]:
 
 
 def read_recording(file: Path) -> tuple[RecordingHeader, Sequence[RecordingLine]]:
-    """A journal as it was written, in order; a last line that was not finished is left out.
+    """Read a recording; an incomplete last line is skipped.
 
     Raises:
-        StorageError: it cannot be read, or is none.
+        StorageError: the file cannot be read, or is not a recording.
     """
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(
-            f"{file} cannot be read as a journal", "Give a file that `upload-tui record` wrote."
+            f"{file} cannot be read as a recording", "Give a file written by `upload-tui record`."
         ) from error
     lines = list(_parse_lines(text))
     if not lines or not isinstance(lines[0].get("journal"), int):
-        raise StorageError(f"{file} is not a journal", "Give a file that `upload-tui record` wrote.")
+        raise StorageError(f"{file} is not a recording", "Give a file written by `upload-tui record`.")
     if lines[0]["journal"] > _VERSION:
         raise StorageError(f"{file} was written by a newer upload-tui", "Upgrade to replay it.")
     try:
         header = _parse_header(lines[0])
         return header, list(_ordered_lines(header.began_on, lines[1:]))
     except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{file} is a damaged journal", "Its first line must be whole.") from error
+        raise StorageError(f"{file} is a damaged recording", "Its first line is incomplete.") from error
 
 
 def _parse_lines(text: str) -> Iterator[Mapping[str, Any]]:
@@ -270,7 +275,7 @@ def _parse_lines(text: str) -> Iterator[Mapping[str, Any]]:
         try:
             fields = json.loads(line)
         except ValueError:
-            continue  # whoever wrote it was interrupted
+            continue  # the writer was interrupted
         if isinstance(fields, dict):
             yield fields
 
@@ -286,9 +291,9 @@ def _parse_header(fields: Mapping[str, Any]) -> RecordingHeader:
 
 
 def _ordered_lines(began_on: datetime, lines: Sequence[Mapping[str, Any]]) -> Iterator[RecordingLine]:
-    """Time does not go back in a journal: a line counts from when the one before it was written."""
+    """Lines with times that never go back: a line is at least as late as the one before it."""
     at = began_on
     for fields in lines:
-        said = read_time(fields.get("at"))
-        at = at if said is None else max(at, said)
+        line_at = read_time(fields.get("at"))
+        at = at if line_at is None else max(at, line_at)
         yield RecordingLine(at, str(fields.get("kind")), fields)

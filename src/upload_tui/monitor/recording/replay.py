@@ -1,4 +1,4 @@
-"""The session over a journal: what was learned and told is learned and told again, at any pace, from any time on."""
+"""The session over a recording: its readings and changes happen again, at any speed, from any time on."""
 
 import asyncio
 import json
@@ -42,13 +42,13 @@ _SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 60.0, 600.0)
 
 
 class ReplaySession(StorePicture):
-    """Implements `Session`. It begins at the journal's beginning, and stays at its end.
+    """Replays a recording; implements `Session`. It starts at the beginning and stays at the end.
 
     Args:
-        header: what was watched.
-        lines: what happened, in order.
-        speed: seconds of the journal in a second.
-        base: the clock that seconds are counted by.
+        header: the recording's first line.
+        lines: its other lines, in order.
+        speed: seconds of the recording per second.
+        base: the clock that drives the playback.
     """
 
     def __init__(
@@ -64,21 +64,21 @@ class ReplaySession(StorePicture):
         self._reset(header.began_on)
 
     def _reset(self, on: datetime) -> None:
-        """An empty picture at that time."""
+        """Start again at a time, with an empty picture."""
         self._playback_clock = PacedClock(0.0 if self._is_paused else self._speed, self._base, on)
         header = self._header
         super().__init__(Store(), self._playback_clock, header.service, header.stuck_after_seconds)
+        self._store_lines = _StoreLines(self._store)
         self._next = 0
-        self._is_bulk_open = False
         self._connection = Connection(state=ConnectionState.CONNECTING, since=header.began_on)
 
     def close(self) -> None:
-        """Forget the picture."""
+        """Discard the picture."""
         self._store.close()
 
     @property
     def title(self) -> str:
-        """What was watched, and that it is over."""
+        """The title of the recorded session, marked as a replay."""
         return f"replay {self._header.title}".strip()
 
     @property
@@ -88,55 +88,53 @@ class ReplaySession(StorePicture):
 
     @property
     def speed(self) -> float:
-        """Seconds of the journal in a second; 0 while it is held."""
+        """Seconds of the recording per second; 0 while paused."""
         return 0.0 if self._is_paused else self._speed
 
     @property
     def ends_on(self) -> datetime:
-        """When the journal ends."""
+        """When the recording ends."""
         return self._lines[-1].at if self._lines else self._header.began_on
 
-    # The person's wishes
-
     def set_speed(self, speed: float) -> None:
-        """So many seconds of the journal in a second."""
+        """Set the playback speed, in seconds of the recording per second."""
         self._speed = speed
         self._playback_clock.set_rate(self.speed)
 
     def slower(self) -> None:
-        """The next slower pace."""
-        self.set_speed(max((pace for pace in _SPEEDS if pace < self._speed), default=_SPEEDS[0]))
+        """Set the next lower speed."""
+        self.set_speed(max((speed for speed in _SPEEDS if speed < self._speed), default=_SPEEDS[0]))
 
     def faster(self) -> None:
-        """The next faster pace."""
-        self.set_speed(min((pace for pace in _SPEEDS if pace > self._speed), default=_SPEEDS[-1]))
+        """Set the next higher speed."""
+        self.set_speed(min((speed for speed in _SPEEDS if speed > self._speed), default=_SPEEDS[-1]))
 
     def pause(self) -> None:
-        """Hold the time."""
+        """Pause the playback."""
         self._is_paused = True
         self._playback_clock.set_rate(0.0)
         self._publish_connection()
 
     def resume(self) -> None:
-        """Let the time go on."""
+        """Resume the playback."""
         self._is_paused = False
         self._playback_clock.set_rate(self._speed)
         self._publish_connection()
 
     def set_watched(self, *, is_watched: bool) -> None:
-        """What is over asks nobody anything, whoever looks."""
+        """Do nothing: a replay sends no requests."""
 
     def step(self) -> None:
-        """Go to the time of the next line, also while the time is held, and take in all that happened then."""
+        """Go to the time of the next line, also while paused, and apply all lines of that time."""
         if self._next < len(self._lines):
             self.seek(self._lines[self._next].at)
 
     def refresh(self) -> None:
-        """The same: the next thing that happened is what there is to be seen sooner."""
+        """Do the same as `step`."""
         self.step()
 
     def seek(self, on: datetime) -> None:
-        """Go to a time, forwards or back; not before the beginning, not beyond the end."""
+        """Go to a time, forwards or back, within the recording."""
         on = min(max(on, self._header.began_on), self.ends_on)
         if on < self.now():
             self.close()
@@ -146,10 +144,8 @@ class ReplaySession(StorePicture):
         self._apply_due_lines(on)
         self._position_changed.set()
 
-    # The session
-
     async def run(self) -> None:
-        """Let happen what happened, when its time comes, until cancelled."""
+        """Apply each line when its time comes, until cancelled."""
         while True:
             self._position_changed.clear()
             self._apply_due_lines(self.now())
@@ -164,24 +160,24 @@ class ReplaySession(StorePicture):
                     wait.cancel()
 
     def now(self) -> datetime:
-        """The present of the recording; it stays at its end."""
+        """The present of the recording; it stays at the end."""
         return min(super().now(), self.ends_on)
 
     def as_of(self) -> datetime:
-        """When the picture was last true then."""
+        """The time as of which the picture was correct."""
         return self._connection.as_of(self.now())
 
     @property
     def recorded_connection(self) -> Connection:
-        """The connection as it was."""
+        """The connection as recorded."""
         return replace(self._connection, requests_last_minute=self._requests_last_minute())
 
     def connection(self) -> Connection:
-        """Where the replay is, and what the connection was then; paused while the time is held."""
+        """The position of the replay and the state that the connection had then."""
         recorded, began_on = self.recorded_connection, self._header.began_on
         length_seconds = (self.ends_on - began_on).total_seconds()
         position_seconds = (self.now() - began_on).total_seconds()
-        if position_seconds < length_seconds:  # by the second: more often nobody looks
+        if position_seconds < length_seconds:  # whole seconds, so that it changes once a second
             position_seconds = floor(position_seconds)
         return replace(
             recorded,
@@ -193,63 +189,78 @@ class ReplaySession(StorePicture):
 
     def _requests_last_minute(self) -> int:
         since = self.now() - timedelta(minutes=1)
-        past = (self._lines[place] for place in range(self._next - 1, -1, -1))
+        past = (self._lines[index] for index in range(self._next - 1, -1, -1))
         return sum(line.kind == "request" for line in takewhile(lambda line: line.at > since, past))
 
     def history(self, limit: int) -> Sequence[Change]:
-        """The last changes that were told."""
+        """The last changes, oldest first."""
         return self._broadcaster.history(limit)
 
     def changes(self) -> AsyncIterator[Change]:
         """Every change from now on."""
         return self._broadcaster.subscribe()
 
-    # What happened
-
     def _apply_due_lines(self, on: datetime) -> None:
         first = self._next
         while self._next < len(self._lines) and self._lines[self._next].at <= on:
             line = self._lines[self._next]
             self._next += 1
-            with suppress(
-                KeyError, TypeError, ValueError, InvalidResponseError
-            ):  # a line that somebody mangled is no end
+            with suppress(KeyError, TypeError, ValueError, InvalidResponseError):  # skip a damaged line
                 self._apply_line(line)
-        if self._next == len(self._lines):  # whoever wrote it may have been interrupted
-            self._end_bulk()
+        if self._next == len(self._lines):  # the recording may have been interrupted during a bulk load
+            self._store_lines.end_bulk()
         if self._next > first:
             self._broadcaster.publish(PictureChanged(at=self.now(), revision=self._store.revision))
 
     def _apply_line(self, line: RecordingLine) -> None:
+        if line.kind == "connection":
+            self._connection = _parse_connection(line.fields)
+            self._publish_connection()
+        elif line.kind != "request" and not self._store_lines.apply(line):
+            self._broadcaster.publish(_parse_change(line.at, line.kind, line.fields))
+
+    def _publish_connection(self) -> None:
+        self._broadcaster.publish(ConnectionChanged(at=self.now(), connection=self.connection()))
+
+
+class _StoreLines:
+    """Applies the lines that were writes to the store.
+
+    Args:
+        store: where to write.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._is_bulk_open = False
+
+    def apply(self, line: RecordingLine) -> bool:
+        """Apply a line; False if it was not a write to the store."""
         fields = line.fields
         match line.kind:
             case "kept":
-                self._apply_reading(line.at, fields)
+                self._put(line.at, fields)
             case "poured":
-                self._apply_page(read_time(fields["at"]) or line.at, decompress_page(b64decode(fields["body"])))
+                self._insert_page(read_time(fields["at"]) or line.at, decompress_page(b64decode(fields["body"])))
             case "settled":
-                self._end_bulk()
+                self.end_bulk()
             case "same":
                 self._store.touch(fields["ids"], line.at)
             case "marked":
                 self._store.mark(fields["ids"], gone=fields["gone"], stale=fields["stale"])
-            case "connection":
-                self._connection = _parse_connection(fields)
-                self._publish_connection()
-            case "request":
-                pass
             case _:
-                self._broadcaster.publish(_parse_change(line.at, line.kind, fields))
+                return False
+        return True
 
-    def _apply_reading(self, at: datetime, fields: Mapping[str, Any]) -> None:
+    def _put(self, at: datetime, fields: Mapping[str, Any]) -> None:
         read_on, earliest = read_time(fields["at"]) or at, read_time(fields["earliest"])
         since, certainty = read_time(fields.get("since")), Certainty(fields.get("certainty", Certainty.REPORTED))
         upload = restore_known_event(read_upload(fields["raw"], read_on=read_on), earliest, since, certainty)
         noticed = tuple(Anomaly(AnomalyName(name), detail) for name, detail in fields["noticed"])
         self._store.put([(upload, json.dumps(fields["raw"], ensure_ascii=False), noticed, earliest)])
 
-    def _apply_page(self, read_on: datetime, body: bytes) -> None:
-        """A page of a large first fetch; what cannot be poured in was kept one by one."""
+    def _insert_page(self, read_on: datetime, body: bytes) -> None:
+        """Insert the final uploads of a page; the others have lines of their own."""
         if not can_snapshot:
             uploads = [(read_upload(entry, read_on=read_on), entry) for entry in page_entries(body)]
             ended = [
@@ -259,20 +270,18 @@ class ReplaySession(StorePicture):
             ]
             self._store.put([(upload, raw, (), None) for upload, raw in ended])
             return
-        image = page_snapshot(body, read_on)
-        if image and not self._is_bulk_open:
+        snapshot = page_snapshot(body, read_on)
+        if snapshot and not self._is_bulk_open:
             self._store.bulk.begin()
             self._is_bulk_open = True
-        if image:
-            self._store.bulk.insert_page(image)
+        if snapshot:
+            self._store.bulk.insert_page(snapshot)
 
-    def _end_bulk(self) -> None:
+    def end_bulk(self) -> None:
+        """End the bulk load, if there is one."""
         if self._is_bulk_open:
             self._is_bulk_open = False
             self._store.bulk.end()
-
-    def _publish_connection(self) -> None:
-        self._broadcaster.publish(ConnectionChanged(at=self.now(), connection=self.connection()))
 
 
 def _parse_connection(fields: Mapping[str, Any]) -> Connection:

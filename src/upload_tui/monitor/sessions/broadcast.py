@@ -1,4 +1,4 @@
-"""Hands each change to every listener, in order; late listeners lose no change of an upload."""
+"""Publish changes to any number of subscribers, in order; a slow subscriber loses no change of an upload."""
 
 import asyncio
 from collections import deque
@@ -12,7 +12,7 @@ _HISTORY_SIZE = 10_000
 
 
 class _Subscriber:
-    """What one listener has not heard yet; of replaceable changes only the newest of each kind."""
+    """The changes that one subscriber has not received yet; of replaceable kinds only the newest."""
 
     def __init__(self) -> None:
         self._changes: deque[Change] = deque()
@@ -36,10 +36,10 @@ class _Subscriber:
 
 
 class ChangeBroadcaster:
-    """One speaker, any number of listeners. Remembers the last changes of uploads.
+    """Publishes changes and remembers the last ones.
 
     Args:
-        on_change: called with each change before the listeners have it.
+        on_change: called with each change before the subscribers receive it.
     """
 
     def __init__(self, on_change: Callable[[Change], None] | None = None) -> None:
@@ -49,32 +49,32 @@ class ChangeBroadcaster:
 
     @property
     def has_subscribers(self) -> bool:
-        """True if anybody listens."""
+        """True while there are subscribers."""
         return bool(self._subscribers)
 
     def publish(self, change: Change) -> None:
-        """Hand a change to everybody who listens now."""
+        """Publish a change to all present subscribers."""
         if self._on_change is not None:
             self._on_change(change)
         if not isinstance(change, PictureChanged | SyncProgressed):
             self._history.append(change)
-        for mailbox in self._subscribers:
-            mailbox.put(change)
+        for subscriber in self._subscribers:
+            subscriber.put(change)
 
     def history(self, limit: int) -> tuple[Change, ...]:
-        """The last changes said, oldest first."""
+        """The last changes, oldest first, without `PictureChanged` and `SyncProgressed`."""
         return tuple(self._history)[-limit:] if limit > 0 else ()
 
     def clear_history(self) -> None:
-        """Nothing was said."""
+        """Forget the last changes."""
         self._history.clear()
 
     async def subscribe(self) -> AsyncIterator[Change]:
-        """Every change from the first request on, until the listener goes away."""
-        mailbox = _Subscriber()
-        self._subscribers.append(mailbox)
+        """Every change from the first iteration on, until the iterator is closed."""
+        subscriber = _Subscriber()
+        self._subscribers.append(subscriber)
         try:
             while True:
-                yield await mailbox.get()
+                yield await subscriber.get()
         finally:
-            self._subscribers.remove(mailbox)
+            self._subscribers.remove(subscriber)

@@ -1,6 +1,6 @@
-"""Several sessions as one: projects of several services in one table, each kept true on its own schedule.
+"""Several sessions as one: the projects of several services in one table.
 
-A slow service holds up nobody: each session runs by itself, and what is asked is answered from what each knows.
+Each session runs on its own schedule, so a slow service does not block the others.
 """
 
 import asyncio
@@ -43,16 +43,16 @@ _SORT_VALUES: dict[SortKey, Callable[[Row], Any]] = {
     SortKey.SINCE: lambda row: row.stage_since or _NEVER,
     SortKey.NAME: lambda row: row.name.encode("utf-8", "replace").lower(),
     SortKey.SIZE: lambda row: -1 if row.size_bytes is None else row.size_bytes,
-    SortKey.PROJECT: lambda _: 0,  # the projects of one service follow those of another
+    SortKey.PROJECT: lambda _: 0,  # sorted within each session; sessions follow each other
 }
 
 
 class CombinedSession:
-    """Implements `Session`.
+    """Combines sessions; implements `Session`.
 
     Args:
-        sessions: at least one; in the order in which their projects are shown.
-        title: a few words for the header; the sessions' own if empty.
+        sessions: at least one, in the order in which their projects are shown.
+        title: the title; empty joins the titles of the sessions.
     """
 
     def __init__(self, sessions: Sequence[Session], title: str = "") -> None:
@@ -62,94 +62,92 @@ class CombinedSession:
 
     @property
     def title(self) -> str:
-        """What tells this session from another."""
+        """The session's name."""
         return self._title or " + ".join(session.title for session in self._sessions)
 
     @property
     def projects(self) -> Sequence[ProjectRef]:
-        """The projects of all."""
+        """The projects of all sessions."""
         return [project for session in self._sessions for project in session.projects]
 
     def now(self) -> datetime:
         """The present."""
         return self._sessions[0].now()
 
-    # The table
-
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
-        """The rows of all, merged in order."""
+        """The rows of all sessions, merged in order."""
         patience = None if patience_seconds is None else patience_seconds / len(self._sessions)
         empty = [session.window(query, offset + limit, 0, patience) for session in self._sessions]
         totals = [window.total for window in empty]
         offset = max(0, min(offset, sum(totals)))
         starts = self._split(query, totals, offset)
-        windows = [self._sessions[place].window(query, start, limit, 0.0) for place, start in enumerate(starts)]
-        ranked = [[(self._rank(query, row, place), row) for row in window.rows] for place, window in enumerate(windows)]
+        windows = [
+            session.window(query, start, limit, 0.0) for session, start in zip(self._sessions, starts, strict=True)
+        ]
+        ranked = [[(self._rank(query, row, index), row) for row in window.rows] for index, window in enumerate(windows)]
         rows = tuple(row for _, row in islice(merge(*ranked, key=lambda pair: pair[0]), max(0, limit)))
         revision, is_settled = sum(one.revision for one in windows), all(one.is_settled for one in empty)
         return Window(rows, offset, sum(totals), revision, is_settled)
 
-    def _rank(self, query: Query, row: Row, place: int) -> "_Rank":
-        """What a row is sorted by among the rows of others; those that are equal stand in the order of their sessions."""
-        parts = (place, 0) if query.sort is SortKey.PROJECT else (_SORT_VALUES[query.sort](row), place)
+    def _rank(self, query: Query, row: Row, index: int) -> "_Rank":
+        """The sort key of a row among all sessions; equal rows are in the order of their sessions."""
+        parts = (index, 0) if query.sort is SortKey.PROJECT else (_SORT_VALUES[query.sort](row), index)
         return _Rank(parts, query.descending)
 
     def _split(self, query: Query, totals: Sequence[int], offset: int) -> Sequence[int]:
-        """How many of each session's rows come before row `offset` of all: by halves, so that a deep row costs few looks."""
+        """How many rows of each session come before row `offset` of all; found by halving, so that a deep row costs few queries."""
         starts, left = [0] * len(totals), offset
         while left > 0:
-            open_places = [place for place, total in enumerate(totals) if starts[place] < total]
-            if not open_places:
+            unfinished = [index for index, total in enumerate(totals) if starts[index] < total]
+            if not unfinished:
                 break
-            share = max(1, left // len(open_places))
-            steps = {place: min(share, totals[place] - starts[place]) for place in open_places}
-            looks = [
-                (rank, place)
-                for place in open_places
-                if (rank := self._rank_at(query, place, starts[place] + steps[place] - 1))
+            share = max(1, left // len(unfinished))
+            steps = {index: min(share, totals[index] - starts[index]) for index in unfinished}
+            candidates = [
+                (rank, index)
+                for index in unfinished
+                if (rank := self._rank_at(query, index, starts[index] + steps[index] - 1))
             ]
-            if not looks:
-                break  # somebody took rows away just now
-            first = min(looks)[1]
+            if not candidates:
+                break  # rows were deleted meanwhile
+            first = min(candidates)[1]
             starts[first] += steps[first]
             left -= steps[first]
         return starts
 
-    def _rank_at(self, query: Query, place: int, offset: int) -> "_Rank | None":
-        rows = self._sessions[place].window(query, offset, 1, 0.0).rows
-        return self._rank(query, rows[0], place) if rows else None
+    def _rank_at(self, query: Query, index: int, offset: int) -> "_Rank | None":
+        rows = self._sessions[index].window(query, offset, 1, 0.0).rows
+        return self._rank(query, rows[0], index) if rows else None
 
     def position(self, query: Query, upload_id: str) -> int | None:
-        """The row of an upload among the rows of all."""
-        for place, session in enumerate(self._sessions):
+        """The row of an upload among the rows of all sessions; None if no session has it."""
+        for index, session in enumerate(self._sessions):
             own = session.position(query, upload_id)
-            rank = None if own is None else self._rank_at(query, place, own)
+            rank = None if own is None else self._rank_at(query, index, own)
             if own is not None and rank is not None:
-                others = (other for other in range(len(self._sessions)) if other != place)
+                others = (other for other in range(len(self._sessions)) if other != index)
                 return own + sum(self._count_before(query, other, rank) for other in others)
         return None
 
-    def _count_before(self, query: Query, place: int, rank: "_Rank") -> int:
-        low, high = 0, self._sessions[place].window(query, 0, 0, 0.0).total
+    def _count_before(self, query: Query, index: int, rank: "_Rank") -> int:
+        low, high = 0, self._sessions[index].window(query, 0, 0, 0.0).total
         while low < high:
             middle = (low + high) // 2
-            there = self._rank_at(query, place, middle)
+            there = self._rank_at(query, index, middle)
             if there is not None and there < rank:
                 low = middle + 1
             else:
                 high = middle
         return low
 
-    # The rest of the picture
-
     def funnel(self) -> Funnel:
-        """The stages of all."""
+        """The stages, summed over all sessions."""
         funnels = [session.funnel() for session in self._sessions]
         remark = next((funnel.notice for funnel in funnels if funnel.notice), "")
         return Funnel(tuple(_summed([funnel[stage] for funnel in funnels]) for stage in Stage), remark)
 
     def pending(self, limit: int) -> Sequence[Row]:
-        """The pending uploads of all."""
+        """The pending uploads of all sessions."""
         rows = [row for session in self._sessions for row in session.pending(limit)]
         rows.sort(
             key=lambda row: (
@@ -162,11 +160,11 @@ class CombinedSession:
         return rows[:limit]
 
     def detail(self, upload_id: str) -> Detail | None:
-        """One upload, whoever knows it."""
+        """One upload in full; None if no session has it."""
         return next((detail for session in self._sessions if (detail := session.detail(upload_id)) is not None), None)
 
     def causes(self) -> Sequence[CauseGroup]:
-        """The failed uploads of all, by cause."""
+        """The failed uploads of all sessions by cause."""
         groups: dict[tuple[str, str, str], CauseGroup] = {}
         for group in (group for session in self._sessions for group in session.causes()):
             key = (group.cause, group.storage_provider, group.uploader)
@@ -174,40 +172,38 @@ class CombinedSession:
         return sorted(groups.values(), key=lambda group: -group.count)
 
     def latencies(self) -> Sequence[LatencyHistogram]:
-        """How long uploads took everywhere."""
+        """The latencies of all sessions, merged."""
         return [
             merge_histograms(some) for some in zip(*(session.latencies() for session in self._sessions), strict=True)
         ]
 
     def connection(self) -> Connection:
-        """The connection that is worst off, and whose it is."""
+        """The worst connection; its reason begins with the session's title."""
         connections = [session.connection() for session in self._sessions]
         worst = worst_connection(connections)
-        whose = self._sessions[connections.index(worst)].title
+        title = self._sessions[connections.index(worst)].title
         requests = [one.requests_last_minute for one in connections if one.requests_last_minute is not None]
         return replace(
             worst,
-            reason=f"{whose}: {worst.reason}" if worst.reason else "",
+            reason=f"{title}: {worst.reason}" if worst.reason else "",
             requests_last_minute=sum(requests) if requests else None,
         )
 
     def history(self, limit: int) -> Sequence[Change]:
-        """The last changes of all, by when they were told."""
-        told = merge(*(session.history(limit) for session in self._sessions), key=lambda change: change.at)
-        return list(told)[-limit:] if limit > 0 else ()
-
-    # Being kept true
+        """The last changes of all sessions, by time."""
+        changes = merge(*(session.history(limit) for session in self._sessions), key=lambda change: change.at)
+        return list(changes)[-limit:] if limit > 0 else ()
 
     def changes(self) -> AsyncIterator[Change]:
         """Every change from now on."""
         return self._broadcaster.subscribe()
 
     async def run(self) -> None:
-        """Keep all true, each on its own."""
+        """Run all sessions until cancelled."""
         async with asyncio.TaskGroup() as group:
             for session in self._sessions:
                 group.create_task(self._forward_changes(session))
-            await asyncio.sleep(0)  # whoever listens does so before anything is said
+            await asyncio.sleep(0)  # let the forwarders subscribe before the first change
             for session in self._sessions:
                 group.create_task(session.run())
 
@@ -223,28 +219,28 @@ class CombinedSession:
                     self._broadcaster.publish(change)
 
     def refresh(self) -> None:
-        """Look everywhere now."""
+        """Poll all services now."""
         for session in self._sessions:
             session.refresh()
 
     def pause(self) -> None:
-        """Ask nobody anything more."""
+        """Send no requests to any service."""
         for session in self._sessions:
             session.pause()
 
     def resume(self) -> None:
-        """Go on everywhere."""
+        """End the pause of all sessions."""
         for session in self._sessions:
             session.resume()
 
     def set_watched(self, *, is_watched: bool) -> None:
-        """Somebody looks, or nobody does, at all of them."""
+        """Set whether the dashboard is watched, for all sessions."""
         for session in self._sessions:
             session.set_watched(is_watched=is_watched)
 
 
 class _Rank:
-    """Compares as the table is ordered."""
+    """A sort key that compares in the direction of the table."""
 
     __slots__ = ("is_descending", "parts")
 

@@ -1,4 +1,4 @@
-"""Whether the service can be believed just now, and when it is asked again; a small state machine that says its changes."""
+"""The state of a connection, and the wait before the next attempt."""
 
 import random
 from collections.abc import Callable
@@ -17,16 +17,16 @@ _LONGEST_WAIT_SECONDS = 60.0
 _TRIES_UNTIL_OFFLINE = 3
 _SLOW_SECONDS = 2.0
 _QUICK_SECONDS = 1.0
-"""A slow service is called so until it answers within this: the word does not flicker."""
+"""A slow service stays slow until it answers within this time, so that the state does not flicker."""
 
 
 class ConnectionTracker:
-    """The connection of one session, told of what went well and what did not.
+    """A state machine for the connection of one project, driven by the results of its rounds.
 
     Args:
-        clock: for the times of its states.
+        clock: for the times of the states.
         publish: called with each new state.
-        jitter: a number from 0 to 1, for the jitter of waits.
+        jitter: returns a random number from 0 to 1, to spread retries.
     """
 
     def __init__(
@@ -40,30 +40,35 @@ class ConnectionTracker:
         self._is_paused = False
         self._is_slow = False
         self.notice = ""
-        """What is missing of the picture though it is whole; it is told as the reason while nothing worse is."""
+        """A note on uploads that cannot be read; it is the state's reason while the connection is live."""
         self._current = Connection(state=ConnectionState.CONNECTING, since=clock.now())
 
     @property
     def current(self) -> Connection:
-        """The state now."""
+        """The present state."""
         return self._current
 
     @property
     def is_paused(self) -> bool:
-        """True while the person wants no requests."""
+        """True while refreshing is paused."""
         return self._is_paused
 
     def catching_up(self, known: int, total: int | None) -> None:
-        """Answers come, but the picture is not whole yet."""
+        """Note the progress of a full scan: uploads known, and the service's total."""
         self._reset_failures()
         state = ConnectionState.PAUSED if self._is_paused else ConnectionState.CATCHING_UP
         self._enter(state, known=known, total=total, reason="")
 
     def synced(self, read_on: datetime, answer_seconds: float | None = None) -> None:
-        """The picture is what the service says, as of `read_on`; its answers take so long (None if nobody knows)."""
+        """Note a successful round.
+
+        Args:
+            read_on: the time as of which the picture is correct.
+            answer_seconds: the median response time; None if unknown.
+        """
         self._reset_failures()
-        bearable = _QUICK_SECONDS if self._is_slow else _SLOW_SECONDS
-        self._is_slow = answer_seconds is not None and answer_seconds > bearable
+        limit_seconds = _QUICK_SECONDS if self._is_slow else _SLOW_SECONDS
+        self._is_slow = answer_seconds is not None and answer_seconds > limit_seconds
         if self._is_paused:
             self._enter(ConnectionState.PAUSED, read_on=read_on, reason="")
         else:
@@ -71,14 +76,14 @@ class ConnectionTracker:
             self._enter(state, read_on=read_on, reason="")
 
     def failed(self, error: ServiceError | BusyStorageError) -> float:
-        """A round failed; gives the seconds to wait before the next."""
-        if not (isinstance(error, ThrottledError) and error.status is None):  # else nobody was asked
+        """Note a failed round; return the seconds to wait before the next."""
+        if not (isinstance(error, ThrottledError) and error.status is None):  # otherwise no request was sent
             self._failures += 1
         now = self._clock.now()
         self._failing_since = self._failing_since or now
         wait = self._wait_seconds(error)
         due = now + timedelta(seconds=wait)
-        if self._is_paused:  # a single look, asked for meanwhile
+        if self._is_paused:  # the single round of a refresh during a pause
             self._enter(ConnectionState.PAUSED, reason=error.title)
         elif isinstance(error, AuthError):
             self._enter(ConnectionState.NOT_ALLOWED, next_try_on=due, reason=error.title)
@@ -89,21 +94,21 @@ class ConnectionTracker:
         return wait
 
     def pause(self) -> None:
-        """No requests any more."""
+        """Enter the paused state."""
         self._is_paused = True
         self._enter(ConnectionState.PAUSED, reason="", known=self._current.known, total=self._current.total)
 
     def resume(self) -> None:
-        """Requests again; what is shown is old until a round has gone well."""
+        """Leave the paused state; the picture is old until a round succeeds."""
         self._is_paused = False
         before = self._current
-        was_read = before.read_on is not None or before.known > 0
-        state = ConnectionState.CATCHING_UP if was_read else ConnectionState.CONNECTING
+        has_picture = before.read_on is not None or before.known > 0
+        state = ConnectionState.CATCHING_UP if has_picture else ConnectionState.CONNECTING
         self._enter(state, reason="", known=before.known, total=before.total)
 
     def _wait_seconds(self, error: ServiceError | BusyStorageError) -> float:
         if isinstance(error, ThrottledError) and error.retry_after_seconds is not None:
-            # Rather later than sooner: at the very moment all others come back as well.
+            # A little later, as all other clients come back at that very moment.
             return max(error.retry_after_seconds, _FIRST_WAIT_SECONDS) * (1 + self._jitter() / 10)
         longest: float = min(_FIRST_WAIT_SECONDS * 2 ** min(self._failures, 10), _LONGEST_WAIT_SECONDS)
         return longest * (0.5 + self._jitter() / 2)
@@ -126,11 +131,11 @@ class ConnectionTracker:
         before = self._current
         if state in {ConnectionState.LIVE, ConnectionState.SLOW}:
             reason = reason or self.notice
-        began = since or (before.since if before.state is state else self._clock.now())
+        since = since or (before.since if before.state is state else self._clock.now())
         self._current = replace(
             before,
             state=state,
-            since=began,
+            since=since,
             read_on=read_on or before.read_on,
             next_try_on=next_try_on,
             reason=reason,

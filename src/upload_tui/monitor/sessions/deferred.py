@@ -1,7 +1,4 @@
-"""A session that is still being opened: it has an empty picture at once, and becomes the real one when that is ready.
-
-So the first frame need not wait for a service to start or a module to be imported.
-"""
+"""A session that opens another one in the background, so that the first frame waits for no service and no import."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -25,8 +22,8 @@ from upload_tui.monitor.model import (
 )
 from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
 from upload_tui.monitor.sessions.connection import ConnectionTracker
+from upload_tui.monitor.sessions.polling import WakeableTimer
 from upload_tui.monitor.sessions.session import Session
-from upload_tui.monitor.sessions.timer import WakeableTimer
 
 if TYPE_CHECKING:
     from upload_tui.monitor.store_picture import StorePicture
@@ -35,18 +32,18 @@ __all__ = ["DeferredSession"]
 
 
 class _Opened(Change, frozen=True, kw_only=True):
-    """The real session is there; nobody outside hears it."""
+    """The real session is open; internal, never published outside."""
 
 
 class DeferredSession:
-    """Implements `Session`.
+    """A session that shows a cached or empty picture until the real session is open; implements `Session`.
 
     Args:
-        title: what to show until the real session says better.
-        clock: the present until then.
+        title: the title until then.
+        clock: the clock until then.
         opener: opens the real session, and closes it when this one ends.
-        cached: what an earlier visit left: it answers until then. None knows nothing.
-        can_retry: False lets what the service refuses come out of `run`; True shows it as the connection and opens again later.
+        cached: the picture until then, from an earlier session; None shows none.
+        can_retry: whether to retry when opening fails and show the error as the connection; False raises it from `run`.
     """
 
     def __init__(
@@ -75,12 +72,12 @@ class DeferredSession:
 
     @property
     def title(self) -> str:
-        """What tells this session from another."""
+        """The session's name."""
         return self._real.title if self._real else self._title
 
     @property
     def projects(self) -> Sequence[ProjectRef]:
-        """The projects that are watched; none if nothing is known yet."""
+        """The projects that are watched; none until the real session is open."""
         return self._real.projects if self._real else ()
 
     def now(self) -> datetime:
@@ -88,43 +85,43 @@ class DeferredSession:
         return self._real.now() if self._real else self._clock.now()
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
-        """The rows; none if nothing is known yet."""
+        """The rows of a query's result; none while there is no picture."""
         return self._picture.window(query, offset, limit, patience_seconds) if self._picture else Window((), 0, 0, 0)
 
     def position(self, query: Query, upload_id: str) -> int | None:
-        """The row of an upload; none if nothing is known yet."""
+        """The row of an upload; None while there is no picture."""
         return self._picture.position(query, upload_id) if self._picture else None
 
     def funnel(self) -> Funnel:
-        """The stages; empty if nothing is known yet."""
+        """The stages; all empty while there is no picture."""
         return self._picture.funnel() if self._picture else Funnel()
 
     def pending(self, limit: int) -> Sequence[Row]:
-        """The pending uploads; none if nothing is known yet."""
+        """The pending uploads; none while there is no picture."""
         return self._picture.pending(limit) if self._picture else ()
 
     def detail(self, upload_id: str) -> Detail | None:
-        """One upload; none if nothing is known yet."""
+        """One upload in full; None while there is no picture."""
         return self._picture.detail(upload_id) if self._picture else None
 
     def causes(self) -> Sequence[CauseGroup]:
-        """The failed uploads by cause; none if nothing is known yet."""
+        """The failed uploads by cause; none while there is no picture."""
         return self._picture.causes() if self._picture else ()
 
     def latencies(self) -> Sequence[LatencyHistogram]:
-        """How long uploads took; nothing if nothing is known yet."""
+        """The latencies; none while there is no picture."""
         return self._picture.latencies() if self._picture else ()
 
     def connection(self) -> Connection:
-        """The connection; being made yet."""
+        """The state of the connection; that of opening until the real session is open."""
         return self._real.connection() if self._real else self._tracker.current
 
     def history(self, limit: int) -> Sequence[Change]:
-        """The last changes; none if nothing is known yet."""
+        """The last changes; none until the real session is open."""
         return self._real.history(limit) if self._real else ()
 
     async def changes(self) -> AsyncIterator[Change]:
-        """How the opening goes, and every change from the moment on at which the real session is there."""
+        """The changes of the connection while opening, then every change of the real session."""
         if self._real is None:
             async for change in self._broadcaster.subscribe():
                 if isinstance(change, _Opened):
@@ -135,10 +132,10 @@ class DeferredSession:
                 yield change
 
     async def run(self) -> None:
-        """Open the real session and keep its picture true until cancelled.
+        """Open the real session and run it until cancelled.
 
         Raises:
-            ServiceError: it could not be opened.
+            ServiceError: it could not be opened, and `can_retry` is False.
         """
         while True:
             try:
@@ -155,33 +152,33 @@ class DeferredSession:
             if self._tracker.is_paused:
                 real.pause()
             real.set_watched(is_watched=self._is_watched)
-            await asyncio.sleep(0)  # whoever waited to listen listens before anything is said
+            await asyncio.sleep(0)  # let waiting subscribers subscribe before the first change
             await real.run()
 
     def _publish_connection(self, connection: Connection) -> None:
         self._broadcaster.publish(ConnectionChanged(at=self.now(), connection=connection))
 
     def refresh(self) -> None:
-        """Look at the service now, also while paused (once)."""
+        """Poll the service now, also while paused (once)."""
         self._timer.wake()
         if self._real:
             self._real.refresh()
 
     def pause(self) -> None:
-        """Ask the service nothing more, nor try to reach it."""
+        """Send no requests, and do not try to open the session."""
         self._tracker.pause()
         if self._real:
             self._real.pause()
 
     def resume(self) -> None:
-        """Go on, and try at once."""
+        """End a pause and try at once."""
         self._tracker.resume()
         self._timer.wake()
         if self._real:
             self._real.resume()
 
     def set_watched(self, *, is_watched: bool) -> None:
-        """Somebody looks, or nobody does: the real session is told."""
+        """Set whether the dashboard is watched, also for the real session once it is open."""
         self._is_watched = is_watched
         if self._real:
             self._real.set_watched(is_watched=is_watched)

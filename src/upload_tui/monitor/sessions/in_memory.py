@@ -1,7 +1,7 @@
-"""A picture of uploads that is handed the service's answers by whoever has them; asks no service.
+"""A picture of uploads in memory, updated by its caller with the service's JSON.
 
-Used by widgets in other people's apps (through `upload_tui.widgets`) and by the testing kit. The answers go through the same
-reading, comparing and judging as those of a service that is watched.
+For widgets in other apps (through `upload_tui.widgets`) and for the testing kit. The JSON is parsed, compared and analysed as in a
+live session.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,13 +18,13 @@ __all__ = ["InMemoryPicture"]
 
 
 class InMemoryPicture(StorePicture):
-    """What is known of some uploads: rows, the funnel, details, judgements. Kept in memory.
+    """A picture in memory: rows, funnel, details, lateness.
 
     Args:
-        uploads: upload resources as the service says them (`GET /uploads/{id}`, or the results of a list), in any shape of status.
+        uploads: upload resources as the service returns them (`GET /uploads/{id}`, or the results of a list), in any status shape.
         clock: for ages.
-        service: the URL where the uploads live.
-        stuck_after_seconds: from which age a pending upload looks stuck.
+        service: the service's URL.
+        stuck_after_seconds: the age from which a pending upload is stuck, while no baseline is known.
 
     >>> from upload_tui.testing import FrozenClock, an_upload
     >>> picture = InMemoryPicture([an_upload("scan.tiff", initiated=90, completed=30)], clock=FrozenClock())
@@ -46,14 +46,14 @@ class InMemoryPicture(StorePicture):
         self.update(*uploads)
 
     def close(self) -> None:
-        """Forget everything."""
+        """Discard all uploads."""
         self._store.close()
 
     def update(self, *uploads: Mapping[str, Any]) -> Sequence[Change]:
-        """The service says this of uploads now; gives what changed, in order.
+        """Update the picture with upload resources; return what changed, in order.
 
         Raises:
-            InvalidResponseError: it is no upload resource.
+            InvalidResponseError: one of them is not an upload resource.
         """
         read_on = self.now()
         readings = [read_upload_reading(upload, read_on=read_on) for upload in uploads]

@@ -1,4 +1,4 @@
-"""The session over a real service: one synchroniser a project, each on its own schedule, and the answers a screen asks for."""
+"""The session over a real service: one synchroniser per project, each polling on its own schedule."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -14,8 +14,7 @@ from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged
 from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
 from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
 from upload_tui.monitor.sessions.connection import ConnectionTracker
-from upload_tui.monitor.sessions.polling import Schedule
-from upload_tui.monitor.sessions.timer import WakeableTimer
+from upload_tui.monitor.sessions.polling import Schedule, WakeableTimer
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import STUCK_AFTER_SECONDS, StorePicture
 from upload_tui.monitor.sync.synchroniser import Synchroniser
@@ -24,7 +23,7 @@ __all__ = ["LiveSession", "worst_connection"]
 
 _STALE_AFTER_SECONDS = 15.0
 _STALE_AFTER_INTERVALS = 3
-"""So many intervals without a round that went well, and as many seconds, and the picture is no longer taken for the present."""
+"""Without a successful round for this many intervals and seconds, the picture is as of its last reading."""
 _STATES_BY_SEVERITY = (
     ConnectionState.LIVE,
     ConnectionState.SLOW,
@@ -39,22 +38,22 @@ _STATES_BY_SEVERITY = (
 
 
 def worst_connection(connections: Sequence[Connection]) -> Connection:
-    """The one that is worst off."""
+    """The worst of several connections."""
     return max(connections, key=lambda one: _STATES_BY_SEVERITY.index(one.state))
 
 
 class LiveSession(StorePicture):
-    """Projects of one service, kept true; implements `Session`.
+    """Polls projects of one service; implements `Session`.
 
     Args:
-        client: the service; opened and closed by whoever made it.
-        projects: which projects.
-        store: where the picture is kept; closed by whoever made it.
-        clock: for waiting (`sleep`), and for ages (`now`) in the service's time.
-        title: a few words for the header.
-        schedule: how often to look.
-        stuck_after_seconds: from which age a pending upload looks stuck.
-        on_change: called with each change before anybody else hears it (a journal).
+        client: the service; the caller opens and closes it.
+        projects: the projects.
+        store: where readings are written; the caller closes it.
+        clock: the local clock; ages are computed in the service's time.
+        title: the session's name.
+        schedule: how often to poll.
+        stuck_after_seconds: the age from which a pending upload is stuck, while no baseline is known.
+        on_change: called with each change before the subscribers receive it (for a recording).
     """
 
     def __init__(
@@ -87,7 +86,6 @@ class LiveSession(StorePicture):
                 self._broadcaster,
                 schedule or Schedule(),
                 self._fetch_queue_stats,
-                self._end_refresh,
             )
             for project in projects
         ]
@@ -95,88 +93,95 @@ class LiveSession(StorePicture):
 
     @property
     def title(self) -> str:
-        """What tells this session from another."""
+        """The session's name."""
         return self._title
 
     @property
     def projects(self) -> Sequence[ProjectRef]:
         """The projects that are watched."""
-        return tuple(watch.project for watch in self._pollers)
+        return tuple(poller.project for poller in self._pollers)
 
     async def run(self) -> None:
-        """Keep the picture true until cancelled."""
+        """Poll all projects until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for watch in self._pollers:
-                group.create_task(watch.run(), name=f"watch {watch.project.id}")
+            for poller in self._pollers:
+                group.create_task(self._run(poller), name=f"poll {poller.project.id}")
+
+    async def _run(self, poller: "_ProjectPoller") -> None:
+        while True:
+            seconds = await poller.poll()
+            poller.is_refreshing = False
+            self._end_refresh()
+            await poller.timer.wait(seconds)
 
     def changes(self) -> AsyncIterator[Change]:
         """Every change from now on."""
         return self._broadcaster.subscribe()
 
     def history(self, limit: int) -> Sequence[Change]:
-        """The last changes that were told, oldest first."""
+        """The last changes, oldest first."""
         return self._broadcaster.history(limit)
 
     def refresh(self) -> None:
-        """Look at the service now, also while paused (once)."""
+        """Poll the service now, also while paused (once)."""
         self._client.gate.resume()
-        for watch in self._pollers:
-            watch.wake()
+        for poller in self._pollers:
+            poller.wake()
 
     def pause(self) -> None:
-        """Ask the service nothing more until `resume`; what is being read waits where it is."""
+        """Send no requests until `resume`; a round that is running waits at its next request."""
         self._client.gate.pause()
-        for watch in self._pollers:
-            watch.tracker.pause()
+        for poller in self._pollers:
+            poller.tracker.pause()
 
     def resume(self) -> None:
-        """Go on, and look at once."""
+        """End a pause and poll now."""
         self._client.gate.resume()
-        for watch in self._pollers:
-            watch.tracker.resume()
-            watch.wake()
+        for poller in self._pollers:
+            poller.tracker.resume()
+            poller.wake()
 
     def set_watched(self, *, is_watched: bool) -> None:
-        """Look at once if somebody looks again and did not pause; look less often while nobody seems to."""
-        for watch in self._pollers:
-            watch.set_watched(is_watched=is_watched)
+        """Set whether the dashboard is watched: poll now when it is again and not paused, poll less often while it is not."""
+        for poller in self._pollers:
+            poller.set_watched(is_watched=is_watched)
 
     def _end_refresh(self) -> None:
-        """The look that was asked for while paused is over when all projects have been looked at."""
-        if all(watch.tracker.is_paused and not watch.is_refreshing for watch in self._pollers):
+        """Stop requests again when a refresh during a pause has polled all projects."""
+        if all(poller.tracker.is_paused and not poller.is_refreshing for poller in self._pollers):
             self._client.gate.pause()
 
     def _update_read_since(self) -> None:
-        """When this visit began, by the service's time as it is known now."""
+        """Compute again when this session began, in the service's time as known now."""
         self._read_since = self.now() - timedelta(seconds=self._clock.monotonic() - self._started_at)
 
     def _resync(self) -> None:
-        """The store's place was taken by another, which may know nothing yet."""
-        for watch in self._pollers:
-            if not watch.tracker.is_paused:
-                watch.wake()
+        """Poll all projects after the store was replaced by another, which may be empty."""
+        for poller in self._pollers:
+            if not poller.tracker.is_paused:
+                poller.wake()
 
     async def _fetch_queue_stats(self) -> None:
-        """Why uploads wait, if the service has an endpoint that tells; one that has none is not asked again."""
+        """Fetch the verification queue's figures; not again if the service has no such endpoint."""
         if self._has_queue_endpoint:
-            with suppress(ServiceError):  # it tells less, that is all
+            with suppress(ServiceError):  # the figures are optional
                 queue = await self._client.queue()
                 self._has_queue_endpoint = queue is not None
                 self.set_queue_stats(queue)
 
     def as_of(self) -> datetime:
-        """When any of the projects was last known to be true: one that cannot be read leaves the others judged."""
-        now, known = self.now(), [watch.as_of(self.now()) for watch in self._pollers]
-        return max((on for on in known if on is not None), default=min(self._previous_read_on, now))
+        """The time as of which the picture is correct: the latest of all projects, so that a failing one does not affect others."""
+        now, times = self.now(), [poller.as_of(self.now()) for poller in self._pollers]
+        return max((on for on in times if on is not None), default=min(self._previous_read_on, now))
 
     def connection(self) -> Connection:
-        """The connection that is worst off."""
-        worst = worst_connection([watch.tracker.current for watch in self._pollers])
+        """The worst connection of all projects."""
+        worst = worst_connection([poller.tracker.current for poller in self._pollers])
         return replace(worst, requests_last_minute=self._client.requests_last_minute)
 
 
 class _ProjectPoller:
-    """One project: rounds of its synchroniser, as the schedule and the connection's state say."""
+    """Runs the rounds of one project's synchroniser, on the schedule or as the connection's state requires."""
 
     def __init__(
         self,
@@ -187,11 +192,9 @@ class _ProjectPoller:
         broadcaster: ChangeBroadcaster,
         schedule: Schedule,
         fetch_queue_stats: Callable[[], Awaitable[None]],
-        end_refresh: Callable[[], None],
     ) -> None:
         self._client = client
         self._fetch_queue_stats = fetch_queue_stats
-        self._end_refresh = end_refresh
         self.project = project
         self.is_refreshing = False
         self._is_watched = True
@@ -200,46 +203,39 @@ class _ProjectPoller:
         self._clock = clock
         self._broadcaster = broadcaster
         self._schedule = schedule
-        self._timer = WakeableTimer(clock, lambda: self.tracker.is_paused)
+        self.timer = WakeableTimer(clock, lambda: self.tracker.is_paused)
         self._interval_seconds = schedule.shortest_seconds
         self._synchroniser = Synchroniser(client, store, project, broadcaster.publish, self._publish_progress)
 
     def wake(self) -> None:
-        """Do a round now."""
+        """Run a round now."""
         self.is_refreshing = True
-        self._timer.wake()
+        self.timer.wake()
 
     def as_of(self, now: datetime) -> datetime | None:
-        """When what is known was last true; also a round that does not come to its end, or that a machine slept over, is missed.
+        """The time as of which the project is correct; None before the first answer of the session.
 
-        None while the service has said nothing in this visit.
+        A live connection counts as old when no round has ended for a while: it hangs, or the machine was suspended.
         """
         connection = self.tracker.current
         if connection.read_on is None and connection.state is not ConnectionState.CATCHING_UP:
             return None
-        patience_seconds = max(_STALE_AFTER_SECONDS, _STALE_AFTER_INTERVALS * self._seconds_between_polls)
-        if connection.read_on is not None and (now - connection.read_on).total_seconds() > patience_seconds:
+        stale_seconds = max(_STALE_AFTER_SECONDS, _STALE_AFTER_INTERVALS * self._seconds_between_polls)
+        if connection.read_on is not None and (now - connection.read_on).total_seconds() > stale_seconds:
             return connection.read_on
         return connection.as_of(now)
 
     def set_watched(self, *, is_watched: bool) -> None:
-        """A round now for somebody who looks again; rounds are rarer while nobody does."""
+        """Set whether the dashboard is watched; run a round now if it is again and not paused."""
         is_back = is_watched and not self._is_watched
         self._is_watched = is_watched
         if is_back and not self.tracker.is_paused:
             self.wake()
 
-    async def run(self) -> None:
-        while True:
-            seconds = await self._poll()
-            self.is_refreshing = False
-            self._end_refresh()
-            await self._timer.wait(seconds)
-
-    async def _poll(self) -> float:
-        """One round; gives the seconds until the next."""
+    async def poll(self) -> float:
+        """Run a round; return the seconds until the next one."""
         try:
-            changed = await self._synchroniser.sync()
+            has_changed = await self._synchroniser.sync()
         except (ServiceError, BusyStorageError) as error:
             return self.tracker.failed(error)
         self.tracker.notice = self._synchroniser.notice
@@ -247,15 +243,15 @@ class _ProjectPoller:
             await self._fetch_queue_stats()
         self.tracker.synced(self._clock.now(), self._client.median_response_seconds)
         self._broadcaster.publish(PictureChanged(at=self._clock.now(), revision=self._store.revision))
-        is_waiting = bool(self._store.pending(frozenset({self.project.id}), limit=1))
+        has_pending = bool(self._store.pending(frozenset({self.project.id}), limit=1))
         self._interval_seconds = self._schedule.next_seconds(
-            self._interval_seconds, has_changed=changed, has_pending=is_waiting
+            self._interval_seconds, has_changed=has_changed, has_pending=has_pending
         )
         return self._schedule.with_jitter(self._seconds_between_polls)
 
     @property
     def _seconds_between_polls(self) -> float:
-        """Two rounds, as things are now."""
+        """The present interval between two rounds."""
         seconds = self._interval_seconds
         return seconds if self._is_watched else self._schedule.unwatched_seconds(seconds)
 

@@ -1,7 +1,7 @@
-"""What a screen is handed: the picture to ask, the changes to hear, and the few wishes it may have.
+"""The protocol of a session: a picture to read, changes to subscribe to, and controls for refreshing.
 
-`Session` is the seam between `monitor` and `tui`. Questions are answered from what is known, at once and without waiting for the
-service; a question about a window costs the window, not the picture. Everything runs on one event loop.
+`Session` is the interface between `monitor` and `tui`. Reading never waits for the service; reading a window costs the size of the
+window, not of the picture. Everything runs on one event loop.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -25,11 +25,11 @@ __all__ = ["Session"]
 
 
 class Session(Protocol):
-    """A picture of the uploads of some projects, kept true."""
+    """Keeps a picture of the uploads of some projects current and publishes changes."""
 
     @property
     def title(self) -> str:
-        """A few words that tell this session from another: the profile, or the service's host."""
+        """The session's name: the profile, or the service's host."""
         ...
 
     @property
@@ -38,18 +38,18 @@ class Session(Protocol):
         ...
 
     def now(self) -> datetime:
-        """The present by the clock that all ages are reckoned with."""
+        """The present by the clock that all ages are computed with."""
         ...
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
-        """At most `limit` rows of a query's answer from row `offset` (from 0).
+        """At most `limit` rows of a query's result from row `offset` (from 0).
 
-        With `patience_seconds` a search that finds very many may tell what it found within them, and be settled later.
+        With `patience_seconds`, a large search returns what it found within that time; its window is not `is_settled` then.
         """
         ...
 
     def position(self, query: Query, upload_id: str) -> int | None:
-        """The row (from 0) at which an upload stands in a query's answer; None if it is not in it."""
+        """The row (from 0) of an upload in a query's result; None if it is not in it."""
         ...
 
     def funnel(self) -> Funnel:
@@ -61,7 +61,7 @@ class Session(Protocol):
         ...
 
     def detail(self, upload_id: str) -> Detail | None:
-        """One upload; None if it is not known."""
+        """One upload in full; None if it is not known."""
         ...
 
     def causes(self) -> Sequence[CauseGroup]:
@@ -69,41 +69,40 @@ class Session(Protocol):
         ...
 
     def latencies(self) -> Sequence[LatencyHistogram]:
-        """How long uploads took: initiated to completed, completed to verified, completed to error."""
+        """Latencies from initiated to completed, completed to verified, and completed to error."""
         ...
 
     def connection(self) -> Connection:
-        """The connection, the worst one if there are several services."""
+        """The state of the connection; the worst one if there are several services."""
         ...
 
     def history(self, limit: int) -> Sequence[Change]:
-        """The last changes of uploads that were told, oldest first."""
+        """The last changes of uploads and of the connection, oldest first."""
         ...
 
     def changes(self) -> AsyncIterator[Change]:
         """Every change from now on.
 
-        A listener that is late loses no change of an upload; `PictureChanged` and `SyncProgressed` that it was too late
-        for are replaced by the newest.
+        A slow subscriber loses no change of an upload; of `PictureChanged` and `SyncProgressed` it gets the newest only.
         """
         ...
 
     async def run(self) -> None:
-        """Keep the picture true until cancelled. Trouble with the service is a `ConnectionChanged`, never an exception."""
+        """Keep the picture current until cancelled. A failing service is a `ConnectionChanged`, never an exception."""
         ...
 
     def refresh(self) -> None:
-        """Look at the service now rather than when the schedule says; also while paused (once)."""
+        """Poll the service now, also while paused (once)."""
         ...
 
     def pause(self) -> None:
-        """Ask the service nothing more until `resume`."""
+        """Send no requests until `resume`."""
         ...
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """End a pause and poll now."""
         ...
 
     def set_watched(self, *, is_watched: bool) -> None:
-        """Somebody looks at the picture again, who sees it fresh at once; or nobody seems to, and it need not be so fresh."""
+        """Set whether the dashboard is watched: poll now when it is again, poll less often while it is not."""
         ...

@@ -1,7 +1,4 @@
-"""Follows single uploads until their fate is known: asks for each by its id, and for nothing else.
-
-Used where a whole project would be too much to ask for. Knows no screen and prints nothing.
-"""
+"""Poll single uploads by id until each reaches a stage, or never will. For callers that need no picture of a whole project."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -27,31 +24,31 @@ __all__ = ["Outcome", "UploadWaiter"]
 
 _MAX_CONCURRENT_REQUESTS = 6
 _TRANSIENT_ERRORS = (ThrottledError, ServerError, UnreachableError, InvalidResponseError)
-"""Trouble that may pass: the next round asks again."""
+"""Errors after which the next round tries again."""
 
 
 class Outcome(StrEnum):
-    """What became of an upload that was waited for."""
+    """What became of an upload that is waited for."""
 
     PENDING = "pending"
     REACHED = "reached"
-    """The goal."""
+    """It reached the goal."""
     MISSED = "missed"
-    """It ended without reaching the goal: it can no longer."""
+    """It ended without reaching the goal, and never will."""
     GONE = "gone"
-    """The service does not know it."""
+    """The service does not have it."""
 
 
 class UploadWaiter:
-    """Some uploads, waited for.
+    """Waits for uploads.
 
     Args:
-        client: their service.
-        store: where readings are kept; `StorePicture` answers questions about them.
-        upload_ids: which; each is asked for once a round while it is pending.
+        client: the service.
+        store: where readings are written.
+        upload_ids: the uploads; each pending one is fetched once a round.
         goal: the stage to reach.
-        clock: for waiting.
-        schedule: how often to ask.
+        clock: for sleeping.
+        schedule: the interval between rounds.
     """
 
     def __init__(
@@ -76,34 +73,34 @@ class UploadWaiter:
 
     @property
     def outcomes(self) -> Mapping[str, Outcome]:
-        """What is known of each upload, in the order in which they were named."""
+        """The outcome of each upload, in the order given."""
         return self._outcomes
 
     @property
     def pending(self) -> Sequence[str]:
-        """Those whose fate is open."""
-        return [upload_id for upload_id, fate in self._outcomes.items() if fate is Outcome.PENDING]
+        """The uploads still waited for."""
+        return [upload_id for upload_id, outcome in self._outcomes.items() if outcome is Outcome.PENDING]
 
     async def poll(self) -> Sequence[str]:
-        """Ask for all that are pending; gives those whose fate is known now.
+        """Fetch all pending uploads; return those whose outcome is known now.
 
-        Trouble that may pass is kept in `trouble` and asked again, unless the service has never answered yet.
+        A transient error is stored in `last_error`, unless the service has never answered yet.
 
         Raises:
-            ServiceError: the service cannot be used, or lets nobody in.
+            ServiceError: the error is not transient, or the first round failed.
         """
         self.last_error = None
-        asked = self.pending
-        outcomes = await asyncio.gather(*map(self._poll_one, asked), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, _TRANSIENT_ERRORS) and self._has_answered:
-                self.last_error = outcome
-            elif isinstance(outcome, BaseException):
-                raise outcome
-        return [upload_id for upload_id in asked if self._outcomes[upload_id] is not Outcome.PENDING]
+        pending = self.pending
+        errors = await asyncio.gather(*map(self._poll_one, pending), return_exceptions=True)
+        for error in errors:
+            if isinstance(error, _TRANSIENT_ERRORS) and self._has_answered:
+                self.last_error = error
+            elif isinstance(error, BaseException):
+                raise error
+        return [upload_id for upload_id in pending if self._outcomes[upload_id] is not Outcome.PENDING]
 
     async def wait(self, interval_seconds: float, *, has_changed: bool) -> float:
-        """Wait until the next round is due; gives the interval to hand in the next time."""
+        """Sleep until the next round is due; return the interval to pass in next time."""
         seconds = self._schedule.next_seconds(interval_seconds, has_changed=has_changed, has_pending=True)
         await self._clock.sleep(self._schedule.with_jitter(seconds))
         return seconds
@@ -115,14 +112,14 @@ class UploadWaiter:
         except NotFoundError:
             self._outcomes[upload_id] = Outcome.GONE
         except NotConsistentError:
-            pass  # it is there, but not to be seen yet
+            pass  # it exists but is not visible yet
         else:
             ingest(self._store, [reading], self._client.root, now=self._client.now())
             self._outcomes[upload_id] = self._outcome_at(reading.upload.timeline.stage)
         self._has_answered = True
 
     def _outcome_at(self, stage: Stage) -> Outcome:
-        """An error is past `initiated`, but has not gone well for anybody who waits for more."""
+        """The outcome of an upload at a stage. An error counts as having passed `initiated`, but no later goal."""
         is_past = not self._goal.is_final and stage.rank >= self._goal.rank
         if stage is self._goal or (is_past and (stage is not Stage.ERROR or self._goal is Stage.INITIATED)):
             return Outcome.REACHED

@@ -1,7 +1,7 @@
-"""Asks a service about one project, several things at a time, and tells what is wrong with one of them from what is wrong with all.
+"""Fetch pages and uploads of one project, and tell a single unreadable upload from a failing service.
 
-One upload that the service cannot render breaks every page it would stand on. Such a page is read in smaller ones until only what
-is broken is left out, and that is owed. Used by the synchroniser and its parts.
+An upload that the service cannot render breaks every page that lists it. Such a page is fetched again in smaller pages, until only
+the broken rows are left out; those are retried in later rounds.
 """
 
 import asyncio
@@ -27,31 +27,33 @@ from upload_tui.wire import UploadPage, UploadReading
 __all__ = ["MAX_PER_PAGE", "MAX_CONCURRENT_REQUESTS", "PageFetcher"]
 
 MAX_PER_PAGE = 1000
-"""The most that services give."""
+"""The largest page that services return."""
 MAX_CONCURRENT_REQUESTS = 6
 _SPLIT_SIZES = (100, 20, 5, 1)
-"""Of the pages that a broken one is read in."""
+"""Page sizes tried, one after the other, for the rows of a broken page."""
 _FAILURE_BUDGET = 40
-"""So much failing is put up with for one page; what is not read by then is left for later."""
+"""Failed requests allowed for one broken page; the rows not read by then are left for later rounds."""
 _TIMEOUT_COST = 8
-"""What an answer that does not come takes of it: it has been waited for."""
+"""What a timeout takes from the budget: it has cost time already."""
 _CLOCK_TOLERANCE_MS = 5000
-"""What is dated later was read before our clock was set back."""
-_UNREADABLE = "An upload that the service does not give"
+"""A reading dated further in the future was made before the local clock was set back."""
+_UNREADABLE = "An upload that the service fails to return"
 
 
 class _Pieces(Struct):
+    """The parts of a broken page that were fetched so far, by first row and row count, and the rows given up on."""
+
     pages: dict[Rows, UploadPage] = field(default_factory=dict)
     unread: list[Rows] = field(default_factory=list)
     failure_budget: int = _FAILURE_BUDGET
 
 
 class PageFetcher:
-    """What is asked about one project.
+    """Requests for one project.
 
     Args:
         client: the service.
-        store: where it is kept what could not be read.
+        store: where the unreadable rows are stored.
         project_id: the project.
     """
 
@@ -62,32 +64,35 @@ class PageFetcher:
         self._probe_lock = asyncio.Lock()
         self.unreadable = UnreadableRows(store, project_id)
         self.largest_page = MAX_PER_PAGE
-        """The most uploads that the service gives at once."""
+        """The largest page that this service returns."""
         self.total: int | None = None
-        """Uploads in all as the service counted them last."""
+        """Total uploads as last reported by the service; None if it does not report it."""
         self.answer_count = 0
-        """How many good answers came in this round."""
+        """Successful responses in this round."""
 
     def begin_round(self) -> None:
-        """The service may have gone since it was asked last."""
+        """Start a round: the service may have gone down since the last one."""
         self.answer_count = 0
         self.unreadable.reload()
 
     def local_ms(self) -> int:
-        """The present by our own clock: that of the service, which readings are dated with, is known the better the more it says."""
+        """The present by the local clock, in milliseconds since 1970.
+
+        Readings are dated by the service's clock, whose offset becomes known only while responses arrive.
+        """
         return (to_ms(self.client.now()) or 0) - self.clock_offset_ms
 
     @property
     def clock_offset_ms(self) -> int:
-        """By how much the service's clock is ahead of ours, as is known by now."""
+        """How far the service's clock is ahead of the local one, as known now."""
         return round((self.client.clock_offset_seconds or 0) * 1000)
 
     def service_time_range(self, local_ms: int, clock_offset_ms: int | None = None) -> tuple[int, int]:
-        """Between which times all is dated that was read since a moment by our own clock.
+        """The range of service times (milliseconds) of all readings made since a local time.
 
         Args:
-            local_ms: the moment.
-            clock_offset_ms: as it was known then; None if it matters little.
+            local_ms: the local time.
+            clock_offset_ms: the offset as known at that time; None uses the present one.
         """
         clock_offset_ms = (
             self.clock_offset_ms if clock_offset_ms is None else min(clock_offset_ms, self.clock_offset_ms)
@@ -95,10 +100,10 @@ class PageFetcher:
         return local_ms + clock_offset_ms, self.local_ms() + self.clock_offset_ms + _CLOCK_TOLERANCE_MS
 
     async def fetch_page(self, number: int, per_page: int) -> UploadPage:
-        """A page (from 1); what cannot be read of it, however small the pages, stands among its broken ones.
+        """Fetch a page (from 1); rows that cannot be read are among its `unreadable`.
 
         Raises:
-            ServiceError: the service could not be asked.
+            ServiceError: the service is down or refuses access.
         """
         page = await self._try_request_page(number, per_page)
         if page is None:
@@ -107,7 +112,7 @@ class PageFetcher:
         return page
 
     def record_answer(self, total: int | None, number: int, per_page: int) -> None:
-        """A page has come and could be read, of a list of `total`."""
+        """Note that a page was received and parsed; the list has `total` uploads."""
         self.answer_count += 1
         self.total = total
         self._mark_read(total, number, per_page)
@@ -117,11 +122,12 @@ class PageFetcher:
             self.unreadable.mark_read(total, (number - 1) * per_page, per_page)
 
     async def fetch_upload(self, upload_id: str) -> UploadReading | None:
-        """One upload; None if it alone cannot be read.
+        """Fetch one upload; None if this upload alone cannot be read.
 
         Raises:
-            NotFoundError, NotConsistentError: the service says so of this upload.
-            ServiceError: the service could not be asked.
+            NotFoundError: the upload is gone.
+            NotConsistentError: the upload is not visible yet.
+            ServiceError: the service is down or refuses access.
         """
         before = self.answer_count
         try:
@@ -137,21 +143,25 @@ class PageFetcher:
         return reading
 
     async def raise_if_service_down(self, error: ServiceError, answers_before: int) -> None:
-        """Return if what was asked for alone is in trouble: the service gives other answers than those `answers_before` it was asked.
+        """Return if only the requested item fails: the service has answered other requests since, or answers a probe.
+
+        Args:
+            error: what the request raised.
+            answers_before: `answer_count` when the request was sent.
 
         Raises:
-            ServiceError: the service is.
+            ServiceError: the service itself fails; this is `error`.
         """
-        is_plain = isinstance(error, UnreachableError | AuthError)
-        is_told_to_wait = isinstance(error, ThrottledError) and error.retry_after_seconds is not None
-        if self.answer_count == 0 and (is_plain or is_told_to_wait):
+        is_general = isinstance(error, UnreachableError | AuthError)
+        has_retry_after = isinstance(error, ThrottledError) and error.retry_after_seconds is not None
+        if self.answer_count == 0 and (is_general or has_retry_after):
             raise error
         async with self._probe_lock:
             if self.answer_count == answers_before and not await self._is_service_up():
                 raise error
 
     async def _is_service_up(self) -> bool:
-        """Whether the service gives any upload; the newest may be what is broken."""
+        """Whether the service returns any upload; two are tried, as the newest may be the broken one."""
         for number in (1, 2):
             try:
                 await self._request_page(number, 1)
@@ -184,15 +194,15 @@ class PageFetcher:
             return None
 
     async def fetch_in_pieces(self, first: int, rows: int) -> UploadPage:
-        """Some rows in smaller pages, as one page; what they do not give is owed."""
-        there = rows if self.total is None else max(1, min(rows, self.total - first))
-        pieces, todo = _Pieces(), deque([(first, there)])
+        """Fetch rows in smaller pages and return them as one page; rows that fail are stored as unreadable."""
+        existing = rows if self.total is None else max(1, min(rows, self.total - first))
+        pieces, todo = _Pieces(), deque([(first, existing)])
         while todo:
             todo.extend(await self._fetch_pieces(pieces, *todo.popleft()))
         return self._join_pieces(pieces, first, rows)
 
     async def _fetch_pieces(self, pieces: _Pieces, first: int, rows: int) -> Sequence[Rows]:
-        """Read some rows in pages of the next size; gives what is to be read in still smaller ones."""
+        """Fetch rows in pages of the next smaller size; return the parts that need still smaller pages."""
         size = min(next((size for size in _SPLIT_SIZES if size < rows), 1), self.largest_page)
         smaller: list[Rows] = []
         for number in range(first // size + 1, (first + rows - 1) // size + 2):
@@ -219,7 +229,7 @@ class PageFetcher:
         number = first // rows + 1
         return UploadPage(
             tuple(reading for page in pages for reading in page.readings),
-            (*(word for page in pages for word in page.unreadable), *(_UNREADABLE,) * unread),
+            (*(reason for page in pages for reason in page.unreadable), *(_UNREADABLE,) * unread),
             number,
             None if is_last else number + 1,
             total,

@@ -1,4 +1,4 @@
-"""Takes readings into the store: what is the same is touched, what differs is compared and kept, what changed is given back."""
+"""Write readings to the store: equal ones refresh the reading time, different ones are compared and stored."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,12 +14,12 @@ __all__ = ["IngestResult", "ingest"]
 
 
 class IngestResult(Struct, frozen=True):
-    """What came of it.
+    """The result of `ingest`.
 
     Attributes:
-        kept: how many uploads differ from what was known.
-        changes: to be told, in order.
-        doubtful: ids of which something newer may be known already: they were read elsewhere after this was asked for.
+        changed_count: how many readings differ from what the store had.
+        changes: the changes to publish, in order.
+        possibly_outdated: ids that were skipped: another process read them after these readings were requested.
     """
 
     changed_count: int
@@ -35,54 +35,54 @@ def ingest(
     is_logged: bool = True,
     now: datetime | None = None,
 ) -> IngestResult:
-    """Take readings into a store, so that of several who do so each finds what the one before it left.
+    """Write readings to a store in one transaction, so that several processes can share the store.
 
     Args:
-        store: what is known.
-        readings: what the service says now, in the order in which it is to be told.
-        service: the URL where the uploads live.
-        is_logged: False if nobody is told of it: what exists when one first looks is no change.
-        now: the present by the clock of the readings. What was read later than that was read before the clock was set back, and is
-            not newer; None trusts the clock.
+        store: where to write.
+        readings: what the service returned, in the order in which changes are to be published.
+        service: the service's URL.
+        is_logged: whether the changes go to the change log; False in a full scan, where what exists is no change.
+        now: the present by the clock of the readings. A stored reading with a later time was made before the clock was set back and
+            does not count as newer. None trusts the clock.
     """
     with store.transaction():
-        intake = _ingest(store, readings, service, now)
+        result = _ingest(store, readings, service, now)
         if is_logged:
-            store.change_log.append(intake.changes)
-    return intake
+            store.change_log.append(result.changes)
+    return result
 
 
 def _ingest(store: Store, readings: Sequence[UploadReading], service: str, now: datetime | None) -> IngestResult:
-    same: list[str] = []
-    kept = []
+    unchanged: list[str] = []
+    entries = []
     changes: list[UploadChange] = []
-    doubtful: list[str] = []
-    once = {reading.upload.id: reading for reading in readings}
-    for reading in once.values():
+    possibly_outdated: list[str] = []
+    by_id = {reading.upload.id: reading for reading in readings}
+    for reading in by_id.values():
         stored = store.get(reading.upload.id)
-        words = "" if stored is None else store.raw(stored.id)
-        is_same = stored is not None and words == reading.raw
-        if stored is not None and not is_same and _may_be_newer(stored, reading, now):
-            doubtful.append(stored.id)
+        raw = "" if stored is None else store.raw(stored.id)
+        is_unchanged = stored is not None and raw == reading.raw
+        if stored is not None and not is_unchanged and _may_be_newer(stored, reading, now):
+            possibly_outdated.append(stored.id)
             continue
-        if stored is not None and stored.is_gone:  # it is back
+        if stored is not None and stored.is_gone:  # the service lists it again
             ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, service)
             changes.append(UploadSeen(at=reading.upload.read_on, upload=ref))
-        if stored is not None and is_same:
-            same.append(stored.id)
+        if stored is not None and is_unchanged:
+            unchanged.append(stored.id)
             continue
-        before = None if stored is None else reread(words, stored)
+        before = None if stored is None else reread(raw, stored)
         noticed = stored.noticed if stored else ()
         result = compare(before, stored.earliest if stored else None, noticed, reading.upload, service)
-        kept.append((result.upload, reading.raw, result.noticed, result.earliest))
+        entries.append((result.upload, reading.raw, result.noticed, result.earliest))
         changes.extend(result.changes)
-    if same:
-        store.touch(same, readings[0].upload.read_on)
-    if kept:
-        store.put(kept)
-    return IngestResult(len(kept), tuple(changes), tuple(doubtful))
+    if unchanged:
+        store.touch(unchanged, readings[0].upload.read_on)
+    if entries:
+        store.put(entries)
+    return IngestResult(len(entries), tuple(changes), tuple(possibly_outdated))
 
 
 def _may_be_newer(stored: StoredUpload, reading: UploadReading, now: datetime | None) -> bool:
-    was_read_since = reading.requested_on is not None and stored.read_on > reading.requested_on
-    return was_read_since and (now is None or stored.read_on <= now)
+    is_read_since = reading.requested_on is not None and stored.read_on > reading.requested_on
+    return is_read_since and (now is None or stored.read_on <= now)

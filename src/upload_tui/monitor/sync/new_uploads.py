@@ -1,4 +1,4 @@
-"""Reads what is new in a project, from the first page down to what was known before. Used by the synchroniser."""
+"""Read the new uploads of a project, from the first page down to the first known upload."""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,21 @@ from upload_tui.wire import UploadPage
 __all__ = ["NewUploads"]
 
 _MAX_BUFFERED = 5000
-"""Uploads that are held before they are kept."""
+"""Uploads held in memory before they are recorded."""
 
 
 class NewUploads:
-    """One project's.
+    """The new uploads of one project.
 
-    A known upload above unknown ones would hide them from the next round. So all are read before any is kept; where there are too
-    many for that, the store keeps in mind which were known before, until the last has been read, in this visit or another.
+    A known upload above unknown ones would hide those from the next round. So all new uploads are read before any is recorded. If
+    there are too many, the store remembers which uploads were known before, until the last new one is recorded, perhaps in a later
+    session.
 
     Args:
-        store: where the picture is kept.
-        order: its uploads in the store.
-        fetcher: for pages.
-        recorder: where news are kept.
+        store: what is known.
+        order: the project's uploads in the store.
+        fetcher: fetches pages.
+        recorder: writes readings to the store.
         project_id: the project.
     """
 
@@ -37,27 +38,27 @@ class NewUploads:
         self._recorder = recorder
         self._fact_name = f"news {project_id}"
         self.total: int | None = None
-        """Uploads in all when the first page was read: those that are known now, and those that cannot be read."""
+        """The service's total when the first page was read; None if it reports none."""
 
     async def read(self, per_page: int) -> tuple[frozenset[str], bool]:
-        """Keep all and tell them from the oldest; gives the ids that were read on the way, and whether anything changed.
+        """Record all new uploads, oldest first; return the ids that were read, known ones included, and whether anything changed.
 
         Args:
-            per_page: of the first page; if all on it are new, there may be very many, and larger ones are read.
+            per_page: the size of the first page; if all its uploads are new, the largest page is read instead.
         """
         last_known = self._store.fact(self._fact_name)
         if last_known is None:
             last_known = self._order.last_number()
-        covered: set[str] = set()
+        read_ids: set[str] = set()
         pages: list[UploadPage] = []
         changed = False
         number = 1
         while True:
             page = await self._fetcher.fetch_page(number, per_page)
             ids = [reading.upload.id for reading in page.readings]
-            covered.update(ids)
+            read_ids.update(ids)
             pages.append(page)
-            if number == 1:  # what comes while further pages are read is counted next time
+            if number == 1:  # uploads that arrive during the next pages are counted in the next round
                 self.total = page.total
             if page.next_page is None or self._order.was_known(ids, last_known):
                 break
@@ -66,7 +67,7 @@ class NewUploads:
                 per_page = self._fetcher.largest_page
                 continue
             number = page.next_page
-            if sum(len(held.readings) for held in pages) >= _MAX_BUFFERED:
+            if sum(len(buffered.readings) for buffered in pages) >= _MAX_BUFFERED:
                 with self._recorder.transaction():
                     self._store.set_fact(self._fact_name, last_known)
                 changed |= await self._record(pages)
@@ -74,7 +75,7 @@ class NewUploads:
         changed |= await self._record(pages)
         if self._store.fact(self._fact_name) is not None:
             self._store.set_fact(self._fact_name, None)
-        return frozenset(covered), changed
+        return frozenset(read_ids), changed
 
     async def _record(self, pages: Sequence[UploadPage]) -> bool:
         changed = False

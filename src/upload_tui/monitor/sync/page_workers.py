@@ -1,4 +1,4 @@
-"""Reads pages at a glance, beside the event loop where there are pages enough to pay for it. Used by the first fetch alone."""
+"""Parse pages in worker processes when a full scan is large enough to pay for starting them."""
 
 import asyncio
 import os
@@ -17,21 +17,20 @@ from upload_tui.monitor.sync.page_worker import READY, REQUEST_HEADER, RESPONSE_
 __all__ = ["PageWorkers"]
 
 _MIN_UPLOADS = 20_000
-"""So many uploads take longer to read than a process takes to start."""
+"""From this many uploads on, parsing takes longer than starting a process."""
 _MAX_WORKERS = 4
-"""So many read as fast as one event loop can fetch and keep."""
+"""More workers parse faster than one event loop can fetch and store."""
 _COMMAND = (sys.executable, "-m", "upload_tui.monitor.sync.page_worker")
 _LIMIT_BYTES = 1 << 20
 
 
 class PageWorkers:
-    """Processes that read pages; an asynchronous context manager that ends them.
+    """Processes that parse pages; an asynchronous context manager that stops them.
 
-    Where pages are few, or there is a single core, or the system lets no process be begun, and until one is ready, pages are
-    read on the spot.
+    Pages are parsed in this process if there are few uploads, one core, no permission to start a process, or no worker ready yet.
 
     Args:
-        uploads: about how many are going to be read.
+        uploads: about how many uploads are going to be parsed.
     """
 
     def __init__(self, uploads: int) -> None:
@@ -52,7 +51,7 @@ class PageWorkers:
         for task in self._start_tasks:
             task.cancel()
         await asyncio.gather(*self._start_tasks, return_exceptions=True)
-        await asyncio.gather(*(reader.stop() for reader in self._workers))
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
 
     async def _start_worker(self) -> None:
         try:
@@ -61,29 +60,25 @@ class PageWorkers:
             )
         except OSError:
             return
-        reader = _Worker(process, cast("StreamWriter", process.stdin), cast("StreamReader", process.stdout))
-        self._workers.append(reader)
-        if await reader.is_ready():
+        worker = _Worker(process, cast("StreamWriter", process.stdin), cast("StreamReader", process.stdout))
+        self._workers.append(worker)
+        if await worker.is_ready():
             self._is_any_ready = True
-            self._idle.put_nowait(reader)
-
-    async def wait_until_ready(self) -> None:
-        """Wait until all processes are ready, or will never be."""
-        await asyncio.gather(*self._start_tasks)
+            self._idle.put_nowait(worker)
 
     async def parse(self, body: bytes, read_on: datetime) -> bytes:
-        """As `page_image`."""
+        """Make a page's snapshot, as `page_snapshot` does."""
         if not self._is_any_ready:
             return page_snapshot(body, read_on)
-        reader = await self._idle.get()
+        worker = await self._idle.get()
         try:
-            return await reader.parse(body, read_on)
+            return await worker.parse(body, read_on)
         finally:
-            self._idle.put_nowait(reader)
+            self._idle.put_nowait(worker)
 
 
 class _Worker:
-    """One process, and its ends of the pipes."""
+    """One process and this side of its pipes."""
 
     def __init__(self, process: Process, requests: StreamWriter, responses: StreamReader) -> None:
         self._process = process
@@ -92,19 +87,22 @@ class _Worker:
         self._is_usable = False
 
     async def is_ready(self) -> bool:
-        """Wait until it has said hello; False if it never will."""
+        """Wait until the process has started; False if it ended instead."""
         with suppress(OSError, EOFError):
             self._is_usable = await self._receive(len(READY)) == READY
         return self._is_usable
 
     async def parse(self, body: bytes, read_on: datetime) -> bytes:
-        """The image of a page, by the process unless that has ended; a page that is cut off in between is its last."""
+        """Make a page's snapshot in the process, or here if the process has ended.
+
+        A request that is cancelled or fails half-way leaves the pipe unusable: the worker is not used again.
+        """
         if self._is_usable:
             self._is_usable = False
             with suppress(OSError, EOFError):
-                image = await self._request(body, read_on)
+                snapshot = await self._request(body, read_on)
                 self._is_usable = True
-                return image
+                return snapshot
         return page_snapshot(body, read_on)
 
     async def _request(self, body: bytes, read_on: datetime) -> bytes:
@@ -116,12 +114,12 @@ class _Worker:
         return await self._responses.readexactly(size_bytes)
 
     async def stop(self) -> None:
-        """End the process, and wait until it has."""
+        """Kill the process and wait for its end."""
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
 
 
 def _cores() -> int:
-    """Those that this process may use, where the system says so."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Keeps what was read of one project's uploads, and notes what changed, once, whoever learned it first. Used by the synchroniser."""
+"""Write one project's readings to the store, and publish each change once, whichever process found it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -6,25 +6,24 @@ from datetime import datetime
 
 from upload_tui.client import batches, gather_all
 from upload_tui.errors import NotConsistentError, NotFoundError, StorageResetError
-from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
+from upload_tui.monitor.changes import Change, StageReached, UploadChange, UploadGone, UploadRef, UploadSeen
 from upload_tui.monitor.store.project_order import ProjectOrder
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync.event_order import sort_by_event_time
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.status import Stage
 from upload_tui.wire import Upload, UploadPage, UploadReading
 
-__all__ = ["ChangeRecorder", "initiated_on"]
+__all__ = ["ChangeRecorder", "initiated_on", "sort_by_event_time"]
 
 
 class ChangeRecorder:
-    """One project's.
+    """Records the readings of one project.
 
     Args:
-        store: where the picture is kept.
-        order: its uploads in the store.
-        fetcher: for those that are asked for one by one.
+        store: where readings are written.
+        order: the project's uploads in the store.
+        fetcher: fetches single uploads.
         project_id: the project.
         publish: called with each change of an upload at the end of a round, in the order of events.
     """
@@ -47,64 +46,70 @@ class ChangeRecorder:
         self._last_seen_number = store.change_log.last_number()
 
     def begin_round(self) -> None:
-        """What is kept until the next is kept in the store as it is now, not in one that takes its place."""
+        """Start a round: its readings belong to the store as it is now, not to one that replaces it."""
         self._generation = self._store.generation
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """A transaction; not in a store that took the place of the one in which the round began, and knows nothing of it."""
+        """Open a transaction of the store.
+
+        Raises:
+            StorageResetError: the store was replaced since the round began.
+        """
         with self._store.transaction():
             if self._store.generation != self._generation:
                 raise StorageResetError(self._store.notice)
             yield
 
     def publish_changes(self) -> None:
-        """Tell what was noted."""
-        found, self._changes = sort_by_event_time(self._changes), []
-        for change in found:
+        """Publish the changes recorded since the last call."""
+        changes, self._changes = sort_by_event_time(self._changes), []
+        for change in changes:
             self._publish(change)
 
     async def record_page(self, page: UploadPage) -> bool:
-        """Keep a page that was read for its known uploads; True if anything changed. Those that came since are left for the news."""
+        """Record the known uploads of a page; True if anything changed. New uploads are left to `NewUploads`."""
         newest = self._order.newest_on()
         known = self._store.known([reading.upload.id for reading in page.readings])
         return await self.record_readings(
-            [one for one in page.readings if one.upload.id in known or not _is_after(one.upload, newest)]
+            [
+                reading
+                for reading in page.readings
+                if reading.upload.id in known or not _is_after(reading.upload, newest)
+            ]
         )
 
     async def record_readings(self, readings: Sequence[UploadReading]) -> bool:
-        """Keep readings and note what changed; True if anything did."""
-        changed, doubtful = False, list[str]()
+        """Record readings in batches; True if anything changed."""
+        changed, outdated = False, list[str]()
         async for batch in batches(readings):
-            has_changed, some_doubtful = self.record(batch)
+            has_changed, possibly_outdated = self.record(batch)
             changed |= has_changed
-            doubtful.extend(some_doubtful)
-        return changed | await self.refetch(doubtful)
+            outdated.extend(possibly_outdated)
+        return changed | await self.refetch(outdated)
 
     def record(self, readings: Sequence[UploadReading]) -> tuple[bool, Sequence[str]]:
-        """Keep readings and note what changed; True if anything did, and whoever is to be asked for again."""
+        """Record readings; return whether anything changed, and the ids to fetch again."""
         client = self._fetcher.client
         with self.transaction():
             others = self._changes_of_others()
-            intake = ingest(self._store, readings, client.root, now=client.now())
-        self._changes.extend((*others, *intake.changes))
-        return bool(others) or intake.changed_count > 0, intake.possibly_outdated
+            result = ingest(self._store, readings, client.root, now=client.now())
+        self._changes.extend((*others, *result.changes))
+        return bool(others) or result.changed_count > 0, result.possibly_outdated
 
     def collect_changes_of_others(self) -> bool:
-        """Note what other dashboards over the same store learned first; True if there was anything."""
+        """Collect the changes that other processes found first; True if there are any."""
         others = self._changes_of_others()
         self._changes.extend(others)
         return bool(others)
 
     def _changes_of_others(self) -> Sequence[UploadChange]:
-        """What others learned comes before what we find beyond that."""
+        """Read new changes of other processes from the change log; they come before the changes found here."""
         changes, self._last_seen_number = self._store.change_log.by_others(self._last_seen_number, self._project_id)
         return changes
 
-    # One by one
-
     async def refetch(self, upload_ids: Sequence[str]) -> bool:
-        """Ask for uploads one by one, several at a time; True if anything changed."""
+        """Fetch uploads one by one, several at a time; True if anything changed."""
         results = await gather_all(self._refetch_one(upload_id) for upload_id in upload_ids)
         return any(results)
 
@@ -118,7 +123,7 @@ class ChangeRecorder:
         return self._mark_stale(upload_id) if reading is None else self.record([reading])[0]
 
     def _mark_stale(self, upload_id: str) -> bool:
-        """The service does not say, or is not sure, what became of it; True if that is new."""
+        """Mark an upload whose state the service does not return; True if it was not marked before."""
         stored = self._store.get(upload_id)
         if stored is None or stored.is_stale:
             return False
@@ -126,25 +131,52 @@ class ChangeRecorder:
         return True
 
     def _mark_gone(self, upload_id: str) -> bool:
+        """Mark an upload that the service no longer has; True if it was not marked before."""
         with self.transaction():
             stored = self._store.get(upload_id)
             if stored is None or stored.is_gone:
                 return False
             self._store.mark([upload_id], gone=True)
-            service = self._fetcher.client
-            ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, service.root)
-            gone = UploadGone(at=service.now(), upload=ref)
+            client = self._fetcher.client
+            ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, client.root)
+            gone = UploadGone(at=client.now(), upload=ref)
             self._store.change_log.append([gone])
         self._changes.append(gone)
         return True
 
 
 def initiated_on(upload: Upload) -> datetime | None:
-    """When an upload was initiated, as far as the service says."""
-    began = upload.timeline.event(Stage.INITIATED)
-    return None if began is None else began.best_time
+    """When an upload was initiated; None if the service does not report it."""
+    event = upload.timeline.event(Stage.INITIATED)
+    return None if event is None else event.best_time
 
 
 def _is_after(upload: Upload, on: datetime | None) -> bool:
-    began = initiated_on(upload)
-    return on is not None and began is not None and began > on
+    started_on = initiated_on(upload)
+    return on is not None and started_on is not None and started_on > on
+
+
+def sort_by_event_time(changes: Sequence[UploadChange]) -> Sequence[UploadChange]:
+    """Sort changes by the time of their events; changes of the same upload keep their order."""
+    times: list[datetime] = []
+    latest: dict[str, datetime] = {}
+    for change, on in zip(changes, _event_times(changes), strict=True):
+        known = latest.get(change.upload.id)
+        latest[change.upload.id] = on if known is None else max(on, known)
+        times.append(latest[change.upload.id])
+    return [changes[index] for index in sorted(range(len(changes)), key=times.__getitem__)]
+
+
+def _event_times(changes: Sequence[UploadChange]) -> Sequence[datetime]:
+    """When each event happened, as far as known; `UploadSeen` gets the time of the next change of the same upload."""
+    times: list[datetime] = []
+    following: dict[str, datetime] = {}
+    for change in reversed(changes):
+        on = change.at
+        if isinstance(change, StageReached):
+            on = change.on or change.latest or change.at
+        elif isinstance(change, UploadSeen):
+            on = following.get(change.upload.id, on)
+        following[change.upload.id] = on
+        times.append(on)
+    return times[::-1]

@@ -1,4 +1,4 @@
-"""Rows of a service's list that are still to be read, as they stand from its end: what comes, at the top, does not move them."""
+"""Rows of a service's list that are still to be read, counted from its end, so that new uploads at the top do not move them."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,14 @@ from upload_tui.monitor.store.store import Store
 __all__ = ["UnreadableRows", "Rows", "UnreadRows"]
 
 Rows = tuple[int, int]
-"""So many rows from a first one (from 0)."""
+"""The first row (from 0) and the number of rows."""
 
 
 class UnreadRows:
-    """Some rows of a list, until all of them have been read.
+    """Rows of a list that are not read yet.
 
     Args:
-        spans: from which to which, counted from the end; `high` is not among them.
+        spans: ranges `(low, high)` counted from the end of the list, `high` excluded.
     """
 
     def __init__(self, spans: Sequence[tuple[int, int]] = ()) -> None:
@@ -22,24 +22,31 @@ class UnreadRows:
 
     @property
     def count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return sum(high - low for low, high in self.spans)
 
     def mark_read(self, total: int, first: int, rows: int, unread: Sequence[Rows] = ()) -> None:
-        """These rows of a list of `total` have been read, but for the unread ones among them."""
+        """Remove rows that were read.
+
+        Args:
+            total: the length of the list now.
+            first: the first row that was read (from 0).
+            rows: how many rows were read.
+            unread: ranges within these rows that failed.
+        """
         low, high = total - first - rows, total - first
-        outside = [
+        remaining = [
             part for span in self.spans for part in ((span[0], min(span[1], low)), (max(span[0], high), span[1]))
         ]
-        still = [(total - start - count, total - start) for start, count in unread]
-        self.spans = sorted({span for span in (*outside, *still) if span[0] < span[1]})
+        failed = [(total - start - count, total - start) for start, count in unread]
+        self.spans = sorted({span for span in (*remaining, *failed) if span[0] < span[1]})
 
 
 class UnreadableRows(UnreadRows):
-    """The rows of one project that could not be read: a fact of the store, until they are. Used by `enquiries`.
+    """The rows of one project that could not be read; shared through the store.
 
     Args:
-        store: where they are kept.
+        store: where the rows are stored.
         project_id: the project.
     """
 
@@ -47,25 +54,25 @@ class UnreadableRows(UnreadRows):
         super().__init__()
         self._store = store
         self._fact_name = f"owed {project_id}"
-        self._turn = 0
+        self._retry_count = 0
         self.reload()
 
     def reload(self) -> None:
-        """Take up what any dashboard over the store has left."""
+        """Load the rows from the store, where other processes may have changed them."""
         self.spans = [(low, high) for low, high in self._store.fact(self._fact_name) or ()]
 
     def mark_read(self, total: int, first: int, rows: int, unread: Sequence[Rows] = ()) -> None:
-        """The same; what changes is kept."""
+        """Remove rows that were read, add rows that failed, and store the result."""
         before = self.spans
         super().mark_read(total, first, rows, unread)
         if self.spans != before:
             self._store.set_fact(self._fact_name, self.spans)
 
     def next_to_retry(self, total: int) -> Rows | None:
-        """Some that are to be tried again, in a list of `total`: others each time. None if nothing is owed."""
+        """The range to retry in a list of `total` uploads, a different one each time; None if no row is unreadable."""
         spans = [span for span in self.spans if 0 < span[1] <= total]
         if not spans:
             return None
-        self._turn += 1
-        low, high = spans[self._turn % len(spans)]
+        self._retry_count += 1
+        low, high = spans[self._retry_count % len(spans)]
         return total - high, high - max(low, 0)
