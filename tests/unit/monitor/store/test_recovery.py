@@ -125,7 +125,7 @@ async def test_a_project_is_not_fully_scanned_when_the_store_is_replaced_during_
     synchroniser = Synchroniser(service.client(), store, PROJECT, lambda _: None, progress)
     with pytest.raises(StorageResetError):
         await synchroniser.sync()
-    assert not synchroniser.is_fully_scanned
+    assert store.fact("whole p-1") is not True
     await synchroniser.sync()
     assert store.find(Query(), STUCK, 0, 0).total == 100
     store.close()

@@ -1,4 +1,4 @@
-"""A synchroniser over a service in a test's hands, and what its picture is to be."""
+"""A synchroniser over a `ShiftingService`, and what its picture must be."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
 from upload_tui.wire import Upload, read_upload
 
-__all__ = ["PROJECT", "STUCK", "Watch", "gaps"]
+__all__ = ["PROJECT", "STUCK", "SyncHarness", "gaps"]
 
 COMPARED = (
     "size_bytes", "stage", "certainty", "initiated_ms", "completed_ms", "ended_ms", "chunk_count", "chunk_bytes", "error_message",
@@ -28,29 +28,33 @@ PROJECT = ProjectRef("p-1", "Genome")
 STUCK = StuckThresholds(NOW, NOW)
 
 
-class Watch:
-    """A synchroniser, its store, and what it told."""
+class SyncHarness:
+    """A synchroniser, its store, and the changes that it published."""
 
     def __init__(self, service: ShiftingService, store: Store | None = None) -> None:
         self.service = service
         self.store = store or Store()
-        self.told: list[Change] = []
+        self.published: list[Change] = []
         self.client = service.client()
-        self.synchroniser = Synchroniser(self.client, self.store, PROJECT, self.told.append, lambda *_: None)
+        self.synchroniser = Synchroniser(self.client, self.store, PROJECT, self.published.append, lambda *_: None)
 
-    async def round(self) -> bool:
-        """A round that may fail; True if it did not."""
+    @property
+    def is_fully_scanned(self) -> bool:
+        return self.store.fact("whole p-1") is True
+
+    async def try_sync(self) -> bool:
+        """Run a round; False if the service failed."""
         with suppress(ServiceError):
             await self.synchroniser.sync()
             return True
         return False
 
     def names(self) -> set[str]:
-        """Of all uploads that are known, and not gone."""
+        """The names of all known uploads that are not gone."""
         return {name for (name,) in self.store.db.execute("SELECT name FROM uploads WHERE NOT is_gone")}
 
     def picture(self) -> Mapping[str, Any]:
-        """All that is known of each upload that has not gone, and what is counted."""
+        """What is known of each upload that is not gone, and the counts."""
         rows = self.store.db.execute(f"SELECT name, {', '.join(COMPARED)} FROM uploads WHERE NOT is_gone").fetchall()
         cells = self.store.partitions.select(with_gone=False)
         return {
@@ -59,8 +63,8 @@ class Watch:
             "pending": sorted(row.name for row in self.store.pending()),
         }
 
-    def truth(self) -> Mapping[str, Any]:
-        """The same as the service would have it."""
+    def expected(self) -> Mapping[str, Any]:
+        """The same, according to the service."""
         uploads = [read_upload(self.service.resource(life), read_on=NOW) for life in self.service.lives]
         return {
             "uploads": {upload.name: _without_guesses(_facts(upload)) for upload in uploads},
@@ -69,20 +73,20 @@ class Watch:
         }
 
     async def settle(self, at_most: int = 200) -> int:
-        """Rounds until the picture is the service's."""
+        """Run rounds until the picture equals the service's; return how many were needed."""
         for number in range(at_most):
-            if self.picture() == self.truth():
+            if self.picture() == self.expected():
                 return number
             await self.synchroniser.sync()
-        assert self.picture() == self.truth()
+        assert self.picture() == self.expected()
         return at_most
 
-    def stages_told(self) -> dict[str, list[Stage]]:
-        told = defaultdict(list)
-        for change in self.told:
+    def published_stages(self) -> dict[str, list[Stage]]:
+        stages = defaultdict(list)
+        for change in self.published:
             if isinstance(change, StageReached):
-                told[change.upload.name].append(change.after)
-        return told
+                stages[change.upload.name].append(change.after)
+        return stages
 
 
 def _facts(upload: Upload) -> dict[str, Any]:
@@ -104,13 +108,13 @@ def _facts(upload: Upload) -> dict[str, Any]:
 
 
 def _without_guesses(facts: dict[str, Any]) -> dict[str, Any]:
-    """A time of ending that is not reported depends on when one looked."""
+    """Without the end time if it is not reported, as it then depends on when the upload was read."""
     return facts if facts.pop("certainty") == Certainty.REPORTED else {**facts, "ended_ms": None}
 
 
-def gaps(watch: Watch) -> list[str]:
-    """Uploads that are not known, though a newer one is."""
-    known = watch.names()
-    names = [life.name for life in watch.service.lives]
-    newest = next((place for place, name in enumerate(names) if name in known), len(names))
+def gaps(harness: SyncHarness) -> list[str]:
+    """Uploads that are not known although a newer one is."""
+    known = harness.names()
+    names = [life.name for life in harness.service.lives]
+    newest = next((index for index, name in enumerate(names) if name in known), len(names))
     return [name for name in names[newest:] if name not in known]

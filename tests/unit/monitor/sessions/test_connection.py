@@ -1,0 +1,67 @@
+"""The states of a connection, and the waits between attempts."""
+
+import pytest
+
+from upload_tui.errors import AuthError, ServerError, ThrottledError, UnreachableError
+from upload_tui.monitor.model import Connection, ConnectionState
+from upload_tui.monitor.sessions.connection import ConnectionTracker
+from upload_tui.testing import NOW, FrozenClock
+
+
+def test_waits_grow_when_rounds_fail_unless_the_service_sends_retry_after() -> None:
+    clock, published = FrozenClock(), list[Connection]()
+    tracker = ConnectionTracker(clock, published.append, jitter=lambda: 1.0)
+    assert [tracker.failed(UnreachableError("no")) for _ in range(8)] == [2, 4, 8, 16, 32, 60, 60, 60]
+    assert tracker.failed(ThrottledError("busy", retry_after_seconds=120)) == pytest.approx(132)
+    assert [connection.state for connection in published[:3]] == [
+        ConnectionState.RETRYING,
+        ConnectionState.RETRYING,
+        ConnectionState.OFFLINE,
+    ]
+    tracker.synced(clock.now())
+    assert tracker.current.is_live
+    assert tracker.failed(UnreachableError("no")) == 2
+
+
+def test_a_throttled_connection_is_not_offline_when_no_request_was_sent() -> None:
+    """The request gate raises the error again for all later requests, without sending them."""
+    tracker = ConnectionTracker(FrozenClock(), lambda _: None)
+    for _ in range(5):
+        tracker.failed(ThrottledError("busy", retry_after_seconds=30))
+    assert tracker.current.state is ConnectionState.RETRYING
+
+
+def test_a_connection_is_slow_until_the_service_answers_quickly_again() -> None:
+    tracker, states = ConnectionTracker(FrozenClock(), lambda _: None), []
+    for seconds in (None, 1.9, 2.1, 1.5, 0.9, 1.5):
+        tracker.synced(NOW, seconds)
+        states.append(tracker.current.state.value)
+    assert states == ["live", "live", "slow", "slow", "live", "live"]
+    assert tracker.current.is_live
+
+
+def test_offline_begins_at_the_first_failure() -> None:
+    clock = FrozenClock()
+    tracker = ConnectionTracker(clock, lambda _: None)
+    for _ in range(4):
+        tracker.failed(UnreachableError("no"))
+        clock.advance(10)
+    assert tracker.current.since == NOW
+
+
+def test_rejected_credentials_are_a_state_at_once() -> None:
+    tracker = ConnectionTracker(FrozenClock(), lambda _: None)
+    tracker.failed(AuthError("401"))
+    assert tracker.current.state is ConnectionState.NOT_ALLOWED
+
+
+def test_the_notice_is_the_reason_while_the_connection_is_live() -> None:
+    tracker = ConnectionTracker(FrozenClock(), lambda connection: None)
+    tracker.notice = "1 of 50 uploads cannot be read"
+    tracker.synced(NOW)
+    assert (tracker.current.state, tracker.current.reason) == (ConnectionState.LIVE, tracker.notice)
+    tracker.failed(ServerError("failed"))
+    assert tracker.current.reason == "failed"
+    tracker.notice = ""
+    tracker.synced(NOW)
+    assert tracker.current.reason == ""

@@ -1,0 +1,212 @@
+"""One broken upload or page never hides the rest and is not mistaken for a failing service."""
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+import pytest
+from tests.unit.monitor.shifting_service import ShiftingService
+from tests.unit.monitor.sync.harness import SyncHarness
+
+from upload_tui.client import gather_all
+from upload_tui.errors import AuthError, BusyStorageError, ServerError, UnreachableError
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync import fetcher, full_scan, new_uploads, page_workers
+from upload_tui.status import Stage
+from upload_tui.wire import StatusShape
+
+
+def timed_out() -> httpx.Response:
+    raise httpx.ReadTimeout("")
+
+
+BROKEN_RESPONSES: dict[str, Callable[[], httpx.Response]] = {
+    "500": lambda: httpx.Response(500, json={"error": 500, "reason": "x"}),
+    "503": lambda: httpx.Response(503, json={"error": 503, "reason": "Request Timeout"}),
+    "403": lambda: httpx.Response(403, json={"error": 403, "reason": "Unauthorized"}),
+    "400": lambda: httpx.Response(400, json={"error": "x"}),
+    "html": lambda: httpx.Response(200, content=b"<html>"),
+    "timeout": timed_out,
+}
+any_broken_response = pytest.mark.parametrize("broken_response", BROKEN_RESPONSES.values(), ids=BROKEN_RESPONSES)
+
+
+def a_service(uploads: int, *, finished: bool = True) -> ShiftingService:
+    service = ShiftingService(5, StatusShape.A, largest_page=1000, uploads=0)
+    for _ in range(uploads):
+        service.begin()
+        if finished:
+            service.go_on(service.lives[0])
+            service.go_on(service.lives[0])
+    return service
+
+
+def repair(service: ShiftingService) -> None:
+    service.unreadable_ids.clear()
+
+
+@any_broken_response
+@pytest.mark.parametrize("is_bulk", [False, True], ids=["few", "many"])
+async def test_all_others_are_known_when_one_upload_breaks_its_page_in_the_full_scan(
+    monkeypatch: pytest.MonkeyPatch, broken_response: Callable[[], httpx.Response], is_bulk: bool
+) -> None:
+    monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 100 if is_bulk else 10**6)
+    monkeypatch.setattr(page_workers, "_MIN_UPLOADS", 10**6)
+    service = a_service(2300)
+    service.broken_response = broken_response
+    broken = service.lives[1500]
+    service.unreadable_ids = {broken.id}
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    assert harness.is_fully_scanned
+    assert {life.name for life in service.lives} - harness.names() == {broken.name}
+    assert harness.synchroniser.notice == "1 of 2,300 uploads cannot be read"
+    assert service.requests < 40
+    service.begin()
+    service.requests = 0
+    await harness.synchroniser.sync()
+    assert service.requests < 8  # retried, but not searched with all means
+    repair(service)
+    await harness.synchroniser.sync()
+    assert harness.picture() == harness.expected()
+    assert harness.synchroniser.notice == ""
+    assert harness.store.fact("owed p-1") == []
+
+
+@pytest.mark.parametrize("place", [0, 1, 19])
+async def test_others_are_known_when_one_of_the_newest_uploads_breaks_the_first_page(place: int) -> None:
+    service = a_service(300)
+    service.unreadable_ids = {service.lives[place].id}
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    assert len(harness.names()) == 299
+    service.begin()
+    await harness.synchroniser.sync()
+    assert service.lives[0].name in harness.names()
+    service.unreadable_ids = {service.lives[0].id}
+    service.begin()
+    service.begin()
+    await harness.synchroniser.sync()
+    assert len(harness.names()) == 303
+
+
+async def test_unreadable_uploads_are_read_in_a_later_session() -> None:
+    service = a_service(2300)
+    service.unreadable_ids = {life.id for life in service.lives[1000:2000]}
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    assert len(harness.names()) == 1300
+    assert service.requests < 150  # a page on which every row fails is not read row by row
+    for _ in range(10):
+        service.begin()
+    repair(service)
+    later = SyncHarness(service, harness.store)
+    for _ in range(30):
+        await later.synchroniser.sync()
+    assert later.picture() == later.expected()
+
+
+async def test_the_comparison_continues_when_an_old_page_fails() -> None:
+    service = a_service(200)
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    service.unreadable_ids = {service.lives[70].id}
+    gone = service.lives.pop(150)
+    for _ in range(24):
+        await harness.synchroniser.sync()
+    assert gone.name not in harness.names()
+
+
+@any_broken_response
+async def test_a_pending_upload_that_cannot_be_read_is_marked_once_and_blocks_nothing(
+    broken_response: Callable[[], httpx.Response],
+) -> None:
+    service = a_service(200)
+    for index in (100, 150):
+        service.lives[index].reached = {Stage.INITIATED: service.lives[index].began}
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    broken, other = service.lives[100], service.lives[150]
+    service.broken_response, service.unreadable_ids = broken_response, {broken.id}
+    service.go_on(other)
+    assert await harness.synchroniser.sync() is True
+    stored = harness.store.get(broken.id)
+    assert stored is not None
+    assert stored.is_stale
+    stored = harness.store.get(other.id)
+    assert stored is not None
+    assert stored.stage is Stage.COMPLETED
+    assert await harness.synchroniser.sync() is False  # nothing changed, so the interval grows
+    repair(service)
+    await harness.settle(3)
+
+
+@pytest.mark.parametrize(
+    ("broken_response", "error"),
+    [("500", ServerError), ("403", AuthError), ("timeout", UnreachableError)],
+)
+@pytest.mark.parametrize("after", [0, 2, 4], ids=["from-the-start", "soon", "later"])
+async def test_the_round_fails_when_the_service_stops_answering(
+    broken_response: str, error: type[Exception], after: int
+) -> None:
+    service = a_service(5000)
+    harness = SyncHarness(service)
+
+    def fail_after(request: httpx.Request) -> httpx.Response:
+        return BROKEN_RESPONSES[broken_response]() if service.requests >= after else answer(request)
+
+    answer = service.answer
+    service.answer = fail_after  # type: ignore[method-assign]
+    harness = SyncHarness(service)
+    with pytest.raises(error):
+        await harness.synchroniser.sync()
+    assert not harness.is_fully_scanned
+
+
+async def test_new_uploads_are_read_completely_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(new_uploads, "_MAX_BUFFERED", 100)  # uploads, which are two pages here
+    service = a_service(100)
+    service.largest_page = 50
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    for _ in range(400):
+        service.begin()
+
+    def disconnect(request: httpx.Request) -> None:
+        if service.requests > 5:
+            raise httpx.ConnectError("")
+
+    service.requests = 0
+    service.before_response = disconnect
+    with pytest.raises(UnreachableError):
+        await harness.synchroniser.sync()
+    assert len(harness.names()) > 200
+    service.before_response = lambda request: None
+    later = SyncHarness(service, harness.store)
+    await later.synchroniser.sync()
+    assert later.picture() == later.expected()
+    service.requests = 0
+    await later.synchroniser.sync()
+    assert service.requests < 15
+
+
+async def test_a_busy_store_is_raised_as_itself_by_one_of_several_concurrent_tasks() -> None:
+    async def busy() -> None:
+        raise BusyStorageError("busy")
+
+    with pytest.raises(BusyStorageError):
+        await gather_all([busy(), asyncio.sleep(0)])
+
+
+def test_rows_are_unreadable_until_they_are_read_while_new_ones_arrive_above_them() -> None:
+    store = Store()
+    rows = fetcher.UnreadableRows(store, "p-1")
+    rows.mark_read(1000, 100, 100, [(120, 20), (150, 1)])
+    assert rows.count == 21
+    rows.mark_read(1010, 130, 5)  # ten have arrived; this reads the first five of the twenty
+    assert rows.count == 16
+    again = fetcher.UnreadableRows(store, "p-1")
+    assert {again.next_to_retry(1010), again.next_to_retry(1010)} == {(135, 15), (160, 1)}
+    again.mark_read(1010, 0, 1010)
+    assert again.next_to_retry(1010) is None
+    assert fetcher.UnreadableRows(store, "p-1").count == 0

@@ -1,0 +1,179 @@
+"""The full scan misses nothing while uploads arrive and are deleted, whatever paging headers the service sends."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.unit.monitor.shifting_service import HEADERS, ShiftingService
+from tests.unit.monitor.sync.harness import SyncHarness
+
+from upload_tui.errors import ServerError
+from upload_tui.monitor.changes import UploadGone, UploadSeen
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync import full_scan
+from upload_tui.status import Stage
+from upload_tui.wire import RawPage, StatusShape
+
+
+def a_service(uploads: int, largest_page: int, headers: frozenset[str] = HEADERS) -> ShiftingService:
+    service = ShiftingService(5, StatusShape.A, largest_page, uploads, headers)
+    service.is_ordered = True
+    return service
+
+
+def remove_before(service: ShiftingService, requests: Callable[[int], bool], index: int = 0) -> None:
+    """Delete an upload before each of these page requests (from 1) is answered."""
+    pages = 0
+
+    def remove(request: httpx.Request) -> None:
+        nonlocal pages
+        if request.url.path.endswith("/uploads"):
+            pages += 1
+            if requests(pages):
+                service.lives.pop(index)
+
+    service.before_response = remove
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [HEADERS, *(HEADERS - {name} for name in HEADERS), *(frozenset({name}) for name in HEADERS), frozenset[str]()],
+    ids=lambda names: "+".join(sorted(names)) or "none",
+)
+@pytest.mark.parametrize("uploads", [0, 20, 25, 230])
+async def test_all_are_known_when_the_service_returns_smaller_pages_than_requested(
+    headers: frozenset[str], uploads: int
+) -> None:
+    service = a_service(uploads, 25, headers)
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    assert harness.picture() == harness.expected()
+    assert harness.synchroniser.notice == ""
+    service.begin()
+    for _ in range(25):
+        await harness.synchroniser.sync()
+    assert harness.picture() == harness.expected()
+
+
+@pytest.mark.parametrize("index", [0, 50], ids=["newest", "old"])
+@pytest.mark.parametrize("headers", [HEADERS, HEADERS - {"X-Total"}], ids=["counted", "not-counted"])
+async def test_none_is_missing_when_some_are_deleted_during_the_scan(headers: frozenset[str], index: int) -> None:
+    service = a_service(2300, 100, headers)
+    remove_before(service, {3, 8}.__contains__, index)
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    assert {life.name for life in service.lives} <= harness.names()
+    assert service.requests < 60
+    if "X-Total" in headers:  # otherwise the reconciler finds the deleted ones later
+        assert harness.picture() == harness.expected()
+
+
+async def test_all_are_known_when_pages_are_smaller_than_the_service_reports() -> None:
+    service = a_service(230, 25)
+    answer = service.answer
+
+    def with_wrong_size(request: httpx.Request) -> httpx.Response:
+        response = answer(request)
+        response.headers["X-Per-Page"] = request.url.params.get("per_page", "")
+        return response
+
+    service.answer = with_wrong_size  # type: ignore[method-assign]
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    assert harness.picture() == harness.expected()
+
+
+async def test_the_scan_is_not_complete_when_some_were_deleted_in_the_last_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(full_scan, "_MAX_PASSES", 1)
+    service = a_service(400, 10)
+    remove_before(service, lambda number: number % 9 == 0)
+    harness = SyncHarness(service)
+    with pytest.raises(ServerError, match="Uploads were deleted while"):
+        await harness.synchroniser.sync()
+    assert not harness.is_fully_scanned
+    remove_before(service, lambda number: False)
+    await harness.synchroniser.sync()
+    assert harness.picture() == harness.expected()
+
+
+async def test_the_scan_is_complete_when_the_service_counts_more_than_it_lists() -> None:
+    service = a_service(50, 10)
+    answer = service.answer
+
+    def with_larger_total(request: httpx.Request) -> httpx.Response:
+        response = answer(request)
+        response.headers["X-Total"] = "53"
+        return response
+
+    service.answer = with_larger_total  # type: ignore[method-assign]
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    assert harness.is_fully_scanned
+    assert harness.synchroniser.notice == "3 of 53 uploads cannot be read"
+
+
+async def test_an_upload_from_an_interrupted_scan_that_is_no_longer_listed_is_gone_after_the_next_scan() -> None:
+    service = a_service(60, 10)
+    store = Store()
+
+    def disconnect(request: httpx.Request) -> None:
+        if service.requests > 5:
+            raise httpx.ConnectError("")
+
+    service.before_response = disconnect
+    first = SyncHarness(service, store)
+    assert not await first.try_sync()
+    gone = [life for life in service.lives if life.name in first.names()][7]
+    service.lives.remove(gone)
+    service.before_response = lambda request: None
+    second = SyncHarness(service, store)
+    await second.synchroniser.sync()
+    assert second.picture() == second.expected()
+    assert [change.upload.name for change in second.published if isinstance(change, UploadGone)] == [gone.name]
+
+
+async def test_uploads_newer_than_another_process_full_scan_are_published_by_one_still_scanning(
+    tmp_path: Path,
+) -> None:
+    service = a_service(300, 20)
+    quick, slow = (SyncHarness(service, Store(tmp_path / "store.db")) for _ in range(2))
+    page_words, is_released = slow.client.raw_page, asyncio.Event()
+
+    async def delayed(project_id: str, page: int, per_page: int) -> RawPage:
+        if page == 5:
+            await is_released.wait()
+        return await page_words(project_id, page, per_page)
+
+    slow.client.raw_page = delayed  # type: ignore[method-assign]
+    reading = asyncio.create_task(slow.synchroniser.sync())
+    await asyncio.sleep(0)
+    await quick.synchroniser.sync()
+    service.begin()
+    service.go_on(service.lives[0])
+    is_released.set()
+    await reading
+    for harness in (quick, slow):
+        await harness.synchroniser.sync()
+        kinds = [type(change) for change in harness.published]
+        assert kinds.count(UploadSeen) == 1
+        assert harness.published_stages() == {"u301": [Stage.INITIATED, Stage.COMPLETED]}
+
+
+async def test_a_process_does_not_scan_again_what_another_has_scanned_since_both_started(tmp_path: Path) -> None:
+    service = a_service(300, 20)
+    for life in service.lives:
+        service.go_on(life)
+        service.go_on(life)
+    first, second = (SyncHarness(service, Store(tmp_path / "store.db")) for _ in range(2))
+    await first.synchroniser.sync()
+    service.begin()
+    service.requests = 0
+    await second.synchroniser.sync()
+    assert service.requests < 10
+    await first.synchroniser.sync()
+    for harness in (first, second):
+        assert harness.published_stages() == {"u301": [Stage.INITIATED]}
