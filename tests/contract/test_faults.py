@@ -1,4 +1,4 @@
-"""Faults on demand: what each does to an answer, how they are started and ended, and that the control endpoint is hidden."""
+"""Injected faults: their effect on an answer, how they are started and stopped, and that the control endpoint is hidden."""
 
 import json
 from email.utils import parsedate_to_datetime
@@ -11,13 +11,13 @@ from upload_tui.backend.faults.model import FAULT_VALUES
 from upload_tui.testing import FrozenClock
 
 
-async def test_the_control_endpoint_is_not_there_when_nobody_asked_for_it() -> None:
+async def test_the_control_endpoint_does_not_exist_unless_enabled() -> None:
     async with serving() as caller:
         for method in ("GET", "PUT", "DELETE"):
             assert (await caller.call(method, "/control/faults/outage")).status_code == 404
 
 
-async def test_an_outage_begins_and_ends_when_the_control_endpoint_says_so() -> None:
+async def test_an_outage_starts_and_stops_through_the_control_endpoint() -> None:
     async with serving(has_control=True) as caller:
         started = await caller.call("PUT", "/control/faults/outage", json={})
         assert (started.status_code, started.json()["is_on"], started.json()["until"]) == (200, True, None)
@@ -39,12 +39,12 @@ async def test_an_outage_begins_and_ends_when_the_control_endpoint_says_so() -> 
     ],
     ids=["unknown", "past", "text", "beyond-reason", "right"],
 )
-async def test_a_wish_is_checked_when_a_fault_is_started(path: str, body: dict[str, object], status: int) -> None:
+async def test_a_request_to_start_a_fault_is_validated(path: str, body: dict[str, object], status: int) -> None:
     async with serving(has_control=True) as caller:
         assert (await caller.call("PUT", path, json=body)).status_code == status
 
 
-async def test_nobody_gets_in_when_the_control_endpoint_is_called_without_a_token() -> None:
+async def test_the_control_endpoint_requires_a_token() -> None:
     async with serving(has_control=True) as caller:
         assert (await caller.http.put("/api/v1/control/faults/outage", json={})).status_code == 401
         assert (await caller.call("GET", "/projects")).status_code == 200
@@ -57,7 +57,7 @@ async def test_the_date_is_wrong_when_the_clock_is_skewed() -> None:
         assert (caller.clock.now() - date).total_seconds() == 120
 
 
-async def test_a_request_is_carried_out_twice_when_it_is_doubled() -> None:
+async def test_a_doubled_request_is_executed_twice() -> None:
     async with serving() as caller:
         caller.service.faults.start_until_stopped(FaultName.DOUBLED_REQUESTS)
         await caller.initiate()
@@ -65,7 +65,7 @@ async def test_a_request_is_carried_out_twice_when_it_is_doubled() -> None:
         assert listed.headers["x-total"] == "2"
 
 
-async def test_it_was_done_all_the_same_when_the_answer_is_dropped() -> None:
+async def test_a_request_is_executed_when_its_answer_is_dropped() -> None:
     async with serving() as caller:
         upload_id = await caller.initiate()
         caller.service.faults.start_until_stopped(FaultName.DROPPED_ANSWERS, 0)
@@ -74,7 +74,7 @@ async def test_it_was_done_all_the_same_when_the_answer_is_dropped() -> None:
         assert (await caller.status(upload_id))["completed_on"]
 
 
-async def test_no_json_can_be_read_when_it_is_malformed() -> None:
+async def test_malformed_json_cannot_be_parsed() -> None:
     async with serving() as caller:
         caller.service.faults.start_until_stopped(FaultName.MALFORMED_JSON)
         answer = await caller.call("GET", "/projects")
@@ -91,7 +91,7 @@ async def _ended(caller: Caller) -> str | None:
 
 
 @pytest.mark.parametrize("fault", [FaultName.LOST_CHUNK, FaultName.ALTERED_CHUNK], ids=str)
-async def test_so_many_chunks_are_hit_as_the_value_says(fault: FaultName) -> None:
+async def test_the_value_is_the_number_of_affected_chunks(fault: FaultName) -> None:
     async with serving() as caller:
         caller.service.faults.start_until_stopped(fault, 2)
         message = await _ended(caller) or ""
@@ -105,7 +105,7 @@ def test_every_fault_is_described() -> None:
     assert set(FAULT_VALUES) <= set(FaultName)
 
 
-def test_a_fault_lasts_as_long_as_its_value_says_when_it_has_no_other_use_for_one() -> None:
+def test_the_value_is_the_duration_of_a_fault_without_another_use_for_it() -> None:
     clock = FrozenClock()
     faults = Faults(clock)
     faults.start_until_stopped(FaultName.OUTAGE, 5)

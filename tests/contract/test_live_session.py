@@ -1,4 +1,4 @@
-"""The monitor against the embedded service: the picture is the service's, and every change is told once and in order."""
+"""The monitor against the embedded service: the picture equals the service, and every change is published once and in order."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ CHUNKS = tuple(enumerate(FILE, 1))
 async def watching(
     caller: Caller, file: Path | None = None, *, is_answering: bool = True, clock: FrozenClock | None = None
 ) -> AsyncIterator[LiveSession]:
-    """A session on the service's clock, or one of its own: it does a round when the test says `refresh`, or moves the clock."""
+    """A session on the service's clock, or its own; it runs a round on `refresh`, or when the test moves the clock."""
     clock = clock or caller.clock
     account = caller.service.account
     credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
@@ -68,8 +68,8 @@ async def running(session: LiveSession) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def turns() -> None:
-    """All that can happen at this time of the clock."""
+async def run_pending() -> None:
+    """Run all tasks that are due at this time of the clock."""
     for _ in range(100):
         await asyncio.sleep(0)
 
@@ -81,8 +81,8 @@ async def until(session: LiveSession, condition: object) -> None:
             await asyncio.sleep(0)
 
 
-async def look_again(session: LiveSession) -> None:
-    """A whole round."""
+async def poll(session: LiveSession) -> None:
+    """Run a round."""
     changes = session.changes()
     session.refresh()
     async with asyncio.timeout(30):
@@ -92,40 +92,42 @@ async def look_again(session: LiveSession) -> None:
     await changes.aclose()  # type: ignore[attr-defined]
 
 
-def told(session: LiveSession) -> list[Change]:
+def upload_changes(session: LiveSession) -> list[Change]:
     return [change for change in session.history(1000) if isinstance(change, UploadChange)]
 
 
-async def test_what_exists_already_is_silent_when_the_first_fetch_ends() -> None:
+async def test_existing_uploads_are_not_published_after_the_full_scan() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(CHUNKS)
         async with watching(caller) as session:
             assert [row.id for row in session.window(Query(), 0, 10).rows] == [upload_id]
             assert session.funnel()[Stage.COMPLETED].count == 1
-            assert told(session) == []
+            assert upload_changes(session) == []
 
 
 @pytest.mark.parametrize("design", StatusShape)
-async def test_every_stage_is_told_once_and_in_order_when_an_upload_lives_its_life(design: StatusShape) -> None:
+async def test_every_stage_is_published_once_and_in_order(design: StatusShape) -> None:
     async with serving(status_shape=design) as caller, watching(caller) as session:
         caller.clock.advance(1)
         upload_id = await caller.initiate()
-        await look_again(session)
+        await poll(session)
         for number, content in CHUNKS:
             await caller.send_chunk(upload_id, number, content)
-        await look_again(session)
+        await poll(session)
         await caller.complete(upload_id, "0" * 32)
         caller.clock.advance(3)
         await caller.service.worker.verify_next()
-        await look_again(session)
-        await look_again(session)
-        stages = [(change.before, change.after) for change in told(session) if isinstance(change, StageReached)]
+        await poll(session)
+        await poll(session)
+        stages = [
+            (change.before, change.after) for change in upload_changes(session) if isinstance(change, StageReached)
+        ]
         assert stages == [
             (None, Stage.INITIATED),
             (Stage.INITIATED, Stage.COMPLETED),
             (Stage.COMPLETED, Stage.ERROR),
         ]
-        assert [type(change) for change in told(session)].count(UploadSeen) == 1
+        assert [type(change) for change in upload_changes(session)].count(UploadSeen) == 1
         detail = session.detail(upload_id)
         assert detail is not None
         assert detail.upload.stage is Stage.ERROR
@@ -133,7 +135,7 @@ async def test_every_stage_is_told_once_and_in_order_when_an_upload_lives_its_li
 
 
 @pytest.mark.parametrize("ahead", [300, -300], ids=["behind", "ahead"])
-async def test_times_are_the_services_when_our_clock_is_wrong(ahead: int) -> None:
+async def test_times_are_the_services_when_the_local_clock_is_wrong(ahead: int) -> None:
     async with serving(status_shape=StatusShape.DEPLOYED) as caller:
         ours = FrozenClock(NOW - timedelta(seconds=ahead))
         upload_id = await caller.upload(CHUNKS)
@@ -149,18 +151,18 @@ async def test_times_are_the_services_when_our_clock_is_wrong(ahead: int) -> Non
         async with watching(caller, clock=ours) as session:
             assert not any(row.is_stale or row.lateness.is_stuck for row in session.window(Query(), 0, 10).rows)
             later(10)
-            await look_again(session)
+            await poll(session)
             later(5)
             assert await caller.service.worker.verify_next() == upload_id
             verified_on = caller.clock.now()
             later(5)
-            await look_again(session)
+            await poll(session)
             detail, pending = session.detail(upload_id), session.detail(pending_id)
             assert detail is not None
             assert pending is not None
             assert detail.anomalies == pending.anomalies == ()
             assert (detail.row.since_certainty, detail.row.stage_since) == (Certainty.ESTIMATED, verified_on)
-            (change,) = [change for change in told(session) if isinstance(change, StageReached)]
+            (change,) = [change for change in upload_changes(session) if isinstance(change, StageReached)]
             assert change.earliest is not None
             assert change.latest is not None
             assert change.earliest <= verified_on <= change.latest
@@ -169,8 +171,8 @@ async def test_times_are_the_services_when_our_clock_is_wrong(ahead: int) -> Non
             assert (session.now() - pending.row.stage_since).total_seconds() == pytest.approx(40, abs=1)
 
 
-async def test_what_an_earlier_visit_left_pending_is_old_until_it_is_read_again(tmp_path: Path) -> None:
-    """What was verified then is so now; of the others only the service can tell."""
+async def test_pending_uploads_of_an_earlier_session_are_stale_until_they_are_read_again(tmp_path: Path) -> None:
+    """A verified upload stays verified; a pending one may have changed."""
     async with serving() as caller:
         done, pending = await caller.upload(CHUNKS), await caller.initiate("pending.bin")
         await caller.verify_all()
@@ -187,10 +189,10 @@ async def test_what_an_earlier_visit_left_pending_is_old_until_it_is_read_again(
             assert not any(row.is_stale for row in session.window(Query(), 0, 10).rows)
 
 
-async def test_an_upload_does_not_grow_stuck_by_our_clock_alone_while_the_service_is_away() -> None:
+async def test_an_upload_does_not_become_stuck_while_the_service_is_unreachable() -> None:
     async with serving() as caller, watching(caller) as session:
         await caller.upload(CHUNKS)
-        await look_again(session)
+        await poll(session)
         caller.service.faults.start(FaultName.OUTAGE, 10_000)
         session.refresh()
         await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
@@ -205,7 +207,7 @@ async def test_an_upload_does_not_grow_stuck_by_our_clock_alone_while_the_servic
         assert (row.lateness.is_stuck, row.is_stale, session.funnel().stuck) == (True, False, 1)
 
 
-async def test_what_an_earlier_visit_left_is_judged_as_of_then_until_the_service_answers(tmp_path: Path) -> None:
+async def test_uploads_of_an_earlier_session_are_as_late_as_they_were_until_the_service_answers(tmp_path: Path) -> None:
     async with serving() as caller:
         await caller.upload(CHUNKS)
         async with watching(caller, tmp_path / "store.db") as session:
@@ -221,7 +223,7 @@ async def test_what_an_earlier_visit_left_is_judged_as_of_then_until_the_service
             assert (session.pending(9)[0].lateness.is_stuck, session.funnel().stuck) == (True, 1)
 
 
-async def test_the_connection_says_so_when_the_service_is_down_and_when_it_is_back() -> None:
+async def test_the_connection_shows_when_the_service_is_down_and_when_it_is_back() -> None:
     async with serving() as caller, watching(caller) as session:
         caller.service.faults.start(FaultName.OUTAGE, 1000)
         session.refresh()
@@ -238,12 +240,12 @@ async def test_the_connection_says_so_when_the_service_is_down_and_when_it_is_ba
         await until(session, lambda: session.connection().is_live)
 
 
-async def test_all_projects_wait_when_the_service_is_too_busy_for_one() -> None:
-    asked: list[str] = []
+async def test_all_projects_wait_when_the_service_throttles_one() -> None:
+    projects_polled: list[str] = []
     clock, store = FrozenClock(), Store()
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.path.split("/")[-2])
+        projects_polled.append(request.url.path.split("/")[-2])
         return httpx.Response(429, headers={"retry-after": "30"}, json={})
 
     transport = httpx.MockTransport(answer)
@@ -254,28 +256,28 @@ async def test_all_projects_wait_when_the_service_is_too_busy_for_one() -> None:
             await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
             for _ in range(29):
                 clock.advance(1)
-                await turns()
-            assert asked == ["p-1"]
+                await run_pending()
+            assert projects_polled == ["p-1"]
             clock.advance(5)
-            await turns()
-            assert len(asked) > 1
+            await run_pending()
+            assert len(projects_polled) > 1
     store.close()
 
 
-async def test_a_service_that_takes_long_to_answer_is_slow_until_it_is_quick_again() -> None:
+async def test_a_service_with_long_response_times_is_slow_until_they_are_short_again() -> None:
     async with serving() as caller, watching(caller) as session:
         caller.service.faults.start(FaultName.SLOW_ANSWERS, 1000)
-        await caller.clock.advance_until_done(look_again(session))
-        assert session.connection().state is ConnectionState.LIVE  # one slow look may be chance
-        await caller.clock.advance_until_done(look_again(session))
+        await caller.clock.advance_until_done(poll(session))
+        assert session.connection().state is ConnectionState.LIVE  # a single slow round is not enough
+        await caller.clock.advance_until_done(poll(session))
         assert session.connection().state is ConnectionState.SLOW
         caller.service.faults.stop(FaultName.SLOW_ANSWERS)
-        await look_again(session)
-        await look_again(session)
+        await poll(session)
+        await poll(session)
         assert session.connection().state is ConnectionState.LIVE
 
 
-async def test_not_allowed_is_a_state_when_the_token_ends_in_the_middle() -> None:
+async def test_rejected_credentials_are_a_state_when_the_token_expires_during_the_session() -> None:
     async with serving() as caller, watching(caller) as session:
         caller.service.faults.start(FaultName.EXPIRED_TOKENS, 1000)
         session.refresh()
@@ -296,10 +298,10 @@ async def test_no_wrong_stage_is_shown_when_answers_are_broken(fault: FaultName)
             session.refresh()
             await until(session, lambda: session.connection().is_live)
             assert session.window(Query(), 0, 10).rows[0].stage is Stage.VERIFIED
-            assert [change.upload.id for change in told(session)] == [upload_id]  # type: ignore[attr-defined]
+            assert [change.upload.id for change in upload_changes(session)] == [upload_id]  # type: ignore[attr-defined]
 
 
-async def test_nothing_is_asked_when_the_person_paused_but_a_refresh_is_done() -> None:
+async def test_a_paused_session_sends_no_requests_except_for_a_refresh() -> None:
     async with serving() as caller, watching(caller) as session:
         session.pause()
         assert session.connection().state is ConnectionState.PAUSED
@@ -308,24 +310,24 @@ async def test_nothing_is_asked_when_the_person_paused_but_a_refresh_is_done() -
         for _ in range(50):
             await asyncio.sleep(0)
         assert session.window(Query(), 0, 10).total == 0
-        await look_again(session)
+        await poll(session)
         assert session.window(Query(), 0, 10).total == 1
         assert session.connection().state is ConnectionState.PAUSED
         session.resume()
         await until(session, lambda: session.connection().is_live)
 
 
-class Library:
-    """A service of many uploads that answers when the test lets it."""
+class LargeService:
+    """A service with many uploads that waits with its answers while the test holds it."""
 
     def __init__(self, count: int) -> None:
         self.uploads = [an_upload(f"{n}", initiated=60 + n, completed=50 + n, verified=40 + n) for n in range(count)]
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(str(request.url.params.get("page", "")))
+        self.requests.append(str(request.url.params.get("page", "")))
         await self.may_answer.wait()
         if not request.url.path.endswith("/uploads"):
             return httpx.Response(404, json={"reason": "Not Found"})
@@ -337,37 +339,37 @@ class Library:
         return httpx.Response(200, headers=headers, json={"results": rows})
 
 
-async def test_nothing_is_asked_when_the_person_pauses_in_the_first_fetch_and_it_goes_on_where_it_was() -> None:
-    library, clock, store = Library(2000), FrozenClock(), Store()
-    transport = httpx.MockTransport(library.answer)
+async def test_a_pause_during_the_full_scan_sends_no_requests_and_the_scan_continues_where_it_was() -> None:
+    service, clock, store = LargeService(2000), FrozenClock(), Store()
+    transport = httpx.MockTransport(service.answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
         session = LiveSession(client, [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")], store, clock=clock)
         states: set[ConnectionState] = set()
         async with running(session):
             await until(session, lambda: session.connection().known >= 500)
-            library.may_answer.clear()
-            await turns()
+            service.may_answer.clear()
+            await run_pending()
             session.pause()
-            on_their_way = len(library.asked)
-            library.may_answer.set()
+            request_count = len(service.requests)
+            service.may_answer.set()
             for _ in range(20):
                 clock.advance(60)
-                await turns()
+                await run_pending()
                 states.add(session.connection().state)
-            assert len(library.asked) == on_their_way
+            assert len(service.requests) == request_count
             assert states == {ConnectionState.PAUSED}
             assert 500 <= session.window(Query(), 0, 1).total < 2000
             session.resume()
             assert session.connection().state is ConnectionState.CATCHING_UP
             await until(session, lambda: session.connection().is_live)
             assert session.window(Query(), 0, 1).total == 2000
-            assert len(library.asked) < 60  # none of the pages that came before was asked for again
+            assert len(service.requests) < 60  # no page is requested twice
     store.close()
 
 
-async def test_a_first_fetch_is_ended_when_a_refresh_is_asked_for_while_it_is_paused() -> None:
-    library, clock, store = Library(2000), FrozenClock(), Store()
-    transport = httpx.MockTransport(library.answer)
+async def test_a_refresh_during_a_paused_full_scan_completes_it() -> None:
+    service, clock, store = LargeService(2000), FrozenClock(), Store()
+    transport = httpx.MockTransport(service.answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
         session = LiveSession(client, [ProjectRef("p-1", "A")], store, clock=clock)
         async with running(session):
@@ -376,43 +378,43 @@ async def test_a_first_fetch_is_ended_when_a_refresh_is_asked_for_while_it_is_pa
             session.refresh()
             await until(session, lambda: session.connection().read_on is not None)
             assert session.window(Query(), 0, 1).total == 2000
-            asked = len(library.asked)
+            request_count = len(service.requests)
             clock.advance(600)
-            await turns()
+            await run_pending()
             assert session.connection().state is ConnectionState.PAUSED
-            assert len(library.asked) == asked
+            assert len(service.requests) == request_count
     store.close()
 
 
-async def test_looks_are_rare_while_nobody_seems_to_look_and_the_next_one_is_at_once_when_somebody_does() -> None:
-    library, clock, store = Library(1), FrozenClock(), Store()
-    transport = httpx.MockTransport(library.answer)
+async def test_rounds_are_rare_while_unwatched_and_one_runs_at_once_when_watched_again() -> None:
+    service, clock, store = LargeService(1), FrozenClock(), Store()
+    transport = httpx.MockTransport(service.answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
         steady = Schedule(growth=1.0, jitter=lambda: 0.5)
         session = LiveSession(client, [ProjectRef("p-1", "A")], store, clock=clock, schedule=steady)
 
-        async def asked_in(seconds: int) -> int:
-            before = len(library.asked)
+        async def requests_within(seconds: int) -> int:
+            before = len(service.requests)
             for _ in range(seconds):
                 clock.advance(1)
-                await turns()
-            return len(library.asked) - before
+                await run_pending()
+            return len(service.requests) - before
 
         async with running(session):
             await until(session, lambda: session.connection().is_live)
             session.set_watched(is_watched=True)
-            watched = await asked_in(20)
+            watched = await requests_within(20)
             session.set_watched(is_watched=False)
-            unwatched = await asked_in(20)
+            unwatched = await requests_within(20)
             assert 0 < unwatched <= watched / 4
-            before = len(library.asked)
+            before = len(service.requests)
             session.set_watched(is_watched=True)
-            await turns()
-            assert len(library.asked) > before
+            await run_pending()
+            assert len(service.requests) > before
             session.set_watched(is_watched=False)
             session.pause()
             session.set_watched(is_watched=True)
-            assert await asked_in(20) == 0
+            assert await requests_within(20) == 0
     store.close()
 
 
@@ -428,5 +430,5 @@ async def test_many_pages_are_read_when_there_are_many_uploads() -> None:
             assert len(set(names)) == 9
             await caller.initiate("newest.bin")
             caller.clock.advance(1)
-            await look_again(session)
+            await poll(session)
             assert session.window(Query(), 0, 10).total == 1204

@@ -1,4 +1,4 @@
-"""What was live and what is replayed from the journal give the same pictures; secrets are in neither."""
+"""A replay shows the same pictures as the live session did; a recording holds no secrets."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.contract.calls import FILE, Caller, serving
-from tests.contract.test_live_session import look_again, until
+from tests.contract.test_live_session import poll, until
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.errors import StorageError
 from upload_tui.monitor import (
@@ -48,8 +48,8 @@ async def recording(caller: Caller, file: Path) -> AsyncIterator[LiveSession]:
     account = caller.service.account
     project = ProjectRef(caller.service.project.id, caller.service.project.name)
     header = RecordingHeader(caller.clock.now(), caller.service.base_url, "demo", (project,), 900)
-    with RecordingWriter(file, header) as journal:
-        store = RecordingStore(journal)
+    with RecordingWriter(file, header) as writer:
+        store = RecordingStore(writer)
         client = ServiceClient(
             caller.service.base_url,
             Credentials(agent_key=account.agent_key, user_key=account.user_key),
@@ -57,11 +57,11 @@ async def recording(caller: Caller, file: Path) -> AsyncIterator[LiveSession]:
             clock=caller.clock,
             attempts=1,
         )
-        client.on_request(journal.write_request)
+        client.on_request(writer.write_request)
         schedule = Schedule(jitter=lambda: 0.5)
         async with client:
             session = LiveSession(
-                client, [project], store, clock=caller.clock, schedule=schedule, on_change=journal.write_change
+                client, [project], store, clock=caller.clock, schedule=schedule, on_change=writer.write_change
             )
             running = asyncio.create_task(session.run())
             await until(session, lambda: session.connection().is_live)
@@ -71,43 +71,43 @@ async def recording(caller: Caller, file: Path) -> AsyncIterator[LiveSession]:
         store.close()
 
 
-def shown(session: Session) -> object:
+def picture_of(session: Session) -> object:
     rows = session.window(Query(), 0, 100).rows
     return rows, [session.detail(row.id) for row in rows], session.funnel(), session.causes(), session.latencies()
 
 
-def told(session: Session) -> list[Change]:
+def upload_changes(session: Session) -> list[Change]:
     return [change for change in session.history(1000) if isinstance(change, UploadChange)]
 
 
-async def a_life(caller: Caller, session: LiveSession) -> None:
-    """A good one, a bad one, one that only grows, and a failure of the service between."""
+async def run_uploads(caller: Caller, session: LiveSession) -> None:
+    """Let one upload be verified, one fail, and one only receive chunks."""
     good = await caller.upload(CHUNKS)
     caller.clock.advance(2)
-    await look_again(session)
+    await poll(session)
     growing = await caller.initiate("growing.bin")
     await caller.upload(CHUNKS, digest="0" * 32)
     caller.clock.advance(2)
-    await look_again(session)
+    await poll(session)
     await caller.send_chunk(growing, 1, FILE[0])
     while await caller.service.worker.verify_next():
         caller.clock.advance(3)
-    await look_again(session)
+    await poll(session)
     assert session.detail(good) is not None
 
 
 @pytest.mark.parametrize("design", StatusShape)
-async def test_what_is_replayed_is_what_was_live(design: StatusShape, tmp_path: Path) -> None:
-    file = tmp_path / "journal.jsonl"
+async def test_a_replay_equals_the_live_session(design: StatusShape, tmp_path: Path) -> None:
+    file = tmp_path / "recording.jsonl"
     async with serving(status_shape=design) as caller:
         await caller.upload(CHUNKS)
         async with recording(caller, file) as live:
-            await a_life(caller, live)
+            await run_uploads(caller, live)
             replay = ReplaySession(*read_recording(file), base=FrozenClock())
             replay.seek(caller.clock.now())
             assert replay.now() == live.now()
-            assert shown(replay) == shown(live)
-            assert told(replay) == told(live)
+            assert picture_of(replay) == picture_of(live)
+            assert upload_changes(replay) == upload_changes(live)
             assert replay.recorded_connection == live.connection()
             replay.close()
     text = file.read_text()
@@ -116,14 +116,14 @@ async def test_what_is_replayed_is_what_was_live(design: StatusShape, tmp_path: 
     assert caller.service.account.user_key not in text
 
 
-@pytest.mark.parametrize("has_images", [True, False], ids=["as it was", "where no images are read"])
+@pytest.mark.parametrize("has_snapshots", [True, False], ids=["with snapshots", "without snapshots"])
 @pytest.mark.parametrize("design", [StatusShape.A, StatusShape.DEPLOYED])
-async def test_what_was_poured_in_is_replayed_as_it_was(
-    design: StatusShape, has_images: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_replay_of_a_bulk_load_equals_the_live_session(
+    design: StatusShape, has_snapshots: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A large first fetch is written down by pages: what is final of them at once, the others one by one."""
+    """A large full scan is recorded by pages: their final uploads together, the others one by one."""
     monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 3)
-    file = tmp_path / "journal.jsonl"
+    file = tmp_path / "recording.jsonl"
     async with serving(status_shape=design) as caller:
         for number in range(3):
             await caller.upload(CHUNKS, digest=str(number) * 32)
@@ -132,23 +132,26 @@ async def test_what_was_poured_in_is_replayed_as_it_was(
         await caller.verify_all()
         await caller.initiate("growing.bin")
         async with recording(caller, file) as live:
-            await a_life(caller, live)
-            monkeypatch.setattr(replay, "can_snapshot", has_images)
+            await run_uploads(caller, live)
+            monkeypatch.setattr(replay, "can_snapshot", has_snapshots)
             replayed = ReplaySession(*read_recording(file), base=FrozenClock())
             replayed.seek(caller.clock.now())
-            assert shown(replayed) == shown(live)
-            assert told(replayed) == told(live)
+            assert picture_of(replayed) == picture_of(live)
+            assert upload_changes(replayed) == upload_changes(live)
             replayed.close()
     kinds = [json.loads(line).get("kind") for line in file.read_text().splitlines()]
     assert (kinds.count("poured"), kinds.count("settled")) == (1, 1)
 
 
-def test_a_journal_that_ends_while_pages_are_poured_in_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
-    file, body = tmp_path / "journal.jsonl", json.dumps({"results": [an_upload("a", completed=9, verified=5)]}).encode()
-    with RecordingWriter(file, RecordingHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
-        journal.write_line(NOW, "poured", body=b64encode(compress_page(body)).decode())
-        journal.write_line(NOW, "poured", body="mangled")
-        journal.write_line(NOW, "poured", body=b64encode(b"mangled").decode())
+def test_a_recording_that_ends_during_a_bulk_load_is_replayed_as_far_as_it_goes(tmp_path: Path) -> None:
+    file, body = (
+        tmp_path / "recording.jsonl",
+        json.dumps({"results": [an_upload("a", completed=9, verified=5)]}).encode(),
+    )
+    with RecordingWriter(file, RecordingHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as writer:
+        writer.write_line(NOW, "poured", body=b64encode(compress_page(body)).decode())
+        writer.write_line(NOW, "poured", body="damaged")
+        writer.write_line(NOW, "poured", body=b64encode(b"damaged").decode())
     replay = ReplaySession(*read_recording(file), base=FrozenClock())
     for _ in range(2):
         replay.seek(replay.ends_on)
@@ -157,10 +160,10 @@ def test_a_journal_that_ends_while_pages_are_poured_in_is_shown_as_far_as_it_goe
     replay.close()
 
 
-async def test_a_replay_goes_back_and_by_steps_when_it_is_told_to(tmp_path: Path) -> None:
-    file = tmp_path / "journal.jsonl"
+async def test_a_replay_goes_back_and_by_steps(tmp_path: Path) -> None:
+    file = tmp_path / "recording.jsonl"
     async with serving() as caller, recording(caller, file) as live:
-        await a_life(caller, live)
+        await run_uploads(caller, live)
     header, lines = read_recording(file)
     replay = ReplaySession(header, lines, base=FrozenClock())
     replay.pause()
@@ -168,22 +171,22 @@ async def test_a_replay_goes_back_and_by_steps_when_it_is_told_to(tmp_path: Path
     pictures = []
     for _ in range(50):
         replay.step()
-        pictures.append((replay.now(), shown(replay)))
+        pictures.append((replay.now(), picture_of(replay)))
     assert replay.now() == replay.ends_on
     times = dict(pictures)
     assert len(times) > 2
     for on, picture in reversed(times.items()):
         replay.seek(on)
-        assert shown(replay) == picture
+        assert picture_of(replay) == picture
     replay.seek(header.began_on - timedelta(days=1))
     assert replay.now() == header.began_on
     replay.close()
 
 
-async def test_a_replay_runs_at_its_pace(tmp_path: Path) -> None:
-    file = tmp_path / "journal.jsonl"
+async def test_a_replay_runs_at_its_speed(tmp_path: Path) -> None:
+    file = tmp_path / "recording.jsonl"
     async with serving() as caller, recording(caller, file) as live:
-        await a_life(caller, live)
+        await run_uploads(caller, live)
     base = FrozenClock()
     replay = ReplaySession(*read_recording(file), speed=2.0, base=base)
     before = replay.window(Query(), 0, 9).total
@@ -197,13 +200,13 @@ async def test_a_replay_runs_at_its_pace(tmp_path: Path) -> None:
     replay.close()
 
 
-def test_time_stands_still_and_is_told_when_a_replay_has_ended(tmp_path: Path) -> None:
-    file, base = tmp_path / "journal.jsonl", FrozenClock()
-    with RecordingWriter(file, RecordingHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
-        journal.write_change(
+def test_time_stops_when_a_replay_has_ended(tmp_path: Path) -> None:
+    file, base = tmp_path / "recording.jsonl", FrozenClock()
+    with RecordingWriter(file, RecordingHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as writer:
+        writer.write_change(
             ConnectionChanged(at=NOW, connection=Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW))
         )
-        journal.write_line(NOW + timedelta(seconds=12), "same", ids=[])
+        writer.write_line(NOW + timedelta(seconds=12), "same", ids=[])
     replay = ReplaySession(*read_recording(file), base=base)
     replay.seek(NOW)
     base.advance(8.5)
@@ -216,21 +219,21 @@ def test_time_stands_still_and_is_told_when_a_replay_has_ended(tmp_path: Path) -
     replay.close()
 
 
-def test_a_journal_is_never_written_over_and_another_file_is_none(tmp_path: Path) -> None:
-    file = tmp_path / "journal.jsonl"
+def test_a_recording_is_never_overwritten_and_other_files_are_rejected(tmp_path: Path) -> None:
+    file = tmp_path / "recording.jsonl"
     file.write_text("something else\n")
-    with pytest.raises(StorageError, match="there already"):
+    with pytest.raises(StorageError, match="already exists"):
         RecordingWriter(file, RecordingHeader(NOW, "", "", (), 900))
-    with pytest.raises(StorageError, match="not a journal"):
+    with pytest.raises(StorageError, match="not a recording"):
         read_recording(file)
     with pytest.raises(StorageError, match="cannot be read"):
         read_recording(tmp_path)
 
 
-def test_a_journal_that_was_cut_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
-    file = tmp_path / "journal.jsonl"
-    with RecordingWriter(file, RecordingHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as journal:
-        journal.write_line(NOW, "same", ids=[])
+def test_a_recording_that_was_cut_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    file = tmp_path / "recording.jsonl"
+    with RecordingWriter(file, RecordingHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as writer:
+        writer.write_line(NOW, "same", ids=[])
     file.write_text(file.read_text() + '{"at": "2026-03')
     header, lines = read_recording(file)
     assert (header.projects, [line.kind for line in lines]) == ((ProjectRef("p", "P"),), ["same"])

@@ -1,4 +1,4 @@
-"""Several sessions as one: the rows of all in one order, each upload once, and the worst connection told."""
+"""Several sessions as one: the rows of all in one order, each upload once, and the worst connection."""
 
 import asyncio
 from collections.abc import Iterator
@@ -38,51 +38,53 @@ def parts() -> Iterator[list[InMemorySession]]:
 
 @pytest.mark.parametrize("descending", [True, False], ids=["down", "up"])
 @pytest.mark.parametrize("sort", SortKey, ids=str)
-def test_rows_of_all_are_in_one_order_wherever_one_looks(
+def test_rows_of_all_sessions_are_in_one_order_in_every_window(
     parts: list[InMemorySession], sort: SortKey, descending: bool
 ) -> None:
     session, query = CombinedSession(parts), Query(sort=sort, descending=descending)
-    whole = session.window(query, 0, 1000)
-    ids = [row.id for row in whole.rows]
-    assert len(set(ids)) == whole.total == 60
+    window = session.window(query, 0, 1000)
+    ids = [row.id for row in window.rows]
+    assert len(set(ids)) == window.total == 60
     for offset in (0, 1, 17, 41, 57, 60):
         assert [row.id for row in session.window(query, offset, 5).rows] == ids[offset : offset + 5]
     assert [session.position(query, upload_id) for upload_id in ids] == list(range(60))
     values = {
-        SortKey.SIZE: [row.size_bytes for row in whole.rows],
-        SortKey.NAME: [row.name for row in whole.rows],
-        SortKey.INITIATED: [row.initiated_on for row in whole.rows],
+        SortKey.SIZE: [row.size_bytes for row in window.rows],
+        SortKey.NAME: [row.name for row in window.rows],
+        SortKey.INITIATED: [row.initiated_on for row in window.rows],
     }.get(sort, [])
     assert values == sorted(values, reverse=descending)  # type: ignore[type-var]
 
 
-def test_counts_causes_and_latencies_are_those_of_all(parts: list[InMemorySession]) -> None:
+def test_counts_causes_and_latencies_are_the_sums_of_all_sessions(parts: list[InMemorySession]) -> None:
     session = CombinedSession(parts)
     assert session.funnel().total == 60
     assert session.funnel()[Stage.ERROR].count == sum(part.funnel()[Stage.ERROR].count for part in parts)
     assert sum(group.count for group in session.causes()) == session.funnel()[Stage.ERROR].count
     assert [one.count for one in session.latencies()] == [
-        sum(part.latencies()[place].count for part in parts) for place in range(3)
+        sum(part.latencies()[index].count for part in parts) for index in range(3)
     ]
     assert len(session.pending(8)) == 8
     assert len(session.projects) == 4
 
 
-async def test_what_one_tells_all_hear_and_the_worst_connection_counts(parts: list[InMemorySession]) -> None:
-    session, heard = CombinedSession(parts), list[Change]()
+async def test_changes_of_one_session_are_forwarded_and_the_worst_connection_is_reported(
+    parts: list[InMemorySession],
+) -> None:
+    session, received = CombinedSession(parts), list[Change]()
 
-    async def listen() -> None:
+    async def receive() -> None:
         async for change in session.changes():
-            heard.append(change)
+            received.append(change)
 
-    tasks = [asyncio.create_task(listen()), asyncio.create_task(session.run())]
+    tasks = [asyncio.create_task(receive()), asyncio.create_task(session.run())]
     for _ in range(5):
         await asyncio.sleep(0)
     parts[1].publish(an_upload("new", initiated=5))
     parts[2].set_connection(Connection(state=ConnectionState.OFFLINE, since=NOW - timedelta(seconds=9)))
     for _ in range(20):
         await asyncio.sleep(0)
-    assert [change.after for change in heard if isinstance(change, StageReached)] == [Stage.INITIATED]
+    assert [change.after for change in received if isinstance(change, StageReached)] == [Stage.INITIATED]
     assert session.connection().state is ConnectionState.OFFLINE
     session.set_watched(is_watched=False)
     assert not any(part.is_watched for part in parts)

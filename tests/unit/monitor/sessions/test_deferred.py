@@ -1,4 +1,4 @@
-"""A session that is still being opened: what it shows meanwhile, and whether it gives up."""
+"""A session that is still being opened: what it shows meanwhile, and when it retries."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -15,19 +15,19 @@ from upload_tui.testing import FrozenClock, InMemorySession, an_upload
 
 
 class Service:
-    """Cannot be opened until it `is_there`."""
+    """A service that cannot be opened until it `is_up`."""
 
     def __init__(self, clock: FrozenClock) -> None:
-        self.scene = InMemorySession([an_upload("scan.tiff")], clock=clock)
-        self.is_there = False
-        self.tries = 0
+        self.session = InMemorySession([an_upload("scan.tiff")], clock=clock)
+        self.is_up = False
+        self.attempts = 0
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Session]:
-        self.tries += 1
-        if not self.is_there:
-            raise UnreachableError("Nobody answers", "Wait.")
-        yield self.scene
+        self.attempts += 1
+        if not self.is_up:
+            raise UnreachableError("connection refused", "Wait.")
+        yield self.session
 
 
 @pytest.fixture
@@ -39,90 +39,92 @@ def clock() -> FrozenClock:
 def service(clock: FrozenClock) -> Iterator[Service]:
     one = Service(clock)
     yield one
-    one.scene.close()
+    one.session.close()
 
 
-async def turns() -> None:
+async def run_pending() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
 
 
-async def test_what_cannot_be_opened_comes_out(clock: FrozenClock, service: Service) -> None:
+async def test_the_error_is_raised_when_the_session_cannot_be_opened(clock: FrozenClock, service: Service) -> None:
     with pytest.raises(UnreachableError):
         await DeferredSession("lab", clock, service.open).run()
 
 
-async def test_nobody_is_asked_while_it_is_paused_before_it_is_open(clock: FrozenClock, service: Service) -> None:
+async def test_opening_is_not_retried_while_paused(clock: FrozenClock, service: Service) -> None:
     session = DeferredSession("lab", clock, service.open, can_retry=True)
     task = asyncio.create_task(session.run())
-    await turns()
+    await run_pending()
     session.pause()
     for _ in range(5):
         clock.advance(60)
-        await turns()
-    assert service.tries == 1
+        await run_pending()
+    assert service.attempts == 1
     session.refresh()
-    await turns()
-    assert service.tries == 2
-    assert (session.connection().state, session.connection().reason) == (ConnectionState.PAUSED, "Nobody answers")
-    service.is_there = True
+    await run_pending()
+    assert service.attempts == 2
+    assert (session.connection().state, session.connection().reason) == (ConnectionState.PAUSED, "connection refused")
+    service.is_up = True
     session.resume()
-    await turns()
+    await run_pending()
     assert session.connection().state is ConnectionState.LIVE
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_it_is_still_paused_when_it_opens_while_paused(clock: FrozenClock, service: Service) -> None:
+async def test_a_session_that_opens_while_paused_is_paused(clock: FrozenClock, service: Service) -> None:
     session = DeferredSession("lab", clock, service.open)
-    service.is_there = True
+    service.is_up = True
     session.pause()
     task = asyncio.create_task(session.run())
-    await turns()
+    await run_pending()
     assert session.connection().state is ConnectionState.PAUSED
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_the_real_session_learns_that_nobody_looks_when_it_opens(clock: FrozenClock, service: Service) -> None:
+async def test_the_real_session_is_not_watched_if_the_dashboard_was_not_when_it_opened(
+    clock: FrozenClock, service: Service
+) -> None:
     session = DeferredSession("lab", clock, service.open)
-    service.is_there = True
+    service.is_up = True
     session.set_watched(is_watched=False)
     task = asyncio.create_task(session.run())
-    await turns()
-    assert not service.scene.is_watched
+    await run_pending()
+    assert not service.session.is_watched
     session.set_watched(is_watched=True)
-    assert service.scene.is_watched
+    assert service.session.is_watched
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_it_is_opened_again_until_the_service_is_there(clock: FrozenClock, service: Service) -> None:
-    session, heard = DeferredSession("lab", clock, service.open, can_retry=True), list[Change]()
+async def test_opening_is_retried_until_the_service_is_up(clock: FrozenClock, service: Service) -> None:
+    session, received = DeferredSession("lab", clock, service.open, can_retry=True), list[Change]()
 
-    async def listen() -> None:
+    async def receive() -> None:
         async for change in session.changes():
-            heard.append(change)
+            received.append(change)
 
-    tasks = [asyncio.create_task(listen()), asyncio.create_task(session.run())]
-    for tries in (1, 2, 3):
-        await turns()
-        assert service.tries == tries
+    tasks = [asyncio.create_task(receive()), asyncio.create_task(session.run())]
+    for attempts in (1, 2, 3):
+        await run_pending()
+        assert service.attempts == attempts
         clock.advance(60)
-    await turns()
+    await run_pending()
     connection = session.connection()
-    assert (connection.state, connection.reason) == (ConnectionState.OFFLINE, "Nobody answers")
+    assert (connection.state, connection.reason) == (ConnectionState.OFFLINE, "connection refused")
     assert session.window(Query(), 0, 10).total == 0
-    service.is_there = True
+    service.is_up = True
     session.refresh()
-    await turns()
+    await run_pending()
     assert session.connection().state is ConnectionState.LIVE
     assert [row.name for row in session.window(Query(), 0, 10).rows] == ["scan.tiff"]
-    service.scene.publish(an_upload("scan.tiff", completed=1))
-    await turns()
-    states = [change.connection.state for change in heard if isinstance(change, ConnectionChanged)]
+    service.session.publish(an_upload("scan.tiff", completed=1))
+    await run_pending()
+    states = [change.connection.state for change in received if isinstance(change, ConnectionChanged)]
     assert states[:3] == [ConnectionState.RETRYING, ConnectionState.RETRYING, ConnectionState.OFFLINE]
-    assert [change.after.value for change in heard if isinstance(change, StageReached)] == ["completed"]
+    assert [change.after.value for change in received if isinstance(change, StageReached)] == ["completed"]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
