@@ -143,8 +143,8 @@ class CombinedSession:
     def funnel(self) -> Funnel:
         """The stages, summed over all sessions."""
         funnels = [session.funnel() for session in self._sessions]
-        remark = next((funnel.notice for funnel in funnels if funnel.notice), "")
-        return Funnel(tuple(_summed([funnel[stage] for funnel in funnels]) for stage in Stage), remark)
+        notice = next((funnel.notice for funnel in funnels if funnel.notice), "")
+        return Funnel(tuple(_summed([funnel[stage] for funnel in funnels]) for stage in Stage), notice)
 
     def pending(self, limit: int) -> Sequence[Row]:
         """The pending uploads of all sessions."""

@@ -1,4 +1,4 @@
-"""Fetch pages and uploads of one project, and tell a single unreadable upload from a failing service.
+"""Fetch pages and uploads of one project, and distinguish an unreadable upload from a failing service.
 
 An upload that the service cannot render breaks every page that lists it. Such a page is fetched again in smaller pages, until only
 the broken rows are left out; those are retried in later rounds.

@@ -82,9 +82,8 @@ class Synchroniser:
         await self._store.bulk.wait_until_idle()
         self._fetcher.begin_round()
         self._recorder.begin_round()
-        if (
-            self._store.fact(self._fact_name) is not True
-        ):  # asked each round: another process may have finished the scan
+        # Read each round, as another process may have finished the scan.
+        if self._store.fact(self._fact_name) is not True:
             await self._scan_all()
             return True
         already_read, changed = await self._new_uploads.read(self._first_page_size())
