@@ -20,7 +20,7 @@ from upload_tui.errors import (
     UnreachableError,
 )
 from upload_tui.monitor.store.rows import to_ms
-from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync.state import SyncState
 from upload_tui.monitor.sync.unreadable_rows import Rows, UnreadableRows
 from upload_tui.wire import UploadPage, UploadReading
 
@@ -53,16 +53,15 @@ class PageFetcher:
 
     Args:
         client: the service.
-        store: where the unreadable rows are stored.
-        project_id: the project.
+        state: the project's stored facts; it holds the unreadable rows.
     """
 
-    def __init__(self, client: ServiceClient, store: Store, project_id: str) -> None:
+    def __init__(self, client: ServiceClient, state: SyncState) -> None:
         self.client = client
-        self._project_id = project_id
+        self._project_id = state.project_id
         self._semaphore = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
         self._probe_lock = asyncio.Lock()
-        self.unreadable = UnreadableRows(store, project_id)
+        self.unreadable = UnreadableRows(state)
         self.largest_page = MAX_PER_PAGE
         """The largest page that this service returns."""
         self.total: int | None = None

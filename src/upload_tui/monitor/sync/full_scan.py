@@ -14,12 +14,12 @@ from msgspec import Struct
 
 from upload_tui.client import gather_all
 from upload_tui.errors import ServerError
-from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.project_order import ProjectOrder
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
 from upload_tui.monitor.sync.scan_recorder import ScanRecorder
+from upload_tui.monitor.sync.state import SyncState
 from upload_tui.monitor.sync.unreadable_rows import UnreadRows
 from upload_tui.wire import RawPage, UploadPage
 
@@ -61,7 +61,7 @@ class FullScan:
         fetcher: fetches pages.
         recorder: records changes of uploads that were known before.
         store: where readings are written.
-        project: the project.
+        state: the project's stored facts.
         on_progress: called with the number of uploads read and the service's total (None if it reports none).
     """
 
@@ -70,14 +70,14 @@ class FullScan:
         fetcher: PageFetcher,
         recorder: ChangeRecorder,
         store: Store,
-        project: ProjectRef,
+        state: SyncState,
         on_progress: Callable[[int, int | None], None],
     ) -> None:
         self._fetcher = fetcher
         self._recorder = recorder
         self._store = store
-        self._order = ProjectOrder(store, project.id)
-        self._pages = ScanRecorder(fetcher, recorder, store, project.id, on_progress)
+        self._order = ProjectOrder(store, state.project_id)
+        self._pages = ScanRecorder(fetcher, recorder, store, state, on_progress)
         self._clock_offset_ms = 0
         self._unread = UnreadRows()
         self._has_read_every_row = False

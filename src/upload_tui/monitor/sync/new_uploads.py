@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from upload_tui.monitor.store.project_order import ProjectOrder
-from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
+from upload_tui.monitor.sync.state import SyncState
 from upload_tui.wire import UploadPage
 
 __all__ = ["NewUploads"]
@@ -22,21 +22,17 @@ class NewUploads:
     session.
 
     Args:
-        store: what is known.
+        state: the project's stored facts.
         order: the project's uploads in the store.
         fetcher: fetches pages.
         recorder: writes readings to the store.
-        project_id: the project.
     """
 
-    def __init__(
-        self, store: Store, order: ProjectOrder, fetcher: PageFetcher, recorder: ChangeRecorder, project_id: str
-    ) -> None:
-        self._store = store
+    def __init__(self, state: SyncState, order: ProjectOrder, fetcher: PageFetcher, recorder: ChangeRecorder) -> None:
+        self._state = state
         self._order = order
         self._fetcher = fetcher
         self._recorder = recorder
-        self._fact_name = f"news {project_id}"
         self.total: int | None = None
         """The service's total when the first page was read; None if it reports none."""
 
@@ -46,7 +42,7 @@ class NewUploads:
         Args:
             per_page: the size of the first page; if all its uploads are new, the largest page is read instead.
         """
-        last_known = self._store.fact(self._fact_name)
+        last_known = self._state.last_known_number
         if last_known is None:
             last_known = self._order.last_number()
         read_ids: set[str] = set()
@@ -69,12 +65,12 @@ class NewUploads:
             number = page.next_page
             if sum(len(buffered.readings) for buffered in pages) >= _MAX_BUFFERED:
                 with self._recorder.transaction():
-                    self._store.set_fact(self._fact_name, last_known)
+                    self._state.last_known_number = last_known
                 changed |= await self._record(pages)
                 pages.clear()
         changed |= await self._record(pages)
-        if self._store.fact(self._fact_name) is not None:
-            self._store.set_fact(self._fact_name, None)
+        if self._state.last_known_number is not None:
+            self._state.last_known_number = None
         return frozenset(read_ids), changed
 
     async def _record(self, pages: Sequence[UploadPage]) -> bool:

@@ -1,6 +1,7 @@
 """A process that parses pages of uploads: `python -m upload_tui.monitor.sync.page_worker`, started by `page_workers` alone.
 
 It writes `READY`, then answers each page with its snapshot until its input is closed, which also happens when the parent is killed.
+A page is preceded by `REQUEST_HEADER`, a snapshot by `RESPONSE_HEADER`; a page that needs a full parse has an empty snapshot.
 """
 
 import gc

@@ -1,11 +1,10 @@
 """Compare the old pages of a project in turn, to find purged and deleted uploads."""
 
-from typing import Any
-
 from upload_tui.monitor.store.project_order import ProjectOrder
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
+from upload_tui.monitor.sync.state import SyncState
 from upload_tui.wire import UploadPage
 
 __all__ = ["Reconciler"]
@@ -23,28 +22,28 @@ class Reconciler:
 
     Args:
         store: what is known.
+        state: the project's stored facts.
         order: the project's uploads in the store.
         fetcher: fetches pages.
         recorder: writes readings to the store.
-        project_id: the project.
     """
 
     def __init__(
-        self, store: Store, order: ProjectOrder, fetcher: PageFetcher, recorder: ChangeRecorder, project_id: str
+        self, store: Store, state: SyncState, order: ProjectOrder, fetcher: PageFetcher, recorder: ChangeRecorder
     ) -> None:
         self._store = store
         self._order = order
         self._fetcher = fetcher
         self._recorder = recorder
-        self._fact_name = f"check {project_id}"
-        state: dict[str, Any] = store.fact(self._fact_name) or {}
-        self._row: int = state.get("row", 0)
-        self._edge_ms: int | None = state.get("edge_ms")
-        self._started_ms: int = state.get("began_ms", 0)
-        self.difference: int = state.get("difference", 0)
-        """The accepted difference of the service's total and ours: unreadable uploads; negative if some exist but are not listed."""
+        self._state = state
+        self._position = state.reconciler
         self._has_mismatch_throughout = False
         self._unlisted_count = 0
+
+    @property
+    def difference(self) -> int:
+        """The accepted difference of the service's total and ours."""
+        return self._position.difference
 
     async def step(self, total: int | None, *, is_idle: bool) -> bool:
         """Check the next page; True if anything changed.
@@ -54,25 +53,25 @@ class Reconciler:
             is_idle: nothing else changed in this round, so a larger page may be fetched.
         """
         has_mismatch = total is not None and total - self._order.count() != self.difference
-        if self._row == 0 or self._started_ms > self._fetcher.local_ms():  # the local clock was set back
-            self._row = 0
-            self._edge_ms, self._unlisted_count, self._has_mismatch_throughout = None, 0, True
-            self._started_ms = self._fetcher.local_ms()
+        position, now_ms = self._position, self._fetcher.local_ms()
+        if position.row == 0 or position.began_ms > now_ms:  # the local clock was set back
+            position.row, position.edge_ms, position.began_ms = 0, None, now_ms
+            self._unlisted_count, self._has_mismatch_throughout = 0, True
         self._has_mismatch_throughout &= has_mismatch
         per_page = self._per_page(has_mismatch=has_mismatch, is_idle=is_idle)
-        page = await self._fetcher.fetch_page(self._row // per_page + 1, per_page)
+        page = await self._fetcher.fetch_page(position.row // per_page + 1, per_page)
         changed = await self._recorder.record_page(page)
         changed |= await self._check_missing(page)
         if page.next_page is None and total is not None and self._has_mismatch_throughout:
             self.accept_difference(total)
-        self._row = 0 if page.next_page is None else (page.next_page - 1) * page.per_page
-        self._save()
+        position.row = 0 if page.next_page is None else (page.next_page - 1) * page.per_page
+        self._state.reconciler = position
         return changed
 
     def accept_difference(self, total: int) -> None:
         """Accept what still differs after all pages were checked: it cannot be read or is not listed, and is not searched again."""
-        self.difference = max(total - self._order.count(), -self._unlisted_count)
-        self._save()
+        self._position.difference = max(total - self._order.count(), -self._unlisted_count)
+        self._state.reconciler = self._position
 
     def _per_page(self, *, has_mismatch: bool, is_idle: bool) -> int:
         known = self._order.count()
@@ -86,18 +85,9 @@ class Reconciler:
         low_ms = None if is_last else self._order.oldest_ms([reading.upload.id for reading in page.readings])
         if low_ms is None and not is_last:
             return False
-        read_ms = self._fetcher.service_time_range(self._started_ms)
-        missing = self._order.unread(read_ms, low_ms, self._edge_ms)[:_MAX_SINGLE_REQUESTS]
-        self._edge_ms = low_ms
+        read_ms = self._fetcher.service_time_range(self._position.began_ms)
+        missing = self._order.unread(read_ms, low_ms, self._position.edge_ms)[:_MAX_SINGLE_REQUESTS]
+        self._position.edge_ms = low_ms
         changed = await self._recorder.refetch(missing)
         self._unlisted_count += sum(1 for one in missing if (stored := self._store.get(one)) and not stored.is_gone)
         return changed
-
-    def _save(self) -> None:
-        state = {
-            "row": self._row,
-            "edge_ms": self._edge_ms,
-            "began_ms": self._started_ms,
-            "difference": self.difference,
-        }
-        self._store.set_fact(self._fact_name, state)

@@ -12,9 +12,10 @@ from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.monitor.sync.page_workers import PageWorkers
 from upload_tui.monitor.sync.recorder import ChangeRecorder, initiated_on
+from upload_tui.monitor.sync.state import SyncState
 from upload_tui.wire import RawPage, UploadPage, UploadReading
 
-__all__ = ["ScanRecorder", "scanned_until_fact"]
+__all__ = ["ScanRecorder"]
 
 
 class ScanRecorder:
@@ -24,7 +25,7 @@ class ScanRecorder:
         fetcher: fetches pages.
         recorder: records changes of uploads that were known before.
         store: where readings are written.
-        project_id: the project.
+        state: the project's stored facts.
         on_progress: called with the number of uploads read and the service's total (None if it reports none).
     """
 
@@ -33,14 +34,14 @@ class ScanRecorder:
         fetcher: PageFetcher,
         recorder: ChangeRecorder,
         store: Store,
-        project_id: str,
+        state: SyncState,
         on_progress: Callable[[int, int | None], None],
     ) -> None:
         self._fetcher = fetcher
         self._client = fetcher.client
         self._recorder = recorder
         self._store = store
-        self._project_id = project_id
+        self._state = state
         self._on_progress = on_progress
         self._workers: PageWorkers | None = None
         self.read_count = 0
@@ -78,7 +79,7 @@ class ScanRecorder:
         """Fetch a page without parsing it; a page that fails is fetched, and parsed, in pieces."""
         before = self._fetcher.answer_count
         try:
-            return await self._client.raw_page(self._project_id, number, per_page)
+            return await self._client.raw_page(self._state.project_id, number, per_page)
         except NotFoundError:
             raise
         except ServiceError as error:
@@ -121,7 +122,7 @@ class ScanRecorder:
         are published as new ones.
         """
         known = self._store.known([reading.upload.id for reading in readings])
-        scanned_until_ms = self._store.fact(scanned_until_fact(self._project_id))
+        scanned_until_ms = self._state.scanned_until_ms
         published = [one for one in readings if one.upload.id in known or _is_after(one, scanned_until_ms)]
         self.possibly_outdated.extend(self._recorder.record(published)[1])
         silent = [one for one in readings if one not in published]
@@ -159,11 +160,6 @@ def _gc_disabled() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def scanned_until_fact(project_id: str) -> str:
-    """The name of the stored fact: when the newest upload was initiated (milliseconds) as the first full scan ended."""
-    return f"whole until {project_id}"
 
 
 def _is_after(reading: UploadReading, on_ms: int | None) -> bool:

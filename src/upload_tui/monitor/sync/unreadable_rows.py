@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync.state import SyncState
 
 __all__ = ["UnreadableRows", "Rows", "UnreadRows"]
 
@@ -46,27 +46,25 @@ class UnreadableRows(UnreadRows):
     """The rows of one project that could not be read; shared through the store.
 
     Args:
-        store: where the rows are stored.
-        project_id: the project.
+        state: the project's stored facts.
     """
 
-    def __init__(self, store: Store, project_id: str) -> None:
+    def __init__(self, state: SyncState) -> None:
         super().__init__()
-        self._store = store
-        self._fact_name = f"owed {project_id}"
+        self._state = state
         self._retry_count = 0
         self.reload()
 
     def reload(self) -> None:
         """Load the rows from the store, where other processes may have changed them."""
-        self.spans = [(low, high) for low, high in self._store.fact(self._fact_name) or ()]
+        self.spans = self._state.unreadable_spans
 
     def mark_read(self, total: int, first: int, rows: int, unread: Sequence[Rows] = ()) -> None:
         """Remove rows that were read, add rows that failed, and store the result."""
         before = self.spans
         super().mark_read(total, first, rows, unread)
         if self.spans != before:
-            self._store.set_fact(self._fact_name, self.spans)
+            self._state.unreadable_spans = self.spans
 
     def next_to_retry(self, total: int) -> Rows | None:
         """The range to retry in a list of `total` uploads, a different one each time; None if no row is unreadable."""

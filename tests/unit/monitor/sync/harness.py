@@ -12,6 +12,7 @@ from upload_tui.monitor.changes import Change, StageReached
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.store import Store, StuckThresholds
+from upload_tui.monitor.sync.state import SyncState
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
@@ -40,7 +41,7 @@ class SyncHarness:
 
     @property
     def is_fully_scanned(self) -> bool:
-        return self.store.fact("whole p-1") is True
+        return SyncState(self.store, PROJECT.id).is_scanned
 
     async def try_sync(self) -> bool:
         """Run a round; False if the service failed."""

@@ -11,7 +11,9 @@ from tests.unit.monitor.sync.harness import SyncHarness
 from upload_tui.client import gather_all
 from upload_tui.errors import AuthError, BusyStorageError, ServerError, UnreachableError
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync import fetcher, full_scan, new_uploads, page_workers
+from upload_tui.monitor.sync import full_scan, new_uploads, page_workers
+from upload_tui.monitor.sync.state import SyncState
+from upload_tui.monitor.sync.unreadable_rows import UnreadableRows
 from upload_tui.status import Stage
 from upload_tui.wire import StatusShape
 
@@ -200,13 +202,13 @@ async def test_a_busy_store_is_raised_as_itself_by_one_of_several_concurrent_tas
 
 def test_rows_are_unreadable_until_they_are_read_while_new_ones_arrive_above_them() -> None:
     store = Store()
-    rows = fetcher.UnreadableRows(store, "p-1")
+    rows = UnreadableRows(SyncState(store, "p-1"))
     rows.mark_read(1000, 100, 100, [(120, 20), (150, 1)])
     assert rows.count == 21
     rows.mark_read(1010, 130, 5)  # ten have arrived; this reads the first five of the twenty
     assert rows.count == 16
-    again = fetcher.UnreadableRows(store, "p-1")
+    again = UnreadableRows(SyncState(store, "p-1"))
     assert {again.next_to_retry(1010), again.next_to_retry(1010)} == {(135, 15), (160, 1)}
     again.mark_read(1010, 0, 1010)
     assert again.next_to_retry(1010) is None
-    assert fetcher.UnreadableRows(store, "p-1").count == 0
+    assert UnreadableRows(SyncState(store, "p-1")).count == 0

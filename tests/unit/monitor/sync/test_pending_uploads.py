@@ -1,6 +1,6 @@
-"""Which pages are planned for given positions."""
+"""Which requests refresh pending uploads."""
 
-from upload_tui.monitor.sync.page_plan import plan_pages
+from upload_tui.monitor.sync.pending_uploads import plan_pages
 
 
 def test_pages_are_planned_for_close_positions_and_single_requests_for_others() -> None:
