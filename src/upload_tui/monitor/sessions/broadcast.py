@@ -17,19 +17,21 @@ class _Subscriber:
     def __init__(self) -> None:
         self._changes: deque[Change] = deque()
         self._replaceable: dict[type[Change], Change] = {}
-        self._has_changes = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def put(self, change: Change) -> None:
+        """Add a change."""
         if isinstance(change, PictureChanged | SyncProgressed):
             self._replaceable[type(change)] = change
         else:
             self._changes.append(change)
-        self._has_changes.set()
+        self._changed.set()
 
     async def get(self) -> Change:
+        """Wait for the next change."""
         while not self._changes and not self._replaceable:
-            self._has_changes.clear()
-            await self._has_changes.wait()
+            self._changed.clear()
+            await self._changed.wait()
         if self._changes:
             return self._changes.popleft()
         return self._replaceable.pop(next(iter(self._replaceable)))

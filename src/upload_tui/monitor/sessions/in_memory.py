@@ -41,8 +41,7 @@ class InMemoryPicture(StorePicture):
         service: str = "",
         stuck_after_seconds: float = STUCK_AFTER_SECONDS,
     ) -> None:
-        self._store = Store()
-        super().__init__(self._store, clock or SystemClock(), service, stuck_after_seconds)
+        super().__init__(Store(), clock or SystemClock(), service, stuck_after_seconds)
         self.update(*uploads)
 
     def close(self) -> None:

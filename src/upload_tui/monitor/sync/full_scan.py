@@ -47,9 +47,11 @@ class _PageNumbers(Struct):
 
     @property
     def has_next(self) -> bool:
+        """Whether a page is left."""
         return (self._next - 1) * self.per_page < self.total
 
     def take_next(self) -> int:
+        """Take the next number."""
         self._next += 1
         return self._next - 1
 

@@ -89,7 +89,7 @@ class _Worker:
     async def is_ready(self) -> bool:
         """Wait until the process has started; False if it ended instead."""
         with suppress(OSError, EOFError):
-            self._is_usable = await self._receive(len(READY)) == READY
+            self._is_usable = await self._responses.readexactly(len(READY)) == READY
         return self._is_usable
 
     async def parse(self, body: bytes, read_on: datetime) -> bytes:
@@ -107,10 +107,7 @@ class _Worker:
 
     async def _request(self, body: bytes, read_on: datetime) -> bytes:
         self._requests.writelines((REQUEST_HEADER.pack(len(body), read_on.timestamp()), body))
-        (size_bytes,) = RESPONSE_HEADER.unpack(await self._receive(RESPONSE_HEADER.size))
-        return await self._receive(size_bytes)
-
-    async def _receive(self, size_bytes: int) -> bytes:
+        (size_bytes,) = RESPONSE_HEADER.unpack(await self._responses.readexactly(RESPONSE_HEADER.size))
         return await self._responses.readexactly(size_bytes)
 
     async def stop(self) -> None:

@@ -1,13 +1,14 @@
 """What synchronising one project leaves in the store, for later sessions and for other processes over the same store."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, convert, to_builtins
 
 from upload_tui.monitor.store.store import Store
 
 __all__ = ["ReconcilerState", "SyncState"]
+
+Value = TypeVar("Value")
 
 
 class ReconcilerState(Struct):
@@ -27,65 +28,48 @@ class ReconcilerState(Struct):
     difference: int = 0
 
 
-class SyncState:
-    """The stored facts of one project.
+class _Fact(Generic[Value]):
+    """An attribute of `SyncState` that is a fact in the store.
 
     Args:
-        store: where they are stored.
+        name: the fact's name without the project's id.
+        value_type: what the JSON value is converted to.
+        default: the JSON value if there is none.
+    """
+
+    def __init__(self, name: str, value_type: Any, default: Any = None) -> None:
+        self._name = name
+        self._type = value_type
+        self._default = default
+
+    def __get__(self, state: "SyncState", _: type) -> Value:
+        value = state.store.fact(f"{self._name} {state.project_id}")
+        converted: Value = convert(self._default if value is None else value, self._type)
+        return converted
+
+    def __set__(self, state: "SyncState", value: Value) -> None:
+        state.store.set_fact(f"{self._name} {state.project_id}", to_builtins(value))
+
+
+class SyncState:
+    """The stored facts of one project. Reading an attribute reads the store, setting it writes to the store.
+
+    Args:
+        store: where the facts are stored.
         project_id: the project.
     """
 
+    is_scanned = _Fact[bool]("whole", bool, default=False)
+    """Whether a full scan has ended."""
+    scanned_until_ms = _Fact[int | None]("whole until", int | None)
+    """When the newest upload was initiated that was known as the first full scan ended; None before that."""
+    last_known_number = _Fact[int | None]("news", int | None)
+    """The number of the last upload known before an unfinished reading of new uploads; None if there is none."""
+    unreadable_spans = _Fact[list[tuple[int, int]]]("owed", list[tuple[int, int]], default=())
+    """Ranges of rows that could not be read, counted from the end of the list."""
+    reconciler = _Fact[ReconcilerState]("check", ReconcilerState, default={})
+    """How far the rolling comparison has come."""
+
     def __init__(self, store: Store, project_id: str) -> None:
-        self._store = store
+        self.store = store
         self.project_id = project_id
-
-    def _get(self, name: str) -> Any:
-        return self._store.fact(f"{name} {self.project_id}")
-
-    def _set(self, name: str, value: Any) -> None:
-        self._store.set_fact(f"{name} {self.project_id}", value)
-
-    @property
-    def is_scanned(self) -> bool:
-        """Whether a full scan has ended."""
-        return self._get("whole") is True
-
-    @property
-    def scanned_until_ms(self) -> int | None:
-        """When the newest upload was initiated that was known as the first full scan ended; None before that."""
-        until_ms: int | None = self._get("whole until")
-        return until_ms
-
-    def end_scan(self, until_ms: int) -> None:
-        """Note that a full scan has ended; the first one sets `scanned_until_ms`."""
-        if not self.is_scanned:
-            self._set("whole until", until_ms)
-        self._set("whole", True)
-
-    @property
-    def last_known_number(self) -> int | None:
-        """The number of the last upload known before an unfinished reading of new uploads; None if there is none."""
-        number: int | None = self._get("news")
-        return number
-
-    @last_known_number.setter
-    def last_known_number(self, number: int | None) -> None:
-        self._set("news", number)
-
-    @property
-    def unreadable_spans(self) -> list[tuple[int, int]]:
-        """Ranges of rows that could not be read, counted from the end of the list."""
-        return [(low, high) for low, high in self._get("owed") or ()]
-
-    @unreadable_spans.setter
-    def unreadable_spans(self, spans: Sequence[tuple[int, int]]) -> None:
-        self._set("owed", spans)
-
-    @property
-    def reconciler(self) -> ReconcilerState:
-        """How far the rolling comparison has come."""
-        return convert(self._get("check") or {}, ReconcilerState)
-
-    @reconciler.setter
-    def reconciler(self, state: ReconcilerState) -> None:
-        self._set("check", to_builtins(state))

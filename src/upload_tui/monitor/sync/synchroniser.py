@@ -94,7 +94,9 @@ class Synchroniser:
         if scan.total is not None:
             self._reconciler.accept_difference(scan.total)
         with self._recorder.transaction():
-            self._state.end_scan(to_ms(self._order.newest_on()) or 0)
+            if not self._state.is_scanned:
+                self._state.scanned_until_ms = to_ms(self._order.newest_on()) or 0
+            self._state.is_scanned = True
 
     async def _retry_unreadable(self) -> bool:
         """Retry one range of unreadable rows; True if anything changed."""

@@ -29,8 +29,8 @@ def test_a_new_project_has_no_facts() -> None:
 def test_facts_are_stored_by_project() -> None:
     store = Store()
     state, other = SyncState(store, "p-1"), SyncState(store, "p-2")
-    state.end_scan(5)
-    state.end_scan(6)  # a later scan does not move the end of the first one
+    state.is_scanned = True
+    state.scanned_until_ms = 5
     state.last_known_number = 7
     state.unreadable_spans = [(1, 3)]
     state.reconciler = ReconcilerState(row=20)
