@@ -106,7 +106,7 @@ class FullScan:
             missing_before = missing if is_quiet else None
         raise ServerError(
             f"Uploads were deleted while {self._fetcher.client.root} was scanned; some may be missing",
-            "The scan is repeated.",
+            "Try again later.",
         )
 
     def _missing_count(self) -> int | None:
