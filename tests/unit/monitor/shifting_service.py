@@ -113,7 +113,7 @@ class ShiftingService:
         self.design = design
         self.largest_page = largest_page
         self.clock = TickingClock()
-        self.lives: list[SimulatedUpload] = []  # newest first
+        self.uploads: list[SimulatedUpload] = []  # newest first
         self.is_changing = False
         self.is_ordered = False
         """Answer requests in the order in which they are sent."""
@@ -123,19 +123,19 @@ class ShiftingService:
         self._count = 0
         self._event_count = 0
         for _ in range(uploads):
-            self.begin()
+            self.start_upload()
             for _ in range(self.rng.randrange(4)):
-                self.go_on(self.lives[0])
+                self.advance(self.uploads[0])
             self.clock.seconds += 1
 
-    def begin(self) -> None:
+    def start_upload(self) -> None:
         self._count += 1
         self.clock.seconds += 0.01
-        is_tied = bool(self.lives) and self.rng.random() < self.tie_rate
-        seconds = self.lives[0].began if is_tied else self.clock.seconds
-        self.lives.insert(0, SimulatedUpload(f"u{self._count}", seconds, {Stage.INITIATED: seconds}))
+        is_tied = bool(self.uploads) and self.rng.random() < self.tie_rate
+        seconds = self.uploads[0].began if is_tied else self.clock.seconds
+        self.uploads.insert(0, SimulatedUpload(f"u{self._count}", seconds, {Stage.INITIATED: seconds}))
 
-    def go_on(self, life: SimulatedUpload) -> None:
+    def advance(self, life: SimulatedUpload) -> None:
         seconds = self.clock.seconds
         if life.stage is Stage.INITIATED:
             life.reached[Stage.COMPLETED] = seconds
@@ -152,11 +152,11 @@ class ShiftingService:
         event = self.rng.random()
         self.clock.seconds += 0.05
         if event < 0.3:
-            self.begin()
-        elif event < 0.8 and self.lives:
-            self.go_on(self.rng.choice(self.lives))
-        elif event < 0.9 and self.lives:
-            self.lives.remove(self.rng.choice(self.lives))
+            self.start_upload()
+        elif event < 0.8 and self.uploads:
+            self.advance(self.rng.choice(self.uploads))
+        elif event < 0.9 and self.uploads:
+            self.uploads.remove(self.rng.choice(self.uploads))
 
     def resource(self, life: SimulatedUpload) -> dict[str, Any]:
         ago = {str(stage): -at for stage, at in life.reached.items()}
@@ -175,7 +175,7 @@ class ShiftingService:
         self.requests += 1
         self.before_response(request)
         for _ in range(self.new_per_request):
-            self.begin()
+            self.start_upload()
         if self.is_changing:
             for _ in range(self.rng.randrange(3)):
                 self.change_randomly()
@@ -191,19 +191,19 @@ class ShiftingService:
         upload_id = request.url.path.rpartition("/")[2]
         if upload_id in self.unreadable_ids:
             return self.broken_response()
-        for life in self.lives:
+        for life in self.uploads:
             if life.id == upload_id:
                 return httpx.Response(200, json=self.resource(life))
         return httpx.Response(404, json={"error": 404, "code": "not_provided", "reason": "Upload Not Found"})
 
     def _page(self, page: int, requested: int) -> httpx.Response:
         size = min(requested, self.largest_page)
-        rows = self.lives[(page - 1) * size : page * size]
+        rows = self.uploads[(page - 1) * size : page * size]
         if self.unreadable_ids & {life.id for life in rows}:
             return self.broken_response()
-        pages = -(-len(self.lives) // size)
+        pages = -(-len(self.uploads) // size)
         headers = {
-            "X-Total": str(len(self.lives)),
+            "X-Total": str(len(self.uploads)),
             "X-Per-Page": str(size),
             "X-Next-Page": str(page + 1) if page < pages else "",
         }

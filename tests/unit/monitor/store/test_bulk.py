@@ -190,10 +190,10 @@ async def test_an_interrupted_full_scan_continues_in_bulk(
     """Every page is stored and parsed once; what happened since the interruption is published."""
     monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 10)
     service = ShiftingService(1, StatusShape.A, largest_page=50, uploads=600)
-    for life in service.lives:
-        service.go_on(life)
-        service.go_on(life)
-    service.begin()
+    for life in service.uploads:
+        service.advance(life)
+        service.advance(life)
+    service.start_upload()
     answer, store, published = service._answer, Store(tmp_path / "store.db"), list[Change]()
 
     def failing(request: httpx.Request) -> httpx.Response:
@@ -221,14 +221,14 @@ async def test_an_interrupted_full_scan_continues_in_bulk(
     decoded: list[int] = []
     page_entries = responses.page_entries
     monkeypatch.setattr(responses, "page_entries", lambda body: decoded.append(1) or page_entries(body))
-    service.go_on(service.lives[0])
+    service.advance(service.uploads[0])
     leases.clear()
     service.requests = 0
     await watch.sync()
     assert len([lease for lease in leases if lease is not None]) >= 12
     assert read_lease(store.db) is None
     assert (store.find(Query(), STUCK, 0, 0).total, service.requests < 20, len(decoded) < 5) == (601, True, True)
-    assert {change.upload.id for change in published} == {service.lives[0].id}  # type: ignore[attr-defined]
+    assert {change.upload.id for change in published} == {service.uploads[0].id}  # type: ignore[attr-defined]
     assert store.db.execute("SELECT count(*) FROM pages").fetchone()[0] <= 13
     store.close()
 

@@ -98,11 +98,11 @@ async def test_everything_is_fetched_again_and_nothing_published_when_a_damaged_
     first.store.close()
     damage(file, "uploads", "cells")
     second = Harness(service, Store(file))
-    service.begin()
+    service.start_upload()
     with pytest.raises(StorageResetError, match="damaged"):
         await second.synchroniser.sync()
     await second.synchroniser.sync()
-    assert second.names() == {life.name for life in service.lives}
+    assert second.names() == {life.name for life in service.uploads}
     assert second.published == []
     assert (tmp_path / "store.db.damaged-1").exists()
     second.store.close()
@@ -137,13 +137,13 @@ async def test_data_are_copied_to_memory_when_the_disk_is_full(tmp_path: Path) -
     await harness.synchroniser.sync()
     limit_size(harness.store)
     for _ in range(200):
-        service.begin()
+        service.start_upload()
     with pytest.raises(StorageResetError, match="full"):
         await harness.synchroniser.sync()
     assert len(harness.names()) == 300
     service.requests = 0
     await harness.synchroniser.sync()
-    assert harness.names() == {life.name for life in service.lives}
+    assert harness.names() == {life.name for life in service.uploads}
     assert len(harness.published) == 2 * 200  # `UploadSeen` and `StageReached` of each
     assert "Nothing is cached" in harness.store.notice
     assert harness.store.generation == 0
@@ -158,9 +158,9 @@ async def test_a_full_scan_completes_in_memory_when_the_disk_is_full(
 ) -> None:
     monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 10)
     service = ShiftingService(1, StatusShape.A, largest_page=100, uploads=1000)
-    for life in service.lives[5:]:
-        service.go_on(life)
-        service.go_on(life)
+    for life in service.uploads[5:]:
+        service.advance(life)
+        service.advance(life)
     store = Store(tmp_path / "store.db")
     limit_size(store, 40)
     session = LiveSession(service.client(), [PROJECT], store, clock=TickingClock())

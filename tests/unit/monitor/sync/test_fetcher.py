@@ -36,10 +36,10 @@ any_broken_response = pytest.mark.parametrize("broken_response", BROKEN_RESPONSE
 def a_service(uploads: int, *, finished: bool = True) -> ShiftingService:
     service = ShiftingService(5, StatusShape.A, largest_page=1000, uploads=0)
     for _ in range(uploads):
-        service.begin()
+        service.start_upload()
         if finished:
-            service.go_on(service.lives[0])
-            service.go_on(service.lives[0])
+            service.advance(service.uploads[0])
+            service.advance(service.uploads[0])
     return service
 
 
@@ -56,15 +56,15 @@ async def test_all_others_are_known_when_one_upload_breaks_its_page_in_the_full_
     monkeypatch.setattr(page_workers, "_MIN_UPLOADS", 10**6)
     service = a_service(2300)
     service.broken_response = broken_response
-    broken = service.lives[1500]
+    broken = service.uploads[1500]
     service.unreadable_ids = {broken.id}
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
     assert harness.is_fully_scanned
-    assert {life.name for life in service.lives} - harness.names() == {broken.name}
+    assert {life.name for life in service.uploads} - harness.names() == {broken.name}
     assert harness.synchroniser.notice == "1 of 2,300 uploads cannot be read"
     assert service.requests < 40
-    service.begin()
+    service.start_upload()
     service.requests = 0
     await harness.synchroniser.sync()
     assert service.requests < 8  # retried, but not searched with all means
@@ -78,29 +78,29 @@ async def test_all_others_are_known_when_one_upload_breaks_its_page_in_the_full_
 @pytest.mark.parametrize("place", [0, 1, 19])
 async def test_others_are_known_when_one_of_the_newest_uploads_breaks_the_first_page(place: int) -> None:
     service = a_service(300)
-    service.unreadable_ids = {service.lives[place].id}
+    service.unreadable_ids = {service.uploads[place].id}
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
     assert len(harness.names()) == 299
-    service.begin()
+    service.start_upload()
     await harness.synchroniser.sync()
-    assert service.lives[0].name in harness.names()
-    service.unreadable_ids = {service.lives[0].id}
-    service.begin()
-    service.begin()
+    assert service.uploads[0].name in harness.names()
+    service.unreadable_ids = {service.uploads[0].id}
+    service.start_upload()
+    service.start_upload()
     await harness.synchroniser.sync()
     assert len(harness.names()) == 303
 
 
 async def test_unreadable_uploads_are_read_in_a_later_session() -> None:
     service = a_service(2300)
-    service.unreadable_ids = {life.id for life in service.lives[1000:2000]}
+    service.unreadable_ids = {life.id for life in service.uploads[1000:2000]}
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
     assert len(harness.names()) == 1300
     assert service.requests < 150  # a page on which every row fails is not read row by row
     for _ in range(10):
-        service.begin()
+        service.start_upload()
     repair(service)
     later = SyncHarness(service, harness.store)
     for _ in range(30):
@@ -112,8 +112,8 @@ async def test_the_comparison_continues_when_an_old_page_fails() -> None:
     service = a_service(200)
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
-    service.unreadable_ids = {service.lives[70].id}
-    gone = service.lives.pop(150)
+    service.unreadable_ids = {service.uploads[70].id}
+    gone = service.uploads.pop(150)
     for _ in range(24):
         await harness.synchroniser.sync()
     assert gone.name not in harness.names()
@@ -125,12 +125,12 @@ async def test_a_pending_upload_that_cannot_be_read_is_marked_once_and_blocks_no
 ) -> None:
     service = a_service(200)
     for index in (100, 150):
-        service.lives[index].reached = {Stage.INITIATED: service.lives[index].began}
+        service.uploads[index].reached = {Stage.INITIATED: service.uploads[index].began}
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
-    broken, other = service.lives[100], service.lives[150]
+    broken, other = service.uploads[100], service.uploads[150]
     service.broken_response, service.unreadable_ids = broken_response, {broken.id}
-    service.go_on(other)
+    service.advance(other)
     assert await harness.synchroniser.sync() is True
     stored = harness.store.get(broken.id)
     assert stored is not None
@@ -172,7 +172,7 @@ async def test_new_uploads_are_read_completely_after_an_interruption(monkeypatch
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
     for _ in range(400):
-        service.begin()
+        service.start_upload()
 
     def disconnect(request: httpx.Request) -> None:
         if service.requests > 5:

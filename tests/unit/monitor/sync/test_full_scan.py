@@ -32,7 +32,7 @@ def remove_before(service: ShiftingService, requests: Callable[[int], bool], ind
         if request.url.path.endswith("/uploads"):
             pages += 1
             if requests(pages):
-                service.lives.pop(index)
+                service.uploads.pop(index)
 
     service.before_response = remove
 
@@ -51,7 +51,7 @@ async def test_all_are_known_when_the_service_returns_smaller_pages_than_request
     await harness.synchroniser.sync()
     assert harness.picture() == harness.expected()
     assert harness.synchroniser.notice == ""
-    service.begin()
+    service.start_upload()
     for _ in range(25):
         await harness.synchroniser.sync()
     assert harness.picture() == harness.expected()
@@ -64,7 +64,7 @@ async def test_none_is_missing_when_some_are_deleted_during_the_scan(headers: fr
     remove_before(service, {3, 8}.__contains__, index)
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
-    assert {life.name for life in service.lives} <= harness.names()
+    assert {life.name for life in service.uploads} <= harness.names()
     assert service.requests < 60
     if "X-Total" in headers:  # otherwise the reconciler finds the deleted ones later
         assert harness.picture() == harness.expected()
@@ -127,8 +127,8 @@ async def test_an_upload_from_an_interrupted_scan_that_is_no_longer_listed_is_go
     service.before_response = disconnect
     first = SyncHarness(service, store)
     assert not await first.try_sync()
-    gone = [life for life in service.lives if life.name in first.names()][7]
-    service.lives.remove(gone)
+    gone = [life for life in service.uploads if life.name in first.names()][7]
+    service.uploads.remove(gone)
     service.before_response = lambda request: None
     second = SyncHarness(service, store)
     await second.synchroniser.sync()
@@ -152,8 +152,8 @@ async def test_uploads_newer_than_another_process_full_scan_are_published_by_one
     reading = asyncio.create_task(slow.synchroniser.sync())
     await asyncio.sleep(0)
     await quick.synchroniser.sync()
-    service.begin()
-    service.go_on(service.lives[0])
+    service.start_upload()
+    service.advance(service.uploads[0])
     is_released.set()
     await reading
     for harness in (quick, slow):
@@ -165,12 +165,12 @@ async def test_uploads_newer_than_another_process_full_scan_are_published_by_one
 
 async def test_a_process_does_not_scan_again_what_another_has_scanned_since_both_started(tmp_path: Path) -> None:
     service = a_service(300, 20)
-    for life in service.lives:
-        service.go_on(life)
-        service.go_on(life)
+    for life in service.uploads:
+        service.advance(life)
+        service.advance(life)
     first, second = (SyncHarness(service, Store(tmp_path / "store.db")) for _ in range(2))
     await first.synchroniser.sync()
-    service.begin()
+    service.start_upload()
     service.requests = 0
     await second.synchroniser.sync()
     assert service.requests < 10

@@ -15,9 +15,9 @@ from upload_tui.wire import StatusShape
 def a_service(uploads: int, design: StatusShape = StatusShape.A, tie_rate: float = 0) -> ShiftingService:
     service = ShiftingService(5, design, largest_page=1000, uploads=0, tie_rate=tie_rate)
     for _ in range(uploads):
-        service.begin()
-        service.go_on(service.lives[0])
-        service.go_on(service.lives[0])
+        service.start_upload()
+        service.advance(service.uploads[0])
+        service.advance(service.uploads[0])
     return service
 
 
@@ -31,7 +31,7 @@ async def scanned(service: ShiftingService) -> SyncHarness:
 async def test_deleted_uploads_are_found_when_others_were_initiated_at_the_same_time(tie_rate: float) -> None:
     service = a_service(200, tie_rate=tie_rate)
     harness = await scanned(service)
-    gone = [service.lives.pop(index) for index in (199, 150, 50, 15)]
+    gone = [service.uploads.pop(index) for index in (199, 150, 50, 15)]
     service.requests = 0
     await harness.settle(3)
     published = [change.upload.name for change in harness.published if isinstance(change, UploadGone)]
@@ -43,7 +43,7 @@ async def test_a_deleted_upload_is_found_at_its_place_when_the_service_reports_n
     service = a_service(200)
     service.headers = frozenset({"X-Per-Page", "X-Next-Page"})
     harness = await scanned(service)
-    gone = service.lives.pop(50)
+    gone = service.uploads.pop(50)
     for _ in range(4):
         await harness.synchroniser.sync()
     assert gone.name not in harness.names()
@@ -51,7 +51,7 @@ async def test_a_deleted_upload_is_found_at_its_place_when_the_service_reports_n
 
 async def test_an_unreadable_upload_does_not_make_later_steps_larger_while_uploads_keep_arriving() -> None:
     service = a_service(3000)
-    broken, resource = service.lives[1500], service.resource
+    broken, resource = service.uploads[1500], service.resource
     service.resource = lambda life: {"id": None} if life is broken else resource(life)  # type: ignore[method-assign]
     harness = await scanned(service)
     sizes: Counter[int] = Counter()
@@ -69,7 +69,7 @@ async def test_an_unreadable_upload_does_not_make_later_steps_larger_while_uploa
 async def test_the_comparison_continues_where_the_last_session_stopped() -> None:
     service = a_service(300, StatusShape.DEPLOYED)
     harness = await scanned(service)
-    purged = service.lives[250]
+    purged = service.uploads[250]
     purged.purged = service.clock.seconds
     for _ in range(16):
         await harness.synchroniser.sync()
@@ -82,7 +82,7 @@ async def test_the_comparison_continues_where_the_last_session_stopped() -> None
 async def test_a_purge_is_published_once() -> None:
     service = a_service(30, StatusShape.DEPLOYED)
     harness = await scanned(service)
-    for life in service.lives:
+    for life in service.uploads:
         if life.reached.keys() >= {"verified"}:
             life.purged = service.clock.seconds
     resource = service.resource
@@ -90,7 +90,7 @@ async def test_a_purge_is_published_once() -> None:
     for _ in range(8):
         await harness.synchroniser.sync()
     published = [change.upload.name for change in harness.published if isinstance(change, UploadPurged)]
-    assert sorted(published) == sorted(life.name for life in service.lives if life.purged is not None)
+    assert sorted(published) == sorted(life.name for life in service.uploads if life.purged is not None)
     assert published
 
 
@@ -109,6 +109,6 @@ async def test_larger_pages_are_compared_when_nothing_else_changes_and_there_are
     await harness.synchroniser.sync()
     assert sizes == [20, 200]
     sizes.clear()
-    service.begin()
+    service.start_upload()
     await harness.synchroniser.sync()
     assert sizes == [20, 20]

@@ -19,23 +19,23 @@ from upload_tui.wire import StatusShape, read_upload_reading
 
 async def test_an_upload_is_fetched_again_when_a_reading_arrives_that_was_requested_before_the_last_one() -> None:
     service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=0)
-    service.begin()
+    service.start_upload()
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
-    life = service.lives[0]
+    life = service.uploads[0]
     stored = harness.store.get(life.id)
     assert stored is not None
     published: list[Change] = []
     fetcher = PageFetcher(harness.client, SyncState(harness.store, PROJECT.id))
     order = ProjectOrder(harness.store, PROJECT.id)
     recorder = ChangeRecorder(harness.store, order, fetcher, PROJECT.id, published.append)
-    service.go_on(life)
+    service.advance(life)
     late = read_upload_reading(
         {**service.resource(life), "name": "outdated"},
         read_on=service.clock.now(),
         requested_on=stored.read_on - timedelta(seconds=1),
     )
-    service.go_on(life)
+    service.advance(life)
     service.requests = 0
     assert await recorder.record_readings([late])
     assert service.requests == 1

@@ -36,7 +36,7 @@ SERVICES = st.builds(
 
 def rounds_to_settle(service: ShiftingService) -> int:
     """A few rounds, and twice as many as it takes to compare all pages."""
-    return 6 + 2 * -(-len(service.lives) // min(20, service.largest_page))
+    return 6 + 2 * -(-len(service.uploads) // min(20, service.largest_page))
 
 
 @settings(max_examples=12, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
@@ -46,14 +46,14 @@ async def test_the_picture_equals_the_service_when_changes_stop(service: Shiftin
     with service.changing():
         while not await harness.try_sync():  # uploads of the first successful round are not published
             pass
-        before = {life.name: set(life.reached) for life in service.lives}
+        before = {life.name: set(life.reached) for life in service.uploads}
         for _ in range(rounds):
             await harness.try_sync()
     await harness.settle(rounds_to_settle(service))
     stages = harness.published_stages()
     seen = [change.upload.name for change in harness.published if isinstance(change, UploadSeen)]
     assert len(seen) == len(set(seen))
-    for life in service.lives:
+    for life in service.uploads:
         reached = list(life.reached)
         published = stages.get(life.name, [])
         assert reached[len(reached) - len(published) :] == published, life
@@ -62,7 +62,7 @@ async def test_the_picture_equals_the_service_when_changes_stop(service: Shiftin
             assert published == reached, life
     gone = [change.upload.name for change in harness.published if isinstance(change, UploadGone)]
     assert len(gone) == len(set(gone))
-    assert not set(gone) & {life.name for life in service.lives}
+    assert not set(gone) & {life.name for life in service.uploads}
     harness.store.close()
 
 
@@ -74,7 +74,7 @@ async def test_two_processes_over_one_store_both_publish_everything_once(service
         await harnesses[0].synchroniser.sync()
         await harnesses[0].settle()
         harnesses.append(SyncHarness(service, Store(Path(folder) / "store.db")))
-        before = {life.name: len(life.reached) for life in service.lives}
+        before = {life.name: len(life.reached) for life in service.uploads}
         for harness in harnesses:
             harness.published.clear()
         with service.changing():
@@ -85,7 +85,7 @@ async def test_two_processes_over_one_store_both_publish_everything_once(service
         for harness in harnesses:
             await harness.synchroniser.sync()
             stages = harness.published_stages()
-            for life in service.lives:
+            for life in service.uploads:
                 assert stages.get(life.name, []) == list(life.reached)[before.get(life.name, 0) :], life
             assert len(harness.published) == len({repr(change) for change in harness.published})
             harness.store.close()
@@ -112,7 +112,7 @@ async def test_the_full_scan_reads_each_page_once_while_uploads_keep_arriving() 
     harness = SyncHarness(service)
     async with harness.client:
         await harness.synchroniser.sync()
-    assert service.requests < 1.5 * len(service.lives) / 100
+    assert service.requests < 1.5 * len(service.uploads) / 100
     assert not gaps(harness)
 
 
@@ -122,7 +122,7 @@ async def test_the_full_scan_leaves_no_gap_when_a_later_page_is_answered_first()
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
     assert not gaps(harness)
-    assert service.requests < 2 * len(service.lives) / 100
+    assert service.requests < 2 * len(service.uploads) / 100
 
 
 @pytest.mark.parametrize("per_request", [3, 20])
@@ -142,7 +142,7 @@ async def test_no_gap_is_left_among_new_uploads_when_some_arrive_during_every_re
 async def test_pending_uploads_are_found_on_pages_while_new_ones_shift_them() -> None:
     service = ShiftingService(7, StatusShape.DEPLOYED, largest_page=100, uploads=0)
     for _ in range(600):
-        service.begin()
+        service.start_upload()
     harness = SyncHarness(service)
     async with harness.client:
         await harness.synchroniser.sync()
@@ -154,15 +154,15 @@ async def test_pending_uploads_are_found_on_pages_while_new_ones_shift_them() ->
 
 async def test_a_new_session_does_not_fetch_again_what_the_last_one_stored() -> None:
     service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=600)
-    for life in service.lives[10:]:
-        service.go_on(life)
-        service.go_on(life)
+    for life in service.uploads[10:]:
+        service.advance(life)
+        service.advance(life)
     first = SyncHarness(service)
     await first.synchroniser.sync()
     scan_bytes = service.bytes_sent
-    service.begin()
-    for life in service.lives[:11]:
-        service.go_on(life)
+    service.start_upload()
+    for life in service.uploads[:11]:
+        service.advance(life)
     service.bytes_sent = 0
     second = SyncHarness(service, first.store)
     assert len(second.names()) == 600
@@ -176,7 +176,7 @@ async def test_a_new_session_does_not_fetch_again_what_the_last_one_stored() -> 
 async def test_a_broken_upload_hides_no_other_and_is_not_searched_for_ever() -> None:
     service = ShiftingService(3, StatusShape.A, largest_page=1000, uploads=50)
     harness = SyncHarness(service)
-    resource, broken = service.resource, service.lives[20]
+    resource, broken = service.resource, service.uploads[20]
     service.resource = lambda life: {"id": None} if life is broken else resource(life)  # type: ignore[method-assign,assignment]
     for _ in range(5):
         await harness.synchroniser.sync()
@@ -190,16 +190,16 @@ async def test_a_broken_upload_hides_no_other_and_is_not_searched_for_ever() -> 
 
 async def test_a_round_publishes_changes_in_the_order_of_events() -> None:
     service = ShiftingService(seed=1, design=StatusShape.A, largest_page=1000, uploads=0)
-    service.begin()
+    service.start_upload()
     harness = SyncHarness(service)
     await harness.settle()
-    (old,) = service.lives
+    (old,) = service.uploads
     service.clock.seconds += 5
-    service.begin()
+    service.start_upload()
     service.clock.seconds += 5
-    service.go_on(old)
+    service.advance(old)
     service.clock.seconds += 5
-    service.go_on(service.lives[0])
+    service.advance(service.uploads[0])
     await harness.synchroniser.sync()
     assert [(type(change), change.upload.name) for change in harness.published if isinstance(change, UploadChange)] == [
         (UploadSeen, "u2"),
@@ -212,10 +212,10 @@ async def test_a_round_publishes_changes_in_the_order_of_events() -> None:
 
 async def test_recorded_changes_are_published_when_the_round_fails() -> None:
     service = ShiftingService(seed=1, design=StatusShape.A, largest_page=1000, uploads=0)
-    service.begin()
+    service.start_upload()
     harness = SyncHarness(service)
     await harness.settle()
-    service.begin()
+    service.start_upload()
     read, pages = harness.client.upload_page, list[int]()
 
     async def fail_later(project_id: str, page: int, per_page: int) -> UploadPage:
@@ -236,17 +236,17 @@ async def test_recorded_changes_are_published_when_the_round_fails() -> None:
 
 async def test_the_picture_stays_correct_when_the_local_clock_is_set_back() -> None:
     service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=0)
-    service.begin()
-    service.go_on(service.lives[0])
+    service.start_upload()
+    service.advance(service.uploads[0])
     service.clock.seconds += 3600
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
-    service.go_on(service.lives[0])
+    service.advance(service.uploads[0])
     service.clock.seconds -= 3600
     await harness.synchroniser.sync()
     assert harness.picture() == harness.expected()
     assert [change.after for change in harness.published if isinstance(change, StageReached)] == [
-        service.lives[0].stage
+        service.uploads[0].stage
     ]
     harness.store.close()
 
@@ -255,10 +255,10 @@ async def test_an_upload_that_comes_back_is_published_as_seen_between_two_deleti
     service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=3)
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
-    all_lives, life = service.lives, service.lives[1]
+    all_lives, life = service.uploads, service.uploads[1]
     others = [other for other in all_lives if other is not life]
     for lives in (others, all_lives, others):
-        service.lives = [*lives]
+        service.uploads = [*lives]
         await harness.settle()
     kinds = [
         type(change) for change in harness.published if isinstance(change, UploadChange) and change.upload.id == life.id
@@ -269,16 +269,16 @@ async def test_an_upload_that_comes_back_is_published_as_seen_between_two_deleti
 
 async def test_a_known_upload_is_stale_while_the_service_reports_it_as_not_consistent() -> None:
     service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=0)
-    service.begin()
+    service.start_upload()
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
-    life = service.lives[0]
+    life = service.uploads[0]
     hidden = {"error": 404, "code": "resource_not_consistent", "reason": "resource changes are still being processed"}
     answer = service.answer
     service.answer = lambda request: (  # type: ignore[method-assign]
         httpx.Response(404, json=hidden) if request.url.path.endswith(life.id) else answer(request)
     )
-    service.lives = []
+    service.uploads = []
     harness = SyncHarness(service, harness.store)
     await harness.synchroniser.sync()
     stored = harness.store.get(life.id)
