@@ -135,14 +135,14 @@ class ShiftingService:
         seconds = self.uploads[0].began if is_tied else self.clock.seconds
         self.uploads.insert(0, SimulatedUpload(f"u{self._count}", seconds, {Stage.INITIATED: seconds}))
 
-    def advance(self, life: SimulatedUpload) -> None:
+    def advance(self, upload: SimulatedUpload) -> None:
         seconds = self.clock.seconds
-        if life.stage is Stage.INITIATED:
-            life.reached[Stage.COMPLETED] = seconds
-        elif life.stage is Stage.COMPLETED:
-            life.reached[self.rng.choice(FINAL)] = seconds
-        elif life.stage is Stage.VERIFIED and life.purged is None and self.design is StatusShape.DEPLOYED:
-            life.purged = seconds
+        if upload.stage is Stage.INITIATED:
+            upload.reached[Stage.COMPLETED] = seconds
+        elif upload.stage is Stage.COMPLETED:
+            upload.reached[self.rng.choice(FINAL)] = seconds
+        elif upload.stage is Stage.VERIFIED and upload.purged is None and self.design is StatusShape.DEPLOYED:
+            upload.purged = seconds
 
     def change_randomly(self) -> None:
         """Let a random event happen, or none; after `MAX_EVENTS` none."""
@@ -158,15 +158,15 @@ class ShiftingService:
         elif event < 0.9 and self.uploads:
             self.uploads.remove(self.rng.choice(self.uploads))
 
-    def resource(self, life: SimulatedUpload) -> dict[str, Any]:
-        ago = {str(stage): -at for stage, at in life.reached.items()}
+    def resource(self, upload: SimulatedUpload) -> dict[str, Any]:
+        ago = {str(stage): -at for stage, at in upload.reached.items()}
         return an_upload(
-            life.name,
+            upload.name,
             **ago,  # type: ignore[arg-type]
-            purged=None if life.purged is None else -life.purged,
-            message=f"{life.name} is damaged" if life.stage is Stage.ERROR else None,
-            size_bytes=4 * (1000 + round(life.began * 100)),
-            chunks=(1, 2, 3, 4) if Stage.COMPLETED in life.reached else (1, 2, 3)[: 1 + round(life.began) % 3],
+            purged=None if upload.purged is None else -upload.purged,
+            message=f"{upload.name} is damaged" if upload.stage is Stage.ERROR else None,
+            size_bytes=4 * (1000 + round(upload.began * 100)),
+            chunks=(1, 2, 3, 4) if Stage.COMPLETED in upload.reached else (1, 2, 3)[: 1 + round(upload.began) % 3],
             status_shape=self.design,
             now=NOW,
         )
@@ -191,15 +191,15 @@ class ShiftingService:
         upload_id = request.url.path.rpartition("/")[2]
         if upload_id in self.unreadable_ids:
             return self.broken_response()
-        for life in self.uploads:
-            if life.id == upload_id:
-                return httpx.Response(200, json=self.resource(life))
+        for upload in self.uploads:
+            if upload.id == upload_id:
+                return httpx.Response(200, json=self.resource(upload))
         return httpx.Response(404, json={"error": 404, "code": "not_provided", "reason": "Upload Not Found"})
 
     def _page(self, page: int, requested: int) -> httpx.Response:
         size = min(requested, self.largest_page)
         rows = self.uploads[(page - 1) * size : page * size]
-        if self.unreadable_ids & {life.id for life in rows}:
+        if self.unreadable_ids & {upload.id for upload in rows}:
             return self.broken_response()
         pages = -(-len(self.uploads) // size)
         headers = {

@@ -190,9 +190,9 @@ async def test_an_interrupted_full_scan_continues_in_bulk(
     """Every page is stored and parsed once; what happened since the interruption is published."""
     monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 10)
     service = ShiftingService(1, StatusShape.A, largest_page=50, uploads=600)
-    for life in service.uploads:
-        service.advance(life)
-        service.advance(life)
+    for upload in service.uploads:
+        service.advance(upload)
+        service.advance(upload)
     service.start_upload()
     answer, store, published = service._answer, Store(tmp_path / "store.db"), list[Change]()
 

@@ -102,7 +102,7 @@ async def test_everything_is_fetched_again_and_nothing_published_when_a_damaged_
     with pytest.raises(StorageResetError, match="damaged"):
         await second.synchroniser.sync()
     await second.synchroniser.sync()
-    assert second.names() == {life.name for life in service.uploads}
+    assert second.names() == {upload.name for upload in service.uploads}
     assert second.published == []
     assert (tmp_path / "store.db.damaged-1").exists()
     second.store.close()
@@ -143,7 +143,7 @@ async def test_data_are_copied_to_memory_when_the_disk_is_full(tmp_path: Path) -
     assert len(harness.names()) == 300
     service.requests = 0
     await harness.synchroniser.sync()
-    assert harness.names() == {life.name for life in service.uploads}
+    assert harness.names() == {upload.name for upload in service.uploads}
     assert len(harness.published) == 2 * 200  # `UploadSeen` and `StageReached` of each
     assert "Nothing is cached" in harness.store.notice
     assert harness.store.generation == 0
@@ -158,9 +158,9 @@ async def test_a_full_scan_completes_in_memory_when_the_disk_is_full(
 ) -> None:
     monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 10)
     service = ShiftingService(1, StatusShape.A, largest_page=100, uploads=1000)
-    for life in service.uploads[5:]:
-        service.advance(life)
-        service.advance(life)
+    for upload in service.uploads[5:]:
+        service.advance(upload)
+        service.advance(upload)
     store = Store(tmp_path / "store.db")
     limit_size(store, 40)
     session = LiveSession(service.client(), [PROJECT], store, clock=TickingClock())

@@ -66,7 +66,7 @@ class SyncHarness:
 
     def expected(self) -> Mapping[str, Any]:
         """The same, according to the service."""
-        uploads = [read_upload(self.service.resource(life), read_on=NOW) for life in self.service.uploads]
+        uploads = [read_upload(self.service.resource(upload), read_on=NOW) for upload in self.service.uploads]
         return {
             "uploads": {upload.name: _without_guesses(_facts(upload)) for upload in uploads},
             "stages": Counter(upload.stage for upload in uploads),
@@ -116,6 +116,6 @@ def _without_guesses(facts: dict[str, Any]) -> dict[str, Any]:
 def gaps(harness: SyncHarness) -> list[str]:
     """Uploads that are not known although a newer one is."""
     known = harness.names()
-    names = [life.name for life in harness.service.uploads]
+    names = [upload.name for upload in harness.service.uploads]
     newest = next((index for index, name in enumerate(names) if name in known), len(names))
     return [name for name in names[newest:] if name not in known]

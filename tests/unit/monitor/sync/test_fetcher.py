@@ -61,7 +61,7 @@ async def test_all_others_are_known_when_one_upload_breaks_its_page_in_the_full_
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
     assert harness.is_fully_scanned
-    assert {life.name for life in service.uploads} - harness.names() == {broken.name}
+    assert {upload.name for upload in service.uploads} - harness.names() == {broken.name}
     assert harness.synchroniser.notice == "1 of 2,300 uploads cannot be read"
     assert service.requests < 40
     service.start_upload()
@@ -94,7 +94,7 @@ async def test_others_are_known_when_one_of_the_newest_uploads_breaks_the_first_
 
 async def test_unreadable_uploads_are_read_in_a_later_session() -> None:
     service = a_service(2300)
-    service.unreadable_ids = {life.id for life in service.uploads[1000:2000]}
+    service.unreadable_ids = {upload.id for upload in service.uploads[1000:2000]}
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
     assert len(harness.names()) == 1300

@@ -64,7 +64,7 @@ async def test_none_is_missing_when_some_are_deleted_during_the_scan(headers: fr
     remove_before(service, {3, 8}.__contains__, index)
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
-    assert {life.name for life in service.uploads} <= harness.names()
+    assert {upload.name for upload in service.uploads} <= harness.names()
     assert service.requests < 60
     if "X-Total" in headers:  # otherwise the reconciler finds the deleted ones later
         assert harness.picture() == harness.expected()
@@ -127,7 +127,7 @@ async def test_an_upload_from_an_interrupted_scan_that_is_no_longer_listed_is_go
     service.before_response = disconnect
     first = SyncHarness(service, store)
     assert not await first.try_sync()
-    gone = [life for life in service.uploads if life.name in first.names()][7]
+    gone = [upload for upload in service.uploads if upload.name in first.names()][7]
     service.uploads.remove(gone)
     service.before_response = lambda request: None
     second = SyncHarness(service, store)
@@ -165,9 +165,9 @@ async def test_uploads_newer_than_another_process_full_scan_are_published_by_one
 
 async def test_a_process_does_not_scan_again_what_another_has_scanned_since_both_started(tmp_path: Path) -> None:
     service = a_service(300, 20)
-    for life in service.uploads:
-        service.advance(life)
-        service.advance(life)
+    for upload in service.uploads:
+        service.advance(upload)
+        service.advance(upload)
     first, second = (SyncHarness(service, Store(tmp_path / "store.db")) for _ in range(2))
     await first.synchroniser.sync()
     service.start_upload()

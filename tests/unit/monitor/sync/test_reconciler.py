@@ -35,7 +35,7 @@ async def test_deleted_uploads_are_found_when_others_were_initiated_at_the_same_
     service.requests = 0
     await harness.settle(3)
     published = [change.upload.name for change in harness.published if isinstance(change, UploadGone)]
-    assert sorted(published) == sorted(life.name for life in gone)
+    assert sorted(published) == sorted(upload.name for upload in gone)
     assert service.requests < 20  # no upload that still exists is fetched alone
 
 
@@ -52,7 +52,7 @@ async def test_a_deleted_upload_is_found_at_its_place_when_the_service_reports_n
 async def test_an_unreadable_upload_does_not_make_later_steps_larger_while_uploads_keep_arriving() -> None:
     service = a_service(3000)
     broken, resource = service.uploads[1500], service.resource
-    service.resource = lambda life: {"id": None} if life is broken else resource(life)  # type: ignore[method-assign]
+    service.resource = lambda upload: {"id": None} if upload is broken else resource(upload)  # type: ignore[method-assign]
     harness = await scanned(service)
     sizes: Counter[int] = Counter()
     service.before_response = lambda request: sizes.update([int(request.url.params.get("per_page", 1))])
@@ -82,15 +82,15 @@ async def test_the_comparison_continues_where_the_last_session_stopped() -> None
 async def test_a_purge_is_published_once() -> None:
     service = a_service(30, StatusShape.DEPLOYED)
     harness = await scanned(service)
-    for life in service.uploads:
-        if life.reached.keys() >= {"verified"}:
-            life.purged = service.clock.seconds
+    for upload in service.uploads:
+        if upload.reached.keys() >= {"verified"}:
+            upload.purged = service.clock.seconds
     resource = service.resource
-    service.resource = lambda life: {**resource(life), "etag": str(service.requests)}  # type: ignore[method-assign]
+    service.resource = lambda upload: {**resource(upload), "etag": str(service.requests)}  # type: ignore[method-assign]
     for _ in range(8):
         await harness.synchroniser.sync()
     published = [change.upload.name for change in harness.published if isinstance(change, UploadPurged)]
-    assert sorted(published) == sorted(life.name for life in service.uploads if life.purged is not None)
+    assert sorted(published) == sorted(upload.name for upload in service.uploads if upload.purged is not None)
     assert published
 
 

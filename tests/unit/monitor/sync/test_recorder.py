@@ -22,26 +22,26 @@ async def test_an_upload_is_fetched_again_when_a_reading_arrives_that_was_reques
     service.start_upload()
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
-    life = service.uploads[0]
-    stored = harness.store.get(life.id)
+    upload = service.uploads[0]
+    stored = harness.store.get(upload.id)
     assert stored is not None
     published: list[Change] = []
     fetcher = PageFetcher(harness.client, SyncState(harness.store, PROJECT.id))
     order = ProjectOrder(harness.store, PROJECT.id)
     recorder = ChangeRecorder(harness.store, order, fetcher, PROJECT.id, published.append)
-    service.advance(life)
+    service.advance(upload)
     late = read_upload_reading(
-        {**service.resource(life), "name": "outdated"},
+        {**service.resource(upload), "name": "outdated"},
         read_on=service.clock.now(),
         requested_on=stored.read_on - timedelta(seconds=1),
     )
-    service.advance(life)
+    service.advance(upload)
     service.requests = 0
     assert await recorder.record_readings([late])
     assert service.requests == 1
-    stored = harness.store.get(life.id)
+    stored = harness.store.get(upload.id)
     assert stored is not None
-    assert (stored.name, stored.stage) == (life.name, life.stage)
+    assert (stored.name, stored.stage) == (upload.name, upload.stage)
     assert stored.stage is not Stage.COMPLETED
 
 

@@ -46,23 +46,23 @@ async def test_the_picture_equals_the_service_when_changes_stop(service: Shiftin
     with service.changing():
         while not await harness.try_sync():  # uploads of the first successful round are not published
             pass
-        before = {life.name: set(life.reached) for life in service.uploads}
+        before = {upload.name: set(upload.reached) for upload in service.uploads}
         for _ in range(rounds):
             await harness.try_sync()
     await harness.settle(rounds_to_settle(service))
     stages = harness.published_stages()
     seen = [change.upload.name for change in harness.published if isinstance(change, UploadSeen)]
     assert len(seen) == len(set(seen))
-    for life in service.uploads:
-        reached = list(life.reached)
-        published = stages.get(life.name, [])
-        assert reached[len(reached) - len(published) :] == published, life
-        assert {stage for stage in reached if stage not in before.get(life.name, set())} <= set(published), life
-        if life.name not in before:
-            assert published == reached, life
+    for upload in service.uploads:
+        reached = list(upload.reached)
+        published = stages.get(upload.name, [])
+        assert reached[len(reached) - len(published) :] == published, upload
+        assert {stage for stage in reached if stage not in before.get(upload.name, set())} <= set(published), upload
+        if upload.name not in before:
+            assert published == reached, upload
     gone = [change.upload.name for change in harness.published if isinstance(change, UploadGone)]
     assert len(gone) == len(set(gone))
-    assert not set(gone) & {life.name for life in service.uploads}
+    assert not set(gone) & {upload.name for upload in service.uploads}
     harness.store.close()
 
 
@@ -74,7 +74,7 @@ async def test_two_processes_over_one_store_both_publish_everything_once(service
         await harnesses[0].synchroniser.sync()
         await harnesses[0].settle()
         harnesses.append(SyncHarness(service, Store(Path(folder) / "store.db")))
-        before = {life.name: len(life.reached) for life in service.uploads}
+        before = {upload.name: len(upload.reached) for upload in service.uploads}
         for harness in harnesses:
             harness.published.clear()
         with service.changing():
@@ -85,8 +85,8 @@ async def test_two_processes_over_one_store_both_publish_everything_once(service
         for harness in harnesses:
             await harness.synchroniser.sync()
             stages = harness.published_stages()
-            for life in service.uploads:
-                assert stages.get(life.name, []) == list(life.reached)[before.get(life.name, 0) :], life
+            for upload in service.uploads:
+                assert stages.get(upload.name, []) == list(upload.reached)[before.get(upload.name, 0) :], upload
             assert len(harness.published) == len({repr(change) for change in harness.published})
             harness.store.close()
 
@@ -154,15 +154,15 @@ async def test_pending_uploads_are_found_on_pages_while_new_ones_shift_them() ->
 
 async def test_a_new_session_does_not_fetch_again_what_the_last_one_stored() -> None:
     service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=600)
-    for life in service.uploads[10:]:
-        service.advance(life)
-        service.advance(life)
+    for upload in service.uploads[10:]:
+        service.advance(upload)
+        service.advance(upload)
     first = SyncHarness(service)
     await first.synchroniser.sync()
     scan_bytes = service.bytes_sent
     service.start_upload()
-    for life in service.uploads[:11]:
-        service.advance(life)
+    for upload in service.uploads[:11]:
+        service.advance(upload)
     service.bytes_sent = 0
     second = SyncHarness(service, first.store)
     assert len(second.names()) == 600
@@ -177,7 +177,7 @@ async def test_a_broken_upload_hides_no_other_and_is_not_searched_for_ever() -> 
     service = ShiftingService(3, StatusShape.A, largest_page=1000, uploads=50)
     harness = SyncHarness(service)
     resource, broken = service.resource, service.uploads[20]
-    service.resource = lambda life: {"id": None} if life is broken else resource(life)  # type: ignore[method-assign,assignment]
+    service.resource = lambda upload: {"id": None} if upload is broken else resource(upload)  # type: ignore[method-assign,assignment]
     for _ in range(5):
         await harness.synchroniser.sync()
     assert len(harness.names()) == 49
@@ -255,13 +255,15 @@ async def test_an_upload_that_comes_back_is_published_as_seen_between_two_deleti
     service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=3)
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
-    all_lives, life = service.uploads, service.uploads[1]
-    others = [other for other in all_lives if other is not life]
-    for lives in (others, all_lives, others):
-        service.uploads = [*lives]
+    all_uploads, upload = service.uploads, service.uploads[1]
+    others = [other for other in all_uploads if other is not upload]
+    for uploads in (others, all_uploads, others):
+        service.uploads = [*uploads]
         await harness.settle()
     kinds = [
-        type(change) for change in harness.published if isinstance(change, UploadChange) and change.upload.id == life.id
+        type(change)
+        for change in harness.published
+        if isinstance(change, UploadChange) and change.upload.id == upload.id
     ]
     assert kinds == [UploadGone, UploadSeen, UploadGone]
     harness.store.close()
@@ -272,16 +274,16 @@ async def test_a_known_upload_is_stale_while_the_service_reports_it_as_not_consi
     service.start_upload()
     harness = SyncHarness(service)
     await harness.synchroniser.sync()
-    life = service.uploads[0]
+    upload = service.uploads[0]
     hidden = {"error": 404, "code": "resource_not_consistent", "reason": "resource changes are still being processed"}
     answer = service.answer
     service.answer = lambda request: (  # type: ignore[method-assign]
-        httpx.Response(404, json=hidden) if request.url.path.endswith(life.id) else answer(request)
+        httpx.Response(404, json=hidden) if request.url.path.endswith(upload.id) else answer(request)
     )
     service.uploads = []
     harness = SyncHarness(service, harness.store)
     await harness.synchroniser.sync()
-    stored = harness.store.get(life.id)
+    stored = harness.store.get(upload.id)
     assert stored is not None
     assert (stored.is_stale, stored.is_gone) == (True, False)
     assert not await harness.synchroniser.sync()  # a repeated mark is no change
