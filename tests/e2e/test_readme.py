@@ -86,7 +86,7 @@ def test_every_command_and_option_is_in_the_readme() -> None:
 
 def test_no_option_is_in_the_readme_that_is_in_no_command() -> None:
     known = COMMON.union(*map(options_of, commands().values()))
-    for_users = README.split("## Five recipes")[1].split("## For developers")[0]
+    for_users = README.split("## Install")[1].split("## For developers")[0]
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", for_users)) <= known
 
 
