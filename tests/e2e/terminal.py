@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -16,15 +17,29 @@ from typing import Self
 
 import pyte
 
-__all__ = ["PATIENCE_SECONDS", "Terminal"]
+__all__ = ["HANG_UPS", "PATIENCE_SECONDS", "Terminal"]
 
 PATIENCE_SECONDS = 60.0
 """How long a condition is waited for before the test gives up; generous, for machines with much else to do."""
 
 
-def _take_terminal() -> None:
-    """Make the terminal on standard input the controlling one, as a terminal's window does: signals come through it."""
+def _control_process() -> None:
+    """Make the terminal on standard input the controlling one, as a terminal's window does: the kernel sends its signals."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _control_without_hang_up() -> None:
+    """Make it the controlling one, but ignore SIGHUP, as `nohup` does."""
+    _control_process()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _do_nothing() -> None:
+    """Leave the program without a controlling terminal, as some containers do."""
+
+
+HANG_UPS = {"signal": _control_process, "signal-ignored": _control_without_hang_up, "no-signal": _do_nothing}
+"""What a program learns when its terminal is closed, by the preparation of its process."""
 
 
 _LEAVES = b"\x1b[?1049l"
@@ -40,6 +55,7 @@ class Terminal:
         lines: its height.
         environment: added to the test's own.
         program: what is run with the arguments; `upload-tui` if none is named.
+        hang_up: what the program learns when the terminal is closed; a key of `HANG_UPS`.
     """
 
     def __init__(
@@ -49,6 +65,7 @@ class Terminal:
         lines: int = 40,
         environment: Mapping[str, str] | None = None,
         program: Sequence[str] = (sys.executable, "-m", "upload_tui"),
+        hang_up: str = "signal",
     ) -> None:
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
@@ -61,7 +78,7 @@ class Terminal:
             stderr=slave,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
-            preexec_fn=_take_terminal,  # noqa: PLW1509  # no other thread of the test holds a lock that the child needs
+            preexec_fn=HANG_UPS[hang_up],  # noqa: PLW1509  # no other thread of the test holds a lock that the child needs
         )
         os.close(slave)
         self.painted = b""
@@ -99,11 +116,19 @@ class Terminal:
         self._master = -1
         return self._process.wait(PATIENCE_SECONDS)
 
+    def send_signal(self, number: int) -> None:
+        """Send the program a signal."""
+        self._process.send_signal(number)
+
     def resize(self, columns: int, lines: int) -> None:
         """Another size; the kernel tells the program. What was painted before is seen before."""
         while self._read(0):
             pass
         self._screen.resize(lines, columns)
+        self._set_size(columns, lines)
+
+    def announce_size(self, columns: int, lines: int) -> None:
+        """Change the size and read nothing, so that the terminal's buffer fills."""
         self._set_size(columns, lines)
 
     def wait_until(self, condition: Callable[[str], bool]) -> str:

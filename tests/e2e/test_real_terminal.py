@@ -4,11 +4,14 @@ import base64
 import random
 import re
 import shutil
+import signal
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.e2e.terminal import Terminal
+from tests.e2e.terminal import HANG_UPS, Terminal
 
 pytestmark = pytest.mark.e2e
 
@@ -34,10 +37,40 @@ def test_the_picture_is_whole_when_a_storm_of_sizes_is_over() -> None:
     assert b"Traceback" not in terminal.painted
 
 
-def test_it_ends_when_its_terminal_goes_away() -> None:
+@pytest.mark.parametrize("hang_up", HANG_UPS)
+def test_it_ends_when_its_terminal_goes_away(hang_up: str) -> None:
+    with Terminal("demo", hang_up=hang_up) as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        assert terminal.hang_up() == 128 + signal.SIGHUP
+
+
+@pytest.mark.parametrize("hang_up", HANG_UPS)
+def test_it_ends_when_its_terminal_goes_away_while_nothing_is_read(hang_up: str) -> None:
+    """The terminal's buffer is full, and the writer and then the program wait for room in it."""
+    with Terminal("demo", "--speed", "16", columns=500, lines=200, hang_up=hang_up) as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        for columns in range(300, 500):
+            terminal.announce_size(columns, 200)
+        assert terminal.hang_up() == 128 + signal.SIGHUP
+
+
+def test_the_store_is_closed_when_the_terminal_goes_away(served: dict[str, Any], home: Path) -> None:
+    environment = {"UPLOAD_TUI_URL": served["url"], "UPLOAD_TUI_TOKEN": served["token"]}
+    with Terminal("watch", environment=environment, hang_up="no-signal") as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        (store,) = home.rglob("*.db")
+        write_ahead_log = store.with_name(f"{store.name}-wal")
+        assert write_ahead_log.exists()
+        terminal.hang_up()
+    assert not write_ahead_log.exists()
+
+
+def test_the_terminal_is_restored_when_a_signal_ends_the_program() -> None:
     with Terminal("demo") as terminal:
         terminal.wait_until(lambda text: "live" in text)
-        assert terminal.hang_up() != 0
+        terminal.send_signal(signal.SIGTERM)
+        assert terminal.wait_for_end() == 128 + signal.SIGTERM
+        assert _LEAVES in terminal.painted
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="job control needs a shell; there is no bash here")
