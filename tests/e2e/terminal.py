@@ -1,4 +1,4 @@
-"""A real terminal for the real program: a pseudo-terminal, and an emulator that reads what is painted on it."""
+"""A terminal for the program: a pseudo-terminal, and an emulator that keeps the screen."""
 
 import fcntl
 import os
@@ -17,10 +17,10 @@ from typing import Self
 
 import pyte
 
-__all__ = ["HANG_UPS", "PATIENCE_SECONDS", "Terminal"]
+__all__ = ["HANG_UPS", "TIMEOUT_SECONDS", "Terminal"]
 
-PATIENCE_SECONDS = 60.0
-"""How long a condition is waited for before the test gives up; generous, for machines with much else to do."""
+TIMEOUT_SECONDS = 60.0
+"""How long to wait for a condition; long, for busy machines."""
 
 
 def _control_process() -> None:
@@ -53,8 +53,8 @@ class Terminal:
         arguments: of the command line.
         columns: the terminal's width.
         lines: its height.
-        environment: added to the test's own.
-        program: what is run with the arguments; `upload-tui` if none is named.
+        environment: variables that are added to those of the test.
+        program: the program to run with the arguments; `upload-tui` by default.
         hang_up: what the program learns when the terminal is closed; a key of `HANG_UPS`.
     """
 
@@ -78,7 +78,7 @@ class Terminal:
             stderr=slave,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
-            preexec_fn=HANG_UPS[hang_up],  # noqa: PLW1509  # no other thread of the test holds a lock that the child needs
+            preexec_fn=HANG_UPS[hang_up],  # noqa: PLW1509  # no other thread holds a lock that the child needs
         )
         os.close(slave)
         self.painted = b""
@@ -97,53 +97,53 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What is on the screen."""
+        """The text on the screen."""
         return "\n".join(self._screen.display)
 
     @property
-    def left_behind(self) -> str:
-        """What a program said outside of its full screen, in one line; the emulator has no second screen to come back to."""
-        said = self.painted.rpartition(_LEAVES)[2].decode(errors="replace")
-        return " ".join(_ESCAPE.sub(" ", said).split())
+    def final_output(self) -> str:
+        """The output after the full screen was left, in one line; the emulator has no alternate screen."""
+        output = self.painted.rpartition(_LEAVES)[2].decode(errors="replace")
+        return " ".join(_ESCAPE.sub(" ", output).split())
 
     def press(self, keys: str) -> None:
-        """Type."""
+        """Send key presses."""
         os.write(self._master, keys.encode())
 
     def hang_up(self) -> int:
-        """The terminal goes away, as a window that is closed does; gives the program's exit code."""
+        """Close the terminal, as closing its window does; return the program's exit code."""
         os.close(self._master)
         self._master = -1
-        return self._process.wait(PATIENCE_SECONDS)
+        return self._process.wait(TIMEOUT_SECONDS)
 
     def send_signal(self, number: int) -> None:
         """Send the program a signal."""
         self._process.send_signal(number)
 
     def resize(self, columns: int, lines: int) -> None:
-        """Another size; the kernel tells the program. What was painted before is seen before."""
+        """Read all output, then change the size; the kernel signals the program."""
         while self._read(0):
             pass
         self._screen.resize(lines, columns)
         self._set_size(columns, lines)
 
-    def announce_size(self, columns: int, lines: int) -> None:
+    def resize_without_reading(self, columns: int, lines: int) -> None:
         """Change the size and read nothing, so that the terminal's buffer fills."""
         self._set_size(columns, lines)
 
     def wait_until(self, condition: Callable[[str], bool]) -> str:
-        """Read on until the screen is as wanted; gives its text."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        """Read until a condition on the screen's text is true; return the text."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not condition(self.text):
             if time.monotonic() > deadline:
-                raise AssertionError(f"not seen in {PATIENCE_SECONDS:.0f} s; the screen was\n{self.text}")
+                raise AssertionError(f"not seen in {TIMEOUT_SECONDS:.0f} s; the screen was\n{self.text}")
             if not self._read(0.1) and self._process.poll() is not None and not condition(self.text):
                 raise AssertionError(f"the program ended with {self._process.returncode}; the screen was\n{self.text}")
         return self.text
 
     def wait_for_end(self) -> int:
-        """Read on until the program ends; gives its exit code."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        """Read until the program ends; return its exit code."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while self._process.poll() is None:
             if time.monotonic() > deadline:
                 raise AssertionError(f"it did not end; the screen was\n{self.text}")
@@ -158,7 +158,7 @@ class Terminal:
             return False
         try:
             painted = os.read(self._master, 65536)
-        except OSError:  # the other side has hung up
+        except OSError:  # the other end is closed
             return False
         self.painted += painted
         self._stream.feed(painted)

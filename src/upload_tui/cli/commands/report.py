@@ -92,8 +92,8 @@ def _changes_since(
         look = read_last_visit(file)
         late = [detail.upload.id for detail in snapshot.details if detail.row.lateness.is_overdue]
         save_last_visit(file, snapshot.as_of, late)
-    news = summarise_since(snapshot.details, look or LastVisit(datetime.fromtimestamp(0, UTC)))
-    return {**asdict(news), "since": format_time(news.since) if look else None}
+    summary = summarise_since(snapshot.details, look or LastVisit(datetime.fromtimestamp(0, UTC)))
+    return {**asdict(summary), "since": format_time(summary.since) if look else None}
 
 
 def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Mapping[str, Any]:

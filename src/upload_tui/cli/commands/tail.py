@@ -44,9 +44,9 @@ def command(
     stages: tuple[str, ...], since: datetime | None, count: int | None, output: str | None, *, flags: Flags
 ) -> int:
     """Print changes until interrupted."""
-    wish = _Options(frozenset(map(Stage, stages)), since, count)
+    options = _Options(frozenset(map(Stage, stages)), since, count)
     settings = effective_settings(flags)
-    asyncio.run(_tail(settings, wish, Printer(output, change_columns(settings.zone), flat_change)))
+    asyncio.run(_tail(settings, options, Printer(output, change_columns(settings.zone), flat_change)))
     return EXIT_OK
 
 

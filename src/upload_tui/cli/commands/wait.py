@@ -84,9 +84,9 @@ def command(
     """Wait for uploads."""
     if not upload_ids and not flags.projects:
         raise UsageError("Nothing to wait for", "Name uploads by id, or projects with --project")
-    wish = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
+    options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
     settings = effective_settings(flags)
-    return asyncio.run(_wait(settings, wish, Printer(output, upload_columns(settings.zone), flat_upload)))
+    return asyncio.run(_wait(settings, options, Printer(output, upload_columns(settings.zone), flat_upload)))
 
 
 async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
