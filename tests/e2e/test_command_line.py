@@ -170,7 +170,7 @@ def test_debug_log_has_requests_and_no_token(served: Served, home: Path) -> None
     assert str(served.facts["token"]) not in log.read_text()
 
 
-def test_commands_use_the_service_whose_exports_are_pasted(tmp_path: Path) -> None:
+def test_commands_use_the_service_whose_exports_are_pasted() -> None:
     with started("serve", "--port", "0") as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(8)]

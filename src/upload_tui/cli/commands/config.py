@@ -69,7 +69,7 @@ def path() -> None:
     click.echo(settings_paths().settings_file)
 
 
-@command.command("show", help="Print the effective settings and their sources; secrets are masked.")
+@command.command("show", help="Print the effective settings and their sources.")
 @service_options
 @output_option
 def show(output: str | None, *, flags: Flags) -> None:

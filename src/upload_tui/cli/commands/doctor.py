@@ -114,6 +114,7 @@ class _ServiceChecks(Struct):
         yield "clock", self.check_clock
 
     async def check_proxy(self) -> Finding:
+        """Find the proxy that the environment names."""
         from upload_tui.client import proxy_for
 
         self.proxy = proxy_for(self.settings.url)
@@ -121,6 +122,7 @@ class _ServiceChecks(Struct):
         return Finding("proxy", State.OK, message)
 
     async def check_name(self) -> Finding:
+        """Resolve the host name."""
         from upload_tui.client import resolve
 
         host = self._first_hop()
@@ -130,12 +132,14 @@ class _ServiceChecks(Struct):
         return Finding("name", State.OK, message)
 
     async def check_port(self) -> Finding:
+        """Open a connection."""
         from upload_tui.client import connect
 
         duration = await connect(self._first_hop())
         return Finding("port", State.OK, f"{self._first_hop()}, connected in {duration.total_seconds() * 1000:.0f} ms")
 
     async def check_tls(self) -> Finding:
+        """Validate the certificate and its expiry."""
         from upload_tui.client import address_of, default_certificates, handshake
 
         address = address_of(self.settings.url)
@@ -153,6 +157,7 @@ class _ServiceChecks(Struct):
         )
 
     async def check_credentials(self) -> Finding:
+        """List projects with the credentials."""
         async with client_for(self.settings) as client:
             found = await find_projects(client, self.settings.projects)
             self.clock_offset_seconds = client.clock_offset_seconds
@@ -160,6 +165,7 @@ class _ServiceChecks(Struct):
         return Finding("credentials", State.OK, f"accepted, {count} visible")
 
     async def check_clock(self) -> Finding:
+        """Compare this machine's clock with the Date header of a response."""
         if self.clock_offset_seconds is None:
             return Finding("clock", State.OK, "unknown: the service sends no Date header")
         if abs(self.clock_offset_seconds) <= _MAX_SKEW_SECONDS:

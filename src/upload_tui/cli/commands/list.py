@@ -44,7 +44,7 @@ class _Criteria(Struct, frozen=True):
 )
 @click.option("--sort", default="initiated", show_default=True, type=click.Choice(_SORT_KEYS), help="Sort key.")
 @click.option("--reverse", is_flag=True, help="Reverse the order.")
-@click.option("--since", type=parse_since, help="Only uploads initiated since then: 2h, 3d, or a time.")
+@click.option("--since", type=parse_since, metavar="TIME", help="Only uploads initiated since then: 2h, 3d, or a time.")
 @click.option(
     "--search", default="", metavar="TEXT", help="Only uploads whose name, id or error message contains this."
 )
@@ -66,9 +66,9 @@ def command(
     flags: Flags,
 ) -> int:
     """List uploads."""
-    wanted = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
+    criteria = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
     settings = effective_settings(flags)
-    details = asyncio.run(_details(settings, wanted, reverse=reverse))
+    details = asyncio.run(_details(settings, criteria, reverse=reverse))
     from upload_tui.monitor import upload_record
 
     Printer(output, upload_columns(settings.zone), flat_upload).print_records(map(upload_record, details))
@@ -79,11 +79,11 @@ def command(
 async def _details(settings: ServiceSettings, criteria: _Criteria, *, reverse: bool) -> "list[Detail]":
     from upload_tui.cli.support.snapshot import open_snapshot
 
-    async with open_snapshot(settings) as seen:
-        query = _query(seen, criteria)
+    async with open_snapshot(settings) as snapshot:
+        query = _query(snapshot, criteria)
         if reverse:
             query = replace(query, descending=not query.descending)
-        matching = (detail for detail in seen.details(query) if _matches(detail, criteria))
+        matching = (detail for detail in snapshot.details(query) if _matches(detail, criteria))
         return list(islice(matching, criteria.limit))
 
 

@@ -39,13 +39,13 @@ def _parse_since(text: str) -> str | datetime:
     return _LAST if text == _LAST else parse_since(text)
 
 
-_parse_since.__name__ = "last|time"
-
-
 @click.command(help="Print statistics: uploads by stage, latencies, stuck uploads, failures by cause.")
 @service_options
 @click.option(
-    "--since", type=_parse_since, help="Add changes since then; `last` means the last report with `--since last`."
+    "--since",
+    type=_parse_since,
+    metavar="last|TIME",
+    help="Add changes since then; `last` means the last report with `--since last`.",
 )
 @click.option("--prometheus", is_flag=True, help="Print metrics for a text-file collector.")
 @click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any upload is in error.")
@@ -55,8 +55,8 @@ def command(
 ) -> int:
     """Print a report."""
     settings = effective_settings(flags)
-    found = asyncio.run(_read_snapshot(settings))
-    record = _record(found, _changes_since(settings, found, since))
+    snapshot = asyncio.run(_read_snapshot(settings))
+    record = _record(snapshot, _changes_since(settings, snapshot, since))
     printer = Printer(output, (), _csv_row)
     if prometheus:
         click.echo("\n".join(_prometheus_lines(record)))
@@ -71,10 +71,10 @@ async def _read_snapshot(settings: ServiceSettings) -> _ProjectSnapshot:
     from upload_tui.cli.support.snapshot import open_snapshot
     from upload_tui.monitor import Query
 
-    async with open_snapshot(settings) as seen:
-        details = list(seen.details(Query(project_ids=frozenset(project.id for project in seen.projects))))
+    async with open_snapshot(settings) as snapshot:
+        details = list(snapshot.details(Query(project_ids=frozenset(project.id for project in snapshot.projects))))
         as_of = min((detail.row.read_on for detail in details), default=datetime.now(UTC))
-        return _ProjectSnapshot(settings.url, seen.projects, details, as_of)
+        return _ProjectSnapshot(settings.url, snapshot.projects, details, as_of)
 
 
 def _changes_since(
@@ -86,14 +86,14 @@ def _changes_since(
 
     if since is None:
         return None
-    look: LastVisit | None = LastVisit(since) if isinstance(since, datetime) else None
-    if look is None:
+    last: LastVisit | None = LastVisit(since) if isinstance(since, datetime) else None
+    if last is None:
         file = last_visit_file(settings, (project.id for project in snapshot.projects), "report")
-        look = read_last_visit(file)
-        late = [detail.upload.id for detail in snapshot.details if detail.row.lateness.is_overdue]
-        save_last_visit(file, snapshot.as_of, late)
-    summary = summarise_since(snapshot.details, look or LastVisit(datetime.fromtimestamp(0, UTC)))
-    return {**asdict(summary), "since": format_time(summary.since) if look else None}
+        last = read_last_visit(file)
+        overdue_ids = [detail.upload.id for detail in snapshot.details if detail.row.lateness.is_overdue]
+        save_last_visit(file, snapshot.as_of, overdue_ids)
+    summary = summarise_since(snapshot.details, last or LastVisit(datetime.fromtimestamp(0, UTC)))
+    return {**asdict(summary), "since": format_time(summary.since) if last else None}
 
 
 def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -5,13 +5,13 @@ import json
 import os
 import shlex
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
 from upload_tui.cli.support.listener import open_listener
 from upload_tui.cli.support.scenarios import (
@@ -27,8 +27,26 @@ from upload_tui.errors import EXIT_OK
 
 if TYPE_CHECKING:
     from upload_tui.backend import EmbeddedService
+    from upload_tui.clock import Clock
 
 __all__ = ["command"]
+
+
+class ServeOptions(Struct, frozen=True):
+    """The options of the command."""
+
+    host: str
+    port: int
+    database: Path | None
+    storage: Path | None
+    design: str
+    scenario: str | None
+    seed: int
+    speed: float
+    past_uploads: int
+    faults: Sequence[FaultChoice]
+    control: bool
+    as_json: bool
 
 
 @click.command(help="Serve the embedded service over HTTP, on this machine only unless --host is given.")
@@ -41,76 +59,70 @@ __all__ = ["command"]
 @scenario_options(None, "Scenario to run; by default the service waits for clients.")
 @click.option("--control", is_flag=True, help="Let clients start and stop faults at /api/v1/control/faults.")
 @click.option("--json", "as_json", is_flag=True, help="Print the URL and the credentials as one line of JSON.")
-def command(
-    host: str,
-    port: int,
-    database: Path | None,
-    storage: Path | None,
-    design: str,
-    scenario: str | None,
-    seed: int,
-    speed: float,
-    uploads: int | None,
-    faults: Sequence[FaultChoice],
-    control: bool,
-    as_json: bool,
-) -> int:
+def command(uploads: int | None, **chosen: Any) -> int:
     """Run the service until interrupted."""
-    from upload_tui.backend import SCENARIOS, EmbeddedService
+    options = ServeOptions(past_uploads=past_upload_count(chosen["scenario"], uploads), **chosen)
+    asyncio.run(_serve(options, open_listener(options.host, options.port)))
+    return EXIT_OK
+
+
+async def _serve(options: ServeOptions, listener: socket.socket) -> None:
+    from upload_tui.backend import SCENARIOS, http_server
     from upload_tui.clock import SystemClock
+
+    running: AbstractAsyncContextManager[None] = nullcontext()
+    base_url = f"http://{_url_host(options.host)}:{listener.getsockname()[1]}"
+    if options.scenario is None:
+        service = _create_service(options, base_url, SystemClock())
+    else:
+        scenario = SCENARIOS[options.scenario]
+        clock = scenario_clock(scenario)
+        service = _create_service(options, base_url, clock)
+        runner = scenario.create_runner(service, clock, options.seed, options.past_uploads)
+        running = running_scenario(scenario, runner, options.speed)
+    async with service, running:
+        start_faults(service.faults, options.faults)
+        token = service.new_token()  # the history is over, so its lifetime starts now
+        click.echo(_access_json(options, service, token) if options.as_json else _access_text(service, token))
+        await http_server(service.app).serve(sockets=[listener])
+
+
+def _create_service(options: ServeOptions, base_url: str, clock: "Clock") -> "EmbeddedService":
+    from upload_tui.backend import EmbeddedService
     from upload_tui.wire import StatusShape
 
-    past_uploads = past_upload_count(scenario, uploads)
-    chosen = None if scenario is None else SCENARIOS[scenario]
-    scenario_time = None if chosen is None else scenario_clock(chosen)
-    listener = open_listener(host, port)
-    service = EmbeddedService(
-        clock=scenario_time or SystemClock(),
-        status_shape=StatusShape(design),
-        database=database,
-        storage=storage,
-        seed=seed if chosen else None,
-        verifications_at_once=SCENARIO_VERIFICATIONS if chosen else os.cpu_count() or 1,
-        has_control=control,
-        base_url=f"http://{_url_host(host)}:{listener.getsockname()[1]}",
+    has_scenario = options.scenario is not None
+    return EmbeddedService(
+        clock=clock,
+        status_shape=StatusShape(options.design),
+        database=options.database,
+        storage=options.storage,
+        seed=options.seed if has_scenario else None,
+        verifications_at_once=SCENARIO_VERIFICATIONS if has_scenario else os.cpu_count() or 1,
+        has_control=options.control,
+        base_url=base_url,
     )
-    running: AbstractAsyncContextManager[None] = nullcontext()
-    if chosen and scenario_time:
-        running = running_scenario(chosen, chosen.create_runner(service, scenario_time, seed, past_uploads), speed)
-    start = partial(_start, service, faults, _access_json(design, scenario) if as_json else _access_text)
-    asyncio.run(_serve(service, listener, running, start))
-    return EXIT_OK
 
 
 def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _start(
-    service: "EmbeddedService", faults: Sequence[FaultChoice], format_access: "Callable[[EmbeddedService, str], str]"
-) -> None:
-    """Start the faults and print how to reach the service; the history is over, so a new token's lifetime starts now."""
-    start_faults(service.faults, faults)
-    click.echo(format_access(service, service.new_token()))
-
-
-def _access_json(design: str, scenario: str | None) -> "Callable[[EmbeddedService, str], str]":
+def _access_json(options: ServeOptions, service: "EmbeddedService", token: str) -> str:
+    """The URL and the credentials as one line of JSON."""
     from upload_tui import __version__
 
-    def format_access(service: "EmbeddedService", token: str) -> str:
-        record = {
-            "url": service.base_url,
-            "agent_key": service.account.agent_key,
-            "user_key": service.account.user_key,
-            "token": token,
-            "project": {"id": service.project.id, "name": service.project.name},
-            "design": design,
-            "scenario": scenario,
-            "version": __version__,
-        }
-        return json.dumps(record)
-
-    return format_access
+    record = {
+        "url": service.base_url,
+        "agent_key": service.account.agent_key,
+        "user_key": service.account.user_key,
+        "token": token,
+        "project": {"id": service.project.id, "name": service.project.name},
+        "design": options.design,
+        "scenario": options.scenario,
+        "version": __version__,
+    }
+    return json.dumps(record)
 
 
 def _access_text(service: "EmbeddedService", token: str) -> str:
@@ -130,16 +142,3 @@ def _access_text(service: "EmbeddedService", token: str) -> str:
             *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
         )
     )
-
-
-async def _serve(
-    service: "EmbeddedService",
-    listener: socket.socket,
-    running: AbstractAsyncContextManager[None],
-    start: Callable[[], None],
-) -> None:
-    from upload_tui.backend import http_server
-
-    async with service, running:
-        start()
-        await http_server(service.app).serve(sockets=[listener])

@@ -37,7 +37,7 @@ class _Options(Struct, frozen=True):
 @click.option(
     "--stage", "stages", multiple=True, type=click.Choice([*map(str, Stage)]), help="Only this stage; may be repeated."
 )
-@click.option("--since", type=parse_since, help="Start with changes since then: 2h, 3d, or a time.")
+@click.option("--since", type=parse_since, metavar="TIME", help="Start with changes since then: 2h, 3d, or a time.")
 @click.option("--count", type=click.IntRange(1), help="Exit after this many lines.")
 @output_option
 def command(

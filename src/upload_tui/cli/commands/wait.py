@@ -49,7 +49,9 @@ class _Options(Struct, frozen=True):
 )
 @click.argument("upload_ids", nargs=-1, metavar="[ID]...")
 @service_options
-@click.option("--timeout", type=parse_duration, help="Timeout, such as 90s, 15m or 2h; by default none.")
+@click.option(
+    "--timeout", type=parse_duration, metavar="DURATION", help="Timeout, such as 90s, 15m or 2h; by default none."
+)
 @click.option(
     "--timeout-exit-code",
     default=EXIT_TIMED_OUT,
@@ -57,8 +59,15 @@ class _Options(Struct, frozen=True):
     type=click.IntRange(0, 255),
     help="Exit code on timeout.",
 )
-@click.option("--interval", type=parse_duration, help="Polling interval; by default short at first, then longer.")
-@click.option("--heartbeat", type=parse_duration, help="Interval of a progress line on standard error.")
+@click.option(
+    "--interval",
+    type=parse_duration,
+    metavar="DURATION",
+    help="Polling interval; by default short at first, then longer.",
+)
+@click.option(
+    "--heartbeat", type=parse_duration, metavar="DURATION", help="Interval of a progress line on standard error."
+)
 @click.option("--fail-fast", is_flag=True, help="Exit when the first upload fails.")
 @click.option(
     "--for",
@@ -97,12 +106,12 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
     try:
         async with client_for(settings) as client:
             upload_ids = options.upload_ids or await _pending_ids(client, store, settings)
-            waiting = UploadWaiter(
+            waiter = UploadWaiter(
                 client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options)
             )
             picture = StorePicture(store, client.service_clock(clock), client.root, settings.stuck_after_seconds)
-            with _progress_bar(len(waiting.outcomes)) as bar:
-                return await _WaitLoop(waiting, options, printer, picture, bar).run()
+            with _progress_bar(len(waiter.outcomes)) as bar:
+                return await _WaitLoop(waiter, options, printer, picture, bar).run()
     finally:
         store.close()
 
@@ -134,15 +143,18 @@ class _ProgressBar:
         self._is_shown = sys.stderr.isatty() and total > 0
 
     def advance(self, count: int) -> None:
+        """Count uploads that are done, and draw."""
         self._done += count
         self.draw()
 
     def draw(self) -> None:
+        """Draw the bar on the current line."""
         if self._is_shown:
             filled = 30 * self._done // self._total
             click.echo(f"\r[{'#' * filled}{'.' * (30 - filled)}] {self._done} of {self._total}", nl=False, err=True)
 
     def clear(self) -> None:
+        """Clear the current line."""
         if self._is_shown:
             click.echo("\r\033[K", nl=False, err=True)
 
@@ -168,6 +180,7 @@ class _WaitLoop(Struct):
     _started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     async def run(self) -> int:
+        """Poll to the end and return the exit code."""
         try:
             async with asyncio.timeout(self.options.timeout_seconds), _heartbeat(self):
                 await self._run_rounds()
@@ -192,15 +205,15 @@ class _WaitLoop(Struct):
         for upload_id in ended:
             detail = self.picture.detail(upload_id)
             if self.waiter.outcomes[upload_id] is Outcome.GONE or detail is None:
-                echo_err(f"upload-tui: the service knows no upload {upload_id!a}.")
+                echo_err(f"upload-tui: no such upload: {upload_id!a}.")
             else:
                 self.printer.print_record(upload_record(detail))
         self.bar.advance(len(ended))
 
     def print_heartbeat(self) -> None:
         """Print what is still pending, for how long, and the current error."""
-        trouble = f"; {self.waiter.last_error.title}" if self.waiter.last_error else ""
-        self._echo(f"{self._pending_text()} after {self._elapsed_text()}{trouble}")
+        error = f"; {self.waiter.last_error.title}" if self.waiter.last_error else ""
+        self._echo(f"{self._pending_text()} after {self._elapsed_text()}{error}")
 
     def _echo(self, text: str) -> None:
         self.bar.clear()
@@ -221,12 +234,12 @@ class _WaitLoop(Struct):
         """A failed upload comes before one that does not exist, and that before a timeout."""
         from upload_tui.monitor import Outcome
 
-        fates = set(self.waiter.outcomes.values())
-        if Outcome.MISSED in fates:
+        outcomes = set(self.waiter.outcomes.values())
+        if Outcome.MISSED in outcomes:
             return EXIT_FAILED_UPLOAD
-        if Outcome.GONE in fates:
+        if Outcome.GONE in outcomes:
             return EXIT_NOT_FOUND
-        return self.options.timeout_exit_code if is_over and Outcome.PENDING in fates else EXIT_OK
+        return self.options.timeout_exit_code if is_over and Outcome.PENDING in outcomes else EXIT_OK
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command(help="Watch uploads in the dashboard; PROJECT is an id or a name, by default all projects.")
+@click.command(help="Watch uploads in the dashboard; PROJECT is an id or a name.")
 @click.argument("projects", nargs=-1, metavar="[PROJECT]...")
 @multi_service_options
 def command(projects: Sequence[str] = (), *, flags: Sequence[Flags]) -> int:

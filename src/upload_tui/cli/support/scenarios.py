@@ -31,68 +31,6 @@ SCENARIO_VERIFICATIONS = 3
 """How many uploads are verified at once in a scenario: the same on every machine, so that it always runs the same way."""
 
 
-def scenario_options(default: str | None, scenario_help: str) -> Callable[[Any], Any]:
-    """Add the options of the embedded service: `--scenario`, `--seed`, `--speed`, `--design`, `--uploads`, `--fault`.
-
-    Args:
-        default: the scenario that runs if none is named; None runs none.
-        scenario_help: the help of `--scenario`.
-    """
-
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(_options(default, scenario_help)):
-            command = option(command)
-        return command
-
-    return add
-
-
-def _options(default: str | None, scenario_help: str) -> Sequence[Callable[[Any], Any]]:
-    return (
-        click.option(
-            "--scenario",
-            default=default,
-            show_default=default is not None,
-            type=click.Choice(list(SCENARIO_DESCRIPTIONS)),
-            help=scenario_help,
-        ),
-        click.option(
-            "--seed",
-            default=902,
-            show_default=True,
-            type=int,
-            help="Random seed; the same seed gives the same uploads.",
-        ),
-        click.option(
-            "--speed",
-            default=1.0,
-            show_default=True,
-            type=click.FloatRange(0, 16),
-            help="Playback speed of the scenario; 0 pauses it.",
-        ),
-        click.option(
-            "--design",
-            default="a",
-            show_default=True,
-            type=click.Choice(["a", "b", "deployed"]),
-            help="Status format of responses: Option A, Option B or deployed.",
-        ),
-        click.option(
-            "--uploads",
-            type=click.IntRange(0, MAX_HISTORY_UPLOADS),
-            help=f"Number of finished uploads that the scenario history starts with.  [default: {DEFAULT_HISTORY_UPLOADS}]",
-        ),
-        click.option(
-            "--fault",
-            "faults",
-            multiple=True,
-            metavar="NAME[=VALUE]",
-            callback=_parse_faults,
-            help="Inject a fault from the start; may be repeated. An unknown name lists them all.",
-        ),
-    )
-
-
 def _parse_faults(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> Sequence[FaultChoice]:
     return [_parse_fault(text) for text in texts]
 
@@ -114,6 +52,63 @@ def _parse_fault(text: str) -> FaultChoice:
     if not abs(number) <= LARGEST_VALUE:
         raise click.BadParameter(f"the value of {fault} must lie between -{LARGEST_VALUE} and {LARGEST_VALUE}")
     return fault, number
+
+
+_COMMON_OPTIONS = (
+    click.option(
+        "--seed", default=902, show_default=True, type=int, help="Random seed; the same seed gives the same uploads."
+    ),
+    click.option(
+        "--speed",
+        default=1.0,
+        show_default=True,
+        type=click.FloatRange(0, 16),
+        help="Playback speed of the scenario; 0 pauses it.",
+    ),
+    click.option(
+        "--design",
+        default="a",
+        show_default=True,
+        type=click.Choice(["a", "b", "deployed"]),
+        help="Status format of responses: Option A, Option B or deployed.",
+    ),
+    click.option(
+        "--uploads",
+        type=click.IntRange(0, MAX_HISTORY_UPLOADS),
+        help=f"Number of finished uploads that the scenario history starts with.  [default: {DEFAULT_HISTORY_UPLOADS}]",
+    ),
+    click.option(
+        "--fault",
+        "faults",
+        multiple=True,
+        metavar="NAME[=VALUE]",
+        callback=_parse_faults,
+        help="Inject a fault from the start; may be repeated. An unknown name lists them all.",
+    ),
+)
+
+
+def scenario_options(default: str | None, scenario_help: str) -> Callable[[Any], Any]:
+    """Make a decorator that adds `--scenario`, `--seed`, `--speed`, `--design`, `--uploads` and `--fault`.
+
+    Args:
+        default: the scenario that runs if none is named; None runs none.
+        scenario_help: the help of `--scenario`.
+    """
+    scenario = click.option(
+        "--scenario",
+        default=default,
+        show_default=default is not None,
+        type=click.Choice(list(SCENARIO_DESCRIPTIONS)),
+        help=scenario_help,
+    )
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed((scenario, *_COMMON_OPTIONS)):
+            command = option(command)
+        return command
+
+    return add
 
 
 def past_upload_count(scenario: str | None, uploads: int | None) -> int:
