@@ -23,25 +23,24 @@ TIMEOUT_SECONDS = 60.0
 """How long to wait for a condition; long, for busy machines."""
 
 
-def _control_process() -> None:
-    """Make the terminal on standard input the controlling one, as a terminal's window does: the kernel sends its signals."""
+def _send_hang_up() -> None:
+    """Make the terminal on standard input the controlling one, as a terminal's window does, so that the kernel sends SIGHUP."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-def _control_without_hang_up() -> None:
+def _ignore_hang_up() -> None:
     """Make it the controlling one, but ignore SIGHUP, as `nohup` does."""
-    _control_process()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def _do_nothing() -> None:
-    """Leave the program without a controlling terminal, as some containers do."""
+def _control_nothing() -> None:
+    """Start the program without a controlling terminal, as some containers do."""
 
 
-HANG_UPS = {"signal": _control_process, "signal-ignored": _control_without_hang_up, "no-signal": _do_nothing}
-"""What a program learns when its terminal is closed, by the preparation of its process."""
-
-
+HANG_UPS = {"signal": _send_hang_up, "signal-ignored": _ignore_hang_up, "no-signal": _control_nothing}
+"""How a program notices that its terminal is closed: what prepares its process, by name."""
 _LEAVES = b"\x1b[?1049l"
 _ESCAPE = re.compile(r"\x1b\[[0-9;?<>=]*[a-zA-Z]|\x1b[()][A-Z0-9]|\x1b\].*?(?:\x07|\x1b\\)")
 

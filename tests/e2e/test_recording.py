@@ -22,7 +22,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         assert process.stderr is not None
         file.with_name("token").write_text(service.environment["UPLOAD_TUI_TOKEN"])
-        assert "Ctrl+C ends it" in process.stderr.readline()
+        assert "Ctrl+C" in process.stderr.readline()
         while not (file.exists() and '"to":"error"' in file.read_text().replace(" ", "")):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
