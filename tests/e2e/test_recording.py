@@ -14,16 +14,15 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording of a few seconds of the scenario `corrupt`, ended by an interrupt."""
+    """A recording of failing uploads, ended by an interrupt; they start until one fails after the first poll."""
     file = tmp_path_factory.mktemp("recording") / "corrupt.jsonl"
-    with (
-        serving("--scenario", "corrupt", "--speed", "8") as service,
-        started("record", str(file), environment=service.environment) as process,
-    ):
+    with serving() as service, started("record", str(file), environment=service.environment) as process:
         assert process.stderr is not None
         file.with_name("token").write_text(service.environment["UPLOAD_TUI_TOKEN"])
         assert "Ctrl+C" in process.stderr.readline()
         while not (file.exists() and '"to":"error"' in file.read_text().replace(" ", "")):
+            failed = service.finish(service.begin("broken.bin"), is_corrupt=True)
+            assert service.run("wait", failed, "--interval", "0.05").code == 1
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130
