@@ -128,8 +128,8 @@ def test_themes_and_style_sheets_of_the_user_are_read_from_the_config_folder() -
     [
         ({"themes/x.toml": "primary = "}, "x.toml cannot be read"),
         ({"themes/x.toml": 'primry = "#fff"'}, "unknown key primry"),
-        ({"themes/x.toml": 'primary = "no colour"'}, "primary is no colour"),
-        ({"themes/x.toml": 'error = "#fff"'}, "must name primary"),
+        ({"themes/x.toml": 'primary = "no colour"'}, "primary is not a colour"),
+        ({"themes/x.toml": 'error = "#fff"'}, "needs primary"),
         ({"styles/x.tcss": "UploadTable { bordr: heavy; }"}, "line 1: "),
         ({"styles/x.tcss": "\nUploadTable { color: $nothing; }"}, "line 2"),
         ({"styles/x.tcss": "Upload{{"}, "x.tcss"),
