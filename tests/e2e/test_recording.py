@@ -37,9 +37,9 @@ def test_recording_is_json_lines_without_the_token(recording: Path) -> None:
 
 def test_replay_speed_can_be_changed(recording: Path) -> None:
     with Terminal("replay", str(recording), "--speed", "0.25") as terminal:
-        terminal.wait_until(lambda text: "0.25 times speed" in text)
+        terminal.wait_until(lambda text: "0.25×" in text)
         terminal.press("]")
-        terminal.wait_until(lambda text: "0.5 times speed" in text)
+        terminal.wait_until(lambda text: "0.5×" in text)
         terminal.press("]]]]]]")
         terminal.wait_until(lambda text: "✗ error" in text and "does not match" in text)
         assert "New" not in terminal.text.splitlines()[-1]
