@@ -348,7 +348,7 @@ def test_dashboard_shows_that_a_renewed_token_is_rejected() -> None:
     with scripted_service(answers) as service:
         environment = {"UPLOAD_TUI_URL": service.url, "UPLOAD_TUI_AGENT_KEY": "a", "UPLOAD_TUI_USER_KEY": "u"}
         with Terminal("watch", environment=environment) as terminal:
-            terminal.wait_until(lambda text: "reads.bin" in text and "not allowed" in text)
+            terminal.wait_until(lambda text: "reads.bin" in text and "token rejected" in text)
             terminal.press("q")
             assert terminal.wait_for_end() == 0
     refused = [path for _, path, _ in service.requests].index("/projects/p-1/uploads") + 3
