@@ -1,4 +1,4 @@
-"""What is real: a service in another process on a real port, and the wheel that people install."""
+"""A service in another process, and the wheel."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built once for all tests of this worker."""
+    """The wheel, built once per worker."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)]
     subprocess.run(command, check=True)
@@ -23,7 +23,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def served() -> Iterator[dict[str, Any]]:
-    """What `serve --json` says of itself."""
+    """What `serve --json` prints."""
     with subprocess.Popen(
         [sys.executable, "-m", "upload_tui", "serve", "--port", "0", "--json"], stdout=subprocess.PIPE, text=True
     ) as process:

@@ -1,4 +1,4 @@
-"""The installed program in a process of its own, the services it talks to, and what both said."""
+"""Runs the installed program in a process, and services for it: the embedded one, and one with scripted responses."""
 
 import hashlib
 import json
@@ -16,16 +16,26 @@ from typing import Any
 
 import httpx
 
-__all__ = ["PROGRAM", "Ended", "Said", "Scripted", "Served", "run", "scripted", "serving", "started"]
+__all__ = [
+    "PROGRAM",
+    "Result",
+    "Response",
+    "ScriptedService",
+    "Served",
+    "run",
+    "scripted_service",
+    "serving",
+    "started",
+]
 
 PROGRAM = str(Path(sys.executable).with_name("upload-tui"))
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 _CHUNKS = (b"0123", b"4567", b"89ab", b"cde")
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A program that has ended."""
+class Result:
+    """The exit code and the output of a program that has ended."""
 
     code: int
     out: str
@@ -33,11 +43,11 @@ class Ended:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """Its JSON lines."""
+        """The parsed JSON lines of its output."""
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def run(*arguments: str, environment: Mapping[str, str] | None = None, program: Sequence[str] = (PROGRAM,)) -> Ended:
+def run(*arguments: str, environment: Mapping[str, str] | None = None, program: Sequence[str] = (PROGRAM,)) -> Result:
     """Run the program to its end, without a terminal."""
     done = subprocess.run(
         [*program, *arguments],
@@ -45,18 +55,18 @@ def run(*arguments: str, environment: Mapping[str, str] | None = None, program: 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert "Traceback" not in done.stdout + done.stderr
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 @contextmanager
 def started(
-    *arguments: str, environment: Mapping[str, str] | None = None, patience_seconds: float = PATIENCE_SECONDS
+    *arguments: str, environment: Mapping[str, str] | None = None, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> Iterator["subprocess.Popen[str]"]:
-    """The program, running; its output is read by the test. It outlives neither the test nor the test's patience."""
+    """Start the program and yield its process; it is killed at the end of the context or after a timeout."""
     with subprocess.Popen(
         [PROGRAM, *arguments],
         env={**os.environ, **(environment or {})},
@@ -65,7 +75,7 @@ def started(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        watchdog = Timer(patience_seconds, process.kill)
+        watchdog = Timer(timeout_seconds, process.kill)
         watchdog.start()
         try:
             yield process
@@ -76,7 +86,7 @@ def started(
 
 @dataclass(frozen=True)
 class Served:
-    """A service in another process, and how to be let in."""
+    """The embedded service in another process, with its URL and credentials."""
 
     facts: Mapping[str, Any]
 
@@ -86,15 +96,15 @@ class Served:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a person would have exported."""
+        """The variables that a user would export."""
         return {"UPLOAD_TUI_URL": self.url, "UPLOAD_TUI_TOKEN": self.facts["token"]}
 
-    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Ended:
-        """Run a command against it."""
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Result:
+        """Run a command against the service."""
         return run(*arguments, environment={**self.environment, **(environment or {})})
 
     def begin(self, name: str = "data.bin") -> str:
-        """An upload whose chunks are there but which nobody completed."""
+        """Initiate an upload and send its chunks, but do not complete it."""
         fields = {"name": name, "content_type": "text/plain", "size": sum(map(len, _CHUNKS))}
         upload_id = str(self._call("POST", f"/projects/{self.facts['project']['id']}/uploads", fields)["id"])
         for number, chunk in enumerate(_CHUNKS, 1):
@@ -103,18 +113,18 @@ class Served:
             assert httpx.put(target["host"] + target["url"], content=chunk, timeout=30).status_code == 201
         return upload_id
 
-    def finish(self, upload_id: str, *, wrongly: bool = False) -> str:
-        """Complete an upload; wrongly: with a hash that is not its own, so that verification fails."""
-        digest = _md5(b"other" if wrongly else b"".join(_CHUNKS))
+    def finish(self, upload_id: str, *, is_corrupt: bool = False) -> str:
+        """Complete an upload; a corrupt one with a wrong hash, so that verification fails."""
+        digest = _md5(b"other" if is_corrupt else b"".join(_CHUNKS))
         self._call("PUT", f"/uploads/{upload_id}/complete", {"hash": {"value": digest, "algorithm": "md5"}})
         return upload_id
 
     def _call(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         headers = {"Authorization": self.facts["token"]}
-        answer = httpx.request(method, f"{self.url}/api/v1{path}", json=body, headers=headers, timeout=30)
-        assert answer.is_success, answer.text
-        said: dict[str, Any] = answer.json()
-        return said
+        response = httpx.request(method, f"{self.url}/api/v1{path}", json=body, headers=headers, timeout=30)
+        assert response.is_success, response.text
+        parsed: dict[str, Any] = response.json()
+        return parsed
 
 
 def _md5(content: bytes) -> str:
@@ -123,15 +133,15 @@ def _md5(content: bytes) -> str:
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[Served]:
-    """`upload-tui serve` on a free port."""
-    with started("serve", "--port", "0", "--json", *arguments, patience_seconds=600) as process:
+    """Run `upload-tui serve` on a free port."""
+    with started("serve", "--port", "0", "--json", *arguments, timeout_seconds=600) as process:
         assert process.stdout is not None
         yield Served(json.loads(process.stdout.readline()))
 
 
 @dataclass(frozen=True)
-class Said:
-    """An answer: JSON, or bytes as they are."""
+class Response:
+    """A response with a JSON body, or with bytes."""
 
     body: Any
     status: int = 200
@@ -139,34 +149,34 @@ class Said:
 
 
 @dataclass
-class Scripted:
-    """A service whose every answer is the test's: each path has a list of them, the last is repeated."""
+class ScriptedService:
+    """A service with a list of responses for each path; the last one is repeated."""
 
     url: str
-    answers: dict[str, list[Said]]
-    asked: list[tuple[str, str, str]] = field(default_factory=list)
-    """Method, path without its query, and token of each request."""
+    responses: dict[str, list[Response]]
+    requests: list[tuple[str, str, str]] = field(default_factory=list)
+    """Method, path without query, and token of each request."""
 
     @property
     def environment(self) -> dict[str, str]:
         return {"UPLOAD_TUI_URL": self.url, "UPLOAD_TUI_TOKEN": "t0ken"}
 
-    def answer(self, method: str, path: str, token: str) -> Said:
-        self.asked.append((method, path, token))
-        left = self.answers.get(path, [])
-        if not left:
+    def respond(self, method: str, path: str, token: str) -> Response:
+        self.requests.append((method, path, token))
+        responses = self.responses.get(path, [])
+        if not responses:
             reason = {
                 "error": 404,
                 "code": "not_provided",
                 "reason": "Not Found",
                 "suggestion": "you may have mistyped",
             }
-            return Said(reason, 404)
-        return left.pop(0) if len(left) > 1 else left[0]
+            return Response(reason, 404)
+        return responses.pop(0) if len(responses) > 1 else responses[0]
 
 
-class _Quiet(ThreadingHTTPServer):
-    """Clients that hang up, or do not like the certificate, are what some tests are about."""
+class _QuietServer(ThreadingHTTPServer):
+    """A server that prints no errors of clients: some tests reset connections or reject the certificate."""
 
     daemon_threads = True
 
@@ -175,34 +185,36 @@ class _Quiet(ThreadingHTTPServer):
 
 
 @contextmanager
-def scripted(answers: Mapping[str, Sequence[Said]], tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
-    """A scripted service on a free port, with TLS if it is given a certificate; paths are those below `/api/v1`."""
+def scripted_service(
+    responses: Mapping[str, Sequence[Response]], tls: ssl.SSLContext | None = None
+) -> Iterator[ScriptedService]:
+    """Run a scripted service on a free port, with TLS if there is a context; paths are relative to `/api/v1`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def _answer(self) -> None:
+        def _respond(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             path = self.path.partition("?")[0].removeprefix("/api/v1")
-            said = service.answer(self.command, path, self.headers.get("Authorization", ""))
-            body = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
-            self.send_response_only(said.status)
-            for name, value in {"Content-Length": str(len(body)), **said.headers}.items():
+            response = service.respond(self.command, path, self.headers.get("Authorization", ""))
+            body = response.body if isinstance(response.body, bytes) else json.dumps(response.body).encode()
+            self.send_response_only(response.status)
+            for name, value in {"Content-Length": str(len(body)), **response.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_CONNECT = _answer  # noqa: N815  # the base class's names
+        do_GET = do_POST = do_CONNECT = _respond  # noqa: N815  # the base class's names
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
             pass
 
-    with _Quiet(("127.0.0.1", 0), Handler) as server:
+    with _QuietServer(("127.0.0.1", 0), Handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         scheme = "http" if tls is None else "https"
-        said = {path: [*said] for path, said in answers.items()}
-        service = Scripted(f"{scheme}://localhost:{server.server_port}", said)
+        lists = {path: [*items] for path, items in responses.items()}
+        service = ScriptedService(f"{scheme}://localhost:{server.server_port}", lists)
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -1,10 +1,11 @@
-"""A real terminal for the real program: a pseudo-terminal, and an emulator that reads what is painted on it."""
+"""A terminal for the program: a pseudo-terminal, and an emulator that keeps the screen."""
 
 import fcntl
 import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -16,17 +17,30 @@ from typing import Self
 
 import pyte
 
-__all__ = ["PATIENCE_SECONDS", "Terminal"]
+__all__ = ["HANG_UPS", "TIMEOUT_SECONDS", "Terminal"]
 
-PATIENCE_SECONDS = 60.0
-"""How long a condition is waited for before the test gives up; generous, for machines with much else to do."""
+TIMEOUT_SECONDS = 60.0
+"""How long to wait for a condition; long, for busy machines."""
 
 
-def _take_terminal() -> None:
-    """Make the terminal on standard input the controlling one, as a terminal's window does: signals come through it."""
+def _send_hang_up() -> None:
+    """Make the terminal on standard input the controlling one, as a terminal's window does, so that the kernel sends SIGHUP."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def _ignore_hang_up() -> None:
+    """Make it the controlling one, but ignore SIGHUP, as `nohup` does."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _control_nothing() -> None:
+    """Start the program without a controlling terminal, as some containers do."""
+
+
+HANG_UPS = {"signal": _send_hang_up, "signal-ignored": _ignore_hang_up, "no-signal": _control_nothing}
+"""How a program notices that its terminal is closed: what prepares its process, by name."""
 _LEAVES = b"\x1b[?1049l"
 _ESCAPE = re.compile(r"\x1b\[[0-9;?<>=]*[a-zA-Z]|\x1b[()][A-Z0-9]|\x1b\].*?(?:\x07|\x1b\\)")
 
@@ -38,8 +52,9 @@ class Terminal:
         arguments: of the command line.
         columns: the terminal's width.
         lines: its height.
-        environment: added to the test's own.
-        program: what is run with the arguments; `upload-tui` if none is named.
+        environment: variables that are added to those of the test.
+        program: the program to run with the arguments; `upload-tui` by default.
+        hang_up: what the program learns when the terminal is closed; a key of `HANG_UPS`.
     """
 
     def __init__(
@@ -49,6 +64,7 @@ class Terminal:
         lines: int = 40,
         environment: Mapping[str, str] | None = None,
         program: Sequence[str] = (sys.executable, "-m", "upload_tui"),
+        hang_up: str = "signal",
     ) -> None:
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
@@ -61,7 +77,7 @@ class Terminal:
             stderr=slave,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
-            preexec_fn=_take_terminal,  # noqa: PLW1509  # no other thread of the test holds a lock that the child needs
+            preexec_fn=HANG_UPS[hang_up],  # noqa: PLW1509  # no other thread holds a lock that the child needs
         )
         os.close(slave)
         self.painted = b""
@@ -80,45 +96,53 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What is on the screen."""
+        """The text on the screen."""
         return "\n".join(self._screen.display)
 
     @property
-    def left_behind(self) -> str:
-        """What a program said outside of its full screen, in one line; the emulator has no second screen to come back to."""
-        said = self.painted.rpartition(_LEAVES)[2].decode(errors="replace")
-        return " ".join(_ESCAPE.sub(" ", said).split())
+    def final_output(self) -> str:
+        """The output after the full screen was left, in one line; the emulator has no alternate screen."""
+        output = self.painted.rpartition(_LEAVES)[2].decode(errors="replace")
+        return " ".join(_ESCAPE.sub(" ", output).split())
 
     def press(self, keys: str) -> None:
-        """Type."""
+        """Send key presses."""
         os.write(self._master, keys.encode())
 
     def hang_up(self) -> int:
-        """The terminal goes away, as a window that is closed does; gives the program's exit code."""
+        """Close the terminal, as closing its window does; return the program's exit code."""
         os.close(self._master)
         self._master = -1
-        return self._process.wait(PATIENCE_SECONDS)
+        return self._process.wait(TIMEOUT_SECONDS)
+
+    def send_signal(self, number: int) -> None:
+        """Send the program a signal."""
+        self._process.send_signal(number)
 
     def resize(self, columns: int, lines: int) -> None:
-        """Another size; the kernel tells the program. What was painted before is seen before."""
+        """Read all output, then change the size; the kernel signals the program."""
         while self._read(0):
             pass
         self._screen.resize(lines, columns)
         self._set_size(columns, lines)
 
+    def resize_without_reading(self, columns: int, lines: int) -> None:
+        """Change the size and read nothing, so that the terminal's buffer fills."""
+        self._set_size(columns, lines)
+
     def wait_until(self, condition: Callable[[str], bool]) -> str:
-        """Read on until the screen is as wanted; gives its text."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        """Read until a condition on the screen's text is true; return the text."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not condition(self.text):
             if time.monotonic() > deadline:
-                raise AssertionError(f"not seen in {PATIENCE_SECONDS:.0f} s; the screen was\n{self.text}")
+                raise AssertionError(f"not seen in {TIMEOUT_SECONDS:.0f} s; the screen was\n{self.text}")
             if not self._read(0.1) and self._process.poll() is not None and not condition(self.text):
                 raise AssertionError(f"the program ended with {self._process.returncode}; the screen was\n{self.text}")
         return self.text
 
     def wait_for_end(self) -> int:
-        """Read on until the program ends; gives its exit code."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        """Read until the program ends; return its exit code."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while self._process.poll() is None:
             if time.monotonic() > deadline:
                 raise AssertionError(f"it did not end; the screen was\n{self.text}")
@@ -133,7 +157,7 @@ class Terminal:
             return False
         try:
             painted = os.read(self._master, 65536)
-        except OSError:  # the other side has hung up
+        except OSError:  # the other end is closed
             return False
         self.painted += painted
         self._stream.feed(painted)

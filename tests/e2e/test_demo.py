@@ -10,7 +10,7 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (200, 60)], ids=["80x24", "200x60"])
-def test_every_stage_and_a_reason_are_seen_when_the_demo_runs(columns: int, lines: int) -> None:
+def test_demo_shows_every_stage_and_an_error(columns: int, lines: int) -> None:
     with Terminal("demo", "--speed", "8", columns=columns, lines=lines) as terminal:
         stages = ("initiated", "completed", "verified", "error")
         terminal.wait_until(lambda text: all(stage in text for stage in stages) and "live" in text)
@@ -28,7 +28,7 @@ def test_every_stage_and_a_reason_are_seen_when_the_demo_runs(columns: int, line
 @pytest.mark.parametrize(
     "environment", [{"LC_ALL": "C"}, {"UPLOAD_TUI_SIGNS": "ascii"}], ids=["plain-locale", "plain-signs"]
 )
-def test_nothing_but_ascii_is_painted_when_nothing_else_can_be_shown(environment: dict[str, str]) -> None:
+def test_only_ascii_is_painted_in_an_ascii_locale_or_by_setting(environment: dict[str, str]) -> None:
     with Terminal("demo", "--speed", "8", environment=environment) as terminal:
         terminal.wait_until(lambda text: "live" in text and "verified" in text and "^p Commands" in text)
         terminal.press("q")
@@ -36,7 +36,7 @@ def test_nothing_but_ascii_is_painted_when_nothing_else_can_be_shown(environment
     assert terminal.painted.isascii()
 
 
-def test_the_demo_looks_as_the_settings_say_and_asks_for_no_service(home: Path) -> None:
+def test_demo_uses_display_settings_and_needs_no_service(home: Path) -> None:
     file = home / "xdg_config_home" / "upload-tui" / "config.toml"
     file.parent.mkdir(parents=True)
     file.write_text(
@@ -48,13 +48,13 @@ def test_the_demo_looks_as_the_settings_say_and_asks_for_no_service(home: Path) 
         assert terminal.wait_for_end() == 0
 
 
-def test_one_sentence_says_it_when_the_demo_cannot_look_as_the_settings_say() -> None:
+def test_demo_reports_invalid_display_settings() -> None:
     with Terminal("demo", environment={"UPLOAD_TUI_THEME": "upload-drak"}) as terminal:
         assert terminal.wait_for_end() == 2
     assert "there is no theme upload-drak. Did you mean upload-dark?" in " ".join(terminal.text.split())
 
 
-def test_a_smaller_picture_is_painted_when_the_terminal_is_tiny() -> None:
+def test_tiny_terminal_shows_a_small_layout() -> None:
     with Terminal("demo", columns=20, lines=5) as terminal:
         text = terminal.wait_until(lambda text: "live" in text and "○" in text)
         assert all(len(line) <= 20 for line in text.splitlines())
@@ -62,7 +62,7 @@ def test_a_smaller_picture_is_painted_when_the_terminal_is_tiny() -> None:
         assert terminal.wait_for_end() == 0
 
 
-def test_the_picture_follows_when_the_terminal_changes_its_size() -> None:
+def test_layout_follows_the_size_of_the_terminal() -> None:
     with Terminal("demo", columns=120, lines=40) as terminal:
         terminal.wait_until(lambda text: "Timeline" in text)
         terminal.resize(80, 24)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.programs import Said, Served, run, scripted, serving
+from tests.e2e.programs import Response, Served, run, scripted_service, serving
 from tests.e2e.terminal import Terminal
 from upload_tui.testing import an_upload
 
@@ -25,18 +25,18 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 @pytest.fixture(scope="module")
-def morning() -> Iterator[Served]:
-    """A service with a morning's uploads behind it, on a clock that stands still."""
+def served() -> Iterator[Served]:
+    """A service with a history of uploads and a paused clock."""
     with serving("--scenario", "stuck", "--speed", "0") as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def uploads(morning: Served) -> list[dict[str, Any]]:
-    return morning.run("list").records
+def uploads(served: Served) -> list[dict[str, Any]]:
+    return served.run("list").records
 
 
-def test_every_field_is_there_and_of_its_type_when_uploads_are_listed(uploads: list[dict[str, Any]]) -> None:
+def test_list_has_all_fields_with_their_types(uploads: list[dict[str, Any]]) -> None:
     assert {upload["stage"] for upload in uploads} == STAGES
     for upload in uploads:
         assert list(upload) == UPLOAD_FIELDS
@@ -53,11 +53,11 @@ def test_every_field_is_there_and_of_its_type_when_uploads_are_listed(uploads: l
         assert (upload["overdue"], upload["stuck"]) in {(False, False), (True, False), (True, True), (False, True)}
 
 
-def test_the_same_uploads_are_told_when_the_format_is_another(morning: Served, uploads: list[dict[str, Any]]) -> None:
+def test_all_formats_have_the_same_uploads(served: Served, uploads: list[dict[str, Any]]) -> None:
     ids = [upload["id"] for upload in uploads]
-    as_json = json.loads(morning.run("list", "-o", "json").out)
-    rows = list(csv.DictReader(io.StringIO(morning.run("list", "-o", "csv").out)))
-    table = morning.run("list", "-o", "table").out.splitlines()
+    as_json = json.loads(served.run("list", "-o", "json").out)
+    rows = list(csv.DictReader(io.StringIO(served.run("list", "-o", "csv").out)))
+    table = served.run("list", "-o", "table").out.splitlines()
     assert [upload["id"] for upload in as_json] == ids
     assert [row["id"] for row in rows] == ids
     assert {row["stuck"] for row in rows} == {"true", "false"}
@@ -67,48 +67,42 @@ def test_the_same_uploads_are_told_when_the_format_is_another(morning: Served, u
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))
-def test_only_a_stage_is_listed_when_it_is_asked_for(
-    morning: Served, uploads: list[dict[str, Any]], stage: str
-) -> None:
-    found = morning.run("list", "--stage", stage).records
+def test_list_filters_by_stage(served: Served, uploads: list[dict[str, Any]], stage: str) -> None:
+    found = served.run("list", "--stage", stage).records
     assert found
     assert [upload["id"] for upload in found] == [upload["id"] for upload in uploads if upload["stage"] == stage]
 
 
-def test_order_search_and_limit_hold_when_they_are_asked_for(morning: Served, uploads: list[dict[str, Any]]) -> None:
-    by_name = [upload["name"] for upload in morning.run("list", "--sort", "name").records]
+def test_list_sorts_searches_and_limits(served: Served, uploads: list[dict[str, Any]]) -> None:
+    by_name = [upload["name"] for upload in served.run("list", "--sort", "name").records]
     assert by_name == sorted(by_name, key=str.casefold)
-    reverse = [upload["name"] for upload in morning.run("list", "--sort", "name", "--reverse").records]
+    reverse = [upload["name"] for upload in served.run("list", "--sort", "name", "--reverse").records]
     assert reverse == by_name[::-1]
-    sizes = [upload["size_bytes"] for upload in morning.run("list", "--sort", "size", "--limit", "3").records]
+    sizes = [upload["size_bytes"] for upload in served.run("list", "--sort", "size", "--limit", "3").records]
     assert sizes == sorted((upload["size_bytes"] for upload in uploads), reverse=True)[:3]
     some = uploads[3]
-    assert [upload["id"] for upload in morning.run("list", "--search", some["name"][1:].upper()).records] == [
-        some["id"]
-    ]
+    assert [upload["id"] for upload in served.run("list", "--search", some["name"][1:].upper()).records] == [some["id"]]
 
 
-def test_only_what_is_asked_for_is_listed_when_it_is_stuck_or_recent(
-    morning: Served, uploads: list[dict[str, Any]]
-) -> None:
-    stuck = morning.run("list", "--stuck").records
+def test_list_filters_by_stuck_and_since(served: Served, uploads: list[dict[str, Any]]) -> None:
+    stuck = served.run("list", "--stuck").records
     assert {upload["id"] for upload in stuck} == {upload["id"] for upload in uploads if upload["stuck"]}
     assert {upload["stage"] for upload in stuck} == {"initiated", "completed"}
     since = datetime.now(UTC) - timedelta(minutes=50)
     expected = [upload["id"] for upload in uploads if _initiated(upload) >= since]
-    assert [upload["id"] for upload in morning.run("list", "--since", "50m").records] == expected
-    assert [upload["id"] for upload in morning.run("list", "--since", since.isoformat()).records] == expected
+    assert [upload["id"] for upload in served.run("list", "--since", "50m").records] == expected
+    assert [upload["id"] for upload in served.run("list", "--since", since.isoformat()).records] == expected
 
 
 def _initiated(upload: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(upload["timeline"][0]["on"])
 
 
-def test_the_exit_code_tells_of_errors_only_when_it_is_asked_to(morning: Served) -> None:
-    assert morning.run("list").code == 0
-    assert morning.run("list", "--fail-on-error").code == 1
-    assert morning.run("list", "--fail-on-error", "--stage", "verified").code == 0
-    assert morning.run("report", "--fail-on-error").code == 1
+def test_fail_on_error_is_exit_code_1(served: Served) -> None:
+    assert served.run("list").code == 0
+    assert served.run("list", "--fail-on-error").code == 1
+    assert served.run("list", "--fail-on-error", "--stage", "verified").code == 0
+    assert served.run("report", "--fail-on-error").code == 1
 
 
 @pytest.mark.parametrize(
@@ -127,50 +121,52 @@ def test_the_exit_code_tells_of_errors_only_when_it_is_asked_to(morning: Served)
         pytest.param(["list", "--profile", "nowhere"], 2, id="no-such-profile"),
     ],
 )
-def test_the_exit_code_is_the_documented_one_when_it_goes_wrong(morning: Served, command: list[str], code: int) -> None:
-    ended = morning.run(*command)
-    assert ended.code == code
-    assert ended.out == ""
-    assert 0 < len(ended.err.splitlines()) <= 4
+def test_errors_have_the_documented_exit_code(served: Served, command: list[str], code: int) -> None:
+    result = served.run(*command)
+    assert result.code == code
+    assert result.out == ""
+    assert 0 < len(result.err.splitlines()) <= 4
 
 
-def test_not_allowed_is_told_when_the_token_is_wrong(morning: Served) -> None:
-    ended = morning.run("list", environment={"UPLOAD_TUI_TOKEN": "s3cret"})
-    assert (ended.code, ended.out) == (4, "")
-    assert "s3cret" not in ended.err
+def test_wrong_token_is_exit_code_4(served: Served) -> None:
+    result = served.run("list", environment={"UPLOAD_TUI_TOKEN": "s3cret"})
+    assert (result.code, result.out) == (4, "")
+    assert "s3cret" not in result.err
 
 
-def test_everything_is_told_when_one_upload_is_shown(morning: Served, uploads: list[dict[str, Any]]) -> None:
+def test_show_prints_everything(served: Served, uploads: list[dict[str, Any]]) -> None:
     failed = next(upload for upload in uploads if upload["stage"] == "error")
-    (record,) = morning.run("show", failed["id"]).records
+    (record,) = served.run("show", failed["id"]).records
     assert list(record) == [*UPLOAD_FIELDS, "chunk_list", "hashes", "raw"]
     assert [chunk["number"] for chunk in record["chunk_list"]] == list(range(1, record["chunks"]["count"] + 1))
     assert record["raw"]["id"] == failed["id"]
-    page = morning.run("show", failed["id"], "-o", "table").out
+    page = served.run("show", failed["id"], "-o", "table").out
     assert failed["error_message"] in page
     assert all(chunk["digest"] in page for chunk in record["chunk_list"])
 
 
-def test_each_is_shown_once_when_several_are_named(morning: Served, uploads: list[dict[str, Any]]) -> None:
+def test_show_prints_each_upload_once(served: Served, uploads: list[dict[str, Any]]) -> None:
     ids = [uploads[0]["id"], uploads[4]["id"], uploads[0]["id"]]
-    assert [record["id"] for record in morning.run("show", *ids).records] == ids[:2]
+    assert [record["id"] for record in served.run("show", *ids).records] == ids[:2]
 
 
-def test_a_signed_url_stays_secret_when_an_upload_is_shown() -> None:
+def test_show_masks_signed_urls() -> None:
     signed = {"http_verb": "PUT", "host": "https://s.test", "url": "/x?signature=h1dden", "http_headers": []}
-    with scripted({"/uploads/u-1": [Said(an_upload("a", id="u-1", chunks=None, signed_url=signed))]}) as service:
+    with scripted_service(
+        {"/uploads/u-1": [Response(an_upload("a", id="u-1", chunks=None, signed_url=signed))]}
+    ) as service:
         for output in ("json", "jsonl", "csv", "table"):
-            ended = run("show", "u-1", "-o", output, environment=service.environment)
-            assert ended.code == 0
-            assert "h1dden" not in ended.out + ended.err
+            result = run("show", "u-1", "-o", output, environment=service.environment)
+            assert result.code == 0
+            assert "h1dden" not in result.out + result.err
 
 
-def test_projects_are_listed_when_the_account_sees_some(morning: Served) -> None:
-    assert morning.run("projects").records == [morning.facts["project"]]
+def test_projects_are_listed(served: Served) -> None:
+    assert served.run("projects").records == [served.facts["project"]]
 
 
-def test_figures_add_up_when_a_report_is_printed(morning: Served, uploads: list[dict[str, Any]]) -> None:
-    (record,) = morning.run("report").records
+def test_report_is_consistent(served: Served, uploads: list[dict[str, Any]]) -> None:
+    (record,) = served.run("report").records
     assert record["total"] == sum(record["stages"].values()) == len(uploads)
     assert set(record["stages"]) == STAGES
     assert set(record["stuck"]) == {upload["id"] for upload in uploads if upload["stuck"]}
@@ -180,46 +176,46 @@ def test_figures_add_up_when_a_report_is_printed(morning: Served, uploads: list[
     assert record["news"] is None
 
 
-def test_only_what_is_new_is_told_when_it_is_asked_since_the_last_look(morning: Served) -> None:
-    (first,) = morning.run("report", "--since", "last").records
-    (second,) = morning.run("report", "--since", "last").records
+def test_report_since_the_last_one(served: Served) -> None:
+    (first,) = served.run("report", "--since", "last").records
+    (second,) = served.run("report", "--since", "last").records
     assert first["news"]["since"] is None
     assert len(first["news"]["new"]) == first["total"]
     assert second["news"]["since"] == first["as_of"]
     assert [second["news"][key] for key in ("new", "verified", "failed", "newly_overdue")] == [[], [], [], []]
 
 
-def test_what_is_new_since_a_time_is_told_without_a_last_look(morning: Served, uploads: list[dict[str, Any]]) -> None:
-    (record,) = morning.run("report", "--since", "50m").records
+def test_report_since_a_time(served: Served, uploads: list[dict[str, Any]]) -> None:
+    (record,) = served.run("report", "--since", "50m").records
     since = datetime.now(UTC) - timedelta(minutes=50)
     assert record["news"]["new"] == [upload["id"] for upload in uploads if _initiated(upload) >= since]
     assert set(record["news"]["failed"]) < {upload["id"] for upload in uploads if upload["stage"] == "error"}
 
 
-def test_metrics_are_in_a_collectors_format_when_they_are_asked_for(morning: Served) -> None:
-    lines = morning.run("report", "--prometheus").out.splitlines()
+def test_report_prints_prometheus_metrics(served: Served) -> None:
+    lines = served.run("report", "--prometheus").out.splitlines()
     sample = re.compile(r'upload_tui_\w+\{(\w+="[^"]*",?)+\} \d+(\.\d+)?')
     assert lines
     assert all(line.startswith(("# HELP ", "# TYPE ")) or sample.fullmatch(line) for line in lines)
 
 
-def test_the_last_visit_is_listed_when_the_service_is_gone() -> None:
+def test_list_shows_the_cache_while_offline() -> None:
     with serving() as served:
         upload_id = served.begin("kept.bin")
         assert [upload["id"] for upload in served.run("list").records] == [upload_id]
         environment = served.environment
-    ended = run("list", environment=environment)
-    assert ended.code == 0
-    assert [upload["id"] for upload in ended.records] == [upload_id]
-    assert "offline" in ended.err
-    assert "last visit" in ended.err
+    result = run("list", environment=environment)
+    assert result.code == 0
+    assert [upload["id"] for upload in result.records] == [upload_id]
+    assert "offline" in result.err
+    assert "last visit" in result.err
 
 
-def test_text_from_outside_is_harmless_when_people_read_it() -> None:
+def test_untrusted_text_is_sanitized_in_tables() -> None:
     hostile = "a\x1b]0;owned\x07\x1b[31m\u202egnp.exe\r\nb"
     upload = an_upload(hostile, id="u-1", completed=60, error=30, message=f"bad {hostile}")
-    answers = {"/uploads/u-1": [Said(upload)]}
-    with scripted(answers) as service:
+    answers = {"/uploads/u-1": [Response(upload)]}
+    with scripted_service(answers) as service:
         page = run("show", "u-1", "-o", "table", environment=service.environment).out
         (record,) = run("show", "u-1", environment=service.environment).records
     assert not set(page) & set("\x1b\x07\u202e\r")
@@ -227,8 +223,8 @@ def test_text_from_outside_is_harmless_when_people_read_it() -> None:
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_lines_fit_when_the_terminal_has_room_for_the_ids(morning: Served, columns: int) -> None:
-    with Terminal("list", columns=columns, lines=60, environment=morning.environment) as terminal:
+def test_table_fits_the_terminal(served: Served, columns: int) -> None:
+    with Terminal("list", columns=columns, lines=60, environment=served.environment) as terminal:
         assert terminal.wait_for_end() == 0
         text = terminal.text
         painted = terminal.painted.decode()

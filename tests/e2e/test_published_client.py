@@ -1,4 +1,4 @@
-"""The published Python client of such services, unmodified, against `serve`: a folder goes there and comes back."""
+"""`serve` with the published Python client of the real service, unmodified."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ Client = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Python that has the client and nothing of ours."""
+    """A Python environment with the client only."""
     folder = tmp_path_factory.mktemp("published")
     venv.create(folder, with_pip=True)
     python = str(folder / "bin" / "python")
@@ -31,7 +31,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def client_of(published: str, tmp_path: Path) -> Callable[[Served], Client]:
-    """The client as somebody has set it up for a service: a command that gives what was said."""
+    """Configure the client for a service; the result runs it and returns its output."""
 
     def set_up(served: Served) -> Client:
         settings = {
@@ -62,8 +62,8 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_folder_goes_there_and_comes_back(client_of: Callable[[Served], Client], tmp_path: Path) -> None:
-    """In chunks and in one piece, empty files and names beyond ASCII; its project is new and not at once to be used."""
+def test_folder_is_uploaded_and_downloaded(client_of: Callable[[Served], Client], tmp_path: Path) -> None:
+    """Large, small and empty files and non-ASCII names, in a new project that is not consistent at once."""
     data = tmp_path / "data"
     (data / "inner").mkdir(parents=True)
     (data / "large.bin").write_bytes(os.urandom(3 * CHUNK_BYTES))
@@ -84,13 +84,13 @@ def test_a_folder_goes_there_and_comes_back(client_of: Callable[[Served], Client
     assert files_in(tmp_path / "back" / "data") == files_in(data)
 
 
-def test_a_file_that_was_damaged_on_its_way_is_told(client_of: Callable[[Served], Client], tmp_path: Path) -> None:
+def test_damaged_file_is_reported(client_of: Callable[[Served], Client], tmp_path: Path) -> None:
     (tmp_path / "damaged.txt").write_text("damaged")
     with serving("--design", "deployed", "--fault", "altered-chunk=1") as served:
         client = client_of(served)
-        # It waits until the file is consistent, and is told that this will never be.
+        # The client waits until the file is consistent, and learns that it never will be.
         client("upload", "-p", "mine", str(tmp_path / "damaged.txt"), code=1)
-        told = client("check", "-p", "mine", code=1)
-    assert "damaged.txt" in told
-    assert "Error" in told
-    assert "reported hash value does not match size computed by StorageProvider" in told
+        output = client("check", "-p", "mine", code=1)
+    assert "damaged.txt" in output
+    assert "Error" in output
+    assert "reported hash value does not match size computed by StorageProvider" in output

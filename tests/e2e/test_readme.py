@@ -1,4 +1,4 @@
-"""The README is true: its tables agree with the program, and its recipes run."""
+"""The README agrees with the program: its tables are complete, and its recipes run."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.e2e.programs import PATIENCE_SECONDS, PROGRAM, Served, run, serving, started
+from tests.e2e.programs import PROGRAM, TIMEOUT_SECONDS, Served, run, serving, started
 from tests.e2e.terminal import Terminal
 from upload_tui import errors
 from upload_tui.cli.group import upload_tui
@@ -79,37 +79,37 @@ def options_of(command: click.Command) -> set[str]:
 
 
 def test_every_command_and_option_is_in_the_readme() -> None:
-    told = {code(does)[0].split()[1]: set(code(options)) for does, _, options in rows("Commands")}
-    there = {name: options_of(command) - COMMON for name, command in commands().items()}
-    assert told == there
+    documented = {code(does)[0].split()[1]: set(code(options)) for does, _, options in rows("Commands")}
+    actual = {name: options_of(command) - COMMON for name, command in commands().items()}
+    assert documented == actual
 
 
-def test_no_option_is_in_the_readme_that_is_in_no_command() -> None:
+def test_readme_has_no_unknown_options() -> None:
     known = COMMON.union(*map(options_of, commands().values()))
     for_users = README.split("## Install")[1].split("## For developers")[0]
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", for_users)) <= known
 
 
-def test_subcommands_and_choices_are_those_of_the_readme() -> None:
-    told = {code(does)[0].split()[1]: code(does)[0].split()[2:] for does, _, _ in rows("Commands")}
+def test_subcommands_and_choices_are_in_the_readme() -> None:
+    documented = {code(does)[0].split()[1]: code(does)[0].split()[2:] for does, _, _ in rows("Commands")}
     config, completions = commands()["config"], commands()["completions"].params[0].type
     assert isinstance(config, click.Group)
     assert isinstance(completions, click.Choice)
-    assert set(told["config"][0].split("|")) == set(config.commands)
-    assert told["completions"][0].split("|") == list(completions.choices)
+    assert set(documented["config"][0].split("|")) == set(config.commands)
+    assert documented["completions"][0].split("|") == list(completions.choices)
 
 
-def test_every_exit_code_is_in_the_readme_in_the_words_of_the_help() -> None:
-    told = {int(number): meaning for number, meaning in rows("Exit codes")}
-    assert set(told) == {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+def test_exit_codes_are_described_as_in_the_help() -> None:
+    documented = {int(number): meaning for number, meaning in rows("Exit codes")}
+    assert set(documented) == {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
     help_words = run("--help").out.split("Exit codes:")[1]
     squeezed = re.sub(r"\s+", "", help_words)
-    assert squeezed == "".join(re.sub(r"\s+", "", f"{number}{meaning}") for number, meaning in told.items())
+    assert squeezed == "".join(re.sub(r"\s+", "", f"{number}{meaning}") for number, meaning in documented.items())
 
 
-def test_every_setting_is_in_the_readme_in_the_words_of_the_schema(tmp_path: Path) -> None:
-    told = {code(key)[0]: meaning for key, _, _, meaning in rows("Settings")}
-    assert told == {key: field.description for key, field in Profile.model_fields.items()}
+def test_settings_are_described_as_in_the_schema(tmp_path: Path) -> None:
+    documented = {code(key)[0]: meaning for key, _, _, meaning in rows("Settings")}
+    assert documented == {key: field.description for key, field in Profile.model_fields.items()}
     values = {
         "url": "https://dds.test",
         "refresh": "2",
@@ -129,21 +129,21 @@ def test_every_setting_is_in_the_readme_in_the_words_of_the_schema(tmp_path: Pat
             assert found.sources[code(key)[0]] == name
 
 
-def test_every_key_is_in_the_readme_in_the_words_of_the_help() -> None:
-    told = [(code(keys), does, "".join(code(key_id))) for keys, does, key_id in rows("Keys")]
+def test_keys_are_described_as_in_the_help() -> None:
+    documented = [(code(keys), does, "".join(code(key_id))) for keys, does, key_id in rows("Keys")]
     bound = [
         ([key_label(key) for key in binding.key.split(",")], binding.tooltip, binding.id)
         for binding in ALL_KEYS
         if binding not in {*TAIL_KEYS, *TIMELINE_KEYS}
     ]
-    assert told == bound
-    labels = {label for keys, _, _ in told for label in keys}
+    assert documented == bound
+    labels = {label for keys, _, _ in documented for label in keys}
     assert {key_label(key) for binding in TAIL_KEYS for key in binding.key.split(",")} <= labels
 
 
-def test_every_id_of_a_key_is_in_the_readme() -> None:
-    told = set(code(README.split("\n## Keys\n")[1].split("\n## ")[0]))
-    assert {action for action in action_ids() if not action.startswith(("tail.", "timeline."))} <= told
+def test_every_action_id_is_in_the_readme() -> None:
+    documented = set(code(README.split("\n## Keys\n")[1].split("\n## ")[0]))
+    assert {action for action in action_ids() if not action.startswith(("tail.", "timeline."))} <= documented
 
 
 SURFACE = (
@@ -152,14 +152,14 @@ SURFACE = (
 )
 
 
-def test_every_key_that_people_were_promised_is_in_the_readme() -> None:
+def test_every_documented_key_is_in_the_readme() -> None:
     assert set(SURFACE.split()) <= {label for keys, _, _ in rows("Keys") for label in code(keys)}
 
 
 # The recipes
 
 
-def test_every_recipe_is_tried() -> None:
+def test_every_recipe_has_a_test() -> None:
     assert set(re.findall(r"<!-- recipe: (\w+) -->", README)) == NAMES_OF_RECIPES
 
 
@@ -178,13 +178,13 @@ def shell(script: str, folder: Path, environment: dict[str, str]) -> "subprocess
 
 
 def on_a_terminal(script: str) -> list[str]:
-    """The arguments of the recipe's one command."""
+    """The arguments of a recipe with one command."""
     (words,) = [shlex.split(line) for line in script.splitlines()]
     assert words[0] == "upload-tui"
     return words[1:]
 
 
-def test_my_project_is_watched(service: Served) -> None:
+def test_recipe_watch(service: Served) -> None:
     service.begin("watched.bin")
     words = on_a_terminal(recipe("watch").replace("My project", "Demo project"))
     with Terminal(*words, environment=service.environment) as terminal:
@@ -193,22 +193,22 @@ def test_my_project_is_watched(service: Served) -> None:
         assert terminal.wait_for_end() == 0
 
 
-@pytest.mark.parametrize(("wrongly", "expected"), [(False, 0), (True, 1)], ids=["verified", "failed"])
-def test_the_step_ends_as_verification_does(service: Served, tmp_path: Path, wrongly: bool, expected: int) -> None:
-    upload_id = service.finish(service.begin(), wrongly=wrongly)
+@pytest.mark.parametrize(("is_corrupt", "expected"), [(False, 0), (True, 1)], ids=["verified", "failed"])
+def test_recipe_wait(service: Served, tmp_path: Path, is_corrupt: bool, expected: int) -> None:
+    upload_id = service.finish(service.begin(), is_corrupt=is_corrupt)
     with shell(recipe("wait"), tmp_path, {**service.environment, "UPLOAD_ID": upload_id}) as process:
-        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        out, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == expected
     assert upload_id in out
 
 
-def test_a_failure_is_noted(service: Served, tmp_path: Path) -> None:
+def test_recipe_alert(service: Served, tmp_path: Path) -> None:
     noted = tmp_path / "failures.jsonl"
     environment = {**service.environment, "UPLOAD_TUI_REFRESH": "0.1"}
     with shell(recipe("alert").replace("My project", "Demo project"), tmp_path, environment) as process:
         try:
-            while not noted.exists():  # the first look must be over before a failure is news
-                failed = service.finish(service.begin("broken.bin"), wrongly=True)
+            while not noted.exists():  # only failures after the first poll are alerted
+                failed = service.finish(service.begin("broken.bin"), is_corrupt=True)
                 assert service.run("wait", failed, "--interval", "0.05").code == 1
                 assert process.poll() is None
         finally:
@@ -216,7 +216,7 @@ def test_a_failure_is_noted(service: Served, tmp_path: Path) -> None:
     assert "broken.bin" in noted.read_text()
 
 
-def test_the_state_model_is_shown() -> None:
+def test_recipe_talk() -> None:
     words = on_a_terminal(recipe("talk").replace("--speed 0.5", "--speed 8"))
     with Terminal(*words) as terminal:
         terminal.wait_until(lambda text: "─✗ error" in text)
@@ -226,36 +226,36 @@ def test_the_state_model_is_shown() -> None:
         assert terminal.wait_for_end() == 0
 
 
-def test_a_client_finds_the_service(tmp_path: Path) -> None:
+def test_recipe_serve(tmp_path: Path) -> None:
     words = on_a_terminal(recipe("serve"))
     with started(*words) as process:
         assert process.stdout is not None
-        assert select.select([process.stdout], [], [], PATIENCE_SECONDS)[0]
+        assert select.select([process.stdout], [], [], TIMEOUT_SECONDS)[0]
         assert '"url": "http://127.0.0.1:' in process.stdout.readline()
 
 
-def test_completion_is_where_the_shells_look_and_works(home: Path, tmp_path: Path) -> None:
+def test_recipe_completion(home: Path, tmp_path: Path) -> None:
     with shell(recipe("completion"), tmp_path, {}) as process:
-        _, err = process.communicate(timeout=PATIENCE_SECONDS)
+        _, err = process.communicate(timeout=TIMEOUT_SECONDS)
     assert (process.returncode, err) == (0, "")
     assert (home / ".zfunc" / "_upload-tui").read_text().startswith("#compdef upload-tui")
     assert "complete" in (home / ".config" / "fish" / "completions" / "upload-tui.fish").read_text()
     script = home / ".local" / "share" / "bash-completion" / "completions" / "upload-tui"
-    # Sourced without an interactive shell, `compopt` has no completion to speak of.
+    # Without an interactive shell, `compopt` fails.
     asked = f"source {script}; COMP_WORDS=(upload-tui li); COMP_CWORD=1; compopt() {{ :; }}; "
     with shell(f'set +u; {asked} _upload_tui_completion upload-tui; echo "${{COMPREPLY[@]}}"', tmp_path, {}) as process:
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        out, err = process.communicate(timeout=TIMEOUT_SECONDS)
     assert (out.split(), err) == (["list"], "")
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_a_shell_takes_its_script(name: str, tmp_path: Path) -> None:
+def test_completion_scripts_are_valid(name: str, tmp_path: Path) -> None:
     program = shutil.which(name)
     if program is None:
         pytest.skip(f"there is no {name} here")
     script = tmp_path / "script"
     script.write_text(run("completions", name).out)
-    subprocess.run([program, "-n", str(script)], check=True, timeout=PATIENCE_SECONDS)
+    subprocess.run([program, "-n", str(script)], check=True, timeout=TIMEOUT_SECONDS)
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
@@ -265,16 +265,16 @@ def test_fish_completes_commands_and_options(tmp_path: Path) -> None:
     for typed, expected in (("upload-tui pro", "projects"), ("upload-tui wait --fail", "--fail-fast")):
         asked = f'source {script}; complete -C "{typed}"'
         with shell(f"fish -c {shlex.quote(asked)}", tmp_path, {}) as process:
-            out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+            out, _ = process.communicate(timeout=TIMEOUT_SECONDS)
         assert out.split()[0] == expected
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
 def test_zsh_offers_commands(tmp_path: Path) -> None:
-    """The script with zsh's own function for offering replaced by one that prints."""
+    """With a stand-in for the zsh function that offers completions."""
     (tmp_path / "_upload-tui").write_text(run("completions", "zsh").out)
     asked = "compdef() { :; }; _describe() { print -l -- ${(P)3} }; compadd() { print -l -- $@ }; words=(upload-tui pro); CURRENT=2; "
     script = f"{asked} source {tmp_path}/_upload-tui; _upload_tui_completion"
     with shell(f"zsh -f -c {shlex.quote(script)}", tmp_path, {}) as process:
-        out, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        out, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert "projects" in out

@@ -1,14 +1,17 @@
-"""What real terminals do to the dashboard: sizes, pastes, mice, suspension, and going away."""
+"""The dashboard on a real terminal: resizing, pasting, the mouse, suspension, hang-ups."""
 
 import base64
 import random
 import re
 import shutil
+import signal
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.e2e.terminal import Terminal
+from tests.e2e.terminal import HANG_UPS, Terminal
 
 pytestmark = pytest.mark.e2e
 
@@ -20,7 +23,7 @@ _THIRD_ROW = 9
 _SHELL = ("bash", "--norc", "--noprofile", "-i")
 
 
-def test_the_picture_is_whole_when_a_storm_of_sizes_is_over() -> None:
+def test_layout_is_complete_after_many_resizes() -> None:
     sizes = random.Random(902)
     with Terminal("demo") as terminal:
         terminal.wait_until(lambda text: "live" in text)
@@ -34,14 +37,44 @@ def test_the_picture_is_whole_when_a_storm_of_sizes_is_over() -> None:
     assert b"Traceback" not in terminal.painted
 
 
-def test_it_ends_when_its_terminal_goes_away() -> None:
+@pytest.mark.parametrize("hang_up", HANG_UPS)
+def test_dashboard_ends_when_its_terminal_is_closed(hang_up: str) -> None:
+    with Terminal("demo", hang_up=hang_up) as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        assert terminal.hang_up() == 128 + signal.SIGHUP
+
+
+@pytest.mark.parametrize("hang_up", HANG_UPS)
+def test_dashboard_ends_when_a_terminal_that_was_not_read_is_closed(hang_up: str) -> None:
+    """The terminal's buffer is full, so that the writer and then the program wait for space in it."""
+    with Terminal("demo", "--speed", "16", columns=500, lines=200, hang_up=hang_up) as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        for columns in range(300, 500):
+            terminal.resize_without_reading(columns, 200)
+        assert terminal.hang_up() == 128 + signal.SIGHUP
+
+
+def test_store_is_closed_when_the_terminal_is_closed(served: dict[str, Any], home: Path) -> None:
+    environment = {"UPLOAD_TUI_URL": served["url"], "UPLOAD_TUI_TOKEN": served["token"]}
+    with Terminal("watch", environment=environment, hang_up="no-signal") as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        (store,) = home.rglob("*.db")
+        write_ahead_log = store.with_name(f"{store.name}-wal")
+        assert write_ahead_log.exists()
+        terminal.hang_up()
+    assert not write_ahead_log.exists()
+
+
+def test_terminal_is_restored_after_sigterm() -> None:
     with Terminal("demo") as terminal:
         terminal.wait_until(lambda text: "live" in text)
-        assert terminal.hang_up() != 0
+        terminal.send_signal(signal.SIGTERM)
+        assert terminal.wait_for_end() == 128 + signal.SIGTERM
+        assert _LEAVES in terminal.painted
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="job control needs a shell; there is no bash here")
-def test_it_comes_back_when_it_was_suspended() -> None:
+@pytest.mark.skipif(shutil.which("bash") is None, reason="job control needs bash")
+def test_dashboard_resumes_after_suspension() -> None:
     with Terminal(program=_SHELL) as terminal:
         terminal.press(f"{sys.executable} -m upload_tui demo\n")
         terminal.wait_until(lambda text: "live" in text)
@@ -56,7 +89,7 @@ def test_it_comes_back_when_it_was_suspended() -> None:
         assert terminal.wait_for_end() == 7
 
 
-def test_what_is_pasted_is_searched_for_and_nothing_in_it_is_a_key() -> None:
+def test_pasted_text_is_searched_for() -> None:
     with Terminal("demo") as terminal:
         terminal.wait_until(lambda text: "live" in text)
         terminal.press("/")
@@ -69,7 +102,7 @@ def test_what_is_pasted_is_searched_for_and_nothing_in_it_is_a_key() -> None:
         assert terminal.wait_for_end() == 0
 
 
-def test_a_row_is_chosen_when_it_is_clicked_and_the_wheel_scrolls() -> None:
+def test_click_selects_a_row_and_the_wheel_scrolls() -> None:
     with Terminal("demo", "--scenario", "stuck", "--speed", "0") as terminal:
         text = terminal.wait_until(lambda text: "live" in text and re.search(r"Uploads [1-9]", text) is not None)
         third = text.splitlines()[_THIRD_ROW - 1]
@@ -81,7 +114,7 @@ def test_a_row_is_chosen_when_it_is_clicked_and_the_wheel_scrolls() -> None:
         assert terminal.wait_for_end() == 0
 
 
-def test_the_id_reaches_the_terminals_clipboard_when_it_is_copied() -> None:
+def test_copied_id_reaches_the_clipboard() -> None:
     with Terminal("demo", "--speed", "0") as terminal:
         terminal.wait_until(lambda text: "live" in text and re.search(r"Uploads [1-9]", text) is not None)
         terminal.press("y")

@@ -1,4 +1,4 @@
-"""Somebody else's project: the wheel with its extra in a fresh environment, and tests that know nothing of ours."""
+"""A project of a user: its tests run with the installed wheel and its extra `testing` in a fresh environment."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 
 def run(command: list[str], folder: Path, **environment: str) -> str:
-    """What a command says; its own words if it fails."""
+    """Run a command and return its output; fail with it if the command fails."""
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
@@ -25,7 +25,7 @@ def run(command: list[str], folder: Path, **environment: str) -> str:
 
 @pytest.fixture
 def python(wheel: Path, tmp_path: Path) -> str:
-    """A fresh environment with the wheel, its extra and nothing else, in the versions that our own tests have."""
+    """A fresh environment with the wheel and its extra, in the versions of this environment."""
     venv.create(tmp_path / "env", with_pip=True)
     python = str(tmp_path / "env" / "bin" / "python")
     pins = {f"{dist.name}=={dist.version}" for dist in distributions() if dist.name != "upload-tui"}
@@ -38,15 +38,15 @@ def python(wheel: Path, tmp_path: Path) -> str:
     return python
 
 
-def test_anothers_tests_pass_when_the_wheel_is_installed_with_its_extra(python: str, tmp_path: Path) -> None:
-    """Its pictures are taken in one zone, language and terminal, and found the same in others."""
+def test_sample_project_passes_with_the_installed_wheel(python: str, tmp_path: Path) -> None:
+    """Snapshots made with one time zone, locale and terminal match those made with others."""
     project = shutil.copytree(SAMPLE, tmp_path / "project")
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     where = run([python, "-c", "import upload_tui; print(upload_tui.__file__)"], project, **environment)
     assert where.startswith(str(tmp_path))
     pytest_ = [python, "-m", "pytest", "-rs", "-p", "no:cacheprovider"]
-    told = run([*pytest_, "--snapshot-update"], project, **environment, **HERE)
-    assert "5 snapshots generated" in told
-    told = run(pytest_, project, **environment, **ELSEWHERE)
-    assert "5 snapshots passed" in told
-    assert f"{9 if shutil.which('curl') else 8} passed" in told
+    output = run([*pytest_, "--snapshot-update"], project, **environment, **HERE)
+    assert "5 snapshots generated" in output
+    output = run(pytest_, project, **environment, **ELSEWHERE)
+    assert "5 snapshots passed" in output
+    assert f"{9 if shutil.which('curl') else 8} passed" in output

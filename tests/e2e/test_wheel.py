@@ -1,4 +1,4 @@
-"""What people install: a wheel that carries the sheets, in an environment with nothing of the checkout."""
+"""The wheel: its contents, and running it without the checkout."""
 
 import os
 import subprocess
@@ -14,14 +14,14 @@ SHEETS = {"app.tcss", "dashboard.tcss", "widgets.tcss", "dialogs.tcss"}
 pytestmark = pytest.mark.e2e
 
 
-def test_sheets_are_in_the_wheel_when_it_is_built(wheel: Path) -> None:
+def test_wheel_has_the_style_sheets(wheel: Path) -> None:
     names = ZipFile(wheel).namelist()
     assert {f"upload_tui/styles/{sheet}" for sheet in SHEETS} <= set(names)
     assert "upload_tui/py.typed" in names
     assert not any(name.startswith("tests") for name in names)
 
 
-def test_extras_are_declared_when_it_is_built(wheel: Path) -> None:
+def test_wheel_declares_the_extras(wheel: Path) -> None:
     archive = ZipFile(wheel)
     metadata = archive.read(next(name for name in archive.namelist() if name.endswith("METADATA"))).decode()
     extras = {line.split()[1] for line in metadata.splitlines() if line.startswith("Provides-Extra:")}
@@ -29,12 +29,12 @@ def test_extras_are_declared_when_it_is_built(wheel: Path) -> None:
     assert "Typing :: Typed" in metadata
 
 
-def test_command_answers_when_the_wheel_is_installed(wheel: Path, tmp_path: Path) -> None:
+def test_installed_wheel_runs(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / "bin" / "python"
     site = next((tmp_path / "env" / "lib").iterdir()) / "site-packages"
     ZipFile(wheel).extractall(site)
-    # The requirements are those of the tests' own environment; only this package is the wheel's.
+    # Only this package comes from the wheel; its requirements come from this environment.
     others = [entry for entry in sys.path if entry.endswith("site-packages")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *others]), "PYTHONSAFEPATH": "1"}
     script = "import upload_tui.tui as s; print(*s.stylesheet_paths(), sep='\\n')"

@@ -1,4 +1,9 @@
-"""The commands: a module each, put together lazily; the only place that prints errors and exits."""
+"""The command line: parses arguments, reads settings and runs commands; the only place that prints errors and exits.
+
+It composes the other packages: it hands the dashboard a ready session, and no other package sees both settings and services.
+Nothing imports it but the entry point. `commands` has a module for each command, imported when the command runs; `dashboard` has
+what the commands with a dashboard share, `support` what all commands share.
+"""
 
 __all__ = ["main"]
 

@@ -1,14 +1,14 @@
-"""The command group. A command's module is imported when it is run or when its own help is asked for, not before."""
+"""The command group. The module of a command is imported when the command runs or prints its help."""
 
 import io
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from upload_tui.cli.support.error_reporting import run_reported
+from upload_tui.cli.support.error_reporting import DebugLog, run_reported
 from upload_tui.errors import (
     EXIT_AUTH,
     EXIT_FAILED_UPLOAD,
@@ -21,37 +21,34 @@ from upload_tui.errors import (
     EXIT_USAGE,
 )
 
-if TYPE_CHECKING:
-    from upload_tui.cli.support.debug_log import DebugLog
-
 __all__ = ["run", "upload_tui"]
 
 _COMMANDS = {
     "watch": "Watch the uploads of projects in the dashboard.",
-    "demo": "Watch the dashboard over an embedded service: no port, no account.",
+    "demo": "Show the dashboard over an embedded service: no port, no account.",
     "serve": "Serve the embedded service over HTTP.",
-    "list": "List uploads, a line each.",
+    "list": "List uploads, one per line.",
     "show": "Show uploads: timeline, durations, chunks, hashes, anomalies.",
-    "tail": "Print each change of a stage until interrupted.",
+    "tail": "Print each stage change until interrupted.",
     "wait": "Wait until uploads are verified or in error.",
     "projects": "List the projects that the account can see.",
-    "report": "Print a project's figures: stages, latencies, stuck and failed uploads.",
-    "doctor": "Check settings, credentials, reachability, clocks and the terminal.",
-    "record": "Keep every change seen in a file.",
-    "replay": "Replay a recorded file in the dashboard.",
-    "config": "Tell where the settings are, show or begin them.",
-    "completions": "Print a shell's completion script.",
+    "report": "Print statistics: stages, latencies, stuck and failed uploads.",
+    "doctor": "Check settings, credentials, connection, clock and terminal.",
+    "record": "Record every change in a file.",
+    "replay": "Play a recording in the dashboard.",
+    "config": "Show, locate or create the settings.",
+    "completions": "Print the completion script of a shell.",
 }
 _NAME = "upload-tui"
 _COMPLETION_VARIABLE = "_UPLOAD_TUI_COMPLETE"
 _EXIT_CODES = {
     EXIT_OK: "done; for `wait`: all verified",
     EXIT_FAILED_UPLOAD: "at least one upload in error (`wait`; `list` and `report` with `--fail-on-error`)",
-    EXIT_USAGE: "wrong use or settings",
-    EXIT_UNREACHABLE: "the service cannot be reached, or does not answer as such a service does",
+    EXIT_USAGE: "usage or configuration error",
+    EXIT_UNREACHABLE: "the service cannot be reached, or its responses are invalid",
     EXIT_AUTH: "not authenticated or not allowed",
     EXIT_NOT_FOUND: "no such project or upload",
-    EXIT_INTERNAL_ERROR: "a fault of upload-tui's own; `--debug` shows more",
+    EXIT_INTERNAL_ERROR: "internal error; `--debug` prints details",
     EXIT_TIMED_OUT: "timed out while pending (`--timeout-exit-code` changes it)",
     EXIT_INTERRUPTED: "interrupted",
 }
@@ -59,7 +56,7 @@ _CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width":
 
 
 class _LazyGroup(click.Group):
-    """Knows its commands by name and a line of help, so that `--help` imports none of them."""
+    """A group with the names and short helps of its commands, so that `--help` imports none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -72,21 +69,24 @@ class _LazyGroup(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Options before a command belong to it, and without a command to the dashboard: `upload-tui --profile work list`."""
-        own = next((place for place, word in enumerate(args) if word != "--debug"), len(args))
-        if args[own:] and args[own].startswith("-") and args[own] not in {"--version", *ctx.help_option_names}:
-            args = [*args[:own], *self._move_command_first(ctx, args[own:])]
+        """Move options that precede the command behind it, as in `upload-tui --profile work list`.
+
+        Without a command they are options of `watch`.
+        """
+        start = next((index for index, word in enumerate(args) if word != "--debug"), len(args))
+        if args[start:] and args[start].startswith("-") and args[start] not in {"--version", *ctx.help_option_names}:
+            args = [*args[:start], *self._move_command_first(ctx, args[start:])]
         return super().parse_args(ctx, args)
 
     def _move_command_first(self, ctx: click.Context, args: list[str]) -> list[str]:
         watch = self.get_command(ctx, "watch")
         options = [param for param in watch.params if isinstance(param, click.Option)] if watch else []
         with_value = {name for option in options if not option.is_flag for name in option.opts}
-        place = 0
-        while place < len(args) and args[place].startswith("-"):
-            place += 2 if args[place] in with_value else 1
-        if place < len(args) and args[place] in _COMMANDS:
-            return [args[place], *args[:place], *args[place + 1 :]]
+        index = 0
+        while index < len(args) and args[index].startswith("-"):
+            index += 2 if args[index] in with_value else 1
+        if index < len(args) and args[index] in _COMMANDS:
+            return [args[index], *args[:index], *args[index + 1 :]]
         return ["watch", *args]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -106,16 +106,19 @@ def _print_version(context: click.Context, _: click.Parameter, is_requested: boo
 
 @click.group(cls=_LazyGroup, invoke_without_command=True, context_settings=_CONTEXT_SETTINGS)
 @click.option(
-    "--debug", is_flag=True, expose_value=False, help="Keep a log; show the traceback of an error and where the log is."
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    help="Write a log; print the traceback of an error and the path of the log.",
 )
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
 )
 @click.pass_context
 def upload_tui(context: click.Context) -> None:
     """Watch chunked uploads until they are verified.
 
-    Without a command: the dashboard on the service that the settings name. Try `upload-tui demo` first.
+    Without a command: the dashboard over the service of the settings. Try `upload-tui demo` first.
     """
     if context.invoked_subcommand is None:
         context.invoke(_command(context, "watch"))
@@ -123,9 +126,9 @@ def upload_tui(context: click.Context) -> None:
 
 def _command(context: click.Context, name: str) -> click.Command:
     group = context.command
-    assert isinstance(group, click.Group)  # noqa: S101  # it is the group above
+    assert isinstance(group, click.Group)  # noqa: S101  # it is `upload_tui`
     command = group.get_command(context, name)
-    assert command is not None  # noqa: S101  # it is one of its own
+    assert command is not None  # noqa: S101  # the caller names an existing one
     return command
 
 
@@ -134,19 +137,13 @@ def run(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a sign that the terminal's encoding lacks is no reason to end
-    sys.exit(run_reported(lambda: _invoke(arguments), _open_debug_log() if "--debug" in arguments else None))
-
-
-def _open_debug_log() -> "DebugLog":
-    from upload_tui.cli.support.debug_log import DebugLog
-
-    return DebugLog()
+            stream.reconfigure(errors="replace")  # a character that the encoding lacks is not an error
+    sys.exit(run_reported(lambda: _invoke(arguments), DebugLog() if "--debug" in arguments else None))
 
 
 def _invoke(arguments: list[str]) -> Any:
-    """What click's own `main` does, but for its views on interrupts and broken pipes: those are the mouth's."""
-    if _COMPLETION_VARIABLE in os.environ:  # a shell asks what could come next
+    """Do what click's own `main` does, but leave interrupts and broken pipes to `run_reported`."""
+    if _COMPLETION_VARIABLE in os.environ:  # a shell asks for completions
         return upload_tui.main(arguments, prog_name=_NAME, complete_var=_COMPLETION_VARIABLE)
     with upload_tui.make_context(_NAME, list(arguments)) as context:
         return upload_tui.invoke(context)

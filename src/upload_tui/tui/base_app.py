@@ -9,6 +9,7 @@ from textual import events, on
 from textual.app import App
 from textual.binding import Binding
 from textual.command import CommandPalette, Provider
+from textual.driver import Driver
 from textual.filter import LineFilter
 
 from upload_tui.errors import UploadTuiError
@@ -63,6 +64,14 @@ class BaseApp(App[int]):
         self.stylesheet.set_variables(self.get_css_variables())
         if not preferences.is_animated:
             self.animation_level = "none"
+
+    def get_driver_class(self) -> type[Driver]:
+        driver_class = super().get_driver_class()
+        if driver_class.__module__ != "textual.drivers.linux_driver":  # Windows, or a driver that the environment names
+            return driver_class
+        from upload_tui.tui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return dict(TOKEN_DEFAULTS)

@@ -1,4 +1,4 @@
-"""`upload-tui config`: where settings are, the ones in force and where each came from, and a commented file to begin with."""
+"""`upload-tui config`: the path of the settings file, the effective settings with their sources, a template, the schema."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,43 +6,43 @@ from typing import Any
 
 import click
 
+from upload_tui.cli.support.options import effective_settings, service_options, settings_paths
 from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
-from upload_tui.cli.support.service import effective_settings, service_options, settings_paths
 from upload_tui.errors import SettingsError
 from upload_tui.settings import Flags, ServiceSettings
 
 __all__ = ["command"]
 
 _TEMPLATE = """\
-# Settings of upload-tui. Flags go before variables (UPLOAD_TUI_URL and so on), variables before this file.
-# Keep it to yourself if it holds a secret: chmod 600
+# Settings of upload-tui. Flags override variables (UPLOAD_TUI_URL and so on), variables override this file.
+# If it holds a secret: chmod 600
 
 # default_profile = "work"
 
 # [profiles.work]
 # url = "https://dds.example.org"
-# projects = ["My project"]            # ids or names; none means all that the account sees
+# projects = ["My project"]            # ids or names; by default all projects
 #
-# One way of being let in:
+# Credentials, one of:
 # token_command = "pass show dds/token"
 # token_file = "~/.config/dds-token"
 # token_keyring = "work"               # after: keyring set upload-tui work
-# agent_key = "…"                      # with user_key: exchanged for a token that is renewed before it ends
+# agent_key = "…"                      # with user_key: exchanged for a token, renewed before it expires
 # user_key = "…"
 #
-# refresh = 1.0                        # the shortest time between two looks, in seconds
-# stuck_after = 900                    # a pending upload of this age looks stuck, in seconds
-# timezone = "Europe/Berlin"           # of the times on the screen; this machine's own if left out
+# refresh = 1.0                        # shortest polling interval, in seconds
+# stuck_after = 900                    # age of a stuck upload while no usual times are known, in seconds
+# timezone = "Europe/Berlin"           # time zone on screen; by default the system's
 # theme = "upload-dark"
-# signs = "ascii"                      # or "unicode"; left out, the locale decides
-# animations = false                   # on if left out, but off under ssh, where what moves costs bytes
+# signs = "ascii"                      # or "unicode"; by default chosen by the locale
+# animations = false                   # by default on, and off over ssh
 # columns = ["stage", "name:40", "size", "since", "note"]
-# alerts = ["bell", "desktop"]         # how to call you when uploads fail
-# alert_repeat = 60                    # seconds until failures of the same cause are told again; 0 tells each
-# on_error = "mail -s failed me"       # run when uploads fail; reads them as JSON lines
+# alerts = ["bell", "desktop"]         # how to alert you when uploads fail
+# alert_repeat = 60                    # seconds until failures of the same cause are alerted again; 0 alerts each
+# on_error = "mail -s failed me"       # command to run when uploads fail; reads JSON lines
 # ca_bundle = "/etc/ssl/own-ca.pem"
 #
-# [profiles.work.keys]                 # other keys for actions, by the ids in the README
+# [profiles.work.keys]                 # keys of actions; the ids are in the README
 # quit = "q,x"
 # "table.down" = "j,down,e"
 """
@@ -58,22 +58,22 @@ def _value_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-@click.group(help="Tell where the settings are, show those in force, or begin a file.")
+@click.group(help="Show, locate or create the settings.")
 def command() -> None:
-    """Has commands of its own."""
+    """Group of the commands below."""
 
 
-@command.command("path", help="Print where the settings file is looked for.")
+@command.command("path", help="Print the path of the settings file.")
 def path() -> None:
-    """Print it."""
+    """Print the path of the settings file."""
     click.echo(settings_paths().settings_file)
 
 
-@command.command("show", help="Print the settings in force and where each came from; secrets are masked.")
+@command.command("show", help="Print the effective settings and their sources.")
 @service_options
 @output_option
 def show(output: str | None, *, flags: Flags) -> None:
-    """Print them."""
+    """Print the effective settings."""
     settings = effective_settings(flags, needs_service=False)
     Printer(output, _COLUMNS).print_records(
         {"setting": key, "value": _displayed_value(settings, key), "from": source}
@@ -103,21 +103,21 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
 
 
 def _displayed_value(settings: ServiceSettings, key: str) -> Any:
-    """A value; whatever is not known to be harmless is a secret."""
+    """The value of a setting; a setting that is not listed above counts as a secret."""
     return _VALUES[key](settings) if key in _VALUES else "(hidden)"
 
 
 @command.command("schema", help="Print the JSON schema of the settings file, for editors.")
 def schema() -> None:
-    """Print it."""
+    """Print the JSON schema."""
     from upload_tui.settings import settings_schema
 
     click.echo(json.dumps(settings_schema(), indent=2))
 
 
-@command.command("init", help="Write a commented settings file to begin with; an existing one is left alone.")
+@command.command("init", help="Create a commented settings file, unless there is one.")
 def init() -> None:
-    """Write it, for nobody else to read."""
+    """Create the settings file, readable only by its owner."""
     file = settings_paths().settings_file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -125,8 +125,8 @@ def init() -> None:
             file.chmod(0o600)
             opened.write(_TEMPLATE)
     except FileExistsError as error:
-        raise SettingsError(f"There is a settings file already: {file}", "Edit it, or move it away") from error
+        raise SettingsError(f"The settings file exists: {file}", "Edit it, or move it away") from error
     except OSError as error:
         raise SettingsError(f"{file} cannot be written: {error.strerror}", "Check its permissions") from error
     click.echo(file)
-    echo_err("upload-tui: edit it, then try `upload-tui doctor`.")
+    echo_err("upload-tui: edit it, then run `upload-tui doctor`.")

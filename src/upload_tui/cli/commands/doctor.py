@@ -1,4 +1,4 @@
-"""`upload-tui doctor`: what is wrong, in one run, from the settings to the service to the terminal; each with its mend."""
+"""`upload-tui doctor`: checks everything from the settings to the service to the terminal in one run; each problem has a hint."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
-from upload_tui.cli.support.environment import Finding, State, storage_findings, terminal_findings
+from upload_tui.cli.support.environment import Finding, State, cache_finding, terminal_findings
+from upload_tui.cli.support.options import service_options, settings_from, settings_paths
 from upload_tui.cli.support.output import Printer, output_option
-from upload_tui.cli.support.service import (
-    client_for,
-    service_options,
-    settings_from,
-    settings_paths,
-    trusted_certificates,
-)
+from upload_tui.cli.support.service import client_for, find_projects, trusted_certificates
 from upload_tui.errors import EXIT_OK, UploadTuiError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.text import sanitize_line
@@ -28,17 +23,19 @@ __all__ = ["command"]
 
 _MAX_SKEW_SECONDS = 2
 _EXPIRY_WARNING = timedelta(days=14)
+_LABELS = {"name": "DNS", "tls": "TLS", "storage": "cache"}
+"""The labels of checks in the table, where they are not the names that scripts get."""
 
 _Check = Callable[[], Awaitable[Finding]]
 
 
 @click.command(
-    help="Check settings, proxy, name, TLS, credentials, clocks and the terminal; a line each, with the mend."
+    help="Check settings, proxy, DNS, TLS, credentials, clock and terminal; show problems and how to fix them."
 )
 @service_options
 @output_option
 def command(output: str | None, *, flags: Flags) -> int:
-    """Examine; the exit code is that of the first thing that fails, warnings do not count."""
+    """Run all checks; the exit code is that of the first failure, warnings do not count."""
     printer = Printer(output, ())
     findings = asyncio.run(_run_checks(flags, printer))
     return next((finding.exit_code for finding in findings if finding.state is State.FAILED), EXIT_OK)
@@ -56,58 +53,59 @@ async def _run_checks(flags: Flags, printer: Printer) -> list[Finding]:
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    yield f"{finding.state:<8} {finding.check:<12} {sanitize_line(finding.message)}"
+    label = _LABELS.get(finding.check, finding.check)
+    yield f"{finding.state:<8} {label:<12} {sanitize_line(finding.message)}"
     if finding.hint:
         yield f"{'':<21} {sanitize_line(finding.hint)}"
 
 
 async def _findings(flags: Flags) -> AsyncIterator[Finding]:
-    """Settings first; then the way to the service, until something on it fails; then what is around us."""
+    """Check the settings; then each step to the service, until one fails; then this machine."""
     signs = ""
     try:
         settings = settings_from(flags)
     except UploadTuiError as error:
         yield Finding.failed("settings", error)
-        yield Finding("service", State.SKIPPED, "not examined before the settings are right")
+        yield Finding("service", State.SKIPPED, "skipped until the settings are valid")
     else:
         signs = settings.signs
         for finding in _settings_findings(settings):
             yield finding
         async for finding in _service_findings(settings):
             yield finding
-    for finding in (*storage_findings(), *terminal_findings(signs)):
+    for finding in (cache_finding(), *terminal_findings(signs)):
         yield finding
 
 
 def _settings_findings(settings: ServiceSettings) -> Iterator[Finding]:
-    where = f"profile {settings.profile} of {settings_paths().settings_file}" if settings.profile else "no profile"
-    yield Finding("settings", State.OK, f"{settings.url} ({where}; `upload-tui config show` tells more)")
+    source = f"profile {settings.profile} of {settings_paths().settings_file}" if settings.profile else "no profile"
+    yield Finding("settings", State.OK, f"{settings.url} ({source}; see `upload-tui config show`)")
     for warning in settings.warnings:
-        says, _, mend = warning.partition(". ")
-        yield Finding("settings", State.WARNING, says, mend)
+        message, _, hint = warning.partition(". ")
+        yield Finding("settings", State.WARNING, message, hint)
 
 
 async def _service_findings(settings: ServiceSettings) -> AsyncIterator[Finding]:
-    steps = _ServiceChecks(settings).checks()
-    for check, step in steps:
+    checks = _ServiceChecks(settings).checks()
+    for check, run in checks:
         try:
-            yield await step()
+            yield await run()
         except UploadTuiError as error:
             yield Finding.failed(check, error)
             break
-    for check, _ in steps:  # what the loop has not come to
-        yield Finding(check, State.SKIPPED, "not examined before the one above is mended")
+    for check, _ in checks:  # those that have not run
+        yield Finding(check, State.SKIPPED, "skipped until the check above passes")
 
 
 class _ServiceChecks(Struct):
-    """The steps to a service; each knows what those before it found."""
+    """The checks of the way to a service; later ones use what earlier ones found."""
 
     settings: ServiceSettings
     proxy: "Proxy | None" = None
     clock_offset_seconds: float | None = None
 
     def checks(self) -> Iterator[tuple[str, _Check]]:
-        """In their order, each once."""
+        """The name and the function of each check, in order."""
         yield "proxy", self.check_proxy
         yield "name", self.check_name
         yield "port", self.check_port
@@ -116,61 +114,70 @@ class _ServiceChecks(Struct):
         yield "clock", self.check_clock
 
     async def check_proxy(self) -> Finding:
+        """Find the proxy that the environment names."""
         from upload_tui.client import proxy_for
 
         self.proxy = proxy_for(self.settings.url)
-        said = f"through {self.proxy.address}, by {self.proxy.source}" if self.proxy else "none is used"
-        return Finding("proxy", State.OK, said)
+        message = f"{self.proxy.address} ({self.proxy.source})" if self.proxy else "none"
+        return Finding("proxy", State.OK, message)
 
     async def check_name(self) -> Finding:
+        """Resolve the host name."""
         from upload_tui.client import resolve
 
-        first = self._first_hop()
-        numbers = await resolve(first)
-        is_number = numbers == (first.host,)
-        return Finding("name", State.OK, "none is needed" if is_number else f"{first.host} is {', '.join(numbers)}")
+        host = self._first_hop()
+        addresses = await resolve(host)
+        is_address = addresses == (host.host,)
+        message = "not needed (IP address)" if is_address else f"{host.host} is {', '.join(addresses)}"
+        return Finding("name", State.OK, message)
 
     async def check_port(self) -> Finding:
+        """Open a connection."""
         from upload_tui.client import connect
 
-        took = await connect(self._first_hop())
-        return Finding("port", State.OK, f"{self._first_hop()} opens in {took.total_seconds() * 1000:.0f} ms")
+        duration = await connect(self._first_hop())
+        return Finding("port", State.OK, f"{self._first_hop()}, connected in {duration.total_seconds() * 1000:.0f} ms")
 
     async def check_tls(self) -> Finding:
+        """Validate the certificate and its expiry."""
         from upload_tui.client import address_of, default_certificates, handshake
 
         address = address_of(self.settings.url)
         if not address.is_secure:
-            return Finding("tls", State.OK, "none is spoken: http://")
+            return Finding("tls", State.OK, "not used (http://)")
         trusted = trusted_certificates(self.settings)
         context = default_certificates() if isinstance(trusted, bool) else trusted
         if self.proxy is not None:
-            return Finding("tls", State.OK, "examined by the next step, behind the proxy")
-        ends = await handshake(address, context)
-        if ends is not None and ends - datetime.now(UTC) < _EXPIRY_WARNING:
-            return Finding("tls", State.WARNING, f"the certificate ends on {ends:%Y-%m-%d}", "Have it renewed")
-        return Finding("tls", State.OK, f"the certificate can be trusted{f' until {ends:%Y-%m-%d}' if ends else ''}")
+            return Finding("tls", State.OK, "checked with the credentials, behind the proxy")
+        expires_on = await handshake(address, context)
+        if expires_on is not None and expires_on - datetime.now(UTC) < _EXPIRY_WARNING:
+            return Finding("tls", State.WARNING, f"the certificate expires on {expires_on:%Y-%m-%d}", "Renew it")
+        return Finding(
+            "tls", State.OK, "valid certificate" + (f", expires {expires_on:%Y-%m-%d}" if expires_on else "")
+        )
 
     async def check_credentials(self) -> Finding:
-        from upload_tui.cli.support.service import find_projects
-
+        """List projects with the credentials."""
         async with client_for(self.settings) as client:
             found = await find_projects(client, self.settings.projects)
             self.clock_offset_seconds = client.clock_offset_seconds
         count = "1 project" if len(found) == 1 else f"{len(found)} projects"
-        return Finding("credentials", State.OK, f"they let us see {count}")
+        return Finding("credentials", State.OK, f"accepted, {count} visible")
 
     async def check_clock(self) -> Finding:
+        """Compare this machine's clock with the Date header of a response."""
         if self.clock_offset_seconds is None:
-            return Finding("clock", State.OK, "the service does not tell its time")
+            return Finding("clock", State.OK, "unknown: the service sends no Date header")
         if abs(self.clock_offset_seconds) <= _MAX_SKEW_SECONDS:
-            return Finding("clock", State.OK, f"within {_MAX_SKEW_SECONDS} seconds of the service's")
-        word = "behind" if self.clock_offset_seconds > 0 else "ahead of"
-        says = f"this machine's clock is {abs(self.clock_offset_seconds):.0f} seconds {word} the service's"
-        return Finding("clock", State.WARNING, says, "Let NTP set both; until then the service's times count")
+            return Finding("clock", State.OK, f"within {_MAX_SKEW_SECONDS}s of the service's clock")
+        direction = "behind" if self.clock_offset_seconds > 0 else "ahead of"
+        message = f"this machine's clock is {abs(self.clock_offset_seconds):.0f}s {direction} the service's clock"
+        return Finding(
+            "clock", State.WARNING, message, "Synchronise both with NTP; until then the service's time is used"
+        )
 
     def _first_hop(self) -> "Address":
-        """The machine that we speak to first."""
+        """The address that a connection is opened to: the proxy, or else the service."""
         from upload_tui.client import address_of
 
         return self.proxy.address if self.proxy else address_of(self.settings.url)

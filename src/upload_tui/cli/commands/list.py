@@ -1,4 +1,4 @@
-"""`upload-tui list`: uploads, a line each."""
+"""`upload-tui list`: one line per upload."""
 
 import asyncio
 from datetime import datetime
@@ -10,8 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.cli.support.option_types import parse_since
+from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, output_option
-from upload_tui.cli.support.service import effective_settings, service_options
 from upload_tui.cli.support.tables import flat_upload, upload_columns
 from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
@@ -27,7 +27,7 @@ _SORT_KEYS = ("initiated", "stage", "since", "name", "size", "project")
 
 
 class _Criteria(Struct, frozen=True):
-    """Which uploads, and in what order."""
+    """Which uploads to list, and in what order."""
 
     stages: frozenset[Stage]
     sort: str
@@ -37,20 +37,20 @@ class _Criteria(Struct, frozen=True):
     limit: int | None
 
 
-@click.command(help="List uploads, a line each; offline it lists what the last visit knew, and says so.")
+@click.command(help="List uploads, one per line; offline, those in the cache.")
 @service_options
 @click.option(
     "--stage", "stages", multiple=True, type=click.Choice([*map(str, Stage)]), help="Only this stage; may be repeated."
 )
+@click.option("--sort", default="initiated", show_default=True, type=click.Choice(_SORT_KEYS), help="Sort key.")
+@click.option("--reverse", is_flag=True, help="Reverse the order.")
+@click.option("--since", type=parse_since, metavar="TIME", help="Only uploads initiated since then: 2h, 3d, or a time.")
 @click.option(
-    "--sort", default="initiated", show_default=True, type=click.Choice(_SORT_KEYS), help="By what they are ordered."
+    "--search", default="", metavar="TEXT", help="Only uploads whose name, id or error message contains this."
 )
-@click.option("--reverse", is_flag=True, help="The other way round.")
-@click.option("--since", type=parse_since, help="Only uploads initiated since then: 2h, 3d, or a time.")
-@click.option("--search", default="", metavar="TEXT", help="Only those with this in their name, id or error message.")
-@click.option("--stuck", is_flag=True, help="Only pending uploads that look stuck.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
-@click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any of them is in error.")
+@click.option("--stuck", is_flag=True, help="Only stuck uploads.")
+@click.option("--limit", type=click.IntRange(1), help="Maximum number.")
+@click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any listed upload is in error.")
 @output_option
 def command(
     stages: tuple[str, ...],
@@ -65,10 +65,10 @@ def command(
     *,
     flags: Flags,
 ) -> int:
-    """List."""
-    wanted = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
+    """List uploads."""
+    criteria = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
     settings = effective_settings(flags)
-    details = asyncio.run(_details(settings, wanted, reverse=reverse))
+    details = asyncio.run(_details(settings, criteria, reverse=reverse))
     from upload_tui.monitor import upload_record
 
     Printer(output, upload_columns(settings.zone), flat_upload).print_records(map(upload_record, details))
@@ -79,16 +79,16 @@ def command(
 async def _details(settings: ServiceSettings, criteria: _Criteria, *, reverse: bool) -> "list[Detail]":
     from upload_tui.cli.support.snapshot import open_snapshot
 
-    async with open_snapshot(settings) as seen:
-        query = _query(seen, criteria)
+    async with open_snapshot(settings) as snapshot:
+        query = _query(snapshot, criteria)
         if reverse:
             query = replace(query, descending=not query.descending)
-        fitting = (detail for detail in seen.details(query) if _matches(detail, criteria))
-        return list(islice(fitting, criteria.limit))
+        matching = (detail for detail in snapshot.details(query) if _matches(detail, criteria))
+        return list(islice(matching, criteria.limit))
 
 
 def _query(snapshot: "Snapshot", criteria: _Criteria) -> "Query":
-    """Newest and largest first, names from A to Z."""
+    """The query of the criteria: times and sizes in descending order, others in ascending order."""
     from upload_tui.monitor import Query, SortKey
 
     return Query(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Column, Printer, output_option
-from upload_tui.cli.support.service import client_for, effective_settings, service_options
+from upload_tui.cli.support.service import client_for
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ _COLUMNS = (Column("ID", lambda record: record["id"]), Column("NAME", lambda rec
 @service_options
 @output_option
 def command(output: str | None, *, flags: Flags) -> None:
-    """List them."""
+    """List projects."""
     projects = asyncio.run(_projects(effective_settings(flags)))
-    wanted = set(flags.projects)
+    names = set(flags.projects)
     Printer(output, _COLUMNS).print_records(
         {"id": project.id, "name": project.name}
         for project in projects
-        if not wanted or wanted & {project.id, project.name}
+        if not names or names & {project.id, project.name}
     )
 
 

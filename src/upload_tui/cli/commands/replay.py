@@ -1,4 +1,4 @@
-"""`upload-tui replay`: a journal in the dashboard, with pause, step and speed."""
+"""`upload-tui replay`: plays a recording in the dashboard, with pause, step and speed."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import click
 
 from upload_tui.cli.dashboard.preferences import dashboard_preferences
 from upload_tui.cli.dashboard.terminal import require_terminal, run_dashboard
-from upload_tui.cli.support.service import effective_display_settings
+from upload_tui.cli.support.options import effective_display_settings
 
 if TYPE_CHECKING:
     from upload_tui.monitor import ReplaySession
@@ -18,55 +18,55 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command(help="Replay a recorded FILE in the dashboard: Space holds it, [ and ] change its pace, . steps.")
+@click.command(help="Play the recording FILE in the dashboard: Space pauses, [ and ] change the speed, . steps.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.01, 10_000), help="Playback speed.")
 @click.option(
-    "--speed", default=1.0, show_default=True, type=click.FloatRange(0.01, 10_000), help="Seconds in a second."
+    "--from", "from_seconds", default=0.0, type=click.FloatRange(0), help="Start this many seconds into the recording."
 )
-@click.option("--from", "from_seconds", default=0.0, type=click.FloatRange(0), help="Begin so many seconds later.")
 def command(file: Path, speed: float, from_seconds: float) -> int:
-    """Replay in the dashboard."""
+    """Play a recording in the dashboard."""
     require_terminal()
     return asyncio.run(_replay(file, speed, from_seconds))
 
 
 class ReplayControls:
-    """The dashboard's keys for pace and step, over a replay; nothing in a journal can be broken."""
+    """The dashboard's playback controls; a recording has no faults and no new uploads."""
 
     def __init__(self, session: "ReplaySession") -> None:
         self._session = session
 
     @property
     def speed(self) -> float:
-        """Seconds of the journal in a second."""
+        """Seconds of the recording in a second."""
         return self._session.speed
 
     @property
     def faults(self) -> "Sequence[Fault]":
-        """None."""
+        """Always empty."""
         return ()
 
     @property
     def active_faults(self) -> Mapping[str, float]:
-        """None."""
+        """Always empty."""
         return {}
 
     def start_upload(self) -> None:
-        """What was not recorded cannot begin."""
+        """Do nothing."""
 
     def start_fault(self, fault_name: str) -> None:
-        """Nothing can be broken."""
+        """Do nothing."""
 
     def slower(self) -> None:
-        """The next slower pace."""
+        """Take the next lower speed."""
         self._session.slower()
 
     def faster(self) -> None:
-        """The next faster pace."""
+        """Take the next higher speed."""
         self._session.faster()
 
     def step(self) -> None:
-        """To the next line."""
+        """Advance to the next line."""
         self._session.step()
 
 
@@ -80,7 +80,7 @@ async def _replay(file: Path, speed: float, from_seconds: float) -> int:
     session = ReplaySession(header, lines, speed=speed)
     try:
         session.seek(header.began_on + timedelta(seconds=from_seconds))
-        wishes = dashboard_preferences(effective_display_settings())
-        return await run_dashboard(UploadApp(session, preferences=wishes, controls=ReplayControls(session)))
+        preferences = dashboard_preferences(effective_display_settings())
+        return await run_dashboard(UploadApp(session, preferences=preferences, controls=ReplayControls(session)))
     finally:
         session.close()

@@ -1,4 +1,4 @@
-"""`upload-tui report`: the figures of projects; what is new since the last look; metrics for a collector of text files."""
+"""`upload-tui report`: statistics of projects, changes since the last report, metrics for a text-file collector."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,8 +11,8 @@ from msgspec.structs import asdict
 
 from upload_tui.cli.dashboard.last_visit import last_visit_file
 from upload_tui.cli.support.option_types import parse_since
+from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, output_option
-from upload_tui.cli.support.service import effective_settings, service_options
 from upload_tui.cli.support.tables import local_time
 from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
@@ -27,7 +27,7 @@ _LAST = "last"
 
 
 class _ProjectSnapshot(Struct, frozen=True):
-    """What the visit found."""
+    """The uploads of some projects at one moment."""
 
     service: str
     projects: "Sequence[ProjectRef]"
@@ -39,13 +39,13 @@ def _parse_since(text: str) -> str | datetime:
     return _LAST if text == _LAST else parse_since(text)
 
 
-_parse_since.__name__ = "last|time"
-
-
-@click.command(help="Print figures: uploads by stage, latencies, the stuck, the failed grouped by cause.")
+@click.command(help="Print statistics: uploads by stage, latencies, stuck uploads, failures by cause.")
 @service_options
 @click.option(
-    "--since", type=_parse_since, help="Also what is new since then; `last` is the last report with `--since last`."
+    "--since",
+    type=_parse_since,
+    metavar="last|TIME",
+    help="Add changes since then; `last` means the last report with `--since last`.",
 )
 @click.option("--prometheus", is_flag=True, help="Print metrics for a text-file collector.")
 @click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any upload is in error.")
@@ -53,10 +53,10 @@ _parse_since.__name__ = "last|time"
 def command(
     since: str | datetime | None, prometheus: bool, fail_on_error: bool, output: str | None, *, flags: Flags
 ) -> int:
-    """Report."""
+    """Print a report."""
     settings = effective_settings(flags)
-    found = asyncio.run(_read_snapshot(settings))
-    record = _record(found, _changes_since(settings, found, since))
+    snapshot = asyncio.run(_read_snapshot(settings))
+    record = _record(snapshot, _changes_since(settings, snapshot, since))
     printer = Printer(output, (), _csv_row)
     if prometheus:
         click.echo("\n".join(_prometheus_lines(record)))
@@ -71,29 +71,29 @@ async def _read_snapshot(settings: ServiceSettings) -> _ProjectSnapshot:
     from upload_tui.cli.support.snapshot import open_snapshot
     from upload_tui.monitor import Query
 
-    async with open_snapshot(settings) as seen:
-        details = list(seen.details(Query(project_ids=frozenset(project.id for project in seen.projects))))
+    async with open_snapshot(settings) as snapshot:
+        details = list(snapshot.details(Query(project_ids=frozenset(project.id for project in snapshot.projects))))
         as_of = min((detail.row.read_on for detail in details), default=datetime.now(UTC))
-        return _ProjectSnapshot(settings.url, seen.projects, details, as_of)
+        return _ProjectSnapshot(settings.url, snapshot.projects, details, as_of)
 
 
 def _changes_since(
     settings: ServiceSettings, snapshot: _ProjectSnapshot, since: str | datetime | None
 ) -> Mapping[str, Any] | None:
-    """What is new; `last` also keeps this look for the next."""
+    """Summarise the changes since a time, or since the last report, which this one then replaces; None without `--since`."""
     from upload_tui.monitor import LastVisit, read_last_visit, save_last_visit, summarise_since
     from upload_tui.wire import format_time
 
     if since is None:
         return None
-    look: LastVisit | None = LastVisit(since) if isinstance(since, datetime) else None
-    if look is None:
+    last: LastVisit | None = LastVisit(since) if isinstance(since, datetime) else None
+    if last is None:
         file = last_visit_file(settings, (project.id for project in snapshot.projects), "report")
-        look = read_last_visit(file)
-        late = [detail.upload.id for detail in snapshot.details if detail.row.lateness.is_overdue]
-        save_last_visit(file, snapshot.as_of, late)
-    news = summarise_since(snapshot.details, look or LastVisit(datetime.fromtimestamp(0, UTC)))
-    return {**asdict(news), "since": format_time(news.since) if look else None}
+        last = read_last_visit(file)
+        overdue_ids = [detail.upload.id for detail in snapshot.details if detail.row.lateness.is_overdue]
+        save_last_visit(file, snapshot.as_of, overdue_ids)
+    summary = summarise_since(snapshot.details, last or LastVisit(datetime.fromtimestamp(0, UTC)))
+    return {**asdict(summary), "since": format_time(summary.since) if last else None}
 
 
 def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -116,7 +116,7 @@ def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Ma
 
 
 def _csv_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The figures as one row of CSV."""
+    """Flatten the statistics to one row of CSV."""
     latencies = {
         f"{latency['after']}_to_{latency['before']}_{share}_seconds": latency[f"{share}_seconds"]
         for latency in record["latencies"]
@@ -147,13 +147,17 @@ def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
 
 
 def _since_lines(changes: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
-    yield f"since {local_time(changes['since'], zone)}:" if changes["since"] else "first look; all is new:"
+    yield (
+        f"since {local_time(changes['since'], zone)}:"
+        if changes["since"]
+        else "first report; everything counts as new:"
+    )
     for key in ("new", "verified", "failed", "newly_overdue"):
         yield f"  {key.replace('_', ' '):<14} {len(changes[key]):>6,}"
 
 
 def _prometheus_lines(record: Mapping[str, Any]) -> Iterator[str]:
-    """In the text format of Prometheus."""
+    """Yield metrics in the text format of Prometheus."""
     projects = ",".join(sorted(project["id"] for project in record["projects"]))
     where = f"service={_quoted_label(record['service'])},projects={_quoted_label(projects)}"
     yield "# HELP upload_tui_uploads Uploads in each stage."
@@ -161,7 +165,7 @@ def _prometheus_lines(record: Mapping[str, Any]) -> Iterator[str]:
     for stage, count in record["stages"].items():
         yield f'upload_tui_uploads{{{where},stage="{stage}"}} {count}'
     for word in ("overdue", "stuck"):
-        yield f"# HELP upload_tui_{word}_uploads Pending uploads that look {word}."
+        yield f"# HELP upload_tui_{word}_uploads Pending uploads that are {word}."
         yield f"# TYPE upload_tui_{word}_uploads gauge"
         yield f"upload_tui_{word}_uploads{{{where}}} {len(record[word])}"
     yield "# HELP upload_tui_stage_seconds Time between two stages."
@@ -174,6 +178,6 @@ def _prometheus_lines(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _quoted_label(text: str) -> str:
-    """A label's value, with the three escapes that the format knows."""
+    """Quote the value of a label."""
     escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
     return f'"{escaped}"'

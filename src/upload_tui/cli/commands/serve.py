@@ -3,198 +3,142 @@
 import asyncio
 import json
 import os
+import shlex
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
-from upload_tui.backend import DEFAULT_HISTORY_UPLOADS, MAX_HISTORY_UPLOADS, SCENARIO_DESCRIPTIONS
-from upload_tui.cli.support.scenario_options import FaultChoice, fault_option, past_upload_count, start_faults
-from upload_tui.errors import UsageError
+from upload_tui.cli.support.listener import open_listener
+from upload_tui.cli.support.scenarios import (
+    SCENARIO_VERIFICATIONS,
+    FaultChoice,
+    past_upload_count,
+    running_scenario,
+    scenario_clock,
+    scenario_options,
+    start_faults,
+)
+from upload_tui.errors import EXIT_OK
 
 if TYPE_CHECKING:
-    from upload_tui.backend import EmbeddedService, Scenario, ScenarioRunner
-
-__all__ = ["command", "open_listener"]
-
-_SCENARIO_VERIFICATIONS = 3
-"""A story goes the same way on every machine; without one, every core verifies."""
-
-
-@click.command(help="Serve the embedded service over HTTP, on this machine alone unless --host says otherwise.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option(
-    "--port", default=8902, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 picks a free one."
-)
-@click.option(
-    "--db", "database", type=click.Path(path_type=Path, dir_okay=False), help="Keep the records in this file."
-)
-@click.option("--storage", type=click.Path(path_type=Path, file_okay=False), help="Keep the bytes in this folder.")
-@click.option(
-    "--design",
-    default="a",
-    show_default=True,
-    type=click.Choice(["a", "b", "deployed"]),
-    help="The shape of the status.",
-)
-@click.option(
-    "--scenario",
-    type=click.Choice(list(SCENARIO_DESCRIPTIONS)),
-    help="Tell this story; without it the service waits for clients.",
-)
-@click.option("--seed", default=902, show_default=True, type=int, help="The same seed tells the same story.")
-@click.option(
-    "--speed", default=1.0, show_default=True, type=click.FloatRange(0, 16), help="Seconds of the story in a second."
-)
-@click.option(
-    "--uploads",
-    type=click.IntRange(0, MAX_HISTORY_UPLOADS),
-    help=f"How many finished uploads the scenario history begins with.  [default: {DEFAULT_HISTORY_UPLOADS}]",
-)
-@fault_option()
-@click.option("--control", is_flag=True, help="Let faults be started and ended at /api/v1/control/faults.")
-@click.option("--json", "as_json", is_flag=True, help="Say where the service is as one line of JSON.")
-def command(
-    host: str,
-    port: int,
-    database: Path | None,
-    storage: Path | None,
-    design: str,
-    scenario: str | None,
-    seed: int,
-    speed: float,
-    uploads: int | None,
-    faults: "Sequence[FaultChoice]",
-    control: bool,
-    as_json: bool,
-) -> int:
-    """Run the service until interrupted."""
     from upload_tui.backend import EmbeddedService
-    from upload_tui.clock import PacedClock, SystemClock
+    from upload_tui.clock import Clock
+
+__all__ = ["command"]
+
+
+class ServeOptions(Struct, frozen=True):
+    """The options of the command."""
+
+    host: str
+    port: int
+    database: Path | None
+    storage: Path | None
+    design: str
+    scenario: str | None
+    seed: int
+    speed: float
+    past_uploads: int
+    faults: Sequence[FaultChoice]
+    control: bool
+    as_json: bool
+
+
+@click.command(help="Serve the embedded service over HTTP, on this machine only unless --host is given.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=8902, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 picks a free one."
+)
+@click.option("--db", "database", type=click.Path(path_type=Path, dir_okay=False), help="Keep records in this file.")
+@click.option("--storage", type=click.Path(path_type=Path, file_okay=False), help="Keep uploaded bytes in this folder.")
+@scenario_options(None, "Scenario to run; by default the service waits for clients.")
+@click.option("--control", is_flag=True, help="Let clients start and stop faults at /api/v1/control/faults.")
+@click.option("--json", "as_json", is_flag=True, help="Print the URL and the credentials as one line of JSON.")
+def command(uploads: int | None, **chosen: Any) -> int:
+    """Run the service until interrupted."""
+    options = ServeOptions(past_uploads=past_upload_count(chosen["scenario"], uploads), **chosen)
+    asyncio.run(_serve(options, open_listener(options.host, options.port)))
+    return EXIT_OK
+
+
+async def _serve(options: ServeOptions, listener: socket.socket) -> None:
+    from upload_tui.backend import SCENARIOS, http_server
+    from upload_tui.clock import SystemClock
+
+    running: AbstractAsyncContextManager[None] = nullcontext()
+    base_url = f"http://{_url_host(options.host)}:{listener.getsockname()[1]}"
+    if options.scenario is None:
+        service = _create_service(options, base_url, SystemClock())
+    else:
+        scenario = SCENARIOS[options.scenario]
+        clock = scenario_clock(scenario)
+        service = _create_service(options, base_url, clock)
+        runner = scenario.create_runner(service, clock, options.seed, options.past_uploads)
+        running = running_scenario(scenario, runner, options.speed)
+    async with service, running:
+        start_faults(service.faults, options.faults)
+        token = service.new_token()  # the history is over, so its lifetime starts now
+        click.echo(_access_json(options, service, token) if options.as_json else _access_text(service, token))
+        await http_server(service.app).serve(sockets=[listener])
+
+
+def _create_service(options: ServeOptions, base_url: str, clock: "Clock") -> "EmbeddedService":
+    from upload_tui.backend import EmbeddedService
     from upload_tui.wire import StatusShape
 
-    past_uploads = past_upload_count(scenario, uploads)
-    story = None if scenario is None else _scenario(scenario)
-    clock = SystemClock() if story is None else PacedClock(0.0, start_on=_start_time(story))
-    listener = open_listener(host, port)
-    base_url = f"http://{_url_host(host)}:{listener.getsockname()[1]}"
-    service = EmbeddedService(
+    has_scenario = options.scenario is not None
+    return EmbeddedService(
         clock=clock,
-        status_shape=StatusShape(design),
-        database=database,
-        storage=storage,
-        seed=seed if story else None,
-        verifications_at_once=_SCENARIO_VERIFICATIONS if story else os.cpu_count() or 1,
-        has_control=control,
+        status_shape=StatusShape(options.design),
+        database=options.database,
+        storage=options.storage,
+        seed=options.seed if has_scenario else None,
+        verifications_at_once=SCENARIO_VERIFICATIONS if has_scenario else os.cpu_count() or 1,
+        has_control=options.control,
         base_url=base_url,
     )
-    teller = (
-        story.create_runner(service, clock, seed, past_uploads) if story and isinstance(clock, PacedClock) else None
-    )
-    begin = partial(_start, service, faults, partial(_print_access, service, design, scenario, as_json=as_json))
-    asyncio.run(_serve(service, listener, begin, _run_scenario(story, teller, speed)))
-    return 0
-
-
-def _scenario(name: str) -> "Scenario":
-    from upload_tui.backend import SCENARIOS
-
-    return SCENARIOS[name]
-
-
-def _start_time(scenario: "Scenario") -> datetime:
-    return datetime.now(UTC) - timedelta(seconds=scenario.history_seconds)
-
-
-def open_listener(host: str, port: int) -> socket.socket:
-    """An open port, so that its number can be told before the first request; 0 picks a free one.
-
-    Raises:
-        UsageError: it cannot be opened.
-    """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # told so, asyncio sends at once
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen()  # whoever reads the URL may knock at once: they wait, rather than being turned away
-    except OSError as error:
-        raise UsageError(
-            f"Port {port} of {host} cannot be opened: {error.strerror}", "Choose another --port, or 0."
-        ) from error
-    return listener
 
 
 def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _start(service: "EmbeddedService", faults: "Sequence[FaultChoice]", print_access: Callable[[], None]) -> None:
-    """The past has been told: from now on things go wrong, and clients may come."""
-    start_faults(service.faults, faults)
-    print_access()
-
-
-def _print_access(service: "EmbeddedService", design: str, scenario: str | None, *, as_json: bool) -> None:
-    """Where the service is and how to be let in: the URL first, then the keys."""
+def _access_json(options: ServeOptions, service: "EmbeddedService", token: str) -> str:
+    """The URL and the credentials as one line of JSON."""
     from upload_tui import __version__
 
-    account, token = service.account, service.new_token()
-    if as_json:
-        facts = {
-            "url": service.base_url,
-            "agent_key": account.agent_key,
-            "user_key": account.user_key,
-            "token": token,
-            "project": {"id": service.project.id, "name": service.project.name},
-            "design": design,
-            "scenario": scenario,
-            "version": __version__,
-        }
-        click.echo(json.dumps(facts))
-        return
-    click.echo(service.base_url)
-    for label, value in (
-        ("agent_key", account.agent_key),
-        ("user_key", account.user_key),
-        ("token", token),
-        ("project", f"{service.project.id}  {service.project.name}"),
-    ):
-        click.echo(f"{label:<10} {value}")
+    record = {
+        "url": service.base_url,
+        "agent_key": service.account.agent_key,
+        "user_key": service.account.user_key,
+        "token": token,
+        "project": {"id": service.project.id, "name": service.project.name},
+        "design": options.design,
+        "scenario": options.scenario,
+        "version": __version__,
+    }
+    return json.dumps(record)
 
 
-async def _serve(
-    service: "EmbeddedService",
-    listener: socket.socket,
-    start: Callable[[], None],
-    running_scenario: AbstractAsyncContextManager[None],
-) -> None:
-    from upload_tui.backend import http_server
-
-    async with service, running_scenario:
-        start()
-        await http_server(service.app).serve(sockets=[listener])
-
-
-@asynccontextmanager
-async def _run_scenario(
-    scenario: "Scenario | None", runner: "ScenarioRunner | None", speed: float
-) -> AsyncIterator[None]:
-    """Inside this the story goes on; its past has been told, so that a token given now lasts from now."""
-    if scenario is None or runner is None:
-        yield
-        return
-    await scenario.history_script(runner)
-    runner.clock.set_rate(speed)
-    telling = asyncio.create_task(scenario.live_script(runner), name="story")
-    try:
-        yield
-    finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
-        await runner.close()
+def _access_text(service: "EmbeddedService", token: str) -> str:
+    """The URL and the credentials, then the variables with which other commands use this service, ready to paste."""
+    variables = {
+        "UPLOAD_TUI_URL": service.base_url,
+        "UPLOAD_TUI_TOKEN": token,
+        "UPLOAD_TUI_PROJECT": service.project.id,
+    }
+    return "\n".join(
+        (
+            service.base_url,
+            f"agent_key  {service.account.agent_key}",
+            f"user_key   {service.account.user_key}",
+            f"token      {token}",
+            f"project    {service.project.id}  {service.project.name}",
+            *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+        )
+    )

@@ -1,4 +1,4 @@
-"""`upload-tui show`: all that is known of single uploads."""
+"""`upload-tui show`: everything known about single uploads."""
 
 import asyncio
 import json
@@ -7,8 +7,9 @@ from datetime import datetime, tzinfo
 
 import click
 
+from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, output_option
-from upload_tui.cli.support.service import client_for, effective_settings, service_options
+from upload_tui.cli.support.service import client_for
 from upload_tui.cli.support.tables import flat_upload, local_time
 from upload_tui.errors import EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
@@ -21,7 +22,7 @@ __all__ = ["command"]
 @service_options
 @output_option
 def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> int:
-    """Show them."""
+    """Show uploads."""
     settings = effective_settings(flags)
     records = asyncio.run(_records(settings, upload_ids))
     printer = Printer(output, (), flat_upload)
@@ -51,7 +52,7 @@ async def _records(settings: ServiceSettings, upload_ids: Sequence[str]) -> Sequ
 
 
 def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
-    """One upload for people; nothing is left out and nothing is cut."""
+    """Yield the lines of one upload for people, complete and untruncated."""
     from upload_tui.text import sanitize, size_text
 
     def line(label: str, text: str) -> str:
@@ -67,17 +68,17 @@ def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
     yield line("stage", record["stage"] + (", stuck" if record["stuck"] else ", overdue" if record["overdue"] else ""))
     yield from (line(event["stage"], text) for event, text in _timeline(record, zone))
     if record["error_message"]:
-        yield line("reason", record["error_message"])
+        yield line("error", record["error_message"])
     yield from (line("hash", f"{known['algorithm']} {known['value']}") for known in record["hashes"])
     for chunk in record["chunk_list"] or ():
         digest = f"{chunk['algorithm'] or ''} {chunk['digest'] or ''}".strip()
         yield line(f"chunk {chunk['number']}", f"{size_text(chunk['size_bytes'])}  {digest}")
     for anomaly in record["anomalies"]:
-        yield line("odd", f"{anomaly['name'].replace('_', ' ')}: {anomaly['detail']}")
+        yield line("anomaly", f"{anomaly['name'].replace('_', ' ')}: {anomaly['detail']}")
 
 
 def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str]]:
-    """Each stage that was reached: when, how that is known, and how long after the one before."""
+    """Yield each event of the timeline with its time, its certainty and the duration since the event before."""
     from upload_tui.text import duration_text
 
     before: datetime | None = None

@@ -1,4 +1,4 @@
-"""`upload-tui tail`: one line for each change until interrupted; the pipe's form of the dashboard's tail."""
+"""`upload-tui tail`: one line per change until interrupted; the activity pane for a pipe."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -10,8 +10,9 @@ import click
 from msgspec import Struct
 
 from upload_tui.cli.support.option_types import parse_since
+from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
-from upload_tui.cli.support.service import client_for, effective_settings, find_projects, run_alongside, service_options
+from upload_tui.cli.support.service import client_for, find_projects, live_session, run_alongside
 from upload_tui.cli.support.tables import change_columns, flat_change
 from upload_tui.errors import EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
@@ -20,61 +21,52 @@ from upload_tui.status import Stage
 if TYPE_CHECKING:
     from upload_tui.monitor import Change, ConnectionChanged, LiveSession, StageReached
 
-__all__ = ["command", "live_session"]
+__all__ = ["command"]
 
 
 class _Options(Struct, frozen=True):
-    """Which changes, and how many; None for no end."""
+    """Which changes to print, and how many; None for no limit."""
 
     stages: frozenset[Stage]
     since: datetime | None
     count: int | None
 
 
-@click.command(help="Print a line for each change of a stage until interrupted; what exists already is silent.")
+@click.command(help="Print one line per stage change until interrupted; changes of the past only with --since.")
 @service_options
 @click.option(
     "--stage", "stages", multiple=True, type=click.Choice([*map(str, Stage)]), help="Only this stage; may be repeated."
 )
-@click.option("--since", type=parse_since, help="Begin with what happened since then: 2h, 3d, or a time.")
-@click.option("--count", type=click.IntRange(1), help="End after so many lines.")
+@click.option("--since", type=parse_since, metavar="TIME", help="Start with changes since then: 2h, 3d, or a time.")
+@click.option("--count", type=click.IntRange(1), help="Exit after this many lines.")
 @output_option
 def command(
     stages: tuple[str, ...], since: datetime | None, count: int | None, output: str | None, *, flags: Flags
 ) -> int:
-    """Print until interrupted."""
-    wish = _Options(frozenset(map(Stage, stages)), since, count)
+    """Print changes until interrupted."""
+    options = _Options(frozenset(map(Stage, stages)), since, count)
     settings = effective_settings(flags)
-    asyncio.run(_tail(settings, wish, Printer(output, change_columns(settings.zone), flat_change)))
+    asyncio.run(_tail(settings, options, Printer(output, change_columns(settings.zone), flat_change)))
     return EXIT_OK
 
 
 @asynccontextmanager
-async def live_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession]":
-    """A session over the service of the settings, kept in memory."""
+async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession]":
+    """Open a live session over the service of the settings, with its store in memory."""
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor import LiveSession, Schedule, Store
+    from upload_tui.monitor import Store
 
     store = Store()
     try:
         async with client_for(settings) as client:
             projects = await find_projects(client, settings.projects)
-            schedule = Schedule(shortest_seconds=settings.refresh_seconds)
-            yield LiveSession(
-                client,
-                projects,
-                store,
-                clock=SystemClock(),
-                title=settings.profile,
-                schedule=schedule,
-                stuck_after_seconds=settings.stuck_after_seconds,
-            )
+            yield live_session(settings, client, projects, store, SystemClock(), title=settings.profile)
     finally:
         store.close()
 
 
 async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) -> None:
-    async with live_session(settings) as session:
+    async with _open_session(settings) as session:
         await run_alongside(session, _print(session, options, printer))
 
 
@@ -90,31 +82,31 @@ async def _print(session: "LiveSession", options: _Options, printer: Printer) ->
 
 
 async def _selected_changes(session: "LiveSession", options: _Options) -> "AsyncIterator[Change]":
-    """The past if it is asked for, then every change that fits; the connection's troubles are said, not told."""
+    """Yield past changes if `--since` asks for them, then new ones that match. Connection changes go to standard error."""
     from upload_tui.monitor import ConnectionChanged, StageReached
 
-    told: set[tuple[str, Stage]] = set()  # what is of the past and of the present is told once
-    is_past_due = options.since is not None
-    say_troubles = _ConnectionReporter()
+    printed: set[tuple[str, Stage]] = set()  # a change may be both past and new
+    needs_past = options.since is not None
+    report_connection = _ConnectionReporter()
     async for change in session.changes():
-        if is_past_due and session.connection().is_live:
-            is_past_due = False
+        if needs_past and session.connection().is_live:
+            needs_past = False
             for past in _past_changes(session, options):
-                if (past.upload.id, past.after) not in told:
-                    told.add((past.upload.id, past.after))
+                if (past.upload.id, past.after) not in printed:
+                    printed.add((past.upload.id, past.after))
                     yield past
         if isinstance(change, ConnectionChanged):
-            say_troubles(change)
-        elif isinstance(change, StageReached) and (change.upload.id, change.after) in told:
+            report_connection(change)
+        elif isinstance(change, StageReached) and (change.upload.id, change.after) in printed:
             continue
         elif _matches(change, options):
-            if is_past_due and isinstance(change, StageReached):
-                told.add((change.upload.id, change.after))
+            if needs_past and isinstance(change, StageReached):
+                printed.add((change.upload.id, change.after))
             yield change
 
 
 class _ConnectionReporter:
-    """Says the connection's troubles, and when they are over, to standard error."""
+    """Prints on standard error when the connection fails and when it is live again."""
 
     def __init__(self) -> None:
         self._is_failing = False
@@ -138,10 +130,10 @@ def _matches(change: "Change", options: _Options) -> bool:
 
 
 def _past_changes(session: "LiveSession", options: _Options) -> "Iterator[StageReached]":
-    """The stages that the picture says were reached since then, in the order of their times."""
+    """Yield the stages reached since `--since`, in the order of their times."""
     from upload_tui.monitor import stages_since
 
-    assert options.since is not None  # noqa: S101  # asked for only then
+    assert options.since is not None  # noqa: S101  # the caller checks
     for change in stages_since(session, options.since):
         if not options.stages or change.after in options.stages:
             yield change

@@ -1,4 +1,4 @@
-"""`upload-tui wait`: waits until uploads are verified or in error, for scripts and CI. Never hangs on what cannot come."""
+"""`upload-tui wait`: waits until uploads are verified or in error, for scripts and CI. Does not wait for what can never happen."""
 
 import asyncio
 import sys
@@ -10,8 +10,9 @@ import click
 from msgspec import Struct, field
 
 from upload_tui.cli.support.option_types import parse_duration
+from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
-from upload_tui.cli.support.service import client_for, effective_settings, find_projects, service_options
+from upload_tui.cli.support.service import client_for, find_projects
 from upload_tui.cli.support.tables import flat_upload, upload_columns
 from upload_tui.errors import (
     EXIT_FAILED_UPLOAD,
@@ -31,7 +32,7 @@ __all__ = ["command"]
 
 
 class _Options(Struct, frozen=True):
-    """What is waited for, and how patiently; times in seconds, None for "not at all" or "as the settings say"."""
+    """What to wait for. None means no timeout, an interval that grows, no heartbeat."""
 
     upload_ids: Sequence[str]
     goal: Stage
@@ -43,29 +44,38 @@ class _Options(Struct, frozen=True):
 
 
 @click.command(
-    help="Wait until each upload is verified or in error; without an ID, for all that is pending in the projects now. "
-    "Exits with 0 if all reached the stage, 1 if one failed, 5 if one does not exist, 124 if the time was up."
+    help="Wait until each upload is verified or in error; without an ID, for all uploads of the projects that are pending now. "
+    "Exits with 0 if all reached the stage, 1 if one failed, 5 if one does not exist, 124 on timeout."
 )
 @click.argument("upload_ids", nargs=-1, metavar="[ID]...")
 @service_options
-@click.option("--timeout", type=parse_duration, help="Give up after this: 90s, 15m, 2h. Without it: never.")
+@click.option(
+    "--timeout", type=parse_duration, metavar="DURATION", help="Timeout, such as 90s, 15m or 2h; by default none."
+)
 @click.option(
     "--timeout-exit-code",
     default=EXIT_TIMED_OUT,
     show_default=True,
     type=click.IntRange(0, 255),
-    help="The exit code if the time was up.",
+    help="Exit code on timeout.",
 )
-@click.option("--interval", type=parse_duration, help="Ask this often; without it, quickly at first, then more slowly.")
-@click.option("--heartbeat", type=parse_duration, help="Say this often on standard error what is still pending.")
-@click.option("--fail-fast", is_flag=True, help="End with the first upload that fails.")
+@click.option(
+    "--interval",
+    type=parse_duration,
+    metavar="DURATION",
+    help="Polling interval; by default short at first, then longer.",
+)
+@click.option(
+    "--heartbeat", type=parse_duration, metavar="DURATION", help="Interval of a progress line on standard error."
+)
+@click.option("--fail-fast", is_flag=True, help="Exit when the first upload fails.")
 @click.option(
     "--for",
     "goal",
     default="verified",
     show_default=True,
     type=click.Choice([*map(str, Stage)]),
-    help="The stage to reach.",
+    help="Stage to wait for.",
 )
 @output_option
 def command(
@@ -80,12 +90,12 @@ def command(
     *,
     flags: Flags,
 ) -> int:
-    """Wait."""
+    """Wait for uploads."""
     if not upload_ids and not flags.projects:
-        raise UsageError("Nothing is named to wait for", "Name uploads by id, or projects with --project")
-    wish = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
+        raise UsageError("Nothing to wait for", "Name uploads by id, or projects with --project")
+    options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
     settings = effective_settings(flags)
-    return asyncio.run(_wait(settings, wish, Printer(output, upload_columns(settings.zone), flat_upload)))
+    return asyncio.run(_wait(settings, options, Printer(output, upload_columns(settings.zone), flat_upload)))
 
 
 async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
@@ -96,12 +106,12 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
     try:
         async with client_for(settings) as client:
             upload_ids = options.upload_ids or await _pending_ids(client, store, settings)
-            waiting = UploadWaiter(
+            waiter = UploadWaiter(
                 client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options)
             )
             picture = StorePicture(store, client.service_clock(clock), client.root, settings.stuck_after_seconds)
-            with _progress_bar(len(waiting.outcomes)) as bar:
-                return await _WaitLoop(waiting, options, printer, picture, bar).run()
+            with _progress_bar(len(waiter.outcomes)) as bar:
+                return await _WaitLoop(waiter, options, printer, picture, bar).run()
     finally:
         store.close()
 
@@ -125,7 +135,7 @@ async def _pending_ids(client: "ServiceClient", store: "Store", settings: Servic
 
 
 class _ProgressBar:
-    """A progress bar on a terminal's standard error; nothing elsewhere."""
+    """A progress bar on standard error; draws nothing if that is not a terminal."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -133,15 +143,18 @@ class _ProgressBar:
         self._is_shown = sys.stderr.isatty() and total > 0
 
     def advance(self, count: int) -> None:
+        """Count uploads that are done, and draw."""
         self._done += count
         self.draw()
 
     def draw(self) -> None:
+        """Draw the bar on the current line."""
         if self._is_shown:
             filled = 30 * self._done // self._total
             click.echo(f"\r[{'#' * filled}{'.' * (30 - filled)}] {self._done} of {self._total}", nl=False, err=True)
 
     def clear(self) -> None:
+        """Clear the current line."""
         if self._is_shown:
             click.echo("\r\033[K", nl=False, err=True)
 
@@ -157,7 +170,7 @@ def _progress_bar(total: int) -> Iterator[_ProgressBar]:
 
 
 class _WaitLoop(Struct):
-    """Rounds until nothing is pending, something fails, or the time is up; prints each upload whose fate is known."""
+    """Polls until no upload is pending, one fails, or the timeout; prints each upload when its outcome is known."""
 
     waiter: "UploadWaiter"
     options: _Options
@@ -167,11 +180,12 @@ class _WaitLoop(Struct):
     _started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     async def run(self) -> int:
+        """Poll to the end and return the exit code."""
         try:
             async with asyncio.timeout(self.options.timeout_seconds), _heartbeat(self):
                 await self._run_rounds()
         except TimeoutError:
-            self._echo(f"the time is up after {self._elapsed_text()}; {self._pending_text()}")
+            self._echo(f"timed out after {self._elapsed_text()}; {self._pending_text()}")
         return self._exit_code()
 
     async def _run_rounds(self) -> None:
@@ -191,15 +205,15 @@ class _WaitLoop(Struct):
         for upload_id in ended:
             detail = self.picture.detail(upload_id)
             if self.waiter.outcomes[upload_id] is Outcome.GONE or detail is None:
-                echo_err(f"upload-tui: the service knows no upload {upload_id!a}.")
+                echo_err(f"upload-tui: no such upload: {upload_id!a}.")
             else:
                 self.printer.print_record(upload_record(detail))
         self.bar.advance(len(ended))
 
     def print_heartbeat(self) -> None:
-        """Say that we are still here."""
-        trouble = f"; {self.waiter.last_error.title}" if self.waiter.last_error else ""
-        self._echo(f"{self._pending_text()} after {self._elapsed_text()}{trouble}")
+        """Print what is still pending, for how long, and the current error."""
+        error = f"; {self.waiter.last_error.title}" if self.waiter.last_error else ""
+        self._echo(f"{self._pending_text()} after {self._elapsed_text()}{error}")
 
     def _echo(self, text: str) -> None:
         self.bar.clear()
@@ -217,28 +231,28 @@ class _WaitLoop(Struct):
         return age_text(asyncio.get_running_loop().time() - self._started)
 
     def _exit_code(self, *, is_over: bool = True) -> int:
-        """A failure counts for more than something that is not there, and that for more than time."""
+        """A failed upload comes before one that does not exist, and that before a timeout."""
         from upload_tui.monitor import Outcome
 
-        fates = set(self.waiter.outcomes.values())
-        if Outcome.MISSED in fates:
+        outcomes = set(self.waiter.outcomes.values())
+        if Outcome.MISSED in outcomes:
             return EXIT_FAILED_UPLOAD
-        if Outcome.GONE in fates:
+        if Outcome.GONE in outcomes:
             return EXIT_NOT_FOUND
-        return self.options.timeout_exit_code if is_over and Outcome.PENDING in fates else EXIT_OK
+        return self.options.timeout_exit_code if is_over and Outcome.PENDING in outcomes else EXIT_OK
 
 
 @asynccontextmanager
 async def _heartbeat(loop: _WaitLoop) -> AsyncIterator[None]:
-    """Inside this a word is said now and then, if one is wished."""
+    """Print a line at the interval of `--heartbeat` inside the context."""
     seconds = loop.options.heartbeat_seconds
-    beating = None if seconds is None else asyncio.create_task(_print_heartbeats(loop, seconds), name="heartbeat")
+    task = None if seconds is None else asyncio.create_task(_print_heartbeats(loop, seconds), name="heartbeat")
     try:
         yield
     finally:
-        if beating is not None:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def _print_heartbeats(loop: _WaitLoop, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The demo in a browser: each visitor gets a demo of their own, from this machine alone. Needs the extra `web`."""
+"""Serves the demo to browsers on this machine; each browser gets a demo of its own. Needs the extra `web`."""
 
 import asyncio
 import shlex
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from upload_tui.cli.commands.serve import open_listener
+from upload_tui.cli.support.listener import open_listener
 from upload_tui.errors import UsageError
 
 __all__ = ["serve_in_browser"]
@@ -19,13 +19,13 @@ _HOST = "127.0.0.1"
 
 
 def serve_in_browser(command: Sequence[str], port: int) -> None:
-    """Serve what a command shows until interrupted; port 0 picks a free one. The URL is the first line of the output.
+    """Serve a command until interrupted and print the URL; port 0 picks a free one.
 
     Raises:
-        UsageError: the extra is not installed, or the port is taken.
+        UsageError: the extra is not installed, or the port cannot be opened.
     """
     try:
-        import textual_serve  # noqa: F401  # asked for before anything is promised
+        import textual_serve  # noqa: F401  # fail before the port is opened
     except ImportError as error:
         raise UsageError(
             "The demo in a browser needs textual-serve", "Install it: pip install 'upload-tui[web]'."
@@ -46,7 +46,7 @@ async def _serve(command: str, listener: socket.socket) -> None:
         await web.SockSite(runner, listener).start()
         click.echo(site.public_url)
         await ended.wait()
-    finally:  # with the visitors' demos, which are processes of their own
+    finally:  # also ends the demos, which run in processes of their own
         await runner.cleanup()
 
 
@@ -54,18 +54,18 @@ def _site(command: str, port: int) -> Any:
     from aiohttp import web
     from textual_serve.server import Server
 
-    class Site(Server):  # type: ignore[misc]  # an extra, which the check does not look into
-        """Asks no other machine for fonts, and lets no other site's scripts in."""
+    class Site(Server):  # type: ignore[misc]  # untyped, and an extra
+        """Load no fonts from other machines, and reject WebSockets from other sites."""
 
         async def app(self) -> Any:
             app = await self._make_app()
-            app.on_response_prepare.append(self._keep_to_itself)
+            app.on_response_prepare.append(self._add_policy)
             return app
 
         async def on_startup(self, app: Any) -> None:
-            """Says nothing: the one line to be said is the caller's."""
+            """Print nothing: the caller prints the URL."""
 
-        async def _keep_to_itself(self, request: Any, response: Any) -> None:
+        async def _add_policy(self, request: Any, response: Any) -> None:
             policy = f"default-src 'self' 'unsafe-inline' data:; connect-src 'self' ws://{_HOST}:{port}"
             response.headers["Content-Security-Policy"] = policy
 

@@ -1,4 +1,4 @@
-"""Runs a person's own command when uploads fail. No shell is involved, and nothing from a service becomes an argument."""
+"""Runs the command of the setting `on_error` when uploads fail: without a shell, and no data of a service becomes an argument."""
 
 import asyncio
 import json
@@ -20,15 +20,15 @@ _TIMEOUT_SECONDS = 60.0
 class FailureCommand:
     """The command of the setting `on_error`.
 
-    It gets the failures on its standard input, as JSON lines like those of `upload-tui tail`, and of the last one
-    `UPLOAD_TUI_ID`, `UPLOAD_TUI_NAME`, `UPLOAD_TUI_PROJECT` and `UPLOAD_TUI_ERROR` in its environment. What it prints is dropped:
-    the terminal belongs to the dashboard. One runs at a time; one that does not end within a minute is stopped.
+    Standard input gets the failures as JSON lines, like those of `upload-tui tail`; the environment gets `UPLOAD_TUI_ID`,
+    `UPLOAD_TUI_NAME`, `UPLOAD_TUI_PROJECT` and `UPLOAD_TUI_ERROR` of the last one. Output is discarded, because the terminal
+    shows the dashboard. One command runs at a time; it is killed after a minute.
 
     Args:
-        command: the words of the command, quoted as in a shell.
+        command: the command and its arguments, quoted as in a shell.
 
     Raises:
-        SettingsError: there is no command in it, or a quotation does not end.
+        SettingsError: the command is empty, or a quotation is not closed.
     """
 
     def __init__(self, command: str) -> None:
@@ -37,11 +37,11 @@ class FailureCommand:
         except ValueError as error:
             raise SettingsError(f"on_error: {error}", "Close the quotation.") from error
         if not self._arguments:
-            raise SettingsError("on_error: there is no command", "Name one, or leave the key out.")
+            raise SettingsError("on_error: the command is empty", "Name one, or leave the key out.")
         self._lock = asyncio.Lock()
 
     async def __call__(self, failures: "Sequence[StageReached]") -> None:
-        """Run it for these failures; what goes wrong with it is no trouble of the dashboard's."""
+        """Run the command for some failures; errors of the command are ignored."""
         async with self._lock:
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -51,7 +51,7 @@ class FailureCommand:
                     stderr=asyncio.subprocess.DEVNULL,
                     env={**os.environ, **_environment(failures[-1])},
                 )
-            except (OSError, ValueError):  # not there, not allowed, or a word with a NUL in it
+            except (OSError, ValueError):  # no such file, not executable, or an argument with a NUL in it
                 return
             try:
                 await asyncio.wait_for(process.communicate(_json_lines(failures)), _TIMEOUT_SECONDS)
@@ -61,14 +61,14 @@ class FailureCommand:
 
 
 def _environment(failure: "StageReached") -> dict[str, str]:
-    said = {
+    variables = {
         "UPLOAD_TUI_ID": failure.upload.id,
         "UPLOAD_TUI_NAME": failure.upload.name,
         "UPLOAD_TUI_PROJECT": failure.upload.project_name or failure.upload.project_id,
         "UPLOAD_TUI_ERROR": failure.error_message or "",
     }
-    # The environment can hold neither NUL nor half a surrogate pair.
-    return {name: text.replace("\0", "\ufffd").encode("utf-8", "replace").decode() for name, text in said.items()}
+    # The environment can hold neither NUL nor a lone surrogate.
+    return {name: text.replace("\0", "\ufffd").encode("utf-8", "replace").decode() for name, text in variables.items()}
 
 
 def _json_lines(failures: "Sequence[StageReached]") -> bytes:

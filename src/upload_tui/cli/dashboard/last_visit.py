@@ -1,7 +1,7 @@
-"""Keeps when a person last looked at the dashboard, so that the next visit can tell what happened since."""
+"""Records when the user last visited the dashboard, so that the next visit can summarise what changed since."""
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,22 +17,22 @@ __all__ = ["last_visit_file", "record_visit"]
 
 
 def last_visit_file(settings: ServiceSettings, projects: Iterable[str], reader: str) -> Path:
-    """Where the last look at these projects is kept.
+    """The file that records the last visit to some projects.
 
     Args:
-        settings: which service and whose account.
-        projects: which projects, by ids or names; none means all.
-        reader: `dashboard` and `report` look each for themselves.
+        settings: the service and the account.
+        projects: ids or names of the projects; empty for all.
+        reader: `dashboard` or `report`; each has visits of its own.
     """
-    what = " ".join([settings.url, settings.user_key, *sorted(projects), reader])
-    return state_folder() / "looks" / f"{sha256(what.encode()).hexdigest()[:24]}.json"
+    key = " ".join([settings.url, settings.user_key, *sorted(projects), reader])
+    return state_folder() / "looks" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
 
 
 @asynccontextmanager
 async def record_visit(settings: ServiceSettings, session: "Session") -> "AsyncIterator[LastVisit | None]":
-    """Gives the last look at the session's projects, None if there was none, and keeps this one when it is over.
+    """Yield the last visit to the session's projects, None if there was none, and record this one at the end.
 
-    That it cannot be kept (a home that is read-only, say) is no reason to fail.
+    A visit that cannot be recorded, in a read-only home for example, is not an error.
     """
     from upload_tui.monitor import read_last_visit, save_last_visit
     from upload_tui.tui import overdue_ids
@@ -40,7 +40,5 @@ async def record_visit(settings: ServiceSettings, session: "Session") -> "AsyncI
     file = last_visit_file(settings, settings.projects, "dashboard")
     yield read_last_visit(file)
     if session.connection().read_on is not None:
-        try:
+        with suppress(StorageError):
             save_last_visit(file, session.now(), sorted(overdue_ids(session)))
-        except StorageError:
-            return

@@ -1,4 +1,4 @@
-"""What a person wishes of the dashboard, gathered from settings, the config folder and the terminal's surroundings."""
+"""The preferences of the dashboard: from settings, saved choices, the config folder and the environment."""
 
 import io
 import os
@@ -23,7 +23,7 @@ __all__ = ["dashboard_preferences"]
 
 
 def _default_preferences() -> "Preferences":
-    """What is so without any settings."""
+    """The preferences without any settings."""
     from upload_tui.tui import Preferences, check_stylesheets
 
     sheets = sorted(config_folder().glob("styles/*.tcss"))
@@ -37,29 +37,32 @@ def _default_preferences() -> "Preferences":
 
 
 def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] = ()) -> "Preferences":
-    """For a dashboard; over several services `services` are their roots and titles.
+    """Make the preferences of a dashboard.
+
+    Args:
+        settings: the effective settings.
+        services: root URL and title of each service if there are several; otherwise empty.
 
     Raises:
-        SettingsError: the settings name a theme, a column or an action that is none, or a theme or a sheet of the person's own
-            cannot be used.
+        SettingsError: the settings name an unknown theme, column or action, or a theme or style sheet of the user is invalid.
     """
     from msgspec.structs import replace
 
     from upload_tui.tui import AlertSettings
 
-    plain = _default_preferences()
+    defaults = _default_preferences()
     _check_keys(settings)
-    themes = _known_themes(plain.themes)
+    themes = _known_themes(defaults.themes)
     _check_theme(settings, themes)
     return replace(
-        plain,
+        defaults,
         display_options=_display_options(settings, tuple(services)),
         theme=settings.theme,
         saved_theme=saved_theme(themes),
         keymap=settings.keys,
         save_columns=save_columns,
         save_theme=save_theme,
-        is_animated=plain.is_animated if settings.animations is None else settings.animations,
+        is_animated=defaults.is_animated if settings.animations is None else settings.animations,
         alerts=AlertSettings(
             bell="bell" in settings.alerts,
             desktop="desktop" in settings.alerts,
@@ -69,7 +72,7 @@ def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[st
 
 
 def _is_over_ssh() -> bool:
-    """What moves costs bytes there."""
+    """True if animations would be sent over a network."""
     return "SSH_CONNECTION" in os.environ or "SSH_TTY" in os.environ
 
 
@@ -93,7 +96,7 @@ def _glyphs(signs: str) -> "Glyphs":
 
 
 def _use_utf8() -> None:
-    """The dashboard is drawn on standard error, whose encoding comes from a locale that the person overrules."""
+    """Encode standard error, on which Textual draws, in UTF-8: the setting overrides the locale."""
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(encoding="utf-8")
 
@@ -107,7 +110,7 @@ def _check_keys(settings: ServiceSettings) -> None:
     for action in settings.keys:
         if action not in actions:
             hint = did_you_mean(action, actions, otherwise=f"Known actions: {', '.join(actions)}.")
-            raise SettingsError(f"{settings.sources['keys']}: keys names the unknown action {action}", hint)
+            raise SettingsError(f"{settings.sources['keys']}: keys has the unknown action {action}", hint)
 
 
 def _known_themes(user_themes: "Sequence[Theme]") -> list[str]:
@@ -125,7 +128,7 @@ def _check_theme(settings: ServiceSettings, known: Sequence[str]) -> None:
 
 
 def _user_themes() -> "list[Theme]":
-    """A person's own themes: `themes/NAME.toml` in the config folder, with the colours as keys."""
+    """Read the user's themes: `themes/NAME.toml` in the config folder, with colours as keys."""
     files = sorted(config_folder().glob("themes/*.toml"))
     if not files:
         return []
@@ -136,8 +139,8 @@ def _user_themes() -> "list[Theme]":
     themes = []
     for file in files:
         try:
-            said = tomllib.loads(file.read_text(encoding="utf-8"))
+            colours = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"{file} cannot be read: {error}", "Mend it, or move it away.") from error
-        themes.append(read_theme(file.stem, said, str(file)))
+            raise SettingsError(f"{file} cannot be read: {error}", "Correct it, or move it away.") from error
+        themes.append(read_theme(file.stem, colours, str(file)))
     return themes

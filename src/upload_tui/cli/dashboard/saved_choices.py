@@ -1,4 +1,4 @@
-"""What a person chose in the dashboard, kept for the next time: columns, a theme. What the settings say comes first."""
+"""Choices made in the dashboard, saved for the next session: columns and theme. Settings override them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,17 +10,17 @@ from upload_tui.settings import ServiceSettings
 if TYPE_CHECKING:
     from upload_tui.tui import ColumnSpec
 
-__all__ = ["effective_columns", "saved_theme", "save_columns", "save_theme"]
+__all__ = ["effective_columns", "save_columns", "save_theme", "saved_theme"]
 
 _COLUMNS = "columns"
 _THEME = "theme"
 
 
 def effective_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
-    """The columns of the settings, or else those that were chosen last; none leaves the choice to the table.
+    """The columns of the settings, otherwise the saved ones; empty for the table's defaults.
 
     Raises:
-        SettingsError: the settings name a column that there is not.
+        SettingsError: the settings name an unknown column.
     """
     from upload_tui.tui import parse_columns
 
@@ -31,36 +31,36 @@ def effective_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
             raise SettingsError(f"{settings.sources['columns']}: {error.title}", error.hint) from error
     try:
         return parse_columns(_read_choice(_COLUMNS).split())
-    except SettingsError:  # not as we write it: nothing is lost but a choice
+    except SettingsError:  # a damaged file costs no more than a choice
         return ()
 
 
 def saved_theme(known: Sequence[str]) -> str:
-    """The theme that was chosen last; empty if none was, or if it is no longer `known`."""
+    """The saved theme; empty if there is none, or if it is not in `known`."""
     name = _read_choice(_THEME)
     return name if name in known else ""
 
 
 def save_columns(columns: "Sequence[ColumnSpec]") -> None:
-    """Keep a choice of columns for the next time.
+    """Save the columns.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: the file cannot be written.
     """
     _write_choice(_COLUMNS, " ".join(map(str, columns)))
 
 
 def save_theme(name: str) -> None:
-    """Keep a choice of a theme for the next time.
+    """Save the theme's name.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: the file cannot be written.
     """
     _write_choice(_THEME, name)
 
 
 def _read_choice(name: str) -> str:
-    """Empty if nothing was chosen, or nothing that can be read."""
+    """Read a saved choice; empty if there is none, or if it cannot be read."""
     try:
         return (state_folder() / name).read_text(encoding="utf-8")
     except (OSError, ValueError):
@@ -68,7 +68,7 @@ def _read_choice(name: str) -> str:
 
 
 def _write_choice(name: str, text: str) -> None:
-    """The file is replaced as a whole."""
+    """Write a choice by replacing the whole file."""
     file = state_folder() / name
     part = file.with_suffix(".part")
     try:
@@ -77,5 +77,5 @@ def _write_choice(name: str, text: str) -> None:
         part.replace(file)
     except OSError as error:
         raise StorageError(
-            f"The {name} cannot be kept in {file}: {error.strerror}", "Check its permissions."
+            f"The {name} cannot be saved in {file}: {error.strerror}", "Check its permissions."
         ) from error

@@ -1,4 +1,4 @@
-"""Runs the dashboard on this terminal, and tells early if there is none."""
+"""Runs the dashboard on this terminal."""
 
 import gc
 import os
@@ -14,26 +14,26 @@ __all__ = ["require_terminal", "run_dashboard"]
 
 
 def require_terminal() -> None:
-    """Return if there is a screen to draw on and a keyboard to read; nothing is collected until the first frame is on it.
+    """Check that there is a terminal, and prepare the process for a fast first frame.
 
     Raises:
-        UsageError: there is not.
+        UsageError: standard input or output is not a terminal.
     """
-    is_elsewhere = "TEXTUAL_DRIVER" in os.environ  # in a browser, say: Textual draws where this says
-    if not is_elsewhere and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    has_driver = "TEXTUAL_DRIVER" in os.environ  # Textual then draws in a browser, for example
+    if not has_driver and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("The dashboard needs a terminal", "Run it in one, without pipes.")
-    # Of what one key brings in two messages, such as a letter and what is found by it, the second comes a frame later. Textual reads
-    # this when it is imported, and paints no more than there is to paint.
+    # Halves the time until the second message of a key press is painted, such as what a search finds. Textual reads this when it is
+    # imported; an idle dashboard paints nothing.
     os.environ.setdefault("TEXTUAL_FPS", "120")
-    # Importing makes many objects that stay: looking through them again and again takes a tenth of the start.
+    # Imports make many objects that stay; garbage collections of them take a tenth of the start. The app enables it again.
     gc.disable()
 
 
 async def run_dashboard(app: "UploadApp") -> int:
-    """Run the dashboard until the person leaves; gives the exit code.
+    """Run the dashboard until it ends; return the exit code.
 
     Raises:
-        UploadTuiError: what made the dashboard end.
+        UploadTuiError: the error that ended the dashboard.
     """
     code = await app.run_async()
     if app.failure is not None:

@@ -1,4 +1,4 @@
-"""How the settings let a person in: the token itself, or a file, a command or the keyring that is asked for it, or keys."""
+"""The credentials that settings name: a token, a file, a command or a keyring that has one, or a pair of keys."""
 
 import shlex
 import subprocess
@@ -18,10 +18,10 @@ _COMMAND_TIMEOUT_SECONDS = 60
 
 
 def credentials_of(settings: ServiceSettings) -> "Credentials":
-    """The credentials; a file, a command or the keyring is asked now, and again when its token is refused.
+    """Get the credentials; a file, command or keyring is read now, and again when the service rejects its token.
 
     Raises:
-        SettingsError: it has no token.
+        SettingsError: the file, command or keyring has no token.
     """
     from upload_tui.client import Credentials
 
@@ -42,17 +42,17 @@ def _token_source(settings: ServiceSettings) -> Callable[[], str] | None:
 
 
 def _token_from_command(command: str) -> str:
-    """What the token command prints. Its own words to standard error reach the person; its output never does."""
-    mend = "Run the token_command of the profile by hand."
+    """Run the token command and return the first word it prints. Its standard error goes to the terminal, its output never."""
+    hint = "Run the token_command of the profile by hand."
     try:
-        done = subprocess.run(  # noqa: S603  # the person's own command, from their own settings
+        done = subprocess.run(  # noqa: S603  # the user's own command, from their own settings
             shlex.split(command), stdout=subprocess.PIPE, timeout=_COMMAND_TIMEOUT_SECONDS, check=True, text=True
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise SettingsError("The token command failed", mend) from error
+        raise SettingsError("The token command failed", hint) from error
     words = done.stdout.split()
     if not words:
-        raise SettingsError("The token command printed nothing", mend)
+        raise SettingsError("The token command printed nothing", hint)
     return words[0]
 
 
@@ -67,9 +67,7 @@ def _token_from_keyring(name: str) -> str:
     try:
         token = keyring.get_password(KEYRING_SERVICE, name)
     except KeyringError as error:
-        raise SettingsError(f"The keyring cannot be asked: {error}", "Unlock it, or use a token_command.") from error
+        raise SettingsError(f"The keyring cannot be read: {error}", "Unlock it, or use a token_command.") from error
     if not token:
-        raise SettingsError(
-            f"The keyring has no token of {name}", f"Put it there: keyring set {KEYRING_SERVICE} {name}."
-        )
+        raise SettingsError(f"The keyring has no token for {name}", f"Store one: keyring set {KEYRING_SERVICE} {name}.")
     return str(token).strip()

@@ -1,4 +1,4 @@
-"""The machine and its terminal: what can be drawn there, and what `doctor` has to say of both."""
+"""The terminal's locale, and what `doctor` finds out about this machine and its terminal."""
 
 import os
 import shutil
@@ -12,16 +12,16 @@ from msgspec import Struct
 from upload_tui.errors import EXIT_OK, UploadTuiError
 from upload_tui.text import sanitize_line
 
-__all__ = ["Finding", "State", "terminal_locale", "storage_findings", "terminal_findings"]
+__all__ = ["Finding", "State", "cache_finding", "terminal_findings", "terminal_locale"]
 
 _MIN_COLUMNS, _MIN_LINES = 60, 20
-"""A terminal smaller than this shows one pane at a time."""
+"""A smaller terminal shows one pane at a time."""
 _PYTHON_LC_CTYPES = {"C.UTF-8", "C.utf8", "UTF-8"}
-"""What Python itself makes of `LC_CTYPE` where the locale is `C`; then it also says so in `sys.flags`."""
+"""The values that Python itself gives `LC_CTYPE` if the locale is `C`; it sets `sys.flags.utf8_mode` as well."""
 
 
 class State(StrEnum):
-    """What an examination came to."""
+    """The result of a check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -31,7 +31,7 @@ class State(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """One line of the examination; `mend` is empty if there is nothing to do."""
+    """The result of one check; `hint` is empty if there is nothing to do."""
 
     check: str
     state: State
@@ -41,76 +41,79 @@ class Finding(Struct, frozen=True):
 
     @classmethod
     def failed(cls, check: str, error: UploadTuiError) -> Self:
-        """What an error has to say."""
+        """Make a finding of an error."""
         return cls(check, State.FAILED, sanitize_line(error.title), sanitize_line(error.hint), error.exit_code)
 
     @property
     def record(self) -> Mapping[str, Any]:
-        """For scripts."""
+        """The finding as scripts get it."""
         return {"check": self.check, "state": self.state, "says": self.message, "mend": self.hint or None}
 
 
 def terminal_locale(environment: Mapping[str, str]) -> str:
-    """The locale that a person chose for letters and signs; empty if none was, or where the system writes UTF-8 anyway."""
+    """The locale that the user set for characters; empty if none is set, or if the system's terminals use UTF-8 anyway."""
     if sys.platform in {"win32", "darwin"}:
         return ""
-    said = {name: environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")}
-    if sys.flags.utf8_mode and said["LC_CTYPE"] in _PYTHON_LC_CTYPES:
-        del said["LC_CTYPE"]
-    return next(filter(None, said.values()), "")
+    locales = {name: environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")}
+    if sys.flags.utf8_mode and locales["LC_CTYPE"] in _PYTHON_LC_CTYPES:
+        del locales["LC_CTYPE"]
+    return next(filter(None, locales.values()), "")
 
 
-def storage_findings() -> Iterator[Finding]:
-    """Whether a picture can be kept for the next visit."""
+def cache_finding() -> Finding:
+    """Check that the state of uploads can be cached between sessions."""
     from upload_tui.locations import cache_folder
 
     folder = cache_folder()
-    there = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
-    if there.is_dir() and os.access(there, os.W_OK):
-        yield Finding("storage", State.OK, f"pictures are kept in {folder}")
-    else:
-        yield Finding("storage", State.WARNING, f"{folder} cannot be written", "Nothing is kept for the next visit")
+    existing = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
+    if existing.is_dir() and os.access(existing, os.W_OK):
+        return Finding("storage", State.OK, str(folder))
+    return Finding("storage", State.WARNING, f"{folder} cannot be written", "Nothing is cached between sessions")
 
 
 def terminal_findings(signs: str = "") -> Iterator[Finding]:
-    """What the terminal can show; `signs` are those of the settings."""
+    """Check what the terminal can show.
+
+    Args:
+        signs: the setting of that name; empty if it is not set.
+    """
     if not sys.stdout.isatty():
-        yield Finding("terminal", State.OK, "none here; the dashboard needs one, other commands do not")
+        yield Finding("terminal", State.OK, "standard output is not a terminal; only the dashboard needs one")
         return
     size = shutil.get_terminal_size()
-    says = f"{size.columns} columns, {size.lines} lines"
+    dimensions = f"{size.columns} columns, {size.lines} lines"
     if size.columns < _MIN_COLUMNS or size.lines < _MIN_LINES:
-        yield Finding(
-            "terminal", State.WARNING, says, f"From {_MIN_COLUMNS} x {_MIN_LINES} on more than one pane is shown"
-        )
+        hint = f"From {_MIN_COLUMNS} x {_MIN_LINES}, more than one pane is shown"
+        yield Finding("terminal", State.WARNING, dimensions, hint)
     else:
-        yield Finding("terminal", State.OK, says)
+        yield Finding("terminal", State.OK, dimensions)
     yield _colour_finding(os.environ)
     yield _signs_finding(signs)
-    yield Finding("clipboard", State.OK, "copying goes by OSC 52; whether the terminal obeys cannot be asked")
+    yield Finding("clipboard", State.OK, "OSC 52; cannot detect terminal support")
 
 
 def _colour_finding(environment: Mapping[str, str]) -> Finding:
     term = environment.get("TERM", "")
     if environment.get("NO_COLOR"):
-        return Finding("colours", State.OK, "none, as NO_COLOR wishes")
+        return Finding("colours", State.OK, "off (NO_COLOR)")
     if term in {"", "dumb", "unknown"}:
         return Finding(
-            "colours", State.WARNING, f"TERM is {term or 'not set'}", "Set TERM=xterm-256color if that is true"
+            "colours", State.WARNING, f"TERM is {term or 'not set'}", "Set TERM=xterm-256color if it applies"
         )
     if environment.get("COLORTERM") in {"truecolor", "24bit"}:
-        return Finding("colours", State.OK, "all of them")
-    return Finding("colours", State.OK, f"{256 if '256' in term else 16} (COLORTERM=truecolor, if true, gives more)")
+        return Finding("colours", State.OK, "truecolor")
+    count = 256 if "256" in term else 16
+    return Finding("colours", State.OK, f"{count}; set COLORTERM=truecolor if the terminal has more")
 
 
 def _signs_finding(setting: str) -> Finding:
     from upload_tui.tui import ASCII, glyphs_for
 
     if setting:
-        return Finding("signs", State.OK, f"{setting}, as the settings say")
+        return Finding("signs", State.OK, f"{setting} (settings)")
     encoding, locale = sys.stdout.encoding or "", terminal_locale(os.environ)
     if glyphs_for(encoding, locale) is not ASCII:
         return Finding("signs", State.OK, "unicode")
-    why = encoding if glyphs_for(encoding) is ASCII else f"the locale {sanitize_line(locale)}"
-    mend = 'Set LANG=C.UTF-8, or signs = "unicode", for rounder ones'
-    return Finding("signs", State.WARNING, f"plain ASCII, because of {why}", mend)
+    cause = f"encoding {encoding}" if glyphs_for(encoding) is ASCII else f"locale {sanitize_line(locale)}"
+    hint = 'Set LANG=C.UTF-8, or signs = "unicode"'
+    return Finding("signs", State.WARNING, f"ASCII ({cause})", hint)

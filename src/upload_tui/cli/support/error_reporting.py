@@ -1,27 +1,67 @@
-"""The one mouth for errors: one or two lines on standard error, and the documented exit code. Never a traceback unasked."""
+"""Reports errors on standard error, one or two lines each, and turns them into exit codes. Tracebacks only with `--debug`."""
 
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalError, UploadTuiError
 from upload_tui.text import sanitize_line
 
-if TYPE_CHECKING:
-    from upload_tui.cli.support.debug_log import DebugLog
+__all__ = ["DebugLog", "run_reported"]
 
-__all__ = ["run_reported"]
+_MAX_LOG_BYTES = 1_000_000
 
 
-def run_reported(command: Callable[[], object], log: "DebugLog | None" = None) -> int:
-    """Run a command; say what went wrong; give the exit code.
+class DebugLog:
+    """The log file of `--debug`: requests, retries and tracebacks. Where it cannot be written, standard error has to do.
+
+    Neither tokens nor responses are logged: a request is named by its method, URL and status.
+    """
+
+    def __init__(self) -> None:
+        self._file = self._open()
+
+    def write_error(self, error: BaseException) -> None:
+        """Log an error's traceback, print it, and name the log file."""
+        import logging
+        import traceback
+
+        text = "".join(traceback.format_exception(error))
+        logging.getLogger("upload_tui").error("%s", text)
+        click.echo(text, err=True, nl=False)
+        if self._file is not None:
+            click.echo(f"upload-tui: the log is in {self._file}", err=True)
+
+    @staticmethod
+    def _open() -> Path | None:
+        import logging
+        from logging.handlers import RotatingFileHandler
+
+        from upload_tui.locations import log_folder
+
+        file = log_folder() / "upload-tui.log"
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handler = RotatingFileHandler(file, maxBytes=_MAX_LOG_BYTES, backupCount=1, encoding="utf-8")
+        except OSError as error:
+            click.echo(f"upload-tui: no log: {file} cannot be written ({error.strerror}).", err=True)
+            return None
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        root = logging.getLogger()
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        return file
+
+
+def run_reported(command: Callable[[], object], log: DebugLog | None = None) -> int:
+    """Run a command, report its error, and return the exit code.
 
     Args:
-        command: what to run.
-        log: where an error's traceback goes; None if nobody asked for it.
+        command: what to run; an integer that it returns is the exit code.
+        log: where tracebacks go; None without `--debug`.
     """
     try:
         result = command()
@@ -34,17 +74,17 @@ def run_reported(command: Callable[[], object], log: "DebugLog | None" = None) -
     except UploadTuiError as error:
         return _report(error, log)
     except (KeyboardInterrupt, click.Abort):
-        if sys.stderr.isatty():  # behind the terminal's own ^C
+        if sys.stderr.isatty():  # end the line on which the terminal printed ^C
             click.echo(err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return _discard_stdout()
-    except Exception as error:  # noqa: BLE001  # nobody is above us to tell, and a traceback's own exit code means a failed upload
+    except Exception as error:  # noqa: BLE001  # a traceback's own exit code, 1, would mean a failed upload
         return _report(InternalError.from_exception(error), log)
     return result if isinstance(result, int) else EXIT_OK
 
 
-def _report(error: UploadTuiError, log: "DebugLog | None") -> int:
+def _report(error: UploadTuiError, log: DebugLog | None) -> int:
     if log is not None:
         log.write_error(error)
     click.echo(f"upload-tui: {_with_period(error.title)}", err=True)
@@ -59,6 +99,6 @@ def _with_period(text: str) -> str:
 
 
 def _discard_stdout() -> int:
-    """Whoever read our output has gone: no more words, and none at the interpreter's end either."""
+    """Send further output to the null device: the reader of the pipe has exited, and the interpreter flushes at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_OK

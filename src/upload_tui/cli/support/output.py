@@ -1,4 +1,4 @@
-"""How data is printed: a table for people, JSON, JSON lines or CSV for programs. Data goes to standard output, nothing else does."""
+"""Prints data: a table for people; JSON, JSON lines or CSV for programs. Only data goes to standard output."""
 
 import csv
 import io
@@ -23,11 +23,11 @@ class Column(Struct, frozen=True):
 
     Attributes:
         title: its heading.
-        text: what a record has to say there; made harmless by the printer.
-        is_number: written to the right.
-        least: the cells to which it is shortened, visibly, where the terminal is too narrow; 0 for never. The last give way first.
-        leaves: where even that is too wide it is left out, and this is said; the lowest number first, 0 never.
-        is_prose: shortened at its end, between words; others in their middle, so that their ending stays.
+        text: gets the text of a cell from a record; the printer sanitizes it.
+        is_number: aligned to the right.
+        min_width: the width in cells to which it may be shortened on a narrow terminal; 0 for never. The last columns go first.
+        drop_order: the order in which columns are dropped if the table is still too wide, lowest first; 0 for never.
+        is_prose: shortened at the end, between words; other columns in the middle, so that their ending stays.
     """
 
     title: str
@@ -39,18 +39,18 @@ class Column(Struct, frozen=True):
 
 
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds `--output` to a command."""
+    """Add `--output` to a command."""
     return click.option(
         "--output",
         "-o",
         "output",
         type=click.Choice(FORMATS),
-        help="How to print; a table on a terminal, JSON lines in a pipe.",
+        help="Output format; by default a table on a terminal, JSON lines in a pipe.",
     )(command)
 
 
 def echo_err(text: str) -> None:
-    """Talk: to standard error, so that no program takes it for data."""
+    """Print a message to standard error, where no program takes it for data."""
     click.echo(text, err=True)
 
 
@@ -58,9 +58,9 @@ class Printer:
     """Prints records in one of the formats.
 
     Args:
-        output: the format; None takes a table on a terminal and JSON lines elsewhere.
-        columns: of the table.
-        flatten: a record as one level of values, for CSV.
+        output: the format; None selects a table on a terminal, JSON lines elsewhere.
+        columns: the table's columns.
+        flatten: turns a record into one level of values, for CSV.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class Printer:
 
     @property
     def is_table(self) -> bool:
-        """True if people read it."""
+        """True if the output is a table, which people read."""
         return self._format == "table"
 
     def print_records(self, records: Iterable[Record]) -> None:
-        """Print everything at once; JSON as one list, a table with columns as wide as they need to be."""
+        """Print all records at once: JSON as one list, a table with fitted columns."""
         match self._format:
             case "json":
                 click.echo(json.dumps(list(records), indent=2))
@@ -88,7 +88,7 @@ class Printer:
                     self.print_record(record)
 
     def print_record(self, record: Record) -> None:
-        """Print one record of a stream, at once."""
+        """Print one record of a stream and flush."""
         match self._format:
             case "csv":
                 self._print_csv(self._flatten(record))
@@ -110,8 +110,8 @@ class Printer:
     def _print_table(self, records: Sequence[Record]) -> None:
         from upload_tui.cli.support.layout import layout_table
 
-        room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        table = layout_table(self._columns, records, room)
+        max_width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        table = layout_table(self._columns, records, max_width)
         for line in table.lines:
             click.echo(line)
         if table.dropped_titles:
@@ -119,7 +119,7 @@ class Printer:
 
 
 def _csv_value(value: Any) -> Any:
-    """As JSON has it; a terminal would obey what a file only keeps."""
+    """A value as JSON writes it; sanitized for a terminal, unchanged for a file."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return _sanitize(value) if isinstance(value, str) and sys.stdout.isatty() else value

@@ -1,4 +1,4 @@
-"""One look at a service for commands that print and end; where it cannot be reached, what the last visit left."""
+"""One round of reading for commands that print and exit; offline they get what the last visit cached."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -15,45 +15,40 @@ if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
     from upload_tui.monitor import Detail, ProjectRef, Query, Store, StorePicture, Synchroniser
 
-__all__ = ["Snapshot", "projects_or_cached", "open_snapshot"]
+__all__ = ["Snapshot", "open_snapshot", "projects_or_cached"]
 
 _PAGE_ROWS = 500
 _OFFLINE_ERRORS = (UnreachableError, ThrottledError, ServerError)
 
 
 class Snapshot(Struct, frozen=True):
-    """What was found.
+    """The state of some projects' uploads at one moment.
 
     Attributes:
-        picture: answers questions.
-        projects: those that were asked for.
-        is_fresh: False if it is only what an earlier visit left.
+        picture: the uploads, to be queried.
+        projects: the projects that were asked for.
     """
 
     picture: "StorePicture"
     projects: "Sequence[ProjectRef]"
-    is_fresh: bool
 
-    def details(self, query: "Query", limit: int | None = None) -> "Iterator[Detail]":
-        """The uploads of a query's answer, in its order; those that are gone are left out."""
-        offset = found = 0
+    def details(self, query: "Query") -> "Iterator[Detail]":
+        """Yield the uploads that match a query, in its order, without those that are gone."""
+        offset = 0
         while rows := self.picture.window(query, offset, _PAGE_ROWS).rows:
             offset += len(rows)
             for row in rows:
                 detail = None if row.is_gone else self.picture.detail(row.id)
                 if detail is not None:
-                    if found == limit:
-                        return
-                    found += 1
                     yield detail
 
 
 @asynccontextmanager
 async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
-    """Look at the projects of the settings once.
+    """Read the projects of the settings once.
 
     Raises:
-        ServiceError: the service cannot be used, and no earlier visit left anything of these projects.
+        ServiceError: the service cannot be used, and nothing of these projects is cached.
     """
     from upload_tui.clock import SystemClock
     from upload_tui.monitor import StorePicture
@@ -68,9 +63,8 @@ async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
                 projects = await find_projects(client, settings.projects)
                 await _refresh(client, store, projects)
             except _OFFLINE_ERRORS as error:
-                yield Snapshot(picture, _cached_projects(store, settings.projects, error), is_fresh=False)
-            else:
-                yield Snapshot(picture, projects, is_fresh=True)
+                projects = _cached_projects(store, settings.projects, error)
+            yield Snapshot(picture, projects)
     finally:
         store.close()
 
@@ -78,10 +72,10 @@ async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
 async def projects_or_cached(
     client: "ServiceClient", store: "Store", settings: ServiceSettings
 ) -> "Sequence[ProjectRef]":
-    """The projects of the settings; where the service cannot be asked, those that an earlier visit left.
+    """Find the projects of the settings; offline, those of them that are cached.
 
     Raises:
-        ServiceError: neither the service nor an earlier visit tells.
+        ServiceError: the service cannot be used, and none of them is cached.
     """
     try:
         return await find_projects(client, settings.projects)
@@ -93,12 +87,11 @@ async def _refresh(client: "ServiceClient", store: "Store", projects: "Sequence[
     from upload_tui.monitor import Synchroniser
 
     for project in projects:
-        synchroniser = Synchroniser(client, store, project, lambda _: None, lambda *_: None)
-        await _run_round(synchroniser)
+        await _run_round(Synchroniser(client, store, project, lambda _: None, lambda *_: None))
 
 
 async def _run_round(synchroniser: "Synchroniser") -> None:
-    """One round, begun again in a store that takes the place of a failing one: a file does so once, and then memory."""
+    """Run one round; start again if the store was replaced. That happens twice at most: by a new file, then by memory."""
     for _ in range(2):
         with suppress(StorageResetError):
             await synchroniser.sync()
@@ -107,9 +100,9 @@ async def _run_round(synchroniser: "Synchroniser") -> None:
 
 
 def _cached_projects(store: "Store", names: Sequence[str], error: ServiceError) -> "Sequence[ProjectRef]":
-    """What an earlier visit left of the wanted projects, and a word that this is all; without it the error comes out."""
-    known = [project for project in store.projects() if not names or {project.id, project.name} & set(names)]
-    if not known:
+    """The cached ones of the named projects, or all; report that the service is offline. Raise the error if there are none."""
+    cached = [project for project in store.projects() if not names or {project.id, project.name} & set(names)]
+    if not cached:
         raise error
-    echo_err(f"upload-tui: offline: {error.title}. This is what the last visit knew; `as_of` tells since when.")
-    return known
+    echo_err(f"upload-tui: offline: {error.title}. Showing the cache of the last visit; `as_of` has its time.")
+    return cached

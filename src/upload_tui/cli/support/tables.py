@@ -1,4 +1,4 @@
-"""The tables of uploads and changes that people read, and the flat rows of CSV."""
+"""The columns of the tables of uploads and changes, and the flat rows of CSV."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
@@ -10,13 +10,13 @@ __all__ = ["change_columns", "flat_change", "flat_upload", "local_time", "upload
 
 
 def local_time(text: str | None, zone: tzinfo | None) -> str:
-    """A record's time by the wall clock of a zone (None: this machine's); `?` if it is not known."""
+    """Format a record's time in a time zone (None: the system's); `?` if it is not known."""
     if text is None:
         return "?"
     on = datetime.fromisoformat(text)
     try:
         return on.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, ValueError):  # the first and last days of the calendar in a far zone
+    except (OverflowError, ValueError):  # the first and last days of the calendar
         return on.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
@@ -36,14 +36,14 @@ def _size(record: Record) -> str:
 
 
 def _note(record: Record) -> str:
-    """What is worth saying: why it failed, that it is late, what is odd."""
+    """The error message, whether the upload is stuck or overdue, and its anomalies."""
     late = "stuck" if record["stuck"] else "overdue" if record["overdue"] else ""
-    odd = ", ".join(anomaly["name"].replace("_", " ") for anomaly in record["anomalies"])
-    return "; ".join(part for part in (record["error_message"], late, odd) if part)
+    anomalies = ", ".join(anomaly["name"].replace("_", " ") for anomaly in record["anomalies"])
+    return "; ".join(part for part in (record["error_message"], late, anomalies) if part)
 
 
 def upload_columns(zone: tzinfo | None) -> Sequence[Column]:
-    """Of `list` and `wait`: in a narrow terminal the note gives way, then the name; `show` tells all of it."""
+    """The columns of `list` and `wait`. On a narrow terminal the note is shortened first, then the name."""
     return (
         Column("STAGE", lambda record: record["stage"]),
         Column("SINCE", lambda record: local_time(record["stage_since"], zone), drop_order=1),
@@ -74,7 +74,7 @@ def _change_upload(record: Record) -> str:
 
 
 def change_columns(zone: tzinfo | None) -> Sequence[Column]:
-    """Of `tail`, a line at a time: nothing is lined up that cannot be known before."""
+    """The columns of `tail`, which prints line by line: only what has a known width is aligned."""
     return (
         Column("AT", lambda record: local_time(record["on"] or record["at"], zone)),
         Column("CHANGE", lambda record: f"{_change_text(record):<21}"),
@@ -84,14 +84,14 @@ def change_columns(zone: tzinfo | None) -> Sequence[Column]:
 
 
 def flat_upload(record: Record) -> Record:
-    """An upload as one row of CSV."""
+    """Flatten an upload to one row of CSV."""
     from upload_tui.monitor import records
 
     return records.flat_upload(record)
 
 
 def flat_change(record: Record) -> Record:
-    """A change as one row of CSV."""
+    """Flatten a change to one row of CSV."""
     from upload_tui.monitor import records
 
     return records.flat_change(record)

@@ -1,4 +1,4 @@
-"""Tables: whatever the texts and however narrow the terminal, the lines fit, line up and tell what was left out."""
+"""Table layout: for any text and any width the lines fit and are aligned, and dropped columns are named."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ COLUMNS = (
     Column("NOTE", lambda record: record["note"], min_width=10, drop_order=2, is_prose=True),
 )
 NARROWEST = 6 + 2 + 8
-"""The id's six cells, the gap, and the name's least."""
+"""Six cells for the id, the gap, and the minimum width of the name."""
 
 IDS = st.text("0123456789abcdef", min_size=6, max_size=6)
 SIZES = st.text("123", max_size=5)
@@ -25,17 +25,17 @@ records = st.lists(st.fixed_dictionaries({"id": IDS, "size": SIZES, "name": st.t
 
 
 @given(records, st.integers(NARROWEST, 120))
-def test_lines_fit_when_there_is_room_for_what_must_stay(records: list[dict[str, Any]], room: int) -> None:
-    table = layout_table(COLUMNS, records, room)
+def test_lines_fit_if_the_columns_that_are_never_dropped_do(records: list[dict[str, Any]], max_width: int) -> None:
+    table = layout_table(COLUMNS, records, max_width)
     assert len(table.lines) == len(records) + 1
-    assert all(cell_len(line) <= room for line in table.lines)
+    assert all(cell_len(line) <= max_width for line in table.lines)
     assert all(record["id"] in line for record, line in zip(records, table.lines[1:], strict=True))
     heading = table.lines[0].split()
     assert heading == [column.title for column in COLUMNS if column.title not in table.dropped_titles]
 
 
 @given(records)
-def test_nothing_is_cut_when_the_room_is_without_end(records: list[dict[str, Any]]) -> None:
+def test_nothing_is_shortened_without_a_maximum_width(records: list[dict[str, Any]]) -> None:
     table = layout_table(COLUMNS, records, None)
     assert table.dropped_titles == []
     short = [record for record in records if record["name"].isascii() and record["name"].isprintable()]
@@ -43,20 +43,23 @@ def test_nothing_is_cut_when_the_room_is_without_end(records: list[dict[str, Any
 
 
 @given(records, st.integers(1, NARROWEST - 1))
-def test_ids_stay_whole_when_even_they_do_not_fit(records: list[dict[str, Any]], room: int) -> None:
-    table = layout_table(COLUMNS, records, room)
+def test_ids_are_complete_even_if_they_do_not_fit(records: list[dict[str, Any]], max_width: int) -> None:
+    table = layout_table(COLUMNS, records, max_width)
     assert all(record["id"] in line for record, line in zip(records, table.lines[1:], strict=True))
 
 
-def test_columns_leave_in_their_order_when_the_terminal_gets_narrower() -> None:
+def test_columns_are_dropped_in_their_order_as_the_terminal_gets_narrower() -> None:
     record: dict[str, Any] = {
         "stage": "verified", "stage_since": None, "size_bytes": 12345, "project": {"id": "p", "name": "Demo project"},
         "id": "3936f24b-4797-4b9d-a045-149b816f9124", "name": "a-rather-long-name-of-a-file.fastq.gz",
         "error_message": "reported chunk hash does not match that computed by StorageProvider", "stuck": False,
         "overdue": False, "anomalies": [],
     }  # fmt: skip
-    left_out = [tuple(layout_table(upload_columns(None), [record], room).dropped_titles) for room in range(220, 30, -1)]
-    steps = list(dict.fromkeys(left_out))
+    dropped = [
+        tuple(layout_table(upload_columns(None), [record], max_width).dropped_titles)
+        for max_width in range(220, 30, -1)
+    ]
+    steps = list(dict.fromkeys(dropped))
     assert steps[0] == ()
     assert [len(step) for step in steps] == list(range(len(steps)))
     assert steps[-1] == ("SINCE", "AGE", "SIZE", "PROJECT", "NAME", "NOTE")

@@ -1,4 +1,4 @@
-"""The manners of a good command: broken pipes, interrupts, no terminal, no colour, homes that cannot be written, bad settings."""
+"""The command line in unusual environments: closed pipes, interrupts, no terminal, a read-only home, invalid settings."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import click
 import httpx
 import pytest
 
-from tests.e2e.programs import PROGRAM, Said, Served, run, scripted, serving, started
+from tests.e2e.programs import PROGRAM, Response, Served, run, scripted_service, serving, started
 from tests.e2e.terminal import Terminal
 from upload_tui.cli.group import upload_tui
 from upload_tui.testing import an_upload
@@ -31,18 +31,18 @@ LOOKS = (
 
 
 @pytest.fixture(scope="module")
-def morning() -> Iterator[Served]:
+def served() -> Iterator[Served]:
     with serving("--scenario", "stuck", "--speed", "0") as served:
         yield served
 
 
 @pytest.mark.parametrize("arguments", LOOKS)
-def test_it_ends_quietly_when_nobody_reads_its_output(morning: Served, arguments: list[str]) -> None:
+def test_closed_pipe_ends_a_command_quietly(served: Served, arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
         [PROGRAM, *arguments],
-        env={**os.environ, **morning.environment},
+        env={**os.environ, **served.environment},
         stdin=subprocess.DEVNULL,
         stdout=writer,
         stderr=subprocess.PIPE,
@@ -54,11 +54,11 @@ def test_it_ends_quietly_when_nobody_reads_its_output(morning: Served, arguments
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_first_line_is_whole_when_head_takes_no_more(morning: Served) -> None:
+def test_head_gets_a_complete_line(served: Served) -> None:
     script = f"set -o pipefail; {PROGRAM} list | head -n 1"
     done = subprocess.run(
         ["bash", "-c", script],
-        env={**os.environ, **morning.environment},
+        env={**os.environ, **served.environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -68,37 +68,37 @@ def test_the_first_line_is_whole_when_head_takes_no_more(morning: Served) -> Non
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_on_standard_output_when_it_is_asked_for(command: str) -> None:
-    ended = run(command, "--help")
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith(f"Usage: upload-tui {command}")
-    assert max(map(len, ended.out.splitlines())) <= 100
+def test_help_is_printed_on_standard_output(command: str) -> None:
+    result = run(command, "--help")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(f"Usage: upload-tui {command}")
+    assert max(map(len, result.out.splitlines())) <= 100
 
 
-def test_the_version_is_told_when_it_is_asked_for() -> None:
-    ended = run("--version")
-    assert ended.code == 0
-    assert ended.out.split()[0] == "upload-tui"
-    assert run("--version", program=(sys.executable, "-m", "upload_tui")) == ended
+def test_version_is_printed() -> None:
+    result = run("--version")
+    assert result.code == 0
+    assert result.out.split()[0] == "upload-tui"
+    assert run("--version", program=(sys.executable, "-m", "upload_tui")) == result
 
 
 @pytest.mark.parametrize("arguments", [["watch"], ["demo"], []], ids=["watch", "demo", "alone"])
-def test_a_terminal_is_asked_for_when_there_is_none(morning: Served, arguments: list[str]) -> None:
-    ended = morning.run(*arguments)
-    assert (ended.code, ended.out) == (2, "")
-    assert "terminal" in ended.err
+def test_dashboard_needs_a_terminal(served: Served, arguments: list[str]) -> None:
+    result = served.run(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert "terminal" in result.err
 
 
-def test_two_lines_say_how_to_begin_when_nothing_is_set() -> None:
-    ended = run()
-    assert (ended.code, ended.out) == (2, "")
-    assert len(ended.err.splitlines()) == 2
-    assert "upload-tui demo" in ended.err
+def test_missing_settings_print_two_lines() -> None:
+    result = run()
+    assert (result.code, result.out) == (2, "")
+    assert len(result.err.splitlines()) == 2
+    assert "upload-tui demo" in result.err
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {}], ids=["no-color", "dumb", "usual"])
-def test_a_table_has_no_colours_anywhere(morning: Served, environment: dict[str, str]) -> None:
-    with Terminal("list", columns=160, environment={**morning.environment, **environment}) as terminal:
+def test_tables_have_no_colours(served: Served, environment: dict[str, str]) -> None:
+    with Terminal("list", columns=160, environment={**served.environment, **environment}) as terminal:
         assert terminal.wait_for_end() == 0
         assert "verified" in terminal.text
         assert b"\x1b" not in terminal.painted
@@ -106,24 +106,22 @@ def test_a_table_has_no_colours_anywhere(morning: Served, environment: dict[str,
 
 @pytest.mark.skipif(os.name == "nt", reason="no such permissions there")
 @pytest.mark.parametrize("command", [["list"], ["report"], ["projects"]], ids=["list", "report", "projects"])
-def test_the_answer_is_given_when_the_home_cannot_be_written(
-    morning: Served, tmp_path: Path, command: list[str]
-) -> None:
+def test_commands_work_without_a_writable_home(served: Served, tmp_path: Path, command: list[str]) -> None:
     home = tmp_path / "not-a-folder"
     home.write_text("")
     places = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"), str(home))
-    ended = morning.run(*command, environment=places)
-    assert ended.code == 0
-    assert ended.records
-    assert len(ended.err.splitlines()) <= 1
+    result = served.run(*command, environment=places)
+    assert result.code == 0
+    assert result.records
+    assert len(result.err.splitlines()) <= 1
 
 
-def test_one_sentence_says_it_when_a_look_cannot_be_kept(morning: Served, tmp_path: Path) -> None:
+def test_report_that_cannot_be_recorded_is_an_error(served: Served, tmp_path: Path) -> None:
     home = tmp_path / "not-a-folder"
     home.write_text("")
-    ended = morning.run("report", "--since", "last", environment={"XDG_STATE_HOME": str(home)})
-    assert ended.code == 2
-    assert str(home) in ended.err
+    result = served.run("report", "--since", "last", environment={"XDG_STATE_HOME": str(home)})
+    assert result.code == 2
+    assert str(home) in result.err
 
 
 @pytest.mark.parametrize(
@@ -140,19 +138,19 @@ def test_one_sentence_says_it_when_a_look_cannot_be_kept(morning: Served, tmp_pa
         pytest.param('[profiles.a.keys]\nurl = "x"\nquit = 3\n', 3, "keys", id="inner"),
     ],
 )
-def test_file_line_and_mend_are_named_when_the_settings_are_wrong(home: Path, text: str, line: int, words: str) -> None:
+def test_invalid_settings_name_the_file_the_line_and_a_hint(home: Path, text: str, line: int, words: str) -> None:
     file = home / "xdg_config_home" / "upload-tui" / "config.toml"
     file.parent.mkdir(parents=True)
     file.write_text(text)
-    ended = run("list")
-    assert (ended.code, ended.out) == (2, "")
-    assert str(file) in ended.err
-    assert f"line {line}" in ended.err
-    assert words in ended.err
-    assert "70017" not in ended.err
+    result = run("list")
+    assert (result.code, result.out) == (2, "")
+    assert str(file) in result.err
+    assert f"line {line}" in result.err
+    assert words in result.err
+    assert "70017" not in result.err
 
 
-def test_a_secret_stays_secret_when_the_settings_are_wrong_and_a_traceback_is_wanted(home: Path) -> None:
+def test_traceback_of_invalid_settings_has_no_secret(home: Path) -> None:
     file = home / "xdg_config_home" / "upload-tui" / "config.toml"
     file.parent.mkdir(parents=True)
     file.write_text("[profiles.a]\ntoken = 70017\n")
@@ -164,12 +162,26 @@ def test_a_secret_stays_secret_when_the_settings_are_wrong_and_a_traceback_is_wa
     assert "70017" not in done.stderr + log.read_text()
 
 
-def test_requests_are_logged_without_the_token_when_debugging_is_wanted(morning: Served, home: Path) -> None:
-    ended = morning.run("--debug", "list")
-    assert ended.code == 0
+def test_debug_log_has_requests_and_no_token(served: Served, home: Path) -> None:
+    result = served.run("--debug", "list")
+    assert result.code == 0
     (log,) = home.rglob("upload-tui.log")
     assert "/api/v1/projects" in log.read_text()
-    assert str(morning.facts["token"]) not in log.read_text()
+    assert str(served.facts["token"]) not in log.read_text()
+
+
+def test_commands_use_the_service_whose_exports_are_pasted() -> None:
+    with started("serve", "--port", "0") as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(8)]
+        exports = [line for line in lines if line.startswith("export ")]
+        script = "".join(exports) + f"{PROGRAM} projects"
+        done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
+    project_id, name = lines[4].removeprefix("project").split(maxsplit=1)
+    assert [line.partition("=")[0] for line in exports] == [
+        f"export UPLOAD_TUI_{name}" for name in ("URL", "TOKEN", "PROJECT")
+    ]
+    assert json.loads(done.stdout) == {"id": project_id, "name": name.strip()}
 
 
 def _two_profiles(home: Path, **urls: str) -> None:
@@ -179,44 +191,49 @@ def _two_profiles(home: Path, **urls: str) -> None:
     file.chmod(0o600)
 
 
-def test_what_an_earlier_visit_left_is_shown_while_the_service_is_away(home: Path) -> None:
+def test_watch_shows_the_cache_while_the_service_fails(home: Path) -> None:
     one = {"X-Total": "1"}
     answers = {
-        "/projects": [Said({"results": [{"id": "lab", "name": "The lab"}]}, headers=one)],
-        "/projects/lab/uploads": [Said({"results": [an_upload("scan.bin", project=("lab", "The lab"))]}, headers=one)],
+        "/projects": [Response({"results": [{"id": "lab", "name": "The lab"}]}, headers=one)],
+        "/projects/lab/uploads": [
+            Response({"results": [an_upload("scan.bin", project=("lab", "The lab"))]}, headers=one)
+        ],
     }
-    with scripted(answers) as lab:
+    with scripted_service(answers) as lab:
         _two_profiles(home, lab=lab.url)
         with Terminal("watch", "--profile", "lab") as terminal:
             terminal.wait_until(lambda text: "scan.bin" in text and "live" in text)
             terminal.press("q")
             assert terminal.wait_for_end() == 0
-        lab.answers.update({path: [Said({}, 500)] for path in answers})
+        lab.responses.update({path: [Response({}, 500)] for path in answers})
         with Terminal("watch", "--profile", "lab", columns=120) as terminal:
             terminal.wait_until(lambda text: "scan.bin" in text and "retrying" in text)
-            lab.answers.update(answers)
+            lab.responses.update(answers)
             terminal.press("r")
             terminal.wait_until(lambda text: "scan.bin" in text and "live" in text)
             terminal.press("q")
             assert terminal.wait_for_end() == 0
 
 
-def test_services_are_seen_together_and_one_that_is_away_holds_up_nobody(home: Path) -> None:
+def test_unreachable_service_does_not_block_the_others(home: Path) -> None:
     one = {"X-Total": "1"}
     answers = {
         name: {
-            "/projects": [Said({"results": [{"id": name, "name": f"The {name}"}]}, headers=one)],
+            "/projects": [Response({"results": [{"id": name, "name": f"The {name}"}]}, headers=one)],
             f"/projects/{name}/uploads": [
-                Said({"results": [an_upload(f"{name}.bin", project=(name, f"The {name}"))]}, headers=one)
+                Response({"results": [an_upload(f"{name}.bin", project=(name, f"The {name}"))]}, headers=one)
             ],
         }
         for name in ("lab", "archive")
     }
-    with scripted(answers["lab"]) as lab, scripted({**answers["archive"], "/projects": [Said({}, 500)]}) as archive:
+    with (
+        scripted_service(answers["lab"]) as lab,
+        scripted_service({**answers["archive"], "/projects": [Response({}, 500)]}) as archive,
+    ):
         _two_profiles(home, lab=lab.url, archive=archive.url)
         with Terminal("watch", "--profile", "lab", "--profile", "archive", columns=200) as terminal:
             terminal.wait_until(lambda text: "lab.bin" in text and "archive: " in text)
-            archive.answers["/projects"] = answers["archive"]["/projects"]
+            archive.responses["/projects"] = answers["archive"]["/projects"]
             terminal.press("r")
             terminal.wait_until(
                 lambda text: all(
@@ -225,36 +242,36 @@ def test_services_are_seen_together_and_one_that_is_away_holds_up_nobody(home: P
             )
             terminal.press("q")
             assert terminal.wait_for_end() == 0
-        assert {token for _, _, token in lab.asked} == {"t-lab"}
-        assert {token for _, _, token in archive.asked} == {"t-archive"}
+        assert {token for _, _, token in lab.requests} == {"t-lab"}
+        assert {token for _, _, token in archive.requests} == {"t-archive"}
 
 
 @pytest.mark.parametrize(
-    ("variables", "arguments", "said"),
+    ("variables", "arguments", "message"),
     [
         pytest.param({"UPLOAD_TUI_TOKEN": "t"}, [], "UPLOAD_TUI_TOKEN: token belongs to one service", id="token"),
         pytest.param({}, ["--url", "https://c.example.org"], "command line: url belongs to one service", id="url"),
         pytest.param({}, ["--project", "x"], "command line: projects belongs to one service", id="project"),
     ],
 )
-def test_what_belongs_to_one_service_is_sent_to_no_other(
-    home: Path, variables: dict[str, str], arguments: list[str], said: str
+def test_settings_of_one_service_are_not_used_for_several(
+    home: Path, variables: dict[str, str], arguments: list[str], message: str
 ) -> None:
     _two_profiles(home, a="https://a.example.org", b="https://b.example.org")
-    ended = run("watch", "--profile", "a", "--profile", "b", *arguments, environment=variables)
-    assert (ended.code, ended.out) == (2, "")
-    assert said in ended.err
+    result = run("watch", "--profile", "a", "--profile", "b", *arguments, environment=variables)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
 
 
-def test_two_profiles_of_one_service_are_not_seen_together(home: Path) -> None:
+def test_two_profiles_of_one_service_are_rejected(home: Path) -> None:
     _two_profiles(home, a="https://a.example.org", b="https://a.example.org/api/v1/")
-    ended = run("watch", "--profile", "a", "--profile", "b")
-    assert ended.code == 2
-    assert "The profiles a and b name the same service" in ended.err
+    result = run("watch", "--profile", "a", "--profile", "b")
+    assert result.code == 2
+    assert "The profiles a and b name the same service" in result.err
 
 
-def test_interrupted_is_the_exit_code_when_a_look_is_interrupted(morning: Served) -> None:
-    with started("tail", "--since", "1d", environment=morning.environment) as process:
+def test_interrupted_tail_is_exit_code_130(served: Served) -> None:
+    with started("tail", "--since", "1d", environment=served.environment) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
@@ -262,36 +279,36 @@ def test_interrupted_is_the_exit_code_when_a_look_is_interrupted(morning: Served
     assert (process.returncode, err) == (130, "")
 
 
-def test_the_picture_is_kept_for_one_service_and_account_each(morning: Served, home: Path) -> None:
-    morning.run("list")
-    morning.run("list")
+def test_each_service_and_account_has_a_store(served: Served, home: Path) -> None:
+    served.run("list")
+    served.run("list")
     stores = list((home / "xdg_cache_home" / "upload-tui" / "stores").glob("*.db"))
     assert len(stores) == 1
-    morning.run(
+    served.run(
         "list",
         environment={
             "UPLOAD_TUI_TOKEN": "",
-            "UPLOAD_TUI_AGENT_KEY": morning.facts["agent_key"],
-            "UPLOAD_TUI_USER_KEY": morning.facts["user_key"],
+            "UPLOAD_TUI_AGENT_KEY": served.facts["agent_key"],
+            "UPLOAD_TUI_USER_KEY": served.facts["user_key"],
         },
     )
     assert len(list((home / "xdg_cache_home" / "upload-tui" / "stores").glob("*.db"))) == 2
     assert (stores[0].parent.stat().st_mode & 0o077) == 0
 
 
-def test_a_list_is_whole_and_says_so_when_the_store_was_damaged(morning: Served, home: Path) -> None:
-    whole = morning.run("list")
+def test_damaged_store_is_replaced_and_reported(served: Served, home: Path) -> None:
+    whole = served.run("list")
     folder = home / "xdg_cache_home" / "upload-tui" / "stores"
     (file,) = folder.glob("*.db")
     body = file.read_bytes()
     file.write_bytes(body[: 3 * 4096] + b"\xa7" * (len(body) - 3 * 4096))  # it still opens
-    again = morning.run("list")
+    again = served.run("list")
     assert (again.code, len(again.out.splitlines())) == (0, len(whole.out.splitlines()))
     assert again.err.count("The cache was reset: the file is damaged") == 1
     assert [file.name for file in folder.glob("*.db.damaged-?")] == [f"{file.name}.damaged-1"]
 
 
-def test_watch_shows_what_list_left_when_the_service_is_gone(home: Path) -> None:
+def test_watch_shows_what_list_cached(home: Path) -> None:
     with serving() as served:
         served.begin("kept.bin")
         assert served.run("list").code == 0
@@ -302,42 +319,44 @@ def test_watch_shows_what_list_left_when_the_service_is_gone(home: Path) -> None
         assert terminal.wait_for_end() == 0
 
 
-def test_names_are_printed_as_well_as_can_be_when_no_encoding_has_their_letters() -> None:
+def test_names_are_printed_in_an_encoding_that_lacks_their_letters() -> None:
     upload = {**an_upload(id="u-1"), "name": "größe-\u4f60\ud800.bin"}
     page = {"results": [upload]}
     answers = {
-        "/projects": [Said({"results": [{"id": "p-1", "name": "Genome"}]})],
-        "/projects/p-1/uploads": [Said(page)],
-        "/uploads/u-1": [Said(upload)],
+        "/projects": [Response({"results": [{"id": "p-1", "name": "Genome"}]})],
+        "/projects/p-1/uploads": [Response(page)],
+        "/uploads/u-1": [Response(upload)],
     }
-    with scripted(answers) as service:
+    with scripted_service(answers) as service:
         environment = {**service.environment, "PYTHONIOENCODING": "ascii"}
         for command in (["list", "-o", "table"], ["list", "-o", "csv"], ["show", "u-1", "-o", "table"]):
-            ended = run(*command, environment=environment)
-            assert (ended.code, ended.err) == (0, "")
-            assert ".bin" in ended.out
+            result = run(*command, environment=environment)
+            assert (result.code, result.err) == (0, "")
+            assert ".bin" in result.out
 
 
-def test_the_dashboard_says_so_when_a_new_token_is_refused_as_well() -> None:
-    refusal = Said({"error": 401, "code": "not_provided", "reason": "expired api_token", "suggestion": "login"}, 401)
-    page = Said({"results": [an_upload("reads.bin", project=("p-1", "Genome"))]})
+def test_dashboard_shows_that_a_renewed_token_is_rejected() -> None:
+    refusal = Response(
+        {"error": 401, "code": "not_provided", "reason": "expired api_token", "suggestion": "login"}, 401
+    )
+    page = Response({"results": [an_upload("reads.bin", project=("p-1", "Genome"))]})
     answers = {
-        "/software_agents/api_token": [Said({"api_token": "t", "time_to_live": 7200}, 201)],
-        "/projects": [Said({"results": [{"id": "p-1", "name": "Genome"}]})],
+        "/software_agents/api_token": [Response({"api_token": "t", "time_to_live": 7200}, 201)],
+        "/projects": [Response({"results": [{"id": "p-1", "name": "Genome"}]})],
         "/projects/p-1/uploads": [page, page, page, refusal],
     }
-    with scripted(answers) as service:
+    with scripted_service(answers) as service:
         environment = {"UPLOAD_TUI_URL": service.url, "UPLOAD_TUI_AGENT_KEY": "a", "UPLOAD_TUI_USER_KEY": "u"}
         with Terminal("watch", environment=environment) as terminal:
-            terminal.wait_until(lambda text: "reads.bin" in text and "not allowed" in text)
+            terminal.wait_until(lambda text: "reads.bin" in text and "token rejected" in text)
             terminal.press("q")
             assert terminal.wait_for_end() == 0
-    refused = [path for _, path, _ in service.asked].index("/projects/p-1/uploads") + 3
-    assert "/software_agents/api_token" in [path for _, path, _ in service.asked[refused:]]
+    refused = [path for _, path, _ in service.requests].index("/projects/p-1/uploads") + 3
+    assert "/software_agents/api_token" in [path for _, path, _ in service.requests[refused:]]
 
 
-def test_the_keyring_is_asked_when_it_has_the_token(tmp_path: Path) -> None:
-    """By the library's two names that we use; the library itself is an extra."""
+def test_token_is_read_from_the_keyring(tmp_path: Path) -> None:
+    """With a stand-in for the library, which is an extra."""
     package = tmp_path / "keyring"
     package.mkdir()
     body = (
@@ -345,31 +364,31 @@ def test_the_keyring_is_asked_when_it_has_the_token(tmp_path: Path) -> None:
     )
     (package / "__init__.py").write_text(body)
     (package / "errors.py").write_text("class KeyringError(Exception):\n    pass\n")
-    with scripted({"/projects": [Said({"results": [{"id": "p-1", "name": "Genome"}]})]}) as service:
+    with scripted_service({"/projects": [Response({"results": [{"id": "p-1", "name": "Genome"}]})]}) as service:
         environment = {"UPLOAD_TUI_URL": service.url, "PYTHONPATH": str(tmp_path)}
         assert run("projects", environment={**environment, "UPLOAD_TUI_TOKEN_KEYRING": "work"}).code == 0
-        nobody = run("projects", environment={**environment, "UPLOAD_TUI_TOKEN_KEYRING": "nobody"})
-    assert service.asked == [("GET", "/projects", "from-keyring")]
-    assert nobody.code == 2
-    assert "keyring set upload-tui nobody" in nobody.err
+        missing = run("projects", environment={**environment, "UPLOAD_TUI_TOKEN_KEYRING": "unknown"})
+    assert service.requests == [("GET", "/projects", "from-keyring")]
+    assert missing.code == 2
+    assert "keyring set upload-tui unknown" in missing.err
 
 
-def test_the_extra_is_named_when_the_keyring_library_is_missing(tmp_path: Path) -> None:
+def test_missing_keyring_library_is_reported(tmp_path: Path) -> None:
     (tmp_path / "keyring.py").write_text("raise ImportError('not installed')\n")
     environment = {
         "PYTHONPATH": str(tmp_path),
         "UPLOAD_TUI_TOKEN_KEYRING": "work",
         "UPLOAD_TUI_URL": "http://localhost:9",
     }
-    ended = run("projects", environment=environment)
-    assert ended.code == 2
-    assert "upload-tui[keyring]" in ended.err
+    result = run("projects", environment=environment)
+    assert result.code == 2
+    assert "upload-tui[keyring]" in result.err
 
 
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], *([command, "--help"] for command in COMMANDS)], ids=lambda words: words[0]
 )
-def test_nothing_heavy_is_imported_when_only_help_is_asked_for(arguments: list[str]) -> None:
+def test_help_imports_no_heavy_packages(arguments: list[str]) -> None:
     script = f"""
 import sys
 from upload_tui.cli.group import run
@@ -378,15 +397,15 @@ try:
 except SystemExit:
     print(*{{"textual", "rich", "httpx", "pydantic", "starlette", "sqlite3", "stamina"}} & set(sys.modules), file=sys.stderr)
 """
-    ended = run(program=(sys.executable, "-c", script))
-    assert ended.out
-    assert ended.err.split() == []
+    result = run(program=(sys.executable, "-c", script))
+    assert result.out
+    assert result.err.split() == []
 
 
 @pytest.mark.parametrize(
     "arguments", [[], ["--profile", "work"], ["watch", "Demo project"]], ids=["alone", "profile", "watch"]
 )
-def test_the_dashboard_opens_on_the_profile_in_force(home: Path, arguments: list[str]) -> None:
+def test_dashboard_uses_the_default_profile(home: Path, arguments: list[str]) -> None:
     file = home / "xdg_config_home" / "upload-tui" / "config.toml"
     file.parent.mkdir(parents=True)
     with serving() as service:
@@ -400,7 +419,7 @@ def test_the_dashboard_opens_on_the_profile_in_force(home: Path, arguments: list
             assert terminal.wait_for_end() == 0
 
 
-def test_interrupted_is_the_exit_code_when_modules_are_still_imported() -> None:
+def test_interrupt_during_imports_is_exit_code_130() -> None:
     script = """
 import sys
 class Slow:
@@ -411,12 +430,12 @@ sys.meta_path.insert(0, Slow())
 from upload_tui.cli import main
 main()
 """
-    ended = run(program=(sys.executable, "-c", script))
-    assert (ended.code, ended.out, ended.err) == (130, "", "")
+    result = run(program=(sys.executable, "-c", script))
+    assert (result.code, result.out, result.err) == (130, "", "")
 
 
-def test_no_secret_is_in_the_services_log() -> None:
-    """Not even when requests are malformed: whatever lets somebody in is said once, at the start, to whoever started it."""
+def test_log_of_serve_has_no_secrets() -> None:
+    """Secrets are printed once, on standard output at the start; malformed requests do not put them into the log."""
     with started("serve", "--port", "0", "--json") as process:
         assert process.stdout is not None
         served = Served(json.loads(process.stdout.readline()))

@@ -1,4 +1,4 @@
-"""The whole product over real sockets: a service in one process, bytes from the test, the dashboard on a real terminal."""
+"""`watch` over real sockets: the service in one process, uploads by the test, the dashboard on a real terminal."""
 
 import hashlib
 from typing import Any
@@ -19,7 +19,7 @@ def md5(content: bytes) -> str:
 
 
 def send(served: dict[str, Any], name: str, *, corrupt: bool = False) -> None:
-    """A file of 3 MiB in chunks, by plain calls; a corrupt one has a byte of its second chunk flipped on the way."""
+    """Upload a file of 3 MiB in chunks; a corrupt one has a changed byte in its second chunk."""
     with httpx.Client(
         base_url=f"{served['url']}/api/v1", headers={"Authorization": served["token"]}, timeout=60
     ) as http:
@@ -44,7 +44,7 @@ def row_says(text: str, name: str, stage: str) -> bool:
     return any(name in line and stage in line and "MiB" in line for line in text.splitlines())
 
 
-def test_verified_and_error_are_seen_when_real_bytes_are_sent(served: dict[str, Any]) -> None:
+def test_watch_shows_real_uploads(served: dict[str, Any]) -> None:
     environment = {"UPLOAD_TUI_TOKEN": served["token"]}
     with Terminal(
         "watch", "--url", served["url"], "--project", served["project"]["name"], environment=environment
@@ -62,7 +62,7 @@ def test_verified_and_error_are_seen_when_real_bytes_are_sent(served: dict[str, 
         assert terminal.wait_for_end() == 0
 
 
-def test_keys_in_place_of_a_token_let_in_when_they_are_right(served: dict[str, Any]) -> None:
+def test_watch_accepts_keys_instead_of_a_token(served: dict[str, Any]) -> None:
     environment = {"UPLOAD_TUI_AGENT_KEY": served["agent_key"], "UPLOAD_TUI_USER_KEY": served["user_key"]}
     with Terminal("watch", "--url", f"{served['url']}/api/v1/", environment=environment) as terminal:
         terminal.wait_until(lambda text: "live" in text and served["project"]["name"] in text)

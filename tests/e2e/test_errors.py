@@ -1,4 +1,4 @@
-"""Whatever is wrong, a person gets a plain sentence and a documented exit code, never a traceback."""
+"""Errors of the dashboard's commands: a short message and a documented exit code, never a traceback."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
     params=[b"<html>hello</html>", b'{"results": [{"id"', b'"just text"'], ids=["html", "cut", "not-a-list"]
 )
 def garbage_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A server that answers everything with something that is no page of anything."""
+    """A server whose every response is invalid."""
 
     class Garbage(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -39,32 +39,32 @@ def garbage_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def ended(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
-    """The exit code and the words of a command on a terminal of its own."""
+    """Run a command on a terminal; return its exit code and its messages."""
     with Terminal(
         *arguments, columns=200, environment={"UPLOAD_TUI_TOKEN": "x.1.y", **(environment or {})}
     ) as terminal:
         code = terminal.wait_for_end()
-        words = terminal.left_behind
+        words = terminal.final_output
     assert "Traceback" not in words
     assert 0 < len(words) < 400
     return code, words
 
 
-def test_unreachable_is_said_when_nobody_listens() -> None:
+def test_refused_connection_is_exit_code_3() -> None:
     code, words = ended("watch", "--url", "http://127.0.0.1:9", "--project", "x")
     assert code == 3
     assert "http://127.0.0.1:9" in words
     assert "Connection refused" in words
 
 
-def test_not_allowed_is_said_when_the_token_is_wrong(served: dict[str, Any]) -> None:
+def test_wrong_token_is_exit_code_4(served: dict[str, Any]) -> None:
     code, words = ended("watch", "--url", served["url"], environment={"UPLOAD_TUI_TOKEN": "secret-but-wrong"})
     assert code == 4
     assert "invalid api_token" in words
     assert "secret-but-wrong" not in words
 
 
-def test_no_such_project_is_said_when_the_name_is_unknown(served: dict[str, Any]) -> None:
+def test_unknown_project_is_exit_code_5(served: dict[str, Any]) -> None:
     environment = {"UPLOAD_TUI_TOKEN": served["token"]}
     code, words = ended("watch", "--url", served["url"], "--project", "Nowhere", environment=environment)
     assert code == 5
@@ -72,7 +72,7 @@ def test_no_such_project_is_said_when_the_name_is_unknown(served: dict[str, Any]
     assert served["project"]["name"] in words
 
 
-def test_garbage_is_said_when_the_answer_is_no_page(garbage_url: str) -> None:
+def test_invalid_response_is_exit_code_3(garbage_url: str) -> None:
     code, words = ended("watch", "--url", garbage_url)
     assert code == 3
     assert garbage_url in words
@@ -98,13 +98,13 @@ def test_garbage_is_said_when_the_answer_is_no_page(garbage_url: str) -> None:
         pytest.param(["wath"], "No such command", id="unknown-command"),
     ],
 )
-def test_wrong_use_is_said_when_the_command_line_is_wrong(arguments: list[str], expected: str) -> None:
+def test_invalid_arguments_are_exit_code_2(arguments: list[str], expected: str) -> None:
     code, words = ended(*arguments)
     assert code == 2
     assert expected in words
 
 
-def test_a_terminal_is_asked_for_when_there_is_none() -> None:
+def test_dashboard_needs_a_terminal() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "upload_tui", "demo"],
         stdin=subprocess.DEVNULL,
@@ -117,7 +117,7 @@ def test_a_terminal_is_asked_for_when_there_is_none() -> None:
     assert result.stdout == ""
 
 
-def test_interrupted_is_the_exit_code_when_serve_is_interrupted() -> None:
+def test_interrupted_serve_is_exit_code_130() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "upload_tui", "serve", "--port", "0"],
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Where options go that stand before a command, or without one."""
+"""Options that precede a command, or come without one."""
 
 import click
 import pytest
@@ -7,7 +7,7 @@ from upload_tui.cli.group import upload_tui
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "expected"),
     [
         ("list --url u", "list --url u"),
         ("--url u list --limit 3", "list --url u --limit 3"),
@@ -22,7 +22,7 @@ from upload_tui.cli.group import upload_tui
         ("--url", "watch --url"),
     ],
 )
-def test_options_find_their_command(typed: str, meant: str) -> None:
+def test_options_belong_to_the_command_that_follows_or_to_watch(typed: str, expected: str) -> None:
     context = click.Context(upload_tui)
     upload_tui.parse_args(context, typed.split())
-    assert [*context._protected_args, *context.args] == meant.split()
+    assert [*context._protected_args, *context.args] == expected.split()

@@ -1,4 +1,4 @@
-"""`demo --web`: the same dashboard in a browser on this machine, and on no other."""
+"""`demo --web`: the dashboard in a browser on this machine only."""
 
 import asyncio
 import itertools
@@ -39,14 +39,14 @@ COUNT_GREEN = """
 @pytest.fixture
 def site() -> Iterator[str]:
     pytest.importorskip("textual_serve", reason="the extra `web` is not installed")
-    with started("demo", "--web", "--port", "0", "--speed", "8", patience_seconds=120) as process:
+    with started("demo", "--web", "--port", "0", "--speed", "8", timeout_seconds=120) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
-        process.terminate()  # killed, it would leave its visitors' demos behind
+        process.terminate()  # if it is killed, its demos keep running
         process.wait()
 
 
-async def test_a_frame_is_delivered_when_a_socket_is_opened(site: str) -> None:
+async def test_web_socket_delivers_frames(site: str) -> None:
     import aiohttp
 
     async with aiohttp.ClientSession() as http:
@@ -61,7 +61,7 @@ async def test_a_frame_is_delivered_when_a_socket_is_opened(site: str) -> None:
     assert site.startswith("http://127.0.0.1:")
 
 
-async def test_other_sites_are_kept_out_when_their_scripts_knock(site: str) -> None:
+async def test_web_socket_of_another_site_is_rejected(site: str) -> None:
     import aiohttp
 
     async with aiohttp.ClientSession() as http:
@@ -70,8 +70,8 @@ async def test_other_sites_are_kept_out_when_their_scripts_knock(site: str) -> N
     assert caught.value.status == 403
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
-async def test_verified_uploads_are_green_when_a_browser_shows_them(site: str, tmp_path: Path) -> None:
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+async def test_browser_paints_verified_uploads_green(site: str, tmp_path: Path) -> None:
     with browser(site, tmp_path) as debugging_url:
         async with asyncio.timeout(90), debugging(debugging_url, site) as call:
             while await green_pixels(call) < 20:
@@ -87,22 +87,22 @@ async def green_pixels(call: Any) -> int:
 
 @contextmanager
 def browser(site: str, folder: Path) -> Iterator[str]:
-    """A headless browser that shows a page; gives the URL of its debugging protocol."""
+    """Open a page in a headless browser; yield the URL of its debugging protocol."""
     assert CHROMIUM is not None
     switches = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,900", "--remote-debugging-port=0"]
     command = [CHROMIUM, *switches, f"--user-data-dir={folder}", site]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            said = next(line for line in process.stderr if "DevTools listening on" in line)
-            yield f"http://{said.split('ws://')[1].partition('/')[0]}"
+            listening = next(line for line in process.stderr if "DevTools listening on" in line)
+            yield f"http://{listening.split('ws://')[1].partition('/')[0]}"
         finally:
             process.kill()
 
 
 @asynccontextmanager
 async def debugging(debugging_url: str, site: str) -> AsyncIterator[Any]:
-    """A function that calls the debugging protocol for the page that shows the site."""
+    """Yield a function that calls the debugging protocol of the page."""
     import aiohttp
 
     async with aiohttp.ClientSession() as http:
@@ -125,21 +125,21 @@ async def debugging(debugging_url: str, site: str) -> AsyncIterator[Any]:
             yield call
 
 
-def test_the_extra_is_named_when_it_is_missing(tmp_path: Path) -> None:
+def test_missing_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "textual_serve.py").write_text("raise ImportError('not installed')\n")
-    ended = run("demo", "--web", environment={"PYTHONPATH": str(tmp_path)})
-    assert (ended.code, ended.out) == (2, "")
-    assert "pip install 'upload-tui[web]'" in ended.err
+    result = run("demo", "--web", environment={"PYTHONPATH": str(tmp_path)})
+    assert (result.code, result.out) == (2, "")
+    assert "pip install 'upload-tui[web]'" in result.err
 
 
-def test_another_port_is_asked_for_when_this_one_is_taken(site: str) -> None:
-    ended = run("demo", "--web", "--port", site.rpartition(":")[2], program=(sys.executable, "-m", "upload_tui"))
-    assert ended.code == 2
-    assert "--port" in ended.err
+def test_port_in_use_is_reported(site: str) -> None:
+    result = run("demo", "--web", "--port", site.rpartition(":")[2], program=(sys.executable, "-m", "upload_tui"))
+    assert result.code == 2
+    assert "--port" in result.err
 
 
 @pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)], ids=["int", "term"])
-async def test_no_demo_is_left_behind_when_the_server_ends(signal_number: int, code: int) -> None:
+async def test_server_ends_its_demos(signal_number: int, code: int) -> None:
     aiohttp = pytest.importorskip("aiohttp", reason="the extra `web` is not installed")
     with started("demo", "--web", "--port", "0") as process:
         assert process.stdout is not None
@@ -166,7 +166,7 @@ def is_running(pid: int) -> bool:
     return bool(shown.strip()) and not shown.strip().startswith("Z")
 
 
-def test_interrupted_is_the_exit_code_when_it_is_interrupted() -> None:
+def test_interrupt_is_exit_code_130() -> None:
     pytest.importorskip("textual_serve", reason="the extra `web` is not installed")
     with started("demo", "--web", "--port", "0") as process:
         assert process.stdout is not None

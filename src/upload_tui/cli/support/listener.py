@@ -1,0 +1,27 @@
+"""Opens the port that a server listens on."""
+
+import socket
+
+from upload_tui.errors import UsageError
+
+__all__ = ["open_listener"]
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Open a port, so that its number is known before the server starts; 0 picks a free one.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        # With the protocol given, asyncio sets TCP_NODELAY on the connections.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()  # a client that connects before the server starts waits and is not refused
+    except OSError as error:
+        raise UsageError(
+            f"Port {port} of {host} cannot be opened: {error.strerror}", "Choose another --port, or 0."
+        ) from error
+    return listener

@@ -1,0 +1,145 @@
+"""The options that name a service, and the settings that result from them, the environment and the settings file."""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec.structs import replace
+
+from upload_tui.cli.support.output import echo_err
+from upload_tui.errors import SettingsError
+from upload_tui.settings import (
+    COMMAND_LINE,
+    PER_SERVICE_KEYS,
+    Flags,
+    ServiceSettings,
+    SettingsPaths,
+    read_display_settings,
+    read_settings,
+)
+
+__all__ = [
+    "effective_display_settings",
+    "effective_settings",
+    "multi_service_options",
+    "service_options",
+    "settings_for_profiles",
+    "settings_from",
+    "settings_paths",
+]
+
+
+def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name a service; the command gets them as one `flags` argument."""
+
+    @wraps(command)
+    def with_flags(*arguments: Any, profile: str | None = None, **others: Any) -> Any:
+        flags, others = _pop_flags(others)
+        return command(*arguments, flags=replace(flags, profile=profile), **others)
+
+    return _add_options(with_flags, click.option("--profile", metavar="NAME", help="Profile in the settings file."))
+
+
+def multi_service_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the same options with a repeatable `--profile`; the command gets the flags of each profile, at least one."""
+
+    @wraps(command)
+    def with_flags(*arguments: Any, profile: Sequence[str] = (), **others: Any) -> Any:
+        flags, others = _pop_flags(others)
+        each = tuple(replace(flags, profile=name) for name in dict.fromkeys(profile)) or (flags,)
+        return command(*arguments, flags=each, **others)
+
+    profiles = click.option(
+        "--profile", metavar="NAME", multiple=True, help="Profile in the settings file; repeat it to combine services."
+    )
+    return _add_options(with_flags, profiles)
+
+
+def _pop_flags(options: dict[str, Any]) -> tuple[Flags, dict[str, Any]]:
+    """Split the options into those that name a service, without the profile, and the others."""
+    flags = Flags(
+        options.pop("url", None),
+        options.pop("project", ()),
+        token_file=options.pop("token_file", None),
+        insecure_http=options.pop("insecure_http", False),
+    )
+    return flags, options
+
+
+def _add_options(command: Callable[..., Any], profile: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--debug", is_flag=True, expose_value=False, help="Write a log; print the traceback of an error."),
+        click.option("--insecure-http", is_flag=True, help="Allow plain http:// to other machines."),
+        click.option(
+            "--token-file", type=click.Path(path_type=Path), help="File with the token (or UPLOAD_TUI_TOKEN)."
+        ),
+        profile,
+        click.option("--project", metavar="PROJECT", multiple=True, help="Project id or name; may be repeated."),
+        click.option("--url", metavar="URL", help="Service, with or without /api/v1 (or UPLOAD_TUI_URL)."),
+    ):
+        command = option(command)
+    return command
+
+
+def settings_paths() -> SettingsPaths:
+    """The settings files of this machine."""
+    from upload_tui.locations import config_file
+
+    return SettingsPaths(config_file(), Path.home() / ".ddsclient")
+
+
+def settings_from(flags: Flags, *, needs_service: bool = True) -> ServiceSettings:
+    """Read the effective settings; without `needs_service` the URL may be empty."""
+    return read_settings(os.environ, flags, settings_paths(), needs_service=needs_service)
+
+
+def effective_settings(flags: Flags, *, needs_service: bool = True) -> ServiceSettings:
+    """Read the effective settings and print their warnings."""
+    return _report_warnings(settings_from(flags, needs_service=needs_service))
+
+
+def effective_display_settings() -> ServiceSettings:
+    """Read the settings of a dashboard that needs no service of the user's, and print their warnings."""
+    return _report_warnings(read_display_settings(os.environ, settings_paths()))
+
+
+def _report_warnings(settings: ServiceSettings) -> ServiceSettings:
+    for warning in settings.warnings:
+        echo_err(f"upload-tui: {warning}")
+    return settings
+
+
+def settings_for_profiles(flags: Sequence[Flags]) -> Sequence[ServiceSettings]:
+    """Read the settings of each profile.
+
+    Raises:
+        SettingsError: a profile is invalid, a setting of one service is given for several, or two profiles name one service.
+    """
+    all_settings = [effective_settings(each) for each in flags]
+    if len(all_settings) > 1:
+        _check_distinct_services(all_settings)
+    return all_settings
+
+
+def _check_distinct_services(all_settings: Sequence[ServiceSettings]) -> None:
+    """Make sure that no token is sent to another service and that no upload is shown twice."""
+    from upload_tui.wire import service_root
+
+    for settings in all_settings:
+        for key in sorted(PER_SERVICE_KEYS & settings.sources.keys()):
+            source = settings.sources[key]
+            if source == COMMAND_LINE or source.startswith("UPLOAD_TUI_"):
+                raise SettingsError(
+                    f"{source}: {key} belongs to one service, but {len(all_settings)} profiles are selected",
+                    "Leave it out: each profile has its own.",
+                )
+    profiles: dict[str, str] = {}
+    for settings in all_settings:
+        other = profiles.setdefault(service_root(settings.url), settings.profile)
+        if other != settings.profile:
+            raise SettingsError(
+                f"The profiles {other} and {settings.profile} name the same service", "Put their projects into one."
+            )

@@ -1,0 +1,149 @@
+"""What `serve` and `demo` share: the options of the embedded service, and running its scenario."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from upload_tui.backend import DEFAULT_HISTORY_UPLOADS, MAX_HISTORY_UPLOADS, SCENARIO_DESCRIPTIONS
+from upload_tui.clock import PacedClock
+from upload_tui.errors import UsageError
+
+if TYPE_CHECKING:
+    from upload_tui.backend import Faults, Scenario, ScenarioRunner
+
+__all__ = [
+    "SCENARIO_VERIFICATIONS",
+    "FaultChoice",
+    "past_upload_count",
+    "running_scenario",
+    "scenario_clock",
+    "scenario_options",
+    "start_faults",
+]
+
+FaultChoice = tuple[str, float | None]
+"""A fault's name and value."""
+SCENARIO_VERIFICATIONS = 3
+"""How many uploads are verified at once in a scenario: the same on every machine, so that it always runs the same way."""
+
+
+def _parse_faults(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> Sequence[FaultChoice]:
+    return [_parse_fault(text) for text in texts]
+
+
+def _parse_fault(text: str) -> FaultChoice:
+    from upload_tui.backend import LARGEST_VALUE, FaultName
+
+    name, separator, value = text.partition("=")
+    try:
+        fault = FaultName(name)
+    except ValueError:
+        raise click.BadParameter(f"there is no fault {name!r}; the faults are {', '.join(FaultName)}") from None
+    if not separator:
+        return fault, None
+    try:
+        number = float(value)
+    except ValueError:
+        raise click.BadParameter(f"the value of {fault} must be a number, not {value!r}") from None
+    if not abs(number) <= LARGEST_VALUE:
+        raise click.BadParameter(f"the value of {fault} must lie between -{LARGEST_VALUE} and {LARGEST_VALUE}")
+    return fault, number
+
+
+_COMMON_OPTIONS = (
+    click.option(
+        "--seed", default=902, show_default=True, type=int, help="Random seed; the same seed gives the same uploads."
+    ),
+    click.option(
+        "--speed",
+        default=1.0,
+        show_default=True,
+        type=click.FloatRange(0, 16),
+        help="Playback speed of the scenario; 0 pauses it.",
+    ),
+    click.option(
+        "--design",
+        default="a",
+        show_default=True,
+        type=click.Choice(["a", "b", "deployed"]),
+        help="Status format of responses: Option A, Option B or deployed.",
+    ),
+    click.option(
+        "--uploads",
+        type=click.IntRange(0, MAX_HISTORY_UPLOADS),
+        help=f"Number of finished uploads that the scenario history starts with.  [default: {DEFAULT_HISTORY_UPLOADS}]",
+    ),
+    click.option(
+        "--fault",
+        "faults",
+        multiple=True,
+        metavar="NAME[=VALUE]",
+        callback=_parse_faults,
+        help="Inject a fault from the start; may be repeated. An unknown name lists them all.",
+    ),
+)
+
+
+def scenario_options(default: str | None, scenario_help: str) -> Callable[[Any], Any]:
+    """Make a decorator that adds `--scenario`, `--seed`, `--speed`, `--design`, `--uploads` and `--fault`.
+
+    Args:
+        default: the scenario that runs if none is named; None runs none.
+        scenario_help: the help of `--scenario`.
+    """
+    scenario = click.option(
+        "--scenario",
+        default=default,
+        show_default=default is not None,
+        type=click.Choice(list(SCENARIO_DESCRIPTIONS)),
+        help=scenario_help,
+    )
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed((scenario, *_COMMON_OPTIONS)):
+            command = option(command)
+        return command
+
+    return add
+
+
+def past_upload_count(scenario: str | None, uploads: int | None) -> int:
+    """The number of uploads that the scenario `history` starts with; `uploads` is the option's value, None if it is not given.
+
+    Raises:
+        UsageError: the option is given for another scenario.
+    """
+    if uploads is not None and scenario != "history":
+        raise UsageError("--uploads belongs to the scenario history", "Add --scenario history.")
+    return DEFAULT_HISTORY_UPLOADS if uploads is None else uploads
+
+
+def scenario_clock(scenario: "Scenario") -> PacedClock:
+    """Make a paused clock that starts where the scenario's history starts, so that the history ends now."""
+    return PacedClock(0.0, start_on=datetime.now(UTC) - timedelta(seconds=scenario.history_seconds))
+
+
+@asynccontextmanager
+async def running_scenario(scenario: "Scenario", runner: "ScenarioRunner", speed: float) -> AsyncIterator[None]:
+    """Run the history at once; then run the scenario at a speed until the context is left."""
+    await scenario.history_script(runner)
+    runner.clock.set_rate(speed)
+    task = asyncio.create_task(scenario.live_script(runner), name="scenario")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await runner.close()
+
+
+def start_faults(faults: "Faults", choices: Sequence[FaultChoice]) -> None:
+    """Start faults, each until it is stopped or its value ends it."""
+    from upload_tui.backend import FaultName
+
+    for name, value in choices:
+        faults.start_until_stopped(FaultName(name), value)

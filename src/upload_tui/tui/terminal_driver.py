@@ -1,0 +1,89 @@
+"""Textual's driver for terminals, which also ends the app when the terminal is gone."""
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
+from typing import IO, Any
+
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+
+__all__ = ["TerminalDriver"]
+
+
+class TerminalDriver(LinuxDriver):
+    """Exits the app when the terminal is gone or a signal asks for the end; the exit code is 128 plus the signal's number.
+
+    A terminal can be gone without a signal: SIGHUP is ignored (`nohup`), or the terminal controls no process. Without this class
+    the app would never end then: Textual's writer thread dies of the failed write, the event loop blocks on the writer's full
+    queue, and the input thread reads one end of file after the other.
+    """
+
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        super().__init__(app, **options)
+        self._file: Any = _LossyFile(sys.__stderr__ or sys.stderr, self._hang_up)
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                self._loop.add_signal_handler(number, self._exit, number)
+        Thread(target=self._watch_terminal, name="terminal-watch", daemon=True).start()
+
+    def write(self, data: str) -> None:
+        """Write data; drop it if the terminal was gone before the driver started."""
+        if self._writer_thread is not None:
+            super().write(data)
+
+    def run_input_thread(self) -> None:
+        """Dispatch input until the driver stops or the terminal is gone."""
+        try:
+            super().run_input_thread()
+        except OSError:
+            self._hang_up()
+
+    def _watch_terminal(self) -> None:
+        """Wait until the other end of the terminal is closed; return at once on systems that cannot poll a terminal."""
+        poll = select.poll()
+        poll.register(self.fileno, 0)  # hang-ups and errors are reported without being asked for
+        if any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll()):
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Exit as if SIGHUP had arrived; may be called from any thread and more than once."""
+        self.exit_event.set()  # ends the input thread
+        with suppress(RuntimeError):  # the loop is closed: the app has ended before
+            self._loop.call_soon_threadsafe(self._exit, signal.SIGHUP)
+
+    def _exit(self, number: signal.Signals) -> None:
+        self._app.exit(128 + number)
+
+
+class _LossyFile:
+    """A file whose writes never fail: at the first failure it becomes the null device.
+
+    Text that is still buffered has to go somewhere too: Python exits with 120 if it cannot flush standard error.
+    """
+
+    def __init__(self, file: IO[str], on_failure: Callable[[], None]) -> None:
+        self._file = file
+        self._on_failure = on_failure
+
+    def write(self, text: str) -> None:
+        self._try(self._file.write, text)
+
+    def flush(self) -> None:
+        self._try(self._file.flush)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def _try(self, operation: Callable[..., object], *arguments: str) -> None:
+        try:
+            operation(*arguments)
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._file.fileno())
+            os.close(null)
+            self._on_failure()
