@@ -23,7 +23,7 @@ def test_the_port_is_closed_after_the_server_stops() -> None:
 def test_the_worker_and_the_faults_of_a_server_can_be_controlled() -> None:
     with (
         UploadServer() as server,
-        httpx.Client(base_url=server.api_url, headers={"Authorization": server.token}) as mine,
+        httpx.Client(base_url=server.api_url, headers={"Authorization": server.token}) as client,
     ):
         server.pause_worker()
         assert server.verify_next() is None
