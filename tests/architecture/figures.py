@@ -218,7 +218,7 @@ def splinters(modules: Sequence[Module]) -> list[str]:
 
 def undocumented(modules: Sequence[Module]) -> list[str]:
     """Modules, public classes and public functions without a docstring, or with an empty one."""
-    nodes = [(module.name, module.tree) for module in modules]
+    nodes: list[tuple[str, ast.Module | Function | ast.ClassDef]] = [(module.name, module.tree) for module in modules]
     nodes += [
         (f"{module.name}:{name}", node)
         for module in modules

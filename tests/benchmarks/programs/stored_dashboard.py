@@ -47,7 +47,7 @@ class StoredSession(StorePicture):
     def resume(self) -> None:
         """There is nothing to go on with."""
 
-    def attend(self, *, is_watched: bool) -> None:
+    def set_watched(self, *, is_watched: bool) -> None:
         """There is nobody to ask, whoever looks."""
 
 
