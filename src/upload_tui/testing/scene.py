@@ -97,9 +97,9 @@ class Scene:
         chunks_sent = usually_sent if chunks_sent is None else min(chunks_sent, len(content))
         pace = _CHUNK_SECONDS if completes is None else (completes - at) / (chunks_sent + 1)
         requests = chunks_sent + (1 if completes is None else 2)
-        begins = tuple(at + pace * number for number in range(requests))
-        plan = _UploadPlan(name, content, begins, chunks_sent, verification_seconds, digest)
-        self._last_step_at = max(self._last_step_at, plan.request_at[-1])
+        request_at = tuple(at + pace * number for number in range(requests))
+        plan = _UploadPlan(name, content, request_at, chunks_sent, verification_seconds, digest)
+        self._last_step_at = max(self._last_step_at, request_at[-1])
         return self._add(at, lambda player: player.send_next(_Transfer(plan)))
 
     def stop_worker(self, *, at: float = 0.0) -> Self:
