@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,14 @@ def test_other_rooms_import_only_the_face_of_a_room() -> None:
         if (room := source.split(".")[1]) in ROOMS and room not in module.name.split(".")[1:2]
     }
     assert inner == set()
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS - {"cli"}))
+def test_a_face_has_the_names_it_lists(room: str) -> None:
+    face = import_module(f"{PACKAGE}.{room}")
+    assert all(hasattr(face, name) for name in face.__all__)
+    if "__getattr__" in vars(face):
+        assert sorted(face.__all__) == dir(face)
 
 
 def test_modules_are_short() -> None:
