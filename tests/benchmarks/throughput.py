@@ -42,19 +42,11 @@ async def _minute(seconds: float) -> Sequence[Figure]:
             busy += await _round(synchroniser)
         stream.ended_on = datetime.now(UTC)
         ended = time.perf_counter()
-<<<<<<< HEAD:tests/benchmarks/stream.py
         while store.find(Query(stages=frozenset({Stage.VERIFIED})), _stuck(), 0, 0).total < stream.count:
-            await _round(watch)
-    behind = time.perf_counter() - ended
-    # Those of the first fetch are no news when they are seen, and half told.
-    whole = [count for upload_id, count in told.items() if Stream.number(upload_id) >= known]
-=======
-        while store.total(Query(stages=frozenset({Stage.VERIFIED})), _stuck()) < stream.count:
             await _round(synchroniser)
     delay_seconds = time.perf_counter() - ended
     # Uploads of the full scan are known before some of their changes.
     complete = [changes for upload_id, changes in published.items() if Stream.number(upload_id) >= known]
->>>>>>> 57fd1eb (Rename the benchmarks in plain words):tests/benchmarks/throughput.py
     store.close()
     share = max(0.0, busy - stream.seconds) / seconds
     return [
