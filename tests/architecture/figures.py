@@ -124,8 +124,9 @@ def function_lines(node: Function) -> int:
 
 
 def class_lines(node: ast.ClassDef) -> int:
-    """Lines of a class from its `class` to its end."""
-    return (node.end_lineno or 0) - node.lineno + 1
+    """Lines of a class without docstrings."""
+    documented = {line for child in ast.walk(node) for line in _docstring_lines(child)}
+    return (node.end_lineno or 0) - node.lineno + 1 - len(documented)
 
 
 def constructor_parameters(node: ast.ClassDef) -> int:
@@ -229,8 +230,8 @@ def undocumented(modules: Sequence[Module]) -> list[str]:
 
 
 def is_public(name: str) -> bool:
-    """True if the last part of a qualified name has no underscore in front, and it is not local to a function."""
-    return "<locals>" not in name and not name.rpartition(".")[2].startswith("_")
+    """True if no part of a qualified name has an underscore in front, and it is not local to a function."""
+    return not any(part.startswith(("_", "<")) for part in name.split("."))
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ class Figures:
         modules = self.modules
         functions = [(f"{m.name}:{name}", node) for m in modules for name, node in m.functions()]
         classes = [(f"{m.name}:{name}", node) for m in modules for name, node in m.classes()]
-        folder, files = Counter(m.file.parent for m in modules).most_common(1)[0]
+        folder, files = Counter(m.file.parent for m in modules if not m.is_package).most_common(1)[0]
         public = [node for m in modules for name, node in m.functions() if is_public(name)]
         documented = sum(ast.get_docstring(node) is not None for node in public)
         yield "modules", f"{len(modules)}"
