@@ -1,4 +1,4 @@
-"""Takes the weather away: no test sees this machine's home, settings, proxies, terminal, time zone or language."""
+"""Isolates tests from the machine: from its home, settings, proxies, terminal, time zone and language."""
 
 import os
 import signal
@@ -8,8 +8,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-_KEPT = {"PATH", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "TEXTUAL_SNAPSHOT_TEMPDIR"}
-_KEPT_PREFIXES = ("PYTEST_", "PIP_", "SSL_CERT_")
+_INHERITED = {"PATH", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "TEXTUAL_SNAPSHOT_TEMPDIR"}
+_INHERITED_PREFIXES = ("PYTEST_", "PIP_", "SSL_CERT_")
 _FIXED = {
     "TZ": "UTC",
     "LANG": "C.UTF-8",
@@ -18,20 +18,20 @@ _FIXED = {
     "COLORTERM": "truecolor",
     "TEXTUAL_ANIMATIONS": "none",
 }
-collect_ignore = ["sample_project"]  # somebody else's; it is run from the built wheel, in an environment of its own
+collect_ignore = ["sample_project"]  # a project of its own; tests/e2e runs it with the built wheel
 
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def pytest_configure() -> None:
-    """Before anything reads it: textual looks at the environment when it is imported."""
+    """Set the environment before textual is imported, which reads it then."""
     for name in list(os.environ):
-        if name not in _KEPT and not name.startswith(_KEPT_PREFIXES):
+        if name not in _INHERITED and not name.startswith(_INHERITED_PREFIXES):
             del os.environ[name]
     os.environ.update(_FIXED)
-    # Whoever runs the tests in the background may have interrupts ignored, and programs inherit that.
+    # A shell starts background jobs with interrupts ignored, and the programs under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # How fast an example is made depends on what else the machine does: that is a benchmark's matter, not a test's.
+    # The speed of an example depends on the load of the machine; speed is measured by benchmarks.
     hypothesis.settings.register_profile(
         "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )
@@ -40,7 +40,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home of the test's own."""
+    """An empty home folder for the test."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(folder))
     for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
@@ -50,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(autouse=True)
 def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test of ours speaks to another machine."""
+    """Fail a test that connects to another machine."""
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: object) -> None:
@@ -59,7 +59,7 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
             and isinstance(address, tuple)
             and address[0] not in _LOOPBACK
         ):
-            raise AssertionError(f"a test tried to reach {address[0]}")
+            raise AssertionError(f"a test connects to {address[0]}")
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)

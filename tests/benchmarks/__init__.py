@@ -1,1 +1,1 @@
-"""Speed as ratios: what ours takes against a reference in the same run. `python -m tests.benchmarks` runs all of it."""
+"""Speed as ratios to a reference in the same run: `python -m tests.benchmarks`."""

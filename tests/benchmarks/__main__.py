@@ -1,8 +1,8 @@
-"""Runs the benchmarks, prints a table and writes it as JSON.
+"""Runs the benchmarks, prints a table and optionally writes it as JSON.
 
     python -m tests.benchmarks [--quick] [--only WORD] [--json FILE] [--peers FOLDER]
 
-It exits with 1 if a ratio misses its goal by more than a factor of two, three times: a machine may be busy once.
+It exits with 1 if a ratio misses its goal by more than a factor of two in three runs: the machine may be busy in one.
 """
 
 import argparse
@@ -18,29 +18,31 @@ from tests.benchmarks.figures import Figure
 
 Benchmark = Callable[..., Sequence[Figure]]
 
-_MORE_RUNS = 2
-_MODULES = ("commands", "screen", "orders", "busy", "hour", "picture", "stream", "service", "peers")
-"""Each has a tuple `BENCHMARKS` of functions that take `quick` and give figures."""
+_EXTRA_RUNS = 2
+_MODULES = ("commands", "screen", "queries", "load", "memory", "monitor", "throughput", "service", "peers")
+"""Each has a tuple `BENCHMARKS` of functions with a parameter `quick` that return figures."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; gives the exit code."""
+    """Run the benchmarks and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
-    parser.add_argument("--quick", action="store_true", help="smaller numbers, for a first look and for CI")
-    parser.add_argument("--only", default="", metavar="WORD", help="only benchmarks with this word in their name")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures")
-    parser.add_argument("--peers", type=Path, metavar="FOLDER", help="measure peers too, installed in this folder")
-    wishes = parser.parse_args(arguments)
+    parser.add_argument("--quick", action="store_true", help="smaller numbers, for CI")
+    parser.add_argument("--only", default="", metavar="WORD", help="only benchmarks with WORD in their name")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
+    parser.add_argument(
+        "--peers", type=Path, metavar="FOLDER", help="also measure similar programs, installed in FOLDER"
+    )
+    options = parser.parse_args(arguments)
     figures: list[Figure] = []
     print(_line("figure", "ours", "reference", "ratio", "goal", "met"))
     for name, benchmark in _benchmarks().items():
-        if wishes.only in name:
-            more = {"folder": wishes.peers} if "folder" in signature(benchmark).parameters else {}
-            for figure in _measured(lambda run=benchmark, more=more: run(quick=wishes.quick, **more)):  # type: ignore[misc]
+        if options.only in name:
+            more = {"folder": options.peers} if "folder" in signature(benchmark).parameters else {}
+            for figure in _measured(lambda run=benchmark, more=more: run(quick=options.quick, **more)):  # type: ignore[misc]
                 figures.append(figure)
                 print(_row(figure), flush=True)
-    if wishes.json is not None:
-        wishes.json.write_text(json.dumps([_record(figure) for figure in figures], indent=2), encoding="utf-8")
+    if options.json is not None:
+        options.json.write_text(json.dumps([_record(figure) for figure in figures], indent=2), encoding="utf-8")
     return 1 if any(figure.is_far_off for figure in figures) else 0
 
 
@@ -54,9 +56,9 @@ def _benchmarks() -> Mapping[str, Benchmark]:
 
 
 def _measured(benchmark: Callable[[], Sequence[Figure]]) -> Sequence[Figure]:
-    """The figures of a benchmark; those of the best run of three where one is far off."""
+    """The figures of a benchmark; of the best of three runs if one is far off."""
     best = benchmark()
-    for _ in range(_MORE_RUNS):
+    for _ in range(_EXTRA_RUNS):
         if not any(figure.is_far_off for figure in best):
             break
         best = [min(pair, key=lambda figure: figure.shortfall) for pair in zip(best, benchmark(), strict=True)]

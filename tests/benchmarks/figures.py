@@ -1,4 +1,4 @@
-"""What a benchmark gives: a figure of ours beside a reference from the same run, and the goal of their ratio."""
+"""The result of a benchmark: a value, a reference from the same run, and the goal of their ratio."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ class Figure:
 
     Attributes:
         name: what was measured.
-        ours: our value.
+        ours: the value of upload-tui.
         reference: the reference's value in the same unit, from the same run; None where there is none.
-        unit: of both.
-        goal: the bound of the ratio of ours to the reference; without a reference, of ours.
+        unit: the unit of both.
+        goal: the limit of the ratio of `ours` to `reference`; without a reference, of `ours`.
         is_at_most: True if the ratio must not be higher than the goal; False if it must not be lower.
     """
 
@@ -27,28 +27,28 @@ class Figure:
 
     @property
     def ratio(self) -> float:
-        """Ours in units of the reference; ours itself where there is none."""
+        """`ours` divided by `reference`; `ours` if there is none."""
         if self.reference is None:
             return self.ours
         return self.ours / self.reference if self.reference else float("inf")
 
     @property
     def shortfall(self) -> float:
-        """How far from the goal, as a factor; the smaller the better, and 1 or less where it is met."""
+        """The distance from the goal as a factor; 1 or less if it is met."""
         if self.is_at_most:
             return self.ratio / self.goal
         return self.goal / self.ratio if self.ratio else float("inf")
 
     @property
     def is_met(self) -> bool:
-        """True if the goal is reached."""
+        """True if the goal is met."""
         return self.shortfall <= 1
 
     @property
     def is_far_off(self) -> bool:
-        """True if the goal is missed by more than a factor of two: then something broke, whatever the machine does.
+        """True if the goal is missed by more than a factor of two, which the load of the machine does not explain.
 
-        Never without a reference: machines differ by more than that.
+        Always False without a reference, because machines differ by more than that.
         """
         if self.reference is None:
             return False

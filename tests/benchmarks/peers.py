@@ -1,7 +1,6 @@
-"""Peers beside us, in the same run and on the same terminal: how soon each has painted its first frame.
+"""The time to the first frame of similar programs, in the same run and on the same terminal.
 
-Their dependencies exclude ours, so each lives in an environment of its own, made once when `--peers FOLDER` names where. Without
-it they are skipped with a word.
+Their dependencies conflict, so each has an environment of its own in the folder of `--peers`. Without it they are skipped.
 """
 
 import subprocess
@@ -14,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.benchmarks.figures import Figure
-from tests.benchmarks.painted import PaintedProgram, python
-from tests.benchmarks.turns import medians_in_turn
+from tests.benchmarks.sampling import interleaved_medians
+from tests.benchmarks.terminal import TerminalProgram, python
 
 __all__ = ["BENCHMARKS", "Peer", "installed"]
 
@@ -25,12 +24,12 @@ _DEMO = python("-m", "upload_tui", "demo")
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A program: what pip calls it, its pinned version, its command, and words of its first frame."""
+    """A program: its package, pinned version, command, and a text of its first frame."""
 
     name: str
     version: str
     command: Sequence[str]
-    first_words: str
+    first_text: str
 
 
 _PEERS = (
@@ -41,16 +40,16 @@ _PEERS = (
 
 
 def first_frame_of_peers(*, quick: bool, folder: Path | None = None) -> Sequence[Figure]:
-    """From the command to the first painted frame: ours and theirs, against a bare Textual app. Theirs has no goal to miss."""
+    """From the command to the first painted frame, compared with a bare Textual app. Only upload-tui has a real goal."""
     if folder is None:
-        sys.stderr.write("peers: skipped; --peers FOLDER installs them there and measures them\n")
+        sys.stderr.write("peers: skipped; --peers FOLDER installs and measures them\n")
         return []
     with TemporaryDirectory() as home:
         (Path(home) / "peer.log").write_text("".join(f"line {number}\n" for number in range(1, 1000)))
-        programs = {peer.name: (installed(peer, folder), peer.first_words) for peer in _PEERS}
+        programs = {peer.name: (installed(peer, folder), peer.first_text) for peer in _PEERS}
         programs = {name: program for name, program in programs.items() if _starts(name, *program, home)}
         programs |= {"upload-tui demo": (_DEMO, "Uploads"), "reference": (_BARE_TABLE, "BareTable")}
-        seconds = medians_in_turn(
+        seconds = interleaved_medians(
             {name: partial(_first_frame, *program, home) for name, program in programs.items()}, 3 if quick else 9
         )
     bare = seconds.pop("reference") * 1000
@@ -61,30 +60,28 @@ def first_frame_of_peers(*, quick: bool, folder: Path | None = None) -> Sequence
 
 
 def installed(peer: Peer, folder: Path) -> Sequence[str]:
-    """The peer's command line; installs the peer into an environment of its own first, if it is not there."""
-    place = folder / f"{peer.name}-{peer.version}"
-    if not (place / "bin" / peer.command[0]).exists():
-        venv.create(place, with_pip=True)
-        install = [str(place / "bin" / "python"), "-m", "pip", "install", "-q", f"{peer.name}=={peer.version}"]
+    """The command line of a program, which is installed in its own environment first if it is missing."""
+    environment = folder / f"{peer.name}-{peer.version}"
+    if not (environment / "bin" / peer.command[0]).exists():
+        venv.create(environment, with_pip=True)
+        install = [str(environment / "bin" / "python"), "-m", "pip", "install", "-q", f"{peer.name}=={peer.version}"]
         subprocess.run(install, check=True)
-    return [str(place.resolve() / "bin" / peer.command[0]), *peer.command[1:]]
+    return [str(environment.resolve() / "bin" / peer.command[0]), *peer.command[1:]]
 
 
-def _starts(name: str, words: Sequence[str], text: str, home: str) -> bool:
-    """Also warms it up; one that ends before its first frame is left out with a word."""
+def _starts(name: str, command: Sequence[str], text: str, home: str) -> bool:
+    """Start a program once as a warm-up; False, with a message, if it ends before its first frame."""
     try:
-        _first_frame(words, text, home)
+        _first_frame(command, text, home)
     except RuntimeError:
         sys.stderr.write(f"{name}: skipped; it does not start on this machine\n")
         return False
     return True
 
 
-def _first_frame(words: Sequence[str], text: str, home: str) -> float:
-    surroundings: Mapping[str, str] = dict.fromkeys(
-        ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"), home
-    )
-    with PaintedProgram(words, surroundings, folder=Path(home) if words[-1] == "peer.log" else None) as program:
+def _first_frame(command: Sequence[str], text: str, home: str) -> float:
+    environment: Mapping[str, str] = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"), home)
+    with TerminalProgram(command, environment, folder=Path(home) if command[-1] == "peer.log" else None) as program:
         return program.seconds_until(text)
 
 

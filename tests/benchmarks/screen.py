@@ -1,4 +1,4 @@
-"""How soon the dashboard is there, and how soon it answers keys; what it costs while nothing happens."""
+"""The first frame of the dashboard, the latency of keys, and processor time while idle."""
 
 import json
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.benchmarks.figures import Figure
-from tests.benchmarks.painted import PaintedProgram, python
-from tests.benchmarks.turns import medians_in_turn, share
+from tests.benchmarks.sampling import interleaved_medians, percentile
+from tests.benchmarks.terminal import TerminalProgram, python
 from tests.benchmarks.uploads import fill
 
 __all__ = ["BENCHMARKS"]
@@ -23,56 +23,56 @@ _BARE_TABLE = python("-m", "tests.benchmarks.programs.bare_table")
 
 
 def first_frame(*, quick: bool) -> Sequence[Figure]:
-    """From the command to the first painted frame, against a bare Textual app with an empty table."""
+    """From the command to the first painted frame, compared with a bare Textual app with an empty table."""
     with TemporaryDirectory() as home, served() as service:
-        surroundings = {**service, "HOME": home, "XDG_CACHE_HOME": home}
-        with PaintedProgram(_WATCH, surroundings) as program:  # fills the cache
+        environment = {**service, "HOME": home, "XDG_CACHE_HOME": home}
+        with TerminalProgram(_WATCH, environment) as program:  # fills the cache
             program.seconds_until("live")
         programs = {
             "demo": (_DEMO, "Uploads"),
-            "watch": (_WATCH, "Uploads 1"),  # followed by more digits: rows are on the screen
+            "watch": (_WATCH, "Uploads 1"),  # more digits follow: rows are on the screen
             "reference": (_BARE_TABLE, "BareTable"),
         }
-        seconds = medians_in_turn(
-            {name: partial(_seconds_until, words, text, surroundings) for name, (words, text) in programs.items()},
+        seconds = interleaved_medians(
+            {name: partial(_seconds_until, command, text, environment) for name, (command, text) in programs.items()},
             3 if quick else 15,
         )
     bare = seconds.pop("reference") * 1000
     return [Figure(f"first frame of {name}", value * 1000, bare, "ms", 1.15) for name, value in seconds.items()]
 
 
-def _seconds_until(words: Sequence[str], text: str, surroundings: Mapping[str, str]) -> float:
-    with PaintedProgram(words, surroundings) as program:
+def _seconds_until(command: Sequence[str], text: str, environment: Mapping[str, str]) -> float:
+    with TerminalProgram(command, environment) as program:
         return program.seconds_until(text)
 
 
 @contextmanager
 def served(scenario: str = "tour", speed: float = 1) -> Iterator[dict[str, str]]:
-    """The variables that lead to an embedded service with a story's past, on a real port."""
+    """Serve a scenario on a real port; yields the environment variables to use it."""
     command = python(
         "-m", "upload_tui", "serve", "--port", "0", "--json", "--scenario", scenario, "--speed", str(speed)
     )
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = json.loads(process.stdout.readline())
+        facts = json.loads(process.stdout.readline())
         try:
-            yield {"UPLOAD_TUI_URL": said["url"], "UPLOAD_TUI_TOKEN": said["token"]}
+            yield {"UPLOAD_TUI_URL": facts["url"], "UPLOAD_TUI_TOKEN": facts["token"]}
         finally:
             process.terminate()
 
 
 def idle(*, quick: bool) -> Sequence[Figure]:
-    """Processor time while uploads wait and nothing happens to them, as a share of one core, beside a bare app's."""
+    """Processor time while uploads wait and nothing changes, as a percentage of one core, compared with a bare app."""
     seconds = 5.0 if quick else 30.0
     with TemporaryDirectory() as home, served("stuck", speed=0) as service:
-        surroundings = {**service, "HOME": home, "XDG_CACHE_HOME": home}
-        ours = _cpu_share(_WATCH, "live", seconds, surroundings)
+        environment = {**service, "HOME": home, "XDG_CACHE_HOME": home}
+        ours = _cpu_share(_WATCH, "live", seconds, environment)
     bare = _cpu_share(_BARE_TABLE, "BareTable", seconds, {})
     return [Figure("processor while idle, points above a bare app", 100 * (ours - bare), None, "points", 1.5)]
 
 
-def _cpu_share(words: Sequence[str], text: str, seconds: float, surroundings: Mapping[str, str]) -> float:
-    with PaintedProgram(words, surroundings) as program:
+def _cpu_share(command: Sequence[str], text: str, seconds: float, environment: Mapping[str, str]) -> float:
+    with TerminalProgram(command, environment) as program:
         program.seconds_until(text)
         program.wait(3.0)
         used = program.cpu_seconds
@@ -81,31 +81,31 @@ def _cpu_share(words: Sequence[str], text: str, seconds: float, surroundings: Ma
 
 
 def keys(*, quick: bool) -> Sequence[Figure]:
-    """From a key to the frame that answers it, at both ends and in the middle of very many uploads."""
+    """The time from a key to its frame, at both ends and in the middle of very many uploads."""
     count, presses = (50_000, 40) if quick else (1_000_000, 200)
     with (
         TemporaryDirectory() as folder,
         _stored(Path(folder) / "store.db", count) as dashboard,
-        PaintedProgram(_BARE_REGION) as bare,
+        TerminalProgram(_BARE_REGION) as bare,
     ):
         bare.seconds_until("BareRegion")
-        values = _in_turn_to_frame(dashboard, bare, presses)
+        values = _seconds_to_frame(dashboard, bare, presses)
         resident = dashboard.resident_bytes - bare.resident_bytes
     figures = [
         Figure(
             f"{key} to frame, p{percent}, {count:,} uploads",
-            1000 * share(values[key], percent),
-            1000 * share(values["reference"], percent),
+            1000 * percentile(values[key], percent),
+            1000 * percentile(values["reference"], percent),
             "ms",
             1.25,
         )
         for key in _KEYS
-        for percent in ((50,) if quick else (50, 99))  # the last of forty presses is the machine's noise
+        for percent in ((50,) if quick else (50, 99))  # p99 of forty presses is noise
     ]
     return [*figures, Figure("memory above a bare app after scrolling", resident / 2**20, 60.0, "MiB", 1.0)]
 
 
-def _in_turn_to_frame(dashboard: PaintedProgram, bare: PaintedProgram, presses: int) -> Mapping[str, list[float]]:
+def _seconds_to_frame(dashboard: TerminalProgram, bare: TerminalProgram, presses: int) -> Mapping[str, list[float]]:
     values: dict[str, list[float]] = {name: [] for name in (*_KEYS, "reference")}
     for _ in range(presses):
         for name, key in _KEYS.items():
@@ -115,7 +115,7 @@ def _in_turn_to_frame(dashboard: PaintedProgram, bare: PaintedProgram, presses: 
 
 
 def growth(*, quick: bool) -> Sequence[Figure]:
-    """The same keys among ever more uploads, in turn; a thousand times as many must make no difference."""
+    """The same keys with more and more uploads, alternately; a thousand times as many make no difference."""
     counts, presses = ((1_000, 50_000), 40) if quick else ((1_000, 10_000, 100_000, 1_000_000), 100)
     with TemporaryDirectory() as folder, ExitStack() as stack:
         dashboards = {count: stack.enter_context(_stored(Path(folder) / f"{count}.db", count)) for count in counts}
@@ -128,8 +128,8 @@ def growth(*, quick: bool) -> Sequence[Figure]:
     return [
         Figure(
             f"{key} to frame, p50, {count:,} / {fewest:,}",
-            share(values[key, count], 50),
-            share(values[key, fewest], 50),
+            percentile(values[key, count], 50),
+            percentile(values[key, fewest], 50),
             "ms",
             1.25,
         )
@@ -139,10 +139,10 @@ def growth(*, quick: bool) -> Sequence[Figure]:
 
 
 @contextmanager
-def _stored(file: Path, count: int) -> Iterator[PaintedProgram]:
-    """A dashboard over so many uploads, and no service."""
+def _stored(file: Path, count: int) -> Iterator[TerminalProgram]:
+    """A dashboard over a store of `count` uploads, without a service."""
     fill(file, count)
-    with PaintedProgram(python("-m", "tests.benchmarks.programs.stored_dashboard", str(file))) as dashboard:
+    with TerminalProgram(python("-m", "tests.benchmarks.programs.stored_dashboard", str(file))) as dashboard:
         dashboard.seconds_until(f"{count:,}")
         yield dashboard
 

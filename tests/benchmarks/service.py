@@ -1,4 +1,4 @@
-"""How fast the embedded service verifies and answers, and how little memory that takes, beside bare references of the same run."""
+"""Verification and requests of the embedded service and their memory, compared with bare references."""
 
 import asyncio
 import hashlib
@@ -31,14 +31,14 @@ __all__ = ["BENCHMARKS", "measure_memory", "measure_requests", "measure_verifica
 _MIB = 1024 * 1024
 _CORES = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 _SHARE_OF_CORES = 2.5 / 4
-"""How much of so many cores' work is done at least."""
+"""The minimum efficiency on several cores."""
 _REPETITIONS = 3
 
 File = Sequence[bytes]
 
 
 def measure_verification(quick: bool) -> list[Figure]:
-    """Verification against bare md5 that computes the same digests (each chunk's, the whole file's) of the same bytes in memory."""
+    """Verification, compared with md5 of the same bytes in memory: of each chunk and of the whole file."""
     size = (32 if quick else 64) * _MIB
     content = Random(902).randbytes(size)
     figures = []
@@ -91,7 +91,7 @@ def _bare(files: Sequence[File], threads: int, seconds: Callable[[], float]) -> 
 def _throughput(
     work: Callable[[Any], None], jobs: Sequence[Any], files: Sequence[File], threads: int, seconds: Callable[[], float]
 ) -> float:
-    """MiB of file in a second, by the clock or in a core's own time, whoever else runs; the best of some tries."""
+    """MiB a second, by wall-clock or processor time; the best of several runs."""
     best = float("inf")
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(_REPETITIONS):
@@ -118,7 +118,7 @@ async def _blocks(chunk: bytes) -> AsyncIterator[bytes]:
 
 
 def measure_requests(quick: bool) -> list[Figure]:
-    """Requests in a second of one upload and of a page of 1,000, against the framework's bare "hello"; no sockets in either."""
+    """Requests a second for one upload and for a page of 1,000, compared with a bare "hello" of the framework, without sockets."""
     return asyncio.run(_requests(200 if quick else 2000))
 
 
@@ -128,11 +128,11 @@ async def _requests(count: int) -> list[Figure]:
 
     bare = Starlette(routes=[Route("/hello", hello)])
     async with EmbeddedService(seed=1) as service:
-        past = list(finished_uploads(1, 1000, service.project.id, service.clock.now()))
-        service.import_uploads(past)
+        uploads = list(finished_uploads(1, 1000, service.project.id, service.clock.now()))
+        service.import_uploads(uploads)
         token = service.new_token()
         hellos = await _rate(bare, "/hello", token, count)
-        ones = await _rate(service.app, f"/api/v1/uploads/{past[0].id}", token, count)
+        ones = await _rate(service.app, f"/api/v1/uploads/{uploads[0].id}", token, count)
         path = f"/api/v1/projects/{service.project.id}/uploads"
         pages = await _rate(service.app, path, token, max(3, count // 100), b"per_page=1000")
     return [
@@ -184,7 +184,7 @@ with (folder / upload_id / "1").open("wb") as file:
 message = verify(upload_id, size, [ChunkRecord(1, size, "md5", "?")], [("md5", "?")], storage)
 assert message and "size does not match size computed by StorageProvider: reported" not in message, message
 status = Path("/proc/self/status")
-if status.exists():  # there the other figure begins with the peak of the process that forked this one
+if status.exists():  # there ru_maxrss includes the peak of the parent process
     print(int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024)
 else:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 / 1024)
@@ -192,7 +192,7 @@ else:
 
 
 def measure_memory(quick: bool) -> list[Figure]:
-    """Peak memory of a process that verifies a large file, against one that verifies 16 MiB; at most 32 MiB more."""
+    """Peak memory of a process that verifies a large file: at most 32 MiB more than for 16 MiB."""
     large_mib = 128 if quick else 1024
     large, small = _peak_mib(large_mib), _peak_mib(16)
     goal = (small + 32) / small

@@ -1,4 +1,4 @@
-"""Very many uploads for benchmarks: as pages of a service's answers, and as a store that knows them all."""
+"""Very many uploads for benchmarks: as pages of JSON, and as a store."""
 
 import json
 import uuid
@@ -16,33 +16,33 @@ __all__ = ["NEWEST", "PROJECT", "fill", "page_body", "resource"]
 
 PROJECT = ProjectRef("p-1", "Genome")
 NEWEST = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
-"""When the newest upload began; each older one began a second before."""
+"""When the newest upload was initiated; each older one a second earlier."""
 
 
 def resource(number: int, pending: int = 0, **fields: object) -> dict[str, object]:
-    """The upload of that number, the newest being 0 (and newer ones below); the first `pending` of them are completed."""
+    """The upload of a number; 0 is the newest, negative ones are newer. The first `pending` are completed, the others verified."""
     began = NEWEST - timedelta(seconds=number)
-    later = None if number < pending else 30
-    named = an_upload(
-        f"sample_{number}.fastq.gz", initiated=90, completed=60, verified=later, now=began + timedelta(seconds=90)
+    verified = None if number < pending else 30
+    upload = an_upload(
+        f"sample_{number}.fastq.gz", initiated=90, completed=60, verified=verified, now=began + timedelta(seconds=90)
     )
-    return {**named, **fields}
+    return {**upload, **fields}
 
 
 def page_body(page: int, per_page: int, count: int, template: str) -> bytes:
-    """A page of `count` uploads, made from the words of one so that many are made quickly."""
+    """The JSON of a page of `count` uploads, made from a template of one because that is fast."""
     numbers = range((page - 1) * per_page, min(page * per_page, count))
-    words = (
+    entries = (
         template.replace("@id", str(uuid.UUID(int=number + (1 << 120)))).replace(
             "@on", (NEWEST - timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         )
         for number in numbers
     )
-    return b'{"results":[' + ",".join(words).encode() + b"]}"
+    return b'{"results":[' + ",".join(entries).encode() + b"]}"
 
 
 def template() -> str:
-    """The words of an upload of any number."""
+    """The JSON of an upload; `@id` and `@on` are placeholders for its id and times."""
     fields = resource(0, id="@id", name="sample-@id.fastq.gz")
     text = json.dumps(fields, separators=(",", ":"))
     for seconds in (0, 30, 60, 90):
@@ -52,35 +52,35 @@ def template() -> str:
 
 
 def fill(file: Path, count: int) -> None:
-    """A store that knows so many uploads: one in seventy failed, 60 pending, the others verified."""
-    store, chance = Store(file), Random(1)
+    """Fill a store with `count` uploads: one in seventy failed, 60 pending, the others verified."""
+    store, rng = Store(file), Random(1)
     store.bulk.begin()
-    # Whatever is looked at in detail looks like this one.
-    words = json.dumps({"results": [resource(0)]}).encode()
+    # The raw JSON of all of them.
+    body = json.dumps({"results": [resource(0)]}).encode()
     for page in range(count // 1000):
         rows: dict[PartitionName, list[tuple[object, ...]]] = {}
         for number in range(page * 1000, page * 1000 + 1000):
-            stage = _stage_of(number, chance)
-            rows.setdefault((PROJECT.id, PROJECT.name, stage.rank), []).append(_row(number, stage.rank, chance))
-        store.bulk.insert_page(build_snapshot(rows, SnapshotInfo(1000, None, ()), words))
+            stage = _stage_of(number, rng)
+            rows.setdefault((PROJECT.id, PROJECT.name, stage.rank), []).append(_row(number, stage.rank, rng))
+        store.bulk.insert_page(build_snapshot(rows, SnapshotInfo(1000, None, ()), body))
     store.bulk.end()
     store.close()
 
 
-def _stage_of(number: int, chance: Random) -> Stage:
+def _stage_of(number: int, rng: Random) -> Stage:
     if number < 60:
         return Stage.INITIATED if number % 2 else Stage.COMPLETED
-    return Stage.ERROR if chance.random() < 1 / 70 else Stage.VERIFIED
+    return Stage.ERROR if rng.random() < 1 / 70 else Stage.VERIFIED
 
 
-def _row(number: int, stage: int, chance: Random) -> tuple[object, ...]:
+def _row(number: int, stage: int, rng: Random) -> tuple[object, ...]:
     began = round(NEWEST.timestamp() * 1000) - number * 1000
-    completed, waited = began + 60_000, round(chance.lognormvariate(9, 1))
+    completed, waited = began + 60_000, round(rng.lognormvariate(9, 1))
     since = (began, completed, completed + waited, completed + waited)[stage]
     message = "reported size does not match size computed by StorageProvider" if stage == 3 else ""
-    upload_id = str(uuid.UUID(int=chance.getrandbits(128)))
+    upload_id = str(uuid.UUID(int=rng.getrandbits(128)))
     return (
-        upload_id, f"sample_{chance.randrange(10**6):06d}_R{number % 2}.fastq.gz", chance.randrange(10**9), stage,
+        upload_id, f"sample_{rng.randrange(10**6):06d}_R{number % 2}.fastq.gz", rng.randrange(10**9), stage,
         since, "reported", began, completed if stage else None, since if stage > 1 else None, since, 4, 100, message, message,
         "embedded", "Ada Lovelace", 0, "", 0, 0, 0, since, None, bucket_of(60_000), bucket_of(waited) if stage > 1 else None, 0,
     )  # fmt: skip

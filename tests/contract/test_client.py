@@ -8,7 +8,6 @@ import stamina
 
 from tests.contract.calls import FILE, serving
 from upload_tui.client import Credentials, ServiceClient
-from upload_tui.client.service_client import service_root
 from upload_tui.errors import (
     AuthError,
     BadRequestError,
@@ -22,6 +21,7 @@ from upload_tui.errors import (
 )
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock, an_upload
+from upload_tui.wire import service_root
 
 ROOT = "https://dds.test"
 

@@ -145,7 +145,7 @@ def test_responses_conform_to_the_schema(method: str, path: str, filled: FilledS
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     @given(case=valid | invalid, data=st.data())
-    def check(case: schemathesis.Case, data: st.DataObject) -> None:
+    def check(case: schemathesis.Case[Any], data: st.DataObject) -> None:
         if data.draw(st.booleans(), "existing ids"):
             use_existing(case, data, filled)
         response = case.call(headers=dict(filled.http.headers))
@@ -155,11 +155,11 @@ def test_responses_conform_to_the_schema(method: str, path: str, filled: FilledS
     check()
 
 
-def check_valid_request(operation: schemathesis.APIOperation, filled: FilledService) -> None:
+def check_valid_request(operation: schemathesis.APIOperation[Any, Any, Any, Any], filled: FilledService) -> None:
     """Make one valid request: it succeeds and its response conforms to the schema."""
     name, path = f"{operation.method.upper()} {operation.path}", operation.path
     ids = {key: filled.ids_for(path, key)[UPLOAD_INDEXES.get(name, 0)] for key in re.findall(r"{(\w*id)}", path)}
-    case = operation.Case(path_parameters=ids, body=filled.bodies.get(name, {}), media_type="application/json")
+    case = operation.Case(path_parameters=ids, body=dict(filled.bodies.get(name, {})), media_type="application/json")
     if name in filled.targets:
         use_signed_url(case, filled.targets[name])
     response = case.call(headers=dict(filled.http.headers))
@@ -167,7 +167,7 @@ def check_valid_request(operation: schemathesis.APIOperation, filled: FilledServ
     case.validate_response(response, checks=CHECKS)
 
 
-def use_signed_url(case: schemathesis.Case, target: str) -> None:
+def use_signed_url(case: schemathesis.Case[Any], target: str) -> None:
     """Point a case at a signed URL."""
     url = httpx.URL(target)
     _, upload_id, *number = url.path.strip("/").split("/")
@@ -175,7 +175,7 @@ def use_signed_url(case: schemathesis.Case, target: str) -> None:
     case.path_parameters.update(id=upload_id, **({"number": int(number[0])} if number else {}))
 
 
-def use_existing(case: schemathesis.Case, data: st.DataObject, filled: FilledService) -> None:
+def use_existing(case: schemathesis.Case[Any], data: st.DataObject, filled: FilledService) -> None:
     """Point a case at an existing resource, half of the time with a valid body."""
     operation = f"{case.method.upper()} {case.path}"
     for name in case.path_parameters or {}:

@@ -42,7 +42,7 @@ async def test_wrong_keys_give_no_token(keys: dict[str, str], status: int) -> No
 )
 async def test_a_bad_token_is_rejected(token: str | None, reason: str) -> None:
     async with serving() as caller:
-        headers = {} if token is None else {"Authorization": token.encode()}
+        headers = {} if token is None else {b"Authorization": token.encode()}
         response = await caller.http.get("/api/v1/projects", headers=headers)
         assert response.status_code == 401
         assert response.json()["reason"] == reason

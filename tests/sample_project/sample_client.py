@@ -1,4 +1,4 @@
-"""A client of one's own, with plain httpx: sends a file in chunks."""
+"""A client with plain httpx: uploads a file in chunks."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ CHUNK_BYTES = 1000
 
 
 def upload(http: httpx.Client, project_id: str, name: str, content: bytes) -> str:
-    """Send a file with a client that is let in; gives the upload's id."""
+    """Upload a file with an authorised client; return the upload's id."""
     fields = {"name": name, "content_type": "application/octet-stream", "size": len(content)}
     path = f"/uploads/{_json(http.post(f'/projects/{project_id}/uploads', json=fields))['id']}"
     for number, chunk in enumerate(_chunks(content), 1):
@@ -21,14 +21,14 @@ def upload(http: httpx.Client, project_id: str, name: str, content: bytes) -> st
 
 
 def stage(http: httpx.Client, upload_id: str) -> str:
-    """What has become of an upload."""
+    """The stage of an upload."""
     status = _json(http.get(f"/uploads/{upload_id}"))["status"]
     reached = [name for name in ("initiated", "completed", "verified", "error") if status[f"{name}_on"]]
     return reached[-1]
 
 
-def _json(answer: httpx.Response) -> dict[str, dict[str, str]]:
-    fields: dict[str, dict[str, str]] = answer.raise_for_status().json()
+def _json(response: httpx.Response) -> dict[str, dict[str, str]]:
+    fields: dict[str, dict[str, str]] = response.raise_for_status().json()
     return fields
 
 

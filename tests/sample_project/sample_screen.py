@@ -1,4 +1,4 @@
-"""A Textual app of one's own with upload-tui's widgets in it."""
+"""A Textual app with upload-tui's widgets."""
 
 from textual import on
 from textual.app import App, ComposeResult
@@ -18,33 +18,33 @@ from upload_tui.widgets import (
 
 
 class SampleScreen(App[None]):
-    """Uploads on the left, the chosen one's timeline on the right."""
+    """Uploads on the left, the timeline of the selected one on the right."""
 
     CSS_PATH = widget_stylesheets()
-    TITLE = "The lab's evening"
+    TITLE = "Uploads of the lab"
 
-    def __init__(self, picture: InMemoryPicture, look: DisplayOptions) -> None:
+    def __init__(self, picture: InMemoryPicture, display_options: DisplayOptions) -> None:
         super().__init__()
         self.theme = "textual-light"
         self.picture = picture
-        self.look = look
+        self.display_options = display_options
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The colours of the stages."""
         return widget_tokens(is_dark=self.current_theme.dark)
 
     def compose(self) -> ComposeResult:
-        """Header, funnel, table and timeline, the chunks once more below."""
+        """Add the header, the funnel, the table, the timeline and the chunk strip."""
         yield Header()
-        yield FunnelBar(self.picture.funnel(), self.picture.now(), display_options=self.look)
+        yield FunnelBar(self.picture.funnel(), self.picture.now(), display_options=self.display_options)
         with Horizontal():
             yield UploadTable(self.picture, now=self.picture.now())
-            yield TimelineView(display_options=self.look)
-        yield ChunkStrip(display_options=self.look)
+            yield TimelineView(display_options=self.display_options)
+        yield ChunkStrip(display_options=self.display_options)
 
     @on(UploadTable.Selected)
     def show_upload(self, message: UploadTable.Selected) -> None:
-        """Another upload is under the cursor."""
+        """Show the selected upload."""
         detail = self.picture.detail(message.upload_id or "")
         timeline = self.query_one(TimelineView)
         timeline.now, timeline.detail = self.picture.now(), detail

@@ -1,4 +1,4 @@
-"""A client of one's own against a service that stores and checks real bytes, without network and without waiting."""
+"""A client against a service that stores and verifies real bytes, without a network and without waiting."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ def http(upload_server: UploadServer) -> Any:
         yield client
 
 
-def test_a_file_is_verified_when_it_was_sent_whole(upload_server: UploadServer, http: httpx.Client) -> None:
+def test_a_complete_file_is_verified(upload_server: UploadServer, http: httpx.Client) -> None:
     upload_server.pause_worker()
     upload_id = sample_client.upload(http, upload_server.project_id, "a.bin", CONTENT)
     assert sample_client.stage(http, upload_id) == "completed"
@@ -30,7 +30,7 @@ def test_a_file_is_verified_when_it_was_sent_whole(upload_server: UploadServer, 
     assert sample_client.stage(http, upload_id) == "verified"
 
 
-def test_a_file_is_in_error_when_a_byte_was_changed_on_its_way(upload_server: UploadServer, http: httpx.Client) -> None:
+def test_an_altered_chunk_is_an_error(upload_server: UploadServer, http: httpx.Client) -> None:
     upload_server.pause_worker()
     upload_server.start_fault("altered-chunk")
     upload_id = sample_client.upload(http, upload_server.project_id, "a.bin", CONTENT)
@@ -38,8 +38,8 @@ def test_a_file_is_in_error_when_a_byte_was_changed_on_its_way(upload_server: Up
     assert sample_client.stage(http, upload_id) == "error"
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
-def test_a_client_in_another_language_is_let_in(upload_server_url: str, upload_server: UploadServer) -> None:
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_can_upload(upload_server_url: str, upload_server: UploadServer) -> None:
     def curl(method: str, url: str, body: str = "", *headers: str) -> str:
         options = [option for header in headers for option in ("-H", header)]
         command = [
@@ -62,8 +62,8 @@ def test_a_client_in_another_language_is_let_in(upload_server_url: str, upload_s
     digest = {"value": hashlib.md5(b"hello").hexdigest(), "algorithm": "md5"}
 
     def call(method: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(curl(method, f"{api}{path}", json.dumps(fields), token, as_json))
-        return answer
+        response: dict[str, Any] = json.loads(curl(method, f"{api}{path}", json.dumps(fields), token, as_json))
+        return response
 
     fields = {"name": "hello.txt", "content_type": "text/plain", "size": 5}
     path = f"/uploads/{call('POST', f'/projects/{upload_server.project_id}/uploads', fields)['id']}"
@@ -73,13 +73,13 @@ def test_a_client_in_another_language_is_let_in(upload_server_url: str, upload_s
     assert done["status"]["completed_on"]
 
 
-def test_a_token_ends_after_two_hours(upload_service: UploadService, upload_clock: FrozenClock) -> None:
-    async def story() -> list[int]:
+def test_a_token_expires_after_two_hours(upload_service: UploadService, upload_clock: FrozenClock) -> None:
+    async def statuses() -> list[int]:
         headers = upload_service.headers
-        async with httpx.AsyncClient(transport=upload_service.transport, headers=headers) as mine:
-            now = await mine.get(f"{upload_service.api_url}/projects")
+        async with httpx.AsyncClient(transport=upload_service.transport, headers=headers) as client:
+            now = await client.get(f"{upload_service.api_url}/projects")
             upload_clock.advance(7201)
-            later = await mine.get(f"{upload_service.api_url}/projects")
+            later = await client.get(f"{upload_service.api_url}/projects")
         return [now.status_code, later.status_code]
 
-    assert asyncio.run(story()) == [200, 401]
+    assert asyncio.run(statuses()) == [200, 401]

@@ -1,4 +1,4 @@
-"""Pictures of upload-tui's dashboard, and of a screen of one's own with its widgets in it."""
+"""Pictures of upload-tui's dashboard, and of an app with its widgets."""
 
 from collections.abc import Callable
 from datetime import UTC
@@ -14,7 +14,7 @@ Dashboard = Callable[..., object]
 
 
 def test_the_worker_is_stopped(snap_compare: Compare, upload_dashboard: Dashboard) -> None:
-    """A completed upload has waited 41 minutes, and looks stuck."""
+    """A completed upload has waited for 41 minutes and is stuck."""
     scene = (
         Scene(title="lab")
         .upload("reads_S1_R1.fastq.gz", at=0, completes=20)
@@ -30,22 +30,22 @@ def test_the_worker_is_stopped(snap_compare: Compare, upload_dashboard: Dashboar
 
 
 def test_the_service_is_down(snap_compare: Compare) -> None:
-    """The header says since when nothing is known, and the line below the table why: the service answers 503."""
+    """The header shows since when the picture is stale, and the line below the table shows why: HTTP 503."""
     scene = Scene(title="lab").upload("a.bin", completes=10).fault("outage", at=20, seconds=600).poll(at=25).until(40)
     assert snap_compare(scene.dashboard(), terminal_size=(80, 24))
 
 
 @pytest.mark.parametrize("theme", ["upload-light", "nord"])
-def test_my_settings(snap_compare: Compare, upload_dashboard: Dashboard, theme: str) -> None:
-    """My theme, plain ASCII, and my key for the stuck and the failed."""
+def test_other_settings(snap_compare: Compare, upload_dashboard: Dashboard, theme: str) -> None:
+    """Another theme, plain ASCII, and another key for the filter of stuck and failed uploads."""
     app = upload_dashboard(sample_uploads(), theme=theme, ascii_only=True, keymap={"trouble": "x"})
     assert snap_compare(app, terminal_size=(80, 24), press=["x"], run_before=settled)
 
 
-def test_my_screen(snap_compare: Compare, upload_clock: FrozenClock) -> None:
-    """A header of mine, their funnel, table, timeline and chunks."""
+def test_an_app_with_the_widgets(snap_compare: Compare, upload_clock: FrozenClock) -> None:
+    """The funnel, the table, the timeline and the chunk strip in another app."""
     uploads = [
-        an_upload("mine.h5", initiated=100, completed=8, chunks=(1, 2, 4), size_bytes=3_000_000),
+        an_upload("run-1.h5", initiated=100, completed=8, chunks=(1, 2, 4), size_bytes=3_000_000),
         *sample_uploads(),
     ]
     picture = InMemoryPicture(uploads, clock=upload_clock)

@@ -1,72 +1,64 @@
-"""A kit for tests: uploads without waiting, the same at every run.
+"""The public testing kit: sample uploads, a clock, a service and a dashboard that are the same at every run.
 
-For whoever tests this dashboard with settings and themes of their own, a Textual screen with our widgets in it, or a client that
-uploads. Nothing of the product imports it, and importing it imports nothing heavy: each name is fetched when it is asked for.
+It is for tests of dashboards with their own settings and themes, of Textual apps that use `upload_tui.widgets`, and of clients that
+upload. The product never imports it. Importing it is cheap: each name is imported when it is first used.
 
-- Time: `FrozenClock`, which stands at `NOW` until a test moves it.
-- What a service says: `an_upload`, `a_chunk`, `a_timeline`, `sample_uploads`.
-- A service: `UploadService` in the test's own process, its worker stepped by hand; `UploadServer` on a real socket.
-- A picture: `dashboard` gives the Textual app, ready for `run_test` and `snap_compare`, over uploads, a `InMemorySession`, a service
-  or a `Scene`, which is a story told in virtual time; `settled` waits until all that is known is on the screen; `still` is for
-  apps of one's own; `recorded` opens a journal of `upload-tui record`, so that a bug report becomes a picture.
+- Time: `FrozenClock`, which stands at `NOW` until a test advances it.
+- JSON of the service: `an_upload`, `a_chunk`, `a_timeline`, `sample_uploads`.
+- Services: `UploadService` in the test's own process, with a worker that the test steps; `UploadServer` on a real socket.
+- Sessions: `InMemorySession` shows what the test gives it; `ManualSession` polls an `UploadService` when the test asks; `replay_of`
+  opens a recording of `upload-tui record`; `Scene` plays a scenario in virtual time.
+- Dashboards: `dashboard` makes the Textual app over any of these, for `run_test` and `snap_compare`; `settled` waits until the screen
+  is current; `deterministic` makes another app the same at every run.
 
-The fixtures of `upload_tui.testing.plugin` (`pip install 'upload-tui[testing]'`) are made of these; widgets for other apps are in
-`upload_tui.widgets`, and `python -m upload_tui.testing.gallery` shows them.
+`upload_tui.testing.plugin` has pytest fixtures of these (`pip install 'upload-tui[testing]'`), and
+`python -m upload_tui.testing.gallery` shows the widgets.
 
 >>> from upload_tui.testing import NOW, FrozenClock
 >>> FrozenClock().now() == NOW
 True
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.testing.builders import a_chunk, a_timeline, an_upload, sample_uploads
     from upload_tui.testing.clock import NOW, FrozenClock
     from upload_tui.testing.dashboards import dashboard, deterministic, settled
-    from upload_tui.testing.recordings import replay_of
     from upload_tui.testing.scene import Scene
     from upload_tui.testing.server import UploadServer
     from upload_tui.testing.service import UploadService
-    from upload_tui.testing.sessions import InMemorySession, ManualSession
+    from upload_tui.testing.sessions import InMemorySession, ManualSession, replay_of
 
 __all__ = [
     "NOW",
     "FrozenClock",
-    "Scene",
     "InMemorySession",
+    "ManualSession",
+    "Scene",
     "UploadServer",
     "UploadService",
-    "ManualSession",
     "a_chunk",
-    "sample_uploads",
     "a_timeline",
     "an_upload",
     "dashboard",
-    "replay_of",
-    "settled",
     "deterministic",
+    "replay_of",
+    "sample_uploads",
+    "settled",
 ]
 
-_MODULES = {
-    "builders": ("a_chunk", "sample_uploads", "a_timeline", "an_upload"),
-    "clock": ("NOW", "FrozenClock"),
-    "dashboards": ("dashboard", "settled", "deterministic"),
-    "recordings": ("replay_of",),
-    "scene": ("Scene",),
-    "server": ("UploadServer",),
-    "service": ("UploadService",),
-    "sessions": ("InMemorySession", "ManualSession"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "builders": ("a_chunk", "a_timeline", "an_upload", "sample_uploads"),
+        "clock": ("NOW", "FrozenClock"),
+        "dashboards": ("dashboard", "deterministic", "settled"),
+        "scene": ("Scene",),
+        "server": ("UploadServer",),
+        "service": ("UploadService",),
+        "sessions": ("InMemorySession", "ManualSession", "replay_of"),
+    },
+)

@@ -1,4 +1,4 @@
-"""Uploads as a service would send them, from a few words: what they are, and how long ago things happened to them."""
+"""Upload resources as a service sends them, from a few keywords: sizes, chunks and how long ago each stage was reached."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ __all__ = ["a_chunk", "sample_uploads", "a_timeline", "an_upload"]
 _ID_NAMESPACE = UUID("5f6a3f0c-9d0a-4f6e-8a51-6f0f4b1c7d21")
 
 
-def an_upload(  # noqa: PLR0913  # all of it by keyword, none of it needed
+def an_upload(  # noqa: PLR0913  # all keyword-only, all optional
     name: str = "reads.fastq.gz",
     *,
     initiated: float = 120,
@@ -34,19 +34,19 @@ def an_upload(  # noqa: PLR0913  # all of it by keyword, none of it needed
     """An upload resource.
 
     Args:
-        name: its name; the id follows from it.
-        initiated: seconds before `now`, as are the next four.
-        completed: None if it never was.
-        verified: None if it never was.
-        error: None if there is none.
-        message: the error's.
-        purged: None if it never was; only the deployed shape can say it.
-        size_bytes: the size promised.
-        chunks: the numbers reported (each a fourth of the size), or chunks of `a_chunk`. None for an upload that is not chunked.
-        status_shape: the shape of the status.
+        name: the upload's name; its id is derived from it.
+        initiated: when it was initiated, in seconds before `now`; the same for the next four.
+        completed: None if it was not.
+        verified: None if it was not.
+        error: None if it did not fail.
+        message: the error message.
+        purged: None if it was not; only the deployed status shape has it.
+        size_bytes: the announced size.
+        chunks: numbers of the reported chunks (each a quarter of the size), or results of `a_chunk`. None if it is not chunked.
+        status_shape: the shape of its `status`.
         project: id and name.
-        now: the present that the seconds count from.
-        fields: whatever is to be different in the resource.
+        now: the time that the seconds count back from.
+        fields: fields of the resource to add or replace.
 
     >>> an_upload("scan.tiff", initiated=60, completed=30)["status"]["completed_on"]
     '2026-03-14T09:26:23.000Z'
@@ -77,12 +77,12 @@ def an_upload(  # noqa: PLR0913  # all of it by keyword, none of it needed
 
 
 def a_chunk(number: int = 1, size_bytes: int = 1_000_000, digest: str | None = None) -> dict[str, Any]:
-    """A chunk as it stands in an upload resource.
+    """A chunk of an upload resource.
 
     Args:
         number: from 1.
-        size_bytes: as its client reported it.
-        digest: the MD5 that its client reported; None makes one up from the number.
+        size_bytes: the size that the client reported.
+        digest: the MD5 that the client reported; None derives one from the number.
 
     >>> upload = an_upload("scan.tiff", chunks=[a_chunk(1, 600), a_chunk(2, 400)], size_bytes=1000)
     >>> [(chunk["number"], chunk["size"]) for chunk in upload["chunks"]]
@@ -102,7 +102,7 @@ def a_timeline(
     purged: float | None = None,
     now: datetime = NOW,
 ) -> Timeline:
-    """A timeline; each stage by the seconds before `now` at which it was reached, None if it never was.
+    """A timeline; each stage is given in seconds before `now`, None if it was not reached.
 
     >>> timeline = a_timeline(initiated=60, completed=30)
     >>> timeline.stage.value, timeline.time_in_stage(NOW).total_seconds()
@@ -119,11 +119,11 @@ def a_timeline(
 
 
 def sample_uploads(*first: Mapping[str, Any], message: str = CHUNK_HASH_DIFFERS) -> list[Mapping[str, Any]]:
-    """Uploads of a morning: one of each stage, one that looks stuck, and finished ones of their size that say what is usual.
+    """Sixteen upload resources: each stage, a stuck one, and finished ones of similar sizes, from which baselines follow.
 
     Args:
-        first: uploads to come on top.
-        message: why the failed one failed.
+        first: resources to put before them.
+        message: the error message of the failed one.
 
     >>> [upload["name"] for upload in sample_uploads(an_upload("mine.csv"))][:3]
     ['mine.csv', 'brain_062_T1.nii.gz', 'aligned_S217.bam']

@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that stands still until a test advances it."""
 
 import asyncio
 import heapq
@@ -10,14 +10,14 @@ from typing import TypeVar
 __all__ = ["NOW", "FrozenClock"]
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
-"""The present of every test that does not say otherwise."""
+"""The time at which a `FrozenClock` starts by default."""
 
 
 Result = TypeVar("Result")
 
 
 class FrozenClock:
-    """Implements `upload_tui.clock.Clock`; whoever sleeps on it wakes when a test moves it far enough.
+    """Implements `upload_tui.clock.Clock`; `sleep` returns when a test has advanced the clock far enough.
 
     >>> clock = FrozenClock()
     >>> clock.advance(90)
@@ -32,15 +32,15 @@ class FrozenClock:
         self._order = count()
 
     def now(self) -> datetime:
-        """The present, aware and in UTC."""
+        """The current time, aware and in UTC."""
         return self._started_on + timedelta(seconds=self._elapsed_seconds)
 
     def monotonic(self) -> float:
-        """Seconds since the clock was made."""
+        """Seconds since the clock was created."""
         return self._elapsed_seconds
 
     async def sleep(self, seconds: float) -> None:
-        """Return once the clock was moved by that many seconds; at once (but others get their turn) for none."""
+        """Return once the clock has advanced by this many seconds; for zero or less, after other tasks had a turn."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -49,7 +49,11 @@ class FrozenClock:
         await woken
 
     def advance(self, seconds: float) -> None:
-        """Move forward and wake, in order, everybody whose time has come."""
+        """Move the clock forward and wake the sleepers that are due, in order.
+
+        Raises:
+            ValueError: `seconds` is negative.
+        """
         if seconds < 0:
             raise ValueError("a clock cannot run backwards")
         self._elapsed_seconds += seconds
@@ -59,7 +63,7 @@ class FrozenClock:
                 woken.set_result(None)
 
     async def advance_until_done(self, work: Awaitable[Result]) -> Result:
-        """Await work that sleeps on this clock, and move the clock by as much as it sleeps; nothing else may sleep on it meanwhile.
+        """Await work that sleeps on this clock, advancing the clock by as much as it sleeps; nothing else may sleep on it meanwhile.
 
         >>> clock = FrozenClock()
         >>> asyncio.run(clock.advance_until_done(clock.sleep(3600)))

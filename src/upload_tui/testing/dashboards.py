@@ -1,6 +1,6 @@
-"""The dashboard for tests: a Textual app over anything that has uploads, the same on every machine.
+"""The dashboard for tests: a Textual app that looks the same on every machine.
 
-The only module of the kit, with the gallery, that imports the dashboard.
+Only this module of the kit and the gallery import textual.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,18 +27,18 @@ from upload_tui.tui import (
     UploadApp,
 )
 
-__all__ = ["Source", "SnapshotApp", "dashboard", "settled", "deterministic"]
+__all__ = ["SnapshotApp", "Source", "dashboard", "deterministic", "settled"]
 
 Source = Session | UploadService | Scene | Iterable[Mapping[str, Any]]
-"""What a dashboard can be shown over."""
+"""What a dashboard can show."""
 
 AnyApp = TypeVar("AnyApp", bound=App[Any])
 
 
 def deterministic(app: AnyApp) -> AnyApp:
-    """Take from an app what makes two pictures of one thing differ: animation, and the machine's wish for no colours (`NO_COLOR`).
+    """Turn off what makes two pictures of an app differ: animations, and the effect of `NO_COLOR`. Call it before the app runs.
 
-    `dashboard` gives apps that are still; this is for apps of one's own, before they run.
+    Apps of `dashboard` need it not; it is for other apps.
 
     >>> from textual.app import App
     >>> from upload_tui.testing import deterministic
@@ -46,24 +46,24 @@ def deterministic(app: AnyApp) -> AnyApp:
     'none'
     """
 
-    def colours_alone() -> Sequence[LineFilter]:
-        signs = [each for each in type(app).get_line_filters(app) if isinstance(each, AsciiFilter)]
-        return signs if app.native_ansi_color else [ANSIToTruecolor(app.ansi_theme), *signs]
+    def filters() -> Sequence[LineFilter]:
+        ascii_filters = [each for each in type(app).get_line_filters(app) if isinstance(each, AsciiFilter)]
+        return ascii_filters if app.native_ansi_color else [ANSIToTruecolor(app.ansi_theme), *ascii_filters]
 
     app.animation_level = "none"
     app.no_color = False
     app.ansi_color = None
-    app.get_line_filters = colours_alone  # type: ignore[method-assign]  # the one public way to what an app's filters are
+    app.get_line_filters = filters  # type: ignore[method-assign]  # an app has no other public way to set its filters
     return app
 
 
 class SnapshotApp(UploadApp):
-    """The dashboard, still: also without a cursor that blinks, and without waits between two paintings.
+    """The dashboard, deterministic: it also has no blinking cursor and paints each change at once.
 
     Args:
-        session: as for any dashboard.
-        owns_session: whether the session is closed with the app.
-        options: what else `UploadApp` takes.
+        session: what it shows.
+        owns_session: close the session with the app.
+        options: further arguments of `UploadApp`.
     """
 
     def __init__(self, session: Session, *, owns_session: bool, **options: Any) -> None:
@@ -72,17 +72,17 @@ class SnapshotApp(UploadApp):
         deterministic(self)
 
     def on_ready(self) -> None:
-        """Keep the cursor of the search still."""
+        """Stop the cursors of inputs from blinking."""
         for line in self.screen.query(Input):
             line.cursor_blink = False
 
     def on_unmount(self) -> None:
-        """Close what was opened for this app alone."""
+        """Close the session if it belongs to this app."""
         if self._owns_session and isinstance(self.session, InMemorySession | ManualSession):
             self.session.close()
 
 
-def dashboard(  # noqa: PLR0913  # all of it by keyword, none of it needed
+def dashboard(  # noqa: PLR0913  # all keyword-only, all optional
     source: Source = (),
     *,
     theme: str = DEFAULT_THEME,
@@ -94,20 +94,19 @@ def dashboard(  # noqa: PLR0913  # all of it by keyword, none of it needed
     last_visit: LastVisit | None = None,
     preferences: Preferences | None = None,
 ) -> UploadApp:
-    """The dashboard, for `run_test` and `snap_compare`.
+    """Make a dashboard for `run_test` and `snap_compare`.
 
     Args:
-        source: what it shows: upload resources, a session, a service that is watched (the app looks when it starts, when `r` is
-            pressed, and when a test awaits `settled`), or a scene, which is played first. A session that is handed in is closed by
-            whoever made it, all others with the app.
+        source: what it shows: upload resources; a session, which the caller closes; a service, which is polled when the app
+            starts, when `r` is pressed and in `settled`; or a scene, which is played first.
         theme: the name of a theme.
-        ascii_only: draw with plain ASCII.
+        ascii_only: use plain ASCII.
         zone: the time zone of absolute times.
-        display_options: in place of the two before it.
-        keymap: other keys for actions.
-        controls: the demo's controls.
-        last_visit: when this person last looked.
-        preferences: in place of the theme, the look and the keys before it.
+        display_options: replaces `ascii_only` and `zone`.
+        keymap: keys by action id, in place of the default ones.
+        controls: controls of a demo.
+        last_visit: the previous visit, for the summary of what happened since.
+        preferences: replaces `theme`, `ascii_only`, `zone`, `display_options` and `keymap`.
 
     >>> import asyncio
     >>> from upload_tui.testing import an_upload, dashboard
@@ -145,7 +144,7 @@ def _session_of(source: Source) -> Session:
 
 
 async def settled(pilot: Pilot[Any]) -> None:
-    """Wait until all that the service says is on the screen; for `run_before` of `snap_compare`, and between two steps of a test.
+    """Poll the service once if there is one, and wait until the screen is current; also for `run_before` of `snap_compare`.
 
     >>> import asyncio
     >>> from upload_tui.testing import UploadService, dashboard, settled
@@ -161,7 +160,7 @@ async def settled(pilot: Pilot[Any]) -> None:
     """
     session = pilot.app.session if isinstance(pilot.app, UploadApp) else None
     if isinstance(session, InMemorySession | ManualSession):
-        while pilot.app.is_running and not session.has_subscribers:  # a slow machine's dashboard begins to listen later
+        while pilot.app.is_running and not session.has_subscribers:  # changes published before it subscribes are lost
             await pilot.pause()
     if isinstance(session, ManualSession):
         await pilot.pause()

@@ -1,4 +1,4 @@
-"""Every widget in its states: `python -m upload_tui.testing.gallery`. Also an example of another app with our widgets in it."""
+"""Each public widget in its states: `python -m upload_tui.testing.gallery`. Also an example of an app that uses the widgets."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,17 +31,17 @@ from upload_tui.wire import CHUNK_HASH_DIFFERS, StatusShape
 __all__ = ["GalleryApp", "LabelledWidgets"]
 
 LabelledWidgets = Iterator[tuple[str, Widget]]
-"""A sentence on a state, and the widget in it."""
+"""Descriptions of states, and the widgets in them."""
 
 _ERROR_MESSAGE = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 098f6bcd4621…"
 
 
 class GalleryApp(App[None]):
-    """A tab a widget; `q` quits.
+    """A tab for each widget; `q` quits.
 
     Args:
-        theme: the name of a theme, ours or Textual's.
-        initial_tab: the tab to begin with: `table`, `funnel`, `timeline` or `chunks`.
+        theme: the name of a theme of upload-tui or of Textual.
+        initial_tab: `table`, `funnel`, `timeline` or `chunks`.
     """
 
     TITLE = "upload-tui gallery"
@@ -56,27 +56,27 @@ class GalleryApp(App[None]):
 
     def __init__(self, theme: str = "upload-dark", initial_tab: str = "table") -> None:
         super().__init__(css_path=[*stylesheet_paths(("widgets.tcss", "gallery.tcss"))])
-        for own in THEMES:
-            self.register_theme(own)
+        for added in THEMES:
+            self.register_theme(added)
         self.theme = theme
         self._initial_tab = initial_tab
         self._pictures: list[InMemoryPicture] = []
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The colours of the stages, for themes that do not know them."""
+        """The colours of the stages, for themes that do not define them."""
         return widget_tokens(is_dark=self.current_theme.dark)
 
     def compose(self) -> ComposeResult:
-        """The tabs."""
+        """Add the tabs."""
         with TabbedContent(initial=self._initial_tab):
-            for title, shown in self._tabs().items():
+            for title, examples in self._tabs().items():
                 with TabPane(title, id=title.lower()), VerticalScroll():
-                    for sentence, widget in shown:
-                        yield Vertical(Label(sentence), widget, classes="state")
+                    for description, widget in examples:
+                        yield Vertical(Label(description), widget, classes="state")
         yield Footer()
 
     def on_unmount(self) -> None:
-        """Forget the pictures."""
+        """Close the pictures."""
         for picture in self._pictures:
             picture.close()
 
@@ -99,7 +99,7 @@ class GalleryApp(App[None]):
 
     def _tables(self) -> LabelledWidgets:
         yield (
-            "A morning's uploads: one of each stage, one that looks stuck.",
+            "Sixteen uploads: each stage, one of them stuck.",
             UploadTable(self._sample_picture(), now=NOW, classes="-tall"),
         )
         marked = UploadTable(self._sample_picture(), now=NOW, several_projects=True)
@@ -107,41 +107,41 @@ class GalleryApp(App[None]):
         yield "Several projects, one upload marked.", marked
         empty = UploadTable(self._picture(), now=NOW)
         empty.empty_text = "No uploads yet."
-        yield "Nothing, and a sentence that says so.", empty
+        yield "No uploads, with a text for it.", empty
 
     def _sample_picture(self) -> InMemoryPicture:
         return self._picture(*sample_uploads(message=_ERROR_MESSAGE))
 
     def _funnels(self) -> LabelledWidgets:
-        yield "A morning.", FunnelBar(self._sample_picture().funnel(), NOW)
-        yield "Nothing.", FunnelBar()
+        yield "Sixteen uploads.", FunnelBar(self._sample_picture().funnel(), NOW)
+        yield "No uploads.", FunnelBar()
         waiting = [an_upload(f"{number}", initiated=900 + number, completed=600 + number) for number in range(14)]
         done = [an_upload(f"done {number}", initiated=2000, completed=1900, verified=1890) for number in range(10)]
         yield "The worker is stopped.", FunnelBar(self._picture(*done, *waiting).funnel(), NOW)
         filtered = FunnelBar(self._sample_picture().funnel(), NOW)
         self.call_after_refresh(lambda: self._filter(filtered))
-        yield "A table beside it is restricted to errors.", filtered
+        yield "Filtered by the stage error.", filtered
 
     def _filter(self, bar: FunnelBar) -> None:
         bar.show(self._sample_picture().funnel(), NOW, filtered=[Stage.ERROR])
 
     def _timelines(self) -> LabelledWidgets:
-        for sentence, upload in (
-            ("Initiated: chunks come.", an_upload("brain.nii.gz", chunks=(1, 2))),
-            ("Completed: nobody has checked anything yet.", an_upload("reads.bam", initiated=180, completed=8)),
-            ("Completed for so long that it looks stuck.", an_upload("run.h5", initiated=4000, completed=3700)),
+        for description, upload in (
+            ("Initiated, receiving chunks.", an_upload("brain.nii.gz", chunks=(1, 2))),
+            ("Completed, not verified yet.", an_upload("reads.bam", initiated=180, completed=8)),
+            ("Completed and stuck.", an_upload("run.h5", initiated=4000, completed=3700)),
             ("Verified.", an_upload("scan.tiff", initiated=95, completed=21, verified=9)),
             (
-                "Error, with the service's reason.",
+                "Failed, with the service's error message.",
                 an_upload("plate.czi", completed=60, error=9, message=_ERROR_MESSAGE),
             ),
             (
-                "Verified, says the service; but chunk 2 is missing.",
+                "Reported as verified, but chunk 2 is missing.",
                 an_upload("half.bin", completed=30, verified=20, chunks=(1, 3, 4), status_shape=StatusShape.DEPLOYED),
             ),
         ):
             yield (
-                sentence,
+                description,
                 TimelineView(
                     self._picture(upload).detail(str(upload["id"])), NOW, display_options=DisplayOptions(zone=UTC)
                 ),
@@ -150,9 +150,9 @@ class GalleryApp(App[None]):
 
     def _chunk_strips(self) -> LabelledWidgets:
         sizes: Mapping[str, Sequence[tuple[int, int]]] = {
-            "All there.": [(1, 1000), (2, 1000), (3, 1000), (4, 500)],
-            "One was never listed.": [(1, 1000), (2, 1000), (4, 1000)],
-            "One was listed twice, one is of an odd size.": [
+            "All chunks.": [(1, 1000), (2, 1000), (3, 1000), (4, 500)],
+            "One chunk is missing.": [(1, 1000), (2, 1000), (4, 1000)],
+            "One chunk is repeated, one has an unexpected size.": [
                 (1, 1000),
                 (2, 1000),
                 (3, 1000),
@@ -160,15 +160,18 @@ class GalleryApp(App[None]):
                 (4, 7),
                 (5, 1000),
             ],
-            "Thousands: a sign stands for several.": [(number, 1000) for number in range(1, 2001)],
+            "2,000 chunks: each block stands for several.": [(number, 1000) for number in range(1, 2001)],
         }
-        for sentence, listed in sizes.items():
+        for description, listed in sizes.items():
             chunks = [a_chunk(number, size_bytes) for number, size_bytes in listed]
-            promised = sum(dict(listed).values())
-            yield sentence, self._strip(an_upload("a", completed=30, chunks=chunks, size_bytes=promised))
-        yield "Still sent.", self._strip(an_upload("a", chunks=(1, 2)))
-        yield "Verified, says the service.", self._strip(an_upload("a", completed=30, verified=20, chunks=(1, 3, 4)))
-        yield "None yet.", self._strip(an_upload("a", chunks=()))
+            announced = sum(dict(listed).values())
+            yield description, self._strip(an_upload("a", completed=30, chunks=chunks, size_bytes=announced))
+        yield "In progress.", self._strip(an_upload("a", chunks=(1, 2)))
+        yield (
+            "Reported as verified, one chunk missing.",
+            self._strip(an_upload("a", completed=30, verified=20, chunks=(1, 3, 4))),
+        )
+        yield "No chunks yet.", self._strip(an_upload("a", chunks=()))
         yield "Not chunked.", self._strip(an_upload("a", chunks=None))
         purged = an_upload(
             "scan.tiff", completed=30, verified=20, purged=10, chunks=(), status_shape=StatusShape.DEPLOYED

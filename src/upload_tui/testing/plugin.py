@@ -1,11 +1,9 @@
-"""The pytest plugin of `upload-tui[testing]`: fixtures that do nothing until a test asks for them, and import nothing before.
-
-pytest finds it by itself where upload-tui is installed. The fixtures:
+"""The pytest plugin of `upload-tui[testing]`. Pytest finds it; its fixtures import nothing until they are used.
 
 - `upload_clock`: a `FrozenClock`.
-- `upload_service`: an `UploadService` on that clock, its worker stepped by hand.
-- `upload_dashboard`: a function like `upload_tui.testing.dashboard`; without a source it watches `upload_service`.
-- `upload_server`: an `UploadServer`, on a real socket; `upload_server_url` is its URL.
+- `upload_service`: an `UploadService` on that clock; the test steps its worker.
+- `upload_dashboard`: a function like `upload_tui.testing.dashboard`; its default source is `upload_service`.
+- `upload_server`: an `UploadServer` on a real socket; `upload_server_url` is its URL.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def upload_clock() -> "FrozenClock":
-    """A clock that stands still until the test moves it."""
+    """A clock that stands still until the test advances it."""
     from upload_tui.testing import FrozenClock
 
     return FrozenClock()
@@ -28,7 +26,7 @@ def upload_clock() -> "FrozenClock":
 
 @pytest.fixture
 def upload_service(upload_clock: "FrozenClock") -> "Iterator[UploadService]":
-    """A service in the test's own process, on `upload_clock`; it need not be entered."""
+    """A service in the test's own process, on `upload_clock`; it need not be entered with `async with`."""
     from upload_tui.testing import UploadService
 
     service = UploadService(clock=upload_clock)
@@ -38,7 +36,7 @@ def upload_service(upload_clock: "FrozenClock") -> "Iterator[UploadService]":
 
 @pytest.fixture
 def upload_dashboard(request: pytest.FixtureRequest) -> "Callable[..., UploadApp]":
-    """Makes dashboards, over what `upload_tui.testing.dashboard` takes, or over `upload_service` if that is not said."""
+    """A function that makes dashboards, like `upload_tui.testing.dashboard`; without a source, over `upload_service`."""
 
     def make(source: Any = None, **options: Any) -> "UploadApp":
         from upload_tui.testing import dashboard
@@ -50,7 +48,7 @@ def upload_dashboard(request: pytest.FixtureRequest) -> "Callable[..., UploadApp
 
 @pytest.fixture
 def upload_server() -> "Iterator[UploadServer]":
-    """A service on a real socket of this machine, stopped after the test; in real time, its worker works by itself."""
+    """A service on a real socket of this machine, in real time; stopped after the test."""
     from upload_tui.testing import UploadServer
 
     with UploadServer() as server:
@@ -59,5 +57,5 @@ def upload_server() -> "Iterator[UploadServer]":
 
 @pytest.fixture
 def upload_server_url(upload_server: "UploadServer") -> str:
-    """Where that is, without `/api/v1`; `upload_server` knows how to be let in."""
+    """The URL of `upload_server`, without `/api/v1`; `upload_server` has the credentials."""
     return upload_server.url

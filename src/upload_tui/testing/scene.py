@@ -1,8 +1,8 @@
-"""Scenes: a story in a few lines (what exists, what happens, at which second), played in virtual time.
+"""Scenes: a scenario in a few lines (what happens at which second), played in virtual time.
 
-A scene is played through the real service and the real monitor, by a client that sends real bytes, before the first frame of any
-dashboard: what is pictured is over, so nothing runs while it is painted, nothing has to be waited for, and a story of hours takes
-milliseconds. States that no service can be brought into at will (hostile names, contradictions) are `InMemorySession`'s.
+A scene is played with the real service, the real monitor and a client that sends real bytes, before the dashboard paints its first
+frame. So nothing runs while a picture is taken, and a scenario of hours takes milliseconds. For states that a service cannot reach
+on purpose (hostile names, contradictions), use `InMemorySession`.
 """
 
 import asyncio
@@ -33,12 +33,12 @@ _KILOBYTE = 1024
 
 
 class Scene:
-    """A story. Each line of it says at which second something happens (`at`, from 0) and gives the scene, for the next line.
+    """A scenario. Each method adds a step at a second (`at`, from 0) and returns the scene, so that calls can be chained.
 
     Args:
-        status_shape: the shape of `status` that the service speaks.
-        title: for the header.
-        stuck_after_seconds: from which age a pending upload looks stuck.
+        status_shape: the shape of `status` in the service's responses: `a`, `b` or `deployed`.
+        title: shown in the header.
+        stuck_after_seconds: the age from which a pending upload is stuck.
 
     >>> from upload_tui.testing import Scene
     >>> scene = (
@@ -49,11 +49,11 @@ class Scene:
     ...     .until(60 + 41 * 60)
     ... )
     >>> session = scene.play_sync()
-    >>> [(row.name, row.judgement.is_stuck) for row in session.pending(10)]
+    >>> [(row.name, row.lateness.is_stuck) for row in session.pending(10)]
     [('reads_R2.fastq.gz', True)]
     >>> session.close()
 
-    `scene.dashboard()` is its picture, for `snap_compare` or `run_test`.
+    `scene.dashboard()` is a dashboard over it, for `snap_compare` or `run_test`.
     """
 
     def __init__(
@@ -80,52 +80,60 @@ class Scene:
         verification_seconds: float = 2.0,
         digest: str | None = None,
     ) -> Self:
-        """A client uploads a file, its chunks evenly spread over the time that it takes.
+        """Upload a file, its chunks evenly distributed over the time until it completes.
 
         Args:
-            name: the file's.
-            at: when it begins.
-            completes: when its client says that all is there; None if never.
-            chunks: how many there are.
+            name: the file's name.
+            at: the second at which it is initiated.
+            completes: the second at which the client completes it; None if it never does.
+            chunks: the number of chunks.
             chunks_sent: how many of them are sent; None sends all, or half of them if the client never completes.
-            size_bytes: the file's; its bytes are made, sent and hashed.
-            verification_seconds: how long after that a worker that is not busy has the answer.
-            digest: the digest that the client reports; None reports the right one.
+            size_bytes: the file's size; its bytes are generated, sent and hashed.
+            verification_seconds: how long verification takes if the worker is not busy.
+            digest: the MD5 that the client reports; None reports the right one.
         """
         content = split_content(_content_for(name, size_bytes), chunks)
         usually_sent = len(content) if completes is not None else len(content) // 2
         chunks_sent = usually_sent if chunks_sent is None else min(chunks_sent, len(content))
         pace = _CHUNK_SECONDS if completes is None else (completes - at) / (chunks_sent + 1)
         requests = chunks_sent + (1 if completes is None else 2)
-        begins = tuple(at + pace * number for number in range(requests))
-        plan = _UploadPlan(name, content, begins, chunks_sent, verification_seconds, digest)
-        self._last_step_at = max(self._last_step_at, plan.request_at[-1])
-        return self._add(at, lambda play: play.send_next(_Transfer(plan)))
+        request_at = tuple(at + pace * number for number in range(requests))
+        plan = _UploadPlan(name, content, request_at, chunks_sent, verification_seconds, digest)
+        self._last_step_at = max(self._last_step_at, request_at[-1])
+        return self._add(at, lambda player: player.send_next(_Transfer(plan)))
 
     def stop_worker(self, *, at: float = 0.0) -> Self:
-        """The verification worker stops: whatever is completed waits."""
-        return self._add(at, lambda play: play.set_worker(is_stopped=True))
+        """Stop the verification worker: completed uploads wait."""
+        return self._add(at, lambda player: player.set_worker(is_stopped=True))
 
     def start_worker(self, *, at: float) -> Self:
-        """It works again, and first does what has been left."""
-        return self._add(at, lambda play: play.set_worker(is_stopped=False))
+        """Start the worker again; it first verifies what has waited."""
+        return self._add(at, lambda player: player.set_worker(is_stopped=False))
 
     def fault(self, name: str, *, at: float = 0.0, seconds: float | None = None) -> Self:
-        """Something breaks, by the fault's name (`UploadService.fault_names`), for so long or for its usual time."""
+        """Start a fault (one of `UploadService.fault_names`) for this many seconds; None for its default duration.
+
+        Raises:
+            UsageError: there is no fault of this name.
+        """
         fault = parse_fault_name(name)
-        return self._add(at, lambda play: play.start_fault(fault, seconds))
+
+        async def start(player: _Player) -> None:
+            player.service.start_fault(fault, seconds)
+
+        return self._add(at, start)
 
     def poll(self, *, at: float) -> Self:
-        """The monitor looks once more; it also looks after everything that happens, except after a chunk."""
+        """Poll the service once more; it is also polled after each step except a chunk."""
         return self._add(at, _do_nothing)
 
     def opens(self, *, at: float) -> Self:
-        """The dashboard is opened: what happened before is no news."""
+        """Open the dashboard at this second; changes before it are not published."""
         self._opens_at = at
         return self
 
     def until(self, second: float) -> Self:
-        """The picture is taken at this second; otherwise with the last thing that is told."""
+        """End the scene at this second; the default is its last step."""
         self._ends_at = second
         return self
 
@@ -135,22 +143,22 @@ class Scene:
         return self
 
     async def play(self) -> ManualSession:
-        """Play it; gives a session that shows its end, for whoever closes it."""
+        """Play the scene and return a session that shows its end; the caller closes it."""
         clock = FrozenClock()
         async with UploadService(clock=clock, status_shape=self._status_shape) as service:
             session = ManualSession(service, **self._options)
-            play = _Player(service, session, self._opens_at)
-            for at, line in [(self._opens_at, _do_nothing), *self._steps]:
-                play.schedule(at, line)
-            await play.run(self._last_step_at if self._ends_at is None else self._ends_at)
+            player = _Player(service, session, self._opens_at)
+            for at, step in [(self._opens_at, _do_nothing), *self._steps]:
+                player.schedule(at, step)
+            await player.run(self._last_step_at if self._ends_at is None else self._ends_at)
             session.freeze()
         return session
 
     def play_sync(self) -> ManualSession:
-        """The same for code that has no event loop running.
+        """Play the scene without a running event loop.
 
         Raises:
-            UsageError: there is one; await `play` there.
+            UsageError: an event loop is running; await `play` there.
         """
         try:
             asyncio.get_running_loop()
@@ -158,22 +166,22 @@ class Scene:
             return asyncio.run(self.play())
         raise UsageError(
             "A scene cannot be played inside a running event loop",
-            "Await its play() there, and hand the session to dashboard().",
+            "Await its play() there and pass the session to dashboard().",
         )
 
     def dashboard(self, **options: Any) -> "UploadApp":
-        """Its picture: the dashboard over the scene, `play_sync`; `options` are those of `upload_tui.testing.dashboard`."""
+        """Play the scene and return a dashboard over it; `options` are those of `upload_tui.testing.dashboard`."""
         from upload_tui.testing.dashboards import dashboard
 
         return dashboard(self, **options)
 
 
 class _UploadPlan(Struct, frozen=True):
-    """What a client means to do.
+    """What a client will do.
 
     Attributes:
-        begins: the seconds of its requests: to initiate, one for each chunk that is sent, and perhaps to complete.
-        sent: how many of the chunks are sent.
+        request_at: the seconds of its requests: initiate, each chunk that is sent, and complete if it does.
+        chunks_sent: how many of the chunks are sent.
     """
 
     name: str
@@ -185,7 +193,7 @@ class _UploadPlan(Struct, frozen=True):
 
 
 class _Transfer(Struct):
-    """A file on its way: how many of its client's requests went well, and the id once it has begun."""
+    """The progress of an upload: how many requests succeeded, and its id, empty before it is initiated."""
 
     plan: _UploadPlan
     requests_done: int = 0
@@ -196,7 +204,7 @@ _Step = Callable[["_Player"], Awaitable[None]]
 
 
 class _Player(Struct):
-    """One performance: what is still to come, in the order of its seconds, and what has become of the worker."""
+    """One run of a scene: the steps to come, by second, and the state of the worker."""
 
     service: UploadService
     session: ManualSession
@@ -211,12 +219,12 @@ class _Player(Struct):
         heapq.heappush(self._queue, (second, next(self._order), step))
 
     async def run(self, ends_at: float) -> None:
-        """All that comes until then."""
+        """Run all steps until this second."""
         while self._queue and self._queue[0][0] <= ends_at:
-            second, _, line = heapq.heappop(self._queue)
+            second, _, step = heapq.heappop(self._queue)
             self._move_to(second)
             self._is_poll_due = True
-            await self.service.clock.advance_until_done(line(self))
+            await self.service.clock.advance_until_done(step(self))
             if self._is_poll_due:
                 await self._poll()
         self._move_to(ends_at)
@@ -229,27 +237,25 @@ class _Player(Struct):
         if self.service.clock.monotonic() >= self.opens_at:
             await self.service.clock.advance_until_done(self.session.poll())
 
-    # What may happen
+    # Steps
 
     async def send_next(self, transfer: _Transfer) -> None:
-        """A client's next request; one that the service has no time for is sent again, as clients do."""
+        """Send a client's next request; one that the service rejects for now is sent again later, as clients do."""
         try:
             await self._send_request(transfer)
         except httpx.HTTPStatusError as error:
             if error.response.status_code not in _RETRIED_STATUSES:
                 raise
-            again = _CLIENT_RETRY_SECONDS
+            wait_seconds = _CLIENT_RETRY_SECONDS
         except JSONDecodeError:
-            again = _CLIENT_RETRY_SECONDS
+            wait_seconds = _CLIENT_RETRY_SECONDS
         else:
             transfer.requests_done += 1
-            again = 0.0
+            wait_seconds = 0.0
         if transfer.requests_done < len(transfer.plan.request_at):
             now = self.service.clock.monotonic()
-            self.schedule(
-                max(transfer.plan.request_at[transfer.requests_done], now + again),
-                lambda play: play.send_next(transfer),
-            )
+            next_at = max(transfer.plan.request_at[transfer.requests_done], now + wait_seconds)
+            self.schedule(next_at, lambda player: player.send_next(transfer))
 
     async def _send_request(self, transfer: _Transfer) -> None:
         plan = transfer.plan
@@ -263,10 +269,10 @@ class _Player(Struct):
         else:
             digest = plan.digest or md5(b"".join(plan.chunks))
             (await self.service.complete(transfer.upload_id, digest)).raise_for_status()
-            self.schedule(self.service.clock.monotonic() + plan.verification_seconds, lambda play: play.verify(0))
+            self.schedule(self.service.clock.monotonic() + plan.verification_seconds, lambda player: player.verify(0))
 
     async def verify(self, attempts: int) -> None:
-        """One upload; later if the worker is stopped or dead, and again if the storage was in trouble."""
+        """Verify one upload: later if the worker is stopped or dead, again if the storage failed."""
         dead_seconds = self.service.embedded.faults.seconds_left(FaultName.DEAD_WORKER)
         if self.is_worker_stopped:
             self.unverified_count += 1
@@ -279,7 +285,7 @@ class _Player(Struct):
                 self._verify_in(RETRY_SECONDS[attempts], attempts + 1)
 
     def _verify_in(self, seconds: float, attempts: int) -> None:
-        self.schedule(self.service.clock.monotonic() + seconds, lambda play: play.verify(attempts))
+        self.schedule(self.service.clock.monotonic() + seconds, lambda player: player.verify(attempts))
 
     async def set_worker(self, *, is_stopped: bool) -> None:
         self.is_worker_stopped = is_stopped
@@ -287,15 +293,12 @@ class _Player(Struct):
             self.unverified_count -= 1
             await self.verify(0)
 
-    async def start_fault(self, name: FaultName, seconds: float | None) -> None:
-        self.service.start_fault(name, seconds)
-
 
 async def _do_nothing(_: _Player) -> None:
-    """Nothing happens but time."""
+    """A step that only polls."""
 
 
 def _content_for(name: str, size_bytes: int) -> bytes:
-    """Bytes that follow from a name, the same at every run."""
+    """Bytes derived from a name, the same at every run."""
     seed = md5(name.encode()).encode()
     return (seed * (size_bytes // len(seed) + 1))[:size_bytes]

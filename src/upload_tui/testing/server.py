@@ -1,6 +1,6 @@
-"""The embedded service on a real socket of this machine, for clients in any language; in a thread, for as long as a test needs it.
+"""The embedded service on a real socket, in a thread of the test's process, for clients in any language.
 
-Real clients live in real time, so its clock is the machine's and its worker works by itself.
+Such clients run in real time, so it uses the system clock and its worker runs by itself.
 """
 
 import asyncio
@@ -28,16 +28,16 @@ Result = TypeVar("Result")
 
 
 class UploadServer:
-    """A service at `url`; a context manager that stops it cleanly.
+    """A service at `url`; a context manager that starts and stops it.
 
     Args:
-        status_shape: the shape of `status` for everybody who does not ask for another.
+        status_shape: the shape of `status` in responses to requests that name no other: `a`, `b` or `deployed`.
 
     >>> import httpx
     >>> from upload_tui.testing import UploadServer
-    >>> with UploadServer() as server, httpx.Client(headers={"Authorization": server.token}) as mine:
-    ...     answer = mine.get(f"{server.api_url}/projects/{server.project_id}/uploads")
-    >>> answer.json()
+    >>> with UploadServer() as server, httpx.Client(headers={"Authorization": server.token}) as client:
+    ...     response = client.get(f"{server.api_url}/projects/{server.project_id}/uploads")
+    >>> response.json()
     {'results': []}
     """
 
@@ -50,10 +50,10 @@ class UploadServer:
         self._thread = Thread(target=self._run, name="upload server", daemon=True)
 
     def __enter__(self) -> Self:
-        # Only what is said to be TCP is sent at once by asyncio; else each answer waits 40 ms for the one who asks.
+        # asyncio sets TCP_NODELAY only where the protocol is given; without it each response waits 40 ms.
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._listener.bind((_HOST, 0))
-        self._listener.listen()  # whoever calls before the service is up waits in the queue
+        self._listener.listen()  # connections made before the service runs wait in the queue
         self.url = f"http://{_HOST}:{self._listener.getsockname()[1]}"
         self._thread.start()
         if not self._is_started.wait(_TIMEOUT_SECONDS) or self._service is None:
@@ -84,7 +84,7 @@ class UploadServer:
             self._is_started.set()
             await self._server.serve(sockets=[self._listener])
 
-    # How to be let in
+    # Credentials
 
     @property
     def _embedded(self) -> EmbeddedService:
@@ -94,63 +94,67 @@ class UploadServer:
 
     @property
     def api_url(self) -> str:
-        """The base of all endpoints."""
+        """The base URL of all endpoints."""
         return self._embedded.api_url
 
     @property
     def token(self) -> str:
-        """A token made now, for the header `Authorization`; good for two hours."""
+        """A new token for the header `Authorization`, valid for two hours."""
         return self._embedded.new_token()
 
     @property
     def agent_key(self) -> str:
-        """The account's software agent; with `user_key` it gets a token."""
+        """The key of the account's software agent; with `user_key` it is exchanged for a token."""
         return self._embedded.account.agent_key
 
     @property
     def user_key(self) -> str:
-        """The account's user."""
+        """The key of the account's user."""
         return self._embedded.account.user_key
 
     @property
     def project_id(self) -> str:
-        """The project that is there from the start."""
+        """The id of the project that exists from the start."""
         return self._embedded.project.id
 
     @property
     def environment(self) -> dict[str, str]:
-        """Where the service is and how to be let in, as the variables that `upload-tui` itself reads."""
+        """The environment variables with which `upload-tui` uses this service."""
         return {
             "UPLOAD_TUI_URL": self.url,
             "UPLOAD_TUI_TOKEN": self.token,
             "UPLOAD_TUI_PROJECT": self.project_id,
         }
 
-    # What the worker and the weather do
+    # Worker and faults
 
     def pause_worker(self) -> None:
-        """Verify nothing more by itself; `verify_next` still does."""
+        """Stop the worker; `verify_next` still verifies."""
         self._run_on_loop(_call(self._embedded.worker.pause))
 
     def resume_worker(self) -> None:
-        """Verify by itself again."""
+        """Start the worker again."""
         self._run_on_loop(_call(self._embedded.worker.resume))
 
     def verify_next(self) -> str | None:
-        """Verify one upload that is due; gives its id, or None if none is."""
+        """Verify one upload that is due and return its id; None if none is due."""
         return self._run_on_loop(self._embedded.worker.verify_next())
 
     def start_fault(self, name: str, seconds: float | None = None) -> None:
-        """Let a fault happen, for so many real seconds or for its usual time."""
+        """Start a fault for this many seconds; None for the fault's default duration.
+
+        Raises:
+            UsageError: there is no fault of this name.
+        """
         self._run_on_loop(_call(self._embedded.faults.start, parse_fault_name(name), seconds))
 
     def stop_fault(self, name: str) -> None:
-        """End a fault now."""
+        """Stop a fault."""
         self._run_on_loop(_call(self._embedded.faults.stop, parse_fault_name(name)))
 
     def _run_on_loop(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Do it on the service's own loop."""
-        assert self._loop is not None  # noqa: S101  # there is a service, so there is its loop
+        """Run a coroutine on the service's event loop and return its result."""
+        assert self._loop is not None  # noqa: S101  # set before the service
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_TIMEOUT_SECONDS)
 
 

@@ -1,6 +1,6 @@
-"""The embedded service under a test's own hand: a clock that stands still, a worker stepped by hand, faults by name.
+"""The embedded service in the test's own process: on a `FrozenClock`, with a worker that the test steps and faults by name.
 
-It is the service of `upload-tui serve`, called in the same process: chunks are stored and really hashed.
+It is the service of `upload-tui serve`: chunks are stored and hashed.
 """
 
 import hashlib
@@ -22,27 +22,26 @@ _URL = "https://uploads.example.org"
 
 
 class UploadService:
-    """A service in the test's own process; an async context manager that forgets everything at its end.
+    """A service in the test's own process; an async context manager that deletes its data at the end.
 
-    It needs no port: `transport` goes into an `httpx.AsyncClient`, whatever URL that calls. For clients of other kinds there is
-    `UploadServer`.
+    It needs no port: pass `transport` to an `httpx.AsyncClient`. For other clients use `UploadServer`.
 
     Args:
-        clock: the service's time; a `FrozenClock` of its own if None.
-        status_shape: the shape of `status` for everybody who does not ask for another.
+        clock: the service's clock; a new `FrozenClock` if None.
+        status_shape: the shape of `status` in responses to requests that name no other: `a`, `b` or `deployed`.
         options: what else `upload_tui.backend.service.EmbeddedService` takes.
 
     >>> import asyncio, httpx
     >>> from upload_tui.testing import UploadService
-    >>> async def story():
+    >>> async def upload_and_verify():
     ...     async with UploadService() as service:
     ...         upload_id = await service.upload("scan.tiff", b"all the bytes")
     ...         service.clock.advance(2)
     ...         await service.verify_next()
-    ...         async with httpx.AsyncClient(transport=service.transport, headers=service.headers) as mine:
-    ...             answer = await mine.get(f"{service.api_url}/uploads/{upload_id}")
-    ...     return answer.json()["status"]["verified_on"]
-    >>> asyncio.run(story())
+    ...         async with httpx.AsyncClient(transport=service.transport, headers=service.headers) as client:
+    ...             response = await client.get(f"{service.api_url}/uploads/{upload_id}")
+    ...     return response.json()["status"]["verified_on"]
+    >>> asyncio.run(upload_and_verify())
     '2026-03-14T09:26:55.000Z'
     """
 
@@ -67,54 +66,54 @@ class UploadService:
         await self.embedded.stop()
 
     def close(self) -> None:
-        """Forget everything; for a service that was never entered: it does all but run its worker by itself."""
+        """Delete the data of a service that was not entered with `async with`; such a service cannot run its worker."""
         self.embedded.close()
 
-    # How to be let in
+    # Credentials
 
     @property
     def url(self) -> str:
-        """Where the service seems to be."""
+        """The URL that the service has in its responses."""
         return self.embedded.base_url
 
     @property
     def api_url(self) -> str:
-        """The base of all endpoints."""
+        """The base URL of all endpoints."""
         return self.embedded.api_url
 
     @property
     def headers(self) -> dict[str, str]:
-        """What lets a request in: a token made now, good for two hours of the service's clock."""
+        """Headers of an authorised request: a new token, valid for two hours of the service's clock."""
         return {"Authorization": self.embedded.new_token()}
 
     @property
     def agent_key(self) -> str:
-        """The account's software agent; with `user_key` it gets a token."""
+        """The key of the account's software agent; with `user_key` it is exchanged for a token."""
         return self.embedded.account.agent_key
 
     @property
     def user_key(self) -> str:
-        """The account's user."""
+        """The key of the account's user."""
         return self.embedded.account.user_key
 
     @property
     def project_id(self) -> str:
-        """The project that is there from the start."""
+        """The id of the project that exists from the start."""
         return self.embedded.project.id
 
     @property
     def project_name(self) -> str:
-        """Its name."""
+        """The name of that project."""
         return self.embedded.project.name
 
-    # What the worker and the weather do
+    # Worker and faults
 
     async def verify_next(self) -> str | None:
-        """Let the worker verify one upload that is due; gives its id, or None if none is."""
+        """Verify one upload that is due and return its id; None if none is due."""
         return await self.embedded.worker.verify_next()
 
     async def verify_all(self) -> list[str]:
-        """Let the worker verify all that is due; gives their ids."""
+        """Verify all uploads that are due and return their ids."""
         verified = []
         while upload_id := await self.verify_next():
             verified.append(upload_id)
@@ -122,33 +121,36 @@ class UploadService:
 
     @property
     def fault_names(self) -> tuple[str, ...]:
-        """The faults there are."""
+        """The names of all faults."""
         return tuple(FaultName)
 
     def start_fault(self, name: str, seconds: float | None = None) -> None:
-        """Let a fault happen, for so long by the service's clock; None takes its usual time."""
+        """Start a fault for this many seconds of the service's clock; None for the fault's default duration.
+
+        Raises:
+            UsageError: there is no fault of this name.
+        """
         self.embedded.faults.start(parse_fault_name(name), seconds)
 
     def stop_fault(self, name: str) -> None:
-        """End a fault now."""
+        """Stop a fault."""
         self.embedded.faults.stop(parse_fault_name(name))
 
-    # A client, right or wrong as the test likes
+    # A client, which a test can make misbehave
 
     async def call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """A call with the account's token; `path` is what follows `/api/v1`, `options` are httpx's."""
+        """Send an authorised request; `path` is below `/api/v1`, `options` are those of `httpx.AsyncClient.request`."""
         headers = {**self.headers, **options.pop("headers", {})}
         return await self.http.request(method, f"{API_PATH}{path}", headers=headers, **options)
 
     async def initiate(self, name: str = "file.bin", size: int = len(_DEFAULT_CONTENT)) -> str:
-        """Begin an upload; gives its id."""
+        """Initiate an upload and return its id."""
         fields = {"name": name, "content_type": "application/octet-stream", "size": size}
-        answer = await self.call("POST", f"/projects/{self.project_id}/uploads", json=fields)
-        answer.raise_for_status()
-        return str(answer.json()["id"])
+        response = await self.call("POST", f"/projects/{self.project_id}/uploads", json=fields)
+        return str(response.raise_for_status().json()["id"])
 
     async def send_chunk(self, upload_id: str, number: int, content: bytes, sent_content: bytes | None = None) -> None:
-        """Report a chunk and send its bytes; other bytes are `sent_content` than reported if the test says so."""
+        """Report a chunk and send its bytes; with `sent_content`, send these bytes instead of the reported ones."""
         report = {"number": number, "size": len(content), "hash": {"value": md5(content), "algorithm": "md5"}}
         target = (await self.call("PUT", f"/uploads/{upload_id}/chunks", json=report)).raise_for_status().json()
         stored = await self.http.put(
@@ -157,7 +159,7 @@ class UploadService:
         stored.raise_for_status()
 
     async def complete(self, upload_id: str, digest: str) -> httpx.Response:
-        """Say that all chunks are there; `digest` is the whole file's MD5."""
+        """Complete an upload; `digest` is the MD5 of the whole file."""
         fields = {"hash": {"value": digest, "algorithm": "md5"}}
         return await self.call("PUT", f"/uploads/{upload_id}/complete", json=fields)
 
@@ -170,14 +172,14 @@ class UploadService:
         size: int | None = None,
         digest: str | None = None,
     ) -> str:
-        """All of it: begun, sent, completed; not yet verified. Gives the upload's id.
+        """Initiate, send and complete an upload and return its id; it is not verified yet.
 
         Args:
-            name: the file's.
-            content: the file's.
-            chunks: numbers and bytes of what is sent instead of the content in four chunks.
-            size: what is promised instead of the content's size.
-            digest: what is reported instead of the content's MD5.
+            name: the file's name.
+            content: the file's bytes.
+            chunks: numbers and bytes of the chunks to send; None sends the content in four chunks.
+            size: the announced size; None announces the content's size.
+            digest: the reported MD5; None reports the content's MD5.
         """
         upload_id = await self.initiate(name, len(content) if size is None else size)
         for number, chunk in enumerate(split_content(content, 4), 1) if chunks is None else chunks:
@@ -186,30 +188,30 @@ class UploadService:
         return upload_id
 
     async def status(self, upload_id: str) -> dict[str, Any]:
-        """What the service says of an upload's status."""
-        answer = (await self.call("GET", f"/uploads/{upload_id}")).raise_for_status()
-        status: dict[str, Any] = answer.json()["status"]
+        """The `status` of an upload resource."""
+        response = await self.call("GET", f"/uploads/{upload_id}")
+        status: dict[str, Any] = response.raise_for_status().json()["status"]
         return status
 
 
 def parse_fault_name(name: str) -> FaultName:
-    """A fault by its name.
+    """Find a fault by its name.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is no fault of this name.
     """
     try:
         return FaultName(name)
     except ValueError:
-        raise UsageError(f"There is no fault called {name}", f"There are: {', '.join(FaultName)}.") from None
+        raise UsageError(f"There is no fault called {name}", f"The faults are: {', '.join(FaultName)}.") from None
 
 
 def split_content(content: bytes, count: int) -> Sequence[bytes]:
-    """Content in so many chunks of one size, the last one smaller; one empty chunk for no content."""
+    """Split content into `count` chunks of one size, the last one possibly smaller; empty content is one empty chunk."""
     size = max(1, -(-len(content) // count))
     return [content[start : start + size] for start in range(0, max(1, len(content)), size)]
 
 
 def md5(content: bytes) -> str:
-    """A digest as clients report it."""
+    """The MD5 of content, in hex."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()

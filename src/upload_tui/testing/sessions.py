@@ -1,13 +1,13 @@
-"""Sessions for tests: one whose service is the test itself, and one that watches a `UploadService` and looks when it is told to.
+"""Sessions for tests: shows uploads that the test gives it, polls an `UploadService` on demand, or replays a recording.
 
-Both are `upload_tui.monitor.sessions.session.Session`, so a dashboard takes either. What they are told goes through the same reading,
-comparing, judging and storing as in life.
+All implement `upload_tui.monitor.Session` and use the real parsing, comparison, analysis and store.
 """
 
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from upload_tui.client import Credentials, ServiceClient
@@ -23,16 +23,18 @@ from upload_tui.monitor import (
     InMemoryPicture,
     PictureChanged,
     ProjectRef,
+    ReplaySession,
     Synchroniser,
+    read_recording,
 )
 from upload_tui.testing.clock import FrozenClock
 from upload_tui.testing.service import UploadService
 
-__all__ = ["InMemorySession", "ManualSession"]
+__all__ = ["InMemorySession", "ManualSession", "replay_of"]
 
 
 class _BaseSession(InMemoryPicture):
-    """What both have: a clock of the test's, listeners, a title and projects."""
+    """The common part: the test's clock, subscribers, a title and projects."""
 
     def __init__(
         self,
@@ -50,28 +52,28 @@ class _BaseSession(InMemoryPicture):
         self._broadcaster = ChangeBroadcaster()
 
     def set_watched(self, *, is_watched: bool) -> None:
-        """Keep whether somebody looks, for the test to see."""
+        """Store it in `is_watched`, for the test to read."""
         self.is_watched = is_watched
 
     def history(self, limit: int) -> Sequence[Change]:
-        """The last changes that were told."""
+        """The last changes of uploads and of the connection, oldest first."""
         return self._broadcaster.history(limit)
 
     def changes(self) -> AsyncIterator[Change]:
-        """Every change from now on."""
+        """Each change that is published from now on."""
         return self._broadcaster.subscribe()
 
     @abstractmethod
     def connection(self) -> Connection:
-        """The connection."""
+        """The current connection."""
 
     def as_of(self) -> datetime:
-        """When the picture was last known to be true."""
+        """The time at which the picture was last current."""
         return self.connection().as_of(self.now())
 
     @property
     def has_subscribers(self) -> bool:
-        """True if somebody listens to `changes`; what is said before that is only in `history`."""
+        """True while there is a subscriber to `changes`; a change that is published before is only in `history`."""
         return self._broadcaster.has_subscribers
 
     def _publish_picture(self) -> None:
@@ -82,14 +84,17 @@ class _BaseSession(InMemoryPicture):
 
 
 class InMemorySession(_BaseSession):
-    """A session whose service is the test: what it says is shown. For states that no service can be brought into at will.
+    """A session without a service: it shows the uploads that the test gives it, also those that no service would send.
 
     Args:
-        uploads: resources that are there from the start; they are no news.
-        clock: the test's time.
-        title: for the header.
-        projects: ids and names; one called Genome if none are given.
-        stuck_after_seconds: from which age a pending upload looks stuck.
+        uploads: upload resources known from the start; no changes are published for them.
+        clock: a new `FrozenClock` if None.
+        title: shown in the header.
+        projects: ids and names.
+        stuck_after_seconds: the age from which a pending upload is stuck.
+
+    Attributes:
+        refresh_count: how many times `refresh` was called.
 
     >>> from upload_tui.testing import InMemorySession, an_upload
     >>> session = InMemorySession([an_upload("scan.tiff")])
@@ -114,65 +119,65 @@ class InMemorySession(_BaseSession):
         self.update(*uploads)
 
     def publish(self, *uploads: Mapping[str, Any]) -> None:
-        """The service says this of uploads now; what changed is told."""
+        """Update uploads from their resources and publish the changes."""
         for change in self.update(*uploads):
             self._broadcaster.publish(change)
         self._publish_picture()
 
     def set_connection(self, connection: Connection) -> None:
-        """The connection is in another state."""
+        """Set the connection and publish it."""
         self._connection = connection
         self._publish_connection(connection)
 
     def mark(self, upload_id: str, *, stale: bool | None = None, gone: bool | None = None) -> None:
-        """An upload could not be refreshed, or is gone."""
+        """Mark an upload as stale (it could not be refreshed) or gone; None changes nothing."""
         self._store.mark([upload_id], stale=stale, gone=gone)
 
     def connection(self) -> Connection:
-        """The connection."""
+        """The current connection."""
         return self._connection
 
     async def run(self) -> None:
-        """Nothing happens unless the test says so."""
+        """Wait until cancelled."""
         await asyncio.Event().wait()
 
     def refresh(self) -> None:
-        """Count that it was asked for."""
+        """Count the call in `refresh_count`."""
         self.refresh_count += 1
 
     def pause(self) -> None:
-        """Be paused."""
+        """Set the connection to paused."""
         self.set_connection(self._connection_in(ConnectionState.PAUSED))
 
     def resume(self) -> None:
-        """Be live again."""
+        """Set the connection to live."""
         self.set_connection(self._connection_in(ConnectionState.LIVE))
 
     def _connection_in(self, state: ConnectionState) -> Connection:
-        now: datetime = self.now()
+        now = self.now()
         return Connection(state=state, since=now, read_on=now)
 
 
 class ManualSession(_BaseSession):
-    """A session over a `UploadService`: the real client and monitor, but it looks when it is told to, not by a schedule.
+    """A session over an `UploadService`, with the real client and monitor; it polls when `poll` is called, not on a schedule.
 
     Args:
-        service: whom to watch; its clock is the session's.
-        title: for the header.
-        stuck_after_seconds: from which age a pending upload looks stuck.
+        service: the service; the session uses its clock.
+        title: shown in the header.
+        stuck_after_seconds: the age from which a pending upload is stuck.
 
     >>> import asyncio
     >>> from upload_tui.testing import UploadService, ManualSession
-    >>> async def story():
+    >>> async def watch_an_upload():
     ...     async with UploadService() as service:
     ...         session = ManualSession(service)
     ...         await session.poll()
     ...         await service.upload("scan.tiff")
     ...         await session.poll()
-    ...         told = [type(change).__name__ for change in session.history(10)]
+    ...         changes = [type(change).__name__ for change in session.history(10)]
     ...         session.close()
-    ...         return told
-    >>> asyncio.run(story())
+    ...         return changes
+    >>> asyncio.run(watch_an_upload())
     ['ConnectionChanged', 'ConnectionChanged', 'UploadSeen', 'StageReached', 'StageReached']
     """
 
@@ -198,11 +203,11 @@ class ManualSession(_BaseSession):
         self._is_frozen = False
 
     def freeze(self) -> None:
-        """Look no more: the picture stays as it is, whatever becomes of the service."""
+        """Stop polling for good: the picture no longer changes."""
         self._is_frozen = True
 
     async def poll(self) -> None:
-        """One round of the monitor, now. Trouble with the service is a state of the connection."""
+        """Synchronise once, now. An error of the service changes the connection and is not raised."""
         if self._is_frozen:
             return
         try:
@@ -214,25 +219,55 @@ class ManualSession(_BaseSession):
         self._publish_picture()
 
     def connection(self) -> Connection:
-        """The connection."""
+        """The current connection."""
         return self._connection_tracker.current
 
     async def run(self) -> None:
-        """Look once, then whenever somebody asks."""
+        """Poll once, then after each `refresh`."""
         while True:
             await self.poll()
             await self._refresh_requested.wait()
             self._refresh_requested.clear()
 
     def refresh(self) -> None:
-        """Look soon."""
+        """Make `run` poll."""
         self._refresh_requested.set()
 
     def pause(self) -> None:
-        """Be paused."""
+        """Set the connection to paused."""
         self._connection_tracker.pause()
 
     def resume(self) -> None:
-        """Go on, and look soon."""
+        """End the pause and make `run` poll."""
         self._connection_tracker.resume()
         self.refresh()
+
+
+def replay_of(file: Path | str, *, until: float | None = None) -> ReplaySession:
+    """A paused replay of a recording of `upload-tui record`, for `dashboard`; the caller closes it.
+
+    Args:
+        file: the recording.
+        until: the position, in seconds after its start; None for its end. `session.seek` and `session.step` change it.
+
+    Raises:
+        StorageError: the file cannot be read or is not a recording.
+
+    >>> import json, tempfile
+    >>> from upload_tui.testing import an_upload, replay_of
+    >>> start, read = "2026-03-14T09:26:00.000Z", "2026-03-14T09:26:53.000Z"
+    >>> projects = [{"id": "p-1", "name": "Genome"}]
+    >>> header = {"journal": 1, "at": start, "service": "https://example.org", "title": "lab", "projects": projects}
+    >>> first = {"at": read, "kind": "kept", "raw": an_upload("scan.tiff"), "noticed": [], "earliest": None}
+    >>> with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+    ...     for line in ({**header, "stuck_after_seconds": 900}, first):
+    ...         print(json.dumps(line), file=file, flush=True)
+    ...     session = replay_of(file.name)
+    >>> [row.name for row in session.pending(10)]
+    ['scan.tiff']
+    >>> session.close()
+    """
+    header, lines = read_recording(Path(file))
+    session = ReplaySession(header, lines, base=FrozenClock())
+    session.seek(session.ends_on if until is None else header.began_on + timedelta(seconds=until))
+    return session

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from upload_tui.tui.appearance.stylesheets import check_stylesheets, stylesheet_paths
     from upload_tui.tui.appearance.theme import DEFAULT_THEME, THEMES, read_theme
     from upload_tui.tui.controls import DemoControls, Fault
+    from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
     from upload_tui.tui.keys.registry import action_ids
     from upload_tui.tui.preferences import Preferences
     from upload_tui.tui.visit_summary import overdue_ids
@@ -39,11 +40,14 @@ __all__ = [
     "UploadApp",
     "action_ids",
     "check_stylesheets",
+    "fit_to_width",
     "glyphs_for",
     "overdue_ids",
     "parse_columns",
     "read_theme",
     "stylesheet_paths",
+    "truncate_at_word",
+    "truncate_middle",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -76,6 +80,7 @@ __getattr__, __dir__ = lazy_names(
             "DemoControls",
             "Fault",
         ),
+        "fitting": ("fit_to_width", "truncate_at_word", "truncate_middle"),
         "keys.registry": ("action_ids",),
         "preferences": ("Preferences",),
         "visit_summary": ("overdue_ids",),

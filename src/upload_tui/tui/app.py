@@ -65,16 +65,19 @@ class UploadApp(BaseApp):
         self._update_interval_seconds = update_interval_seconds
 
     def get_default_screen(self) -> DashboardScreen:
+        """The dashboard."""
         dashboard = DashboardScreen(self.session, self._initial_display_options, self.controls)
         dashboard.set_classes(self.size_classes())
         return dashboard
 
     def on_mount(self) -> None:
+        """Start the session after the first frame."""
         bridge = Bridge(self.session, self._dispatch, self._update_interval_seconds)
         self.call_after_refresh(self._start, bridge)  # the first frame comes before any work of the session
         self.set_interval(1.0, self._deliver_alerts)
 
     def watch_app_focus(self, focused: bool) -> None:
+        """Pass on whether the terminal has the focus."""
         self.session.set_watched(is_watched=focused)
 
     def _start(self, bridge: Bridge) -> None:
@@ -127,6 +130,7 @@ class UploadApp(BaseApp):
         return dashboard
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The commands of the palette."""
         from upload_tui.tui.palette import action_commands
 
         for title, description, run in action_commands(screen):
@@ -138,15 +142,18 @@ class UploadApp(BaseApp):
         yield SystemCommand("Theme", "Choose a theme", self.action_change_theme)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hide the actions of the demo and of playback where there are none."""
         if action in DEMO_ACTIONS:
             return self.controls is not None and bool(self.controls.faults)
         return self.controls is not None if action in PLAYBACK_ACTIONS else True
 
     def action_start_upload(self) -> None:
+        """Start an upload in the demo."""
         if self.controls is not None:
             self.controls.start_upload()
 
     def action_start_fault(self) -> None:
+        """Choose a fault of the demo in a menu."""
         from upload_tui.tui.screens.menu import MenuScreen, fault_menu
 
         if self.controls is not None and not isinstance(self.screen, MenuScreen):
@@ -158,16 +165,19 @@ class UploadApp(BaseApp):
             self._dispatch(ChangeBatch(()))
 
     def action_slower(self) -> None:
+        """Slow the playback down."""
         if self.controls is not None:
             self.controls.slower()
             self._dispatch(ChangeBatch(()))
 
     def action_faster(self) -> None:
+        """Speed the playback up."""
         if self.controls is not None:
             self.controls.faster()
             self._dispatch(ChangeBatch(()))
 
     def action_step(self) -> None:
+        """Advance the playback by one step."""
         if self.controls is not None:
             self.controls.step()
 

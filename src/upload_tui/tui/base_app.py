@@ -66,6 +66,7 @@ class BaseApp(App[int]):
             self.animation_level = "none"
 
     def get_driver_class(self) -> type[Driver]:
+        """The terminal's driver; on Linux and macOS ours, which ends the app when the terminal is gone."""
         driver_class = super().get_driver_class()
         if driver_class.__module__ != "textual.drivers.linux_driver":  # Windows, or a driver that the environment names
             return driver_class
@@ -74,16 +75,20 @@ class BaseApp(App[int]):
         return TerminalDriver
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The colour tokens, for themes that do not define them."""
         return dict(TOKEN_DEFAULTS)
 
     def refresh_css(self, animate: bool = True) -> None:
+        """Apply the stylesheets again, unless no frame was painted yet."""
         if self._has_painted:  # before the first frame the stylesheets are already up to date
             super().refresh_css(animate=animate)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
+        """Add the ASCII filter where only ASCII is shown."""
         return [*super().get_line_filters(), *([AsciiFilter()] if self._is_ascii else [])]
 
     def get_key_display(self, binding: Binding) -> str:
+        """The label of a key."""
         label = binding.key_display or key_label(binding.key, is_ascii=self._is_ascii)
         return super().get_key_display(binding) if label == binding.key else label
 
@@ -99,25 +104,30 @@ class BaseApp(App[int]):
         ]
 
     def on_mount(self) -> None:
+        """Apply the keys and signs of the preferences."""
         self.set_class(self._is_ascii, "-ascii")
         self.set_keymap(dict(self._preferences.keymap))
 
     def on_resize(self) -> None:
+        """Repaint the screen."""
         # After several quick resizes the size may be the first one again. Textual then repaints nothing, but the terminal is blank.
         self.call_after_refresh(self.screen.refresh)
 
     def search_themes(self) -> None:
+        """Open the palette with the themes."""
         from upload_tui.tui.palette import ThemeCommands
 
         self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes"))
 
     @on(ThemeChosen)
     def change_theme(self, message: ThemeChosen) -> None:
+        """Apply a theme and save it."""
         self.theme = message.theme
         self._save(self._preferences.save_theme, message.theme)
 
     @on(ColumnsChosen)
     def save_columns(self, message: ColumnsChosen) -> None:
+        """Save the columns."""
         self._save(self._preferences.save_columns, message.columns)
 
     def _save(self, save: Callable[[Choice], None] | None, choice: Choice) -> None:
@@ -130,19 +140,23 @@ class BaseApp(App[int]):
 
     @on(ExportReady)
     def deliver_export(self, message: ExportReady) -> None:
+        """Write an export to its file."""
         self.deliver_text(
             message.text, save_directory=self._preferences.export_folder, save_filename=message.file_name, name="export"
         )
 
     @on(events.DeliveryComplete)
     def notify_export_delivered(self, event: events.DeliveryComplete) -> None:
+        """Show where the export is."""
         self.notify(sanitize(f"Exported to {event.path}" if event.path else "Exported"), markup=False)
 
     @on(events.DeliveryFailed)
     def notify_export_failed(self, event: events.DeliveryFailed) -> None:
+        """Show why the export failed."""
         self.notify(sanitize(f"Export failed: {event.exception}"), severity="error", markup=False)
 
     def action_help(self) -> None:
+        """Show the help."""
         from upload_tui.tui.keys.help_text import key_helps
         from upload_tui.tui.screens.help import HelpScreen
 
@@ -150,12 +164,14 @@ class BaseApp(App[int]):
             self.push_screen(HelpScreen(key_helps(self.screen)))
 
     def action_leave(self) -> None:
+        """Close the screen; on the last one, quit."""
         if len(self.screen_stack) > 1:
             self.pop_screen()
         else:
             self.exit(0)
 
     def action_copy_selection(self) -> None:
+        """Copy the selected text."""
         text = self.screen.get_selected_text()
         if text:
             self.copy_to_clipboard(text)

@@ -1,1 +1,1 @@
-"""The references: the least that a Textual app can do."""
+"""Programs that benchmarks run: references, and services and dashboards over generated data."""

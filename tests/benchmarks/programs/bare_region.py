@@ -1,4 +1,4 @@
-"""A bare Textual app that repaints one region, of the size of our table, at every key."""
+"""A bare Textual app that repaints one region, of the size of our table, at each key."""
 
 from rich.segment import Segment
 from textual import events
@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 
 class Region(Widget, can_focus=True):
-    """Lines that say how many keys there were."""
+    """Lines with the number of keys."""
 
     DEFAULT_CSS = "Region { width: 70; height: 24; }"
 
@@ -27,10 +27,10 @@ class Region(Widget, can_focus=True):
 
 
 class BareRegion(App[None]):
-    """Nothing but the region."""
+    """An app with the region only."""
 
     def compose(self) -> ComposeResult:
-        """The region."""
+        """Add the region."""
         yield Region()
 
 

@@ -1,18 +1,18 @@
-"""A bare Textual app with an empty table: what nobody can be quicker than."""
+"""A bare Textual app with an empty table: the fastest possible start."""
 
 from textual.app import App, ComposeResult
 from textual.widgets import DataTable
 
 
 class BareTable(App[None]):
-    """Nothing but the table."""
+    """An app with the table only."""
 
     def compose(self) -> ComposeResult:
-        """The table."""
+        """Add the table."""
         yield DataTable()
 
     def on_mount(self) -> None:
-        """A heading to look for."""
+        """Add a heading, which is the text of the first frame."""
         self.query_one(DataTable).add_columns("BareTable")
 
 

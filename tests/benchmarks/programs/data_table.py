@@ -1,4 +1,4 @@
-"""Textual's own table with 10,000 rows: `s` sorts by the next column, `f` leaves those that failed, `x` those of a search, or all."""
+"""Textual's table with 10,000 rows: `s` sorts by the next column, `f` filters the failed ones, `x` those of a search."""
 
 from collections.abc import Iterable, Iterator
 from itertools import cycle
@@ -15,14 +15,14 @@ Row = tuple[str, int, str, int]
 
 
 def rows(count: int) -> Iterator[Row]:
-    chance = Random(1)
+    rng = Random(1)
     for number in range(count):
-        stage = "error" if chance.random() < 1 / 70 else "verified"
-        yield (f"sample_{chance.randrange(10**6):06d}_R{number % 2}.fastq.gz", chance.randrange(10**9), stage, number)
+        stage = "error" if rng.random() < 1 / 70 else "verified"
+        yield (f"sample_{rng.randrange(10**6):06d}_R{number % 2}.fastq.gz", rng.randrange(10**9), stage, number)
 
 
 class TableApp(App[None]):
-    """Nothing but the table."""
+    """An app with the table only."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         ("s", "sort", "Sort"),
@@ -46,10 +46,10 @@ class TableApp(App[None]):
         self.show(self.rows)
         self.sub_title = "Ready"
 
-    def show(self, wanted: Iterable[Row]) -> None:
+    def show(self, visible: Iterable[Row]) -> None:
         table: DataTable[Any] = self.query_one(DataTable)
         table.clear()
-        table.add_rows(wanted)
+        table.add_rows(visible)
 
     def action_sort(self) -> None:
         self.query_one(DataTable).sort(next(self.sorts))

@@ -1,6 +1,6 @@
-"""textual-fastdatatable with 1,000,000 rows: keys as `data_table` has them.
+"""textual-fastdatatable with 1,000,000 rows, with the keys of `data_table`.
 
-A peer's program: it runs in the peer's environment, so that it imports nothing of ours.
+It runs in the environment of that package, so it imports nothing of upload-tui.
 """
 
 from collections.abc import Iterator
@@ -19,20 +19,20 @@ COLUMNS = ("name", "size", "stage", "since")
 
 
 def uploads() -> pa.Table:
-    chance = Random(1)
+    rng = Random(1)
     numbers = range(COUNT)
     return pa.table(
         {
-            "name": [f"sample_{chance.randrange(10**6):06d}_R{number % 2}.fastq.gz" for number in numbers],
-            "size": [chance.randrange(10**9) for _ in numbers],
-            "stage": ["error" if chance.random() < 1 / 70 else "verified" for _ in numbers],
+            "name": [f"sample_{rng.randrange(10**6):06d}_R{number % 2}.fastq.gz" for number in numbers],
+            "size": [rng.randrange(10**9) for _ in numbers],
+            "stage": ["error" if rng.random() < 1 / 70 else "verified" for _ in numbers],
             "since": list(numbers),
         }
     )
 
 
 class TableApp(App[None]):
-    """Nothing but the table."""
+    """An app with the table only."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         ("s", "sort", "Sort"),

@@ -1,6 +1,6 @@
-"""Opens a store and asks for some windows: `python -m tests.benchmarks.programs.open_store FILE`.
+"""Opens a store and reads some windows: `python -m tests.benchmarks.programs.open_store FILE`.
 
-It prints the milliseconds to the first rows, and the memory of the process in MiB after windows of all orders.
+Prints the milliseconds to the first rows, and the memory of the process in MiB after windows of all orders.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""Serves the pages of very many uploads, made beforehand, as fast as it can: `python -m tests.benchmarks.programs.pages COUNT`.
+"""Serves prepared pages of very many uploads: `python -m tests.benchmarks.programs.pages COUNT`.
 
-It prints its port. Speaks as much HTTP as a client of ours asks for.
+Prints its port. Implements only the HTTP that the client needs.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from tests.benchmarks.uploads import page_body, template
 
 
 async def main(count: int) -> None:
-    words = template()
-    pages = {number: page_body(number, 1000, count, words) for number in range(1, -(-count // 1000) + 1)}
+    upload = template()
+    pages = {number: page_body(number, 1000, count, upload) for number in range(1, -(-count // 1000) + 1)}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while request := await reader.readline():
@@ -20,7 +20,7 @@ async def main(count: int) -> None:
                 pass
             query = parse_qs(urlsplit(request.split()[1].decode()).query)
             page, per_page = int(query["page"][0]), int(query["per_page"][0])
-            body = pages[page] if per_page == 1000 else page_body(page, per_page, count, words)
+            body = pages[page] if per_page == 1000 else page_body(page, per_page, count, upload)
             last = -(-count // per_page)
             head = (
                 f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nX-Total: {count}\r\n"

@@ -1,4 +1,4 @@
-"""The dashboard over a store and no service: `python -m tests.benchmarks.programs.stored_dashboard FILE`."""
+"""The dashboard over a store, without a service: `python -m tests.benchmarks.programs.stored_dashboard FILE`."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ from upload_tui.testing import FrozenClock
 
 
 class StoredSession(StorePicture):
-    """Implements `Session`; nothing ever happens, so that a key's frame is a key's frame."""
+    """Implements `Session`. Nothing changes, so each frame is the response to a key."""
 
     title = "benchmark"
     projects: Sequence[ProjectRef] = (PROJECT,)
@@ -27,32 +27,32 @@ class StoredSession(StorePicture):
         return Connection(state=ConnectionState.LIVE, since=self.now(), read_on=self.now())
 
     def history(self, limit: int) -> Sequence[Change]:
-        """Nothing."""
+        """No changes."""
         return ()
 
     def changes(self) -> AsyncIterator[Change]:
-        """Nothing, ever."""
+        """Never yields a change."""
         return self._announcer.subscribe()
 
     async def run(self) -> None:
-        """Wait to be cancelled."""
+        """Wait until cancelled."""
         await asyncio.Event().wait()
 
     def refresh(self) -> None:
-        """There is nobody to ask."""
+        """Do nothing."""
 
     def pause(self) -> None:
-        """There is nothing to pause."""
+        """Do nothing."""
 
     def resume(self) -> None:
-        """There is nothing to go on with."""
+        """Do nothing."""
 
-    def attend(self, *, is_watched: bool) -> None:
-        """There is nobody to ask, whoever looks."""
+    def set_watched(self, *, is_watched: bool) -> None:
+        """Do nothing."""
 
 
 if __name__ == "__main__":
-    require_terminal()  # as every command that shows the dashboard begins
+    require_terminal()  # as each command with a dashboard does
     from upload_tui.tui import UploadApp
 
     UploadApp(StoredSession(Store(Path(sys.argv[1])))).run()

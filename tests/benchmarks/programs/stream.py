@@ -1,4 +1,4 @@
-"""Serves a stream of uploads: `python -m tests.benchmarks.programs.stream UPLOADS_PER_SECOND`; prints its URL and takes any token."""
+"""Serves a stream of uploads: `python -m tests.benchmarks.programs.stream UPLOADS_PER_SECOND`; prints its URL."""
 
 import socket
 import sys
@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.benchmarks.streaming import Stream
+from tests.benchmarks.stream_service import Stream
 from tests.benchmarks.uploads import PROJECT
 
 PAST_SECONDS = 10.0
 
 
 def service(stream: Stream) -> Starlette:
-    """As much of the contract as a dashboard asks for."""
+    """The part of the contract that a dashboard uses."""
 
     async def uploads(request: Request) -> Response:
         headers, body = stream.page(int(request.query_params["page"]), int(request.query_params["per_page"]))

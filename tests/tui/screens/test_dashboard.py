@@ -578,7 +578,7 @@ async def test_only_the_moved_part_of_the_scroll_bar_is_painted() -> None:
             painted.extend(y for region in regions or (bar.size.region,) for y in region.line_range)
             return refresh(*regions, **options)
 
-        bar.refresh = recording  # type: ignore[method-assign,assignment]
+        bar.refresh = recording  # type: ignore[method-assign]
         top = table.scroll_offset.y
         for _ in range(12):
             await pilot.press("j")

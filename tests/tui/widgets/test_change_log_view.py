@@ -173,7 +173,7 @@ async def test_keys_open_copy_and_compare_the_upload_of_a_change() -> None:
             await pilot.press(key)
             await pilot.pause()
             assert isinstance(pilot.app.screen, opens)
-            assert pilot.app.screen._upload_id == log.cursor_id  # type: ignore[attr-defined]
+            assert pilot.app.screen._upload_id == log.cursor_id
             await pilot.press("escape")
             await pilot.pause()
         assert log.has_focus
@@ -210,7 +210,7 @@ async def test_moving_the_cursor_repaints_two_lines() -> None:
             painted.extend(regions or [log.size.region])
             return refresh(*regions, **options)
 
-        log.refresh = recording_refresh  # type: ignore[method-assign,assignment]
+        log.refresh = recording_refresh  # type: ignore[method-assign]
         await pilot.press("k")
         assert sorted(region.y for region in painted) == [3, 4]
         assert {region.height for region in painted} == {1}

@@ -1,5 +1,7 @@
 """The timeline pane: of fixed size, scrolled by keys and mouse wheel."""
 
+from typing import Any
+
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
@@ -37,7 +39,16 @@ async def test_the_wheel_scrolls_and_another_upload_starts_at_the_top() -> None:
     async with opened(mixed(), size=LOW) as (pilot, _, table):
         pane = pilot.app.screen.query_one(TimelinePane)
         first = lines(pane)[0]
-        where = {"x": 1, "y": 1, "delta_x": 0, "delta_y": 0, "button": 0, "shift": False, "meta": False, "ctrl": False}
+        where: dict[str, Any] = {
+            "x": 1,
+            "y": 1,
+            "delta_x": 0,
+            "delta_y": 0,
+            "button": 0,
+            "shift": False,
+            "meta": False,
+            "ctrl": False,
+        }
         pane.post_message(MouseScrollDown(pane, **where))
         await pilot.pause()
         assert lines(pane)[0] != first

@@ -1,6 +1,6 @@
 """The offset of the service's clock, from the dates of its responses."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
@@ -16,7 +16,7 @@ class AdjustableClock(FrozenClock):
 
     set_seconds = 0.0
 
-    def now(self):  # type: ignore[no-untyped-def]
+    def now(self) -> datetime:
         return super().now() + timedelta(seconds=self.set_seconds)
 
 

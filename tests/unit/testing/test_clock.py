@@ -1,4 +1,4 @@
-"""The clock that stands still."""
+"""`FrozenClock`: sleepers wake in order, and work that sleeps can be awaited."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pytest
 from upload_tui.testing import NOW, FrozenClock
 
 
-async def test_sleepers_wake_in_order_when_the_clock_is_moved_far_enough() -> None:
+async def test_sleepers_wake_in_order_when_the_clock_advances() -> None:
     clock = FrozenClock()
     woken: list[float] = []
 
@@ -27,7 +27,7 @@ async def test_sleepers_wake_in_order_when_the_clock_is_moved_far_enough() -> No
     assert woken == [10.0, 20.0, 30.0]
 
 
-async def test_the_clock_moves_by_what_is_slept_when_work_is_waited_out() -> None:
+async def test_advance_until_done_advances_by_the_time_slept() -> None:
     clock = FrozenClock()
 
     async def work() -> str:
@@ -39,7 +39,7 @@ async def test_the_clock_moves_by_what_is_slept_when_work_is_waited_out() -> Non
     assert (clock.now() - NOW).total_seconds() == 12
 
 
-async def test_the_error_comes_out_when_work_that_is_waited_out_fails() -> None:
+async def test_advance_until_done_raises_the_error_of_the_work() -> None:
     async def work() -> None:
         raise LookupError("nothing there")
 
@@ -47,6 +47,6 @@ async def test_the_error_comes_out_when_work_that_is_waited_out_fails() -> None:
         await FrozenClock().advance_until_done(work())
 
 
-def test_it_is_refused_when_the_clock_is_to_run_backwards() -> None:
+def test_advance_rejects_negative_seconds() -> None:
     with pytest.raises(ValueError, match="backwards"):
         FrozenClock().advance(-1)

@@ -1,4 +1,4 @@
-"""What the kit and the widgets promise in the examples of their docstrings, run."""
+"""The examples in the docstrings of the testing kit and the widgets run as written."""
 
 import doctest
 import importlib
@@ -15,7 +15,9 @@ def examples(thing: object, name: str) -> list[doctest.DocTest]:
 
 
 @pytest.mark.parametrize(("module", "name"), PUBLIC, ids=[f"{module}.{name}" for module, name in PUBLIC])
-def test_its_example_is_true_when_a_name_is_public(module: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_public_name_has_an_example_that_passes(
+    module: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     package = importlib.import_module(module)
     thing = getattr(package, name)
     # A constant has no docstring of its own; its package shows it.
@@ -28,14 +30,14 @@ def test_its_example_is_true_when_a_name_is_public(module: str, name: str, capsy
 
 
 @pytest.mark.parametrize("module", ["upload_tui.testing", "upload_tui.widgets"])
-def test_its_example_is_true_when_a_module_is_public(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_of_a_public_module_passes(module: str, capsys: pytest.CaptureFixture[str]) -> None:
     package = importlib.import_module(module)
     found = doctest.DocTestFinder(recurse=False).find(package)[0]
     assert found.examples
     assert not doctest.DocTestRunner().run(found).failed, capsys.readouterr().out
 
 
-def test_every_name_is_there_when_the_kit_is_listed() -> None:
+def test_dir_lists_all_public_names() -> None:
     assert set(dir(upload_tui.testing)) == set(upload_tui.testing.__all__)
-    with pytest.raises(AttributeError, match="a_miracle"):
-        _ = upload_tui.testing.a_miracle
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = upload_tui.testing.no_such_name

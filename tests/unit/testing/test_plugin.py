@@ -1,4 +1,4 @@
-"""The fixtures, as pytest finds them by itself."""
+"""The fixtures of the pytest plugin."""
 
 import subprocess
 import sys
@@ -16,15 +16,13 @@ def test_the_clock_stands_still(upload_clock: FrozenClock) -> None:
     assert upload_clock.now() == NOW
 
 
-async def test_the_service_is_on_the_clock_when_both_are_asked_for(
-    upload_service: UploadService, upload_clock: FrozenClock
-) -> None:
+async def test_the_service_uses_the_clock_fixture(upload_service: UploadService, upload_clock: FrozenClock) -> None:
     upload_clock.advance(7)
     upload_id = await upload_service.upload()
     assert (await upload_service.status(upload_id))["completed_on"] == "2026-03-14T09:27:00.000Z"
 
 
-async def test_the_dashboard_shows_the_service_when_nothing_else_is_said(
+async def test_the_dashboard_shows_the_service_by_default(
     upload_service: UploadService, upload_clock: FrozenClock, upload_dashboard: Callable[..., UploadApp]
 ) -> None:
     app = upload_dashboard()
@@ -38,7 +36,7 @@ async def test_the_dashboard_shows_the_service_when_nothing_else_is_said(
         ]
 
 
-async def test_the_service_is_looked_at_again_when_a_person_asks(
+async def test_a_refresh_key_polls_the_service(
     upload_service: UploadService, upload_dashboard: Callable[..., UploadApp]
 ) -> None:
     app = upload_dashboard()
@@ -56,7 +54,7 @@ async def test_the_service_is_looked_at_again_when_a_person_asks(
         assert app.session.connection().is_live
 
 
-async def test_the_dashboard_says_so_when_the_service_breaks(
+async def test_the_dashboard_shows_an_outage_of_the_service(
     upload_service: UploadService, upload_dashboard: Callable[..., UploadApp]
 ) -> None:
     app = upload_dashboard()
@@ -68,7 +66,7 @@ async def test_the_dashboard_says_so_when_the_service_breaks(
         assert "503" in app.session.connection().reason
 
 
-def test_the_service_is_not_made_when_the_dashboard_shows_something_else(
+def test_the_service_is_not_created_for_another_source(
     upload_dashboard: Callable[..., UploadApp], request: pytest.FixtureRequest
 ) -> None:
     app = upload_dashboard([an_upload()])
@@ -77,16 +75,16 @@ def test_the_service_is_not_made_when_the_dashboard_shows_something_else(
     app.session.close()  # type: ignore[attr-defined]
 
 
-def test_the_server_answers_when_its_url_is_asked_for(upload_server_url: str, upload_server: UploadServer) -> None:
+def test_the_server_responds_at_its_url(upload_server_url: str, upload_server: UploadServer) -> None:
     assert httpx.get(f"{upload_server_url}/api/v1/projects").status_code == 401
     headers = {"Authorization": upload_server.token}
     assert httpx.get(f"{upload_server_url}/api/v1/projects", headers=headers).status_code == 200
 
 
-def test_nothing_heavy_is_imported_when_pytest_loads_the_plugin() -> None:
+def test_loading_the_plugin_imports_nothing_heavy() -> None:
     script = (
         "import sys, pytest; before = set(sys.modules); import upload_tui.testing.plugin; "
         "print(*sorted(name for name in set(sys.modules) - before))"
     )
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert set(loaded) <= {"upload_tui", "upload_tui.testing", "upload_tui.testing.plugin"}
+    assert set(loaded) <= {"upload_tui", "upload_tui.lazy", "upload_tui.testing", "upload_tui.testing.plugin"}

@@ -1,15 +1,14 @@
-"""Stories in virtual time, through the real service and monitor."""
+"""Scenes in virtual time, with the real service and monitor."""
 
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from upload_tui.errors import StorageError, UploadTuiError
+from upload_tui.errors import UploadTuiError
 from upload_tui.monitor import ConnectionState, Query, Row, StageReached
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, ManualSession, Scene, replay_of
+from upload_tui.testing import NOW, ManualSession, Scene
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS
 
 
@@ -17,7 +16,7 @@ def rows(session: ManualSession) -> dict[str, Row]:
     return {row.name: row for row in session.window(Query(), 0, 100).rows}
 
 
-async def test_everything_happens_at_its_second_when_a_scene_is_played() -> None:
+async def test_each_step_happens_at_its_second() -> None:
     scene = Scene().upload("a.bin", at=5, completes=15, verification_seconds=3).until(60)
     session = await scene.play()
     row = rows(session)["a.bin"]
@@ -25,16 +24,16 @@ async def test_everything_happens_at_its_second_when_a_scene_is_played() -> None
     seconds = [(on - NOW).total_seconds() for on in (row.initiated_on, row.completed_on, row.ended_on) if on]
     assert seconds == [5, 15, 18]
     assert session.now() == NOW + timedelta(seconds=60)
-    told = [
+    changes = [
         (change.after, (change.at - NOW).total_seconds())
         for change in session.history(99)
         if isinstance(change, StageReached)
     ]
-    assert told == [(Stage.INITIATED, 5), (Stage.COMPLETED, 15), (Stage.VERIFIED, 18)]
+    assert changes == [(Stage.INITIATED, 5), (Stage.COMPLETED, 15), (Stage.VERIFIED, 18)]
     session.close()
 
 
-async def test_a_completed_upload_waits_when_the_worker_is_stopped_and_ends_when_it_works_again() -> None:
+async def test_a_completed_upload_waits_until_the_worker_starts_again() -> None:
     scene = Scene().upload("a.bin", completes=10).stop_worker(at=11).until(10 + 41 * 60)
     session = await scene.play()
     row = rows(session)["a.bin"]
@@ -45,14 +44,14 @@ async def test_a_completed_upload_waits_when_the_worker_is_stopped_and_ends_when
     session.close()
 
 
-async def test_the_reason_is_told_when_bytes_change_on_their_way() -> None:
+async def test_altered_bytes_are_an_error_with_its_message() -> None:
     scene = Scene().upload("a.bin", completes=10).fault("altered-chunk", at=3).until(20)
     session = await scene.play()
     assert rows(session)["a.bin"].error_message.startswith(CHUNK_HASH_DIFFERS)
     session.close()
 
 
-async def test_the_reason_is_told_when_a_wrong_digest_is_reported() -> None:
+async def test_a_wrong_digest_is_an_error_with_its_message() -> None:
     session = await Scene().upload("a.bin", completes=10, digest="0" * 32).until(20).play()
     assert rows(session)["a.bin"].error_message.startswith(FILE_HASH_DIFFERS)
     session.close()
@@ -68,7 +67,7 @@ async def test_the_reason_is_told_when_a_wrong_digest_is_reported() -> None:
         ("slow-answers", ConnectionState.SLOW),
     ],
 )
-async def test_the_connection_says_so_when_something_breaks(fault: str, state: ConnectionState) -> None:
+async def test_a_fault_changes_the_connection(fault: str, state: ConnectionState) -> None:
     session = await Scene().upload("a.bin", completes=10).fault(fault, at=30, seconds=60).until(40).play()
     assert session.connection().state is state
     assert rows(session)["a.bin"].stage is Stage.VERIFIED
@@ -78,39 +77,39 @@ async def test_the_connection_says_so_when_something_breaks(fault: str, state: C
 @pytest.mark.parametrize(
     "fault", ["outage", "too-many-requests", "garbage", "expired-tokens", "expired-urls", "cut-answers"]
 )
-async def test_the_client_tries_again_until_it_is_done_when_something_breaks_for_a_while(fault: str) -> None:
+async def test_the_client_retries_until_a_fault_ends(fault: str) -> None:
     session = await Scene().upload("a.bin", completes=10).fault(fault, at=1, seconds=20).until(60).play()
     assert rows(session)["a.bin"].stage is Stage.VERIFIED
     session.close()
 
 
-async def test_verification_is_tried_again_when_the_storage_was_broken() -> None:
+async def test_verification_is_retried_after_the_storage_failed() -> None:
     session = await Scene().upload("a.bin", completes=10).fault("broken-storage", at=11, seconds=30).until(600).play()
     assert rows(session)["a.bin"].ended_on == NOW + timedelta(seconds=12 + 1 + 5 + 25)
     session.close()
 
 
-async def test_verification_waits_when_the_worker_is_dead_for_a_while() -> None:
+async def test_verification_waits_while_the_worker_is_dead() -> None:
     session = await Scene().upload("a.bin", completes=10).fault("dead-worker", at=11, seconds=60).until(600).play()
     assert rows(session)["a.bin"].ended_on == NOW + timedelta(seconds=71)
     session.close()
 
 
-async def test_what_was_before_is_no_news_when_the_dashboard_is_opened_later() -> None:
+async def test_changes_before_the_dashboard_opens_are_not_published() -> None:
     session = await Scene().upload("a.bin", completes=10).upload("b.bin", at=20).opens(at=15).until(30).play()
     names = {change.upload.name for change in session.history(99) if isinstance(change, StageReached)}
     assert names == {"b.bin"}
     session.close()
 
 
-async def test_half_of_the_chunks_are_there_when_the_client_never_completes() -> None:
+async def test_half_of_the_chunks_are_sent_if_the_client_never_completes() -> None:
     session = await Scene().upload("a.bin", chunks=6, size_bytes=600).until(60).play()
     row = rows(session)["a.bin"]
     assert (row.stage, row.chunk_count, row.chunk_bytes) == (Stage.INITIATED, 3, 300)
     session.close()
 
 
-async def test_the_picture_is_the_same_when_a_scene_is_played_twice() -> None:
+async def test_a_scene_is_the_same_when_played_twice() -> None:
     scene = (
         Scene(status_shape="deployed")
         .upload("a.bin", completes=10)
@@ -126,25 +125,19 @@ async def test_the_picture_is_the_same_when_a_scene_is_played_twice() -> None:
     second.close()
 
 
-async def test_no_second_of_the_story_is_waited_for_when_it_is_long() -> None:
+async def test_a_week_of_virtual_time_passes_without_waiting() -> None:
     began = time.monotonic()
     session = await Scene().upload("a.bin", completes=10).stop_worker(at=0).until(7 * 24 * 3600).play()
     assert time.monotonic() - began < 10
     session.close()
 
 
-def test_it_is_refused_when_there_is_no_such_fault() -> None:
+def test_an_unknown_fault_is_an_error() -> None:
     with pytest.raises(UploadTuiError, match="flood"):
         Scene().fault("flood")
 
 
-async def test_a_sentence_says_what_to_do_when_a_scene_is_to_be_played_inside_a_running_loop() -> None:
+async def test_a_dashboard_inside_a_running_event_loop_is_an_error_with_a_hint() -> None:
     with pytest.raises(UploadTuiError, match="running event loop") as raised:
         Scene().dashboard()
     assert "play()" in raised.value.hint
-
-
-def test_a_sentence_says_so_when_a_journal_is_none(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("not a journal")
-    with pytest.raises(StorageError, match="not a journal"):
-        replay_of(tmp_path / "notes.txt")

@@ -23,7 +23,7 @@ def layout_table(columns: Sequence[Column], records: Sequence[Record], max_width
     from rich.cells import cell_len
 
     from upload_tui.text import sanitize
-    from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
+    from upload_tui.tui import fit_to_width, truncate_at_word, truncate_middle
 
     cells = {column.title: [sanitize(column.text(record)) for record in records] for column in columns}
     natural_widths = {title: max(map(cell_len, (title, *texts))) for title, texts in cells.items()}

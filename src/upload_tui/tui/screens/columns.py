@@ -74,6 +74,7 @@ class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
         ]
 
     def compose(self) -> ComposeResult:
+        """Add the widgets."""
         menu = _Menu(*self._options(), id="columns")
         menu.border_title = "Columns"
         yield menu
@@ -93,19 +94,23 @@ class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
 
     @on(OptionList.OptionSelected)
     def finish(self) -> None:
+        """Close the screen with the columns that are on."""
         self.dismiss(tuple(line.column for line in self._lines if line.is_on))
 
     def action_toggle_column(self) -> None:
+        """Turn the column at the cursor on or off."""
         line = self._lines[self._index]
         if not line.is_on or sum(other.is_on for other in self._lines) > 1:  # the last column stays on
             self._replace_line(self._index, replace(line, is_on=not line.is_on))
 
     def action_shift(self, rows: int) -> None:
+        """Move the column at the cursor by this many rows."""
         target = max(0, min(self._index + rows, len(self._lines) - 1))
         self._lines.insert(target, self._lines.pop(self._index))
         self._repaint(target)
 
     def action_widen(self, steps: int) -> None:
+        """Widen the column at the cursor by this many steps; negative ones narrow it."""
         line = self._lines[self._index]
         width = line.column.width or width_of(line.column.key) or 24
         self._replace_line(
@@ -113,6 +118,7 @@ class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
         )
 
     def action_reset_width(self) -> None:
+        """Reset the width of the column at the cursor."""
         line = self._lines[self._index]
         self._replace_line(self._index, replace(line, column=replace(line.column, width=None)))
 

@@ -70,6 +70,7 @@ class DashboardScreen(QueryScreen):
         self.set_reactive(DashboardScreen.display_options, display_options)
 
     def compose(self) -> ComposeResult:
+        """Add the widgets."""
         yield StatusBar()
         yield FunnelBar()
         with _Middle(id="middle"):
@@ -80,6 +81,7 @@ class DashboardScreen(QueryScreen):
         yield KeyFooter()
 
     def on_mount(self) -> None:
+        """Show what is known, and start the clock of the screen."""
         self.query_one("#timeline").border_title = "Timeline"
         self._painter.paint_activity_title(self.display_options)
         self.query_one(ChangeLogView).add(self._session.history(1000))
@@ -90,11 +92,13 @@ class DashboardScreen(QueryScreen):
         self.call_after_refresh(self._paint)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """On a small terminal, show only the pane with the focus."""
         self.show_one_pane(self.query("#middle, #uploads, #timeline, #activity"), event.widget)
 
     # Painting
 
     def apply_changes(self, changes: Sequence[Change]) -> None:
+        """Show a batch of changes."""
         self.query_one(ChangeLogView).add(changes)
         if not changes and self._painter.is_up_to_date:
             return  # only the age of the picture changed, which the next tick paints
@@ -126,19 +130,23 @@ class DashboardScreen(QueryScreen):
 
     @on(UploadTable.TitleChanged)
     def update_table_title(self) -> None:
+        """Update the title of the table."""
         self._painter.paint_query(self.rows_query, self.display_options)
 
     @on(ChangeLogView.TitleChanged)
     def update_activity_title(self) -> None:
+        """Update the title of the activity pane."""
         self._painter.paint_activity_title(self.display_options)
 
     # Selection
 
     @on(UploadTable.Selected)
     def select_upload(self, message: UploadTable.Selected) -> None:
+        """Select the upload at the cursor."""
         self.selected_id = message.upload_id
 
     def watch_selected_id(self) -> None:
+        """Show the timeline of the selected upload once the cursor rests."""
         # While a key is held, the table comes first. The timeline follows once the cursor rests.
         if self._timeline_timer is not None:
             self._timeline_timer.stop()
@@ -166,9 +174,11 @@ class DashboardScreen(QueryScreen):
     @on(UploadTable.Opened)
     @on(ChangeLogView.Opened)
     def open_upload(self, message: UploadTable.Opened | ChangeLogView.Opened) -> None:
+        """Open the screen of an upload."""
         self._open_upload(message.upload_id)
 
     def action_raw(self) -> None:
+        """Show the raw response."""
         if upload_id := self._selected_upload_id():
             self._open_upload(upload_id, first_pane="upload-raw")
 
@@ -178,12 +188,14 @@ class DashboardScreen(QueryScreen):
         self.app.push_screen(UploadScreen(self._session, upload_id, self.display_options, first_pane))
 
     def action_shapes(self) -> None:
+        """Show the status in three formats."""
         from upload_tui.tui.screens.shapes import ShapesScreen
 
         if upload_id := self._selected_upload_id():
             self.app.push_screen(ShapesScreen(self._session, upload_id, self.display_options))
 
     def action_failures(self) -> None:
+        """Show the failures by cause."""
         from upload_tui.tui.screens.failures import FailureScreen
 
         self.app.push_screen(FailureScreen(self._session, self.display_options), self._show_failures)
@@ -195,6 +207,7 @@ class DashboardScreen(QueryScreen):
             self.query_one(UploadTable).select(group.last_id)
 
     def action_latencies(self) -> None:
+        """Show the latencies."""
         from upload_tui.tui.screens.latencies import LatencyScreen
 
         self.app.push_screen(LatencyScreen(self._session, self.display_options))
@@ -202,6 +215,7 @@ class DashboardScreen(QueryScreen):
     # Session
 
     def action_pause(self) -> None:
+        """Pause or resume refreshing."""
         if self._session.connection().state is ConnectionState.PAUSED:
             self._session.resume()
         else:
@@ -209,17 +223,21 @@ class DashboardScreen(QueryScreen):
         self._paint()
 
     def action_refresh(self) -> None:
+        """Refresh now."""
         self._session.refresh()
 
     # Display options
 
     def action_times(self) -> None:
+        """Toggle relative and absolute times."""
         self.display_options = replace(self.display_options, absolute_times=not self.display_options.absolute_times)
 
     def action_density(self) -> None:
+        """Toggle one and two lines for each upload."""
         self.display_options = replace(self.display_options, is_roomy=not self.display_options.is_roomy)
 
     def action_columns(self) -> None:
+        """Choose columns."""
         from upload_tui.tui.screens.columns import ColumnScreen
 
         columns = self.display_options.columns or default_columns(
@@ -233,6 +251,7 @@ class DashboardScreen(QueryScreen):
             self.post_message(ColumnsChosen(columns))
 
     def watch_display_options(self) -> None:
+        """Repaint with the new display options."""
         self._apply_display_options()
         self._paint()
 

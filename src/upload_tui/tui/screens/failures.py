@@ -36,6 +36,7 @@ class FailureScreen(OptionScreen[CauseGroup | None]):
         self._groups = session.causes()
 
     def compose(self) -> ComposeResult:
+        """Add the widgets."""
         options = [Option(self._text(group)) for group in self._groups]
         menu = OptionList(*options or [Option("No upload has failed.", disabled=True)], id="failures")
         total = sum(group.count for group in self._groups)
@@ -59,4 +60,5 @@ class FailureScreen(OptionScreen[CauseGroup | None]):
 
     @on(OptionList.OptionSelected)
     def choose_group(self, event: OptionList.OptionSelected) -> None:
+        """Close the screen with the chosen group."""
         self.dismiss(self._groups[event.option_index])

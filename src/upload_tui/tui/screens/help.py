@@ -68,15 +68,18 @@ class HelpScreen(ModalScreen[None]):
         self._keys = keys
 
     def compose(self) -> ComposeResult:
+        """Add the widgets."""
         with VerticalScroll(id="help") as box:
             box.border_title = "Help"
             yield _HelpText(self._keys)
 
     def on_mount(self) -> None:
+        """Keep the subtitle current while the help is scrolled."""
         self.watch(self.query_one("#help"), "scroll_y", self._update_subtitle)
         self.watch(self.query_one("#help"), "virtual_size", self._update_subtitle_later)
 
     def on_resize(self) -> None:
+        """Update the subtitle after the layout."""
         self._update_subtitle_later()
 
     def _update_subtitle_later(self) -> None:
@@ -89,4 +92,5 @@ class HelpScreen(ModalScreen[None]):
         box.border_subtitle = f"{plural(below, 'more line')}, {close}" if below > 0 else close
 
     def action_scroll(self, lines: int) -> None:
+        """Scroll by this many lines."""
         self.query_one("#help").scroll_relative(y=lines, animate=False)

@@ -36,12 +36,14 @@ class LatencyScreen(ModalScreen[None]):
         self._display_options = display_options
 
     def compose(self) -> ComposeResult:
+        """Add the widgets."""
         with VerticalScroll(id="latencies") as box:
             box.border_title = "Latency"
             box.border_subtitle = f"{key_of(self, 'latencies.close')} close"
             yield Static()
 
     def on_mount(self) -> None:
+        """Paint the histograms now and every second."""
         self.query_one("#latencies").focus()
         self.set_interval(1.0, self._paint)
         self.call_after_refresh(self._paint)

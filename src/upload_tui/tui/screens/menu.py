@@ -28,6 +28,7 @@ class OptionScreen(ModalScreen[Result]):
     """A dialog with one list of options."""
 
     def action_cursor(self, rows: int) -> None:
+        """Move the cursor by one option, down if `rows` is positive."""
         options = self.query_one(OptionList)
         if rows > 0:
             options.action_cursor_down()
@@ -58,6 +59,7 @@ class MenuScreen(OptionScreen[str | None]):
         self._lines = lines
 
     def compose(self) -> ComposeResult:
+        """Add the widgets."""
         menu = OptionList(*(Option(text) for _, text in self._lines), id="menu")
         menu.border_title = self._title
         menu.border_subtitle = f"Enter {self._hint}, {key_of(self, 'menu.close')} close"
@@ -65,6 +67,7 @@ class MenuScreen(OptionScreen[str | None]):
 
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
+        """Close the menu with the chosen option."""
         self.dismiss(self._lines[event.option_index][0])
 
 

@@ -42,12 +42,15 @@ class QueryScreen(ExportScreen):
         """Show the query in the title of the table."""
 
     def visible_query(self) -> tuple[Session, Query]:
+        """The session, and the query of the table."""
         return self._session, self.rows_query
 
     def visible_changes(self) -> Sequence[Change]:
+        """The changes in the activity pane."""
         return self.query_one(ChangeLogView).shown_changes
 
     def watch_rows_query(self, query: Query) -> None:
+        """Show the rows of the new query."""
         table = self.query_one(UploadTable)
         # The newest upload is the first row only in the service's own order.
         table.follow = table.follow and query.sort is SortKey.INITIATED and query.descending
@@ -65,6 +68,7 @@ class QueryScreen(ExportScreen):
 
     @on(SearchBar.Changed)
     def search_as_typed(self, message: SearchBar.Changed) -> None:
+        """Search as the text is typed."""
         if self._is_activity_searched:
             log = self.query_one(ChangeLogView)
             log.change_filter = replace(log.change_filter, search=message.value)
@@ -73,6 +77,7 @@ class QueryScreen(ExportScreen):
 
     @on(SearchBar.Closed)
     def close_search(self) -> None:
+        """Return the focus to what was searched."""
         self.query_one(ChangeLogView if self._is_activity_searched else UploadTable).focus()
 
     def action_clear(self) -> None:
@@ -90,17 +95,21 @@ class QueryScreen(ExportScreen):
     # Filters
 
     def action_trouble(self) -> None:
+        """Toggle the filter of stuck and failed uploads."""
         self.rows_query = replace(self.rows_query, attention_only=not self.rows_query.attention_only)
 
     def action_stage(self, stage: str) -> None:
+        """Toggle the filter of a stage."""
         stages = frozenset({Stage(stage)})
         self.rows_query = replace(self.rows_query, stages=frozenset() if self.rows_query.stages == stages else stages)
 
     @on(StageCell.Picked)
     def filter_by_stage(self, message: StageCell.Picked) -> None:
+        """Toggle the filter of the stage that was clicked."""
         self.action_stage(message.stage)
 
     def action_projects(self) -> None:
+        """Choose a project in a menu."""
         from upload_tui.tui.screens.menu import project_menu
 
         self.app.push_screen(project_menu(self._session.projects), self._show_project)
@@ -112,11 +121,13 @@ class QueryScreen(ExportScreen):
     # Sort order
 
     def action_sort(self) -> None:
+        """Sort by the next column."""
         keys = [key for key in SortKey if key is not SortKey.PROJECT or len(self._session.projects) > 1]
         self._sort_by(keys[(keys.index(self.rows_query.sort) + 1) % len(keys)])
 
     @on(UploadTable.SortRequested)
     def sort_by_column(self, message: UploadTable.SortRequested) -> None:
+        """Sort by the column that was clicked; reverse the order if it is the sort column."""
         if self.rows_query.sort is message.sort:
             self.action_reverse()
         else:
@@ -126,9 +137,11 @@ class QueryScreen(ExportScreen):
         self.rows_query = replace(self.rows_query, sort=sort, descending=sort in _DESCENDING_KEYS)
 
     def action_reverse(self) -> None:
+        """Reverse the order."""
         self.rows_query = replace(self.rows_query, descending=not self.rows_query.descending)
 
     def action_follow(self) -> None:
+        """Follow the newest upload, or stop following."""
         table = self.query_one(UploadTable)
         if not table.follow:
             self.rows_query = replace(self.rows_query, sort=SortKey.INITIATED, descending=True)
@@ -137,9 +150,11 @@ class QueryScreen(ExportScreen):
     # Next failed or stuck upload
 
     def action_next_failed(self) -> None:
+        """Go to the next failed upload."""
         self._go_to_next(replace(self.rows_query, stages=frozenset({Stage.ERROR})), "No failed uploads.")
 
     def action_next_stuck(self) -> None:
+        """Go to the next stuck upload."""
         stuck = replace(self.rows_query, stages=PENDING_STAGES, attention_only=True)
         self._go_to_next(stuck, "No stuck uploads.")
 

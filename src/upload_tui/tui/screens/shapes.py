@@ -37,6 +37,7 @@ class ShapesScreen(ModalScreen[None]):
         self._display_options = display_options
 
     def compose(self) -> ComposeResult:
+        """Add the widgets."""
         with Horizontal(id="shapes") as box:
             box.border_title = "Status in three formats"
             box.border_subtitle = f"{key_of(self, 'shapes.close')} close"
@@ -46,6 +47,7 @@ class ShapesScreen(ModalScreen[None]):
                     yield Static(id=f"shape-{shape}")
 
     def on_mount(self) -> None:
+        """Paint the formats now and every second."""
         self.set_interval(1.0, self._paint)
         self._paint()
 

@@ -53,6 +53,7 @@ class UploadScreen(CopyScreen):
         self._raw: str | None = None
 
     def compose(self) -> ComposeResult:
+        """Add the widgets."""
         yield StatusBar()
         with Horizontal(id="upload"):
             timeline = TimelinePane(id="upload-timeline")
@@ -64,6 +65,7 @@ class UploadScreen(CopyScreen):
         yield KeyFooter()
 
     def on_mount(self) -> None:
+        """Focus the first pane, and paint now and every second."""
         self.query_one(TimelinePane).display_options = self._display_options
         self.query_one(StatusBar).display_options = self._display_options
         self.query_one(f"#{self._first_pane}").focus()
@@ -71,6 +73,7 @@ class UploadScreen(CopyScreen):
         self._paint()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """On a small terminal, show only the pane with the focus."""
         self.show_one_pane(self.query("#upload-timeline, #upload-raw"), event.widget)
 
     def selection(self) -> Sequence[Detail]:
@@ -79,6 +82,7 @@ class UploadScreen(CopyScreen):
         return [] if detail is None else [detail]
 
     def apply_changes(self, changes: Sequence[Change]) -> None:
+        """Repaint."""
         self._paint()
 
     def _paint(self) -> None:
@@ -101,9 +105,11 @@ class UploadScreen(CopyScreen):
         self.query_one("#raw", Static).update(Content("\n".join(lines) or "No raw response stored"))
 
     def action_shapes(self) -> None:
+        """Show the status in three formats."""
         from upload_tui.tui.screens.shapes import ShapesScreen
 
         self.app.push_screen(ShapesScreen(self._session, self._upload_id, self._display_options))
 
     def action_refresh(self) -> None:
+        """Refresh now."""
         self._session.refresh()

@@ -38,12 +38,15 @@ class CopyScreen(Screen[None]):
                 pane.set_class(pane not in active, "-aside")
 
     def action_copy_id(self) -> None:
+        """Copy the id of the selection."""
         self._copy("id", lambda detail: detail.upload.id)
 
     def action_copy_json(self) -> None:
+        """Copy the raw response of the selection."""
         self._copy("response", lambda detail: detail.raw)
 
     def action_copy_curl(self) -> None:
+        """Copy the request as a curl command."""
         self._copy("request", lambda detail: curl_command(detail.row.service, detail.upload.id))
 
     def _copy(self, noun: str, text_of: Callable[[Detail], str]) -> None:
@@ -65,6 +68,7 @@ class ExportScreen(CopyScreen):
         """The changes that the log shows."""
 
     def action_export(self) -> None:
+        """Choose what to export in a menu."""
         from upload_tui.tui.screens.menu import export_menu
 
         self.app.push_screen(export_menu(), self._export)

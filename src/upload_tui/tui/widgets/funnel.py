@@ -42,6 +42,7 @@ class StageCell(DiffedText):
         self.stage = stage
 
     def on_click(self) -> None:
+        """Post that the stage was picked."""
         self.post_message(self.Picked(self.stage))
 
     def text(self) -> Content:
@@ -123,9 +124,11 @@ class FunnelBar(Horizontal):
         self._initial = (funnel or Funnel(), now, display_options or DisplayOptions())
 
     def on_mount(self) -> None:
+        """Show the initial counts."""
         self.show(*self._initial)
 
     def compose(self) -> ComposeResult:
+        """Add the widgets."""
         for stage in Stage:
             yield StageCell(stage)
 

@@ -25,6 +25,7 @@ class KeyFooter(DiffedText):
         self.auto_links = False
 
     def on_mount(self) -> None:
+        """Update the keys when the bindings change."""
         self.screen.bindings_updated_signal.subscribe(self, self._refresh_keys)
 
     def _refresh_keys(self, screen: Screen[object]) -> None:

@@ -36,6 +36,7 @@ class SearchBar(Horizontal):
         """The search was applied or cancelled."""
 
     def compose(self) -> ComposeResult:
+        """Add the widgets."""
         yield Label("/")
         field = Input(placeholder=_UPLOAD_HINT, compact=True)
         field.can_focus = False  # while it is hidden
@@ -70,12 +71,14 @@ class SearchBar(Horizontal):
         self.action_apply()
 
     def action_clear(self) -> None:
+        """Clear the text and close."""
         with self.prevent(Input.Changed):
             self.query_one(Input).value = ""
         self.post_message(self.Changed(""))
         self.action_apply()
 
     def action_apply(self) -> None:
+        """Close, and keep the text."""
         self.remove_class("-open")
         self.query_one(Input).can_focus = False
         self.post_message(self.Closed())

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -48,12 +49,13 @@ def test_rows_of_all_sessions_are_in_one_order_in_every_window(
     for offset in (0, 1, 17, 41, 57, 60):
         assert [row.id for row in session.window(query, offset, 5).rows] == ids[offset : offset + 5]
     assert [session.position(query, upload_id) for upload_id in ids] == list(range(60))
-    values = {
+    by_key: dict[SortKey, list[Any]] = {
         SortKey.SIZE: [row.size_bytes for row in window.rows],
         SortKey.NAME: [row.name for row in window.rows],
         SortKey.INITIATED: [row.initiated_on for row in window.rows],
-    }.get(sort, [])
-    assert values == sorted(values, reverse=descending)  # type: ignore[type-var]
+    }
+    values = by_key.get(sort, [])
+    assert values == sorted(values, reverse=descending)
 
 
 def test_counts_causes_and_latencies_are_the_sums_of_all_sessions(parts: list[InMemorySession]) -> None:

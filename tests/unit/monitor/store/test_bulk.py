@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -56,6 +57,19 @@ def put(store: Store, *uploads: Upload) -> None:
 def counts(store: Store) -> dict[tuple[Stage, bool], int]:
     stages = tuple(Stage)
     return {(stages[one.stage_rank], one.is_gone): one.upload_count for one in store.partitions.select()}
+
+
+def count_decoded_pages(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """A list that gets the body of each page that is decoded from now on."""
+    decoded: list[bytes] = []
+    page_entries = responses.page_entries
+
+    def record(body: bytes) -> Sequence[Any]:
+        decoded.append(body)
+        return page_entries(body)
+
+    monkeypatch.setattr(responses, "page_entries", record)
+    return decoded
 
 
 def index_and_trigger_names(store: Store) -> set[str]:
@@ -218,9 +232,7 @@ async def test_an_interrupted_full_scan_continues_in_bulk(
         store.close()
         store = Store(tmp_path / "store.db")
         watch = synchroniser()
-    decoded: list[int] = []
-    page_entries = responses.page_entries
-    monkeypatch.setattr(responses, "page_entries", lambda body: decoded.append(1) or page_entries(body))
+    decoded = count_decoded_pages(monkeypatch)
     service.advance(service.uploads[0])
     leases.clear()
     service.requests = 0
@@ -238,9 +250,7 @@ def test_pages_are_parsed_once_when_uploads_are_read_in_turn(monkeypatch: pytest
     store.bulk.begin()
     for start in range(0, 60, 10):
         store.bulk.insert_page(snapshot(verified(start, start + 10)))
-    decoded: list[int] = []
-    page_entries = responses.page_entries
-    monkeypatch.setattr(responses, "page_entries", lambda body: decoded.append(1) or page_entries(body))
+    decoded = count_decoded_pages(monkeypatch)
     for number in range(60):
         upload_id = f"p-1-{number % 6 * 10 + number // 6}"
         assert json.loads(store.raw(upload_id)) == {"id": upload_id}

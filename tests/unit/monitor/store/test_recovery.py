@@ -68,7 +68,10 @@ class Harness:
         self.store = store
         self.published: list[Change] = []
         self.synchroniser = Synchroniser(service.client(), store, PROJECT, self.published.append, lambda *_: None)
-        self.names = lambda: {row.name for row in store.find(Query(), STUCK, 0, 10_000).uploads}
+
+    def names(self) -> set[str]:
+        """The names of all uploads in the store."""
+        return {row.name for row in self.store.find(Query(), STUCK, 0, 10_000).uploads}
 
 
 def test_a_damaged_file_is_replaced_when_it_is_read(tmp_path: Path) -> None:
@@ -116,7 +119,7 @@ async def test_a_project_is_not_fully_scanned_when_the_store_is_replaced_during_
     service = ShiftingService(1, StatusShape.A, largest_page=20, uploads=100)
     store = Store(tmp_path / "store.db")
     malformed = sqlite3.DatabaseError("database disk image is malformed")
-    malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT  # type: ignore[misc]
+    malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
     def progress(done: int, _: int | None) -> None:
         if done == 60 and not store.notice:
@@ -183,7 +186,7 @@ async def test_a_session_syncs_at_once_when_its_store_is_replaced(tmp_path: Path
     session = LiveSession(service.client(), [PROJECT], store, clock=clock)
     running = asyncio.create_task(session.run())
     malformed = sqlite3.DatabaseError("database disk image is malformed")
-    malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT  # type: ignore[misc]
+    malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     async with asyncio.timeout(30):
         while session.window(Query(), 0, 1).total < 30:
             await asyncio.sleep(0)
@@ -289,7 +292,7 @@ def test_a_full_memory_database_raises() -> None:
 def test_a_file_is_replaced_by_a_file_only_once(tmp_path: Path) -> None:
     store = Store(stored(tmp_path / "store.db"))
     malformed = sqlite3.DatabaseError("database disk image is malformed")
-    malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT  # type: ignore[misc]
+    malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     for is_file in (True, False, False):
         store.db.recover(malformed)
         assert (store.db.file is not None) is is_file
@@ -298,6 +301,6 @@ def test_a_file_is_replaced_by_a_file_only_once(tmp_path: Path) -> None:
 
 def test_sqlite_errors_are_translated() -> None:
     busy = sqlite3.OperationalError("database is locked")
-    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT  # type: ignore[misc]
+    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT
     names = [type(recovery.storage_error(error, None)).__name__ for error in (busy, sqlite3.ProgrammingError("closed"))]
     assert names == ["BusyStorageError", "NoneType"]

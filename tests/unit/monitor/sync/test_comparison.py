@@ -18,7 +18,7 @@ VERIFIED_ON = NOW - timedelta(days=30)
 
 def old_upload(name: str = "old.bam", *, touched: datetime | None = None, **more: Any) -> dict[str, Any]:
     """An upload verified a month ago in ten seconds; last updated then, or at `touched`."""
-    ages = {"initiated": 30 * DAY + 60, "completed": 30 * DAY + 10, "verified": 30 * DAY}
+    ages: dict[str, Any] = {"initiated": 30 * DAY + 60, "completed": 30 * DAY + 10, "verified": 30 * DAY}
     upload = an_upload(name, **ages, status_shape=StatusShape.DEPLOYED, **more)
     if touched is not None:
         upload["audit"]["last_updated_on"] = format_time(touched)

@@ -177,7 +177,7 @@ async def test_a_broken_upload_hides_no_other_and_is_not_searched_for_ever() -> 
     service = ShiftingService(3, StatusShape.A, largest_page=1000, uploads=50)
     harness = SyncHarness(service)
     resource, broken = service.resource, service.uploads[20]
-    service.resource = lambda upload: {"id": None} if upload is broken else resource(upload)  # type: ignore[method-assign,assignment]
+    service.resource = lambda upload: {"id": None} if upload is broken else resource(upload)  # type: ignore[method-assign]
     for _ in range(5):
         await harness.synchroniser.sync()
     assert len(harness.names()) == 49

@@ -1,5 +1,7 @@
 """Which columns fit which width, and how columns are configured."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ def test_rows_of_several_services_show_the_service_if_it_fits() -> None:
     assert "service" not in {column.key for column in fit_columns(60, several_projects=True, several_services=True)}
 
 
-def widths_at(width: int, **options: bool) -> dict[str, int]:
+def widths_at(width: int, **options: Any) -> dict[str, int]:
     return {column.key: column.width for column in fit_columns(width, **options)}
 
 

@@ -94,20 +94,24 @@ class ChangeLogView(CursorLines, can_focus=True):
         return tuple(self._shown_changes)
 
     def watch_change_filter(self, change_filter: ChangeFilter) -> None:
+        """Show the changes that match the new filter."""
         self._shown_changes = deque(filter(change_filter.matches, self._all_changes), maxlen=self._max_changes)
         self.is_scrolled_back = False
         self._update_lines()
         self.post_message(self.TitleChanged())
 
     def watch_is_scrolled_back(self) -> None:
+        """Post that the title changed."""
         self.post_message(self.TitleChanged())
 
     def watch_display_options(self) -> None:
+        """Repaint."""
         self.refresh()
 
     # Keys and mouse
 
     def on_click(self, event: events.Click) -> None:
+        """Move the cursor to the change; open its upload on a double click."""
         offset = event.get_content_offset(self)
         number = self._body_line(offset.y) if offset else self.total
         if number < self.total:
@@ -116,10 +120,12 @@ class ChangeLogView(CursorLines, can_focus=True):
                 self.action_open()
 
     def action_only(self, stage: str) -> None:
+        """Toggle the filter of a stage."""
         new_stage = None if self.change_filter.stage == stage else Stage(stage)
         self.change_filter = replace(self.change_filter, stage=new_stage)
 
     def action_clear(self) -> None:
+        """Clear the search; if there is none, the filter."""
         if not self.change_filter:
             raise SkipAction  # the dashboard's Escape applies
         has_search = bool(self.change_filter.search.strip())
@@ -164,6 +170,7 @@ class ChangeLogView(CursorLines, can_focus=True):
         self.refresh()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Keep the cursor visible."""
         super().watch_scroll_y(old_value, new_value)
         if new_value < self.max_scroll_y:
             self._clamp_cursor(round(new_value))
@@ -171,6 +178,7 @@ class ChangeLogView(CursorLines, can_focus=True):
             self._put_cursor(self.total - 1)  # scrolling to the end follows the newest change again
 
     def on_resize(self, event: events.Resize) -> None:
+        """Update the lines, and keep the cursor at the newest change."""
         self._update_lines()  # a new height alone must not move the cursor from the newest change
 
     # Painting
@@ -197,9 +205,11 @@ class ActivityPane(Vertical):
     """A `PendingList` above a `ChangeLogView`."""
 
     def compose(self) -> ComposeResult:
+        """Add the widgets."""
         yield PendingList()
         yield ChangeLogView()
 
     def on_resize(self) -> None:
+        """Limit the list of pending uploads to half of the height."""
         # The stylesheet gives the list at most half of the height, one line of which is its border.
         self.query_one(PendingList).max_rows = max(1, self.content_size.height // 2 - 1)

@@ -42,6 +42,7 @@ class PendingList(DiffedText):
     _hidden_count = 0
 
     def refresh_changed(self) -> None:
+        """Repaint what changed, and show how many uploads are hidden."""
         hidden_count = max(0, self.total - len(self._shown)) if self._shown else 0
         if hidden_count != self._hidden_count:  # setting the subtitle repaints the whole list
             self._hidden_count = hidden_count

@@ -37,9 +37,11 @@ class CachedLines(ScrollView):
         """Paint the visible line `y`, from 0 at the top."""
 
     def on_mount(self) -> None:
+        """Draw the scroll bar with plain characters."""
         self.vertical_scrollbar.renderer = PlainScrollBarRender  # type: ignore[misc]  # Textual allows one per instance
 
     def render_line(self, y: int) -> Strip:
+        """A line, from the cache if it is there."""
         strip = self._lines.get(y)
         if strip is None:
             strip = self._lines[y] = self.line(y)
@@ -83,6 +85,7 @@ class CachedLines(ScrollView):
         self.scroll_y = self.validate_scroll_y(self.scroll_y)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Move the scroll bar, and repaint if another line is the first."""
         if self.show_vertical_scrollbar:
             move_scroll_bar(self.vertical_scrollbar, new_value)
         if round(old_value) != round(new_value):

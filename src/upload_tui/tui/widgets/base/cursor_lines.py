@@ -53,21 +53,26 @@ class CursorLines(CachedLines, can_focus=True):
     # Keys
 
     def action_move(self, rows: int) -> None:
+        """Move the cursor by this many rows."""
         self._move_cursor(self.cursor_row + rows)
 
     action_match = action_move
     """A search hides everything else, so the next match is the next row."""
 
     def action_page(self, pages: float) -> None:
+        """Move the cursor by this many pages."""
         self.action_move(int(pages * max(1, self._visible_rows() - 1)))
 
     def action_first(self) -> None:
+        """Move the cursor to the first row."""
         self._move_cursor(0)
 
     def action_last(self) -> None:
+        """Move the cursor to the last row."""
         self._move_cursor(self.total - 1)
 
     def action_open(self) -> None:
+        """Open the upload at the cursor."""
         upload_id = self.cursor_id
         if upload_id is None:
             self.notify("No upload selected.", timeout=2)
@@ -111,5 +116,6 @@ class CursorLines(CachedLines, can_focus=True):
         return style
 
     def notify_style_update(self) -> None:
+        """Drop the cached styles."""
         super().notify_style_update()
         self._styles_on.clear()

@@ -26,6 +26,7 @@ class DiffedText(Widget):
         """Compose the text from the reactives."""
 
     def render(self) -> Content:
+        """The text."""
         composed, self._unpainted = self._unpainted, None
         self._painted = composed[0] if composed is not None and composed[1] == self.size else self.text()
         return self._painted
@@ -44,6 +45,7 @@ class DiffedText(Widget):
             self._unpainted = now, self.size  # `refresh` clears it
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Repaint with a new text."""
         self._unpainted = None
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 

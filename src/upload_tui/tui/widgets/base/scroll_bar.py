@@ -21,6 +21,7 @@ class PlainScrollBarRender(ScrollBarRender, Visual):
     """Textual's scroll bar as strips, one per line. Rich would measure, wrap and crop it, although its size is known."""
 
     def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
+        """The lines of the scroll bar."""
         own = RichStyle.parse(self.style) if isinstance(self.style, str) else self.style
         colours = {
             name: colour
@@ -33,9 +34,11 @@ class PlainScrollBarRender(ScrollBarRender, Visual):
         return [Strip([segment], width) for segment in Segment.apply_style(bar.segments, style.rich_style)]
 
     def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
+        """The thickness."""
         return self.thickness
 
     def get_height(self, rules: RulesMap, width: int) -> int:
+        """One line."""
         return 1
 
 

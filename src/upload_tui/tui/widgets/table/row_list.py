@@ -111,21 +111,25 @@ class RowList(CursorLines, can_focus=True):
         """Paint a row into the cache because the next key may show it."""
 
     def watch_rows_query(self, before: Query, after: Query) -> None:
+        """Show the rows of the new query."""
         if not self.follow:
             is_reordered = (before.sort, before.descending) != (after.sort, after.descending)
             self._cursor.on_query_changed(is_reordered=is_reordered)
         self.reload()
 
     def watch_now(self) -> None:
+        """Repaint what depends on the time."""
         self.refresh_changed()
 
     def watch_follow(self, follow: bool) -> None:
+        """Go to the newest upload when following starts."""
         if follow:
             self._cursor.forget_previous()
             self._go_to(0)
         self.post_message(self.TitleChanged())
 
     def on_resize(self, event: events.Resize) -> None:
+        """Read the rows that are visible now."""
         if self.is_mounted:
             self.reload()
             self._bring_into_view(self._cursor.row)

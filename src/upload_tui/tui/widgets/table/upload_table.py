@@ -87,20 +87,24 @@ class UploadTable(RowList, can_focus=True):
         self.refresh()
 
     def watch_display_options(self, before: DisplayOptions, after: DisplayOptions) -> None:
+        """Repaint with the new display options."""
         if before.is_roomy != after.is_roomy:
             self.reload()
             self._scroll_to_row(self._cursor.row - self._visible_rows() // 2)
         self.refresh()
 
     def watch_marked(self) -> None:
+        """Repaint the marks and the title."""
         self.refresh()
         self.post_message(self.TitleChanged())
 
     def notify_style_update(self) -> None:
+        """Drop the cached styles."""
         super().notify_style_update()
         self._painter.clear_cache()
 
     def action_mark(self) -> None:
+        """Mark or unmark the upload at the cursor."""
         if self.cursor_id is None:
             self.notify("No upload selected.", timeout=2)
         else:
@@ -108,6 +112,7 @@ class UploadTable(RowList, can_focus=True):
             self.action_move(1)
 
     def on_click(self, event: events.Click) -> None:
+        """Move the cursor, sort by a column, or open an upload on a double click."""
         offset = event.get_content_offset(self)
         if offset is None:
             return

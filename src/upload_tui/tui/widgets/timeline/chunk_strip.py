@@ -77,9 +77,11 @@ class ChunkStrip(Widget):
         self.set_reactive(ChunkStrip.display_options, display_options or DisplayOptions())
 
     def render(self) -> Content:
+        """The strip."""
         return self._text(self.content_size.width)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """The lines that the strip needs at this width."""
         # The text depends on the width that the layout offers, not on the current one.
         return self._text(width).get_height(self.styles.get_rules(), width) if width else 0
 

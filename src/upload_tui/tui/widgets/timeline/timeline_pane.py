@@ -43,6 +43,7 @@ class TimelinePane(TimelineView, can_focus=True):
         return Content("\n").join(shown)
 
     def refresh_changed(self) -> None:
+        """Repaint what changed; scroll to the top for another upload."""
         upload_id = None if self.detail is None else self.detail.upload.id
         if upload_id != self._shown_id:
             self._shown_id = upload_id
@@ -50,21 +51,27 @@ class TimelinePane(TimelineView, can_focus=True):
         super().refresh_changed()
 
     def watch_top(self) -> None:
+        """Repaint from the new first line."""
         self.refresh_changed()
 
     def on_resize(self) -> None:
+        """Repaint at the new size."""
         self.refresh_changed()
 
     def action_scroll_by(self, lines: int) -> None:
+        """Scroll by this many lines."""
         self.top = max(0, min(self.top + lines, self._hidden_lines))
 
     def action_scroll_pages(self, pages: int) -> None:
+        """Scroll by this many pages."""
         self.action_scroll_by(pages * max(1, self.content_size.height - 1))
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll down."""
         event.stop()
         self.action_scroll_by(_WHEEL_LINES)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll up."""
         event.stop()
         self.action_scroll_by(-_WHEEL_LINES)

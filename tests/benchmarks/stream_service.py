@@ -1,4 +1,4 @@
-"""A service whose uploads are soon done: seen, initiated, completed after a while, verified after as long again."""
+"""A service whose uploads are initiated, completed after a time, and verified after the same time again."""
 
 import json
 import time
@@ -22,13 +22,13 @@ def _now() -> datetime:
 
 
 class Stream:
-    """What it says is made of ready words, so that it says it quickly.
+    """Its responses are made from templates, because they must be fast.
 
     Args:
-        per_second: new uploads.
-        past_seconds: since when they have been coming.
-        stage_seconds: how long each stays in a stage.
-        now: the present.
+        per_second: new uploads a second.
+        past_seconds: the age of the oldest upload at the start.
+        stage_seconds: the time that each upload stays in a stage.
+        now: returns the current time.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class Stream:
         self._now = now
         self.began_on = now() - timedelta(seconds=past_seconds)
         self.ended_on: datetime | None = None
-        self._words = {stage: _template(stage) for stage in (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)}
+        self._templates = {stage: _template(stage) for stage in (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)}
         self.seconds = 0.0
-        """What its answers took until now."""
+        """Time spent on responses until now."""
 
     @property
     def count(self) -> int:
-        """How many uploads there are by now."""
+        """The number of uploads now."""
         until = self.ended_on or self._now()
         return int((until - self.began_on).total_seconds() * self._per_second)
 
@@ -76,10 +76,10 @@ class Stream:
 
     @property
     def transport(self) -> httpx.MockTransport:
-        """A way to it without a socket."""
-        return httpx.MockTransport(self._answer)
+        """An httpx transport to it, without a socket."""
+        return httpx.MockTransport(self._respond)
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
+    def _respond(self, request: httpx.Request) -> httpx.Response:
         if "page" in request.url.params:
             headers, body = self.page(int(request.url.params["page"]), int(request.url.params["per_page"]))
             return httpx.Response(200, headers=headers, content=body)
@@ -87,21 +87,21 @@ class Stream:
 
     @staticmethod
     def number(upload_id: str) -> int:
-        """Which upload has an id, from 0, the oldest."""
+        """The number of an upload, from its id; 0 is the oldest."""
         return uuid.UUID(upload_id).int - (1 << 120)
 
     def _upload(self, number: int, now: datetime) -> str:
         began = self.began_on + timedelta(seconds=number / self._per_second)
         stages = (now - began).total_seconds() / self._stage_seconds
         stage = Stage.VERIFIED if stages >= 2 else Stage.COMPLETED if stages >= 1 else Stage.INITIATED
-        words = self._words[stage].replace("@id", str(uuid.UUID(int=number + (1 << 120))))
+        text = self._templates[stage].replace("@id", str(uuid.UUID(int=number + (1 << 120))))
         for later in range(3):
-            words = words.replace(f"@{later}", _text(began + timedelta(seconds=later * self._stage_seconds)))
-        return words
+            text = text.replace(f"@{later}", _text(began + timedelta(seconds=later * self._stage_seconds)))
+        return text
 
 
 def _template(stage: Stage) -> str:
-    """The words of an upload in a stage; `@0`, `@1` and `@2` stand for its times."""
+    """The JSON of an upload in a stage; `@id`, `@0`, `@1` and `@2` are placeholders for its id and times."""
     completed = None if stage is Stage.INITIATED else "@1"
     verified = "@2" if stage is Stage.VERIFIED else None
     fields: dict[str, Any] = {**resource(0), "id": "@id", "name": "sample-@id.fastq.gz"}

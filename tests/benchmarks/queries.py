@@ -1,4 +1,4 @@
-"""Another order, a stage alone, a search: from the key to the painted window, beside tables that hold their rows in memory."""
+"""Sort, filter and search: from the key to the painted rows, compared with tables that hold their rows in memory."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.benchmarks.figures import Figure
-from tests.benchmarks.painted import PaintedProgram, python
 from tests.benchmarks.peers import Peer, installed
-from tests.benchmarks.turns import share
+from tests.benchmarks.sampling import percentile
+from tests.benchmarks.terminal import TerminalProgram, python
 from tests.benchmarks.uploads import fill
 
 __all__ = ["BENCHMARKS"]
@@ -17,36 +17,36 @@ _DATA_TABLE = python("-m", "tests.benchmarks.programs.data_table")
 _FAST_TABLE = Path(__file__).parent / "programs" / "fast_table.py"
 _FAST_PEER = Peer("textual-fastdatatable", "0.19.5", ("python",), "name")
 _WINDOW_BYTES = 2500
-"""A frame with a window of rows has more than this; what a key changes elsewhere has less."""
+"""A frame with new rows is larger than this, other frames are smaller."""
 _QUIET_SECONDS = 0.2
-"""Whatever the key before led to is over then."""
+"""The effects of the previous key end within this time."""
 _OURS: Mapping[str, tuple[str, str]] = {"sort": ("s", ""), "filter": ("4", "4"), "search": ("7", "\x7f")}
-"""The key whose frame is measured, and the one that takes it back; the search is typed into the open line."""
+"""The key whose frame is measured, and the one that undoes it; the search bar is open for the search."""
 _THEIRS: Mapping[str, tuple[str, str]] = {"sort": ("s", ""), "filter": ("f", "f"), "search": ("x", "x")}
 _GOAL = 10 / 13
-"""Ten milliseconds where Textual's table takes thirteen for a hundredth of the rows."""
+"""Ten milliseconds where Textual's table needs thirteen for a hundredth of the rows."""
 
 
-def orders(*, quick: bool, folder: Path | None = None) -> Sequence[Figure]:
-    """Ours with very many uploads, Textual's table with 10,000 and, if peers are wished for, textual-fastdatatable with 1,000,000."""
+def queries(*, quick: bool, folder: Path | None = None) -> Sequence[Figure]:
+    """The dashboard with very many uploads, Textual's table with 10,000 and, with `folder`, textual-fastdatatable with 1,000,000."""
     count, turns = (50_000, 9) if quick else (1_000_000, 25)
     with TemporaryDirectory() as home, ExitStack() as stack:
         file = Path(home) / "store.db"
         fill(file, count)
-        words = python("-m", "tests.benchmarks.programs.stored_dashboard", str(file))
-        ours = stack.enter_context(PaintedProgram(words))
+        command = python("-m", "tests.benchmarks.programs.stored_dashboard", str(file))
+        ours = stack.enter_context(TerminalProgram(command))
         ours.seconds_until(f"{count:,}")
-        theirs = {"a table of 10,000": stack.enter_context(PaintedProgram(_DATA_TABLE))}
+        theirs = {"a table of 10,000": stack.enter_context(TerminalProgram(_DATA_TABLE))}
         if folder is not None:
             fast = [*installed(_FAST_PEER, folder), str(_FAST_TABLE)]
-            theirs["textual-fastdatatable of 1,000,000"] = stack.enter_context(PaintedProgram(fast))
+            theirs["textual-fastdatatable of 1,000,000"] = stack.enter_context(TerminalProgram(fast))
         for program in theirs.values():
             program.seconds_until("sample_")
         return [figure for kind in _OURS for figure in _measured(kind, ours, theirs, count, turns)]
 
 
 def _measured(
-    kind: str, ours: PaintedProgram, theirs: Mapping[str, PaintedProgram], count: int, turns: int
+    kind: str, ours: TerminalProgram, theirs: Mapping[str, TerminalProgram], count: int, turns: int
 ) -> Sequence[Figure]:
     if kind == "search":
         ours.seconds_to_frame("/", _WINDOW_BYTES)
@@ -59,18 +59,18 @@ def _measured(
         if turn:
             for name, one in seconds.items():
                 values[name].append(1000 * one)
-    mine = share(values.pop("ours"), 50)
+    own = percentile(values.pop("ours"), 50)
     return [
-        Figure(f"{kind} of {count:,} to painted window", mine, None, "ms", 10),
-        *(Figure(f"{kind} / {name}", mine, share(them, 50), "ms", _GOAL) for name, them in values.items()),
+        Figure(f"{kind} of {count:,} to painted window", own, None, "ms", 10),
+        *(Figure(f"{kind} / {name}", own, percentile(other, 50), "ms", _GOAL) for name, other in values.items()),
     ]
 
 
-def _seconds(program: PaintedProgram, key: str, back: str) -> float:
+def _seconds(program: TerminalProgram, key: str, back: str) -> float:
     seconds = program.seconds_to_frame(key, _WINDOW_BYTES, _QUIET_SECONDS)
     if back:
         program.seconds_to_frame(back, _WINDOW_BYTES, _QUIET_SECONDS)
     return seconds
 
 
-BENCHMARKS = (orders,)
+BENCHMARKS = (queries,)

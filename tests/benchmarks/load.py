@@ -1,4 +1,4 @@
-"""What the dashboard costs, and how soon it answers keys, while changes pour in."""
+"""Processor time and key latency of the dashboard while many changes arrive."""
 
 import subprocess
 import time
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
 from tests.benchmarks.figures import Figure
-from tests.benchmarks.painted import PaintedProgram, python
-from tests.benchmarks.streaming import CHANGES_PER_UPLOAD
-from tests.benchmarks.turns import share
+from tests.benchmarks.sampling import percentile
+from tests.benchmarks.stream_service import CHANGES_PER_UPLOAD
+from tests.benchmarks.terminal import TerminalProgram, python
 
 __all__ = ["BENCHMARKS"]
 
@@ -20,19 +20,19 @@ _KEY_PAUSE_SECONDS = 0.05
 
 
 @contextmanager
-def _watched(changes_per_second: float) -> Iterator[PaintedProgram]:
-    """A dashboard of a service in another process."""
-    words = python("-m", "tests.benchmarks.programs.stream", str(changes_per_second / CHANGES_PER_UPLOAD))
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as service, TemporaryDirectory() as home:
+def _watched(changes_per_second: float) -> Iterator[TerminalProgram]:
+    """A dashboard that watches a service in another process."""
+    command = python("-m", "tests.benchmarks.programs.stream", str(changes_per_second / CHANGES_PER_UPLOAD))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service, TemporaryDirectory() as home:
         assert service.stdout is not None
-        surroundings: Mapping[str, str] = {
+        environment: Mapping[str, str] = {
             "UPLOAD_TUI_URL": service.stdout.readline().strip(),
             "UPLOAD_TUI_TOKEN": "any",
             "HOME": home,
             "XDG_CACHE_HOME": home,
         }
         try:
-            with PaintedProgram(_WATCH, surroundings) as program:
+            with TerminalProgram(_WATCH, environment) as program:
                 program.seconds_until("live")
                 program.wait(_SETTLING_SECONDS)
                 yield program
@@ -41,7 +41,7 @@ def _watched(changes_per_second: float) -> Iterator[PaintedProgram]:
 
 
 def processor(*, quick: bool) -> Sequence[Figure]:
-    """Processor time while 100 changes a second arrive, as a share of one core, beside the same dashboard with nothing in it."""
+    """Processor time with 100 changes a second, as a percentage of one core, compared with the same dashboard without changes."""
     seconds = 5.0 if quick else 30.0
     with _watched(100) as busy, _watched(0) as empty:
         used, used_empty = busy.cpu_seconds, empty.cpu_seconds
@@ -51,22 +51,28 @@ def processor(*, quick: bool) -> Sequence[Figure]:
             empty.drain(0.05)
         used, used_empty = busy.cpu_seconds - used, empty.cpu_seconds - used_empty
     points = 100 * (used - used_empty) / seconds
-    return [Figure("processor at 100 changes a second, points above an empty one", points, None, "points", 25.0)]
+    return [Figure("processor at 100 changes a second, points above none", points, None, "points", 25.0)]
 
 
 def keys(*, quick: bool) -> Sequence[Figure]:
-    """From a key to the frame that answers it, while 1,000 changes a second arrive."""
+    """The time from a key to its frame, with 1,000 changes a second."""
     presses = 60 if quick else 600
     ours: list[float] = []
     bare: list[float] = []
-    with _watched(1000) as dashboard, PaintedProgram(_BARE_REGION) as reference:
+    with _watched(1000) as dashboard, TerminalProgram(_BARE_REGION) as reference:
         reference.seconds_until("BareRegion")
         for number in range(presses):
             ours.append(1000 * dashboard.seconds_to_frame("\x1b[B" if number % 8 < 4 else "\x1b[A"))
             bare.append(1000 * reference.seconds_to_frame("x"))
             dashboard.wait(_KEY_PAUSE_SECONDS)
     return [
-        Figure(f"down at 1,000 changes a second, p{percent}", share(ours, percent), share(bare, percent), "ms", 2.0)
+        Figure(
+            f"down at 1,000 changes a second, p{percent}",
+            percentile(ours, percent),
+            percentile(bare, percent),
+            "ms",
+            2.0,
+        )
         for percent in ((50,) if quick else (50, 99))
     ]
 

@@ -1,4 +1,4 @@
-"""What the picture costs: the first fetch, a tick, a warm start, windows over a million uploads, many changes, memory."""
+"""The monitor: a full scan, a round, a start with a full store, windows over a million uploads, many changes, memory."""
 
 import asyncio
 import json
@@ -30,8 +30,8 @@ ROOT = Path(__file__).parents[2]
 STUCK = StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST)
 
 
-def first_fetch(*, quick: bool) -> Sequence[Figure]:
-    """All pages from another process: fetched bare, and kept with every row sortable."""
+def full_scan(*, quick: bool) -> Sequence[Figure]:
+    """Scan all pages from another process, compared with fetching them only."""
     count = 20_000 if quick else 100_000
     command = [sys.executable, "-m", "tests.benchmarks.programs.pages", str(count)]
     with (
@@ -42,12 +42,12 @@ def first_fetch(*, quick: bool) -> Sequence[Figure]:
         url = f"http://127.0.0.1:{int(server.stdout.readline())}"
         try:
             bare = min(asyncio.run(_fetch_bare(url, count)) for _ in range(3))
-            poured, whole = asyncio.run(_fetch_all(url, Path(folder) / "store.db", count))
+            sortable, indexed = asyncio.run(_fetch_all(url, Path(folder) / "store.db", count))
         finally:
             server.terminate()
     return [
-        Figure("first fetch: every row kept and sortable", count / poured, count / bare, "uploads/s", 0.25, False),
-        Figure("first fetch: with indexes and trigrams", count / whole, count / bare, "uploads/s", 0.1, False),
+        Figure("full scan: every row stored and sortable", count / sortable, count / bare, "uploads/s", 0.25, False),
+        Figure("full scan: with indexes and trigrams", count / indexed, count / bare, "uploads/s", 0.1, False),
     ]
 
 
@@ -75,21 +75,21 @@ async def _fetch_all(url: str, file: Path, count: int) -> tuple[float, float]:
 
     async with ServiceClient(url, Credentials(token="t")) as client:
         await Synchroniser(client, store, PROJECT, lambda _: None, progress).sync()
-    whole = time.perf_counter() - began
+    indexed = time.perf_counter() - began
     assert store.find(Query(), STUCK, 0, 0).total == count
     store.close()
-    return times[0], whole
+    return times[0], indexed
 
 
 class _Pages:
-    """A service with 50 pending uploads on top, in this process: counts what it is asked for."""
+    """A service in this process with 50 pending uploads; counts requests and bytes."""
 
     def __init__(self, count: int) -> None:
         self.count, self.pending, self.new = count, 50, 0
-        self.words = template()
+        self.template = template()
         self.requests = self.bytes_sent = 0
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
+    def respond(self, request: httpx.Request) -> httpx.Response:
         self.requests += 1
         if "page" not in request.url.params:
             response = httpx.Response(404, json={"code": "not_provided", "reason": "Upload Not Found"})
@@ -106,7 +106,7 @@ class _Pages:
         rest = b""
         if len(top) < per_page:
             numbers = range(max(first, 60 + self.new), min(first + per_page, total))
-            rest = b",".join(page_body(number - self.new + 1, 1, total, self.words)[12:-2] for number in numbers)
+            rest = b",".join(page_body(number - self.new + 1, 1, total, self.template)[12:-2] for number in numbers)
         listed = b",".join([*(json.dumps(one).encode() for one in top), *([rest] if rest else [])])
         last = -(-total // per_page)
         headers = {
@@ -117,31 +117,31 @@ class _Pages:
         return httpx.Response(200, headers=headers, content=b'{"results":[' + listed + b"]}")
 
 
-def tick(*, quick: bool) -> Sequence[Figure]:
-    """A round with five new uploads and 50 pending, beside reading all pages of 100."""
-    return asyncio.run(_tick(10_000 if quick else 100_000))
+def sync_round(*, quick: bool) -> Sequence[Figure]:
+    """A round with five new and 50 pending uploads, compared with reading all pages of 100."""
+    return asyncio.run(_sync_round(10_000 if quick else 100_000))
 
 
-async def _tick(count: int) -> Sequence[Figure]:
+async def _sync_round(count: int) -> Sequence[Figure]:
     service, store = _Pages(count), Store()
-    transport = httpx.MockTransport(service.answer)
+    transport = httpx.MockTransport(service.respond)
     async with ServiceClient("https://example.org", Credentials(token="t"), transport=transport) as client:
-        watch = Synchroniser(client, store, PROJECT, lambda _: None, lambda *_: None)
-        await watch.sync()
+        synchroniser = Synchroniser(client, store, PROJECT, lambda _: None, lambda *_: None)
+        await synchroniser.sync()
         all_bytes, all_requests = service.bytes_sent, count / 100
         service.new, service.requests, service.bytes_sent = 5, 0, 0
-        await watch.sync()
+        await synchroniser.sync()
     assert store.find(Query(), STUCK, 0, 0).total == count + 5
     store.close()
     share = 100_000 / count / 100  # under 1 % of 100,000
     return [
-        Figure("tick: bytes, of all pages", service.bytes_sent, all_bytes, "bytes", share),
-        Figure("tick: requests, of all pages of 100", service.requests, all_requests, "requests", share),
+        Figure("round: bytes, of all pages", service.bytes_sent, all_bytes, "bytes", share),
+        Figure("round: requests, of all pages of 100", service.requests, all_requests, "requests", share),
     ]
 
 
 def million(*, quick: bool) -> Sequence[Figure]:
-    """Windows from both ends and the middle, a warm start, changes and memory with a million uploads known."""
+    """Windows at both ends and in the middle, start, changes and memory, with a million uploads in the store."""
     count = 100_000 if quick else 1_000_000
     with TemporaryDirectory() as folder:
         file, empty = Path(folder) / "store.db", Path(folder) / "empty.db"
@@ -156,13 +156,13 @@ def million(*, quick: bool) -> Sequence[Figure]:
         Figure(f"windows of {count:,}: median", median(windows), None, "ms", 5),
         Figure(f"windows of {count:,}: 95 of 100", sorted(windows)[int(len(windows) * 0.95)], None, "ms", 50),
         Figure("1,000 changes", changes, None, "s", 1),
-        Figure("warm start, beyond an empty one", start - empty_start, None, "ms", 150),
-        Figure("memory, beyond an empty start", memory - empty_memory, 60, "MiB", 1),
+        Figure("start with a full store, beyond an empty one", start - empty_start, None, "ms", 150),
+        Figure("memory, beyond an empty store", memory - empty_memory, 60, "MiB", 1),
     ]
 
 
 def growth(*, quick: bool) -> Sequence[Figure]:
-    """How the cost of a window grows with what is known: at most with its logarithm, for the funnel and a row not at all."""
+    """How the time of a window grows with the uploads: at most logarithmically; the funnel and one upload not at all."""
     largest = 100_000 if quick else 1_000_000
     counts = [count for count in (1_000, 10_000, 100_000, 1_000_000) if count <= largest]
     costs = {count: _costs(count) for count in counts}
@@ -175,28 +175,28 @@ def growth(*, quick: bool) -> Sequence[Figure]:
 
 
 def _goal_of(name: str, times_as_many: float) -> float:
-    """By which factor a cost may grow; twice the law, for what is measured in tenths of a millisecond."""
+    """The factor by which a time may grow; twice the law, because the times are tenths of a millisecond."""
     return 2.0 if name in {"funnel", "one upload"} else 2.0 * (1 + log(times_as_many) / log(1000))
 
 
 def _costs(count: int) -> Mapping[str, float]:
-    """Milliseconds, the median of many: what a key, a search and a second that passes ask of the store."""
+    """Milliseconds, as medians, of the queries of a key, a search and a repaint."""
     with TemporaryDirectory() as folder:
         fill(Path(folder) / "store.db", count)
         store = Store(Path(folder) / "store.db")
         picture = StorePicture(store, FrozenClock(NEWEST + timedelta(hours=1)), "https://example.org")
         by_size = Query(sort=SortKey.SIZE)
-        found = picture.window(Query(), 10, 1).rows[0].id
-        asked: Mapping[str, Callable[[], object]] = {
+        upload_id = picture.window(Query(), 10, 1).rows[0].id
+        queries: Mapping[str, Callable[[], object]] = {
             "first rows": lambda: picture.window(Query(), 0, 50),
             "last rows": lambda: picture.window(Query(), count - 50, 50),
             "middle rows": lambda: picture.window(Query(), count // 2, 50),
             "last rows by size": lambda: picture.window(by_size, count - 50, 50),
             "search": lambda: picture.window(Query(search="sample_7"), 0, 50),
             "funnel": picture.funnel,
-            "one upload": lambda: picture.detail(found),
+            "one upload": lambda: picture.detail(upload_id),
         }
-        costs = {name: median(_milliseconds(ask) for _ in range(40)) for name, ask in asked.items()}
+        costs = {name: median(_milliseconds(query) for _ in range(40)) for name, query in queries.items()}
         store.close()
     return costs
 
@@ -215,15 +215,15 @@ def _windows(store: Store, count: int) -> Iterator[float]:
 
 
 def _changes_seconds(store: Store) -> float:
-    """A thousand new uploads, ten at a time, each with all that is told of it."""
+    """Seconds to store a thousand new uploads, ten at a time."""
     payloads: list[dict[str, Any]] = [resource(-1 - number) for number in range(1000)]
 
-    def take() -> None:
+    def store_all() -> None:
         for start in range(0, 1000, 10):
             readings = [read_upload_reading(payload, read_on=NEWEST) for payload in payloads[start : start + 10]]
             ingest(store, readings, "https://example.org")
 
-    return _milliseconds(take) / 1000
+    return _milliseconds(store_all) / 1000
 
 
 def _opened(file: Path) -> tuple[float, float]:
@@ -239,4 +239,4 @@ def _milliseconds(work: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-BENCHMARKS = (first_fetch, tick, million, growth)
+BENCHMARKS = (full_scan, sync_round, million, growth)

@@ -1,4 +1,4 @@
-"""A pseudo-terminal for benchmarks: runs a program, types, and tells when what was typed has been painted."""
+"""A pseudo-terminal for benchmarks: runs a program, types keys and measures the time until a frame is painted."""
 
 import fcntl
 import os
@@ -16,38 +16,38 @@ from typing import Self
 
 import psutil
 
-__all__ = ["COLUMNS", "LINES", "PaintedProgram"]
+__all__ = ["COLUMNS", "LINES", "TerminalProgram"]
 
 COLUMNS, LINES = 120, 40
-_FRAME_ENDS = b"\x1b[?2026l"
-"""Textual wraps each frame into a synchronised update on terminals that say that they have them; this one does."""
-_ASKS = b"\x1b[?2026$p"
-_HAS = b"\x1b[?2026;1$y"
-_PATIENCE_SECONDS = 120.0
+_FRAME_END = b"\x1b[?2026l"
+"""Textual ends each frame with this on terminals that support synchronised updates; this one does."""
+_SYNC_QUERY = b"\x1b[?2026$p"
+_SYNC_SUPPORTED = b"\x1b[?2026;1$y"
+_TIMEOUT_SECONDS = 120.0
 
 
-class PaintedProgram:
+class TerminalProgram:
     """A program on a terminal of 120 columns and 40 lines.
 
     Args:
-        words: of its command line.
-        environment: added to this process's own.
-        folder: where it runs; None where this process does.
+        command: the command line.
+        environment: variables added to those of this process.
+        folder: the working folder; None for that of this process.
     """
 
     def __init__(
-        self, words: Sequence[str], environment: Mapping[str, str] | None = None, folder: Path | None = None
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None, folder: Path | None = None
     ) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         self._began = time.perf_counter()
-        surroundings = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "TEXTUAL_ANIMATIONS": "none"}
+        variables = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "TEXTUAL_ANIMATIONS": "none"}
         self._process = subprocess.Popen(
-            words,
+            command,
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**os.environ, **surroundings, **(environment or {})},
+            env={**os.environ, **variables, **(environment or {})},
             cwd=folder,
         )
         os.close(slave)
@@ -64,44 +64,47 @@ class PaintedProgram:
         os.close(self._master)
 
     def seconds_until(self, text: str) -> float:
-        """Seconds from the start until a text was painted."""
+        """Seconds from the start until a text is painted."""
         self._read_until(text.encode())
         return time.perf_counter() - self._began
 
     def seconds_to_frame(self, keys: str, least_bytes: int = 0, quiet_seconds: float = 0.02) -> float:
-        """Type once it was quiet for so long; the seconds until the next frame, of so many bytes at least, is painted whole."""
+        """Type keys and return the seconds until the next frame of at least `least_bytes` is complete.
+
+        Types when the program has painted nothing for `quiet_seconds`.
+        """
         self.drain(quiet_seconds)
         self._unread = b""
         began = time.perf_counter()
         os.write(self._master, keys.encode())
-        while len(self._read_until(_FRAME_ENDS)) < least_bytes:
+        while len(self._read_until(_FRAME_END)) < least_bytes:
             pass
         return time.perf_counter() - began
 
     def drain(self, quiet_seconds: float = 0.02) -> None:
-        """Read what still comes, until it is quiet."""
+        """Read output until there is none for `quiet_seconds`."""
         while self._read(quiet_seconds):
             pass
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, and read what is painted meanwhile."""
+        """Read output for this many seconds."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.drain()
 
     @property
     def cpu_seconds(self) -> float:
-        """Processor time that the program has used."""
+        """Processor time of the program until now."""
         times = psutil.Process(self._process.pid).cpu_times()
         return float(times.user + times.system)
 
     @property
     def resident_bytes(self) -> int:
-        """Memory that the program holds."""
+        """Resident memory of the program."""
         return int(psutil.Process(self._process.pid).memory_info().rss)
 
     def _read_until(self, wanted: bytes) -> bytes:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         while wanted not in self._unread:
             self._read(1.0)
             if time.monotonic() > deadline or self._process.poll() is not None:
@@ -117,12 +120,12 @@ class PaintedProgram:
             painted = os.read(self._master, 1 << 16)
         except OSError:
             return False
-        if _ASKS in painted:
-            os.write(self._master, _HAS)
+        if _SYNC_QUERY in painted:
+            os.write(self._master, _SYNC_SUPPORTED)
         self._unread += painted
         return True
 
 
-def python(*words: str) -> list[str]:
-    """A command line for this Python."""
-    return [sys.executable, *words]
+def python(*arguments: str) -> list[str]:
+    """A command line of this Python interpreter."""
+    return [sys.executable, *arguments]
