@@ -209,9 +209,9 @@ class DemoService:
 
 def _import_packages() -> None:
     """Import in a thread what takes long, while the first frame is on screen."""
-    import upload_tui.backend.scenarios.registry
-    import upload_tui.client.service_client
-    import upload_tui.monitor.sessions.live  # noqa: F401
+    from upload_tui.backend import SCENARIOS  # noqa: F401
+    from upload_tui.client import ServiceClient  # noqa: F401
+    from upload_tui.monitor import LiveSession  # noqa: F401
 
 
 @asynccontextmanager
