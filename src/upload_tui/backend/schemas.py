@@ -28,6 +28,7 @@ __all__ = [
     "FlatStatusSchema",
     "FolderSchema",
     "HashSchema",
+    "JobTroubleSchema",
     "PermissionSchema",
     "ProjectFileSchema",
     "ProjectSchema",
@@ -148,14 +149,29 @@ class PermissionSchema(TypedDict):
 
 
 @with_config(_CLOSED)
+class JobTroubleSchema(TypedDict):
+    """A verification that was postponed: after how many attempts, why, and when it is due; `due` null means that it was given up."""
+
+    upload: ReferenceSchema
+    attempts: int
+    reason: str
+    due: Time | None
+
+
+@with_config(_CLOSED)
 class QueueSchema(TypedDict):
-    """The verification queue: jobs waiting, when the oldest was queued, jobs running, retried, given up."""
+    """The verification queue: jobs waiting, when the oldest was queued, jobs running, retried, given up.
+
+    `troubles` are the first of those retried and given up; `trouble` says why nothing can be verified at all.
+    """
 
     depth: int
     oldest: Time | None
     running: int
     retried: int
     dead: int
+    trouble: str | None
+    troubles: list[JobTroubleSchema]
 
 
 @with_config(_CLOSED)

@@ -147,7 +147,7 @@ class ResourceSerializer:
                     "size": chunk.size_bytes,
                     "hash": {"value": chunk.digest, "algorithm": chunk.algorithm},
                 }
-                for chunk in reversed(chunks)
+                for chunk in reversed(() if _are_chunks_gone(record, status_shape) else chunks)
             ]
         elif signed_url is not None:
             written["signed_url"] = signed_url
@@ -247,6 +247,11 @@ def without_fields(child: ChildSchema, fields: Sequence[str]) -> Mapping[str, ob
     """Remove optional fields from an entry; those that identify it stay."""
     optional = {"audit", "project", "ancestors", "current_version"} & set(fields)
     return {key: value for key, value in child.items() if key not in optional}
+
+
+def _are_chunks_gone(record: UploadRecord, status_shape: StatusShape) -> bool:
+    """A purge removes the chunks; a shape that cannot show the purge keeps them, or they would seem to be missing."""
+    return record.is_purged and status_shape is StatusShape.DEPLOYED
 
 
 def _parent(node: NodeRecord) -> ContainerSchema:

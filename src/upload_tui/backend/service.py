@@ -1,6 +1,7 @@
 """The embedded service as one object: database, storage, worker, endpoints and faults."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -14,7 +15,7 @@ from upload_tui.backend.auth import DemoAccount, TokenAuthority
 from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.faults.control import FaultControlApp
 from upload_tui.backend.faults.middleware import FaultInjectionMiddleware
-from upload_tui.backend.faults.model import FaultName, Faults
+from upload_tui.backend.faults.model import Faults
 from upload_tui.backend.faults.storage import FaultyStorage
 from upload_tui.backend.serializers import ResourceSerializer
 from upload_tui.backend.storage import FolderStorage, MemoryStorage
@@ -30,6 +31,8 @@ IN_PROCESS_URL = "http://demo.invalid"
 """The base URL while the service has no port. The name can never be resolved."""
 
 _PROJECT_NAME = "Demo project"
+
+_logger = logging.getLogger(__name__)
 
 
 class ServiceOptions(TypedDict, total=False):
@@ -103,14 +106,15 @@ class EmbeddedService:
             self._database,
             self.storage,
             self.clock,
+            self.faults,
             concurrency=concurrency,
             extra_seconds=lambda upload_id: self._verification_seconds.pop(upload_id, 0.0),
-            dead_seconds=lambda: self.faults.seconds_left(FaultName.DEAD_WORKER),
             executor=executor,
         )
 
     async def __aenter__(self) -> Self:
         self._worker_task = asyncio.create_task(self.worker.run(), name="verification worker")
+        self._worker_task.add_done_callback(_report_end)
         return self
 
     async def __aexit__(
@@ -163,6 +167,12 @@ class EmbeddedService:
         project = ProjectRecord(self._context.new_id(), _PROJECT_NAME, "Uploads to watch", self.clock.now())
         self._database.projects.add(project)
         return project
+
+
+def _report_end(worker: asyncio.Task[None]) -> None:
+    """Report a worker that ended without being stopped; it never should."""
+    if not worker.cancelled() and (error := worker.exception()) is not None:
+        _logger.critical("The verification worker ended: restart the service", exc_info=error)
 
 
 def _id_generator(seed: int | None, upload_count: int) -> Random:

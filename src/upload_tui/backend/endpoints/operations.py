@@ -15,6 +15,8 @@ from upload_tui.wire import format_time
 
 __all__ = ["OperationEndpoints"]
 
+_TROUBLES_SHOWN = 20
+
 
 class OperationEndpoints:
     """The endpoints of storage and queue."""
@@ -50,5 +52,15 @@ class OperationEndpoints:
             "running": queue.running,
             "retried": queue.retried,
             "dead": queue.dead,
+            "trouble": self._context.worker.trouble,
+            "troubles": [
+                {
+                    "upload": {"id": job.upload_id},
+                    "attempts": job.attempts,
+                    "reason": job.reason,
+                    "due": format_time(job.due_on) if job.due_on else None,
+                }
+                for job in self._context.database.queue.troubles(_TROUBLES_SHOWN)
+            ],
         }
         return json_response(written)

@@ -45,7 +45,7 @@ class FaultInjectionMiddleware:
         scope["path"] = _REPEATED_SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
         error = _size_error(scope) or self._injected_error()
         if self._faults.is_active(FaultName.SLOW_ANSWERS):
-            await self._clock.sleep(self._faults.value(FaultName.SLOW_ANSWERS))
+            await self._faults.sleep(FaultName.SLOW_ANSWERS, self._faults.value(FaultName.SLOW_ANSWERS))
         if error is not None:
             body = json.dumps(error.body, separators=(",", ":")).encode()
             await self._respond(send, error.status, body, b"application/json", error.headers)
@@ -65,7 +65,7 @@ class FaultInjectionMiddleware:
             receive = _replay(received, receive)
         if self._faults.is_active(FaultName.DROPPED_ANSWERS):
             await self._app(scope, receive, _discard)
-            await self._clock.sleep(self._faults.value(FaultName.DROPPED_ANSWERS))
+            await self._faults.sleep(FaultName.DROPPED_ANSWERS, self._faults.value(FaultName.DROPPED_ANSWERS))
             await self._respond(send, 504, _GATEWAY_TIMEOUT, b"text/html", {})
         else:
             await self._app(scope, receive, self._with_date(send))
