@@ -5,8 +5,10 @@ import json
 import os
 import shlex
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from upload_tui.cli.support.listener import open_listener
 from upload_tui.cli.support.scenarios import (
     SCENARIO_VERIFICATIONS,
     FaultChoice,
+    history_progress,
     past_upload_count,
     running_scenario,
     scenario_clock,
@@ -78,7 +81,8 @@ async def _serve(options: ServeOptions, listener: socket.socket) -> None:
         scenario = SCENARIOS[options.scenario]
         clock = scenario_clock(scenario)
         service = _create_service(options, base_url, clock)
-        runner = scenario.create_runner(service, clock, options.seed, options.past_uploads)
+        progress = partial(_print_progress, options.past_uploads)
+        runner = scenario.create_runner(service, clock, options.seed, options.past_uploads, progress)
         running = running_scenario(scenario, runner, options.speed)
     async with service, running:
         start_faults(service.faults, options.faults)
@@ -102,6 +106,13 @@ def _create_service(options: ServeOptions, base_url: str, clock: "Clock") -> "Em
         has_control=options.control,
         base_url=base_url,
     )
+
+
+def _print_progress(total: int, imported: int) -> None:
+    """Show on a terminal how far the past uploads are built, in one line that is erased at the end."""
+    if sys.stderr.isatty():
+        line = history_progress(imported, total)
+        click.echo(f"\r{line if imported < total else ' ' * len(line) + chr(13)}", err=True, nl=False)
 
 
 def _url_host(host: str) -> str:

@@ -75,6 +75,10 @@ class DeferredSession:
         """The session's name."""
         return self._real.title if self._real else self._title
 
+    def set_title(self, title: str) -> None:
+        """Change the title that is shown until the real session is open."""
+        self._title = title
+
     @property
     def projects(self) -> Sequence[ProjectRef]:
         """The projects that are watched; none until the real session is open."""
