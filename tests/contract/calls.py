@@ -1,6 +1,7 @@
 """The testing kit's service with the file of the published integrity report: fifteen bytes in four chunks."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,9 +9,10 @@ from upload_tui.backend import EmbeddedService
 from upload_tui.testing import UploadService
 from upload_tui.testing.service import md5
 
-__all__ = ["FILE", "Caller", "md5", "serving"]
+__all__ = ["FILE", "NUMBERED", "Caller", "InlineExecutor", "md5", "serving"]
 
 FILE = (b"0123", b"4567", b"89ab", b"cde")
+NUMBERED = tuple(enumerate(FILE, 1))
 
 
 class Caller(UploadService):
@@ -31,3 +33,15 @@ async def serving(**options: Any) -> AsyncIterator[Caller]:
     """Start a service whose clock stands still and whose worker runs only when a test calls it."""
     async with Caller(**options) as caller:
         yield caller
+
+
+class InlineExecutor(Executor):
+    """Runs work at once, so that threads cannot change the order of events."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001  # an executor passes on any exception
+            future.set_exception(error)
+        return future
