@@ -10,12 +10,12 @@ from upload_tui.backend.store.tree import Tree
 from upload_tui.backend.store.uploads import Uploads
 from upload_tui.errors import UsageError
 
-__all__ = ["Database"]
+__all__ = ["UPLOADS_IN_MEMORY", "Database"]
 
 _BUSY_TIMEOUT_SECONDS = 2.0
 """How long to wait for a service that is shutting down to release the file."""
 
-_UPLOADS_IN_MEMORY = 5000
+UPLOADS_IN_MEMORY = 2000
 """How many uploads a database in memory keeps, besides imported ones."""
 
 
@@ -47,7 +47,7 @@ class Database:
     @property
     def upload_limit(self) -> int | None:
         """How many uploads are kept; older ones that have ended are deleted. None for no limit."""
-        return _UPLOADS_IN_MEMORY + self.uploads.imported_count if self._is_in_memory else None
+        return UPLOADS_IN_MEMORY + self.uploads.imported_count if self._is_in_memory else None
 
     def close(self) -> None:
         """Close the database."""
