@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 from upload_tui.backend import EmbeddedService
-from upload_tui.testing import UploadService
+from upload_tui.testing import FrozenClock, UploadService
 from upload_tui.testing.service import md5
 
-__all__ = ["FILE", "NUMBERED", "Caller", "InlineExecutor", "md5", "serving"]
+__all__ = ["FILE", "NUMBERED", "Caller", "InlineExecutor", "SettableClock", "md5", "serving"]
 
 FILE = (b"0123", b"4567", b"89ab", b"cde")
 NUMBERED = tuple(enumerate(FILE, 1))
@@ -45,3 +46,12 @@ class InlineExecutor(Executor):
         except BaseException as error:  # noqa: BLE001  # an executor passes on any exception
             future.set_exception(error)
         return future
+
+
+class SettableClock(FrozenClock):
+    """A clock whose time of day can be set; its seconds go on."""
+
+    offset = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.offset

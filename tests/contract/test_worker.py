@@ -5,13 +5,13 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract.calls import FILE, NUMBERED, Caller, InlineExecutor, md5, serving
+from tests.contract.calls import FILE, NUMBERED, Caller, InlineExecutor, SettableClock, md5, serving
 from upload_tui.backend import EmbeddedService, FaultName
 from upload_tui.backend.worker import LEASE
 from upload_tui.testing import FrozenClock
@@ -241,15 +241,6 @@ async def test_a_kill_during_verification_is_no_attempt(tmp_path: Path) -> None:
 
 
 # Clocks
-
-
-class SettableClock(FrozenClock):
-    """A clock whose time of day can be set; its seconds go on."""
-
-    offset = timedelta(0)
-
-    def now(self) -> datetime:
-        return super().now() + self.offset
 
 
 @pytest.mark.parametrize("hours", [-10_000, -2, -0.1, 0.1, 2, 10_000])

@@ -145,7 +145,8 @@ class UploadEndpoints:
 
     def _check_project_age(self, project: ProjectRecord) -> None:
         age = self._context.clock.now() - project.created_on
-        if age < timedelta(seconds=self._context.faults.value(FaultName.YOUNG_PROJECTS)):
+        youth = timedelta(seconds=self._context.faults.value(FaultName.YOUNG_PROJECTS))
+        if timedelta(0) <= age < youth:  # it is below zero after the clock was set back
             raise not_consistent()
 
     # Responses
