@@ -255,6 +255,7 @@ class TroubledServiceMachine(ServiceMachine):
             for _ in range(8):
                 self.clock.advance(4000)
                 self.verify_all()
+                self.note_ends()
                 self.uploads_match_the_models()
             assert not self.pending
             assert self.caller.service._database.queue.summary().dead == sum(
