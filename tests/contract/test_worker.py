@@ -174,7 +174,7 @@ async def test_a_lease_is_renewed_again_after_a_database_error() -> None:
 async def test_the_job_of_a_dead_worker_is_not_lost(is_ended_early: bool) -> None:
     async with _working() as caller:
         upload_id = await caller.upload(NUMBERED)
-        caller.service.configure_verification(upload_id, 5.0)
+        caller.service.configure_verification(upload_id, 5.0 if is_ended_early else 100.0)
         caller.service.worker.resume()
         await _turn(caller, 1)
         caller.service.faults.start(FaultName.DEAD_WORKER, 600)
