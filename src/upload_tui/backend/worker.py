@@ -117,7 +117,7 @@ class VerificationWorker:
             return
         async with self._lease(job):
             await self._clock.sleep(self._extra_seconds(job.upload_id))
-            is_dropped = self._is_dead or not await self._verify(job)
+            is_dropped = not await self._verify(job)
         if is_dropped:
             await self._faults.wait_until_over(FaultName.DEAD_WORKER)
             self._database.queue.release(job)

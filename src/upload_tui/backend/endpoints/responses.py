@@ -1,8 +1,8 @@
 """Responses: compact JSON, paging in headers, every error in the same envelope."""
 
-import json
 from collections.abc import Mapping, Sequence
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,7 +25,7 @@ PAGE_HEADERS: Mapping[str, str] = {
 
 def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Respond with JSON without blanks between tokens; shell clients compare it as text."""
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    body = msgspec.json.encode(content)
     return Response(body, status, headers, media_type="application/json")
 
 
