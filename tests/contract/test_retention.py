@@ -99,7 +99,7 @@ async def test_a_project_is_deleted_also_while_the_storage_is_unavailable(caplog
         def unavailable(_: str) -> None:
             raise StorageUnavailableError("away")
 
-        caller.service.storage.purge = unavailable  # type: ignore[method-assign]
+        caller.service.storage.purge = unavailable  # type: ignore[method-assign,assignment]
         assert (await caller.call("DELETE", f"/projects/{caller.project_id}")).status_code == 204
         assert upload_id in caplog.text
 

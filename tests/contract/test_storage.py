@@ -285,7 +285,7 @@ async def test_a_chunk_that_grows_after_its_size_was_checked_is_not_served_whole
         upload_id = await caller.upload(NUMBERED)
         await caller.service.worker.verify_next()
         (tmp_path / "bytes" / upload_id / "1").write_bytes(b"0123!")
-        caller.service.storage.stat = lambda key: BlobStat(len(FILE[key[1] - 1]), 0)  # type: ignore[method-assign]
+        caller.service.storage.stat = lambda key: BlobStat(len(FILE[key[1] - 1]), 0)
         status, body, is_complete = await _download(caller, upload_id)
         assert (status, is_complete) == (500, True)
         assert b"0123" not in body
@@ -320,7 +320,7 @@ async def test_a_range_is_read_as_http_says(header: str, status: int) -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED)
         await caller.service.worker.verify_next()
-        answer = await caller.http.get(_download_url(caller, upload_id), headers={"Range": header.encode()})
+        answer = await caller.http.get(_download_url(caller, upload_id), headers={b"Range": header.encode()})
         assert answer.status_code == status
         assert answer.headers.get("content-range", "bytes */15").startswith("bytes ")
         if status == 200:

@@ -201,8 +201,7 @@ class VerificationWorker:
 
     def _postpone(self, job: JobRecord, error: Exception) -> None:
         """Postpone a job, and say why. One that cannot be postponed is claimed again when its lease has expired."""
-        has_tries_left = job.attempts < len(RETRY_SECONDS)
-        seconds = RETRY_SECONDS[job.attempts] if has_tries_left else None
+        seconds = RETRY_SECONDS[job.attempts] if job.attempts < len(RETRY_SECONDS) else None
         due_on = None if seconds is None else self._clock.now() + timedelta(seconds=seconds)
         what_follows = "given up" if seconds is None else f"retry in {seconds} s"
         _logger.warning(
@@ -212,10 +211,7 @@ class VerificationWorker:
             _describe(error),
             exc_info=None if _is_operational(error) else error,
         )
-        try:
-            self._database.queue.postpone(job, due_on, _describe(error))
-        except sqlite3.Error as database_error:
-            _logger.error("Upload %s was not postponed: %s", job.upload_id, _describe(database_error))  # noqa: TRY400
+        self._database.queue.postpone(job, due_on, _describe(error))
 
     async def _wait_for_job(self) -> None:
         """Wait until a job is due or is queued."""

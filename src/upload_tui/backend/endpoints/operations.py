@@ -1,7 +1,9 @@
 """Storage providers and the verification queue, for operators."""
 
 from collections.abc import Sequence
+from typing import TypedDict
 
+from pydantic import with_config
 from starlette.responses import Response
 
 from upload_tui.backend.api_errors import not_found
@@ -9,13 +11,39 @@ from upload_tui.backend.context import API_PATH, ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.responses import json_response, page_response
 from upload_tui.backend.request_models import Paging
-from upload_tui.backend.schemas import ProviderSchema, QueueSchema
+from upload_tui.backend.schemas import CLOSED, ProviderSchema, ReferenceSchema, Time
 from upload_tui.backend.serializers import PROVIDER
 from upload_tui.wire import format_time
 
 __all__ = ["OperationEndpoints"]
 
 _TROUBLES_SHOWN = 20
+
+
+@with_config(CLOSED)
+class JobTroubleSchema(TypedDict):
+    """A verification that was postponed: after how many attempts, why, and when it is due; `due` null means that it was given up."""
+
+    upload: ReferenceSchema
+    attempts: int
+    reason: str
+    due: Time | None
+
+
+@with_config(CLOSED)
+class QueueSchema(TypedDict):
+    """The verification queue: jobs waiting, when the oldest was queued, jobs running, retried, given up.
+
+    `troubles` are the first of those retried and given up; `trouble` says why nothing can be verified at all.
+    """
+
+    depth: int
+    oldest: Time | None
+    running: int
+    retried: int
+    dead: int
+    trouble: str | None
+    troubles: list[JobTroubleSchema]
 
 
 class OperationEndpoints:

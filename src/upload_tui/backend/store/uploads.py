@@ -227,7 +227,6 @@ def _upload(row: Sequence[Any]) -> UploadRecord:
         if on is not None
     ]
     purged_on = None if purged_ms is None else from_milliseconds(purged_ms)
-    timeline = Timeline(tuple(events), purged_on, ready_for_chunks=True)
     return UploadRecord(
         id=upload_id,
         project_id=project_id,
@@ -236,6 +235,6 @@ def _upload(row: Sequence[Any]) -> UploadRecord:
         content_type=content_type,
         size_bytes=size_bytes,
         is_chunked=bool(is_chunked),
-        timeline=timeline,
+        timeline=Timeline(tuple(events), purged_on, ready_for_chunks=True),
         updated_on=from_milliseconds(updated_ms),
     )
