@@ -195,6 +195,22 @@ async def test_a_job_is_claimed_again_when_its_lease_expires() -> None:
         assert (await caller.status(upload_id))["verified_on"]
 
 
+async def test_a_worker_whose_lease_has_expired_cannot_end_the_job_of_another() -> None:
+    async with serving() as caller:
+        upload_id = await caller.upload(NUMBERED)
+        queue = caller.service._database.queue
+        first = queue.claim(caller.clock.now(), LEASE)
+        caller.clock.advance(LEASE.total_seconds())
+        second = queue.claim(caller.clock.now(), LEASE)
+        assert first is not None
+        assert second is not None
+        assert not queue.finish(first, "too late", caller.clock.now())
+        queue.postpone(first, None, "too late")
+        queue.release(first)
+        assert queue.finish(second, None, caller.clock.now())
+        assert (await caller.status(upload_id))["verified_on"]
+
+
 async def test_an_incomplete_chunk_is_not_stored(tmp_path: Path) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"45"

@@ -1,10 +1,10 @@
 """Storage providers and the verification queue, for operators."""
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 from pydantic import with_config
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from upload_tui.backend.api_errors import not_found
 from upload_tui.backend.context import API_PATH, ServiceContext
