@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Row,
         SortKey,
         StageSummary,
+        WaitsFor,
         Window,
     )
     from upload_tui.monitor.recording.recording_file import (
@@ -105,6 +106,7 @@ __all__ = [
     "UploadPurged",
     "UploadSeen",
     "UploadWaiter",
+    "WaitsFor",
     "Window",
     "change_record",
     "estimate_retries",
@@ -153,6 +155,7 @@ __getattr__, __dir__ = lazy_names(
             "Row",
             "SortKey",
             "StageSummary",
+            "WaitsFor",
             "Window",
         ),
         "recording.recording_file": (

@@ -77,7 +77,7 @@ def second_line(row: Row, now: datetime, display_options: DisplayOptions, width:
         return ((detailed_cause_text(row.error_message, width, glyphs.ellipsis), "uploads--error"),)
     lateness, dot = _lateness_text(row), f" {glyphs.dot} "
     head = f"{lateness}{dot}" if lateness else ""
-    parts = [row.lateness.waits_for] if row.lateness.waits_for else []
+    parts = [row.lateness.wait_text] if row.lateness.waits_for else []
     ago = "" if display_options.absolute_times else " ago"
     parts.append(f"started {display_options.time_text(row.initiated_on, now)}{ago}")
     if row.chunk_count is not None:
