@@ -159,6 +159,11 @@ class Query(Struct, frozen=True):
         return self != Query(sort=self.sort, descending=self.descending)
 
     @property
+    def is_newest_first(self) -> bool:
+        """True if the first row is the upload that was initiated last."""
+        return self.sort is SortKey.INITIATED and self.descending
+
+    @property
     def is_by_failure(self) -> bool:
         """True if a cause, a storage provider or an uploader is selected."""
         return any(value is not None for value in (self.cause, self.storage_provider, self.uploader))

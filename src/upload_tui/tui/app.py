@@ -20,6 +20,7 @@ from upload_tui.tui.keys.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTION
 from upload_tui.tui.messages import ChangeBatch
 from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
+from upload_tui.tui.screens.live_dialog import LiveDialog
 from upload_tui.tui.screens.upload_actions import CopyScreen
 from upload_tui.tui.visit_summary import summary_since
 
@@ -104,7 +105,7 @@ class UploadApp(BaseApp):
             self._is_summary_shown = True
             self._show_summary()
         for screen in self.screen_stack:
-            if isinstance(screen, CopyScreen):
+            if isinstance(screen, CopyScreen | LiveDialog):
                 screen.apply_changes(batch.changes)
 
     def _deliver_alerts(self) -> None:

@@ -38,15 +38,29 @@ __all__ = ["CombinedSession"]
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
+
+def _took_seconds(row: Row) -> float:
+    if row.ended_on is None or row.completed_on is None:
+        return -inf
+    return (row.ended_on - row.completed_on).total_seconds()
+
+
+def _progress(row: Row) -> float:
+    """As the store sorts by it."""
+    if row.stage is Stage.INITIATED:
+        return min(1.0, float(row.chunk_bytes or 0) / row.size_bytes) if row.size_bytes else 0.0
+    return {Stage.COMPLETED: 2.0, Stage.ERROR: 3.0, Stage.VERIFIED: 4.0}[row.stage]
+
+
 _SORT_VALUES: dict[SortKey, Callable[[Row], Any]] = {
     SortKey.INITIATED: lambda row: row.initiated_on or _NEVER,
     SortKey.STAGE: lambda row: (row.stage.rank, row.initiated_on or _NEVER),
     SortKey.SINCE: lambda row: row.stage_since or _NEVER,
     SortKey.NAME: lambda row: row.name.encode("utf-8", "replace").lower(),
     SortKey.SIZE: lambda row: -1 if row.size_bytes is None else row.size_bytes,
-    SortKey.TOOK: lambda row: _took_seconds(row),
+    SortKey.TOOK: _took_seconds,
     SortKey.CHUNKS: lambda row: -1 if row.chunk_count is None else row.chunk_count,
-    SortKey.PROGRESS: lambda row: _progress(row),
+    SortKey.PROGRESS: _progress,
     SortKey.ID: lambda row: row.id,
 }
 _SORTED_BY_SESSION = frozenset({SortKey.PROJECT, SortKey.SERVICE})
@@ -242,19 +256,6 @@ class CombinedSession:
         """Set whether the dashboard is watched, for all sessions."""
         for session in self._sessions:
             session.set_watched(is_watched=is_watched)
-
-
-def _took_seconds(row: Row) -> float:
-    if row.ended_on is None or row.completed_on is None:
-        return -inf
-    return (row.ended_on - row.completed_on).total_seconds()
-
-
-def _progress(row: Row) -> float:
-    """As the store sorts by it."""
-    if row.stage is Stage.INITIATED:
-        return min(1.0, float(row.chunk_bytes or 0) / row.size_bytes) if row.size_bytes else 0.0
-    return {Stage.COMPLETED: 2.0, Stage.ERROR: 3.0, Stage.VERIFIED: 4.0}[row.stage]
 
 
 class _Rank:
