@@ -12,7 +12,8 @@ from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
 from upload_tui.monitor import LastVisit, Session, StageReached
-from upload_tui.tui.alerts import Alerts, desktop_notification
+from upload_tui.text import sanitize
+from upload_tui.tui.alerts import Alerts, CommandResult, desktop_notification
 from upload_tui.tui.base_app import BaseApp
 from upload_tui.tui.bridge import Bridge
 from upload_tui.tui.controls import DemoControls
@@ -26,7 +27,7 @@ from upload_tui.tui.visit_summary import summary_since
 
 __all__ = ["FailureHook", "UploadApp"]
 
-FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, None]]
+FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, CommandResult]]
 """Called with uploads that failed of one cause, for example to run the user's command."""
 
 
@@ -117,7 +118,13 @@ class UploadApp(BaseApp):
             if self._alerts.settings.desktop and self._driver is not None:
                 self._driver.write(desktop_notification(alert.text, in_tmux="TMUX" in os.environ))
             if self._on_failures is not None:
-                self.run_worker(self._on_failures(alert.failures), group="on failures", exit_on_error=False)
+                run = self._run_on_failures(self._on_failures, alert.failures)
+                self.run_worker(run, group="on failures", exit_on_error=False)
+
+    async def _run_on_failures(self, on_failures: FailureHook, failures: Sequence[StageReached]) -> None:
+        """Run the user's command and show what ran and how it ended."""
+        result = await on_failures(failures)
+        self.notify(sanitize(result.text), severity="information" if result.is_ok else "warning", markup=False)
 
     def _show_summary(self) -> None:
         if self._last_visit is not None:

@@ -42,7 +42,7 @@ def upload_texts(
         session: the session that has the uploads.
         query: which uploads to export, and in what order.
         kind: JSON or CSV.
-        marked_ids: the uploads to export instead, in the order of the query; those that it hides come last. Empty if none is marked.
+        marked_ids: the uploads to export instead, in the order of the query, whether it selects them or not; empty if none is marked.
     """
     batches = _marked_details(session, query, marked_ids) if marked_ids else _details(session, query)
     return _csv_texts(batches) if kind is ExportKind.CSV else _json_texts(batches)
@@ -67,6 +67,7 @@ def _details(session: Session, query: Query) -> Iterator[Sequence[Detail]]:
 
 
 def _marked_details(session: Session, query: Query, marked_ids: frozenset[str]) -> Iterator[Sequence[Detail]]:
+    query = Query(sort=query.sort, descending=query.descending)
     positions = {upload_id: session.position(query, upload_id) for upload_id in marked_ids}
     in_order = sorted(marked_ids, key=lambda upload_id: (positions[upload_id] is None, positions[upload_id] or 0))
     yield [detail for upload_id in in_order if (detail := session.detail(upload_id)) is not None]

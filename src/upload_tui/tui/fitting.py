@@ -94,12 +94,15 @@ def _distinct_names(names: tuple[str, ...], cells: int, ellipsis: str) -> Mappin
     )
     clean = {name: sanitize(name) for name in different}
     for shorten in ways:
-        short = {name: text if cell_len(text) <= cells else shorten(text) for name, text in clean.items()}
+        short = {
+            name: text if cell_len(text) <= cells else _first_cells(shorten(text), cells)
+            for name, text in clean.items()
+        }
         if len({*short.values()}) == len(different):
             return short
     numbered = {}
     for number, name in enumerate(different, 1):
-        end = f"{ellipsis}{number}"
+        end = _first_cells(f"{ellipsis}{number}", cells)
         numbered[name] = _first_cells(clean[name], max(0, cells - len(end))) + end
     return numbered
 
