@@ -62,6 +62,7 @@ class UploadApp(BaseApp):
         self.failure: UploadTuiError | None = None
         self._alerts = Alerts(self._preferences.alerts)
         self._on_failures = on_failures
+        self._last_result: CommandResult | None = None
         self._last_visit = last_visit
         self._is_summary_shown = last_visit is None
         self._update_interval_seconds = update_interval_seconds
@@ -122,9 +123,11 @@ class UploadApp(BaseApp):
                 self.run_worker(run, group="on failures", exit_on_error=False)
 
     async def _run_on_failures(self, on_failures: FailureHook, failures: Sequence[StageReached]) -> None:
-        """Run the user's command and show what ran and how it ended."""
+        """Run the user's command and show what ran and how it ended, unless it ended like the last time."""
         result = await on_failures(failures)
-        self.notify(sanitize(result.text), severity="information" if result.is_ok else "warning", markup=False)
+        if result != self._last_result:
+            self._last_result = result
+            self.notify(sanitize(result.text), severity="information" if result.is_ok else "warning", markup=False)
 
     def _show_summary(self) -> None:
         if self._last_visit is not None:

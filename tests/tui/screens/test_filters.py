@@ -139,10 +139,11 @@ async def test_a_chosen_cause_is_a_filter_with_its_storage_and_uploader_in_the_t
         await pilot.press("F", "enter")
         await pilot.pause()
         group = session.causes()[0]
+        assert group.cause == SIZE_DIFFERS
         assert set(names_in(table)) == {"size-0", "size-1", "size-2"}
         assert selected(table) == "size-2"
         title = str(table.border_title)
-        assert group.cause in title
+        assert "failed: wrong size" in title
         assert f"by {group.uploader}" in title
         assert f"storage {group.storage_provider}" in title
         await pilot.press("escape")

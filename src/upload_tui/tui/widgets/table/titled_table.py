@@ -12,13 +12,15 @@ from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.columns import TITLES
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.fitting import truncate_at_word
+from upload_tui.tui.fitting import cause_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 __all__ = ["TitledTable", "query_parts"]
 
 _FRAME_CELLS = 4
 """The cells of a frame's line that its title cannot use: two corners and two spaces."""
+_CAUSE_CELLS = 28
+"""Cells for a cause, a storage provider or an uploader in the title."""
 _URL_PATH = re.compile(r"(https?://[^\s/]+)/\S*")
 """The path of a URL. Without it, a long reason still fits in the frame."""
 _SORT_LABELS = {SortKey.SINCE: "age", SortKey.TOOK: "duration"}
@@ -31,7 +33,7 @@ _UNKNOWN_TEXTS = {
 """Shown in place of rows while nothing is known, by the state of the connection."""
 
 
-def query_parts(query: Query, projects: tuple[ProjectRef, ...]) -> list[str]:
+def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = "…") -> list[str]:
     """What a query selects and how it sorts, each part in a few words; empty for all uploads, newest first."""
     parts = []
     if query.stages:
@@ -40,9 +42,11 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...]) -> list[str]:
         parts.append("stuck or failed")
     if query.late_only:
         parts.append("overdue or stuck")
-    for label, value in (("failed:", query.cause), ("storage", query.storage_provider), ("by", query.uploader)):
+    if query.cause:
+        parts.append(f"failed: {cause_text(query.cause, _CAUSE_CELLS, ellipsis)}")
+    for label, value in (("storage", query.storage_provider), ("by", query.uploader)):
         if value:
-            parts.append(f"{label} {sanitize(value)}")
+            parts.append(f"{label} {truncate_middle(value, _CAUSE_CELLS, ellipsis)}")
     if query.search:
         parts.append(f'matching "{sanitize(query.search)}"')
     names = [project.name or project.id for project in projects if project.id in query.project_ids]
@@ -102,7 +106,7 @@ class TitledTable(UploadTable):
 
     def _title(self) -> Content:
         parts = [f"Uploads {self.total:,}" if self.is_settled else f"Uploads {self.total:,} so far"]
-        parts.extend(query_parts(self.rows_query, self.projects))
+        parts.extend(query_parts(self.rows_query, self.projects, self.display_options.glyphs.ellipsis))
         if self.marked:
             parts.append(f"{len(self.marked)} marked")
         if self.follow:
