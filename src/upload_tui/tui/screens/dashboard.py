@@ -27,6 +27,7 @@ from upload_tui.tui.widgets.activity.pending_list import PendingList
 from upload_tui.tui.widgets.funnel import FunnelBar
 from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.search_bar import SearchBar
+from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.table.titled_table import TitledTable
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
@@ -34,7 +35,6 @@ from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
 __all__ = ["DashboardScreen"]
 
 
-_ALERT_SECONDS = 20.0
 _TIMELINE_DELAY_SECONDS = 0.08
 """Longer than the interval at which a held key repeats."""
 _REFRESH_SECONDS = 5
@@ -76,7 +76,6 @@ class DashboardScreen(QueryScreen):
         self._controls = controls
         self._shown_facts: tuple[object, ...] = ()
         self._refreshed_on: datetime | None = None
-        self._alert_timer: Timer | None = None
         self._timeline_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -160,13 +159,8 @@ class DashboardScreen(QueryScreen):
 
     def _read_status(self) -> None:
         self.speed = None if self._controls is None else self._controls.speed
-        self.active_faults = self._active_faults()
+        self.active_faults = _active_faults(self._controls)
         self.read_status()
-
-    def _active_faults(self) -> Mapping[str, int | None]:
-        """The active faults with the seconds until they end; None means until they are ended."""
-        faults = {} if self._controls is None else self._controls.active_faults
-        return {name: round(left) if isfinite(left) else None for name, left in faults.items()}
 
     def _show_funnel(self) -> None:
         self.query_one(FunnelBar).show(self.funnel, self.now, self.display_options, self.rows_query.stages)
@@ -179,17 +173,9 @@ class DashboardScreen(QueryScreen):
         else:
             self._show_funnel()
 
-    # Alerts
-
     def show_alert(self, alert: Alert) -> None:
-        """Show an alert in the status bar until the next one, for at most 20 seconds."""
-        self.alert = alert.text
-        if self._alert_timer is not None:
-            self._alert_timer.stop()
-        self._alert_timer = self.set_timer(_ALERT_SECONDS, self._clear_alert)
-
-    def _clear_alert(self) -> None:
-        self.alert = ""
+        """Show an alert in the status bar."""
+        self.query_one(StatusBar).show_alert(alert.text)
 
     # Selection
 
@@ -293,3 +279,9 @@ class DashboardScreen(QueryScreen):
     def watch_display_options(self) -> None:
         """Show the new display options."""
         self._show_funnel()
+
+
+def _active_faults(controls: DemoControls | None) -> Mapping[str, int | None]:
+    """The active faults with the seconds until they end; None means until they are ended."""
+    faults = {} if controls is None else controls.active_faults
+    return {name: round(left) if isfinite(left) else None for name, left in faults.items()}

@@ -29,7 +29,6 @@ class SessionScreen(CopyScreen):
     session_title: reactive[str] = reactive("", init=False, repaint=False)
     projects: reactive[tuple[ProjectRef, ...]] = reactive((), init=False, repaint=False)
     speed: reactive[float | None] = reactive(None, init=False, repaint=False)
-    alert: reactive[str] = reactive("", init=False, repaint=False)
     active_faults: reactive[Mapping[str, int | None]] = reactive(dict, init=False, repaint=False)
 
     def __init__(self, session: Session, display_options: DisplayOptions) -> None:
@@ -50,7 +49,6 @@ class SessionScreen(CopyScreen):
             cls.now,
             cls.display_options,
             cls.speed,
-            cls.alert,
             cls.active_faults,
             title=cls.session_title,
         )
