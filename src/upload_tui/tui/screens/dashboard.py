@@ -64,7 +64,6 @@ class DashboardScreen(QueryScreen):
     selected_id: reactive[str | None] = reactive(None, init=False, repaint=False)
     detail: reactive[Detail | None] = reactive(None, init=False, repaint=False)
     funnel: reactive[Funnel] = reactive(Funnel, init=False, repaint=False)
-    notice: reactive[str] = reactive("", init=False, repaint=False)
     pending_rows: reactive[Sequence[Row]] = reactive((), init=False, repaint=False)
     pending_total: reactive[int] = reactive(0, init=False, repaint=False)
     is_known: reactive[bool] = reactive(False, init=False, repaint=False)
@@ -85,7 +84,7 @@ class DashboardScreen(QueryScreen):
         yield FunnelBar()
         with _Middle(id="middle"):
             yield TitledTable(self._session, id="uploads").data_bind(
-                cls.rows_query, cls.projects, cls.connection, cls.notice, cls.is_known, cls.display_options, cls.now
+                cls.rows_query, cls.projects, cls.connection, cls.funnel, cls.is_known, cls.display_options, cls.now
             )
             yield TimelinePane(id="timeline", classes="-aside").data_bind(cls.detail, cls.display_options, cls.now)
         with ActivityPane(id="activity", classes="-aside"):
@@ -138,7 +137,6 @@ class DashboardScreen(QueryScreen):
         """Read what is not a row of the table, of the projects that the query selects."""
         project_ids = self.rows_query.project_ids
         self.funnel = self._session.funnel(project_ids)
-        self.notice = self.funnel.notice
         max_rows = max(_MIN_PENDING_ROWS, self.query_one(PendingList).max_rows)
         self.pending_rows = tuple(self._session.pending(max_rows, project_ids))
         self.pending_total = self.funnel.pending
@@ -254,14 +252,6 @@ class DashboardScreen(QueryScreen):
         self._session.refresh()
 
     # Display options
-
-    def action_times(self) -> None:
-        """Toggle relative and absolute times."""
-        self.display_options = replace(self.display_options, absolute_times=not self.display_options.absolute_times)
-
-    def action_density(self) -> None:
-        """Toggle one and two lines for each upload."""
-        self.display_options = replace(self.display_options, is_roomy=not self.display_options.is_roomy)
 
     def action_columns(self) -> None:
         """Choose columns."""

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
 from textual.reactive import reactive
 
 from upload_tui.monitor import Change, Connection, ProjectRef, Session
@@ -59,3 +60,11 @@ class SessionScreen(CopyScreen):
         self.projects = tuple(self._session.projects)
         self.connection = self._session.connection()
         self.now = self._session.now()
+
+    def action_times(self) -> None:
+        """Toggle relative and absolute times."""
+        self.display_options = replace(self.display_options, absolute_times=not self.display_options.absolute_times)
+
+    def action_density(self) -> None:
+        """Toggle one and two lines for each upload."""
+        self.display_options = replace(self.display_options, is_roomy=not self.display_options.is_roomy)

@@ -7,7 +7,7 @@ from textual import on
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor import Connection, ConnectionState, ProjectRef, Query, SortKey
+from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, SortKey
 from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.columns import TITLES
@@ -59,12 +59,13 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = 
 class TitledTable(UploadTable):
     """A table that writes its title, the line on its lower border and the text for an empty table itself.
 
-    `notice` is about the picture as a whole; `is_known` is False until data of the service or of an earlier visit are available.
+    The notice of `funnel` is about the picture as a whole. `is_known` is False until data of the service or of an earlier visit are
+    available.
     """
 
     projects: reactive[tuple[ProjectRef, ...]] = reactive((), init=False, repaint=False)
     connection: reactive[Connection | None] = reactive(None, init=False, repaint=False)
-    notice: reactive[str] = reactive("", init=False, repaint=False)
+    funnel: reactive[Funnel] = reactive(Funnel, init=False, repaint=False)
     is_known: reactive[bool] = reactive(False, init=False, repaint=False)
 
     _titles: tuple[Content, Content] = (Content(), Content())
@@ -79,7 +80,7 @@ class TitledTable(UploadTable):
         """Update the titles."""
         self.update_titles()
 
-    def watch_notice(self) -> None:
+    def watch_funnel(self) -> None:
         """Update the titles."""
         self.update_titles()
 
@@ -118,7 +119,7 @@ class TitledTable(UploadTable):
         """The reason why the picture is not live, or else the notice, or else the columns that do not fit."""
         glyphs, cells = self.display_options.glyphs, self.outer_size.width - _FRAME_CELLS
         reason = "" if self.connection is None else self.connection.reason
-        if warning := _URL_PATH.sub(r"\1", sanitize(reason or self.notice)):
+        if warning := _URL_PATH.sub(r"\1", sanitize(reason or self.funnel.notice)):
             line = f"{glyphs.warning} {warning}"
             if len(line) > cells:
                 line = line.replace("verification worker", "worker")
