@@ -96,11 +96,23 @@ async def test_a_file_cannot_be_downloaded_before_verification() -> None:
 async def test_a_file_that_failed_gives_the_deployed_services_message() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED, digest=md5(b"another file"))
-        await caller.verify_all()
         file = await call_json(caller, "POST", "/files", parent=project(caller), upload={"id": upload_id})
+        await caller.verify_all()
         response = await caller.call("GET", f"/files/{file['id']}/url")
         assert error_of(response) == (400, "reported hash value does not match size computed by StorageProvider")
         assert response.json()["suggestion"] == "You must begin a new upload process"
+
+
+async def test_no_file_is_made_of_an_upload_that_failed() -> None:
+    async with serving() as caller:
+        file = await make_file(caller, project(caller))
+        upload_id = await caller.upload(NUMBERED, digest=md5(b"another file"))
+        await caller.verify_all()
+        fields = {"parent": project(caller), "upload": {"id": upload_id}}
+        for method, path in (("POST", "/files"), ("PUT", f"/files/{file['id']}")):
+            response = await caller.call(method, path, json=fields)
+            assert response.status_code == 400
+            assert response.json()["errors"] == [{"field": "upload", "message": "upload cannot have an error"}]
 
 
 async def test_a_changed_file_keeps_its_earlier_versions() -> None:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from upload_tui.backend.api_errors import invalid_fields, not_found
-from upload_tui.backend.context import API_PATH, ServiceContext
+from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.responses import json_response, page_response
 from upload_tui.backend.request_models import KeyPair, NewRole, Paging, UserSearch
 from upload_tui.backend.schemas import AuthRoleSchema, PermissionSchema, TokenSchema, UserSchema
+from upload_tui.wire import API_PATH
 
 __all__ = ["AccountEndpoints"]
 

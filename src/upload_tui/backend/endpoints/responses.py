@@ -10,7 +10,7 @@ from starlette.responses import Response
 from upload_tui.backend.api_errors import ApiError
 from upload_tui.backend.request_models import Paging
 
-__all__ = ["PAGE_HEADERS", "json_response", "handle_http_error", "handle_api_error", "page_response"]
+__all__ = ["LIMIT_HEADERS", "PAGE_HEADERS", "json_response", "handle_http_error", "handle_api_error", "page_response"]
 
 PAGE_HEADERS: Mapping[str, str] = {
     "X-Total": "the number of entries on all pages",
@@ -18,9 +18,12 @@ PAGE_HEADERS: Mapping[str, str] = {
     "X-Page": "the number of this page",
     "X-Per-Page": "the number of entries on a page",
     "X-Next-Page": "the number of the next page; empty on the last",
-    "X-Prev-Page": "the number of the previous page; empty on the first",
+    "X-Prev-Page": "the number of the previous page; empty on the first and past the last",
 }
 """Headers of a page. Responses with a single item have none of them: a published client treats them there as an error."""
+
+LIMIT_HEADERS = ("X-MIN-CHUNK-UPLOAD-SIZE", "X-MAX-CHUNK-UPLOAD-SIZE", "X-MAX-UPLOAD-SIZE")
+"""Headers of a new upload, in bytes: the limits of a chunk, or of an upload that is not chunked."""
 
 
 def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -38,7 +41,7 @@ def page_response(results: Sequence[Mapping[str, object]], total: int, paging: P
         paging.page,
         paging.per_page,
         paging.page + 1 if paging.page < pages else "",
-        paging.page - 1 if 1 < paging.page <= pages + 1 else "",
+        paging.page - 1 if 1 < paging.page <= pages else "",
     )
     return json_response({"results": results}, 200, dict(zip(PAGE_HEADERS, map(str, values), strict=True)))
 
