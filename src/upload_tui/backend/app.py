@@ -5,11 +5,10 @@ A missing or malformed parameter (400) comes before a missing token (401), and t
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,7 +22,7 @@ from upload_tui.backend.endpoints.files import FileEndpoints
 from upload_tui.backend.endpoints.folders import FolderEndpoints
 from upload_tui.backend.endpoints.operations import OperationEndpoints
 from upload_tui.backend.endpoints.projects import ProjectEndpoints
-from upload_tui.backend.endpoints.responses import handle_api_error, handle_http_error, json_response
+from upload_tui.backend.endpoints.responses import ERROR_HANDLERS, json_response
 from upload_tui.backend.endpoints.uploads import UploadEndpoints
 from upload_tui.backend.request_models import read_body, read_query
 from upload_tui.wire import API_PATH, STATUS_SHAPE_HEADER, StatusShape
@@ -38,7 +37,6 @@ OPENAPI_PATH = f"{API_PATH}/openapi.json"
 
 def create_app(context: ServiceContext, status_shape: StatusShape) -> Starlette:
     """Create the ASGI application. `status_shape` is the shape of `status` unless a request header names another."""
-    handlers: Mapping[Any, Any] = {HTTPException: handle_http_error, ApiError: handle_api_error}
     endpoints = all_endpoints(context)
 
     @cache  # slow to build, always the same
@@ -51,7 +49,7 @@ def create_app(context: ServiceContext, status_shape: StatusShape) -> Starlette:
         return openapi_page(context.address.base_url)
 
     routes = [*_routes(endpoints, context, status_shape), Route(OPENAPI_PATH, show_page)]
-    return Starlette(routes=routes, exception_handlers=handlers)
+    return Starlette(routes=routes, exception_handlers=ERROR_HANDLERS)
 
 
 def all_endpoints(context: ServiceContext) -> Sequence[Endpoint]:

@@ -2,12 +2,12 @@
 
 import logging
 import re
-import sqlite3
 from collections.abc import Sequence
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from upload_tui.backend.api_errors import TRY_LATER, ApiError
+from upload_tui.backend.api_errors import unexpected_error
 from upload_tui.backend.endpoints.responses import LIMIT_HEADERS, PAGE_HEADERS, json_response
 from upload_tui.wire import STATUS_SHAPE_HEADER
 
@@ -40,21 +40,25 @@ class EnvelopeMiddleware:
             await self._app(scope, receive, send)
             return
         scope["path"] = normalize_path(scope["path"])
-        has_started = False
+        has_started = is_complete = False
 
         async def watched(message: Message) -> None:
-            nonlocal has_started
+            nonlocal has_started, is_complete
             has_started = True
+            is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            pass  # the client does not wait for a response
         except Exception as error:
-            if has_started:
+            if has_started and not is_complete:
                 raise
             _logger.error("%s %s: %s: %s", scope["method"], scope["path"], type(error).__name__, error)  # noqa: TRY400
-            envelope = _envelope(error)
-            await json_response(envelope.body, envelope.status)(scope, receive, send)
+            if not has_started:  # endpoints have responded already: the framework raises their errors again
+                envelope = unexpected_error(error)
+                await json_response(envelope.body, envelope.status)(scope, receive, send)
 
 
 def allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
@@ -76,10 +80,3 @@ def allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
 def normalize_path(path: str) -> str:
     """Return the path that endpoints are matched with."""
     return _REPEATED_SLASHES.sub("/", _AUTHORITY.sub("", path, count=1) if path[:1] != "/" else path).rstrip("/") or "/"
-
-
-def _envelope(error: Exception) -> ApiError:
-    """Describe an error to a client, without paths and values of this machine."""
-    if isinstance(error, (sqlite3.Error, OSError)):
-        return ApiError(500, "The database is unavailable", TRY_LATER)
-    return ApiError(500, "An internal error", TRY_LATER)

@@ -1,16 +1,17 @@
 """Responses: compact JSON, paging in headers, every error in the same envelope."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upload_tui.backend.api_errors import ApiError
+from upload_tui.backend.api_errors import ApiError, unexpected_error
 from upload_tui.backend.request_models import Paging
 
-__all__ = ["LIMIT_HEADERS", "PAGE_HEADERS", "json_response", "handle_http_error", "handle_api_error", "page_response"]
+__all__ = ["ERROR_HANDLERS", "LIMIT_HEADERS", "PAGE_HEADERS", "json_response", "page_response"]
 
 PAGE_HEADERS: Mapping[str, str] = {
     "X-Total": "the number of entries on all pages",
@@ -46,12 +47,25 @@ def page_response(results: Sequence[Mapping[str, object]], total: int, paging: P
     return json_response({"results": results}, 200, dict(zip(PAGE_HEADERS, map(str, values), strict=True)))
 
 
-async def handle_api_error(_: Request, error: ApiError) -> Response:
+async def _handle_api_error(_: Request, error: ApiError) -> Response:
     """Respond with the error's envelope."""
     return json_response(error.body, error.status, error.headers)
 
 
-async def handle_http_error(_: Request, error: HTTPException) -> Response:
+async def _handle_http_error(_: Request, error: HTTPException) -> Response:
     """Respond to an unknown path or method."""
     body = ApiError(error.status_code, error.detail, "check the method and the path").body
     return json_response(body, error.status_code, error.headers)
+
+
+async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
+    """Respond to any other error. It is logged where it is raised again, in the outermost layer."""
+    return await _handle_api_error(request, unexpected_error(error))
+
+
+ERROR_HANDLERS: Mapping[Any, Any] = {
+    HTTPException: _handle_http_error,
+    ApiError: _handle_api_error,
+    Exception: _handle_unexpected_error,
+}
+"""Every error gets the envelope."""

@@ -12,15 +12,14 @@ from typing import Annotated
 
 from pydantic import Field
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from upload_tui.backend.api_errors import ApiError, not_found
+from upload_tui.backend.api_errors import not_found
 from upload_tui.backend.auth import TokenAuthority
-from upload_tui.backend.endpoints.responses import handle_api_error, handle_http_error
+from upload_tui.backend.endpoints.responses import ERROR_HANDLERS
 from upload_tui.backend.faults.model import FAULT_DESCRIPTIONS, FAULT_VALUES, LARGEST_VALUE, FaultName, Faults
 from upload_tui.backend.request_models import Number, RequestModel, read_body
 from upload_tui.wire import API_PATH, format_time
@@ -55,7 +54,7 @@ class FaultControlApp:
                 Route(f"{_PATH}faults", self._list, methods=["GET"]),
                 Route(f"{_PATH}faults/{{name}}", self._handle_one, methods=["GET", "PUT", "DELETE"]),
             ],
-            exception_handlers={ApiError: handle_api_error, HTTPException: handle_http_error},  # type: ignore[dict-item]
+            exception_handlers=ERROR_HANDLERS,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
