@@ -49,7 +49,7 @@ class FilledService:
 
     def ids_for(self, path: str, name: str) -> Sequence[str]:
         kind = path.split("/")[3] if path.startswith("/api/v1/") else "uploads"
-        return self.ids["users" if name == "user_id" else kind]
+        return self.ids[{"user_id": "users", "uid": "usernames"}.get(name, kind)]
 
 
 def operations() -> list[Any]:
@@ -99,6 +99,8 @@ def populate(server: UploadServer, http: httpx.Client) -> Mapping[str, Sequence[
         "file_versions": [file["current_version"]["id"]],
         "uploads": uploads,
         "users": [call("GET", "/current_user")["id"]],
+        "usernames": [call("GET", "/current_user")["username"]],
+        "auth_providers": [call("GET", "/auth_providers")["results"][0]["id"]],
         "storage_providers": [call("GET", "/storage_providers")["results"][0]["id"]],
     }
 

@@ -63,6 +63,7 @@ async def populate(caller: Caller) -> Mapping[str, Sequence[str]]:
         "files": [file["id"]],
         "uploads": [verified, whole["id"], chunked["id"]],
         "users": [caller.embedded.account.id],
+        "auth_providers": [(await caller.call("GET", "/auth_providers")).json()["results"][0]["id"]],
     }
 
 
@@ -74,7 +75,11 @@ async def valid_call(caller: Caller, endpoint: Endpoint) -> Call:
         return Call(endpoint.method, httpx.URL(url), {}, content=CONTENT)
     kind = endpoint.path.split("/")[3]
     one = ids.get(kind, [""])[-1 if endpoint.path.endswith(("/chunks", "/complete")) else 0]
-    path = endpoint.path.replace("{id}", one).replace("{user_id}", ids["users"][0])
+    path = (
+        endpoint.path.replace("{id}", one)
+        .replace("{user_id}", ids["users"][0])
+        .replace("{uid}", caller.embedded.account.username)
+    )
     body = valid_bodies(caller, ids, CONTENT).get(f"{endpoint.method} {endpoint.path}", {})
     return Call(endpoint.method, httpx.URL(caller.url + path), caller.headers, body)
 
@@ -149,5 +154,5 @@ async def test_a_refused_request_has_no_effect(endpoint: Endpoint, tmp_path: Pat
             assert state(caller, tmp_path) == before, problem
         caller.clock.advance(1)
         assert (await valid.send(caller)).is_success
-        if not endpoint.path.endswith(("/api_token", "/permissions/{user_id}")):
+        if not endpoint.path.endswith(("/api_token", "/permissions/{user_id}", "/dds_user")):
             assert state(caller, tmp_path) != before

@@ -307,3 +307,25 @@ async def test_the_only_account_is_the_admin_of_every_project() -> None:
             user["id"]
         ]
         assert (await call_json(caller, "GET", "/users?username=eve"))["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("search", "count"),
+    [
+        ({}, 1),
+        ({"username": "ada"}, 1),
+        ({"email": "ada@example.org"}, 1),
+        ({"username": "grace"}, 0),
+        ({"page": 2}, 0),
+    ],
+)
+async def test_affiliates_are_found_as_accounts_are(search: dict[str, str], count: int) -> None:
+    async with serving() as caller:
+        provider = (await call_json(caller, "GET", "/auth_providers"))["results"][0]
+        path = f"/auth_providers/{provider['id']}/affiliates"
+        found = (await caller.call("GET", path, params=search)).json()["results"]
+        users = (await caller.call("GET", "/users", params=search)).json()["results"]
+        assert [one["uid"] for one in found] == [user["username"] for user in users] == ["ada"] * count
+        registered = await caller.call("POST", f"{path}/ada/dds_user")
+        assert (registered.status_code, registered.json()["username"]) == (201, "ada")
+        assert error_of(await caller.call("POST", f"{path}/grace/dds_user")) == (404, "Affiliate Not Found")

@@ -94,3 +94,30 @@ def test_damaged_file_is_reported(client_of: Callable[[Served], Client], tmp_pat
     assert "damaged.txt" in output
     assert "Error" in output
     assert "reported hash value does not match size computed by StorageProvider" in output
+
+
+@pytest.mark.skipif(
+    "UPLOAD_TUI_LONG_TESTS" not in os.environ, reason="runs many commands; UPLOAD_TUI_LONG_TESTS=1 runs it"
+)
+def test_other_commands(client_of: Callable[[Served], Client], tmp_path: Path) -> None:
+    """The commands beside `upload`, `download`, `list` and `check`. The only account can be given nothing that it has not."""
+    (tmp_path / "a.txt").write_text("a")
+    with serving("--design", "deployed") as served:
+        client = client_of(served)
+        client("upload", "-p", "mine", str(tmp_path / "a.txt"))
+        assert "project_admin" in client("list-auth-roles")
+        assert "mine" in client("list", "--auth-role", "project_admin")
+        assert "1 file" in client("info", "-p", "mine")
+        client("move", "-p", "mine", "/a.txt", "/b.txt")
+        assert "/b.txt" in client("list", "-p", "mine")
+        for person in (("--user", "ada"), ("--email", "ada@example.org")):
+            assert "Gave user Ada Lovelace project_admin" in client("add-user", "-p", "mine", *person)
+            assert "Sharing project." in client(
+                "share", "-p", "mine", *person, code=2
+            )  # "You cannot share … to yourself"
+            assert "Delivering project." in client("deliver", "-p", "mine", *person, code=2)
+        client("remove-user", "-p", "mine", "--user", "ada", code=1)  # it stays the project's admin
+        client("delete", "-p", "mine", "--path", "/b.txt", "--force")
+        assert "/b.txt" not in client("list", "-p", "mine")
+        client("delete", "-p", "mine", "--force")
+        assert "mine" not in client("list")

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from upload_tui.backend.api_errors import ApiError
 from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.accounts import AccountEndpoints
+from upload_tui.backend.endpoints.affiliates import AffiliateEndpoints
 from upload_tui.backend.endpoints.blobs import BlobEndpoints
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.files import FileEndpoints
@@ -56,6 +57,7 @@ def all_endpoints(context: ServiceContext) -> Sequence[Endpoint]:
     """All endpoints that the OpenAPI page describes."""
     return (
         *AccountEndpoints(context).endpoints(),
+        *AffiliateEndpoints(context).endpoints(),
         *OperationEndpoints(context).endpoints(),
         *ProjectEndpoints(context).endpoints(),
         *UploadEndpoints(context).endpoints(),

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from starlette.requests import Request
 
 from upload_tui.backend.api_errors import ApiError, invalid_parameters, too_large
+from upload_tui.backend.schemas import UserSchema
 
 __all__ = [
     "ChildrenSearch",
@@ -211,6 +212,14 @@ class UserSearch(Paging):
     full_name_contains: Annotated[str, Field(max_length=4096)] | None = None
     email: Annotated[str, Field(max_length=4096)] | None = None
     username: Annotated[str, Field(max_length=4096)] | None = None
+
+    def is_match(self, user: UserSchema) -> bool:
+        """True if the search finds an account."""
+        return (
+            (self.full_name_contains or "").lower() in user["full_name"].lower()
+            and self.email in {None, user["email"]}
+            and self.username in {None, user["username"]}
+        )
 
 
 class Signature(RequestModel):
