@@ -19,9 +19,7 @@ print(sum(1 for one in pkgutil.walk_packages(generated_client.__path__, "generat
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(
-        "UPLOAD_TUI_LONG_TESTS" not in os.environ, reason="installs a generator; UPLOAD_TUI_LONG_TESTS=1 runs it"
-    ),
+    pytest.mark.skipif("PYTEST_LONG" not in os.environ, reason="installs a generator; PYTEST_LONG=1 runs it"),
 ]
 
 

@@ -5,7 +5,9 @@ import subprocess
 import venv
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
+import httpx
 import pytest
 
 from tests.e2e.programs import Served, serving
@@ -85,20 +87,34 @@ def test_folder_is_uploaded_and_downloaded(client_of: Callable[[Served], Client]
 
 
 def test_damaged_file_is_reported(client_of: Callable[[Served], Client], tmp_path: Path) -> None:
+    """The client waits until the file is consistent, and learns that it never will be."""
     (tmp_path / "damaged.txt").write_text("damaged")
-    with serving("--design", "deployed", "--fault", "altered-chunk=1") as served:
+    faults = ["--fault", "altered-chunk=1", "--fault", "broken-storage", "--control"]
+    with serving("--design", "deployed", *faults) as served:
         client = client_of(served)
-        # The client waits until the file is consistent, and learns that it never will be.
+        # A file can be made of an upload only until its verification fails.
+        verification = Thread(target=verify_when_there_is_a_file, args=[served])
+        verification.start()
         client("upload", "-p", "mine", str(tmp_path / "damaged.txt"), code=1)
+        verification.join()
         output = client("check", "-p", "mine", code=1)
     assert "damaged.txt" in output
     assert "Error" in output
     assert "reported hash value does not match size computed by StorageProvider" in output
 
 
-@pytest.mark.skipif(
-    "UPLOAD_TUI_LONG_TESTS" not in os.environ, reason="runs many commands; UPLOAD_TUI_LONG_TESTS=1 runs it"
-)
+def verify_when_there_is_a_file(served: Served) -> None:
+    headers = {"Authorization": served.facts["token"]}
+    with httpx.Client(base_url=f"{served.url}/api/v1", headers=headers) as http:
+        while not any(
+            http.get(f"/projects/{project['id']}/children").json()["results"]
+            for project in http.get("/projects").json()["results"]
+        ):
+            pass  # the client is uploading
+        http.delete("/control/faults/broken-storage").raise_for_status()
+
+
+@pytest.mark.skipif("PYTEST_LONG" not in os.environ, reason="runs many commands; PYTEST_LONG=1 runs it")
 def test_other_commands(client_of: Callable[[Served], Client], tmp_path: Path) -> None:
     """The commands beside `upload`, `download`, `list` and `check`. The only account can be given nothing that it has not."""
     (tmp_path / "a.txt").write_text("a")

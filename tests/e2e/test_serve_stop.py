@@ -1,5 +1,6 @@
 """`serve` ends within its grace period on SIGTERM and SIGINT, whatever its clients do, and leaves a complete database."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.e2e
 
 HUGE_BYTES = 5_000_000_000
 """Takes longer to hash than the test waits."""
+LARGE_BYTES = 32 * 1024 * 1024
 HANG_SECONDS = 60
 """A process that takes longer hangs."""
 
@@ -41,9 +43,14 @@ def initiate(served: Served, size_bytes: int) -> str:
     return str(served._call("POST", f"/projects/{served.facts['project']['id']}/uploads", fields)["id"])
 
 
-def report_chunk(served: Served, upload_id: str, size_bytes: int) -> dict[str, Any]:
-    report = {"number": 1, "size": size_bytes, "hash": {"value": "0" * 32, "algorithm": "md5"}}
+def report_chunk(served: Served, upload_id: str, size_bytes: int, digest: str = "0" * 32) -> dict[str, Any]:
+    report = {"number": 1, "size": size_bytes, "hash": {"value": digest, "algorithm": "md5"}}
     return served._call("PUT", f"/uploads/{upload_id}/chunks", report)
+
+
+def wait_until_read(served: Served) -> None:
+    """Wait until the server has read what clients have sent: it responds to a request that was sent later."""
+    httpx.get(f"{served.url}/api/v1/unknown")
 
 
 @contextmanager
@@ -53,6 +60,7 @@ def half_a_chunk(served: Served, _: Path) -> Iterator[None]:
     target = report_chunk(served, upload_id, 100)
     with closing(connect(served)) as client:
         client.sendall(f"PUT {target['url']} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nsome".encode())
+        wait_until_read(served)
         yield
 
 
@@ -61,14 +69,26 @@ def half_a_json_body(served: Served, _: Path) -> Iterator[None]:
     """A client has announced a body and sent the first byte of it."""
     with closing(connect(served)) as client:
         client.sendall(b"POST /api/v1/projects HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+        wait_until_read(served)
         yield
 
 
 @contextmanager
 def no_reader(served: Served, _: Path) -> Iterator[None]:
-    """A client requests more than the buffers of a connection hold, and reads nothing."""
+    """A client downloads more than the buffers of a connection hold, and reads nothing."""
+    content = bytes(LARGE_BYTES)
+    upload_id, digest = initiate(served, LARGE_BYTES), hashlib.md5(content, usedforsecurity=False).hexdigest()
+    target = report_chunk(served, upload_id, LARGE_BYTES, digest)
+    assert httpx.put(target["host"] + target["url"], content=content).status_code == 201
+    served._call("PUT", f"/uploads/{upload_id}/complete", {"hash": {"value": digest, "algorithm": "md5"}})
+    place = {"kind": "dds-project", "id": served.facts["project"]["id"]}
+    file = served._call("POST", "/files", {"parent": place, "upload": {"id": upload_id}})
+    while served._call("GET", f"/uploads/{upload_id}", {})["status"]["verified_on"] is None:
+        time.sleep(0.01)
+    url = served._call("GET", f"/files/{file['id']}/url", {})["url"]
     with closing(connect(served, 4096)) as client:
-        client.sendall(b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 300)
+        client.sendall(f"GET {url} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        wait_until_read(served)
         yield
 
 
