@@ -58,9 +58,9 @@ def cause_text(message: str, width: int, ellipsis: str) -> str:
 
 
 def detailed_cause_text(message: str, width: int, ellipsis: str) -> str:
-    """The same with as many whole details as fit: `wrong size: reported 35703…`."""
-    text = detailed_short_cause(message)
-    if not text or cell_len(sanitize(message)) <= width:
+    """A short cause with as many whole details as fit: `wrong size: reported 35703…`; other messages as they are."""
+    text = detailed_short_cause(message) or short_cause(message)
+    if not text:
         return cause_text(message, width, ellipsis)
     if cell_len(text) <= width:
         return text

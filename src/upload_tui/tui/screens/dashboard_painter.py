@@ -161,7 +161,7 @@ class DashboardPainter:
         title = f" {display_options.glyphs.dot} ".join(self._title_parts(table, query))
         self._set_titles(
             table,
-            title=Content.styled(title, "$stage-completed") if query.is_filtered else Content(title),
+            title=Content.styled(title, "$accent") if query.is_filtered else Content(title),
             subtitle=Content(truncate_at_word(line, cells, display_options.glyphs.ellipsis)),
         )
         table.empty_text = self._empty_text(query) if table.is_settled else "Searching…"

@@ -108,6 +108,10 @@ class QueryScreen(ExportScreen):
         """Toggle the filter of the stage that was clicked."""
         self.action_stage(message.stage)
 
+    @on(StageCell.LatePicked)
+    def show_late(self, message: StageCell.LatePicked) -> None:
+        self.rows_query = replace(self.rows_query, stages=frozenset({message.stage}), attention_only=True)
+
     def action_projects(self) -> None:
         """Choose a project in a menu."""
         from upload_tui.tui.screens.menu import project_menu

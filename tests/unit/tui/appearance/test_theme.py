@@ -1,9 +1,9 @@
 """The colours of our themes: contrast of text, and distance of the stages in four kinds of colour vision."""
 
 import pytest
+from tests.tui.colour_vision import VISIONS, chroma, contrast, delta_e, least_distance
 from textual.theme import Theme
 
-from tests.tui.colour_vision import VISIONS, chroma, contrast, delta_e, least_distance
 from upload_tui.status import Stage
 from upload_tui.tui.appearance.theme import FEW_COLOURS_THEME, THEMES, TOKEN_DEFAULTS
 

@@ -189,8 +189,10 @@ class ChangeLogView(CursorLines, can_focus=True):
         if number >= self.total:
             text = self._empty_text() if y == 0 and not self.total else ""
             return Strip([Segment(text, self.style_on("changes--quiet"))]).adjust_cell_length(width, self.rich_style)
-        background = "changes--cursor" if number == self._cursor and self.has_focus else ""
-        pieces = change_pieces(self._shown_changes[number], self.now, self.display_options, width)
+        has_cursor = number == self._cursor and self.has_focus
+        background = "changes--cursor" if has_cursor else ""
+        bar = (self.display_options.glyphs.cursor, "changes--bar") if has_cursor else (" ", "")
+        pieces = (bar, *change_pieces(self._shown_changes[number], self.now, self.display_options, width - 1))
         segments = [Segment(text, self.style_on(component_class, background)) for text, component_class in pieces]
         return Strip(segments).adjust_cell_length(width, self.style_on("", background))
 

@@ -12,10 +12,10 @@ __all__ = ["CHANGE_CLASSES", "change_pieces"]
 
 _LABEL_CELLS = 11
 _NAME_SHARE = 0.45
-_QUIET, _WARNING, _ERROR = "changes--quiet", "changes--warning", "changes--error"
+_QUIET, _ERROR = "changes--quiet", "changes--error"
 
 CHANGE_CLASSES = frozenset(
-    f"changes--{name}" for name in ("cursor", "quiet", "warning", "initiated", "completed", "verified", "error")
+    f"changes--{name}" for name in ("cursor", "bar", "quiet", "initiated", "completed", "verified", "error")
 )
 """The component classes of the change log."""
 
@@ -36,7 +36,7 @@ def change_pieces(
         (f"{sign} ", component_class),
         (fit_to_width(label, _LABEL_CELLS), component_class),
         (fit_to_width(name, name_cells), ""),
-        (f"  {note}" if note else "", component_class if component_class in {_ERROR, _WARNING} else _QUIET),
+        (f"  {note}" if note else "", component_class if component_class == _ERROR else _QUIET),
     )
 
 
@@ -55,11 +55,11 @@ def _describe(change: UploadChange, display_options: DisplayOptions, note_cells:
             return glyphs.stages[change.after], change.after, f"changes--{change.after}", note
         case AnomalyNoticed():
             name = change.anomaly.name.replace("_", " ")
-            return glyphs.warning, "anomaly", _WARNING, f"{name}: {sanitize(change.anomaly.detail)}"
+            return glyphs.warning, "anomaly", _ERROR, f"{name}: {sanitize(change.anomaly.detail)}"
         case UploadPurged():
             return glyphs.unreached, "purged", _QUIET, "stored data deleted"
         case UploadGone():
-            return glyphs.broken, "gone", _WARNING, "no longer listed by the service"
+            return glyphs.unreached, "gone", _QUIET, "no longer listed by the service"
         case UploadSeen():
             return glyphs.unreached, "seen", _QUIET, "a new upload"
         case _:

@@ -1,7 +1,6 @@
 """The pending uploads, with their ages and why they are pending."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.cells import cell_len
@@ -9,11 +8,11 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from upload_tui.monitor import Row
-from upload_tui.status import Stage
-from upload_tui.text import age_text, duration_text, size_text
+from upload_tui.text import age_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.base.diffed_text import DiffedText
+from upload_tui.tui.widgets.pending_text import pending_details, pending_reasons
 
 __all__ = ["PendingList"]
 
@@ -23,7 +22,6 @@ _FIXED_CELLS = _AGE_CELLS + 5
 """Cells of the sign, the age and the blanks between the parts of a line."""
 _WAIT_CELLS = 20
 """Least cells for why the upload is pending, `overdue: verifying` for example; names are shortened for it."""
-_QUEUE_DEPTH = re.compile(r"([\d,]+) in queue")
 
 
 class PendingList(DiffedText):
@@ -79,52 +77,20 @@ class PendingList(DiffedText):
         return Content.assemble(
             (f"{self.display_options.glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
             (name, ""),
-            (f" {fit_to_width(age, _AGE_CELLS, align_right=True)}", "$warning bold" if is_late else "$quiet"),
-            (f"  {wait}", "$warning" if is_late else "$quiet"),
+            (f" {fit_to_width(age, _AGE_CELLS, align_right=True)}", "$overdue bold" if is_late else "$quiet"),
+            (f"  {wait}", "$overdue" if is_late else "$quiet"),
         )
 
     def _wait_text(self, row: Row, now: datetime, width: int) -> str:
         """Why the upload is pending in at most `width` cells, followed by as many details as fit completely."""
-        reasons = _reasons(row)
+        reasons = pending_reasons(row)
         if row.lateness.is_stuck or row.lateness.is_overdue:
             word = "stuck" if row.lateness.is_stuck else "overdue"
             reasons = [*(f"{word}: {reason}" for reason in reasons), word]
         text = next((reason for reason in reasons if len(reason) <= width), reasons[-1])
         text = truncate_at_word(text, width, self.display_options.glyphs.ellipsis)
-        for detail in _details(row, now):
+        for detail in pending_details(row, now):
             if len(text) + 2 + len(detail) > width:
                 break
             text = f"{text}, {detail}"
         return text
-
-
-def _reasons(row: Row) -> Sequence[str]:
-    """Why an upload is pending: the same reason in several lengths, the longest first."""
-    if row.stage is Stage.COMPLETED:
-        has_no_worker = "no worker" in row.lateness.waits_for
-        return ["no worker has picked it up", "no worker"] if has_no_worker else ["verifying"]
-    if row.chunk_count is None:
-        return ["waiting for client"]
-    received = row.chunk_bytes or 0
-    if row.size_bytes is not None and received >= row.size_bytes:
-        if row.lateness.is_stuck or row.lateness.is_overdue:
-            return ["all chunks received, client never completed it", "client never completed it"]
-        return ["100% received, waiting for client", "100% received"]
-    if not received:
-        return ["no chunks received"]
-    return [f"{received * 100 // row.size_bytes}% received" if row.size_bytes else f"{size_text(received)} received"]
-
-
-def _details(row: Row, now: datetime) -> Iterator[str]:
-    """Typical duration, time left and queue of a verification, the most important first."""
-    lateness = row.lateness
-    if row.stage is not Stage.COMPLETED:
-        return
-    if lateness.p50_seconds is not None:
-        yield f"typically {duration_text(lateness.p50_seconds)}"
-    if not lateness.is_overdue and lateness.expected_on is not None:
-        seconds_left = (lateness.expected_on - now).total_seconds()
-        if seconds_left >= 1:
-            yield f"about {age_text(seconds_left)} left"
-    if queue := _QUEUE_DEPTH.search(lateness.waits_for):
-        yield f"{queue[1]} in queue"

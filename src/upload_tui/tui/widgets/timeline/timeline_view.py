@@ -162,7 +162,7 @@ class _Painter(Struct, frozen=True):
         if time_in_stage is not None:
             seconds = time_in_stage.total_seconds()
             bar = self._bar(self._glyphs.bar_open, seconds, longest)
-            style = "$warning bold" if lateness.is_overdue or lateness.is_stuck else _QUIET
+            style = "$overdue bold" if lateness.is_overdue or lateness.is_stuck else _QUIET
             text = f" {span_text(seconds)} {_PHASES[timeline.stage]}"
             yield Content.assemble(self._rail, (bar, f"$stage-{timeline.stage}"), (text, style))
         yield from self._latency()
@@ -186,7 +186,7 @@ class _Painter(Struct, frozen=True):
             yield Content.styled(f"{glyphs.rail} {f' {glyphs.dot} '.join(texts)}", _QUIET)
         if lateness.is_stuck or lateness.is_overdue:
             word = "stuck" if lateness.is_stuck else "overdue"
-            yield Content.styled(f"{glyphs.rail} {glyphs.warning} {word}", "$warning bold")
+            yield Content.styled(f"{glyphs.rail} {glyphs.warning} {word}", "$overdue bold")
 
     def _attempts(self) -> Iterator[Content]:
         """The retries of the deployed service's worker, which the service does not report: estimated from the time."""
@@ -212,7 +212,7 @@ class _Painter(Struct, frozen=True):
         for anomaly in self.detail.anomalies:
             name = anomaly.name.replace("_", " ")
             yield Content.assemble(
-                (f"{self._glyphs.warning} {name}: ", "$warning bold"), (sanitize(anomaly.detail), "")
+                (f"{self._glyphs.warning} {name}: ", "$stage-error bold"), (sanitize(anomaly.detail), "")
             )
 
     def chunks(self) -> Iterator[Content]:
