@@ -123,9 +123,7 @@ class DashboardPainter:
             parts.append(f'matching "{sanitize(change_filter.search)}"')
         if log.is_scrolled_back:
             parts.append("paused")
-        self._set_titles(
-            self._screen.query_one("#activity"), title=Content(f" {display_options.glyphs.dot} ".join(parts))
-        )
+        self._set_titles(log, title=Content(f" {display_options.glyphs.dot} ".join(parts)))
 
     def _paint_status(self, now: datetime) -> None:
         bar = self._screen.query_one(StatusBar)
@@ -146,7 +144,13 @@ class DashboardPainter:
     def _paint_activity(self, now: datetime) -> None:
         pending = self._screen.query_one(PendingList)
         rows = tuple(self._session.pending(max(_MIN_PENDING_ROWS, pending.max_rows)))
-        pending.set_reactives(now=now, rows=rows, total=self._funnel.pending, is_known=self._is_known)
+        pending.set_reactives(
+            now=now,
+            rows=rows,
+            total=self._funnel.pending,
+            stuck_count=self._funnel.stuck,
+            is_known=self._is_known,
+        )
         self._screen.query_one(ChangeLogView).now = now
 
     def _paint_table_title(

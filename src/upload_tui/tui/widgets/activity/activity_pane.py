@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 from rich.segment import Segment
-from textual import events
+from textual import events, on
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -28,6 +28,7 @@ from upload_tui.tui.widgets.base.cursor_lines import CursorLines
 __all__ = ["ActivityPane", "ChangeLogView"]
 
 _MAX_CHANGES = 10_000
+_MIN_LOG_LINES = 2
 
 
 class ChangeLogView(CursorLines, can_focus=True):
@@ -52,6 +53,9 @@ class ChangeLogView(CursorLines, can_focus=True):
 
     class TitleChanged(Message):
         """The filter or `is_scrolled_back` changed, which a title may show."""
+
+    class Grown(Message):
+        """The log has more or fewer lines than before."""
 
     class Opened(CursorLines.Opened):
         """The user opened the upload of a change (Enter or a double click)."""
@@ -156,6 +160,7 @@ class ChangeLogView(CursorLines, can_focus=True):
         """
         was_scrolled_back = self.is_scrolled_back
         self.set_line_count(self.total)
+        self.post_message(self.Grown())
         if was_scrolled_back:
             self._put_cursor(self._cursor - dropped)
             if dropped:
@@ -204,7 +209,10 @@ class ChangeLogView(CursorLines, can_focus=True):
 
 
 class ActivityPane(Vertical):
-    """A `PendingList` above a `ChangeLogView`."""
+    """A `PendingList` and a `ChangeLogView`, each with a title: side by side, or else below each other.
+
+    Below each other, the list gets half of the height, and what the log does not need yet.
+    """
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
@@ -212,6 +220,15 @@ class ActivityPane(Vertical):
         yield ChangeLogView()
 
     def on_resize(self) -> None:
-        """Limit the list of pending uploads to half of the height."""
-        # The stylesheet gives the list at most half of the height, one line of which is its border.
-        self.query_one(PendingList).max_rows = max(1, self.content_size.height // 2 - 1)
+        self.fit_pending_list()
+
+    @on(ChangeLogView.Grown)
+    def fit_pending_list(self) -> None:
+        """Set the number of lines that the list has space for."""
+        pending, log = self.query_one(PendingList), self.query_one(ChangeLogView)
+        frames = pending.gutter.height + log.gutter.height
+        if self.styles.layout is not None and self.styles.layout.name == "horizontal":
+            pending.max_rows = max(1, self.content_size.height - pending.gutter.height)
+        else:
+            lines = self.content_size.height - frames
+            pending.max_rows = max(1, lines // 2, lines - max(_MIN_LOG_LINES, log.total))

@@ -25,29 +25,36 @@ _WAIT_CELLS = 20
 
 
 class PendingList(DiffedText):
-    """The uploads that have been pending longest, one per line; on the lower border how many of `total` are not shown.
+    """The uploads that have been pending longest, one per line.
 
-    `max_rows` is the number of lines there is space for; `is_known` is False until something is known about the uploads.
+    The title says how many of all pending uploads, `total`, are stuck; the lower border how many are not shown. `max_rows` is the
+    number of lines there is space for; `is_known` is False until something is known about the uploads.
     """
 
     rows: reactive[Sequence[Row]] = reactive((), repaint=False)
     total: reactive[int] = reactive(0, repaint=False)
+    stuck_count: reactive[int] = reactive(0, repaint=False)
     max_rows: reactive[int] = reactive(1, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
     is_known: reactive[bool] = reactive(True, repaint=False)
 
-    _hidden_count = 0
+    _titled_counts: tuple[int, int, int] | None = None
 
     def refresh_changed(self) -> None:
         """Repaint what changed, and show how many uploads are hidden."""
         hidden_count = max(0, self.total - len(self._shown)) if self._shown else 0
-        if hidden_count != self._hidden_count:  # setting the subtitle repaints the whole list
-            self._hidden_count = hidden_count
+        counts = (self.total, self.stuck_count, hidden_count)
+        if counts != self._titled_counts:  # setting a title repaints the whole list
+            self._titled_counts = counts
+            stuck = f" {self.display_options.glyphs.dot} {self.stuck_count:,} stuck" if self.stuck_count else ""
+            waiting = f"Waiting {self.total:,}" if self.total else "Waiting"
+            self.border_title = Content.assemble(waiting, (stuck, "$overdue bold"))
             self.border_subtitle = f" +{hidden_count:,} more waiting " if hidden_count else ""
         super().refresh_changed()
 
-    watch_rows = watch_total = watch_max_rows = watch_now = watch_display_options = watch_is_known = refresh_changed
+    watch_rows = watch_total = watch_stuck_count = watch_max_rows = refresh_changed
+    watch_now = watch_display_options = watch_is_known = refresh_changed
 
     @property
     def _shown(self) -> Sequence[Row]:
@@ -61,7 +68,10 @@ class PendingList(DiffedText):
         if not self.rows:
             return Content.styled("Nothing pending." if self.is_known else f"Loading{ellipsis}", "$quiet")
         width = self.size.width
-        limit = min(_MAX_NAME_CELLS, width * 2 // 5, max(_MIN_NAME_CELLS, width - _FIXED_CELLS - _WAIT_CELLS))
+        # Names get what the reasons leave, and at least two fifths as long as the reasons keep their least width.
+        longest_reason = max(len(_reason_texts(row)[0]) for row in self._shown)
+        share = min(width * 2 // 5, max(_MIN_NAME_CELLS, width - _FIXED_CELLS - _WAIT_CELLS))
+        limit = min(_MAX_NAME_CELLS, max(share, width - _FIXED_CELLS - longest_reason))
         names = [truncate_middle(row.name or row.id, limit, ellipsis) for row in self._shown]
         # The width grows in steps, so that the rest of the lines does not move with every new name.
         longest = -(-max(map(cell_len, names)) // _NAME_STEP_CELLS) * _NAME_STEP_CELLS
@@ -83,10 +93,7 @@ class PendingList(DiffedText):
 
     def _wait_text(self, row: Row, now: datetime, width: int) -> str:
         """Why the upload is pending in at most `width` cells, followed by as many details as fit completely."""
-        reasons = pending_reasons(row)
-        if row.lateness.is_stuck or row.lateness.is_overdue:
-            word = "stuck" if row.lateness.is_stuck else "overdue"
-            reasons = [*(f"{word}: {reason}" for reason in reasons), word]
+        reasons = _reason_texts(row)
         text = next((reason for reason in reasons if len(reason) <= width), reasons[-1])
         text = truncate_at_word(text, width, self.display_options.glyphs.ellipsis)
         for detail in pending_details(row, now):
@@ -94,3 +101,12 @@ class PendingList(DiffedText):
                 break
             text = f"{text}, {detail}"
         return text
+
+
+def _reason_texts(row: Row) -> Sequence[str]:
+    """Why the upload is pending, and whether it is late, in several lengths, the longest first."""
+    reasons = pending_reasons(row)
+    if not (row.lateness.is_stuck or row.lateness.is_overdue):
+        return reasons
+    word = "stuck" if row.lateness.is_stuck else "overdue"
+    return [*(f"{word}: {reason}" for reason in reasons), word]
