@@ -41,6 +41,7 @@ class Glyphs(Struct, frozen=True):
     gap: str
     repeated: str
     unexpected_size: str
+    bad: str
     outstanding: str
     tried: str
     untried: str
@@ -75,6 +76,7 @@ UNICODE = Glyphs(
     gap="□",
     repeated="▣",
     unexpected_size="◧",
+    bad="✗",
     outstanding="·",
     tried="×",
     untried="·",
@@ -108,6 +110,7 @@ ASCII = Glyphs(
     gap="_",
     repeated="=",
     unexpected_size="%",
+    bad="X",
     outstanding=".",
     tried="x",
     untried=".",

@@ -8,7 +8,7 @@ from upload_tui.monitor import Row
 from upload_tui.status import Stage
 from upload_tui.text import age_text, duration_text, size_text
 
-__all__ = ["pending_details", "pending_reasons", "stuck_badge"]
+__all__ = ["bytes_per_second", "pending_details", "pending_reasons", "stuck_badge", "time_left_text"]
 
 _QUEUE_DEPTH = re.compile(r"([\d,]+) in queue")
 
@@ -18,6 +18,25 @@ def stuck_badge(row: Row, now: datetime) -> str:
     if row.stage_since is None:
         return " STUCK "
     return f" STUCK {age_text((now - row.stage_since).total_seconds())} "
+
+
+def bytes_per_second(row: Row) -> float | None:
+    """How fast the chunks of an initiated upload arrived so far; None if it is not known."""
+    if row.stage is not Stage.INITIATED or not row.chunk_bytes or row.initiated_on is None:
+        return None
+    seconds = (row.read_on - row.initiated_on).total_seconds()
+    return row.chunk_bytes / seconds if seconds >= 1 else None
+
+
+def time_left_text(row: Row) -> str:
+    """How long the rest of the chunks takes at this speed: `42s left`, `3m left`; empty if it is late or not known."""
+    speed = bytes_per_second(row)
+    if speed is None or row.size_bytes is None or row.lateness.is_stuck or row.lateness.is_overdue:
+        return ""
+    seconds = (row.size_bytes - (row.chunk_bytes or 0)) / speed
+    if seconds <= 0:
+        return ""
+    return f"{f'{seconds / 60:.0f}m' if 60 <= seconds < 3570 else age_text(max(seconds, 1))} left"
 
 
 def pending_reasons(row: Row) -> Sequence[str]:
@@ -38,9 +57,11 @@ def pending_reasons(row: Row) -> Sequence[str]:
 
 
 def pending_details(row: Row, now: datetime) -> Iterator[str]:
-    """Typical duration, time left and queue of a verification, the most important first."""
+    """Time left of an upload; typical duration, time left and queue of a verification. The most important first."""
     lateness = row.lateness
     if row.stage is not Stage.COMPLETED:
+        if left := time_left_text(row):
+            yield left
         return
     if lateness.p50_seconds is not None:
         yield f"typically {duration_text(lateness.p50_seconds)}"

@@ -15,7 +15,7 @@ from upload_tui.tui.appearance.columns import STAGE_WORD_WIDTH, TRACK_WIDTH, Col
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle
-from upload_tui.tui.widgets.pending_text import pending_reasons, stuck_badge
+from upload_tui.tui.widgets.pending_text import pending_reasons, stuck_badge, time_left_text
 
 __all__ = ["BADGE_CLASSES", "Piece", "cell", "second_line", "stage_class"]
 
@@ -213,7 +213,7 @@ def _first_that_fits(width: int, *texts: str) -> str:
 
 
 def _upload_bar(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
-    """Share of the declared size that was received, as a bar and in percent."""
+    """Share of the declared size that was received, as a bar and in percent, and the time left if there is room."""
     if row.chunk_bytes is None:
         return ((fit_to_width("uploading", width), ""),)
     if not row.size_bytes:
@@ -222,4 +222,8 @@ def _upload_bar(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
     full = int(share * _BAR_CELLS)
     bar = glyphs.bar_full * full, glyphs.bar_empty * (_BAR_CELLS - full)
     pieces = (bar[0][:width], stage_class(Stage.INITIATED)), (bar[1][: max(width - full, 0)], _QUIET)
-    return (*pieces, (fit_to_width(f" {share:4.0%}", max(width - _BAR_CELLS, 0)), ""))
+    percent = f" {share:4.0%}"
+    left = time_left_text(row)
+    has_left = bool(left) and _BAR_CELLS + len(percent) + 1 + len(left) <= width
+    room = max(width - _BAR_CELLS, 0)
+    return (*pieces, (fit_to_width(f"{percent} {left}" if has_left else percent, room), ""))
