@@ -1,6 +1,6 @@
 """What is seen at a glance: trouble is on the first screen and louder than anything normal, and all text can be read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -104,7 +104,7 @@ def text_of(runs: Sequence[Run]) -> str:
 STUCK = an_upload("t-stuck.h5", initiated=9000, completed=8000, size_bytes=9_000_000_000)
 FAILED = an_upload("t-failed.czi", initiated=90, completed=60, error=50, message="no room left on the storage")
 ODD = an_upload("t-odd.czi", initiated=90, completed=60, verified=50, chunks=(1, 3, 4))
-NORMAL: list[Mapping[str, Any]] = [
+NORMAL: list[dict[str, Any]] = [
     an_upload("n-almost.bin", initiated=20, chunks=(1, 2, 3), size_bytes=3_000_100),
     an_upload("n-verifying.bin", initiated=20, completed=3),
     *(an_upload(f"n-done-{n}.bin", initiated=60 + n, completed=50 + n, verified=40 + n) for n in range(2)),
@@ -147,7 +147,7 @@ async def test_trouble_below_the_fold_is_on_the_first_screen_and_without_trouble
 
 @pytest.mark.parametrize("theme", ["upload-dark", "upload-safe-light"])
 async def test_all_text_can_be_read(theme: str) -> None:
-    async with opened(sample_uploads(), size=(120, 40)) as (pilot, _, _):
+    async with opened([dict(upload) for upload in sample_uploads()], size=(120, 40)) as (pilot, _, _):
         pilot.app.theme = theme
         for key in ("", "question_mark", "w", "c", "F", "l", "p", "e", "enter", "3"):
             await pilot.press(*filter(None, [key]))

@@ -165,7 +165,7 @@ async def test_pending_lines_count_the_rest_after_a_resize() -> None:
         def is_shown(more: int) -> Callable[[], bool]:
             return lambda: f"+{more} more waiting" in on_screen(pilot)
 
-        await until(pilot, lambda: is_shown(15 - pending.size.height)())
+        await until(pilot, lambda: f"+{15 - pending.size.height} more waiting" in on_screen(pilot))
         await pilot.resize_terminal(80, 24)
         await until(pilot, is_shown(13))
         assert pending.size.height == 2

@@ -110,6 +110,7 @@ class QueryScreen(ExportScreen):
 
     @on(StageCell.LatePicked)
     def show_late(self, message: StageCell.LatePicked) -> None:
+        """Show only the stuck and overdue uploads of a stage."""
         self.rows_query = replace(self.rows_query, stages=frozenset({message.stage}), attention_only=True)
 
     def action_projects(self) -> None:

@@ -220,6 +220,7 @@ class ActivityPane(Vertical):
         yield ChangeLogView()
 
     def on_resize(self) -> None:
+        """Let the list fill the new height."""
         self.fit_pending_list()
 
     @on(ChangeLogView.Grown)
