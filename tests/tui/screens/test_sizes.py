@@ -151,7 +151,7 @@ async def test_pending_lines_keep_the_word_stuck_and_count_the_rest(size: tuple[
 
 async def test_pending_lines_show_how_much_is_received() -> None:
     uploads = [an_upload("half.bin", initiated=60, chunks=(1, 2)), an_upload("whole.bin", initiated=60)]
-    async with opened(uploads, (120, 40)) as (pilot, _, _):
+    async with opened(uploads, (200, 60)) as (pilot, _, _):
         await settled(pilot)
         half, whole = sorted(pilot.app.screen.query_one(PendingList).text().plain.splitlines())
         assert half.endswith("  50% received, 59s left")

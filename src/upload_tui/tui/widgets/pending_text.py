@@ -29,9 +29,10 @@ def bytes_per_second(row: Row) -> float | None:
 
 
 def time_left_text(row: Row) -> str:
-    """How long the rest of the chunks takes at this speed: `42s left`, `3m left`; empty if it is late or not known."""
+    """How long the rest of the chunks takes at this speed: `42s left`, `3m left`; empty if it is late, stale or not known."""
     speed = bytes_per_second(row)
-    if speed is None or row.size_bytes is None or row.lateness.is_stuck or row.lateness.is_overdue:
+    is_late = row.lateness.is_stuck or row.lateness.is_overdue
+    if speed is None or row.size_bytes is None or is_late or row.is_stale:
         return ""
     seconds = (row.size_bytes - (row.chunk_bytes or 0)) / speed
     if seconds <= 0:

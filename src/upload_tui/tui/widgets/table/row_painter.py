@@ -25,7 +25,7 @@ TABLE_CLASSES = frozenset(f"uploads--{name}" for name in (*_GENERAL_CLASSES, *_S
 _BARS = {"uploads--cursor": "uploads--bar", "uploads--cursor-blurred": "uploads--bar-blurred"}
 """The component class of the cursor's bar on each background."""
 _REVERSED_CLASSES = BADGE_CLASSES | {"uploads--mark-under-bar"}
-_KEPT_CLASSES = _REVERSED_CLASSES | {"uploads--bar", "uploads--bar-blurred", "uploads--mark"}
+_KEPT_CLASSES = _REVERSED_CLASSES | {"uploads--bar", "uploads--bar-blurred", "uploads--mark", "uploads--overdue"}
 """Component classes that do not fade with a stale row."""
 
 Background = str
