@@ -69,8 +69,9 @@ class PendingList(DiffedText):
             return Content.styled("Nothing pending." if self.is_known else f"Loading{ellipsis}", "$quiet")
         width = self.size.width
         # Names get what the reasons leave, and at least two fifths as long as the reasons keep their least width.
-        longest_reason = max(len(_reason_texts(row)[0]) for row in self._shown)
         share = min(width * 2 // 5, max(_MIN_NAME_CELLS, width - _FIXED_CELLS - _WAIT_CELLS))
+        room = width - _FIXED_CELLS - share
+        longest_reason = max(len(_first_that_fits(_reason_texts(row), room)) for row in self._shown)
         limit = min(_MAX_NAME_CELLS, max(share, width - _FIXED_CELLS - longest_reason))
         names = [truncate_middle(row.name or row.id, limit, ellipsis) for row in self._shown]
         # The width grows in steps, so that the rest of the lines does not move with every new name.
@@ -94,13 +95,17 @@ class PendingList(DiffedText):
     def _wait_text(self, row: Row, now: datetime, width: int) -> str:
         """Why the upload is pending in at most `width` cells, followed by as many details as fit completely."""
         reasons = _reason_texts(row)
-        text = next((reason for reason in reasons if len(reason) <= width), reasons[-1])
+        text = _first_that_fits(reasons, width)
         text = truncate_at_word(text, width, self.display_options.glyphs.ellipsis)
         for detail in pending_details(row, now):
             if len(text) + 2 + len(detail) > width:
                 break
             text = f"{text}, {detail}"
         return text
+
+
+def _first_that_fits(texts: Sequence[str], width: int) -> str:
+    return next((text for text in texts if len(text) <= width), texts[-1])
 
 
 def _reason_texts(row: Row) -> Sequence[str]:
