@@ -50,7 +50,7 @@ def pending_reasons(row: Row) -> Sequence[str]:
     received = row.chunk_bytes or 0
     if row.size_bytes is not None and received >= row.size_bytes:
         if row.lateness.is_stuck or row.lateness.is_overdue:
-            return ["all chunks received, client never completed it", "client never completed it"]
+            return ["all chunks received, client never completed it", "client never completed it", "never completed"]
         return ["100% received, waiting for client", "100% received"]
     if not received:
         return ["no chunks received"]
