@@ -31,7 +31,7 @@ _FRAME_CELLS = 4
 """The cells of a frame's line that its title cannot use: two corners and two spaces."""
 _URL_PATH = re.compile(r"(https?://[^\s/]+)/\S*")
 """The path of a URL. Without it, a long reason still fits in the frame."""
-_MIN_PENDING_ROWS = 8
+_MIN_PENDING_ROWS = 24
 """Fetched even while the pending list has no space, so that it is filled when it gets some."""
 
 _NO_CONTENT = Content()
