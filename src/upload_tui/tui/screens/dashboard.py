@@ -24,10 +24,10 @@ from upload_tui.tui.messages import ColumnsChosen
 from upload_tui.tui.screens.query_screen import QueryScreen
 from upload_tui.tui.widgets.activity.activity_pane import ActivityPane, ChangeLogView
 from upload_tui.tui.widgets.activity.pending_list import PendingList
+from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.funnel import FunnelBar
 from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.search_bar import SearchBar
-from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.table.titled_table import TitledTable
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
@@ -83,9 +83,10 @@ class DashboardScreen(QueryScreen):
         cls = DashboardScreen
         yield self.status_bar()
         yield FunnelBar()
+        yield AlarmBar().data_bind(cls.connection, cls.funnel, cls.now, cls.display_options)
         with _Middle(id="middle"):
             yield TitledTable(self._session, id="uploads").data_bind(
-                cls.rows_query, cls.projects, cls.connection, cls.funnel, cls.is_known, cls.display_options, cls.now
+                cls.rows_query, cls.projects, cls.connection, cls.is_known, cls.display_options, cls.now
             )
             yield TimelinePane(id="timeline", classes="-aside").data_bind(cls.detail, cls.display_options, cls.now)
         with ActivityPane(id="activity", classes="-aside"):
@@ -178,8 +179,8 @@ class DashboardScreen(QueryScreen):
             self._show_funnel()
 
     def show_alert(self, alert: Alert) -> None:
-        """Show an alert in the status bar."""
-        self.query_one(StatusBar).show_alert(alert.text)
+        """Show an alert in the alarm line."""
+        self.query_one(AlarmBar).show_alert(alert.text)
 
     # Selection
 

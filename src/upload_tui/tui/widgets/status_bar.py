@@ -5,7 +5,6 @@ from datetime import datetime
 
 from textual.content import Content
 from textual.reactive import reactive
-from textual.timer import Timer
 
 from upload_tui.monitor import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.text import age_text, clock_text, sanitize
@@ -28,8 +27,7 @@ _STYLES = {
     ConnectionState.REPLAYING: "$primary",
 }
 
-_ALERT_SECONDS = 20.0
-_MIN_ALERT_CELLS = 12
+_MIN_FAULT_CELLS = 12
 _MIN_PLACE_CELLS = 8
 """A name shortened to fewer cells is not shown."""
 _AGE_FROM_WIDTH = 60
@@ -92,7 +90,7 @@ def _length_text(seconds: float) -> str:
 class StatusBar(DiffedText):
     """One line: on the left the session's title and its projects, on the right the connection and the age of the data.
 
-    `alert` or, in the demo, `active_faults` (seconds left; None means until it is ended) replace the title. `speed` is the speed of
+    In the demo, `active_faults` (seconds left; None means until it is ended) replace the title. `speed` is the speed of
     a demo or replay, 0 while it is paused; None elsewhere.
     """
 
@@ -102,23 +100,10 @@ class StatusBar(DiffedText):
     now: reactive[datetime | None] = reactive(None, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
     speed: reactive[float | None] = reactive(None, repaint=False)
-    alert: reactive[str] = reactive("", repaint=False)
     active_faults: reactive[Mapping[str, int | None]] = reactive(dict, repaint=False)
 
     watch_title = watch_projects = watch_connection = watch_now = watch_display_options = DiffedText.refresh_changed
-    watch_speed = watch_alert = watch_active_faults = DiffedText.refresh_changed
-
-    _alert_timer: Timer | None = None
-
-    def show_alert(self, text: str) -> None:
-        """Show an alert until the next one, for at most 20 seconds."""
-        self.alert = text
-        if self._alert_timer is not None:
-            self._alert_timer.stop()
-        self._alert_timer = self.set_timer(_ALERT_SECONDS, self._clear_alert)
-
-    def _clear_alert(self) -> None:
-        self.alert = ""
+    watch_speed = watch_active_faults = DiffedText.refresh_changed
 
     @property
     def _glyphs(self) -> Glyphs:
@@ -139,12 +124,9 @@ class StatusBar(DiffedText):
         return left + Content(" " * max(0, width - left.cell_length - right.cell_length)) + right
 
     def _middle(self, place: str, room: int) -> Content:
-        """The alert, or the active faults, or what is watched."""
+        """The active faults, or what is watched."""
         glyphs = self._glyphs
-        if self.alert and room > _MIN_ALERT_CELLS:
-            line = truncate_at_word(f"{glyphs.broken} {self.alert}", room, glyphs.ellipsis)
-            return Content.styled(line, "$stage-error bold")
-        if self.active_faults and room > _MIN_ALERT_CELLS:
+        if self.active_faults and room > _MIN_FAULT_CELLS:
             faults = self.active_faults.items()
             text = ", ".join(name if seconds is None else f"{name} {age_text(seconds)}" for name, seconds in faults)
             line = truncate_at_word(f"{glyphs.warning} {text}", room, glyphs.ellipsis)

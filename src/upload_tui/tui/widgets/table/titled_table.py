@@ -1,13 +1,11 @@
-"""The dashboard's table of uploads, with its query in the title and, on the lower border, what is wrong."""
-
-import re
+"""The dashboard's table of uploads, with its query in the title and, on the lower border, the columns that do not fit."""
 
 from msgspec.structs import replace
 from textual import on
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, SortKey
+from upload_tui.monitor import Connection, ConnectionState, ProjectRef, Query, SortKey
 from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.columns import TITLES
@@ -21,8 +19,6 @@ _FRAME_CELLS = 4
 """The cells of a frame's line that its title cannot use: two corners and two spaces."""
 _CAUSE_CELLS = 28
 """Cells for a cause, a storage provider or an uploader in the title."""
-_URL_PATH = re.compile(r"(https?://[^\s/]+)/\S*")
-"""The path of a URL. Without it, a long reason still fits in the frame."""
 _SORT_LABELS = {SortKey.SINCE: "age", SortKey.TOOK: "duration"}
 _UNKNOWN_TEXTS = {
     ConnectionState.OFFLINE: "No data yet. Retrying automatically; run `upload-tui doctor` to find the cause.",
@@ -59,13 +55,11 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = 
 class TitledTable(UploadTable):
     """A table that writes its title, the line on its lower border and the text for an empty table itself.
 
-    The notice of `funnel` is about the picture as a whole. `is_known` is False until data of the service or of an earlier visit are
-    available.
+    `is_known` is False until data of the service or of an earlier visit are available.
     """
 
     projects: reactive[tuple[ProjectRef, ...]] = reactive((), init=False, repaint=False)
     connection: reactive[Connection | None] = reactive(None, init=False, repaint=False)
-    funnel: reactive[Funnel] = reactive(Funnel, init=False, repaint=False)
     is_known: reactive[bool] = reactive(False, init=False, repaint=False)
 
     _titles: tuple[Content, Content] = (Content(), Content())
@@ -77,10 +71,6 @@ class TitledTable(UploadTable):
         self.update_titles()
 
     def watch_connection(self) -> None:
-        """Update the titles."""
-        self.update_titles()
-
-    def watch_funnel(self) -> None:
         """Update the titles."""
         self.update_titles()
 
@@ -116,17 +106,12 @@ class TitledTable(UploadTable):
         return Content.styled(title, "$accent") if self.rows_query.is_filtered else Content(title)
 
     def _subtitle(self) -> Content:
-        """The reason why the picture is not live, or else the notice, or else the columns that do not fit."""
-        glyphs, cells = self.display_options.glyphs, self.outer_size.width - _FRAME_CELLS
-        reason = "" if self.connection is None else self.connection.reason
-        if warning := _URL_PATH.sub(r"\1", sanitize(reason or self.funnel.notice)):
-            line = f"{glyphs.warning} {warning}"
-            if len(line) > cells:
-                line = line.replace("verification worker", "worker")
-        else:
-            left_out = ", ".join(TITLES[key] for key in self.left_out)
-            line = f"no room for {left_out}" if left_out else ""
-        return Content(truncate_at_word(line, cells, glyphs.ellipsis))
+        """The columns that do not fit."""
+        left_out = ", ".join(TITLES[key] for key in self.left_out)
+        line = f"no room for {left_out}" if left_out else ""
+        return Content(
+            truncate_at_word(line, self.outer_size.width - _FRAME_CELLS, self.display_options.glyphs.ellipsis)
+        )
 
     def _empty_text(self) -> str:
         query = self.rows_query
