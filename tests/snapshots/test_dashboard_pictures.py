@@ -171,19 +171,19 @@ STATES: Mapping[str, State] = {
     "loading": State(
         "The first full scan is running: how many of how many uploads, and those fetched so far.", loading
     ),
-    "retrying": State("The last request failed: how long until the next, and why, below the table.", retrying),
-    "offline": State("Offline: since when, and the age of the data in the header.", offline),
-    "not-allowed": State("The service rejects the token: shown in the header and below the table.", not_allowed),
+    "retrying": State("The last request failed: how long until the next, and why, in the alarm line.", retrying),
+    "offline": State("Offline: the red alarm line says since when and why; the age of the data is in the header.", offline),
+    "not-allowed": State("The service rejects the token: shown in the header and, in red, in the alarm line.", not_allowed),
     "paused": State("Paused by the user; the data is three minutes old.", paused),
-    "stale": State("Rows whose refresh failed are dim; the others are not.", stale),
+    "stale": State("Rows whose refresh failed are faint but for their badges.", stale),
     "empty": State("A project without uploads: counts of 0, and a text in place of rows.", InMemorySession),
     "errors-only": State("Only failed uploads: every row has a short cause.", errors_only),
     "worker-stopped": State(
-        "No upload is verified while many wait: a notice below the table says that the worker appears down.",
+        "No upload is verified while many wait: the alarm line says that the worker appears down.",
         worker_stopped,
     ),
     "not-whole": State(
-        "Reported as verified, but chunk 2 was never listed: the timeline shows the contradiction.", not_whole
+        "Reported as verified, but chunk 2 was never listed: a red badge in its row, and the timeline shows the contradiction.", not_whole
     ),
     "tried-again": State("Deployed status shape, stuck: ticks show the estimated retries of the worker.", tried_again),
     "hostile": State(
@@ -267,7 +267,7 @@ def test_ascii(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 @every_size
 def test_no_color(snap_compare: Compare, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_COLOR: no colours; the cursor is reversed, and every stage has its symbol and word."""
+    """NO_COLOR: no colours; the cursor's row has a bar, and every stage has its symbol. Stuck is a reversed badge."""
     monkeypatch.setenv("NO_COLOR", "1")
     session = live()
     assert snap_compare(
