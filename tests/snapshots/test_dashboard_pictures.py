@@ -172,8 +172,12 @@ STATES: Mapping[str, State] = {
         "The first full scan is running: how many of how many uploads, and those fetched so far.", loading
     ),
     "retrying": State("The last request failed: how long until the next, and why, in the alarm line.", retrying),
-    "offline": State("Offline: the red alarm line says since when and why; the age of the data is in the header.", offline),
-    "not-allowed": State("The service rejects the token: shown in the header and, in red, in the alarm line.", not_allowed),
+    "offline": State(
+        "Offline: the red alarm line says since when and why; the age of the data is in the header.", offline
+    ),
+    "not-allowed": State(
+        "The service rejects the token: shown in the header and, in red, in the alarm line.", not_allowed
+    ),
     "paused": State("Paused by the user; the data is three minutes old.", paused),
     "stale": State("Rows whose refresh failed are faint but for their badges.", stale),
     "empty": State("A project without uploads: counts of 0, and a text in place of rows.", InMemorySession),
@@ -183,7 +187,8 @@ STATES: Mapping[str, State] = {
         worker_stopped,
     ),
     "not-whole": State(
-        "Reported as verified, but chunk 2 was never listed: a red badge in its row, and the timeline shows the contradiction.", not_whole
+        "Reported as verified, but chunk 2 was never listed: a red badge in its row, and the timeline shows it.",
+        not_whole,
     ),
     "tried-again": State("Deployed status shape, stuck: ticks show the estimated retries of the worker.", tried_again),
     "hostile": State(
