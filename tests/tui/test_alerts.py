@@ -9,7 +9,7 @@ from upload_tui.monitor import LastVisit, StageReached
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
 from upload_tui.tui import AlertSettings, CommandResult, UploadApp
 from upload_tui.tui.alerts import Alerts, desktop_notification
-from upload_tui.tui.widgets.status_bar import StatusBar
+from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 
 
@@ -52,7 +52,7 @@ def _due(changes: Sequence[StageReached]) -> list[str]:
     return [alert.text for alert in alerts.due(NOW)]
 
 
-async def test_a_failure_is_shown_in_the_status_bar_and_passed_to_the_hook() -> None:
+async def test_a_failure_is_shown_in_the_alarm_line_and_passed_to_the_hook() -> None:
     recorded: list[str] = []
 
     async def record(failures: Sequence[StageReached]) -> CommandResult:
@@ -65,7 +65,7 @@ async def test_a_failure_is_shown_in_the_status_bar_and_passed_to_the_hook() -> 
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         session.publish(an_upload("one.bin", completed=60, error=20, message=SIZE_DIFFERS))
-        bar = app.screen.query_one(StatusBar)
+        bar = app.screen.query_one(AlarmBar)
         await until(pilot, lambda: bool(recorded))
         assert recorded == ["one.bin"]
         assert "one.bin failed: wrong size" in bar.render().plain
