@@ -124,7 +124,7 @@ _MIN_NAME_WIDTH = 16
 _PREFERRED_NAME_WIDTH = 28
 """The name gets this width before the note gets more than its minimum."""
 _GOOD_NAME_WIDTH = 24
-"""Default columns other than the age are dropped to give the name this width, and the note its minimum."""
+"""The size, if it is a default column, is dropped to give the name this width."""
 _MIN_NOTE_WIDTH = 14
 _PLACE_COLUMNS = (ColumnKey.SERVICE, ColumnKey.PROJECT)
 _SHORT_PLACE_WIDTH = 8
@@ -230,7 +230,7 @@ def sort_keys(columns: Sequence[Column]) -> tuple[SortKey, ...]:
 
 
 def _good_width(columns: Sequence[Column]) -> int:
-    """The width at which names and notes can be read well."""
+    """The width at which names can be read well."""
     return _min_width(columns) + _GOOD_NAME_WIDTH - _MIN_NAME_WIDTH
 
 
