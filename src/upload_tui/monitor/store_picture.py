@@ -12,13 +12,12 @@ from upload_tui.monitor.analysis.latency import STAGE_PAIRS, histogram_of
 from upload_tui.monitor.analysis.lateness import (
     Baseline,
     Baselines,
-    VerificationQueue,
     lateness_of,
     overdue_seconds,
     stuck_seconds,
     waits_for_client,
-    worker_notice,
 )
+from upload_tui.monitor.analysis.worker_health import VerificationQueue, worker_notice
 from upload_tui.monitor.model import (
     CauseGroup,
     Detail,
@@ -30,9 +29,10 @@ from upload_tui.monitor.model import (
     StageSummary,
     Window,
 )
-from upload_tui.monitor.store.aggregates import StoreAggregates
+from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, last_ended_on
 from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds
 from upload_tui.monitor.store.store import Store, StoredUpload
+from upload_tui.monitor.store.worker_figures import WorkerFigures
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.wire import QueueStats
 
@@ -74,6 +74,7 @@ class StorePicture:
     ) -> None:
         self._store = store
         self._aggregates = StoreAggregates(store, project_ids)
+        self._worker_figures = WorkerFigures(store, project_ids)
         self._project_ids = project_ids
         self._clock = clock
         self._read_since = read_since
@@ -153,8 +154,19 @@ class StorePicture:
         """The stages with counts, ages and recent arrivals."""
         counts = self._aggregates.stage_counts()
         stages = tuple(self._summary(stage, *counts.get(stage, (0, None, None))) for stage in Stage)
-        notice = worker_notice(stages, self.as_of(), self._baselines().overall, self._stuck_after_seconds)
-        return Funnel(stages, notice or self._store.notice)
+        return Funnel(stages, self._worker_notice(counts) or self._store.notice)
+
+    def _worker_notice(self, counts: StageCounts) -> str:
+        if Stage.COMPLETED not in counts:
+            return ""
+        return worker_notice(
+            self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None),
+            self._worker_figures.ended,
+            self._queue,
+            self.as_of(),
+            last_ended_on(counts),
+            self._stuck_after_seconds,
+        )
 
     def _summary(self, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None) -> StageSummary:
         now, overdue, stuck = self.as_of(), 0, 0
@@ -196,9 +208,7 @@ class StorePicture:
 
     def _last_ended_on(self) -> datetime | None:
         """When an upload was last verified or failed; None if none was."""
-        counts = self._aggregates.stage_counts()
-        ends = [counts[stage][2] for stage in (Stage.VERIFIED, Stage.ERROR) if stage in counts]
-        return max((on for on in ends if on is not None), default=None)
+        return last_ended_on(self._aggregates.stage_counts())
 
     def _lateness(self, stored: StoredUpload, now: datetime, baselines: Baselines, waits_for: str) -> Lateness:
         baseline = baselines.baseline(stored.project_id, stored.size_bytes)
@@ -213,7 +223,7 @@ class StorePicture:
         """Rows as of the last time the picture was current; what they share is computed once."""
         as_of, baselines = self.as_of(), self._baselines()
         is_outdated = (self.now() - as_of).total_seconds() > _STALE_SECONDS
-        waits_for = self._queue.waits_for(as_of, baselines.overall, self._last_ended_on)
+        waits_for = self._queue.waits_for(as_of, self._last_ended_on)
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
             is_final = stored.stage.is_final

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import TypeAlias
 
 from upload_tui.monitor.analysis.lateness import SIZE_LIMITS_BYTES, size_class
 from upload_tui.monitor.model import CauseGroup
@@ -15,13 +16,15 @@ from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.monitor.store.store import Store
 from upload_tui.status import Certainty, Stage
 
-__all__ = ["StoreAggregates"]
+__all__ = ["StageCounts", "StoreAggregates", "last_ended_on"]
 
 _RARE_SHARE = 0.1
 """A size class is rare if it has a smaller share of a project's last uploads."""
 _SCAN_FACTOR = 2
 """Rows scanned for each duration wanted: not every row has one."""
 
+StageCounts: TypeAlias = "Mapping[Stage, tuple[int, datetime | None, datetime | None]]"
+"""For each stage that has uploads: their number, and the first and last time at which one of them entered it."""
 _Duration = tuple[int | None, float]
 """Size in bytes (None: unknown) and seconds."""
 
@@ -45,8 +48,8 @@ class StoreAggregates:
     def _partition_list(self, *stages: Stage) -> str:
         return partition_list(self._partitions(*stages))
 
-    def stage_counts(self) -> dict[Stage, tuple[int, datetime | None, datetime | None]]:
-        """For each stage that has uploads: their number, and the first and last time at which one of them entered it."""
+    def stage_counts(self) -> StageCounts:
+        """The counts of the stages."""
         counts: dict[Stage, tuple[int, datetime | None, datetime | None]] = {}
         for stage in Stage:
             partitions = self._partitions(stage)
@@ -177,3 +180,9 @@ class StoreAggregates:
             f"SELECT {column}, count(*) FROM uploads WHERE cell IN ({partitions}) AND {column} IS NOT NULL GROUP BY 1"
         )
         return dict(rows.fetchall())
+
+
+def last_ended_on(counts: StageCounts) -> datetime | None:
+    """When an upload was last verified or failed; None if none was."""
+    ends = [counts[stage][2] for stage in (Stage.VERIFIED, Stage.ERROR) if stage in counts]
+    return max((on for on in ends if on is not None), default=None)
