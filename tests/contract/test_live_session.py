@@ -45,7 +45,7 @@ async def watching(
         caller.service.base_url, credentials, transport=caller.transport, clock=clock, attempts=1
     ) as client:
         project = ProjectRef(caller.service.project.id, caller.service.project.name)
-        session = LiveSession(client, [project], store, clock=clock, schedule=Schedule(jitter=lambda: 0.5))
+        session = LiveSession(client, [project], store, schedule=Schedule(jitter=lambda: 0.5))
         running = asyncio.create_task(session.run())
         try:
             await until(
@@ -251,7 +251,7 @@ async def test_all_projects_wait_when_the_service_throttles_one() -> None:
     transport = httpx.MockTransport(answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
         projects = [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")]
-        session = LiveSession(client, projects, store, clock=clock)
+        session = LiveSession(client, projects, store)
         async with running(session):
             await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
             for _ in range(29):
@@ -343,7 +343,7 @@ async def test_a_pause_during_the_full_scan_sends_no_requests_and_the_scan_conti
     service, clock, store = LargeService(2000), FrozenClock(), Store()
     transport = httpx.MockTransport(service.answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
-        session = LiveSession(client, [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")], store, clock=clock)
+        session = LiveSession(client, [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")], store)
         states: set[ConnectionState] = set()
         async with running(session):
             await until(session, lambda: session.connection().known >= 500)
@@ -371,7 +371,7 @@ async def test_a_refresh_during_a_paused_full_scan_completes_it() -> None:
     service, clock, store = LargeService(2000), FrozenClock(), Store()
     transport = httpx.MockTransport(service.answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
-        session = LiveSession(client, [ProjectRef("p-1", "A")], store, clock=clock)
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store)
         async with running(session):
             await until(session, lambda: session.connection().known >= 500)
             session.pause()
@@ -391,7 +391,7 @@ async def test_rounds_are_rare_while_unwatched_and_one_runs_at_once_when_watched
     transport = httpx.MockTransport(service.answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
         steady = Schedule(growth=1.0, jitter=lambda: 0.5)
-        session = LiveSession(client, [ProjectRef("p-1", "A")], store, clock=clock, schedule=steady)
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store, schedule=steady)
 
         async def requests_within(seconds: int) -> int:
             before = len(service.requests)

@@ -12,6 +12,7 @@ from upload_tui.lazy import lazy_names
 if TYPE_CHECKING:
     from upload_tui.monitor.analysis.lateness import MAX_RETRIES, estimate_retries
     from upload_tui.monitor.analysis.statistics import statistics_of
+    from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
     from upload_tui.monitor.changes import (
         AnomalyNoticed,
         Change,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Row,
         SortKey,
         StageSummary,
+        Trouble,
         Window,
     )
     from upload_tui.monitor.recording.recording_file import (
@@ -58,13 +60,13 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
     from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit, stages_since, summarise_since
     from upload_tui.monitor.store.store import Store
-    from upload_tui.monitor.store_picture import STUCK_AFTER_SECONDS, StorePicture
+    from upload_tui.monitor.store_picture import StorePicture
     from upload_tui.monitor.sync.ingest import ingest
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = [
     "MAX_RETRIES",
-    "STUCK_AFTER_SECONDS",
+    "DEFAULT_LIMITS",
     "AnomalyNoticed",
     "CauseGroup",
     "Change",
@@ -100,6 +102,8 @@ __all__ = [
     "StorePicture",
     "SyncProgressed",
     "Synchroniser",
+    "Trouble",
+    "TroubleLimits",
     "UploadChange",
     "UploadGone",
     "UploadPurged",
@@ -128,6 +132,10 @@ __getattr__, __dir__ = lazy_names(
             "estimate_retries",
         ),
         "analysis.statistics": ("statistics_of",),
+        "analysis.trouble": (
+            "DEFAULT_LIMITS",
+            "TroubleLimits",
+        ),
         "changes": (
             "AnomalyNoticed",
             "Change",
@@ -153,6 +161,7 @@ __getattr__, __dir__ = lazy_names(
             "Row",
             "SortKey",
             "StageSummary",
+            "Trouble",
             "Window",
         ),
         "recording.recording_file": (
@@ -188,10 +197,7 @@ __getattr__, __dir__ = lazy_names(
             "summarise_since",
         ),
         "store.store": ("Store",),
-        "store_picture": (
-            "STUCK_AFTER_SECONDS",
-            "StorePicture",
-        ),
+        "store_picture": ("StorePicture",),
         "sync.ingest": ("ingest",),
         "sync.synchroniser": ("Synchroniser",),
     },

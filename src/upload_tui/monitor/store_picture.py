@@ -1,7 +1,7 @@
 """The picture that a store holds, as screens read it: windows of rows, the funnel, one upload in detail."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from upload_tui.monitor.analysis.lateness import (
     stuck_seconds,
     waits_for_client,
 )
+from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits, contradiction_notice, trouble_of
 from upload_tui.monitor.analysis.worker_health import VerificationQueue, worker_notice
 from upload_tui.monitor.model import (
     CauseGroup,
@@ -27,18 +28,18 @@ from upload_tui.monitor.model import (
     Query,
     Row,
     StageSummary,
+    Trouble,
     Window,
 )
 from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, last_ended_on
-from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds
+from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.store.worker_figures import WorkerFigures
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.wire import QueueStats
 
-__all__ = ["STUCK_AFTER_SECONDS", "StorePicture"]
+__all__ = ["StorePicture"]
 
-STUCK_AFTER_SECONDS = 900.0
 _MAX_SAMPLES = 1000
 """Durations per project that baselines are made of."""
 _ENOUGH_SAMPLES = 200
@@ -57,7 +58,7 @@ class StorePicture:
         store: the store.
         clock: for the present and for ages.
         service: the URL of the service.
-        stuck_after_seconds: the age from which a pending upload is stuck.
+        limits: the settings that decide on trouble.
         project_ids: the projects to include; empty for all in the store.
         read_since: when this session began: pending uploads that were read before are stale; None if none are.
     """
@@ -67,7 +68,7 @@ class StorePicture:
         store: Store,
         clock: Clock,
         service: str,
-        stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+        limits: TroubleLimits = DEFAULT_LIMITS,
         project_ids: frozenset[str] = frozenset(),
         *,
         read_since: datetime | None = None,
@@ -79,7 +80,7 @@ class StorePicture:
         self._clock = clock
         self._read_since = read_since
         self._service = service
-        self._stuck_after_seconds = stuck_after_seconds
+        self._limits = limits
         self._baseline_cache = (-1, 0.0, Baselines(()))
         self._queue = VerificationQueue()
 
@@ -100,13 +101,13 @@ class StorePicture:
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
-        stuck, query = self._thresholds(stuck_seconds), self._restrict(query)
-        result = self._store.find(query, stuck, offset, limit, patience_seconds)
+        thresholds, query = self._trouble_thresholds(), self._restrict(query)
+        result = self._store.find(query, thresholds, offset, limit, patience_seconds)
         return Window(tuple(self._rows(result.uploads)), offset, result.total, self._store.revision, result.is_settled)
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it."""
-        return self._store.position(self._restrict(query), self._thresholds(stuck_seconds), upload_id)
+        return self._store.position(self._restrict(query), self._trouble_thresholds(), upload_id)
 
     def _restrict(self, query: Query) -> Query:
         """The query, limited to this picture's projects."""
@@ -154,7 +155,20 @@ class StorePicture:
         """The stages with counts, ages and recent arrivals."""
         counts = self._aggregates.stage_counts()
         stages = tuple(self._summary(stage, *counts.get(stage, (0, None, None))) for stage in Stage)
-        return Funnel(stages, self._worker_notice(counts) or self._store.notice)
+        troubles = self._troubles(stages)
+        notice = contradiction_notice(troubles) or self._worker_notice(counts) or self._store.notice
+        return Funnel(stages, notice, troubles)
+
+    def _troubles(self, stages: Sequence[StageSummary]) -> Mapping[Trouble, int]:
+        """The number of uploads by trouble, of those in trouble."""
+        stuck = sum(summary.stuck for summary in stages)
+        counts = {
+            Trouble.CONTRADICTORY: self._aggregates.count_contradictory(),
+            Trouble.STUCK: stuck,
+            Trouble.FAILED: self._aggregates.count_failed(self._failed_since),
+            Trouble.OVERDUE: sum(max(summary.overdue, summary.stuck) for summary in stages) - stuck,
+        }
+        return {trouble: count for trouble, count in counts.items() if count}
 
     def _worker_notice(self, counts: StageCounts) -> str:
         if Stage.COMPLETED not in counts:
@@ -165,7 +179,7 @@ class StorePicture:
             self._queue,
             self.as_of(),
             last_ended_on(counts),
-            self._stuck_after_seconds,
+            self._limits.stuck_after_seconds,
         )
 
     def _summary(self, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None) -> StageSummary:
@@ -193,18 +207,25 @@ class StorePicture:
             self._baseline_cache = (self._store.revision, now, baselines)
         return baselines
 
+    def _trouble_thresholds(self) -> TroubleThresholds:
+        return TroubleThresholds(self._thresholds(overdue_seconds), self._failed_since)
+
+    @property
+    def _failed_since(self) -> datetime:
+        return self._limits.failed_since(self.as_of().replace(microsecond=0))
+
     def _thresholds(self, limit_seconds: Callable[[Baseline | None, float], float]) -> StuckThresholds:
         """The times that correspond to an age limit, rounded to seconds so that cached search results stay valid for a second."""
         now, baselines = self.as_of().replace(microsecond=0), self._baselines()
 
         def before(baseline: Baseline | None) -> datetime:
-            return now - timedelta(seconds=limit_seconds(baseline, self._stuck_after_seconds))
+            return now - timedelta(seconds=limit_seconds(baseline, self._limits.stuck_after_seconds))
 
         specific = tuple(
             StuckThreshold(project_id, min_bytes, below_bytes, before(baseline))
             for project_id, min_bytes, below_bytes, baseline in baselines.specific()
         )
-        return StuckThresholds(now - timedelta(seconds=self._stuck_after_seconds), before(None), specific)
+        return StuckThresholds(now - timedelta(seconds=self._limits.stuck_after_seconds), before(None), specific)
 
     def _last_ended_on(self) -> datetime | None:
         """When an upload was last verified or failed; None if none was."""
@@ -212,7 +233,9 @@ class StorePicture:
 
     def _lateness(self, stored: StoredUpload, now: datetime, baselines: Baselines, waits_for: str) -> Lateness:
         baseline = baselines.baseline(stored.project_id, stored.size_bytes)
-        lateness = lateness_of(stored.stage, stored.since, stored.activity_on, now, baseline, self._stuck_after_seconds)
+        lateness = lateness_of(
+            stored.stage, stored.since, stored.activity_on, now, baseline, self._limits.stuck_after_seconds
+        )
         if stored.stage is not Stage.COMPLETED:
             waits_for = waits_for_client(stored.size_bytes, stored.chunk_count, stored.chunk_bytes)
         return replace(lateness, waits_for=waits_for)
@@ -221,7 +244,8 @@ class StorePicture:
 
     def _rows(self, uploads: Iterable[StoredUpload]) -> Iterator[Row]:
         """Rows as of the last time the picture was current; what they share is computed once."""
-        as_of, baselines = self.as_of(), self._baselines()
+        # In whole seconds, as the thresholds of queries: a row and a filter must not disagree.
+        as_of, baselines, failed_since = self.as_of().replace(microsecond=0), self._baselines(), self._failed_since
         is_outdated = (self.now() - as_of).total_seconds() > _STALE_SECONDS
         waits_for = self._queue.waits_for(as_of, self._last_ended_on)
         for stored in uploads:
@@ -229,12 +253,18 @@ class StorePicture:
             is_final = stored.stage.is_final
             lateness = _NOT_LATE if is_final else self._lateness(stored, as_of, baselines, waits_for)
             is_stale = not is_final and (is_outdated or self._is_from_previous_session(stored))
-            yield self._row(stored, lateness, is_stale=stored.is_stale or is_stale)
+            trouble = self._trouble(stored, lateness, failed_since)
+            yield self._row(stored, lateness, trouble, is_stale=stored.is_stale or is_stale)
 
     def _is_from_previous_session(self, stored: StoredUpload) -> bool:
         return self._read_since is not None and stored.read_on < self._read_since
 
-    def _row(self, stored: StoredUpload, lateness: Lateness, *, is_stale: bool) -> Row:
+    def _trouble(self, stored: StoredUpload, lateness: Lateness, failed_since: datetime) -> Trouble | None:
+        if stored.is_gone or stored.is_acknowledged:
+            return None
+        return trouble_of(stored.stage, stored.since, lateness, failed_since, has_contradiction=stored.is_contradictory)
+
+    def _row(self, stored: StoredUpload, lateness: Lateness, trouble: Trouble | None, *, is_stale: bool) -> Row:
         return Row(
             id=stored.id,
             name=stored.name,
@@ -253,6 +283,9 @@ class StorePicture:
             error_message=stored.error_message,
             lateness=lateness,
             anomaly_count=stored.anomaly_count,
+            trouble=trouble,
+            is_contradictory=stored.is_contradictory,
+            is_acknowledged=stored.is_acknowledged,
             is_purged=stored.is_purged,
             is_gone=stored.is_gone,
             is_stale=is_stale,

@@ -53,14 +53,13 @@ def command(
 @asynccontextmanager
 async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession]":
     """Open a live session over the service of the settings, with its store in memory."""
-    from upload_tui.clock import SystemClock
     from upload_tui.monitor import Store
 
     store = Store()
     try:
         async with client_for(settings) as client:
             projects = await find_projects(client, settings.projects)
-            yield live_session(settings, client, projects, store, SystemClock(), title=settings.profile)
+            yield live_session(settings, client, projects, store, title=settings.profile)
     finally:
         store.close()
 

@@ -16,7 +16,7 @@ from upload_tui.cli.dashboard.last_visit import record_visit
 from upload_tui.cli.dashboard.preferences import dashboard_preferences
 from upload_tui.cli.dashboard.terminal import require_terminal, run_dashboard
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
-from upload_tui.cli.support.service import client_for, live_session, open_store
+from upload_tui.cli.support.service import client_for, live_session, open_store, trouble_limits
 from upload_tui.cli.support.snapshot import projects_or_cached
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.wire import service_root
@@ -63,10 +63,10 @@ def _session(settings: ServiceSettings, stores: ExitStack, clock: "Clock", *, is
 
     root = service_root(settings.url)
     store = stores.enter_context(closing(open_store(settings)))
-    cached = StorePicture(store, clock, root, settings.stuck_after_seconds, read_since=clock.now())
+    cached = StorePicture(store, clock, root, trouble_limits(settings), read_since=clock.now())
     title = _title(settings)
     return DeferredSession(
-        title, clock, lambda: _open_live_session(settings, store, clock, title), cached, can_retry=not is_only_service
+        title, clock, lambda: _open_live_session(settings, store, title), cached, can_retry=not is_only_service
     )
 
 
@@ -86,11 +86,9 @@ def _combined_settings(all_settings: Sequence[ServiceSettings]) -> ServiceSettin
 
 
 @asynccontextmanager
-async def _open_live_session(
-    settings: ServiceSettings, store: "Store", clock: "Clock", title: str
-) -> "AsyncIterator[Session]":
+async def _open_live_session(settings: ServiceSettings, store: "Store", title: str) -> "AsyncIterator[Session]":
     """Open a live session over the projects of one service."""
     await asyncio.to_thread(import_module, "upload_tui.client.service_client")
     async with client_for(settings) as client:
         projects = await projects_or_cached(client, store, settings)
-        yield live_session(settings, client, projects, store, clock, title=title)
+        yield live_session(settings, client, projects, store, title=title)

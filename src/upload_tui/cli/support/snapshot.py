@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from upload_tui.cli.support.output import echo_err
-from upload_tui.cli.support.service import client_for, find_projects, open_store
+from upload_tui.cli.support.service import client_for, find_projects, open_store, trouble_limits
 from upload_tui.errors import ServerError, ServiceError, StorageResetError, ThrottledError, UnreachableError
 from upload_tui.settings import ServiceSettings
 
@@ -58,7 +58,7 @@ async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
     try:
         async with client_for(settings) as client:
             clock = client.service_clock(SystemClock())
-            picture = StorePicture(store, clock, client.root, settings.stuck_after_seconds)
+            picture = StorePicture(store, clock, client.root, trouble_limits(settings))
             try:
                 projects = await find_projects(client, settings.projects)
                 await _refresh(client, store, projects)

@@ -36,8 +36,9 @@ _SILENCE_FACTOR = 4.0
 """A silence is suspicious beyond this multiple of the 95th percentile of usual ones."""
 _MAX_FACTOR = 2.5
 """And beyond this multiple of the longest one seen."""
-_FEW_SAMPLES = 8
-"""With so few silences seen, twice as long a silence is usual; with more, less."""
+_FEW_SAMPLES = 20
+_MAX_FEW_FACTOR = 2.5
+"""With so few silences seen, a silence twice as long is usual; with more, less; with fewer, more up to this factor."""
 _BYTES_PER_SECOND = 20 << 20
 """Assumed rate of verification for uploads much larger than those that were seen."""
 RETRIES_END_SECONDS = 4000.0
@@ -90,7 +91,8 @@ def usual_silence_seconds(ended: Sequence[EndedUpload], largest_bytes: int, defa
         return default_seconds + extra_seconds
     silences.sort()
     usual = max(_SILENCE_FACTOR * quantile(silences, 0.95), _MAX_FACTOR * silences[-1])
-    return max(_MIN_SILENCE_SECONDS, usual * (1 + _FEW_SAMPLES / len(silences))) + extra_seconds
+    factor = min(1 + _FEW_SAMPLES / len(silences), _MAX_FEW_FACTOR)
+    return max(_MIN_SILENCE_SECONDS, usual * factor) + extra_seconds
 
 
 # The queue

@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from upload_tui.client import ServiceClient
 from upload_tui.clock import Clock
 from upload_tui.errors import BusyStorageError, ServiceError
+from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
 from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
 from upload_tui.monitor.sessions.connection import ConnectionTracker
 from upload_tui.monitor.sessions.polling import Schedule, WakeableTimer
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.store_picture import STUCK_AFTER_SECONDS, StorePicture
+from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = ["LiveSession", "worst_connection"]
@@ -43,16 +44,15 @@ def worst_connection(connections: Sequence[Connection]) -> Connection:
 
 
 class LiveSession(StorePicture):
-    """Polls projects of one service; implements `Session`.
+    """Polls projects of one service, by the client's clock; implements `Session`.
 
     Args:
         client: the service; the caller opens and closes it.
         projects: the projects.
         store: where readings are written; the caller closes it.
-        clock: the local clock; ages are computed in the service's time.
         title: the session's name.
         schedule: how often to poll.
-        stuck_after_seconds: the age from which a pending upload is stuck, while no baseline is known.
+        limits: the settings that decide on trouble.
         on_change: called with each change before the subscribers receive it (for a recording).
     """
 
@@ -62,15 +62,14 @@ class LiveSession(StorePicture):
         projects: Sequence[ProjectRef],
         store: Store,
         *,
-        clock: Clock,
         title: str = "",
         schedule: Schedule | None = None,
-        stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+        limits: TroubleLimits = DEFAULT_LIMITS,
         on_change: Callable[[Change], None] | None = None,
     ) -> None:
-        clock = client.service_clock(clock)
+        clock = client.clock
         watched = frozenset(project.id for project in projects)
-        super().__init__(store, clock, client.root, stuck_after_seconds, watched, read_since=clock.now())
+        super().__init__(store, clock, client.root, limits, watched, read_since=clock.now())
         self._started_at = clock.monotonic()
         client.on_offset_changed(self._update_read_since)
         self._title = title

@@ -10,7 +10,13 @@ from upload_tui.monitor.analysis.lateness import SIZE_LIMITS_BYTES, size_class
 from upload_tui.monitor.model import CauseGroup
 from upload_tui.monitor.store.bulk import read_lease
 from upload_tui.monitor.store.partitions import Partition, partition_list
-from upload_tui.monitor.store.query import StuckThresholds, stuck_condition
+from upload_tui.monitor.store.query import (
+    NOT_ACKNOWLEDGED,
+    StuckThresholds,
+    failed_condition,
+    idle_condition,
+    stuck_condition,
+)
 from upload_tui.monitor.store.rows import from_ms, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.monitor.store.store import Store
@@ -87,18 +93,29 @@ class StoreAggregates:
         counts = dict(rows.fetchall())
         return tuple(counts.get(minute, 0) for minute in range(minutes))
 
+    # Trouble: acknowledged uploads do not count
+
     def count_idle_initiated(self, before: datetime) -> int:
         """The number of initiated uploads without activity since `before`."""
-        last = f"max(ifnull(activity_ms, {UNKNOWN}), since_ms)"
-        return self._count(Stage.INITIATED, f"{last} BETWEEN {UNKNOWN + 1} AND ? - 1", (to_ms(before),))
+        return self._count(Stage.INITIATED, *idle_condition(before))
 
     def count_completed_before(self, thresholds: StuckThresholds) -> int:
         """The number of completed uploads that have waited since before their threshold."""
         return self._count(Stage.COMPLETED, *stuck_condition(thresholds.completed, thresholds.specific))
 
+    def count_failed(self, since: datetime) -> int:
+        """The number of uploads that failed since then, or at an unknown time."""
+        return self._count(Stage.ERROR, *failed_condition(since))
+
+    def count_contradictory(self) -> int:
+        """The number of verified uploads whose chunks do not agree."""
+        return self._count(Stage.VERIFIED, "is_contradictory = 1", ())
+
     def _count(self, stage: Stage, condition: str, values: Sequence[object]) -> int:
         rows = self._db.execute(
-            f"SELECT count(*) FROM uploads WHERE cell IN ({self._partition_list(stage)}) AND {condition}", values
+            f"SELECT count(*) FROM uploads WHERE cell IN ({self._partition_list(stage)}) AND {NOT_ACKNOWLEDGED} "
+            f"AND {condition}",
+            values,
         )
         return int(rows.fetchone()[0])
 
@@ -139,8 +156,8 @@ class StoreAggregates:
         """At most `limit` durations, newest first, from a bounded number of rows."""
         rows = self._db.execute(
             "SELECT nullif(size_bytes, ?), since_ms - completed_ms FROM ("
-            f"SELECT size_bytes, since_ms, completed_ms, certainty FROM uploads WHERE cell = ? {condition} LIMIT ?) "
-            f"WHERE completed_ms IS NOT NULL AND since_ms >= completed_ms AND certainty <> '{Certainty.OBSERVED}' "
+            f"SELECT size_bytes, since_ms, completed_ms, verify_bucket FROM uploads WHERE cell = ? {condition} LIMIT ?) "
+            "WHERE verify_bucket IS NOT NULL "
             "ORDER BY since_ms DESC LIMIT ?",
             (UNKNOWN, partition.number, *values, limit * _SCAN_FACTOR, limit),
         )

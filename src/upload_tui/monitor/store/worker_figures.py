@@ -14,7 +14,7 @@ from upload_tui.monitor.store.partitions import Partition
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.monitor.store.store import Store
-from upload_tui.status import Certainty, Stage
+from upload_tui.status import Stage
 
 __all__ = ["WorkerFigures"]
 
@@ -45,7 +45,7 @@ class WorkerFigures:
     def _ended_in(self, partition: Partition) -> Sequence[tuple[int, int, int]]:
         return self._db.execute(
             "SELECT since_ms, completed_ms, size_bytes FROM uploads WHERE cell = ? AND since_ms > ? "
-            f"AND verify_bucket IS NOT NULL AND certainty <> '{Certainty.OBSERVED}' ORDER BY since_ms DESC LIMIT ?",
+            "AND verify_bucket IS NOT NULL ORDER BY since_ms DESC LIMIT ?",
             (partition.number, UNKNOWN, _MAX_ENDED),
         )
 

@@ -163,8 +163,13 @@ def test_uploads_that_wait_for_a_retry_are_not_unattended() -> None:
 
 
 def test_uploads_are_compared_within_their_size_class() -> None:
-    small = [an_upload(f"s{n}", completed=500, verified=499, size_bytes=1000, chunks=None) for n in range(10)]
-    large = [an_upload(f"l{n}", completed=2000, verified=1700 + n, size_bytes=5 << 30, chunks=None) for n in range(10)]
+    small = [
+        an_upload(f"s{n}", initiated=600, completed=500, verified=499, size_bytes=1000, chunks=None) for n in range(10)
+    ]
+    large = [
+        an_upload(f"l{n}", initiated=2100, completed=2000, verified=1700 + n, size_bytes=5 << 30, chunks=None)
+        for n in range(10)
+    ]
     waiting = [
         an_upload("small", completed=100, size_bytes=1000, chunks=None),
         an_upload("large", completed=100, size_bytes=5 << 30, chunks=None),
@@ -217,7 +222,9 @@ def test_the_threshold_applies_without_a_baseline_for_the_size() -> None:
 
 
 def test_a_new_project_uses_the_baseline_of_other_projects() -> None:
-    others = [an_upload(f"o{n}", completed=500, verified=490, project=("p-2", "Other")) for n in range(10)]
+    others = [
+        an_upload(f"o{n}", initiated=600, completed=500, verified=490, project=("p-2", "Other")) for n in range(10)
+    ]
     session = InMemorySession([*others, an_upload("mine", completed=61)])
     assert session.pending(1)[0].lateness.is_stuck
     assert session.funnel().stuck == 1

@@ -13,7 +13,7 @@ from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef, Query, SortKey
 from upload_tui.monitor.sessions.live import LiveSession
 from upload_tui.monitor.store import recovery
-from upload_tui.monitor.store.store import Store, StuckThresholds
+from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync import full_scan
 from upload_tui.monitor.sync.synchroniser import Synchroniser
@@ -21,7 +21,7 @@ from upload_tui.testing import NOW
 from upload_tui.wire import StatusShape, Upload
 
 PROJECT = ProjectRef("p-1", "Genome")
-STUCK = StuckThresholds(NOW, NOW)
+STUCK = TroubleThresholds(StuckThresholds(NOW, NOW), NOW)
 
 
 def damage(file: Path, *names: str) -> None:
@@ -166,7 +166,7 @@ async def test_a_full_scan_completes_in_memory_when_the_disk_is_full(
         service.advance(upload)
     store = Store(tmp_path / "store.db")
     limit_size(store, 40)
-    session = LiveSession(service.client(), [PROJECT], store, clock=TickingClock())
+    session = LiveSession(service.client(), [PROJECT], store)
     running = asyncio.create_task(session.run())
     async with asyncio.timeout(30):
         while not session.connection().is_live:
@@ -181,9 +181,9 @@ async def test_a_full_scan_completes_in_memory_when_the_disk_is_full(
 
 async def test_a_session_syncs_at_once_when_its_store_is_replaced(tmp_path: Path) -> None:
     service = ShiftingService(1, StatusShape.A, largest_page=100, uploads=30)
-    clock = TickingClock()
+    clock = service.clock
     store = Store(tmp_path / "store.db")
-    session = LiveSession(service.client(), [PROJECT], store, clock=clock)
+    session = LiveSession(service.client(), [PROJECT], store)
     running = asyncio.create_task(session.run())
     malformed = sqlite3.DatabaseError("database disk image is malformed")
     malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
