@@ -58,7 +58,14 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.polling import Schedule
     from upload_tui.monitor.sessions.session import Session
     from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
-    from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit, stages_since, summarise_since
+    from upload_tui.monitor.since import (
+        LastVisit,
+        read_last_visit,
+        save_last_visit,
+        stages_since,
+        summarise_since,
+        visit_of,
+    )
     from upload_tui.monitor.store.store import Store
     from upload_tui.monitor.store_picture import StorePicture
     from upload_tui.monitor.sync.ingest import ingest
@@ -122,6 +129,7 @@ __all__ = [
     "statistics_of",
     "summarise_since",
     "upload_record",
+    "visit_of",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -195,6 +203,7 @@ __getattr__, __dir__ = lazy_names(
             "save_last_visit",
             "stages_since",
             "summarise_since",
+            "visit_of",
         ),
         "store.store": ("Store",),
         "store_picture": ("StorePicture",),

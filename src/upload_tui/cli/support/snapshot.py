@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -58,13 +59,15 @@ async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
     try:
         async with client_for(settings) as client:
             clock = client.service_clock(SystemClock())
-            picture = StorePicture(store, clock, client.root, trouble_limits(settings))
+            read_since: datetime | None = None
             try:
                 projects = await find_projects(client, settings.projects)
                 await _refresh(client, store, projects)
             except _OFFLINE_ERRORS as error:
                 projects = _cached_projects(store, settings.projects, error)
-            yield Snapshot(picture, projects)
+                read_since = clock.now()  # so that uploads are judged by the time of the cache
+            limits = trouble_limits(settings)
+            yield Snapshot(StorePicture(store, clock, client.root, limits, read_since=read_since), projects)
     finally:
         store.close()
 
