@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 
 import httpx
@@ -21,9 +22,11 @@ from upload_tui.monitor import (
     Schedule,
     StageReached,
     Store,
+    StorePicture,
     UploadChange,
     UploadSeen,
 )
+from upload_tui.monitor.sessions import live
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.wire import StatusShape
@@ -233,7 +236,7 @@ async def test_the_connection_shows_when_the_service_is_down_and_when_it_is_back
         for _ in range(2):
             session.refresh()
             before = session.connection()
-            await until(session, lambda before=before: session.connection() != before)
+            await until(session, lambda before=before: session.connection().next_try_on != before.next_try_on)
         assert session.connection().state is ConnectionState.OFFLINE
         caller.service.faults.stop(FaultName.OUTAGE)
         session.refresh()
@@ -432,3 +435,104 @@ async def test_many_pages_are_read_when_there_are_many_uploads() -> None:
             caller.clock.advance(1)
             await poll(session)
             assert session.window(Query(), 0, 10).total == 1204
+
+
+async def test_a_round_that_does_not_end_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frozen server accepts connections and never answers: the picture is not live, and as of its last reading."""
+    monkeypatch.setattr(live, "_STALL_CHECK_SECONDS", 0.0)
+    service, clock, store = LargeService(1), FrozenClock(), Store()
+    transport = httpx.MockTransport(service.answer)
+    async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store)
+        async with running(session):
+            await until(session, lambda: session.connection().is_live)
+            read_on = session.connection().read_on
+            service.may_answer.clear()
+            session.refresh()
+            states = []
+            for _ in range(20):
+                clock.advance(1)
+                await run_pending()
+                states.append(session.connection().state)
+            counts = {state: len([*some]) for state, some in groupby(states)}
+            assert [*counts] == [ConnectionState.LIVE, ConnectionState.RETRYING, ConnectionState.OFFLINE]
+            assert counts[ConnectionState.LIVE] <= 6
+            assert counts[ConnectionState.RETRYING] == 10
+            assert (session.connection().read_on, session.as_of()) == (read_on, read_on)
+            assert session.connection().reason == "No answer for 5s"
+            service.may_answer.set()
+            await until(session, lambda: session.connection().is_live)
+            assert session.connection().reason == ""
+    store.close()
+
+
+async def test_a_session_without_an_answer_yet_is_as_of_the_last_one(tmp_path: Path) -> None:
+    service, clock = LargeService(3), FrozenClock()
+    for is_first in (True, False):
+        store = Store(tmp_path / "store.db")
+        transport = httpx.MockTransport(service.answer)
+        async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
+            session = LiveSession(client, [ProjectRef("p-1", "A")], store)
+            async with running(session):
+                if is_first:
+                    assert session.connection().read_on is None
+                    await until(session, lambda session=session: session.connection().is_live)  # type: ignore[misc]
+                    read_on = session.connection().read_on
+                    assert read_on is not None
+                else:
+                    assert session.connection().state is ConnectionState.CONNECTING
+                    assert session.connection().read_on == session.as_of() == read_on
+        cached = StorePicture(store, clock, ROOT, read_since=clock.now())
+        assert cached.previous_read_on == read_on
+        store.close()
+        service.may_answer.clear()
+        clock.advance(86_400)
+
+
+async def test_one_project_that_is_away_is_stale_alone() -> None:
+    clock, store = FrozenClock(), Store()
+    away: set[str] = set()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        project_id = request.url.path.split("/")[-2]
+        if project_id in away:
+            return httpx.Response(503, json={})
+        upload = an_upload(f"{project_id}.bin", project=(project_id, project_id), now=clock.now())
+        return httpx.Response(200, headers={"x-total": "1"}, json={"results": [upload]})
+
+    async with ServiceClient(
+        ROOT, Credentials("t"), transport=httpx.MockTransport(answer), clock=clock, attempts=1
+    ) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")], store)
+        async with running(session):
+            await until(session, lambda: session.connection().is_live)
+            away.add("p-2")
+            for _ in range(60):
+                clock.advance(1)
+                await run_pending()
+            stale = {row.project_id: row.is_stale for row in session.window(Query(), 0, 9).rows}
+            assert stale == {"p-1": False, "p-2": True}
+    store.close()
+
+
+async def test_a_deleted_project_is_lost_after_two_tries() -> None:
+    clock, store = FrozenClock(), Store()
+    is_deleted = False
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        if is_deleted:
+            return httpx.Response(404, json={"code": "resource_not_found", "reason": "Not Found"})
+        return httpx.Response(200, headers={"x-total": "0"}, json={"results": []})
+
+    async with ServiceClient(ROOT, Credentials("t"), transport=httpx.MockTransport(answer), clock=clock) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store)
+        async with running(session):
+            await until(session, lambda: session.connection().is_live)
+            is_deleted = True
+            session.refresh()
+            await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
+            assert session.lost_projects == []
+            session.refresh()
+            await until(session, lambda: bool(session.lost_projects))
+            assert session.lost_projects == [ProjectRef("p-1", "A")]
+    store.close()

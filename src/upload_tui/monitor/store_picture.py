@@ -1,7 +1,7 @@
 """The picture that a store holds, as screens read it: windows of rows, the funnel, one upload in detail."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -33,8 +33,10 @@ from upload_tui.monitor.model import (
 )
 from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, last_ended_on
 from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.store.worker_figures import WorkerFigures
+from upload_tui.monitor.sync.state import SyncState
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.wire import QueueStats
 
@@ -90,12 +92,23 @@ class StorePicture:
 
     def as_of(self) -> datetime:
         """When the picture was last current. Lateness is as of then, so that no upload becomes late while it cannot be refreshed."""
-        return self.now() if self._read_since is None else self._previous_read_on
+        return self.now() if self._read_since is None else self._previous_as_of
 
     @cached_property
-    def _previous_read_on(self) -> datetime:
-        """When a previous session last read the pending uploads."""
-        return min(self._aggregates.last_read(*PENDING_STAGES) or self.now(), self.now())
+    def previous_read_on(self) -> datetime | None:
+        """When a previous session last read the picture; None if none did."""
+        project_ids = self._project_ids or {project.id for project in self._store.projects()}
+        synced = [from_ms(SyncState(self._store, project_id).synced_ms) for project_id in project_ids]
+        times = [on for on in (self._aggregates.last_read(*PENDING_STAGES), *synced) if on is not None]
+        return min(max(times), self.now()) if times else None
+
+    @property
+    def _previous_as_of(self) -> datetime:
+        return self.previous_read_on or self.now()
+
+    def project_as_of(self, project_id: str) -> datetime:  # noqa: ARG002  # sessions with several projects need it
+        """When one project was last current."""
+        return self.as_of()
 
     # Queries
 
@@ -242,17 +255,20 @@ class StorePicture:
 
     # Rows
 
-    def _rows(self, uploads: Iterable[StoredUpload]) -> Iterator[Row]:
+    def _rows(self, uploads: Sequence[StoredUpload]) -> Iterator[Row]:
         """Rows as of the last time the picture was current; what they share is computed once."""
         # In whole seconds, as the thresholds of queries: a row and a filter must not disagree.
         as_of, baselines, failed_since = self.as_of().replace(microsecond=0), self._baselines(), self._failed_since
-        is_outdated = (self.now() - as_of).total_seconds() > _STALE_SECONDS
+        outdated = {
+            project_id: (self.now() - self.project_as_of(project_id)).total_seconds() > _STALE_SECONDS
+            for project_id in {stored.project_id for stored in uploads}
+        }
         waits_for = self._queue.waits_for(as_of, self._last_ended_on)
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
             is_final = stored.stage.is_final
             lateness = _NOT_LATE if is_final else self._lateness(stored, as_of, baselines, waits_for)
-            is_stale = not is_final and (is_outdated or self._is_from_previous_session(stored))
+            is_stale = not is_final and (outdated[stored.project_id] or self._is_from_previous_session(stored))
             trouble = self._trouble(stored, lateness, failed_since)
             yield self._row(stored, lateness, trouble, is_stale=stored.is_stale or is_stale)
 

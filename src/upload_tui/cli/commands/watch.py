@@ -17,7 +17,7 @@ from upload_tui.cli.dashboard.preferences import dashboard_preferences
 from upload_tui.cli.dashboard.terminal import require_terminal, run_dashboard
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
 from upload_tui.cli.support.service import client_for, live_session, open_store, trouble_limits
-from upload_tui.cli.support.snapshot import projects_or_cached
+from upload_tui.cli.support.snapshot import cached_projects, projects_or_cached
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.wire import service_root
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from upload_tui.monitor import Session, Store
 
 __all__ = ["command"]
+
+_NO_PROJECT = ""
+"""An id that no project has: shows nothing while none of the wanted projects is cached."""
 
 
 @click.command(help="Watch uploads in the dashboard; PROJECT is an id or a name.")
@@ -63,7 +66,10 @@ def _session(settings: ServiceSettings, stores: ExitStack, clock: "Clock", *, is
 
     root = service_root(settings.url)
     store = stores.enter_context(closing(open_store(settings)))
-    cached = StorePicture(store, clock, root, trouble_limits(settings), read_since=clock.now())
+    wanted = {project.id for project in cached_projects(store, settings.projects)}
+    cached = StorePicture(
+        store, clock, root, trouble_limits(settings), frozenset(wanted or {_NO_PROJECT}), read_since=clock.now()
+    )
     title = _title(settings)
     return DeferredSession(
         title, clock, lambda: _open_live_session(settings, store, title), cached, can_retry=not is_only_service

@@ -39,6 +39,7 @@ async def record_visit(settings: ServiceSettings, session: "Session") -> "AsyncI
 
     file = last_visit_file(settings, settings.projects, "dashboard")
     yield read_last_visit(file)
-    if session.connection().read_on is not None:
+    read_on = session.connection().as_of(session.now()) if session.connection().read_on else None
+    if read_on is not None:  # what happened after that was not shown
         with suppress(StorageError):
-            save_last_visit(file, LastVisit(session.now(), overdue_ids(session)))
+            save_last_visit(file, LastVisit(read_on, overdue_ids(session)))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
     from upload_tui.monitor import Detail, ProjectRef, Query, Store, StorePicture, Synchroniser
 
-__all__ = ["Snapshot", "open_snapshot", "projects_or_cached"]
+__all__ = ["Snapshot", "cached_projects", "open_snapshot", "projects_or_cached"]
 
 _PAGE_ROWS = 500
 _OFFLINE_ERRORS = (UnreachableError, ThrottledError, ServerError)
@@ -102,9 +102,14 @@ async def _run_round(synchroniser: "Synchroniser") -> None:
     await synchroniser.sync()
 
 
+def cached_projects(store: "Store", names: Sequence[str]) -> "Sequence[ProjectRef]":
+    """The cached ones of the named projects (ids or names), or all if none is named."""
+    return [project for project in store.projects() if not names or {project.id, project.name} & set(names)]
+
+
 def _cached_projects(store: "Store", names: Sequence[str], error: ServiceError) -> "Sequence[ProjectRef]":
     """The cached ones of the named projects, or all; report that the service is offline. Raise the error if there are none."""
-    cached = [project for project in store.projects() if not names or {project.id, project.name} & set(names)]
+    cached = cached_projects(store, names)
     if not cached:
         raise error
     echo_err(f"upload-tui: offline: {error.title}. Showing the cache of the last visit; `as_of` has its time.")

@@ -7,12 +7,13 @@ differs from ours. One broken upload or page never hides the rest (`fetcher`).
 """
 
 from collections.abc import Callable
+from datetime import datetime
 
 from upload_tui.client import ServiceClient
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.project_order import ProjectOrder
-from upload_tui.monitor.store.rows import to_ms
+from upload_tui.monitor.store.rows import from_ms, to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.full_scan import FullScan
@@ -62,6 +63,16 @@ class Synchroniser:
         missing = 0 if total is None else min(total - known, unreadable)
         return f"{missing:,} of {total:,} uploads cannot be read" if missing > 0 else ""
 
+    @property
+    def answer_count(self) -> int:
+        """Successful responses in the present round."""
+        return self._fetcher.answer_count
+
+    @property
+    def previous_read_on(self) -> datetime | None:
+        """When a round last ended, of this session or an earlier one, by the service's clock; None if none ever did."""
+        return from_ms(self._state.synced_ms)
+
     async def sync(self) -> bool:
         """Run one round; True if anything changed.
 
@@ -81,11 +92,13 @@ class Synchroniser:
         # Read each round, as another process may have finished the scan.
         if not self._state.is_scanned:
             await self._scan_all()
+            self._state.synced_ms = to_ms(self._fetcher.client.now())
             return True
         already_read, changed = await self._new_uploads.read(self._pending_uploads.first_page_size())
         changed |= await self._pending_uploads.refresh(already_read, self._reconciler.difference)
         changed |= await self._reconciler.step(self._new_uploads.total, is_idle=not changed)
         changed |= await self._retry_unreadable()
+        self._state.synced_ms = to_ms(self._fetcher.client.now())
         return changed | self._recorder.collect_changes_of_others()
 
     async def _scan_all(self) -> None:
