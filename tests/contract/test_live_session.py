@@ -476,7 +476,7 @@ async def test_a_session_without_an_answer_yet_is_as_of_the_last_one(tmp_path: P
             async with running(session):
                 if is_first:
                     assert session.connection().read_on is None
-                    await until(session, lambda session=session: session.connection().is_live)  # type: ignore[misc]
+                    await until(session, lambda session=session: session.connection().is_live)
                     read_on = session.connection().read_on
                     assert read_on is not None
                 else:

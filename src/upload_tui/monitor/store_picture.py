@@ -170,7 +170,7 @@ class StorePicture:
         stages = tuple(self._summary(stage, *counts.get(stage, (0, None, None))) for stage in Stage)
         troubles = self._troubles(stages)
         notice = contradiction_notice(troubles) or self._worker_notice(counts) or self._store.notice
-        return Funnel(stages, notice, troubles)
+        return Funnel(stages, notice, troubles, self._aggregates.count_gone())
 
     def _troubles(self, stages: Sequence[StageSummary]) -> Mapping[Trouble, int]:
         """The number of uploads by trouble, of those in trouble."""

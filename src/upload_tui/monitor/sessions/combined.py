@@ -156,6 +156,7 @@ class CombinedSession:
             tuple(_summed([funnel[stage] for funnel in funnels]) for stage in Stage),
             "; ".join(text for _, text in notices),
             troubles,
+            sum(funnel.gone for funnel in funnels),
         )
 
     def pending(self, limit: int) -> Sequence[Row]:

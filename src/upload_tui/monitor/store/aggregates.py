@@ -111,6 +111,11 @@ class StoreAggregates:
         """The number of verified uploads whose chunks do not agree."""
         return self._count(Stage.VERIFIED, "is_contradictory = 1", ())
 
+    def count_gone(self) -> int:
+        """The number of uploads that the service no longer lists."""
+        partitions = self._store.partitions.select(self._project_ids)
+        return sum(partition.upload_count for partition in partitions if partition.is_gone)
+
     def _count(self, stage: Stage, condition: str, values: Sequence[object]) -> int:
         rows = self._db.execute(
             f"SELECT count(*) FROM uploads WHERE cell IN ({self._partition_list(stage)}) AND {NOT_ACKNOWLEDGED} "

@@ -153,20 +153,25 @@ def store_query(
     partitions: Callable[[frozenset[str], frozenset[Stage]], tuple[Partition, ...]],
 ) -> StoreQuery:
     """Translate a query; `partitions` looks up the partitions of some projects and stages (empty sets mean all)."""
+
+    def listed(stages: frozenset[Stage]) -> tuple[Partition, ...]:
+        """The partitions of these stages; an upload that is gone is in no stage, as in the funnel."""
+        return tuple(one for one in partitions(query.project_ids, stages) if not (stages and one.is_gone))
+
     stages = query.stages
     conditions: list[_Condition] = []
     contradictory: tuple[Partition, ...] = ()
     if query.attention_only:
         # Verified uploads are the most by far, and few of them are contradictory: an index finds those.
         if not stages or Stage.VERIFIED in stages:
-            contradictory = partitions(query.project_ids, frozenset({Stage.VERIFIED}))
+            contradictory = listed(frozenset({Stage.VERIFIED}))
         stages = (stages or frozenset(Stage)) - {Stage.VERIFIED}
         conditions.append(trouble_condition(thresholds))
     if query.search:
         conditions.append(_search_condition(query.search))
     is_empty = bool(query.stages) and not stages
     return StoreQuery(
-        partitions=() if is_empty else partitions(query.project_ids, stages),
+        partitions=() if is_empty else listed(stages),
         has_all_partitions=not query.project_ids and not stages and not is_empty,
         condition=" AND ".join(condition for condition, _ in conditions),
         values=tuple(value for _, values in conditions for value in values),
@@ -223,7 +228,7 @@ def trouble_condition(thresholds: TroubleThresholds) -> _Condition:
     conditions = [f"(stage = {stage.rank} AND {condition})" for stage, (condition, _) in cases.items()]
     values = [value for _, some in cases.values() for value in some]
     return (
-        f"NOT is_gone AND {NOT_ACKNOWLEDGED} AND ({CONTRADICTORY} OR {' OR '.join(conditions)})",
+        f"{NOT_ACKNOWLEDGED} AND ({CONTRADICTORY} OR {' OR '.join(conditions)})",
         tuple(values),
     )
 

@@ -92,6 +92,9 @@ def test_rows_filter_funnel_and_pending_uploads_agree(uploads: list[Mapping[str,
     expected = {upload_id: trouble for upload_id, trouble in in_trouble(session).items() if trouble}
     assert in_trouble(session, Query(attention_only=True)) == expected
     assert session.funnel().troubles == Counter(expected.values())
+    listed = [session.window(Query(stages=frozenset({stage})), 0, 0).total for stage in Stage]
+    assert listed == [summary.count for summary in session.funnel().stages]
+    assert session.funnel().total + session.funnel().gone == session.window(Query(), 0, 0).total
     for stages in (PENDING_STAGES, frozenset({Stage.ERROR}), frozenset({Stage.VERIFIED})):
         found = in_trouble(session, Query(attention_only=True, stages=stages))
         assert found == {row.id: row.trouble for row in session.window(Query(stages=stages), 0, 99).rows if row.trouble}

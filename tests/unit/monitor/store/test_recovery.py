@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -304,3 +305,33 @@ def test_sqlite_errors_are_translated() -> None:
     busy.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT
     names = [type(recovery.storage_error(error, None)).__name__ for error in (busy, sqlite3.ProgrammingError("closed"))]
     assert names == ["BusyStorageError", "NoneType"]
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT * FROM nowhere", "SELECT nothing FROM uploads", "SELEC 1", "INSERT INTO told VALUES (1)"]
+)
+def test_a_wrong_statement_of_ours_is_no_damage(sql: str, tmp_path: Path) -> None:
+    store = Store(stored(tmp_path / "store.db"))
+    with pytest.raises(sqlite3.OperationalError):
+        store.db.execute(sql)
+    assert store.notice == ""
+    assert store.find(Query(), STUCK, 0, 0).total == 300
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "damage_sql",
+    ["DROP TABLE words", "ALTER TABLE uploads DROP COLUMN place", "DROP TABLE grams"],
+)
+def test_a_missing_table_or_column_is_damage(damage_sql: str, tmp_path: Path) -> None:
+    file = stored(tmp_path / "store.db")
+    store = Store(file)
+    other = sqlite3.connect(file)
+    other.execute(damage_sql)
+    other.close()
+    with suppress(StorageResetError):
+        store.put(many(1))
+        store.raw("u-0")
+        store.find(Query(search="0001"), STUCK, 0, 10)
+    assert "damaged" in store.notice
+    store.close()

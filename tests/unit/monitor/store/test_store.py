@@ -88,7 +88,7 @@ def fits(upload: Upload, query: Query) -> bool:
     is_ignored = upload.id in GONE or upload.id in ACKNOWLEDGED
     texts = (upload.name, upload.id, upload.timeline.error_message or "")
     return (
-        (not query.stages or upload.stage in query.stages)
+        (not query.stages or (upload.stage in query.stages and upload.id not in GONE))
         and (not query.project_ids or upload.project_id in query.project_ids)
         and (not query.attention_only or (trouble is not None and not is_ignored))
         and any(query.search.lower() in text.lower() for text in texts)
