@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, timedelta
+from email.utils import format_datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -535,4 +536,34 @@ async def test_a_deleted_project_is_lost_after_two_tries() -> None:
             session.refresh()
             await until(session, lambda: bool(session.lost_projects))
             assert session.lost_projects == [ProjectRef("p-1", "A")]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("ahead_seconds", "reason"),
+    [
+        (0, ""),
+        (20, ""),
+        (600, "times of uploads are about 10m behind the service's clock"),
+        (-600, "times of uploads are about 10m ahead of the service's clock"),
+    ],
+)
+async def test_a_date_that_differs_from_the_times_of_uploads_is_said(ahead_seconds: int, reason: str) -> None:
+    clock, store, uploads = FrozenClock(), Store(), list[dict[str, object]]()
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        date = format_datetime((clock.now() + timedelta(seconds=ahead_seconds)).astimezone(UTC), usegmt=True)
+        headers = {"x-total": str(len(uploads)), "date": date}
+        return httpx.Response(200, headers=headers, json={"results": uploads[::-1]})
+
+    async with ServiceClient(ROOT, Credentials("t"), transport=httpx.MockTransport(answer), clock=clock) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store)
+        async with running(session):
+            await until(session, lambda: session.connection().is_live)
+            for number in range(12):
+                uploads.append(an_upload(f"{number}.bin", initiated=0, now=clock.now()))
+                clock.advance(5)
+                await run_pending()
+            assert session.connection().is_live
+            assert session.connection().reason == reason
     store.close()

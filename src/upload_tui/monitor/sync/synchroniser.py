@@ -57,11 +57,12 @@ class Synchroniser:
 
     @property
     def notice(self) -> str:
-        """A note on uploads that cannot be read; empty if there are none."""
+        """A note on uploads that cannot be read and on clocks that disagree; empty if all is well."""
         total, known = self._fetcher.total, self._order.count()
         unreadable = max(self._reconciler.difference, self._fetcher.unreadable.count)
         missing = 0 if total is None else min(total - known, unreadable)
-        return f"{missing:,} of {total:,} uploads cannot be read" if missing > 0 else ""
+        unreadable_note = f"{missing:,} of {total:,} uploads cannot be read" if missing > 0 else ""
+        return "; ".join(note for note in (unreadable_note, self._recorder.clock_check.notice) if note)
 
     @property
     def answer_count(self) -> int:
@@ -81,9 +82,11 @@ class Synchroniser:
             BusyStorageError: another process is writing to the store, or the store was replaced.
         """
         try:
-            return await self._sync()
+            has_changed = await self._sync()
         finally:  # recorded uploads are no longer new in the next round
             self._recorder.publish_changes()
+        self._recorder.clock_check.end_round(self._fetcher.client.now())
+        return has_changed
 
     async def _sync(self) -> bool:
         await self._store.bulk.wait_until_idle()

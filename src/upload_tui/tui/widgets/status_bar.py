@@ -90,7 +90,7 @@ def _length_text(seconds: float) -> str:
 class StatusBar(DiffedText):
     """One line: on the left the session's title and its projects, on the right the connection and the age of the data.
 
-    `alert` or, in the demo, `active_faults` (seconds left; None means until it is ended) replace the title. `speed` is the speed of
+    `alert` and, in the demo, `active_faults` (seconds left; None means until it is ended) replace the title. `speed` is the speed of
     a demo or replay, 0 while it is paused; None elsewhere.
     """
 
@@ -125,18 +125,24 @@ class StatusBar(DiffedText):
         return left + Content(" " * max(0, width - left.cell_length - right.cell_length)) + right
 
     def _middle(self, place: str, room: int) -> Content:
-        """The alert, or the active faults, or what is watched."""
-        glyphs = self._glyphs
-        if self.alert and room > _MIN_ALERT_CELLS:
-            line = truncate_at_word(f"{glyphs.broken} {self.alert}", room, glyphs.ellipsis)
-            return Content.styled(line, "$stage-error bold")
-        if self.active_faults and room > _MIN_ALERT_CELLS:
-            faults = self.active_faults.items()
-            text = ", ".join(name if seconds is None else f"{name} {age_text(seconds)}" for name, seconds in faults)
-            line = truncate_at_word(f"{glyphs.warning} {text}", room, glyphs.ellipsis)
-            return Content.styled(line, "$stage-completed bold")
+        """The active faults and the alert, or what is watched; an alert does not hide the fault that it comes from."""
+        glyphs, parts = self._glyphs, list[Content]()
+        for text, sign, style in (
+            (self._fault_text(), glyphs.warning, "$stage-completed bold"),
+            (self.alert, glyphs.broken, "$stage-error bold"),
+        ):
+            if text and room > _MIN_ALERT_CELLS:
+                line = truncate_at_word(f"{sign} {text}", room, glyphs.ellipsis)
+                parts.append(Content.styled(line, style))
+                room -= parts[-1].cell_length + 1
+        if parts:
+            return Content(" ").join(parts)
         place = truncate_middle(place, room, glyphs.ellipsis) if room >= _MIN_PLACE_CELLS else ""
         return Content.styled(place, "$quiet")
+
+    def _fault_text(self) -> str:
+        faults = self.active_faults.items()
+        return ", ".join(name if seconds is None else f"{name} {age_text(seconds)}" for name, seconds in faults)
 
     def _right(self) -> Content:
         if self.connection is None or self.now is None:
