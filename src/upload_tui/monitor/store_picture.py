@@ -31,11 +31,10 @@ from upload_tui.monitor.model import (
     Trouble,
     Window,
 )
-from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, last_ended_on
+from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, WorkerFigures, last_ended_on
 from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
-from upload_tui.monitor.store.worker_figures import WorkerFigures
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.wire import QueueStats
@@ -269,41 +268,43 @@ class StorePicture:
             is_final = stored.stage.is_final
             lateness = _NOT_LATE if is_final else self._lateness(stored, as_of, baselines, waits_for)
             is_stale = not is_final and (outdated[stored.project_id] or self._is_from_previous_session(stored))
-            trouble = self._trouble(stored, lateness, failed_since)
-            yield self._row(stored, lateness, trouble, is_stale=stored.is_stale or is_stale)
+            trouble = _trouble(stored, lateness, failed_since)
+            yield _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
 
     def _is_from_previous_session(self, stored: StoredUpload) -> bool:
         return self._read_since is not None and stored.read_on < self._read_since
 
-    def _trouble(self, stored: StoredUpload, lateness: Lateness, failed_since: datetime) -> Trouble | None:
-        if stored.is_gone or stored.is_acknowledged:
-            return None
-        return trouble_of(stored.stage, stored.since, lateness, failed_since, has_contradiction=stored.is_contradictory)
 
-    def _row(self, stored: StoredUpload, lateness: Lateness, trouble: Trouble | None, *, is_stale: bool) -> Row:
-        return Row(
-            id=stored.id,
-            name=stored.name,
-            project_id=stored.project_id,
-            project_name=stored.project_name,
-            service=self._service,
-            size_bytes=stored.size_bytes,
-            stage=stored.stage,
-            stage_since=stored.since,
-            since_certainty=stored.certainty,
-            initiated_on=stored.initiated_on,
-            completed_on=stored.completed_on,
-            ended_on=stored.ended_on,
-            chunk_count=stored.chunk_count,
-            chunk_bytes=stored.chunk_bytes,
-            error_message=stored.error_message,
-            lateness=lateness,
-            anomaly_count=stored.anomaly_count,
-            trouble=trouble,
-            is_contradictory=stored.is_contradictory,
-            is_acknowledged=stored.is_acknowledged,
-            is_purged=stored.is_purged,
-            is_gone=stored.is_gone,
-            is_stale=is_stale,
-            read_on=stored.read_on,
-        )
+def _trouble(stored: StoredUpload, lateness: Lateness, failed_since: datetime) -> Trouble | None:
+    if stored.is_gone or stored.is_acknowledged:
+        return None
+    return trouble_of(stored.stage, stored.since, lateness, failed_since, has_contradiction=stored.is_contradictory)
+
+
+def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Trouble | None, *, is_stale: bool) -> Row:
+    return Row(
+        id=stored.id,
+        name=stored.name,
+        project_id=stored.project_id,
+        project_name=stored.project_name,
+        service=service,
+        size_bytes=stored.size_bytes,
+        stage=stored.stage,
+        stage_since=stored.since,
+        since_certainty=stored.certainty,
+        initiated_on=stored.initiated_on,
+        completed_on=stored.completed_on,
+        ended_on=stored.ended_on,
+        chunk_count=stored.chunk_count,
+        chunk_bytes=stored.chunk_bytes,
+        error_message=stored.error_message,
+        lateness=lateness,
+        anomaly_count=stored.anomaly_count,
+        trouble=trouble,
+        is_contradictory=stored.is_contradictory,
+        is_acknowledged=stored.is_acknowledged,
+        is_purged=stored.is_purged,
+        is_gone=stored.is_gone,
+        is_stale=is_stale,
+        read_on=stored.read_on,
+    )
