@@ -3,13 +3,11 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from typing import Any
 
 import pytest
 
-from tests.contract.calls import Caller, serving
+from tests.contract.calls import Caller, InlineExecutor, serving
 from upload_tui.backend import SCENARIO_DESCRIPTIONS, SCENARIOS, EmbeddedService
 from upload_tui.clock import PacedClock
 from upload_tui.testing import NOW
@@ -17,23 +15,11 @@ from upload_tui.testing import NOW
 STEP_SECONDS, STEPS, LOOP_TURNS = 0.5, 50, 120
 
 
-class _InlineExecutor(Executor):
-    """Runs work at once, so that threads cannot change the order of events."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except BaseException as error:  # noqa: BLE001  # an executor passes on any exception
-            future.set_exception(error)
-        return future
-
-
 async def _run_scenario(name: str, seed: int) -> list[object]:
     """Run a scenario. Returns everything it did to the service, with its times."""
     scenario = SCENARIOS[name]
     clock = PacedClock(0.0, start_on=NOW)
-    service = EmbeddedService(clock=clock, seed=seed, executor=_InlineExecutor(), verifications_at_once=3)
+    service = EmbeddedService(clock=clock, seed=seed, executor=InlineExecutor(), verifications_at_once=3)
     async with service:
         runner = scenario.create_runner(service, clock, seed, history_uploads=50)
         await scenario.history_script(runner)

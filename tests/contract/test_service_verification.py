@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.calls import FILE, md5, serving
-from upload_tui.backend import RETRY_SECONDS, EmbeddedService, FaultName
+from upload_tui.backend import EmbeddedService, FaultName
 from upload_tui.backend.storage import BlobKey, FolderStorage, StorageUnavailableError
 from upload_tui.backend.store.records import ChunkRecord
 from upload_tui.backend.verification import verify
@@ -14,6 +14,8 @@ from upload_tui.backend.worker import LEASE
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
 
+CONTRACT_RETRY_SECONDS = (1, 5, 25, 125, 625, 3125)
+"""The contract's, section "Traps of the deployed shape"; not read from the code."""
 NUMBERED = tuple(enumerate(FILE, 1))
 DIGEST = md5(b"".join(FILE))
 
@@ -102,11 +104,19 @@ async def test_verification_is_given_up_after_the_last_retry() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED)
         caller.service.storage.unreadable_uploads.add(upload_id)
-        for seconds in (0, *RETRY_SECONDS):
-            caller.clock.advance(seconds)
+        for seconds in CONTRACT_RETRY_SECONDS:
             assert await caller.service.worker.verify_next() == upload_id
+            caller.clock.advance(seconds - 0.001)
+            assert await caller.service.worker.verify_next() is None
+            caller.clock.advance(0.001)
+        assert await caller.service.worker.verify_next() == upload_id
+        caller.clock.advance(10**6)
+        assert await caller.service.worker.verify_next() is None
         queue = (await caller.call("GET", "/queue")).json()
-        assert queue == {"depth": 0, "oldest": None, "running": 0, "retried": 0, "dead": 1}
+        reason = "storage unavailable: The storage provider is unavailable"
+        given_up = {"upload": {"id": upload_id}, "attempts": 7, "reason": reason, "due": None}
+        counts = {"depth": 0, "oldest": None, "running": 0, "retried": 0, "dead": 1}
+        assert queue == {**counts, "trouble": None, "troubles": [given_up]}
         status = await caller.status(upload_id)
         assert (status["verified_on"], status["error_on"]) == (None, None)
 
@@ -185,6 +195,22 @@ async def test_a_job_is_claimed_again_when_its_lease_expires() -> None:
         assert (await caller.status(upload_id))["verified_on"]
 
 
+async def test_a_worker_whose_lease_has_expired_cannot_end_the_job_of_another() -> None:
+    async with serving() as caller:
+        upload_id = await caller.upload(NUMBERED)
+        queue = caller.service._database.queue
+        first = queue.claim(caller.clock.now(), LEASE)
+        caller.clock.advance(LEASE.total_seconds())
+        second = queue.claim(caller.clock.now(), LEASE)
+        assert first is not None
+        assert second is not None
+        assert not queue.finish(first, "too late", caller.clock.now())
+        queue.postpone(first, None, "too late")
+        queue.release(first)
+        assert queue.finish(second, None, caller.clock.now())
+        assert (await caller.status(upload_id))["verified_on"]
+
+
 async def test_an_incomplete_chunk_is_not_stored(tmp_path: Path) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"45"
@@ -193,5 +219,5 @@ async def test_an_incomplete_chunk_is_not_stored(tmp_path: Path) -> None:
     storage, key = FolderStorage(tmp_path), ("5d0b4f1e-6a3c-4b9e-8f3a-0d6f5a1c2b7e", 2)
     with pytest.raises(StorageUnavailableError):
         await storage.put(key, broken())
-    assert not storage.has(key)
+    assert storage.stat(key) is None
     assert list(storage._incoming.iterdir()) == []

@@ -1,9 +1,20 @@
-"""Random legal and illegal calls, compared with a model of the state machine (Hypothesis, stateful)."""
+"""Random legal and illegal calls, compared with a model of the state machine (Hypothesis, stateful).
+
+`PYTEST_TROUBLE_EXAMPLES` sets the number of runs with trouble; the default keeps the suite quick.
+"""
 
 import asyncio
 import hashlib
-from contextlib import AsyncExitStack
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,10 +22,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from tests.contract.calls import Caller, md5, serving
+from tests.contract.calls import Caller, InlineExecutor, SettableClock, md5, serving
+from upload_tui.backend.worker import LEASE
 
 CONTENTS = st.sampled_from([b"", b"a", b"b", b"abc", b"0123456789"])
 NUMBERS = st.integers(1, 4)
+MAX_ATTEMPTS = 6
+NONSENSE = b"\xff"
 STAGES = ("initiated_on", "completed_on", "verified_on", "error_on")
 
 
@@ -75,8 +89,11 @@ class ServiceMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.stack = AsyncExitStack()
-        self.caller: Caller = self.loop.run_until_complete(self.stack.enter_async_context(serving()))
+        self.caller: Caller = self.loop.run_until_complete(self.stack.enter_async_context(self.start()))
         self.models: dict[str, Model] = {}
+
+    def start(self) -> AbstractAsyncContextManager[Caller]:
+        return serving()
 
     def teardown(self) -> None:
         self.loop.run_until_complete(self.stack.aclose())
@@ -219,10 +236,143 @@ class ServiceMachine(RuleBasedStateMachine):
             model.seen = {name: status[name] for name in STAGES}
 
 
+class TroubledServiceMachine(ServiceMachine):
+    """The same with files, and with trouble: nothing may become an error that was only trouble, and nothing may be left."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.clock = SettableClock()
+        self.attempts: Counter[str] = Counter()
+        super().__init__()
+
+    def start(self) -> AbstractAsyncContextManager[Caller]:
+        files = {"storage": self.folder / "bytes", "database": self.folder / "records.db"}
+        return serving(clock=self.clock, executor=InlineExecutor(), **files)
+
+    def teardown(self) -> None:
+        """Without trouble, the queue is empty in the end."""
+        try:
+            for _ in range(8):
+                self.clock.advance(4000)
+                self.verify_all()
+                self.note_ends()
+                self.uploads_match_the_models()
+            assert not self.pending
+            assert self.caller.service._database.queue.summary().dead == sum(
+                count > MAX_ATTEMPTS for count in self.attempts.values()
+            )
+        finally:
+            super().teardown()
+            shutil.rmtree(self.folder)
+
+    @property
+    def pending(self) -> set[str]:
+        """Uploads that are to be verified, except those that were given up after the last retry."""
+        waiting = {key for key, model in self.models.items() if model.digest is not None and not model.is_ended}
+        return {key for key in waiting if self.attempts[key] <= MAX_ATTEMPTS}
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        return self.caller.service._database._db
+
+    def verify_all(self) -> None:
+        """Verify all that is due, as far as that is possible; note what has ended, which must be right."""
+        with suppress(sqlite3.Error):
+            while self.loop.run_until_complete(self.caller.service.worker.verify_next()):
+                pass
+
+    def note_ends(self) -> None:
+        attempts = self.db.execute("SELECT upload_id, attempts FROM jobs WHERE attempts > 0").fetchall()
+        self.attempts.update({key: count - self.attempts[key] for key, count in attempts})
+        for upload_id in self.pending:
+            status = self.call("GET", f"/uploads/{upload_id}").json()["status"]
+            model = self.models[upload_id]
+            if status["verified_on"] or status["error_on"]:
+                model.is_ended, model.was_valid = True, model.is_valid  # the invariant compares the outcome
+
+    @rule()
+    def verify_next(self) -> None:
+        self.verify_all()
+        self.note_ends()
+        assert all(self.attempts[upload_id] for upload_id in self.pending)
+
+    @rule(kind=st.sampled_from(["moved", "empty", "file"]))
+    def verify_while_the_storage_is_away(self, kind: str) -> None:
+        folder, away = self.folder / "bytes", self.folder / "away"
+        folder.rename(away)
+        if kind == "empty":
+            folder.mkdir()
+        elif kind == "file":
+            folder.touch()
+        self.verify_all()
+        if kind == "empty":
+            folder.rmdir()
+        folder.unlink(missing_ok=True)
+        away.rename(folder)
+        self.note_ends()
+
+    @rule(number=st.integers(0, 200))
+    def verify_while_a_page_of_the_database_is_spoilt(self, number: int) -> None:
+        with self.spoilt_page(number):
+            self.verify_all()
+        self.note_ends()
+
+    @contextmanager
+    def spoilt_page(self, number: int) -> Iterator[None]:
+        """Overwrite a page in the file, so that whoever reads it finds nonsense; put it back."""
+        file, size = self.folder / "records.db", self.db.execute("PRAGMA page_size").fetchone()[0]
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        start = number % (file.stat().st_size // size) * size
+        with file.open("r+b", buffering=0) as pages:
+            page = os.pread(pages.fileno(), size, start)
+            os.pwrite(pages.fileno(), NONSENSE * size, start)
+            self.db.execute("PRAGMA shrink_memory")
+            try:
+                yield
+            finally:
+                assert os.pread(pages.fileno(), size, start) == NONSENSE * size
+                os.pwrite(pages.fileno(), page, start)
+                self.db.execute("PRAGMA shrink_memory")
+
+    @rule()
+    def verify_while_the_disk_is_full(self) -> None:
+        limit = self.db.execute("PRAGMA max_page_count").fetchone()[0]
+        self.db.execute("CREATE TABLE filler (bytes)")
+        pages = self.db.execute("PRAGMA page_count").fetchone()[0]
+        self.db.execute(f"PRAGMA max_page_count = {pages}")
+        with suppress(sqlite3.Error):
+            while True:
+                self.db.execute("INSERT INTO filler VALUES (zeroblob(40))")
+        self.verify_all()
+        self.db.execute(f"PRAGMA max_page_count = {limit}")
+        self.db.execute("DROP TABLE filler")
+        self.note_ends()
+
+    @rule(is_claimed=st.booleans())
+    def kill(self, is_claimed: bool) -> None:
+        """Start again from the files; a job that was claimed is left as a kill leaves it."""
+        if is_claimed:
+            self.caller.service._database.queue.claim(self.clock.now(), LEASE)
+        self.loop.run_until_complete(self.stack.aclose())
+        self.caller = self.loop.run_until_complete(self.stack.enter_async_context(self.start()))
+
+    @rule(hours=st.sampled_from([-20.0, -0.02, 0.02, 20.0]))
+    def set_clock(self, hours: float) -> None:
+        self.clock.offset += timedelta(hours=hours)
+
+
 TestServiceMachine = ServiceMachine.TestCase
 TestServiceMachine.settings = settings(
     max_examples=25,
     stateful_step_count=25,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestTroubledServiceMachine = TroubledServiceMachine.TestCase
+TestTroubledServiceMachine.settings = settings(
+    max_examples=int(os.environ.get("PYTEST_TROUBLE_EXAMPLES", "6")),
+    stateful_step_count=40,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],

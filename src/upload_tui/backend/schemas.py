@@ -13,6 +13,8 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 __all__ = [
+    "CLOSED",
+    "Time",
     "AncestorSchema",
     "AuditSchema",
     "AuthRoleSchema",
@@ -33,7 +35,6 @@ __all__ = [
     "ProjectSchema",
     "ProviderBriefSchema",
     "ProviderSchema",
-    "QueueSchema",
     "ReferenceSchema",
     "ParameterErrorSchema",
     "SignedUrlSchema",
@@ -46,14 +47,14 @@ __all__ = [
     "VersionSchema",
 ]
 
-_CLOSED = ConfigDict(extra="forbid")
+CLOSED = ConfigDict(extra="forbid")
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 Size = Annotated[int, Field(ge=0)]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class FieldErrorSchema(TypedDict):
     """A well-formed field with an invalid value."""
 
@@ -61,7 +62,7 @@ class FieldErrorSchema(TypedDict):
     message: str
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class ErrorSchema(TypedDict):
     """An error; `error` is the HTTP status."""
 
@@ -72,14 +73,14 @@ class ErrorSchema(TypedDict):
     errors: NotRequired[list[FieldErrorSchema]]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class ParameterErrorSchema(TypedDict):
     """Missing or malformed parameters: `name is missing, size is invalid`."""
 
     error: str
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class TokenSchema(TypedDict):
     """A token; `expires_on` in seconds since 1970, `time_to_live` in seconds."""
 
@@ -88,7 +89,7 @@ class TokenSchema(TypedDict):
     time_to_live: int
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class UserSchema(TypedDict):
     """An account."""
 
@@ -100,7 +101,7 @@ class UserSchema(TypedDict):
     email: str
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class UserBriefSchema(TypedDict):
     """An account, in an audit."""
 
@@ -109,7 +110,7 @@ class UserBriefSchema(TypedDict):
     full_name: str
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class AuditSchema(TypedDict):
     """When a resource was created, updated and deleted, and by which account."""
 
@@ -121,7 +122,7 @@ class AuditSchema(TypedDict):
     deleted_by: UserBriefSchema | None
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class AuthRoleSchema(TypedDict):
     """A role of an account in a project."""
 
@@ -131,14 +132,14 @@ class AuthRoleSchema(TypedDict):
     is_deprecated: bool
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class ReferenceSchema(TypedDict):
     """A resource, by id only."""
 
     id: Id
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class PermissionSchema(TypedDict):
     """The role of an account in a project."""
 
@@ -147,18 +148,7 @@ class PermissionSchema(TypedDict):
     auth_role: AuthRoleSchema
 
 
-@with_config(_CLOSED)
-class QueueSchema(TypedDict):
-    """The verification queue: jobs waiting, when the oldest was queued, jobs running, retried, given up."""
-
-    depth: int
-    oldest: Time | None
-    running: int
-    retried: int
-    dead: int
-
-
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class ProviderBriefSchema(TypedDict):
     """A storage provider, in an upload."""
 
@@ -167,7 +157,7 @@ class ProviderBriefSchema(TypedDict):
     description: str
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class ProviderSchema(TypedDict):
     """A storage provider and its limits."""
 
@@ -181,7 +171,7 @@ class ProviderSchema(TypedDict):
     is_deprecated: bool
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class ProjectSchema(TypedDict):
     """A project."""
 
@@ -193,7 +183,7 @@ class ProjectSchema(TypedDict):
     audit: AuditSchema
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class ProjectBriefSchema(TypedDict):
     """A project, in an upload."""
 
@@ -201,7 +191,7 @@ class ProjectBriefSchema(TypedDict):
     name: str
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class SignedUrlSchema(TypedDict):
     """A URL for transferring bytes without a token; `host` includes the scheme. Secret until it expires."""
 
@@ -211,7 +201,7 @@ class SignedUrlSchema(TypedDict):
     http_headers: list[str]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class DigestSchema(TypedDict):
     """A digest that the client reported."""
 
@@ -219,7 +209,7 @@ class DigestSchema(TypedDict):
     algorithm: str
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class ChunkSchema(TypedDict):
     """A chunk as the client reported it; numbers start at 1."""
 
@@ -228,7 +218,7 @@ class ChunkSchema(TypedDict):
     hash: DigestSchema
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class HashSchema(TypedDict):
     """A digest of the whole file."""
 
@@ -237,7 +227,7 @@ class HashSchema(TypedDict):
     audit: AuditSchema
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class FlatStatusSchema(TypedDict):
     """Option A: a time for each stage."""
 
@@ -248,7 +238,7 @@ class FlatStatusSchema(TypedDict):
     error_message: str | None
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class StateSchema(TypedDict):
     """A stage and its time."""
 
@@ -256,7 +246,7 @@ class StateSchema(TypedDict):
     state_on: Time
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class StatesSchema(TypedDict):
     """Option B: the current state and earlier ones, newest first."""
 
@@ -264,7 +254,7 @@ class StatesSchema(TypedDict):
     prior: list[StateSchema]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class DeployedStatusSchema(TypedDict):
     """The deployed shape: an error sets `is_consistent` too."""
 
@@ -277,7 +267,7 @@ class DeployedStatusSchema(TypedDict):
     purged_on: Time | None
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class UploadSchema(TypedDict):
     """An upload. A chunked one has `chunks`; another has `signed_url` until it is completed."""
 
@@ -296,7 +286,7 @@ class UploadSchema(TypedDict):
     audit: AuditSchema
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class ContainerSchema(TypedDict):
     """The project or folder that contains a resource."""
 
@@ -304,7 +294,7 @@ class ContainerSchema(TypedDict):
     id: Id
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class AncestorSchema(TypedDict):
     """A project or folder above a resource; the project comes first."""
 
@@ -313,7 +303,7 @@ class AncestorSchema(TypedDict):
     name: str
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class UploadBriefSchema(TypedDict):
     """An upload, in a file version."""
 
@@ -323,7 +313,7 @@ class UploadBriefSchema(TypedDict):
     hashes: list[HashSchema]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class CurrentVersionSchema(TypedDict):
     """The newest version of a file; numbers start at 1."""
 
@@ -333,7 +323,7 @@ class CurrentVersionSchema(TypedDict):
     upload: UploadBriefSchema
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class FolderSchema(TypedDict):
     """A folder. Lists omit the fields that `exclude_response_fields` names."""
 
@@ -347,7 +337,7 @@ class FolderSchema(TypedDict):
     ancestors: NotRequired[list[AncestorSchema]]
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class FileSchema(TypedDict):
     """A file and its newest version. Lists omit the fields that `exclude_response_fields` names."""
 
@@ -366,7 +356,7 @@ ChildSchema = FolderSchema | FileSchema
 """An entry of a project or a folder."""
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class VersionSchema(TypedDict):
     """One version of a file."""
 
@@ -380,7 +370,7 @@ class VersionSchema(TypedDict):
     audit: AuditSchema
 
 
-@with_config(_CLOSED)
+@with_config(CLOSED)
 class ProjectFileSchema(TypedDict):
     """A file of a project with everything that a download needs."""
 

@@ -129,6 +129,7 @@ class ResourceSerializer:
         signed_url: SignedUrlSchema | None = None,
     ) -> UploadSchema:
         """Serialize an upload, its chunks in descending order. `signed_url` is for an upload that is not chunked."""
+        audit = self._upload_audit(record)
         written: dict[str, Any] = {
             "id": record.id,
             "project": {"id": record.project_id, "name": record.project_name},
@@ -138,7 +139,7 @@ class ResourceSerializer:
             "etag": f"{record.updated_on.timestamp():.3f}",
             "storage_container": record.project_id,
             "storage_provider": _PROVIDER_BRIEF,
-            "hashes": self._hashes(record, hashes),
+            "hashes": _hashes(hashes, audit),
         }
         if record.is_chunked:
             written["chunks"] = [
@@ -147,28 +148,24 @@ class ResourceSerializer:
                     "size": chunk.size_bytes,
                     "hash": {"value": chunk.digest, "algorithm": chunk.algorithm},
                 }
-                for chunk in reversed(chunks)
+                for chunk in reversed(() if _are_chunks_gone(record, status_shape) else chunks)
             ]
         elif signed_url is not None:
             written["signed_url"] = signed_url
         written["status"] = write_status(record.timeline, status_shape)
-        written["audit"] = self._upload_audit(record)
+        written["audit"] = audit
         return cast("UploadSchema", written)
 
     def _upload_audit(self, record: UploadRecord) -> AuditSchema:
         initiated = record.timeline.event(Stage.INITIATED)
         return self._audit(initiated.on if initiated else None, record.updated_on)
 
-    def _hashes(self, record: UploadRecord, hashes: Hashes) -> list[HashSchema]:
-        audit = self._upload_audit(record)
-        return [{"algorithm": algorithm, "value": digest, "audit": audit} for algorithm, digest in hashes]
-
     def _upload_brief(self, record: UploadRecord, hashes: Hashes) -> UploadBriefSchema:
         return {
             "id": record.id,
             "size": record.size_bytes,
             "storage_provider": _PROVIDER_BRIEF,
-            "hashes": self._hashes(record, hashes),
+            "hashes": _hashes(hashes, self._upload_audit(record)),
         }
 
     # Folders and files
@@ -237,7 +234,7 @@ class ResourceSerializer:
             "id": node.id,
             "name": node.name,
             "size": upload.size_bytes,
-            "hashes": self._hashes(upload, hashes),
+            "hashes": _hashes(hashes, self._upload_audit(upload)),
             "file_url": file_url,
             "ancestors": _ancestors(project, ancestors),
         }
@@ -247,6 +244,15 @@ def without_fields(child: ChildSchema, fields: Sequence[str]) -> Mapping[str, ob
     """Remove optional fields from an entry; those that identify it stay."""
     optional = {"audit", "project", "ancestors", "current_version"} & set(fields)
     return {key: value for key, value in child.items() if key not in optional}
+
+
+def _hashes(hashes: Hashes, audit: AuditSchema) -> list[HashSchema]:
+    return [{"algorithm": algorithm, "value": digest, "audit": audit} for algorithm, digest in hashes]
+
+
+def _are_chunks_gone(record: UploadRecord, status_shape: StatusShape) -> bool:
+    """A purge removes the chunks; a shape that cannot show the purge keeps them, or they would seem to be missing."""
+    return record.is_purged and status_shape is StatusShape.DEPLOYED
 
 
 def _parent(node: NodeRecord) -> ContainerSchema:

@@ -1,17 +1,34 @@
-"""Storage of blobs: the bytes of a chunk, or of the whole file of an upload that is not chunked."""
+"""Storage of blobs: the bytes of a chunk, or of the whole file of an upload that is not chunked.
+
+A blob is missing only if the storage is there and does not have it. Everything else that keeps bytes from being read is
+`StorageUnavailableError`: retrying later may help.
+"""
 
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterable, Callable, Hashable, Iterator
+from collections.abc import AsyncIterable, Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from uuid import UUID
 
-__all__ = ["BlobKey", "FolderStorage", "MemoryStorage", "ChunkRejectedError", "Storage", "StorageUnavailableError"]
+from msgspec import Struct
+
+__all__ = [
+    "BlobKey",
+    "BlobStat",
+    "ChunkRejectedError",
+    "FolderStorage",
+    "MemoryStorage",
+    "Storage",
+    "StorageUnavailableError",
+]
 
 _BLOCK_BYTES = 256 * 1024
+_MEMORY_BUDGET_BYTES = 16 * 1024 * 1024
+_MARK = ".upload-tui-storage"
 
 BlobKey = tuple[str, int]
 """An upload's id, which the service made, and a chunk's number (0 for a whole file)."""
@@ -25,12 +42,24 @@ class ChunkRejectedError(Exception):
     """The upload was completed while a blob was being received; the blob was discarded."""
 
 
+class BlobStat(Struct, frozen=True):
+    """A stored blob: its size, and a value that changes whenever it is written or modified."""
+
+    size_bytes: int
+    revision: Hashable
+
+
 def _accept() -> bool:
     return True
 
 
 class Storage(Protocol):
     """Stores blobs atomically: completely or not at all."""
+
+    @property
+    def budget_bytes(self) -> int | None:
+        """How many bytes it may hold before those of finished uploads are purged; None for no limit."""
+        ...
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
         """Store a blob, replacing an older one. Returns its size in bytes.
@@ -47,27 +76,44 @@ class Storage(Protocol):
         ...
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
-        """Read a blob block by block; nothing if it does not exist.
+        """Read a blob block by block.
 
         Raises:
             StorageUnavailableError: the blob cannot be read.
         """
         ...
 
-    def has(self, key: BlobKey) -> bool:
-        """True if the blob exists."""
+    def stat(self, key: BlobKey) -> BlobStat | None:
+        """Describe a blob; None if it is known to be missing.
+
+        Raises:
+            StorageUnavailableError: whether the blob exists cannot be said.
+        """
         ...
 
-    def revision(self, key: BlobKey) -> Hashable | None:
-        """A value that changes whenever the blob is written or modified; None if it does not exist."""
+    def purge(self, upload_id: str) -> None:
+        """Delete all blobs of an upload.
+
+        Raises:
+            StorageUnavailableError: they cannot be deleted.
+        """
+        ...
+
+    def held_uploads(self) -> Sequence[tuple[str, int]]:
+        """The uploads with blobs in memory and their sizes in bytes, oldest first; empty if blobs are kept elsewhere."""
         ...
 
 
 class MemoryStorage:
-    """Keeps blobs in memory."""
+    """Keeps blobs in memory.
 
-    def __init__(self) -> None:
-        self._blobs: dict[BlobKey, tuple[int, bytes]] = {}
+    Args:
+        budget_bytes: how many bytes it may hold before those of finished uploads are purged.
+    """
+
+    def __init__(self, budget_bytes: int = _MEMORY_BUDGET_BYTES) -> None:
+        self.budget_bytes: int | None = budget_bytes
+        self._uploads: dict[str, dict[int, tuple[int, bytes]]] = {}
         self._revisions = count()
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
@@ -75,30 +121,49 @@ class MemoryStorage:
         chunk = b"".join([block async for block in blocks])
         if not is_accepted():
             raise ChunkRejectedError
-        self._blobs[key] = next(self._revisions), chunk
+        upload_id, number = key
+        self._uploads.setdefault(upload_id, {})[number] = next(self._revisions), chunk
         return len(chunk)
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
         """Read a blob."""
-        view = memoryview(self._blobs.get(key, (0, b""))[1])
+        found = self._find(key)
+        if found is None:
+            raise StorageUnavailableError("The bytes were purged meanwhile")
+        view = memoryview(found[1])
         for start in range(0, len(view), _BLOCK_BYTES):
             yield bytes(view[start : start + _BLOCK_BYTES])
 
-    def has(self, key: BlobKey) -> bool:
-        """True if the blob exists."""
-        return key in self._blobs
+    def stat(self, key: BlobKey) -> BlobStat | None:
+        """Describe a blob. Its revision is the serial number of the write."""
+        found = self._find(key)
+        return None if found is None else BlobStat(len(found[1]), found[0])
 
-    def revision(self, key: BlobKey) -> Hashable | None:
-        """The serial number of the write."""
-        return self._blobs[key][0] if key in self._blobs else None
+    def purge(self, upload_id: str) -> None:
+        """Delete all blobs of an upload."""
+        self._uploads.pop(upload_id, None)
+
+    def held_uploads(self) -> Sequence[tuple[str, int]]:
+        """The uploads and their sizes in bytes, oldest first."""
+        return [
+            (upload_id, sum(len(chunk) for _, chunk in blobs.values())) for upload_id, blobs in self._uploads.items()
+        ]
+
+    def _find(self, key: BlobKey) -> tuple[int, bytes] | None:
+        upload_id, number = key
+        return self._uploads.get(upload_id, {}).get(number)
 
 
 class FolderStorage:
     """Keeps blobs in files `FOLDER/<upload id>/<number>`; an incomplete file never has such a name.
 
+    A file in the folder marks it as the storage: without that mark the folder is an empty place where a disk is not mounted.
+
     Args:
         folder: created if missing. Incomplete files of an earlier process are removed.
     """
+
+    budget_bytes: int | None = None
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -106,6 +171,7 @@ class FolderStorage:
         self._names = count()
         shutil.rmtree(self._incoming, ignore_errors=True)
         self._incoming.mkdir(parents=True, exist_ok=True)
+        (folder / _MARK).touch()
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
         """Write to a temporary file, flush it, rename it, then flush the folder."""
@@ -113,7 +179,7 @@ class FolderStorage:
         incoming = self._incoming / f"{os.getpid()}-{next(self._names)}"
         size = 0
         try:
-            with incoming.open("wb") as file:  # blocking writes: blocks are small and go to the page cache
+            with self._create(incoming) as file:  # blocking writes: blocks are small and go to the page cache
                 async for block in blocks:
                     size += file.write(block)
                 await asyncio.to_thread(_flush, file)
@@ -127,8 +193,17 @@ class FolderStorage:
         except OSError as error:
             raise StorageUnavailableError(str(error)) from error
         finally:
-            incoming.unlink(missing_ok=True)
+            _discard(incoming)
         return size
+
+    def _create(self, incoming: Path) -> BinaryIO:
+        """Open a temporary file; its folder is created again if it was deleted, the storage itself is not."""
+        try:
+            return incoming.open("wb")
+        except FileNotFoundError:
+            with _opened(self._folder):
+                self._incoming.mkdir(exist_ok=True)
+            return incoming.open("wb")
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
         """Read a blob."""
@@ -136,33 +211,78 @@ class FolderStorage:
             with self._path(key).open("rb", buffering=0) as file:
                 while block := file.read(_BLOCK_BYTES):
                     yield block
-        except FileNotFoundError:
-            return
         except OSError as error:
             raise StorageUnavailableError(str(error)) from error
 
-    def has(self, key: BlobKey) -> bool:
-        """True if the blob exists."""
-        return self._path(key).is_file()
-
-    def revision(self, key: BlobKey) -> Hashable | None:
-        """The file's inode, size and modification time."""
+    def stat(self, key: BlobKey) -> BlobStat | None:
+        """Describe a blob. Its revision is the file's inode, size and modification time."""
         try:
-            found = self._path(key).stat()
-        except FileNotFoundError:
-            return None
+            found = self._stat(key)
         except OSError as error:
             raise StorageUnavailableError(str(error)) from error
-        return found.st_ino, found.st_size, found.st_mtime_ns
+        return None if found is None else BlobStat(found.st_size, (found.st_ino, found.st_size, found.st_mtime_ns))
+
+    def _stat(self, key: BlobKey) -> os.stat_result | None:
+        path = self._path(key)
+        try:
+            return path.stat()
+        except FileNotFoundError:
+            with _opened(self._folder) as (folder, descriptor):
+                inside = path.relative_to(self._folder)
+                try:
+                    # Relative to the folder that has the mark, even if another one takes its place now.
+                    return os.stat(inside if descriptor is not None else folder / inside, dir_fd=descriptor)
+                except FileNotFoundError:
+                    return None
+
+    def purge(self, upload_id: str) -> None:
+        """Delete the folder of an upload."""
+        try:
+            shutil.rmtree(self._path((upload_id, 0)).parent)
+        except FileNotFoundError:
+            self.stat((upload_id, 0))  # raises if the storage is not there
+        except OSError as error:
+            raise StorageUnavailableError(str(error)) from error
+
+    def held_uploads(self) -> Sequence[tuple[str, int]]:
+        """None: blobs are on disk."""
+        return ()
 
     def _path(self, key: BlobKey) -> Path:
         upload_id, number = key
         return self._folder / str(UUID(upload_id)) / str(int(number))
 
 
+@contextmanager
+def _opened(folder: Path) -> Iterator[tuple[Path, int | None]]:
+    """Hold the storage's folder open: the folder, and its descriptor (None where folders have none).
+
+    Raises:
+        OSError: the folder is not there, or is not the storage.
+    """
+    if os.stat not in os.supports_dir_fd:
+        (folder / _MARK).stat()
+        yield folder, None
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.stat(_MARK, dir_fd=descriptor)
+        yield folder, descriptor
+    finally:
+        os.close(descriptor)
+
+
 def _flush(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
+
+
+def _discard(incoming: Path) -> None:
+    """Remove a temporary file. One that cannot be removed now is removed when the service starts again."""
+    try:
+        incoming.unlink(missing_ok=True)
+    except OSError:
+        return
 
 
 def _flush_folder(folder: Path) -> None:

@@ -6,11 +6,11 @@ deployed service uses come first, followed by what is specific to this service.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from upload_tui.backend.storage import BlobKey, Storage
+from upload_tui.backend.storage import BlobKey, BlobStat, Storage
 from upload_tui.backend.store.records import ChunkRecord
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
@@ -55,11 +55,11 @@ def verify(
         StorageUnavailableError: the bytes cannot be read just now.
     """
     numbers = part_numbers(chunks, is_chunked=is_chunked)
-    revisions = {number: storage.revision((upload_id, number)) for number in numbers}
+    stats = {number: storage.stat((upload_id, number)) for number in numbers}
     file_digests = {algorithm: _new_digest(algorithm) for algorithm, _ in hashes}
     if is_chunked:
-        stored_bytes, problems = _read_chunks(upload_id, chunks, file_digests, storage)
-    elif revisions[WHOLE_FILE] is None:
+        stored_bytes, problems = _read_chunks(upload_id, chunks, stats, file_digests, storage)
+    elif stats[WHOLE_FILE] is None:
         return OBJECT_MISSING
     else:
         stored_bytes, problems = _update_digests(file_digests.values(), storage.blocks((upload_id, WHOLE_FILE))), []
@@ -72,8 +72,8 @@ def verify(
         problems.append(_order_problem(chunks))
     problems.extend(
         f"{_blob_name(number)} replaced during verification"
-        for number, revision in revisions.items()
-        if storage.revision((upload_id, number)) != revision
+        for number, stat in stats.items()
+        if storage.stat((upload_id, number)) != stat
     )
     # The deployed service's messages begin with "reported" and come first.
     return "; ".join(sorted(problems, key=lambda problem: not problem.startswith("reported"))) or None
@@ -87,7 +87,7 @@ def check_late_hash(
     Raises:
         StorageUnavailableError: the bytes cannot be read just now.
     """
-    if not all(storage.has((upload_id, number)) for number in numbers):
+    if any(storage.stat((upload_id, number)) is None for number in numbers):
         return OBJECT_MISSING
     file_digests = {algorithm: _new_digest(algorithm)}
     for number in numbers:
@@ -105,17 +105,23 @@ def _blob_name(number: int) -> str:
 
 
 def _read_chunks(
-    upload_id: str, chunks: Sequence[ChunkRecord], file_digests: dict[str, "_Hash"], storage: Storage
+    upload_id: str,
+    chunks: Sequence[ChunkRecord],
+    stats: Mapping[int, BlobStat | None],
+    file_digests: dict[str, "_Hash"],
+    storage: Storage,
 ) -> tuple[int, list[str]]:
     """Read all chunks. Returns their total size in bytes and what is wrong with them; updates the digests of the whole file."""
     problems = list(_numbering_problems([chunk.number for chunk in chunks]))
     stored_bytes = 0
     for chunk in chunks:
+        if stats[chunk.number] is None:
+            problems.append(f"chunk {chunk.number} was never stored")
+            continue
         key = (upload_id, chunk.number)
-        is_stored = storage.has(key)
         chunk_bytes, digest = _read_chunk(storage, key, chunk.algorithm, file_digests, is_first=stored_bytes == 0)
         stored_bytes += chunk_bytes
-        problems.extend(_chunk_problems(chunk, is_stored, chunk_bytes, digest))
+        problems.extend(_chunk_problems(chunk, chunk_bytes, digest))
     return stored_bytes, problems
 
 
@@ -157,10 +163,8 @@ def _numbering_problems(numbers: Sequence[int]) -> Iterator[str]:
         yield f"chunks missing from number {', '.join(gaps[:_MAX_LISTED])}{' and more' if len(gaps) > _MAX_LISTED else ''}"
 
 
-def _chunk_problems(chunk: ChunkRecord, is_stored: bool, stored_bytes: int, digest: str) -> Iterator[str]:
-    if not is_stored:
-        yield f"chunk {chunk.number} was never stored"
-    elif stored_bytes != chunk.size_bytes:
+def _chunk_problems(chunk: ChunkRecord, stored_bytes: int, digest: str) -> Iterator[str]:
+    if stored_bytes != chunk.size_bytes:
         yield f"{SIZE_DIFFERS}: chunk {chunk.number}: reported {chunk.size_bytes} bytes, stored {stored_bytes}"
     elif digest != chunk.digest.lower():
         yield f"{CHUNK_HASH_DIFFERS}: chunk {chunk.number}: reported {_shorten(chunk.digest)}, stored {_shorten(digest)}"

@@ -1,6 +1,10 @@
-"""The verification worker: claims completed uploads from the queue and verifies them."""
+"""The verification worker: claims completed uploads from the queue and verifies them.
+
+Nothing that goes wrong with a job ends the worker. The job is postponed with a reason, and the others go on.
+"""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -9,9 +13,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from upload_tui.backend.faults.model import FaultName, Faults
+from upload_tui.backend.retention import Retention
 from upload_tui.backend.storage import Storage, StorageUnavailableError
 from upload_tui.backend.store.database import Database
-from upload_tui.backend.store.records import JobRecord
+from upload_tui.backend.store.records import JobRecord, UploadRecord
 from upload_tui.backend.verification import verify
 from upload_tui.clock import Clock
 
@@ -25,6 +31,8 @@ LEASE = timedelta(seconds=30)
 
 _DATABASE_RETRY_SECONDS = 5.0
 
+_logger = logging.getLogger(__name__)
+
 
 class VerificationWorker:
     """Runs a number of verifications concurrently.
@@ -33,9 +41,9 @@ class VerificationWorker:
         database: the queue and the uploads.
         storage: the bytes.
         clock: for due times and delays.
+        faults: while `DEAD_WORKER` is active, the worker is dead: it drops the jobs that it has.
         concurrency: how many verifications run at the same time.
         extra_seconds: how much longer than the work itself the verification of an upload takes, for scenarios.
-        dead_seconds: how many seconds the worker stays dead, 0 if it is alive. If it dies during a job, it drops the job.
         executor: where bytes are read and hashed; None for `concurrency` threads of its own.
     """
 
@@ -44,22 +52,25 @@ class VerificationWorker:
         database: Database,
         storage: Storage,
         clock: Clock,
+        faults: Faults,
         *,
         concurrency: int = 1,
         extra_seconds: Callable[[str], float] = lambda _: 0.0,
-        dead_seconds: Callable[[], float] = lambda: 0.0,
         executor: Executor | None = None,
     ) -> None:
         self._database = database
         self._storage = storage
         self._clock = clock
+        self._faults = faults
         self._concurrency = concurrency
         self._extra_seconds = extra_seconds
-        self._dead_seconds = dead_seconds
         self._executor = executor or ThreadPoolExecutor(concurrency, "verification")
+        self._retention = Retention(database, storage, clock)
         self._job_queued = asyncio.Event()
         self._not_paused = asyncio.Event()
         self._not_paused.set()
+        self.trouble: str | None = None
+        """Why no job can be claimed just now; None if all is well."""
 
     def pause(self) -> None:
         """Start no new verifications, as if the worker had died."""
@@ -91,65 +102,116 @@ class VerificationWorker:
     async def _work_loop(self) -> None:
         while True:
             await self._not_paused.wait()
-            if (dead_seconds := self._dead_seconds()) > 0:
-                await self._clock.sleep(dead_seconds)
-                continue
+            await self._faults.wait_until_over(FaultName.DEAD_WORKER)
             try:
                 await self._process_next()
-            except sqlite3.OperationalError:  # a full disk or a locked file: the claim expires and the job is retried
+            except Exception as error:  # noqa: BLE001  # whatever it is, the other jobs go on
+                self._report_trouble(error)
                 await self._clock.sleep(_DATABASE_RETRY_SECONDS)
 
     async def _process_next(self) -> None:
         job = self._database.queue.claim(self._clock.now(), LEASE)
+        self.trouble = None
         if job is None:
             await self._wait_for_job()
             return
         async with self._lease(job):
             await self._clock.sleep(self._extra_seconds(job.upload_id))
-            if self._dead_seconds() == 0:
-                await self._verify(job)
+            is_dropped = not await self._verify(job)
+        if is_dropped:
+            await self._faults.wait_until_over(FaultName.DEAD_WORKER)
+            self._database.queue.release(job)
+
+    @property
+    def _is_dead(self) -> bool:
+        return self._faults.is_active(FaultName.DEAD_WORKER)
+
+    def _report_trouble(self, error: Exception) -> None:
+        """Report why no job can be processed, once for each new reason."""
+        reason = _describe(error)
+        if reason != self.trouble:
+            self.trouble = reason
+            _logger.error("Verification waits: %s", reason, exc_info=None if _is_operational(error) else error)
 
     @asynccontextmanager
     async def _lease(self, job: JobRecord) -> AsyncIterator[None]:
         """Renew the claim inside this context."""
-
-        async def renew() -> None:
-            while True:
-                await self._clock.sleep(LEASE.total_seconds() / 3)
-                if self._dead_seconds() == 0:
-                    self._database.queue.renew(job, self._clock.now() + LEASE)
-
-        renewing = asyncio.create_task(renew(), name=f"lease of {job.upload_id}")
+        renewing = asyncio.create_task(self._renew(job), name=f"lease of {job.upload_id}")
         try:
             yield
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
 
-    async def _verify(self, job: JobRecord) -> None:
+    async def _renew(self, job: JobRecord) -> None:
+        while True:
+            await self._clock.sleep(LEASE.total_seconds() / 3)
+            if self._is_dead:
+                continue
+            try:
+                self._database.queue.renew(job, self._clock.now() + LEASE)
+            except sqlite3.Error as error:  # tried again in time; at worst the upload is verified twice
+                _logger.warning("The lease of upload %s was not renewed: %s", job.upload_id, _describe(error))
+
+    async def _verify(self, job: JobRecord) -> bool:
+        """Verify an upload and record the outcome; postpone the job if that is not possible now.
+
+        Returns:
+            False if the worker died meanwhile and dropped the job.
+        """
+        try:
+            record = self._record(job)
+            message = await self._compare(record)
+            if self._is_dead:
+                return False
+            self._database.queue.finish(job, message, self._clock.now())
+        except Exception as error:  # noqa: BLE001  # no error of one job may end the worker
+            self._postpone(job, error)
+        else:
+            self._apply_retention(record.project_id)
+        return True
+
+    def _apply_retention(self, project_id: str) -> None:
+        try:
+            self._retention.apply(project_id)
+        except sqlite3.Error as error:  # applied again when the next upload ends
+            _logger.warning("Nothing was purged: %s", _describe(error))
+
+    def _record(self, job: JobRecord) -> UploadRecord:
         record = self._database.uploads.get(job.upload_id)
         if record is None:
-            return
-        loop, hashes = asyncio.get_running_loop(), self._database.uploads.hashes(job.upload_id)
-        try:
-            while True:
-                chunks = self._database.uploads.chunks(job.upload_id)
-                work = partial(
-                    verify, record.id, record.size_bytes, chunks, hashes, self._storage, is_chunked=record.is_chunked
-                )
-                message = await loop.run_in_executor(self._executor, work)
-                verified, hashes = hashes, self._database.uploads.hashes(job.upload_id)
-                if hashes == verified:  # no digest was reported meanwhile
-                    break
-        except StorageUnavailableError as error:
-            self._retry_later(job, str(error))
-        else:
-            self._database.queue.finish(job, message, self._clock.now())
+            raise sqlite3.DatabaseError("the record of the upload is missing")
+        return record
 
-    def _retry_later(self, job: JobRecord, reason: str) -> None:
-        tries_left = job.attempts <= len(RETRY_SECONDS)
-        wait = timedelta(seconds=RETRY_SECONDS[job.attempts - 1]) if tries_left else None
-        self._database.queue.postpone(job, None if wait is None else self._clock.now() + wait, reason)
+    async def _compare(self, record: UploadRecord) -> str | None:
+        """Compare the stored bytes with all reports. Returns what differs, None if nothing does."""
+        loop, uploads = asyncio.get_running_loop(), self._database.uploads
+        hashes = uploads.hashes(record.id)
+        if not hashes:  # a completed upload has at least one
+            raise sqlite3.DatabaseError("the digests of the upload are missing")
+        while True:
+            chunks = uploads.chunks(record.id)
+            work = partial(
+                verify, record.id, record.size_bytes, chunks, hashes, self._storage, is_chunked=record.is_chunked
+            )
+            message = await loop.run_in_executor(self._executor, work)
+            verified, hashes = hashes, uploads.hashes(record.id)
+            if hashes == verified:  # no digest was reported meanwhile
+                return message
+
+    def _postpone(self, job: JobRecord, error: Exception) -> None:
+        """Postpone a job, and say why. One that cannot be postponed is claimed again when its lease has expired."""
+        seconds = RETRY_SECONDS[job.attempts] if job.attempts < len(RETRY_SECONDS) else None
+        due_on = None if seconds is None else self._clock.now() + timedelta(seconds=seconds)
+        what_follows = "given up" if seconds is None else f"retry in {seconds} s"
+        _logger.warning(
+            "Upload %s was not verified, %s: %s",
+            job.upload_id,
+            what_follows,
+            _describe(error),
+            exc_info=None if _is_operational(error) else error,
+        )
+        self._database.queue.postpone(job, due_on, _describe(error))
 
     async def _wait_for_job(self) -> None:
         """Wait until a job is due or is queued."""
@@ -164,3 +226,16 @@ class VerificationWorker:
         finally:
             for wait in waits:
                 wait.cancel()
+
+
+def _is_operational(error: Exception) -> bool:
+    """True for trouble of the machine; anything else is a defect, whose traceback is wanted."""
+    return isinstance(error, StorageUnavailableError | sqlite3.Error)
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, StorageUnavailableError):
+        return f"storage unavailable: {error}"
+    if isinstance(error, sqlite3.Error):
+        return f"database error: {error}"
+    return f"internal error: {type(error).__name__}: {error}"

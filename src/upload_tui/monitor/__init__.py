@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         SortKey,
         StageSummary,
         Trouble,
+        WaitsFor,
         Window,
     )
     from upload_tui.monitor.recording.recording_file import (
@@ -48,7 +49,14 @@ if TYPE_CHECKING:
         read_recording,
     )
     from upload_tui.monitor.recording.replay import ReplaySession
-    from upload_tui.monitor.records import change_record, flat_upload, full_upload_record, upload_record
+    from upload_tui.monitor.records import (
+        CHANGE_FIELDS,
+        UPLOAD_FIELDS,
+        change_record,
+        flat_upload,
+        full_upload_record,
+        upload_record,
+    )
     from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
     from upload_tui.monitor.sessions.combined import CombinedSession
     from upload_tui.monitor.sessions.connection import ConnectionTracker
@@ -72,8 +80,10 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = [
+    "CHANGE_FIELDS",
     "MAX_RETRIES",
     "DEFAULT_LIMITS",
+    "UPLOAD_FIELDS",
     "AnomalyNoticed",
     "CauseGroup",
     "Change",
@@ -116,6 +126,7 @@ __all__ = [
     "UploadPurged",
     "UploadSeen",
     "UploadWaiter",
+    "WaitsFor",
     "Window",
     "change_record",
     "estimate_retries",
@@ -170,6 +181,7 @@ __getattr__, __dir__ = lazy_names(
             "SortKey",
             "StageSummary",
             "Trouble",
+            "WaitsFor",
             "Window",
         ),
         "recording.recording_file": (
@@ -180,6 +192,8 @@ __getattr__, __dir__ = lazy_names(
         ),
         "recording.replay": ("ReplaySession",),
         "records": (
+            "CHANGE_FIELDS",
+            "UPLOAD_FIELDS",
             "change_record",
             "flat_upload",
             "full_upload_record",

@@ -29,6 +29,7 @@ from upload_tui.monitor.model import (
     Row,
     StageSummary,
     Trouble,
+    WaitsFor,
     Window,
 )
 from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, WorkerFigures, last_ended_on
@@ -125,14 +126,23 @@ class StorePicture:
         """The query, limited to this picture's projects."""
         if not self._project_ids:
             return query
-        project_ids = query.project_ids & self._project_ids if query.project_ids else self._project_ids
+        project_ids = self._scope(query.project_ids)
         if {project.id for project in self._store.projects()} <= project_ids:
             return query if not query.project_ids else replace(query, project_ids=frozenset())
-        return replace(query, project_ids=project_ids or frozenset({""}))
+        return replace(query, project_ids=project_ids)
 
-    def pending(self, limit: int) -> Sequence[Row]:
+    def _scope(self, project_ids: frozenset[str]) -> frozenset[str]:
+        """Those of the projects that are this picture's (empty: all of them); an id that no project has if there are none."""
+        if not self._project_ids or not project_ids:
+            return project_ids or self._project_ids
+        return project_ids & self._project_ids or frozenset({""})
+
+    def _aggregates_of(self, project_ids: frozenset[str]) -> StoreAggregates:
+        return StoreAggregates(self._store, self._scope(project_ids)) if project_ids else self._aggregates
+
+    def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
         """The pending uploads: stuck, then overdue, then completed, then initiated ones; each the longest waiting first."""
-        rows = [*self._rows(self._store.pending(self._project_ids, limit=max(limit * 8, 64)))]
+        rows = [*self._rows(self._store.pending(self._scope(project_ids), limit=max(limit * 8, 64)))]
         rows.sort(key=lambda row: (not row.lateness.is_stuck, not row.lateness.is_overdue, -row.stage.rank))
         return rows[:limit]
 
@@ -152,32 +162,31 @@ class StorePicture:
             upload=upload, row=next(self._rows([stored])), anomalies=(*upload.anomalies, *stored.noticed), raw=pretty
         )
 
-    def causes(self) -> Sequence[CauseGroup]:
+    def causes(self, project_ids: frozenset[str] = frozenset()) -> Sequence[CauseGroup]:
         """Failed uploads by cause, storage provider and uploader; the largest group first."""
-        return self._aggregates.causes()
+        return self._aggregates_of(project_ids).causes()
 
-    def latencies(self) -> Sequence[LatencyHistogram]:
+    def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
         """Latency histograms of all pairs of successive stages."""
-        return [
-            histogram_of(after, before, self._aggregates.latency_buckets(after, before))
-            for after, before in STAGE_PAIRS
-        ]
+        aggregates = self._aggregates_of(project_ids)
+        return [histogram_of(after, before, aggregates.latency_buckets(after, before)) for after, before in STAGE_PAIRS]
 
-    def funnel(self) -> Funnel:
-        """The stages with counts, ages and recent arrivals."""
+    def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
+        """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
+        aggregates = self._aggregates_of(project_ids)
+        stages = self._stages(aggregates)
+        troubles = self._troubles(aggregates, stages)
         counts = self._aggregates.stage_counts()
-        stages = tuple(self._summary(stage, *counts.get(stage, (0, None, None))) for stage in Stage)
-        troubles = self._troubles(stages)
         notice = contradiction_notice(troubles) or self._worker_notice(counts) or self._store.notice
-        return Funnel(stages, notice, troubles, self._aggregates.count_gone())
+        return Funnel(stages, notice, troubles, aggregates.count_gone())
 
-    def _troubles(self, stages: Sequence[StageSummary]) -> Mapping[Trouble, int]:
+    def _troubles(self, aggregates: StoreAggregates, stages: Sequence[StageSummary]) -> Mapping[Trouble, int]:
         """The number of uploads by trouble, of those in trouble."""
         stuck = sum(summary.stuck for summary in stages)
         counts = {
-            Trouble.CONTRADICTORY: self._aggregates.count_contradictory(),
+            Trouble.CONTRADICTORY: aggregates.count_contradictory(),
             Trouble.STUCK: stuck,
-            Trouble.FAILED: self._aggregates.count_failed(self._failed_since),
+            Trouble.FAILED: aggregates.count_failed(self._failed_since),
             Trouble.OVERDUE: sum(max(summary.overdue, summary.stuck) for summary in stages) - stuck,
         }
         return {trouble: count for trouble, count in counts.items() if count}
@@ -194,14 +203,20 @@ class StorePicture:
             self._limits.stuck_after_seconds,
         )
 
-    def _summary(self, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None) -> StageSummary:
+    def _stages(self, aggregates: StoreAggregates) -> tuple[StageSummary, ...]:
+        counts = aggregates.stage_counts()
+        return tuple(self._summary(aggregates, stage, *counts.get(stage, (0, None, None))) for stage in Stage)
+
+    def _summary(
+        self, aggregates: StoreAggregates, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None
+    ) -> StageSummary:
         now, overdue, stuck = self.as_of(), 0, 0
         if stage is Stage.INITIATED and count:
-            overdue = stuck = self._aggregates.count_idle_initiated(self._thresholds(stuck_seconds).initiated)
+            overdue = stuck = aggregates.count_idle_initiated(self._thresholds(stuck_seconds).initiated)
         elif stage is Stage.COMPLETED and count:
-            stuck = self._aggregates.count_completed_before(self._thresholds(stuck_seconds))
-            overdue = self._aggregates.count_completed_before(self._thresholds(overdue_seconds))
-        recent = self._aggregates.arrivals(stage, now - timedelta(minutes=_RECENT_MINUTES), _RECENT_MINUTES)
+            stuck = aggregates.count_completed_before(self._thresholds(stuck_seconds))
+            overdue = aggregates.count_completed_before(self._thresholds(overdue_seconds))
+        recent = aggregates.arrivals(stage, now - timedelta(minutes=_RECENT_MINUTES), _RECENT_MINUTES)
         return StageSummary(stage, count, oldest, newest, overdue, stuck, recent)
 
     # Lateness
@@ -243,14 +258,17 @@ class StorePicture:
         """When an upload was last verified or failed; None if none was."""
         return last_ended_on(self._aggregates.stage_counts())
 
-    def _lateness(self, stored: StoredUpload, now: datetime, baselines: Baselines, waits_for: str) -> Lateness:
+    def _lateness(
+        self, stored: StoredUpload, now: datetime, baselines: Baselines, queued: tuple[WaitsFor, int | None]
+    ) -> Lateness:
+        """The lateness of a pending upload; `queued` is what completed uploads wait for, and the depth of their queue."""
         baseline = baselines.baseline(stored.project_id, stored.size_bytes)
         lateness = lateness_of(
             stored.stage, stored.since, stored.activity_on, now, baseline, self._limits.stuck_after_seconds
         )
         if stored.stage is not Stage.COMPLETED:
-            waits_for = waits_for_client(stored.size_bytes, stored.chunk_count, stored.chunk_bytes)
-        return replace(lateness, waits_for=waits_for)
+            queued = waits_for_client(stored.size_bytes, stored.chunk_count, stored.chunk_bytes), None
+        return replace(lateness, waits_for=queued[0], queue_depth=queued[1])
 
     # Rows
 
@@ -262,11 +280,11 @@ class StorePicture:
             project_id: (self.now() - self.project_as_of(project_id)).total_seconds() > _STALE_SECONDS
             for project_id in {stored.project_id for stored in uploads}
         }
-        waits_for = self._queue.waits_for(as_of, self._last_ended_on)
+        queued = self._queue.waits_for(as_of, self._last_ended_on)
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
             is_final = stored.stage.is_final
-            lateness = _NOT_LATE if is_final else self._lateness(stored, as_of, baselines, waits_for)
+            lateness = _NOT_LATE if is_final else self._lateness(stored, as_of, baselines, queued)
             is_stale = not is_final and (outdated[stored.project_id] or self._is_from_previous_session(stored))
             trouble = _trouble(stored, lateness, failed_since)
             yield _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)

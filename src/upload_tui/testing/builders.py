@@ -41,7 +41,7 @@ def an_upload(  # noqa: PLR0913  # all keyword-only, all optional
         error: None if it did not fail.
         message: the error message.
         purged: None if it was not; only the deployed status shape has it.
-        size_bytes: the announced size.
+        size_bytes: the declared size.
         chunks: numbers of the reported chunks (each a quarter of the size), or results of `a_chunk`. None if it is not chunked.
         status_shape: the shape of its `status`.
         project: id and name.

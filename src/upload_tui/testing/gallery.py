@@ -164,8 +164,8 @@ class GalleryApp(App[None]):
         }
         for description, listed in sizes.items():
             chunks = [a_chunk(number, size_bytes) for number, size_bytes in listed]
-            announced = sum(dict(listed).values())
-            yield description, self._strip(an_upload("a", completed=30, chunks=chunks, size_bytes=announced))
+            declared = sum(dict(listed).values())
+            yield description, self._strip(an_upload("a", completed=30, chunks=chunks, size_bytes=declared))
         yield "In progress.", self._strip(an_upload("a", chunks=(1, 2)))
         yield (
             "Reported as verified, one chunk missing.",

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import httpx
 
-from upload_tui.backend import API_PATH, EmbeddedService, FaultName
+from upload_tui.backend import EmbeddedService, FaultName
 from upload_tui.errors import UsageError
 from upload_tui.testing.clock import FrozenClock
-from upload_tui.wire import StatusShape
+from upload_tui.wire import API_PATH, StatusShape
 
 __all__ = ["UploadService", "split_content", "parse_fault_name", "md5"]
 
@@ -178,7 +178,7 @@ class UploadService:
             name: the file's name.
             content: the file's bytes.
             chunks: numbers and bytes of the chunks to send; None sends the content in four chunks.
-            size: the announced size; None announces the content's size.
+            size: the declared size; None means the content's size.
             digest: the reported MD5; None reports the content's MD5.
         """
         upload_id = await self.initiate(name, len(content) if size is None else size)

@@ -2,15 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from itertools import chain
-from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from upload_tui.backend.api_errors import already_completed, not_found, storage_unavailable, too_large
 from upload_tui.backend.context import ServiceContext
+from upload_tui.backend.endpoints.downloads import DownloadResponse, check_blobs, parse_range, stored_blobs
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.request_models import Signature
 from upload_tui.backend.serializers import PROVIDER
@@ -65,31 +64,26 @@ class BlobEndpoints:
         return Response(status_code=201)
 
     async def download(self, call: Call[Signature]) -> Response:
-        """Download all bytes of an upload."""
+        """Download the bytes of an upload, or the range of them that the header `Range` names."""
         self._context.check_signature(call.request)
-        record = self._context.upload(call.id)
-        keys = [(record.id, number) for number in self._part_numbers(record)]
-        if not all(self._context.storage.has(key) for key in keys):
+        record, uploads = self._context.upload(call.id), self._context.database.uploads
+        self._context.require_verified(record)
+        if record.is_purged:
             raise not_found("Object")
-        blocks = chain.from_iterable(map(self._context.storage.blocks, keys))
-        try:  # the first read can still give an error status
-            first = await run_in_threadpool(next, blocks, b"")
-        except StorageUnavailableError as error:
-            raise storage_unavailable() from error
-        return StreamingResponse(
-            chain([first], blocks), headers=_download_headers(record), media_type="application/octet-stream"
-        )
+        hashes = uploads.hashes(record.id)
+        blobs = stored_blobs(record, uploads.chunks(record.id), hashes)
+        await run_in_threadpool(check_blobs, self._context.storage, blobs)
+        etag = f'"{hashes[0][1]}"'
+        byte_range = parse_range(_range_header(call.request, etag), record.size_bytes)
+        return DownloadResponse(self._context.storage, record, blobs, byte_range, etag)
 
     def _part_numbers(self, record: UploadRecord) -> Sequence[int]:
         return part_numbers(self._context.database.uploads.chunks(record.id), is_chunked=record.is_chunked)
 
 
-def _download_headers(record: UploadRecord) -> dict[str, str]:
-    """Percent-encode the whole name, so that it cannot end the header. The content type is fixed, not the client's choice."""
-    return {
-        "Content-Length": str(record.size_bytes),
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(record.name, safe='')}",
-    }
+def _range_header(request: Request, etag: str) -> str | None:
+    """The requested range; None if there is none, or if it is wanted only of another file than this one."""
+    return request.headers.get("range") if request.headers.get("if-range", etag) == etag else None
 
 
 async def _limited_body(request: Request) -> AsyncIterator[bytes]:

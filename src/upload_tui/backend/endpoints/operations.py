@@ -2,18 +2,48 @@
 
 from collections.abc import Sequence
 
+from pydantic import with_config
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from upload_tui.backend.api_errors import not_found
-from upload_tui.backend.context import API_PATH, ServiceContext
+from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.responses import json_response, page_response
 from upload_tui.backend.request_models import Paging
-from upload_tui.backend.schemas import ProviderSchema, QueueSchema
+from upload_tui.backend.schemas import CLOSED, ProviderSchema, ReferenceSchema, Time
 from upload_tui.backend.serializers import PROVIDER
-from upload_tui.wire import format_time
+from upload_tui.wire import API_PATH, format_time
 
 __all__ = ["OperationEndpoints"]
+
+_TROUBLES_SHOWN = 20
+
+
+@with_config(CLOSED)
+class JobTroubleSchema(TypedDict):
+    """A verification that was postponed: after how many attempts, why, and when it is due; `due` null means that it was given up."""
+
+    upload: ReferenceSchema
+    attempts: int
+    reason: str
+    due: Time | None
+
+
+@with_config(CLOSED)
+class QueueSchema(TypedDict):
+    """The verification queue: jobs waiting, when the oldest was queued, jobs running, retried, given up.
+
+    `troubles` are the first of those retried and given up; `trouble` says why nothing can be verified at all.
+    """
+
+    depth: int
+    oldest: Time | None
+    running: int
+    retried: int
+    dead: int
+    trouble: str | None
+    troubles: list[JobTroubleSchema]
 
 
 class OperationEndpoints:
@@ -50,5 +80,15 @@ class OperationEndpoints:
             "running": queue.running,
             "retried": queue.retried,
             "dead": queue.dead,
+            "trouble": self._context.worker.trouble,
+            "troubles": [
+                {
+                    "upload": {"id": job.upload_id},
+                    "attempts": job.attempts,
+                    "reason": job.reason,
+                    "due": format_time(job.due_on) if job.due_on else None,
+                }
+                for job in self._context.database.queue.troubles(_TROUBLES_SHOWN)
+            ],
         }
         return json_response(written)

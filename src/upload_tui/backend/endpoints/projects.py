@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.context import API_PATH, ServiceContext
+from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.nodes import NodeLists
 from upload_tui.backend.endpoints.responses import json_response, page_response
 from upload_tui.backend.request_models import ChildrenSearch, NewProject, Paging, ProjectChange
+from upload_tui.backend.retention import Retention
 from upload_tui.backend.schemas import ChildSchema, ProjectFileSchema, ProjectSchema
 from upload_tui.backend.store.records import ProjectRecord
+from upload_tui.wire import API_PATH
 
 __all__ = ["ProjectEndpoints"]
 
@@ -65,8 +67,10 @@ class ProjectEndpoints:
         return json_response(self._context.serializer.project(self._context.project(project.id)))
 
     async def delete(self, call: Call[None]) -> Response:
-        """Delete a project and its tree. Its uploads stay available and are still verified."""
-        self._context.database.projects.delete(self._context.project(call.id).id, self._context.clock.now())
+        """Delete a project and its tree. The bytes of its uploads are purged, those of pending ones when they have ended."""
+        project = self._context.project(call.id)
+        self._context.database.projects.delete(project.id, self._context.clock.now())
+        Retention(self._context.database, self._context.storage, self._context.clock).purge_project(project.id)
         return Response(status_code=204)
 
     async def list_children(self, call: Call[ChildrenSearch]) -> Response:

@@ -1,7 +1,6 @@
-"""Middleware between clients and endpoints: normalizes paths, adds the service's date and injects faults."""
+"""Middleware between clients and endpoints: adds the service's date and injects faults."""
 
 import json
-import re
 from datetime import timedelta
 from email.utils import format_datetime
 
@@ -20,7 +19,6 @@ _MAX_HEADER_BYTES = 32 * 1024
 """Limit for headers, and for path and query; no client needs more."""
 _MAX_DOUBLED_BODY_BYTES = 1024 * 1024
 _RETRY_SECONDS = 10.0
-_REPEATED_SLASHES = re.compile("//+")
 
 
 class FaultInjectionMiddleware:
@@ -42,10 +40,9 @@ class FaultInjectionMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["path"] = _REPEATED_SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
         error = _size_error(scope) or self._injected_error()
         if self._faults.is_active(FaultName.SLOW_ANSWERS):
-            await self._clock.sleep(self._faults.value(FaultName.SLOW_ANSWERS))
+            await self._faults.sleep(FaultName.SLOW_ANSWERS, self._faults.value(FaultName.SLOW_ANSWERS))
         if error is not None:
             body = json.dumps(error.body, separators=(",", ":")).encode()
             await self._respond(send, error.status, body, b"application/json", error.headers)
@@ -65,7 +62,7 @@ class FaultInjectionMiddleware:
             receive = _replay(received, receive)
         if self._faults.is_active(FaultName.DROPPED_ANSWERS):
             await self._app(scope, receive, _discard)
-            await self._clock.sleep(self._faults.value(FaultName.DROPPED_ANSWERS))
+            await self._faults.sleep(FaultName.DROPPED_ANSWERS, self._faults.value(FaultName.DROPPED_ANSWERS))
             await self._respond(send, 504, _GATEWAY_TIMEOUT, b"text/html", {})
         else:
             await self._app(scope, receive, self._with_date(send))

@@ -1,10 +1,12 @@
 """The faults by name, and which of them are active."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import inf, isfinite
 from types import MappingProxyType
+from typing import Any
 
 from msgspec import Struct
 
@@ -101,6 +103,7 @@ class Faults:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._active: dict[FaultName, ActiveFault] = {}
+        self._changed = asyncio.Event()
 
     def start(self, name: FaultName, seconds: float | None = None, value: float | None = None) -> None:
         """Start a fault.
@@ -113,6 +116,7 @@ class Faults:
         duration = _DEFAULT_SECONDS.get(name, 10.0) if seconds is None else seconds
         until = self._clock.now() + timedelta(seconds=duration) if isfinite(duration) else None
         self._active[name] = ActiveFault(FAULT_VALUES.get(name, (0, ""))[0] if value is None else value, until)
+        self._wake_sleepers()
 
     def start_until_stopped(self, name: FaultName, value: float | None = None) -> None:
         """Start a fault that lasts until stopped, or for `value` seconds if it has no other use for a value."""
@@ -122,6 +126,33 @@ class Faults:
     def stop(self, name: FaultName) -> None:
         """Stop a fault."""
         self._active.pop(name, None)
+        self._wake_sleepers()
+
+    async def sleep(self, name: FaultName, seconds: float) -> None:
+        """Return after that many seconds, or as soon as the fault is stopped."""
+        deadline = self._clock.monotonic() + seconds
+        while name in self._active and (left := deadline - self._clock.monotonic()) > 0:
+            await self._wait_for_change(left)
+
+    async def wait_until_over(self, name: FaultName) -> None:
+        """Return as soon as the fault is over, however it ends."""
+        while (left := self.seconds_left(name)) > 0:
+            await self._wait_for_change(left)
+
+    async def _wait_for_change(self, seconds: float) -> None:
+        """Return after that many seconds, or as soon as a fault is started or stopped."""
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._changed.wait())]
+        if isfinite(seconds):
+            waits.append(asyncio.ensure_future(self._clock.sleep(seconds)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def _wake_sleepers(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     @property
     def active(self) -> Mapping[FaultName, ActiveFault]:

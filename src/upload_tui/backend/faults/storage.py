@@ -1,9 +1,9 @@
 """A storage that loses, alters or withholds bytes while a fault is active."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
 
 from upload_tui.backend.faults.model import FaultName, Faults
-from upload_tui.backend.storage import BlobKey, Storage, StorageUnavailableError
+from upload_tui.backend.storage import BlobKey, BlobStat, Storage, StorageUnavailableError
 
 __all__ = ["FaultyStorage"]
 
@@ -18,6 +18,11 @@ class FaultyStorage:
         self._storage = storage
         self._faults = faults
         self.unreadable_uploads: set[str] = set()
+
+    @property
+    def budget_bytes(self) -> int | None:
+        """How many bytes it may hold before those of finished uploads are purged; None for no limit."""
+        return self._storage.budget_bytes
 
     async def put(
         self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = lambda: True
@@ -39,13 +44,18 @@ class FaultyStorage:
             raise StorageUnavailableError("The storage provider is unavailable")
         yield from self._storage.blocks(key)
 
-    def has(self, key: BlobKey) -> bool:
-        """True if the blob exists."""
-        return self._storage.has(key)
+    def stat(self, key: BlobKey) -> BlobStat | None:
+        """Describe a blob; None if it is known to be missing."""
+        return self._storage.stat(key)
 
-    def revision(self, key: BlobKey) -> Hashable | None:
-        """A value that changes whenever the blob is written; None if it does not exist."""
-        return self._storage.revision(key)
+    def purge(self, upload_id: str) -> None:
+        """Delete all blobs of an upload."""
+        self.unreadable_uploads.discard(upload_id)
+        self._storage.purge(upload_id)
+
+    def held_uploads(self) -> Sequence[tuple[str, int]]:
+        """The uploads with blobs in memory and their sizes in bytes, oldest first."""
+        return self._storage.held_uploads()
 
 
 async def _flip_first_byte(blocks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

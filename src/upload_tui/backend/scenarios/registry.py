@@ -33,11 +33,19 @@ class Scenario(Struct, frozen=True):
     history_seconds: float = 0.0
 
     def create_runner(
-        self, service: EmbeddedService, clock: PacedClock, seed: int, history_uploads: int = DEFAULT_HISTORY_UPLOADS
+        self,
+        service: EmbeddedService,
+        clock: PacedClock,
+        seed: int,
+        history_uploads: int = DEFAULT_HISTORY_UPLOADS,
+        on_progress: Callable[[int], None] = lambda _: None,
     ) -> ScenarioRunner:
-        """Create a runner. The clock must start `history_seconds` before the present."""
+        """Create a runner. The clock must start `history_seconds` before the present.
+
+        `on_progress` is called with the number of uploads imported so far.
+        """
         history = finished_uploads(seed, history_uploads, service.project.id, clock.now())
-        return ScenarioRunner(service, clock, Random(seed), history)  # noqa: S311  # reproducible, not secret
+        return ScenarioRunner(service, clock, Random(seed), history, on_progress)  # noqa: S311  # reproducible, not secret
 
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(

@@ -1,7 +1,7 @@
 """Runs a scenario: starts concurrent uploads, waits, and starts faults."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
 from random import Random
@@ -15,7 +15,7 @@ from upload_tui.errors import ServiceError
 
 __all__ = ["ScenarioRunner"]
 
-_IMPORT_BATCH_UPLOADS = 10_000
+_IMPORT_BATCH_UPLOADS = 2000
 
 
 class ScenarioRunner:
@@ -26,15 +26,22 @@ class ScenarioRunner:
         clock: the service's clock; history is made by stepping it.
         rng: the source of everything random.
         history: finished uploads to import.
+        on_progress: called with the number of uploads imported so far.
     """
 
     def __init__(
-        self, service: EmbeddedService, clock: PacedClock, rng: Random, history: Iterable[FinishedUpload] = ()
+        self,
+        service: EmbeddedService,
+        clock: PacedClock,
+        rng: Random,
+        history: Iterable[FinishedUpload] = (),
+        on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.service = service
         self.clock = clock
         self.rng = rng
         self._history = iter(history)
+        self._on_progress = on_progress
         self.planner = UploadPlanner(rng)
         self._uploader = Uploader(service, clock.sleep)
         self._running: set[asyncio.Task[None]] = set()
@@ -70,8 +77,11 @@ class ScenarioRunner:
 
     async def import_history(self) -> None:
         """Import the finished uploads in batches; other tasks run in between."""
+        imported = 0
         while batch := list(islice(self._history, _IMPORT_BATCH_UPLOADS)):
             self.service.import_uploads(batch)
+            imported += len(batch)
+            self._on_progress(imported)
             await asyncio.sleep(0)
 
     async def _step(self, seconds: float) -> None:

@@ -10,10 +10,13 @@ from upload_tui.backend.store.tree import Tree
 from upload_tui.backend.store.uploads import Uploads
 from upload_tui.errors import UsageError
 
-__all__ = ["Database"]
+__all__ = ["UPLOADS_IN_MEMORY", "Database"]
 
 _BUSY_TIMEOUT_SECONDS = 2.0
 """How long to wait for a service that is shutting down to release the file."""
+
+UPLOADS_IN_MEMORY = 2000
+"""How many uploads a database in memory keeps, besides imported ones."""
 
 
 class Database:
@@ -27,6 +30,7 @@ class Database:
     """
 
     def __init__(self, file: Path | None = None) -> None:
+        self._is_in_memory = file is None
         self._db = sqlite3.connect(file or ":memory:", isolation_level=None, timeout=_BUSY_TIMEOUT_SECONDS)
         try:
             _prepare(self._db)
@@ -39,6 +43,11 @@ class Database:
         self.queue = Queue(self._db)
         # No worker runs yet, so a running job was left by a process that died.
         self.queue.requeue_running()
+
+    @property
+    def upload_limit(self) -> int | None:
+        """How many uploads are kept; older ones that have ended are deleted. None for no limit."""
+        return UPLOADS_IN_MEMORY + self.uploads.imported_count if self._is_in_memory else None
 
     def close(self) -> None:
         """Close the database."""

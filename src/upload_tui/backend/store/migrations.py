@@ -85,7 +85,17 @@ CREATE TABLE versions (
 """
 """Folders, files and their versions. `parent_id` NULL means the project itself."""
 
-_MIGRATIONS = (_INITIAL, _TREE)
+_WORKER = """
+ALTER TABLE uploads ADD COLUMN purged_ms INTEGER;
+ALTER TABLE jobs ADD COLUMN claim INTEGER NOT NULL DEFAULT 0;
+UPDATE jobs SET attempts = max(0, attempts - 1) WHERE state = 'running';
+DROP INDEX jobs_by_due;
+CREATE INDEX jobs_by_due ON jobs (state, due_ms, upload_id, attempts);
+CREATE INDEX versions_of_upload ON versions (upload_id);
+"""
+"""Purged uploads. `claim` counts claims, `attempts` only those that ended in trouble; the index holds all that finds due jobs."""
+
+_MIGRATIONS = (_INITIAL, _TREE, _WORKER)
 
 
 def migrate(db: sqlite3.Connection) -> None:

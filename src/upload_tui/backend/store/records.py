@@ -12,6 +12,7 @@ __all__ = [
     "AncestorRecord",
     "ChunkRecord",
     "JobRecord",
+    "JobTrouble",
     "NodeKind",
     "NodeRecord",
     "FinishedUpload",
@@ -45,6 +46,11 @@ class UploadRecord(Struct, frozen=True):
     timeline: Timeline
     updated_on: datetime
 
+    @property
+    def is_purged(self) -> bool:
+        """True once its stored bytes are deleted."""
+        return self.timeline.purged_on is not None
+
 
 class ChunkRecord(Struct, frozen=True):
     """A chunk as its client reported it."""
@@ -72,10 +78,20 @@ class FinishedUpload(NamedTuple):
 
 
 class JobRecord(Struct, frozen=True):
-    """A claimed verification; `attempts` includes this one."""
+    """A claimed verification: the serial number of the claim, and how many attempts ended in trouble before."""
+
+    upload_id: str
+    claim: int
+    attempts: int
+
+
+class JobTrouble(Struct, frozen=True):
+    """A job that was postponed: after how many attempts, why, and when it is due; `due_on` None means that it was given up."""
 
     upload_id: str
     attempts: int
+    reason: str
+    due_on: datetime | None
 
 
 class QueueSummary(Struct, frozen=True):

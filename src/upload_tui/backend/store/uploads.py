@@ -16,16 +16,27 @@ __all__ = ["Uploads"]
 
 _SELECT = (
     "SELECT uploads.id, project_id, projects.name, uploads.name, content_type, size_bytes, is_chunked, "
-    "initiated_ms, completed_ms, verified_ms, error_ms, error_message, uploads.updated_ms "
+    "initiated_ms, completed_ms, verified_ms, error_ms, error_message, purged_ms, uploads.updated_ms "
     "FROM uploads JOIN projects ON projects.id = project_id"
+)
+
+_ENDED = "(verified_ms IS NOT NULL OR error_ms IS NOT NULL)"
+_NO_FILE = (
+    "NOT EXISTS (SELECT 1 FROM versions JOIN nodes ON nodes.id = file_id "
+    "WHERE versions.upload_id = uploads.id AND deleted_ms IS NULL)"
 )
 
 
 class Uploads:
-    """Uploads, over a database's connection."""
+    """Uploads, over a database's connection.
+
+    Attributes:
+        imported_count: how many uploads this process imported.
+    """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self.imported_count = 0
 
     def add(  # the fields of an upload
         self,
@@ -76,6 +87,7 @@ class Uploads:
 
     def import_finished(self, uploads: Sequence[FinishedUpload]) -> None:
         """Insert finished uploads with their own times, each with one chunk. Ids that exist already are skipped."""
+        self.imported_count += len(uploads)
         with transaction(self._db):
             self._db.executemany(
                 "INSERT OR IGNORE INTO uploads (id, project_id, name, content_type, size_bytes, initiated_ms, completed_ms, "
@@ -96,7 +108,8 @@ class Uploads:
         now = to_milliseconds(on)
         with transaction(self._db):
             changed = self._db.execute(
-                "UPDATE uploads SET completed_ms = ?1, updated_ms = ?1 WHERE id = ?2 AND completed_ms IS NULL",
+                "UPDATE uploads SET completed_ms = max(?1, initiated_ms), updated_ms = max(?1, updated_ms) "
+                "WHERE id = ?2 AND completed_ms IS NULL",
                 (now, upload_id),
             )
             if changed.rowcount == 0:
@@ -105,13 +118,53 @@ class Uploads:
             self._db.execute("INSERT INTO jobs (upload_id, queued_ms, due_ms) VALUES (?, ?, ?)", (upload_id, now, now))
             return True
 
+    # Retention
+
+    def unused(self, upload_ids: Sequence[str]) -> Sequence[str]:
+        """Those of some uploads, in their order, that have ended and that no file refers to."""
+        rows = self._db.execute(
+            f"SELECT id FROM uploads WHERE id IN ({placeholders(upload_ids)}) AND {_ENDED} AND {_NO_FILE}", upload_ids
+        )
+        found = {row[0] for row in rows}
+        return [upload_id for upload_id in upload_ids if upload_id in found]
+
+    def of_deleted_project(self, project_id: str) -> Sequence[str]:
+        """The uploads of a deleted project that have ended and are not purged; none if the project is not deleted."""
+        rows = self._db.execute(
+            f"SELECT uploads.id FROM projects JOIN uploads ON project_id = projects.id WHERE projects.id = ? "
+            f"AND projects.deleted_ms IS NOT NULL AND purged_ms IS NULL AND {_ENDED}",
+            (project_id,),
+        )
+        return [row[0] for row in rows]
+
+    def set_purged(self, upload_id: str, on: datetime) -> None:
+        """Note that the bytes of an upload are deleted."""
+        self._db.execute(
+            "UPDATE uploads SET purged_ms = ?1, updated_ms = max(?1, updated_ms) WHERE id = ?2 AND purged_ms IS NULL",
+            (to_milliseconds(on), upload_id),
+        )
+
+    def oldest_ended(self, limit: int) -> Sequence[str]:
+        """The oldest uploads that have ended and that no file ever referred to."""
+        rows = self._db.execute(
+            f"SELECT id FROM uploads WHERE {_ENDED} AND id NOT IN (SELECT upload_id FROM versions) ORDER BY serial LIMIT ?",
+            (limit,),
+        )
+        return [row[0] for row in rows]
+
+    def delete(self, upload_ids: Sequence[str]) -> None:
+        """Delete the records of uploads."""
+        with transaction(self._db):
+            for table, column in (("hashes", "upload_id"), ("chunks", "upload_id"), ("uploads", "id")):
+                self._db.execute(f"DELETE FROM {table} WHERE {column} IN ({placeholders(upload_ids)})", upload_ids)
+
     # Reports of clients
 
     def put_chunk(self, upload_id: str, chunk: ChunkRecord, on: datetime) -> bool:
         """Insert or replace a chunk. Returns False if the upload is completed."""
         with transaction(self._db):
             touched = self._db.execute(
-                "UPDATE uploads SET updated_ms = ? WHERE id = ? AND completed_ms IS NULL",
+                "UPDATE uploads SET updated_ms = max(?, updated_ms) WHERE id = ? AND completed_ms IS NULL",
                 (to_milliseconds(on), upload_id),
             )
             if touched.rowcount == 0:
@@ -155,13 +208,25 @@ class Uploads:
 
 
 def _upload(row: Sequence[Any]) -> UploadRecord:
-    upload_id, project_id, project_name, name, content_type, size_bytes, is_chunked, *times, message, updated_ms = row
+    (
+        upload_id,
+        project_id,
+        project_name,
+        name,
+        content_type,
+        size_bytes,
+        is_chunked,
+        *times,
+        message,
+        purged_ms,
+        updated_ms,
+    ) = row
     events = [
         Event(stage, from_milliseconds(on), message=message if stage is Stage.ERROR else None)
         for stage, on in zip(Stage, times, strict=True)
         if on is not None
     ]
-    timeline = Timeline(tuple(events), ready_for_chunks=True)
+    purged_on = None if purged_ms is None else from_milliseconds(purged_ms)
     return UploadRecord(
         id=upload_id,
         project_id=project_id,
@@ -170,6 +235,6 @@ def _upload(row: Sequence[Any]) -> UploadRecord:
         content_type=content_type,
         size_bytes=size_bytes,
         is_chunked=bool(is_chunked),
-        timeline=timeline,
+        timeline=Timeline(tuple(events), purged_on, ready_for_chunks=True),
         updated_on=from_milliseconds(updated_ms),
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from upload_tui.cli.support.options import effective_display_settings
 from upload_tui.cli.support.scenarios import (
     SCENARIO_VERIFICATIONS,
     FaultChoice,
+    history_progress,
     past_upload_count,
     running_scenario,
     scenario_clock,
@@ -93,7 +94,7 @@ async def _run(options: DemoOptions) -> int:
     from upload_tui.tui import UploadApp
 
     demo = DemoService(options)
-    session = DeferredSession("demo", SystemClock(), demo.open)
+    session = DeferredSession("demo", SystemClock(), lambda: demo.open(session.set_title))
     preferences = dashboard_preferences(effective_display_settings())
     return await run_dashboard(UploadApp(session, controls=demo, preferences=preferences))
 
@@ -182,8 +183,11 @@ class DemoService:
             self._clock.set_rate(speed)
 
     @asynccontextmanager
-    async def open(self) -> "AsyncIterator[Session]":
-        """Start the service and run the scenario while the session is open."""
+    async def open(self, show_progress: Callable[[str], None]) -> "AsyncIterator[Session]":
+        """Start the service and run the scenario while the session is open.
+
+        `show_progress` is called with how far the past uploads are built.
+        """
         await asyncio.to_thread(_import_packages)
         from upload_tui.backend import SCENARIOS, EmbeddedService
         from upload_tui.wire import StatusShape
@@ -200,7 +204,13 @@ class DemoService:
         )
         async with service:
             self._clock = clock
-            self._runner = scenario.create_runner(service, clock, options.seed, options.past_uploads)
+            self._runner = scenario.create_runner(
+                service,
+                clock,
+                options.seed,
+                options.past_uploads,
+                lambda count: show_progress(f"demo, {history_progress(count, options.past_uploads)}"),
+            )
             async with running_scenario(scenario, self._runner, self._speed):
                 start_faults(service.faults, options.faults)
                 async with _open_session(service, clock) as session:

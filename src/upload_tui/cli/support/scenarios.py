@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SCENARIO_VERIFICATIONS",
     "FaultChoice",
+    "history_progress",
     "past_upload_count",
     "running_scenario",
     "scenario_clock",
@@ -147,3 +148,8 @@ def start_faults(faults: "Faults", choices: Sequence[FaultChoice]) -> None:
 
     for name, value in choices:
         faults.start_until_stopped(FaultName(name), value)
+
+
+def history_progress(imported: int, total: int) -> str:
+    """Describe how far the past uploads of a scenario are built: `building past uploads: 40,000 of 100,000`."""
+    return f"building past uploads: {imported:,} of {total:,}"

@@ -13,7 +13,7 @@ from itertools import accumulate
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.latency import quantile
-from upload_tui.monitor.model import Lateness
+from upload_tui.monitor.model import Lateness, WaitsFor
 from upload_tui.status import Stage
 
 __all__ = [
@@ -143,7 +143,7 @@ def lateness_of(
     baseline: Baseline | None,
     stuck_after_seconds: float,
 ) -> Lateness:
-    """The lateness of one upload; `waits_for` is left empty.
+    """The lateness of one upload, without what it waits for.
 
     Args:
         stage: its stage.
@@ -174,13 +174,13 @@ def lateness_of(
     )
 
 
-def waits_for_client(size_bytes: int | None, chunk_count: int | None, chunk_bytes: int | None) -> str:
+def waits_for_client(size_bytes: int | None, chunk_count: int | None, chunk_bytes: int | None) -> WaitsFor:
     """What an initiated upload waits for; `chunk_count` and `chunk_bytes` are None if it is not chunked."""
     if chunk_count is None:
-        return "waiting for data"
+        return WaitsFor.DATA
     if size_bytes is not None and (chunk_bytes or 0) >= size_bytes:
-        return "waiting for the client to complete it"
-    return "waiting for chunks"
+        return WaitsFor.COMPLETION
+    return WaitsFor.CHUNKS
 
 
 # Retries

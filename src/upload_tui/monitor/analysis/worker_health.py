@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.latency import quantile
+from upload_tui.monitor.model import WaitsFor
 from upload_tui.wire import QueueStats
 
 __all__ = [
@@ -145,14 +146,17 @@ class VerificationQueue:
         since = max(first, last_ended_on() or first)
         return since if since <= limit else None
 
-    def waits_for(self, now: datetime, last_ended_on: Callable[[], datetime | None]) -> str:
-        """What a completed upload waits for, in a few words; the arguments are those of `unattended_since`."""
-        text, stats = "waiting for verification", self.stats(now)
+    def waits_for(self, now: datetime, last_ended_on: Callable[[], datetime | None]) -> tuple[WaitsFor, int | None]:
+        """What a completed upload waits for, and the depth of the queue if it waits there (None: unknown).
+
+        The arguments are those of `unattended_since`.
+        """
+        stats = self.stats(now)
         if stats is None or not stats.depth:
-            return text
+            return WaitsFor.VERIFICATION, None
         if self.unattended_since(now, last_ended_on) is not None:
-            return f"{text}: no worker has picked it up"
-        return f"{text}, {stats.depth:,} in queue"
+            return WaitsFor.WORKER, None
+        return WaitsFor.VERIFICATION, stats.depth
 
 
 def _untried_count(stats: QueueStats) -> int:

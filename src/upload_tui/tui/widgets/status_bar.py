@@ -5,6 +5,7 @@ from datetime import datetime
 
 from textual.content import Content
 from textual.reactive import reactive
+from textual.timer import Timer
 
 from upload_tui.monitor import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.text import age_text, clock_text, sanitize
@@ -27,6 +28,7 @@ _STYLES = {
     ConnectionState.REPLAYING: "$stage-initiated",
 }
 
+_ALERT_SECONDS = 20.0
 _MIN_ALERT_CELLS = 12
 _MIN_PLACE_CELLS = 8
 """A name shortened to fewer cells is not shown."""
@@ -105,6 +107,18 @@ class StatusBar(DiffedText):
 
     watch_title = watch_projects = watch_connection = watch_now = watch_display_options = DiffedText.refresh_changed
     watch_speed = watch_alert = watch_active_faults = DiffedText.refresh_changed
+
+    _alert_timer: Timer | None = None
+
+    def show_alert(self, text: str) -> None:
+        """Show an alert until the next one, for at most 20 seconds."""
+        self.alert = text
+        if self._alert_timer is not None:
+            self._alert_timer.stop()
+        self._alert_timer = self.set_timer(_ALERT_SECONDS, self._clear_alert)
+
+    def _clear_alert(self) -> None:
+        self.alert = ""
 
     @property
     def _glyphs(self) -> Glyphs:

@@ -7,17 +7,18 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 from rich.segment import Segment
-from textual import events
+from textual import events, on
 from textual.actions import SkipAction
-from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
 from upload_tui.monitor import Change, UploadChange, UploadSeen
 from upload_tui.status import Stage
+from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.keys.bindings import TAIL_KEYS
 from upload_tui.tui.widgets.activity.change_filter import ChangeFilter
@@ -45,6 +46,8 @@ class ChangeLogView(CursorLines, can_focus=True):
     now: reactive[datetime | None] = reactive(None, init=False, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, init=False)
     change_filter: reactive[ChangeFilter] = reactive(ChangeFilter, init=False)
+    project_ids: reactive[frozenset[str]] = reactive(frozenset, init=False, repaint=False)
+    """The projects whose changes are shown; empty means all."""
     is_scrolled_back: reactive[bool] = reactive(False, init=False, repaint=False)
     """True while the cursor is on an older change than the newest."""
 
@@ -67,7 +70,7 @@ class ChangeLogView(CursorLines, can_focus=True):
         """Append changes of uploads, oldest first. `UploadSeen` is left out: the stages that follow it show the same."""
         new = [change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)]
         self._all_changes.extend(new)
-        shown = [change for change in new if self.change_filter.matches(change)]
+        shown = [change for change in new if self._matches(change)]
         if shown:
             dropped = max(0, len(self._shown_changes) + len(shown) - self._max_changes)
             self._shown_changes.extend(shown)
@@ -93,9 +96,20 @@ class ChangeLogView(CursorLines, can_focus=True):
         """The changes that match the filter, oldest first."""
         return tuple(self._shown_changes)
 
-    def watch_change_filter(self, change_filter: ChangeFilter) -> None:
+    def _matches(self, change: UploadChange) -> bool:
+        is_in_project = not self.project_ids or change.upload.project_id in self.project_ids
+        return is_in_project and self.change_filter.matches(change)
+
+    def watch_project_ids(self) -> None:
+        """Show the changes of the new projects."""
+        self._show_matching()
+
+    def watch_change_filter(self) -> None:
         """Show the changes that match the new filter."""
-        self._shown_changes = deque(filter(change_filter.matches, self._all_changes), maxlen=self._max_changes)
+        self._show_matching()
+
+    def _show_matching(self) -> None:
+        self._shown_changes = deque(filter(self._matches, self._all_changes), maxlen=self._max_changes)
         self.is_scrolled_back = False
         self._update_lines()
         self.post_message(self.TitleChanged())
@@ -197,17 +211,31 @@ class ChangeLogView(CursorLines, can_focus=True):
     def _empty_text(self) -> str:
         if not self._all_changes:
             return "No changes yet." if self.change_filter else "Changes appear here as they happen."
+        if not self.change_filter:
+            return "No changes in this project yet."
         has_both = self.change_filter.search.strip() and self.change_filter.stage is not None
         return f"No matching changes. Esc {'clears the search' if has_both else 'shows all'}."
 
 
 class ActivityPane(Vertical):
-    """A `PendingList` above a `ChangeLogView`."""
+    """A `PendingList` above a `ChangeLogView`, whose filter is in the title."""
 
-    def compose(self) -> ComposeResult:
-        """Add the widgets."""
-        yield PendingList()
-        yield ChangeLogView()
+    def on_mount(self) -> None:
+        """Show what is known."""
+        self.update_title()
+
+    @on(ChangeLogView.TitleChanged)
+    def update_title(self) -> None:
+        """Write the filter of the change log into the title."""
+        log = self.query_one(ChangeLogView)
+        parts = ["Activity"]
+        if log.change_filter.stage is not None:
+            parts.append(log.change_filter.stage)
+        if log.change_filter.search:
+            parts.append(f'matching "{sanitize(log.change_filter.search)}"')
+        if log.is_scrolled_back:
+            parts.append("paused")
+        self.border_title = Content(f" {log.display_options.glyphs.dot} ".join(parts))
 
     def on_resize(self) -> None:
         """Limit the list of pending uploads to half of the height."""

@@ -1,6 +1,5 @@
 """The pending uploads, with their ages and why they are pending."""
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -8,7 +7,7 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor import Row
+from upload_tui.monitor import Row, WaitsFor
 from upload_tui.status import Stage
 from upload_tui.text import age_text, duration_text, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -23,7 +22,6 @@ _FIXED_CELLS = _AGE_CELLS + 5
 """Cells of the sign, the age and the blanks between the parts of a line."""
 _WAIT_CELLS = 20
 """Least cells for why the upload is pending, `overdue: verifying` for example; names are shortened for it."""
-_QUEUE_DEPTH = re.compile(r"([\d,]+) in queue")
 
 
 class PendingList(DiffedText):
@@ -101,7 +99,7 @@ class PendingList(DiffedText):
 def _reasons(row: Row) -> Sequence[str]:
     """Why an upload is pending: the same reason in several lengths, the longest first."""
     if row.stage is Stage.COMPLETED:
-        has_no_worker = "no worker" in row.lateness.waits_for
+        has_no_worker = row.lateness.waits_for is WaitsFor.WORKER
         return ["no worker has picked it up", "no worker"] if has_no_worker else ["verifying"]
     if row.chunk_count is None:
         return ["waiting for client"]
@@ -126,5 +124,5 @@ def _details(row: Row, now: datetime) -> Iterator[str]:
         seconds_left = (lateness.expected_on - now).total_seconds()
         if seconds_left >= 1:
             yield f"about {age_text(seconds_left)} left"
-    if queue := _QUEUE_DEPTH.search(lateness.waits_for):
-        yield f"{queue[1]} in queue"
+    if lateness.queue_depth is not None:
+        yield f"{lateness.queue_depth:,} in queue"

@@ -14,7 +14,7 @@ from upload_tui.text import duration_text, plural, sanitize, size_text
 from upload_tui.tui.appearance.columns import STAGE_WORD_WIDTH, Column, ColumnKey
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
-from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle
+from upload_tui.tui.fitting import detailed_cause_text, distinct_name, fit_to_width, truncate_at_word, truncate_middle
 
 __all__ = ["Piece", "cell", "note_text", "second_line", "stage_class"]
 
@@ -55,9 +55,8 @@ def _text(column: Column, row: Row, now: datetime, display_options: DisplayOptio
         case ColumnKey.CHUNKS:
             text = "" if row.chunk_count is None else f"{row.chunk_count:,}"
         case _:
-            text = truncate_middle(
-                _place_text(column.key, row, display_options), column.width, display_options.glyphs.ellipsis
-            )
+            place = _place_text(column.key, row, display_options)
+            text = distinct_name(place, column.names, column.width, display_options.glyphs.ellipsis)
     return text, _QUIET
 
 
@@ -77,7 +76,7 @@ def second_line(row: Row, now: datetime, display_options: DisplayOptions, width:
         return ((detailed_cause_text(row.error_message, width, glyphs.ellipsis), "uploads--error"),)
     lateness, dot = _lateness_text(row), f" {glyphs.dot} "
     head = f"{lateness}{dot}" if lateness else ""
-    parts = [row.lateness.waits_for] if row.lateness.waits_for else []
+    parts = [row.lateness.wait_text] if row.lateness.waits_for else []
     ago = "" if display_options.absolute_times else " ago"
     parts.append(f"started {display_options.time_text(row.initiated_on, now)}{ago}")
     if row.chunk_count is not None:

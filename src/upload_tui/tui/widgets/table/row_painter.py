@@ -3,17 +3,19 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from msgspec import Struct
+from msgspec.structs import replace
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
 from upload_tui.monitor import Query, Row
-from upload_tui.tui.appearance.columns import Column, fit_columns, title_text
+from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, fit_columns, title_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.fitting import fit_to_width, truncate_at_word
 from upload_tui.tui.widgets.table.cells import Piece, cell, second_line
 
-__all__ = ["Background", "RowPainter", "TABLE_CLASSES"]
+__all__ = ["Background", "ColumnView", "RowPainter", "TABLE_CLASSES"]
 
 _GENERAL_CLASSES = ("header", "quiet", "warning", "stale", "cursor", "cursor-blurred", "highlight", "mark")
 _STAGE_CLASSES = ("initiated", "completed", "verified", "error")
@@ -23,6 +25,14 @@ TABLE_CLASSES = frozenset(f"uploads--{name}" for name in (*_GENERAL_CLASSES, *_S
 
 Background = str
 """The component class of a row's background; empty for the table's own."""
+
+
+class ColumnView(Struct, frozen=True):
+    """What a table chooses its columns for: its projects, their names, and the user's choice (empty: the defaults)."""
+
+    several_projects: bool = False
+    project_names: tuple[str, ...] = ()
+    specs: tuple[ColumnSpec, ...] = ()
 
 
 class RowPainter:
@@ -39,7 +49,7 @@ class RowPainter:
         self._style_on = style_on
         self._width = 0
         self._display_options = DisplayOptions()
-        self._several_projects = False
+        self._view = ColumnView()
         self._now: datetime | None = None
         self._strips: dict[tuple[str, int, Background, bool], tuple[Row, Strip]] = {}
 
@@ -47,20 +57,22 @@ class RowPainter:
         """Drop the painted lines, because the styles changed."""
         self._strips.clear()
 
-    def fit(self, width: int, display_options: DisplayOptions, several_projects: bool) -> None:
+    def fit(self, width: int, display_options: DisplayOptions, view: ColumnView) -> None:
         """Choose the columns for lines of `width` cells; the first cell is for the mark."""
-        fitted_for = (self._width, self._display_options, self._several_projects)
-        if self.columns and fitted_for == (width, display_options, several_projects):
+        if self.columns and (self._width, self._display_options, self._view) == (width, display_options, view):
             return
-        self._width, self._display_options, self._several_projects = width, display_options, several_projects
+        self._width, self._display_options, self._view = width, display_options, view
         self._strips.clear()
-        self.columns = fit_columns(
+        columns = fit_columns(
             width - 1,
             absolute_times=display_options.absolute_times,
-            several_projects=several_projects,
+            several_projects=view.several_projects,
             several_services=bool(display_options.services),
-            specs=display_options.columns,
+            specs=view.specs,
         )
+        services = tuple(title for _, title in display_options.services)
+        names = {ColumnKey.PROJECT: view.project_names, ColumnKey.SERVICE: services}
+        self.columns = tuple(replace(column, names=names.get(column.key, ())) for column in columns)
 
     def header(self, query: Query) -> Strip:
         """The titles of the columns."""

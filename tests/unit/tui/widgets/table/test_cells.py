@@ -61,7 +61,7 @@ def test_the_warning_replaces_the_stage_in_question() -> None:
 def test_the_second_line_starts_with_the_problem() -> None:
     head, rest = second_line(row_of(STUCK), NOW, OPTIONS, 60)
     assert head == ("stuck · ", "uploads--warning")
-    assert rest == (f"{row_of(STUCK).lateness.waits_for} · started 2h 30m ago", "uploads--quiet")
+    assert rest == (f"{row_of(STUCK).lateness.wait_text} · started 2h 30m ago", "uploads--quiet")
 
 
 @pytest.mark.parametrize("width", range(1, 120))
