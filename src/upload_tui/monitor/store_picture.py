@@ -175,21 +175,10 @@ class StorePicture:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
         stages = self._stages(aggregates)
-        troubles = self._troubles(aggregates, stages)
+        troubles = _troubles(aggregates, stages, self._failed_since)
         counts = self._aggregates.stage_counts()
         notice = contradiction_notice(troubles) or self._worker_notice(counts) or self._store.notice
         return Funnel(stages, notice, troubles, aggregates.count_gone())
-
-    def _troubles(self, aggregates: StoreAggregates, stages: Sequence[StageSummary]) -> Mapping[Trouble, int]:
-        """The number of uploads by trouble, of those in trouble."""
-        stuck = sum(summary.stuck for summary in stages)
-        counts = {
-            Trouble.CONTRADICTORY: aggregates.count_contradictory(),
-            Trouble.STUCK: stuck,
-            Trouble.FAILED: aggregates.count_failed(self._failed_since),
-            Trouble.OVERDUE: sum(max(summary.overdue, summary.stuck) for summary in stages) - stuck,
-        }
-        return {trouble: count for trouble, count in counts.items() if count}
 
     def _worker_notice(self, counts: StageCounts) -> str:
         if Stage.COMPLETED not in counts:
@@ -291,6 +280,20 @@ class StorePicture:
 
     def _is_from_previous_session(self, stored: StoredUpload) -> bool:
         return self._read_since is not None and stored.read_on < self._read_since
+
+
+def _troubles(
+    aggregates: StoreAggregates, stages: Sequence[StageSummary], failed_since: datetime
+) -> Mapping[Trouble, int]:
+    """The number of uploads by trouble, of those in trouble."""
+    stuck = sum(summary.stuck for summary in stages)
+    counts = {
+        Trouble.CONTRADICTORY: aggregates.count_contradictory(),
+        Trouble.STUCK: stuck,
+        Trouble.FAILED: aggregates.count_failed(failed_since),
+        Trouble.OVERDUE: sum(max(summary.overdue, summary.stuck) for summary in stages) - stuck,
+    }
+    return {trouble: count for trouble, count in counts.items() if count}
 
 
 def _trouble(stored: StoredUpload, lateness: Lateness, failed_since: datetime) -> Trouble | None:
