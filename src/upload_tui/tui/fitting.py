@@ -60,14 +60,14 @@ def cause_text(message: str, width: int, ellipsis: str) -> str:
 
 
 def detailed_cause_text(message: str, width: int, ellipsis: str) -> str:
-    """The same with as many whole details as fit: `wrong size: reported 35703…`."""
-    text = detailed_short_cause(message)
-    if not text or cell_len(sanitize(message)) <= width:
+    """A short cause with as many whole details as fit: `bad chunk hash: chunk 3`; other messages as they are."""
+    text = detailed_short_cause(message) or short_cause(message)
+    if not text:
         return cause_text(message, width, ellipsis)
     if cell_len(text) <= width:
         return text
     short = short_cause(message)
-    parts = (text[: end.start()].rstrip(_ELLIPSIS) + ellipsis for end in _PART_ENDS.finditer(text, len(short) + 1))
+    parts = (text[: end.start()].rstrip(_ELLIPSIS) for end in _PART_ENDS.finditer(text, len(short) + 1))
     return max(
         (part for part in parts if cell_len(part) <= width), key=len, default=truncate_at_word(short, width, ellipsis)
     )

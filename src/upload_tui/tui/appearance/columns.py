@@ -15,6 +15,7 @@ from upload_tui.tui.fitting import fit_to_width
 __all__ = [
     "STAGE_WORD_WIDTH",
     "TITLES",
+    "TRACK_WIDTH",
     "Column",
     "ColumnKey",
     "ColumnSpec",
@@ -82,9 +83,13 @@ class ColumnSpec(Struct, frozen=True):
 
 
 STAGE_WORD_WIDTH = 15
+"""Width of a stage column with a track of the stages and the stage's name."""
+TRACK_WIDTH = 5
 """A stage column narrower than this shows only signs: the stage's, and a warning if there is a problem."""
 
 _SIGNS_WIDTH = 2
+_STAGE_WORD_FROM_WIDTH = 104
+"""Width of the table from which on the stage column has track and name: beside the timeline, in a terminal of 160 columns."""
 
 _COLUMNS = {
     column.key: column
@@ -118,7 +123,8 @@ _DROP_ORDER = (ColumnKey.SIZE, ColumnKey.PROJECT, ColumnKey.SERVICE, ColumnKey.N
 _MIN_NAME_WIDTH = 16
 _PREFERRED_NAME_WIDTH = 28
 """The name gets this width before the note gets more than its minimum."""
-_MAX_NAME_WIDTH = 44
+_GOOD_NAME_WIDTH = 24
+"""Default columns other than the age are dropped to give the name this width, and the note its minimum."""
 _MIN_NOTE_WIDTH = 14
 _PLACE_COLUMNS = (ColumnKey.SERVICE, ColumnKey.PROJECT)
 _SHORT_PLACE_WIDTH = 8
@@ -191,19 +197,19 @@ def fit_columns(
         columns = [_short(column) for column in columns]
     droppable = columns[::-1] if specs else [column for key in _DROP_ORDER for column in columns if column.key is key]
     for column in droppable:
-        if len(columns) == 1 or _min_width(columns) <= width:
-            break
-        columns.remove(column)
+        is_extra = not specs and column.key is ColumnKey.SIZE
+        if len(columns) > 1 and (_good_width(columns) if is_extra else _min_width(columns)) > width:
+            columns.remove(column)
     return tuple(_distribute(columns, width))
 
 
 def _column(spec: ColumnSpec, width: int, absolute_times: bool) -> Column:
     column = _COLUMNS[spec.key]
-    if spec.key is ColumnKey.STAGE and width < 50:
+    if spec.key is ColumnKey.STAGE and width < _STAGE_WORD_FROM_WIDTH:
         column = replace(column, title="", width=_SIGNS_WIDTH)
     if spec.key in _TIME_COLUMNS and absolute_times:
         column = replace(column, width=_LONG_CLOCK_WIDTH if width >= _LONG_CLOCK_FROM_WIDTH else _CLOCK_WIDTH)
-    return column if spec.width is None else replace(column, width=spec.width)
+    return column if spec.width is None else replace(column, title=_COLUMNS[spec.key].title, width=spec.width)
 
 
 def _short(column: Column) -> Column:
@@ -223,6 +229,11 @@ def sort_keys(columns: Sequence[Column]) -> tuple[SortKey, ...]:
     return tuple(column.sort for column in columns)
 
 
+def _good_width(columns: Sequence[Column]) -> int:
+    """The width at which names and notes can be read well."""
+    return _min_width(columns) + _GOOD_NAME_WIDTH - _MIN_NAME_WIDTH
+
+
 def _distribute(columns: Sequence[Column], width: int) -> Sequence[Column]:
     """Give the remaining cells to name and note; drop a note that would get too few."""
     variable = {column.key for column in columns if not column.width}
@@ -239,7 +250,7 @@ def _split_remainder(cells: int, variable: set[ColumnKey]) -> tuple[int, int]:
         return 0, max(cells, 0)
     if ColumnKey.NOTE not in variable or cells < _MIN_NAME_WIDTH + 1 + _MIN_NOTE_WIDTH:
         return max(cells, 0), 0
-    name_width = min(cells - 1 - _MIN_NOTE_WIDTH, max(_PREFERRED_NAME_WIDTH, cells * 3 // 5), _MAX_NAME_WIDTH)
+    name_width = min(cells - 1 - _MIN_NOTE_WIDTH, max(_PREFERRED_NAME_WIDTH, cells * 11 // 20))
     return name_width, cells - name_width - 1
 
 
@@ -249,5 +260,5 @@ def title_text(column: Column, sort: SortKey, descending: bool, glyphs: Glyphs, 
     Ages descend where times ascend.
     """
     is_descending = descending if absolute_times or column.key not in _TIME_COLUMNS else not descending
-    arrow = (glyphs.arrow_down if is_descending else glyphs.arrow_up) if column.sort is sort and column.title else ""
+    arrow = (glyphs.arrow_down if is_descending else glyphs.arrow_up) if column.sort is sort else ""
     return fit_to_width(f"{column.title}{arrow}", column.width, align_right=column.is_right_aligned)

@@ -39,7 +39,7 @@ _TIMELINE_DELAY_SECONDS = 0.08
 """Longer than the interval at which a held key repeats."""
 _REFRESH_SECONDS = 5
 """Without changes, ages are updated every second, everything else this often."""
-_MIN_PENDING_ROWS = 8
+_MIN_PENDING_ROWS = 24
 """Fetched even while the pending list has no space, so that it is filled when it gets some."""
 
 
@@ -66,6 +66,7 @@ class DashboardScreen(QueryScreen):
     funnel: reactive[Funnel] = reactive(Funnel, init=False, repaint=False)
     pending_rows: reactive[Sequence[Row]] = reactive((), init=False, repaint=False)
     pending_total: reactive[int] = reactive(0, init=False, repaint=False)
+    stuck_count: reactive[int] = reactive(0, init=False, repaint=False)
     is_known: reactive[bool] = reactive(False, init=False, repaint=False)
     """False until data from the service or from an earlier visit are available."""
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
@@ -89,7 +90,12 @@ class DashboardScreen(QueryScreen):
             yield TimelinePane(id="timeline", classes="-aside").data_bind(cls.detail, cls.display_options, cls.now)
         with ActivityPane(id="activity", classes="-aside"):
             yield PendingList().data_bind(
-                cls.is_known, cls.display_options, cls.now, rows=cls.pending_rows, total=cls.pending_total
+                cls.is_known,
+                cls.display_options,
+                cls.now,
+                cls.stuck_count,
+                rows=cls.pending_rows,
+                total=cls.pending_total,
             )
             yield ChangeLogView().data_bind(cls.display_options, cls.now)
         yield SearchBar()
@@ -139,7 +145,7 @@ class DashboardScreen(QueryScreen):
         self.funnel = self._session.funnel(project_ids)
         max_rows = max(_MIN_PENDING_ROWS, self.query_one(PendingList).max_rows)
         self.pending_rows = tuple(self._session.pending(max_rows, project_ids))
-        self.pending_total = self.funnel.pending
+        self.pending_total, self.stuck_count = self.funnel.pending, self.funnel.stuck
         self.is_known = self._session.connection().read_on is not None or self._session.funnel().total > 0
         self._show_funnel()
 

@@ -92,6 +92,11 @@ class QueryScreen(SessionScreen, ExportScreen):
         """Toggle the filter of the stage that was clicked."""
         self.action_stage(message.stage)
 
+    @on(StageCell.LatePicked)
+    def show_late(self, message: StageCell.LatePicked) -> None:
+        """Show only the stuck and overdue uploads of a stage."""
+        self.rows_query = replace(self.rows_query, stages=frozenset({message.stage}), late_only=True)
+
     def action_projects(self) -> None:
         """Choose a project in a menu."""
         from upload_tui.tui.screens.projects import ProjectScreen

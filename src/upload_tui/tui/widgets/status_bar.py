@@ -17,15 +17,15 @@ from upload_tui.tui.widgets.base.diffed_text import DiffedText
 __all__ = ["StatusBar", "connection_text"]
 
 _STYLES = {
-    ConnectionState.CONNECTING: "$stage-initiated",
-    ConnectionState.CATCHING_UP: "$stage-initiated",
+    ConnectionState.CONNECTING: "$primary",
+    ConnectionState.CATCHING_UP: "$primary",
     ConnectionState.LIVE: "$stage-verified",
-    ConnectionState.SLOW: "$stage-completed",
-    ConnectionState.RETRYING: "$stage-completed bold",
+    ConnectionState.SLOW: "$foreground",
+    ConnectionState.RETRYING: "$foreground bold",
     ConnectionState.OFFLINE: "$stage-error bold",
     ConnectionState.NOT_ALLOWED: "$stage-error bold",
-    ConnectionState.PAUSED: "$stage-completed",
-    ConnectionState.REPLAYING: "$stage-initiated",
+    ConnectionState.PAUSED: "$foreground",
+    ConnectionState.REPLAYING: "$primary",
 }
 
 _ALERT_SECONDS = 20.0
@@ -142,7 +142,7 @@ class StatusBar(DiffedText):
         """The active faults and the alert, or what is watched; an alert does not hide the fault that it comes from."""
         glyphs, parts = self._glyphs, list[Content]()
         for text, sign, style in (
-            (self._fault_text(), glyphs.warning, "$stage-completed bold"),
+            (self._fault_text(), glyphs.warning, "$accent bold"),
             (self.alert, glyphs.broken, "$stage-error bold"),
         ):
             if text and room > _MIN_ALERT_CELLS:
@@ -172,7 +172,7 @@ class StatusBar(DiffedText):
             parts.append(Content.styled(f"{requests:,} requests/min", "$quiet"))
         if self.speed is not None and self.speed != 1:
             speed = "paused" if self.speed == 0 else f"{self.speed:g}{self._glyphs.times}"
-            parts.insert(0, Content.styled(speed, "$stage-completed"))
+            parts.insert(0, Content.styled(speed, "$accent"))
         return Content(f" {self._glyphs.dot} ").join(parts) + Content(" ")
 
     def _sign(self) -> str:

@@ -58,6 +58,18 @@ def test_every_column_has_a_sort_key() -> None:
     assert set(sort_keys(columns)) == set(SortKey)
 
 
+@pytest.mark.parametrize(
+    ("terminal_width", "stage", "name", "note"),
+    [(60, 2, 28, 14), (80, 2, 28, 22), (200, 15, 50, 40)],
+)
+def test_names_and_notes_get_the_room_that_is_there(terminal_width: int, stage: int, name: int, note: int) -> None:
+    timeline = 64 if terminal_width == 200 else 0
+    widths = widths_at(terminal_width - timeline - 4)
+    assert widths["stage"] == stage
+    assert widths["name"] >= name
+    assert widths["note"] >= note
+
+
 def widths_at(width: int, **options: Any) -> dict[str, int]:
     return {column.key: column.width for column in fit_columns(width, **options)}
 

@@ -29,6 +29,7 @@ from upload_tui.tui.widgets.base.cursor_lines import CursorLines
 __all__ = ["ActivityPane", "ChangeLogView"]
 
 _MAX_CHANGES = 10_000
+_MIN_LOG_LINES = 2
 
 
 class ChangeLogView(CursorLines, can_focus=True):
@@ -55,6 +56,9 @@ class ChangeLogView(CursorLines, can_focus=True):
 
     class TitleChanged(Message):
         """The filter or `is_scrolled_back` changed, which a title may show."""
+
+    class Grown(Message):
+        """The log has more or fewer lines than before."""
 
     class Opened(CursorLines.Opened):
         """The user opened the upload of a change (Enter or a double click)."""
@@ -170,6 +174,7 @@ class ChangeLogView(CursorLines, can_focus=True):
         """
         was_scrolled_back = self.is_scrolled_back
         self.set_line_count(self.total)
+        self.post_message(self.Grown())
         if was_scrolled_back:
             self._put_cursor(self._cursor - dropped)
             if dropped:
@@ -203,8 +208,10 @@ class ChangeLogView(CursorLines, can_focus=True):
         if number >= self.total:
             text = self._empty_text() if y == 0 and not self.total else ""
             return Strip([Segment(text, self.style_on("changes--quiet"))]).adjust_cell_length(width, self.rich_style)
-        background = "changes--cursor" if number == self._cursor and self.has_focus else ""
-        pieces = change_pieces(self._shown_changes[number], self.now, self.display_options, width)
+        has_cursor = number == self._cursor and self.has_focus
+        background = "changes--cursor" if has_cursor else ""
+        bar = (self.display_options.glyphs.cursor, "changes--bar") if has_cursor else (" ", "")
+        pieces = (bar, *change_pieces(self._shown_changes[number], self.now, self.display_options, width - 1))
         segments = [Segment(text, self.style_on(component_class, background)) for text, component_class in pieces]
         return Strip(segments).adjust_cell_length(width, self.style_on("", background))
 
@@ -218,7 +225,10 @@ class ChangeLogView(CursorLines, can_focus=True):
 
 
 class ActivityPane(Vertical):
-    """A `PendingList` above a `ChangeLogView`, whose filter is in the title."""
+    """A `PendingList` and a `ChangeLogView`, the log with its filter in the title: side by side, or else below each other.
+
+    Below each other, the list gets half of the height, and what the log does not need yet.
+    """
 
     def on_mount(self) -> None:
         """Show what is known."""
@@ -226,7 +236,7 @@ class ActivityPane(Vertical):
 
     @on(ChangeLogView.TitleChanged)
     def update_title(self) -> None:
-        """Write the filter of the change log into the title."""
+        """Write the filter of the change log into its title."""
         log = self.query_one(ChangeLogView)
         parts = ["Activity"]
         if log.change_filter.stage is not None:
@@ -235,9 +245,19 @@ class ActivityPane(Vertical):
             parts.append(f'matching "{sanitize(log.change_filter.search)}"')
         if log.is_scrolled_back:
             parts.append("paused")
-        self.border_title = Content(f" {log.display_options.glyphs.dot} ".join(parts))
+        log.border_title = Content(f" {log.display_options.glyphs.dot} ".join(parts))
 
     def on_resize(self) -> None:
-        """Limit the list of pending uploads to half of the height."""
-        # The stylesheet gives the list at most half of the height, one line of which is its border.
-        self.query_one(PendingList).max_rows = max(1, self.content_size.height // 2 - 1)
+        """Let the list fill the new height."""
+        self.fit_pending_list()
+
+    @on(ChangeLogView.Grown)
+    def fit_pending_list(self) -> None:
+        """Set the number of lines that the list has space for."""
+        pending, log = self.query_one(PendingList), self.query_one(ChangeLogView)
+        frames = pending.gutter.height + log.gutter.height
+        if self.styles.layout is not None and self.styles.layout.name == "horizontal":
+            pending.max_rows = max(1, self.content_size.height - pending.gutter.height)
+        else:
+            lines = self.content_size.height - frames
+            pending.max_rows = max(1, lines // 2, lines - max(_MIN_LOG_LINES, log.total))

@@ -113,7 +113,7 @@ class TitledTable(UploadTable):
         if self.follow:
             parts.append("following newest")
         title = f" {self.display_options.glyphs.dot} ".join(parts)
-        return Content.styled(title, "$stage-completed") if self.rows_query.is_filtered else Content(title)
+        return Content.styled(title, "$accent") if self.rows_query.is_filtered else Content(title)
 
     def _subtitle(self) -> Content:
         """The reason why the picture is not live, or else the notice, or else the columns that do not fit."""

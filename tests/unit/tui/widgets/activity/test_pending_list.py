@@ -30,7 +30,7 @@ def row_with(lateness: Lateness, stage: Stage, received: float | None) -> Row:
 @pytest.mark.parametrize(
     ("stage", "lateness", "received", "text"),
     [
-        (Stage.INITIATED, Lateness(), 0.29, "29% received"),
+        (Stage.INITIATED, Lateness(), 0.29, "29% received, 5m left"),
         (Stage.INITIATED, Lateness(), 0.0, "no chunks received"),
         (Stage.INITIATED, Lateness(), None, "waiting for client"),
         (Stage.INITIATED, Lateness(), 1.0, "100% received, waiting for client"),
