@@ -19,7 +19,7 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.uploads import NEWEST, PROJECT, fill, page_body, resource, template
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import Query, SortKey, Store, StorePicture, Synchroniser, ingest
-from upload_tui.monitor.store.query import StuckThresholds
+from upload_tui.monitor.store.query import StuckThresholds, TroubleThresholds
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import read_upload_reading
@@ -27,7 +27,7 @@ from upload_tui.wire import read_upload_reading
 __all__ = ["BENCHMARKS"]
 
 ROOT = Path(__file__).parents[2]
-STUCK = StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST)
+STUCK = TroubleThresholds(StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST), NEWEST - timedelta(days=1))
 
 
 def full_scan(*, quick: bool) -> Sequence[Figure]:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, timedelta
+from email.utils import format_datetime
+from itertools import groupby
 from pathlib import Path
 
 import httpx
@@ -21,9 +23,11 @@ from upload_tui.monitor import (
     Schedule,
     StageReached,
     Store,
+    StorePicture,
     UploadChange,
     UploadSeen,
 )
+from upload_tui.monitor.sessions import live
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.wire import StatusShape
@@ -45,7 +49,7 @@ async def watching(
         caller.service.base_url, credentials, transport=caller.transport, clock=clock, attempts=1
     ) as client:
         project = ProjectRef(caller.service.project.id, caller.service.project.name)
-        session = LiveSession(client, [project], store, clock=clock, schedule=Schedule(jitter=lambda: 0.5))
+        session = LiveSession(client, [project], store, schedule=Schedule(jitter=lambda: 0.5))
         running = asyncio.create_task(session.run())
         try:
             await until(
@@ -233,7 +237,7 @@ async def test_the_connection_shows_when_the_service_is_down_and_when_it_is_back
         for _ in range(2):
             session.refresh()
             before = session.connection()
-            await until(session, lambda before=before: session.connection() != before)
+            await until(session, lambda before=before: session.connection().next_try_on != before.next_try_on)
         assert session.connection().state is ConnectionState.OFFLINE
         caller.service.faults.stop(FaultName.OUTAGE)
         session.refresh()
@@ -251,7 +255,7 @@ async def test_all_projects_wait_when_the_service_throttles_one() -> None:
     transport = httpx.MockTransport(answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
         projects = [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")]
-        session = LiveSession(client, projects, store, clock=clock)
+        session = LiveSession(client, projects, store)
         async with running(session):
             await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
             for _ in range(29):
@@ -343,7 +347,7 @@ async def test_a_pause_during_the_full_scan_sends_no_requests_and_the_scan_conti
     service, clock, store = LargeService(2000), FrozenClock(), Store()
     transport = httpx.MockTransport(service.answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
-        session = LiveSession(client, [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")], store, clock=clock)
+        session = LiveSession(client, [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")], store)
         states: set[ConnectionState] = set()
         async with running(session):
             await until(session, lambda: session.connection().known >= 500)
@@ -371,7 +375,7 @@ async def test_a_refresh_during_a_paused_full_scan_completes_it() -> None:
     service, clock, store = LargeService(2000), FrozenClock(), Store()
     transport = httpx.MockTransport(service.answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
-        session = LiveSession(client, [ProjectRef("p-1", "A")], store, clock=clock)
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store)
         async with running(session):
             await until(session, lambda: session.connection().known >= 500)
             session.pause()
@@ -391,7 +395,7 @@ async def test_rounds_are_rare_while_unwatched_and_one_runs_at_once_when_watched
     transport = httpx.MockTransport(service.answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
         steady = Schedule(growth=1.0, jitter=lambda: 0.5)
-        session = LiveSession(client, [ProjectRef("p-1", "A")], store, clock=clock, schedule=steady)
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store, schedule=steady)
 
         async def requests_within(seconds: int) -> int:
             before = len(service.requests)
@@ -432,3 +436,134 @@ async def test_many_pages_are_read_when_there_are_many_uploads() -> None:
             caller.clock.advance(1)
             await poll(session)
             assert session.window(Query(), 0, 10).total == 1204
+
+
+async def test_a_round_that_does_not_end_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frozen server accepts connections and never answers: the picture is not live, and as of its last reading."""
+    monkeypatch.setattr(live, "_STALL_CHECK_SECONDS", 0.0)
+    service, clock, store = LargeService(1), FrozenClock(), Store()
+    transport = httpx.MockTransport(service.answer)
+    async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store)
+        async with running(session):
+            await until(session, lambda: session.connection().is_live)
+            read_on = session.connection().read_on
+            service.may_answer.clear()
+            session.refresh()
+            states = []
+            for _ in range(20):
+                clock.advance(1)
+                await run_pending()
+                states.append(session.connection().state)
+            counts = {state: len([*some]) for state, some in groupby(states)}
+            assert [*counts] == [ConnectionState.LIVE, ConnectionState.RETRYING, ConnectionState.OFFLINE]
+            assert counts[ConnectionState.LIVE] <= 6
+            assert counts[ConnectionState.RETRYING] == 10
+            assert (session.connection().read_on, session.as_of()) == (read_on, read_on)
+            assert session.connection().reason == "No answer for 5s"
+            service.may_answer.set()
+            await until(session, lambda: session.connection().is_live)
+            assert session.connection().reason == ""
+    store.close()
+
+
+async def test_a_session_without_an_answer_yet_is_as_of_the_last_one(tmp_path: Path) -> None:
+    service, clock = LargeService(3), FrozenClock()
+    for is_first in (True, False):
+        store = Store(tmp_path / "store.db")
+        transport = httpx.MockTransport(service.answer)
+        async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
+            session = LiveSession(client, [ProjectRef("p-1", "A")], store)
+            async with running(session):
+                if is_first:
+                    assert session.connection().read_on is None
+                    await until(session, lambda session=session: session.connection().is_live)
+                    read_on = session.connection().read_on
+                    assert read_on is not None
+                else:
+                    assert session.connection().state is ConnectionState.CONNECTING
+                    assert session.connection().read_on == session.as_of() == read_on
+        cached = StorePicture(store, clock, ROOT, read_since=clock.now())
+        assert cached.previous_read_on == read_on
+        store.close()
+        service.may_answer.clear()
+        clock.advance(86_400)
+
+
+async def test_one_project_that_is_away_is_stale_alone() -> None:
+    clock, store = FrozenClock(), Store()
+    away: set[str] = set()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        project_id = request.url.path.split("/")[-2]
+        if project_id in away:
+            return httpx.Response(503, json={})
+        upload = an_upload(f"{project_id}.bin", project=(project_id, project_id), now=clock.now())
+        return httpx.Response(200, headers={"x-total": "1"}, json={"results": [upload]})
+
+    async with ServiceClient(
+        ROOT, Credentials("t"), transport=httpx.MockTransport(answer), clock=clock, attempts=1
+    ) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")], store)
+        async with running(session):
+            await until(session, lambda: session.connection().is_live)
+            away.add("p-2")
+            for _ in range(60):
+                clock.advance(1)
+                await run_pending()
+            stale = {row.project_id: row.is_stale for row in session.window(Query(), 0, 9).rows}
+            assert stale == {"p-1": False, "p-2": True}
+    store.close()
+
+
+async def test_a_deleted_project_is_lost_after_two_tries() -> None:
+    clock, store = FrozenClock(), Store()
+    is_deleted = False
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        if is_deleted:
+            return httpx.Response(404, json={"code": "resource_not_found", "reason": "Not Found"})
+        return httpx.Response(200, headers={"x-total": "0"}, json={"results": []})
+
+    async with ServiceClient(ROOT, Credentials("t"), transport=httpx.MockTransport(answer), clock=clock) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store)
+        async with running(session):
+            await until(session, lambda: session.connection().is_live)
+            is_deleted = True
+            session.refresh()
+            await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
+            assert session.lost_projects == []
+            session.refresh()
+            await until(session, lambda: bool(session.lost_projects))
+            assert session.lost_projects == [ProjectRef("p-1", "A")]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("ahead_seconds", "reason"),
+    [
+        (0, ""),
+        (20, ""),
+        (600, "times of uploads are about 10m behind the service's clock"),
+        (-600, "times of uploads are about 10m ahead of the service's clock"),
+    ],
+)
+async def test_a_date_that_differs_from_the_times_of_uploads_is_said(ahead_seconds: int, reason: str) -> None:
+    clock, store, uploads = FrozenClock(), Store(), list[dict[str, object]]()
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        date = format_datetime((clock.now() + timedelta(seconds=ahead_seconds)).astimezone(UTC), usegmt=True)
+        headers = {"x-total": str(len(uploads)), "date": date}
+        return httpx.Response(200, headers=headers, json={"results": uploads[::-1]})
+
+    async with ServiceClient(ROOT, Credentials("t"), transport=httpx.MockTransport(answer), clock=clock) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store)
+        async with running(session):
+            await until(session, lambda: session.connection().is_live)
+            for number in range(12):
+                uploads.append(an_upload(f"{number}.bin", initiated=0, now=clock.now()))
+                clock.advance(5)
+                await run_pending()
+            assert session.connection().is_live
+            assert session.connection().reason == reason
+    store.close()

@@ -60,9 +60,7 @@ async def recording(caller: Caller, file: Path) -> AsyncIterator[LiveSession]:
         client.on_request(writer.write_request)
         schedule = Schedule(jitter=lambda: 0.5)
         async with client:
-            session = LiveSession(
-                client, [project], store, clock=caller.clock, schedule=schedule, on_change=writer.write_change
-            )
+            session = LiveSession(client, [project], store, schedule=schedule, on_change=writer.write_change)
             running = asyncio.create_task(session.run())
             await until(session, lambda: session.connection().is_live)
             yield session

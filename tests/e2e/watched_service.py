@@ -196,7 +196,7 @@ class ObservedSession:
         self._initial_steps = driver.steps()
         project = ProjectRef(driver.caller.project_id, driver.caller.project_name)
         schedule = Schedule(jitter=lambda: 0.5)
-        self.session = LiveSession(client, [project], store, clock=clock, schedule=schedule, on_change=self._record)
+        self.session = LiveSession(client, [project], store, schedule=schedule, on_change=self._record)
 
     def _record(self, change: Change) -> None:
         self._shown.append(self.shown)

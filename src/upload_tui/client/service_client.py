@@ -108,6 +108,11 @@ class ServiceClient:
         """The current time of the service, which stamps the readings."""
         return self._requester.clock.now()
 
+    @property
+    def clock(self) -> Clock:
+        """The client's clock in the service's time, by which readings are dated."""
+        return self._requester.clock
+
     def service_clock(self, base: Clock) -> Clock:
         """The given clock shifted to the service's time."""
         return ServiceClock(base, self._requester.offset)

@@ -12,6 +12,7 @@ from upload_tui.lazy import lazy_names
 if TYPE_CHECKING:
     from upload_tui.monitor.analysis.lateness import MAX_RETRIES, estimate_retries
     from upload_tui.monitor.analysis.statistics import statistics_of
+    from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
     from upload_tui.monitor.changes import (
         AnomalyNoticed,
         Change,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Row,
         SortKey,
         StageSummary,
+        Trouble,
         WaitsFor,
         Window,
     )
@@ -64,16 +66,23 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.polling import Schedule
     from upload_tui.monitor.sessions.session import Session
     from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
-    from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit, stages_since, summarise_since
+    from upload_tui.monitor.since import (
+        LastVisit,
+        read_last_visit,
+        save_last_visit,
+        stages_since,
+        summarise_since,
+        visit_of,
+    )
     from upload_tui.monitor.store.store import Store
-    from upload_tui.monitor.store_picture import STUCK_AFTER_SECONDS, StorePicture
+    from upload_tui.monitor.store_picture import StorePicture
     from upload_tui.monitor.sync.ingest import ingest
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = [
     "CHANGE_FIELDS",
     "MAX_RETRIES",
-    "STUCK_AFTER_SECONDS",
+    "DEFAULT_LIMITS",
     "UPLOAD_FIELDS",
     "AnomalyNoticed",
     "CauseGroup",
@@ -110,6 +119,8 @@ __all__ = [
     "StorePicture",
     "SyncProgressed",
     "Synchroniser",
+    "Trouble",
+    "TroubleLimits",
     "UploadChange",
     "UploadGone",
     "UploadPurged",
@@ -129,6 +140,7 @@ __all__ = [
     "statistics_of",
     "summarise_since",
     "upload_record",
+    "visit_of",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -139,6 +151,10 @@ __getattr__, __dir__ = lazy_names(
             "estimate_retries",
         ),
         "analysis.statistics": ("statistics_of",),
+        "analysis.trouble": (
+            "DEFAULT_LIMITS",
+            "TroubleLimits",
+        ),
         "changes": (
             "AnomalyNoticed",
             "Change",
@@ -164,6 +180,7 @@ __getattr__, __dir__ = lazy_names(
             "Row",
             "SortKey",
             "StageSummary",
+            "Trouble",
             "WaitsFor",
             "Window",
         ),
@@ -200,12 +217,10 @@ __getattr__, __dir__ = lazy_names(
             "save_last_visit",
             "stages_since",
             "summarise_since",
+            "visit_of",
         ),
         "store.store": ("Store",),
-        "store_picture": (
-            "STUCK_AFTER_SECONDS",
-            "StorePicture",
-        ),
+        "store_picture": ("StorePicture",),
         "sync.ingest": ("ingest",),
         "sync.synchroniser": ("Synchroniser",),
     },

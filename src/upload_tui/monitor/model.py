@@ -3,6 +3,7 @@
 All of it is frozen. Times are aware and in UTC, sizes in bytes, durations in seconds.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ __all__ = [
     "Row",
     "SortKey",
     "StageSummary",
+    "Trouble",
     "WaitsFor",
     "Window",
 ]
@@ -132,13 +134,23 @@ class SortKey(StrEnum):
     ID = "id"
 
 
+class Trouble(StrEnum):
+    """What is wrong with an upload, the weightiest first; values are data fields. See `analysis.trouble`."""
+
+    CONTRADICTORY = "contradictory"
+    """Verified, but its chunks do not agree."""
+    STUCK = "stuck"
+    FAILED = "failed"
+    OVERDUE = "overdue"
+
+
 class Query(Struct, frozen=True):
     """Which uploads to show, and in what order; empty sets and texts do not filter.
 
     Attributes:
         search: a part of the name, id or error message, ignoring case.
-        attention_only: only stuck and failed uploads.
-        late_only: only overdue and stuck uploads.
+        attention_only: only uploads in trouble.
+        late_only: only overdue and stuck uploads that are in trouble.
         cause, storage_provider, uploader: only failed uploads with these, as in a `CauseGroup`; None means any.
     """
 
@@ -218,6 +230,9 @@ class Row(Struct, frozen=True, kw_only=True):
         stage_since, since_certainty: when the present stage began, and how that is known.
         initiated_on, completed_on, ended_on: times of the stages, None if unknown; `ended_on` is that of verified or error.
         chunk_count, chunk_bytes: of the chunks received so far; None if the upload is not chunked.
+        trouble: what is wrong with it; None if nothing is, or if it is acknowledged or gone.
+        is_contradictory: it is verified, but its chunks do not agree.
+        is_acknowledged: its user has acknowledged what is wrong with it in its present stage.
         is_purged: its stored data were deleted.
         is_gone: the service no longer lists it.
         is_stale: it may have changed since it was read.
@@ -241,6 +256,9 @@ class Row(Struct, frozen=True, kw_only=True):
     error_message: str
     lateness: Lateness
     anomaly_count: int = 0
+    trouble: Trouble | None = None
+    is_contradictory: bool = False
+    is_acknowledged: bool = False
     is_purged: bool = False
     is_gone: bool = False
     is_stale: bool = False
@@ -266,7 +284,7 @@ class StageSummary(Struct, frozen=True):
     Attributes:
         count: the number of uploads in this stage.
         oldest_since, newest_since: when the first and the last of them entered it; None if there is none.
-        overdue, stuck: how many of them are.
+        overdue, stuck: how many of them are; stuck ones are overdue as well. Acknowledged ones do not count.
         recent: the number of uploads that entered it in each of the last minutes, oldest first.
     """
 
@@ -280,11 +298,16 @@ class StageSummary(Struct, frozen=True):
 
 
 class Funnel(Struct, frozen=True):
-    """The four stages in order, and a notice about the picture as a whole."""
+    """The four stages in order, the uploads in trouble, and a notice about the picture as a whole.
+
+    `troubles` are the numbers of uploads with each trouble; those without any are absent. `gone` uploads are in no stage.
+    """
 
     stages: tuple[StageSummary, ...] = field(default_factory=lambda: tuple(StageSummary(stage) for stage in Stage))
     notice: str = ""
     """For example "verification worker appears down: none verified for 8m, 14 waiting"; empty if all is well."""
+    troubles: Mapping[Trouble, int] = field(default_factory=dict)
+    gone: int = 0
 
     def __getitem__(self, stage: Stage) -> StageSummary:
         return self.stages[stage.rank]

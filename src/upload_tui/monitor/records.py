@@ -28,6 +28,7 @@ __all__ = [
     "change_record",
     "flat_change",
     "flat_upload",
+    "format_optional_time",
     "full_upload_record",
     "upload_record",
 ]
@@ -59,14 +60,14 @@ def upload_record(detail: Detail) -> Record:
         "project": {"id": upload.project_id, "name": upload.project_name},
         "service": row.service,
         "stage": upload.stage,
-        "stage_since": _format_time(upload.timeline.since),
+        "stage_since": format_optional_time(upload.timeline.since),
         "error_message": upload.timeline.error_message,
         "timeline": [_event_record(event) for event in upload.timeline],
         "chunks": None if upload.chunks is None else {"count": len(upload.chunks), "size_bytes": upload.chunk_bytes},
         "overdue": row.lateness.is_overdue,
         "stuck": row.lateness.is_stuck,
         "anomalies": [{"name": anomaly.name, "detail": anomaly.detail} for anomaly in detail.anomalies],
-        "as_of": _format_time(row.read_on),
+        "as_of": format_optional_time(row.read_on),
     }
 
 
@@ -88,10 +89,10 @@ def full_upload_record(detail: Detail, raw: Any) -> Record:
 def _event_record(event: Event) -> Record:
     return {
         "stage": event.stage,
-        "on": _format_time(event.on),
+        "on": format_optional_time(event.on),
         "certainty": event.certainty,
-        "earliest": _format_time(event.earliest),
-        "latest": _format_time(event.latest),
+        "earliest": format_optional_time(event.earliest),
+        "latest": format_optional_time(event.latest),
     }
 
 
@@ -100,7 +101,7 @@ def change_record(change: Change) -> Record:
     upload = change.upload if isinstance(change, UploadChange) else None
     empty = dict.fromkeys(("from", "to", "on", "certainty", "error_message", "detail"))
     return {
-        "at": _format_time(change.at),
+        "at": format_optional_time(change.at),
         "kind": None,
         "upload": upload
         and {
@@ -122,28 +123,29 @@ def _kind_fields(change: Change) -> Record:
                 "kind": "stage",
                 "from": change.before,
                 "to": change.after,
-                "on": _format_time(change.on),
+                "on": format_optional_time(change.on),
                 "certainty": change.certainty,
                 "error_message": change.error_message,
             }
         case AnomalyNoticed():
             return {"kind": "anomaly", "detail": f"{change.anomaly.name}: {change.anomaly.detail}"}
         case UploadPurged():
-            return {"kind": "purged", "on": _format_time(change.on)}
+            return {"kind": "purged", "on": format_optional_time(change.on)}
         case UploadGone():
             return {"kind": "gone"}
         case ConnectionChanged():
             return {
                 "kind": "connection",
                 "to": change.connection.state,
-                "on": _format_time(change.connection.since),
+                "on": format_optional_time(change.connection.since),
                 "detail": change.connection.reason or None,
             }
         case _:
             raise TypeError(f"{type(change).__name__} has no record")
 
 
-def _format_time(on: datetime | None) -> str | None:
+def format_optional_time(on: datetime | None) -> str | None:
+    """A time as in all records; None stays None."""
     return None if on is None else format_time(on)
 
 

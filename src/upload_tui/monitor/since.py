@@ -17,16 +17,31 @@ from upload_tui.wire import format_time, read_time
 if TYPE_CHECKING:
     from upload_tui.monitor.sessions.session import Session
 
-__all__ = ["LastVisit", "SinceSummary", "read_last_visit", "save_last_visit", "stages_since", "summarise_since"]
+__all__ = [
+    "LastVisit",
+    "SinceSummary",
+    "read_last_visit",
+    "save_last_visit",
+    "stages_since",
+    "summarise_since",
+    "visit_of",
+]
 
 _BATCH_ROWS = 500
 
 
 class LastVisit(Struct, frozen=True):
-    """The last visit: its time, and the ids of the uploads that were overdue then."""
+    """The last visit.
+
+    Attributes:
+        on: its time.
+        overdue_ids: the ids of the uploads that were overdue then.
+        stages: the stages of all uploads known then, by id; None if only the time is known.
+    """
 
     on: datetime
     overdue_ids: frozenset[str] = frozenset()
+    stages: Mapping[str, Stage] | None = None
 
 
 class SinceSummary(Struct, frozen=True):
@@ -43,31 +58,59 @@ def read_last_visit(file: Path) -> LastVisit | None:
     """Read the last visit; None if there is no file or it is damaged."""
     try:
         fields: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        on = read_time(fields["on"])
-        return None if on is None else LastVisit(on, frozenset(map(str, fields["overdue_ids"])))
-    except (OSError, ValueError, KeyError, TypeError):
+        on, by_stage = read_time(fields["on"]), fields.get("stages")
+        stages = None if by_stage is None else {str(key): Stage(name) for name in by_stage for key in by_stage[name]}
+        return None if on is None else LastVisit(on, frozenset(map(str, fields["overdue_ids"])), stages)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def save_last_visit(file: Path, on: datetime, overdue_ids: Sequence[str]) -> None:
-    """Write the last visit atomically.
+def save_last_visit(file: Path, visit: LastVisit) -> None:
+    """Write a visit atomically, as the last one.
 
     Raises:
         StorageError: the file cannot be written.
     """
     part = file.with_suffix(".part")
+    fields: dict[str, Any] = {"on": format_time(visit.on), "overdue_ids": sorted(visit.overdue_ids)}
+    if visit.stages is not None:
+        by_stage: dict[str, list[str]] = {}
+        for upload_id, stage in visit.stages.items():
+            by_stage.setdefault(stage, []).append(upload_id)
+        fields["stages"] = by_stage
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.write_text(json.dumps({"on": format_time(on), "overdue_ids": list(overdue_ids)}), encoding="utf-8")
+        part.write_text(json.dumps(fields), encoding="utf-8")
         part.replace(file)
     except OSError as error:
         raise StorageError(f"Cannot save this visit in {file}: {error.strerror}", "Check its permissions.") from error
 
 
+def visit_of(details: Sequence[Detail], on: datetime, previous: LastVisit | None) -> LastVisit:
+    """The visit that shows some uploads.
+
+    Args:
+        details: the uploads.
+        on: the time as of which they are current.
+        previous: the visit before; uploads that it knew stay known, though they may be missing now.
+    """
+    known = dict(previous.stages or {}) if previous else {}
+    known.update((detail.upload.id, detail.upload.stage) for detail in details)
+    overdue = frozenset(detail.upload.id for detail in details if detail.row.lateness.is_overdue)
+    return LastVisit(on, overdue, known)
+
+
 def summarise_since(details: Sequence[Detail], last_visit: LastVisit) -> SinceSummary:
-    """Summarise what happened to uploads since the last visit, by the times that the service reports."""
+    """Summarise what happened to uploads since the last visit.
+
+    With the stages of that visit, by what was known then: each upload is new, verified and failed exactly once in successive visits,
+    whatever the clocks say. With its time alone, by the times that the service reports.
+    """
+    known = last_visit.stages
 
     def reached(stage: Stage) -> list[str]:
+        if known is not None:
+            return [detail.upload.id for detail in details if _is_news(detail, stage, known)]
         return [
             detail.upload.id
             for detail in details
@@ -82,6 +125,12 @@ def summarise_since(details: Sequence[Detail], last_visit: LastVisit) -> SinceSu
         failed=reached(Stage.ERROR),
         newly_overdue=[upload_id for upload_id in overdue if upload_id not in last_visit.overdue_ids],
     )
+
+
+def _is_news(detail: Detail, stage: Stage, known: Mapping[str, Stage]) -> bool:
+    """Whether an upload is new (`initiated`), or reached its end (`verified`, `error`), since its stages were `known`."""
+    before = known.get(detail.upload.id)
+    return before is None if stage is Stage.INITIATED else detail.upload.stage is stage and before is not stage
 
 
 def stages_since(session: "Session", since: datetime) -> Sequence[StageReached]:

@@ -1,7 +1,7 @@
 """The picture that a store holds, as screens read it: windows of rows, the funnel, one upload in detail."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -12,13 +12,13 @@ from upload_tui.monitor.analysis.latency import STAGE_PAIRS, histogram_of
 from upload_tui.monitor.analysis.lateness import (
     Baseline,
     Baselines,
-    VerificationQueue,
     lateness_of,
     overdue_seconds,
     stuck_seconds,
     waits_for_client,
-    worker_notice,
 )
+from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits, contradiction_notice, trouble_of
+from upload_tui.monitor.analysis.worker_health import VerificationQueue, worker_notice
 from upload_tui.monitor.model import (
     CauseGroup,
     Detail,
@@ -28,18 +28,20 @@ from upload_tui.monitor.model import (
     Query,
     Row,
     StageSummary,
+    Trouble,
     WaitsFor,
     Window,
 )
-from upload_tui.monitor.store.aggregates import StoreAggregates
-from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds
+from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, WorkerFigures, last_ended_on
+from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
+from upload_tui.monitor.sync.state import SyncState
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.wire import QueueStats
 
-__all__ = ["STUCK_AFTER_SECONDS", "StorePicture"]
+__all__ = ["StorePicture"]
 
-STUCK_AFTER_SECONDS = 900.0
 _MAX_SAMPLES = 1000
 """Durations per project that baselines are made of."""
 _ENOUGH_SAMPLES = 200
@@ -58,7 +60,7 @@ class StorePicture:
         store: the store.
         clock: for the present and for ages.
         service: the URL of the service.
-        stuck_after_seconds: the age from which a pending upload is stuck.
+        limits: the settings that decide on trouble.
         project_ids: the projects to include; empty for all in the store.
         read_since: when this session began: pending uploads that were read before are stale; None if none are.
     """
@@ -68,18 +70,19 @@ class StorePicture:
         store: Store,
         clock: Clock,
         service: str,
-        stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+        limits: TroubleLimits = DEFAULT_LIMITS,
         project_ids: frozenset[str] = frozenset(),
         *,
         read_since: datetime | None = None,
     ) -> None:
         self._store = store
         self._aggregates = StoreAggregates(store, project_ids)
+        self._worker_figures = WorkerFigures(store, project_ids)
         self._project_ids = project_ids
         self._clock = clock
         self._read_since = read_since
         self._service = service
-        self._stuck_after_seconds = stuck_after_seconds
+        self._limits = limits
         self._baseline_cache = (-1, 0.0, Baselines(()))
         self._queue = VerificationQueue()
 
@@ -89,27 +92,35 @@ class StorePicture:
 
     def as_of(self) -> datetime:
         """When the picture was last current. Lateness is as of then, so that no upload becomes late while it cannot be refreshed."""
-        return self.now() if self._read_since is None else self._previous_read_on
+        return self.now() if self._read_since is None else self._previous_as_of
 
     @cached_property
-    def _previous_read_on(self) -> datetime:
-        """When a previous session last read the pending uploads."""
-        return min(self._aggregates.last_read(*PENDING_STAGES) or self.now(), self.now())
+    def previous_read_on(self) -> datetime | None:
+        """When a previous session last read the picture; None if none did."""
+        project_ids = self._project_ids or {project.id for project in self._store.projects()}
+        synced = [from_ms(SyncState(self._store, project_id).synced_ms) for project_id in project_ids]
+        times = [on for on in (self._aggregates.last_read(*PENDING_STAGES), *synced) if on is not None]
+        return min(max(times), self.now()) if times else None
+
+    @property
+    def _previous_as_of(self) -> datetime:
+        return self.previous_read_on or self.now()
+
+    def project_as_of(self, project_id: str) -> datetime:  # noqa: ARG002  # sessions with several projects need it
+        """When one project was last current."""
+        return self.as_of()
 
     # Queries
 
-    def _query_thresholds(self, query: Query) -> StuckThresholds:
-        return self._thresholds(overdue_seconds if query.late_only else stuck_seconds)
-
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
-        stuck, query = self._query_thresholds(query), self._restrict(query)
-        result = self._store.find(query, stuck, offset, limit, patience_seconds)
+        thresholds, query = self._trouble_thresholds(), self._restrict(query)
+        result = self._store.find(query, thresholds, offset, limit, patience_seconds)
         return Window(tuple(self._rows(result.uploads)), offset, result.total, self._store.revision, result.is_settled)
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it."""
-        return self._store.position(self._restrict(query), self._query_thresholds(query), upload_id)
+        return self._store.position(self._restrict(query), self._trouble_thresholds(), upload_id)
 
     def _restrict(self, query: Query) -> Query:
         """The query, limited to this picture's projects."""
@@ -161,12 +172,25 @@ class StorePicture:
         return [histogram_of(after, before, aggregates.latency_buckets(after, before)) for after, before in STAGE_PAIRS]
 
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
-        """The stages with counts, ages and recent arrivals; the notice is always about the whole picture."""
-        stages = everything = self._stages(self._aggregates)
-        if project_ids:
-            stages = self._stages(self._aggregates_of(project_ids))
-        notice = worker_notice(everything, self.as_of(), self._baselines().overall, self._stuck_after_seconds)
-        return Funnel(stages, notice or self._store.notice)
+        """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
+        aggregates = self._aggregates_of(project_ids)
+        stages = self._stages(aggregates)
+        troubles = _troubles(aggregates, stages, self._failed_since)
+        counts = self._aggregates.stage_counts()
+        notice = contradiction_notice(troubles) or self._worker_notice(counts) or self._store.notice
+        return Funnel(stages, notice, troubles, aggregates.count_gone())
+
+    def _worker_notice(self, counts: StageCounts) -> str:
+        if Stage.COMPLETED not in counts:
+            return ""
+        return worker_notice(
+            self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None),
+            self._worker_figures.ended,
+            self._queue,
+            self.as_of(),
+            last_ended_on(counts),
+            self._limits.stuck_after_seconds,
+        )
 
     def _stages(self, aggregates: StoreAggregates) -> tuple[StageSummary, ...]:
         counts = aggregates.stage_counts()
@@ -199,73 +223,109 @@ class StorePicture:
             self._baseline_cache = (self._store.revision, now, baselines)
         return baselines
 
+    def _trouble_thresholds(self) -> TroubleThresholds:
+        return TroubleThresholds(self._thresholds(overdue_seconds), self._failed_since)
+
+    @property
+    def _failed_since(self) -> datetime:
+        return self._limits.failed_since(self.as_of().replace(microsecond=0))
+
     def _thresholds(self, limit_seconds: Callable[[Baseline | None, float], float]) -> StuckThresholds:
         """The times that correspond to an age limit, rounded to seconds so that cached search results stay valid for a second."""
         now, baselines = self.as_of().replace(microsecond=0), self._baselines()
 
         def before(baseline: Baseline | None) -> datetime:
-            return now - timedelta(seconds=limit_seconds(baseline, self._stuck_after_seconds))
+            return now - timedelta(seconds=limit_seconds(baseline, self._limits.stuck_after_seconds))
 
         specific = tuple(
             StuckThreshold(project_id, min_bytes, below_bytes, before(baseline))
             for project_id, min_bytes, below_bytes, baseline in baselines.specific()
         )
-        return StuckThresholds(now - timedelta(seconds=self._stuck_after_seconds), before(None), specific)
+        return StuckThresholds(now - timedelta(seconds=self._limits.stuck_after_seconds), before(None), specific)
 
     def _last_ended_on(self) -> datetime | None:
         """When an upload was last verified or failed; None if none was."""
-        counts = self._aggregates.stage_counts()
-        ends = [counts[stage][2] for stage in (Stage.VERIFIED, Stage.ERROR) if stage in counts]
-        return max((on for on in ends if on is not None), default=None)
+        return last_ended_on(self._aggregates.stage_counts())
 
     def _lateness(
         self, stored: StoredUpload, now: datetime, baselines: Baselines, queued: tuple[WaitsFor, int | None]
     ) -> Lateness:
         """The lateness of a pending upload; `queued` is what completed uploads wait for, and the depth of their queue."""
         baseline = baselines.baseline(stored.project_id, stored.size_bytes)
-        lateness = lateness_of(stored.stage, stored.since, stored.activity_on, now, baseline, self._stuck_after_seconds)
+        lateness = lateness_of(
+            stored.stage, stored.since, stored.activity_on, now, baseline, self._limits.stuck_after_seconds
+        )
         if stored.stage is not Stage.COMPLETED:
             queued = waits_for_client(stored.size_bytes, stored.chunk_count, stored.chunk_bytes), None
         return replace(lateness, waits_for=queued[0], queue_depth=queued[1])
 
     # Rows
 
-    def _rows(self, uploads: Iterable[StoredUpload]) -> Iterator[Row]:
+    def _rows(self, uploads: Sequence[StoredUpload]) -> Iterator[Row]:
         """Rows as of the last time the picture was current; what they share is computed once."""
-        as_of, baselines = self.as_of(), self._baselines()
-        is_outdated = (self.now() - as_of).total_seconds() > _STALE_SECONDS
-        queued = self._queue.waits_for(as_of, baselines.overall, self._last_ended_on)
+        # In whole seconds, as the thresholds of queries: a row and a filter must not disagree.
+        as_of, baselines, failed_since = self.as_of().replace(microsecond=0), self._baselines(), self._failed_since
+        outdated = {
+            project_id: (self.now() - self.project_as_of(project_id)).total_seconds() > _STALE_SECONDS
+            for project_id in {stored.project_id for stored in uploads}
+        }
+        queued = self._queue.waits_for(as_of, self._last_ended_on)
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
             is_final = stored.stage.is_final
             lateness = _NOT_LATE if is_final else self._lateness(stored, as_of, baselines, queued)
-            is_stale = not is_final and (is_outdated or self._is_from_previous_session(stored))
-            yield self._row(stored, lateness, is_stale=stored.is_stale or is_stale)
+            is_stale = not is_final and (outdated[stored.project_id] or self._is_from_previous_session(stored))
+            trouble = _trouble(stored, lateness, failed_since)
+            yield _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
 
     def _is_from_previous_session(self, stored: StoredUpload) -> bool:
         return self._read_since is not None and stored.read_on < self._read_since
 
-    def _row(self, stored: StoredUpload, lateness: Lateness, *, is_stale: bool) -> Row:
-        return Row(
-            id=stored.id,
-            name=stored.name,
-            project_id=stored.project_id,
-            project_name=stored.project_name,
-            service=self._service,
-            size_bytes=stored.size_bytes,
-            stage=stored.stage,
-            stage_since=stored.since,
-            since_certainty=stored.certainty,
-            initiated_on=stored.initiated_on,
-            completed_on=stored.completed_on,
-            ended_on=stored.ended_on,
-            chunk_count=stored.chunk_count,
-            chunk_bytes=stored.chunk_bytes,
-            error_message=stored.error_message,
-            lateness=lateness,
-            anomaly_count=stored.anomaly_count,
-            is_purged=stored.is_purged,
-            is_gone=stored.is_gone,
-            is_stale=is_stale,
-            read_on=stored.read_on,
-        )
+
+def _troubles(
+    aggregates: StoreAggregates, stages: Sequence[StageSummary], failed_since: datetime
+) -> Mapping[Trouble, int]:
+    """The number of uploads by trouble, of those in trouble."""
+    stuck = sum(summary.stuck for summary in stages)
+    counts = {
+        Trouble.CONTRADICTORY: aggregates.count_contradictory(),
+        Trouble.STUCK: stuck,
+        Trouble.FAILED: aggregates.count_failed(failed_since),
+        Trouble.OVERDUE: sum(max(summary.overdue, summary.stuck) for summary in stages) - stuck,
+    }
+    return {trouble: count for trouble, count in counts.items() if count}
+
+
+def _trouble(stored: StoredUpload, lateness: Lateness, failed_since: datetime) -> Trouble | None:
+    if stored.is_gone or stored.is_acknowledged:
+        return None
+    return trouble_of(stored.stage, stored.since, lateness, failed_since, has_contradiction=stored.is_contradictory)
+
+
+def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Trouble | None, *, is_stale: bool) -> Row:
+    return Row(
+        id=stored.id,
+        name=stored.name,
+        project_id=stored.project_id,
+        project_name=stored.project_name,
+        service=service,
+        size_bytes=stored.size_bytes,
+        stage=stored.stage,
+        stage_since=stored.since,
+        since_certainty=stored.certainty,
+        initiated_on=stored.initiated_on,
+        completed_on=stored.completed_on,
+        ended_on=stored.ended_on,
+        chunk_count=stored.chunk_count,
+        chunk_bytes=stored.chunk_bytes,
+        error_message=stored.error_message,
+        lateness=lateness,
+        anomaly_count=stored.anomaly_count,
+        trouble=trouble,
+        is_contradictory=stored.is_contradictory,
+        is_acknowledged=stored.is_acknowledged,
+        is_purged=stored.is_purged,
+        is_gone=stored.is_gone,
+        is_stale=is_stale,
+        read_on=stored.read_on,
+    )

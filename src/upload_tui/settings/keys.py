@@ -54,6 +54,7 @@ KEYS = (
     Key("user_key", is_credential=True, is_free_text=True),
     Key("refresh", 1.0),
     Key("stuck_after", 900.0),
+    Key("failures_for", 86400.0),
     Key("timezone"),
     Key("theme", is_free_text=True),
     Key("signs"),

@@ -75,6 +75,9 @@ class Profile(BaseModel):
     stuck_after: Seconds | None = Field(
         None, description="age at which a pending upload is stuck, in seconds; less if similar uploads are much faster"
     )
+    failures_for: Seconds | None = Field(
+        None, description="how long a failed upload counts as trouble, in seconds; after that it is history"
+    )
     timezone: Annotated[str, AfterValidator(_check_zone)] | None = Field(
         None, description="time zone of displayed times, such as Europe/Berlin; the local zone if not set"
     )

@@ -43,6 +43,7 @@ class ServiceSettings:
         token_keyring: the user name of the token in the keyring.
         refresh_seconds: the shortest time between two updates.
         stuck_after_seconds: the age at which a pending upload is stuck; less if similar uploads are much faster.
+        failures_for_seconds: how long a failed upload counts as trouble.
         zone: of displayed times; None means the local zone.
         theme: empty means the default theme.
         signs: `unicode` or `ascii`; empty means what the terminal supports.
@@ -68,6 +69,7 @@ class ServiceSettings:
     user_key: str = field(default="", repr=False)
     refresh_seconds: float = 1.0
     stuck_after_seconds: float = 900.0
+    failures_for_seconds: float = 86400.0
     zone: tzinfo | None = None
     theme: str = ""
     signs: str = ""
@@ -143,6 +145,7 @@ def _build_settings(
         user_key=_secret_text(values.get("user_key")),
         refresh_seconds=values["refresh"],
         stuck_after_seconds=values["stuck_after"],
+        failures_for_seconds=values["failures_for"],
         zone=_zone(values.get("timezone")),
         theme=values.get("theme") or "",
         signs=values.get("signs") or "",

@@ -13,7 +13,7 @@ from typing import Any
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.errors import ServiceError
 from upload_tui.monitor import (
-    STUCK_AFTER_SECONDS,
+    DEFAULT_LIMITS,
     Change,
     ChangeBroadcaster,
     Connection,
@@ -111,7 +111,7 @@ class InMemorySession(_BaseSession):
         clock: FrozenClock | None = None,
         title: str = "example.org",
         projects: Sequence[tuple[str, str]] = (("p-1", "Genome"),),
-        stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+        stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
     ) -> None:
         super().__init__(clock or FrozenClock(), "https://example.org", title, projects, stuck_after_seconds)
         self.refresh_count = 0
@@ -186,7 +186,7 @@ class ManualSession(_BaseSession):
         service: UploadService,
         *,
         title: str = "example.org",
-        stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+        stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
     ) -> None:
         project = ProjectRef(service.project_id, service.project_name)
         projects = ((project.id, project.name),)

@@ -12,11 +12,11 @@ import psutil
 
 from tests.benchmarks.uploads import NEWEST
 from upload_tui.monitor import Query, SortKey, Store
-from upload_tui.monitor.store.query import StuckThresholds
+from upload_tui.monitor.store.query import StuckThresholds, TroubleThresholds
 
 
 def main(file: Path) -> None:
-    stuck = StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST)
+    stuck = TroubleThresholds(StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST), NEWEST - timedelta(days=1))
     began = time.perf_counter()
     store = Store(file)
     store.find(Query(), stuck, 0, 50)

@@ -89,6 +89,7 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
     "token_keyring": lambda settings: settings.token_keyring,
     "refresh": lambda settings: settings.refresh_seconds,
     "stuck_after": lambda settings: settings.stuck_after_seconds,
+    "failures_for": lambda settings: settings.failures_for_seconds,
     "timezone": lambda settings: str(settings.zone),
     "theme": lambda settings: settings.theme,
     "signs": lambda settings: settings.signs,

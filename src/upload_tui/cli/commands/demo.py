@@ -239,6 +239,6 @@ async def _open_session(service: "EmbeddedService", clock: PacedClock) -> "Async
         async with ServiceClient(service.base_url, credentials, transport=transport, clock=demo_clock) as client:
             project = ProjectRef(service.project.id, service.project.name)
             schedule = Schedule(shortest_seconds=0.4, longest_pending_seconds=1.0, longest_idle_seconds=2.0)
-            yield LiveSession(client, [project], store, clock=demo_clock, title="demo", schedule=schedule)
+            yield LiveSession(client, [project], store, title="demo", schedule=schedule)
     finally:
         store.close()

@@ -103,7 +103,9 @@ def _query(snapshot: "Snapshot", criteria: _Criteria) -> "Query":
 
 
 def _matches(detail: "Detail", criteria: _Criteria) -> bool:
+    from upload_tui.monitor import Trouble
+
     row = detail.row
-    if criteria.stuck_only and not row.lateness.is_stuck:
+    if criteria.stuck_only and row.trouble is not Trouble.STUCK:
         return False
     return criteria.since is None or (row.initiated_on is not None and row.initiated_on >= criteria.since)

@@ -35,9 +35,7 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
         with RecordingWriter(file, header) as recording:
             client.on_request(recording.write_request)
             store = RecordingStore(recording)
-            session = live_session(
-                settings, client, projects, store, clock, title=title, on_change=recording.write_change
-            )
+            session = live_session(settings, client, projects, store, title=title, on_change=recording.write_change)
             echo_err(f"upload-tui: recording to {file}; press Ctrl+C to stop.")
             try:
                 await session.run()

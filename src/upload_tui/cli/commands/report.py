@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,6 +65,8 @@ def command(
         click.echo("\n".join(_report_lines(record, settings.zone)))
     else:
         printer.print_records([record])
+    if since == _LAST:
+        _save_report(settings, snapshot)
     return EXIT_FAILED_UPLOAD if fail_on_error and record["stages"][Stage.ERROR] else EXIT_OK
 
 
@@ -73,27 +76,33 @@ async def _read_snapshot(settings: ServiceSettings) -> _ProjectSnapshot:
 
     async with open_snapshot(settings) as snapshot:
         details = list(snapshot.details(Query(project_ids=frozenset(project.id for project in snapshot.projects))))
-        as_of = min((detail.row.read_on for detail in details), default=datetime.now(UTC))
-        return _ProjectSnapshot(settings.url, snapshot.projects, details, as_of)
+        return _ProjectSnapshot(settings.url, snapshot.projects, details, snapshot.picture.as_of())
+
+
+def _report_file(settings: ServiceSettings, snapshot: _ProjectSnapshot) -> Path:
+    return last_visit_file(settings, (project.id for project in snapshot.projects), "report")
 
 
 def _changes_since(
     settings: ServiceSettings, snapshot: _ProjectSnapshot, since: str | datetime | None
 ) -> Mapping[str, Any] | None:
-    """Summarise the changes since a time, or since the last report, which this one then replaces; None without `--since`."""
-    from upload_tui.monitor import LastVisit, read_last_visit, save_last_visit, summarise_since
+    """Summarise the changes since a time, or since the last report; None without `--since`."""
+    from upload_tui.monitor import LastVisit, read_last_visit, summarise_since
     from upload_tui.wire import format_time
 
     if since is None:
         return None
-    last: LastVisit | None = LastVisit(since) if isinstance(since, datetime) else None
-    if last is None:
-        file = last_visit_file(settings, (project.id for project in snapshot.projects), "report")
-        last = read_last_visit(file)
-        overdue_ids = [detail.upload.id for detail in snapshot.details if detail.row.lateness.is_overdue]
-        save_last_visit(file, snapshot.as_of, overdue_ids)
-    summary = summarise_since(snapshot.details, last or LastVisit(datetime.fromtimestamp(0, UTC)))
+    last = LastVisit(since) if isinstance(since, datetime) else read_last_visit(_report_file(settings, snapshot))
+    summary = summarise_since(snapshot.details, last or LastVisit(datetime.fromtimestamp(0, UTC), stages={}))
     return {**asdict(summary), "since": format_time(summary.since) if last else None}
+
+
+def _save_report(settings: ServiceSettings, snapshot: _ProjectSnapshot) -> None:
+    """Record what this report has shown; only after it was printed, so that nothing is lost if it could not be."""
+    from upload_tui.monitor import read_last_visit, save_last_visit, visit_of
+
+    file = _report_file(settings, snapshot)
+    save_last_visit(file, visit_of(snapshot.details, snapshot.as_of, read_last_visit(file)))
 
 
 def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -110,6 +119,7 @@ def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Ma
         "latencies": [asdict(latency) for latency in figures.latencies],
         "overdue": list(figures.overdue_ids),
         "stuck": list(figures.stuck_ids),
+        "trouble": {trouble: list(ids) for trouble, ids in figures.trouble_ids.items()},
         "causes": [asdict(cause) for cause in figures.causes],
         "news": changes,
     }
@@ -137,9 +147,9 @@ def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
     for latency in record["latencies"]:
         times = "  ".join(f"{share} {duration_text(latency[f'{share}_seconds'])}" for share in ("p50", "p95", "p99"))
         yield f"{latency['after']} to {latency['before']}: {times}  ({plural(latency['samples'], 'sample')})"
-    for word in ("overdue", "stuck"):
-        if record[word]:
-            yield f"{word} ({len(record[word])}): {sanitize(' '.join(record[word]))}"
+    for trouble, ids in record["trouble"].items():
+        if ids and trouble != "failed":  # those are listed by cause
+            yield f"{trouble} ({len(ids)}): {sanitize(' '.join(ids))}"
     for cause in record["causes"]:
         yield sanitize(f"failed ({cause['count']}): {cause['cause']}")
     if record["news"] is not None:
@@ -168,6 +178,10 @@ def _prometheus_lines(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"# HELP upload_tui_{word}_uploads Pending uploads that are {word}."
         yield f"# TYPE upload_tui_{word}_uploads gauge"
         yield f"upload_tui_{word}_uploads{{{where}}} {len(record[word])}"
+    yield "# HELP upload_tui_trouble_uploads Uploads in trouble, each counted once."
+    yield "# TYPE upload_tui_trouble_uploads gauge"
+    for trouble, ids in record["trouble"].items():
+        yield f'upload_tui_trouble_uploads{{{where},trouble="{trouble}"}} {len(ids)}'
     yield "# HELP upload_tui_stage_seconds Time between two stages."
     yield "# TYPE upload_tui_stage_seconds summary"
     for latency in record["latencies"]:

@@ -9,7 +9,7 @@ import click
 
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, output_option
-from upload_tui.cli.support.service import client_for
+from upload_tui.cli.support.service import client_for, trouble_limits
 from upload_tui.cli.support.tables import flat_upload, local_time
 from upload_tui.errors import EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
@@ -42,9 +42,7 @@ async def _records(settings: ServiceSettings, upload_ids: Sequence[str]) -> Sequ
         async with client_for(settings) as client:
             readings = [await client.upload(upload_id) for upload_id in dict.fromkeys(upload_ids)]
             ingest(store, readings, client.root)
-            picture = StorePicture(
-                store, client.service_clock(SystemClock()), client.root, settings.stuck_after_seconds
-            )
+            picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
             found = (picture.detail(reading.upload.id) for reading in readings)
             return [full_upload_record(detail, json.loads(detail.raw)) for detail in found if detail is not None]
     finally:

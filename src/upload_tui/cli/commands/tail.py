@@ -1,7 +1,7 @@
 """`upload-tui tail`: one line per change until interrupted; the activity pane for a pipe."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.service import client_for, find_projects, live_session, run_alongside
 from upload_tui.cli.support.tables import change_columns, flat_change
-from upload_tui.errors import EXIT_OK
+from upload_tui.errors import EXIT_OK, NotFoundError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Change, ConnectionChanged, LiveSession, StageReached
+    from upload_tui.monitor import Change, ConnectionChanged, LiveSession, ProjectRef, StageReached
 
 __all__ = ["command"]
 
@@ -56,14 +56,13 @@ def command(
 @asynccontextmanager
 async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession]":
     """Open a live session over the service of the settings, with its store in memory."""
-    from upload_tui.clock import SystemClock
     from upload_tui.monitor import Store
 
     store = Store()
     try:
         async with client_for(settings) as client:
             projects = await find_projects(client, settings.projects)
-            yield live_session(settings, client, projects, store, SystemClock(), title=settings.profile)
+            yield live_session(settings, client, projects, store, title=settings.profile)
     finally:
         store.close()
 
@@ -99,6 +98,8 @@ async def _selected_changes(session: "LiveSession", options: _Options) -> "Async
                 if (past.upload.id, past.after) not in printed:
                     printed.add((past.upload.id, past.after))
                     yield past
+        if len(session.lost_projects) == len(session.projects):
+            raise _lost_error(session.lost_projects)
         if isinstance(change, ConnectionChanged):
             report_connection(change)
         elif isinstance(change, StageReached) and (change.upload.id, change.after) in printed:
@@ -107,6 +108,11 @@ async def _selected_changes(session: "LiveSession", options: _Options) -> "Async
             if needs_past and isinstance(change, StageReached):
                 printed.add((change.upload.id, change.after))
             yield change
+
+
+def _lost_error(projects: "Sequence[ProjectRef]") -> NotFoundError:
+    names = ", ".join(project.name or project.id for project in projects)
+    return NotFoundError(f"The service no longer has {names}", "It was deleted, or this account may no longer see it.")
 
 
 class _ConnectionReporter:

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from upload_tui.cli.support.option_types import parse_duration
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
-from upload_tui.cli.support.service import client_for, find_projects
+from upload_tui.cli.support.service import client_for, find_projects, trouble_limits
 from upload_tui.cli.support.tables import flat_upload, upload_columns
 from upload_tui.errors import (
     EXIT_FAILED_UPLOAD,
@@ -112,7 +112,7 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
             waiter = UploadWaiter(
                 client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options)
             )
-            picture = StorePicture(store, client.service_clock(clock), client.root, settings.stuck_after_seconds)
+            picture = StorePicture(store, client.service_clock(clock), client.root, trouble_limits(settings))
             with _progress_bar(len(waiter.outcomes)) as bar:
                 return await _WaitLoop(waiter, options, printer, picture, bar).run()
     finally:

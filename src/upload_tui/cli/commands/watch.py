@@ -16,8 +16,8 @@ from upload_tui.cli.dashboard.last_visit import record_visit
 from upload_tui.cli.dashboard.preferences import dashboard_preferences
 from upload_tui.cli.dashboard.terminal import require_terminal, run_dashboard
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
-from upload_tui.cli.support.service import client_for, live_session, open_store
-from upload_tui.cli.support.snapshot import projects_or_cached
+from upload_tui.cli.support.service import client_for, live_session, open_store, trouble_limits
+from upload_tui.cli.support.snapshot import cached_projects, projects_or_cached
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.wire import service_root
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from upload_tui.monitor import Session, Store
 
 __all__ = ["command"]
+
+_NO_PROJECT = ""
+"""An id that no project has: shows nothing while none of the wanted projects is cached."""
 
 
 @click.command(help="Watch uploads in the dashboard; PROJECT is an id or a name.")
@@ -63,10 +66,13 @@ def _session(settings: ServiceSettings, stores: ExitStack, clock: "Clock", *, is
 
     root = service_root(settings.url)
     store = stores.enter_context(closing(open_store(settings)))
-    cached = StorePicture(store, clock, root, settings.stuck_after_seconds, read_since=clock.now())
+    wanted = {project.id for project in cached_projects(store, settings.projects)}
+    cached = StorePicture(
+        store, clock, root, trouble_limits(settings), frozenset(wanted or {_NO_PROJECT}), read_since=clock.now()
+    )
     title = _title(settings)
     return DeferredSession(
-        title, clock, lambda: _open_live_session(settings, store, clock, title), cached, can_retry=not is_only_service
+        title, clock, lambda: _open_live_session(settings, store, title), cached, can_retry=not is_only_service
     )
 
 
@@ -86,11 +92,9 @@ def _combined_settings(all_settings: Sequence[ServiceSettings]) -> ServiceSettin
 
 
 @asynccontextmanager
-async def _open_live_session(
-    settings: ServiceSettings, store: "Store", clock: "Clock", title: str
-) -> "AsyncIterator[Session]":
+async def _open_live_session(settings: ServiceSettings, store: "Store", title: str) -> "AsyncIterator[Session]":
     """Open a live session over the projects of one service."""
     await asyncio.to_thread(import_module, "upload_tui.client.service_client")
     async with client_for(settings) as client:
         projects = await projects_or_cached(client, store, settings)
-        yield live_session(settings, client, projects, store, clock, title=title)
+        yield live_session(settings, client, projects, store, title=title)

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     import ssl
 
     from upload_tui.client import ServiceClient
-    from upload_tui.clock import Clock
-    from upload_tui.monitor import Change, LiveSession, ProjectRef, Session, Store
+    from upload_tui.monitor import Change, LiveSession, ProjectRef, Session, Store, TroubleLimits
 
 __all__ = [
     "client_for",
@@ -23,6 +22,7 @@ __all__ = [
     "live_session",
     "open_store",
     "run_alongside",
+    "trouble_limits",
     "trusted_certificates",
 ]
 
@@ -94,22 +94,20 @@ def live_session(
     client: "ServiceClient",
     projects: "Sequence[ProjectRef]",
     store: "Store",
-    clock: "Clock",
     *,
     title: str,
     on_change: "Callable[[Change], None] | None" = None,
 ) -> "LiveSession":
-    """Make a live session over some projects, with the refresh interval and the stuck threshold of the settings."""
+    """Make a live session over some projects, with the refresh interval and the limits of the settings."""
     from upload_tui.monitor import LiveSession, Schedule
 
     return LiveSession(
         client,
         projects,
         store,
-        clock=clock,
         title=title,
         schedule=Schedule(shortest_seconds=settings.refresh_seconds),
-        stuck_after_seconds=settings.stuck_after_seconds,
+        limits=trouble_limits(settings),
         on_change=on_change,
     )
 
@@ -130,3 +128,10 @@ async def run_alongside(session: "Session", work: Coroutine[Any, Any, Result]) -
 async def _await_session(running: "asyncio.Future[None]") -> Any:
     await running
     raise AssertionError("a session runs until it is cancelled or fails")
+
+
+def trouble_limits(settings: ServiceSettings) -> "TroubleLimits":
+    """The limits that decide on trouble."""
+    from upload_tui.monitor import TroubleLimits
+
+    return TroubleLimits(settings.stuck_after_seconds, settings.failures_for_seconds)

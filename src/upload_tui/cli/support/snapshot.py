@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from upload_tui.cli.support.output import echo_err
-from upload_tui.cli.support.service import client_for, find_projects, open_store
+from upload_tui.cli.support.service import client_for, find_projects, open_store, trouble_limits
 from upload_tui.errors import ServerError, ServiceError, StorageResetError, ThrottledError, UnreachableError
 from upload_tui.settings import ServiceSettings
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
     from upload_tui.monitor import Detail, ProjectRef, Query, Store, StorePicture, Synchroniser
 
-__all__ = ["Snapshot", "open_snapshot", "projects_or_cached"]
+__all__ = ["Snapshot", "cached_projects", "open_snapshot", "projects_or_cached"]
 
 _PAGE_ROWS = 500
 _OFFLINE_ERRORS = (UnreachableError, ThrottledError, ServerError)
@@ -58,13 +59,15 @@ async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
     try:
         async with client_for(settings) as client:
             clock = client.service_clock(SystemClock())
-            picture = StorePicture(store, clock, client.root, settings.stuck_after_seconds)
+            read_since: datetime | None = None
             try:
                 projects = await find_projects(client, settings.projects)
                 await _refresh(client, store, projects)
             except _OFFLINE_ERRORS as error:
                 projects = _cached_projects(store, settings.projects, error)
-            yield Snapshot(picture, projects)
+                read_since = clock.now()  # so that uploads are judged by the time of the cache
+            limits = trouble_limits(settings)
+            yield Snapshot(StorePicture(store, clock, client.root, limits, read_since=read_since), projects)
     finally:
         store.close()
 
@@ -99,9 +102,14 @@ async def _run_round(synchroniser: "Synchroniser") -> None:
     await synchroniser.sync()
 
 
+def cached_projects(store: "Store", names: Sequence[str]) -> "Sequence[ProjectRef]":
+    """The cached ones of the named projects (ids or names), or all if none is named."""
+    return [project for project in store.projects() if not names or {project.id, project.name} & set(names)]
+
+
 def _cached_projects(store: "Store", names: Sequence[str], error: ServiceError) -> "Sequence[ProjectRef]":
     """The cached ones of the named projects, or all; report that the service is offline. Raise the error if there are none."""
-    cached = [project for project in store.projects() if not names or {project.id, project.name} & set(names)]
+    cached = cached_projects(store, names)
     if not cached:
         raise error
     echo_err(f"upload-tui: offline: {error.title}. Showing the cache of the last visit; `as_of` has its time.")

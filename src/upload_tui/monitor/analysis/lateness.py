@@ -6,16 +6,15 @@ stuck when nothing arrived for longer than the threshold.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.latency import quantile
-from upload_tui.monitor.model import Lateness, StageSummary, WaitsFor
+from upload_tui.monitor.model import Lateness, WaitsFor
 from upload_tui.status import Stage
-from upload_tui.wire import QueueStats
 
 __all__ = [
     "MAX_RETRIES",
@@ -23,7 +22,6 @@ __all__ = [
     "Baseline",
     "Baselines",
     "RetryEstimate",
-    "VerificationQueue",
     "baseline_of",
     "estimate_retries",
     "lateness_of",
@@ -31,7 +29,6 @@ __all__ = [
     "size_class",
     "stuck_seconds",
     "waits_for_client",
-    "worker_notice",
 ]
 
 SIZE_LIMITS_BYTES = (0, 1 << 20, 100 << 20, 10 << 30, 2**63 - 1)
@@ -44,14 +41,6 @@ _STUCK_FACTOR = 3.0
 """An upload is stuck beyond this multiple of the longest duration seen, even below the threshold."""
 _REFRESH_LAG_SECONDS = 2.0
 """Tolerance, because the picture may lag behind the service by this much."""
-
-_MIN_OVERDUE = 3
-"""With fewer overdue uploads, the worker is not suspected."""
-_QUEUE_MAX_AGE = timedelta(seconds=60)
-"""Older queue statistics are ignored."""
-_QUEUE_IDLE_SECONDS = 120.0
-_QUEUE_IDLE_FACTOR = 3.0
-"""Queued uploads are unattended after this multiple of the 95th percentile of verification, and at least two minutes."""
 
 _RETRY_DELAYS_SECONDS = (1, 5, 25, 125, 625, 3125)
 MAX_RETRIES = len(_RETRY_DELAYS_SECONDS)
@@ -194,78 +183,7 @@ def waits_for_client(size_bytes: int | None, chunk_count: int | None, chunk_byte
     return WaitsFor.CHUNKS
 
 
-# The verification worker
-
-
-class VerificationQueue:
-    """What completed uploads wait for, from the statistics of the service's verification queue, if it has any.
-
-    Statistics are one moment: between two uploads every worker is idle. So uploads count as unattended only if no statistics showed a
-    running worker, and no upload ended, for some time.
-    """
-
-    def __init__(self) -> None:
-        self._stats: QueueStats | None = None
-        self._last_active_on: datetime | None = None
-
-    def update(self, stats: QueueStats | None) -> None:
-        """Set the latest statistics; None if the service gives none."""
-        self._stats = stats
-        if stats is not None and stats.running != 0:
-            self._last_active_on = stats.read_on
-
-    def waits_for(
-        self, now: datetime, baseline: Baseline | None, last_ended_on: Callable[[], datetime | None]
-    ) -> tuple[WaitsFor, int | None]:
-        """What a completed upload waits for, and the depth of the queue if it waits there (None: unknown).
-
-        Args:
-            now: the present.
-            baseline: of verification; None if too few durations were seen.
-            last_ended_on: when an upload was last verified or failed (None: never); called only if it matters.
-        """
-        stats = self._stats
-        if stats is None or not stats.depth or now - stats.read_on > _QUEUE_MAX_AGE:
-            return WaitsFor.VERIFICATION, None
-        idle_seconds = _QUEUE_IDLE_FACTOR * baseline.p95_seconds if baseline else 0.0
-        idle_since = now - timedelta(seconds=max(_QUEUE_IDLE_SECONDS, idle_seconds))
-        if self._is_unattended(stats, idle_since) and _is_before(last_ended_on(), idle_since):
-            return WaitsFor.WORKER, None
-        return WaitsFor.VERIFICATION, stats.depth
-
-    def _is_unattended(self, stats: QueueStats, since: datetime) -> bool:
-        """Whether uploads wait in the queue since before `since` and no worker has run; those waiting for a retry do not count."""
-        has_untried = stats.depth is not None and stats.depth > (stats.retried or 0)
-        if stats.running != 0 or stats.oldest_on is None or not has_untried:
-            return False
-        return stats.oldest_on < since and _is_before(self._last_active_on, since)
-
-
-def _is_before(on: datetime | None, limit: datetime) -> bool:
-    return on is None or on < limit
-
-
-def worker_notice(
-    stages: Sequence[StageSummary], now: datetime, baseline: Baseline | None, stuck_after_seconds: float
-) -> str:
-    """A notice if the verification worker appears down: several uploads are overdue and none has ended; empty otherwise.
-
-    Args:
-        stages: the summaries of the four stages, in order.
-        now: the time that the summaries are of.
-        baseline: of verification in all projects; None if too few durations were seen.
-        stuck_after_seconds: how long a worker without a baseline may be silent.
-    """
-    completed = stages[Stage.COMPLETED.rank]
-    if completed.overdue < _MIN_OVERDUE or completed.oldest_since is None:
-        return ""
-    ends = [stages[stage.rank].newest_since for stage in (Stage.VERIFIED, Stage.ERROR)]
-    last_end = max((on for on in ends if on is not None), default=completed.oldest_since)
-    quiet_seconds = (now - max(last_end, completed.oldest_since)).total_seconds()
-    if quiet_seconds < (stuck_after_seconds if baseline is None else max(30.0, 3 * baseline.p95_seconds)):
-        return ""
-    minutes = max(1, round(quiet_seconds / 60))
-    return f"verification worker appears down: none verified for {minutes}m, {completed.count:,} waiting"
+# Retries
 
 
 class RetryEstimate(Struct, frozen=True):

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.latency import quantile
-from upload_tui.monitor.model import Detail
+from upload_tui.monitor.analysis.trouble import contradicts_itself
+from upload_tui.monitor.model import Detail, Trouble
 from upload_tui.status import Stage
 
 __all__ = ["Cause", "Latency", "Statistics", "normalise_cause", "statistics_of"]
@@ -40,7 +41,8 @@ class Statistics(Struct, frozen=True):
         counts: number of uploads by stage.
         latencies: between successive stages.
         causes: of failures, the most frequent first.
-        overdue_ids, stuck_ids: ids of pending uploads.
+        overdue_ids, stuck_ids: ids of pending uploads; stuck ones are overdue as well, acknowledged ones are neither.
+        trouble_ids: ids of uploads in trouble, by trouble, the weightiest first.
     """
 
     counts: Mapping[Stage, int]
@@ -48,6 +50,7 @@ class Statistics(Struct, frozen=True):
     causes: Sequence[Cause]
     overdue_ids: Sequence[str]
     stuck_ids: Sequence[str]
+    trouble_ids: Mapping[Trouble, Sequence[str]]
 
     @property
     def total(self) -> int:
@@ -68,8 +71,11 @@ def statistics_of(details: Iterable[Detail]) -> Statistics:
         counts={stage: counts[stage] for stage in Stage},
         latencies=_latencies(details),
         causes=[Cause(cause, count) for cause, count in causes.most_common()],
-        overdue_ids=[detail.upload.id for detail in details if detail.row.lateness.is_overdue],
-        stuck_ids=[detail.upload.id for detail in details if detail.row.lateness.is_stuck],
+        overdue_ids=[detail.upload.id for detail in details if detail.row.trouble in {Trouble.STUCK, Trouble.OVERDUE}],
+        stuck_ids=[detail.upload.id for detail in details if detail.row.trouble is Trouble.STUCK],
+        trouble_ids={
+            trouble: [detail.upload.id for detail in details if detail.row.trouble is trouble] for trouble in Trouble
+        },
     )
 
 
@@ -83,6 +89,8 @@ def normalise_cause(message: str) -> str:
 def _latencies(details: Sequence[Detail]) -> list[Latency]:
     seconds: dict[tuple[Stage, Stage], list[float]] = {}
     for detail in details:
+        if contradicts_itself(detail.upload.stage, detail.anomalies):
+            continue
         for span in detail.upload.timeline.spans():
             if span.seconds is not None and span.seconds >= 0:
                 seconds.setdefault((span.start, span.end), []).append(span.seconds)

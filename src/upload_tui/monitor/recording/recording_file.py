@@ -32,7 +32,7 @@ from upload_tui.monitor.changes import (
     UploadChange,
 )
 from upload_tui.monitor.model import ProjectRef
-from upload_tui.monitor.records import change_record
+from upload_tui.monitor.records import change_record, format_optional_time
 from upload_tui.monitor.store.bulk import BulkLoad
 from upload_tui.monitor.store.page_snapshot import SnapshotInfo
 from upload_tui.monitor.store.rows import from_ms
@@ -146,14 +146,14 @@ def _replay_fields(change: Change) -> Mapping[str, Any]:
     match change:
         case StageReached():
             return {
-                "earliest": _format_time(change.earliest),
-                "latest": _format_time(change.latest),
+                "earliest": format_optional_time(change.earliest),
+                "latest": format_optional_time(change.latest),
                 "service": change.upload.service,
             }
         case ConnectionChanged(connection=connection):
             return {
-                "read_on": _format_time(connection.read_on),
-                "next_try_on": _format_time(connection.next_try_on),
+                "read_on": format_optional_time(connection.read_on),
+                "next_try_on": format_optional_time(connection.next_try_on),
                 "known": connection.known,
                 "total": connection.total,
             }
@@ -161,10 +161,6 @@ def _replay_fields(change: Change) -> Mapping[str, Any]:
             return {"service": change.upload.service}
         case _:
             return {}
-
-
-def _format_time(on: datetime | None) -> str | None:
-    return None if on is None else format_time(on)
 
 
 class _RecordingBulkLoad(BulkLoad):
@@ -220,7 +216,7 @@ class RecordingStore(Store):
                 "kept",
                 raw=json.loads(raw),
                 noticed=[[anomaly.name, anomaly.detail] for anomaly in noticed],
-                earliest=_format_time(earliest),
+                earliest=format_optional_time(earliest),
                 **_last_event_fields(upload),
             )
 
@@ -243,7 +239,7 @@ def _last_event_fields(upload: Upload) -> Mapping[str, Any]:
     last = upload.timeline.current
     if last is None or last.certainty is Certainty.REPORTED:
         return {}
-    return {"since": _format_time(last.best_time), "certainty": last.certainty}
+    return {"since": format_optional_time(last.best_time), "certainty": last.certainty}
 
 
 def read_recording(file: Path) -> tuple[RecordingHeader, Sequence[RecordingLine]]:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from upload_tui.clock import Clock, PacedClock, SystemClock
 from upload_tui.errors import InvalidResponseError
+from upload_tui.monitor.analysis.trouble import TroubleLimits
 from upload_tui.monitor.changes import (
     AnomalyNoticed,
     Change,
@@ -67,7 +68,7 @@ class ReplaySession(StorePicture):
         """Start again at a time, with an empty picture."""
         self._playback_clock = PacedClock(0.0 if self._is_paused else self._speed, self._base, on)
         header = self._header
-        super().__init__(Store(), self._playback_clock, header.service, header.stuck_after_seconds)
+        super().__init__(Store(), self._playback_clock, header.service, TroubleLimits(header.stuck_after_seconds))
         self._store_lines = _StoreLines(self._store)
         self._next = 0
         self._connection = Connection(state=ConnectionState.CONNECTING, since=header.began_on)

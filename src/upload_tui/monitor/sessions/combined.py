@@ -4,6 +4,7 @@ Each session runs on its own schedule, so a slow service does not block the othe
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from upload_tui.monitor.model import (
     Row,
     SortKey,
     StageSummary,
+    Trouble,
     Window,
 )
 from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
@@ -161,10 +163,21 @@ class CombinedSession:
         return low
 
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
-        """The stages, summed over all sessions."""
+        """The stages and the uploads in trouble, summed over all sessions; each notice begins with its session's title."""
         funnels = [session.funnel(project_ids) for session in self._sessions]
-        notice = next((funnel.notice for funnel in funnels if funnel.notice), "")
-        return Funnel(tuple(_summed([funnel[stage] for funnel in funnels]) for stage in Stage), notice)
+        notices = [
+            (not funnel.troubles.get(Trouble.CONTRADICTORY), f"{session.title}: {funnel.notice}")
+            for session, funnel in zip(self._sessions, funnels, strict=True)
+            if funnel.notice
+        ]
+        notices.sort(key=lambda notice: notice[0])  # contradictory uploads first
+        troubles = sum((Counter(funnel.troubles) for funnel in funnels), Counter[Trouble]())
+        return Funnel(
+            tuple(_summed([funnel[stage] for funnel in funnels]) for stage in Stage),
+            "; ".join(text for _, text in notices),
+            troubles,
+            sum(funnel.gone for funnel in funnels),
+        )
 
     def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
         """The pending uploads of all sessions."""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from upload_tui.clock import Clock
 from upload_tui.errors import AuthError, BusyStorageError, ServiceError, ThrottledError
 from upload_tui.monitor.model import Connection, ConnectionState
+from upload_tui.text import age_text
 
 __all__ = ["ConnectionTracker"]
 
@@ -27,10 +28,16 @@ class ConnectionTracker:
         clock: for the times of the states.
         publish: called with each new state.
         jitter: returns a random number from 0 to 1, to spread retries.
+        read_on: when an earlier session last read the picture; None if none did.
     """
 
     def __init__(
-        self, clock: Clock, publish: Callable[[Connection], None], jitter: Callable[[], float] = random.random
+        self,
+        clock: Clock,
+        publish: Callable[[Connection], None],
+        jitter: Callable[[], float] = random.random,
+        *,
+        read_on: datetime | None = None,
     ) -> None:
         self._clock = clock
         self._publish = publish
@@ -41,7 +48,8 @@ class ConnectionTracker:
         self._is_slow = False
         self.notice = ""
         """A note on uploads that cannot be read; it is the state's reason while the connection is live."""
-        self._current = Connection(state=ConnectionState.CONNECTING, since=clock.now())
+        self._current = Connection(state=ConnectionState.CONNECTING, since=clock.now(), read_on=read_on)
+        self._has_synced = False
 
     @property
     def current(self) -> Connection:
@@ -67,6 +75,7 @@ class ConnectionTracker:
             answer_seconds: the median response time; None if unknown.
         """
         self._reset_failures()
+        self._has_synced = True
         limit_seconds = _QUICK_SECONDS if self._is_slow else _SLOW_SECONDS
         self._is_slow = answer_seconds is not None and answer_seconds > limit_seconds
         if self._is_paused:
@@ -93,6 +102,22 @@ class ConnectionTracker:
             self._enter(ConnectionState.OFFLINE, next_try_on=due, reason=error.title, since=self._failing_since)
         return wait
 
+    def stalled(self, answered_on: datetime, limit_seconds: float) -> None:
+        """Note that a round does not end; call this again and again while it lasts.
+
+        Args:
+            answered_on: when the service last answered a request.
+            limit_seconds: without an answer for this long, the round counts as missed; for three times as long, as offline.
+        """
+        seconds = (self._clock.now() - answered_on).total_seconds()
+        if self._is_paused or seconds < limit_seconds:
+            return
+        reason = f"No answer for {age_text(limit_seconds)}"
+        if seconds < limit_seconds * _TRIES_UNTIL_OFFLINE and self._failures < _TRIES_UNTIL_OFFLINE:
+            self._enter(ConnectionState.RETRYING, reason=reason)
+        else:
+            self._enter(ConnectionState.OFFLINE, reason=reason, since=self._failing_since or answered_on)
+
     def pause(self) -> None:
         """Enter the paused state."""
         self._is_paused = True
@@ -102,7 +127,7 @@ class ConnectionTracker:
         """Leave the paused state; the picture is old until a round succeeds."""
         self._is_paused = False
         before = self._current
-        has_picture = before.read_on is not None or before.known > 0
+        has_picture = self._has_synced or before.known > 0
         state = ConnectionState.CATCHING_UP if has_picture else ConnectionState.CONNECTING
         self._enter(state, reason="", known=before.known, total=before.total)
 

@@ -63,7 +63,8 @@ class DeferredSession:
         self._is_watched = True
         self._can_retry = can_retry
         self._broadcaster = ChangeBroadcaster()
-        self._tracker = ConnectionTracker(clock, self._publish_connection)
+        read_on = None if cached is None else cached.previous_read_on
+        self._tracker = ConnectionTracker(clock, self._publish_connection, read_on=read_on)
         self._timer = WakeableTimer(clock, lambda: self._tracker.is_paused)
 
     @property

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from upload_tui.clock import Clock, SystemClock
+from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.store_picture import STUCK_AFTER_SECONDS, StorePicture
+from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.wire import read_upload_reading
 
@@ -39,9 +40,9 @@ class InMemoryPicture(StorePicture):
         *,
         clock: Clock | None = None,
         service: str = "",
-        stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+        stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
     ) -> None:
-        super().__init__(Store(), clock or SystemClock(), service, stuck_after_seconds)
+        super().__init__(Store(), clock or SystemClock(), service, TroubleLimits(stuck_after_seconds))
         self.update(*uploads)
 
     def close(self) -> None:

@@ -9,14 +9,15 @@ from msgspec.structs import replace
 
 from upload_tui.client import ServiceClient
 from upload_tui.clock import Clock
-from upload_tui.errors import BusyStorageError, ServiceError
+from upload_tui.errors import BusyStorageError, NotFoundError, ServiceError
+from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
 from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
 from upload_tui.monitor.sessions.connection import ConnectionTracker
 from upload_tui.monitor.sessions.polling import Schedule, WakeableTimer
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.store_picture import STUCK_AFTER_SECONDS, StorePicture
+from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = ["LiveSession", "worst_connection"]
@@ -24,6 +25,13 @@ __all__ = ["LiveSession", "worst_connection"]
 _STALE_AFTER_SECONDS = 15.0
 _STALE_AFTER_INTERVALS = 3
 """Without a successful round for this many intervals and seconds, the picture is as of its last reading."""
+_STALL_CHECK_SECONDS = 1.0
+"""How often a running round is checked, in real time: a clock of the test's or the demo's may stand still."""
+_MIN_STALL_SECONDS = 5.0
+_MISSED_ROUNDS = 3
+_STALL_FACTOR = 4.0
+"""A round is missed if no answer arrives for this multiple of the usual response time, of so many intervals, and of seconds."""
+_LOST_AFTER_TRIES = 2
 _STATES_BY_SEVERITY = (
     ConnectionState.LIVE,
     ConnectionState.SLOW,
@@ -43,16 +51,15 @@ def worst_connection(connections: Sequence[Connection]) -> Connection:
 
 
 class LiveSession(StorePicture):
-    """Polls projects of one service; implements `Session`.
+    """Polls projects of one service, by the client's clock; implements `Session`.
 
     Args:
         client: the service; the caller opens and closes it.
         projects: the projects.
         store: where readings are written; the caller closes it.
-        clock: the local clock; ages are computed in the service's time.
         title: the session's name.
         schedule: how often to poll.
-        stuck_after_seconds: the age from which a pending upload is stuck, while no baseline is known.
+        limits: the settings that decide on trouble.
         on_change: called with each change before the subscribers receive it (for a recording).
     """
 
@@ -62,15 +69,14 @@ class LiveSession(StorePicture):
         projects: Sequence[ProjectRef],
         store: Store,
         *,
-        clock: Clock,
         title: str = "",
         schedule: Schedule | None = None,
-        stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+        limits: TroubleLimits = DEFAULT_LIMITS,
         on_change: Callable[[Change], None] | None = None,
     ) -> None:
-        clock = client.service_clock(clock)
+        clock = client.clock
         watched = frozenset(project.id for project in projects)
-        super().__init__(store, clock, client.root, stuck_after_seconds, watched, read_since=clock.now())
+        super().__init__(store, clock, client.root, limits, watched, read_since=clock.now())
         self._started_at = clock.monotonic()
         client.on_offset_changed(self._update_read_since)
         self._title = title
@@ -172,7 +178,18 @@ class LiveSession(StorePicture):
     def as_of(self) -> datetime:
         """The time as of which the picture is correct: the latest of all projects, so that a failing one does not affect others."""
         now, times = self.now(), [poller.as_of(self.now()) for poller in self._pollers]
-        return max((on for on in times if on is not None), default=min(self._previous_read_on, now))
+        return max((on for on in times if on is not None), default=min(self._previous_as_of, now))
+
+    def project_as_of(self, project_id: str) -> datetime:
+        """The time as of which one project is correct: a failing one is old alone."""
+        now = self.now()
+        times = [poller.as_of(now) for poller in self._pollers if poller.project.id == project_id]
+        return times[0] or self.as_of() if times else self.as_of()
+
+    @property
+    def lost_projects(self) -> Sequence[ProjectRef]:
+        """The projects that the service no longer has, or that the account may no longer see."""
+        return [poller.project for poller in self._pollers if poller.is_lost]
 
     def connection(self) -> Connection:
         """The worst connection of all projects."""
@@ -198,7 +215,6 @@ class _ProjectPoller:
         self.project = project
         self.is_refreshing = False
         self._is_watched = True
-        self.tracker = ConnectionTracker(clock, self._publish_connection)
         self._store = store
         self._clock = clock
         self._broadcaster = broadcaster
@@ -206,6 +222,8 @@ class _ProjectPoller:
         self.timer = WakeableTimer(clock, lambda: self.tracker.is_paused)
         self._interval_seconds = schedule.shortest_seconds
         self._synchroniser = Synchroniser(client, store, project, broadcaster.publish, self._publish_progress)
+        self._not_found_count = 0
+        self.tracker = ConnectionTracker(clock, self._publish_connection, read_on=self._synchroniser.previous_read_on)
 
     def wake(self) -> None:
         """Run a round now."""
@@ -235,9 +253,11 @@ class _ProjectPoller:
     async def poll(self) -> float:
         """Run a round; return the seconds until the next one."""
         try:
-            has_changed = await self._synchroniser.sync()
+            has_changed = await self._sync()
         except (ServiceError, BusyStorageError) as error:
+            self._not_found_count = self._not_found_count + 1 if isinstance(error, NotFoundError) else 0
             return self.tracker.failed(error)
+        self._not_found_count = 0
         self.tracker.notice = self._synchroniser.notice
         if self._store.pending(frozenset({self.project.id}), limit=1):
             await self._fetch_queue_stats()
@@ -248,6 +268,32 @@ class _ProjectPoller:
             self._interval_seconds, has_changed=has_changed, has_pending=has_pending
         )
         return self._schedule.with_jitter(self._seconds_between_polls)
+
+    async def _sync(self) -> bool:
+        """Run a round; while no answer arrives, it counts as missed though it has not failed yet."""
+        round_ = asyncio.ensure_future(self._synchroniser.sync())
+        answers, answered_on = 0, self._clock.now()
+        try:
+            while not (await asyncio.wait({round_}, timeout=_STALL_CHECK_SECONDS))[0]:
+                if self._synchroniser.answer_count != answers or self.tracker.is_paused:
+                    answers, answered_on = self._synchroniser.answer_count, self._clock.now()
+                self.tracker.stalled(answered_on, self._stall_seconds)
+        finally:
+            if not round_.done():
+                round_.cancel()
+                await asyncio.gather(round_, return_exceptions=True)
+        return round_.result()
+
+    @property
+    def _stall_seconds(self) -> float:
+        """How long the service may take for one answer before rounds count as missed."""
+        usual = _STALL_FACTOR * (self._client.median_response_seconds or 0.0)
+        return max(_MIN_STALL_SECONDS, _MISSED_ROUNDS * self._schedule.shortest_seconds, usual)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the service has said several times that it does not have the project."""
+        return self._not_found_count >= _LOST_AFTER_TRIES
 
     @property
     def _seconds_between_polls(self) -> float:

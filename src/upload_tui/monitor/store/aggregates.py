@@ -3,25 +3,44 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from heapq import nlargest
 from itertools import chain
+from typing import TypeAlias
 
 from upload_tui.monitor.analysis.lateness import SIZE_LIMITS_BYTES, size_class
+from upload_tui.monitor.analysis.worker_health import (
+    MIN_WAITING,
+    RETRIES_END_SECONDS,
+    EndedUpload,
+    WaitingUploads,
+)
 from upload_tui.monitor.model import CauseGroup
 from upload_tui.monitor.store.bulk import read_lease
 from upload_tui.monitor.store.partitions import Partition, partition_list
-from upload_tui.monitor.store.query import StuckThresholds, stuck_condition
+from upload_tui.monitor.store.query import (
+    NOT_ACKNOWLEDGED,
+    StuckThresholds,
+    failed_condition,
+    idle_condition,
+    stuck_condition,
+)
 from upload_tui.monitor.store.rows import from_ms, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.monitor.store.store import Store
 from upload_tui.status import Certainty, Stage
 
-__all__ = ["StoreAggregates"]
+__all__ = ["StageCounts", "StoreAggregates", "WorkerFigures", "last_ended_on"]
 
 _RARE_SHARE = 0.1
 """A size class is rare if it has a smaller share of a project's last uploads."""
 _SCAN_FACTOR = 2
 """Rows scanned for each duration wanted: not every row has one."""
 
+StageCounts: TypeAlias = "Mapping[Stage, tuple[int, datetime | None, datetime | None]]"
+"""For each stage that has uploads: their number, and the first and last time at which one of them entered it."""
+_MAX_ENDED = 300
+"""Ended uploads of each partition that are enough to learn from."""
+_FINAL_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
 _Duration = tuple[int | None, float]
 """Size in bytes (None: unknown) and seconds."""
 
@@ -45,8 +64,8 @@ class StoreAggregates:
     def _partition_list(self, *stages: Stage) -> str:
         return partition_list(self._partitions(*stages))
 
-    def stage_counts(self) -> dict[Stage, tuple[int, datetime | None, datetime | None]]:
-        """For each stage that has uploads: their number, and the first and last time at which one of them entered it."""
+    def stage_counts(self) -> StageCounts:
+        """The counts of the stages."""
         counts: dict[Stage, tuple[int, datetime | None, datetime | None]] = {}
         for stage in Stage:
             partitions = self._partitions(stage)
@@ -84,18 +103,34 @@ class StoreAggregates:
         counts = dict(rows.fetchall())
         return tuple(counts.get(minute, 0) for minute in range(minutes))
 
+    # Trouble: acknowledged uploads do not count
+
     def count_idle_initiated(self, before: datetime) -> int:
         """The number of initiated uploads without activity since `before`."""
-        last = f"max(ifnull(activity_ms, {UNKNOWN}), since_ms)"
-        return self._count(Stage.INITIATED, f"{last} BETWEEN {UNKNOWN + 1} AND ? - 1", (to_ms(before),))
+        return self._count(Stage.INITIATED, *idle_condition(before))
 
     def count_completed_before(self, thresholds: StuckThresholds) -> int:
         """The number of completed uploads that have waited since before their threshold."""
         return self._count(Stage.COMPLETED, *stuck_condition(thresholds.completed, thresholds.specific))
 
+    def count_failed(self, since: datetime) -> int:
+        """The number of uploads that failed since then, or at an unknown time."""
+        return self._count(Stage.ERROR, *failed_condition(since))
+
+    def count_contradictory(self) -> int:
+        """The number of verified uploads whose chunks do not agree."""
+        return self._count(Stage.VERIFIED, "is_contradictory = 1", ())
+
+    def count_gone(self) -> int:
+        """The number of uploads that the service no longer lists."""
+        partitions = self._store.partitions.select(self._project_ids)
+        return sum(partition.upload_count for partition in partitions if partition.is_gone)
+
     def _count(self, stage: Stage, condition: str, values: Sequence[object]) -> int:
         rows = self._db.execute(
-            f"SELECT count(*) FROM uploads WHERE cell IN ({self._partition_list(stage)}) AND {condition}", values
+            f"SELECT count(*) FROM uploads WHERE cell IN ({self._partition_list(stage)}) AND {NOT_ACKNOWLEDGED} "
+            f"AND {condition}",
+            values,
         )
         return int(rows.fetchone()[0])
 
@@ -136,8 +171,8 @@ class StoreAggregates:
         """At most `limit` durations, newest first, from a bounded number of rows."""
         rows = self._db.execute(
             "SELECT nullif(size_bytes, ?), since_ms - completed_ms FROM ("
-            f"SELECT size_bytes, since_ms, completed_ms, certainty FROM uploads WHERE cell = ? {condition} LIMIT ?) "
-            f"WHERE completed_ms IS NOT NULL AND since_ms >= completed_ms AND certainty <> '{Certainty.OBSERVED}' "
+            f"SELECT size_bytes, since_ms, completed_ms, verify_bucket FROM uploads WHERE cell = ? {condition} LIMIT ?) "
+            "WHERE verify_bucket IS NOT NULL "
             "ORDER BY since_ms DESC LIMIT ?",
             (UNKNOWN, partition.number, *values, limit * _SCAN_FACTOR, limit),
         )
@@ -177,3 +212,83 @@ class StoreAggregates:
             f"SELECT {column}, count(*) FROM uploads WHERE cell IN ({partitions}) AND {column} IS NOT NULL GROUP BY 1"
         )
         return dict(rows.fetchall())
+
+
+def last_ended_on(counts: StageCounts) -> datetime | None:
+    """When an upload was last verified or failed; None if none was."""
+    ends = [counts[stage][2] for stage in (Stage.VERIFIED, Stage.ERROR) if stage in counts]
+    return max((on for on in ends if on is not None), default=None)
+
+
+class WorkerFigures:
+    """The figures that `worker_notice` needs.
+
+    Args:
+        store: the store.
+        project_ids: the projects whose waiting uploads count; empty for all. What is usual is learned from all projects of the store:
+            the worker is the service's.
+    """
+
+    def __init__(self, store: Store, project_ids: frozenset[str] = frozenset()) -> None:
+        self._store = store
+        self._db = store.db
+        self._project_ids = project_ids
+
+    def ended(self) -> Sequence[EndedUpload]:
+        """The last uploads that ended and whose times are known, by time of their end."""
+        ended = [row for partition in self._partitions(_FINAL_STAGES) for row in self._ended_in(partition)]
+        last = sorted(nlargest(_MAX_ENDED, ended))
+        return [EndedUpload(end / 1000, completed / 1000, max(size, 0)) for end, completed, size in last]
+
+    def _ended_in(self, partition: Partition) -> Sequence[tuple[int, int, int]]:
+        return self._db.execute(
+            "SELECT since_ms, completed_ms, size_bytes FROM uploads WHERE cell = ? AND since_ms > ? "
+            "AND verify_bucket IS NOT NULL ORDER BY since_ms DESC LIMIT ?",
+            (partition.number, UNKNOWN, _MAX_ENDED),
+        )
+
+    def waiting(self, now: datetime, *, is_polled: bool) -> WaitingUploads:
+        """The completed uploads that wait at `now` and were not overtaken: no upload that was completed later has ended.
+
+        Args:
+            now: the time as of which the picture is current.
+            is_polled: whether waiting uploads are read again and again; otherwise they are as last read until `now`.
+        """
+        completed = self._partitions(frozenset({Stage.COMPLETED}), self._project_ids)
+        now_ms = to_ms(now) or 0
+        overtaken_ms = self._last_completed_ms(now_ms)
+        count, oldest = 0, list[tuple[int, int]]()
+        for partition in completed:
+            where = "WHERE cell = ? AND since_ms > ?"
+            values = (partition.number, overtaken_ms)
+            count += self._db.execute(f"SELECT count(*) FROM uploads {where}", values).fetchone()[0]
+            rows = f"SELECT since_ms, read_ms FROM uploads {where} ORDER BY since_ms LIMIT {MIN_WAITING}"
+            oldest += self._db.execute(rows, values)
+        return WaitingUploads(
+            count=count,
+            oldest=[
+                (since / 1000, (read if is_polled else now_ms) / 1000) for since, read in sorted(oldest)[:MIN_WAITING]
+            ],
+            largest_bytes=max((self._largest_bytes(partition, now_ms) for partition in completed), default=0),
+        )
+
+    def _largest_bytes(self, partition: Partition, now_ms: int) -> int:
+        """The largest upload that a worker may be verifying."""
+        since_ms = now_ms - round(RETRIES_END_SECONDS * 1000)
+        sql = "SELECT max(size_bytes) FROM uploads WHERE cell = ? AND since_ms > ?"
+        largest: int | None = self._db.execute(sql, (partition.number, since_ms)).fetchone()[0]
+        return max(largest or 0, 0)
+
+    def _last_completed_ms(self, now_ms: int) -> int:
+        """The latest completion among the uploads that ended; `UNKNOWN` if none did."""
+        ended = ", ".join(str(partition.number) for partition in self._partitions(_FINAL_STAGES, self._project_ids))
+        row = self._db.execute(
+            # `+` keeps SQLite from the index of `cell`: the first rows of that of `completed_ms` are enough.
+            f"SELECT completed_ms FROM uploads WHERE +cell IN ({ended or 'NULL'}) AND completed_ms <= ? "
+            "ORDER BY completed_ms DESC LIMIT 1",
+            (now_ms,),
+        ).fetchone()
+        return UNKNOWN if row is None else int(row[0])
+
+    def _partitions(self, stages: frozenset[Stage], project_ids: frozenset[str] = frozenset()) -> tuple[Partition, ...]:
+        return self._store.partitions.select(project_ids, stages, with_gone=False)

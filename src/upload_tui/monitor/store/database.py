@@ -127,7 +127,7 @@ class Database:
             StorageError: it cannot be replaced.
             sqlite3.Error: the error itself, if it is a bug of this program.
         """
-        problem = storage_error(error, self.file)
+        problem = storage_error(error, self.file, self.connection)
         if problem is None:
             raise error
         if isinstance(problem, BusyStorageError) or (

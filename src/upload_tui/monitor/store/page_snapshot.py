@@ -100,5 +100,5 @@ def _row(summary: UploadSummary, read_ms: int, place: int) -> tuple[Any, ...]:
     return (
         upload_id, name, UNKNOWN if size is None else size, stage.rank, since, certainty, initiated, completed, ended, activity,
         count, total, message, normalise_cause(message) if stage is Stage.ERROR else "", provider, uploader, 0, "", is_purged, False,
-        False, read_ms, None, uploading, verifying, place,
+        False, read_ms, None, uploading, verifying, False, place,
     )  # fmt: skip

@@ -22,6 +22,9 @@ __all__ = [
     "select_count",
     "sort_columns",
     "sort_direction",
+    "TroubleThresholds",
+    "failed_condition",
+    "idle_condition",
     "store_query",
     "stuck_condition",
     "union_selects",
@@ -83,11 +86,24 @@ class StuckThresholds(Struct, frozen=True):
     specific: tuple[StuckThreshold, ...] = ()
 
 
+class TroubleThresholds(Struct, frozen=True):
+    """The times that decide on trouble.
+
+    Attributes:
+        late: before which pending uploads are late: overdue, or stuck.
+        failed_since: since when failures are news.
+    """
+
+    late: StuckThresholds
+    failed_since: datetime
+
+
 class StoreQuery(Struct, frozen=True):
     """A query in the store's terms.
 
     Attributes:
         partitions: the partitions that the result lies in; none is empty.
+        contradictory: further partitions, of which the result has contradictory uploads only.
         has_all_partitions: True if the query selects no project and no stage.
         condition, values: a further SQL condition on rows and its parameters; empty if there is none.
         sort, descending: the order.
@@ -103,6 +119,7 @@ class StoreQuery(Struct, frozen=True):
     descending: bool
     trigrams: str = ""
     query: Query = Query()
+    contradictory: tuple[Partition, ...] = ()
 
     @property
     def total(self) -> int:
@@ -132,32 +149,48 @@ class StoreQuery(Struct, frozen=True):
         """
         if self.sort not in {SortKey.STAGE, SortKey.PROJECT}:
             return [self]
-        groups: dict[int, list[Partition]] = {}
-        for partition in self.partitions:
-            by = partition.stage_rank if self.sort is SortKey.STAGE else partition.project_number
-            groups.setdefault(by, []).append(partition)
+
+        def group_of(partition: Partition) -> int:
+            return partition.stage_rank if self.sort is SortKey.STAGE else partition.project_number
+
+        groups = {group_of(partition) for partition in (*self.partitions, *self.contradictory)}
         return [
-            replace(self, partitions=tuple(groups[by]), has_all_partitions=False, sort=SortKey.INITIATED)
-            for by in sorted(groups, reverse=self.descending)
+            replace(
+                self,
+                partitions=tuple(partition for partition in self.partitions if group_of(partition) == group),
+                contradictory=tuple(partition for partition in self.contradictory if group_of(partition) == group),
+                has_all_partitions=False,
+                sort=SortKey.INITIATED,
+            )
+            for group in sorted(groups, reverse=self.descending)
         ]
 
 
 def store_query(
     query: Query,
-    stuck: StuckThresholds,
+    thresholds: TroubleThresholds,
     partitions: Callable[[frozenset[str], frozenset[Stage]], tuple[Partition, ...]],
 ) -> StoreQuery:
     """Translate a query.
 
     Args:
         query: the query.
-        stuck: the thresholds for `attention_only`, or those of overdue uploads for `late_only`.
+        thresholds: for `attention_only` and `late_only`.
         partitions: looks up the partitions of some projects and stages; empty sets mean all.
     """
+
+    def listed(stages: frozenset[Stage]) -> tuple[Partition, ...]:
+        """The partitions of these stages; an upload that is gone is in no stage, as in the funnel."""
+        return tuple(one for one in partitions(query.project_ids, stages) if not (stages and one.is_gone))
+
     stages = _possible_stages(query)
     conditions: list[_Condition] = []
+    contradictory: tuple[Partition, ...] = ()
     if query.attention_only or query.late_only:
-        conditions.append(_attention_condition(stuck, with_failed=not query.late_only))
+        conditions.append(trouble_condition(thresholds))
+        # An index finds the contradictory uploads among all verified ones.
+        if not query.late_only and not query.is_by_failure and Stage.VERIFIED in (query.stages or Stage):
+            contradictory = listed(frozenset({Stage.VERIFIED}))
     if query.is_by_failure:
         conditions.append(_failure_condition(query))
     if query.search:
@@ -166,7 +199,7 @@ def store_query(
     if stages == frozenset(Stage):
         stages = frozenset()
     return StoreQuery(
-        partitions=() if is_empty else partitions(query.project_ids, stages),
+        partitions=() if is_empty else listed(stages),
         has_all_partitions=not query.project_ids and not stages and not is_empty,
         condition=" AND ".join(condition for condition, _ in conditions),
         values=tuple(value for _, values in conditions for value in values),
@@ -174,6 +207,7 @@ def store_query(
         descending=query.descending,
         trigrams=_trigram_query(query.search),
         query=query,
+        contradictory=contradictory,
     )
 
 
@@ -188,6 +222,9 @@ def _possible_stages(query: Query) -> frozenset[Stage]:
 
 
 # Conditions
+
+NOT_ACKNOWLEDGED = "acknowledged_stage IS NOT stage"
+CONTRADICTORY = f"is_contradictory = 1 AND stage = {Stage.VERIFIED.rank} AND {NOT_ACKNOWLEDGED}"
 
 
 def stuck_condition(completed: datetime, specific: Sequence[StuckThreshold]) -> _Condition:
@@ -208,13 +245,30 @@ def stuck_condition(completed: datetime, specific: Sequence[StuckThreshold]) -> 
     return f"(since_ms > {UNKNOWN} AND since_ms < {before})", tuple(values)
 
 
-def _attention_condition(stuck: StuckThresholds, *, with_failed: bool) -> _Condition:
-    """The condition that an upload has waited since before its threshold or, `with_failed`, that it failed."""
-    waiting, values = stuck_condition(stuck.completed, stuck.specific)
-    idle = f"(max(ifnull(activity_ms, {UNKNOWN}), since_ms) BETWEEN {UNKNOWN + 1} AND ? - 1)"
-    failed = "stage = 3 OR " if with_failed else ""
-    condition = f"({failed}(stage = 1 AND {waiting}) OR (stage = 0 AND {idle}))"
-    return condition, (*values, to_ms(stuck.initiated))
+def idle_condition(before: datetime) -> _Condition:
+    """The condition that nothing has happened to an initiated upload since `before`."""
+    return f"max(ifnull(activity_ms, {UNKNOWN}), since_ms) BETWEEN {UNKNOWN + 1} AND ? - 1", (to_ms(before),)
+
+
+def failed_condition(since: datetime) -> _Condition:
+    """The condition that an upload in error failed since then, or at an unknown time."""
+    return f"(since_ms >= ? OR since_ms = {UNKNOWN})", (to_ms(since),)
+
+
+def trouble_condition(thresholds: TroubleThresholds) -> _Condition:
+    """The condition that an upload is in trouble: `analysis.trouble.trouble_of` in SQL."""
+    late = thresholds.late
+    cases = {
+        Stage.INITIATED: idle_condition(late.initiated),
+        Stage.COMPLETED: stuck_condition(late.completed, late.specific),
+        Stage.ERROR: failed_condition(thresholds.failed_since),
+    }
+    conditions = [f"(stage = {stage.rank} AND {condition})" for stage, (condition, _) in cases.items()]
+    values = [value for _, some in cases.values() for value in some]
+    return (
+        f"{NOT_ACKNOWLEDGED} AND ({CONTRADICTORY} OR {' OR '.join(conditions)})",
+        tuple(values),
+    )
 
 
 def _failure_condition(query: Query) -> _Condition:
@@ -265,15 +319,17 @@ def _is_union(query: StoreQuery) -> bool:
 
 def select_count(query: StoreQuery) -> int:
     """The number of SELECTs in `union_selects`; each needs the same values."""
-    return len(query.partitions) if _is_union(query) else 1
+    return (len(query.partitions) if _is_union(query) else 1) + bool(query.contradictory)
 
 
 def union_selects(query: StoreQuery, extra_condition: str) -> str:
     """Select the keys of a query's rows: one SELECT for each partition, so that each uses its index and SQLite merges them."""
-    if not _is_union(query):
-        where = "1" if query.has_all_partitions else f"cell IN ({partition_list(query.partitions)})"
-        return f"SELECT {sort_columns(query)} FROM uploads WHERE {where}{extra_condition}"
+    if _is_union(query):
+        wheres = [f"cell = {partition.number}" for partition in query.partitions]
+    else:
+        wheres = ["1" if query.has_all_partitions else f"cell IN ({partition_list(query.partitions)})"]
+    if query.contradictory:
+        wheres.append(f"is_contradictory = 1 AND cell IN ({partition_list(query.contradictory)})")
     return " UNION ALL ".join(
-        f"SELECT {sort_columns(query)} FROM uploads WHERE cell = {partition.number}{extra_condition}"
-        for partition in query.partitions
+        f"SELECT {sort_columns(query)} FROM uploads WHERE {where}{extra_condition}" for where in wheres
     )

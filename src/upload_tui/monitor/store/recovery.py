@@ -8,6 +8,7 @@ import os
 import sqlite3
 import time
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 
 from msgspec import Struct
@@ -28,7 +29,7 @@ _PROGRAM_ERRORS = {
     sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE,
     sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_INTERRUPT,
 }  # fmt: skip
-_DAMAGE_MESSAGES = ("Could not decode to UTF-8", "vtable constructor failed", "no such table")
+_DAMAGE_MESSAGES = ("Could not decode to UTF-8",)
 """Messages of damage that SQLite reports with a generic error code."""
 
 
@@ -50,8 +51,16 @@ class OpenDatabase(Struct, frozen=True):
     is_copy: bool = False
 
 
-def storage_error(error: sqlite3.Error, file: Path | None) -> StorageError | None:
-    """Translate an error of SQLite; None if it is a bug of this program."""
+def storage_error(
+    error: sqlite3.Error, file: Path | None, connection: sqlite3.Connection | None = None
+) -> StorageError | None:
+    """Translate an error of SQLite; None if it is a bug of this program.
+
+    Args:
+        error: the error.
+        file: the file of the database; None for memory.
+        connection: the database, to find out whether a statement failed because tables are missing; None does not look.
+    """
     code = getattr(error, "sqlite_errorcode", None)
     kind = None if code is None else code & 0xFF
     if kind in _BUSY:
@@ -59,9 +68,34 @@ def storage_error(error: sqlite3.Error, file: Path | None) -> StorageError | Non
     if kind in _DAMAGED or str(error).startswith(_DAMAGE_MESSAGES):
         return _damaged_error(error)
     if kind is None or kind in _PROGRAM_ERRORS:
+        if kind == sqlite3.SQLITE_ERROR and connection is not None and _is_schema_damaged(connection):
+            return _damaged_error(error)
         return None
     where = "in memory" if file is None else file
     return StorageError(f"Cannot use the store {where} ({error})", "Check the disk and the permissions.")
+
+
+def _is_schema_damaged(connection: sqlite3.Connection) -> bool:
+    """Whether tables, views or columns of ours are missing; indexes and triggers come and go."""
+    try:
+        return not _columns(_expected_schema()) <= _columns(connection)
+    except sqlite3.Error:
+        return True
+
+
+@cache
+def _expected_schema() -> sqlite3.Connection:
+    return _open_in_memory()
+
+
+def _columns(connection: sqlite3.Connection) -> frozenset[tuple[str, str]]:
+    """The tables and views with the names of their columns."""
+    return frozenset(
+        connection.execute(
+            "SELECT things.name, columns.name FROM sqlite_master AS things, pragma_table_info(things.name) AS columns "
+            "WHERE things.type IN ('table', 'view')"
+        )
+    )
 
 
 def _damaged_error(error: sqlite3.Error) -> DamagedStorageError:

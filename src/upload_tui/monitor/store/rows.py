@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from upload_tui.monitor.analysis.latency import bucket_of
 from upload_tui.monitor.analysis.statistics import normalise_cause
+from upload_tui.monitor.analysis.trouble import contradicts_itself, is_contradictory
 from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
 
@@ -34,7 +35,8 @@ _FAST_RANGE_MS = range(4_000_000_000_000)
 WRITE_COLUMNS = (
     "id", "project", "cell", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms", "ended_ms",
     "activity_ms", "chunk_count", "chunk_bytes", "error_message", "cause", "storage_provider", "uploader", "anomaly_count",
-    "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "upload_bucket", "verify_bucket", "page", "place",
+    "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "upload_bucket", "verify_bucket", "is_contradictory",
+    "page", "place",
 )  # fmt: skip
 """The columns that are written, in the order of `row_values`."""
 
@@ -44,7 +46,7 @@ BULK_COLUMNS = tuple(column for column in WRITE_COLUMNS if column not in {"proje
 READ_COLUMNS = (
     "number", "uploads.id", "projects.id", "projects.name", "uploads.name", "size_bytes", "stage", "since_ms", "certainty",
     "initiated_ms", "completed_ms", "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "error_message", "anomaly_count",
-    "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms",
+    "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "is_contradictory", "acknowledged_stage",
 )  # fmt: skip
 """The columns of `uploads JOIN projects USING (project)` that are read, in the order of `parse_row`."""
 
@@ -82,6 +84,8 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
     is_stale: bool
     read_on: datetime
     earliest: datetime | None
+    is_contradictory: bool
+    is_acknowledged: bool
 
 
 def to_ms(on: datetime | None) -> int | None:
@@ -118,14 +122,18 @@ def row_values(
     certainty = current.certainty if current else Certainty.OBSERVED
     # An observed end is only a bound, and may be a purge years later: the duration is unknown.
     verify_bucket = None if certainty is Certainty.OBSERVED else _latency_bucket(times_ms[Stage.COMPLETED], ended_ms)
+    upload_bucket = _latency_bucket(times_ms[Stage.INITIATED], times_ms[Stage.COMPLETED])
+    anomalies = (*upload.anomalies, *noticed)
+    if contradicts_itself(stage, anomalies):
+        upload_bucket = verify_bucket = None
     return (
         upload.id, project, partition, upload.name, _or_unknown(upload.size_bytes), stage.rank, _or_unknown(to_ms(timeline.since)),
         str(certainty), _or_unknown(times_ms[Stage.INITIATED]), times_ms[Stage.COMPLETED], ended_ms,
         to_ms(upload.last_updated_on), len(upload.chunks or ()) if is_chunked else None,
         upload.chunk_bytes if is_chunked else None, message, normalise_cause(message) if stage is Stage.ERROR else "",
-        upload.storage_provider, upload.uploader, len(upload.anomalies) + len(noticed), _encode_anomalies(noticed),
+        upload.storage_provider, upload.uploader, len(anomalies), _encode_anomalies(noticed),
         timeline.purged_on is not None, False, False, to_ms(upload.read_on), to_ms(earliest),
-        _latency_bucket(times_ms[Stage.INITIATED], times_ms[Stage.COMPLETED]), verify_bucket, None, None,
+        upload_bucket, verify_bucket, is_contradictory(stage, anomalies), None, None,
     )  # fmt: skip
 
 
@@ -141,30 +149,16 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
     """The upload of a row of `READ_COLUMNS`."""
     (
         number, upload_id, project_id, project_name, name, size_bytes, stage, since, certainty, initiated, completed, ended, activity,
-        chunk_count, chunk_bytes, error_message, anomaly_count, noticed, is_purged, is_gone, is_stale, read, earliest,
+        chunk_count, chunk_bytes, error_message, anomaly_count, noticed, is_purged, is_gone, is_stale, read, earliest, contradictory,
+        acknowledged_stage,
     ) = row  # fmt: skip
     return StoredUpload(
-        number=number,
-        id=upload_id,
-        project_id=project_id,
-        project_name=project_name,
-        name=name,
-        size_bytes=None if size_bytes == UNKNOWN else size_bytes,
-        stage=_STAGES[stage],
-        since=from_ms(since),
-        certainty=Certainty(certainty),
-        initiated_on=from_ms(initiated),
-        completed_on=from_ms(completed),
-        ended_on=from_ms(ended),
-        activity_on=from_ms(activity),
-        chunk_count=chunk_count,
-        chunk_bytes=chunk_bytes,
-        error_message=error_message,
-        anomaly_count=anomaly_count,
+        number=number, id=upload_id, project_id=project_id, project_name=project_name, name=name,
+        size_bytes=None if size_bytes == UNKNOWN else size_bytes, stage=_STAGES[stage], since=from_ms(since),
+        certainty=Certainty(certainty), initiated_on=from_ms(initiated), completed_on=from_ms(completed),
+        ended_on=from_ms(ended), activity_on=from_ms(activity), chunk_count=chunk_count, chunk_bytes=chunk_bytes,
+        error_message=error_message, anomaly_count=anomaly_count,
         noticed=tuple(Anomaly(AnomalyName(anomaly), detail) for anomaly, detail in json.loads(noticed or "[]")),
-        is_purged=bool(is_purged),
-        is_gone=bool(is_gone),
-        is_stale=bool(is_stale),
-        read_on=from_ms(read) or _EPOCH,
-        earliest=from_ms(earliest),
-    )
+        is_purged=bool(is_purged), is_gone=bool(is_gone), is_stale=bool(is_stale), read_on=from_ms(read) or _EPOCH,
+        earliest=from_ms(earliest), is_contradictory=bool(contradictory), is_acknowledged=acknowledged_stage == stage,
+    )  # fmt: skip

@@ -129,6 +129,22 @@ MIGRATIONS: tuple[str, ...] = (
     );
     """,
     f"PRAGMA application_id = {APPLICATION_ID};",
+    # Uploads that are verified though their chunks do not agree, and in which stage the user acknowledged an upload. `by_trouble` is
+    # small, so that a bulk load keeps it.
+    """
+    ALTER TABLE uploads ADD COLUMN is_contradictory INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE uploads ADD COLUMN acknowledged_stage INTEGER;
+    CREATE INDEX by_trouble ON uploads (cell, since_ms) WHERE is_contradictory = 1;
+    UPDATE uploads SET is_contradictory = 1, upload_bucket = NULL, verify_bucket = NULL
+        WHERE stage = 2 AND anomaly_count > 0 AND NOT is_purged AND chunk_count IS NOT NULL
+        AND (size_bytes >= 0 AND chunk_bytes <> size_bytes OR number IN (
+            SELECT words.number FROM uploads AS odd JOIN words USING (number),
+                json_each(CASE WHEN json_valid(words.raw) THEN words.raw ELSE '{}' END, '$.chunks') AS chunk
+            WHERE odd.stage = 2 AND odd.anomaly_count > 0
+            GROUP BY words.number HAVING count(*) <> count(DISTINCT json_extract(chunk.value, '$.number'))
+                OR count(*) <> max(json_extract(chunk.value, '$.number'))
+        ));
+    """,
 )
 
 

@@ -145,7 +145,7 @@ class SearchLists:
             return None
         where = query.condition
         if not query.has_all_partitions:
-            where += f" AND cell IN ({partition_list(query.partitions)})"
+            where += f" AND cell IN ({partition_list((*query.partitions, *query.contradictory))})"
         direction = sort_direction(query)
         tie = "initiated_ms" if query.sort in {SortKey.STAGE, SortKey.PROJECT} else "number"
         rows = self._db.execute(

@@ -20,7 +20,7 @@ from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.keyset_paging import KeysetPager
 from upload_tui.monitor.store.page_snapshot import can_snapshot
 from upload_tui.monitor.store.partitions import Partition, PartitionTable
-from upload_tui.monitor.store.query import StoreQuery, StuckThresholds, store_query
+from upload_tui.monitor.store.query import StoreQuery, StuckThresholds, TroubleThresholds, store_query
 from upload_tui.monitor.store.raw_json import RawJsonStore
 from upload_tui.monitor.store.rows import READ_COLUMNS, WRITE_COLUMNS, StoredUpload, parse_row, row_values, to_ms
 from upload_tui.monitor.store.search import SearchLists
@@ -29,7 +29,7 @@ from upload_tui.status import Anomaly, Stage
 if TYPE_CHECKING:
     from upload_tui.wire import Upload
 
-__all__ = ["Entry", "QueryResult", "Store", "StoredUpload", "StuckThresholds"]
+__all__ = ["Entry", "QueryResult", "Store", "StoredUpload", "StuckThresholds", "TroubleThresholds"]
 
 _SELECT = f"SELECT {', '.join(READ_COLUMNS)} FROM uploads JOIN projects USING (project)"
 _UPSERT = (
@@ -131,6 +131,13 @@ class Store:
                 number = self._db.execute(_UPSERT, row_values(upload, *numbers, noticed, earliest)).fetchone()[0]
                 self._db.execute("INSERT OR REPLACE INTO words VALUES (?, ?)", (number, raw))
 
+    def acknowledge(self, upload_ids: Iterable[str], *, is_acknowledged: bool = True) -> None:
+        """Record that the user has acknowledged what is wrong with uploads, or not; it ends when the stage changes."""
+        stage = "stage" if is_acknowledged else "NULL"
+        with self.transaction():
+            for upload_id in upload_ids:
+                self._db.execute(f"UPDATE uploads SET acknowledged_stage = {stage} WHERE id = ?", (upload_id,))
+
     def mark(self, upload_ids: Iterable[str], *, gone: bool | None = None, stale: bool | None = None) -> None:
         """Set or clear the marks of uploads; None leaves a mark as it is."""
         with self.transaction():
@@ -179,13 +186,18 @@ class Store:
         return self._raw_json.raw(upload_id)
 
     def find(
-        self, query: Query, stuck: StuckThresholds, offset: int, limit: int, patience_seconds: float | None = None
+        self,
+        query: Query,
+        thresholds: TroubleThresholds,
+        offset: int,
+        limit: int,
+        patience_seconds: float | None = None,
     ) -> QueryResult:
         """At most `limit` uploads of a query's result from `offset`; a large offset costs little more than a small one.
 
         With `patience_seconds`, a search returns what it finds in that time; call again for more.
         """
-        selected, offset, limit = store_query(query, stuck, self.partitions.select), max(0, offset), max(0, limit)
+        selected, offset, limit = store_query(query, thresholds, self.partitions.select), max(0, offset), max(0, limit)
         if not selected.needs_list:
             numbers = self._pager.row_numbers(selected, offset, limit, self.revision)
             return QueryResult(self._load_rows(numbers), selected.total)
@@ -193,12 +205,12 @@ class Store:
         rows = self._load_rows(found.row_numbers[offset : offset + limit])
         return QueryResult(rows, len(found.row_numbers), found.is_settled)
 
-    def position(self, query: Query, stuck: StuckThresholds, upload_id: str) -> int | None:
+    def position(self, query: Query, thresholds: TroubleThresholds, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it or not found yet."""
         row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
         if row is None:
             return None
-        selected = store_query(query, stuck, self.partitions.select)
+        selected = store_query(query, thresholds, self.partitions.select)
         if selected.needs_list:
             return self._search_lists.position(selected, self.revision, row[0])
         return self._pager.position(selected, row[0], row[1], self.revision)

@@ -9,6 +9,7 @@ from upload_tui.errors import NotConsistentError, NotFoundError, StorageResetErr
 from upload_tui.monitor.changes import Change, StageReached, UploadChange, UploadGone, UploadRef, UploadSeen
 from upload_tui.monitor.store.project_order import ProjectOrder
 from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync.clock_check import ClockCheck
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.status import Stage
@@ -42,6 +43,7 @@ class ChangeRecorder:
         self._project_id = project_id
         self._publish = publish
         self._changes: list[UploadChange] = []
+        self.clock_check = ClockCheck()
         self._generation = store.generation
         self._last_seen_number = store.change_log.last_number()
 
@@ -64,6 +66,7 @@ class ChangeRecorder:
     def publish_changes(self) -> None:
         """Publish the changes recorded since the last call."""
         changes, self._changes = sort_by_event_time(self._changes), []
+        self.clock_check.observe(changes)
         for change in changes:
             self._publish(change)
 

@@ -63,6 +63,8 @@ class SyncState:
     """Whether a full scan has ended."""
     scanned_until_ms = _Fact[int | None]("whole until", int | None)
     """When the newest upload was initiated that was known as the first full scan ended; None before that."""
+    synced_ms = _Fact[int | None]("synced", int | None)
+    """When the last round ended, by the service's clock; None if none ever did."""
     last_known_number = _Fact[int | None]("news", int | None)
     """The number of the last upload known before an unfinished reading of new uploads; None if there is none."""
     unreadable_spans = _Fact[list[tuple[int, int]]]("owed", list[tuple[int, int]], default=())

@@ -7,12 +7,13 @@ differs from ours. One broken upload or page never hides the rest (`fetcher`).
 """
 
 from collections.abc import Callable
+from datetime import datetime
 
 from upload_tui.client import ServiceClient
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.project_order import ProjectOrder
-from upload_tui.monitor.store.rows import to_ms
+from upload_tui.monitor.store.rows import from_ms, to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.full_scan import FullScan
@@ -56,11 +57,22 @@ class Synchroniser:
 
     @property
     def notice(self) -> str:
-        """A note on uploads that cannot be read; empty if there are none."""
+        """A note on uploads that cannot be read and on clocks that disagree; empty if all is well."""
         total, known = self._fetcher.total, self._order.count()
         unreadable = max(self._reconciler.difference, self._fetcher.unreadable.count)
         missing = 0 if total is None else min(total - known, unreadable)
-        return f"{missing:,} of {total:,} uploads cannot be read" if missing > 0 else ""
+        unreadable_note = f"{missing:,} of {total:,} uploads cannot be read" if missing > 0 else ""
+        return "; ".join(note for note in (unreadable_note, self._recorder.clock_check.notice) if note)
+
+    @property
+    def answer_count(self) -> int:
+        """Successful responses in the present round."""
+        return self._fetcher.answer_count
+
+    @property
+    def previous_read_on(self) -> datetime | None:
+        """When a round last ended, of this session or an earlier one, by the service's clock; None if none ever did."""
+        return from_ms(self._state.synced_ms)
 
     async def sync(self) -> bool:
         """Run one round; True if anything changed.
@@ -70,9 +82,11 @@ class Synchroniser:
             BusyStorageError: another process is writing to the store, or the store was replaced.
         """
         try:
-            return await self._sync()
+            has_changed = await self._sync()
         finally:  # recorded uploads are no longer new in the next round
             self._recorder.publish_changes()
+        self._recorder.clock_check.end_round(self._fetcher.client.now())
+        return has_changed
 
     async def _sync(self) -> bool:
         await self._store.bulk.wait_until_idle()
@@ -81,11 +95,13 @@ class Synchroniser:
         # Read each round, as another process may have finished the scan.
         if not self._state.is_scanned:
             await self._scan_all()
+            self._state.synced_ms = to_ms(self._fetcher.client.now())
             return True
         already_read, changed = await self._new_uploads.read(self._pending_uploads.first_page_size())
         changed |= await self._pending_uploads.refresh(already_read, self._reconciler.difference)
         changed |= await self._reconciler.step(self._new_uploads.total, is_idle=not changed)
         changed |= await self._retry_unreadable()
+        self._state.synced_ms = to_ms(self._fetcher.client.now())
         return changed | self._recorder.collect_changes_of_others()
 
     async def _scan_all(self) -> None:

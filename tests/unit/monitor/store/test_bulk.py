@@ -18,14 +18,14 @@ from upload_tui.monitor.store import bulk
 from upload_tui.monitor.store.bulk import BulkLease, read_lease, write_lease
 from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
-from upload_tui.monitor.store.store import Store, StuckThresholds
+from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
 from upload_tui.monitor.sync import full_scan
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.testing import NOW
 from upload_tui.wire import StatusShape, Upload, responses
 
-STUCK = StuckThresholds(NOW, NOW)
+STUCK = TroubleThresholds(StuckThresholds(NOW, NOW), NOW)
 LATER = NOW + timedelta(minutes=5)
 
 

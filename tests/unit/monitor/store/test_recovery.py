@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef, Query, SortKey
 from upload_tui.monitor.sessions.live import LiveSession
 from upload_tui.monitor.store import recovery
-from upload_tui.monitor.store.store import Store, StuckThresholds
+from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync import full_scan
 from upload_tui.monitor.sync.synchroniser import Synchroniser
@@ -21,7 +22,7 @@ from upload_tui.testing import NOW
 from upload_tui.wire import StatusShape, Upload
 
 PROJECT = ProjectRef("p-1", "Genome")
-STUCK = StuckThresholds(NOW, NOW)
+STUCK = TroubleThresholds(StuckThresholds(NOW, NOW), NOW)
 
 
 def damage(file: Path, *names: str) -> None:
@@ -166,7 +167,7 @@ async def test_a_full_scan_completes_in_memory_when_the_disk_is_full(
         service.advance(upload)
     store = Store(tmp_path / "store.db")
     limit_size(store, 40)
-    session = LiveSession(service.client(), [PROJECT], store, clock=TickingClock())
+    session = LiveSession(service.client(), [PROJECT], store)
     running = asyncio.create_task(session.run())
     async with asyncio.timeout(30):
         while not session.connection().is_live:
@@ -181,9 +182,9 @@ async def test_a_full_scan_completes_in_memory_when_the_disk_is_full(
 
 async def test_a_session_syncs_at_once_when_its_store_is_replaced(tmp_path: Path) -> None:
     service = ShiftingService(1, StatusShape.A, largest_page=100, uploads=30)
-    clock = TickingClock()
+    clock = service.clock
     store = Store(tmp_path / "store.db")
-    session = LiveSession(service.client(), [PROJECT], store, clock=clock)
+    session = LiveSession(service.client(), [PROJECT], store)
     running = asyncio.create_task(session.run())
     malformed = sqlite3.DatabaseError("database disk image is malformed")
     malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
@@ -304,3 +305,33 @@ def test_sqlite_errors_are_translated() -> None:
     busy.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT
     names = [type(recovery.storage_error(error, None)).__name__ for error in (busy, sqlite3.ProgrammingError("closed"))]
     assert names == ["BusyStorageError", "NoneType"]
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT * FROM nowhere", "SELECT nothing FROM uploads", "SELEC 1", "INSERT INTO told VALUES (1)"]
+)
+def test_a_wrong_statement_of_ours_is_no_damage(sql: str, tmp_path: Path) -> None:
+    store = Store(stored(tmp_path / "store.db"))
+    with pytest.raises(sqlite3.OperationalError):
+        store.db.execute(sql)
+    assert store.notice == ""
+    assert store.find(Query(), STUCK, 0, 0).total == 300
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "damage_sql",
+    ["DROP TABLE words", "ALTER TABLE uploads DROP COLUMN place", "DROP TABLE grams"],
+)
+def test_a_missing_table_or_column_is_damage(damage_sql: str, tmp_path: Path) -> None:
+    file = stored(tmp_path / "store.db")
+    store = Store(file)
+    other = sqlite3.connect(file)
+    other.execute(damage_sql)
+    other.close()
+    with suppress(StorageResetError):
+        store.put(many(1))
+        store.raw("u-0")
+        store.find(Query(search="0001"), STUCK, 0, 10)
+    assert "damaged" in store.notice
+    store.close()

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from upload_tui.monitor.model import Query, SortKey
 from upload_tui.monitor.store import search
-from upload_tui.monitor.store.store import Store, StuckThresholds
+from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.wire import Upload
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
-STUCK = StuckThresholds(NOON - timedelta(hours=1), NOON - timedelta(hours=1))
+STUCK = TroubleThresholds(
+    StuckThresholds(NOON - timedelta(hours=1), NOON - timedelta(hours=1)), NOON - timedelta(days=1)
+)
 COUNT = 100
 NO_TIME = 0.0
 INDEXED_SORTS = frozenset(SortKey) - {SortKey.TOOK, SortKey.CHUNKS, SortKey.PROGRESS, SortKey.ID}

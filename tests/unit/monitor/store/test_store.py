@@ -13,18 +13,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upload_tui.errors import BusyStorageError
-from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.analysis.trouble import is_contradictory, trouble_of
+from upload_tui.monitor.model import Lateness, Query, SortKey
 from upload_tui.monitor.store import keyset_paging, recovery
 from upload_tui.monitor.store.aggregates import StoreAggregates
 from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.schema import MIGRATIONS
-from upload_tui.monitor.store.store import Store, StuckThresholds
-from upload_tui.status import Certainty, Event, Stage, Timeline
+from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
+from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline
 from upload_tui.wire import Upload
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
-STUCK = StuckThresholds(NOON - timedelta(seconds=900), NOON - timedelta(seconds=60))
+FAILED_SINCE = NOON - timedelta(seconds=40)
+STUCK = TroubleThresholds(StuckThresholds(NOON - timedelta(seconds=900), NOON - timedelta(seconds=60)), FAILED_SINCE)
+
+
+GONE = frozenset({"u-3", "u-4"})
+ACKNOWLEDGED = frozenset({"u-4", "u-5", "u-6"})
 
 
 @st.composite
@@ -51,6 +57,7 @@ def uploads(draw: st.DrawFn) -> list[Upload]:
                 size_bytes=draw(st.none() | st.integers(0, 3)),
                 timeline=Timeline(events),
                 read_on=NOON,
+                anomalies=draw(st.sampled_from([(), (Anomaly(AnomalyName.CHUNKS_MISSING, "2"),)])),
             )
         )
     return found
@@ -69,17 +76,21 @@ QUERIES = st.builds(
 
 def fits(upload: Upload, query: Query) -> bool:
     since = upload.timeline.since
-    stuck = {
-        Stage.ERROR: True,
-        Stage.COMPLETED: since is not None and since < STUCK.completed,
-        Stage.INITIATED: since is not None and since < STUCK.initiated,
-        Stage.VERIFIED: False,
-    }
+    before = {Stage.COMPLETED: STUCK.late.completed, Stage.INITIATED: STUCK.late.initiated}.get(upload.stage)
+    is_late = since is not None and before is not None and since < before
+    trouble = trouble_of(
+        upload.stage,
+        since,
+        Lateness(is_overdue=is_late),
+        STUCK.failed_since,
+        has_contradiction=is_contradictory(upload.stage, upload.anomalies),
+    )
+    is_ignored = upload.id in GONE or upload.id in ACKNOWLEDGED
     texts = (upload.name, upload.id, upload.timeline.error_message or "")
     return (
-        (not query.stages or upload.stage in query.stages)
+        (not query.stages or (upload.stage in query.stages and upload.id not in GONE))
         and (not query.project_ids or upload.project_id in query.project_ids)
-        and (not query.attention_only or stuck[upload.stage])
+        and (not query.attention_only or (trouble is not None and not is_ignored))
         and any(query.search.lower() in text.lower() for text in texts)
     )
 
@@ -100,6 +111,8 @@ def fill(store: Store, found: list[Upload]) -> None:
 @given(found=uploads(), query=QUERIES)
 def test_pages_and_positions_agree_for_any_query(store: Store, found: list[Upload], query: Query) -> None:
     fill(store, found)
+    store.mark(GONE, gone=True)
+    store.acknowledge(ACKNOWLEDGED)
     expected = {upload.id for upload in found if fits(upload, query)}
     total = store.find(query, STUCK, 0, 0).total
     everything = [row.id for row in store.find(query, STUCK, 0, 100).uploads]
@@ -306,7 +319,10 @@ def test_pages_of_an_earlier_version_are_readable(tmp_path: Path) -> None:
     begin_with_first_page(store)
     store.bulk.end()
     store.db.execute("UPDATE pages SET body = ?", (b'{"results": [{"id": "u-0"}]}',))
-    store.db.execute("DROP TABLE told")
+    for change in ("TABLE told", "INDEX by_trouble"):
+        store.db.execute(f"DROP {change}")
+    for column in ("is_contradictory", "acknowledged_stage"):
+        store.db.execute(f"ALTER TABLE uploads DROP COLUMN {column}")
     store.db.execute("PRAGMA user_version = 2")
     store.close()
     store = Store(file)

@@ -8,9 +8,9 @@ import pytest
 from upload_tui.monitor.changes import AnomalyNoticed, Change, UploadPurged
 from upload_tui.monitor.model import Query
 from upload_tui.monitor.sync.comparison import compare
-from upload_tui.status import Certainty, Event, Stage
+from upload_tui.status import Certainty, Event, Stage, Timeline
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
-from upload_tui.wire import StatusShape, format_time, read_upload
+from upload_tui.wire import StatusShape, Upload, format_time, read_upload
 
 DAY = 86_400
 VERIFIED_ON = NOW - timedelta(days=30)
@@ -122,3 +122,81 @@ def test_a_time_in_the_future_is_published_once() -> None:
     published: list[Change] = [change for change in session.history(99) if isinstance(change, AnomalyNoticed)]
     assert len(published) == 1
     session.close()
+
+
+def at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def reading(*events: Event, read_at: float = 0, purged_at: float | None = None) -> Upload:
+    """A reading with these events."""
+    purged_on = None if purged_at is None else at(purged_at)
+    return Upload(id="u", project_id="p", timeline=Timeline(events, purged_on), read_on=at(read_at))
+
+
+COMPLETED = Event(Stage.COMPLETED, at(-60))
+
+
+def verified(
+    on: float | None, certainty: Certainty, earliest: float | None = None, latest: float | None = None
+) -> Event:
+    return Event(
+        Stage.VERIFIED,
+        None if on is None else at(on),
+        certainty,
+        None if earliest is None else at(earliest),
+        None if latest is None else at(latest),
+    )
+
+
+OBSERVED, ESTIMATED, REPORTED = Certainty.OBSERVED, Certainty.ESTIMATED, Certainty.REPORTED
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (verified(None, OBSERVED, None, 0), verified(None, OBSERVED, -30, 0)),
+        (verified(None, OBSERVED, -10, 0), verified(None, OBSERVED, -10, 0)),
+        (verified(None, OBSERVED, -50, 0), verified(None, OBSERVED, -30, 0)),
+        (verified(None, OBSERVED, -50, -40), verified(None, OBSERVED, -30, -30)),
+        (verified(-20, ESTIMATED, -50, 0), verified(-20, ESTIMATED, -30, 0)),
+        (verified(-40, ESTIMATED, -50, 0), verified(None, OBSERVED, -30, 0)),
+        (verified(-40, REPORTED), verified(-40, REPORTED)),
+    ],
+    ids=["no bound", "later bound", "earlier bound", "before the bound", "estimate", "wrong estimate", "reported"],
+)
+def test_a_stage_is_not_reached_before_the_last_reading_without_it(event: Event, expected: Event) -> None:
+    before = reading(COMPLETED, read_at=-30)
+    result = compare(before, None, (), reading(COMPLETED, event), "")
+    assert result.upload.timeline.current == expected
+    assert result.earliest == at(-30)
+    stored = compare(result.upload, result.earliest, (), reading(COMPLETED, event, read_at=5), "")
+    assert stored.earliest == at(-30)
+
+
+@pytest.mark.parametrize(
+    ("known", "now", "expected"),
+    [
+        (verified(None, OBSERVED, -30, 0), verified(-10, ESTIMATED), verified(-10, ESTIMATED, -30)),
+        (verified(None, OBSERVED, -30, 0), verified(5, ESTIMATED), verified(None, OBSERVED, -30, 0)),
+        (verified(None, OBSERVED, -30, 0), verified(None, OBSERVED, None, 9), verified(None, OBSERVED, -30, 0)),
+        (verified(-10, ESTIMATED), verified(-5, ESTIMATED), verified(-10, ESTIMATED)),
+        (verified(-10, ESTIMATED), verified(-5, REPORTED), verified(-5, REPORTED)),
+    ],
+    ids=["narrower", "after it was seen", "observed again", "second estimate", "reported"],
+)
+def test_a_known_time_is_kept_unless_the_new_one_is_better(known: Event, now: Event, expected: Event) -> None:
+    result = compare(reading(COMPLETED, known), at(-30), (), reading(COMPLETED, now, read_at=9), "")
+    assert result.upload.timeline.current == expected
+
+
+def test_an_anomaly_and_a_purge_are_published_once() -> None:
+    first = compare(None, None, (), reading(COMPLETED, purged_at=-1), "")
+    assert [type(change) for change in first.changes][-1] is UploadPurged
+    again = compare(first.upload, None, (), reading(COMPLETED, purged_at=-1, read_at=5), "")
+    assert again.changes == ()
+    back = compare(reading(COMPLETED, verified(-9, REPORTED)), None, (), reading(COMPLETED, read_at=5), "")
+    assert [change.anomaly for change in back.changes if isinstance(change, AnomalyNoticed)] == [*back.noticed]
+    assert len(back.noticed) == 1
+    third = compare(reading(COMPLETED, verified(-9, REPORTED)), None, back.noticed, reading(COMPLETED, read_at=9), "")
+    assert (third.noticed, third.changes) == (back.noticed, ())

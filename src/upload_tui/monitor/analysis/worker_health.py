@@ -1,0 +1,208 @@
+"""Whether the verification worker of a service appears down. Pure.
+
+A worker is suspected if several uploads wait and none has ended for longer than is usual while that many waited. Two things excuse a
+silence: uploads that were overtaken (later ones have ended, so these wait for a retry or are never verified) do not count as waiting,
+and a large upload may be in verification for as long as its size needs. Waiting is what readings have shown: an upload that was last
+read a minute ago has not been seen waiting since.
+
+Where the service reports its queue, that counts more: if it is empty there is no suspicion, and an upload that was queued for a while
+without any running is enough for one.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from upload_tui.monitor.analysis.latency import quantile
+from upload_tui.monitor.model import WaitsFor
+from upload_tui.wire import QueueStats
+
+__all__ = [
+    "MIN_WAITING",
+    "RETRIES_END_SECONDS",
+    "EndedUpload",
+    "VerificationQueue",
+    "WaitingUploads",
+    "usual_silence_seconds",
+    "worker_notice",
+]
+
+MIN_WAITING = 3
+"""With fewer waiting uploads a silence says nothing: each may wait for a retry."""
+_MIN_ENDED = 3
+"""From fewer ended uploads nothing is learned."""
+_MIN_SILENCE_SECONDS = 75.0
+_SILENCE_FACTOR = 4.0
+"""A silence is suspicious beyond this multiple of the 95th percentile of usual ones."""
+_MAX_FACTOR = 2.5
+"""And beyond this multiple of the longest one seen."""
+_FEW_SAMPLES = 20
+_MAX_FEW_FACTOR = 2.5
+"""With so few silences seen, a silence twice as long is usual; with more, less; with fewer, more up to this factor."""
+_BYTES_PER_SECOND = 20 << 20
+"""Assumed rate of verification for uploads much larger than those that were seen."""
+RETRIES_END_SECONDS = 4000.0
+"""The worker's retries end about 65 minutes after completion; later, an overtaken upload no longer occupies a worker."""
+_QUEUE_MAX_AGE = timedelta(seconds=60)
+"""Older queue statistics are ignored."""
+_QUEUE_IDLE_SECONDS = 75.0
+"""Queued uploads are unattended if none was running for this long."""
+
+
+class EndedUpload(Struct, frozen=True, order=True):
+    """An upload that was verified or failed; times in seconds since 1970."""
+
+    ended_at: float
+    completed_at: float
+    size_bytes: int
+
+
+class WaitingUploads(Struct, frozen=True, kw_only=True):
+    """The completed uploads that wait for the worker.
+
+    Attributes:
+        count: the number of all of them that were not overtaken.
+        oldest: completion and last reading (seconds since 1970) of the oldest of those, at least `MIN_WAITING` if there are as many.
+        largest_bytes: the size of the largest that a worker may be verifying; 0 if no size is known.
+    """
+
+    count: int
+    oldest: Sequence[tuple[float, float]]
+    largest_bytes: int = 0
+
+
+def usual_silence_seconds(ended: Sequence[EndedUpload], largest_bytes: int, default_seconds: float) -> float:
+    """How long a working service may be silent while uploads wait.
+
+    Args:
+        ended: the last uploads that ended, by time of their end; those of other projects of the service may be among them.
+        largest_bytes: the size of the largest upload that may be in verification.
+        default_seconds: the result if nothing can be learned from `ended`.
+    """
+    silences, largest_seen, last_completed_at = list[float](), 0, 0.0
+    for before, upload in zip((None, *ended), ended, strict=False):
+        if upload.completed_at >= last_completed_at:  # a smaller time: it was retried, or verified beside others
+            start = upload.completed_at if before is None else max(before.ended_at, upload.completed_at)
+            silences.append(max(0.0, upload.ended_at - start))
+            largest_seen = max(largest_seen, upload.size_bytes)
+            last_completed_at = upload.completed_at
+    extra_seconds = max(0, largest_bytes - largest_seen) / _BYTES_PER_SECOND
+    if len(silences) < _MIN_ENDED:
+        return default_seconds + extra_seconds
+    silences.sort()
+    usual = max(_SILENCE_FACTOR * quantile(silences, 0.95), _MAX_FACTOR * silences[-1])
+    factor = min(1 + _FEW_SAMPLES / len(silences), _MAX_FEW_FACTOR)
+    return max(_MIN_SILENCE_SECONDS, usual * factor) + extra_seconds
+
+
+# The queue
+
+
+class VerificationQueue:
+    """What the statistics of a service's verification queue have shown, if the service reports any.
+
+    Statistics are one moment: between two uploads every worker is idle. So uploads count as unattended only if no statistics showed a
+    running worker, and all showed uploads that were never tried, for some time.
+    """
+
+    def __init__(self) -> None:
+        self._stats: QueueStats | None = None
+        self._unattended_since: datetime | None = None
+        self._idle_on: datetime | None = None
+        self._was_active = False
+
+    def update(self, stats: QueueStats | None) -> None:
+        """Set the latest statistics; None if the service gives none."""
+        self._stats = stats
+        if stats is None or stats.running != 0 or not _untried_count(stats):
+            self._unattended_since = self._idle_on = None
+            self._was_active |= stats is not None
+        elif self._unattended_since is None:
+            # The first statistics of a session may show an upload that has waited for long already.
+            self._idle_on = stats.read_on
+            is_oldest_untried = not self._was_active and not stats.retried
+            self._unattended_since = stats.oldest_on if is_oldest_untried else stats.read_on
+
+    def stats(self, now: datetime) -> QueueStats | None:
+        """The latest statistics; None if there are none that are recent."""
+        is_recent = self._stats is not None and now - self._stats.read_on <= _QUEUE_MAX_AGE
+        return self._stats if is_recent else None
+
+    def unattended_since(self, now: datetime, last_ended_on: Callable[[], datetime | None]) -> datetime | None:
+        """Since when uploads have waited and no worker has taken one; None if a worker works, or if it is not known.
+
+        Args:
+            now: the present.
+            last_ended_on: when an upload was last verified or failed (None: never); called only if it matters.
+        """
+        stats, since = self.stats(now), self._unattended_since
+        if stats is None or since is None or stats.oldest_on is None or stats.read_on == self._idle_on:
+            return None  # the first statistics may be of the moment between two uploads
+        limit = now - timedelta(seconds=_QUEUE_IDLE_SECONDS)
+        first = max(since, stats.oldest_on)
+        if first > limit:
+            return None
+        since = max(first, last_ended_on() or first)
+        return since if since <= limit else None
+
+    def waits_for(self, now: datetime, last_ended_on: Callable[[], datetime | None]) -> tuple[WaitsFor, int | None]:
+        """What a completed upload waits for, and the depth of the queue if it waits there (None: unknown).
+
+        The arguments are those of `unattended_since`.
+        """
+        stats = self.stats(now)
+        if stats is None or not stats.depth:
+            return WaitsFor.VERIFICATION, None
+        if self.unattended_since(now, last_ended_on) is not None:
+            return WaitsFor.WORKER, None
+        return WaitsFor.VERIFICATION, stats.depth
+
+
+def _untried_count(stats: QueueStats) -> int:
+    """How many uploads wait for their first verification, not for a retry."""
+    return max(0, (stats.depth or 0) - (stats.retried or 0))
+
+
+# The notice
+
+
+def worker_notice(
+    waiting: WaitingUploads,
+    ended: Callable[[], Sequence[EndedUpload]],
+    queue: VerificationQueue,
+    now: datetime,
+    last_ended_on: datetime | None,
+    default_seconds: float,
+) -> str:
+    """A notice if the verification worker appears down; empty otherwise.
+
+    Args:
+        waiting: the uploads that wait.
+        ended: returns the last uploads that ended, by time of their end; called only if it matters.
+        queue: the service's queue.
+        now: the time as of which the picture is current.
+        last_ended_on: when an upload was last verified or failed; None if none ever was.
+        default_seconds: how long a worker may be silent if nothing is known about it.
+    """
+    unattended_since = queue.unattended_since(now, lambda: last_ended_on)
+    if unattended_since is not None:
+        return _notice((now - unattended_since).total_seconds(), waiting.count)
+    if len(waiting.oldest) < MIN_WAITING:
+        return ""
+    counted = waiting.oldest[:MIN_WAITING]
+    last_ended_at = last_ended_on.timestamp() if last_ended_on else 0.0
+    seconds = min(read_at for _, read_at in counted) - max(last_ended_at, counted[-1][0])
+    if seconds < _MIN_SILENCE_SECONDS:
+        return ""
+    stats = queue.stats(now)
+    # `running` is no excuse: a verification whose worker was killed is reported as running until another worker takes it.
+    if stats is not None and not stats.running and not _untried_count(stats):
+        return ""
+    usual = usual_silence_seconds(ended(), waiting.largest_bytes, default_seconds)
+    return "" if seconds < usual else _notice(seconds, waiting.count)
+
+
+def _notice(seconds: float, count: int) -> str:
+    minutes = max(1, round(seconds / 60))
+    return f"verification worker appears down: none verified for {minutes}m, {max(count, 1):,} waiting"

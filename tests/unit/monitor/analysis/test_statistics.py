@@ -1,0 +1,105 @@
+"""The statistics of `report`: counts, quantiles, causes, and uploads in trouble."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from upload_tui.monitor.analysis.statistics import Cause, Latency, Statistics, normalise_cause, statistics_of
+from upload_tui.monitor.model import Detail, Query, Trouble
+from upload_tui.status import Stage
+from upload_tui.testing import InMemorySession, an_upload
+
+DAY = 24 * 3600
+
+
+def details_of(session: InMemorySession) -> Sequence[Detail]:
+    return [detail for row in session.window(Query(), 0, 999).rows if (detail := session.detail(row.id)) is not None]
+
+
+@pytest.fixture
+def statistics() -> Iterator[Statistics]:
+    uploads = [
+        # 101 verifications that took 0 to 100 s, so that each percentile is a number of its own
+        *(an_upload(f"v{n}", initiated=3200, completed=3000, verified=3000 - n) for n in range(101)),
+        an_upload("odd", initiated=90_000, completed=80_000, verified=10, chunks=(1, 3)),
+        *(
+            an_upload(f"e{n}", initiated=400, completed=300, error=290, message=f"no route to host {n}")
+            for n in range(3)
+        ),
+        an_upload("e-late", initiated=3 * DAY, completed=2 * DAY, error=DAY + 1, message="rare"),
+        an_upload("e-none", initiated=400, completed=300, error=290),
+        an_upload("overdue", initiated=300, completed=150),
+        an_upload("stuck", initiated=2000, completed=901),
+        an_upload("idle", initiated=901),
+        an_upload("new", initiated=5),
+    ]
+    session = InMemorySession(uploads)
+    yield statistics_of(details_of(session))
+    session.close()
+
+
+def test_every_upload_counts_once(statistics: Statistics) -> None:
+    assert dict(statistics.counts) == {Stage.INITIATED: 2, Stage.COMPLETED: 2, Stage.VERIFIED: 102, Stage.ERROR: 5}
+    assert statistics.total == 111
+
+
+def test_latencies_are_quantiles_of_uploads_that_do_not_contradict_themselves(statistics: Statistics) -> None:
+    by_stages = {(latency.after, latency.before): latency for latency in statistics.latencies}
+    assert by_stages[Stage.COMPLETED, Stage.VERIFIED] == Latency(Stage.COMPLETED, Stage.VERIFIED, 101, 50, 95, 99)
+    assert by_stages[Stage.INITIATED, Stage.COMPLETED].samples == 108
+    assert by_stages[Stage.COMPLETED, Stage.ERROR].samples == 5
+    assert [*by_stages] == [
+        (Stage.INITIATED, Stage.COMPLETED),
+        (Stage.COMPLETED, Stage.VERIFIED),
+        (Stage.COMPLETED, Stage.ERROR),
+    ]
+
+
+def test_causes_are_ordered_by_the_number_of_failures(statistics: Statistics) -> None:
+    assert statistics.causes[0] == Cause("no route to host #", 3)
+    assert {*statistics.causes[1:]} == {Cause("rare", 1), Cause("no reason given", 1)}
+    reverse = InMemorySession(
+        [
+            an_upload("first", completed=9, error=8, message="rare"),
+            *(an_upload(f"{n}", completed=9, error=8, message="often") for n in range(3)),
+        ]
+    )
+    for details in (details_of(reverse), details_of(reverse)[::-1]):
+        assert statistics_of(details).causes == [Cause("often", 3), Cause("rare", 1)]
+    reverse.close()
+
+
+def test_uploads_in_trouble_are_named_by_their_trouble(statistics: Statistics) -> None:
+    session = InMemorySession(
+        [an_upload(name) for name in ("odd", "overdue", "stuck", "idle", "e0", "e1", "e2", "e-none")]
+    )
+    ids = {row.name: row.id for row in session.window(Query(), 0, 99).rows}
+    session.close()
+
+    def named(found: Sequence[str]) -> set[str]:
+        return {name for name, upload_id in ids.items() if upload_id in found}
+
+    assert named(statistics.stuck_ids) == {"stuck", "idle"}
+    assert named(statistics.overdue_ids) == {"stuck", "idle", "overdue"}
+    assert {trouble: named(found) for trouble, found in statistics.trouble_ids.items()} == {
+        Trouble.CONTRADICTORY: {"odd"},
+        Trouble.STUCK: {"stuck", "idle"},
+        Trouble.FAILED: {"e0", "e1", "e2", "e-none"},
+        Trouble.OVERDUE: {"overdue"},
+    }
+    assert [*statistics.trouble_ids] == [*Trouble]
+    assert sum(map(len, statistics.trouble_ids.values())) == 8
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("", "no reason given"),
+        ("disk 12 full", "disk # full"),
+        ("hash 0a1b2c3d4e differs: expected 1", "hash # differs"),
+        ("quota; used 3", "quota"),
+        ("decade", "decade"),
+    ],
+)
+def test_a_cause_has_no_variable_parts(message: str, cause: str) -> None:
+    assert normalise_cause(message) == cause

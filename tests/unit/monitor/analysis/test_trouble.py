@@ -1,0 +1,139 @@
+"""The one definition of trouble: rows, filters, the funnel and the list of pending uploads agree about generated pictures."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from upload_tui.monitor.analysis.trouble import TroubleLimits, contradicts_itself, is_contradictory, trouble_of
+from upload_tui.monitor.model import Lateness, Query, Trouble
+from upload_tui.monitor.sessions.combined import CombinedSession
+from upload_tui.status import PENDING_STAGES, Anomaly, AnomalyName, Stage
+from upload_tui.testing import NOW, InMemorySession, an_upload
+
+LIMITS = TroubleLimits()
+DAY = 24 * 3600
+UNSAFE = {AnomalyName.CHUNKS_MISSING, AnomalyName.CHUNKS_REPEATED, AnomalyName.CHUNK_SIZES_DIFFER}
+HARMLESS = {
+    AnomalyName.INITIATED_MISSING,
+    AnomalyName.UNKNOWN_STATE,
+    AnomalyName.REPEATED_STATE,
+    AnomalyName.MESSAGE_WITHOUT_ERROR,
+    AnomalyName.UNKNOWN_SHAPE,
+    AnomalyName.UNREADABLE_FIELD,
+}
+
+
+@pytest.mark.parametrize("name", AnomalyName)
+@pytest.mark.parametrize("stage", Stage)
+def test_only_verified_uploads_with_wrong_chunks_are_contradictory(stage: Stage, name: AnomalyName) -> None:
+    anomalies = [Anomaly(name, "")]
+    assert is_contradictory(stage, anomalies) is (stage is Stage.VERIFIED and name in UNSAFE)
+    if name in HARMLESS:
+        assert not contradicts_itself(stage, anomalies)
+    elif stage is Stage.VERIFIED:
+        assert contradicts_itself(stage, anomalies)
+
+
+@pytest.mark.parametrize(
+    ("stage", "age", "lateness", "has_contradiction", "trouble"),
+    [
+        (Stage.VERIFIED, 5, Lateness(), True, Trouble.CONTRADICTORY),
+        (Stage.VERIFIED, 90 * DAY, Lateness(), True, Trouble.CONTRADICTORY),
+        (Stage.VERIFIED, 5, Lateness(), False, None),
+        (Stage.ERROR, DAY, Lateness(), False, Trouble.FAILED),
+        (Stage.ERROR, DAY + 1, Lateness(), False, None),
+        (Stage.ERROR, None, Lateness(), False, Trouble.FAILED),
+        (Stage.COMPLETED, 5, Lateness(is_overdue=True, is_stuck=True), False, Trouble.STUCK),
+        (Stage.COMPLETED, 5, Lateness(is_overdue=True), False, Trouble.OVERDUE),
+        (Stage.COMPLETED, 5, Lateness(), False, None),
+    ],
+)
+def test_an_upload_has_its_weightiest_trouble(
+    stage: Stage, age: float | None, lateness: Lateness, has_contradiction: bool, trouble: Trouble | None
+) -> None:
+    since = None if age is None else NOW - timedelta(seconds=age)
+    failed_since = LIMITS.failed_since(NOW)
+    assert trouble_of(stage, since, lateness, failed_since, has_contradiction=has_contradiction) is trouble
+
+
+AGES = st.sampled_from([5, 40, 200, 1000, DAY - 5, DAY + 5])
+
+
+@st.composite
+def resources(draw: st.DrawFn) -> Mapping[str, Any]:
+    """An upload in any stage, at most two days old, with chunks that agree or not."""
+    name, age = f"{draw(st.integers(0, 400))}.bin", draw(AGES)
+    stage = draw(st.sampled_from(Stage))
+    ages: dict[str, Any] = {"initiated": age + 20}
+    if stage is not Stage.INITIATED:
+        ages["completed"] = age + 10 if stage.is_final else age
+    if stage.is_final:
+        ages["verified" if stage is Stage.VERIFIED else "error"] = age
+    chunks = draw(st.sampled_from([None, (1, 2, 3, 4), (1, 2, 4, 5)]))
+    return an_upload(name, chunks=chunks, project=(draw(st.sampled_from(["p-1", "p-2"])), "P"), **ages)
+
+
+def in_trouble(session: InMemorySession | CombinedSession, query: Query | None = None) -> dict[str, Trouble | None]:
+    return {row.id: row.trouble for row in session.window(query or Query(), 0, 1000).rows}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(resources(), max_size=25), st.data())
+def test_rows_filter_funnel_and_pending_uploads_agree(uploads: list[Mapping[str, Any]], data: st.DataObject) -> None:
+    session = InMemorySession(uploads)
+    ids = sorted({upload["id"] for upload in uploads})
+    session._store.acknowledge(data.draw(st.lists(st.sampled_from(ids), max_size=3)) if ids else [])
+    session._store.mark(data.draw(st.lists(st.sampled_from(ids), max_size=3)) if ids else [], gone=True)
+    expected = {upload_id: trouble for upload_id, trouble in in_trouble(session).items() if trouble}
+    assert in_trouble(session, Query(attention_only=True)) == expected
+    assert session.funnel().troubles == Counter(expected.values())
+    listed = [session.window(Query(stages=frozenset({stage})), 0, 0).total for stage in Stage]
+    assert listed == [summary.count for summary in session.funnel().stages]
+    assert session.funnel().total + session.funnel().gone == session.window(Query(), 0, 0).total
+    for stages in (PENDING_STAGES, frozenset({Stage.ERROR}), frozenset({Stage.VERIFIED})):
+        found = in_trouble(session, Query(attention_only=True, stages=stages))
+        assert found == {row.id: row.trouble for row in session.window(Query(stages=stages), 0, 99).rows if row.trouble}
+    pending = {row.id: row.trouble for row in session.pending(99) if row.trouble}
+    assert pending == {key: value for key, value in expected.items() if value in {Trouble.STUCK, Trouble.OVERDUE}}
+    assert CombinedSession([session, session]).funnel().troubles == {
+        trouble: 2 * count for trouble, count in session.funnel().troubles.items()
+    }
+    session.close()
+
+
+def test_an_acknowledgement_ends_with_the_stage() -> None:
+    session = InMemorySession([an_upload("a", initiated=2000, completed=1000)])
+    (upload_id,) = in_trouble(session)
+    session._store.acknowledge([upload_id])
+    assert in_trouble(session) == {upload_id: None}
+    assert session.funnel().stuck == 0
+    session.publish(an_upload("a", initiated=2000, completed=1000, error=1))
+    assert in_trouble(session) == {upload_id: Trouble.FAILED}
+    session._store.acknowledge([upload_id])
+    session._store.acknowledge([upload_id], is_acknowledged=False)
+    assert in_trouble(session) == {upload_id: Trouble.FAILED}
+    session.close()
+
+
+def test_contradictory_uploads_are_announced_first() -> None:
+    gap = an_upload("gap", initiated=400, completed=300, verified=290, chunks=(1, 3))
+    waiting = [an_upload(f"waits{n}", initiated=9000, completed=5000 - n) for n in range(9)]
+    session = InMemorySession([gap, *waiting])
+    assert session.funnel().notice == "1 upload verified although the chunks do not agree"
+    assert CombinedSession([session, InMemorySession(waiting, title="b")]).funnel().notice.startswith("example.org: 1")
+    session.close()
+
+
+def test_latencies_leave_out_uploads_that_contradict_themselves() -> None:
+    good = [an_upload(f"g{n}", initiated=400, completed=300, verified=290) for n in range(9)]
+    gap = an_upload("gap", initiated=90_000, completed=80_000, verified=290, chunks=(1, 3))
+    backwards = an_upload("back", initiated=100, completed=300, verified=290)
+    session = InMemorySession([*good, gap, backwards])
+    assert [histogram.count for histogram in session.latencies()] == [9, 9, 0]
+    assert not session.pending(9)
+    session.close()

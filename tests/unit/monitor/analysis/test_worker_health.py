@@ -1,0 +1,217 @@
+"""The notice about the verification worker, on generated histories of working and of dead workers.
+
+`WORKER_HISTORIES` sets how many are generated (10,000 takes two minutes).
+"""
+
+import os
+from bisect import bisect_right
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from heapq import heappop, heappush
+from itertools import count
+from random import Random
+
+import pytest
+from msgspec import Struct
+
+from upload_tui.monitor.analysis.worker_health import (
+    MIN_WAITING,
+    RETRIES_END_SECONDS,
+    EndedUpload,
+    VerificationQueue,
+    WaitingUploads,
+    worker_notice,
+)
+from upload_tui.wire import QueueStats
+
+HISTORIES = int(os.environ.get("WORKER_HISTORIES", "300"))
+STUCK_AFTER_SECONDS = 900.0
+RETRY_DELAYS = (1, 5, 25, 125, 625, 3125)
+START = 1_700_000_000.0
+
+
+class Upload(Struct):
+    """An upload of a history; `ended_at` is None if it is never verified."""
+
+    completed_at: float
+    size_bytes: int
+    failures: int
+    work_seconds: float
+    ended_at: float | None = None
+    started_at: tuple[float, ...] = ()
+
+
+class Service(Struct, frozen=True):
+    """What a history is generated from.
+
+    Attributes:
+        workers: how many verifications run at the same time.
+        gap_seconds: the mean time between two uploads.
+        work_seconds: the median time of a verification.
+        spread: of that time (sigma of a lognormal distribution).
+        has_queue: whether the service reports its queue.
+    """
+
+    workers: int
+    gap_seconds: float
+    work_seconds: float
+    spread: float
+    has_queue: bool
+
+
+def a_service(random: Random) -> Service:
+    workers = random.choice((1, 1, 2, 4))
+    work_seconds = random.choice((0.05, 0.5, 2.0, 8.0, 30.0))
+    return Service(
+        workers=workers,
+        gap_seconds=max(random.choice((1.0, 4.0, 30.0, 300.0)), work_seconds / workers * 1.5),
+        work_seconds=work_seconds,
+        spread=random.choice((0.1, 0.4, 0.7)),
+        has_queue=random.random() < 0.5,
+    )
+
+
+def arrivals(service: Service, random: Random, uploads: int) -> Iterator[Upload]:
+    """Uploads with bursts, quiet times, sizes of all classes, retries, and at most two that are never verified."""
+    at, poison = START, 0
+    for _ in range(uploads):
+        draw = random.random()
+        if draw < 0.02:
+            at += random.uniform(600, 7200)  # a quiet time
+        elif draw < 0.85:
+            at += random.expovariate(1 / service.gap_seconds)
+        size = round(10 ** random.uniform(3, 8)) if random.random() < 0.99 else random.randrange(10 << 30, 60 << 30)
+        failures = 0
+        if random.random() < 0.03:
+            failures = random.choice((1, 2, 4, 99))
+            poison += failures == 99
+            failures = 1 if failures == 99 and poison > 2 else failures
+        work = service.work_seconds * random.lognormvariate(0, service.spread) + size / (60 << 20)
+        yield Upload(at, size, failures, work)
+
+
+def verify(service: Service, uploads: list[Upload], dies_at: float = float("inf")) -> None:
+    """Let the workers verify the uploads, first come, first served; each failed attempt is retried after a delay."""
+    order, free = count(), [START] * service.workers
+    due: list[tuple[float, int, Upload, int]] = []
+    for upload in uploads:
+        heappush(due, (upload.completed_at, next(order), upload, 0))
+    while due:
+        due_at, _, upload, attempt = heappop(due)
+        free_at = heappop(free)
+        start = max(due_at, free_at)
+        end = start + upload.work_seconds
+        if end > dies_at:
+            heappush(free, end)
+            continue
+        upload.started_at = (*upload.started_at, start)
+        heappush(free, end)
+        if attempt >= upload.failures:
+            upload.ended_at = end
+        elif attempt < len(RETRY_DELAYS):
+            heappush(due, (end + RETRY_DELAYS[attempt], next(order), upload, attempt + 1))
+
+
+class Watcher:
+    """What a picture knows of a history at some time."""
+
+    def __init__(self, service: Service, uploads: list[Upload]) -> None:
+        self.service = service
+        self.uploads = uploads
+        self.ended = sorted(
+            EndedUpload(upload.ended_at, upload.completed_at, upload.size_bytes)
+            for upload in uploads
+            if upload.ended_at is not None
+        )
+        self.end_times = [upload.ended_at for upload in self.ended]
+        self.queue = VerificationQueue()
+
+    def notice(self, at: float) -> str:
+        ended = self.ended[: bisect_right(self.end_times, at)]
+        overtaken = max((upload.completed_at for upload in ended[-300:]), default=0.0)
+        pending = [
+            upload
+            for upload in self.uploads
+            if upload.completed_at <= at and (upload.ended_at is None or upload.ended_at > at)
+        ]
+        waiting = sorted((upload.completed_at, at) for upload in pending if upload.completed_at > overtaken)
+        recent = [upload.size_bytes for upload in pending if at - upload.completed_at < RETRIES_END_SECONDS]
+        now = datetime.fromtimestamp(at, UTC)
+        if self.service.has_queue:
+            self.queue.update(self._queue_stats(pending, at, now))
+        return worker_notice(
+            WaitingUploads(count=len(waiting), oldest=waiting[:MIN_WAITING], largest_bytes=max(recent, default=0)),
+            lambda: ended[-300:],
+            self.queue,
+            now,
+            datetime.fromtimestamp(ended[-1].ended_at, UTC) if ended else None,
+            STUCK_AFTER_SECONDS,
+        )
+
+    def _queue_stats(self, pending: list[Upload], at: float, now: datetime) -> QueueStats:
+        running = [
+            upload
+            for upload in pending
+            if any(start <= at < start + upload.work_seconds for start in upload.started_at)
+        ]
+        queued = [upload for upload in pending if upload not in running]
+        retried = [upload for upload in queued if upload.started_at and upload.started_at[0] <= at]
+        oldest = min((upload.completed_at for upload in queued), default=None)
+        oldest_on = None if oldest is None else datetime.fromtimestamp(oldest, UTC)
+        return QueueStats(len(queued), oldest_on, len(running), len(retried), 0, now)
+
+
+def history(seed: int) -> tuple[Service, list[Upload], Random]:
+    random = Random(seed)
+    service = a_service(random)
+    return service, list(arrivals(service, random, random.choice((5, 15, 40, 80)))), random
+
+
+def false_notices(seed: int) -> list[tuple[Service, float, str]]:
+    """The notices about a worker that works, with the time of each since the start."""
+    service, uploads, random = history(seed)
+    verify(service, uploads)
+    watcher = Watcher(service, uploads)
+    # A silence is longest just before an upload ends.
+    times = {upload.ended_at - 0.001 for upload in watcher.ended} | {upload.completed_at for upload in uploads}
+    times |= {at + random.uniform(0, 300) for at in [*times]}
+    return [(service, at - START, notice) for at in sorted(times) if (notice := watcher.notice(at))]
+
+
+def test_a_working_worker_never_appears_down() -> None:
+    assert [found for seed in range(HISTORIES) for found in false_notices(seed)] == []
+
+
+def seconds_to_notice(seed: int, gap_seconds: float, learned: int, *, has_queue: bool) -> float:
+    """How long after its death a worker is named; the picture is read every two seconds, and 3600 means never within the hour.
+
+    Args:
+        seed: of the history.
+        gap_seconds: the mean time between two uploads.
+        learned: how many uploads were completed before the death.
+        has_queue: whether the service reports its queue.
+    """
+    random = Random(seed)
+    service = Service(random.choice((1, 2)), gap_seconds, random.choice((0.05, 0.5, 2.0)), 0.4, has_queue)
+    at, uploads = START, list[Upload]()
+    for _ in range(learned + round(3600 / gap_seconds)):
+        at += random.expovariate(1 / gap_seconds)
+        poison = 99 if random.random() < 0.02 else 0
+        uploads.append(Upload(at, 10**6, poison, service.work_seconds * random.lognormvariate(0, service.spread)))
+    dies_at = uploads[learned].completed_at
+    verify(service, uploads, dies_at)
+    watcher = Watcher(service, uploads)
+    for seconds in range(0, 3600, 2):
+        if watcher.notice(dies_at + seconds):
+            return seconds
+    return 3600.0
+
+
+@pytest.mark.parametrize(
+    ("gap_seconds", "learned", "has_queue", "limit_seconds"),
+    [(3.0, 40, False, 120), (3.0, 40, True, 120), (3.0, 5, False, 120), (3.0, 0, True, 120), (60.0, 40, True, 240)],
+    ids=["busy", "busy, with a queue", "short history", "no history, with a queue", "an upload a minute"],
+)
+def test_a_dead_worker_is_named_soon(gap_seconds: float, learned: int, has_queue: bool, limit_seconds: float) -> None:
+    slowest = max(seconds_to_notice(seed, gap_seconds, learned, has_queue=has_queue) for seed in range(HISTORIES // 30))
+    assert slowest <= limit_seconds

@@ -1,0 +1,97 @@
+"""What successive reports with `--since last` show, under a service that goes on."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from upload_tui.monitor.model import Detail, Query
+from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit, summarise_since, visit_of
+from upload_tui.status import Stage
+from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
+
+KINDS = ("new", "verified", "failed")
+
+
+class RunningService:
+    """A service whose uploads arrive, move on, and are missing from some readings."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.clock = FrozenClock()
+        self.session = InMemorySession(clock=self.clock)
+        self.stages: dict[str, Stage] = {}
+        self.began: dict[str, list[float]] = {}
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        before = dict(self.stages)
+        for _ in range(self.random.randrange(4)):
+            self.stages[f"{len(self.stages)}.bin"] = Stage.INITIATED
+        for name in [name for name, stage in self.stages.items() if not stage.is_final and self.random.random() < 0.3]:
+            final = self.random.choice([Stage.VERIFIED, Stage.VERIFIED, Stage.ERROR])
+            self.stages[name] = Stage.COMPLETED if self.stages[name] is Stage.INITIATED else final
+        changed = []
+        for name, stage in self.stages.items() - before.items():
+            # The service's clock may be wrong by an hour: what is new must not depend on it.
+            ages = self.began.setdefault(name, [self.clock.monotonic() - self.random.choice((0, 3600, -3600))])
+            ages += [self.clock.monotonic()] * (min(stage.rank, 2) + 1 - len(ages))
+            names = ("initiated", "completed", "error" if stage is Stage.ERROR else "verified")
+            seconds_ago: dict[str, Any] = {
+                key: self.clock.monotonic() - at for key, at in zip(names, ages, strict=False)
+            }
+            changed.append(an_upload(name, now=self.clock.now(), **seconds_ago))
+        self.session.publish(*changed)
+
+    def details(self) -> Sequence[Detail]:
+        """The readable uploads: one in ten cannot be read now."""
+        rows = self.session.window(Query(), 0, 10_000).rows
+        details = [self.session.detail(row.id) for row in rows]
+        return [detail for detail in details if detail is not None and self.random.random() < 0.9]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_change_is_reported_exactly_once_in_an_hour(seed: int, tmp_path: Path) -> None:
+    file, service = tmp_path / "report.json", RunningService(seed)
+    reported, shown = {kind: Counter[str]() for kind in KINDS}, set[str]()
+    for _ in range(60):
+        service.advance(60)
+        details = service.details()
+        shown |= {detail.upload.id for detail in details}
+        last = read_last_visit(file)
+        summary = summarise_since(details, last or LastVisit(NOW, stages={}))
+        if service.random.random() < 0.2:
+            continue  # it crashes before it has printed, or before it has saved: the next report shows the same again
+        for kind in KINDS:
+            reported[kind].update(getattr(summary, kind))
+        save_last_visit(file, visit_of(details, service.clock.now(), last))
+    details = [
+        detail for row in service.session.window(Query(), 0, 10_000).rows if (detail := service.session.detail(row.id))
+    ]
+    last = read_last_visit(file)
+    assert last is not None
+    for kind in KINDS:
+        reported[kind].update(getattr(summarise_since(details, last), kind))
+        assert set(reported[kind].values()) <= {1}
+    assert set(reported["new"]) == {detail.upload.id for detail in details}
+    for kind, stage in (("verified", Stage.VERIFIED), ("failed", Stage.ERROR)):
+        assert set(reported[kind]) == {detail.upload.id for detail in details if detail.upload.stage is stage}
+    service.session.close()
+
+
+def test_a_file_without_stages_is_read_by_its_time(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    save_last_visit(file, LastVisit(NOW, frozenset({"u-1"})))
+    assert read_last_visit(file) == LastVisit(NOW, frozenset({"u-1"}))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"on": 1}', '{"on": "2026-03-14T09:00:00Z", "overdue_ids": [], "stages": 3}']
+)
+def test_a_damaged_file_is_no_visit(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    file.write_text(text, encoding="utf-8")
+    assert read_last_visit(file) is None
