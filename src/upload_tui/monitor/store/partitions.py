@@ -8,7 +8,13 @@ from upload_tui.monitor.store.bulk import read_lease
 from upload_tui.monitor.store.database import Database
 from upload_tui.status import Stage
 
-__all__ = ["Partition", "PartitionTable", "partition_list"]
+__all__ = ["GONE_UPLOADS_KEPT", "GONE_UPLOADS_SURPLUS", "Partition", "PartitionTable", "partition_list"]
+
+GONE_UPLOADS_KEPT = 500
+"""How many gone uploads of a project are kept: enough to look up what disappeared lately. Without a limit, a dashboard over a
+service that deletes old uploads would grow for as long as it is open."""
+GONE_UPLOADS_SURPLUS = 100
+"""How many more may exist, so that they are deleted in batches."""
 
 
 class Partition(Struct, frozen=True):
@@ -93,6 +99,22 @@ class PartitionTable:
             if read_lease(self._db) is not None:
                 self.move_count(upload_id, partition)
             self._db.execute("UPDATE uploads SET is_gone = ?, cell = ? WHERE id = ?", (is_gone, partition, upload_id))
+
+    def delete_oldest_gone(self, project_id: str) -> None:
+        """Delete a project's gone uploads beyond `GONE_UPLOADS_KEPT`, first those that the service listed longest ago.
+
+        Nothing is deleted during a bulk load. The row with the highest number stays, because later uploads must get higher ones.
+        """
+        gone = [one for one in self.select(frozenset({project_id})) if one.is_gone]
+        surplus = sum(partition.upload_count for partition in gone) - GONE_UPLOADS_KEPT
+        if surplus < GONE_UPLOADS_SURPLUS or read_lease(self._db) is not None:
+            return
+        self._db.execute(
+            "DELETE FROM uploads WHERE number IN ("
+            f"SELECT number FROM uploads WHERE cell IN ({partition_list(gone)}) "
+            "AND number < (SELECT max(number) FROM uploads) ORDER BY read_ms, number LIMIT ?)",
+            (surplus,),
+        )
 
     def move_count(self, upload_id: str, partition: int) -> None:
         """Update the counts for an upload that enters a partition; only during a bulk load, while the triggers are dropped."""

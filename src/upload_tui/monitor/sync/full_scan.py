@@ -7,6 +7,7 @@ upload was deleted, or fewer are known than the service counts, all pages are re
 page must join the one before.
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -31,6 +32,9 @@ _GAP_PER_PAGE = 100
 _MAX_NEW_GAPS = 20
 _BULK_THRESHOLD = 3000
 """From this many uploads on, the store is filled in bulk."""
+_YIELD_SECONDS = 0.001
+"""A pause before each page, one after the other: a service in this process answers without waiting, so nothing else would run until
+the last page."""
 
 
 class _PageNumbers(Struct):
@@ -83,6 +87,7 @@ class FullScan:
         self._clock_offset_ms = 0
         self._unread = UnreadRows()
         self._has_read_every_row = False
+        self._turn = asyncio.Lock()
         self.total: int | None = None
         """The service's total that belongs to the known uploads; None if it reports none."""
 
@@ -153,6 +158,10 @@ class FullScan:
 
     async def _read_pages(self, numbers: _PageNumbers) -> None:
         while numbers.has_next:
+            async with self._turn:
+                await asyncio.sleep(_YIELD_SECONDS)
+            if not numbers.has_next:
+                break
             number = numbers.take_next()
             page = await self._pages.fetch(number, numbers.per_page)
             total = page.total or numbers.total

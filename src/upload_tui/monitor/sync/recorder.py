@@ -140,6 +140,7 @@ class ChangeRecorder:
             if stored is None or stored.is_gone:
                 return False
             self._store.mark([upload_id], gone=True)
+            self._store.partitions.delete_oldest_gone(self._project_id)
             client = self._fetcher.client
             ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, client.root)
             gone = UploadGone(at=client.now(), upload=ref)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -177,3 +178,22 @@ async def test_a_process_does_not_scan_again_what_another_has_scanned_since_both
     await first.synchroniser.sync()
     for harness in (first, second):
         assert harness.published_stages() == {"u301": [Stage.INITIATED]}
+
+
+async def test_other_tasks_run_between_the_pages_of_a_service_that_answers_without_waiting() -> None:
+    service = a_service(500, 25)
+    turn, turns_of_pages = 0, []
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            await asyncio.sleep(0)
+            turn += 1
+
+    service.before_response = lambda request: turns_of_pages.append(turn)
+    counter = asyncio.create_task(count_turns())
+    await SyncHarness(service).synchroniser.sync()
+    counter.cancel()
+    # Several turns: a change takes more than one until it is painted.
+    pages = turns_of_pages[1:20]
+    assert all(later - page >= 3 for page, later in pairwise(pages))
