@@ -44,6 +44,7 @@ class RawPage(Struct, frozen=True):
     """A page of uploads, not parsed yet.
 
     Attributes:
+        project_id: the project whose uploads it lists.
         body, headers: of the response.
         page: its number, from 1.
         per_page: the requested number of entries.
@@ -51,6 +52,7 @@ class RawPage(Struct, frozen=True):
         url: without the query.
     """
 
+    project_id: str
     body: bytes
     headers: Mapping[str, str]
     page: int

@@ -219,6 +219,7 @@ class RecordingStore(Store):
                 upload.read_on,
                 "kept",
                 raw=json.loads(raw),
+                project=[upload.project_id, upload.project_name],
                 noticed=[[anomaly.name, anomaly.detail] for anomaly in noticed],
                 earliest=_format_time(earliest),
                 **_last_event_fields(upload),

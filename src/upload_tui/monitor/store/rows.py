@@ -124,7 +124,7 @@ def row_values(
         to_ms(upload.last_updated_on), len(upload.chunks or ()) if is_chunked else None,
         upload.chunk_bytes if is_chunked else None, message, normalise_cause(message) if stage is Stage.ERROR else "",
         upload.storage_provider, upload.uploader, len(upload.anomalies) + len(noticed), _encode_anomalies(noticed),
-        timeline.purged_on is not None, False, False, to_ms(upload.read_on), to_ms(earliest),
+        timeline.is_purged, False, False, to_ms(upload.read_on), to_ms(earliest),
         _latency_bucket(times_ms[Stage.INITIATED], times_ms[Stage.COMPLETED]), verify_bucket, None, None,
     )  # fmt: skip
 
