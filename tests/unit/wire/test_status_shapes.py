@@ -1,5 +1,6 @@
 """The three shapes of status: detection, reading, writing."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,7 +101,7 @@ UNREADABLE_TIMES = [
     1557330753, 1557330753.386, 1557330753000, 0, -1, 2**70, float("inf"), True, {"seconds": 1557330753}, [2019, 5, 8], "\x00",
     "2" * 999,
 ]  # fmt: skip
-NO_TIMES = [None, "", " ", False, [], {}]
+NO_TIMES: list[object] = [None, "", " ", False, [], {}]
 STAGES = [
     [Stage.INITIATED],
     [Stage.INITIATED, Stage.COMPLETED],
@@ -109,7 +110,7 @@ STAGES = [
 ]
 
 
-def status_of(shape: StatusShape, times: dict[Stage, object]) -> dict[str, Any]:
+def status_of(shape: StatusShape, times: Mapping[Stage, object]) -> dict[str, Any]:
     """The status of an upload that reached some stages at some times, in any form."""
     if shape is StatusShape.B:
         states = [{"state": str(stage), "state_on": on} for stage, on in times.items()]

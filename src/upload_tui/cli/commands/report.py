@@ -13,8 +13,8 @@ from upload_tui.cli.dashboard.last_visit import last_visit_file
 from upload_tui.cli.support.option_types import parse_since
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, output_option
+from upload_tui.cli.support.snapshot import exit_code_of, open_snapshot
 from upload_tui.cli.support.tables import local_time
-from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
@@ -33,6 +33,7 @@ class _ProjectSnapshot(Struct, frozen=True):
     projects: "Sequence[ProjectRef]"
     details: "Sequence[Detail]"
     as_of: datetime
+    is_complete: bool
 
 
 def _parse_since(text: str) -> str | datetime:
@@ -64,17 +65,17 @@ def command(
         click.echo("\n".join(_report_lines(record, settings.zone)))
     else:
         printer.print_records([record])
-    return EXIT_FAILED_UPLOAD if fail_on_error and record["stages"][Stage.ERROR] else EXIT_OK
+    has_failed = bool(fail_on_error and record["stages"][Stage.ERROR])
+    return exit_code_of(is_complete=snapshot.is_complete, has_failed=has_failed)
 
 
 async def _read_snapshot(settings: ServiceSettings) -> _ProjectSnapshot:
-    from upload_tui.cli.support.snapshot import open_snapshot
     from upload_tui.monitor import Query
 
     async with open_snapshot(settings) as snapshot:
         details = list(snapshot.details(Query(project_ids=frozenset(project.id for project in snapshot.projects))))
         as_of = min((detail.row.read_on for detail in details), default=datetime.now(UTC))
-        return _ProjectSnapshot(settings.url, snapshot.projects, details, as_of)
+        return _ProjectSnapshot(settings.url, snapshot.projects, details, as_of, snapshot.is_complete)
 
 
 def _changes_since(

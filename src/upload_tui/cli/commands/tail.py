@@ -13,8 +13,8 @@ from upload_tui.cli.support.option_types import parse_since
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.service import client_for, find_projects, live_session, run_alongside
+from upload_tui.cli.support.snapshot import exit_code_of
 from upload_tui.cli.support.tables import change_columns, flat_change
-from upload_tui.errors import EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
@@ -46,8 +46,7 @@ def command(
     """Print changes until interrupted."""
     options = _Options(frozenset(map(Stage, stages)), since, count)
     settings = effective_settings(flags)
-    asyncio.run(_tail(settings, options, Printer(output, change_columns(settings.zone), flat_change)))
-    return EXIT_OK
+    return asyncio.run(_tail(settings, options, Printer(output, change_columns(settings.zone), flat_change)))
 
 
 @asynccontextmanager
@@ -65,9 +64,13 @@ async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession
         store.close()
 
 
-async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) -> None:
+async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
+    """Print changes; return the exit code."""
     async with _open_session(settings) as session:
         await run_alongside(session, _print(session, options, printer))
+        connection = session.connection()
+        # A live connection has a reason only if uploads cannot be read.
+        return exit_code_of(is_complete=not (connection.is_live and connection.reason))
 
 
 async def _print(session: "LiveSession", options: _Options, printer: Printer) -> None:

@@ -35,6 +35,8 @@ class NewUploads:
         self._recorder = recorder
         self.total: int | None = None
         """The service's total when the first page was read; None if it reports none."""
+        self.unreadable_count = 0
+        """Uploads that could not be read on the pages of the last round."""
 
     async def read(self, per_page: int) -> tuple[frozenset[str], bool]:
         """Record all new uploads, oldest first; return the ids that were read, known ones included, and whether anything changed.
@@ -48,16 +50,19 @@ class NewUploads:
         read_ids: set[str] = set()
         pages: list[UploadPage] = []
         changed = False
-        number = 1
+        number, unreadable, previous_ids = 1, 0, list[str]()
         while True:
             page = await self._fetcher.fetch_page(number, per_page)
             ids = [reading.upload.id for reading in page.readings]
             read_ids.update(ids)
             pages.append(page)
             if number == 1:  # uploads that arrive during the next pages are counted in the next round
-                self.total = page.total
-            if page.next_page is None or self._order.was_known(ids, last_known):
+                self.total, unreadable = page.total, 0
+            unreadable += len(page.unreadable)
+            # A service that ignores the page number repeats the first page without end.
+            if page.next_page is None or self._order.was_known(ids, last_known) or (ids and ids == previous_ids):
                 break
+            previous_ids = ids if number > 1 or per_page == self._fetcher.largest_page else []
             if number == 1 and per_page < self._fetcher.largest_page:
                 pages.clear()
                 per_page = self._fetcher.largest_page
@@ -68,6 +73,7 @@ class NewUploads:
                     self._state.last_known_number = last_known
                 changed |= await self._record(pages)
                 pages.clear()
+        self.unreadable_count = unreadable
         changed |= await self._record(pages)
         if self._state.last_known_number is not None:
             self._state.last_known_number = None
