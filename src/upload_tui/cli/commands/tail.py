@@ -19,7 +19,7 @@ from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Change, ConnectionChanged, LiveSession, StageReached
+    from upload_tui.monitor import Change, Connection, LiveSession, StageReached
 
 __all__ = ["command"]
 
@@ -94,12 +94,13 @@ async def _selected_changes(session: "LiveSession", options: _Options) -> "Async
     async for change in session.changes():
         if needs_past and session.connection().is_live:
             needs_past = False
+            report_connection(session.connection())
             for past in _past_changes(session, options):
                 if (past.upload.id, past.after) not in printed:
                     printed.add((past.upload.id, past.after))
                     yield past
         if isinstance(change, ConnectionChanged):
-            report_connection(change)
+            report_connection(change.connection)
         elif isinstance(change, StageReached) and (change.upload.id, change.after) in printed:
             continue
         elif _matches(change, options):
@@ -113,9 +114,12 @@ class _ConnectionReporter:
 
     def __init__(self) -> None:
         self._is_failing = False
+        self._reported: Connection | None = None
 
-    def __call__(self, change: "ConnectionChanged") -> None:
-        connection = change.connection
+    def __call__(self, connection: "Connection") -> None:
+        previous, self._reported = self._reported, connection
+        if previous is not None and (previous.state, previous.reason) == (connection.state, connection.reason):
+            return
         if connection.reason:
             echo_err(f"upload-tui: {connection.state}: {connection.reason}.")
             self._is_failing = True
