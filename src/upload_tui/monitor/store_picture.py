@@ -216,8 +216,9 @@ class StorePicture:
         waits_for = self._queue.waits_for(as_of, baselines.overall, self._last_ended_on)
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
-            is_final = stored.stage.is_final
-            lateness = _NOT_LATE if is_final else self._lateness(stored, as_of, baselines, waits_for)
+            is_final = stored.stage.is_final and not stored.unknown_state
+            is_pending = not is_final and not stored.unknown_state
+            lateness = _NOT_LATE if not is_pending else self._lateness(stored, as_of, baselines, waits_for)
             is_stale = not is_final and (is_outdated or self._is_from_previous_session(stored))
             yield self._row(stored, lateness, is_stale=stored.is_stale or is_stale)
 
@@ -233,6 +234,7 @@ class StorePicture:
             service=self._service,
             size_bytes=stored.size_bytes,
             stage=stored.stage,
+            unknown_state=stored.unknown_state,
             stage_since=stored.since,
             since_certainty=stored.certainty,
             initiated_on=stored.initiated_on,

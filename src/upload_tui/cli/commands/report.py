@@ -108,6 +108,7 @@ def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Ma
         "as_of": format_time(snapshot.as_of),
         "total": figures.total,
         "stages": dict(figures.counts),
+        "unknown_states": dict(figures.unknown_states),
         "latencies": [asdict(latency) for latency in figures.latencies],
         "overdue": list(figures.overdue_ids),
         "stuck": list(figures.stuck_ids),
@@ -133,8 +134,8 @@ def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
 
     names = ", ".join(project["name"] or project["id"] for project in record["projects"])
     yield sanitize(f"{plural(record['total'], 'upload')} of {names}, as of {local_time(record['as_of'], zone)}")
-    for stage, count in record["stages"].items():
-        yield f"  {stage:<10} {count:>8,}"
+    for state, count in {**record["stages"], **record["unknown_states"]}.items():
+        yield f"  {sanitize(state):<10} {count:>8,}"
     for latency in record["latencies"]:
         times = "  ".join(f"{share} {duration_text(latency[f'{share}_seconds'])}" for share in ("p50", "p95", "p99"))
         yield f"{latency['after']} to {latency['before']}: {times}  ({plural(latency['samples'], 'sample')})"

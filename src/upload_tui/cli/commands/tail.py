@@ -68,9 +68,7 @@ async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) 
     """Print changes; return the exit code."""
     async with _open_session(settings) as session:
         await run_alongside(session, _print(session, options, printer))
-        connection = session.connection()
-        # A live connection has a reason only if uploads cannot be read.
-        return exit_code_of(is_complete=not (connection.is_live and connection.reason))
+        return exit_code_of(is_complete=session.is_complete)
 
 
 async def _print(session: "LiveSession", options: _Options, printer: Printer) -> None:

@@ -136,7 +136,7 @@ async def _pending_ids(
     synchronisers = [new_synchroniser(client, store, project) for project in projects]
     for synchroniser in synchronisers:
         await synchroniser.sync()
-    pending = store.pending(frozenset(project.id for project in projects)) if projects else ()
+    pending = store.unfinished(frozenset(project.id for project in projects)) if projects else ()
     return [upload.id for upload in pending], print_notices(synchronisers)
 
 

@@ -106,7 +106,7 @@ def new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectR
 
 def print_notices(synchronisers: "Sequence[Synchroniser]") -> bool:
     """Report the uploads that cannot be read on standard error; True if there are none."""
-    notices = [(one.project, one.notice) for one in synchronisers if one.notice]
+    notices = [(one.project, one.unreadable_notice) for one in synchronisers if one.unreadable_notice]
     for project, notice in notices:
         echo_err(f"upload-tui: {project.name or project.id}: {notice}.")
     return not notices

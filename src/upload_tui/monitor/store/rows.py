@@ -18,11 +18,13 @@ if TYPE_CHECKING:  # reading the store must not import the JSON parsers
 __all__ = [
     "BULK_COLUMNS",
     "READ_COLUMNS",
+    "UNKNOWN_STATE_RANK",
     "WRITE_COLUMNS",
     "StoredUpload",
     "from_ms",
     "parse_row",
     "row_values",
+    "stage_rank",
     "to_ms",
 ]
 
@@ -49,6 +51,13 @@ READ_COLUMNS = (
 """The columns of `uploads JOIN projects USING (project)` that are read, in the order of `parse_row`."""
 
 
+UNKNOWN_STATE_RANK = len(Stage)
+"""The rank, in the column `stage` and in partitions, of uploads in a state that is not in the design: they are in no stage.
+
+Their column `error_message` holds the service's own name for the state, so that a search finds it.
+"""
+
+
 class StoredUpload(Struct, frozen=True, kw_only=True):
     """An upload as the store knows it; times are aware.
 
@@ -57,6 +66,7 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
         activity_on: when the service last changed the upload.
         noticed: the anomalies that a comparison of readings found.
         earliest: the earliest possible time of the last event, if the service does not report its time.
+        unknown_state: the service's own name for a state that is not in the design; empty if the state is a stage.
     """
 
     number: int
@@ -82,6 +92,12 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
     is_stale: bool
     read_on: datetime
     earliest: datetime | None
+    unknown_state: str = ""
+
+
+def stage_rank(upload: "Upload") -> int:
+    """The rank of an upload's stage, as stored."""
+    return upload.stage.rank if upload.timeline.unknown_state is None else UNKNOWN_STATE_RANK
 
 
 def to_ms(on: datetime | None) -> int | None:
@@ -112,16 +128,17 @@ def row_values(
     """The values of `WRITE_COLUMNS` for an upload; `project` and `partition` are row numbers."""
     timeline, current = upload.timeline, upload.timeline.current
     times_ms = {stage: to_ms(event.best_time) if (event := timeline.event(stage)) else None for stage in Stage}
-    stage, message = upload.stage, timeline.error_message or ""
+    stage, unknown = upload.stage, timeline.unknown_state
+    message = timeline.error_message or "" if unknown is None else unknown.name
     ended_ms = times_ms[stage] if stage.is_final else None
     is_chunked = upload.chunks is not None
     certainty = current.certainty if current else Certainty.OBSERVED
     # An observed end is only a bound, and may be a purge years later: the duration is unknown.
     verify_bucket = None if certainty is Certainty.OBSERVED else _latency_bucket(times_ms[Stage.COMPLETED], ended_ms)
     return (
-        upload.id, project, partition, upload.name, _or_unknown(upload.size_bytes), stage.rank, _or_unknown(to_ms(timeline.since)),
-        str(certainty), _or_unknown(times_ms[Stage.INITIATED]), times_ms[Stage.COMPLETED], ended_ms,
-        to_ms(upload.last_updated_on), len(upload.chunks or ()) if is_chunked else None,
+        upload.id, project, partition, upload.name, _or_unknown(upload.size_bytes), stage_rank(upload),
+        _or_unknown(to_ms(timeline.since)), str(certainty), _or_unknown(times_ms[Stage.INITIATED]), times_ms[Stage.COMPLETED],
+        ended_ms, to_ms(upload.last_updated_on), len(upload.chunks or ()) if is_chunked else None,
         upload.chunk_bytes if is_chunked else None, message, normalise_cause(message) if stage is Stage.ERROR else "",
         upload.storage_provider, upload.uploader, len(upload.anomalies) + len(noticed), _encode_anomalies(noticed),
         timeline.is_purged, False, False, to_ms(upload.read_on), to_ms(earliest),
@@ -143,6 +160,10 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         number, upload_id, project_id, project_name, name, size_bytes, stage, since, certainty, initiated, completed, ended, activity,
         chunk_count, chunk_bytes, error_message, anomaly_count, noticed, is_purged, is_gone, is_stale, read, earliest,
     ) = row  # fmt: skip
+    unknown_state = ""
+    if stage == UNKNOWN_STATE_RANK:
+        stage = (Stage.INITIATED if completed is None else Stage.COMPLETED).rank
+        unknown_state, error_message = error_message, ""
     return StoredUpload(
         number=number,
         id=upload_id,
@@ -167,4 +188,5 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         is_stale=bool(is_stale),
         read_on=from_ms(read) or _EPOCH,
         earliest=from_ms(earliest),
+        unknown_state=unknown_state,
     )

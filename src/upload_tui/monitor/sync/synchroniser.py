@@ -59,6 +59,11 @@ class Synchroniser:
 
     @property
     def notice(self) -> str:
+        """A note for the user; empty if there is none."""
+        return self.unreadable_notice
+
+    @property
+    def unreadable_notice(self) -> str:
         """A note on uploads that the service lists but that cannot be read now; empty if there are none.
 
         Before the first round it is what earlier sessions left.
@@ -84,7 +89,7 @@ class Synchroniser:
                 self._state.missing_count = count
 
     def _missing_count(self) -> int:
-        stale = sum(upload.is_stale for upload in self._store.pending(frozenset({self.project.id})))
+        stale = sum(upload.is_stale for upload in self._store.unfinished(frozenset({self.project.id})))
         unreadable = max(self._fetcher.unreadable.count, self._new_uploads.unreadable_count)
         if self._listed_total is None:
             unlisted = self._state.unreadable_count

@@ -109,7 +109,7 @@ def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
             pieces.append((glyphs.stages[stage], stage_class(stage)))
         else:
             pieces.append((glyphs.unreached, _QUIET))
-    return (*pieces, (fit_to_width(f" {row.stage}", width - 5), stage_class(row.stage)))
+    return (*pieces, (fit_to_width(f" {sanitize(row.unknown_state) or row.stage}", width - 5), stage_class(row.stage)))
 
 
 def _stage_signs(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
