@@ -160,10 +160,6 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         number, upload_id, project_id, project_name, name, size_bytes, stage, since, certainty, initiated, completed, ended, activity,
         chunk_count, chunk_bytes, error_message, anomaly_count, noticed, is_purged, is_gone, is_stale, read, earliest,
     ) = row  # fmt: skip
-    unknown_state = ""
-    if stage == UNKNOWN_STATE_RANK:
-        stage = (Stage.INITIATED if completed is None else Stage.COMPLETED).rank
-        unknown_state, error_message = error_message, ""
     return StoredUpload(
         number=number,
         id=upload_id,
@@ -171,7 +167,7 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         project_name=project_name,
         name=name,
         size_bytes=None if size_bytes == UNKNOWN else size_bytes,
-        stage=_STAGES[stage],
+        stage=_stage_of_rank(stage, completed),
         since=from_ms(since),
         certainty=Certainty(certainty),
         initiated_on=from_ms(initiated),
@@ -180,7 +176,7 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         activity_on=from_ms(activity),
         chunk_count=chunk_count,
         chunk_bytes=chunk_bytes,
-        error_message=error_message,
+        error_message="" if stage == UNKNOWN_STATE_RANK else error_message,
         anomaly_count=anomaly_count,
         noticed=tuple(Anomaly(AnomalyName(anomaly), detail) for anomaly, detail in json.loads(noticed or "[]")),
         is_purged=bool(is_purged),
@@ -188,5 +184,12 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         is_stale=bool(is_stale),
         read_on=from_ms(read) or _EPOCH,
         earliest=from_ms(earliest),
-        unknown_state=unknown_state,
+        unknown_state=error_message if stage == UNKNOWN_STATE_RANK else "",
     )
+
+
+def _stage_of_rank(rank: int, completed_ms: int | None) -> Stage:
+    """The stage of a stored rank; in an unknown state the last pending one, as `Timeline.stage`."""
+    if rank != UNKNOWN_STATE_RANK:
+        return _STAGES[rank]
+    return Stage.INITIATED if completed_ms is None else Stage.COMPLETED

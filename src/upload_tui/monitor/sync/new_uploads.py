@@ -47,33 +47,29 @@ class NewUploads:
         last_known = self._state.last_known_number
         if last_known is None:
             last_known = self._order.last_number()
-        read_ids: set[str] = set()
-        pages: list[UploadPage] = []
-        changed = False
-        number, unreadable, previous_ids = 1, 0, list[str]()
+        read_ids, pages, changed = set[str](), list[UploadPage](), False
+        number, previous_ids = 1, list[str]()
         while True:
             page = await self._fetcher.fetch_page(number, per_page)
             ids = [reading.upload.id for reading in page.readings]
             read_ids.update(ids)
             pages.append(page)
             if number == 1:  # uploads that arrive during the next pages are counted in the next round
-                self.total, unreadable = page.total, 0
-            unreadable += len(page.unreadable)
+                self.total, self.unreadable_count = page.total, 0
+            self.unreadable_count += len(page.unreadable)
             # A service that ignores the page number repeats the first page without end.
-            if page.next_page is None or self._order.was_known(ids, last_known) or (ids and ids == previous_ids):
+            if page.next_page is None or self._order.was_known(ids, last_known) or ids == previous_ids != []:
                 break
-            previous_ids = ids if number > 1 or per_page == self._fetcher.largest_page else []
             if number == 1 and per_page < self._fetcher.largest_page:
                 pages.clear()
                 per_page = self._fetcher.largest_page
                 continue
-            number = page.next_page
+            number, previous_ids = page.next_page, ids
             if sum(len(buffered.readings) for buffered in pages) >= _MAX_BUFFERED:
                 with self._recorder.transaction():
                     self._state.last_known_number = last_known
                 changed |= await self._record(pages)
                 pages.clear()
-        self.unreadable_count = unreadable
         changed |= await self._record(pages)
         if self._state.last_known_number is not None:
             self._state.last_known_number = None
