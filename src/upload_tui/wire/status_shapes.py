@@ -54,16 +54,15 @@ class StatusDetail(StrEnum):
 
     ERROR_MESSAGE = "error message"
     VERIFIED_TIME = "time of verification"
-    UNKNOWN_STATE = "unknown state"
     READY_FOR_CHUNKS = "ready for chunks"
     PURGED = "data purged"
 
 
 UNSUPPORTED_DETAILS: Mapping[StatusShape, frozenset[StatusDetail]] = MappingProxyType(
     {
-        StatusShape.A: frozenset({StatusDetail.READY_FOR_CHUNKS, StatusDetail.PURGED, StatusDetail.UNKNOWN_STATE}),
+        StatusShape.A: frozenset({StatusDetail.READY_FOR_CHUNKS, StatusDetail.PURGED}),
         StatusShape.B: frozenset({StatusDetail.ERROR_MESSAGE, StatusDetail.READY_FOR_CHUNKS, StatusDetail.PURGED}),
-        StatusShape.DEPLOYED: frozenset({StatusDetail.VERIFIED_TIME, StatusDetail.UNKNOWN_STATE}),
+        StatusShape.DEPLOYED: frozenset({StatusDetail.VERIFIED_TIME}),
     }
 )
 """The details that each shape cannot express."""

@@ -237,7 +237,7 @@ def test_a_state_is_read_without_regard_to_case(name: str) -> None:
 def test_unsupported_details_are_listed_for_every_shape() -> None:
     assert set(UNSUPPORTED_DETAILS) == set(StatusShape)
     assert StatusDetail.ERROR_MESSAGE in UNSUPPORTED_DETAILS[StatusShape.B]
-    assert UNSUPPORTED_DETAILS[StatusShape.DEPLOYED] == {StatusDetail.VERIFIED_TIME, StatusDetail.UNKNOWN_STATE}
+    assert UNSUPPORTED_DETAILS[StatusShape.DEPLOYED] == {StatusDetail.VERIFIED_TIME}
 
 
 @pytest.mark.parametrize(
