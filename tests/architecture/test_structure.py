@@ -62,7 +62,6 @@ INNER_IMPORTS: dict[str, str] = {
 
 # Modules of under 40 lines with one importer, and why each is a file of its own.
 SPLINTERS: dict[str, str] = {
-    "upload_tui.text.causes": "the only text that needs the service's messages from `wire`",
     "upload_tui.tui.widgets.table.idle_tasks": "a scheduler that knows nothing of tables",
 }
 

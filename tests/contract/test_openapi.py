@@ -19,10 +19,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.contract.calls import valid_bodies
 from upload_tui.backend.app import OPENAPI_PATH, all_endpoints
 from upload_tui.testing import UploadServer, UploadService
 from upload_tui.testing.service import md5
-from upload_tui.wire import StatusShape
 
 load_all_checks()
 CHECKS = [
@@ -49,14 +49,14 @@ class FilledService:
 
     def ids_for(self, path: str, name: str) -> Sequence[str]:
         kind = path.split("/")[3] if path.startswith("/api/v1/") else "uploads"
-        return self.ids["users" if name == "user_id" else kind]
+        return self.ids[{"user_id": "users", "uid": "usernames"}.get(name, kind)]
 
 
 def operations() -> list[Any]:
     service = UploadService()
     parameters = [
         pytest.param(endpoint.method, endpoint.path.replace(":int", ""), id=f"{endpoint.method} {endpoint.path}")
-        for endpoint in all_endpoints(service.embedded._context, StatusShape.A)
+        for endpoint in all_endpoints(service.embedded._context)
     ]
     service.close()
     return parameters
@@ -66,29 +66,7 @@ def operations() -> list[Any]:
 def filled() -> Iterator[FilledService]:
     with UploadServer() as server, httpx.Client(headers={"Authorization": server.token}) as http:
         ids = populate(server, http)
-        yield FilledService(server, http, ids, valid_bodies(server, ids), signed_targets(server, http, ids))
-
-
-def valid_bodies(server: UploadServer, ids: Mapping[str, Sequence[str]]) -> Mapping[str, Mapping[str, Any]]:
-    """Valid bodies with existing ids, by operation."""
-    project, digest = {"kind": "dds-project", "id": server.project_id}, {"algorithm": "md5", "value": md5(CONTENT)}
-    new_file = {"parent": project, "upload": {"id": ids["uploads"][0]}}
-    return {
-        "POST /api/v1/software_agents/api_token": {"agent_key": server.agent_key, "user_key": server.user_key},
-        "PUT /api/v1/projects/{id}/permissions/{user_id}": {"auth_role": {"id": "project_admin"}},
-        "PUT /api/v1/uploads/{id}/chunks": {"number": 1, "size": 15, "hash": digest},
-        "PUT /api/v1/uploads/{id}/complete": {"hash": digest},
-        "PUT /api/v1/uploads/{id}/hashes": digest,
-        "POST /api/v1/projects": {"name": "another"},
-        "POST /api/v1/projects/{id}/uploads": {"name": "a", "content_type": "b", "size": 1},
-        "PUT /api/v1/folders/{id}/rename": {"name": "another"},
-        "PUT /api/v1/files/{id}/rename": {"name": "another"},
-        "POST /api/v1/folders": {"name": "another", "parent": project},
-        "PUT /api/v1/folders/{id}/move": {"parent": project},
-        "POST /api/v1/files": new_file,
-        "PUT /api/v1/files/{id}": new_file,
-        "PUT /api/v1/files/{id}/move": {"parent": project},
-    }
+        yield FilledService(server, http, ids, valid_bodies(server, ids, CONTENT), signed_targets(server, http, ids))
 
 
 def signed_targets(server: UploadServer, http: httpx.Client, ids: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
@@ -121,6 +99,8 @@ def populate(server: UploadServer, http: httpx.Client) -> Mapping[str, Sequence[
         "file_versions": [file["current_version"]["id"]],
         "uploads": uploads,
         "users": [call("GET", "/current_user")["id"]],
+        "usernames": [call("GET", "/current_user")["username"]],
+        "auth_providers": [call("GET", "/auth_providers")["results"][0]["id"]],
         "storage_providers": [call("GET", "/storage_providers")["results"][0]["id"]],
     }
 

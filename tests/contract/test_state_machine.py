@@ -182,9 +182,10 @@ class ServiceMachine(RuleBasedStateMachine):
     def create_file(self, upload_id: str) -> tuple[str, str] | None:
         fields = {"parent": {"kind": "dds-project", "id": self.caller.project_id}, "upload": {"id": upload_id}}
         response = self.call("POST", "/files", json=fields)
-        is_completed = self.models[upload_id].digest is not None
-        assert response.status_code == (201 if is_completed else 400)
-        return (str(response.json()["id"]), upload_id) if is_completed else None
+        model = self.models[upload_id]
+        is_accepted = model.digest is not None and (model.is_verified or not model.is_ended)
+        assert response.status_code == (201 if is_accepted else 400)
+        return (str(response.json()["id"]), upload_id) if is_accepted else None
 
     @rule(file=files)
     def download(self, file: tuple[str, str] | None) -> None:

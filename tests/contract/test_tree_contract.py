@@ -96,11 +96,23 @@ async def test_a_file_cannot_be_downloaded_before_verification() -> None:
 async def test_a_file_that_failed_gives_the_deployed_services_message() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED, digest=md5(b"another file"))
-        await caller.verify_all()
         file = await call_json(caller, "POST", "/files", parent=project(caller), upload={"id": upload_id})
+        await caller.verify_all()
         response = await caller.call("GET", f"/files/{file['id']}/url")
         assert error_of(response) == (400, "reported hash value does not match size computed by StorageProvider")
         assert response.json()["suggestion"] == "You must begin a new upload process"
+
+
+async def test_no_file_is_made_of_an_upload_that_failed() -> None:
+    async with serving() as caller:
+        file = await make_file(caller, project(caller))
+        upload_id = await caller.upload(NUMBERED, digest=md5(b"another file"))
+        await caller.verify_all()
+        fields = {"parent": project(caller), "upload": {"id": upload_id}}
+        for method, path in (("POST", "/files"), ("PUT", f"/files/{file['id']}")):
+            response = await caller.call(method, path, json=fields)
+            assert response.status_code == 400
+            assert response.json()["errors"] == [{"field": "upload", "message": "upload cannot have an error"}]
 
 
 async def test_a_changed_file_keeps_its_earlier_versions() -> None:
@@ -295,3 +307,25 @@ async def test_the_only_account_is_the_admin_of_every_project() -> None:
             user["id"]
         ]
         assert (await call_json(caller, "GET", "/users?username=eve"))["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("search", "count"),
+    [
+        ({}, 1),
+        ({"username": "ada"}, 1),
+        ({"email": "ada@example.org"}, 1),
+        ({"username": "grace"}, 0),
+        ({"page": 2}, 0),
+    ],
+)
+async def test_affiliates_are_found_as_accounts_are(search: dict[str, str], count: int) -> None:
+    async with serving() as caller:
+        provider = (await call_json(caller, "GET", "/auth_providers"))["results"][0]
+        path = f"/auth_providers/{provider['id']}/affiliates"
+        found = (await caller.call("GET", path, params=search)).json()["results"]
+        users = (await caller.call("GET", "/users", params=search)).json()["results"]
+        assert [one["uid"] for one in found] == [user["username"] for user in users] == ["ada"] * count
+        registered = await caller.call("POST", f"{path}/ada/dds_user")
+        assert (registered.status_code, registered.json()["username"]) == (201, "ada")
+        assert error_of(await caller.call("POST", f"{path}/grace/dds_user")) == (404, "Affiliate Not Found")

@@ -5,7 +5,9 @@ import subprocess
 import venv
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
+import httpx
 import pytest
 
 from tests.e2e.programs import Served, serving
@@ -85,12 +87,53 @@ def test_folder_is_uploaded_and_downloaded(client_of: Callable[[Served], Client]
 
 
 def test_damaged_file_is_reported(client_of: Callable[[Served], Client], tmp_path: Path) -> None:
+    """The client waits until the file is consistent, and learns that it never will be."""
     (tmp_path / "damaged.txt").write_text("damaged")
-    with serving("--design", "deployed", "--fault", "altered-chunk=1") as served:
+    faults = ["--fault", "altered-chunk=1", "--fault", "broken-storage", "--control"]
+    with serving("--design", "deployed", *faults) as served:
         client = client_of(served)
-        # The client waits until the file is consistent, and learns that it never will be.
+        # A file can be made of an upload only until its verification fails.
+        verification = Thread(target=verify_when_there_is_a_file, args=[served])
+        verification.start()
         client("upload", "-p", "mine", str(tmp_path / "damaged.txt"), code=1)
+        verification.join()
         output = client("check", "-p", "mine", code=1)
     assert "damaged.txt" in output
     assert "Error" in output
     assert "reported hash value does not match size computed by StorageProvider" in output
+
+
+def verify_when_there_is_a_file(served: Served) -> None:
+    headers = {"Authorization": served.facts["token"]}
+    with httpx.Client(base_url=f"{served.url}/api/v1", headers=headers) as http:
+        while not any(
+            http.get(f"/projects/{project['id']}/children").json()["results"]
+            for project in http.get("/projects").json()["results"]
+        ):
+            pass  # the client is uploading
+        http.delete("/control/faults/broken-storage").raise_for_status()
+
+
+@pytest.mark.skipif("PYTEST_LONG" not in os.environ, reason="runs many commands; PYTEST_LONG=1 runs it")
+def test_other_commands(client_of: Callable[[Served], Client], tmp_path: Path) -> None:
+    """The commands beside `upload`, `download`, `list` and `check`. The only account can be given nothing that it has not."""
+    (tmp_path / "a.txt").write_text("a")
+    with serving("--design", "deployed") as served:
+        client = client_of(served)
+        client("upload", "-p", "mine", str(tmp_path / "a.txt"))
+        assert "project_admin" in client("list-auth-roles")
+        assert "mine" in client("list", "--auth-role", "project_admin")
+        assert "1 file" in client("info", "-p", "mine")
+        client("move", "-p", "mine", "/a.txt", "/b.txt")
+        assert "/b.txt" in client("list", "-p", "mine")
+        for person in (("--user", "ada"), ("--email", "ada@example.org")):
+            assert "Gave user Ada Lovelace project_admin" in client("add-user", "-p", "mine", *person)
+            assert "Sharing project." in client(
+                "share", "-p", "mine", *person, code=2
+            )  # "You cannot share … to yourself"
+            assert "Delivering project." in client("deliver", "-p", "mine", *person, code=2)
+        client("remove-user", "-p", "mine", "--user", "ada", code=1)  # it stays the project's admin
+        client("delete", "-p", "mine", "--path", "/b.txt", "--force")
+        assert "/b.txt" not in client("list", "-p", "mine")
+        client("delete", "-p", "mine", "--force")
+        assert "mine" not in client("list")

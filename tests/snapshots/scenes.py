@@ -48,8 +48,8 @@ class MillionSession(InMemorySession):
         rows = super().window(Query(), 0, 16).rows
         return super().detail(rows[int(upload_id) % 16].id)
 
-    def funnel(self) -> Funnel:
+    def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
         """Most uploads are verified."""
         counts = (1_204, 38, 997_511, 1_247)
-        stages = super().funnel().stages
+        stages = super().funnel(project_ids).stages
         return Funnel(tuple(replace(one, count=count) for one, count in zip(stages, counts, strict=True)))

@@ -7,7 +7,7 @@ from datetime import timedelta
 from tests.tui.dashboards import opened, toasts, until
 from upload_tui.monitor import LastVisit, StageReached
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
-from upload_tui.tui import AlertSettings, UploadApp
+from upload_tui.tui import AlertSettings, CommandResult, UploadApp
 from upload_tui.tui.alerts import Alerts, desktop_notification
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
@@ -55,9 +55,10 @@ def _due(changes: Sequence[StageReached]) -> list[str]:
 async def test_a_failure_is_shown_in_the_status_bar_and_passed_to_the_hook() -> None:
     recorded: list[str] = []
 
-    async def record(failures: Sequence[StageReached]) -> None:
+    async def record(failures: Sequence[StageReached]) -> CommandResult:
         await asyncio.sleep(0)
         recorded.extend(failure.upload.name for failure in failures)
+        return CommandResult("on_error: cat '>>' x: exit code 1.", is_ok=False)
 
     session = InMemorySession()
     app = UploadApp(session, on_failures=record)
@@ -68,6 +69,7 @@ async def test_a_failure_is_shown_in_the_status_bar_and_passed_to_the_hook() -> 
         await until(pilot, lambda: bool(recorded))
         assert recorded == ["one.bin"]
         assert "one.bin failed: wrong size" in bar.render().plain
+        await until(pilot, lambda: toasts(pilot) == ["on_error: cat '>>' x: exit code 1."])
     session.close()
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.backend.app import API_PATH
     from upload_tui.backend.faults.model import FAULT_DESCRIPTIONS, LARGEST_VALUE, FaultName, Faults
     from upload_tui.backend.scenarios.catalogue import (
         DEFAULT_HISTORY_UPLOADS,
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from upload_tui.backend.worker import RETRY_SECONDS
 
 __all__ = [
-    "API_PATH",
     "DEFAULT_HISTORY_UPLOADS",
     "DEFAULT_SCENARIO",
     "FAULT_DESCRIPTIONS",
@@ -45,7 +43,6 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "app": ("API_PATH",),
         "faults.model": (
             "FAULT_DESCRIPTIONS",
             "FaultName",

@@ -1,5 +1,6 @@
 """Errors of the API: each is an `ApiError`, and all have the same form on the wire."""
 
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = [
     "storage_unavailable",
     "too_large",
     "unauthorized",
+    "unexpected_error",
 ]
 
 TRY_LATER = "try again in a few minutes, or contact the systems administrators"
@@ -93,6 +95,12 @@ def expired_token() -> ApiError:
 def unauthorized() -> ApiError:
     """403: the URL is not signed for this method and path, or has expired."""
     return ApiError(403, "Unauthorized", "request permission to access this resource")
+
+
+def unexpected_error(error: Exception) -> ApiError:
+    """500: an error that no endpoint handles. The response has no paths and values of this machine."""
+    is_environment = isinstance(error, (sqlite3.Error, OSError))
+    return ApiError(500, "The database is unavailable" if is_environment else "An internal error", TRY_LATER)
 
 
 def storage_unavailable() -> ApiError:

@@ -24,9 +24,7 @@ from upload_tui.clock import Clock
 from upload_tui.status import Stage
 from upload_tui.wire import INTEGRITY_MESSAGES
 
-__all__ = ["API_PATH", "ServiceContext", "FileUploads", "ServiceAddress"]
-
-API_PATH = "/api/v1"
+__all__ = ["ServiceContext", "FileUploads", "ServiceAddress"]
 
 
 Found = TypeVar("Found")
@@ -84,7 +82,8 @@ class ServiceContext:
         """
         if self.faults.is_active(FaultName.EXPIRED_URLS):
             raise unauthorized()
-        self.authority.check_url(request.method, request.url.path, request.url.query)
+        path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+        self.authority.check_url(request.method, path, query)  # `request.url` would depend on the Host header
 
     def signed_url(self, method: Literal["GET", "PUT"], path: str) -> SignedUrlSchema:
         """Sign a URL for transferring bytes."""

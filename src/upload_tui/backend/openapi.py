@@ -22,6 +22,9 @@ _REFERENCE = "#/components/schemas/{model}"
 _PATH_PARAMETER = re.compile(r"{(\w+)(?::(\w+))?}")
 _ERROR_SCHEMAS = ErrorSchema | ParameterErrorSchema
 _COMMON_ERROR_STATUSES = (400, 429, 500, 503)
+_BINARY_CONTENT = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_FORM_HINT = "Form fields are accepted as well, nested ones in brackets: `hash[value]=…`."
+"""A second media type for the same body breaks common generators of clients, so it is only mentioned."""
 _ERROR_REFERENCE = {"$ref": "#/components/responses/Error"}
 
 
@@ -74,6 +77,10 @@ class _Schemas:
         """The schema of a response type."""
         return self._schemas[repr(kind), "serialization"]
 
+    def reference(self, model: type[BaseModel]) -> Mapping[str, Any]:
+        """The schema of a request model, a reference to its definition."""
+        return self._schemas[model.__name__, "validation"]
+
     def request(self, model: type[BaseModel]) -> Mapping[str, Any]:
         """The schema of a request model, its reference resolved."""
         schema = self._schemas[model.__name__, "validation"]
@@ -85,6 +92,7 @@ class _Schemas:
 def _operation(endpoint: Endpoint, schemas: _Schemas) -> Mapping[str, Any]:
     summary, _, rest = (getdoc(endpoint.handler) or "").partition("\n")
     operation: dict[str, Any] = {
+        "tags": [_resource(endpoint)],
         "summary": summary,
         "operationId": _operation_id(endpoint),
         "parameters": list(_parameters(endpoint, schemas)),
@@ -96,24 +104,23 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> Mapping[str, Any]:
     if rest.strip():
         operation["description"] = rest.strip()
     if endpoint.body is not None:
-        operation["requestBody"] = {"required": True, "content": _request_content(schemas.request(endpoint.body))}
+        content = {"application/json": {"schema": schemas.reference(endpoint.body)}}
+        operation["requestBody"] = {"description": _FORM_HINT, "required": True, "content": content}
     elif endpoint.has_binary_body:
-        operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
+        operation["requestBody"] = {"required": True, "content": _BINARY_CONTENT}
     operation["security"] = [{"token": []}] if endpoint.needs_token else []
     return operation
 
 
 def _operation_id(endpoint: Endpoint) -> str:
     """Name an operation by resource and handler: `upload_initiate`."""
-    kind = type(endpoint.handler.__self__).__name__.removesuffix("Endpoints")  # type: ignore[attr-defined]
-    return f"{kind.lower()}_{endpoint.handler.__name__}"
+    return f"{_resource(endpoint)}_{endpoint.handler.__name__}"
 
 
-def _request_content(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Describe a body that can be JSON or a form; nested fields of a form are in brackets."""
-    inner = [name for name, field in schema["properties"].items() if "$ref" in str(field)]
-    form = {"schema": schema, "encoding": {name: {"style": "deepObject", "explode": True} for name in inner}}
-    return {"application/json": {"schema": schema}, "application/x-www-form-urlencoded": form}
+def _resource(endpoint: Endpoint) -> str:
+    """Name the kind of resource that an endpoint belongs to: `upload`."""
+    endpoints = type(endpoint.handler.__self__)  # type: ignore[attr-defined]
+    return str(endpoints.__name__.removesuffix("Endpoints").lower())
 
 
 def _parameters(endpoint: Endpoint, schemas: _Schemas) -> Iterator[Mapping[str, Any]]:
@@ -138,7 +145,7 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> Iterator[Mapping[str, 
 def _success_response(endpoint: Endpoint, schemas: _Schemas) -> Mapping[str, Any]:
     good: dict[str, Any] = {"description": HTTPStatus(endpoint.status).phrase}
     if endpoint.response_model is bytes:
-        good["content"] = {"application/octet-stream": {}}
+        good["content"] = _BINARY_CONTENT
     elif endpoint.response_model is not None:
         schema = schemas.response(endpoint.response_model)
         is_page = endpoint.query is not None and issubclass(endpoint.query, Paging)

@@ -1,13 +1,15 @@
 """Models of requests. Bodies are JSON or forms with brackets; numbers may arrive as text."""
 
 import json
+import re
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from upload_tui.backend.api_errors import invalid_parameters, too_large
+from upload_tui.backend.api_errors import ApiError, invalid_parameters, too_large
+from upload_tui.backend.schemas import UserSchema
 
 __all__ = [
     "ChildrenSearch",
@@ -24,8 +26,10 @@ __all__ = [
     "NewRole",
     "NewUpload",
     "NewVersion",
+    "Number",
     "Paging",
     "ProjectChange",
+    "RequestModel",
     "Signature",
     "UserSearch",
     "read_body",
@@ -35,51 +39,76 @@ __all__ = [
 BODY_LIMIT_BYTES = 1024 * 1024
 PER_PAGE_LIMIT = 1000
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound="RequestModel")
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 Label = Annotated[str, Field(max_length=4096)]
-Bytes = Annotated[int, Field(ge=0, le=2**62)]
+AlgorithmName = Annotated[Text, AfterValidator(str.lower)]
 
 
-class _RequestModel(BaseModel):
+def _check_number(value: object) -> object:
+    """Accept digits as text, but not what Python accepts besides: `True`, `1_5`, blanks around."""
+    if isinstance(value, bool) or (isinstance(value, str) and not _NUMBER.fullmatch(value)):
+        raise ValueError("not a number")
+    return value
+
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+Integer = Annotated[int, BeforeValidator(_check_number)]
+Number = Annotated[float, BeforeValidator(_check_number)]
+Bytes = Annotated[Integer, Field(ge=0, le=2**62)]
+
+
+class RequestModel(BaseModel):
+    """The base of all models; unknown fields are ignored."""
+
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
+    @classmethod
+    def error(cls, message: str, /) -> ApiError:
+        """Create the response to a request whose fields are missing or malformed."""
+        return invalid_parameters(message)
 
-class KeyPair(_RequestModel):
+
+class KeyPair(RequestModel):
     """Keys to exchange for a token."""
 
     agent_key: Text
     user_key: Text
 
+    @classmethod
+    def error(cls, _: str, /) -> ApiError:
+        """Create the response of the contract, whichever key is missing."""
+        return ApiError(400, "missing key or keys", "ensure that you provide an agent_key and a user_key")
 
-class NewProject(_RequestModel):
+
+class NewProject(RequestModel):
     """A new project."""
 
     name: Text
     description: Text = "-"
 
 
-class Digest(_RequestModel):
+class Digest(RequestModel):
     """A digest that the client reports."""
 
     value: Text
-    algorithm: Text
+    algorithm: AlgorithmName
 
 
-class ProjectChange(_RequestModel):
+class ProjectChange(RequestModel):
     """A change to a project; None leaves a field as it is."""
 
     name: Text | None = None
     description: Text | None = None
 
 
-class Reference(_RequestModel):
+class Reference(RequestModel):
     """An existing resource, by id."""
 
     id: Text
 
 
-class NewUpload(_RequestModel):
+class NewUpload(RequestModel):
     """A new upload; `size` in bytes. One that is not chunked gets a single signed URL for all its bytes."""
 
     name: Text
@@ -89,15 +118,15 @@ class NewUpload(_RequestModel):
     chunked: bool = True
 
 
-class ChunkReport(_RequestModel):
+class ChunkReport(RequestModel):
     """A chunk that the client is about to send: its number (from 1), its size in bytes, its digest."""
 
-    number: Annotated[int, Field(ge=1, le=2**31)]
+    number: Annotated[Integer, Field(ge=1, le=2**31)]
     size: Bytes
     hash: Digest
 
 
-class Completion(_RequestModel):
+class Completion(RequestModel):
     """The end of an upload: all chunks are sent. Holds the whole file's digest."""
 
     hash: Digest
@@ -107,21 +136,21 @@ class FileHashReport(Digest):
     """Another digest of the whole file."""
 
 
-class ContainerReference(_RequestModel):
+class ContainerReference(RequestModel):
     """The project or folder that contains something."""
 
     kind: Text
     id: Text
 
 
-class NewFolder(_RequestModel):
+class NewFolder(RequestModel):
     """A new folder."""
 
     name: Text
     parent: ContainerReference
 
 
-class NewFile(_RequestModel):
+class NewFile(RequestModel):
     """A new file, made from a completed upload and named after it."""
 
     parent: ContainerReference
@@ -129,36 +158,36 @@ class NewFile(_RequestModel):
     label: Label = ""
 
 
-class NewVersion(_RequestModel):
+class NewVersion(RequestModel):
     """A completed upload that becomes the next version of a file."""
 
     upload: Reference
     label: Label = ""
 
 
-class NewName(_RequestModel):
+class NewName(RequestModel):
     """A new name."""
 
     name: Text
 
 
-class NewParent(_RequestModel):
+class NewParent(RequestModel):
     """A new container."""
 
     parent: ContainerReference
 
 
-class NewRole(_RequestModel):
+class NewRole(RequestModel):
     """A new role in a project."""
 
     auth_role: Reference
 
 
-class Paging(_RequestModel):
+class Paging(RequestModel):
     """A page number (from 1) and a page size, at most 1000."""
 
-    page: Annotated[int, Field(ge=1, le=2**40)] = 1
-    per_page: Annotated[int, Field(ge=1, le=2**40, json_schema_extra={"maximum": PER_PAGE_LIMIT})] = 100
+    page: Annotated[Integer, Field(ge=1, le=2**40)] = 1
+    per_page: Annotated[Integer, Field(ge=1, le=2**40, json_schema_extra={"maximum": PER_PAGE_LIMIT})] = 100
 
     @property
     def offset(self) -> int:
@@ -184,8 +213,16 @@ class UserSearch(Paging):
     email: Annotated[str, Field(max_length=4096)] | None = None
     username: Annotated[str, Field(max_length=4096)] | None = None
 
+    def is_match(self, user: UserSchema) -> bool:
+        """True if the search finds an account."""
+        return (
+            (self.full_name_contains or "").lower() in user["full_name"].lower()
+            and self.email in {None, user["email"]}
+            and self.username in {None, user["username"]}
+        )
 
-class Signature(_RequestModel):
+
+class Signature(RequestModel):
     """The parameters of a signed URL. Both have defaults, so that a missing one gives 403 and not 400."""
 
     expires: str = ""
@@ -215,7 +252,7 @@ async def read_body(request: Request, model: type[Model]) -> Model:
         body += block
         if len(body) > BODY_LIMIT_BYTES:
             raise too_large("entity", BODY_LIMIT_BYTES)
-    is_form = "form-urlencoded" in request.headers.get("content-type", "")
+    is_form = "form-urlencoded" in request.headers.get("content-type", "").lower()
     return _validate(model, _parse_form(bytes(body)) if is_form else _parse_json(bytes(body)))
 
 
@@ -251,9 +288,7 @@ def _validate(model: type[Model], fields: Any) -> Model:
         return model.model_validate(fields if isinstance(fields, dict) else {})
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
-    raise invalid_parameters(
-        ", ".join(dict.fromkeys(_describe_error(detail["loc"], detail["type"]) for detail in details))
-    )
+    raise model.error(", ".join(dict.fromkeys(_describe_error(detail["loc"], detail["type"]) for detail in details)))
 
 
 def _describe_error(location: tuple[int | str, ...], kind: str) -> str:

@@ -10,9 +10,12 @@ from secrets import token_bytes
 from types import TracebackType
 from typing import Self, TypedDict, Unpack
 
-from upload_tui.backend.app import API_PATH, create_app
+from starlette.types import ASGIApp
+
+from upload_tui.backend.app import create_app
 from upload_tui.backend.auth import DemoAccount, TokenAuthority
 from upload_tui.backend.context import ServiceContext
+from upload_tui.backend.envelope import EnvelopeMiddleware, allow_origins
 from upload_tui.backend.faults.control import FaultControlApp
 from upload_tui.backend.faults.middleware import FaultInjectionMiddleware
 from upload_tui.backend.faults.model import Faults
@@ -23,7 +26,7 @@ from upload_tui.backend.store.database import Database
 from upload_tui.backend.store.records import FinishedUpload, ProjectRecord
 from upload_tui.backend.worker import VerificationWorker
 from upload_tui.clock import Clock, SystemClock
-from upload_tui.wire import StatusShape
+from upload_tui.wire import API_PATH, StatusShape
 
 __all__ = ["IN_PROCESS_URL", "EmbeddedService", "ServiceOptions"]
 
@@ -45,6 +48,7 @@ class ServiceOptions(TypedDict, total=False):
         secret: the key for tokens and signatures, for tests; None uses the database's, random in a new one.
         verifications_at_once: how many uploads are verified concurrently.
         has_control: whether faults can be controlled over HTTP.
+        cors_origins: the origins whose pages may call the service from a browser; `*` stands for all.
         executor: where uploads are verified; None for the worker's own threads.
         base_url: where clients reach the service, for signed URLs. Can be set later.
     """
@@ -55,6 +59,7 @@ class ServiceOptions(TypedDict, total=False):
     secret: bytes | None
     verifications_at_once: int
     has_control: bool
+    cors_origins: Sequence[str]
     executor: Executor | None
     base_url: str
 
@@ -96,8 +101,7 @@ class EmbeddedService:
             address=self,
             serializer=ResourceSerializer(self._authority.account),
         )
-        app = FaultInjectionMiddleware(create_app(self._context, status_shape), self.faults, self.clock)
-        self.app = FaultControlApp(app, self.faults, self._authority) if options.get("has_control") else app
+        self.app = self._create_app(status_shape, options)
         self.project = self._default_project()
         self._worker_task: asyncio.Task[None] | None = None
 
@@ -112,6 +116,14 @@ class EmbeddedService:
             executor=executor,
         )
 
+    def _create_app(self, status_shape: StatusShape, options: ServiceOptions) -> ASGIApp:
+        app: ASGIApp = FaultInjectionMiddleware(create_app(self._context, status_shape), self.faults, self.clock)
+        if options.get("has_control"):
+            app = FaultControlApp(app, self.faults, self._authority)
+        app = EnvelopeMiddleware(app)
+        origins = options.get("cors_origins")
+        return allow_origins(app, origins) if origins else app
+
     async def __aenter__(self) -> Self:
         self._worker_task = asyncio.create_task(self.worker.run(), name="verification worker")
         self._worker_task.add_done_callback(_report_end)
@@ -124,10 +136,12 @@ class EmbeddedService:
 
     async def stop(self) -> None:
         """Stop the worker and close the database."""
-        if self._worker_task is not None:
-            self._worker_task.cancel()
-            await asyncio.gather(self._worker_task, return_exceptions=True)
-        self.close()
+        try:
+            if self._worker_task is not None:
+                self._worker_task.cancel()
+                await asyncio.gather(self._worker_task, return_exceptions=True)
+        finally:
+            self.close()  # also if a second signal cancels the stop: it folds the write-ahead log in
 
     def close(self) -> None:
         """Close the database. Enough for a service that was never entered, since its worker does not run."""

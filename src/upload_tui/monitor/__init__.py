@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Row,
         SortKey,
         StageSummary,
+        WaitsFor,
         Window,
     )
     from upload_tui.monitor.recording.recording_file import (
@@ -46,7 +47,14 @@ if TYPE_CHECKING:
         read_recording,
     )
     from upload_tui.monitor.recording.replay import ReplaySession
-    from upload_tui.monitor.records import change_record, flat_upload, full_upload_record, upload_record
+    from upload_tui.monitor.records import (
+        CHANGE_FIELDS,
+        UPLOAD_FIELDS,
+        change_record,
+        flat_upload,
+        full_upload_record,
+        upload_record,
+    )
     from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
     from upload_tui.monitor.sessions.combined import CombinedSession
     from upload_tui.monitor.sessions.connection import ConnectionTracker
@@ -63,8 +71,10 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = [
+    "CHANGE_FIELDS",
     "MAX_RETRIES",
     "STUCK_AFTER_SECONDS",
+    "UPLOAD_FIELDS",
     "AnomalyNoticed",
     "CauseGroup",
     "Change",
@@ -105,6 +115,7 @@ __all__ = [
     "UploadPurged",
     "UploadSeen",
     "UploadWaiter",
+    "WaitsFor",
     "Window",
     "change_record",
     "estimate_retries",
@@ -153,6 +164,7 @@ __getattr__, __dir__ = lazy_names(
             "Row",
             "SortKey",
             "StageSummary",
+            "WaitsFor",
             "Window",
         ),
         "recording.recording_file": (
@@ -163,6 +175,8 @@ __getattr__, __dir__ = lazy_names(
         ),
         "recording.replay": ("ReplaySession",),
         "records": (
+            "CHANGE_FIELDS",
+            "UPLOAD_FIELDS",
             "change_record",
             "flat_upload",
             "full_upload_record",

@@ -29,6 +29,7 @@ __all__ = [
     "Row",
     "SortKey",
     "StageSummary",
+    "WaitsFor",
     "Window",
 ]
 
@@ -120,17 +121,34 @@ class SortKey(StrEnum):
     NAME = "name"
     SIZE = "size"
     PROJECT = "project"
+    SERVICE = "service"
+    """The services of a combined view, in its order."""
+    TOOK = "took"
+    """Duration of the verification."""
+    CHUNKS = "chunks"
+    """Number of chunks received."""
+    PROGRESS = "progress"
+    """The share of the declared size that was received; beyond all of them the completed, the failed, then the verified."""
+    ID = "id"
 
 
 class Query(Struct, frozen=True):
     """Which uploads to show, and in what order; empty sets and texts do not filter.
 
-    `search` matches a part of the name, id or error message, ignoring case. `attention_only` selects stuck and failed uploads.
+    Attributes:
+        search: a part of the name, id or error message, ignoring case.
+        attention_only: only stuck and failed uploads.
+        late_only: only overdue and stuck uploads.
+        cause, storage_provider, uploader: only failed uploads with these, as in a `CauseGroup`; None means any.
     """
 
     stages: frozenset[Stage] = frozenset()
     search: str = ""
     attention_only: bool = False
+    late_only: bool = False
+    cause: str | None = None
+    storage_provider: str | None = None
+    uploader: str | None = None
     project_ids: frozenset[str] = frozenset()
     sort: SortKey = SortKey.INITIATED
     descending: bool = True
@@ -139,6 +157,29 @@ class Query(Struct, frozen=True):
     def is_filtered(self) -> bool:
         """True if there is a search or a filter."""
         return self != Query(sort=self.sort, descending=self.descending)
+
+    @property
+    def is_newest_first(self) -> bool:
+        """True if the first row is the upload that was initiated last."""
+        return self.sort is SortKey.INITIATED and self.descending
+
+    @property
+    def is_by_failure(self) -> bool:
+        """True if a cause, a storage provider or an uploader is selected."""
+        return any(value is not None for value in (self.cause, self.storage_provider, self.uploader))
+
+
+class WaitsFor(StrEnum):
+    """What a pending upload waits for, in words."""
+
+    DATA = "waiting for data"
+    """The upload is not chunked."""
+    CHUNKS = "waiting for chunks"
+    COMPLETION = "waiting for the client to complete it"
+    """All chunks were received."""
+    VERIFICATION = "waiting for verification"
+    WORKER = "waiting for verification: no worker has picked it up"
+    """The service's verification queue has no running worker."""
 
 
 class Lateness(Struct, frozen=True):
@@ -149,7 +190,8 @@ class Lateness(Struct, frozen=True):
         is_stuck: pending beyond the threshold, or far longer than any similar upload.
         p50_seconds, p95_seconds, p99_seconds: quantiles of the duration of verification; None without enough samples.
         expected_on: when it is likely to be verified, given how long it has waited; None if unknown.
-        waits_for: what it waits for, in a few words; empty if its stage is final.
+        waits_for: what it waits for; None if its stage is final.
+        queue_depth: the number of uploads in the service's verification queue, if it waits there; None if unknown.
     """
 
     is_overdue: bool = False
@@ -157,8 +199,16 @@ class Lateness(Struct, frozen=True):
     p50_seconds: float | None = None
     p95_seconds: float | None = None
     expected_on: datetime | None = None
-    waits_for: str = ""
+    waits_for: WaitsFor | None = None
     p99_seconds: float | None = None
+    queue_depth: int | None = None
+
+    @property
+    def wait_text(self) -> str:
+        """What it waits for, in a few words; empty if its stage is final."""
+        if self.waits_for is None:
+            return ""
+        return self.waits_for if self.queue_depth is None else f"{self.waits_for}, {self.queue_depth:,} in queue"
 
 
 class Row(Struct, frozen=True, kw_only=True):

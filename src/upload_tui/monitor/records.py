@@ -21,9 +21,31 @@ from upload_tui.monitor.model import Detail
 from upload_tui.status import Event
 from upload_tui.wire import format_time
 
-__all__ = ["Record", "change_record", "flat_change", "flat_upload", "full_upload_record", "upload_record"]
+__all__ = [
+    "CHANGE_FIELDS",
+    "Record",
+    "UPLOAD_FIELDS",
+    "change_record",
+    "flat_change",
+    "flat_upload",
+    "full_upload_record",
+    "upload_record",
+]
 
 Record = Mapping[str, Any]
+
+UPLOAD_FIELDS = (
+    "id", "name", "size_bytes", "content_type", "service", "stage", "stage_since", "error_message", "overdue", "stuck",
+    "as_of", "project_id", "project_name", "initiated_on", "completed_on", "verified_on", "error_on", "chunk_count",
+    "chunk_size_bytes", "anomalies",
+)  # fmt: skip
+"""The keys of `flat_upload`: the header of a CSV of uploads."""
+
+CHANGE_FIELDS = (
+    "at", "kind", "from", "to", "on", "certainty", "error_message", "detail", "upload_id", "upload_name", "project_id",
+    "project_name",
+)  # fmt: skip
+"""The keys of `flat_change`: the header of a CSV of changes."""
 
 
 def upload_record(detail: Detail) -> Record:

@@ -28,6 +28,7 @@ from upload_tui.monitor.model import (
     Query,
     Row,
     StageSummary,
+    WaitsFor,
     Window,
 )
 from upload_tui.monitor.store.aggregates import StoreAggregates
@@ -97,28 +98,40 @@ class StorePicture:
 
     # Queries
 
+    def _query_thresholds(self, query: Query) -> StuckThresholds:
+        return self._thresholds(overdue_seconds if query.late_only else stuck_seconds)
+
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
-        stuck, query = self._thresholds(stuck_seconds), self._restrict(query)
+        stuck, query = self._query_thresholds(query), self._restrict(query)
         result = self._store.find(query, stuck, offset, limit, patience_seconds)
         return Window(tuple(self._rows(result.uploads)), offset, result.total, self._store.revision, result.is_settled)
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it."""
-        return self._store.position(self._restrict(query), self._thresholds(stuck_seconds), upload_id)
+        return self._store.position(self._restrict(query), self._query_thresholds(query), upload_id)
 
     def _restrict(self, query: Query) -> Query:
         """The query, limited to this picture's projects."""
         if not self._project_ids:
             return query
-        project_ids = query.project_ids & self._project_ids if query.project_ids else self._project_ids
+        project_ids = self._scope(query.project_ids)
         if {project.id for project in self._store.projects()} <= project_ids:
             return query if not query.project_ids else replace(query, project_ids=frozenset())
-        return replace(query, project_ids=project_ids or frozenset({""}))
+        return replace(query, project_ids=project_ids)
 
-    def pending(self, limit: int) -> Sequence[Row]:
+    def _scope(self, project_ids: frozenset[str]) -> frozenset[str]:
+        """Those of the projects that are this picture's (empty: all of them); an id that no project has if there are none."""
+        if not self._project_ids or not project_ids:
+            return project_ids or self._project_ids
+        return project_ids & self._project_ids or frozenset({""})
+
+    def _aggregates_of(self, project_ids: frozenset[str]) -> StoreAggregates:
+        return StoreAggregates(self._store, self._scope(project_ids)) if project_ids else self._aggregates
+
+    def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
         """The pending uploads: stuck, then overdue, then completed, then initiated ones; each the longest waiting first."""
-        rows = [*self._rows(self._store.pending(self._project_ids, limit=max(limit * 8, 64)))]
+        rows = [*self._rows(self._store.pending(self._scope(project_ids), limit=max(limit * 8, 64)))]
         rows.sort(key=lambda row: (not row.lateness.is_stuck, not row.lateness.is_overdue, -row.stage.rank))
         return rows[:limit]
 
@@ -138,32 +151,37 @@ class StorePicture:
             upload=upload, row=next(self._rows([stored])), anomalies=(*upload.anomalies, *stored.noticed), raw=pretty
         )
 
-    def causes(self) -> Sequence[CauseGroup]:
+    def causes(self, project_ids: frozenset[str] = frozenset()) -> Sequence[CauseGroup]:
         """Failed uploads by cause, storage provider and uploader; the largest group first."""
-        return self._aggregates.causes()
+        return self._aggregates_of(project_ids).causes()
 
-    def latencies(self) -> Sequence[LatencyHistogram]:
+    def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
         """Latency histograms of all pairs of successive stages."""
-        return [
-            histogram_of(after, before, self._aggregates.latency_buckets(after, before))
-            for after, before in STAGE_PAIRS
-        ]
+        aggregates = self._aggregates_of(project_ids)
+        return [histogram_of(after, before, aggregates.latency_buckets(after, before)) for after, before in STAGE_PAIRS]
 
-    def funnel(self) -> Funnel:
-        """The stages with counts, ages and recent arrivals."""
-        counts = self._aggregates.stage_counts()
-        stages = tuple(self._summary(stage, *counts.get(stage, (0, None, None))) for stage in Stage)
-        notice = worker_notice(stages, self.as_of(), self._baselines().overall, self._stuck_after_seconds)
+    def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
+        """The stages with counts, ages and recent arrivals; the notice is always about the whole picture."""
+        stages = everything = self._stages(self._aggregates)
+        if project_ids:
+            stages = self._stages(self._aggregates_of(project_ids))
+        notice = worker_notice(everything, self.as_of(), self._baselines().overall, self._stuck_after_seconds)
         return Funnel(stages, notice or self._store.notice)
 
-    def _summary(self, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None) -> StageSummary:
+    def _stages(self, aggregates: StoreAggregates) -> tuple[StageSummary, ...]:
+        counts = aggregates.stage_counts()
+        return tuple(self._summary(aggregates, stage, *counts.get(stage, (0, None, None))) for stage in Stage)
+
+    def _summary(
+        self, aggregates: StoreAggregates, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None
+    ) -> StageSummary:
         now, overdue, stuck = self.as_of(), 0, 0
         if stage is Stage.INITIATED and count:
-            overdue = stuck = self._aggregates.count_idle_initiated(self._thresholds(stuck_seconds).initiated)
+            overdue = stuck = aggregates.count_idle_initiated(self._thresholds(stuck_seconds).initiated)
         elif stage is Stage.COMPLETED and count:
-            stuck = self._aggregates.count_completed_before(self._thresholds(stuck_seconds))
-            overdue = self._aggregates.count_completed_before(self._thresholds(overdue_seconds))
-        recent = self._aggregates.arrivals(stage, now - timedelta(minutes=_RECENT_MINUTES), _RECENT_MINUTES)
+            stuck = aggregates.count_completed_before(self._thresholds(stuck_seconds))
+            overdue = aggregates.count_completed_before(self._thresholds(overdue_seconds))
+        recent = aggregates.arrivals(stage, now - timedelta(minutes=_RECENT_MINUTES), _RECENT_MINUTES)
         return StageSummary(stage, count, oldest, newest, overdue, stuck, recent)
 
     # Lateness
@@ -200,12 +218,15 @@ class StorePicture:
         ends = [counts[stage][2] for stage in (Stage.VERIFIED, Stage.ERROR) if stage in counts]
         return max((on for on in ends if on is not None), default=None)
 
-    def _lateness(self, stored: StoredUpload, now: datetime, baselines: Baselines, waits_for: str) -> Lateness:
+    def _lateness(
+        self, stored: StoredUpload, now: datetime, baselines: Baselines, queued: tuple[WaitsFor, int | None]
+    ) -> Lateness:
+        """The lateness of a pending upload; `queued` is what completed uploads wait for, and the depth of their queue."""
         baseline = baselines.baseline(stored.project_id, stored.size_bytes)
         lateness = lateness_of(stored.stage, stored.since, stored.activity_on, now, baseline, self._stuck_after_seconds)
         if stored.stage is not Stage.COMPLETED:
-            waits_for = waits_for_client(stored.size_bytes, stored.chunk_count, stored.chunk_bytes)
-        return replace(lateness, waits_for=waits_for)
+            queued = waits_for_client(stored.size_bytes, stored.chunk_count, stored.chunk_bytes), None
+        return replace(lateness, waits_for=queued[0], queue_depth=queued[1])
 
     # Rows
 
@@ -213,12 +234,12 @@ class StorePicture:
         """Rows as of the last time the picture was current; what they share is computed once."""
         as_of, baselines = self.as_of(), self._baselines()
         is_outdated = (self.now() - as_of).total_seconds() > _STALE_SECONDS
-        waits_for = self._queue.waits_for(as_of, baselines.overall, self._last_ended_on)
+        queued = self._queue.waits_for(as_of, baselines.overall, self._last_ended_on)
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
-            is_final = stored.stage.is_final and not stored.unknown_state
-            is_pending = not is_final and not stored.unknown_state
-            lateness = _NOT_LATE if not is_pending else self._lateness(stored, as_of, baselines, waits_for)
+            is_final = stored.stage.is_final
+            is_pending = not (is_final or stored.unknown_state)
+            lateness = self._lateness(stored, as_of, baselines, queued) if is_pending else _NOT_LATE
             is_stale = not is_final and (is_outdated or self._is_from_previous_session(stored))
             yield self._row(stored, lateness, is_stale=stored.is_stale or is_stale)
 

@@ -88,7 +88,8 @@ class Profile(BaseModel):
     columns: Strings | None = Field(None, description="columns of the table, each as name or name:width")
     keys: dict[str, str] | None = Field(None, description="key bindings, by action id")
     on_error: Command | None = Field(
-        None, description="a command to run when uploads fail; reads them as JSON lines on standard input"
+        None,
+        description="a program with arguments (no shell) to run when uploads fail; reads them as JSON lines on standard input",
     )
     alerts: tuple[Literal["bell", "desktop"], ...] | None = Field(
         None, description="how to alert when uploads fail, besides the alert line: bell, desktop"

@@ -5,7 +5,7 @@ An anomaly is shown with the upload. It is never an error: the upload is still r
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 from upload_tui.status.stages import Stage
 from upload_tui.status.timeline import Timeline
 
-__all__ = ["FUTURE_TOLERANCE", "Anomaly", "AnomalyName", "inspect_chunks", "inspect_timeline"]
+__all__ = ["FUTURE_TOLERANCE", "Anomaly", "AnomalyName", "format_time", "inspect_chunks", "inspect_timeline"]
 
 FUTURE_TOLERANCE = timedelta(seconds=5)
 """A time at most this far in the future is a difference between clocks, not an anomaly."""
@@ -88,12 +88,18 @@ def _timeline_anomalies(timeline: Timeline, now: datetime | None) -> Iterator[An
         yield from _future_anomalies(timeline, now)
 
 
+def format_time(on: datetime) -> str:
+    """A time in the detail of an anomaly, as in all output for scripts: ISO 8601 in UTC with milliseconds and `Z`."""
+    return on.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _future_anomalies(timeline: Timeline, now: datetime) -> Iterator[Anomaly]:
     for event in timeline.events:
         if event.on is not None and event.on > now + FUTURE_TOLERANCE:
             # Without the distance to now: with it, each reading would be a new anomaly.
-            on = event.on.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            yield Anomaly(AnomalyName.TIME_IN_FUTURE, f"{event.stage} at {on}, which is in the future")
+            yield Anomaly(
+                AnomalyName.TIME_IN_FUTURE, f"{event.stage} at {format_time(event.on)}, which is in the future"
+            )
 
 
 def inspect_chunks(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from upload_tui.status.anomalies import Anomaly, AnomalyName
+from upload_tui.status.anomalies import Anomaly, AnomalyName, format_time
 from upload_tui.status.stages import Stage
 from upload_tui.status.timeline import Certainty, Event, Timeline
 
@@ -63,4 +63,4 @@ def _is_time_changed(earlier: Event, later: Event) -> bool:
 
 
 def _format_time(event: Event) -> str:
-    return event.on.isoformat(timespec="milliseconds") if event.on else "unknown"
+    return format_time(event.on) if event.on else "unknown"

@@ -10,7 +10,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from upload_tui.backend import EmbeddedService, http_server
+from upload_tui.backend import EmbeddedService
 from upload_tui.clock import SystemClock
 from upload_tui.errors import UnreachableError
 from upload_tui.testing.service import parse_fault_name
@@ -76,6 +76,8 @@ class UploadServer:
             self._is_started.set()
 
     async def _serve(self) -> None:
+        from upload_tui.backend import http_server
+
         service = EmbeddedService(clock=SystemClock(), status_shape=self._status_shape, base_url=self.url)
         async with service:
             self._loop = asyncio.get_running_loop()

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import httpx
 
-from upload_tui.backend import API_PATH, EmbeddedService, FaultName
+from upload_tui.backend import EmbeddedService, FaultName
 from upload_tui.errors import UsageError
 from upload_tui.testing.clock import FrozenClock
-from upload_tui.wire import StatusShape
+from upload_tui.wire import API_PATH, StatusShape
 
 __all__ = ["UploadService", "split_content", "parse_fault_name", "md5"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.text.causes import detailed_short_cause, short_cause
+    from upload_tui.text.causes import detailed_short_cause, failed_chunk, short_cause
     from upload_tui.text.durations import age_text, duration_text, parse_duration, span_text
     from upload_tui.text.numbers import plural, size_text, sparkline_text
     from upload_tui.text.sanitizer import sanitize, sanitize_line
@@ -22,6 +22,7 @@ __all__ = [
     "did_you_mean",
     "duration_text",
     "event_text",
+    "failed_chunk",
     "parse_duration",
     "parse_since",
     "plural",
@@ -39,6 +40,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "causes": (
             "detailed_short_cause",
+            "failed_chunk",
             "short_cause",
         ),
         "durations": (

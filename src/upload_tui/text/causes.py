@@ -1,9 +1,13 @@
 """Short causes of failed uploads, for where the messages of the service are too long."""
 
+import re
+
 from upload_tui.text.sanitizer import sanitize
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
-__all__ = ["detailed_short_cause", "short_cause"]
+__all__ = ["detailed_short_cause", "failed_chunk", "short_cause"]
+
+_FAILED_CHUNK = re.compile(re.escape(CHUNK_HASH_DIFFERS) + r": chunk (\d{1,18})\b", re.ASCII)
 
 _SHORT_CAUSES = {
     CHUNK_HASH_DIFFERS: "bad chunk hash",
@@ -24,3 +28,9 @@ def detailed_short_cause(message: str) -> str:
         if message.startswith(f"{fixed}: "):
             return f"{short}: {sanitize(message[len(fixed) + 2 :]).replace(' bytes', '')}"
     return ""
+
+
+def failed_chunk(message: str) -> int | None:
+    """The number of the chunk whose hash is wrong, according to an error message; None if it names none."""
+    match = _FAILED_CHUNK.match(message)
+    return int(match[1]) if match else None

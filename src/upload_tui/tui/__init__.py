@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.tui.alerts import AlertSettings
+    from upload_tui.tui.alerts import AlertSettings, CommandResult
     from upload_tui.tui.app import UploadApp
     from upload_tui.tui.appearance.ascii_filter import AsciiFilter
-    from upload_tui.tui.appearance.columns import ColumnSpec, parse_columns
+    from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind, parse_columns
     from upload_tui.tui.appearance.display_options import DisplayOptions
     from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs, glyphs_for
     from upload_tui.tui.appearance.stylesheets import check_stylesheets, stylesheet_paths
@@ -32,12 +32,14 @@ __all__ = [
     "AlertSettings",
     "AsciiFilter",
     "ColumnSpec",
+    "CommandResult",
     "DemoControls",
     "DisplayOptions",
     "Fault",
     "Glyphs",
     "Preferences",
     "UploadApp",
+    "ViewKind",
     "action_ids",
     "check_stylesheets",
     "fit_to_width",
@@ -53,11 +55,12 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "alerts": ("AlertSettings",),
+        "alerts": ("AlertSettings", "CommandResult"),
         "app": ("UploadApp",),
         "appearance.ascii_filter": ("AsciiFilter",),
         "appearance.columns": (
             "ColumnSpec",
+            "ViewKind",
             "parse_columns",
         ),
         "appearance.display_options": ("DisplayOptions",),

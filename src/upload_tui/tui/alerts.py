@@ -10,7 +10,7 @@ from upload_tui.status import Stage
 from upload_tui.text import plural
 from upload_tui.tui.fitting import cause_text, truncate_middle
 
-__all__ = ["Alert", "AlertSettings", "Alerts", "desktop_notification"]
+__all__ = ["Alert", "AlertSettings", "Alerts", "CommandResult", "desktop_notification"]
 
 _NAME_CELLS = 32
 _CAUSE_CELLS = 24
@@ -28,6 +28,13 @@ class AlertSettings(Struct, frozen=True):
     bell: bool = False
     desktop: bool = False
     quiet_seconds: float = 60.0
+
+
+class CommandResult(Struct, frozen=True):
+    """How a command that ran because of failures ended: one line with the command and its end, not sanitized."""
+
+    text: str
+    is_ok: bool
 
 
 class Alert(Struct, frozen=True):

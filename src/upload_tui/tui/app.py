@@ -12,7 +12,8 @@ from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
 from upload_tui.monitor import LastVisit, Session, StageReached
-from upload_tui.tui.alerts import Alerts, desktop_notification
+from upload_tui.text import sanitize
+from upload_tui.tui.alerts import Alerts, CommandResult, desktop_notification
 from upload_tui.tui.base_app import BaseApp
 from upload_tui.tui.bridge import Bridge
 from upload_tui.tui.controls import DemoControls
@@ -20,12 +21,13 @@ from upload_tui.tui.keys.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTION
 from upload_tui.tui.messages import ChangeBatch
 from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
+from upload_tui.tui.screens.live_dialog import LiveDialog
 from upload_tui.tui.screens.upload_actions import CopyScreen
 from upload_tui.tui.visit_summary import summary_since
 
 __all__ = ["FailureHook", "UploadApp"]
 
-FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, None]]
+FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, CommandResult]]
 """Called with uploads that failed of one cause, for example to run the user's command."""
 
 
@@ -60,6 +62,7 @@ class UploadApp(BaseApp):
         self.failure: UploadTuiError | None = None
         self._alerts = Alerts(self._preferences.alerts)
         self._on_failures = on_failures
+        self._last_result: CommandResult | None = None
         self._last_visit = last_visit
         self._is_summary_shown = last_visit is None
         self._update_interval_seconds = update_interval_seconds
@@ -104,7 +107,7 @@ class UploadApp(BaseApp):
             self._is_summary_shown = True
             self._show_summary()
         for screen in self.screen_stack:
-            if isinstance(screen, CopyScreen):
+            if isinstance(screen, CopyScreen | LiveDialog):
                 screen.apply_changes(batch.changes)
 
     def _deliver_alerts(self) -> None:
@@ -116,7 +119,15 @@ class UploadApp(BaseApp):
             if self._alerts.settings.desktop and self._driver is not None:
                 self._driver.write(desktop_notification(alert.text, in_tmux="TMUX" in os.environ))
             if self._on_failures is not None:
-                self.run_worker(self._on_failures(alert.failures), group="on failures", exit_on_error=False)
+                run = self._run_on_failures(self._on_failures, alert.failures)
+                self.run_worker(run, group="on failures", exit_on_error=False)
+
+    async def _run_on_failures(self, on_failures: FailureHook, failures: Sequence[StageReached]) -> None:
+        """Run the user's command and show what ran and how it ended, unless it ended like the last time."""
+        result = await on_failures(failures)
+        if result != self._last_result:
+            self._last_result = result
+            self.notify(sanitize(result.text), severity="information" if result.is_ok else "warning", markup=False)
 
     def _show_summary(self) -> None:
         if self._last_visit is not None:

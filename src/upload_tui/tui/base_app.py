@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from textual import events, on
@@ -128,7 +129,8 @@ class BaseApp(App[int]):
     @on(ColumnsChosen)
     def save_columns(self, message: ColumnsChosen) -> None:
         """Save the columns."""
-        self._save(self._preferences.save_columns, message.columns)
+        if (save := self._preferences.save_columns) is not None:
+            self._save(partial(save, message.view), message.columns)
 
     def _save(self, save: Callable[[Choice], None] | None, choice: Choice) -> None:
         if save is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from upload_tui.monitor import Change, Detail, Query, Session, change_record, flat_upload, upload_record
+from upload_tui.monitor import UPLOAD_FIELDS, Change, Detail, Query, Session, change_record, flat_upload, upload_record
 
 __all__ = ["ExportKind", "changes_text", "file_name", "upload_texts"]
 
@@ -31,12 +31,21 @@ def file_name(kind: ExportKind, now: datetime) -> str:
     return f"{_STEMS.get(kind, 'uploads')}-{now:%Y%m%dT%H%M%S.%f}Z.{kind}"
 
 
-def upload_texts(session: Session, query: Query, kind: ExportKind) -> Iterator[str]:
+def upload_texts(
+    session: Session, query: Query, kind: ExportKind, marked_ids: frozenset[str] = frozenset()
+) -> Iterator[str]:
     """Yield the export of a query in parts, so that the caller can pause between them.
 
     No upload is exported twice, even if rows move meanwhile.
+
+    Args:
+        session: the session that has the uploads.
+        query: which uploads to export, and in what order.
+        kind: JSON or CSV.
+        marked_ids: the uploads to export instead, in the order of the query, whether it selects them or not; empty if none is marked.
     """
-    return _csv_texts(_details(session, query)) if kind is ExportKind.CSV else _json_texts(_details(session, query))
+    batches = _marked_details(session, query, marked_ids) if marked_ids else _details(session, query)
+    return _csv_texts(batches) if kind is ExportKind.CSV else _json_texts(batches)
 
 
 def changes_text(changes: Iterable[Change]) -> str:
@@ -57,6 +66,13 @@ def _details(session: Session, query: Query) -> Iterator[Sequence[Detail]]:
         offset += len(rows)
 
 
+def _marked_details(session: Session, query: Query, marked_ids: frozenset[str]) -> Iterator[Sequence[Detail]]:
+    query = Query(sort=query.sort, descending=query.descending)
+    positions = {upload_id: session.position(query, upload_id) for upload_id in marked_ids}
+    in_order = sorted(marked_ids, key=lambda upload_id: (positions[upload_id] is None, positions[upload_id] or 0))
+    yield [detail for upload_id in in_order if (detail := session.detail(upload_id)) is not None]
+
+
 def _json_texts(batches: Iterable[Sequence[Detail]]) -> Iterator[str]:
     separator = "[\n"
     for details in batches:
@@ -68,14 +84,11 @@ def _json_texts(batches: Iterable[Sequence[Detail]]) -> Iterator[str]:
 
 def _csv_texts(batches: Iterable[Sequence[Detail]]) -> Iterator[str]:
     text = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
+    writer = csv.DictWriter(text, UPLOAD_FIELDS, lineterminator="\n")
+    writer.writeheader()
     for details in batches:
         for detail in details:
-            flat = flat_upload(upload_record(detail))
-            if writer is None:
-                writer = csv.DictWriter(text, list(flat), lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(flat)
+            writer.writerow(flat_upload(upload_record(detail)))
         yield text.getvalue()
         text.seek(0)
         text.truncate()

@@ -1,12 +1,14 @@
 """Fit texts into terminal cells: truncate, pad, and choose the wording of a cause that fits."""
 
 import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 from rich.cells import cell_len, get_character_cell_size
 
 from upload_tui.text import detailed_short_cause, sanitize, short_cause
 
-__all__ = ["cause_text", "detailed_cause_text", "fit_to_width", "truncate_at_word", "truncate_middle"]
+__all__ = ["cause_text", "detailed_cause_text", "distinct_name", "fit_to_width", "truncate_at_word", "truncate_middle"]
 
 _MAX_CHARACTERS = 2000
 _ELLIPSIS = "…"
@@ -58,17 +60,51 @@ def cause_text(message: str, width: int, ellipsis: str) -> str:
 
 
 def detailed_cause_text(message: str, width: int, ellipsis: str) -> str:
-    """The same with as many whole details as fit: `wrong size: reported 35703…`."""
-    text = detailed_short_cause(message)
-    if not text or cell_len(sanitize(message)) <= width:
+    """A short cause with as many whole details as fit: `bad chunk hash: chunk 3`; other messages as they are."""
+    text = detailed_short_cause(message) or short_cause(message)
+    if not text:
         return cause_text(message, width, ellipsis)
     if cell_len(text) <= width:
         return text
     short = short_cause(message)
-    parts = (text[: end.start()].rstrip(_ELLIPSIS) + ellipsis for end in _PART_ENDS.finditer(text, len(short) + 1))
+    parts = (text[: end.start()].rstrip(_ELLIPSIS) for end in _PART_ENDS.finditer(text, len(short) + 1))
     return max(
         (part for part in parts if cell_len(part) <= width), key=len, default=truncate_at_word(short, width, ellipsis)
     )
+
+
+def distinct_name(name: str, names: tuple[str, ...], cells: int, ellipsis: str) -> str:
+    """Shorten a name to `cells` cells so that it differs from the other `names`, which are shortened in the same way.
+
+    The end is left out; if names would be the same then, the middle or the start; if they still are, they are numbered.
+    """
+    if name not in names:
+        return truncate_middle(name, cells, ellipsis)
+    return _distinct_names(names, cells, ellipsis)[name]
+
+
+@lru_cache(maxsize=16)
+def _distinct_names(names: tuple[str, ...], cells: int, ellipsis: str) -> Mapping[str, str]:
+    different = [*dict.fromkeys(names)]
+    room = max(0, cells - len(ellipsis))
+    ways: Sequence[Callable[[str], str]] = (
+        lambda name: _first_cells(name, room).rstrip() + ellipsis,
+        lambda name: truncate_middle(name, cells, ellipsis),
+        lambda name: ellipsis + _last_cells(name, room),
+    )
+    clean = {name: sanitize(name) for name in different}
+    for shorten in ways:
+        short = {
+            name: text if cell_len(text) <= cells else _first_cells(shorten(text), cells)
+            for name, text in clean.items()
+        }
+        if len({*short.values()}) == len(different):
+            return short
+    numbered = {}
+    for number, name in enumerate(different, 1):
+        end = _first_cells(f"{ellipsis}{number}", cells)
+        numbered[name] = _first_cells(clean[name], max(0, cells - len(end))) + end
+    return numbered
 
 
 def _first_cells(text: str, cells: int) -> str:

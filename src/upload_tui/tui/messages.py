@@ -6,7 +6,7 @@ from msgspec import Struct
 from textual.message import Message
 
 from upload_tui.monitor import Change
-from upload_tui.tui.appearance.columns import ColumnSpec
+from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 
 __all__ = ["ChangeBatch", "ColumnsChosen", "ExportReady", "ThemeChosen"]
 
@@ -18,10 +18,11 @@ class ChangeBatch(Struct, frozen=True):
 
 
 class ColumnsChosen(Message):
-    """The user chose these columns, in this order."""
+    """The user chose these columns, in this order, for a kind of view."""
 
-    def __init__(self, columns: tuple[ColumnSpec, ...]) -> None:
+    def __init__(self, view: ViewKind, columns: tuple[ColumnSpec, ...]) -> None:
         super().__init__()
+        self.view = view
         self.columns = columns
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from textual.theme import Theme
 
 from upload_tui.tui.alerts import AlertSettings
-from upload_tui.tui.appearance.columns import ColumnSpec
+from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 from upload_tui.tui.appearance.display_options import DisplayOptions
 
 __all__ = ["Preferences"]
@@ -25,7 +25,7 @@ class Preferences(Struct, frozen=True):
         keymap: keys by binding id, several separated by commas.
         export_folder: where exports are saved; None means the platform's downloads folder.
         alerts: how to alert when uploads fail.
-        save_columns: saves the columns that the user chose for the next time; None does not save them.
+        save_columns: saves the columns that the user chose for a kind of view; None does not save them.
         save_theme: saves the theme that the user chose for the next time; None does not save it.
         is_animated: enable animations.
     """
@@ -38,6 +38,6 @@ class Preferences(Struct, frozen=True):
     keymap: Mapping[str, str] = field(default_factory=dict)
     export_folder: Path | None = None
     alerts: AlertSettings = field(default_factory=AlertSettings)
-    save_columns: Callable[[Sequence[ColumnSpec]], None] | None = None
+    save_columns: Callable[[ViewKind, Sequence[ColumnSpec]], None] | None = None
     save_theme: Callable[[str], None] | None = None
     is_animated: bool = True

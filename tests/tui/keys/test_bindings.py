@@ -95,7 +95,7 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "4": ("", only("d-error")),
     "E": ("", on("d-error")),
     "W": ("", LAST),
-    "s": ("", lambda context: context.table.rows_query.sort is list(SortKey)[1]),
+    "s": ("", lambda context: context.table.rows_query.sort is SortKey.STAGE),
     "S": ("", only(*reversed(ALL))),
     "f": ("", lambda context: context.table.follow),
     "w": ("", opens(ShapesScreen)),

@@ -24,7 +24,7 @@ async def test_filters_of_the_change_log_hide_changes_until_cleared() -> None:
         await pilot.press("4", "slash", *"-one", "enter")
         await pilot.pause()
         assert {change.upload.name for change in log.shown_changes} == {"two.bin"}
-        assert 'matching "-one"' in str(pilot.app.screen.query_one("#activity").border_title)
+        assert 'matching "-one"' in str(pilot.app.screen.query_one(ChangeLogView).border_title)
         assert log.has_focus
         await pilot.press("escape")
         assert len(log.shown_changes) == 6
@@ -41,7 +41,7 @@ async def test_clearing_the_change_logs_search_keeps_the_tables_filter() -> None
         await pilot.pause()
         assert len(log.shown_changes) == 3
         assert log.has_focus
-        assert str(pilot.app.screen.query_one("#activity").border_title) == "Activity"
+        assert str(pilot.app.screen.query_one(ChangeLogView).border_title) == "Activity"
         assert "stuck or failed" in str(table.border_title)
 
 

@@ -13,7 +13,7 @@ from tests.tui.dashboards import FakeControls, many, mixed, names_in, opened, se
 from upload_tui.errors import StorageError
 from upload_tui.monitor import ConnectionState, Query, SortKey, Window
 from upload_tui.testing import InMemorySession, an_upload, dashboard, settled
-from upload_tui.tui import ColumnSpec, UploadApp
+from upload_tui.tui import ColumnSpec, UploadApp, ViewKind
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.screens.menu import MenuScreen
@@ -222,7 +222,7 @@ async def test_sort_keys_change_the_order() -> None:
         for _ in SortKey:
             await pilot.press("s")
             seen.append(screen.rows_query.sort)
-        assert set(seen) == set(SortKey) - {SortKey.PROJECT}  # not offered for a single project
+        assert set(seen) == {SortKey.INITIATED, *(column.sort for column in table.columns)}
         await pilot.press("S")
         names = names_in(table)
         await pilot.press("S")
@@ -524,14 +524,14 @@ async def test_the_density_key_gives_rows_a_second_line() -> None:
 async def test_chosen_columns_are_saved_and_a_failure_to_save_them_is_shown() -> None:
     saved: list[str] = []
 
-    def save(columns: Sequence[ColumnSpec]) -> None:
-        saved.append(" ".join(map(str, columns)))
+    def save(view: ViewKind, columns: Sequence[ColumnSpec]) -> None:
+        saved.append(" ".join(map(str, (view, *columns))))
         raise StorageError("The columns cannot be saved", "Check the permissions.")
 
     async with opened(mixed(), save_columns=save) as (pilot, _, _):
         await pilot.press("c", "j", "space", "enter")
         await until(pilot, lambda: toasts(pilot) == ["The columns cannot be saved. Check the permissions."])
-        assert saved == ["stage size since note"]
+        assert saved == ["project stage size since note"]
         await pilot.press("c", "space", "escape")
         await pilot.pause()
         assert len(saved) == 1
@@ -543,7 +543,7 @@ async def test_the_column_dialog_changes_the_columns() -> None:
         await pilot.pause()
         titles = "".join(segment.text for segment in table.render_line(0)).split()
         assert "Size" not in titles
-        assert titles[:2] == ["Stage", "Name"]
+        assert titles == ["Name", "Since", "Progress"]
         await pilot.press("c", "escape")
         await pilot.pause()
         assert "Size" not in "".join(segment.text for segment in table.render_line(0))

@@ -3,15 +3,17 @@
 from textual.app import App
 from textual.widgets import OptionList
 
-from upload_tui.monitor import ProjectRef
-from upload_tui.tui.screens.menu import project_menu
+from upload_tui.testing import InMemorySession
+from upload_tui.tui.screens.projects import ProjectScreen
 
 
 async def test_projects_with_the_same_name_show_their_ids() -> None:
-    menu = project_menu([ProjectRef("p-1", "Demo"), ProjectRef("p-2", "Genome"), ProjectRef("p-3", "Demo")])
+    session = InMemorySession(projects=[("p-1", "Demo"), ("p-2", "Genome"), ("p-3", "Demo")])
+    menu = ProjectScreen(session)
     app: App[None] = App()
     async with app.run_test() as pilot:
         await app.push_screen(menu)
         await pilot.pause()
+        session.close()
         lines = [str(option.prompt) for option in menu.query_one(OptionList).options]
     assert lines == ["All projects", "Demo  p-1", "Genome", "Demo  p-3"]

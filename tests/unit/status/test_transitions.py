@@ -1,8 +1,19 @@
 """The stages reached between two readings, and the anomalies of the comparison."""
 
+import re
+
 from tests.unit.status.timelines import COMPLETED, VERIFIED, at, names, timeline
 
-from upload_tui.status import AnomalyName, Certainty, Event, Stage, Timeline, UnknownState, transitions_between
+from upload_tui.status import (
+    AnomalyName,
+    Certainty,
+    Event,
+    Stage,
+    Timeline,
+    UnknownState,
+    inspect_timeline,
+    transitions_between,
+)
 
 
 def test_stages_passed_between_two_readings_are_reported_in_order() -> None:
@@ -60,3 +71,12 @@ def test_a_purge_that_is_no_longer_reported_is_an_anomaly() -> None:
 def test_a_purge_whose_time_is_no_longer_readable_is_still_a_purge() -> None:
     purged = Timeline(VERIFIED.events, purged_on=at(60))
     assert transitions_between(purged, Timeline(VERIFIED.events, has_unknown_purge_time=True)) == ((), ())
+
+
+def test_times_in_an_anomaly_end_with_z() -> None:
+    changed = Timeline((COMPLETED.events[0], Event(Stage.COMPLETED, at(11))))
+    future = inspect_timeline(COMPLETED, at(-60))
+    details = [anomaly.detail for anomaly in (*transitions_between(COMPLETED, changed)[1], *future)]
+    times = [time for detail in details for time in re.findall(r"\d{4}-\d\d-\d\dT[^ ,]*", detail)]
+    assert len(times) == 4
+    assert all(re.fullmatch(r"[-0-9]+T[:0-9]+\.\d{3}Z", time) for time in times)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
+from upload_tui.tui.fitting import distinct_name, fit_to_width, truncate_at_word, truncate_middle
 
 HOSTILE = st.text(max_size=300) | st.text(
     alphabet="\x00\x07\x1b\x9b\r\n\t\u202e\u2066\u200b\u200d\ufeff\ufe0f\u0301[]m31;e日👩‍🔬", max_size=60
@@ -35,3 +35,32 @@ def test_an_ellipsis_is_not_repeated(truncate: Callable[[str, int], str]) -> Non
 def test_a_sentence_is_truncated_at_a_word() -> None:
     assert truncate_at_word("reported chunk hash does not match", 20) == "reported chunk…"
     assert truncate_at_word("reported", 20) == "reported"
+
+
+NAMES = st.lists(st.text(max_size=30), min_size=1, unique=True)
+
+
+@given(names=st.lists(st.from_regex("[a-z]{1,4}-(run|plate)-[0-9]{1,3}", fullmatch=True), min_size=1, unique=True))
+def test_shortened_names_stay_different(names: list[str]) -> None:
+    short = [distinct_name(name, tuple(names), 8, "…") for name in names]
+    assert len(set(short)) == len(names)
+    assert all(cell_len(text) <= 8 for text in short)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("Genome", "Plates"), ["Genome", "Plates"]),
+        (("Genome sequencing", "Plates and wells"), ["Genome…", "Plates…"]),
+        (("Genome 2025", "Genome 2026"), ["Geno…025", "Geno…026"]),
+        (("measurement-1-of-lab", "measurement-2-of-lab"), ["measur…1", "measur…2"]),
+    ],
+    ids=["fit", "end", "middle", "numbered"],
+)
+def test_names_are_shortened_where_they_differ(names: tuple[str, ...], expected: list[str]) -> None:
+    assert [distinct_name(name, names, 8, "…") for name in names] == expected
+
+
+@given(names=NAMES, cells=st.integers(0, 20))
+def test_shortened_names_fit_whatever_they_are(names: list[str], cells: int) -> None:
+    assert all(cell_len(distinct_name(name, tuple(names), cells, "…")) <= cells for name in names)

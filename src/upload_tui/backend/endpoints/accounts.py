@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from upload_tui.backend.api_errors import invalid_fields, not_found
-from upload_tui.backend.context import API_PATH, ServiceContext
+from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.responses import json_response, page_response
 from upload_tui.backend.request_models import KeyPair, NewRole, Paging, UserSearch
 from upload_tui.backend.schemas import AuthRoleSchema, PermissionSchema, TokenSchema, UserSchema
+from upload_tui.wire import API_PATH
 
 __all__ = ["AccountEndpoints"]
 
@@ -94,13 +95,9 @@ class AccountEndpoints:
 
     async def search(self, call: Call[UserSearch]) -> Response:
         """List accounts, a page at a time."""
-        criteria, user = call.parameters, self._context.serializer.user()
-        is_match = (
-            (criteria.full_name_contains or "").lower() in user["full_name"].lower()
-            and criteria.email in {None, user["email"]}
-            and criteria.username in {None, user["username"]}
-        )
-        return page_response([user] if is_match and criteria.page == 1 else [], int(is_match), criteria)
+        search, user = call.parameters, self._context.serializer.user()
+        is_match = search.is_match(user)
+        return page_response([user] if is_match and search.page == 1 else [], int(is_match), search)
 
     async def show(self, call: Call[None]) -> Response:
         """Show an account."""

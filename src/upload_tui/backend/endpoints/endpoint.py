@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
+
+from upload_tui.backend.request_models import RequestModel
+from upload_tui.wire import StatusShape
 
 __all__ = ["Call", "Endpoint"]
 
@@ -15,10 +17,11 @@ Parameters = TypeVar("Parameters")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Parameters]):
-    """A validated request, as a handler receives it."""
+    """A validated request, as a handler receives it. `status_shape` is the shape of `status` in its response."""
 
     request: Request
     parameters: Parameters
+    status_shape: StatusShape
 
     @property
     def id(self) -> str:
@@ -49,8 +52,8 @@ class Endpoint:
     response_model: Any = None
     _: KW_ONLY
     status: int = 200
-    body: type[BaseModel] | None = None
-    query: type[BaseModel] | None = None
+    body: type[RequestModel] | None = None
+    query: type[RequestModel] | None = None
     needs_token: bool = True
     has_binary_body: bool = False
     has_status: bool = False

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from upload_tui.backend.api_errors import invalid_fields, not_found
-from upload_tui.backend.context import API_PATH, ServiceContext
+from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.folders import move_node
 from upload_tui.backend.endpoints.nodes import NodeLists
@@ -14,6 +14,7 @@ from upload_tui.backend.request_models import NewFile, NewName, NewParent, NewVe
 from upload_tui.backend.schemas import FileSchema, SignedUrlSchema, VersionSchema
 from upload_tui.backend.store.records import NodeKind, NodeRecord, UploadRecord, VersionRecord
 from upload_tui.status import Stage
+from upload_tui.wire import API_PATH
 
 __all__ = ["FileEndpoints"]
 
@@ -114,13 +115,15 @@ class FileEndpoints:
         """Return an upload that a file can be made from.
 
         Raises:
-            ApiError: 400, it is not completed or in another project; 404.
+            ApiError: 400, it is not completed, failed or in another project; 404.
         """
         upload = self._context.upload(reference.id)
         if upload.project_id != project_id:
             raise invalid_fields(upload="must be in the same project")
         if upload.timeline.stage is Stage.INITIATED:
             raise invalid_fields(upload="must be completed")
+        if upload.timeline.stage is Stage.ERROR:
+            raise invalid_fields(upload="upload cannot have an error")
         return upload
 
     def _new_version(self, node: NodeRecord, upload: UploadRecord, label: str) -> VersionRecord:

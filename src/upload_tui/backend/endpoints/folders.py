@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from upload_tui.backend.api_errors import invalid_fields
-from upload_tui.backend.context import API_PATH, ServiceContext
+from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.nodes import NodeLists
 from upload_tui.backend.endpoints.responses import json_response
 from upload_tui.backend.request_models import ChildrenSearch, NewFolder, NewName, NewParent
 from upload_tui.backend.schemas import ChildSchema, FolderSchema
 from upload_tui.backend.store.records import NodeKind, NodeRecord
+from upload_tui.wire import API_PATH
 
 __all__ = ["FolderEndpoints", "move_node"]
 

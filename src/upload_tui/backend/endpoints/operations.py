@@ -7,13 +7,13 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from upload_tui.backend.api_errors import not_found
-from upload_tui.backend.context import API_PATH, ServiceContext
+from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.responses import json_response, page_response
 from upload_tui.backend.request_models import Paging
 from upload_tui.backend.schemas import CLOSED, ProviderSchema, ReferenceSchema, Time
 from upload_tui.backend.serializers import PROVIDER
-from upload_tui.wire import format_time
+from upload_tui.wire import API_PATH, format_time
 
 __all__ = ["OperationEndpoints"]
 

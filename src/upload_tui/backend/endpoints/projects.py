@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from upload_tui.backend.context import API_PATH, ServiceContext
+from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.endpoints.nodes import NodeLists
 from upload_tui.backend.endpoints.responses import json_response, page_response
@@ -12,6 +12,7 @@ from upload_tui.backend.request_models import ChildrenSearch, NewProject, Paging
 from upload_tui.backend.retention import Retention
 from upload_tui.backend.schemas import ChildSchema, ProjectFileSchema, ProjectSchema
 from upload_tui.backend.store.records import ProjectRecord
+from upload_tui.wire import API_PATH
 
 __all__ = ["ProjectEndpoints"]
 

@@ -1,16 +1,17 @@
 """Responses: compact JSON, paging in headers, every error in the same envelope."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from upload_tui.backend.api_errors import ApiError
+from upload_tui.backend.api_errors import ApiError, unexpected_error
 from upload_tui.backend.request_models import Paging
 
-__all__ = ["PAGE_HEADERS", "json_response", "handle_http_error", "handle_api_error", "page_response"]
+__all__ = ["ERROR_HANDLERS", "LIMIT_HEADERS", "PAGE_HEADERS", "json_response", "page_response"]
 
 PAGE_HEADERS: Mapping[str, str] = {
     "X-Total": "the number of entries on all pages",
@@ -18,9 +19,12 @@ PAGE_HEADERS: Mapping[str, str] = {
     "X-Page": "the number of this page",
     "X-Per-Page": "the number of entries on a page",
     "X-Next-Page": "the number of the next page; empty on the last",
-    "X-Prev-Page": "the number of the previous page; empty on the first",
+    "X-Prev-Page": "the number of the previous page; empty on the first and past the last",
 }
 """Headers of a page. Responses with a single item have none of them: a published client treats them there as an error."""
+
+LIMIT_HEADERS = ("X-MIN-CHUNK-UPLOAD-SIZE", "X-MAX-CHUNK-UPLOAD-SIZE", "X-MAX-UPLOAD-SIZE")
+"""Headers of a new upload, in bytes: the limits of a chunk, or of an upload that is not chunked."""
 
 
 def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -38,17 +42,30 @@ def page_response(results: Sequence[Mapping[str, object]], total: int, paging: P
         paging.page,
         paging.per_page,
         paging.page + 1 if paging.page < pages else "",
-        paging.page - 1 if 1 < paging.page <= pages + 1 else "",
+        paging.page - 1 if 1 < paging.page <= pages else "",
     )
     return json_response({"results": results}, 200, dict(zip(PAGE_HEADERS, map(str, values), strict=True)))
 
 
-async def handle_api_error(_: Request, error: ApiError) -> Response:
+async def _handle_api_error(_: Request, error: ApiError) -> Response:
     """Respond with the error's envelope."""
     return json_response(error.body, error.status, error.headers)
 
 
-async def handle_http_error(_: Request, error: HTTPException) -> Response:
+async def _handle_http_error(_: Request, error: HTTPException) -> Response:
     """Respond to an unknown path or method."""
     body = ApiError(error.status_code, error.detail, "check the method and the path").body
     return json_response(body, error.status_code, error.headers)
+
+
+async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
+    """Respond to any other error. It is logged where it is raised again, in the outermost layer."""
+    return await _handle_api_error(request, unexpected_error(error))
+
+
+ERROR_HANDLERS: Mapping[Any, Any] = {
+    HTTPException: _handle_http_error,
+    ApiError: _handle_api_error,
+    Exception: _handle_unexpected_error,
+}
+"""Every error gets the envelope."""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from upload_tui.backend.api_errors import (
@@ -15,9 +14,9 @@ from upload_tui.backend.api_errors import (
     not_found,
     storage_unavailable,
 )
-from upload_tui.backend.context import API_PATH, ServiceContext
+from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
-from upload_tui.backend.endpoints.responses import json_response, page_response
+from upload_tui.backend.endpoints.responses import LIMIT_HEADERS, json_response, page_response
 from upload_tui.backend.faults.model import FaultName
 from upload_tui.backend.request_models import ChunkReport, Completion, FileHashReport, NewUpload, Paging
 from upload_tui.backend.schemas import SignedUrlSchema, UploadSchema
@@ -26,7 +25,7 @@ from upload_tui.backend.storage import StorageUnavailableError
 from upload_tui.backend.store.records import ChunkRecord, ProjectRecord, UploadRecord
 from upload_tui.backend.verification import ALGORITHMS, check_late_hash, part_numbers
 from upload_tui.status import Stage
-from upload_tui.wire import STATUS_SHAPE_HEADER, StatusShape
+from upload_tui.wire import API_PATH, StatusShape
 
 __all__ = ["UploadEndpoints"]
 
@@ -36,16 +35,10 @@ _NOT_INCLUDED = "is not included in the list"
 
 
 class UploadEndpoints:
-    """The endpoints of uploads.
+    """The endpoints of uploads."""
 
-    Args:
-        context: the parts of the service.
-        status_shape: the shape of `status` unless a request header names another.
-    """
-
-    def __init__(self, context: ServiceContext, status_shape: StatusShape) -> None:
+    def __init__(self, context: ServiceContext) -> None:
         self._context = context
-        self._status_shape = status_shape
 
     def endpoints(self) -> Sequence[Endpoint]:
         """Return the endpoints."""
@@ -65,7 +58,7 @@ class UploadEndpoints:
         """List a project's uploads, newest first, a page at a time."""
         project, paging = self._context.project(call.id), call.parameters
         records, total = self._context.database.uploads.page(project.id, paging.offset, paging.per_page)
-        return page_response(self._serialize(records, call.request), total, paging)
+        return page_response(self._serialize(records, call.status_shape), total, paging)
 
     async def initiate(self, call: Call[NewUpload]) -> Response:
         """Initiate an upload."""
@@ -86,11 +79,11 @@ class UploadEndpoints:
             self._context.clock.now(),
             is_chunked=parameters.chunked,
         )
-        return self._upload_response(upload_id, call.request, 201, _limit_headers(is_chunked=parameters.chunked))
+        return self._upload_response(upload_id, call.status_shape, 201, _limit_headers(parameters))
 
     async def show(self, call: Call[None]) -> Response:
         """Show an upload."""
-        return self._upload_response(call.id, call.request)
+        return self._upload_response(call.id, call.status_shape)
 
     async def report_chunk(self, call: Call[ChunkReport]) -> Response:
         """Report a chunk and get the signed URL for its bytes; the same number again replaces it."""
@@ -111,13 +104,13 @@ class UploadEndpoints:
     async def complete(self, call: Call[Completion]) -> Response:
         """Complete an upload. 202 means that the request is accepted; verification follows."""
         record, report = self._context.upload(call.id), call.parameters.hash
-        algorithm = report.algorithm.lower()
-        if algorithm not in ALGORITHMS:
+        if report.algorithm not in ALGORITHMS:
             raise invalid_fields(fingerprints__algorithm=_NOT_INCLUDED)
-        if not self._context.database.uploads.complete(record.id, algorithm, report.value, self._context.clock.now()):
+        now = self._context.clock.now()
+        if not self._context.database.uploads.complete(record.id, report.algorithm, report.value, now):
             raise already_completed()
         self._context.worker.wake()
-        return self._upload_response(record.id, call.request, 202)
+        return self._upload_response(record.id, call.status_shape, 202)
 
     async def report_hash(self, call: Call[FileHashReport]) -> Response:
         """Report another digest of the whole file. It must match the stored bytes if the upload is verified."""
@@ -129,7 +122,7 @@ class UploadEndpoints:
         if record.timeline.stage is Stage.VERIFIED:
             await self._check_late_hash(record, report)
         self._context.database.uploads.put_hash(record.id, report.algorithm, report.value)
-        return self._upload_response(record.id, call.request)
+        return self._upload_response(record.id, call.status_shape)
 
     async def _check_late_hash(self, record: UploadRecord, report: FileHashReport) -> None:
         """Reject a digest that contradicts the stored bytes of a verified upload."""
@@ -152,17 +145,16 @@ class UploadEndpoints:
     # Responses
 
     def _upload_response(
-        self, upload_id: str, request: Request, status: int = 200, headers: dict[str, str] | None = None
+        self, upload_id: str, shape: StatusShape, status: int = 200, headers: dict[str, str] | None = None
     ) -> Response:
-        return json_response(self._serialize([self._context.upload(upload_id)], request)[0], status, headers)
+        return json_response(self._serialize([self._context.upload(upload_id)], shape)[0], status, headers)
 
-    def _serialize(self, records: Sequence[UploadRecord], request: Request) -> Sequence[UploadSchema]:
+    def _serialize(self, records: Sequence[UploadRecord], shape: StatusShape) -> Sequence[UploadSchema]:
         ids = [record.id for record in records]
         chunks, hashes = (
             self._context.database.uploads.chunks_by_upload(ids),
             self._context.database.uploads.hashes_by_upload(ids),
         )
-        shape = self._requested_shape(request)
         return [
             self._context.serializer.upload(
                 record, chunks[record.id], hashes[record.id], shape, self._upload_url(record)
@@ -175,17 +167,10 @@ class UploadEndpoints:
         is_open = record.timeline.stage is Stage.INITIATED
         return None if record.is_chunked or not is_open else self._context.signed_url("PUT", f"/storage/{record.id}")
 
-    def _requested_shape(self, request: Request) -> StatusShape:
-        name = request.headers.get(STATUS_SHAPE_HEADER)
-        if name is None:
-            return self._status_shape
-        try:
-            return StatusShape(name.lower())
-        except ValueError:
-            raise ApiError(400, f"{STATUS_SHAPE_HEADER} is invalid", f"use one of {', '.join(StatusShape)}") from None
 
-
-def _limit_headers(*, is_chunked: bool) -> dict[str, str]:
-    if is_chunked:
-        return {"X-MIN-CHUNK-UPLOAD-SIZE": "1", "X-MAX-CHUNK-UPLOAD-SIZE": str(_MAX_CHUNK_BYTES)}
-    return {"X-MAX-UPLOAD-SIZE": str(_MAX_CHUNK_BYTES)}
+def _limit_headers(upload: NewUpload) -> dict[str, str]:
+    """State the limits of an upload's chunks. Smaller chunks than the least size would be more than the provider allows."""
+    if upload.chunked:
+        least = -(-upload.size // _MAX_CHUNKS)
+        return {LIMIT_HEADERS[0]: str(least), LIMIT_HEADERS[1]: str(_MAX_CHUNK_BYTES)}
+    return {LIMIT_HEADERS[2]: str(_MAX_CHUNK_BYTES)}

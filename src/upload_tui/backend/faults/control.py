@@ -10,32 +10,30 @@ It handles requests before the fault middleware, so that an outage can be stoppe
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from upload_tui.backend.api_errors import ApiError, not_found
+from upload_tui.backend.api_errors import not_found
 from upload_tui.backend.auth import TokenAuthority
-from upload_tui.backend.endpoints.responses import handle_api_error
+from upload_tui.backend.endpoints.responses import ERROR_HANDLERS
 from upload_tui.backend.faults.model import FAULT_DESCRIPTIONS, FAULT_VALUES, LARGEST_VALUE, FaultName, Faults
-from upload_tui.backend.request_models import read_body
-from upload_tui.wire import format_time
+from upload_tui.backend.request_models import Number, RequestModel, read_body
+from upload_tui.wire import API_PATH, format_time
 
 __all__ = ["FaultControlApp"]
 
-_PATH = "/api/v1/control/"
+_PATH = f"{API_PATH}/control/"
 
 
-class FaultRequest(BaseModel):
+class FaultRequest(RequestModel):
     """How to start a fault; None uses the fault's default."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
-
-    value: Annotated[float, Field(ge=-LARGEST_VALUE, le=LARGEST_VALUE)] | None = None
-    seconds: Annotated[float, Field(gt=0, le=LARGEST_VALUE)] | None = None
+    value: Annotated[Number, Field(allow_inf_nan=False, ge=-LARGEST_VALUE, le=LARGEST_VALUE)] | None = None
+    seconds: Annotated[Number, Field(gt=0, allow_inf_nan=False, le=LARGEST_VALUE)] | None = None
 
 
 class FaultControlApp:
@@ -54,11 +52,9 @@ class FaultControlApp:
         self._control_app = Starlette(
             routes=[
                 Route(f"{_PATH}faults", self._list, methods=["GET"]),
-                Route(f"{_PATH}faults/{{name}}", self._show, methods=["GET"]),
-                Route(f"{_PATH}faults/{{name}}", self._start, methods=["PUT"]),
-                Route(f"{_PATH}faults/{{name}}", self._stop, methods=["DELETE"]),
+                Route(f"{_PATH}faults/{{name}}", self._handle_one, methods=["GET", "PUT", "DELETE"]),
             ],
-            exception_handlers={ApiError: handle_api_error},  # type: ignore[dict-item]
+            exception_handlers=ERROR_HANDLERS,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,6 +65,11 @@ class FaultControlApp:
     async def _list(self, request: Request) -> Response:
         self._check_token(request)
         return JSONResponse({"results": [self._serialize(name) for name in FaultName]})
+
+    async def _handle_one(self, request: Request) -> Response:
+        """Handle all methods of a fault's path; one route, so that the header `Allow` of a 405 lists them."""
+        handlers = {"PUT": self._start, "DELETE": self._stop}
+        return await handlers.get(request.method, self._show)(request)
 
     async def _show(self, request: Request) -> Response:
         self._check_token(request)

@@ -1,7 +1,6 @@
-"""Middleware between clients and endpoints: normalizes paths, adds the service's date and injects faults."""
+"""Middleware between clients and endpoints: adds the service's date and injects faults."""
 
 import json
-import re
 from datetime import timedelta
 from email.utils import format_datetime
 
@@ -20,7 +19,6 @@ _MAX_HEADER_BYTES = 32 * 1024
 """Limit for headers, and for path and query; no client needs more."""
 _MAX_DOUBLED_BODY_BYTES = 1024 * 1024
 _RETRY_SECONDS = 10.0
-_REPEATED_SLASHES = re.compile("//+")
 
 
 class FaultInjectionMiddleware:
@@ -42,7 +40,6 @@ class FaultInjectionMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["path"] = _REPEATED_SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
         error = _size_error(scope) or self._injected_error()
         if self._faults.is_active(FaultName.SLOW_ANSWERS):
             await self._faults.sleep(FaultName.SLOW_ANSWERS, self._faults.value(FaultName.SLOW_ANSWERS))

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from upload_tui.backend.app import API_PATH
 from upload_tui.backend.scenarios.plans import Flaw, UploadPlan, md5
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.errors import BadRequestError, ThrottledError
+from upload_tui.wire import API_PATH
 
 if TYPE_CHECKING:
     import httpx

@@ -39,7 +39,7 @@ _TEMPLATE = """\
 # columns = ["stage", "name:40", "size", "since", "note"]
 # alerts = ["bell", "desktop"]         # how to alert you when uploads fail
 # alert_repeat = 60                    # seconds until failures of the same cause are alerted again; 0 alerts each
-# on_error = "mail -s failed me"       # command to run when uploads fail; reads JSON lines
+# on_error = "mail -s failed me"       # program to run when uploads fail; reads JSON lines; no shell: for pipes, sh -c '…'
 # ca_bundle = "/etc/ssl/own-ca.pem"
 #
 # [profiles.work.keys]                 # keys of actions; the ids are in the README

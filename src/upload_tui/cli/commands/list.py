@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_SORT_KEYS = ("initiated", "stage", "since", "name", "size", "project")
+_SORT_KEYS = ("initiated", "stage", "since", "name", "size", "project", "took", "chunks", "progress", "id")
 
 
 class _Criteria(Struct, frozen=True):
@@ -68,9 +68,10 @@ def command(
     criteria = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
     settings = effective_settings(flags)
     details, is_complete = asyncio.run(_details(settings, criteria, reverse=reverse))
-    from upload_tui.monitor import upload_record
+    from upload_tui.monitor import UPLOAD_FIELDS, upload_record
 
-    Printer(output, upload_columns(settings.zone), flat_upload).print_records(map(upload_record, details))
+    printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)
+    printer.print_records(map(upload_record, details))
     has_failed = fail_on_error and any(detail.upload.stage is Stage.ERROR for detail in details)
     return exit_code_of(is_complete=is_complete, has_failed=has_failed)
 
@@ -95,7 +96,7 @@ def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
         attention_only=criteria.stuck_only,
         project_ids=frozenset(project.id for project in snapshot.projects),
         sort=SortKey(criteria.sort),
-        descending=criteria.sort in {"initiated", "since", "size"},
+        descending=criteria.sort in {"initiated", "since", "size", "took", "chunks"},
     )
 
 

@@ -26,7 +26,7 @@ def command(output: str | None, *, flags: Flags) -> None:
     """List projects."""
     projects = asyncio.run(_projects(effective_settings(flags)))
     names = set(flags.projects)
-    Printer(output, _COLUMNS).print_records(
+    Printer(output, _COLUMNS, fields=("id", "name")).print_records(
         {"id": project.id, "name": project.name}
         for project in projects
         if not names or names & {project.id, project.name}

@@ -1,8 +1,8 @@
 """`upload-tui serve`: the embedded service over HTTP."""
 
-import asyncio
 import json
 import os
+import re
 import shlex
 import socket
 import sys
@@ -26,7 +26,7 @@ from upload_tui.cli.support.scenarios import (
     scenario_options,
     start_faults,
 )
-from upload_tui.errors import EXIT_OK
+from upload_tui.cli.support.signals import run_until_signal
 
 if TYPE_CHECKING:
     from upload_tui.backend import EmbeddedService
@@ -49,7 +49,22 @@ class ServeOptions(Struct, frozen=True):
     past_uploads: int
     faults: Sequence[FaultChoice]
     control: bool
+    grace_seconds: float
+    cors_origins: Sequence[str]
     as_json: bool
+
+
+_ORIGIN = re.compile(r"https?://[^/?#\s]+", re.IGNORECASE)
+
+
+def _check_origins(_: click.Context, __: click.Parameter, origins: Sequence[str]) -> Sequence[str]:
+    """Check origins; return them in the form in which browsers send them."""
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise click.BadParameter(
+                f"{origin!r} is not an origin such as https://example.org or http://localhost:3000."
+            )
+    return [origin.lower() for origin in origins]
 
 
 @click.command(help="Serve the embedded service over HTTP, on this machine only unless --host is given.")
@@ -61,12 +76,28 @@ class ServeOptions(Struct, frozen=True):
 @click.option("--storage", type=click.Path(path_type=Path, file_okay=False), help="Keep uploaded bytes in this folder.")
 @scenario_options(None, "Scenario to run; by default the service waits for clients.")
 @click.option("--control", is_flag=True, help="Let clients start and stop faults at /api/v1/control/faults.")
+@click.option(
+    "--grace",
+    "grace_seconds",
+    metavar="SECONDS",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0, 3600),
+    help="How long requests in progress may take to end when the service is stopped.",
+)
+@click.option(
+    "--cors",
+    "cors_origins",
+    metavar="ORIGIN",
+    multiple=True,
+    callback=_check_origins,
+    help="Let web pages of this origin call the service; * for all. May be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the URL and the credentials as one line of JSON.")
 def command(uploads: int | None, **chosen: Any) -> int:
-    """Run the service until interrupted."""
+    """Run the service until a signal stops it."""
     options = ServeOptions(past_uploads=past_upload_count(chosen["scenario"], uploads), **chosen)
-    asyncio.run(_serve(options, open_listener(options.host, options.port)))
-    return EXIT_OK
+    return run_until_signal(_serve(options, open_listener(options.host, options.port)))
 
 
 async def _serve(options: ServeOptions, listener: socket.socket) -> None:
@@ -88,7 +119,7 @@ async def _serve(options: ServeOptions, listener: socket.socket) -> None:
         start_faults(service.faults, options.faults)
         token = service.new_token()  # the history is over, so its lifetime starts now
         click.echo(_access_json(options, service, token) if options.as_json else _access_text(service, token))
-        await http_server(service.app).serve(sockets=[listener])
+        await http_server(service.app, grace_seconds=options.grace_seconds).serve(sockets=[listener])
 
 
 def _create_service(options: ServeOptions, base_url: str, clock: "Clock") -> "EmbeddedService":
@@ -104,6 +135,7 @@ def _create_service(options: ServeOptions, base_url: str, clock: "Clock") -> "Em
         seed=options.seed if has_scenario else None,
         verifications_at_once=SCENARIO_VERIFICATIONS if has_scenario else os.cpu_count() or 1,
         has_control=options.control,
+        cors_origins=options.cors_origins,
         base_url=base_url,
     )
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
     from upload_tui.wire import UploadReading
 
-__all__ = ["command"]
+__all__ = ["command", "time_text"]
 
 
 @click.command(help="Show uploads: timeline, durations, chunks, hashes, anomalies.")
@@ -121,7 +121,7 @@ def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str
 
     before: datetime | None = None
     for event in record["timeline"]:
-        text = _time_text(event, zone)
+        text = time_text(event, zone)
         if event["on"] is not None:
             on = datetime.fromisoformat(event["on"])
             text += "" if before is None else f"  +{duration_text((on - before).total_seconds())}"
@@ -129,8 +129,17 @@ def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str
         yield event, text
 
 
-def _time_text(event: Record, zone: tzinfo | None) -> str:
+def time_text(event: Record, zone: tzinfo | None) -> str:
+    """The time of an event: `~` marks an estimate, whose bounds follow; without a time, the bounds alone; `?` if nothing is known."""
+    earliest, latest = event["earliest"], event["latest"]
+    if event["on"] is None and earliest is not None and latest is not None:
+        return f"between {local_time(earliest, zone)} and {local_time(latest, zone)}"
+    bounds = " and ".join(
+        f"{word} {local_time(on, zone)}" for word, on in (("after", earliest), ("before", latest)) if on is not None
+    )
     if event["on"] is None:
-        return f"between {local_time(event['earliest'], zone)} and {local_time(event['latest'], zone)}"
-    mark = "" if event["certainty"] == "reported" else "~"
-    return f"{mark}{local_time(event['on'], zone)}"
+        return bounds or "?"
+    text = local_time(event["on"], zone)
+    if event["certainty"] == "reported":
+        return text
+    return f"~{text} ({bounds})" if bounds else f"~{text}"

@@ -46,7 +46,10 @@ def command(
     """Print changes until interrupted."""
     options = _Options(frozenset(map(Stage, stages)), since, count)
     settings = effective_settings(flags)
-    return asyncio.run(_tail(settings, options, Printer(output, change_columns(settings.zone), flat_change)))
+    from upload_tui.monitor import CHANGE_FIELDS
+
+    printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS)
+    return asyncio.run(_tail(settings, options, printer))
 
 
 @asynccontextmanager
@@ -74,6 +77,7 @@ async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) 
 async def _print(session: "LiveSession", options: _Options, printer: Printer) -> None:
     from upload_tui.monitor import change_record
 
+    printer.print_header()
     left = options.count
     async for change in _selected_changes(session, options):
         printer.print_record(change_record(change))

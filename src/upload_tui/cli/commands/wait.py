@@ -96,7 +96,10 @@ def command(
         raise UsageError("Nothing to wait for", "Name uploads by id, or projects with --project")
     options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
     settings = effective_settings(flags)
-    return asyncio.run(_wait(settings, options, Printer(output, upload_columns(settings.zone), flat_upload)))
+    from upload_tui.monitor import UPLOAD_FIELDS
+
+    printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)
+    return asyncio.run(_wait(settings, options, printer))
 
 
 async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
@@ -187,6 +190,7 @@ class _WaitLoop(Struct):
 
     async def run(self) -> int:
         """Poll to the end and return the exit code."""
+        self.printer.print_header()
         try:
             async with asyncio.timeout(self.options.timeout_seconds), _heartbeat(self):
                 await self._run_rounds()

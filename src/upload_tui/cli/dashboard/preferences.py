@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upload_tui.cli.dashboard.saved_choices import effective_columns, save_columns, save_theme, saved_theme
+from upload_tui.cli.dashboard.saved_choices import (
+    configured_columns,
+    save_columns,
+    save_theme,
+    saved_columns,
+    saved_theme,
+)
 from upload_tui.cli.support.environment import terminal_locale
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder
@@ -80,7 +86,11 @@ def _display_options(settings: ServiceSettings, services: tuple[tuple[str, str],
     from upload_tui.tui import DisplayOptions
 
     return DisplayOptions(
-        _glyphs(settings.signs), zone=settings.zone, columns=effective_columns(settings), services=services
+        _glyphs(settings.signs),
+        zone=settings.zone,
+        columns=configured_columns(settings),
+        services=services,
+        view_columns=() if settings.columns else saved_columns(),
     )
 
 

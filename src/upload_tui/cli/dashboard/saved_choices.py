@@ -8,31 +8,40 @@ from upload_tui.locations import state_folder
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from upload_tui.tui import ColumnSpec
+    from upload_tui.tui import ColumnSpec, ViewKind
 
-__all__ = ["effective_columns", "save_columns", "save_theme", "saved_theme"]
+__all__ = ["configured_columns", "save_columns", "save_theme", "saved_columns", "saved_theme"]
 
-_COLUMNS = "columns"
 _THEME = "theme"
 
 
-def effective_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
-    """The columns of the settings, otherwise the saved ones; empty for the table's defaults.
+def configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
+    """The columns of the settings, for every kind of view; empty if the settings name none.
 
     Raises:
         SettingsError: the settings name an unknown column.
     """
     from upload_tui.tui import parse_columns
 
-    if settings.columns:
-        try:
-            return parse_columns(settings.columns)
-        except SettingsError as error:
-            raise SettingsError(f"{settings.sources['columns']}: {error.title}", error.hint) from error
     try:
-        return parse_columns(_read_choice(_COLUMNS).split())
-    except SettingsError:  # a damaged file costs no more than a choice
-        return ()
+        return parse_columns(settings.columns)
+    except SettingsError as error:
+        raise SettingsError(f"{settings.sources['columns']}: {error.title}", error.hint) from error
+
+
+def saved_columns() -> "tuple[tuple[ViewKind, tuple[ColumnSpec, ...]], ...]":
+    """The saved columns of each kind of view that has any."""
+    from upload_tui.tui import ViewKind, parse_columns
+
+    saved = []
+    for view in ViewKind:
+        try:
+            columns = parse_columns(_read_choice(_columns_file(view)).split())
+        except SettingsError:  # a damaged file costs no more than a choice
+            continue
+        if columns:
+            saved.append((view, columns))
+    return tuple(saved)
 
 
 def saved_theme(known: Sequence[str]) -> str:
@@ -41,13 +50,19 @@ def saved_theme(known: Sequence[str]) -> str:
     return name if name in known else ""
 
 
-def save_columns(columns: "Sequence[ColumnSpec]") -> None:
-    """Save the columns.
+def save_columns(view: "ViewKind", columns: "Sequence[ColumnSpec]") -> None:
+    """Save the columns of a kind of view.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    _write_choice(_COLUMNS, " ".join(map(str, columns)))
+    _write_choice(_columns_file(view), " ".join(map(str, columns)))
+
+
+def _columns_file(view: "ViewKind") -> str:
+    from upload_tui.tui import ViewKind
+
+    return "columns" if view is ViewKind.PROJECT else f"columns-{view}"
 
 
 def save_theme(name: str) -> None:

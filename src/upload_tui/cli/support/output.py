@@ -61,14 +61,20 @@ class Printer:
         output: the format; None selects a table on a terminal, JSON lines elsewhere.
         columns: the table's columns.
         flatten: turns a record into one level of values, for CSV.
+        fields: the keys of flat records, so that a CSV without records has its header; empty if a record always exists.
     """
 
     def __init__(
-        self, output: str | None, columns: Sequence[Column], flatten: Callable[[Record], Record] = dict
+        self,
+        output: str | None,
+        columns: Sequence[Column],
+        flatten: Callable[[Record], Record] = dict,
+        fields: Sequence[str] = (),
     ) -> None:
         self._format = output or ("table" if sys.stdout.isatty() else "jsonl")
         self._columns = columns
         self._flatten = flatten
+        self._fields = fields
         self._has_heading = False
 
     @property
@@ -84,6 +90,7 @@ class Printer:
             case "table":
                 self._print_table(list(records))
             case _:
+                self.print_header()
                 for record in records:
                     self.print_record(record)
 
@@ -97,6 +104,13 @@ class Printer:
             case _:
                 click.echo(json.dumps(record))
         sys.stdout.flush()
+
+    def print_header(self) -> None:
+        """Print the header of a CSV whose fields are known before its first record, and flush; nothing in other formats."""
+        if self._format == "csv" and self._fields and not self._has_heading:
+            self._has_heading = True
+            click.echo(",".join(self._fields))
+            sys.stdout.flush()
 
     def _print_csv(self, flat: Record) -> None:
         line = io.StringIO()

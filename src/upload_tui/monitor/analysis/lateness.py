@@ -13,7 +13,7 @@ from itertools import accumulate
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.latency import quantile
-from upload_tui.monitor.model import Lateness, StageSummary
+from upload_tui.monitor.model import Lateness, StageSummary, WaitsFor
 from upload_tui.status import Stage
 from upload_tui.wire import QueueStats
 
@@ -154,7 +154,7 @@ def lateness_of(
     baseline: Baseline | None,
     stuck_after_seconds: float,
 ) -> Lateness:
-    """The lateness of one upload; `waits_for` is left empty.
+    """The lateness of one upload, without what it waits for.
 
     Args:
         stage: its stage.
@@ -185,13 +185,13 @@ def lateness_of(
     )
 
 
-def waits_for_client(size_bytes: int | None, chunk_count: int | None, chunk_bytes: int | None) -> str:
+def waits_for_client(size_bytes: int | None, chunk_count: int | None, chunk_bytes: int | None) -> WaitsFor:
     """What an initiated upload waits for; `chunk_count` and `chunk_bytes` are None if it is not chunked."""
     if chunk_count is None:
-        return "waiting for data"
+        return WaitsFor.DATA
     if size_bytes is not None and (chunk_bytes or 0) >= size_bytes:
-        return "waiting for the client to complete it"
-    return "waiting for chunks"
+        return WaitsFor.COMPLETION
+    return WaitsFor.CHUNKS
 
 
 # The verification worker
@@ -214,22 +214,24 @@ class VerificationQueue:
         if stats is not None and stats.running != 0:
             self._last_active_on = stats.read_on
 
-    def waits_for(self, now: datetime, baseline: Baseline | None, last_ended_on: Callable[[], datetime | None]) -> str:
-        """What a completed upload waits for, in a few words.
+    def waits_for(
+        self, now: datetime, baseline: Baseline | None, last_ended_on: Callable[[], datetime | None]
+    ) -> tuple[WaitsFor, int | None]:
+        """What a completed upload waits for, and the depth of the queue if it waits there (None: unknown).
 
         Args:
             now: the present.
             baseline: of verification; None if too few durations were seen.
             last_ended_on: when an upload was last verified or failed (None: never); called only if it matters.
         """
-        text, stats = "waiting for verification", self._stats
+        stats = self._stats
         if stats is None or not stats.depth or now - stats.read_on > _QUEUE_MAX_AGE:
-            return text
+            return WaitsFor.VERIFICATION, None
         idle_seconds = _QUEUE_IDLE_FACTOR * baseline.p95_seconds if baseline else 0.0
         idle_since = now - timedelta(seconds=max(_QUEUE_IDLE_SECONDS, idle_seconds))
         if self._is_unattended(stats, idle_since) and _is_before(last_ended_on(), idle_since):
-            return f"{text}: no worker has picked it up"
-        return f"{text}, {stats.depth:,} in queue"
+            return WaitsFor.WORKER, None
+        return WaitsFor.VERIFICATION, stats.depth
 
     def _is_unattended(self, stats: QueueStats, since: datetime) -> bool:
         """Whether uploads wait in the queue since before `since` and no worker has run; those waiting for a retry do not count."""

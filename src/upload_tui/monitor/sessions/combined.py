@@ -9,6 +9,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from heapq import merge
 from itertools import islice
+from math import inf
 from typing import Any
 
 from msgspec.structs import replace
@@ -37,14 +38,33 @@ __all__ = ["CombinedSession"]
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
+
+def _took_seconds(row: Row) -> float:
+    if row.ended_on is None or row.completed_on is None:
+        return -inf
+    return (row.ended_on - row.completed_on).total_seconds()
+
+
+def _progress(row: Row) -> float:
+    """As the store sorts by it."""
+    if row.stage is Stage.INITIATED:
+        return min(1.0, float(row.chunk_bytes or 0) / row.size_bytes) if row.size_bytes else 0.0
+    return {Stage.COMPLETED: 2.0, Stage.ERROR: 3.0, Stage.VERIFIED: 4.0}[row.stage]
+
+
 _SORT_VALUES: dict[SortKey, Callable[[Row], Any]] = {
     SortKey.INITIATED: lambda row: row.initiated_on or _NEVER,
     SortKey.STAGE: lambda row: (row.stage.rank, row.initiated_on or _NEVER),
     SortKey.SINCE: lambda row: row.stage_since or _NEVER,
     SortKey.NAME: lambda row: row.name.encode("utf-8", "replace").lower(),
     SortKey.SIZE: lambda row: -1 if row.size_bytes is None else row.size_bytes,
-    SortKey.PROJECT: lambda _: 0,  # sorted within each session; sessions follow each other
+    SortKey.TOOK: _took_seconds,
+    SortKey.CHUNKS: lambda row: -1 if row.chunk_count is None else row.chunk_count,
+    SortKey.PROGRESS: _progress,
+    SortKey.ID: lambda row: row.id,
 }
+_SORTED_BY_SESSION = frozenset({SortKey.PROJECT, SortKey.SERVICE})
+"""Sorted within each session; sessions follow each other."""
 
 
 class CombinedSession:
@@ -91,7 +111,7 @@ class CombinedSession:
 
     def _rank(self, query: Query, row: Row, index: int) -> "_Rank":
         """The sort key of a row among all sessions; equal rows are in the order of their sessions."""
-        parts = (index, 0) if query.sort is SortKey.PROJECT else (_SORT_VALUES[query.sort](row), index)
+        parts = (index, 0) if query.sort in _SORTED_BY_SESSION else (_SORT_VALUES[query.sort](row), index)
         return _Rank(parts, query.descending)
 
     def _split(self, query: Query, totals: Sequence[int], offset: int) -> Sequence[int]:
@@ -140,15 +160,15 @@ class CombinedSession:
                 high = middle
         return low
 
-    def funnel(self) -> Funnel:
+    def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
         """The stages, summed over all sessions."""
-        funnels = [session.funnel() for session in self._sessions]
+        funnels = [session.funnel(project_ids) for session in self._sessions]
         notice = next((funnel.notice for funnel in funnels if funnel.notice), "")
         return Funnel(tuple(_summed([funnel[stage] for funnel in funnels]) for stage in Stage), notice)
 
-    def pending(self, limit: int) -> Sequence[Row]:
+    def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
         """The pending uploads of all sessions."""
-        rows = [row for session in self._sessions for row in session.pending(limit)]
+        rows = [row for session in self._sessions for row in session.pending(limit, project_ids)]
         rows.sort(
             key=lambda row: (
                 not row.lateness.is_stuck,
@@ -163,19 +183,18 @@ class CombinedSession:
         """One upload in full; None if no session has it."""
         return next((detail for session in self._sessions if (detail := session.detail(upload_id)) is not None), None)
 
-    def causes(self) -> Sequence[CauseGroup]:
+    def causes(self, project_ids: frozenset[str] = frozenset()) -> Sequence[CauseGroup]:
         """The failed uploads of all sessions by cause."""
         groups: dict[tuple[str, str, str], CauseGroup] = {}
-        for group in (group for session in self._sessions for group in session.causes()):
+        for group in (group for session in self._sessions for group in session.causes(project_ids)):
             key = (group.cause, group.storage_provider, group.uploader)
             groups[key] = _added(groups[key], group) if key in groups else group
         return sorted(groups.values(), key=lambda group: -group.count)
 
-    def latencies(self) -> Sequence[LatencyHistogram]:
+    def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
         """The latencies of all sessions, merged."""
-        return [
-            merge_histograms(some) for some in zip(*(session.latencies() for session in self._sessions), strict=True)
-        ]
+        latencies = (session.latencies(project_ids) for session in self._sessions)
+        return [merge_histograms(some) for some in zip(*latencies, strict=True)]
 
     def connection(self) -> Connection:
         """The worst connection; its reason begins with the session's title."""

@@ -96,25 +96,25 @@ class DeferredSession:
         """The row of an upload; None while there is no picture."""
         return self._picture.position(query, upload_id) if self._picture else None
 
-    def funnel(self) -> Funnel:
+    def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
         """The stages; all empty while there is no picture."""
-        return self._picture.funnel() if self._picture else Funnel()
+        return self._picture.funnel(project_ids) if self._picture else Funnel()
 
-    def pending(self, limit: int) -> Sequence[Row]:
+    def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
         """The pending uploads; none while there is no picture."""
-        return self._picture.pending(limit) if self._picture else ()
+        return self._picture.pending(limit, project_ids) if self._picture else ()
 
     def detail(self, upload_id: str) -> Detail | None:
         """One upload in full; None while there is no picture."""
         return self._picture.detail(upload_id) if self._picture else None
 
-    def causes(self) -> Sequence[CauseGroup]:
+    def causes(self, project_ids: frozenset[str] = frozenset()) -> Sequence[CauseGroup]:
         """The failed uploads by cause; none while there is no picture."""
-        return self._picture.causes() if self._picture else ()
+        return self._picture.causes(project_ids) if self._picture else ()
 
-    def latencies(self) -> Sequence[LatencyHistogram]:
+    def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
         """The latencies; none while there is no picture."""
-        return self._picture.latencies() if self._picture else ()
+        return self._picture.latencies(project_ids) if self._picture else ()
 
     def connection(self) -> Connection:
         """The state of the connection; that of opening until the real session is open."""

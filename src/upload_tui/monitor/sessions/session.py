@@ -52,11 +52,13 @@ class Session(Protocol):
         """The row (from 0) of an upload in a query's result; None if it is not in it."""
         ...
 
-    def funnel(self) -> Funnel:
+    # `project_ids` limit an answer to these projects; empty means all.
+
+    def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
         """The stages with their counts."""
         ...
 
-    def pending(self, limit: int) -> Sequence[Row]:
+    def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
         """The pending uploads, stuck ones first, then those that have waited longest."""
         ...
 
@@ -64,11 +66,11 @@ class Session(Protocol):
         """One upload in full; None if it is not known."""
         ...
 
-    def causes(self) -> Sequence[CauseGroup]:
+    def causes(self, project_ids: frozenset[str] = frozenset()) -> Sequence[CauseGroup]:
         """The failed uploads by cause, storage provider and uploader, the largest group first."""
         ...
 
-    def latencies(self) -> Sequence[LatencyHistogram]:
+    def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
         """Latencies from initiated to completed, completed to verified, and completed to error."""
         ...
 

@@ -11,7 +11,7 @@ from upload_tui.monitor.model import Query, SortKey
 from upload_tui.monitor.store.partitions import Partition, partition_list
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.schema import UNKNOWN
-from upload_tui.status import Stage
+from upload_tui.status import PENDING_STAGES, Stage
 
 __all__ = [
     "RowKey",
@@ -39,7 +39,16 @@ _SORT_COLUMNS: Mapping[SortKey, str] = {
     SortKey.NAME: "name",
     SortKey.SIZE: "size_bytes",
     SortKey.PROJECT: "project",
+    SortKey.SERVICE: "initiated_ms",  # a store holds one service
+    SortKey.TOOK: f"ifnull(ended_ms - completed_ms, {UNKNOWN})",
+    SortKey.CHUNKS: "ifnull(chunk_count, -1)",
+    SortKey.PROGRESS: (
+        "CASE stage WHEN 0 THEN CASE WHEN size_bytes > 0 THEN min(1.0, 1.0 * ifnull(chunk_bytes, 0) / size_bytes) ELSE 0.0 END "
+        "WHEN 1 THEN 2.0 WHEN 3 THEN 3.0 ELSE 4.0 END"
+    ),
+    SortKey.ID: "id",
 }
+_UNINDEXED_SORTS = frozenset({SortKey.TOOK, SortKey.CHUNKS, SortKey.PROGRESS, SortKey.ID})
 
 RowKey = tuple[Any, int]
 """A row's sort value and its number, which breaks ties."""
@@ -101,6 +110,16 @@ class StoreQuery(Struct, frozen=True):
         return sum(partition.upload_count for partition in self.partitions)
 
     @property
+    def is_indexed(self) -> bool:
+        """True if an index has the rows in this order."""
+        return self.sort not in _UNINDEXED_SORTS
+
+    @property
+    def needs_list(self) -> bool:
+        """True if the result needs a list of row numbers: rows have to be tested, or have no index in this order."""
+        return bool(self.condition) or not self.is_indexed
+
+    @property
     def cache_key(self) -> tuple[Any, ...]:
         """What identifies the query, without the counts of its partitions."""
         numbers = None if self.has_all_partitions else tuple(partition.number for partition in self.partitions)
@@ -128,16 +147,24 @@ def store_query(
     stuck: StuckThresholds,
     partitions: Callable[[frozenset[str], frozenset[Stage]], tuple[Partition, ...]],
 ) -> StoreQuery:
-    """Translate a query; `partitions` looks up the partitions of some projects and stages (empty sets mean all)."""
-    stages = query.stages
+    """Translate a query.
+
+    Args:
+        query: the query.
+        stuck: the thresholds for `attention_only`, or those of overdue uploads for `late_only`.
+        partitions: looks up the partitions of some projects and stages; empty sets mean all.
+    """
+    stages = _possible_stages(query)
     conditions: list[_Condition] = []
-    if query.attention_only:
-        # Verified uploads are the most by far, and none of them needs attention.
-        stages = (stages or frozenset(Stage)) - {Stage.VERIFIED}
-        conditions.append(_attention_condition(stuck))
+    if query.attention_only or query.late_only:
+        conditions.append(_attention_condition(stuck, with_failed=not query.late_only))
+    if query.is_by_failure:
+        conditions.append(_failure_condition(query))
     if query.search:
         conditions.append(_search_condition(query.search))
-    is_empty = bool(query.stages) and not stages
+    is_empty = not stages
+    if stages == frozenset(Stage):
+        stages = frozenset()
     return StoreQuery(
         partitions=() if is_empty else partitions(query.project_ids, stages),
         has_all_partitions=not query.project_ids and not stages and not is_empty,
@@ -148,6 +175,16 @@ def store_query(
         trigrams=_trigram_query(query.search),
         query=query,
     )
+
+
+def _possible_stages(query: Query) -> frozenset[Stage]:
+    """The stages that the result can lie in: most uploads are verified, and few filters select them."""
+    stages = query.stages or frozenset(Stage)
+    if query.attention_only:
+        stages -= {Stage.VERIFIED}
+    if query.late_only:
+        stages &= PENDING_STAGES
+    return stages & {Stage.ERROR} if query.is_by_failure else stages
 
 
 # Conditions
@@ -171,12 +208,20 @@ def stuck_condition(completed: datetime, specific: Sequence[StuckThreshold]) -> 
     return f"(since_ms > {UNKNOWN} AND since_ms < {before})", tuple(values)
 
 
-def _attention_condition(stuck: StuckThresholds) -> _Condition:
-    """The condition that an upload is failed or stuck."""
+def _attention_condition(stuck: StuckThresholds, *, with_failed: bool) -> _Condition:
+    """The condition that an upload has waited since before its threshold or, `with_failed`, that it failed."""
     waiting, values = stuck_condition(stuck.completed, stuck.specific)
     idle = f"(max(ifnull(activity_ms, {UNKNOWN}), since_ms) BETWEEN {UNKNOWN + 1} AND ? - 1)"
-    condition = f"(stage = 3 OR (stage = 1 AND {waiting}) OR (stage = 0 AND {idle}))"
+    failed = "stage = 3 OR " if with_failed else ""
+    condition = f"({failed}(stage = 1 AND {waiting}) OR (stage = 0 AND {idle}))"
     return condition, (*values, to_ms(stuck.initiated))
+
+
+def _failure_condition(query: Query) -> _Condition:
+    """The condition that an upload failed with a cause, at a storage provider, or sent by an uploader."""
+    wanted = {"cause": query.cause, "storage_provider": query.storage_provider, "uploader": query.uploader}
+    selected = {column: value for column, value in wanted.items() if value is not None}
+    return " AND ".join(["stage = 3", *(f"{column} = ?" for column in selected)]), tuple(selected.values())
 
 
 def _search_condition(text: str) -> _Condition:

@@ -1,4 +1,4 @@
-"""Results of searches and of "needs attention": lists of row numbers in order, built in batches.
+"""Results of searches, filters and orders without an index: lists of row numbers in order, built in batches.
 
 If trigrams match few rows, the list is built at once. Otherwise the rows are scanned in the requested order, one batch at a time, so
 that the first matches are there within milliseconds and no caller waits for the last. An outdated list is used until the next one
@@ -131,7 +131,7 @@ class SearchLists:
 
     def _start_list(self, query: StoreQuery, revision: int) -> SearchResult:
         started_at = self._monotonic()
-        found = self._find_by_trigrams(query)
+        found = self._find_by_trigrams(query) if query.is_indexed else self._find_all(query)
         remaining: list[tuple[StoreQuery, RowKey | None]] = []
         if found is None:
             remaining.extend((group, None) for group in query.groups())
@@ -153,6 +153,16 @@ class SearchLists:
             f"ORDER BY +{sort_columns(query).partition(',')[0]} {direction}, +{tie} {direction}, +number {direction}",
             (json.dumps(candidates), *query.values),
         )
+        return array("i", (row[0] for row in rows))
+
+    def _find_all(self, query: StoreQuery) -> "array[int]":
+        """All matches in an order that no index has; SQLite sorts them at once."""
+        where = "1" if query.has_all_partitions else f"cell IN ({partition_list(query.partitions)})"
+        if query.condition:
+            where += f" AND {query.condition}"
+        direction = sort_direction(query)
+        order = ", ".join(f"{column} {direction}" for column in (*sort_columns(query).rsplit(", ", 1),))
+        rows = self._db.execute(f"SELECT number FROM uploads WHERE {where} ORDER BY {order}", query.values)
         return array("i", (row[0] for row in rows))
 
     def _candidates(self, trigrams: str) -> list[int] | None:

@@ -195,7 +195,7 @@ class Store:
         With `patience_seconds`, a search returns what it finds in that time; call again for more.
         """
         selected, offset, limit = store_query(query, stuck, self.partitions.select), max(0, offset), max(0, limit)
-        if not selected.condition:
+        if not selected.needs_list:
             numbers = self._pager.row_numbers(selected, offset, limit, self.revision)
             return QueryResult(self._load_rows(numbers), selected.total)
         found = self._search_lists.search(selected, self.revision, offset + limit, patience_seconds)
@@ -208,7 +208,7 @@ class Store:
         if row is None:
             return None
         selected = store_query(query, stuck, self.partitions.select)
-        if selected.condition:
+        if selected.needs_list:
             return self._search_lists.position(selected, self.revision, row[0])
         return self._pager.position(selected, row[0], row[1], self.revision)
 

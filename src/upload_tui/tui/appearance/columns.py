@@ -15,12 +15,15 @@ from upload_tui.tui.fitting import fit_to_width
 __all__ = [
     "STAGE_WORD_WIDTH",
     "TITLES",
+    "TRACK_WIDTH",
     "Column",
     "ColumnKey",
     "ColumnSpec",
+    "ViewKind",
     "default_columns",
     "fit_columns",
     "parse_columns",
+    "sort_keys",
     "title_text",
     "width_of",
 ]
@@ -42,19 +45,30 @@ class ColumnKey(StrEnum):
     ID = "id"
 
 
+class ViewKind(StrEnum):
+    """A kind of view; each has its own columns."""
+
+    PROJECT = "project"
+    PROJECTS = "projects"
+    """Several projects of one service."""
+    SERVICES = "services"
+
+
 class Column(Struct, frozen=True):
     """A column of the table.
 
     Attributes:
         width: width in cells; 0 for a column that shares the remaining cells.
-        sort: the sort key of the column; None if the table cannot be sorted by it.
+        sort: the sort key of the column.
+        names: what the column may show; shortened names stay different. Empty if that is not known.
     """
 
     key: ColumnKey
     title: str
     width: int
+    sort: SortKey
     is_right_aligned: bool = False
-    sort: SortKey | None = None
+    names: tuple[str, ...] = ()
 
 
 class ColumnSpec(Struct, frozen=True):
@@ -69,24 +83,28 @@ class ColumnSpec(Struct, frozen=True):
 
 
 STAGE_WORD_WIDTH = 15
+"""Width of a stage column with a track of the stages and the stage's name."""
+TRACK_WIDTH = 5
 """A stage column narrower than this shows only signs: the stage's, and a warning if there is a problem."""
 
 _SIGNS_WIDTH = 2
+_STAGE_WORD_FROM_WIDTH = 104
+"""Width of the table from which on the stage column has track and name: beside the timeline, in a terminal of 160 columns."""
 
 _COLUMNS = {
     column.key: column
     for column in (
-        Column(ColumnKey.STAGE, "Stage", STAGE_WORD_WIDTH, sort=SortKey.STAGE),
-        Column(ColumnKey.NAME, "Name", 0, sort=SortKey.NAME),
-        Column(ColumnKey.SIZE, "Size", 8, is_right_aligned=True, sort=SortKey.SIZE),
-        Column(ColumnKey.SINCE, "Since", 7, is_right_aligned=True, sort=SortKey.SINCE),
-        Column(ColumnKey.STARTED, "Started", 8, is_right_aligned=True, sort=SortKey.INITIATED),
-        Column(ColumnKey.TOOK, "Took", 8, is_right_aligned=True),
-        Column(ColumnKey.CHUNKS, "Chunks", 6, is_right_aligned=True),
-        Column(ColumnKey.PROJECT, "Project", 14, sort=SortKey.PROJECT),
-        Column(ColumnKey.SERVICE, "Service", 14),
-        Column(ColumnKey.NOTE, "Progress", 0),
-        Column(ColumnKey.ID, "Id", 36),
+        Column(ColumnKey.STAGE, "Stage", STAGE_WORD_WIDTH, SortKey.STAGE),
+        Column(ColumnKey.NAME, "Name", 0, SortKey.NAME),
+        Column(ColumnKey.SIZE, "Size", 8, SortKey.SIZE, is_right_aligned=True),
+        Column(ColumnKey.SINCE, "Since", 7, SortKey.SINCE, is_right_aligned=True),
+        Column(ColumnKey.STARTED, "Started", 8, SortKey.INITIATED, is_right_aligned=True),
+        Column(ColumnKey.TOOK, "Took", 8, SortKey.TOOK, is_right_aligned=True),
+        Column(ColumnKey.CHUNKS, "Chunks", 7, SortKey.CHUNKS, is_right_aligned=True),
+        Column(ColumnKey.PROJECT, "Project", 14, SortKey.PROJECT),
+        Column(ColumnKey.SERVICE, "Service", 14, SortKey.SERVICE),
+        Column(ColumnKey.NOTE, "Progress", 0, SortKey.PROGRESS),
+        Column(ColumnKey.ID, "Id", 36, SortKey.ID),
     )
 }
 TITLES = {key: column.title for key, column in _COLUMNS.items()}
@@ -100,13 +118,17 @@ _LONG_CLOCK_FROM_WIDTH = 84
 """Width of the table from which on dates have a time of day."""
 
 _ORDER = tuple(ColumnKey)
-_DROP_ORDER = (ColumnKey.SERVICE, ColumnKey.PROJECT, ColumnKey.SIZE, ColumnKey.SINCE)
+_DROP_ORDER = (ColumnKey.SIZE, ColumnKey.PROJECT, ColumnKey.SERVICE, ColumnKey.NOTE, ColumnKey.SINCE)
 """Default columns that can be dropped, the first first."""
 _MIN_NAME_WIDTH = 16
 _PREFERRED_NAME_WIDTH = 28
 """The name gets this width before the note gets more than its minimum."""
-_MAX_NAME_WIDTH = 44
+_GOOD_NAME_WIDTH = 24
+"""Default columns other than the age are dropped to give the name this width, and the note its minimum."""
 _MIN_NOTE_WIDTH = 14
+_PLACE_COLUMNS = (ColumnKey.SERVICE, ColumnKey.PROJECT)
+_SHORT_PLACE_WIDTH = 8
+"""Width of a default project or service column with shortened names."""
 _WIDTHS = range(1, 201)
 
 
@@ -159,8 +181,8 @@ def fit_columns(
 ) -> tuple[Column, ...]:
     """The columns that fit into `width` cells, separated by a blank. Name and note share the cells that the others leave.
 
-    If the space is short, the stage becomes a sign, and then columns are dropped: configured ones from the last, default ones in
-    a fixed order.
+    If the space is short, the stage becomes a sign and names of projects and services become short, and then columns are dropped:
+    configured ones from the last, default ones in a fixed order.
 
     Args:
         width: width of a row in cells.
@@ -171,27 +193,45 @@ def fit_columns(
     """
     defaults = default_columns(several_projects=several_projects, several_services=several_services)
     columns = [_column(spec, width, absolute_times) for spec in specs or defaults]
+    if not specs and _min_width(columns) > width:
+        columns = [_short(column) for column in columns]
     droppable = columns[::-1] if specs else [column for key in _DROP_ORDER for column in columns if column.key is key]
     for column in droppable:
-        if len(columns) == 1 or _min_width(columns) <= width:
-            break
-        columns.remove(column)
+        is_extra = not specs and column.key is ColumnKey.SIZE
+        if len(columns) > 1 and (_good_width(columns) if is_extra else _min_width(columns)) > width:
+            columns.remove(column)
     return tuple(_distribute(columns, width))
 
 
 def _column(spec: ColumnSpec, width: int, absolute_times: bool) -> Column:
     column = _COLUMNS[spec.key]
-    if spec.key is ColumnKey.STAGE and width < 50:
+    if spec.key is ColumnKey.STAGE and width < _STAGE_WORD_FROM_WIDTH:
         column = replace(column, title="", width=_SIGNS_WIDTH)
     if spec.key in _TIME_COLUMNS and absolute_times:
         column = replace(column, width=_LONG_CLOCK_WIDTH if width >= _LONG_CLOCK_FROM_WIDTH else _CLOCK_WIDTH)
-    return column if spec.width is None else replace(column, width=spec.width)
+    return column if spec.width is None else replace(column, title=_COLUMNS[spec.key].title, width=spec.width)
+
+
+def _short(column: Column) -> Column:
+    if column.key is ColumnKey.STAGE:
+        return replace(column, title="", width=_SIGNS_WIDTH)
+    return replace(column, width=_SHORT_PLACE_WIDTH) if column.key in _PLACE_COLUMNS else column
 
 
 def _min_width(columns: Sequence[Column]) -> int:
-    """The least width of the columns; a note of variable width needs none, because it can be dropped."""
-    shown = [column for column in columns if column.width or column.key is ColumnKey.NAME]
-    return sum(column.width or _MIN_NAME_WIDTH for column in shown) + len(shown) - 1
+    """The least width of the columns."""
+    least = {ColumnKey.NAME: _MIN_NAME_WIDTH, ColumnKey.NOTE: _MIN_NOTE_WIDTH}
+    return sum(column.width or least[column.key] for column in columns) + len(columns) - 1
+
+
+def sort_keys(columns: Sequence[Column]) -> tuple[SortKey, ...]:
+    """The sort keys of the columns, in their order."""
+    return tuple(column.sort for column in columns)
+
+
+def _good_width(columns: Sequence[Column]) -> int:
+    """The width at which names and notes can be read well."""
+    return _min_width(columns) + _GOOD_NAME_WIDTH - _MIN_NAME_WIDTH
 
 
 def _distribute(columns: Sequence[Column], width: int) -> Sequence[Column]:
@@ -210,7 +250,7 @@ def _split_remainder(cells: int, variable: set[ColumnKey]) -> tuple[int, int]:
         return 0, max(cells, 0)
     if ColumnKey.NOTE not in variable or cells < _MIN_NAME_WIDTH + 1 + _MIN_NOTE_WIDTH:
         return max(cells, 0), 0
-    name_width = min(cells - 1 - _MIN_NOTE_WIDTH, max(_PREFERRED_NAME_WIDTH, cells * 3 // 5), _MAX_NAME_WIDTH)
+    name_width = min(cells - 1 - _MIN_NOTE_WIDTH, max(_PREFERRED_NAME_WIDTH, cells * 11 // 20))
     return name_width, cells - name_width - 1
 
 
@@ -220,5 +260,5 @@ def title_text(column: Column, sort: SortKey, descending: bool, glyphs: Glyphs, 
     Ages descend where times ascend.
     """
     is_descending = descending if absolute_times or column.key not in _TIME_COLUMNS else not descending
-    arrow = (glyphs.arrow_down if is_descending else glyphs.arrow_up) if column.sort is sort and column.title else ""
+    arrow = (glyphs.arrow_down if is_descending else glyphs.arrow_up) if column.sort is sort else ""
     return fit_to_width(f"{column.title}{arrow}", column.width, align_right=column.is_right_aligned)

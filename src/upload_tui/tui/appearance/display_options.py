@@ -3,9 +3,10 @@
 from datetime import datetime, tzinfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from upload_tui.text import age_text, clock_text, short_clock_text
-from upload_tui.tui.appearance.columns import ColumnSpec
+from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 from upload_tui.tui.appearance.glyphs import UNICODE, Glyphs
 
 __all__ = ["DisplayOptions"]
@@ -17,7 +18,8 @@ class DisplayOptions(Struct, frozen=True):
     Attributes:
         zone: the time zone of absolute times; None means the system's.
         is_roomy: each row of the table has a second line.
-        columns: the columns of the table; empty means the defaults.
+        columns: the columns of the table in every kind of view; empty means the defaults.
+        view_columns: those of one kind of view, which replace `columns` there.
         services: the root URL and the title of each service of a combined view; empty for a single service.
     """
 
@@ -27,6 +29,15 @@ class DisplayOptions(Struct, frozen=True):
     is_roomy: bool = False
     columns: tuple[ColumnSpec, ...] = ()
     services: tuple[tuple[str, str], ...] = ()
+    view_columns: tuple[tuple[ViewKind, tuple[ColumnSpec, ...]], ...] = ()
+
+    def columns_of(self, view: ViewKind) -> tuple[ColumnSpec, ...]:
+        """The chosen columns of a kind of view; empty means the defaults."""
+        return dict(self.view_columns).get(view, self.columns)
+
+    def with_columns(self, view: ViewKind, columns: tuple[ColumnSpec, ...]) -> "DisplayOptions":
+        """The same options with other columns for a kind of view."""
+        return replace(self, view_columns=tuple({**dict(self.view_columns), view: columns}.items()))
 
     def service_title(self, root: str) -> str:
         """The title of the service with this root URL, or else the URL."""

@@ -12,7 +12,7 @@ __all__ = ["ASCII", "UNICODE", "Glyphs", "glyphs_for"]
 
 
 class Glyphs(Struct, frozen=True):
-    """One sign per purpose, each one cell wide; `sparks` are the signs of a sparkline from low to high.
+    """One sign per purpose, each one cell wide; `sparks` are the signs of a sparkline from zero to high.
 
     The signs of `stages` differ in shape, not by colour alone.
     """
@@ -32,13 +32,16 @@ class Glyphs(Struct, frozen=True):
     ellipsis: str
     dot: str
     at_most: str
+    arrow_right: str
     arrow_down: str
     arrow_up: str
+    cursor: str
     mark: str
     chunk: str
     gap: str
     repeated: str
     unexpected_size: str
+    bad: str
     outstanding: str
     tried: str
     untried: str
@@ -64,17 +67,20 @@ UNICODE = Glyphs(
     ellipsis="…",
     dot="·",
     at_most="≤",
+    arrow_right="→",
     arrow_down="↓",
     arrow_up="↑",
-    mark="▌",
+    cursor="▌",
+    mark="✓",
     chunk="■",
     gap="□",
     repeated="▣",
     unexpected_size="◧",
+    bad="✗",
     outstanding="·",
     tried="×",
     untried="·",
-    sparks=" ▁▂▃▄▅▆▇█",
+    sparks="▁▂▃▄▅▆▇█",
     about="≈",
     times="×",
 )
@@ -95,17 +101,20 @@ ASCII = Glyphs(
     ellipsis="~",
     dot="-",
     at_most="<=",
+    arrow_right=">",
     arrow_down="v",
     arrow_up="^",
-    mark=">",
+    cursor=">",
+    mark="*",
     chunk="#",
     gap="_",
     repeated="=",
     unexpected_size="%",
+    bad="X",
     outstanding=".",
     tried="x",
     untried=".",
-    sparks=" .:-=+*#%",
+    sparks="_.:-=+*#%",
     about="~",
     times="x",
 )

@@ -17,98 +17,100 @@ FEW_COLOURS_THEME = "upload-ansi"
 _MANY_COLOURS = {"256", "truecolor"}
 
 
-def _tokens(  # one parameter for each token, in the order of TOKEN_DEFAULTS
-    initiated: str, completed: str, verified: str, error: str, cursor: str, glow: str, quiet: str, faint: str
-) -> dict[str, str]:
-    return {
-        "stage-initiated": initiated,
-        "stage-completed": completed,
-        "stage-verified": verified,
-        "stage-error": error,
-        "row-cursor": cursor,
-        "row-glow": glow,
-        "quiet": quiet,
-        "faint": faint,
-    }
-
-
-TOKEN_DEFAULTS: Mapping[str, str] = MappingProxyType(
-    {
-        "stage-initiated": "#58a6ff",
-        "stage-completed": "#d29922",
-        "stage-verified": "#3fb950",
-        "stage-error": "#f85149",
-        "row-cursor": "#264f78",
-        "row-glow": "#30363d",
-        "quiet": "#8b949e",
-        "faint": "#6e7681",
-    }
+_TOKEN_NAMES = (
+    "stage-initiated",
+    "stage-completed",
+    "stage-verified",
+    "stage-error",
+    "overdue",
+    "row-cursor",
+    "row-glow",
+    "quiet",
+    "faint",
 )
-"""The tokens of themes that do not define them, such as Textual's: stages keep their colours."""
 
+
+def _tokens(*colours: str) -> dict[str, str]:
+    """The colours of the tokens, in the order of `_TOKEN_NAMES`.
+
+    `stage-error` is also for what contradicts itself. `overdue` is for overdue and stuck uploads alone. `quiet` is for secondary
+    text, `faint` for what is no longer certain, such as uploads that are gone.
+    """
+    return dict(zip(_TOKEN_NAMES, colours, strict=True))
+
+
+# The stages of a theme are at least 10 apart (CIEDE2000) in normal, protan, deutan and tritan vision, in the safe themes 20. All
+# colours of text have a contrast of 4.5:1 on each background of the theme, `faint` 3:1. A test computes both.
 _DARK = Theme(
     name="upload-dark",
     primary="#58a6ff",
     secondary="#79c0ff",
     accent="#a5d6ff",
-    warning="#e3a33a",
-    error="#ff6b63",
-    success="#4cc160",
+    warning="#ffb02f",
+    error="#ff5c5a",
+    success="#6ccf90",
     foreground="#d7dde5",
     background="#0d1117",
     surface="#11161d",
     panel="#1b222c",
     dark=True,
-    variables=_tokens("#58a6ff", "#e3a33a", "#4cc160", "#ff6b63", "#1f3a5c", "#243044", "#8f9bab", "#667180"),
+    variables=_tokens(
+        "#45a1ff", "#c7bbf3", "#6ccf90", "#ff5c5a", "#ffb02f", "#16293f", "#1f2937", "#939fae", "#727d8c"
+    ),
 )
 
 _LIGHT = Theme(
     name="upload-light",
     primary="#0757ba",
-    secondary="#0a69da",
+    secondary="#0a5bc4",
     accent="#0550ae",
-    warning="#8a5a00",
-    error="#b3111d",
-    success="#10672a",
+    warning="#925816",
+    error="#ad020c",
+    success="#116931",
     foreground="#1f2328",
     background="#ffffff",
     surface="#f8f9fb",
     panel="#e9edf2",
     dark=False,
-    variables=_tokens("#0757ba", "#8a5a00", "#10672a", "#b3111d", "#cfe2fb", "#e3ecf7", "#57606a", "#818b98"),
+    variables=_tokens(
+        "#0c4098", "#6c57bd", "#116931", "#ad020c", "#925816", "#e2edfb", "#e8eef7", "#57606a", "#737c88"
+    ),
 )
 
-# Blue, orange, bluish green and vermilion of Okabe and Ito, distinct with every common colour blindness.
 _SAFE_DARK = Theme(
     name="upload-safe-dark",
-    primary="#56b4e9",
-    secondary="#56b4e9",
-    accent="#8ecdf2",
-    warning="#f0b429",
-    error="#ff7f50",
-    success="#2fd1a5",
+    primary="#6ba3ff",
+    secondary="#6ba3ff",
+    accent="#a5c8ff",
+    warning="#f3b73d",
+    error="#fd6d53",
+    success="#9bf3c8",
     foreground="#dfe4ea",
     background="#0e1116",
     surface="#12161c",
     panel="#1d242d",
     dark=True,
-    variables=_tokens("#56b4e9", "#f0e442", "#2fd1a5", "#ff7f50", "#1d3b54", "#26313d", "#94a0ad", "#6b7785"),
+    variables=_tokens(
+        "#5b93fb", "#d5d1f1", "#9bf3c8", "#fd6d53", "#f3b73d", "#142a3d", "#222c37", "#95a1ae", "#75808e"
+    ),
 )
 
 _SAFE_LIGHT = Theme(
     name="upload-safe-light",
     primary="#005a8f",
-    secondary="#0072b2",
+    secondary="#00598c",
     accent="#005a8f",
-    warning="#8f6000",
-    error="#a83c00",
-    success="#00684d",
+    warning="#834f03",
+    error="#850708",
+    success="#25725e",
     foreground="#1c2024",
     background="#ffffff",
     surface="#f8f9fa",
     panel="#e8ecef",
     dark=False,
-    variables=_tokens("#005a8f", "#8f6000", "#00684d", "#a83c00", "#cde4f3", "#e2eef6", "#555e66", "#808890"),
+    variables=_tokens(
+        "#022d4a", "#705ca2", "#25725e", "#850708", "#834f03", "#e0eff9", "#e6f1f8", "#555e66", "#727a82"
+    ),
 )
 
 _CONTRAST = Theme(
@@ -116,16 +118,21 @@ _CONTRAST = Theme(
     primary="#7cc4ff",
     secondary="#ffffff",
     accent="#ffff66",
-    warning="#ffd633",
-    error="#ff8a80",
-    success="#66ff8c",
+    warning="#f8bd2c",
+    error="#ff695e",
+    success="#67ff8c",
     foreground="#ffffff",
     background="#000000",
     surface="#000000",
     panel="#1a1a1a",
     dark=True,
-    variables=_tokens("#7cc4ff", "#ffd633", "#66ff8c", "#ff8a80", "#004a99", "#333333", "#d0d0d0", "#a0a0a0"),
+    variables=_tokens(
+        "#52b2ff", "#e4cbff", "#67ff8c", "#ff695e", "#f8bd2c", "#00264d", "#2a2a2a", "#d0d0d0", "#a0a0a0"
+    ),
 )
+
+TOKEN_DEFAULTS: Mapping[str, str] = MappingProxyType(dict(_DARK.variables))
+"""The tokens of themes that do not define them, such as Textual's: stages keep their colours."""
 
 # The terminal's own colours. Its grey is black in some terminals, so the `quiet` token is the default colour here.
 _ANSI = Theme(
@@ -147,9 +154,10 @@ _ANSI = Theme(
         **BUILTIN_THEMES["ansi-dark"].variables,
         **_tokens(
             "ansi_blue",
-            "ansi_yellow",
+            "ansi_cyan",
             "ansi_green",
             "ansi_red",
+            "ansi_yellow",
             "ansi_default",
             "ansi_default",
             "ansi_default",

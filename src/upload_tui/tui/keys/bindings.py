@@ -47,7 +47,7 @@ TABLE_KEYS = (
     _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "table.half_down"),
     _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "table.half_up"),
     _key("enter", "open", "Open", "Open the upload", "table.open", footer_key="Enter"),
-    _key("m", "mark", "Mark", "Mark the upload; copying then applies to all marked", "table.mark"),
+    _key("m", "mark", "Mark", "Mark the upload; copying and exporting then apply to all marked", "table.mark"),
 )
 
 TAIL_KEYS = (
@@ -101,7 +101,7 @@ DASHBOARD_KEYS = (
     _key("3", "stage('verified')", "Verified", "Show only verified (toggle)", "stage.verified"),
     _key("4", "stage('error')", "Error", "Show only failed (toggle)", "stage.error"),
     _key("E", "next_failed", "Next failed", "Go to the next failed upload", "next.failed"),
-    _key("W", "next_stuck", "Next stuck", "Go to the next stuck upload", "next.stuck"),
+    _key("W", "next_late", "Next late", "Go to the next overdue or stuck upload", "next.stuck"),
     _key("s", "sort", "Sort", "Sort by the next column", "sort", footer_key="s"),
     _key("S", "reverse", "Reverse", "Reverse the sort order", "reverse"),
     _key("f", "follow", "Follow", "Follow newest", "follow", footer_key="f"),

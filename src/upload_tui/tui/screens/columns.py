@@ -1,6 +1,6 @@
 """The dialog for the columns of the table: which ones, their order and width."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import ClassVar
 
 from msgspec import Struct
@@ -49,6 +49,7 @@ class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
 
     Args:
         columns: the present columns.
+        left_out: those of them that do not fit.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,8 +65,9 @@ class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
         Binding("backspace", "reset_width", "Reset width", id="columns.width", tooltip="Use the default width"),
     ]
 
-    def __init__(self, columns: Sequence[ColumnSpec]) -> None:
+    def __init__(self, columns: Sequence[ColumnSpec], left_out: Collection[ColumnKey] = ()) -> None:
         super().__init__()
+        self._left_out = left_out
         shown = {column.key for column in columns}
         hidden = (ColumnSpec(key) for key in ColumnKey if key not in shown)
         self._lines = [
@@ -86,6 +88,8 @@ class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
         width = line.column.width or width_of(line.column.key)
         mark = "x" if line.is_on else " "
         size = f"width {width}" if width else "fills the rest"
+        if line.is_on and line.column.key in self._left_out:
+            size = f"{size}, no room"
         return Content.assemble(
             (f"[{mark}] ", "bold $primary"),
             (f"{TITLES[line.column.key]:<12}", "" if line.is_on else "$quiet"),

@@ -1,6 +1,8 @@
 """The dashboard: funnel, table, timeline and activity of one session, live."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from math import isfinite
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -12,15 +14,13 @@ from textual.reactive import Reactive, reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
-from upload_tui.monitor import CauseGroup, Change, ConnectionState, Detail, Session, UploadChange
-from upload_tui.status import Stage
+from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Row, Session, UploadChange
 from upload_tui.tui.alerts import Alert
-from upload_tui.tui.appearance.columns import ColumnSpec, default_columns
+from upload_tui.tui.appearance.columns import ColumnSpec
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.controls import DemoControls
 from upload_tui.tui.keys.bindings import DASHBOARD_KEYS
 from upload_tui.tui.messages import ColumnsChosen
-from upload_tui.tui.screens.dashboard_painter import DashboardPainter
 from upload_tui.tui.screens.query_screen import QueryScreen
 from upload_tui.tui.widgets.activity.activity_pane import ActivityPane, ChangeLogView
 from upload_tui.tui.widgets.activity.pending_list import PendingList
@@ -28,15 +28,19 @@ from upload_tui.tui.widgets.funnel import FunnelBar
 from upload_tui.tui.widgets.key_footer import KeyFooter
 from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.status_bar import StatusBar
+from upload_tui.tui.widgets.table.titled_table import TitledTable
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
 
 __all__ = ["DashboardScreen"]
 
 
-_ALERT_SECONDS = 20.0
 _TIMELINE_DELAY_SECONDS = 0.08
 """Longer than the interval at which a held key repeats."""
+_REFRESH_SECONDS = 5
+"""Without changes, ages are updated every second, everything else this often."""
+_MIN_PENDING_ROWS = 24
+"""Fetched even while the pending list has no space, so that it is filled when it gets some."""
 
 
 class _Middle(Horizontal):
@@ -57,86 +61,125 @@ class DashboardScreen(QueryScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = list(DASHBOARD_KEYS)
 
-    # A reactive of the screen would repaint all of it. The widgets that get these values repaint themselves.
-    display_options: reactive[DisplayOptions] = reactive(DisplayOptions, init=False, repaint=False)
     selected_id: reactive[str | None] = reactive(None, init=False, repaint=False)
+    detail: reactive[Detail | None] = reactive(None, init=False, repaint=False)
+    funnel: reactive[Funnel] = reactive(Funnel, init=False, repaint=False)
+    pending_rows: reactive[Sequence[Row]] = reactive((), init=False, repaint=False)
+    pending_total: reactive[int] = reactive(0, init=False, repaint=False)
+    stuck_count: reactive[int] = reactive(0, init=False, repaint=False)
+    is_known: reactive[bool] = reactive(False, init=False, repaint=False)
+    """False until data from the service or from an earlier visit are available."""
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     def __init__(self, session: Session, display_options: DisplayOptions, controls: DemoControls | None = None) -> None:
-        super().__init__(session)
-        self._painter = DashboardPainter(self, session, controls)
-        self._alert_timer: Timer | None = None
+        super().__init__(session, display_options)
+        self._controls = controls
+        self._shown_facts: tuple[object, ...] = ()
+        self._refreshed_on: datetime | None = None
         self._timeline_timer: Timer | None = None
-        self.set_reactive(DashboardScreen.display_options, display_options)
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
-        yield StatusBar()
+        cls = DashboardScreen
+        yield self.status_bar()
         yield FunnelBar()
         with _Middle(id="middle"):
-            yield UploadTable(self._session, id="uploads")
-            yield TimelinePane(id="timeline", classes="-aside")
-        yield ActivityPane(id="activity", classes="-aside")
+            yield TitledTable(self._session, id="uploads").data_bind(
+                cls.rows_query, cls.projects, cls.connection, cls.funnel, cls.is_known, cls.display_options, cls.now
+            )
+            yield TimelinePane(id="timeline", classes="-aside").data_bind(cls.detail, cls.display_options, cls.now)
+        with ActivityPane(id="activity", classes="-aside"):
+            yield PendingList().data_bind(
+                cls.is_known,
+                cls.display_options,
+                cls.now,
+                cls.stuck_count,
+                rows=cls.pending_rows,
+                total=cls.pending_total,
+            )
+            yield ChangeLogView().data_bind(cls.display_options, cls.now)
         yield SearchBar()
         yield KeyFooter()
 
     def on_mount(self) -> None:
         """Show what is known, and start the clock of the screen."""
         self.query_one("#timeline").border_title = "Timeline"
-        self._painter.paint_activity_title(self.display_options)
         self.query_one(ChangeLogView).add(self._session.history(1000))
-        self._apply_display_options()
-        # The first frame shows what is known. What depends on the layout is painted after it.
-        self._painter.paint(self.rows_query, self.display_options)
+        # The first frame shows what is known. What depends on the layout is read after it.
+        self._refresh_picture()
         self.set_interval(1.0, self._tick)
-        self.call_after_refresh(self._paint)
+        self.call_after_refresh(self._refresh_picture)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """On a small terminal, show only the pane with the focus."""
         self.show_one_pane(self.query("#middle, #uploads, #timeline, #activity"), event.widget)
 
-    # Painting
+    # The picture
 
     def apply_changes(self, changes: Sequence[Change]) -> None:
         """Show a batch of changes."""
         self.query_one(ChangeLogView).add(changes)
-        if not changes and self._painter.is_up_to_date:
-            return  # only the age of the picture changed, which the next tick paints
-        self._paint()
+        if not changes and self._facts() == self._shown_facts:
+            return  # only the age of the picture changed, which the next tick shows
+        self._refresh_picture()
         self.query_one(UploadTable).highlight(
             change.upload.id for change in changes if isinstance(change, UploadChange)
         )
 
-    def show_alert(self, alert: Alert) -> None:
-        """Show an alert in the status bar until the next one, for at most 20 seconds."""
-        self.query_one(StatusBar).alert = alert.text
-        if self._alert_timer is not None:
-            self._alert_timer.stop()
-        self._alert_timer = self.set_timer(_ALERT_SECONDS, self._clear_alert)
+    def _facts(self) -> tuple[object, ...]:
+        """The connection, the speed and the faults, without ages."""
+        playback = () if self._controls is None else (self._controls.speed, *self._controls.active_faults)
+        return replace(self._session.connection(), read_on=None), playback
 
-    def _clear_alert(self) -> None:
-        self.query_one(StatusBar).alert = ""
+    def _refresh_picture(self) -> None:
+        """Read everything from the session."""
+        self._shown_facts, self._refreshed_on = self._facts(), self._session.now()
+        self._read_status()
+        self.query_one(UploadTable).reload(self._refreshed_on)
+        self._read_aggregates()
+        self._show_selected()
+
+    def _read_aggregates(self) -> None:
+        """Read what is not a row of the table, of the projects that the query selects."""
+        project_ids = self.rows_query.project_ids
+        self.funnel = self._session.funnel(project_ids)
+        max_rows = max(_MIN_PENDING_ROWS, self.query_one(PendingList).max_rows)
+        self.pending_rows = tuple(self._session.pending(max_rows, project_ids))
+        self.pending_total, self.stuck_count = self.funnel.pending, self.funnel.stuck
+        self.is_known = self._session.connection().read_on is not None or self._session.funnel().total > 0
+        self._show_funnel()
 
     def _tick(self) -> None:
         """Update what changes every second: ages, lateness, the countdown of the connection."""
-        if self._painter.can_age():
-            self._painter.age()
+        now = self._session.now()
+        is_recent = (
+            self._refreshed_on is not None and 0 <= (now - self._refreshed_on).total_seconds() < _REFRESH_SECONDS
+        )
+        if is_recent:
+            self._read_status()
+            self.query_one(FunnelBar).set_now(now)
         else:
-            self._paint()
+            self._refresh_picture()
 
-    def _paint(self) -> None:
-        self._painter.paint(self.rows_query, self.display_options)
-        self._painter.paint_timeline(self.selected_id)
+    def _read_status(self) -> None:
+        self.speed = None if self._controls is None else self._controls.speed
+        self.active_faults = _active_faults(self._controls)
+        self.read_status()
 
-    @on(UploadTable.TitleChanged)
-    def update_table_title(self) -> None:
-        """Update the title of the table."""
-        self._painter.paint_query(self.rows_query, self.display_options)
+    def _show_funnel(self) -> None:
+        self.query_one(FunnelBar).show(self.funnel, self.now, self.display_options, self.rows_query.stages)
 
-    @on(ChangeLogView.TitleChanged)
-    def update_activity_title(self) -> None:
-        """Update the title of the activity pane."""
-        self._painter.paint_activity_title(self.display_options)
+    def watch_rows_query(self, before: Query, after: Query) -> None:
+        """Show the query in the widgets that are not bound to it."""
+        if before.project_ids != after.project_ids:
+            self.query_one(ChangeLogView).project_ids = after.project_ids
+            self._read_aggregates()
+        else:
+            self._show_funnel()
+
+    def show_alert(self, alert: Alert) -> None:
+        """Show an alert in the status bar."""
+        self.query_one(StatusBar).show_alert(alert.text)
 
     # Selection
 
@@ -153,7 +196,7 @@ class DashboardScreen(QueryScreen):
         self._timeline_timer = self.set_timer(_TIMELINE_DELAY_SECONDS, self._show_selected)
 
     def _show_selected(self) -> None:
-        self._painter.paint_timeline(self.selected_id)
+        self.detail = None if self.selected_id is None else self._session.detail(self.selected_id)
 
     def selection(self) -> Sequence[Detail]:
         """The upload of the change log's cursor if the log has the focus; else the marked uploads, or else the selected one."""
@@ -194,23 +237,11 @@ class DashboardScreen(QueryScreen):
         if upload_id := self._selected_upload_id():
             self.app.push_screen(ShapesScreen(self._session, upload_id, self.display_options))
 
-    def action_failures(self) -> None:
-        """Show the failures by cause."""
-        from upload_tui.tui.screens.failures import FailureScreen
-
-        self.app.push_screen(FailureScreen(self._session, self.display_options), self._show_failures)
-
-    def _show_failures(self, group: CauseGroup | None) -> None:
-        """Filter for failed uploads and select the last one of a group."""
-        if group is not None:
-            self.rows_query = replace(self.rows_query, stages=frozenset({Stage.ERROR}), search="")
-            self.query_one(UploadTable).select(group.last_id)
-
     def action_latencies(self) -> None:
         """Show the latencies."""
         from upload_tui.tui.screens.latencies import LatencyScreen
 
-        self.app.push_screen(LatencyScreen(self._session, self.display_options))
+        self.app.push_screen(LatencyScreen(self._session, self.display_options, self.rows_query.project_ids))
 
     # Session
 
@@ -220,7 +251,7 @@ class DashboardScreen(QueryScreen):
             self._session.resume()
         else:
             self._session.pause()
-        self._paint()
+        self._refresh_picture()
 
     def action_refresh(self) -> None:
         """Refresh now."""
@@ -228,36 +259,25 @@ class DashboardScreen(QueryScreen):
 
     # Display options
 
-    def action_times(self) -> None:
-        """Toggle relative and absolute times."""
-        self.display_options = replace(self.display_options, absolute_times=not self.display_options.absolute_times)
-
-    def action_density(self) -> None:
-        """Toggle one and two lines for each upload."""
-        self.display_options = replace(self.display_options, is_roomy=not self.display_options.is_roomy)
-
     def action_columns(self) -> None:
         """Choose columns."""
         from upload_tui.tui.screens.columns import ColumnScreen
 
-        columns = self.display_options.columns or default_columns(
-            several_projects=len(self._session.projects) > 1, several_services=bool(self.display_options.services)
-        )
-        self.app.push_screen(ColumnScreen(columns), self._apply_columns)
+        table = self.query_one(UploadTable)
+        self.app.push_screen(ColumnScreen(table.column_specs, table.left_out), self._apply_columns)
 
     def _apply_columns(self, columns: tuple[ColumnSpec, ...] | None) -> None:
         if columns is not None:
-            self.display_options = replace(self.display_options, columns=columns)
-            self.post_message(ColumnsChosen(columns))
+            view = self.query_one(UploadTable).view_kind
+            self.display_options = self.display_options.with_columns(view, columns)
+            self.post_message(ColumnsChosen(view, columns))
 
     def watch_display_options(self) -> None:
-        """Repaint with the new display options."""
-        self._apply_display_options()
-        self._paint()
+        """Show the new display options."""
+        self._show_funnel()
 
-    def _apply_display_options(self) -> None:
-        self.query_one(StatusBar).display_options = self.display_options
-        self.query_one(UploadTable).display_options = self.display_options
-        self.query_one(TimelinePane).display_options = self.display_options
-        self.query_one(PendingList).display_options = self.display_options
-        self.query_one(ChangeLogView).display_options = self.display_options
+
+def _active_faults(controls: DemoControls | None) -> Mapping[str, int | None]:
+    """The active faults with the seconds until they end; None means until they are ended."""
+    faults = {} if controls is None else controls.active_faults
+    return {name: round(left) if isfinite(left) else None for name, left in faults.items()}

@@ -7,7 +7,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from upload_tui.monitor import LatencyHistogram, Session
@@ -15,6 +14,7 @@ from upload_tui.text import duration_text, plural
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.keys.bindings import HELP_KEY
 from upload_tui.tui.keys.labels import key_of
+from upload_tui.tui.screens.live_dialog import LiveDialog
 
 __all__ = ["LatencyScreen", "histogram_lines"]
 
@@ -22,17 +22,26 @@ _LABEL_CELLS = 11
 _COUNT_CELLS = 8
 
 
-class LatencyScreen(ModalScreen[None]):
-    """The latencies of a session's uploads, updated every second."""
+class LatencyScreen(LiveDialog[None]):
+    """The latencies of a session's uploads.
+
+    Args:
+        session: the session.
+        display_options: the characters to use.
+        project_ids: only uploads of these projects; empty for all.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,l", "dismiss", "Close", id="latencies.close", tooltip="Close this dialog"),
         HELP_KEY,
     ]
 
-    def __init__(self, session: Session, display_options: DisplayOptions) -> None:
+    def __init__(
+        self, session: Session, display_options: DisplayOptions, project_ids: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__()
         self._session = session
+        self._project_ids = project_ids
         self._display_options = display_options
 
     def compose(self) -> ComposeResult:
@@ -45,12 +54,11 @@ class LatencyScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Paint the histograms now and every second."""
         self.query_one("#latencies").focus()
-        self.set_interval(1.0, self._paint)
-        self.call_after_refresh(self._paint)
 
-    def _paint(self) -> None:
+    def refresh_picture(self) -> None:
+        """Show the picture as it is now."""
         width = self.query_one("#latencies").content_size.width
-        lines = histogram_lines(self._session.latencies(), self._display_options, width)
+        lines = histogram_lines(self._session.latencies(self._project_ids), self._display_options, width)
         self.query_one(Static).update(Content("\n").join(lines))
 
 

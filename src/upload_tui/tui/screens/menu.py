@@ -1,7 +1,6 @@
 """Menus: dialogs in which the user chooses one line of several."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import ClassVar, TypeVar
 
 from textual import on
@@ -12,20 +11,36 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from upload_tui.monitor import ProjectRef
-from upload_tui.text import sanitize
 from upload_tui.tui.controls import Fault
 from upload_tui.tui.exports import ExportKind
 from upload_tui.tui.keys.bindings import HELP_KEY
 from upload_tui.tui.keys.labels import key_of
 
-__all__ = ["MenuScreen", "OptionScreen", "export_menu", "fault_menu", "project_menu"]
+__all__ = ["MenuScreen", "OptionScreen", "export_menu", "fault_menu"]
 
 Result = TypeVar("Result")
 
 
 class OptionScreen(ModalScreen[Result]):
     """A dialog with one list of options."""
+
+    _option_lines: Sequence[tuple[Hashable, Content]] = ()
+
+    def replace_options(self, lines: Sequence[tuple[Hashable, Content]]) -> None:
+        """Show other lines, each with a key; the highlight stays on its key."""
+        options, keys = self.query_one(OptionList), [key for key, _ in lines]
+        before, self._option_lines = self._option_lines, lines
+        if keys == [key for key, _ in before] and len(keys) == options.option_count:
+            for index, (_, text) in enumerate(lines):
+                if not text.is_same(before[index][1]):
+                    options.replace_option_prompt_at_index(index, text)
+            return
+        highlighted = options.highlighted
+        key = before[highlighted][0] if highlighted is not None and highlighted < len(before) else None
+        options.clear_options()
+        options.add_options([Option(text) for _, text in lines])
+        if lines:
+            options.highlighted = keys.index(key) if key in keys else min(highlighted or 0, len(lines) - 1)
 
     def action_cursor(self, rows: int) -> None:
         """Move the cursor by one option, down if `rows` is positive."""
@@ -56,7 +71,7 @@ class MenuScreen(OptionScreen[str | None]):
         super().__init__()
         self._title = title
         self._hint = hint
-        self._lines = lines
+        self._lines = self._option_lines = lines
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
@@ -64,6 +79,11 @@ class MenuScreen(OptionScreen[str | None]):
         menu.border_title = self._title
         menu.border_subtitle = f"Enter {self._hint}, {key_of(self, 'menu.close')} close"
         yield menu
+
+    def replace_lines(self, lines: Sequence[tuple[str, Content]]) -> None:
+        """Show other lines; the highlight stays on its key."""
+        self._lines = lines
+        self.replace_options(lines)
 
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
@@ -75,28 +95,17 @@ def _line(name: str, description: str) -> Content:
     return Content.assemble((f"{name:<22}", "bold"), (description, "$quiet"))
 
 
-def project_menu(projects: Sequence[ProjectRef]) -> MenuScreen:
-    """A menu that returns a project's id; empty means all projects. Projects with the same name also show their ids."""
-    names = Counter(project.name for project in projects)
-    lines = [(project.id, _project_line(project, names[project.name] > 1)) for project in projects]
-    return MenuScreen("Projects", "show", [("", Content("All projects")), *lines])
-
-
-def _project_line(project: ProjectRef, shares_name: bool) -> Content:
-    name = sanitize(project.name or project.id)
-    return Content.assemble(name, (f"  {sanitize(project.id)}", "$quiet")) if shares_name else Content(name)
-
-
 def fault_menu(faults: Sequence[Fault]) -> MenuScreen:
     """A menu that returns a fault's name."""
     return MenuScreen("Faults", "inject", [(fault.name, _line(fault.name, fault.description)) for fault in faults])
 
 
-def export_menu() -> MenuScreen:
-    """A menu that returns an `ExportKind`."""
+def export_menu(marked_count: int) -> MenuScreen:
+    """A menu that returns an `ExportKind`; `marked_count` uploads are exported instead of the table's, if there are any."""
+    which = f"{marked_count:,} marked" if marked_count else "uploads in the table"
     kinds = (
-        (ExportKind.JSON, "Uploads, JSON", "uploads in the table, as `upload-tui list -o json`"),
-        (ExportKind.CSV, "Uploads, CSV", "uploads in the table, one per line"),
+        (ExportKind.JSON, "Uploads, JSON", f"{which}, as `upload-tui list -o json`"),
+        (ExportKind.CSV, "Uploads, CSV", f"{which}, one per line"),
         (ExportKind.JSONL, "Changes, JSON lines", "changes in Activity, as `upload-tui tail`"),
         (ExportKind.SVG, "Screenshot, SVG", "the screen as shown"),
     )

@@ -7,7 +7,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from upload_tui.monitor import Session
@@ -15,6 +14,7 @@ from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.keys.bindings import HELP_KEY
 from upload_tui.tui.keys.labels import key_of
+from upload_tui.tui.screens.live_dialog import LiveDialog
 from upload_tui.wire import UNSUPPORTED_DETAILS, StatusShape, write_status
 
 __all__ = ["ShapesScreen"]
@@ -22,7 +22,7 @@ __all__ = ["ShapesScreen"]
 _TITLES = {StatusShape.A: "Option A", StatusShape.B: "Option B", StatusShape.DEPLOYED: "Deployed"}
 
 
-class ShapesScreen(ModalScreen[None]):
+class ShapesScreen(LiveDialog[None]):
     """The status of one upload in three formats, side by side."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,11 +47,11 @@ class ShapesScreen(ModalScreen[None]):
                     yield Static(id=f"shape-{shape}")
 
     def on_mount(self) -> None:
-        """Paint the formats now and every second."""
-        self.set_interval(1.0, self._paint)
-        self._paint()
+        """Show what is known."""
+        self.refresh_picture()  # the first frame shows what is known
 
-    def _paint(self) -> None:
+    def refresh_picture(self) -> None:
+        """Show the picture as it is now."""
         detail = self._session.detail(self._upload_id)
         for shape in StatusShape:
             status = {} if detail is None else write_status(detail.upload.timeline, shape)

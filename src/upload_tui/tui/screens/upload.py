@@ -9,15 +9,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.reactive import reactive
 from textual.widgets import Static
 
 from upload_tui.monitor import Change, Detail, Session
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.keys.bindings import COPY_KEYS
-from upload_tui.tui.screens.upload_actions import CopyScreen
+from upload_tui.tui.screens.session_screen import SessionScreen
 from upload_tui.tui.widgets.key_footer import KeyFooter
-from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
 
 __all__ = ["UploadScreen"]
@@ -25,7 +25,7 @@ __all__ = ["UploadScreen"]
 _MAX_RAW_LINES = 2000
 
 
-class UploadScreen(CopyScreen):
+class UploadScreen(SessionScreen):
     """The upload with this id.
 
     Args:
@@ -42,21 +42,23 @@ class UploadScreen(CopyScreen):
         Binding("r", "refresh", "Refresh", id="refresh", tooltip="Refresh now"),
     ]
 
+    detail: reactive[Detail | None] = reactive(None, init=False, repaint=False)
+
     def __init__(
         self, session: Session, upload_id: str, display_options: DisplayOptions, first_pane: str = "upload-timeline"
     ) -> None:
-        super().__init__()
+        super().__init__(session, display_options)
         self._first_pane = first_pane
-        self._session = session
         self._upload_id = upload_id
-        self._display_options = display_options
         self._raw: str | None = None
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
-        yield StatusBar()
+        yield self.status_bar()
         with Horizontal(id="upload"):
-            timeline = TimelinePane(id="upload-timeline")
+            timeline = TimelinePane(id="upload-timeline").data_bind(
+                UploadScreen.detail, UploadScreen.now, UploadScreen.display_options
+            )
             timeline.border_title = "Timeline"
             yield timeline
             with VerticalScroll(id="upload-raw") as raw:
@@ -65,9 +67,7 @@ class UploadScreen(CopyScreen):
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Focus the first pane, and paint now and every second."""
-        self.query_one(TimelinePane).display_options = self._display_options
-        self.query_one(StatusBar).display_options = self._display_options
+        """Show what is known."""
         self.query_one(f"#{self._first_pane}").focus()
         self.set_interval(1.0, self._paint)
         self._paint()
@@ -86,16 +86,9 @@ class UploadScreen(CopyScreen):
         self._paint()
 
     def _paint(self) -> None:
-        now = self._session.now()
-        detail = self._session.detail(self._upload_id)
-        self.query_one(TimelinePane).set_reactives(now=now, detail=detail)
-        self.query_one(StatusBar).set_reactives(
-            title=self._session.title,
-            projects=tuple(self._session.projects),
-            connection=self._session.connection(),
-            now=now,
-        )
-        self._show_raw(detail.raw if detail else "")
+        self.detail = self._session.detail(self._upload_id)
+        self.read_status()
+        self._show_raw(self.detail.raw if self.detail else "")
 
     def _show_raw(self, raw: str) -> None:
         if raw == self._raw:
@@ -108,7 +101,7 @@ class UploadScreen(CopyScreen):
         """Show the status in three formats."""
         from upload_tui.tui.screens.shapes import ShapesScreen
 
-        self.app.push_screen(ShapesScreen(self._session, self._upload_id, self._display_options))
+        self.app.push_screen(ShapesScreen(self._session, self._upload_id, self.display_options))
 
     def action_refresh(self) -> None:
         """Refresh now."""

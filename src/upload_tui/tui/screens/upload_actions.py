@@ -64,6 +64,10 @@ class ExportScreen(CopyScreen):
         """The session and the query of the table."""
 
     @abstractmethod
+    def marked_ids(self) -> Sequence[str]:
+        """The marked uploads, which are exported instead of all; empty if none is."""
+
+    @abstractmethod
     def visible_changes(self) -> Sequence[Change]:
         """The changes that the log shows."""
 
@@ -71,7 +75,7 @@ class ExportScreen(CopyScreen):
         """Choose what to export in a menu."""
         from upload_tui.tui.screens.menu import export_menu
 
-        self.app.push_screen(export_menu(), self._export)
+        self.app.push_screen(export_menu(len(self.marked_ids())), self._export)
 
     def _export(self, kind: str | None) -> None:
         if kind is not None:
@@ -90,7 +94,7 @@ class ExportScreen(CopyScreen):
             case ExportKind.JSONL:
                 file.write(changes_text(self.visible_changes()))
             case _:
-                for text in upload_texts(session, query, kind):
+                for text in upload_texts(session, query, kind, frozenset(self.marked_ids())):
                     file.write(text)
                     await asyncio.sleep(0)
         file.seek(0)

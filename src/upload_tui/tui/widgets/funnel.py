@@ -1,8 +1,12 @@
-"""The four stages as a funnel: counts, oldest ages and a sparkline of the last minutes. A click filters by the stage."""
+"""The four stages as a funnel: `○ initiated 2 → ◐ completed 1 → ● verified 715 │ ✗ error 93`, ages and sparklines.
+
+A click filters by the stage.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
@@ -17,11 +21,17 @@ from upload_tui.tui.widgets.base.diffed_text import DiffedText
 
 __all__ = ["FunnelBar", "StageCell"]
 
-_SPARK_CELLS = 10
+_SPARK_CELLS, _SHORT_SPARK_CELLS = 10, 8
+_SPARK_FROM_WIDTH, _LONG_SPARK_FROM_WIDTH = 23, 30
+"""Width of a stage from which on it has a sparkline, and a long one: beside a number of several digits."""
+_ARROW_CELLS = 2
+"""Cells at the end of a stage for the arrow to the next one, and a blank before it."""
+_PROBLEM_LINE = 1
+"""The line with the number of stuck or overdue uploads."""
 
 
 class StageCell(DiffedText):
-    """One stage; a click on it posts `Picked`."""
+    """One stage; a click on it posts `Picked`, a click on its stuck or overdue uploads `LatePicked`."""
 
     summary: reactive[StageSummary | None] = reactive(None, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
@@ -37,63 +47,100 @@ class StageCell(DiffedText):
             super().__init__()
             self.stage = stage
 
+    class LatePicked(Message):
+        """The user clicked the number of stuck or overdue uploads of the stage, to see them."""
+
+        def __init__(self, stage: Stage) -> None:
+            super().__init__()
+            self.stage = stage
+
     def __init__(self, stage: Stage) -> None:
         super().__init__(classes=f"-{stage}")
         self.stage = stage
 
-    def on_click(self) -> None:
-        """Post that the stage was picked."""
-        self.post_message(self.Picked(self.stage))
+    def on_click(self, event: events.Click) -> None:
+        """Post that the stage, or its late uploads, were picked."""
+        offset = event.get_content_offset(self)
+        is_late = self.summary is not None and bool(self.summary.stuck or self.summary.overdue)
+        is_on_problem = offset is not None and offset.y == _PROBLEM_LINE and is_late
+        self.post_message(self.LatePicked(self.stage) if is_on_problem else self.Picked(self.stage))
 
     def text(self) -> Content:
-        """The stage's count; if there is a second line, a note and the sparkline."""
+        """The stage's count and a sparkline; if there is a second line, a note below it."""
         summary = self.summary or StageSummary(self.stage)
-        first_line = self._count_line(summary)
-        if self.size.height < 2:
-            return first_line
-        return first_line + Content("\n") + self._note_line(summary)
+        if self.size.height < _PROBLEM_LINE + 1:
+            return self._with_separator(self._count(summary), self._separator())
+        count = self._count(summary)
+        count += self._sparkline(summary, count.cell_length)
+        separator = self._separator()
+        rule = separator if self.stage is Stage.VERIFIED else ""
+        return self._with_separator(count, separator) + Content("\n") + self._with_separator(self._note(summary), rule)
 
-    def _dimmed(self, colour: str) -> str:
-        """A colour at half strength while the table is filtered by other stages."""
-        return f"{colour} 50%" if self.is_filtered_out else colour
+    @property
+    def _room(self) -> int:
+        """The cells beside the separator."""
+        return self.size.width - (0 if self.stage is Stage.ERROR else _ARROW_CELLS)
 
-    def _count_line(self, summary: StageSummary) -> Content:
-        width = self.size.width
-        sign = f"{self.display_options.glyphs.stages[self.stage]} "
-        count = f"{summary.count:,}" if width >= 9 else f"{summary.count}"
-        room = width - len(sign) - len(count) - 1
-        word = str(self.stage) if room >= len(self.stage) else ""
-        gap = width - len(sign) - len(word) - len(count)
+    def _separator(self) -> str:
+        """An arrow to the next stage; a rule before `error`, which is beside the way."""
+        glyphs = self.display_options.glyphs
+        return {Stage.ERROR: "", Stage.VERIFIED: glyphs.rail}.get(self.stage, glyphs.arrow_right)
+
+    def _with_separator(self, line: Content, separator: str) -> Content:
+        gap = self.size.width - line.cell_length - len(separator)
+        return line if gap < 0 else Content.assemble(line, " " * gap, (separator, "$faint"))
+
+    def _style(self, style: str) -> str:
+        """The style, or a faint one while the table is filtered by other stages."""
+        return "$faint" if self.is_filtered_out else style
+
+    def _count(self, summary: StageSummary) -> Content:
+        """Sign, word and number, as far as there is room: `● verified 715`."""
+        sign = self.display_options.glyphs.stages[self.stage]
+        count = next((count for count in (f"{summary.count:,}", str(summary.count)) if self._fits(sign, count)), "")
+        longest = max(Stage, key=len)  # either all stages show their words or none
+        has_word = len(f"{sign} {longest} {count}") <= self.size.width - _ARROW_CELLS
+        is_news = self.stage is Stage.ERROR and any(summary.recent)
+        count_style = "bold $stage-error" if is_news else "bold $foreground" if summary.count else "$quiet"
         return Content.assemble(
-            (sign, self._dimmed(f"$stage-{self.stage}")),
-            (word, self._dimmed(f"$stage-{self.stage}")),
-            (" " * max(gap if word else 0, 0), ""),
-            (count, self._dimmed("bold $foreground" if summary.count else "$quiet")),
+            (sign, self._style(f"$stage-{self.stage}")),
+            (f" {self.stage} " if has_word else " " * self._fits(sign, " ", count), self._style("$quiet")),
+            (count, self._style(count_style)),
         )
 
-    def _note_line(self, summary: StageSummary) -> Content:
-        note, style = self._note(summary)
-        room = self.size.width - len(note) - 1
-        cells = min(_SPARK_CELLS, room)
-        spark = sparkline_text(summary.recent, cells, self.display_options.glyphs.sparks) if cells >= 4 else ""
-        gap = self.size.width - len(note) - len(spark)
-        return Content.assemble((note, style), (" " * max(gap, 0), ""), (spark, self._dimmed(f"$stage-{self.stage}")))
+    def _fits(self, *texts: str) -> bool:
+        return sum(map(len, texts)) <= self._room
 
-    def _note(self, summary: StageSummary) -> tuple[str, str]:
-        """Text and style: what is stuck or overdue, or else the age of the oldest (of a final stage, the newest) upload."""
+    def _sparkline(self, summary: StageSummary, cells_used: int) -> Content:
+        """The uploads that entered the stage in each of the last minutes; empty if there is no room.
+
+        The last stage has the number of minutes behind it, if there is room.
+        """
+        cells = _SPARK_CELLS if self.size.width >= _LONG_SPARK_FROM_WIDTH else _SHORT_SPARK_CELLS
+        room = self.size.width - _ARROW_CELLS - cells_used - 1  # the same for the last stage, which has no arrow
+        if cells > room or self.size.width < _SPARK_FROM_WIDTH:
+            return Content("")
+        spark = sparkline_text(summary.recent, cells, self.display_options.glyphs.sparks)
+        is_news = self.stage is Stage.ERROR and any(summary.recent[-cells:])
+        span = f" {cells} min" if self.stage is Stage.ERROR else ""
+        return Content.assemble(
+            (f" {spark}", self._style("$stage-error" if is_news else "$quiet")),
+            (span if cells_used + 1 + cells + len(span) <= self.size.width else "", self._style("$quiet")),
+        )
+
+    def _note(self, summary: StageSummary) -> Content:
+        """What is stuck or overdue, or else the age of the oldest (of a final stage, the newest) upload."""
         glyphs = self.display_options.glyphs
-        if summary.stuck:
-            return f"{glyphs.warning} {summary.stuck} stuck", self._dimmed("bold $warning")
-        if summary.overdue:
-            return f"{glyphs.warning} {summary.overdue} overdue", self._dimmed("bold $warning")
+        for count, word in ((summary.stuck, "stuck"), (summary.overdue, "overdue")):
+            if count:
+                return Content.styled(f"{glyphs.warning} {count:,} {word}", self._style("bold $overdue"))
         since = summary.newest_since if self.stage.is_final else summary.oldest_since
         if self.now is None or since is None or not summary.count:
-            return "", ""
+            return Content("")
         word = "last" if self.stage.is_final else "oldest"
         has_ago = self.stage.is_final and not self.display_options.absolute_times and self.size.width >= 24
-        return f"{word} {self.display_options.time_text(since, self.now)}{' ago' if has_ago else ''}", self._dimmed(
-            "$quiet"
-        )
+        text = f"{word} {self.display_options.time_text(since, self.now)}{' ago' if has_ago else ''}"
+        return Content.styled(text, self._style("$quiet"))
 
 
 class FunnelBar(Horizontal):

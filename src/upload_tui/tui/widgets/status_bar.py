@@ -5,6 +5,7 @@ from datetime import datetime
 
 from textual.content import Content
 from textual.reactive import reactive
+from textual.timer import Timer
 
 from upload_tui.monitor import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.text import age_text, clock_text, sanitize
@@ -16,17 +17,18 @@ from upload_tui.tui.widgets.base.diffed_text import DiffedText
 __all__ = ["StatusBar", "connection_text"]
 
 _STYLES = {
-    ConnectionState.CONNECTING: "$stage-initiated",
-    ConnectionState.CATCHING_UP: "$stage-initiated",
+    ConnectionState.CONNECTING: "$primary",
+    ConnectionState.CATCHING_UP: "$primary",
     ConnectionState.LIVE: "$stage-verified",
-    ConnectionState.SLOW: "$stage-completed",
-    ConnectionState.RETRYING: "$stage-completed bold",
+    ConnectionState.SLOW: "$foreground",
+    ConnectionState.RETRYING: "$foreground bold",
     ConnectionState.OFFLINE: "$stage-error bold",
     ConnectionState.NOT_ALLOWED: "$stage-error bold",
-    ConnectionState.PAUSED: "$stage-completed",
-    ConnectionState.REPLAYING: "$stage-initiated",
+    ConnectionState.PAUSED: "$foreground",
+    ConnectionState.REPLAYING: "$primary",
 }
 
+_ALERT_SECONDS = 20.0
 _MIN_ALERT_CELLS = 12
 _MIN_PLACE_CELLS = 8
 """A name shortened to fewer cells is not shown."""
@@ -106,6 +108,18 @@ class StatusBar(DiffedText):
     watch_title = watch_projects = watch_connection = watch_now = watch_display_options = DiffedText.refresh_changed
     watch_speed = watch_alert = watch_active_faults = DiffedText.refresh_changed
 
+    _alert_timer: Timer | None = None
+
+    def show_alert(self, text: str) -> None:
+        """Show an alert until the next one, for at most 20 seconds."""
+        self.alert = text
+        if self._alert_timer is not None:
+            self._alert_timer.stop()
+        self._alert_timer = self.set_timer(_ALERT_SECONDS, self._clear_alert)
+
+    def _clear_alert(self) -> None:
+        self.alert = ""
+
     @property
     def _glyphs(self) -> Glyphs:
         return self.display_options.glyphs
@@ -134,7 +148,7 @@ class StatusBar(DiffedText):
             faults = self.active_faults.items()
             text = ", ".join(name if seconds is None else f"{name} {age_text(seconds)}" for name, seconds in faults)
             line = truncate_at_word(f"{glyphs.warning} {text}", room, glyphs.ellipsis)
-            return Content.styled(line, "$stage-completed bold")
+            return Content.styled(line, "$accent bold")
         place = truncate_middle(place, room, glyphs.ellipsis) if room >= _MIN_PLACE_CELLS else ""
         return Content.styled(place, "$quiet")
 
@@ -152,7 +166,7 @@ class StatusBar(DiffedText):
             parts.append(Content.styled(f"{requests:,} requests/min", "$quiet"))
         if self.speed is not None and self.speed != 1:
             speed = "paused" if self.speed == 0 else f"{self.speed:g}{self._glyphs.times}"
-            parts.insert(0, Content.styled(speed, "$stage-completed"))
+            parts.insert(0, Content.styled(speed, "$accent"))
         return Content(f" {self._glyphs.dot} ").join(parts) + Content(" ")
 
     def _sign(self) -> str:

@@ -12,7 +12,7 @@ from upload_tui.cli.dashboard.preferences import dashboard_preferences
 from upload_tui.errors import SettingsError
 from upload_tui.locations import config_folder, state_folder
 from upload_tui.settings import ServiceSettings
-from upload_tui.tui import ASCII, UNICODE, parse_columns
+from upload_tui.tui import ASCII, UNICODE, ViewKind, parse_columns
 
 
 def settings(**fields: Any) -> ServiceSettings:
@@ -82,24 +82,32 @@ def test_signs_come_from_the_setting_or_the_locale(
     assert options.glyphs is expected
 
 
-def test_saved_columns_are_used_unless_the_settings_name_columns() -> None:
-    saved = parse_columns(["name:30", "stage"])
+def test_saved_columns_are_used_in_their_kind_of_view_unless_the_settings_name_columns() -> None:
+    saved = {
+        view: parse_columns(["name:30", column])
+        for view, column in zip(ViewKind, ("stage", "project", "service"), strict=True)
+    }
     first = dashboard_preferences(settings())
     assert first.display_options is not None
-    assert first.display_options.columns == ()
     assert first.save_columns is not None
-    first.save_columns(saved)
-    assert dashboard_preferences(settings()).display_options.columns == saved  # type: ignore[union-attr]
-    assert dashboard_preferences(settings(columns=("took",))).display_options.columns == parse_columns(["took"])  # type: ignore[union-attr]
+    for view, columns in saved.items():
+        assert first.display_options.columns_of(view) == ()
+        first.save_columns(view, columns)
+    again = dashboard_preferences(settings()).display_options
+    configured = dashboard_preferences(settings(columns=("took",))).display_options
+    assert again is not None
+    assert configured is not None
+    assert {view: again.columns_of(view) for view in ViewKind} == saved
+    assert {configured.columns_of(view) for view in ViewKind} == {parse_columns(["took"])}
 
 
 @pytest.mark.parametrize("content", ["no-such-column", "name:0", "name name", "\x00", ""])
 def test_saved_columns_that_cannot_be_read_are_ignored(content: str) -> None:
     first = dashboard_preferences(settings())
     assert first.save_columns is not None
-    first.save_columns(parse_columns(["name"]))
+    first.save_columns(ViewKind.PROJECT, parse_columns(["name"]))
     (state_folder() / "columns").write_text(content)
-    assert dashboard_preferences(settings()).display_options.columns == ()  # type: ignore[union-attr]
+    assert dashboard_preferences(settings()).display_options.view_columns == ()  # type: ignore[union-attr]
 
 
 def test_saved_theme_is_used_unless_it_is_unknown() -> None:

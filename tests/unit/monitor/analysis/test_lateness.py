@@ -46,7 +46,7 @@ def test_an_initiated_upload_waits_for_data_chunks_or_completion() -> None:
         an_upload("unknown.bin", size=None),
     ]
     session = InMemorySession(uploads)
-    waits = {row.name: row.lateness.waits_for for row in session.pending(10)}
+    waits = {row.name: row.lateness.wait_text for row in session.pending(10)}
     session.close()
     assert waits == {
         "whole.bin": "waiting for data",
@@ -102,7 +102,7 @@ def test_one_overdue_upload_says_nothing_about_the_worker() -> None:
 def test_a_completed_upload_waits_as_the_queue_statistics_say(queue: object, text: str) -> None:
     session = InMemorySession([an_upload("a", completed=30)])
     session.set_queue_stats(read_queue(queue, read_on=NOW))
-    assert session.pending(1)[0].lateness.waits_for == text
+    assert session.pending(1)[0].lateness.wait_text == text
     session.close()
 
 
@@ -120,12 +120,12 @@ def test_a_worker_that_is_idle_between_two_uploads_is_not_absent() -> None:
     for second in range(0, 180, 3):
         session.publish(an_upload(f"quick {second}", completed=1, verified=0, now=clock.now()))
         session.set_queue_stats(idle_queue(clock))
-        texts.append(session.pending(1)[0].lateness.waits_for)
+        texts.append(session.pending(1)[0].lateness.wait_text)
         clock.advance(3)
     assert {*texts} == {"waiting for verification, 2 in queue"}
     clock.advance(121)
     session.set_queue_stats(idle_queue(clock))
-    assert session.pending(1)[0].lateness.waits_for == "waiting for verification: no worker has picked it up"
+    assert session.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
     session.close()
 
 
@@ -135,10 +135,10 @@ def test_a_worker_that_ran_recently_is_not_absent() -> None:
     session.set_queue_stats(idle_queue(clock, running=1))
     clock.advance(10)
     session.set_queue_stats(idle_queue(clock))
-    assert session.pending(1)[0].lateness.waits_for == "waiting for verification, 2 in queue"
+    assert session.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
     clock.advance(120)
     session.set_queue_stats(idle_queue(clock))
-    assert session.pending(1)[0].lateness.waits_for == "waiting for verification: no worker has picked it up"
+    assert session.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
     session.close()
 
 
@@ -147,7 +147,7 @@ def test_a_slow_baseline_extends_the_time_before_a_worker_is_absent() -> None:
     slow = [an_upload(f"slow {n}", initiated=9000, completed=1000, verified=200) for n in range(8)]
     session = InMemorySession([*slow, an_upload("waits", completed=600)], clock=clock)
     session.set_queue_stats(idle_queue(clock))
-    assert session.pending(1)[0].lateness.waits_for == "waiting for verification, 2 in queue"
+    assert session.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
     session.close()
 
 
@@ -155,7 +155,7 @@ def test_uploads_that_wait_for_a_retry_are_not_unattended() -> None:
     clock = FrozenClock()
     session = InMemorySession([an_upload("again", completed=600)], clock=clock)
     session.set_queue_stats(idle_queue(clock, retried=2))
-    assert session.pending(1)[0].lateness.waits_for == "waiting for verification, 2 in queue"
+    assert session.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
     session.close()
 
 

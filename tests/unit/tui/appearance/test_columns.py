@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from upload_tui.errors import SettingsError
 from upload_tui.monitor import SortKey
-from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, fit_columns, parse_columns, title_text
+from upload_tui.tui.appearance.columns import (
+    Column,
+    ColumnKey,
+    ColumnSpec,
+    fit_columns,
+    parse_columns,
+    sort_keys,
+    title_text,
+)
 from upload_tui.tui.appearance.glyphs import UNICODE
 
 SPECS = st.lists(
@@ -26,10 +34,40 @@ def test_any_configured_columns_fit_the_width(
         assert sum(column.width for column in columns) + len(columns) - 1 <= max(width, 18)
 
 
-def test_rows_of_several_services_show_the_service_if_it_fits() -> None:
-    keys = [column.key for column in fit_columns(120, several_projects=True, several_services=True)]
-    assert keys == ["stage", "name", "size", "since", "project", "service", "note"]
-    assert "service" not in {column.key for column in fit_columns(60, several_projects=True, several_services=True)}
+@pytest.mark.parametrize("several_services", [False, True], ids=["projects", "services"])
+@pytest.mark.parametrize("width", [120 - 42 - 4, 80 - 4, 120 - 4, 160])
+def test_project_service_and_progress_are_shown_together(width: int, several_services: bool) -> None:
+    columns = fit_columns(width, several_projects=True, several_services=several_services)
+    places = ["project", "service"] if several_services else ["project"]
+    keys = [column.key for column in columns if column.key is not ColumnKey.SIZE]
+    assert keys == ["stage", "name", "since", *places, "note"]
+    widths = {column.key: column.width for column in columns}
+    assert widths[ColumnKey.NOTE] >= len("bad chunk hash")
+    assert widths[ColumnKey.NAME] >= 16
+
+
+@given(width=st.integers(1, 300), several_services=st.booleans())
+def test_progress_stays_longer_than_project_and_service(width: int, several_services: bool) -> None:
+    keys = {column.key for column in fit_columns(width, several_projects=True, several_services=several_services)}
+    assert ColumnKey.NOTE in keys or not keys & {ColumnKey.PROJECT, ColumnKey.SERVICE}
+
+
+def test_every_column_has_a_sort_key() -> None:
+    columns = fit_columns(300, specs=[ColumnSpec(key, 10) for key in ColumnKey])
+    assert len(columns) == len(ColumnKey)
+    assert set(sort_keys(columns)) == set(SortKey)
+
+
+@pytest.mark.parametrize(
+    ("terminal_width", "stage", "name", "note"),
+    [(60, 2, 28, 14), (80, 2, 28, 22), (200, 15, 50, 40)],
+)
+def test_names_and_notes_get_the_room_that_is_there(terminal_width: int, stage: int, name: int, note: int) -> None:
+    timeline = 64 if terminal_width == 200 else 0
+    widths = widths_at(terminal_width - timeline - 4)
+    assert widths["stage"] == stage
+    assert widths["name"] >= name
+    assert widths["note"] >= note
 
 
 def widths_at(width: int, **options: Any) -> dict[str, int]:

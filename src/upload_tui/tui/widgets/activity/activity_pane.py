@@ -7,17 +7,18 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 from rich.segment import Segment
-from textual import events
+from textual import events, on
 from textual.actions import SkipAction
-from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
 from upload_tui.monitor import Change, UploadChange, UploadSeen
 from upload_tui.status import Stage
+from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.keys.bindings import TAIL_KEYS
 from upload_tui.tui.widgets.activity.change_filter import ChangeFilter
@@ -28,6 +29,7 @@ from upload_tui.tui.widgets.base.cursor_lines import CursorLines
 __all__ = ["ActivityPane", "ChangeLogView"]
 
 _MAX_CHANGES = 10_000
+_MIN_LOG_LINES = 2
 
 
 class ChangeLogView(CursorLines, can_focus=True):
@@ -45,6 +47,8 @@ class ChangeLogView(CursorLines, can_focus=True):
     now: reactive[datetime | None] = reactive(None, init=False, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, init=False)
     change_filter: reactive[ChangeFilter] = reactive(ChangeFilter, init=False)
+    project_ids: reactive[frozenset[str]] = reactive(frozenset, init=False, repaint=False)
+    """The projects whose changes are shown; empty means all."""
     is_scrolled_back: reactive[bool] = reactive(False, init=False, repaint=False)
     """True while the cursor is on an older change than the newest."""
 
@@ -52,6 +56,9 @@ class ChangeLogView(CursorLines, can_focus=True):
 
     class TitleChanged(Message):
         """The filter or `is_scrolled_back` changed, which a title may show."""
+
+    class Grown(Message):
+        """The log has more or fewer lines than before."""
 
     class Opened(CursorLines.Opened):
         """The user opened the upload of a change (Enter or a double click)."""
@@ -67,7 +74,7 @@ class ChangeLogView(CursorLines, can_focus=True):
         """Append changes of uploads, oldest first. `UploadSeen` is left out: the stages that follow it show the same."""
         new = [change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)]
         self._all_changes.extend(new)
-        shown = [change for change in new if self.change_filter.matches(change)]
+        shown = [change for change in new if self._matches(change)]
         if shown:
             dropped = max(0, len(self._shown_changes) + len(shown) - self._max_changes)
             self._shown_changes.extend(shown)
@@ -93,9 +100,20 @@ class ChangeLogView(CursorLines, can_focus=True):
         """The changes that match the filter, oldest first."""
         return tuple(self._shown_changes)
 
-    def watch_change_filter(self, change_filter: ChangeFilter) -> None:
+    def _matches(self, change: UploadChange) -> bool:
+        is_in_project = not self.project_ids or change.upload.project_id in self.project_ids
+        return is_in_project and self.change_filter.matches(change)
+
+    def watch_project_ids(self) -> None:
+        """Show the changes of the new projects."""
+        self._show_matching()
+
+    def watch_change_filter(self) -> None:
         """Show the changes that match the new filter."""
-        self._shown_changes = deque(filter(change_filter.matches, self._all_changes), maxlen=self._max_changes)
+        self._show_matching()
+
+    def _show_matching(self) -> None:
+        self._shown_changes = deque(filter(self._matches, self._all_changes), maxlen=self._max_changes)
         self.is_scrolled_back = False
         self._update_lines()
         self.post_message(self.TitleChanged())
@@ -156,6 +174,7 @@ class ChangeLogView(CursorLines, can_focus=True):
         """
         was_scrolled_back = self.is_scrolled_back
         self.set_line_count(self.total)
+        self.post_message(self.Grown())
         if was_scrolled_back:
             self._put_cursor(self._cursor - dropped)
             if dropped:
@@ -189,27 +208,56 @@ class ChangeLogView(CursorLines, can_focus=True):
         if number >= self.total:
             text = self._empty_text() if y == 0 and not self.total else ""
             return Strip([Segment(text, self.style_on("changes--quiet"))]).adjust_cell_length(width, self.rich_style)
-        background = "changes--cursor" if number == self._cursor and self.has_focus else ""
-        pieces = change_pieces(self._shown_changes[number], self.now, self.display_options, width)
+        has_cursor = number == self._cursor and self.has_focus
+        background = "changes--cursor" if has_cursor else ""
+        bar = (self.display_options.glyphs.cursor, "changes--bar") if has_cursor else (" ", "")
+        pieces = (bar, *change_pieces(self._shown_changes[number], self.now, self.display_options, width - 1))
         segments = [Segment(text, self.style_on(component_class, background)) for text, component_class in pieces]
         return Strip(segments).adjust_cell_length(width, self.style_on("", background))
 
     def _empty_text(self) -> str:
         if not self._all_changes:
             return "No changes yet." if self.change_filter else "Changes appear here as they happen."
+        if not self.change_filter:
+            return "No changes in this project yet."
         has_both = self.change_filter.search.strip() and self.change_filter.stage is not None
         return f"No matching changes. Esc {'clears the search' if has_both else 'shows all'}."
 
 
 class ActivityPane(Vertical):
-    """A `PendingList` above a `ChangeLogView`."""
+    """A `PendingList` and a `ChangeLogView`, the log with its filter in the title: side by side, or else below each other.
 
-    def compose(self) -> ComposeResult:
-        """Add the widgets."""
-        yield PendingList()
-        yield ChangeLogView()
+    Below each other, the list gets half of the height, and what the log does not need yet.
+    """
+
+    def on_mount(self) -> None:
+        """Show what is known."""
+        self.update_title()
+
+    @on(ChangeLogView.TitleChanged)
+    def update_title(self) -> None:
+        """Write the filter of the change log into its title."""
+        log = self.query_one(ChangeLogView)
+        parts = ["Activity"]
+        if log.change_filter.stage is not None:
+            parts.append(log.change_filter.stage)
+        if log.change_filter.search:
+            parts.append(f'matching "{sanitize(log.change_filter.search)}"')
+        if log.is_scrolled_back:
+            parts.append("paused")
+        log.border_title = Content(f" {log.display_options.glyphs.dot} ".join(parts))
 
     def on_resize(self) -> None:
-        """Limit the list of pending uploads to half of the height."""
-        # The stylesheet gives the list at most half of the height, one line of which is its border.
-        self.query_one(PendingList).max_rows = max(1, self.content_size.height // 2 - 1)
+        """Let the list fill the new height."""
+        self.fit_pending_list()
+
+    @on(ChangeLogView.Grown)
+    def fit_pending_list(self) -> None:
+        """Set the number of lines that the list has space for."""
+        pending, log = self.query_one(PendingList), self.query_one(ChangeLogView)
+        frames = pending.gutter.height + log.gutter.height
+        if self.styles.layout is not None and self.styles.layout.name == "horizontal":
+            pending.max_rows = max(1, self.content_size.height - pending.gutter.height)
+        else:
+            lines = self.content_size.height - frames
+            pending.max_rows = max(1, lines // 2, lines - max(_MIN_LOG_LINES, log.total))

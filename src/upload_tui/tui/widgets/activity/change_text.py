@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from rich.cells import cell_len
+
 from upload_tui.monitor import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
 from upload_tui.text import clock_text, duration_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.fitting import cause_text, fit_to_width, truncate_at_word, truncate_middle
+from upload_tui.tui.appearance.glyphs import Glyphs
+from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle
 
 __all__ = ["CHANGE_CLASSES", "change_pieces"]
 
 _LABEL_CELLS = 11
-_NAME_SHARE = 0.45
-_QUIET, _WARNING, _ERROR = "changes--quiet", "changes--warning", "changes--error"
+_LABEL_FROM_WIDTH = 72
+_MIN_NAME_CELLS = 12
+_QUIET, _ERROR = "changes--quiet", "changes--error"
 
 CHANGE_CLASSES = frozenset(
-    f"changes--{name}" for name in ("cursor", "quiet", "warning", "initiated", "completed", "verified", "error")
+    f"changes--{name}" for name in ("cursor", "bar", "quiet", "initiated", "completed", "verified", "error")
 )
 """The component classes of the change log."""
 
@@ -23,21 +27,31 @@ CHANGE_CLASSES = frozenset(
 def change_pieces(
     change: UploadChange, now: datetime | None, display_options: DisplayOptions, width: int
 ) -> Sequence[tuple[str, str]]:
-    """Texts with their component classes; together at most `width` cells."""
+    """Texts with their component classes; together at most `width` cells. The label needs a wide line; the sign says the same."""
+    glyphs = display_options.glyphs
     time = f"{clock_text(_changed_on(change), now or change.at, display_options.zone):>8} "
-    room = width - len(time) - 2 - _LABEL_CELLS
-    name_cells = min(40, max(12, int(room * _NAME_SHARE)))
-    ellipsis = display_options.glyphs.ellipsis
-    name = truncate_middle(change.upload.name or change.upload.id, name_cells, ellipsis)
-    sign, label, component_class, note = _describe(change, display_options, room - name_cells - 2)
-    note = truncate_at_word(note, room - name_cells - 2, ellipsis)
+    label_cells = _LABEL_CELLS if width >= _LABEL_FROM_WIDTH else 0
+    room = max(width - len(time) - 2 - label_cells, 0)
+    sign, label, component_class, note = _describe(change, display_options, room - _MIN_NAME_CELLS - 3)
+    name, note = _fit_name(change.upload.name or change.upload.id, note, room, glyphs)
     return (
         (time, _QUIET),
         (f"{sign} ", component_class),
-        (fit_to_width(label, _LABEL_CELLS), component_class),
-        (fit_to_width(name, name_cells), ""),
-        (f"  {note}" if note else "", component_class if component_class in {_ERROR, _WARNING} else _QUIET),
+        (fit_to_width(label, label_cells), component_class if component_class == _ERROR else _QUIET),
+        (name, ""),
+        (f" {glyphs.dot} " if note else "", _QUIET),
+        (note, component_class if component_class == _ERROR else _QUIET),
     )
+
+
+def _fit_name(name: str, note: str, room: int, glyphs: Glyphs) -> tuple[str, str]:
+    """The name and the note in `room` cells; the name is shortened before the note, but not below a minimum."""
+    name = truncate_middle(name, room, glyphs.ellipsis)
+    missing = cell_len(name) + 3 + cell_len(note) - room
+    if note and missing > 0:
+        least = min(cell_len(name), max(_MIN_NAME_CELLS, room * 2 // 5))
+        name = truncate_middle(name, max(least, cell_len(name) - missing), glyphs.ellipsis)
+    return name, truncate_at_word(note, max(room - cell_len(name) - 3, 0), glyphs.ellipsis) if note else ""
 
 
 def _changed_on(change: UploadChange) -> datetime:
@@ -55,11 +69,11 @@ def _describe(change: UploadChange, display_options: DisplayOptions, note_cells:
             return glyphs.stages[change.after], change.after, f"changes--{change.after}", note
         case AnomalyNoticed():
             name = change.anomaly.name.replace("_", " ")
-            return glyphs.warning, "anomaly", _WARNING, f"{name}: {sanitize(change.anomaly.detail)}"
+            return glyphs.warning, "anomaly", _ERROR, f"{name}: {sanitize(change.anomaly.detail)}"
         case UploadPurged():
             return glyphs.unreached, "purged", _QUIET, "stored data deleted"
         case UploadGone():
-            return glyphs.broken, "gone", _WARNING, "no longer listed by the service"
+            return glyphs.unreached, "gone", _QUIET, "no longer listed by the service"
         case UploadSeen():
             return glyphs.unreached, "seen", _QUIET, "a new upload"
         case _:
@@ -68,10 +82,8 @@ def _describe(change: UploadChange, display_options: DisplayOptions, note_cells:
 
 def _stage_note(change: StageReached, display_options: DisplayOptions, note_cells: int) -> str:
     """An error's cause, or how the time is known unless it was reported."""
-    if change.error_message and note_cells < 40:
-        return cause_text(change.error_message, note_cells, display_options.glyphs.ellipsis)
     if change.error_message:
-        return sanitize(change.error_message)
+        return detailed_cause_text(change.error_message, note_cells, display_options.glyphs.ellipsis)
     if change.certainty == "observed" and change.earliest and change.latest:
         return f"observed within {duration_text((change.latest - change.earliest).total_seconds())}"
     if change.certainty == "estimated":

@@ -28,7 +28,8 @@ _SEARCH_STEPS = 40
 class RowList(CursorLines, can_focus=True):
     """The rows of `rows_query` and the cursor; how rows are painted is up to the subclass.
 
-    With `follow` the cursor stays on the first row. A key that moves the cursor ends that.
+    With `follow` the cursor stays on the first row. The list alone sets it: a key that moves the cursor ends it, and so does a
+    query whose first row is not the newest upload.
     """
 
     rows_query: reactive[Query] = reactive(Query, init=False)
@@ -41,6 +42,9 @@ class RowList(CursorLines, can_focus=True):
         def __init__(self, upload_id: str | None) -> None:
             super().__init__()
             self.upload_id = upload_id
+
+    class Followed(Message):
+        """The list follows the newest upload from now on."""
 
     class TitleChanged(Message):
         """The number of rows, the marked uploads or `follow` changed, which a title may show."""
@@ -97,6 +101,10 @@ class RowList(CursorLines, can_focus=True):
         self._update_cursor()
         if not self.is_settled:
             self._search_tasks.schedule(self._search_steps())
+        self._handle_reloaded()
+
+    def _handle_reloaded(self) -> None:
+        """Called after the rows were fetched again."""
 
     def select(self, upload_id: str) -> bool:
         """Put the cursor on an upload; False if it does not match the query."""
@@ -110,8 +118,15 @@ class RowList(CursorLines, can_focus=True):
     def _paint_ahead(self, row: Row, now: datetime) -> None:
         """Paint a row into the cache because the next key may show it."""
 
+    def toggle_follow(self) -> None:
+        """Start or end following the newest upload."""
+        self.follow = not self.follow
+        if self.follow:
+            self.post_message(self.Followed())
+
     def watch_rows_query(self, before: Query, after: Query) -> None:
         """Show the rows of the new query."""
+        self.follow = self.follow and after.is_newest_first
         if not self.follow:
             is_reordered = (before.sort, before.descending) != (after.sort, after.descending)
             self._cursor.on_query_changed(is_reordered=is_reordered)

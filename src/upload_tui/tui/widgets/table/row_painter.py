@@ -3,26 +3,43 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from msgspec import Struct
+from msgspec.structs import replace
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
 from upload_tui.monitor import Query, Row
-from upload_tui.tui.appearance.columns import Column, fit_columns, title_text
+from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, fit_columns, title_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.fitting import fit_to_width, truncate_at_word
-from upload_tui.tui.widgets.table.cells import Piece, cell, second_line
+from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, Piece, cell, second_line
 
-__all__ = ["Background", "RowPainter", "TABLE_CLASSES"]
+__all__ = ["Background", "ColumnView", "RowPainter", "TABLE_CLASSES"]
 
-_GENERAL_CLASSES = ("header", "quiet", "warning", "stale", "cursor", "cursor-blurred", "highlight", "mark")
+_GENERAL_CLASSES = ("header", "quiet", "dim", "stale", "cursor", "cursor-blurred", "highlight")
+_SIGN_CLASSES = ("bar", "bar-blurred", "mark", "mark-under-bar", "overdue", "stuck", "contradictory")
 _STAGE_CLASSES = ("initiated", "completed", "verified", "error")
 
-TABLE_CLASSES = frozenset(f"uploads--{name}" for name in (*_GENERAL_CLASSES, *_STAGE_CLASSES))
+TABLE_CLASSES = frozenset(f"uploads--{name}" for name in (*_GENERAL_CLASSES, *_SIGN_CLASSES, *_STAGE_CLASSES))
 """The component classes of the table."""
+
+_BARS = {"uploads--cursor": "uploads--bar", "uploads--cursor-blurred": "uploads--bar-blurred"}
+"""The component class of the cursor's bar on each background."""
+_REVERSED_CLASSES = BADGE_CLASSES | {"uploads--mark-under-bar"}
+_KEPT_CLASSES = _REVERSED_CLASSES | {"uploads--bar", "uploads--bar-blurred", "uploads--mark", "uploads--overdue"}
+"""Component classes that do not fade with a stale row."""
 
 Background = str
 """The component class of a row's background; empty for the table's own."""
+
+
+class ColumnView(Struct, frozen=True):
+    """What a table chooses its columns for: its projects, their names, and the user's choice (empty: the defaults)."""
+
+    several_projects: bool = False
+    project_names: tuple[str, ...] = ()
+    specs: tuple[ColumnSpec, ...] = ()
 
 
 class RowPainter:
@@ -39,7 +56,7 @@ class RowPainter:
         self._style_on = style_on
         self._width = 0
         self._display_options = DisplayOptions()
-        self._several_projects = False
+        self._view = ColumnView()
         self._now: datetime | None = None
         self._strips: dict[tuple[str, int, Background, bool], tuple[Row, Strip]] = {}
 
@@ -47,20 +64,22 @@ class RowPainter:
         """Drop the painted lines, because the styles changed."""
         self._strips.clear()
 
-    def fit(self, width: int, display_options: DisplayOptions, several_projects: bool) -> None:
+    def fit(self, width: int, display_options: DisplayOptions, view: ColumnView) -> None:
         """Choose the columns for lines of `width` cells; the first cell is for the mark."""
-        fitted_for = (self._width, self._display_options, self._several_projects)
-        if self.columns and fitted_for == (width, display_options, several_projects):
+        if self.columns and (self._width, self._display_options, self._view) == (width, display_options, view):
             return
-        self._width, self._display_options, self._several_projects = width, display_options, several_projects
+        self._width, self._display_options, self._view = width, display_options, view
         self._strips.clear()
-        self.columns = fit_columns(
+        columns = fit_columns(
             width - 1,
             absolute_times=display_options.absolute_times,
-            several_projects=several_projects,
+            several_projects=view.several_projects,
             several_services=bool(display_options.services),
-            specs=display_options.columns,
+            specs=view.specs,
         )
+        services = tuple(title for _, title in display_options.services)
+        names = {ColumnKey.PROJECT: view.project_names, ColumnKey.SERVICE: services}
+        self.columns = tuple(replace(column, names=names.get(column.key, ())) for column in columns)
 
     def header(self, query: Query) -> Strip:
         """The titles of the columns."""
@@ -84,12 +103,20 @@ class RowPainter:
         key = (row.id, line, background, is_marked)
         cached = self._strips.get(key)
         if cached is None or cached[0] is not row:
-            pieces = self._detail_pieces(row, now) if line else self._column_pieces(row, now, is_marked)
+            first = self._first_piece(background, is_marked=is_marked)
+            pieces = [first, *(self._detail_pieces(row, now) if line else self._column_pieces(row, now))]
             cached = self._strips[key] = (row, self._strip(pieces, row, background))
         return cached[1]
 
-    def _column_pieces(self, row: Row, now: datetime, is_marked: bool) -> Sequence[Piece]:
-        pieces: list[Piece] = [(self._display_options.glyphs.mark if is_marked else " ", "uploads--mark")]
+    def _first_piece(self, background: Background, *, is_marked: bool) -> Piece:
+        """The bar of the cursor, or the sign of a marked row; for both the sign, reversed."""
+        glyphs, has_cursor = self._display_options.glyphs, background in _BARS
+        if is_marked:
+            return glyphs.mark, "uploads--mark-under-bar" if has_cursor else "uploads--mark"
+        return (glyphs.cursor, _BARS[background]) if has_cursor else (" ", "")
+
+    def _column_pieces(self, row: Row, now: datetime) -> Sequence[Piece]:
+        pieces: list[Piece] = []
         for index, column in enumerate(self.columns):
             if index:
                 pieces.append((" ", ""))
@@ -98,19 +125,19 @@ class RowPainter:
 
     def _detail_pieces(self, row: Row, now: datetime) -> Sequence[Piece]:
         """Details, indented to the second column."""
-        indent = " " * (self.columns[0].width + 2 if len(self.columns) > 1 else 1)
-        return [(indent, ""), *second_line(row, now, self._display_options, self._width - len(indent) - 1)]
+        indent = " " * (self.columns[0].width + 1 if len(self.columns) > 1 else 0)
+        return [(indent, ""), *second_line(row, now, self._display_options, self._width - len(indent) - 2)]
 
     def _strip(self, pieces: Sequence[Piece], row: Row, background: Background) -> Strip:
         """Join the pieces of one style to one segment: Textual's work on a line grows with its segments.
 
-        A blank has no visible style, so it joins the piece before it, unless the line is reversed.
+        A blank has no visible style, so it joins the piece before it, unless that is a badge. Badges stay when the row is stale.
         """
         is_dim, plain = row.is_stale or row.is_gone, self._style_on("", background)
         runs: list[Piece] = []
         for text, own_class in pieces:
-            component_class = "uploads--stale" if is_dim else own_class
-            if runs and (component_class == runs[-1][1] or (text.isspace() and not plain.reverse)):
+            component_class = "uploads--stale" if is_dim and own_class not in _KEPT_CLASSES else own_class
+            if runs and (component_class == runs[-1][1] or (text.isspace() and runs[-1][1] not in _REVERSED_CLASSES)):
                 runs[-1] = (runs[-1][0] + text, runs[-1][1])
             else:
                 runs.append((text, component_class))

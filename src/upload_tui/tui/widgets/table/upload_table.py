@@ -11,11 +11,12 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from upload_tui.monitor import Row, SortKey
+from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, ViewKind, default_columns
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.keys.bindings import TABLE_KEYS
 from upload_tui.tui.widgets.base.cursor_lines import CursorLines
 from upload_tui.tui.widgets.table.row_list import RowList
-from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, RowPainter
+from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, ColumnView, RowPainter
 from upload_tui.tui.widgets.table.row_window import RowSource
 
 __all__ = ["UploadTable"]
@@ -48,12 +49,14 @@ class UploadTable(RowList, can_focus=True):
     marked: reactive[frozenset[str]] = reactive(frozenset, init=False)
     """Ids of the marked uploads."""
     several_projects: reactive[bool] = reactive(False, init=False)
+    project_names: reactive[tuple[str, ...]] = reactive((), init=False)
+    """The names of all projects in the table, which stay different when they are shortened; empty if they are not known."""
 
     class Opened(CursorLines.Opened):
         """The user opened the upload with this id (Enter or a double click)."""
 
     class SortRequested(Message):
-        """The user clicked the title of a column that can be sorted by."""
+        """The user clicked the title of a column."""
 
         def __init__(self, sort: SortKey) -> None:
             super().__init__()
@@ -118,7 +121,7 @@ class UploadTable(RowList, can_focus=True):
             return
         if offset.y < self.HEADER_LINES:
             column = self._painter.column_at(offset.x)
-            if column is not None and column.sort is not None:
+            if column is not None:
                 self.post_message(self.SortRequested(column.sort))
             return
         self._move_cursor(self._body_line(offset.y) // self._lines_per_row)
@@ -131,7 +134,7 @@ class UploadTable(RowList, can_focus=True):
 
     def line(self, y: int) -> Strip:
         """The header, a line of a row, or the text for an empty table."""
-        self._painter.fit(self.line_width, self.display_options, self.several_projects)
+        self._fit_columns()
         if y < self.HEADER_LINES:
             return self._painter.header(self.rows_query)
         if y == self.HEADER_LINES + 1 and not self.total and self.empty_text:
@@ -143,8 +146,41 @@ class UploadTable(RowList, can_focus=True):
         background = self._background(row, is_cursor=number == self._cursor.row)
         return self._painter.row_line(row, line, self.now, background, is_marked=row.id in self.marked)
 
+    # Columns
+
+    @property
+    def view_kind(self) -> ViewKind:
+        """What the table has columns for."""
+        if self.display_options.services:
+            return ViewKind.SERVICES
+        return ViewKind.PROJECTS if self.several_projects else ViewKind.PROJECT
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that are shown."""
+        self._fit_columns()
+        return self._painter.columns
+
+    @property
+    def column_specs(self) -> tuple[ColumnSpec, ...]:
+        """The chosen columns, or else the default ones, whether they fit or not."""
+        options = self.display_options
+        return options.columns_of(self.view_kind) or default_columns(
+            several_projects=self.several_projects, several_services=bool(options.services)
+        )
+
+    @property
+    def left_out(self) -> tuple[ColumnKey, ...]:
+        """The columns that do not fit."""
+        shown = {column.key for column in self.columns}
+        return tuple(spec.key for spec in self.column_specs if spec.key not in shown)
+
+    def _fit_columns(self) -> None:
+        view = ColumnView(self.several_projects, self.project_names, self.display_options.columns_of(self.view_kind))
+        self._painter.fit(self.line_width or self.size.width, self.display_options, view)
+
     def _paint_ahead(self, row: Row, now: datetime) -> None:
-        self._painter.fit(self.line_width, self.display_options, self.several_projects)
+        self._fit_columns()
         for line in range(self._lines_per_row):
             background = self._background(row, is_cursor=False)
             self._painter.row_line(row, line, now, background, is_marked=row.id in self.marked)

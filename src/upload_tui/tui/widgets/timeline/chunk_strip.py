@@ -29,7 +29,7 @@ __all__ = ["CHUNK_CLASSES", "ChunkStrip", "chunk_lines", "contradiction_lines"]
 
 CHUNK_CLASSES = frozenset(
     f"chunks--{name}"
-    for name in ("quiet", "received", "unexpected-size", "repeated", "missing", "warning", "contradiction")
+    for name in ("quiet", "received", "unexpected-size", "repeated", "missing", "bad", "warning", "contradiction")
 )
 """The component classes that a widget needs to show these lines."""
 
@@ -172,7 +172,9 @@ class _Painter(Struct, frozen=True):
 
     def _sign(self, state: ChunkState) -> str:
         glyphs = self.glyphs
-        return (glyphs.chunk, glyphs.outstanding, glyphs.unexpected_size, glyphs.repeated, glyphs.gap)[state]
+        return (glyphs.chunk, glyphs.outstanding, glyphs.unexpected_size, glyphs.repeated, glyphs.gap, glyphs.bad)[
+            state
+        ]
 
     def _component_class(self, state: ChunkState) -> str:
         can_lack_chunks = self.is_open or self.is_purged
@@ -198,6 +200,8 @@ class _Painter(Struct, frozen=True):
     def problems(self) -> Iterator[Content]:
         """The problems that the signs of the strip stand for, with chunk numbers, the worst first; then those without a sign."""
         summary = self.summary
+        bad = [] if summary.bad is None else [(f"chunk {summary.bad}", (summary.bad, summary.bad))]
+        yield from self._problem_line(ChunkState.BAD, "bad hash", bad)
         missing = [(_span_text(span), span) for span in summary.missing]
         yield from self._problem_line(ChunkState.MISSING, "missing so far" if self.is_open else "missing", missing)
         repeated = [(f"{_span_text(span)} ({times:,} times)", span) for span, times in group_spans(summary.repeated)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from upload_tui.status import Stage
+from upload_tui.text import failed_chunk
 
 if TYPE_CHECKING:
     from upload_tui.wire import Upload
@@ -32,6 +33,8 @@ class ChunkState(IntEnum):
     """Of another size than most, and not a smaller last chunk."""
     REPEATED = 3
     MISSING = 4
+    BAD = 5
+    """The one whose hash is wrong, which failed the upload."""
 
 
 class ChunkSummary(Struct, frozen=True):
@@ -48,6 +51,7 @@ class ChunkSummary(Struct, frozen=True):
         last_bytes: the size of the chunk with the highest number; None if there is none.
         range_bytes: the smallest and the largest size.
         invalid_numbers: numbers below 1.
+        bad: the number of the chunk whose hash is wrong; None if there is none.
         missing_bytes: declared size minus received size; negative if more was received; 0 if no size was declared.
     """
 
@@ -62,6 +66,7 @@ class ChunkSummary(Struct, frozen=True):
     range_bytes: tuple[int, int]
     invalid_numbers: Sequence[int]
     missing_bytes: int
+    bad: int | None = None
 
     def cells(self, max_cells: int) -> Sequence[ChunkState]:
         """The states of the numbers from 1 to `expected` in at most `max_cells` cells; a cell has the worst state of its numbers."""
@@ -84,6 +89,8 @@ class ChunkSummary(Struct, frozen=True):
         yield from ((ChunkState.UNEXPECTED_SIZE, (number, number)) for number in self.unexpected_size_bytes)
         yield from ((ChunkState.REPEATED, (number, number)) for number in self.repeated)
         yield from ((ChunkState.MISSING, span) for span in self.missing)
+        if self.bad is not None:
+            yield ChunkState.BAD, (self.bad, self.bad)
 
 
 def summarize_chunks(upload: "Upload") -> ChunkSummary:
@@ -96,6 +103,7 @@ def summarize_chunks(upload: "Upload") -> ChunkSummary:
     missing = [(before + 1, after - 1) for before, after in pairwise([0, *sizes]) if after - before > 1]
     outstanding = _outstanding_count(upload, sizes, typical, missing)
     last = 0 if outstanding else highest
+    bad = failed_chunk(upload.timeline.error_message or "")
     all_sizes = [size for same_number in sizes.values() for size in same_number]
     return ChunkSummary(
         received=len(sizes),
@@ -109,6 +117,7 @@ def summarize_chunks(upload: "Upload") -> ChunkSummary:
         range_bytes=(min(all_sizes, default=0), max(all_sizes, default=0)),
         invalid_numbers=sorted(number for number in listed if number < 1),
         missing_bytes=0 if upload.size_bytes is None else upload.size_bytes - upload.chunk_bytes,
+        bad=bad if bad in sizes else None,
     )
 
 

@@ -50,6 +50,10 @@ class TimelinePane(TimelineView, can_focus=True):
             self.set_reactive(TimelinePane.top, 0)
         super().refresh_changed()
 
+    def watch_detail(self) -> None:
+        """Show the other upload from its first line, or the same one as it is now."""
+        self.refresh_changed()
+
     def watch_top(self) -> None:
         """Repaint from the new first line."""
         self.refresh_changed()

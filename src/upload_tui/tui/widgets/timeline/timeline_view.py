@@ -15,12 +15,15 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import truncate_middle
 from upload_tui.tui.widgets.base.diffed_text import DiffedText
+from upload_tui.tui.widgets.pending_text import bytes_per_second, time_left_text
 from upload_tui.tui.widgets.timeline.chunk_strip import CHUNK_CLASSES, chunk_lines, contradiction_lines
 from upload_tui.wire import StatusShape
 
 __all__ = ["TimelineView", "timeline_lines"]
 
-_BAR_CELLS = 12
+_MIN_BAR_CELLS, _MAX_BAR_CELLS = 10, 60
+_SPAN_TEXT_CELLS = 28
+"""Cells beside a bar, for texts such as `12m 05s uploading · 12.8 MiB/s`."""
 _BREAK_RATIO = 30
 """The longest bar is drawn broken, not to scale, if it is this many times as long as the next one."""
 _LABEL_CELLS = 10
@@ -100,6 +103,11 @@ class _Painter(Struct, frozen=True):
         return self.display_options.glyphs
 
     @property
+    def _bar_cells(self) -> int:
+        """The length of the longest bar, for the width of the pane."""
+        return min(_MAX_BAR_CELLS, max(_MIN_BAR_CELLS, self.width - _SPAN_TEXT_CELLS - len(self._rail[0])))
+
+    @property
     def _rail(self) -> tuple[str, str]:
         """The start of a line between two stages."""
         return f"{self._glyphs.rail} ", _QUIET
@@ -158,7 +166,12 @@ class _Painter(Struct, frozen=True):
             return Content.assemble(self._rail, (f"{phase}, time unknown", _QUIET))
         bar = self._bar(self._glyphs.bar_full, span.seconds, longest)
         duration = f"{'' if span.is_exact else self._glyphs.estimate}{duration_text(span.seconds)}"
-        return Content.assemble(self._rail, (bar, f"$stage-{span.start}"), (f" {duration} {phase}", _QUIET))
+        text = f" {duration} {phase}"
+        size_bytes = self.detail.upload.size_bytes
+        if span.start is Stage.INITIATED and span.seconds > 0 and size_bytes:
+            longer = f"{text} {self._glyphs.dot} {_speed_text(size_bytes / span.seconds)}"
+            text = longer if len(self._rail[0]) + len(bar) + len(longer) <= self.width else text
+        return Content.assemble(self._rail, (bar, f"$stage-{span.start}"), (text, _QUIET))
 
     def _current_stage(self, longest: float) -> Iterator[Content]:
         """The current stage, its typical latency, and the next stage."""
@@ -167,9 +180,10 @@ class _Painter(Struct, frozen=True):
         if time_in_stage is not None:
             seconds = time_in_stage.total_seconds()
             bar = self._bar(self._glyphs.bar_open, seconds, longest)
-            style = "$warning bold" if lateness.is_overdue or lateness.is_stuck else _QUIET
+            style = "$overdue bold" if lateness.is_overdue or lateness.is_stuck else _QUIET
             text = f" {span_text(seconds)} {_PHASES[timeline.stage]}"
             yield Content.assemble(self._rail, (bar, f"$stage-{timeline.stage}"), (text, style))
+        yield from self._speed()
         yield from self._latency()
         yield from self._attempts()
         next_stage = "verified or error" if timeline.stage is Stage.COMPLETED else "completed"
@@ -178,9 +192,15 @@ class _Painter(Struct, frozen=True):
     def _bar(self, sign: str, seconds: float, longest: float) -> str:
         """A bar to scale; one longer than `longest` has a break in its middle instead."""
         if seconds <= longest:
-            return sign * _bar_cells(seconds, longest)
-        half = (_BAR_CELLS - 1) // 2
-        return f"{sign * half}{self._glyphs.bar_break}{sign * (_BAR_CELLS - 1 - half)}"
+            return sign * _bar_length(seconds, longest, self._bar_cells)
+        half = (self._bar_cells - 1) // 2
+        return f"{sign * half}{self._glyphs.bar_break}{sign * (self._bar_cells - 1 - half)}"
+
+    def _speed(self) -> Iterator[Content]:
+        """Bytes per second and the time left while chunks arrive."""
+        speed, left = bytes_per_second(self.detail.row), time_left_text(self.detail.row)
+        if speed is not None and left:
+            yield Content.styled(f"{self._glyphs.rail} {_speed_text(speed)} {self._glyphs.dot} {left}", _QUIET)
 
     def _latency(self) -> Iterator[Content]:
         """Percentiles of this stage for similar uploads, and a warning if the upload is late."""
@@ -191,7 +211,7 @@ class _Painter(Struct, frozen=True):
             yield Content.styled(f"{glyphs.rail} {f' {glyphs.dot} '.join(texts)}", _QUIET)
         if lateness.is_stuck or lateness.is_overdue:
             word = "stuck" if lateness.is_stuck else "overdue"
-            yield Content.styled(f"{glyphs.rail} {glyphs.warning} {word}", "$warning bold")
+            yield Content.styled(f"{glyphs.rail} {glyphs.warning} {word}", "$overdue bold")
 
     def _attempts(self) -> Iterator[Content]:
         """The retries of the deployed service's worker, which the service does not report: estimated from the time."""
@@ -217,7 +237,7 @@ class _Painter(Struct, frozen=True):
         for anomaly in self.detail.anomalies:
             name = anomaly.name.replace("_", " ")
             yield Content.assemble(
-                (f"{self._glyphs.warning} {name}: ", "$warning bold"), (sanitize(anomaly.detail), "")
+                (f"{self._glyphs.warning} {name}: ", "$stage-error bold"), (sanitize(anomaly.detail), "")
             )
 
     def chunks(self) -> Iterator[Content]:
@@ -248,8 +268,12 @@ class _Painter(Struct, frozen=True):
         return Content.assemble((f"{label[: _LABEL_CELLS - 1]:<{_LABEL_CELLS}}", _QUIET), (text, ""))
 
 
-def _bar_cells(seconds: float, longest: float) -> int:
-    """The length of a bar to scale; at least one cell for any duration."""
+def _bar_length(seconds: float, longest: float, cells: int) -> int:
+    """The length of a bar to scale, of at most `cells`; at least one cell for any duration."""
     if longest <= 0 or seconds <= 0:
         return 1 if seconds >= 0 else 0
-    return max(1, round(_BAR_CELLS * seconds / longest))
+    return max(1, round(cells * seconds / longest))
+
+
+def _speed_text(speed: float) -> str:
+    return f"{size_text(round(speed))}/s"

@@ -5,16 +5,16 @@ from datetime import timedelta
 import pytest
 
 from upload_tui.monitor import Query, Row
-from upload_tui.monitor.model import Lateness
+from upload_tui.monitor.model import Lateness, WaitsFor
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, InMemorySession, an_upload
 from upload_tui.tui.widgets.activity.pending_list import PendingList
 
 ON_TIME = Lateness(
-    waits_for="waiting for verification, 1 in queue", p50_seconds=2.3, expected_on=NOW + timedelta(seconds=90)
+    waits_for=WaitsFor.VERIFICATION, queue_depth=1, p50_seconds=2.3, expected_on=NOW + timedelta(seconds=90)
 )
 STUCK = Lateness(is_stuck=True, is_overdue=True)
-NO_WORKER = Lateness(is_stuck=True, is_overdue=True, waits_for="waiting for verification: no worker has picked it up")
+NO_WORKER = Lateness(is_stuck=True, is_overdue=True, waits_for=WaitsFor.WORKER)
 
 
 def row_with(lateness: Lateness, stage: Stage, received: float | None) -> Row:
@@ -30,7 +30,7 @@ def row_with(lateness: Lateness, stage: Stage, received: float | None) -> Row:
 @pytest.mark.parametrize(
     ("stage", "lateness", "received", "text"),
     [
-        (Stage.INITIATED, Lateness(), 0.29, "29% received"),
+        (Stage.INITIATED, Lateness(), 0.29, "29% received, 5m left"),
         (Stage.INITIATED, Lateness(), 0.0, "no chunks received"),
         (Stage.INITIATED, Lateness(), None, "waiting for client"),
         (Stage.INITIATED, Lateness(), 1.0, "100% received, waiting for client"),

@@ -14,7 +14,7 @@ from upload_tui.tui.widgets.timeline.chunk_strip import chunk_lines, contradicti
 from upload_tui.tui.widgets.timeline.chunk_summary import ChunkState, summarize_chunks
 from upload_tui.tui.widgets.timeline.timeline_view import timeline_lines
 from upload_tui.widgets import DisplayOptions, InMemoryPicture
-from upload_tui.wire import StatusShape, Upload, read_upload
+from upload_tui.wire import CHUNK_HASH_DIFFERS, StatusShape, Upload, read_upload
 from upload_tui.wire.upload import Chunk
 
 MIB = 1 << 20
@@ -228,3 +228,23 @@ def test_retries_are_shown_with_signs_that_differ_from_those_of_chunks(glyphs: G
     assert line in timeline_of(
         an_upload("a", initiated=9000, completed=1200, status_shape=StatusShape.DEPLOYED), glyphs
     )
+
+
+@pytest.mark.parametrize("count", [3, 4, 500])
+@pytest.mark.parametrize("width", [20, 42, 100])
+def test_the_chunk_with_a_wrong_hash_is_the_one_that_stands_out(count: int, width: int) -> None:
+    message = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 098f6bcd4621…"
+    upload = upload_of(completed=9, error=3, message=message, chunks=sized(dict.fromkeys(range(1, count + 1), MIB)))
+    shown = list(chunk_lines(upload, UNICODE, width))
+    strip = shown[1]
+    (span,) = [span for span in strip.spans if str(span.style) == ".chunks--bad"]
+    assert strip.plain[span.start : span.end] == "✗"
+    assert [line.plain for line in shown if "bad hash" in line.plain] == ["✗ bad hash: chunk 3"]
+
+
+@pytest.mark.parametrize(
+    "message", ["no room left", f"{CHUNK_HASH_DIFFERS}: chunk 99", f"{CHUNK_HASH_DIFFERS}: chunk ٣", ""]
+)
+def test_no_chunk_stands_out_if_the_message_names_none_of_them(message: str) -> None:
+    upload = upload_of(completed=9, error=3, message=message, chunks=(1, 2, 3))
+    assert summarize_chunks(upload).bad is None

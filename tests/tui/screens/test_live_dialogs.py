@@ -1,0 +1,77 @@
+"""Dialogs are as current as the screen below them."""
+
+from textual.widgets import OptionList, Static
+
+from tests.tui.dashboards import opened, until
+from upload_tui.monitor import ProjectRef
+from upload_tui.testing import an_upload
+from upload_tui.tui.screens.failures import FailureScreen
+from upload_tui.tui.screens.latencies import LatencyScreen
+from upload_tui.tui.screens.projects import ProjectScreen
+from upload_tui.tui.screens.upload import UploadScreen
+from upload_tui.tui.widgets.status_bar import StatusBar
+from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
+from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
+
+
+async def test_failures_appear_in_the_open_dialog_and_the_highlight_stays_on_its_cause() -> None:
+    async with opened([an_upload("first", completed=60, error=50, message=SIZE_DIFFERS)]) as (pilot, session, table):
+        await pilot.press("F")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, FailureScreen)
+        menu = pilot.app.screen.query_one(OptionList)
+        menu.highlighted = 0
+        later = [an_upload(f"hash-{n}", completed=60, error=9, message=CHUNK_HASH_DIFFERS) for n in range(3)]
+        session.publish(*later)
+        await until(pilot, lambda: menu.option_count == 2)
+        assert menu.border_title == "Failures by cause (4)"
+        assert menu.highlighted == 1  # the new cause has more uploads
+        await pilot.press("enter")
+        await pilot.pause()
+        assert table.total == 1
+        assert table.row_at(0).name == "first"  # type: ignore[union-attr]
+
+
+async def test_an_open_dialog_without_failures_shows_the_first() -> None:
+    async with opened([]) as (pilot, session, _):
+        await pilot.press("F")
+        await pilot.pause()
+        menu = pilot.app.screen.query_one(OptionList)
+        assert "No upload has failed" in str(menu.get_option_at_index(0).prompt)
+        session.publish(an_upload("first", completed=60, error=50, message=SIZE_DIFFERS))
+        await until(pilot, lambda: menu.border_title == "Failures by cause (1)")
+        assert "No upload" not in str(menu.get_option_at_index(0).prompt)
+
+
+async def test_latencies_appear_in_the_open_dialog() -> None:
+    async with opened([]) as (pilot, session, _):
+        await pilot.press("l")
+        assert isinstance(pilot.app.screen, LatencyScreen)
+        text = pilot.app.screen.query_one(Static)
+        await until(pilot, lambda: "No upload" in str(text.render()))
+        session.publish(an_upload("fine", completed=60, verified=50))
+        await until(pilot, lambda: "completed to" in str(text.render()))
+
+
+async def test_projects_appear_in_the_open_dialog() -> None:
+    async with opened([]) as (pilot, session, _):
+        await pilot.press("p")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, ProjectScreen)
+        menu = pilot.app.screen.query_one(OptionList)
+        await pilot.press("j")
+        session.projects = (ProjectRef("p-0", "Atlas"), *session.projects)
+        session.publish(an_upload("atlas.tiff", project=("p-0", "Atlas")))
+        await until(pilot, lambda: menu.option_count == 3)
+        assert str(menu.get_option_at_index(menu.highlighted or 0).prompt) == "Genome"
+
+
+async def test_an_open_upload_changes_with_its_status() -> None:
+    async with opened([an_upload("scan.tiff", initiated=60)]) as (pilot, session, _):
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, UploadScreen)
+        timeline = pilot.app.screen.query_one(TimelinePane)
+        session.publish(an_upload("scan.tiff", initiated=60, completed=30, verified=20))
+        await until(pilot, lambda: timeline.detail is not None and timeline.detail.upload.stage == "verified")
+        assert "live" in str(pilot.app.screen.query_one(StatusBar).render())

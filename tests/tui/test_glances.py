@@ -1,0 +1,173 @@
+"""What is seen at a glance: trouble is on the first screen and louder than anything normal, and all text can be read."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+from rich.color import Color
+from textual.app import App
+from textual.geometry import Region
+
+from tests.tui.colour_vision import chroma, contrast
+from tests.tui.dashboards import opened
+from upload_tui.testing import an_upload, dashboard, sample_uploads, settled
+from upload_tui.tui.appearance.theme import FEW_COLOURS_THEME, THEMES
+from upload_tui.tui.widgets.table.upload_table import UploadTable
+
+SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
+PAINTED = [theme.name for theme in THEMES if theme.name != FEW_COLOURS_THEME]
+_FILL_CONTRAST = 3.0
+"""A background with more contrast than this is a fill, which is louder than any text."""
+_FILL_FACTOR = 3
+_GREY_CHROMA = 15.0
+_TEXT_CONTRAST, _DIM_CONTRAST = 4.5, 3.0
+
+
+class Run(NamedTuple):
+    """Characters of one style at (x, y); colours as `#rrggbb`."""
+
+    x: int
+    y: int
+    text: str
+    colour: str
+    background: str
+
+
+class Picture:
+    """What the screen of an app shows now."""
+
+    def __init__(self, app: App[int]) -> None:
+        self._app = app
+        self.page = (app.current_theme.background or "").lower()
+        self.runs = tuple(self._runs())
+
+    def _runs(self) -> Iterator[Run]:
+        """All runs of the screen that are not blank, or have a background of their own."""
+        for y, strip in enumerate(self._app.screen._compositor.render_strips(self._app.size)):
+            x = 0
+            for segment in strip:
+                style = segment.style
+                if (
+                    style is not None
+                    and style.bgcolor is not None
+                    and (style.color is not None or segment.text.isspace())
+                ):
+                    background = hex_of(style.bgcolor)
+                    colour = background if style.color is None else hex_of(style.color)
+                    pair = (background, colour) if style.reverse else (colour, background)
+                    yield Run(x, y, segment.text, *pair)
+                else:
+                    assert segment.text.isspace(), segment
+                x += segment.cell_length
+
+    def lines_in(self, region: Region) -> Sequence[Sequence[Run]]:
+        runs = [run for run in self.runs if region.contains(run.x, run.y)]
+        return [[run for run in runs if run.y == y] for y in sorted({run.y for run in runs})]
+
+    def fills(self) -> Sequence[Run]:
+        return [run for run in self.runs if contrast(run.background, self.page) >= _FILL_CONTRAST]
+
+    def unreadable(self) -> set[tuple[str, str, str, float]]:
+        """Texts with too little contrast; what a dialog covers and fades is left out."""
+        faint = self._app.get_css_variables()["faint"].lower()
+        screen = self._app.screen
+        region = screen.children[0].region if screen.is_modal else screen.region
+        found = set()
+        for run in self.runs:
+            ratio = contrast(run.colour, run.background)
+            least = _DIM_CONTRAST if run.colour == faint else _TEXT_CONTRAST
+            if region.contains(run.x, run.y) and any(map(str.isalnum, run.text)) and ratio < least:
+                found.add((run.text.strip(), run.colour, run.background, round(ratio, 2)))
+        return found
+
+
+def hex_of(colour: Color) -> str:
+    return colour.get_truecolor().hex
+
+
+def loudness(runs: Sequence[Run], page: str) -> float:
+    """The colour that runs have, in cells; a fill counts more than text, grey counts nothing."""
+    return sum(_run_loudness(run, page) for run in runs)
+
+
+def _run_loudness(run: Run, page: str) -> float:
+    if contrast(run.background, page) >= _FILL_CONTRAST:
+        return _FILL_FACTOR * len(run.text) * chroma(run.background)
+    colour = chroma(run.colour)
+    return len(run.text.replace(" ", "")) * colour if colour >= _GREY_CHROMA else 0.0
+
+
+def text_of(runs: Sequence[Run]) -> str:
+    return "".join(run.text for run in runs)
+
+
+STUCK = an_upload("t-stuck.h5", initiated=9000, completed=8000, size_bytes=9_000_000_000)
+FAILED = an_upload("t-failed.czi", initiated=90, completed=60, error=50, message="no room left on the storage")
+ODD = an_upload("t-odd.czi", initiated=90, completed=60, verified=50, chunks=(1, 3, 4))
+NORMAL: list[dict[str, Any]] = [
+    an_upload("n-almost.bin", initiated=20, chunks=(1, 2, 3), size_bytes=3_000_100),
+    an_upload("n-verifying.bin", initiated=20, completed=3),
+    *(an_upload(f"n-done-{n}.bin", initiated=60 + n, completed=50 + n, verified=40 + n) for n in range(2)),
+]
+SEVERAL = [an_upload(f"n-{n:02d}.bin", initiated=60 + n, completed=50 + n, verified=40 + n) for n in range(60)]
+TROUBLE = {"stuck": STUCK, "failed": FAILED, "anomaly": ODD}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+async def test_trouble_is_on_the_first_screen_and_louder_than_anything_normal(size: tuple[int, int]) -> None:
+    async with opened([*TROUBLE.values(), *NORMAL], size=size) as (pilot, _, table):
+        for theme in PAINTED:
+            pilot.app.theme = theme
+            await pilot.pause()
+            screen = Picture(pilot.app)
+            lines = screen.lines_in(table.content_region)
+            loud = {text_of(line): loudness(line, screen.page) for line in lines}
+            normal = {text: value for text, value in loud.items() if " n-" in text}
+            troubled = {text: value for text, value in loud.items() if " t-" in text}
+            assert (len(normal), len(troubled)) == (len(NORMAL), len(TROUBLE))
+            assert min(troubled.values()) > max(normal.values()), (theme, loud)
+            assert sorted({run.text.split()[0] for run in screen.fills()}) == ["2", "STUCK"], theme
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
+async def test_trouble_below_the_fold_is_on_the_first_screen_and_without_trouble_nothing_is_filled(
+    size: tuple[int, int],
+) -> None:
+    async with opened(SEVERAL, size=size) as (pilot, session, _):
+        assert Picture(pilot.app).fills() == []
+        session.publish(STUCK)
+        await settled(pilot)
+        for theme in PAINTED:
+            pilot.app.theme = theme
+            await pilot.pause()
+            overdue = pilot.app.get_css_variables()["overdue"].lower()
+            late = [run for run in Picture(pilot.app).runs if overdue in {run.colour, run.background}]
+            assert "1 stuck" in text_of(late), theme
+
+
+@pytest.mark.parametrize("theme", ["upload-dark", "upload-safe-light"])
+async def test_all_text_can_be_read(theme: str) -> None:
+    async with opened([dict(upload) for upload in sample_uploads()], size=(120, 40)) as (pilot, _, _):
+        pilot.app.theme = theme
+        for key in ("", "question_mark", "w", "c", "F", "l", "p", "e", "enter", "3"):
+            await pilot.press(*filter(None, [key]))
+            await pilot.pause()
+            assert Picture(pilot.app).unreadable() == set(), key
+            await pilot.press("escape")
+
+
+@pytest.mark.parametrize("ascii_only", [False, True], ids=["unicode", "ascii"])
+async def test_without_colours_words_and_signs_say_the_same(ascii_only: bool) -> None:
+    app = dashboard([*TROUBLE.values(), *NORMAL], theme=FEW_COLOURS_THEME, ascii_only=ascii_only)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        lines = [strip.text for strip in app.screen._compositor.render_strips(app.size)]
+        table = app.screen.query_one(UploadTable)
+        rows = {row.name: lines[table.content_region.y + 1 + n] for n in range(7) if (row := table.row_at(n))}
+        warning, failed = ("!", "X") if ascii_only else ("▲", "✗")
+        assert warning in rows["t-stuck.h5"]
+        assert "STUCK" in rows["t-stuck.h5"]
+        assert failed in rows["t-failed.czi"]
+        assert warning in rows["t-odd.czi"]
+        assert "ANOMALIES" in rows["t-odd.czi"]
+        assert not {warning, failed} & set(rows["n-almost.bin"])
