@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from ssl import SSLContext
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
@@ -170,7 +170,7 @@ class ServiceClient:
         """Like `upload_page`, not parsed."""
         path = f"/projects/{quote(project_id, safe='')}/uploads"
         raw = await self._requester.fetch(path, page=page, per_page=per_page)
-        return RawPage(raw.body, raw.headers, page, per_page, raw.requested_on, raw.read_on, raw.url)
+        return RawPage(project_id, raw.body, raw.headers, page, per_page, raw.requested_on, raw.read_on, raw.url)
 
     def read_page(self, raw: RawPage, indexes: Sequence[int] | None = None) -> UploadPage:
         """Parse a page at once; with `indexes` (from 0), only those entries.
@@ -181,8 +181,7 @@ class ServiceClient:
         with mention_url(raw.url):
             listed = page_entries(raw.body)
             wanted = listed if indexes is None else [listed[index] for index in indexes]
-            entries = read_upload_entries(wanted, read_on=raw.read_on, requested_on=raw.requested_on)
-            return build_upload_page(entries, raw.headers, page=raw.page, per_page=raw.per_page)
+            return build_upload_page(_read_entries(wanted, raw), raw.headers, page=raw.page, per_page=raw.per_page)
 
     async def read_page_in_batches(self, raw: RawPage) -> UploadPage:
         """Parse a page in batches, so that other tasks can run.
@@ -193,14 +192,18 @@ class ServiceClient:
         found: list[UploadReading | str] = []
         with mention_url(raw.url):
             async for entries in batches(page_entries(raw.body)):
-                found.extend(read_upload_entries(entries, read_on=raw.read_on, requested_on=raw.requested_on))
+                found.extend(_read_entries(entries, raw))
             return build_upload_page(found, raw.headers, page=raw.page, per_page=raw.per_page)
 
-    async def upload(self, upload_id: str) -> UploadReading:
-        """One upload."""
+    async def upload(self, upload_id: str, project_id: str | None = None) -> UploadReading:
+        """One upload, which belongs to `project_id` if that is known, whatever the upload says.
+
+        Services find ids without regard to case, so the id in the response may differ from the one asked for.
+        """
         raw, body = await self._requester.fetch_json(f"/uploads/{quote(upload_id, safe='')}")
+        project = None if project_id is None else Project(project_id, "")
         with mention_url(raw.url):
-            return read_upload_reading(body, read_on=raw.read_on, requested_on=raw.requested_on)
+            return read_upload_reading(body, read_on=raw.read_on, requested_on=raw.requested_on, project=project)
 
     async def queue(self) -> QueueStats | None:
         """The verification queue; None if the service does not report it."""
@@ -209,3 +212,8 @@ class ServiceClient:
         except (NotFoundError, InvalidResponseError, AuthError, BadRequestError):
             return None
         return read_queue(body, read_on=raw.read_on)
+
+
+def _read_entries(entries: Sequence[Any], raw: RawPage) -> Sequence[UploadReading | str]:
+    project = Project(raw.project_id, "")
+    return read_upload_entries(entries, read_on=raw.read_on, requested_on=raw.requested_on, project=project)

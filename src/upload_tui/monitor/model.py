@@ -227,6 +227,8 @@ class Row(Struct, frozen=True, kw_only=True):
     """One upload in a table.
 
     Attributes:
+        unknown_state: the service's own name for a state that is not in the design, in which an upload is neither pending nor final;
+            empty if `stage` is the state.
         stage_since, since_certainty: when the present stage began, and how that is known.
         initiated_on, completed_on, ended_on: times of the stages, None if unknown; `ended_on` is that of verified or error.
         chunk_count, chunk_bytes: of the chunks received so far; None if the upload is not chunked.
@@ -255,6 +257,7 @@ class Row(Struct, frozen=True, kw_only=True):
     chunk_bytes: int | None
     error_message: str
     lateness: Lateness
+    unknown_state: str = ""
     anomaly_count: int = 0
     trouble: Trouble | None = None
     is_contradictory: bool = False

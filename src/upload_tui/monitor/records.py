@@ -59,7 +59,7 @@ def upload_record(detail: Detail) -> Record:
         "content_type": upload.content_type,
         "project": {"id": upload.project_id, "name": upload.project_name},
         "service": row.service,
-        "stage": upload.stage,
+        "stage": upload.timeline.unknown_state.name if upload.timeline.unknown_state else upload.stage,
         "stage_since": format_optional_time(upload.timeline.since),
         "error_message": upload.timeline.error_message,
         "timeline": [_event_record(event) for event in upload.timeline],

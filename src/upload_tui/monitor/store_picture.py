@@ -273,7 +273,8 @@ class StorePicture:
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
             is_final = stored.stage.is_final
-            lateness = _NOT_LATE if is_final else self._lateness(stored, as_of, baselines, queued)
+            is_pending = not (is_final or stored.unknown_state)
+            lateness = self._lateness(stored, as_of, baselines, queued) if is_pending else _NOT_LATE
             is_stale = not is_final and (outdated[stored.project_id] or self._is_from_previous_session(stored))
             trouble = _trouble(stored, lateness, failed_since)
             yield _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
@@ -311,6 +312,7 @@ def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Troubl
         service=service,
         size_bytes=stored.size_bytes,
         stage=stored.stage,
+        unknown_state=stored.unknown_state,
         stage_since=stored.since,
         since_certainty=stored.certainty,
         initiated_on=stored.initiated_on,

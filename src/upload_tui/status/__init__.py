@@ -6,7 +6,7 @@ encodes a status (that is `wire`).
 
 from upload_tui.status.anomalies import FUTURE_TOLERANCE, Anomaly, AnomalyName, inspect_chunks, inspect_timeline
 from upload_tui.status.stages import FINAL_STAGES, PENDING_STAGES, Stage
-from upload_tui.status.timeline import Certainty, Event, Span, Timeline
+from upload_tui.status.timeline import Certainty, Event, Span, Timeline, UnknownState
 from upload_tui.status.transitions import Transition, transitions_between
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Stage",
     "Timeline",
     "Transition",
+    "UnknownState",
     "inspect_chunks",
     "inspect_timeline",
     "transitions_between",

@@ -41,11 +41,13 @@ class AnomalyName(StrEnum):
     REPEATED_STATE = "repeated_state"
     """The same state is listed more than once."""
     MESSAGE_WITHOUT_ERROR = "message_without_error"
-    """An error message, but no error."""
+    """An error message without a time of the error. It counts as an error."""
     UNKNOWN_SHAPE = "unknown_shape"
     """The status has none of the three shapes."""
     UNREADABLE_FIELD = "unreadable_field"
     """A field of the response does not have the type of the contract."""
+    OTHER_PROJECT = "other_project"
+    """The upload names a project other than the one that lists it."""
     STAGE_WENT_BACKWARDS = "stage_went_backwards"
     """A stage that an earlier reading had is no longer reported."""
     TIME_CHANGED = "time_changed"
@@ -119,7 +121,7 @@ def _chunk_anomalies(
     repeated = sorted(number for number, times in Counter(number for number, _ in chunks).items() if times > 1)
     if repeated:
         yield Anomaly(AnomalyName.CHUNKS_REPEATED, f"listed more than once: {_format_numbers(repeated)}")
-    if timeline.stage is Stage.INITIATED or timeline.purged_on is not None:
+    if timeline.stage is Stage.INITIATED or timeline.is_purged:
         return
     numbers = {number for number, _ in chunks}
     missing = _missing_numbers(numbers)

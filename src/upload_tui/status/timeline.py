@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from upload_tui.status.stages import Stage
 
-__all__ = ["Certainty", "Event", "Span", "Timeline"]
+__all__ = ["Certainty", "Event", "Span", "Timeline", "UnknownState"]
 
 
 class Certainty(StrEnum):
@@ -67,18 +67,34 @@ class Span(Struct, frozen=True):
     is_exact: bool
 
 
+class UnknownState(Struct, frozen=True):
+    """A current state that is not in the design.
+
+    Attributes:
+        name: the service's own name for it, not sanitized; `unknown` if it has none.
+        on: since when; None if unknown.
+    """
+
+    name: str
+    on: datetime | None = None
+
+
 class Timeline(Struct, frozen=True):
     """The events of an upload, in the order of the stages.
 
     Attributes:
         events: at most one per stage, ordered by `Stage.rank`.
-        purged_on: when the stored data was deleted (deployed shape only); None if it was not.
+        purged_on: when the stored data was deleted (deployed shape only); None if it was not, or at an unknown time.
         ready_for_chunks: whether the storage accepts chunks yet (deployed shape only); None if the service does not report it.
+        unknown_state: the current state if it is not in the design; None otherwise.
+        has_unknown_purge_time: the stored data was deleted, but the time cannot be read.
     """
 
     events: tuple[Event, ...] = ()
     purged_on: datetime | None = None
     ready_for_chunks: bool | None = None
+    unknown_state: UnknownState | None = None
+    has_unknown_purge_time: bool = False
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)
@@ -94,17 +110,30 @@ class Timeline(Struct, frozen=True):
 
     @property
     def stage(self) -> Stage:
-        """The current stage; `INITIATED` if the timeline is empty, since the upload exists."""
-        return self.events[-1].stage if self.events else Stage.INITIATED
+        """The current stage; `INITIATED` if the timeline is empty, since the upload exists.
+
+        In an unknown state, the last stage before it that is not final: nothing is known to be over.
+        """
+        known = (
+            event.stage for event in reversed(self.events) if self.unknown_state is None or not event.stage.is_final
+        )
+        return next(known, Stage.INITIATED)
 
     @property
     def is_pending(self) -> bool:
-        """True until the upload is verified or in error."""
-        return not self.stage.is_final
+        """True until the upload is verified or in error; False in an unknown state, which is neither."""
+        return self.unknown_state is None and not self.stage.is_final
+
+    @property
+    def is_purged(self) -> bool:
+        """True if the stored data was deleted."""
+        return self.purged_on is not None or self.has_unknown_purge_time
 
     @property
     def since(self) -> datetime | None:
-        """When the current stage began, as well as it is known."""
+        """When the current stage or the unknown state began, as well as it is known."""
+        if self.unknown_state is not None:
+            return self.unknown_state.on
         return self.current.best_time if self.current else None
 
     @property

@@ -46,15 +46,14 @@ def transitions_between(before: Timeline | None, after: Timeline) -> tuple[tuple
 
 def _contradictions(before: Timeline, after: Timeline) -> Iterator[Anomaly]:
     lost = [event.stage for event in before.events if after.event(event.stage) is None]
-    if lost or after.stage.rank < before.stage.rank:
-        stages = ", ".join(lost) if lost else before.stage
-        yield Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, f"{stages} was reported before and no longer is")
+    if lost:
+        yield Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, f"{', '.join(lost)} was reported before and no longer is")
     for event in after.events:
         earlier = before.event(event.stage)
         if earlier and _is_time_changed(earlier, event):
             detail = f"{event.stage} was {_format_time(earlier)} before and is {_format_time(event)} now"
             yield Anomaly(AnomalyName.TIME_CHANGED, detail)
-    if before.purged_on and not after.purged_on:
+    if before.is_purged and not after.is_purged:
         yield Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, "purged was reported before and no longer is")
 
 

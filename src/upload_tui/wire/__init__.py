@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from upload_tui.wire.bodies import parse_body
     from upload_tui.wire.page_summaries import UploadSummary, read_summaries
     from upload_tui.wire.queue import QueueStats, read_queue
     from upload_tui.wire.responses import (
         ErrorEnvelope,
-        Project,
         RawPage,
         UploadPage,
         UploadReading,
         build_upload_page,
         entry_json,
         page_entries,
-        parse_body,
         read_error_envelope,
         read_projects,
         read_upload_entries,
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     )
     from upload_tui.wire.status_shapes import UNSUPPORTED_DETAILS, StatusShape, write_status
     from upload_tui.wire.times import format_time, read_time
-    from upload_tui.wire.upload import Upload, read_upload
+    from upload_tui.wire.upload import Project, Upload, read_upload
     from upload_tui.wire.urls import API_PATH, curl_command, service_root
 
 __all__ = [
@@ -82,6 +81,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "bodies": ("parse_body",),
         "page_summaries": (
             "UploadSummary",
             "read_summaries",
@@ -92,14 +92,12 @@ __getattr__, __dir__ = lazy_names(
         ),
         "responses": (
             "ErrorEnvelope",
-            "Project",
             "RawPage",
             "UploadPage",
             "UploadReading",
             "build_upload_page",
             "entry_json",
             "page_entries",
-            "parse_body",
             "read_error_envelope",
             "read_projects",
             "read_upload_entries",
@@ -121,6 +119,7 @@ __getattr__, __dir__ = lazy_names(
             "read_time",
         ),
         "upload": (
+            "Project",
             "Upload",
             "read_upload",
         ),

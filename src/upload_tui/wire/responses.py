@@ -5,39 +5,25 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import MsgspecError, Struct
-from msgspec.json import decode
+from msgspec import Struct
 
 from upload_tui.errors import InvalidResponseError
-from upload_tui.wire.upload import Upload, read_upload
+from upload_tui.wire.bodies import mask_secrets, parse_body
+from upload_tui.wire.upload import Project, Upload, read_upload
 
 __all__ = [
-    "SECRET_KEYS",
     "ErrorEnvelope",
-    "Project",
     "RawPage",
     "UploadPage",
     "UploadReading",
     "build_upload_page",
     "entry_json",
-    "mask_secrets",
     "page_entries",
-    "parse_body",
     "read_error_envelope",
     "read_projects",
     "read_upload_entries",
     "read_upload_reading",
 ]
-
-SECRET_KEYS = frozenset({"signed_url", "api_token", "agent_key", "user_key", "token"})
-_MASK = "(hidden)"
-
-
-class Project(Struct, frozen=True):
-    """A project that the account can see."""
-
-    id: str
-    name: str
 
 
 class UploadReading(Struct, frozen=True):
@@ -58,6 +44,7 @@ class RawPage(Struct, frozen=True):
     """A page of uploads, not parsed yet.
 
     Attributes:
+        project_id: the project whose uploads it lists.
         body, headers: of the response.
         page: its number, from 1.
         per_page: the requested number of entries.
@@ -65,6 +52,7 @@ class RawPage(Struct, frozen=True):
         url: without the query.
     """
 
+    project_id: str
     body: bytes
     headers: Mapping[str, str]
     page: int
@@ -112,63 +100,30 @@ class ErrorEnvelope(Struct, frozen=True):
     suggestion: str = ""
 
 
-def parse_body(body: bytes) -> Any:
-    """Parse a JSON body. Lone surrogates, which no database and no terminal can store, are replaced.
+def read_upload_reading(
+    payload: object, *, read_on: datetime, requested_on: datetime | None = None, project: Project | None = None
+) -> UploadReading:
+    """Parse one upload and keep its JSON; `project` as in `read_upload`.
 
     Raises:
-        InvalidResponseError: it is not JSON (HTML from a proxy, a truncated response), or is nested too deeply.
+        InvalidResponseError: it is not an upload with an id, or is nested too deeply.
     """
-    try:
-        return decode(body)
-    except (MsgspecError, ValueError, RecursionError):
-        pass  # msgspec is the stricter parser: json also accepts NaN and lone surrogates
-    try:
-        return _without_surrogates(json.loads(body))
-    except (ValueError, RecursionError) as error:
-        raise InvalidResponseError("The response is not JSON") from error
-
-
-def _without_surrogates(value: Any) -> Any:
-    match value:
-        case str():
-            return value.encode("utf-8", "replace").decode()
-        case list():
-            return [_without_surrogates(entry) for entry in value]
-        case dict():
-            return {_without_surrogates(key): _without_surrogates(entry) for key, entry in value.items()}
-        case _:
-            return value
-
-
-def mask_secrets(value: Any) -> Any:
-    """Copy a JSON value with every secret masked, at any depth."""
-    match value:
-        case list():
-            return [mask_secrets(entry) for entry in value]
-        case dict():
-            return {key: _MASK if key in SECRET_KEYS and entry else mask_secrets(entry) for key, entry in value.items()}
-        case _:
-            return value
-
-
-def read_upload_reading(payload: object, *, read_on: datetime, requested_on: datetime | None = None) -> UploadReading:
-    """Parse one upload and keep its JSON.
-
-    Raises:
-        InvalidResponseError: it is not an upload with an id.
-    """
-    upload = read_upload(payload, read_on=read_on)
-    return UploadReading(upload, json.dumps(mask_secrets(payload), ensure_ascii=False), requested_on)
+    raw = json.dumps(mask_secrets(payload), ensure_ascii=False)
+    return UploadReading(read_upload(payload, read_on=read_on, project=project), raw, requested_on)
 
 
 def read_upload_entries(
-    entries: Sequence[Any], *, read_on: datetime, requested_on: datetime | None = None
+    entries: Sequence[Any], *, read_on: datetime, requested_on: datetime | None = None, project: Project | None = None
 ) -> Sequence[UploadReading | str]:
-    """Parse each entry of a list; one that cannot be read becomes a sentence about it."""
+    """Parse each entry of a list; one that cannot be read becomes a sentence about it.
+
+    `project` is the project whose list it is, as in `read_upload`.
+    """
     found: list[UploadReading | str] = []
     for entry in entries:
         try:
-            found.append(read_upload_reading(entry, read_on=read_on, requested_on=requested_on))
+            reading = read_upload_reading(entry, read_on=read_on, requested_on=requested_on, project=project)
+            found.append(reading)
         except InvalidResponseError as error:
             found.append(error.title)
     return found

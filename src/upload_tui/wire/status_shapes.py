@@ -2,17 +2,21 @@
 
 The keys decide the shape: `current` or `prior` mean Option B; `is_consistent`, `ready_for_chunks` or `purged_on` mean the deployed
 shape; flat times alone mean Option A.
+
+Two rules hold for all shapes. A stage whose time cannot be read was reached at an unknown time. Any sign of an error means an error,
+readable or not.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline
+from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline, UnknownState
 from upload_tui.wire.times import format_time, read_time
 
 __all__ = [
@@ -28,6 +32,8 @@ __all__ = [
 _DEPLOYED_ONLY_KEYS = frozenset({"is_consistent", "ready_for_chunks", "purged_on"})
 _OPTION_B_ONLY_KEYS = frozenset({"current", "prior"})
 _FLAT_KEYS = frozenset({"initiated_on", "completed_on", "verified_on", "error_on", "error_message"})
+_NO_NAME = "unknown"
+"""The name of a state without a name."""
 _MAX_QUOTED = 60
 """How many characters of a service's text an anomaly quotes."""
 
@@ -92,7 +98,8 @@ def read_status(status: object) -> StatusReading:
     """Parse a `status` payload of any shape. Never raises: what cannot be read becomes an anomaly."""
     shape = detect_shape(status)
     if shape is None or not isinstance(status, Mapping):
-        return StatusReading(None, Timeline(), (Anomaly(AnomalyName.UNKNOWN_SHAPE, f"status is {_quote(status)}"),))
+        unknown = Timeline(unknown_state=UnknownState(_state_name(status)))
+        return StatusReading(None, unknown, (Anomaly(AnomalyName.UNKNOWN_SHAPE, f"status is {_quote(status)}"),))
     reader = _StatusReader()
     timeline = reader.read_states(status) if shape is StatusShape.B else reader.read_flat(status, shape)
     return StatusReading(shape, timeline, tuple(reader.anomalies))
@@ -111,42 +118,56 @@ class _StatusReader:
 
     def read_flat(self, status: Mapping[str, Any], shape: StatusShape) -> Timeline:
         """Option A or the deployed shape."""
-        message = self._read_text(status, "error_message")
-        times = {stage: self._read_time(status, f"{stage}_on") for stage in Stage}
-        events = [Event(stage, on) for stage, on in times.items() if on is not None and stage is not Stage.ERROR]
-        if times[Stage.ERROR] is not None:
-            events.append(Event(Stage.ERROR, times[Stage.ERROR], message=message))
-        elif message is not None:
-            self._add_anomaly(AnomalyName.MESSAGE_WITHOUT_ERROR, _quote(message))
+        events = [
+            self._read_event(status, stage, f"{stage}_on")
+            for stage in Stage
+            if stage is not Stage.ERROR and self._has_value(status, f"{stage}_on")
+        ]
+        error = self._read_error(status)
         if shape is StatusShape.A:
-            return Timeline(tuple(events))
-        return self._read_deployed(status, events, times)
-
-    def _read_deployed(
-        self, status: Mapping[str, Any], events: list[Event], times: Mapping[Stage, datetime | None]
-    ) -> Timeline:
+            return _timeline([*events, *error])
         # An error sets `is_consistent` as well, so it only means verified where there is no error.
         is_consistent = self._read_flag(status, "is_consistent")
-        if is_consistent and times[Stage.ERROR] is None and times[Stage.VERIFIED] is None:
-            events.append(Event(Stage.VERIFIED, None, Certainty.OBSERVED, earliest=times[Stage.COMPLETED]))
-        return Timeline(
-            tuple(sorted(events, key=lambda event: event.stage.rank)),
-            purged_on=self._read_time(status, "purged_on"),
+        if is_consistent and not error and not any(event.stage is Stage.VERIFIED for event in events):
+            earliest = next((event.on for event in events if event.stage is Stage.COMPLETED), None)
+            events.append(Event(Stage.VERIFIED, None, Certainty.OBSERVED, earliest=earliest))
+        purged_on = self._read_time(status, "purged_on")
+        return replace(
+            _timeline([*events, *error]),
+            purged_on=purged_on,
             ready_for_chunks=self._read_flag(status, "ready_for_chunks"),
+            has_unknown_purge_time=purged_on is None and not _is_empty(status.get("purged_on")),
         )
+
+    def _read_error(self, status: Mapping[str, Any]) -> list[Event]:
+        """The error of a status; empty if there is no sign of one."""
+        message = self._read_text(status, "error_message")
+        has_time = self._has_value(status, "error_on")
+        if not has_time and message is None:
+            return []
+        if not has_time:
+            self._add_anomaly(AnomalyName.MESSAGE_WITHOUT_ERROR, _quote(message))
+        return [self._read_event(status, Stage.ERROR, "error_on", message)]
 
     def read_states(self, status: Mapping[str, Any]) -> Timeline:
         """Option B."""
         found: dict[Stage, Event] = {}
+        for event in (*self._read_listed_states(status), *self._read_error(status)):
+            known = found.setdefault(event.stage, event)
+            if event.message is not None:
+                found[event.stage] = replace(known, message=event.message)
+        unknown = None if Stage.ERROR in found else self._unknown_state(status.get("current"))
+        return replace(_timeline(found.values()), unknown_state=unknown)
+
+    def _read_listed_states(self, status: Mapping[str, Any]) -> Iterator[Event]:
+        found: set[Stage] = set()
         for entry in self._state_entries(status):
             event = self._read_state(entry)
-            if event is None:
-                continue
-            if event.stage in found:
+            if event is not None and event.stage in found:
                 self._add_anomaly(AnomalyName.REPEATED_STATE, f"{event.stage} is listed more than once")
-                continue
-            found[event.stage] = event
-        return Timeline(tuple(sorted(found.values(), key=lambda event: event.stage.rank)))
+            elif event is not None:
+                found.add(event.stage)
+                yield event
 
     def _state_entries(self, status: Mapping[str, Any]) -> Iterator[Any]:
         if status.get("current") is not None:
@@ -158,15 +179,32 @@ class _StatusReader:
             self._add_unreadable("prior", prior)
 
     def _read_state(self, entry: object) -> Event | None:
+        stage = _known_stage(entry)
         if not isinstance(entry, Mapping):
             self._add_unreadable("a state", entry)
-            return None
-        try:
-            stage = Stage(entry.get("state"))  # type: ignore[arg-type]  # Stage rejects anything that is not a stage
-        except ValueError:
+            return None if stage is None else Event(stage, None, Certainty.OBSERVED)
+        if stage is None:
             self._add_anomaly(AnomalyName.UNKNOWN_STATE, _quote(entry.get("state")))
             return None
-        return Event(stage, self._read_time(entry, "state_on"))
+        return self._read_event(entry, stage, "state_on")
+
+    def _unknown_state(self, current: object) -> UnknownState | None:
+        if current is None or _known_stage(current) is not None:
+            return None
+        on = self._read_time(current, "state_on") if isinstance(current, Mapping) else None
+        return UnknownState(_state_name(current), on)
+
+    def _read_event(self, fields: Mapping[str, Any], stage: Stage, key: str, message: str | None = None) -> Event:
+        """The event of a stage that was reached, at an unknown time if the time cannot be read."""
+        on = self._read_time(fields, key)
+        return Event(stage, on, Certainty.OBSERVED if on is None else Certainty.REPORTED, message=message)
+
+    def _has_value(self, fields: Mapping[str, Any], key: str) -> bool:
+        """Whether a field has a value, readable or not."""
+        value = fields.get(key)
+        if value is not None and _is_empty(value):
+            self._add_unreadable(key, value)
+        return not _is_empty(value)
 
     def _read_time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
         value = fields.get(key)
@@ -184,16 +222,40 @@ class _StatusReader:
 
     def _read_text(self, fields: Mapping[str, Any], key: str) -> str | None:
         value = fields.get(key)
-        if value is None or isinstance(value, str):
-            return value
-        self._add_unreadable(key, value)
-        return str(value)
+        if value is not None and not isinstance(value, str):
+            self._add_unreadable(key, value)
+        return None if _is_empty(value) else str(value)
 
     def _add_unreadable(self, name: str, value: object) -> None:
         self._add_anomaly(AnomalyName.UNREADABLE_FIELD, f"{name} is {_quote(value)}")
 
     def _add_anomaly(self, name: AnomalyName, detail: str) -> None:
         self.anomalies.append(Anomaly(name, detail))
+
+
+def _timeline(events: Iterable[Event]) -> Timeline:
+    return Timeline(tuple(sorted(events, key=lambda event: event.stage.rank)))
+
+
+def _is_empty(value: object) -> bool:
+    """Whether a value means that there is nothing: null, or what some services send in place of it."""
+    text_or_list = value.strip() if isinstance(value, str) else value
+    return value is None or value is False or (isinstance(text_or_list, str | list | dict) and not text_or_list)
+
+
+def _known_stage(state: object) -> Stage | None:
+    """The stage of an entry of Option B, without regard to case; None if its state is not in the design."""
+    name = state.get("state") if isinstance(state, Mapping) else state
+    try:
+        return Stage(name.lower()) if isinstance(name, str) else None
+    except ValueError:
+        return None
+
+
+def _state_name(state: object) -> str:
+    """The service's own name for a state that is not in the design."""
+    name = state.get("state") if isinstance(state, Mapping) else state
+    return _shorten(name) if isinstance(name, str) and name.strip() else _NO_NAME
 
 
 def _write_flat(timeline: Timeline, shape: StatusShape) -> dict[str, Any]:
@@ -207,23 +269,34 @@ def _write_flat(timeline: Timeline, shape: StatusShape) -> dict[str, Any]:
         "completed_on": times["completed_on"],
         "is_consistent": True if timeline.stage.is_final else None,
         **error,
-        "purged_on": format_time(timeline.purged_on) if timeline.purged_on else None,
+        "purged_on": _format_optional(timeline.purged_on),
     }
 
 
 def _write_states(timeline: Timeline) -> dict[str, Any]:
-    states = [
-        {"state": str(event.stage), "state_on": format_time(event.on) if event.on else None}
-        for event in reversed(timeline.events)
+    states: list[dict[str, Any]] = [
+        {"state": str(event.stage), "state_on": _format_optional(event.on)} for event in reversed(timeline.events)
     ]
+    if timeline.unknown_state is not None:
+        states.insert(
+            0, {"state": timeline.unknown_state.name, "state_on": _format_optional(timeline.unknown_state.on)}
+        )
     return {"current": states[0] if states else None, "prior": states[1:]}
 
 
 def _format_stage_time(timeline: Timeline, stage: Stage) -> str | None:
+    """The time of a stage, as well as it is known: without any, a flat shape would not express that it was reached."""
     event = timeline.event(stage)
-    return format_time(event.on) if event and event.on else None
+    return None if event is None else _format_optional(event.best_time)
+
+
+def _format_optional(on: datetime | None) -> str | None:
+    return None if on is None else format_time(on)
 
 
 def _quote(value: object) -> str:
-    text = repr(value)
+    return _shorten(repr(value))
+
+
+def _shorten(text: str) -> str:
     return text if len(text) <= _MAX_QUOTED else text[: _MAX_QUOTED - 1] + "…"

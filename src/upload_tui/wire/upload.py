@@ -17,11 +17,11 @@ from upload_tui.status import (
     inspect_chunks,
     inspect_timeline,
 )
-from upload_tui.wire.resources import DigestResource, UploadResource, UserResource
+from upload_tui.wire.resources import DigestResource, ProjectResource, UploadResource, UserResource
 from upload_tui.wire.status_shapes import StatusShape, read_status
 from upload_tui.wire.times import read_time
 
-__all__ = ["Chunk", "FileHash", "Upload", "read_upload"]
+__all__ = ["Chunk", "FileHash", "Project", "Upload", "read_upload"]
 
 
 class Chunk(Struct, frozen=True):
@@ -38,6 +38,13 @@ class FileHash(Struct, frozen=True):
 
     algorithm: str
     value: str
+
+
+class Project(Struct, frozen=True):
+    """A project that the account can see."""
+
+    id: str
+    name: str
 
 
 class Upload(Struct, frozen=True, kw_only=True):
@@ -79,7 +86,7 @@ class Upload(Struct, frozen=True, kw_only=True):
         return sum(chunk.size_bytes for chunk in self.chunks or ())
 
 
-def read_upload(payload: object, *, read_on: datetime) -> Upload:
+def read_upload(payload: object, *, read_on: datetime, project: Project | None = None) -> Upload:
     """Parse an upload resource whose status has any of the three shapes.
 
     A field that cannot be read keeps its default and becomes an anomaly; unknown fields are ignored.
@@ -87,20 +94,22 @@ def read_upload(payload: object, *, read_on: datetime) -> Upload:
     Args:
         payload: the decoded JSON of one upload.
         read_on: the reader's clock when the response was read.
+        project: the project that lists the upload, which it belongs to whatever the upload says; None if not known.
 
     Raises:
         InvalidResponseError: it is not an object with an id.
     """
     fields, anomalies = _valid_fields(payload)
     status = read_status(fields.status)
-    audit, project, provider = fields.audit, fields.project, fields.storage_provider
+    audit, provider = fields.audit, fields.storage_provider
     created_on, updated_on = (read_time(audit.created_on), read_time(audit.last_updated_on)) if audit else (None, None)
     timeline = _estimate_missing_times(status.timeline, created_on, updated_on, read_on)
     chunks = _read_chunks(fields)
+    owner, project_anomalies = _read_project(fields.project, project)
     return Upload(
         id=fields.id,
-        project_id=project.id if project else "",
-        project_name=(project and project.name) or "",
+        project_id=owner.id,
+        project_name=owner.name,
         name=fields.name or "",
         content_type=fields.content_type or "",
         size_bytes=fields.size,
@@ -112,9 +121,27 @@ def read_upload(payload: object, *, read_on: datetime) -> Upload:
         last_updated_on=updated_on,
         timeline=timeline,
         status_shape=status.shape,
-        anomalies=(*anomalies, *status.anomalies, *_find_anomalies(timeline, chunks, fields.size, read_on)),
+        anomalies=(
+            *anomalies,
+            *project_anomalies,
+            *status.anomalies,
+            *_find_anomalies(timeline, chunks, fields.size, read_on),
+        ),
         read_on=read_on,
     )
+
+
+def _read_project(named: ProjectResource | None, listing: Project | None) -> tuple[Project, tuple[Anomaly, ...]]:
+    """The project of an upload: the one that lists it, else the one that it names."""
+    project_id, name = (named.id, named.name or "") if named else ("", "")
+    if listing is None:
+        return Project(project_id, name), ()
+    if project_id == listing.id:
+        return Project(project_id, name or listing.name), ()
+    if not project_id:
+        return listing, ()
+    detail = f"project {listing.id} lists the upload, which names project {project_id[:60]}"
+    return listing, (Anomaly(AnomalyName.OTHER_PROJECT, detail),)
 
 
 def _find_anomalies(
@@ -153,37 +180,43 @@ def _field_error(key: str, value: object) -> str:
 def _estimate_missing_times(
     timeline: Timeline, created_on: datetime | None, last_updated_on: datetime | None, read_on: datetime
 ) -> Timeline:
-    """Estimate the times that the status leaves out from the audit times."""
-    events = tuple(_estimate_event_time(event, timeline, last_updated_on, read_on) for event in timeline.events)
+    """Estimate the times that the status leaves out from the audit times, and bound the others by their neighbours."""
     initiated = timeline.event(Stage.INITIATED)
     if created_on is not None and (initiated is None or initiated.on is None):
         estimate = Event(Stage.INITIATED, created_on, Certainty.ESTIMATED, latest=read_on)
-        events = (estimate, *(event for event in events if event.stage is not Stage.INITIATED))
-    return replace(timeline, events=events)
+        others = (event for event in timeline.events if event.stage is not Stage.INITIATED)
+        timeline = replace(timeline, events=(estimate, *others))
+    events = (
+        event
+        if event.certainty is not Certainty.OBSERVED
+        else _estimate_event_time(timeline, index, last_updated_on, read_on)
+        for index, event in enumerate(timeline.events)
+    )
+    return replace(timeline, events=tuple(events))
 
 
-def _estimate_event_time(
-    event: Event, timeline: Timeline, last_updated_on: datetime | None, read_on: datetime
-) -> Event:
-    if event.certainty is not Certainty.OBSERVED:
-        return event
-    # The last update is usually the worker's own, unless a purge touched the upload later.
+def _estimate_event_time(timeline: Timeline, index: int, last_updated_on: datetime | None, read_on: datetime) -> Event:
+    before, event, after = timeline.events[:index], timeline.events[index], timeline.events[index + 1 :]
+    earliest = event.earliest or next((known.on for known in reversed(before) if known.on is not None), None)
+    later = next((known.on for known in after if known.on is not None), None)
+    event = replace(event, earliest=earliest)
+    # The last update is usually the worker's own, unless a purge or a later state touched the upload.
     is_plausible = (
         last_updated_on is not None
-        and timeline.purged_on is None
+        and not (after or timeline.is_purged or timeline.unknown_state or event.stage is Stage.INITIATED)
         and last_updated_on <= read_on
-        and (event.earliest is None or event.earliest <= last_updated_on)
+        and (earliest is None or earliest <= last_updated_on)
     )
     if is_plausible:
         return replace(event, on=last_updated_on, certainty=Certainty.ESTIMATED, latest=read_on)
-    return replace(event, latest=_latest_possible(event, timeline.purged_on, read_on))
+    return replace(event, latest=_latest_possible(event, later or timeline.purged_on, read_on))
 
 
-def _latest_possible(event: Event, purged_on: datetime | None, read_on: datetime) -> datetime:
-    """A purge comes after the end of an upload, so it limits the time of the event; an implausible purge does not."""
-    if purged_on is None or purged_on > read_on or (event.earliest is not None and purged_on < event.earliest):
+def _latest_possible(event: Event, next_on: datetime | None, read_on: datetime) -> datetime:
+    """The next stage or a purge limits the time of an event; an implausible one does not."""
+    if next_on is None or next_on > read_on or (event.earliest is not None and next_on < event.earliest):
         return read_on
-    return purged_on
+    return next_on
 
 
 def _read_chunks(fields: UploadResource) -> tuple[Chunk, ...] | None:

@@ -73,15 +73,3 @@ async def test_the_next_try_is_shown_while_the_connection_is_down(
 def test_a_replay_shows_its_position_and_never_live(playback: Playback, text: str) -> None:
     connection = Connection(state=ConnectionState.REPLAYING, since=NOW, read_on=NOW, playback=playback)
     assert connection_text(connection, NOW, DisplayOptions()) == text
-
-
-async def test_an_alert_does_not_hide_the_fault_that_it_comes_from() -> None:
-    controls = FakeControls()
-    async with opened(mixed(), controls=controls) as (pilot, session, _):
-        bar = pilot.app.screen.query_one(StatusBar)
-        controls.active_faults = {"dead-worker": inf}
-        session.publish(an_upload("next.tiff", initiated=1))
-        await until(pilot, lambda: "dead-worker" in bar.render().plain)
-        bar.alert = "3 uploads failed: reported chunk hash does not match that computed by StorageProvider"
-        await until(pilot, lambda: "3 uploads failed" in bar.render().plain)
-        assert "dead-worker" in bar.render().plain

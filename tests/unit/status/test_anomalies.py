@@ -13,6 +13,7 @@ from upload_tui.status import Event, Stage, Timeline, inspect_chunks, inspect_ti
         pytest.param(Timeline(), {"initiated_missing"}, id="empty"),
         pytest.param(timeline(Stage.COMPLETED), {"initiated_missing"}, id="initiated-missing"),
         pytest.param(timeline(Stage.INITIATED, Stage.VERIFIED), {"completed_missing"}, id="completed-missing"),
+        pytest.param(timeline(Stage.INITIATED, Stage.ERROR), {"completed_missing"}, id="completed-missing-in-error"),
         pytest.param(
             Timeline((*VERIFIED.events, Event(Stage.ERROR, at(20)))), {"verified_and_error"}, id="verified-and-error"
         ),
@@ -30,11 +31,14 @@ def test_the_anomalies_of_a_timeline_are_found(inspected: Timeline, expected: se
     [
         pytest.param([(1, 5), (2, 10)], COMPLETED, set(), id="complete"),
         pytest.param([(2, 10)], COMPLETED, {"chunks_missing", "chunk_sizes_differ"}, id="first-missing"),
+        pytest.param([(1, 5), (2, 11)], COMPLETED, {"chunk_sizes_differ"}, id="one-byte-too-many"),
+        pytest.param([(1, 5), (2, 9)], COMPLETED, {"chunk_sizes_differ"}, id="one-byte-too-few"),
         pytest.param([(1, 5), (3, 10)], VERIFIED, {"chunks_missing"}, id="gap-although-verified"),
         pytest.param([(1, 5), (1, 5), (2, 5)], COMPLETED, {"chunks_repeated"}, id="repeated"),
         pytest.param([], COMPLETED, {"chunk_sizes_differ"}, id="none"),
         pytest.param([(3, 5)], timeline(Stage.INITIATED), set(), id="still-uploading"),
         pytest.param([], Timeline(VERIFIED.events, purged_on=NOON), set(), id="purged"),
+        pytest.param([], Timeline(VERIFIED.events, has_unknown_purge_time=True), set(), id="purged-at-an-unknown-time"),
     ],
 )
 def test_the_anomalies_of_chunks_are_found(chunks: list[tuple[int, int]], state: Timeline, expected: set[str]) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from tests.unit.status.timelines import COMPLETED, NOON, VERIFIED, at
 
-from upload_tui.status import FINAL_STAGES, PENDING_STAGES, Certainty, Event, Stage, Timeline
+from upload_tui.status import FINAL_STAGES, PENDING_STAGES, Certainty, Event, Stage, Timeline, UnknownState
 
 
 def test_every_stage_is_either_pending_or_final() -> None:
@@ -16,6 +16,13 @@ def test_time_in_stage_grows_with_time() -> None:
     assert COMPLETED.time_in_stage(at(70)) == timedelta(seconds=60)
     assert COMPLETED.time_in_stage(at(-100)) == timedelta(0)
     assert Timeline().time_in_stage(NOON) is None
+
+
+def test_an_unknown_state_is_neither_pending_nor_final() -> None:
+    archived = Timeline(VERIFIED.events, unknown_state=UnknownState("archived", at(30)))
+    assert not archived.is_pending
+    assert archived.stage is Stage.COMPLETED
+    assert archived.time_in_stage(at(40)) == timedelta(seconds=10)
 
 
 def test_spans_are_exact_only_if_both_times_were_reported() -> None:

@@ -4,7 +4,16 @@ import re
 
 from tests.unit.status.timelines import COMPLETED, VERIFIED, at, names, timeline
 
-from upload_tui.status import AnomalyName, Certainty, Event, Stage, Timeline, inspect_timeline, transitions_between
+from upload_tui.status import (
+    AnomalyName,
+    Certainty,
+    Event,
+    Stage,
+    Timeline,
+    UnknownState,
+    inspect_timeline,
+    transitions_between,
+)
 
 
 def test_stages_passed_between_two_readings_are_reported_in_order() -> None:
@@ -34,6 +43,19 @@ def test_a_stage_that_is_no_longer_reported_is_an_anomaly() -> None:
     assert names(anomalies) == {AnomalyName.STAGE_WENT_BACKWARDS}
 
 
+def test_a_middle_stage_that_is_no_longer_reported_is_an_anomaly() -> None:
+    without_completed = Timeline((VERIFIED.events[0], VERIFIED.events[2]))
+    steps, (anomaly,) = transitions_between(VERIFIED, without_completed)
+    assert steps == ()
+    assert anomaly.name is AnomalyName.STAGE_WENT_BACKWARDS
+    assert anomaly.detail == "completed was reported before and no longer is"
+
+
+def test_an_unknown_state_after_a_final_stage_is_no_step_backwards() -> None:
+    archived = Timeline(VERIFIED.events, unknown_state=UnknownState("archived", at(30)))
+    assert transitions_between(VERIFIED, archived) == ((), ())
+
+
 def test_a_changed_time_is_an_anomaly_if_both_were_reported() -> None:
     changed = Timeline((COMPLETED.events[0], Event(Stage.COMPLETED, at(11))))
     assert names(transitions_between(COMPLETED, changed)[1]) == {AnomalyName.TIME_CHANGED}
@@ -44,6 +66,11 @@ def test_a_changed_time_is_an_anomaly_if_both_were_reported() -> None:
 def test_a_purge_that_is_no_longer_reported_is_an_anomaly() -> None:
     purged = Timeline(VERIFIED.events, purged_on=at(60))
     assert names(transitions_between(purged, VERIFIED)[1]) == {AnomalyName.STAGE_WENT_BACKWARDS}
+
+
+def test_a_purge_whose_time_is_no_longer_readable_is_still_a_purge() -> None:
+    purged = Timeline(VERIFIED.events, purged_on=at(60))
+    assert transitions_between(purged, Timeline(VERIFIED.events, has_unknown_purge_time=True)) == ((), ())
 
 
 def test_times_in_an_anomaly_end_with_z() -> None:

@@ -4,18 +4,19 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fuzz.agreement import CORPUS, assert_readers_agree, assert_same_upload
 
-from upload_tui.monitor.store.rows import to_ms
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire.page_summaries import UploadSummary, read_summaries
-from upload_tui.wire.responses import SECRET_KEYS
+from upload_tui.wire.bodies import SECRET_KEYS
+from upload_tui.wire.page_summaries import read_summaries
 from upload_tui.wire.status_shapes import StatusShape
-from upload_tui.wire.upload import Upload, read_upload
+from upload_tui.wire.upload import read_upload
 
 REPLACEMENTS = st.none() | st.booleans() | st.integers(-3, 2**64) | st.sampled_from(
     ["", "x", "5", "null", "é\u202e", "2026-03-14T09:00:00.000Z", "2026-03-14t09:00:00.123z", "2999-01-01T00:00:00.000Z",
@@ -52,39 +53,46 @@ def changed_uploads(draw: st.DrawFn) -> dict[str, Any]:
     return upload
 
 
-def assert_agrees(summary: UploadSummary, upload: Upload) -> None:
-    timeline, current = upload.timeline, upload.timeline.current
-    assert current is not None
-    has_chunks = upload.chunks is not None
-    assert upload.anomalies == ()
-    assert summary == UploadSummary(
-        id=upload.id,
-        project_id=upload.project_id,
-        project_name=upload.project_name,
-        name=upload.name,
-        size_bytes=upload.size_bytes,
-        stage=upload.stage,
-        since_ms=to_ms(timeline.since) or 0,
-        certainty=str(current.certainty),
-        initiated_ms=to_ms(timeline.events[0].best_time) or 0,
-        completed_ms=next((to_ms(event.best_time) for event in timeline.events if event.stage == "completed"), None),
-        ended_ms=to_ms(current.best_time) if upload.stage.is_final else None,
-        activity_ms=to_ms(upload.last_updated_on),
-        chunk_count=len(upload.chunks or ()) if has_chunks else None,
-        chunk_bytes=upload.chunk_bytes if has_chunks else None,
-        error_message=timeline.error_message or "",
-        storage_provider=upload.storage_provider,
-        uploader=upload.uploader,
-        is_purged=timeline.purged_on is not None,
-    )
-
-
 @given(st.lists(changed_uploads(), min_size=1, max_size=3))
 def test_a_summary_agrees_with_a_full_parse(entries: list[dict[str, Any]]) -> None:
-    summaries = read_summaries(json.dumps({"results": entries}).encode(), NOW)
-    for summary, entry in zip(summaries or (), entries, strict=summaries is not None):
-        if summary is not None:
-            assert_agrees(summary, read_upload(entry, read_on=NOW))
+    assert_readers_agree(json.dumps({"results": entries}).encode())
+
+
+@pytest.mark.parametrize("file", sorted(CORPUS.iterdir()), ids=lambda file: file.stem)
+def test_both_readers_agree_on_the_corpus_of_the_fuzzer(file: Path) -> None:
+    assert_readers_agree(file.read_bytes())
+
+
+UNUSED = {
+    "not UTF-8": b'"\xff"',
+    "not UTF-8 in a key": b'{"\xff":1}',
+    "out of range": b"1e999",
+    "long integer": b"1" * 5000,
+    "deep": b"[" * 70 + b"]" * 70,
+    "brackets in texts": b'["]",' * 70 + b"0" + b',"["]' * 70,
+    "escaped quotes": b'["\\"]\\\\",' * 70 + b"0" + b',"\\\\\\"["]' * 70,
+}
+"""Values of a key that no reader uses."""
+
+
+@pytest.mark.parametrize("value", UNUSED.values(), ids=UNUSED)
+def test_both_readers_agree_on_what_is_readable(value: bytes) -> None:
+    body = json.dumps({"results": [{**an_upload(initiated=90, completed=60, verified=30), "more": "@"}]}).encode()
+    assert_readers_agree(body.replace(b'"@"', value))
+
+
+def test_brackets_in_texts_do_not_need_a_full_parse() -> None:
+    entry = an_upload('[{"]', initiated=90, completed=60, verified=30)
+    (summary,) = read_summaries(json.dumps({"results": [entry]}).encode(), NOW) or (None,)
+    assert summary is not None
+
+
+def test_an_upload_that_names_another_project_than_its_page_has_no_summary() -> None:
+    entry = an_upload(initiated=90, completed=60, verified=30)
+    body = json.dumps({"results": [entry, {**entry, "project": {"id": "other"}}, {**entry, "project": None}]}).encode()
+    summaries = read_summaries(body, NOW, entry["project"]["id"])
+    assert summaries is not None
+    assert [summary is not None for summary in summaries] == [True, False, False]
 
 
 @pytest.mark.parametrize("shape", [StatusShape.A, StatusShape.DEPLOYED])
@@ -95,7 +103,7 @@ def test_an_ordinary_upload_has_a_summary(shape: StatusShape, end: dict[str, flo
     entry = an_upload(initiated=90, status_shape=shape, **end)  # type: ignore[arg-type]
     (summary,) = read_summaries(json.dumps({"results": [entry]}).encode(), NOW) or (None,)
     assert summary is not None
-    assert_agrees(summary, read_upload(entry, read_on=NOW))
+    assert_same_upload(summary, read_upload(entry, read_on=NOW))
 
 
 @pytest.mark.parametrize(

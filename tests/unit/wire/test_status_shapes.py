@@ -1,5 +1,6 @@
 """The three shapes of status: detection, reading, writing."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -86,6 +87,153 @@ def test_any_json_can_be_read_as_a_status(status: Any) -> None:
     assert (reading.shape is None) == (detect_shape(status) is None)
 
 
+INITIATED = "2019-05-08T15:52:23.386Z"
+COMPLETED = "2019-05-08T15:53:00Z"
+
+READABLE_TIMES = [
+    "2019-05-08T15:53:00Z", "2019-05-08T15:53:00.386Z", "2019-05-08t15:53:00.386z", "2019-05-08T15:53:00z", "2019-05-08 15:53:00Z",
+    "2019-05-08T17:53:00+02:00", "2019-05-08T15:53:00.123456789Z", f"2019-05-08T15:53:00.{'1' * 60}Z", "2019-05-08T15:53:00",
+    "2019-05-08T15:53Z", "2019-05-08",
+]  # fmt: skip
+UNREADABLE_TIMES = [
+    "2019-05-08 15:52:33 UTC", "Wed, 08 May 2019 15:52:33 GMT", "08.05.2019 15:52", "05/08/2019", "2019-05-08T15:52:60Z", "null",
+    "2019-W19-3", "20190508T155233Z", "2019-13-08T15:52:33Z", "0001-01-01T00:00:00+10:00", "yesterday", "1557330753", "1511122512000",
+    1557330753, 1557330753.386, 1557330753000, 0, -1, 2**70, float("inf"), True, {"seconds": 1557330753}, [2019, 5, 8], "\x00",
+    "2" * 999,
+]  # fmt: skip
+NO_TIMES: list[object] = [None, "", " ", False, [], {}]
+STAGES = [
+    [Stage.INITIATED],
+    [Stage.INITIATED, Stage.COMPLETED],
+    [Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED],
+    [Stage.INITIATED, Stage.COMPLETED, Stage.ERROR],
+]
+
+
+def status_of(shape: StatusShape, times: Mapping[Stage, object]) -> dict[str, Any]:
+    """The status of an upload that reached some stages at some times, in any form."""
+    if shape is StatusShape.B:
+        states = [{"state": str(stage), "state_on": on} for stage, on in times.items()]
+        return {"current": states[-1], "prior": states[-2::-1]}
+    flat = {f"{stage}_on": times.get(stage) for stage in Stage}
+    if shape is StatusShape.A:
+        return {**flat, "error_message": None}
+    del flat["verified_on"]
+    is_over = Stage.VERIFIED in times or Stage.ERROR in times
+    return {
+        **flat,
+        "error_message": None,
+        "is_consistent": is_over or None,
+        "ready_for_chunks": True,
+        "purged_on": None,
+    }
+
+
+@pytest.mark.parametrize("shape", StatusShape)
+@pytest.mark.parametrize("stages", STAGES, ids=lambda stages: stages[-1])
+@pytest.mark.parametrize("form", [*READABLE_TIMES, *UNREADABLE_TIMES], ids=lambda form: repr(form)[:40])
+def test_the_form_of_a_time_never_changes_the_stage(shape: StatusShape, stages: list[Stage], form: object) -> None:
+    for odd in [*([stage] for stage in stages), stages]:
+        times = {stage: form if stage in odd else COMPLETED for stage in stages}
+        reading = read_status(status_of(shape, times))
+        assert [event.stage for event in reading.timeline.events] == stages
+        for event in reading.timeline.events:
+            is_known = event.stage not in odd or form in READABLE_TIMES
+            has_time = event.stage is not Stage.VERIFIED or shape is not StatusShape.DEPLOYED
+            assert (event.on is not None) == (is_known and has_time)
+            assert (event.certainty is Certainty.REPORTED) == (event.on is not None)
+        names_of_anomalies = {anomaly.name for anomaly in reading.anomalies}
+        is_said = form in READABLE_TIMES or (odd == [Stage.VERIFIED] and shape is StatusShape.DEPLOYED)
+        assert names_of_anomalies == (set() if is_said else {"unreadable_field"})
+
+
+@pytest.mark.parametrize("shape", [StatusShape.A, StatusShape.DEPLOYED])
+@pytest.mark.parametrize("absent", NO_TIMES, ids=repr)
+def test_an_empty_time_means_that_the_stage_was_not_reached(shape: StatusShape, absent: object) -> None:
+    status = {**status_of(shape, {Stage.INITIATED: INITIATED, Stage.COMPLETED: COMPLETED}), "error_on": absent}
+    assert read_status(status).timeline.stage is Stage.COMPLETED
+
+
+@pytest.mark.parametrize("shape", StatusShape)
+@pytest.mark.parametrize("message", ["size", 5, {"reason": "size"}, ["size"], True], ids=repr)
+def test_a_message_alone_is_an_error(shape: StatusShape, message: object) -> None:
+    verified = dict.fromkeys([Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED], COMPLETED)
+    reading = read_status({**status_of(shape, verified), "error_message": message})
+    assert reading.timeline.stage is Stage.ERROR
+    assert reading.timeline.error_message
+    assert "message_without_error" in {anomaly.name for anomaly in reading.anomalies}
+
+
+@pytest.mark.parametrize("message", NO_TIMES, ids=repr)
+def test_an_empty_message_is_no_error(message: object) -> None:
+    verified = dict.fromkeys([Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED], COMPLETED)
+    assert (
+        read_status({**status_of(StatusShape.DEPLOYED, verified), "error_message": message}).timeline.stage
+        is Stage.VERIFIED
+    )
+
+
+@pytest.mark.parametrize("form", UNREADABLE_TIMES, ids=lambda form: repr(form)[:40])
+def test_a_purge_at_an_unreadable_time_is_a_purge(form: object) -> None:
+    reading = read_status({**DEPLOYED, "is_consistent": True, "purged_on": form})
+    assert reading.timeline.is_purged
+    assert reading.timeline.purged_on is None
+
+
+@pytest.mark.parametrize(
+    ("current", "name"),
+    [
+        ({"state": "quarantined", "state_on": COMPLETED}, "quarantined"),
+        ({"state": "quarantined"}, "quarantined"),
+        ("quarantined", "quarantined"),
+        ({"state": "q" * 500}, "q" * 59 + "…"),
+        ({"state": None}, "unknown"),
+        ({}, "unknown"),
+        (7, "unknown"),
+    ],
+)
+@pytest.mark.parametrize(
+    "prior", [[], ["initiated"], ["completed", "initiated"], ["verified", "completed", "initiated"]]
+)
+def test_an_unknown_state_is_neither_pending_nor_final(current: object, name: str, prior: list[str]) -> None:
+    timeline = read_status(
+        {"current": current, "prior": [{"state": state, "state_on": COMPLETED} for state in prior]}
+    ).timeline
+    assert timeline.unknown_state is not None
+    assert timeline.unknown_state.name == name
+    assert not timeline.is_pending
+    assert not timeline.stage.is_final
+    assert timeline.since == timeline.unknown_state.on
+    assert [event.stage for event in reversed(timeline.events)] == prior
+
+
+def test_an_error_comes_before_an_unknown_state() -> None:
+    timeline = read_status({"current": {"state": "archived"}, "prior": [{"state": "error"}]}).timeline
+    assert timeline.stage is Stage.ERROR
+    assert timeline.unknown_state is None
+
+
+def test_an_unknown_state_is_written_back() -> None:
+    status = {
+        "current": {"state": "archived", "state_on": INITIATED},
+        "prior": [{"state": "initiated", "state_on": INITIATED}],
+    }
+    timeline = read_status(status).timeline
+    assert read_status(write_status(timeline, StatusShape.B)).timeline == timeline
+
+
+@pytest.mark.parametrize("shape", [StatusShape.A, StatusShape.DEPLOYED])
+def test_a_stage_at_an_unknown_time_is_written_as_reached(shape: StatusShape) -> None:
+    on = datetime(2019, 5, 8, 15, 53, tzinfo=UTC)
+    events = (Event(Stage.INITIATED, on), Event(Stage.ERROR, None, Certainty.OBSERVED, latest=on))
+    assert read_status(write_status(Timeline(events), shape)).timeline.stage is Stage.ERROR
+
+
+@pytest.mark.parametrize("name", ["VERIFIED", "Verified"])
+def test_a_state_is_read_without_regard_to_case(name: str) -> None:
+    assert read_status({"current": {"state": name}, "prior": []}).timeline.stage is Stage.VERIFIED
+
+
 def test_unsupported_details_are_listed_for_every_shape() -> None:
     assert set(UNSUPPORTED_DETAILS) == set(StatusShape)
     assert StatusDetail.ERROR_MESSAGE in UNSUPPORTED_DETAILS[StatusShape.B]
@@ -109,8 +257,6 @@ def test_the_shape_is_detected_from_the_payload(status: object, shape: StatusSha
     assert detect_shape(status) is shape
 
 
-INITIATED = "2019-05-08T15:52:23.386Z"
-COMPLETED = "2019-05-08T15:53:00Z"
 DEPLOYED = {"initiated_on": INITIATED, "completed_on": COMPLETED, "error_on": None, "error_message": None}
 
 
@@ -144,9 +290,9 @@ def state(name: object, on: object = COMPLETED) -> dict[str, object]:
         ({"current": state("completed"), "prior": [state("completed")]}, Stage.COMPLETED, "repeated_state"),
         ({"current": state("completed", 7), "prior": []}, Stage.COMPLETED, "unreadable_field"),
         ({"current": state("completed"), "prior": "none"}, Stage.COMPLETED, "unreadable_field"),
-        ({"current": "verified", "prior": []}, Stage.INITIATED, "unreadable_field"),
+        ({"current": "verified", "prior": []}, Stage.VERIFIED, "unreadable_field"),
         ({"initiated_on": "yesterday"}, Stage.INITIATED, "unreadable_field"),
-        ({"initiated_on": INITIATED, "error_message": "size"}, Stage.INITIATED, "message_without_error"),
+        ({"initiated_on": INITIATED, "error_message": "size"}, Stage.ERROR, "message_without_error"),
         ({**DEPLOYED, "is_consistent": "yes"}, Stage.COMPLETED, "unreadable_field"),
         ("broken", Stage.INITIATED, "unknown_shape"),
     ],

@@ -12,16 +12,11 @@ from hypothesis import strategies as st
 from upload_tui.errors import InvalidResponseError
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire.responses import (
-    build_upload_page,
-    mask_secrets,
-    parse_body,
-    read_error_envelope,
-    read_upload_entries,
-)
+from upload_tui.wire.bodies import mask_secrets, parse_body
+from upload_tui.wire.responses import build_upload_page, read_error_envelope, read_upload_entries
 from upload_tui.wire.status_shapes import StatusShape
 from upload_tui.wire.times import format_time, read_time
-from upload_tui.wire.upload import read_upload
+from upload_tui.wire.upload import Project, read_upload
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -87,6 +82,82 @@ def test_the_time_of_initiation_is_estimated_from_the_audit() -> None:
     event = upload.timeline.event(Stage.INITIATED)
     assert event is not None
     assert (event.on, event.certainty) == (NOW - timedelta(seconds=90), Certainty.ESTIMATED)
+
+
+PURGED = an_upload(completed=60, verified=20, purged=10, status_shape=StatusShape.DEPLOYED)
+
+
+@pytest.mark.parametrize(
+    ("purged_on", "latest"),
+    [
+        (format_time(NOW - timedelta(seconds=10)), NOW - timedelta(seconds=10)),
+        (format_time(NOW + timedelta(seconds=10)), NOW),
+        (format_time(NOW - timedelta(seconds=61)), NOW),
+        ("yesterday", NOW),
+    ],
+    ids=["plausible", "future", "before completion", "unreadable"],
+)
+def test_only_a_plausible_purge_limits_the_time_of_verification(purged_on: str, latest: datetime) -> None:
+    upload = read_upload({**PURGED, "status": {**PURGED["status"], "purged_on": purged_on}}, read_on=NOW)
+    event = upload.timeline.event(Stage.VERIFIED)
+    assert event is not None
+    assert (event.on, event.latest) == (None, latest)
+
+
+@pytest.mark.parametrize("updated", [60.001, -0.001], ids=["before completed_on", "in the future"])
+def test_an_implausible_update_is_no_estimate_of_the_verification(updated: float) -> None:
+    payload = an_upload(completed=60, verified=20, status_shape=StatusShape.DEPLOYED)
+    payload["audit"]["last_updated_on"] = format_time(NOW - timedelta(seconds=updated))
+    event = read_upload(payload, read_on=NOW).timeline.event(Stage.VERIFIED)
+    assert event is not None
+    assert (event.on, event.certainty, event.latest) == (None, Certainty.OBSERVED, NOW)
+
+
+def test_an_update_at_the_moment_of_completion_is_an_estimate() -> None:
+    payload = an_upload(completed=60, verified=60, status_shape=StatusShape.DEPLOYED)
+    event = read_upload(payload, read_on=NOW).timeline.event(Stage.VERIFIED)
+    assert event is not None
+    assert event.on == NOW - timedelta(seconds=60)
+
+
+def test_an_unreadable_time_is_bounded_by_the_stages_around_it() -> None:
+    payload = an_upload(initiated=90, completed=60, verified=20, status_shape=StatusShape.A)
+    payload["status"]["completed_on"] = "yesterday"
+    event = read_upload(payload, read_on=NOW).timeline.event(Stage.COMPLETED)
+    assert event is not None
+    assert (event.on, event.certainty) == (None, Certainty.OBSERVED)
+    assert (event.earliest, event.latest) == (NOW - timedelta(seconds=90), NOW - timedelta(seconds=20))
+
+
+def test_the_unreadable_time_of_an_error_is_estimated_from_the_last_update() -> None:
+    payload = an_upload(initiated=90, completed=60, error=20)
+    payload["status"]["error_on"] = 1557330753
+    upload = read_upload(payload, read_on=NOW)
+    event = upload.timeline.current
+    assert event is not None
+    assert (event.stage, event.on, event.certainty) == (Stage.ERROR, NOW - timedelta(seconds=20), Certainty.ESTIMATED)
+
+
+@pytest.mark.parametrize(
+    "project", [None, 7, "p", [], {}, {"id": 7}, {"name": "n"}, {"id": ""}, {"id": "other"}], ids=repr
+)
+def test_an_upload_belongs_to_the_project_that_lists_it(project: object) -> None:
+    upload = read_upload({**an_upload(), "project": project}, read_on=NOW, project=Project("p-1", "listing"))
+    assert (upload.project_id, upload.project_name) == ("p-1", "listing")
+    is_other = project == {"id": "other"}
+    assert ("other_project" in {anomaly.name for anomaly in upload.anomalies}) == is_other
+
+
+def test_the_name_of_a_project_is_the_one_in_the_upload() -> None:
+    upload = read_upload(an_upload(project=("p-1", "new")), read_on=NOW, project=Project("p-1", "old"))
+    assert (upload.project_name, upload.anomalies) == ("new", ())
+
+
+def test_an_entry_that_is_nested_too_deeply_does_not_hide_the_others() -> None:
+    monster = json.loads("[" * 500 + "]" * 500)
+    first, second = read_upload_entries([{**an_upload(), "status": monster}, an_upload("b")], read_on=NOW)
+    assert isinstance(first, str)
+    assert not isinstance(second, str)
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,12 @@ from msgspec.structs import replace
 from upload_tui.cli.support.option_types import parse_since
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, output_option
+from upload_tui.cli.support.snapshot import Snapshot, exit_code_of, open_snapshot
 from upload_tui.cli.support.tables import flat_upload, upload_columns
-from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.cli.support.snapshot import Snapshot
     from upload_tui.monitor import Detail, Query
 
 __all__ = ["command"]
@@ -68,27 +67,26 @@ def command(
     """List uploads."""
     criteria = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
     settings = effective_settings(flags)
-    details = asyncio.run(_details(settings, criteria, reverse=reverse))
+    details, is_complete = asyncio.run(_details(settings, criteria, reverse=reverse))
     from upload_tui.monitor import UPLOAD_FIELDS, upload_record
 
     printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)
     printer.print_records(map(upload_record, details))
-    failed = any(detail.upload.stage is Stage.ERROR for detail in details)
-    return EXIT_FAILED_UPLOAD if failed and fail_on_error else EXIT_OK
+    has_failed = fail_on_error and any(detail.upload.stage is Stage.ERROR for detail in details)
+    return exit_code_of(is_complete=is_complete, has_failed=has_failed)
 
 
-async def _details(settings: ServiceSettings, criteria: _Criteria, *, reverse: bool) -> "list[Detail]":
-    from upload_tui.cli.support.snapshot import open_snapshot
-
+async def _details(settings: ServiceSettings, criteria: _Criteria, *, reverse: bool) -> "tuple[list[Detail], bool]":
+    """The matching uploads, and whether all uploads could be read."""
     async with open_snapshot(settings) as snapshot:
         query = _query(snapshot, criteria)
         if reverse:
             query = replace(query, descending=not query.descending)
         matching = (detail for detail in snapshot.details(query) if _matches(detail, criteria))
-        return list(islice(matching, criteria.limit))
+        return list(islice(matching, criteria.limit)), snapshot.is_complete
 
 
-def _query(snapshot: "Snapshot", criteria: _Criteria) -> "Query":
+def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
     """The query of the criteria: times and sizes in descending order, others in ascending order."""
     from upload_tui.monitor import Query, SortKey
 

@@ -14,8 +14,8 @@ from upload_tui.cli.dashboard.last_visit import last_visit_file
 from upload_tui.cli.support.option_types import parse_since
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, output_option
+from upload_tui.cli.support.snapshot import exit_code_of, open_snapshot
 from upload_tui.cli.support.tables import local_time
-from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
@@ -34,6 +34,7 @@ class _ProjectSnapshot(Struct, frozen=True):
     projects: "Sequence[ProjectRef]"
     details: "Sequence[Detail]"
     as_of: datetime
+    is_complete: bool
 
 
 def _parse_since(text: str) -> str | datetime:
@@ -67,16 +68,18 @@ def command(
         printer.print_records([record])
     if since == _LAST:
         _save_report(settings, snapshot)
-    return EXIT_FAILED_UPLOAD if fail_on_error and record["stages"][Stage.ERROR] else EXIT_OK
+    has_failed = bool(fail_on_error and record["stages"][Stage.ERROR])
+    return exit_code_of(is_complete=snapshot.is_complete, has_failed=has_failed)
 
 
 async def _read_snapshot(settings: ServiceSettings) -> _ProjectSnapshot:
-    from upload_tui.cli.support.snapshot import open_snapshot
     from upload_tui.monitor import Query
 
     async with open_snapshot(settings) as snapshot:
         details = list(snapshot.details(Query(project_ids=frozenset(project.id for project in snapshot.projects))))
-        return _ProjectSnapshot(settings.url, snapshot.projects, details, snapshot.picture.as_of())
+        return _ProjectSnapshot(
+            settings.url, snapshot.projects, details, snapshot.picture.as_of(), snapshot.is_complete
+        )
 
 
 def _report_file(settings: ServiceSettings, snapshot: _ProjectSnapshot) -> Path:
@@ -116,6 +119,7 @@ def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Ma
         "as_of": format_time(snapshot.as_of),
         "total": figures.total,
         "stages": dict(figures.counts),
+        "unknown_states": dict(figures.unknown_states),
         "latencies": [asdict(latency) for latency in figures.latencies],
         "overdue": list(figures.overdue_ids),
         "stuck": list(figures.stuck_ids),
@@ -142,8 +146,8 @@ def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
 
     names = ", ".join(project["name"] or project["id"] for project in record["projects"])
     yield sanitize(f"{plural(record['total'], 'upload')} of {names}, as of {local_time(record['as_of'], zone)}")
-    for stage, count in record["stages"].items():
-        yield f"  {stage:<10} {count:>8,}"
+    for state, count in {**record["stages"], **record["unknown_states"]}.items():
+        yield f"  {sanitize(state):<10} {count:>8,}"
     for latency in record["latencies"]:
         times = "  ".join(f"{share} {duration_text(latency[f'{share}_seconds'])}" for share in ("p50", "p95", "p99"))
         yield f"{latency['after']} to {latency['before']}: {times}  ({plural(latency['samples'], 'sample')})"

@@ -2,17 +2,29 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
 
 import click
 
 from upload_tui.cli.support.options import effective_settings, service_options
-from upload_tui.cli.support.output import Printer, Record, output_option
+from upload_tui.cli.support.output import Printer, Record, echo_err, output_option
 from upload_tui.cli.support.service import client_for, trouble_limits
 from upload_tui.cli.support.tables import flat_upload, local_time
-from upload_tui.errors import EXIT_OK
+from upload_tui.errors import (
+    EXIT_OK,
+    InvalidResponseError,
+    NotConsistentError,
+    NotFoundError,
+    ServerError,
+    ServiceError,
+)
 from upload_tui.settings import Flags, ServiceSettings
+
+if TYPE_CHECKING:
+    from upload_tui.client import ServiceClient
+    from upload_tui.wire import UploadReading
 
 __all__ = ["command", "time_text"]
 
@@ -24,29 +36,55 @@ __all__ = ["command", "time_text"]
 def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> int:
     """Show uploads."""
     settings = effective_settings(flags)
-    records = asyncio.run(_records(settings, upload_ids))
+    records, errors = asyncio.run(_records(settings, upload_ids))
     printer = Printer(output, (), flat_upload)
     if printer.is_table:
         click.echo("\n\n".join("\n".join(_upload_lines(record, settings.zone)) for record in records))
     else:
         printer.print_records(records)
-    return EXIT_OK
+    for upload_id, error in errors.items():
+        echo_err(f"upload-tui: {upload_id!a}: {error.title}.")
+    return next((error.exit_code for error in errors.values()), EXIT_OK)
 
 
-async def _records(settings: ServiceSettings, upload_ids: Sequence[str]) -> Sequence[Record]:
+async def _records(
+    settings: ServiceSettings, upload_ids: Sequence[str]
+) -> tuple[Sequence[Record], Mapping[str, ServiceError]]:
+    """The uploads that can be read, and the errors of the others by id."""
     from upload_tui.clock import SystemClock
     from upload_tui.monitor import Store, StorePicture, full_upload_record, ingest
 
     store = Store()
     try:
         async with client_for(settings) as client:
-            readings = [await client.upload(upload_id) for upload_id in dict.fromkeys(upload_ids)]
+            readings, errors = await _readings(client, upload_ids)
             ingest(store, readings, client.root)
             picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
-            found = (picture.detail(reading.upload.id) for reading in readings)
-            return [full_upload_record(detail, json.loads(detail.raw)) for detail in found if detail is not None]
+            ids = dict.fromkeys(reading.upload.id for reading in readings)
+            found = [detail for upload_id in ids if (detail := picture.detail(upload_id)) is not None]
+            return [full_upload_record(detail, json.loads(detail.raw)) for detail in found], errors
     finally:
         store.close()
+
+
+async def _readings(
+    client: "ServiceClient", upload_ids: Sequence[str]
+) -> tuple[Sequence["UploadReading"], Mapping[str, ServiceError]]:
+    """Fetch uploads one by one; return those that can be read, and the errors of the others by id.
+
+    Raises:
+        ServiceError: no upload can be read.
+    """
+    readings: list[UploadReading] = []
+    errors: dict[str, ServiceError] = {}
+    for upload_id in dict.fromkeys(upload_ids):
+        try:
+            readings.append(await client.upload(upload_id))
+        except (InvalidResponseError, ServerError, NotFoundError, NotConsistentError) as error:
+            errors[upload_id] = error
+    if not readings and errors:
+        raise next(iter(errors.values()))
+    return readings, errors
 
 
 def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:

@@ -13,13 +13,14 @@ from upload_tui.cli.support.option_types import parse_since
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.service import client_for, find_projects, live_session, run_alongside
+from upload_tui.cli.support.snapshot import exit_code_of
 from upload_tui.cli.support.tables import change_columns, flat_change
-from upload_tui.errors import EXIT_OK, NotFoundError
+from upload_tui.errors import NotFoundError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Change, ConnectionChanged, LiveSession, ProjectRef, StageReached
+    from upload_tui.monitor import Change, Connection, LiveSession, ProjectRef, StageReached
 
 __all__ = ["command"]
 
@@ -49,8 +50,7 @@ def command(
     from upload_tui.monitor import CHANGE_FIELDS
 
     printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS)
-    asyncio.run(_tail(settings, options, printer))
-    return EXIT_OK
+    return asyncio.run(_tail(settings, options, printer))
 
 
 @asynccontextmanager
@@ -67,9 +67,11 @@ async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession
         store.close()
 
 
-async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) -> None:
+async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
+    """Print changes; return the exit code."""
     async with _open_session(settings) as session:
         await run_alongside(session, _print(session, options, printer))
+        return exit_code_of(is_complete=session.is_complete)
 
 
 async def _print(session: "LiveSession", options: _Options, printer: Printer) -> None:
@@ -94,6 +96,7 @@ async def _selected_changes(session: "LiveSession", options: _Options) -> "Async
     async for change in session.changes():
         if needs_past and session.connection().is_live:
             needs_past = False
+            report_connection(session.connection())
             for past in _past_changes(session, options):
                 if (past.upload.id, past.after) not in printed:
                     printed.add((past.upload.id, past.after))
@@ -101,7 +104,7 @@ async def _selected_changes(session: "LiveSession", options: _Options) -> "Async
         if len(session.lost_projects) == len(session.projects):
             raise _lost_error(session.lost_projects)
         if isinstance(change, ConnectionChanged):
-            report_connection(change)
+            report_connection(change.connection)
         elif isinstance(change, StageReached) and (change.upload.id, change.after) in printed:
             continue
         elif _matches(change, options):
@@ -120,9 +123,12 @@ class _ConnectionReporter:
 
     def __init__(self) -> None:
         self._is_failing = False
+        self._reported: Connection | None = None
 
-    def __call__(self, change: "ConnectionChanged") -> None:
-        connection = change.connection
+    def __call__(self, connection: "Connection") -> None:
+        previous, self._reported = self._reported, connection
+        if previous is not None and (previous.state, previous.reason) == (connection.state, connection.reason):
+            return
         if connection.reason:
             echo_err(f"upload-tui: {connection.state}: {connection.reason}.")
             self._is_failing = True

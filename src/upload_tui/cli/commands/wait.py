@@ -13,6 +13,7 @@ from upload_tui.cli.support.option_types import parse_duration
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.service import client_for, find_projects, trouble_limits
+from upload_tui.cli.support.snapshot import exit_code_of, new_synchroniser, print_notices
 from upload_tui.cli.support.tables import flat_upload, upload_columns
 from upload_tui.errors import (
     EXIT_FAILED_UPLOAD,
@@ -108,13 +109,16 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
     store, clock = Store(), SystemClock()
     try:
         async with client_for(settings) as client:
-            upload_ids = options.upload_ids or await _pending_ids(client, store, settings)
+            upload_ids, is_complete = options.upload_ids, True
+            if not upload_ids:
+                upload_ids, is_complete = await _pending_ids(client, store, settings)
             waiter = UploadWaiter(
                 client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options)
             )
             picture = StorePicture(store, client.service_clock(clock), client.root, trouble_limits(settings))
             with _progress_bar(len(waiter.outcomes)) as bar:
-                return await _WaitLoop(waiter, options, printer, picture, bar).run()
+                code = await _WaitLoop(waiter, options, printer, picture, bar).run()
+                return code if code != EXIT_OK else exit_code_of(is_complete=is_complete)
     finally:
         store.close()
 
@@ -127,14 +131,16 @@ def _schedule(options: _Options) -> "Schedule":
     return Schedule(options.interval_seconds, options.interval_seconds, options.interval_seconds, growth=1.0)
 
 
-async def _pending_ids(client: "ServiceClient", store: "Store", settings: ServiceSettings) -> Sequence[str]:
-    from upload_tui.monitor import Synchroniser
-
-    found: list[str] = []
-    for project in await find_projects(client, settings.projects):
-        await Synchroniser(client, store, project, lambda _: None, lambda *_: None).sync()
-        found.extend(upload.id for upload in store.pending(frozenset({project.id})))
-    return found
+async def _pending_ids(
+    client: "ServiceClient", store: "Store", settings: ServiceSettings
+) -> tuple[Sequence[str], bool]:
+    """The ids of all pending uploads, and whether all uploads could be read: one that cannot may be pending."""
+    projects = await find_projects(client, settings.projects)
+    synchronisers = [new_synchroniser(client, store, project) for project in projects]
+    for synchroniser in synchronisers:
+        await synchroniser.sync()
+    pending = store.unfinished(frozenset(project.id for project in projects)) if projects else ()
+    return [upload.id for upload in pending], print_notices(synchronisers)
 
 
 class _ProgressBar:
@@ -189,7 +195,7 @@ class _WaitLoop(Struct):
             async with asyncio.timeout(self.options.timeout_seconds), _heartbeat(self):
                 await self._run_rounds()
         except TimeoutError:
-            self._echo(f"timed out after {self._elapsed_text()}; {self._pending_text()}")
+            self._echo(f"timed out after {self._elapsed_text()}; {self._pending_text()}{self._error_text()}")
         return self._exit_code()
 
     async def _run_rounds(self) -> None:
@@ -207,7 +213,7 @@ class _WaitLoop(Struct):
 
         self.bar.clear()
         for upload_id in ended:
-            detail = self.picture.detail(upload_id)
+            detail = self.picture.detail(self.waiter.known_id(upload_id))
             if self.waiter.outcomes[upload_id] is Outcome.GONE or detail is None:
                 echo_err(f"upload-tui: no such upload: {upload_id!a}.")
             else:
@@ -216,8 +222,10 @@ class _WaitLoop(Struct):
 
     def print_heartbeat(self) -> None:
         """Print what is still pending, for how long, and the current error."""
-        error = f"; {self.waiter.last_error.title}" if self.waiter.last_error else ""
-        self._echo(f"{self._pending_text()} after {self._elapsed_text()}{error}")
+        self._echo(f"{self._pending_text()} after {self._elapsed_text()}{self._error_text()}")
+
+    def _error_text(self) -> str:
+        return f"; {self.waiter.last_error.title}" if self.waiter.last_error else ""
 
     def _echo(self, text: str) -> None:
         self.bar.clear()

@@ -9,14 +9,31 @@ from msgspec import Struct
 
 from upload_tui.cli.support.output import echo_err
 from upload_tui.cli.support.service import client_for, find_projects, open_store, trouble_limits
-from upload_tui.errors import ServerError, ServiceError, StorageResetError, ThrottledError, UnreachableError
+from upload_tui.errors import (
+    EXIT_FAILED_UPLOAD,
+    EXIT_OK,
+    EXIT_UNREACHABLE,
+    ServerError,
+    ServiceError,
+    StorageResetError,
+    ThrottledError,
+    UnreachableError,
+)
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
     from upload_tui.monitor import Detail, ProjectRef, Query, Store, StorePicture, Synchroniser
 
-__all__ = ["Snapshot", "cached_projects", "open_snapshot", "projects_or_cached"]
+__all__ = [
+    "Snapshot",
+    "cached_projects",
+    "exit_code_of",
+    "new_synchroniser",
+    "open_snapshot",
+    "print_notices",
+    "projects_or_cached",
+]
 
 _PAGE_ROWS = 500
 _OFFLINE_ERRORS = (UnreachableError, ThrottledError, ServerError)
@@ -28,10 +45,12 @@ class Snapshot(Struct, frozen=True):
     Attributes:
         picture: the uploads, to be queried.
         projects: the projects that were asked for.
+        is_complete: False if an upload that the service lists cannot be read; it was reported.
     """
 
     picture: "StorePicture"
     projects: "Sequence[ProjectRef]"
+    is_complete: bool
 
     def details(self, query: "Query") -> "Iterator[Detail]":
         """Yield the uploads that match a query, in its order, without those that are gone."""
@@ -62,12 +81,15 @@ async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
             read_since: datetime | None = None
             try:
                 projects = await find_projects(client, settings.projects)
-                await _refresh(client, store, projects)
+                synchronisers = [new_synchroniser(client, store, project) for project in projects]
+                for synchroniser in synchronisers:
+                    await _run_round(synchroniser)
             except _OFFLINE_ERRORS as error:
                 projects = _cached_projects(store, settings.projects, error)
                 read_since = clock.now()  # so that uploads are judged by the time of the cache
-            limits = trouble_limits(settings)
-            yield Snapshot(StorePicture(store, clock, client.root, limits, read_since=read_since), projects)
+                synchronisers = [new_synchroniser(client, store, project) for project in projects]
+            picture = StorePicture(store, clock, client.root, trouble_limits(settings), read_since=read_since)
+            yield Snapshot(picture, projects, print_notices(synchronisers))
     finally:
         store.close()
 
@@ -86,11 +108,26 @@ async def projects_or_cached(
         return _cached_projects(store, settings.projects, error)
 
 
-async def _refresh(client: "ServiceClient", store: "Store", projects: "Sequence[ProjectRef]") -> None:
+def new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectRef") -> "Synchroniser":
+    """A synchroniser whose changes and progress are not published."""
     from upload_tui.monitor import Synchroniser
 
-    for project in projects:
-        await _run_round(Synchroniser(client, store, project, lambda _: None, lambda *_: None))
+    return Synchroniser(client, store, project, lambda _: None, lambda *_: None)
+
+
+def print_notices(synchronisers: "Sequence[Synchroniser]") -> bool:
+    """Report the uploads that cannot be read on standard error; True if there are none."""
+    notices = [(one.project, one.unreadable_notice) for one in synchronisers if one.unreadable_notice]
+    for project, notice in notices:
+        echo_err(f"upload-tui: {project.name or project.id}: {notice}.")
+    return not notices
+
+
+def exit_code_of(*, is_complete: bool, has_failed: bool = False) -> int:
+    """The exit code of a command that read projects. A failed upload that was found comes before one that cannot be read."""
+    if has_failed:
+        return EXIT_FAILED_UPLOAD
+    return EXIT_OK if is_complete else EXIT_UNREACHABLE
 
 
 async def _run_round(synchroniser: "Synchroniser") -> None:

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from upload_tui.monitor.analysis.latency import quantile
 from upload_tui.monitor.analysis.trouble import contradicts_itself
@@ -39,6 +39,7 @@ class Statistics(Struct, frozen=True):
 
     Attributes:
         counts: number of uploads by stage.
+        unknown_states: number of uploads by the service's own name of a state that is not in the design; they are in no stage.
         latencies: between successive stages.
         causes: of failures, the most frequent first.
         overdue_ids, stuck_ids: ids of pending uploads; stuck ones are overdue as well, acknowledged ones are neither.
@@ -51,17 +52,19 @@ class Statistics(Struct, frozen=True):
     overdue_ids: Sequence[str]
     stuck_ids: Sequence[str]
     trouble_ids: Mapping[Trouble, Sequence[str]]
+    unknown_states: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
         """The number of uploads."""
-        return sum(self.counts.values())
+        return sum(self.counts.values()) + sum(self.unknown_states.values())
 
 
 def statistics_of(details: Iterable[Detail]) -> Statistics:
     """Compute the statistics of uploads."""
     details = list(details)
-    counts = Counter(detail.upload.stage for detail in details)
+    unknown = Counter(state.name for detail in details if (state := detail.upload.timeline.unknown_state))
+    counts = Counter(detail.upload.stage for detail in details if not detail.upload.timeline.unknown_state)
     causes = Counter(
         normalise_cause(detail.upload.timeline.error_message or "")
         for detail in details
@@ -76,6 +79,7 @@ def statistics_of(details: Iterable[Detail]) -> Statistics:
         trouble_ids={
             trouble: [detail.upload.id for detail in details if detail.row.trouble is trouble] for trouble in Trouble
         },
+        unknown_states=dict(unknown.most_common()),
     )
 
 

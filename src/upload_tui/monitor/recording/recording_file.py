@@ -215,6 +215,7 @@ class RecordingStore(Store):
                 upload.read_on,
                 "kept",
                 raw=json.loads(raw),
+                project=[upload.project_id, upload.project_name],
                 noticed=[[anomaly.name, anomaly.detail] for anomaly in noticed],
                 earliest=format_optional_time(earliest),
                 **_last_event_fields(upload),

@@ -35,7 +35,7 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.comparison import restore_known_event
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
-from upload_tui.wire import page_entries, read_time, read_upload
+from upload_tui.wire import Project, page_entries, read_time, read_upload
 
 __all__ = ["ReplaySession"]
 
@@ -256,7 +256,10 @@ class _StoreLines:
     def _put(self, at: datetime, fields: Mapping[str, Any]) -> None:
         read_on, earliest = read_time(fields["at"]) or at, read_time(fields["earliest"])
         since, certainty = read_time(fields.get("since")), Certainty(fields.get("certainty", Certainty.REPORTED))
-        upload = restore_known_event(read_upload(fields["raw"], read_on=read_on), earliest, since, certainty)
+        project_id, project_name = fields.get("project", ("", ""))
+        project = Project(project_id, project_name) if project_id else None
+        upload = read_upload(fields["raw"], read_on=read_on, project=project)
+        upload = restore_known_event(upload, earliest, since, certainty)
         noticed = tuple(Anomaly(AnomalyName(name), detail) for name, detail in fields["noticed"])
         self._store.put([(upload, json.dumps(fields["raw"], ensure_ascii=False), noticed, earliest)])
 

@@ -191,6 +191,11 @@ class LiveSession(StorePicture):
         """The projects that the service no longer has, or that the account may no longer see."""
         return [poller.project for poller in self._pollers if poller.is_lost]
 
+    @property
+    def is_complete(self) -> bool:
+        """False if the service lists uploads that cannot be read."""
+        return all(poller.is_complete for poller in self._pollers)
+
     def connection(self) -> Connection:
         """The worst connection of all projects."""
         worst = worst_connection([poller.tracker.current for poller in self._pollers])
@@ -243,6 +248,11 @@ class _ProjectPoller:
             return connection.read_on
         return connection.as_of(now)
 
+    @property
+    def is_complete(self) -> bool:
+        """False if the service lists uploads of the project that cannot be read."""
+        return not self._synchroniser.unreadable_notice
+
     def set_watched(self, *, is_watched: bool) -> None:
         """Set whether the dashboard is watched; run a round now if it is again and not paused."""
         is_back = is_watched and not self._is_watched
@@ -263,7 +273,7 @@ class _ProjectPoller:
             await self._fetch_queue_stats()
         self.tracker.synced(self._clock.now(), self._client.median_response_seconds)
         self._broadcaster.publish(PictureChanged(at=self._clock.now(), revision=self._store.revision))
-        has_pending = bool(self._store.pending(frozenset({self.project.id}), limit=1))
+        has_pending = bool(self._store.unfinished(frozenset({self.project.id})))
         self._interval_seconds = self._schedule.next_seconds(
             self._interval_seconds, has_changed=has_changed, has_pending=has_pending
         )

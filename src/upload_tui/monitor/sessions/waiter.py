@@ -18,7 +18,7 @@ from upload_tui.errors import (
 from upload_tui.monitor.sessions.polling import Schedule
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.ingest import ingest
-from upload_tui.status import Stage
+from upload_tui.status import Stage, Timeline
 
 __all__ = ["Outcome", "UploadWaiter"]
 
@@ -68,6 +68,7 @@ class UploadWaiter:
         self._schedule = schedule
         self._semaphore = asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS)
         self._outcomes = dict.fromkeys(upload_ids, Outcome.PENDING)
+        self._known_ids: dict[str, str] = {}
         self._has_answered = False
         self.last_error: ServiceError | None = None
 
@@ -80,6 +81,10 @@ class UploadWaiter:
     def pending(self) -> Sequence[str]:
         """The uploads still waited for."""
         return [upload_id for upload_id, outcome in self._outcomes.items() if outcome is Outcome.PENDING]
+
+    def known_id(self, upload_id: str) -> str:
+        """The upload's own id, which may differ in case from the one asked for; that one before the first response."""
+        return self._known_ids.get(upload_id, upload_id)
 
     async def poll(self) -> Sequence[str]:
         """Fetch all pending uploads; return those whose outcome is known now.
@@ -114,12 +119,14 @@ class UploadWaiter:
         except NotConsistentError:
             pass  # it exists but is not visible yet
         else:
+            self._known_ids[upload_id] = reading.upload.id
             ingest(self._store, [reading], self._client.root, now=self._client.now())
-            self._outcomes[upload_id] = self._outcome_at(reading.upload.timeline.stage)
+            self._outcomes[upload_id] = self._outcome_of(reading.upload.timeline)
         self._has_answered = True
 
-    def _outcome_at(self, stage: Stage) -> Outcome:
-        """The outcome of an upload at a stage. An error counts as having passed `initiated`, but no later goal."""
+    def _outcome_of(self, timeline: Timeline) -> Outcome:
+        """The outcome of an upload. An error counts as having passed `initiated`, but no later goal."""
+        stage = timeline.stage
         is_past = not self._goal.is_final and stage.rank >= self._goal.rank
         if stage is self._goal or (is_past and (stage is not Stage.ERROR or self._goal is Stage.INITIATED)):
             return Outcome.REACHED

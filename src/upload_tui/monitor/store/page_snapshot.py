@@ -51,9 +51,9 @@ class SnapshotInfo(Struct, frozen=True):
     unparsed_places: Sequence[int]
 
 
-def page_snapshot(body: bytes, read_on: datetime) -> bytes:
-    """Make the snapshot of a page; empty if the whole page has to be parsed in full."""
-    summaries = read_summaries(body, read_on)
+def page_snapshot(body: bytes, read_on: datetime, project_id: str | None = None) -> bytes:
+    """Make the snapshot of a page of a project (None: of any); empty if the whole page has to be parsed in full."""
+    summaries = read_summaries(body, read_on, project_id)
     if summaries is None:
         return b""
     read_ms = to_ms(read_on) or 0

@@ -85,8 +85,8 @@ class PartitionTable:
         key = (project_id, name)
         if key not in self._numbers:
             sql = (
-                "INSERT INTO projects (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name "
-                "RETURNING project"
+                "INSERT INTO projects (id, name) VALUES (?, ?) ON CONFLICT (id) "
+                "DO UPDATE SET name = CASE excluded.name WHEN '' THEN name ELSE excluded.name END RETURNING project"
             )
             self._numbers[key] = self._db.execute(sql, key).fetchone()[0]
         return self._numbers[key]

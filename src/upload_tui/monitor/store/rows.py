@@ -19,11 +19,13 @@ if TYPE_CHECKING:  # reading the store must not import the JSON parsers
 __all__ = [
     "BULK_COLUMNS",
     "READ_COLUMNS",
+    "UNKNOWN_STATE_RANK",
     "WRITE_COLUMNS",
     "StoredUpload",
     "from_ms",
     "parse_row",
     "row_values",
+    "stage_rank",
     "to_ms",
 ]
 
@@ -51,6 +53,13 @@ READ_COLUMNS = (
 """The columns of `uploads JOIN projects USING (project)` that are read, in the order of `parse_row`."""
 
 
+UNKNOWN_STATE_RANK = len(Stage)
+"""The rank, in the column `stage` and in partitions, of uploads in a state that is not in the design: they are in no stage.
+
+Their column `error_message` holds the service's own name for the state, so that a search finds it.
+"""
+
+
 class StoredUpload(Struct, frozen=True, kw_only=True):
     """An upload as the store knows it; times are aware.
 
@@ -59,6 +68,7 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
         activity_on: when the service last changed the upload.
         noticed: the anomalies that a comparison of readings found.
         earliest: the earliest possible time of the last event, if the service does not report its time.
+        unknown_state: the service's own name for a state that is not in the design; empty if the state is a stage.
     """
 
     number: int
@@ -86,6 +96,12 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
     earliest: datetime | None
     is_contradictory: bool
     is_acknowledged: bool
+    unknown_state: str = ""
+
+
+def stage_rank(upload: "Upload") -> int:
+    """The rank of an upload's stage, as stored."""
+    return upload.stage.rank if upload.timeline.unknown_state is None else UNKNOWN_STATE_RANK
 
 
 def to_ms(on: datetime | None) -> int | None:
@@ -116,7 +132,8 @@ def row_values(
     """The values of `WRITE_COLUMNS` for an upload; `project` and `partition` are row numbers."""
     timeline, current = upload.timeline, upload.timeline.current
     times_ms = {stage: to_ms(event.best_time) if (event := timeline.event(stage)) else None for stage in Stage}
-    stage, message = upload.stage, timeline.error_message or ""
+    stage, unknown = upload.stage, timeline.unknown_state
+    message = timeline.error_message or "" if unknown is None else unknown.name
     ended_ms = times_ms[stage] if stage.is_final else None
     is_chunked = upload.chunks is not None
     certainty = current.certainty if current else Certainty.OBSERVED
@@ -127,12 +144,12 @@ def row_values(
     if contradicts_itself(stage, anomalies):
         upload_bucket = verify_bucket = None
     return (
-        upload.id, project, partition, upload.name, _or_unknown(upload.size_bytes), stage.rank, _or_unknown(to_ms(timeline.since)),
-        str(certainty), _or_unknown(times_ms[Stage.INITIATED]), times_ms[Stage.COMPLETED], ended_ms,
-        to_ms(upload.last_updated_on), len(upload.chunks or ()) if is_chunked else None,
+        upload.id, project, partition, upload.name, _or_unknown(upload.size_bytes), stage_rank(upload),
+        _or_unknown(to_ms(timeline.since)), str(certainty), _or_unknown(times_ms[Stage.INITIATED]), times_ms[Stage.COMPLETED],
+        ended_ms, to_ms(upload.last_updated_on), len(upload.chunks or ()) if is_chunked else None,
         upload.chunk_bytes if is_chunked else None, message, normalise_cause(message) if stage is Stage.ERROR else "",
         upload.storage_provider, upload.uploader, len(anomalies), _encode_anomalies(noticed),
-        timeline.purged_on is not None, False, False, to_ms(upload.read_on), to_ms(earliest),
+        timeline.is_purged, False, False, to_ms(upload.read_on), to_ms(earliest),
         upload_bucket, verify_bucket, is_contradictory(stage, anomalies), None, None,
     )  # fmt: skip
 
@@ -154,11 +171,19 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
     ) = row  # fmt: skip
     return StoredUpload(
         number=number, id=upload_id, project_id=project_id, project_name=project_name, name=name,
-        size_bytes=None if size_bytes == UNKNOWN else size_bytes, stage=_STAGES[stage], since=from_ms(since),
+        size_bytes=None if size_bytes == UNKNOWN else size_bytes, stage=_stage_of_rank(stage, completed), since=from_ms(since),
         certainty=Certainty(certainty), initiated_on=from_ms(initiated), completed_on=from_ms(completed),
         ended_on=from_ms(ended), activity_on=from_ms(activity), chunk_count=chunk_count, chunk_bytes=chunk_bytes,
-        error_message=error_message, anomaly_count=anomaly_count,
+        error_message="" if stage == UNKNOWN_STATE_RANK else error_message, anomaly_count=anomaly_count,
         noticed=tuple(Anomaly(AnomalyName(anomaly), detail) for anomaly, detail in json.loads(noticed or "[]")),
         is_purged=bool(is_purged), is_gone=bool(is_gone), is_stale=bool(is_stale), read_on=from_ms(read) or _EPOCH,
         earliest=from_ms(earliest), is_contradictory=bool(contradictory), is_acknowledged=acknowledged_stage == stage,
+        unknown_state=error_message if stage == UNKNOWN_STATE_RANK else "",
     )  # fmt: skip
+
+
+def _stage_of_rank(rank: int, completed_ms: int | None) -> Stage:
+    """The stage of a stored rank; in an unknown state the last pending one, as `Timeline.stage`."""
+    if rank != UNKNOWN_STATE_RANK:
+        return _STAGES[rank]
+    return Stage.INITIATED if completed_ms is None else Stage.COMPLETED

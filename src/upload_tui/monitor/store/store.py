@@ -22,7 +22,16 @@ from upload_tui.monitor.store.page_snapshot import can_snapshot
 from upload_tui.monitor.store.partitions import Partition, PartitionTable
 from upload_tui.monitor.store.query import StoreQuery, StuckThresholds, TroubleThresholds, store_query
 from upload_tui.monitor.store.raw_json import RawJsonStore
-from upload_tui.monitor.store.rows import READ_COLUMNS, WRITE_COLUMNS, StoredUpload, parse_row, row_values, to_ms
+from upload_tui.monitor.store.rows import (
+    READ_COLUMNS,
+    UNKNOWN_STATE_RANK,
+    WRITE_COLUMNS,
+    StoredUpload,
+    parse_row,
+    row_values,
+    stage_rank,
+    to_ms,
+)
 from upload_tui.monitor.store.search import SearchLists
 from upload_tui.status import Anomaly, Stage
 
@@ -125,7 +134,7 @@ class Store:
         with self.transaction():
             has_triggers = read_lease(self._db) is None
             for upload, raw, noticed, earliest in uploads:
-                numbers = self.partitions.numbers(upload.project_id, upload.project_name, upload.stage.rank)
+                numbers = self.partitions.numbers(upload.project_id, upload.project_name, stage_rank(upload))
                 if not has_triggers:
                     self.partitions.move_count(upload.id, numbers[1])
                 number = self._db.execute(_UPSERT, row_values(upload, *numbers, noticed, earliest)).fetchone()[0]
@@ -237,6 +246,17 @@ class Store:
             count = oldest_first.total if limit < 0 else limit - len(found)
             found.extend(self._load_rows(self._pager.row_numbers(oldest_first, 0, count, self.revision)))
         return found
+
+    def unfinished(self, project_ids: frozenset[str] = frozenset()) -> Sequence[StoredUpload]:
+        """Uploads that are not gone and may still change: pending ones, and those in an unknown state."""
+        partitions = tuple(
+            partition
+            for partition in self.partitions.select(project_ids, with_gone=False)
+            if partition.stage_rank == UNKNOWN_STATE_RANK
+        )
+        query = StoreQuery(partitions, False, "", (), SortKey.SINCE, False)
+        unknown = self._load_rows(self._pager.row_numbers(query, 0, query.total, self.revision)) if partitions else ()
+        return [*self.pending(project_ids), *unknown]
 
     def known(self, upload_ids: Sequence[str]) -> frozenset[str]:
         """Those of the ids that are known."""

@@ -11,7 +11,7 @@ from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadPurged, UploadRef, UploadSeen
 from upload_tui.monitor.store.rows import StoredUpload
 from upload_tui.status import Anomaly, Certainty, Event, Timeline, transitions_between
-from upload_tui.wire import Upload, read_upload
+from upload_tui.wire import Project, Upload, read_upload
 
 __all__ = ["Comparison", "compare", "reread", "restore_known_event"]
 
@@ -35,7 +35,8 @@ class Comparison(Struct, frozen=True):
 def reread(raw: str, stored: StoredUpload) -> Upload | None:
     """Parse stored raw JSON again, with the times that were known; None if it cannot be parsed."""
     try:
-        upload = read_upload(json.loads(raw), read_on=stored.read_on)
+        project = Project(stored.project_id, stored.project_name) if stored.project_id else None
+        upload = read_upload(json.loads(raw), read_on=stored.read_on, project=project)
     except (ValueError, InvalidResponseError):
         return None
     return restore_known_event(upload, stored.earliest, stored.since, stored.certainty)
@@ -48,6 +49,8 @@ def restore_known_event(
 
     The JSON alone may contain less: a purge or any later update hides when the upload was verified.
     """
+    if upload.timeline.unknown_state is not None:  # what is stored is the time of that state
+        return upload
     upload = _with_earliest(upload, earliest)
     current = upload.timeline.current
     if current is None or since is None or Certainty.REPORTED in (current.certainty, certainty):
@@ -136,7 +139,6 @@ def _other_changes(
     known = before.anomalies if before else ()
     for anomaly in (*(anomaly for anomaly in after.anomalies if anomaly not in known), *new_anomalies):
         yield AnomalyNoticed(at=after.read_on, upload=ref, anomaly=anomaly)
-    purged_on = after.timeline.purged_on
     previous = before.timeline if before else Timeline()
-    if purged_on is not None and previous.purged_on is None:
-        yield UploadPurged(at=after.read_on, upload=ref, on=purged_on)
+    if after.timeline.is_purged and not previous.is_purged:
+        yield UploadPurged(at=after.read_on, upload=ref, on=after.timeline.purged_on)

@@ -131,7 +131,7 @@ class PageFetcher:
         before = self.answer_count
         try:
             async with self._semaphore:
-                reading = await self.client.upload(upload_id)
+                reading = await self.client.upload(upload_id, self._project_id)
         except (NotFoundError, NotConsistentError):
             self.answer_count += 1
             raise

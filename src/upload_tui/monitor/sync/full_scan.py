@@ -90,6 +90,13 @@ class FullScan:
         self._turn = asyncio.Lock()
         self.total: int | None = None
         """The service's total that belongs to the known uploads; None if it reports none."""
+        self.repeats_pages = False
+        """Whether the service, which reports no total, returned the same uploads for two pages, so that others are hidden."""
+
+    @property
+    def unreadable_count(self) -> int:
+        """Uploads of the last pass that cannot be read."""
+        return self._pages.unreadable_count
 
     async def run(self) -> None:
         """Read all pages, as often as needed.
@@ -157,11 +164,11 @@ class FullScan:
         await self._read_past_end(numbers)
 
     async def _read_pages(self, numbers: _PageNumbers) -> None:
-        while numbers.has_next:
+        while True:
             async with self._turn:
                 await asyncio.sleep(_YIELD_SECONDS)
             if not numbers.has_next:
-                break
+                return
             number = numbers.take_next()
             page = await self._pages.fetch(number, numbers.per_page)
             total = page.total or numbers.total
@@ -195,15 +202,28 @@ class FullScan:
         """Read page after page of a service that reports no total; True if each page joins the one before."""
         is_joined = True
         while page.next_page is not None:
-            following = await self._fetcher.fetch_page(page.next_page, self._fetcher.largest_page)
+            following = await self._fetch_following(page, page.next_page)
             if _ids(following) == _ids(page):  # the end, or a service that ignores the page number
+                self.repeats_pages = bool(page.readings) and await self._has_smaller_pages(len(page.readings))
                 break
-            if page.page == 1 and page.readings and following.readings:  # the first page was a full one
-                self._fetcher.largest_page = len(page.readings) + len(page.unreadable)
             is_joined &= await self._close_gap(page, following)
             await self._pages.record_parsed(following)
             page = following
         return is_joined
+
+    async def _fetch_following(self, page: UploadPage, number: int) -> UploadPage:
+        """Fetch the page after this one. If it has any rows, the first page was a full one, and its size is the service's limit."""
+        largest, count = self._fetcher.largest_page, len(page.readings) + len(page.unreadable)
+        if page.page == 1 and count:
+            self._fetcher.largest_page = min(largest, count)  # also if the next page must be fetched in pieces
+        following = await self._fetcher.fetch_page(number, self._fetcher.largest_page)
+        if not (following.readings or following.unreadable):
+            self._fetcher.largest_page = largest
+        return following
+
+    async def _has_smaller_pages(self, count: int) -> bool:
+        """Whether the service returns fewer uploads when fewer are requested; otherwise each page lists all there are."""
+        return count > 1 and len((await self._fetcher.fetch_page(1, count // 2)).readings) < count
 
     async def _close_gap(self, page: UploadPage, following: UploadPage) -> bool:
         """Read a page again until it joins the following one; False if it never does.

@@ -35,6 +35,8 @@ class NewUploads:
         self._recorder = recorder
         self.total: int | None = None
         """The service's total when the first page was read; None if it reports none."""
+        self.unreadable_count = 0
+        """Uploads that could not be read on the pages of the last round."""
 
     async def read(self, per_page: int) -> tuple[frozenset[str], bool]:
         """Record all new uploads, oldest first; return the ids that were read, known ones included, and whether anything changed.
@@ -45,24 +47,24 @@ class NewUploads:
         last_known = self._state.last_known_number
         if last_known is None:
             last_known = self._order.last_number()
-        read_ids: set[str] = set()
-        pages: list[UploadPage] = []
-        changed = False
-        number = 1
+        read_ids, pages, changed = set[str](), list[UploadPage](), False
+        number, previous_ids = 1, list[str]()
         while True:
             page = await self._fetcher.fetch_page(number, per_page)
             ids = [reading.upload.id for reading in page.readings]
             read_ids.update(ids)
             pages.append(page)
             if number == 1:  # uploads that arrive during the next pages are counted in the next round
-                self.total = page.total
-            if page.next_page is None or self._order.was_known(ids, last_known):
+                self.total, self.unreadable_count = page.total, 0
+            self.unreadable_count += len(page.unreadable)
+            # A service that ignores the page number repeats the first page without end.
+            if page.next_page is None or self._order.was_known(ids, last_known) or ids == previous_ids != []:
                 break
             if number == 1 and per_page < self._fetcher.largest_page:
                 pages.clear()
                 per_page = self._fetcher.largest_page
                 continue
-            number = page.next_page
+            number, previous_ids = page.next_page, ids
             if sum(len(buffered.readings) for buffered in pages) >= _MAX_BUFFERED:
                 with self._recorder.transaction():
                     self._state.last_known_number = last_known

@@ -15,8 +15,8 @@ from upload_tui.monitor.store.page_snapshot import page_snapshot
 __all__ = ["RESPONSE_HEADER", "REQUEST_HEADER", "READY"]
 
 READY = b"\x06"
-REQUEST_HEADER = struct.Struct("!Qd")
-"""Precedes a page: its size in bytes, and when it was read, in seconds since 1970."""
+REQUEST_HEADER = struct.Struct("!QdI")
+"""Precedes a project's id and a page: bytes of the page, when it was read (seconds since 1970), bytes of the id."""
 RESPONSE_HEADER = struct.Struct("!Q")
 """Precedes a snapshot: its size in bytes."""
 
@@ -29,8 +29,9 @@ def main() -> None:
     responses.write(READY)
     responses.flush()
     while len(head := requests.read(REQUEST_HEADER.size)) == REQUEST_HEADER.size:
-        size_bytes, read_at = REQUEST_HEADER.unpack(head)
-        snapshot = page_snapshot(requests.read(size_bytes), datetime.fromtimestamp(read_at, UTC))
+        size_bytes, read_at, id_bytes = REQUEST_HEADER.unpack(head)
+        project_id = requests.read(id_bytes).decode()
+        snapshot = page_snapshot(requests.read(size_bytes), datetime.fromtimestamp(read_at, UTC), project_id)
         responses.write(RESPONSE_HEADER.pack(len(snapshot)))
         responses.write(snapshot)
         responses.flush()

@@ -66,13 +66,13 @@ class PageWorkers:
             self._is_any_ready = True
             self._idle.put_nowait(worker)
 
-    async def parse(self, body: bytes, read_on: datetime) -> bytes:
+    async def parse(self, body: bytes, read_on: datetime, project_id: str) -> bytes:
         """Make a page's snapshot, as `page_snapshot` does."""
         if not self._is_any_ready:
-            return page_snapshot(body, read_on)
+            return page_snapshot(body, read_on, project_id)
         worker = await self._idle.get()
         try:
-            return await worker.parse(body, read_on)
+            return await worker.parse(body, read_on, project_id)
         finally:
             self._idle.put_nowait(worker)
 
@@ -92,7 +92,7 @@ class _Worker:
             self._is_usable = await self._responses.readexactly(len(READY)) == READY
         return self._is_usable
 
-    async def parse(self, body: bytes, read_on: datetime) -> bytes:
+    async def parse(self, body: bytes, read_on: datetime, project_id: str) -> bytes:
         """Make a page's snapshot in the process, or here if the process has ended.
 
         A request that is cancelled or fails half-way leaves the pipe unusable: the worker is not used again.
@@ -100,13 +100,15 @@ class _Worker:
         if self._is_usable:
             self._is_usable = False
             with suppress(OSError, EOFError):
-                snapshot = await self._request(body, read_on)
+                snapshot = await self._request(body, read_on, project_id)
                 self._is_usable = True
                 return snapshot
-        return page_snapshot(body, read_on)
+        return page_snapshot(body, read_on, project_id)
 
-    async def _request(self, body: bytes, read_on: datetime) -> bytes:
-        self._requests.writelines((REQUEST_HEADER.pack(len(body), read_on.timestamp()), body))
+    async def _request(self, body: bytes, read_on: datetime, project_id: str) -> bytes:
+        encoded_id = project_id.encode()
+        header = REQUEST_HEADER.pack(len(body), read_on.timestamp(), len(encoded_id))
+        self._requests.writelines((header, encoded_id, body))
         (size_bytes,) = RESPONSE_HEADER.unpack(await self._responses.readexactly(RESPONSE_HEADER.size))
         return await self._responses.readexactly(size_bytes)
 

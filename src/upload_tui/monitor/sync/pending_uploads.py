@@ -45,7 +45,7 @@ class PendingUploads:
 
     def first_page_size(self) -> int:
         """The size of the first page: large enough for pending uploads among the newest, if that is cheaper than single requests."""
-        positions = [0, *self._order.positions([upload.id for upload in self._store.pending(self._project_ids)])]
+        positions = [0, *self._order.positions([upload.id for upload in self._store.unfinished(self._project_ids)])]
         plan = plan_pages(positions, self._fetcher.largest_page)
         return plan.per_page if 1 in plan.pages else _PER_PAGE
 
@@ -56,7 +56,7 @@ class PendingUploads:
             already_read: ids that were read in this round.
             difference: the accepted difference of the service's total and ours.
         """
-        wanted = {upload.id for upload in self._store.pending(self._project_ids)} - already_read
+        wanted = {upload.id for upload in self._store.unfinished(self._project_ids)} - already_read
         if not wanted:
             return False
         changed = False

@@ -55,7 +55,7 @@ class Reconciler:
         has_mismatch = total is not None and total - self._order.count() != self.difference
         position, now_ms = self._position, self._fetcher.local_ms()
         if position.row == 0 or position.began_ms > now_ms:  # the local clock was set back
-            position.row, position.edge_ms, position.began_ms = 0, None, now_ms
+            position.row, position.edge_ms, position.began_ms, position.unreadable = 0, None, now_ms, 0
             self._unlisted_count, self._has_mismatch_throughout = 0, True
         self._has_mismatch_throughout &= has_mismatch
         per_page = self._per_page(has_mismatch=has_mismatch, is_idle=is_idle)
@@ -64,6 +64,9 @@ class Reconciler:
         changed |= await self._check_missing(page)
         if page.next_page is None and total is not None and self._has_mismatch_throughout:
             self.accept_difference(total)
+        position.unreadable += len(page.unreadable)
+        if page.next_page is None and total is None:
+            self._state.unreadable_count = position.unreadable
         position.row = 0 if page.next_page is None else (page.next_page - 1) * page.per_page
         self._state.reconciler = position
         return changed

@@ -100,7 +100,7 @@ class ScanRecorder:
     async def record(self, page: RawPage | UploadPage) -> str | None:
         """Record a page, in bulk if possible; return the id of its first upload, None if it has none."""
         if isinstance(page, RawPage):
-            snapshot = await self._workers.parse(page.body, page.read_on) if self._workers else b""
+            snapshot = await self._workers.parse(page.body, page.read_on, page.project_id) if self._workers else b""
             if snapshot:
                 self._fetcher.record_answer(page.total, page.page, page.per_page)
                 return self._bulk_insert(page, snapshot)

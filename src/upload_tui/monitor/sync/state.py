@@ -20,12 +20,14 @@ class ReconcilerState(Struct):
         began_ms: when the comparison began, by the local clock.
         difference: the accepted difference of the service's total and ours: unreadable uploads; negative if some exist but are not
             listed.
+        unreadable: unreadable uploads on the pages compared so far.
     """
 
     row: int = 0
     edge_ms: int | None = None
     began_ms: int = 0
     difference: int = 0
+    unreadable: int = 0
 
 
 class _Fact(Generic[Value]):
@@ -69,6 +71,12 @@ class SyncState:
     """The number of the last upload known before an unfinished reading of new uploads; None if there is none."""
     unreadable_spans = _Fact[list[tuple[int, int]]]("owed", list[tuple[int, int]], default=())
     """Ranges of rows that could not be read, counted from the end of the list."""
+    unreadable_count = _Fact[int]("unreadable", int, default=0)
+    """Unreadable uploads of a service that reports no total, as counted when all pages were read or compared last."""
+    missing_count = _Fact[int]("missing", int, default=0)
+    """Uploads that the service listed in the last round, but that could not be read."""
+    repeats_pages = _Fact[bool]("repeats pages", bool, default=False)
+    """Whether the service returned the same uploads for two pages, so that others are hidden."""
     reconciler = _Fact[ReconcilerState]("check", ReconcilerState, default={})
     """How far the rolling comparison has come."""
 

@@ -22,6 +22,7 @@ from upload_tui.monitor.sync.pending_uploads import PendingUploads
 from upload_tui.monitor.sync.reconciler import Reconciler
 from upload_tui.monitor.sync.recorder import ChangeRecorder
 from upload_tui.monitor.sync.state import SyncState
+from upload_tui.text import plural
 
 __all__ = ["Synchroniser"]
 
@@ -47,7 +48,9 @@ class Synchroniser:
     ) -> None:
         self._store = store
         self._order = ProjectOrder(store, project.id)
+        self.project = project
         self._on_progress = on_progress
+        self._listed_total: int | None = None
         self._state = SyncState(store, project.id)
         self._fetcher = PageFetcher(client, self._state)
         self._recorder = ChangeRecorder(store, self._order, self._fetcher, project.id, publish)
@@ -58,11 +61,7 @@ class Synchroniser:
     @property
     def notice(self) -> str:
         """A note on uploads that cannot be read and on clocks that disagree; empty if all is well."""
-        total, known = self._fetcher.total, self._order.count()
-        unreadable = max(self._reconciler.difference, self._fetcher.unreadable.count)
-        missing = 0 if total is None else min(total - known, unreadable)
-        unreadable_note = f"{missing:,} of {total:,} uploads cannot be read" if missing > 0 else ""
-        return "; ".join(note for note in (unreadable_note, self._recorder.clock_check.notice) if note)
+        return "; ".join(note for note in (self.unreadable_notice, self._recorder.clock_check.notice) if note)
 
     @property
     def answer_count(self) -> int:
@@ -73,6 +72,43 @@ class Synchroniser:
     def previous_read_on(self) -> datetime | None:
         """When a round last ended, of this session or an earlier one, by the service's clock; None if none ever did."""
         return from_ms(self._state.synced_ms)
+
+    @property
+    def unreadable_notice(self) -> str:
+        """A note on uploads that the service lists but that cannot be read now; empty if there are none.
+
+        Before the first round it is what earlier sessions left.
+        """
+        count = self._state.missing_count
+        if count and self._listed_total is not None:
+            return f"{count:,} of {max(count, self._listed_total):,} uploads cannot be read"
+        if count:
+            return f"at least {plural(count, 'upload')} cannot be read"
+        if not self._state.is_scanned:
+            return "not all uploads have been read yet"
+        return (
+            "the service returns the same uploads for every page; others may be missing"
+            if self._state.repeats_pages
+            else ""
+        )
+
+    def _save_missing_count(self) -> None:
+        """Store how many uploads are listed but not known, or have a present state that cannot be read."""
+        count = self._missing_count()
+        if count != self._state.missing_count:
+            with self._recorder.transaction():
+                self._state.missing_count = count
+
+    def _missing_count(self) -> int:
+        stale = sum(upload.is_stale for upload in self._store.unfinished(frozenset({self.project.id})))
+        unreadable = max(self._fetcher.unreadable.count, self._new_uploads.unreadable_count)
+        if self._listed_total is None:
+            unlisted = self._state.unreadable_count
+        else:
+            # Uploads that arrive or are deleted later in the round are left to the next one.
+            latest = self._listed_total if self._fetcher.total is None else self._fetcher.total
+            unlisted = min(self._listed_total, latest) - self._order.count()
+        return max(max(unlisted, 0) + stale, unreadable)
 
     async def sync(self) -> bool:
         """Run one round; True if anything changed.
@@ -96,8 +132,15 @@ class Synchroniser:
         if not self._state.is_scanned:
             await self._scan_all()
             self._state.synced_ms = to_ms(self._fetcher.client.now())
+            self._save_missing_count()
             return True
+        changed = await self._refresh()
+        self._save_missing_count()
+        return changed
+
+    async def _refresh(self) -> bool:
         already_read, changed = await self._new_uploads.read(self._pending_uploads.first_page_size())
+        self._listed_total = self._new_uploads.total
         changed |= await self._pending_uploads.refresh(already_read, self._reconciler.difference)
         changed |= await self._reconciler.step(self._new_uploads.total, is_idle=not changed)
         changed |= await self._retry_unreadable()
@@ -107,8 +150,12 @@ class Synchroniser:
     async def _scan_all(self) -> None:
         scan = FullScan(self._fetcher, self._recorder, self._store, self._state, self._on_progress)
         await scan.run()
+        self._listed_total = scan.total
         if scan.total is not None:
             self._reconciler.accept_difference(scan.total)
+        else:
+            self._state.unreadable_count = scan.unreadable_count
+            self._state.repeats_pages = scan.repeats_pages
         with self._recorder.transaction():
             if not self._state.is_scanned:
                 self._state.scanned_until_ms = to_ms(self._order.newest_on()) or 0

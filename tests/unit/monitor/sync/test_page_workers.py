@@ -38,23 +38,23 @@ def worker_processes() -> list[psutil.Process]:
 async def test_pages_are_parsed_in_workers_when_there_are_very_many() -> None:
     async with PageWorkers(100_000) as workers:
         await asyncio.gather(*workers._start_tasks)
-        found = await asyncio.gather(*(workers.parse(body, NOON) for body in BODIES))
+        found = await asyncio.gather(*(workers.parse(body, NOON, "p-1") for body in BODIES))
         started = worker_processes()
-    assert found == [page_snapshot(body, NOON) for body in BODIES]
+    assert found == [page_snapshot(body, NOON, "p-1") for body in BODIES]
     assert len(started) == 4
     assert psutil.wait_procs(started, TIMEOUT_SECONDS)[1] == []
 
 
 async def test_no_worker_is_started_when_there_are_few() -> None:
     async with PageWorkers(5000) as workers:
-        assert await workers.parse(BODIES[0], NOON) == page_snapshot(BODIES[0], NOON)
+        assert await workers.parse(BODIES[0], NOON, "p-1") == page_snapshot(BODIES[0], NOON, "p-1")
         assert worker_processes() == []
 
 
 async def test_a_worker_returns_an_empty_snapshot_for_a_page_that_needs_a_full_parse() -> None:
     async with PageWorkers(100_000) as workers:
         await asyncio.gather(*workers._start_tasks)
-        assert await workers.parse(b"no JSON", NOON) == b""
+        assert await workers.parse(b"no JSON", NOON, "p-1") == b""
 
 
 async def test_all_pages_are_parsed_when_the_workers_are_killed() -> None:
@@ -62,8 +62,8 @@ async def test_all_pages_are_parsed_when_the_workers_are_killed() -> None:
         await asyncio.gather(*workers._start_tasks)
         for process in worker_processes():
             process.kill()
-        found = await asyncio.gather(*(workers.parse(body, NOON) for body in BODIES))
-    assert found == [page_snapshot(body, NOON) for body in BODIES]
+        found = await asyncio.gather(*(workers.parse(body, NOON, "p-1") for body in BODIES))
+    assert found == [page_snapshot(body, NOON, "p-1") for body in BODIES]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")

@@ -114,7 +114,7 @@ def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
             pieces.append((glyphs.stages[stage], stage_class(stage) if index == min(row.stage.rank, 2) else _QUIET))
         else:
             pieces.append((glyphs.unreached, _QUIET))
-    word = f" {row.stage}" if width >= STAGE_WORD_WIDTH else ""
+    word = f" {sanitize(row.unknown_state) or row.stage}" if width >= STAGE_WORD_WIDTH else ""
     word_class = stage_class(Stage.ERROR) if row.stage is Stage.ERROR else _text_class(row)
     return (*pieces, (fit_to_width(word, width - TRACK_WIDTH), word_class))
 

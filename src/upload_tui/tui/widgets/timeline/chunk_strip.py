@@ -95,7 +95,7 @@ class ChunkStrip(Widget):
 
 def contradiction_lines(upload: "Upload", glyphs: Glyphs) -> Iterator[Content]:
     """A warning if the upload is reported verified and its chunks contradict that; nothing if they were purged."""
-    if upload.stage is not Stage.VERIFIED or upload.chunks is None or upload.timeline.purged_on is not None:
+    if upload.stage is not Stage.VERIFIED or upload.chunks is None or upload.timeline.is_purged:
         return
     summary = summarize_chunks(upload)
     if summary.missing or summary.repeated or summary.invalid_numbers or summary.missing_bytes:
@@ -107,10 +107,10 @@ def chunk_lines(upload: "Upload", glyphs: Glyphs, width: int) -> Iterator[Conten
     """Number and size of the chunks, the strip, and its problems in words. Lines wider than `width` are left to be wrapped."""
     if upload.chunks is None:
         yield Content.styled("not chunked", _QUIET)
-    elif upload.timeline.purged_on is not None and not upload.chunks:
+    elif upload.timeline.is_purged and not upload.chunks:
         yield Content.styled("chunks purged", _QUIET)
     else:
-        is_open, is_purged = upload.stage is Stage.INITIATED, upload.timeline.purged_on is not None
+        is_open, is_purged = upload.stage is Stage.INITIATED, upload.timeline.is_purged
         painter = _Painter(summarize_chunks(upload), glyphs, width, is_open, is_purged)
         yield _total_line(upload)
         yield from painter.strip()

@@ -130,10 +130,15 @@ class _Painter(Struct, frozen=True):
             if event.stage in spans:
                 yield self._span_line(spans[event.stage], longest)
             yield from self._event_lines(event)
-        if timeline.is_pending:
+        if timeline.unknown_state is not None:
+            on = timeline.unknown_state.on
+            time = "" if on is None else clock_text(on, self.now, self.display_options.zone)
+            yield self._line(self._glyphs.warning, sanitize(timeline.unknown_state.name), time, _QUIET)
+        elif timeline.is_pending:
             yield from self._current_stage(longest)
-        elif timeline.purged_on is not None:
-            time = clock_text(timeline.purged_on, self.now, self.display_options.zone)
+        elif timeline.is_purged:
+            on = timeline.purged_on
+            time = "" if on is None else clock_text(on, self.now, self.display_options.zone)
             yield self._line(self._glyphs.unreached, "purged", time, _QUIET)
 
     def _longest_seconds(self, spans: Sequence[Span]) -> float:

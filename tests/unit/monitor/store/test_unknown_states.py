@@ -1,0 +1,77 @@
+"""An upload in a state that is not in the design is neither pending nor final, and is shown by the state's own name."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from upload_tui.monitor import Query, Store, StorePicture, ingest, statistics_of, upload_record
+from upload_tui.status import Stage
+from upload_tui.testing import NOW, FrozenClock, an_upload
+from upload_tui.wire import StatusShape, format_time, read_upload_reading
+
+
+def in_state(name: str, reached: str, **times: float) -> dict[str, Any]:
+    """An upload in a state of its own, after it had reached a stage."""
+    upload = an_upload(f"{name} after {reached}", status_shape=StatusShape.B, initiated=90_000, **times)  # type: ignore[arg-type]
+    status = upload["status"]
+    on = format_time(NOW - timedelta(hours=20))
+    upload["status"] = {
+        "current": {"state": name, "state_on": on},
+        "prior": [status["current"], *status["prior"]],
+    }
+    return upload
+
+
+UPLOADS = [
+    in_state("quarantined", "initiated"),
+    in_state("quarantined", "completed", completed=80_000),
+    in_state("archived", "verified", completed=80_000, verified=79_000),
+    an_upload("known.bin", initiated=90_000, completed=80_000, verified=79_000),
+]
+
+
+@pytest.fixture
+def picture() -> StorePicture:
+    store = Store()
+    ingest(store, [read_upload_reading(upload, read_on=NOW) for upload in UPLOADS], "https://example.org")
+    return StorePicture(store, FrozenClock(), "https://example.org")
+
+
+def test_it_is_in_no_stage_of_the_funnel(picture: StorePicture) -> None:
+    assert {summary.stage: summary.count for summary in picture.funnel().stages if summary.count} == {Stage.VERIFIED: 1}
+    assert picture.window(Query(), 0, 10).total == 4
+    assert picture.window(Query(stages=frozenset({Stage.INITIATED, Stage.COMPLETED})), 0, 10).total == 0
+
+
+def test_it_is_never_late(picture: StorePicture) -> None:
+    rows = picture.window(Query(), 0, 10).rows
+    assert not any(row.lateness.is_stuck or row.lateness.is_overdue for row in rows)
+    assert picture.window(Query(attention_only=True), 0, 10).total == 0
+    assert list(picture.pending(10)) == []
+
+
+def test_rows_and_records_have_its_own_name(picture: StorePicture) -> None:
+    names = {"quarantined after initiated": "quarantined", "quarantined after completed": "quarantined"}
+    names |= {"archived after verified": "archived", "known.bin": ""}
+    rows = picture.window(Query(), 0, 10).rows
+    assert {row.name: row.unknown_state for row in rows} == names
+    details = [detail for row in rows if (detail := picture.detail(row.id))]
+    assert sorted(upload_record(detail)["stage"] for detail in details) == [
+        "archived", "quarantined", "quarantined", "verified",
+    ]  # fmt: skip
+    statistics = statistics_of(details)
+    assert statistics.unknown_states == {"quarantined": 2, "archived": 1}
+    assert statistics.total == 4
+    assert {stage: count for stage, count in statistics.counts.items() if count} == {Stage.VERIFIED: 1}
+    assert picture.window(Query(search="quarantin"), 0, 10).total == 2
+
+
+def test_it_is_read_again_until_it_is_final() -> None:
+    store = Store()
+    ingest(store, [read_upload_reading(upload, read_on=NOW) for upload in UPLOADS], "https://example.org")
+    assert len(store.unfinished()) == 3
+    released = an_upload("archived after verified", initiated=90_000, completed=80_000, verified=79_000)
+    ingest(store, [read_upload_reading(released, read_on=NOW)], "https://example.org")
+    assert len(store.unfinished()) == 2
+    assert store.pending() == []
