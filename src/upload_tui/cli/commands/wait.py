@@ -13,6 +13,7 @@ from upload_tui.cli.support.option_types import parse_duration
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.service import client_for, find_projects
+from upload_tui.cli.support.streams import has_verdict
 from upload_tui.cli.support.tables import flat_upload, upload_columns
 from upload_tui.errors import (
     EXIT_FAILED_UPLOAD,
@@ -78,6 +79,7 @@ class _Options(Struct, frozen=True):
     help="Stage to wait for.",
 )
 @output_option
+@has_verdict
 def command(
     upload_ids: Sequence[str],
     timeout: float | None,

@@ -1,12 +1,12 @@
 """Reports errors on standard error, one or two lines each, and turns them into exit codes. Tracebacks only with `--debug`."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from upload_tui.cli.support.streams import OutputLostError, output_error
 from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalError, UploadTuiError
 from upload_tui.text import sanitize_line
 
@@ -50,6 +50,7 @@ class DebugLog:
             click.echo(f"upload-tui: no log: {file} cannot be written ({error.strerror}).", err=True)
             return None
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        logging.raiseExceptions = False  # a full disk loses lines of the log, and prints no traceback for each
         root = logging.getLogger()
         root.addHandler(handler)
         root.setLevel(logging.INFO)
@@ -59,13 +60,23 @@ class DebugLog:
 def run_reported(command: Callable[[], object], log: DebugLog | None = None) -> int:
     """Run a command, report its error, and return the exit code.
 
+    A command that found out nothing else, but could not write standard output, ends with that error.
+
     Args:
         command: what to run; an integer that it returns is the exit code.
         log: where tracebacks go; None without `--debug`.
     """
+    code = _run(command, log)
+    lost = output_error()
+    return _report(lost, log) if code == EXIT_OK and lost is not None else code
+
+
+def _run(command: Callable[[], object], log: DebugLog | None) -> int:
     try:
         result = command()
         sys.stdout.flush()
+    except OutputLostError:
+        return EXIT_OK
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
@@ -77,8 +88,6 @@ def run_reported(command: Callable[[], object], log: DebugLog | None = None) -> 
         if sys.stderr.isatty():  # end the line on which the terminal printed ^C
             click.echo(err=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        return _discard_stdout()
     except Exception as error:  # noqa: BLE001  # a traceback's own exit code, 1, would mean a failed upload
         return _report(InternalError.from_exception(error), log)
     return result if isinstance(result, int) else EXIT_OK
@@ -96,9 +105,3 @@ def _report(error: UploadTuiError, log: DebugLog | None) -> int:
 def _with_period(text: str) -> str:
     line = sanitize_line(text)
     return line if line.endswith("?") else f"{line}."
-
-
-def _discard_stdout() -> int:
-    """Send further output to the null device: the reader of the pipe has exited, and the interpreter flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return EXIT_OK
