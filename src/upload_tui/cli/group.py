@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from upload_tui.cli.support.error_reporting import DebugLog, run_reported
-from upload_tui.cli.support.termination import ending_signals
 from upload_tui.cli.support.streams import guarded_streams
+from upload_tui.cli.support.termination import ending_signals
 from upload_tui.errors import (
     EXIT_AUTH,
     EXIT_FAILED_UPLOAD,
@@ -90,6 +90,8 @@ class _LazyGroup(click.Group):
             index += 2 if args[index] in with_value else 1
         if index < len(args) and args[index] in _COMMANDS:
             return [args[index], *args[:index], *args[index + 1 :]]
+        if ctx.resilient_parsing and index == len(args):  # a shell asks for what follows the options: a command
+            return []
         return ["watch", *args]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -146,8 +148,8 @@ def run(arguments: list[str] | None = None) -> None:
 def _invoke(arguments: list[str]) -> Any:
     """Do what click's own `main` does, but leave interrupts and broken pipes to `run_reported`."""
     if instruction := os.environ.get(_COMPLETION_VARIABLE):  # a shell asks for completions
-        from click.shell_completion import shell_complete
+        from upload_tui.cli.support.completion import complete
 
-        return shell_complete(upload_tui, {}, _NAME, _COMPLETION_VARIABLE, instruction)
+        return complete(upload_tui, _NAME, _COMPLETION_VARIABLE, instruction)
     with upload_tui.make_context(_NAME, list(arguments)) as context:
         return upload_tui.invoke(context)

@@ -147,7 +147,12 @@ def _print_progress(total: int, imported: int) -> None:
         click.echo(f"\r{line if imported < total else ' ' * len(line) + chr(13)}", err=True, nl=False)
 
 
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104  # what is printed for it
+"""The address on this machine of a service that listens on all addresses."""
+
+
 def _url_host(host: str) -> str:
+    host = _LOOPBACK_OF.get(host, host)
     return f"[{host}]" if ":" in host else host
 
 

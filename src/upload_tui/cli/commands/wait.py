@@ -1,6 +1,7 @@
 """`upload-tui wait`: waits until uploads are verified or in error, for scripts and CI. Does not wait for what can never happen."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -11,7 +12,7 @@ from msgspec import Struct, field
 
 from upload_tui.cli.support.option_types import parse_duration
 from upload_tui.cli.support.options import effective_settings, service_options
-from upload_tui.cli.support.output import Printer, echo_err, output_option
+from upload_tui.cli.support.output import Printer, echo_err, output_option, terminal_columns
 from upload_tui.cli.support.service import client_for, find_projects
 from upload_tui.cli.support.streams import has_verdict
 from upload_tui.cli.support.tables import flat_upload, upload_columns
@@ -139,13 +140,18 @@ async def _pending_ids(client: "ServiceClient", store: "Store", settings: Servic
     return found
 
 
+_BAR_CELLS = 30
+
+
 class _ProgressBar:
-    """A progress bar on standard error; draws nothing if that is not a terminal."""
+    """A progress bar on standard error; draws nothing if that is no terminal that can redraw a line."""
 
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0
-        self._is_shown = sys.stderr.isatty() and total > 0
+        self._is_shown = (
+            total > 0 and sys.stderr.isatty() and os.environ.get("TERM") not in {None, "", "dumb", "unknown"}
+        )
 
     def advance(self, count: int) -> None:
         """Count uploads that are done, and draw."""
@@ -155,8 +161,12 @@ class _ProgressBar:
     def draw(self) -> None:
         """Draw the bar on the current line."""
         if self._is_shown:
-            filled = 30 * self._done // self._total
-            click.echo(f"\r[{'#' * filled}{'.' * (30 - filled)}] {self._done} of {self._total}", nl=False, err=True)
+            count = f"{self._done} of {self._total}"
+            # The last column stays empty: some terminals wrap there, and a wrapped line cannot be redrawn.
+            width = min(_BAR_CELLS, terminal_columns(sys.stderr.fileno()) - len(count) - len("[] ") - 1)
+            filled = width * self._done // self._total
+            bar = f"[{'#' * filled}{'.' * (width - filled)}] " if width > 0 else ""
+            click.echo(f"\r{bar}{count}", nl=False, err=True)
 
     def clear(self) -> None:
         """Clear the current line."""

@@ -1,5 +1,6 @@
 """Reports errors on standard error, one or two lines each, and turns them into exit codes. Tracebacks only with `--debug`."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import click
 
 from upload_tui.cli.support.streams import OutputLostError, output_error
-from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalError, UploadTuiError
+from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalError, UploadTuiError, UsageError
 from upload_tui.text import sanitize_line
 
 __all__ = ["DebugLog", "run_reported"]
@@ -89,8 +90,25 @@ def _run(command: Callable[[], object], log: DebugLog | None) -> int:
             click.echo(err=True)
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  # a traceback's own exit code, 1, would mean a failed upload
-        return _report(InternalError.from_exception(error), log)
+        return _report(_unexpected(error), log)
     return result if isinstance(result, int) else EXIT_OK
+
+
+def _unexpected(error: Exception) -> UploadTuiError:
+    """An internal error, unless an argument is not text: most of what it is used for fails."""
+    internal = InternalError.from_exception(error)
+    if not isinstance(internal.__cause__, UnicodeEncodeError):
+        return internal
+    numbers = [str(number) for number, word in enumerate(sys.argv) if number and not _is_text(word)]
+    names = [name for name, value in os.environ.items() if not _is_text(name + value)]
+    if not numbers and not names:
+        return internal
+    where = f"Argument {', '.join(numbers)}" if numbers else f"The variable {sanitize_line(names[0])}"
+    return UsageError(f"{where} is not UTF-8 text", "Check the encoding of the terminal.")
+
+
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _report(error: UploadTuiError, log: DebugLog | None) -> int:
