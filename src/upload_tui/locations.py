@@ -4,6 +4,7 @@ Without a home directory (a container may have none) the folders lie below the n
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_config_path, user_log_path, user_state_path
@@ -38,14 +39,17 @@ def working_folder() -> Path:
         return Path()
 
 
-def _expanded(folder: Path) -> Path:
-    """A folder whose `~` platformdirs could not replace lies below no folder."""
-    return _NO_FOLDER / APP_NAME if folder.parts[:1] == ("~",) else folder
+def _folder(folder_of: Callable[..., Path]) -> Path:
+    try:
+        folder = folder_of(APP_NAME, appauthor=False)
+    except RuntimeError:  # no home directory
+        return _NO_FOLDER / APP_NAME
+    return _NO_FOLDER / APP_NAME if folder.parts[:1] == ("~",) else folder  # an older platformdirs keeps the `~`
 
 
 def config_folder() -> Path:
     """The folder of `config.toml` and of the user's own style sheets and themes."""
-    return _expanded(user_config_path(APP_NAME, appauthor=False))
+    return _folder(user_config_path)
 
 
 def config_file() -> Path:
@@ -55,14 +59,14 @@ def config_file() -> Path:
 
 def cache_folder() -> Path:
     """The folder of the stores, whose content can be fetched again."""
-    return _expanded(user_cache_path(APP_NAME, appauthor=False))
+    return _folder(user_cache_path)
 
 
 def state_folder() -> Path:
     """The folder of what is remembered from one run to the next."""
-    return _expanded(user_state_path(APP_NAME, appauthor=False))
+    return _folder(user_state_path)
 
 
 def log_folder() -> Path:
     """The folder of the log file that `--debug` writes."""
-    return _expanded(user_log_path(APP_NAME, appauthor=False))
+    return _folder(user_log_path)

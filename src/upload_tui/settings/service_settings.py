@@ -234,4 +234,6 @@ def read_token_file(file: Path) -> str:
         raise SettingsError(f"The token file {file} cannot be read", "Check its path and its permissions.") from error
     if not words:
         raise SettingsError(f"The token file {file} is empty", "Put the token on its first line.")
+    if not (words[0].isascii() and words[0].isprintable()):
+        raise SettingsError(f"The token file {file} contains no token", "Put the token on its first line.")
     return words[0]

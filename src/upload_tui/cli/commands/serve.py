@@ -97,7 +97,8 @@ def _check_origins(_: click.Context, __: click.Parameter, origins: Sequence[str]
 def command(uploads: int | None, **chosen: Any) -> int:
     """Run the service until a signal stops it."""
     options = ServeOptions(past_uploads=past_upload_count(chosen["scenario"], uploads), **chosen)
-    return run_until_signal(_serve(options, open_listener(options.host, options.port)))
+    with open_listener(options.host, options.port) as listener:
+        return run_until_signal(_serve(options, listener))
 
 
 async def _serve(options: ServeOptions, listener: socket.socket) -> None:

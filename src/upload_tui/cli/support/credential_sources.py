@@ -42,12 +42,26 @@ def _token_source(settings: ServiceSettings) -> Callable[[], str] | None:
 
 
 def _token_from_command(command: str) -> str:
-    """Run the token command and return the first word it prints. Its standard error goes to the terminal, its output never."""
+    """Run the token command and return the first word it prints.
+
+    It has no terminal: it can read nothing from it, and what it writes to standard error is shown only if it fails. It runs in a
+    session of its own, so that it cannot open the terminal either.
+    """
     hint = "Run the token_command of the profile by hand."
     try:
         done = subprocess.run(  # noqa: S603  # the user's own command, from their own settings
-            shlex.split(command), stdout=subprocess.PIPE, timeout=_COMMAND_TIMEOUT_SECONDS, check=True, text=True
+            shlex.split(command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_COMMAND_TIMEOUT_SECONDS,
+            check=True,
+            text=True,
+            start_new_session=True,
         )
+    except subprocess.CalledProcessError as error:
+        last_line = (error.stderr.strip().splitlines() or [""])[-1]
+        title = f"The token command failed with exit code {error.returncode}" + (f": {last_line}" if last_line else "")
+        raise SettingsError(title, hint) from error
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise SettingsError("The token command failed", hint) from error
     words = done.stdout.split()

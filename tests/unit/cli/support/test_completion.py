@@ -62,4 +62,3 @@ def test_values_are_offered_in_the_form_that_the_shell_replaces(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert offered(shell, words, monkeypatch, capfd) == expected
-
