@@ -36,13 +36,18 @@ async def client_for(settings: ServiceSettings) -> "AsyncIterator[ServiceClient]
     """Open a client of the service that the settings name."""
     import logging
 
-    from upload_tui.cli.support.credential_sources import credentials_of
+    from upload_tui.cli.support.credential_sources import TokenCommands, credentials_of
     from upload_tui.client import ServiceClient
 
     # Without a handler of its own, the logger of retries would write each of them over the dashboard.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
-    async with ServiceClient(settings.url, credentials_of(settings), verify=trusted_certificates(settings)) as client:
-        yield client
+    commands = TokenCommands()
+    try:
+        credentials = await asyncio.to_thread(credentials_of, settings, commands)
+        async with ServiceClient(settings.url, credentials, verify=trusted_certificates(settings)) as client:
+            yield client
+    finally:
+        commands.stop()  # the program ends when its threads do, and one may wait for a command
 
 
 def trusted_certificates(settings: ServiceSettings) -> "ssl.SSLContext | bool":
