@@ -70,6 +70,8 @@ def _prepare(db: sqlite3.Connection, file: Path | None) -> None:
             db.execute(f"PRAGMA {setting}")
         migrate(db)
     except sqlite3.Error as error:
+        if error.sqlite_errorname == "SQLITE_ERROR":  # a wrong statement: a bug
+            raise
         raise _open_error(error, file) from error
 
 
