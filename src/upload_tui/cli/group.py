@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from upload_tui.cli.support.error_reporting import DebugLog, run_reported
+from upload_tui.cli.support.signals import ending_signals
 from upload_tui.cli.support.streams import guarded_streams
-from upload_tui.cli.support.termination import ending_signals
 from upload_tui.errors import (
     EXIT_AUTH,
     EXIT_FAILED_UPLOAD,
