@@ -20,6 +20,7 @@ Every error that the program raises on purpose is one of these; only `cli` print
     │   ├── DamagedStorageError     2    it is damaged, or belongs to another program
     │   └── NewerStorageError       2    a newer upload-tui wrote it
     ├── StyleError                  2    a style sheet is missing from the installation
+    ├── OutputError                74    standard output cannot be written
     └── InternalError              70    a bug in this program
 
 An error has a `title` (what happened, to which URL or file) and a `hint` (what to do about it). Neither contains a token or a
@@ -35,6 +36,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_NOT_FOUND",
     "EXIT_OK",
+    "EXIT_OUTPUT",
     "EXIT_TIMED_OUT",
     "EXIT_UNREACHABLE",
     "EXIT_USAGE",
@@ -47,6 +49,7 @@ __all__ = [
     "NewerStorageError",
     "NotConsistentError",
     "NotFoundError",
+    "OutputError",
     "ServerError",
     "ServiceError",
     "SettingsError",
@@ -66,6 +69,7 @@ EXIT_UNREACHABLE = 3
 EXIT_AUTH = 4
 EXIT_NOT_FOUND = 5
 EXIT_INTERNAL_ERROR = 70
+EXIT_OUTPUT = 74
 EXIT_TIMED_OUT = 124
 EXIT_INTERRUPTED = 130
 
@@ -116,6 +120,12 @@ class NewerStorageError(StorageError):
 
 class StyleError(UploadTuiError):
     """A style sheet of the dashboard is missing from the installation."""
+
+
+class OutputError(UploadTuiError):
+    """Standard output cannot be written: the device is full, or the stream is closed."""
+
+    exit_code = EXIT_OUTPUT
 
 
 class InternalError(UploadTuiError):

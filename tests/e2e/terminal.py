@@ -105,6 +105,11 @@ class Terminal:
         output = self.painted.rpartition(_LEAVES)[2].decode(errors="replace")
         return " ".join(_ESCAPE.sub(" ", output).split())
 
+    @property
+    def modes(self) -> list[object]:
+        """The terminal's modes: echo, line editing, signals of keys, and so on."""
+        return list(termios.tcgetattr(self._master))
+
     def press(self, keys: str) -> None:
         """Send key presses."""
         os.write(self._master, keys.encode())

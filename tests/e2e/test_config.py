@@ -118,15 +118,20 @@ def test_tables_have_local_time_and_json_has_utc(zone: str, expected: str) -> No
         assert run("list", environment=environment).records[0]["stage_since"] == "2026-03-14T09:24:53.000Z"
 
 
-def test_token_command_prints_its_errors_but_not_the_token() -> None:
+def test_token_command_has_no_output_unless_it_fails() -> None:
     with scripted_service({"/projects": [Response({"results": [{"id": "p-1", "name": "Genome"}]})]}) as service:
         environment = {
             "UPLOAD_TUI_URL": service.url,
             "UPLOAD_TUI_TOKEN_COMMAND": "sh -c 'echo unlocking >&2; echo s3cret'",
         }
         result = run("projects", environment=environment)
-    assert (result.code, result.err) == (0, "unlocking\n")
+        failed = run(
+            "projects", environment={**environment, "UPLOAD_TUI_TOKEN_COMMAND": "sh -c 'echo locked >&2; exit 3'"}
+        )
+    assert (result.code, result.err) == (0, "")
     assert service.requests == [("GET", "/projects", "s3cret")]
+    assert failed.code == 2
+    assert "The token command failed with exit code 3: locked." in failed.err
 
 
 @pytest.mark.parametrize("command", ["false", "/nowhere/command", "true"], ids=["fails", "missing", "prints-nothing"])

@@ -124,3 +124,68 @@ def test_copied_id_reaches_the_clipboard() -> None:
         assert re.fullmatch(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", base64.b64decode(copied[1]))
         terminal.press("q")
         assert terminal.wait_for_end() == 0
+
+
+_MODES_OFF = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1004l", b"\x1b[?2004l", b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[<u")
+"""The main screen, the cursor; no reports of the focus, of pastes, of the mouse; the usual keyboard protocol."""
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGXCPU"])
+def test_signals_restore_the_terminal(name: str, served: dict[str, Any], home: Path) -> None:
+    """The terminal is as before, the store is closed, and the exit code is 128 + n."""
+    environment = {"UPLOAD_TUI_URL": served["url"], "UPLOAD_TUI_TOKEN": served["token"]}
+    number = getattr(signal, name)
+    with Terminal("watch", environment=environment) as terminal:
+        before = terminal.modes
+        terminal.wait_until(lambda text: "live" in text)
+        assert terminal.modes != before
+        terminal.send_signal(number)
+        assert terminal.wait_for_end() == 128 + number
+        assert terminal.modes == before
+        assert [sequence for sequence in _MODES_OFF if sequence not in terminal.painted] == []
+    (store,) = home.rglob("*.db")
+    assert not store.with_name(f"{store.name}-wal").exists()
+
+
+def test_suspension_where_no_shell_could_continue_is_ignored() -> None:
+    with Terminal("demo") as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        terminal.press("\x1a")
+        terminal.send_signal(signal.SIGTSTP)
+        terminal.press("?")
+        terminal.wait_until(lambda text: "Esc close" in text)
+        terminal.press("qq")
+        assert terminal.wait_for_end() == 0
+
+
+def test_picture_is_on_the_terminal_when_standard_error_is_a_file(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    program = ("bash", "-c", f'exec {sys.executable} -m upload_tui "$@" 2>{log}', "bash")
+    with Terminal("demo", program=program) as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+    assert log.read_bytes() == b""
+
+
+def test_size_of_the_terminal_counts_more_than_variables() -> None:
+    variables = {"COLUMNS": "20", "LINES": "5", "NO_COLOR": ""}
+    with Terminal("demo", environment=variables) as terminal:
+        terminal.wait_until(lambda text: "live" in text and "Timeline" in text and "Activity" in text)
+        assert re.search(rb"\x1b\[[0-9;]*38;2;", terminal.painted)
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_token_command_has_no_terminal_and_does_not_delay_the_end(tmp_path: Path) -> None:
+    """It is ended while it runs, in the middle of the dashboard's first connection."""
+    script = tmp_path / "command"
+    script.write_text("#!/bin/sh\necho noise >&2\necho noise > /dev/tty\nread line\ntouch started\nexec sleep 1000\n")
+    script.chmod(0o755)
+    program = ("bash", "-c", f'cd {tmp_path}; exec {sys.executable} -m upload_tui "$@"', "bash")
+    environment = {"UPLOAD_TUI_URL": "http://127.0.0.1:9", "UPLOAD_TUI_TOKEN_COMMAND": str(script)}
+    with Terminal("watch", program=program, environment=environment) as terminal:
+        terminal.wait_until(lambda _: (tmp_path / "started").exists())
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+    assert b"noise" not in terminal.painted

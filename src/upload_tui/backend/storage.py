@@ -16,6 +16,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from upload_tui.errors import UsageError
+
 __all__ = [
     "BlobKey",
     "BlobStat",
@@ -161,6 +163,9 @@ class FolderStorage:
 
     Args:
         folder: created if missing. Incomplete files of an earlier process are removed.
+
+    Raises:
+        UsageError: the folder cannot be created.
     """
 
     budget_bytes: int | None = None
@@ -170,8 +175,11 @@ class FolderStorage:
         self._incoming = folder / ".incoming"
         self._names = count()
         shutil.rmtree(self._incoming, ignore_errors=True)
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        (folder / _MARK).touch()
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            (folder / _MARK).touch()
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be created: {error.strerror}", "Name another --storage.") from error
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
         """Write to a temporary file, flush it, rename it, then flush the folder."""

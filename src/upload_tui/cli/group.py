@@ -1,6 +1,5 @@
 """The command group. The module of a command is imported when the command runs or prints its help."""
 
-import io
 import os
 import sys
 from importlib import import_module
@@ -9,6 +8,8 @@ from typing import Any
 import click
 
 from upload_tui.cli.support.error_reporting import DebugLog, run_reported
+from upload_tui.cli.support.signals import ending_signals
+from upload_tui.cli.support.streams import guarded_streams
 from upload_tui.errors import (
     EXIT_AUTH,
     EXIT_FAILED_UPLOAD,
@@ -16,6 +17,7 @@ from upload_tui.errors import (
     EXIT_INTERRUPTED,
     EXIT_NOT_FOUND,
     EXIT_OK,
+    EXIT_OUTPUT,
     EXIT_TIMED_OUT,
     EXIT_UNREACHABLE,
     EXIT_USAGE,
@@ -49,8 +51,9 @@ _EXIT_CODES = {
     EXIT_AUTH: "not authenticated or not allowed",
     EXIT_NOT_FOUND: "no such project or upload",
     EXIT_INTERNAL_ERROR: "internal error; `--debug` prints details",
+    EXIT_OUTPUT: "standard output cannot be written, and nothing else failed",
     EXIT_TIMED_OUT: "timed out while pending (`--timeout-exit-code` changes it)",
-    EXIT_INTERRUPTED: "interrupted",
+    EXIT_INTERRUPTED: "interrupted; 128 and its number for another signal",
 }
 _CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -87,6 +90,8 @@ class _LazyGroup(click.Group):
             index += 2 if args[index] in with_value else 1
         if index < len(args) and args[index] in _COMMANDS:
             return [args[index], *args[:index], *args[index + 1 :]]
+        if ctx.resilient_parsing and index == len(args):  # a shell asks for what follows the options: a command
+            return []
         return ["watch", *args]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -135,15 +140,16 @@ def _command(context: click.Context, name: str) -> click.Command:
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the documented code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a character that the encoding lacks is not an error
-    sys.exit(run_reported(lambda: _invoke(arguments), DebugLog() if "--debug" in arguments else None))
+    with guarded_streams(), ending_signals() as ending:
+        code = run_reported(lambda: _invoke(arguments), DebugLog() if "--debug" in arguments else None)
+    sys.exit(ending.exit_code if code == EXIT_INTERRUPTED else code)
 
 
 def _invoke(arguments: list[str]) -> Any:
     """Do what click's own `main` does, but leave interrupts and broken pipes to `run_reported`."""
-    if _COMPLETION_VARIABLE in os.environ:  # a shell asks for completions
-        return upload_tui.main(arguments, prog_name=_NAME, complete_var=_COMPLETION_VARIABLE)
+    if instruction := os.environ.get(_COMPLETION_VARIABLE):  # a shell asks for completions
+        from upload_tui.cli.support.completion import complete
+
+        return complete(upload_tui, _NAME, _COMPLETION_VARIABLE, instruction)
     with upload_tui.make_context(_NAME, list(arguments)) as context:
         return upload_tui.invoke(context)

@@ -1,5 +1,6 @@
 """Translate httpx's errors and the service's error responses into `upload_tui.errors`."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from upload_tui.errors import (
 )
 from upload_tui.wire import CODE_NOT_CONSISTENT, ErrorEnvelope, read_error_envelope
 
-__all__ = ["mention_url", "raise_for_status", "translate_errors", "translate_setup_errors"]
+__all__ = ["certificates_error", "mention_url", "raise_for_status", "translate_errors", "translate_setup_errors"]
 
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?")
 _MAX_RETRY_AFTER_SECONDS = 900.0
@@ -63,7 +64,18 @@ def translate_setup_errors() -> Iterator[None]:
     except (ImportError, ValueError) as error:
         raise UnreachableError(f"The proxy cannot be used: {error}", "Check HTTPS_PROXY and ALL_PROXY.") from error
     except OSError as error:
-        raise UnreachableError("The certificates of SSL_CERT_FILE cannot be read", "Correct or unset it.") from error
+        raise certificates_error(error) from error
+
+
+def certificates_error(error: OSError) -> UnreachableError:
+    """The error of creating a TLS context, which opens the files that variables name."""
+    keys = os.environ.get("SSLKEYLOGFILE")
+    if keys and error.filename == keys:
+        return UnreachableError(f"SSLKEYLOGFILE cannot be written: {error.strerror}", "Correct or unset it.")
+    name = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "")
+    if not name:
+        return UnreachableError(f"The trusted certificates cannot be read: {error.strerror}", "Install them again.")
+    return UnreachableError(f"The certificates of {name} cannot be read", "Correct or unset it.")
 
 
 @contextmanager

@@ -138,11 +138,13 @@ def default_certificates() -> ssl.SSLContext:
     """The certificates trusted by default: SSL_CERT_FILE, SSL_CERT_DIR, or the usual authorities.
 
     Raises:
-        UnreachableError: SSL_CERT_FILE cannot be read.
+        UnreachableError: a file that a variable names cannot be used.
     """
     import httpx
+
+    from upload_tui.client.error_mapping import certificates_error
 
     try:
         return httpx.create_ssl_context()
     except OSError as error:
-        raise UnreachableError("The certificates of SSL_CERT_FILE cannot be read", "Correct or unset it") from error
+        raise certificates_error(error) from error

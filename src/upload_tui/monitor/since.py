@@ -12,6 +12,7 @@ from upload_tui.errors import StorageError
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail, Query, SortKey
 from upload_tui.status import Stage
+from upload_tui.text_files import read_text
 from upload_tui.wire import format_time, read_time
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class SinceSummary(Struct, frozen=True):
 def read_last_visit(file: Path) -> LastVisit | None:
     """Read the last visit; None if there is no file or it is damaged."""
     try:
-        fields: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        fields: Mapping[str, Any] = json.loads(read_text(file))
         on, by_stage = read_time(fields["on"]), fields.get("stages")
         stages = None if by_stage is None else {str(key): Stage(name) for name in by_stage for key in by_stage[name]}
         return None if on is None else LastVisit(on, frozenset(map(str, fields["overdue_ids"])), stages)

@@ -73,7 +73,7 @@ def profile_layer(name: str, paths: SettingsPaths) -> tuple[str, Layer]:
     known = _load_settings_file(file)
     names = list(known.profiles) if known else []
     name = name or (known.default_profile if known else None) or (names[0] if len(names) == 1 else "")
-    has_ddsclient = paths.ddsclient_file.is_file()
+    has_ddsclient = _is_file(paths.ddsclient_file)
     if not name and not names and has_ddsclient:
         name = DDSCLIENT_PROFILE
     if not name:
@@ -94,11 +94,22 @@ def profile_layer(name: str, paths: SettingsPaths) -> tuple[str, Layer]:
 
 
 def _load_settings_file(file: Path) -> "SettingsFile | None":
-    if not file.exists():
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}", "Check its permissions.") from error
     from upload_tui.settings.profiles import read_settings_file
 
     return read_settings_file(file)
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # a folder without permission
+        return False
 
 
 def environment_layers(environment: Mapping[str, str]) -> Iterator[Layer]:
@@ -109,8 +120,15 @@ def environment_layers(environment: Mapping[str, str]) -> Iterator[Layer]:
     """
     for name, key in VARIABLES.items():
         text = environment.get(name, "").strip()
+        if _has_surrogates(text):
+            raise SettingsError(f"{name} is not UTF-8 text", "Set it again.")
         if text:
             yield Layer(name, _parse_variable(name, key, text))
+
+
+def _has_surrogates(text: str) -> bool:
+    """True if Python found bytes that are not UTF-8."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _parse_variable(variable: str, key: Key, text: str) -> Mapping[str, Any]:

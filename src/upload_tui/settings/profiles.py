@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from upload_tui.errors import SettingsError
 from upload_tui.text import did_you_mean
+from upload_tui.text_files import read_text
 
 __all__ = [
     "Profile",
@@ -159,7 +160,7 @@ def validate_values(values: Mapping[str, object], source: str) -> Mapping[str, A
 
 def _read_text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return read_text(file)
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file} is not UTF-8 text", "Save it as UTF-8.") from error
     except OSError as error:
@@ -212,15 +213,28 @@ def read_ddsclient(file: Path) -> Mapping[str, Any]:
     It is YAML with one `key: value` per line; only that form is parsed. Keys that a profile does not have are ignored.
 
     Raises:
-        SettingsError: it cannot be read, or a value is invalid.
+        SettingsError: it cannot be read, is YAML of another form, or a value is invalid.
     """
     found: dict[str, str] = {}
-    for line in _read_text(file).splitlines():
-        key, colon, value = line.partition(":")
-        value = value.strip()
-        quoted = re.fullmatch(r"""(["'])(.*)\1(\s+#.*)?""", value)
-        plain = quoted[2] if quoted else re.split(r"\s+#", value)[0]
-        if colon and plain and not key.startswith((" ", "#")):
-            found[key.strip()] = plain
+    for number, line in enumerate(_read_text(file).splitlines(), 1):
+        if not re.fullmatch(r"\s*(#.*|---|\.\.\.)?\s*", line):
+            key, value = _parse_yaml_line(line, f"{file}, line {number}")
+            found[key] = value
     names = {"url": "url", "agent_key": "agent_key", "user_key": "user_key", "auth": "token"}
-    return validate_values({names[key]: value for key, value in found.items() if key in names}, str(file))
+    return validate_values({names[key]: value for key, value in found.items() if key in names and value}, str(file))
+
+
+_YAML_LINE = re.compile(
+    r"""(?P<quote1>["']?)(?P<key>[\w.-]+)(?P=quote1)\s*:(?:\s+(?:"(?P<double>[^"\\]*)"|'(?P<single>(?:[^']|'')*)'"""
+    r"""|(?P<plain>[^\s"'#\[\]{}|>&*!%@`,][^\n]*?)))?(?:\s+\#.*)?\s*"""
+)
+
+
+def _parse_yaml_line(line: str, where: str) -> tuple[str, str]:
+    """Parse `key: value`, with or without quotation marks and a comment."""
+    match = _YAML_LINE.fullmatch(line)
+    if match is None:
+        hint = "Write one `key: value` on each line, from its first column."
+        raise SettingsError(f"{where}: this form of YAML is not read", hint)
+    single = match["single"]
+    return match["key"], match["double"] or (single and single.replace("''", "'")) or match["plain"] or ""

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from upload_tui.errors import SettingsError
 from upload_tui.settings.keys import ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
@@ -24,6 +24,7 @@ from upload_tui.settings.layers import (
     without_foreign_credentials,
 )
 from upload_tui.text import did_you_mean
+from upload_tui.text_files import read_text
 
 __all__ = ["ServiceSettings", "read_display_settings", "read_settings", "read_token_file"]
 
@@ -195,15 +196,24 @@ def _secret_text(value: Any) -> str:
 def _check_url(url: str, *, insecure_http: bool) -> None:
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise SettingsError(f"{url} is not a URL", _URL_HINT) from error
     if parts.scheme not in ("http", "https") or not host:
         raise SettingsError(f"{url} is not a URL that starts with https:// or http://", _URL_HINT)
+    _check_path(url, parts)
     if parts.scheme == "http" and not insecure_http and not _is_loopback(host):
         raise SettingsError(
             f"{url} would send the token unencrypted over the network", "Use https://, or add --insecure-http."
         )
+
+
+def _check_path(url: str, parts: SplitResult) -> None:
+    """Refuse the address of a page or of an API call; the service behind it would answer "not found"."""
+    _, api, call = parts.path.partition("/api/v")
+    if "?" in url or "#" in url or (api and call.strip("/") != "1"):
+        root = urlunsplit((parts.scheme, parts.netloc, parts.path.partition("/api/v")[0].rstrip("/"), "", ""))
+        raise SettingsError(f"{url} is not the URL of a service", f"Use {root}, without query and path of the API.")
 
 
 def _is_loopback(host: str) -> bool:
@@ -222,9 +232,11 @@ def read_token_file(file: Path) -> str:
         SettingsError: the file cannot be read, or is empty.
     """
     try:
-        words = file.expanduser().read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
+        words = read_text(file.expanduser()).split()
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: no home directory
         raise SettingsError(f"The token file {file} cannot be read", "Check its path and its permissions.") from error
     if not words:
         raise SettingsError(f"The token file {file} is empty", "Put the token on its first line.")
+    if not (words[0].isascii() and words[0].isprintable()):
+        raise SettingsError(f"The token file {file} contains no token", "Put the token on its first line.")
     return words[0]

@@ -14,6 +14,13 @@ from textual.drivers.linux_driver import LinuxDriver
 
 __all__ = ["TerminalDriver"]
 
+_ENDING_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+    if hasattr(signal, name)
+)
+"""Signals that ask a program to end, or end one that does not handle them."""
+
 
 class TerminalDriver(LinuxDriver):
     """Exits the app when the terminal is gone or a signal asks for the end; the exit code is 128 plus the signal's number.
@@ -25,11 +32,20 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
-        self._file: Any = _LossyFile(sys.__stderr__ or sys.stderr, self._hang_up)
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            if signal.getsignal(number) is signal.SIG_DFL:
+        self._file: Any = _LossyFile(_terminal_file(), self._hang_up)
+        for number in _ENDING_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
                 self._loop.add_signal_handler(number, self._exit, number)
         Thread(target=self._watch_terminal, name="terminal-watch", daemon=True).start()
+
+    @property
+    def can_suspend(self) -> bool:
+        """False in the process group of the session's leader: no shell could continue it."""
+        return os.getpgrp() != os.getsid(0)
+
+    def _sigtstp_application(self, *_: object) -> None:
+        if self.can_suspend:
+            super()._sigtstp_application()
 
     def write(self, data: str) -> None:
         """Write data; drop it if the terminal was gone before the driver started."""
@@ -58,6 +74,12 @@ class TerminalDriver(LinuxDriver):
 
     def _exit(self, number: signal.Signals) -> None:
         self._app.exit(128 + number)
+
+
+def _terminal_file() -> IO[str]:
+    """The stream to draw on: standard output, or standard error if only that is a terminal."""
+    files = [file for file in (sys.__stdout__, sys.__stderr__, sys.stderr) if file is not None]
+    return next((file for file in files if file.isatty()), files[-1])
 
 
 class _LossyFile:

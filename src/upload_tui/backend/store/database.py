@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from upload_tui.backend.store.migrations import migrate
+from upload_tui.backend.store.migrations import check_owner, migrate
 from upload_tui.backend.store.projects import Projects
 from upload_tui.backend.store.queue import Queue
 from upload_tui.backend.store.tree import Tree
@@ -26,14 +26,17 @@ class Database:
         file: the file of the database; None keeps it in memory.
 
     Raises:
-        UsageError: another service uses the file, or a newer version of the program wrote it.
+        UsageError: another service uses the file, it cannot be opened, or another program or a newer version wrote it.
     """
 
     def __init__(self, file: Path | None = None) -> None:
         self._is_in_memory = file is None
-        self._db = sqlite3.connect(file or ":memory:", isolation_level=None, timeout=_BUSY_TIMEOUT_SECONDS)
         try:
-            _prepare(self._db)
+            self._db = sqlite3.connect(file or ":memory:", isolation_level=None, timeout=_BUSY_TIMEOUT_SECONDS)
+        except sqlite3.Error as error:
+            raise _open_error(error, file) from error
+        try:
+            _prepare(self._db, file)
         except BaseException:
             self._db.close()
             raise
@@ -59,13 +62,22 @@ class Database:
         return bytes(self._db.execute("SELECT value FROM secret").fetchone()[0])
 
 
-def _prepare(db: sqlite3.Connection) -> None:
+def _prepare(db: sqlite3.Connection, file: Path | None) -> None:
     """Lock and migrate the database. A second service would take this one's running jobs for abandoned ones."""
     try:
+        check_owner(db)
         for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             db.execute(f"PRAGMA {setting}")
         migrate(db)
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorname != "SQLITE_BUSY":
+    except sqlite3.Error as error:
+        if error.sqlite_errorname == "SQLITE_ERROR":  # a wrong statement: a bug
             raise
-        raise UsageError("The database is in use by another service", "Stop that one, or name another --db.") from error
+        raise _open_error(error, file) from error
+
+
+def _open_error(error: sqlite3.Error, file: Path | None) -> UsageError:
+    if error.sqlite_errorname == "SQLITE_BUSY":
+        return UsageError("The database is in use by another service", "Stop that one, or name another --db.")
+    if error.sqlite_errorname == "SQLITE_FULL":
+        return UsageError(f"There is no space for the database {file}", "Free some, or name another --db.")
+    return UsageError(f"The database {file} cannot be opened: {error}", "Check the path, or name another --db.")

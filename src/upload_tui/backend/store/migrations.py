@@ -7,7 +7,7 @@ import sqlite3
 
 from upload_tui.errors import UsageError
 
-__all__ = ["migrate"]
+__all__ = ["check_owner", "migrate"]
 
 _INITIAL = """
 CREATE TABLE IF NOT EXISTS secret (only INTEGER PRIMARY KEY CHECK (only = 1), value BLOB NOT NULL);
@@ -96,6 +96,17 @@ CREATE INDEX versions_of_upload ON versions (upload_id);
 """Purged uploads. `claim` counts claims, `attempts` only those that ended in trouble; the index holds all that finds due jobs."""
 
 _MIGRATIONS = (_INITIAL, _TREE, _WORKER)
+
+
+def check_owner(db: sqlite3.Connection) -> None:
+    """Check that a database is empty or a service's, before anything is written.
+
+    Raises:
+        UsageError: it belongs to another program.
+    """
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and not {"secret", "projects", "uploads"} <= tables:
+        raise UsageError("The database belongs to another program", "Name another --db.")
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -1,7 +1,9 @@
 """`upload-tui config`: the path of the settings file, the effective settings with their sources, a template, the schema."""
 
+import errno
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -122,12 +124,22 @@ def init() -> None:
     file = settings_paths().settings_file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as opened:
-            file.chmod(0o600)
-            opened.write(_TEMPLATE)
+        opened = file.open("x", encoding="utf-8")
     except FileExistsError as error:
         raise SettingsError(f"The settings file exists: {file}", "Edit it, or move it away") from error
     except OSError as error:
-        raise SettingsError(f"{file} cannot be written: {error.strerror}", "Check its permissions") from error
+        raise _write_error(file, error) from error
+    try:
+        with opened:
+            file.chmod(0o600)
+            opened.write(_TEMPLATE)
+    except OSError as error:
+        file.unlink(missing_ok=True)  # an empty file would stop the next try
+        raise _write_error(file, error) from error
     click.echo(file)
     echo_err("upload-tui: edit it, then run `upload-tui doctor`.")
+
+
+def _write_error(file: Path, error: OSError) -> SettingsError:
+    hint = "Free some space." if error.errno in {errno.ENOSPC, errno.EDQUOT} else "Check its permissions."
+    return SettingsError(f"{file} cannot be written: {error.strerror}", hint)

@@ -27,6 +27,7 @@ from upload_tui.cli.support.scenarios import (
 )
 from upload_tui.clock import PacedClock, SystemClock
 from upload_tui.errors import EXIT_OK
+from upload_tui.locations import working_folder
 
 if TYPE_CHECKING:
     from upload_tui.backend import EmbeddedService, ScenarioRunner
@@ -86,7 +87,7 @@ def _command_line(options: DemoOptions) -> Iterator[str]:
     for name, value in options.faults:
         yield f"--fault={name}" if value is None else f"--fault={name}={value}"
     if options.database is not None:
-        yield f"--db={options.database.absolute()}"
+        yield f"--db={working_folder() / options.database}"
 
 
 async def _run(options: DemoOptions) -> int:

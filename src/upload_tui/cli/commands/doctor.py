@@ -12,6 +12,7 @@ from upload_tui.cli.support.environment import Finding, State, cache_finding, te
 from upload_tui.cli.support.options import service_options, settings_from, settings_paths
 from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.service import client_for, find_projects, trusted_certificates
+from upload_tui.cli.support.streams import has_verdict
 from upload_tui.errors import EXIT_OK, UploadTuiError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.text import sanitize_line
@@ -34,6 +35,7 @@ _Check = Callable[[], Awaitable[Finding]]
 )
 @service_options
 @output_option
+@has_verdict
 def command(output: str | None, *, flags: Flags) -> int:
     """Run all checks; the exit code is that of the first failure, warnings do not count."""
     printer = Printer(output, ())

@@ -13,6 +13,7 @@ from upload_tui.cli.support.option_types import parse_since
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.snapshot import Snapshot, exit_code_of, open_snapshot
+from upload_tui.cli.support.streams import has_verdict
 from upload_tui.cli.support.tables import flat_upload, upload_columns
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
@@ -51,6 +52,7 @@ class _Criteria(Struct, frozen=True):
 @click.option("--limit", type=click.IntRange(1), help="Maximum number.")
 @click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any listed upload is in error.")
 @output_option
+@has_verdict
 def command(
     stages: tuple[str, ...],
     sort: str,

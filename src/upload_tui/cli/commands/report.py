@@ -15,6 +15,7 @@ from upload_tui.cli.support.option_types import parse_since
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.snapshot import exit_code_of, open_snapshot
+from upload_tui.cli.support.streams import has_verdict
 from upload_tui.cli.support.tables import local_time
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
@@ -52,6 +53,7 @@ def _parse_since(text: str) -> str | datetime:
 @click.option("--prometheus", is_flag=True, help="Print metrics for a text-file collector.")
 @click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any upload is in error.")
 @output_option
+@has_verdict
 def command(
     since: str | datetime | None, prometheus: bool, fail_on_error: bool, output: str | None, *, flags: Flags
 ) -> int:

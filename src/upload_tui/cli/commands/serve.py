@@ -97,7 +97,8 @@ def _check_origins(_: click.Context, __: click.Parameter, origins: Sequence[str]
 def command(uploads: int | None, **chosen: Any) -> int:
     """Run the service until a signal stops it."""
     options = ServeOptions(past_uploads=past_upload_count(chosen["scenario"], uploads), **chosen)
-    return run_until_signal(_serve(options, open_listener(options.host, options.port)))
+    with open_listener(options.host, options.port) as listener:
+        return run_until_signal(_serve(options, listener))
 
 
 async def _serve(options: ServeOptions, listener: socket.socket) -> None:
@@ -147,7 +148,12 @@ def _print_progress(total: int, imported: int) -> None:
         click.echo(f"\r{line if imported < total else ' ' * len(line) + chr(13)}", err=True, nl=False)
 
 
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104  # what is printed for it
+"""The address on this machine of a service that listens on all addresses."""
+
+
 def _url_host(host: str) -> str:
+    host = _LOOPBACK_OF.get(host, host)
     return f"[{host}]" if ":" in host else host
 
 

@@ -1,6 +1,7 @@
 """`upload-tui wait`: waits until uploads are verified or in error, for scripts and CI. Does not wait for what can never happen."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -11,9 +12,10 @@ from msgspec import Struct, field
 
 from upload_tui.cli.support.option_types import parse_duration
 from upload_tui.cli.support.options import effective_settings, service_options
-from upload_tui.cli.support.output import Printer, echo_err, output_option
+from upload_tui.cli.support.output import Printer, echo_err, output_option, terminal_columns
 from upload_tui.cli.support.service import client_for, find_projects, trouble_limits
 from upload_tui.cli.support.snapshot import exit_code_of, new_synchroniser, print_notices
+from upload_tui.cli.support.streams import has_verdict
 from upload_tui.cli.support.tables import flat_upload, upload_columns
 from upload_tui.errors import (
     EXIT_FAILED_UPLOAD,
@@ -79,6 +81,7 @@ class _Options(Struct, frozen=True):
     help="Stage to wait for.",
 )
 @output_option
+@has_verdict
 def command(
     upload_ids: Sequence[str],
     timeout: float | None,
@@ -143,13 +146,18 @@ async def _pending_ids(
     return [upload.id for upload in pending], print_notices(synchronisers)
 
 
+_BAR_CELLS = 30
+
+
 class _ProgressBar:
-    """A progress bar on standard error; draws nothing if that is not a terminal."""
+    """A progress bar on standard error; draws nothing if that is no terminal that can redraw a line."""
 
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0
-        self._is_shown = sys.stderr.isatty() and total > 0
+        self._is_shown = (
+            total > 0 and sys.stderr.isatty() and os.environ.get("TERM") not in {None, "", "dumb", "unknown"}
+        )
 
     def advance(self, count: int) -> None:
         """Count uploads that are done, and draw."""
@@ -159,8 +167,12 @@ class _ProgressBar:
     def draw(self) -> None:
         """Draw the bar on the current line."""
         if self._is_shown:
-            filled = 30 * self._done // self._total
-            click.echo(f"\r[{'#' * filled}{'.' * (30 - filled)}] {self._done} of {self._total}", nl=False, err=True)
+            count = f"{self._done} of {self._total}"
+            # The last column stays empty: some terminals wrap there, and a wrapped line cannot be redrawn.
+            width = min(_BAR_CELLS, terminal_columns(sys.stderr.fileno()) - len(count) - len("[] ") - 1)
+            filled = width * self._done // self._total
+            bar = f"[{'#' * filled}{'.' * (width - filled)}] " if width > 0 else ""
+            click.echo(f"\r{bar}{count}", nl=False, err=True)
 
     def clear(self) -> None:
         """Clear the current line."""

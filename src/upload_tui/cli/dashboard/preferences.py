@@ -4,7 +4,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upload_tui.cli.dashboard.saved_choices import (
@@ -16,9 +15,10 @@ from upload_tui.cli.dashboard.saved_choices import (
 )
 from upload_tui.cli.support.environment import terminal_locale
 from upload_tui.errors import SettingsError
-from upload_tui.locations import config_folder
+from upload_tui.locations import config_folder, working_folder
 from upload_tui.settings import ServiceSettings
 from upload_tui.text import did_you_mean
+from upload_tui.text_files import read_text
 
 if TYPE_CHECKING:
     from textual.theme import Theme
@@ -37,7 +37,7 @@ def _default_preferences() -> "Preferences":
     return Preferences(
         themes=_user_themes(),
         stylesheets=sheets,
-        export_folder=Path.cwd(),
+        export_folder=working_folder(),
         is_animated=not _is_over_ssh(),
     )
 
@@ -106,9 +106,9 @@ def _glyphs(signs: str) -> "Glyphs":
 
 
 def _use_utf8() -> None:
-    """Encode standard error, on which Textual draws, in UTF-8: the setting overrides the locale."""
-    if isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr.reconfigure(encoding="utf-8")
+    """Encode what is drawn in UTF-8: the setting overrides the locale."""
+    if isinstance(sys.__stdout__, io.TextIOWrapper):
+        sys.__stdout__.reconfigure(encoding="utf-8")
 
 
 def _check_keys(settings: ServiceSettings) -> None:
@@ -149,7 +149,7 @@ def _user_themes() -> "list[Theme]":
     themes = []
     for file in files:
         try:
-            colours = tomllib.loads(file.read_text(encoding="utf-8"))
+            colours = tomllib.loads(read_text(file))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{file} cannot be read: {error}", "Correct it, or move it away.") from error
         themes.append(read_theme(file.stem, colours, str(file)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from upload_tui.errors import SettingsError, StorageError
 from upload_tui.locations import state_folder
 from upload_tui.settings import ServiceSettings
+from upload_tui.text_files import read_text
 
 if TYPE_CHECKING:
     from upload_tui.tui import ColumnSpec, ViewKind
@@ -77,7 +78,7 @@ def save_theme(name: str) -> None:
 def _read_choice(name: str) -> str:
     """Read a saved choice; empty if there is none, or if it cannot be read."""
     try:
-        return (state_folder() / name).read_text(encoding="utf-8")
+        return read_text(state_folder() / name)
     except (OSError, ValueError):
         return ""
 

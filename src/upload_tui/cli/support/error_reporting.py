@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalError, UploadTuiError
+from upload_tui.cli.support.streams import OutputLostError, output_error
+from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalError, UploadTuiError, UsageError
 from upload_tui.text import sanitize_line
 
 __all__ = ["DebugLog", "run_reported"]
@@ -50,6 +51,7 @@ class DebugLog:
             click.echo(f"upload-tui: no log: {file} cannot be written ({error.strerror}).", err=True)
             return None
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        logging.raiseExceptions = False  # a full disk loses lines of the log, and prints no traceback for each
         root = logging.getLogger()
         root.addHandler(handler)
         root.setLevel(logging.INFO)
@@ -59,13 +61,23 @@ class DebugLog:
 def run_reported(command: Callable[[], object], log: DebugLog | None = None) -> int:
     """Run a command, report its error, and return the exit code.
 
+    A command that found out nothing else, but could not write standard output, ends with that error.
+
     Args:
         command: what to run; an integer that it returns is the exit code.
         log: where tracebacks go; None without `--debug`.
     """
+    code = _run(command, log)
+    lost = output_error()
+    return _report(lost, log) if code == EXIT_OK and lost is not None else code
+
+
+def _run(command: Callable[[], object], log: DebugLog | None) -> int:
     try:
         result = command()
         sys.stdout.flush()
+    except OutputLostError:
+        return EXIT_OK
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
@@ -77,11 +89,26 @@ def run_reported(command: Callable[[], object], log: DebugLog | None = None) -> 
         if sys.stderr.isatty():  # end the line on which the terminal printed ^C
             click.echo(err=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        return _discard_stdout()
     except Exception as error:  # noqa: BLE001  # a traceback's own exit code, 1, would mean a failed upload
-        return _report(InternalError.from_exception(error), log)
+        return _report(_unexpected(error), log)
     return result if isinstance(result, int) else EXIT_OK
+
+
+def _unexpected(error: Exception) -> UploadTuiError:
+    """An internal error, unless an argument is not text: most of what it is used for fails."""
+    internal = InternalError.from_exception(error)
+    if not isinstance(internal.__cause__, UnicodeEncodeError):
+        return internal
+    numbers = [str(number) for number, word in enumerate(sys.argv) if number and not _is_text(word)]
+    names = [name for name, value in os.environ.items() if not _is_text(name + value)]
+    if not numbers and not names:
+        return internal
+    where = f"Argument {', '.join(numbers)}" if numbers else f"The variable {sanitize_line(names[0])}"
+    return UsageError(f"{where} is not UTF-8 text", "Check the encoding of the terminal.")
+
+
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _report(error: UploadTuiError, log: DebugLog | None) -> int:
@@ -96,9 +123,3 @@ def _report(error: UploadTuiError, log: DebugLog | None) -> int:
 def _with_period(text: str) -> str:
     line = sanitize_line(text)
     return line if line.endswith("?") else f"{line}."
-
-
-def _discard_stdout() -> int:
-    """Send further output to the null device: the reader of the pipe has exited, and the interpreter flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return EXIT_OK

@@ -13,6 +13,7 @@ def open_listener(host: str, port: int) -> socket.socket:
     Raises:
         UsageError: it cannot be opened.
     """
+    listener: socket.socket | None = None
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         # With the protocol given, asyncio sets TCP_NODELAY on the connections.
@@ -20,8 +21,9 @@ def open_listener(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen()  # a client that connects before the server starts waits and is not refused
-    except OSError as error:
-        raise UsageError(
-            f"Port {port} of {host} cannot be opened: {error.strerror}", "Choose another --port, or 0."
-        ) from error
+    except (OSError, UnicodeError) as error:  # a host name with an empty or too long part is a UnicodeError
+        if listener is not None:
+            listener.close()
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise UsageError(f"Port {port} of {host} cannot be opened: {reason}", "Choose another --port, or 0.") from error
     return listener

@@ -86,9 +86,9 @@ def _add_options(command: Callable[..., Any], profile: Callable[..., Any]) -> Ca
 
 def settings_paths() -> SettingsPaths:
     """The settings files of this machine."""
-    from upload_tui.locations import config_file
+    from upload_tui.locations import config_file, home_folder
 
-    return SettingsPaths(config_file(), Path.home() / ".ddsclient")
+    return SettingsPaths(config_file(), home_folder() / ".ddsclient")
 
 
 def settings_from(flags: Flags, *, needs_service: bool = True) -> ServiceSettings:

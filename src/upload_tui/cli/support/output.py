@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
-__all__ = ["FORMATS", "Column", "Printer", "output_option", "echo_err"]
+__all__ = ["FORMATS", "Column", "Printer", "echo_err", "output_option", "terminal_columns"]
 
 FORMATS = ("table", "json", "jsonl", "csv")
 
@@ -52,6 +53,15 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def echo_err(text: str) -> None:
     """Print a message to standard error, where no program takes it for data."""
     click.echo(text, err=True)
+
+
+def terminal_columns(descriptor: int) -> int:
+    """The width of a terminal in cells; a shell's exported COLUMNS counts only where the terminal does not know its size."""
+    try:
+        columns = os.get_terminal_size(descriptor).columns
+    except OSError:
+        columns = 0
+    return columns or shutil.get_terminal_size().columns
 
 
 class Printer:
@@ -124,7 +134,7 @@ class Printer:
     def _print_table(self, records: Sequence[Record]) -> None:
         from upload_tui.cli.support.layout import layout_table
 
-        max_width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        max_width = terminal_columns(sys.stdout.fileno()) if sys.stdout.isatty() else None
         table = layout_table(self._columns, records, max_width)
         for line in table.lines:
             click.echo(line)

@@ -1,6 +1,7 @@
 """Access to the service that the settings name: its client, projects, store and live session."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from upload_tui.cli.support.output import echo_err
 from upload_tui.errors import NotFoundError, SettingsError
 from upload_tui.settings import ServiceSettings
+from upload_tui.text_files import read_text
 
 if TYPE_CHECKING:
     import ssl
@@ -34,13 +36,18 @@ async def client_for(settings: ServiceSettings) -> "AsyncIterator[ServiceClient]
     """Open a client of the service that the settings name."""
     import logging
 
-    from upload_tui.cli.support.credential_sources import credentials_of
+    from upload_tui.cli.support.credential_sources import TokenCommands, credentials_of
     from upload_tui.client import ServiceClient
 
     # Without a handler of its own, the logger of retries would write each of them over the dashboard.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
-    async with ServiceClient(settings.url, credentials_of(settings), verify=trusted_certificates(settings)) as client:
-        yield client
+    commands = TokenCommands()
+    try:
+        credentials = await asyncio.to_thread(credentials_of, settings, commands)
+        async with ServiceClient(settings.url, credentials, verify=trusted_certificates(settings)) as client:
+            yield client
+    finally:
+        commands.stop()  # the program ends when its threads do, and one may wait for a command
 
 
 def trusted_certificates(settings: ServiceSettings) -> "ssl.SSLContext | bool":
@@ -54,8 +61,10 @@ def trusted_certificates(settings: ServiceSettings) -> "ssl.SSLContext | bool":
     import ssl
 
     try:
-        return ssl.create_default_context(cafile=settings.ca_bundle.expanduser())
-    except OSError as error:
+        return ssl.create_default_context(cadata=read_text(settings.ca_bundle.expanduser()))
+    except (OSError, ValueError, RuntimeError) as error:  # unreadable, not certificates, or no home directory
+        if isinstance(error, OSError) and error.filename == os.environ.get("SSLKEYLOGFILE"):
+            raise SettingsError(f"SSLKEYLOGFILE cannot be written: {error.strerror}", "Correct or unset it.") from error
         raise SettingsError(
             f"The certificates {settings.ca_bundle} cannot be read", "Check ca_bundle, or leave it out."
         ) from error

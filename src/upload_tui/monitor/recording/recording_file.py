@@ -14,6 +14,7 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -87,6 +88,15 @@ class RecordingWriter:
             raise StorageError(f"{file} cannot be written: {error.strerror}", "Check the folder.") from error
         self._file: TextIO = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
         self.line_count = 0
+        try:
+            self._write_header(header)
+        except StorageError:
+            with suppress(OSError):
+                self._file.close()
+            file.unlink(missing_ok=True)  # an empty file would stop the next try
+            raise
+
+    def _write_header(self, header: RecordingHeader) -> None:
         projects = [{"id": project.id, "name": project.name} for project in header.projects]
         self._write(
             {
@@ -108,8 +118,9 @@ class RecordingWriter:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file. On a full disk the end of the last line is lost, which every reader expects."""
+        with suppress(OSError):
+            self._file.close()
 
     def write_line(self, at: datetime, kind: str, **fields: Any) -> None:
         """Write a line."""
@@ -250,7 +261,7 @@ def read_recording(file: Path) -> tuple[RecordingHeader, Sequence[RecordingLine]
         StorageError: the file cannot be read, or is not a recording.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(
             f"{file} cannot be read as a recording", "Give a file written by `upload-tui record`."

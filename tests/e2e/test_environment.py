@@ -1,0 +1,333 @@
+"""Whatever the variables, folders and files are that the program reads: no internal error, and an error that names the cause."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.programs import Served
+from upload_tui.cli.group import run
+from upload_tui.settings.keys import VARIABLES
+from upload_tui.testing import UploadServer
+
+pytestmark = pytest.mark.e2e
+
+ALLOWED = {0, 2, 3, 4, 5, 124}
+"""What the surroundings may cause; 1 is a failed upload, 70 a bug."""
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Mapping[str, str]]:
+    with UploadServer() as server:
+        served = Served({"url": server.url, "token": server.token, "project": {"id": server.project_id}})
+        served.finish(served.begin())
+        yield served.environment
+
+
+@pytest.fixture(autouse=True)
+def service_environment(service: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in service.items():
+        monkeypatch.setenv(name, value)
+
+
+class Outcome:
+    """Runs a command in this process; its exit code and output are checked at once.
+
+    Args:
+        line: the command line.
+        capture: of the test.
+        causes: an error must contain one of them.
+    """
+
+    def __init__(self, line: str, capture: pytest.CaptureFixture[str], *causes: str) -> None:
+        with pytest.raises(SystemExit) as ended:
+            run(line.split())
+        self.code = ended.value.code
+        self.out, self.err = capture.readouterr()
+        assert self.code in ALLOWED, self.err
+        assert "Traceback" not in self.err
+        if self.code and causes:
+            assert any(cause in self.err + self.out for cause in causes), self.err
+
+
+# Files
+
+
+def _absent(file: Path) -> None:
+    pass
+
+
+def _folder(file: Path) -> None:
+    file.mkdir()
+
+
+def _loop(file: Path) -> None:
+    """A file that cannot be read, also not by the superuser."""
+    file.symlink_to(file)
+
+
+def _gigantic(file: Path) -> None:
+    with file.open("wb") as opened:
+        opened.truncate(1 << 40)
+
+
+def _bytes(content: bytes) -> Callable[[Path], None]:
+    def write(file: Path) -> None:
+        file.write_bytes(content)
+
+    return write
+
+
+STATES = {
+    "absent": _absent,
+    "empty": _bytes(b""),
+    "folder": _folder,
+    "unreadable": _loop,
+    "only-a-mark": _bytes(b"\xef\xbb\xbf"),
+    "not-utf-8": _bytes(b"\xff\xfe\x00\xd8"),
+    "zeros": _bytes(b"\0" * 5000),
+    "gigantic": _gigantic,
+}
+
+
+def _variable(name: str) -> Callable[[Path, pytest.MonkeyPatch], Path]:
+    def place(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        file = home / "named-file"
+        monkeypatch.setenv(name, str(file))
+        return file
+
+    return place
+
+
+def _path(name: str) -> Callable[[Path, pytest.MonkeyPatch], Path]:
+    def place(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        file = home / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
+
+    return place
+
+
+FILES: Mapping[str, tuple[Callable[[Path, pytest.MonkeyPatch], Path], str]] = {
+    "settings": (_path("xdg_config_home/upload-tui/config.toml"), "list"),
+    "settings-folder": (_path("xdg_config_home"), "list"),
+    "ddsclient": (_path(".ddsclient"), "config show"),
+    "token-file": (_variable("UPLOAD_TUI_TOKEN_FILE"), "list"),
+    "ca-bundle": (_variable("UPLOAD_TUI_CA_BUNDLE"), "list"),
+    "certificates": (_variable("SSL_CERT_FILE"), "list"),
+    "key-log": (_variable("SSLKEYLOGFILE"), "list"),
+    "key-log-doctor": (_variable("SSLKEYLOGFILE"), "doctor"),
+    "stores": (_path("xdg_cache_home/upload-tui/stores"), "list"),
+    "cache": (_path("xdg_cache_home"), "doctor"),
+    "state": (_path("xdg_state_home"), "report --since last"),
+    "log": (_path("xdg_state_home/upload-tui/log/upload-tui.log"), "list --debug"),
+    "database": (_path("named-file"), "serve --host 192.0.2.1 --db {file}"),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("name", FILES)
+def test_files_in_each_state(
+    name: str, state: str, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place, line = FILES[name]
+    monkeypatch.delenv("UPLOAD_TUI_TOKEN") if name == "token-file" else None
+    file = place(home, monkeypatch)
+    STATES[state](file)
+    Outcome(line.format(file=file), capfd, str(file), "SSL_CERT_FILE", "SSLKEYLOGFILE", "192.0.2.1")
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if state not in {"absent", "empty", "only-a-mark"}])
+def test_database_of_the_service_that_is_none(state: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "service.db"
+    STATES[state](file)
+    size = file.stat().st_size if state not in {"unreadable", "folder"} else 0
+    outcome = Outcome(f"serve --port 0 --db {file}", capfd, str(file))
+    assert outcome.code == 2
+    if size:
+        assert file.stat().st_size == size
+
+
+def test_database_of_another_program_is_left_whole(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    import sqlite3
+
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as other:
+        other.execute("CREATE TABLE uploads (mine TEXT)")
+    other.close()
+    before = file.read_bytes()
+    assert Outcome(f"serve --port 0 --db {file}", capfd, "another program").code == 2
+    assert file.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["other.db"]
+
+
+def test_folders_of_the_service_that_cannot_be_made(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert Outcome(f"serve --port 0 --db {tmp_path}/missing/service.db", capfd, "missing").code == 2
+    (tmp_path / "file").write_text("")
+    assert Outcome(f"serve --port 0 --storage {tmp_path}/file/folder", capfd, "file/folder").code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("xdg_config_home/upload-tui/config.toml", '[profiles.a]\nurl = "{url}"\ntoken = "{token}"\n'),
+        (".ddsclient", "# a comment\nurl: '{url}'\nauth: \"{token}\" # a comment\n"),
+        ("token", "{token}\n"),
+    ],
+    ids=["settings", "ddsclient", "token"],
+)
+def test_files_with_a_byte_order_mark(
+    name: str,
+    text: str,
+    service: Mapping[str, str],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    token = service["UPLOAD_TUI_TOKEN"]
+    monkeypatch.delenv("UPLOAD_TUI_TOKEN")
+    if name == "token":
+        monkeypatch.setenv("UPLOAD_TUI_TOKEN_FILE", str(home / name))
+    else:
+        monkeypatch.delenv("UPLOAD_TUI_URL")
+    (home / name).parent.mkdir(parents=True, exist_ok=True)
+    (home / name).write_text(text.format(url=service["UPLOAD_TUI_URL"], token=token), encoding="utf-8-sig")
+    outcome = Outcome("projects", capfd)
+    assert (outcome.code, "Demo project" in outcome.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "line", ["{url: x}", "- url", "url: {a: b}", "url: >", " url: x", 'url: "a\\"b"', "url: &a x", "? url"]
+)
+def test_yaml_of_another_form_is_named(line: str, home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (home / ".ddsclient").write_text(f"---\nagent_key: k\n{line}\n")
+    assert Outcome("config show", capfd, "line 3: this form of YAML is not read").code == 2
+
+
+# Variables
+
+VALUES = {
+    "empty": "",
+    "not-utf-8": "\udcff",
+    "long": "x" * 100_000,
+    "escape": "\x1b[31m",
+    "brackets": "http://[::1",
+    "no-port": "http://localhost:99999",
+}
+NAMES = sorted(
+    {
+        *VARIABLES, "UPLOAD_TUI_PROFILE", "HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "COLUMNS", "LINES", "TERM",
+        "NO_COLOR", "COLORTERM", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE",
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("name", NAMES)
+def test_variables_with_each_value(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a relative folder is made here
+    if name.startswith("UPLOAD_TUI_TOKEN") or name.endswith("_KEY"):
+        monkeypatch.delenv("UPLOAD_TUI_TOKEN")
+    monkeypatch.setenv(name, VALUES[value])
+    causes = {name, "xxx", "token", "Token", "profile", "project", "credentials", "URL"}
+    Outcome("doctor" if name.startswith("UPLOAD_TUI") else "report --since last", capfd, *causes)
+
+
+@pytest.mark.parametrize("value", [*VALUES.values(), "fe80::/10", "::1/128", "[::1]", "*", "http://", "ftp://x"])
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "https_proxy", "ALL_PROXY", "NO_PROXY"])
+def test_proxies_with_each_value(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    Outcome("doctor", capfd)
+
+
+def test_no_home_directory(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """As in a container whose user has no entry in the password file."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("pwd.getpwuid", _no_entry)
+    assert Outcome("list", capfd).code == 0
+    assert Outcome("doctor", capfd).code == 0
+    assert Outcome("config init", capfd, "cannot be written").code == 2
+    assert Outcome("report --since last", capfd, "Cannot save").code == 2
+    monkeypatch.setenv("UPLOAD_TUI_TOKEN_FILE", "~/token")
+    assert Outcome("list", capfd, "~/token").code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def _no_entry(user: int) -> object:
+    raise KeyError(user)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="the directory cannot be deleted there")
+def test_deleted_working_directory(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from upload_tui.cli.dashboard.preferences import dashboard_preferences
+    from upload_tui.settings import Flags, SettingsPaths, read_settings
+
+    folder = tmp_path / "deleted"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    for line in ("list", "doctor", "report", "config show", "record changes.jsonl", "serve --port 0 --db x.db"):
+        Outcome(line, capfd, "changes.jsonl", "x.db")
+    settings = read_settings(os.environ, Flags(), SettingsPaths(tmp_path / "none", tmp_path / "none"))
+    assert dashboard_preferences(settings).export_folder == Path()
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "list --search {0}",
+        "list --project {0}",
+        "list --url http://{0}",
+        "list --profile {0}",
+        "list --token-file {0}",
+        "show {0}",
+        "wait {0} --timeout 0.1s",
+        "record {0}/file",
+        "serve --host {0}",
+        "serve --db {0}/file",
+        "config {0}",
+        "{0}",
+    ],
+)
+@pytest.mark.parametrize(
+    "word", ["\udcff", "\x1b[31m", "x" * 70_000, "é\u202e"], ids=["bytes", "escape", "long", "bidi"]
+)
+def test_arguments_with_each_text(
+    line: str, word: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = line.format(word)
+    monkeypatch.setattr(sys, "argv", ["upload-tui", *filled.split()])
+    outcome = Outcome(filled, capfd)
+    assert "\x1b" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "{root}?x=1", "{root}/#top", "{root}/api/v1/projects", "{root}/api/v1/uploads/1?x=1", "{root}/api/v2", "http://localhost:99999",
+        "http://localhost:x", "http://:80",
+    ],
+)  # fmt: skip
+def test_url_of_something_else_is_exit_code_2(
+    url: str, service: Mapping[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    filled = url.format(root=service["UPLOAD_TUI_URL"])
+    assert Outcome(f"list --url {filled}", capfd, filled).code == 2
+
+
+@pytest.mark.parametrize("path", ["", "/", "/api/v1", "/api/v1/"])
+def test_url_with_and_without_the_api(path: str, service: Mapping[str, str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert Outcome(f"list --url {service['UPLOAD_TUI_URL']}{path}", capfd).code == 0

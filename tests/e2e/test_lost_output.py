@@ -1,0 +1,204 @@
+"""What a command found out is its exit code, whatever happens to its output: every command, each failure of each stream.
+
+The commands run in this process, against a service in a thread; only a stream that is closed from the start needs a process.
+"""
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import click
+import pytest
+
+from tests.e2e.programs import PROGRAM, Served
+from upload_tui.cli.group import run, upload_tui
+from upload_tui.testing import UploadServer
+
+pytestmark = pytest.mark.e2e
+
+FAILURES = ("reader-gone", "device-full", "closed")
+STREAMS = ("stdout", "stderr", "both")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command line and the exit code that its result has when every stream works.
+
+    `runs_on` marks a command that ends only when it cannot print.
+    """
+
+    line: str
+    code: int = 0
+    prints: bool = True
+    runs_on: bool = False
+
+    def expected(self, failure: str, stream: str) -> int:
+        """The oracle: a result other than 0 stays; a broken pipe is no error."""
+        is_lost = self.prints and stream != "stderr" and failure != "reader-gone"
+        return 74 if self.code == 0 and is_lost else self.code
+
+
+CASES = (
+    Case("--help"),
+    Case("--version"),
+    Case("nonsense", 2, prints=False),
+    Case("list"),
+    Case("list -o table"),
+    Case("list --fail-on-error", 1),
+    Case("list --sort nothing", 2, prints=False),
+    Case("list --token-file {wrong_token}", 4, prints=False),
+    Case("list --project nowhere", 5, prints=False),
+    Case("show {verified}"),
+    Case("show nowhere", 5, prints=False),
+    Case("tail --since 1d --count 1"),
+    Case("tail --since 1d", runs_on=True),
+    Case("wait {verified} --interval 0.05s"),
+    Case("wait {verified} {failed} --interval 0.05s", 1),
+    Case("wait {verified} nowhere --interval 0.05s", 5),
+    Case("wait {verified} {pending} --interval 0.05s --timeout 0.1s --heartbeat 0.03s", 124),
+    Case("projects"),
+    Case("report"),
+    Case("report --prometheus"),
+    Case("report --fail-on-error", 1),
+    Case("doctor"),
+    Case("doctor --url http://127.0.0.1:9", 3),
+    Case("record {missing_folder}/file", 2, prints=False),
+    Case("config show"),
+    Case("config init"),
+    Case("completions bash"),
+    Case("serve --port 0", runs_on=True),
+    Case("serve --host 192.0.2.1", 2, prints=False),
+    Case("watch", 2, prints=False),
+    Case("demo", 2, prints=False),
+    Case("replay {missing_folder}/file", 2, prints=False),
+)
+CELLS = [
+    (case, failure, stream)
+    for case, failure, stream in itertools.product(CASES, FAILURES, STREAMS)
+    if stream != "stderr" or not case.runs_on
+]
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """A service with an upload in each state; what the command lines are completed with."""
+    folder = tmp_path_factory.mktemp("words")
+    (folder / "wrong").write_text("wrong")
+    with UploadServer() as server:
+        project = {"id": server.project_id}
+        served = Served({"url": server.url, "token": server.token, "project": project})
+        verified, failed = served.finish(served.begin()), served.finish(served.begin(), is_corrupt=True)
+        yield {
+            "url": served.url,
+            "token": server.token,
+            "verified": verified,
+            "failed": failed,
+            "pending": served.begin(),
+            "wrong_token": str(folder / "wrong"),
+            "missing_folder": str(folder / "missing"),
+        }
+
+
+@contextmanager
+def broken(failure: str) -> Iterator[TextIO | None]:
+    """A stream that cannot be written; None is closed, as Python has it."""
+    if failure == "closed":
+        yield None
+        return
+    if failure == "device-full":
+        stream = open("/dev/full", "w", encoding="utf-8")  # noqa: PTH123, SIM115  # closed below
+    else:
+        reader, writer = os.pipe()
+        os.close(reader)
+        stream = os.fdopen(writer, "w", encoding="utf-8")
+    try:
+        yield stream
+    finally:
+        with suppress(OSError):
+            stream.close()
+
+
+def exit_code(arguments: Sequence[str]) -> int:
+    """Run a command in this process."""
+    with pytest.raises(SystemExit) as ended:
+        run(list(arguments))
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.fixture
+def service_environment(words: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPLOAD_TUI_URL", words["url"])
+    monkeypatch.setenv("UPLOAD_TUI_TOKEN", words["token"])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.parametrize(
+    ("case", "failure", "stream"), [pytest.param(*cell, id=f"{cell[0].line} {cell[1]} {cell[2]}") for cell in CELLS]
+)
+@pytest.mark.usefixtures("service_environment")
+def test_exit_code_survives_lost_output(
+    case: Case, failure: str, stream: str, words: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A stream that works gets all that it would get otherwise, and never a traceback."""
+    working = (tmp_path / "stream").open("w+", encoding="utf-8")
+    with working, broken(failure) as out, broken(failure) as err:
+        monkeypatch.setattr(sys, "stdout", working if stream == "stderr" else out)
+        monkeypatch.setattr(sys, "stderr", working if stream == "stdout" else err)
+        code = exit_code(case.line.format_map(words).split())
+        monkeypatch.undo()
+        working.seek(0)
+        text = working.read()
+    assert code == case.expected(failure, stream)
+    assert "Traceback" not in text
+    assert "Internal error" not in text
+    if stream == "stderr":
+        assert bool(text) == case.prints
+    if stream == "stdout" and code == 74:
+        assert text.startswith("upload-tui: Standard output cannot be written: ")
+
+
+@pytest.mark.usefixtures("service_environment")
+@pytest.mark.parametrize("case", [case for case in CASES if not case.runs_on], ids=lambda case: case.line)
+def test_exit_code_of_a_command_whose_output_arrives(
+    case: Case, words: Mapping[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(case.line.format_map(words).split()) == case.code
+    assert bool(capfd.readouterr().out) == case.prints
+
+
+def test_every_command_has_a_case() -> None:
+    assert {case.line.split()[0] for case in CASES} >= set(upload_tui.list_commands(click.Context(upload_tui)))
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [(">&-", 74), ("2>&-", 0), (">&- 2>&-", 74), ("<&-", 0), ("<&- >&- 2>&-", 74)],
+    ids=["stdout", "stderr", "both", "stdin", "all"],
+)
+def test_closed_streams_of_a_process(
+    redirection: str, code: int, words: Mapping[str, str], service_environment: None
+) -> None:
+    """The first files and sockets of the program do not take the numbers of closed streams, and get none of its output."""
+    script = f"exec {PROGRAM} projects {redirection}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert ("Demo project" in done.stdout) == (code == 0)
+
+
+def test_errors_that_cannot_be_written_keep_their_code() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"exec {PROGRAM} list --url http://127.0.0.1:9 2>/dev/full"], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (3, b"")
+
+
+def test_wait_outlives_the_reader_of_its_heartbeat(words: Mapping[str, str], service_environment: None) -> None:
+    script = f"{PROGRAM} wait {words['pending']} --timeout 1s --heartbeat 0.1s 2> >(head -n1)"
+    assert subprocess.run(["bash", "-c", script], capture_output=True, check=False).returncode == 124
