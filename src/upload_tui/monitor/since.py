@@ -11,6 +11,7 @@ from msgspec import Struct
 from upload_tui.errors import StorageError
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail, Query, SortKey
+from upload_tui.private_files import write_private_file
 from upload_tui.status import Stage
 from upload_tui.wire import format_time, read_time
 
@@ -55,11 +56,8 @@ def save_last_visit(file: Path, on: datetime, overdue_ids: Sequence[str]) -> Non
     Raises:
         StorageError: the file cannot be written.
     """
-    part = file.with_suffix(".part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.write_text(json.dumps({"on": format_time(on), "overdue_ids": list(overdue_ids)}), encoding="utf-8")
-        part.replace(file)
+        write_private_file(file, json.dumps({"on": format_time(on), "overdue_ids": list(overdue_ids)}))
     except OSError as error:
         raise StorageError(f"Cannot save this visit in {file}: {error.strerror}", "Check its permissions.") from error
 

@@ -9,6 +9,7 @@ import click
 from upload_tui.cli.support.options import effective_settings, service_options, settings_paths
 from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
 from upload_tui.errors import SettingsError
+from upload_tui.private_files import private_opener
 from upload_tui.settings import Flags, ServiceSettings
 
 __all__ = ["command"]
@@ -121,8 +122,7 @@ def init() -> None:
     file = settings_paths().settings_file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as opened:
-            file.chmod(0o600)
+        with open(file, "x", encoding="utf-8", opener=private_opener) as opened:  # a Path has no opener
             opened.write(_TEMPLATE)
     except FileExistsError as error:
         raise SettingsError(f"The settings file exists: {file}", "Edit it, or move it away") from error

@@ -48,12 +48,25 @@ def _token_from_command(command: str) -> str:
         done = subprocess.run(  # noqa: S603  # the user's own command, from their own settings
             shlex.split(command), stdout=subprocess.PIPE, timeout=_COMMAND_TIMEOUT_SECONDS, check=True, text=True
         )
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise SettingsError("The token command failed", hint) from error
+    except OSError as error:
+        raise SettingsError(f"The token command failed: {error.strerror}", hint) from error
+    except (ValueError, subprocess.SubprocessError) as error:
+        # Without the error as its cause: that quotes the command, which may contain a secret.
+        raise SettingsError(f"The token command failed ({_reason(error)})", hint) from None
     words = done.stdout.split()
     if not words:
         raise SettingsError("The token command printed nothing", hint)
     return words[0]
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case subprocess.CalledProcessError():
+            return f"exit code {error.returncode}"
+        case subprocess.TimeoutExpired():
+            return f"not ended after {_COMMAND_TIMEOUT_SECONDS}s"
+        case _:
+            return "its output is not text"
 
 
 def _token_from_keyring(name: str) -> str:
