@@ -1,8 +1,9 @@
 """Addresses of services: which are on this machine, and which contain a password."""
 
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
-__all__ = ["has_user_info", "is_loopback"]
+__all__ = ["has_user_info", "is_loopback", "is_loopback_url"]
 
 
 def is_loopback(host: str) -> bool:
@@ -11,6 +12,14 @@ def is_loopback(host: str) -> bool:
         return True
     try:
         return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_loopback_url(url: str) -> bool:
+    """True if the host of a URL is this machine; False for text that is no URL."""
+    try:
+        return is_loopback(urlsplit(url).hostname or "")
     except ValueError:
         return False
 

@@ -26,11 +26,13 @@ class DebugLog:
     def write_error(self, error: BaseException) -> None:
         """Log an error's traceback, print it, and name the log file."""
         import logging
+        import textwrap
         import traceback
 
         text = "".join(traceback.format_exception(error))
         logging.getLogger("upload_tui").error("%s", text)
-        click.echo(sanitize_text(text), err=True, nl=False)
+        # Indented, so that a line of an error's text cannot pass for a message of the program.
+        click.echo(textwrap.indent(sanitize_text(text), "  "), err=True, nl=False)
         if self._file is not None:
             echo_err(f"upload-tui: the log is in {self._file}")
 
