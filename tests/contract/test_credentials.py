@@ -197,14 +197,19 @@ async def test_a_token_without_keys_is_not_renewed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "is_pair"),
-    [({"agent_key": "a"}, False), ({"user_key": "u"}, False), ({}, False), ({"agent_key": "a", "user_key": "u"}, True)],
+    ("credentials", "is_pair"),
+    [
+        (Credentials(agent_key="a"), False),
+        (Credentials(user_key="u"), False),
+        (Credentials(), False),
+        (KEYS, True),
+    ],
     ids=["agent", "user", "none", "both"],
 )
-async def test_only_a_pair_of_keys_is_exchanged(keys: dict[str, str], is_pair: bool) -> None:
+async def test_only_a_pair_of_keys_is_exchanged(credentials: Credentials, is_pair: bool) -> None:
     service = TokenService()
-    assert Credentials(**keys).has_keys == is_pair
-    async with service.client(Credentials(**keys)) as client:
+    assert credentials.has_keys == is_pair
+    async with service.client(credentials) as client:
         if is_pair:
             await client.upload("u-1")
         else:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from upload_tui.private_files import create_private_file, make_private_folder, private_opener
+from upload_tui.private_files import create_private_file, make_private_folder, private_opener, restrict_to_owner
 
 __all__ = [
     "BlobKey",
@@ -175,6 +175,7 @@ class FolderStorage:
         make_private_folder(folder)
         make_private_folder(self._incoming)
         create_private_file(folder / _MARK)
+        restrict_to_owner(folder / _MARK)
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
         """Write to a temporary file, flush it, rename it, then flush the folder."""
