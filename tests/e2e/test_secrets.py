@@ -30,15 +30,12 @@ RESPONSES = {
 }
 COMMANDS = (
     "list --debug",
-    "list -o table",
     "list -o csv",
     "show u-1",
     "show u-moved --debug",
-    "show u-gone --debug",
     "report --prometheus",
     "wait u-1 --debug",
     "config show",
-    "config show -o table",
     "doctor",
 )
 _UNREACHABLE = ("list --debug", "config show", "doctor")
@@ -173,6 +170,7 @@ def test_no_command_writes_a_secret(
     """Not to its streams, the log, a traceback, the store, the recording or the metrics."""
     monkeypatch.setitem(sys.modules, "keyring", _keyring_with(SECRET))
     monkeypatch.setitem(sys.modules, "keyring.errors", sys.modules["keyring"])
+    monkeypatch.setenv("UPLOAD_TUI_REFRESH", "0.1")
     for name, value in place(home, service.url).items():
         monkeypatch.setenv(name, value)
     inputs = {file: file.read_bytes() for file in home.rglob("*") if file.is_file()}
