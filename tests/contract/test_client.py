@@ -18,6 +18,7 @@ from upload_tui.errors import (
     ServiceError,
     ThrottledError,
     UnreachableError,
+    UsageError,
 )
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock, an_upload
@@ -72,6 +73,29 @@ async def test_an_error_response_becomes_its_error(response: httpx.Response, err
             await client.upload("u-1")
     assert type(caught.value) is error
     assert ROOT in caught.value.title
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 307, 308, 399])
+async def test_no_redirect_is_a_success(status: int) -> None:
+    """Not even one whose body is an upload: the token must not follow it."""
+    requested = []
+
+    def redirect(request: httpx.Request) -> httpx.Response:
+        requested.append(str(request.url))
+        return httpx.Response(status, json=an_upload("a"), headers={"location": "https://elsewhere.test/secret"})
+
+    async with client_of(redirect) as client:
+        with pytest.raises(InvalidResponseError, match=f"Unexpected status {status}") as caught:
+            await client.upload("u-1")
+    assert "elsewhere" not in caught.value.title + caught.value.hint
+    assert requested == [f"{ROOT}/api/v1/uploads/u-1"]
+
+
+@pytest.mark.parametrize("url", ["https://bob:s3cret@dds.test", "https://bob@dds.test", "https://bob:s3cret@[bad"])
+def test_a_url_with_a_password_is_refused(url: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        ServiceClient(url, Credentials(token="t"))
+    assert "s3cret" not in caught.value.title + caught.value.hint
 
 
 @pytest.mark.parametrize(

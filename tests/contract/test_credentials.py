@@ -194,3 +194,55 @@ async def test_a_token_without_keys_is_not_renewed() -> None:
         with pytest.raises(AuthError):
             await client.upload("u-1")
     assert (service.received, service.exchanges) == (["first"], 0)
+
+
+@pytest.mark.parametrize(
+    ("credentials", "is_pair"),
+    [
+        (Credentials(agent_key="a"), False),
+        (Credentials(user_key="u"), False),
+        (Credentials(), False),
+        (KEYS, True),
+    ],
+    ids=["agent", "user", "none", "both"],
+)
+async def test_only_a_pair_of_keys_is_exchanged(credentials: Credentials, is_pair: bool) -> None:
+    service = TokenService()
+    assert credentials.has_keys == is_pair
+    async with service.client(credentials) as client:
+        if is_pair:
+            await client.upload("u-1")
+        else:
+            with pytest.raises(AuthError):
+                await client.upload("u-1")
+    assert service.exchanges == int(is_pair)
+
+
+INVALID_TOKENS = ["s3cret\n", "s3\r\ncret", "s3\x00cret", "s3cr\u00e9t", "\udce9"]
+
+
+@pytest.mark.parametrize("token", INVALID_TOKENS)
+def test_a_token_that_no_header_can_have_is_a_wrong_setting(token: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        TokenService().client(Credentials(token=token))
+    assert "cret" not in caught.value.title + caught.value.hint
+
+
+@pytest.mark.parametrize("token", INVALID_TOKENS)
+async def test_a_token_of_a_source_that_no_header_can_have_is_an_auth_error(token: str) -> None:
+    service = TokenService()
+    async with service.client(Credentials(token="old", source=lambda: token)) as client:
+        with pytest.raises(AuthError) as caught:
+            await client.upload("u-1")
+    assert "cret" not in caught.value.title + caught.value.hint
+    assert service.received == ["old"]
+
+
+@pytest.mark.parametrize("token", INVALID_TOKENS[:-1])
+async def test_an_issued_token_that_no_header_can_have_is_an_invalid_response(token: str) -> None:
+    service = TokenService()
+    service.exchange_response = lambda _: httpx.Response(201, json={"api_token": token})
+    async with service.client(KEYS) as client:
+        with pytest.raises(InvalidResponseError, match="no token"):
+            await client.upload("u-1")
+    assert service.received == []

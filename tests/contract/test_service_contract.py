@@ -35,6 +35,15 @@ async def test_wrong_keys_give_no_token(keys: dict[str, str], status: int) -> No
         assert response.status_code == status
 
 
+@pytest.mark.parametrize("right", ["agent_key", "user_key"])
+async def test_one_right_key_of_two_gives_no_token(right: str) -> None:
+    async with serving() as caller:
+        keys = {"agent_key": "x", "user_key": "y", right: getattr(caller.service.account, right)}
+        response = await caller.http.post("/api/v1/software_agents/api_token", json=keys)
+        assert response.status_code == 404
+        assert "api_token" not in response.json()
+
+
 @pytest.mark.parametrize(
     ("token", "reason"),
     [(None, "no api_token"), ("x.1.y", "invalid api_token"), ("", "no api_token"), ("§", "invalid api_token")],

@@ -17,6 +17,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from upload_tui.errors import UsageError
+from upload_tui.private_files import create_private_file, make_private_folder, private_opener, restrict_to_owner
 
 __all__ = [
     "BlobKey",
@@ -176,10 +177,12 @@ class FolderStorage:
         self._names = count()
         shutil.rmtree(self._incoming, ignore_errors=True)
         try:
-            self._incoming.mkdir(parents=True, exist_ok=True)
-            (folder / _MARK).touch()
+            make_private_folder(folder)
+            make_private_folder(self._incoming)
+            create_private_file(folder / _MARK)
         except OSError as error:
             raise UsageError(f"{folder} cannot be created: {error.strerror}", "Name another --storage.") from error
+        restrict_to_owner(folder / _MARK)
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
         """Write to a temporary file, flush it, rename it, then flush the folder."""
@@ -192,7 +195,7 @@ class FolderStorage:
                     size += file.write(block)
                 await asyncio.to_thread(_flush, file)
             if not path.parent.is_dir():
-                path.parent.mkdir(exist_ok=True)
+                make_private_folder(path.parent)
                 await asyncio.to_thread(_flush_folder, self._folder)
             if not is_accepted():
                 raise ChunkRejectedError
@@ -207,11 +210,11 @@ class FolderStorage:
     def _create(self, incoming: Path) -> BinaryIO:
         """Open a temporary file; its folder is created again if it was deleted, the storage itself is not."""
         try:
-            return incoming.open("wb")
+            return _create_file(incoming)
         except FileNotFoundError:
             with _opened(self._folder):
-                self._incoming.mkdir(exist_ok=True)
-            return incoming.open("wb")
+                make_private_folder(self._incoming)
+            return _create_file(incoming)
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
         """Read a blob."""
@@ -278,6 +281,10 @@ def _opened(folder: Path) -> Iterator[tuple[Path, int | None]]:
         yield folder, descriptor
     finally:
         os.close(descriptor)
+
+
+def _create_file(path: Path) -> BinaryIO:
+    return open(path, "wb", opener=private_opener)
 
 
 def _flush(file: BinaryIO) -> None:

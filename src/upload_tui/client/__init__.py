@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     from upload_tui.client.credentials import Credentials
     from upload_tui.client.probes import (
         Address,
-        Proxy,
         address_of,
         connect,
         default_certificates,
         handshake,
-        proxy_for,
         resolve,
     )
+    from upload_tui.client.proxies import Proxy, proxy_for
     from upload_tui.client.requester import RequestOutcome
     from upload_tui.client.service_client import ServiceClient
 
@@ -50,13 +49,15 @@ __getattr__, __dir__ = lazy_names(
         "credentials": ("Credentials",),
         "probes": (
             "Address",
-            "Proxy",
             "address_of",
             "connect",
             "default_certificates",
             "handshake",
-            "proxy_for",
             "resolve",
+        ),
+        "proxies": (
+            "Proxy",
+            "proxy_for",
         ),
         "requester": ("RequestOutcome",),
         "service_client": ("ServiceClient",),

@@ -1,6 +1,7 @@
 """Credentials, and the token of every request: requested when needed, renewed before it expires."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,13 +10,15 @@ from typing import Any
 import httpx
 
 from upload_tui.clock import Clock
-from upload_tui.errors import AuthError, InvalidResponseError, UploadTuiError
+from upload_tui.errors import AuthError, InvalidResponseError, SettingsError, UploadTuiError
 from upload_tui.wire import parse_body, read_error_envelope
 
 __all__ = ["Credentials", "TokenAuth"]
 
 _RENEW_BEFORE = timedelta(minutes=5)
 """A token is renewed this long before it expires, or after half of its lifetime if that is later."""
+_TOKEN = re.compile(r"[\x20-\x7e]*")
+"""The characters that a header can have. Errors about any other would quote the token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,16 @@ class TokenAuth(httpx.Auth):
         credentials: the token, the keys or the source.
         exchange_url: where keys are exchanged for a token.
         clock: measures the lifetime of tokens.
+
+    Raises:
+        SettingsError: the token has characters that no token has.
     """
 
     def __init__(self, credentials: Credentials, exchange_url: str, clock: Clock) -> None:
         self._credentials = credentials
         self._exchange_url = exchange_url
         self._clock = clock
-        self._token = credentials.token
+        self._token = _checked(credentials.token)
         self._renew_on: datetime | None = None
         self._lock = asyncio.Lock()
 
@@ -82,7 +88,7 @@ class TokenAuth(httpx.Auth):
     @staticmethod
     async def _call_source(source: Callable[[], str]) -> str:
         try:
-            return await asyncio.to_thread(source)
+            return _checked(await asyncio.to_thread(source))
         except UploadTuiError as error:
             raise AuthError(f"The token was rejected, and there is no other: {error.title}", error.hint) from error
 
@@ -107,7 +113,7 @@ class TokenAuth(httpx.Auth):
         if not response.is_success:
             raise httpx.HTTPStatusError("token exchange failed", request=response.request, response=response)
         body: Any = parse_body(response.content)
-        if not isinstance(body, dict) or not isinstance(body.get("api_token"), str) or not body["api_token"]:
+        if not isinstance(body, dict) or not _is_token(body.get("api_token")):
             raise InvalidResponseError("The service returned no token for the keys")
         self._token = body["api_token"]
         self._renew_on = self._renewal_time(body.get("time_to_live"))
@@ -124,3 +130,17 @@ def _is_key_refused(response: httpx.Response) -> bool:
     """True if the keys are wrong; False for any other failure."""
     is_unknown = response.status_code == 404 and "invalid key" in read_error_envelope(response.content).reason.lower()
     return is_unknown or response.status_code in (400, 401, 403)
+
+
+def _is_token(text: object) -> bool:
+    return isinstance(text, str) and bool(text) and _TOKEN.fullmatch(text) is not None
+
+
+def _checked(token: str) -> str:
+    """The token, if it is empty or valid. The error does not contain it."""
+    if token and not _is_token(token):
+        raise SettingsError(
+            "The token contains a line break or another character that no token has",
+            "Check token, UPLOAD_TUI_TOKEN, or what the token file, command or keyring has.",
+        )
+    return token

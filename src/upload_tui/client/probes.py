@@ -1,22 +1,19 @@
-"""The steps of connecting to a service: proxy, DNS, port, TLS. Each returns what it found or raises an `UnreachableError`.
+"""The steps of connecting to a service: DNS, port, TLS. Each returns what it found or raises an `UnreachableError`.
 
 For `doctor`, which reports the step that fails. Everything else connects with `ServiceClient`.
 """
 
 import asyncio
-import os
 import socket
 import ssl
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from msgspec import Struct
 
 from upload_tui.errors import UnreachableError
 
-__all__ = ["Address", "Proxy", "address_of", "connect", "handshake", "proxy_for", "resolve", "default_certificates"]
+__all__ = ["Address", "address_of", "connect", "default_certificates", "handshake", "resolve"]
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -33,41 +30,11 @@ class Address(Struct, frozen=True):
         return f"{host}:{self.port}"
 
 
-class Proxy(Struct, frozen=True):
-    """A proxy, and the variable that names it (or "the system's settings"). The address has no user and password."""
-
-    address: Address
-    source: str
-
-
 def address_of(url: str) -> Address:
     """The address that a URL's requests go to without a proxy."""
     parts = urlsplit(url)
     is_secure = parts.scheme == "https"
     return Address(parts.hostname or "", parts.port or (443 if is_secure else 80), is_secure)
-
-
-def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> Proxy | None:
-    """The proxy for a URL according to HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; None if it needs none.
-
-    Raises:
-        UnreachableError: a variable is not the URL of a proxy.
-    """
-    parts = urlsplit(url)
-    found = getproxies()
-    kind = next((kind for kind in (parts.scheme, "all") if found.get(kind)), None)
-    if kind is None or proxy_bypass(parts.hostname or ""):
-        return None
-    name = f"{kind}_proxy"
-    source = next((spelling for spelling in (name, name.upper()) if environment.get(spelling)), "the system's settings")
-    text = found[kind] if "://" in found[kind] else f"http://{found[kind]}"
-    try:
-        address = address_of(text)
-    except ValueError as error:
-        raise UnreachableError(
-            f"{source} is not the URL of a proxy", "Use the form http://proxy.example:3128"
-        ) from error
-    return Proxy(address, source)
 
 
 async def resolve(address: Address) -> tuple[str, ...]:

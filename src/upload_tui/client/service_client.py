@@ -9,13 +9,16 @@ from urllib.parse import quote
 
 import httpx
 
+from upload_tui.addresses import has_user_info
 from upload_tui.client.concurrency import batches
 from upload_tui.client.credentials import Credentials, TokenAuth
 from upload_tui.client.error_mapping import mention_url, translate_errors, translate_setup_errors
+from upload_tui.client.probes import default_certificates
+from upload_tui.client.proxies import proxy_for
 from upload_tui.client.requester import Requester, RequestOutcome
 from upload_tui.client.service_clock import ServiceClock
 from upload_tui.clock import Clock, SystemClock
-from upload_tui.errors import AuthError, BadRequestError, InvalidResponseError, NotFoundError
+from upload_tui.errors import AuthError, BadRequestError, InvalidResponseError, NotFoundError, UsageError
 from upload_tui.wire import (
     API_PATH,
     Project,
@@ -53,6 +56,10 @@ class ServiceClient:
         timeout_seconds: limit for each step of a request (connect, read, write).
         attempts: how often a request is tried, with short waits between; 1 disables retries.
 
+    Raises:
+        UsageError: the URL contains a user or a password, or the token has characters that no token has.
+        UnreachableError: the URL, the proxy or the certificates cannot be used.
+
     Attributes:
         root: the URL of the service without `/api/v1`.
         gate: pauses and resumes all requests.
@@ -69,18 +76,13 @@ class ServiceClient:
         timeout_seconds: float = _TIMEOUT_SECONDS,
         attempts: int = _ATTEMPTS,
     ) -> None:
+        if has_user_info(url):
+            raise UsageError("The URL contains a user or a password", "Pass the token or the keys as credentials.")
         self.root = service_root(url)
         base_url = f"{self.root}{API_PATH}"
         clock = clock or SystemClock()
-        with translate_errors(self.root), translate_setup_errors():
-            self._http = httpx.AsyncClient(
-                base_url=base_url,
-                auth=TokenAuth(credentials, f"{base_url}/software_agents/api_token", clock),
-                transport=transport,
-                verify=verify,
-                timeout=timeout_seconds,
-                headers={"Accept": "application/json", "User-Agent": "upload-tui"},
-            )
+        auth = TokenAuth(credentials, f"{base_url}/software_agents/api_token", clock)
+        self._http = _open_http(base_url, auth, transport, verify, timeout_seconds)
         self._requester = Requester(self._http, base_url, clock, attempts)
         self.gate = self._requester.gate
 
@@ -217,3 +219,25 @@ class ServiceClient:
 def _read_entries(entries: Sequence[Any], raw: RawPage) -> Sequence[UploadReading | str]:
     project = Project(raw.project_id, "")
     return read_upload_entries(entries, read_on=raw.read_on, requested_on=raw.requested_on, project=project)
+
+
+def _open_http(
+    base_url: str,
+    auth: TokenAuth,
+    transport: httpx.AsyncBaseTransport | None,
+    verify: SSLContext | bool,
+    timeout_seconds: float,
+) -> httpx.AsyncClient:
+    """Open the connections of a client. httpx's own decision about proxies is not used."""
+    with translate_errors(base_url.removesuffix(API_PATH)), translate_setup_errors():
+        proxy = None if transport else proxy_for(base_url)
+        return httpx.AsyncClient(
+            base_url=base_url,
+            auth=auth,
+            transport=transport,
+            proxy=proxy.url if proxy else None,
+            trust_env=False,
+            verify=default_certificates() if verify is True and transport is None else verify,
+            timeout=timeout_seconds,
+            headers={"Accept": "application/json", "User-Agent": "upload-tui"},
+        )

@@ -11,6 +11,7 @@ from msgspec import Struct
 from upload_tui.errors import StorageError
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail, Query, SortKey
+from upload_tui.private_files import write_private_file
 from upload_tui.status import Stage
 from upload_tui.text_files import read_text
 from upload_tui.wire import format_time, read_time
@@ -72,7 +73,6 @@ def save_last_visit(file: Path, visit: LastVisit) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
-    part = file.with_suffix(".part")
     fields: dict[str, Any] = {"on": format_time(visit.on), "overdue_ids": sorted(visit.overdue_ids)}
     if visit.stages is not None:
         by_stage: dict[str, list[str]] = {}
@@ -80,9 +80,7 @@ def save_last_visit(file: Path, visit: LastVisit) -> None:
             by_stage.setdefault(stage, []).append(upload_id)
         fields["stages"] = by_stage
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.write_text(json.dumps(fields), encoding="utf-8")
-        part.replace(file)
+        write_private_file(file, json.dumps(fields))
     except OSError as error:
         raise StorageError(f"Cannot save this visit in {file}: {error.strerror}", "Check its permissions.") from error
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from upload_tui.addresses import has_user_info, is_loopback
 from upload_tui.errors import SettingsError
+from upload_tui.private_files import is_readable_by_others
 from upload_tui.settings.keys import ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
 from upload_tui.settings.layers import (
     DDSCLIENT_PROFILE,
@@ -106,13 +107,13 @@ def read_settings(
     is_ddsclient_unasked = profile == DDSCLIENT_PROFILE and not chosen
     values, sources = merge_layers(without_foreign_credentials(layers, layer, requires_own_url=is_ddsclient_unasked))
     if values.get("url"):
-        _check_url(values["url"], insecure_http=flags.insecure_http)
+        _check_url(values["url"], sources["url"], insecure_http=flags.insecure_http)
     elif needs_service:
         raise SettingsError(
             f"No service configured{f' in the profile {profile}' if profile else ''}",
             "Try `upload-tui demo`, or set one with --url and --project (or UPLOAD_TUI_URL).",
         )
-    warnings = (*_permission_warnings(paths, layer), *_unknown_variable_warnings(environment))
+    warnings = (*_permission_warnings(paths, layer, values.get("token_file")), *_unknown_variable_warnings(environment))
     return _build_settings(values, sources, profile, warnings)
 
 
@@ -171,14 +172,16 @@ def _zone(name: str | None) -> tzinfo | None:
     return ZoneInfo(name)
 
 
-def _permission_warnings(paths: SettingsPaths, profile: Layer) -> tuple[str, ...]:
-    """A warning if the file of the profile contains a secret and other users can read it."""
-    if not {"token", "agent_key", "user_key"} & profile.values.keys():
-        return ()
-    file = paths.ddsclient_file if profile.source == str(paths.ddsclient_file) else paths.settings_file
-    if not file.stat().st_mode & 0o077:
-        return ()
-    return (f"{file} contains a secret and other users can read it. Fix it with: chmod 600 {file}",)
+def _permission_warnings(paths: SettingsPaths, profile: Layer, token_file: Path | None) -> tuple[str, ...]:
+    """A warning for each file that contains a secret and that other users can read: the profile's, and the token file."""
+    files = [] if token_file is None else [token_file.expanduser()]
+    if {"token", "agent_key", "user_key"} & profile.values.keys():
+        files.append(paths.ddsclient_file if profile.source == str(paths.ddsclient_file) else paths.settings_file)
+    return tuple(
+        f"{file} contains a secret and other users can read it. Fix it with: chmod 600 {file}"
+        for file in files
+        if is_readable_by_others(file)
+    )
 
 
 def _unknown_variable_warnings(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -193,7 +196,12 @@ def _secret_text(value: Any) -> str:
     return "" if value is None else str(getattr(value, "get_secret_value", lambda: value)()).strip()
 
 
-def _check_url(url: str, *, insecure_http: bool) -> None:
+def _check_url(url: str, source: str, *, insecure_http: bool) -> None:
+    if has_user_info(url):  # first: the errors below quote the URL
+        raise SettingsError(
+            f"{source}: the URL contains a user or a password",
+            "Remove it, up to and including the @; a token or keys authenticate you.",
+        )
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -202,7 +210,7 @@ def _check_url(url: str, *, insecure_http: bool) -> None:
     if parts.scheme not in ("http", "https") or not host:
         raise SettingsError(f"{url} is not a URL that starts with https:// or http://", _URL_HINT)
     _check_path(url, parts)
-    if parts.scheme == "http" and not insecure_http and not _is_loopback(host):
+    if parts.scheme == "http" and not insecure_http and not is_loopback(host):
         raise SettingsError(
             f"{url} would send the token unencrypted over the network", "Use https://, or add --insecure-http."
         )
@@ -214,15 +222,6 @@ def _check_path(url: str, parts: SplitResult) -> None:
     if "?" in url or "#" in url or (api and call.strip("/") != "1"):
         root = urlunsplit((parts.scheme, parts.netloc, parts.path.partition("/api/v")[0].rstrip("/"), "", ""))
         raise SettingsError(f"{url} is not the URL of a service", f"Use {root}, without query and path of the API.")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def read_token_file(file: Path) -> str:

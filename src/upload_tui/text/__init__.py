@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from upload_tui.text.causes import detailed_short_cause, failed_chunk, short_cause
     from upload_tui.text.durations import age_text, duration_text, parse_duration, span_text
     from upload_tui.text.numbers import plural, size_text, sparkline_text
-    from upload_tui.text.sanitizer import sanitize, sanitize_line
+    from upload_tui.text.sanitizer import csv_cell, sanitize, sanitize_line, sanitize_text
     from upload_tui.text.suggestions import did_you_mean
     from upload_tui.text.times import clock_text, event_text, parse_since, short_clock_text
 
 __all__ = [
     "age_text",
     "clock_text",
+    "csv_cell",
     "detailed_short_cause",
     "did_you_mean",
     "duration_text",
@@ -28,6 +29,7 @@ __all__ = [
     "plural",
     "sanitize",
     "sanitize_line",
+    "sanitize_text",
     "short_cause",
     "short_clock_text",
     "size_text",
@@ -55,8 +57,10 @@ __getattr__, __dir__ = lazy_names(
             "sparkline_text",
         ),
         "sanitizer": (
+            "csv_cell",
             "sanitize",
             "sanitize_line",
+            "sanitize_text",
         ),
         "suggestions": ("did_you_mean",),
         "times": (

@@ -1,10 +1,10 @@
-"""The one sanitizer for text from outside: everything written to a terminal passes through it."""
+"""The one sanitizer for text from outside: everything written to a terminal, a log or a table passes through it."""
 
 import re
 import unicodedata
 from itertools import groupby
 
-__all__ = ["sanitize", "sanitize_line"]
+__all__ = ["csv_cell", "sanitize", "sanitize_line", "sanitize_text"]
 
 _MAX_CHARACTERS = 2000
 """Longer texts are cut: no screen shows more, and the full text can still be copied."""
@@ -15,15 +15,17 @@ _REPLACEMENT = "\ufffd"
 _REPLACED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _OTHER_ZERO_WIDTH = re.compile("[\u1160-\u11ff\u3164\ud7b0-\ud7ff\uffa0\U0001f3fb-\U0001f3ff]")
 """Zero-width characters that are no marks: Hangul vowels, finals and fillers; skin tones."""
+_FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+"""A cell that begins with one of these is a formula, which a spreadsheet runs; the wide forms count in some locales."""
 
 
-def sanitize(text: str) -> str:
+def sanitize(text: str, max_characters: int = _MAX_CHARACTERS) -> str:
     """Replace everything that a terminal could interpret or that is invisible, one character each.
 
     Control characters become control pictures (`␛`), invisible and directional ones `�`. Of consecutive combining marks only the
     first is kept.
     """
-    text = text[:_MAX_CHARACTERS]
+    text = text[:max_characters]
     if text.isascii() and text.isprintable():
         return text
     characters = (_visible_character(one) for one in unicodedata.normalize("NFC", text) if one not in _JOINERS)
@@ -33,6 +35,21 @@ def sanitize(text: str) -> str:
 def sanitize_line(text: str) -> str:
     """Sanitize a message for one line, without a full stop at its end."""
     return sanitize(text[:_MAX_LINE_CHARACTERS]).rstrip(". ") or sanitize(text[:1])
+
+
+def sanitize_text(text: str) -> str:
+    """Sanitize a text of several lines, such as a traceback: each line, but not the ends of lines."""
+    return "\n".join(map(sanitize, text.split("\n")))
+
+
+def csv_cell(value: object) -> object:
+    """A value for CSV: booleans as JSON writes them; text sanitized, and with an apostrophe before what would be a formula."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        return value
+    text = sanitize(value, len(value))
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _visible_character(character: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from upload_tui.monitor import UPLOAD_FIELDS, Change, Detail, Query, Session, change_record, flat_upload, upload_record
+from upload_tui.text import csv_cell
 
 __all__ = ["ExportKind", "changes_text", "file_name", "upload_texts"]
 
@@ -88,7 +89,8 @@ def _csv_texts(batches: Iterable[Sequence[Detail]]) -> Iterator[str]:
     writer.writeheader()
     for details in batches:
         for detail in details:
-            writer.writerow(flat_upload(upload_record(detail)))
+            flat = flat_upload(upload_record(detail))
+            writer.writerow({name: csv_cell(value) for name, value in flat.items()})
         yield text.getvalue()
         text.seek(0)
         text.truncate()

@@ -3,6 +3,8 @@
 import shlex
 from urllib.parse import quote
 
+from upload_tui.addresses import is_loopback_url
+
 __all__ = ["API_PATH", "curl_command", "service_root"]
 
 API_PATH = "/api/v1"
@@ -14,6 +16,7 @@ def service_root(url: str) -> str:
 
 
 def curl_command(root: str, upload_id: str) -> str:
-    """A shell command that requests an upload; the token is a variable in it."""
+    """A shell command that requests an upload; the token is a variable in it. Like the client, it asks no proxy for loopback."""
     url = f"{root}{API_PATH}/uploads/{quote(upload_id, safe='')}"
-    return f'curl --header "Authorization: $UPLOAD_TUI_TOKEN" {shlex.quote(url)}'
+    direct = "--noproxy '*' " if is_loopback_url(root) else ""
+    return f'curl {direct}--header "Authorization: $UPLOAD_TUI_TOKEN" {shlex.quote(url)}'

@@ -288,3 +288,28 @@ def test_the_schema_has_every_key_with_a_description() -> None:
 
 def test_every_key_of_a_profile_is_in_the_table() -> None:
     assert [key.name for key in KEYS] == list(Profile.model_fields)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o604, 0o640, 0o644, 0o666])
+def test_a_token_file_that_others_can_read_is_a_warning(read: Reader, tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "token"
+    file.write_text("t0ken")
+    file.chmod(mode)
+    expected = (f"{file} contains a secret and other users can read it. Fix it with: chmod 600 {file}",)
+    for found in (
+        read(url=URL, token_file=file),
+        read(url=URL, environment={"UPLOAD_TUI_TOKEN_FILE": str(file)}),
+        read(f'[profiles.a]\nurl = "{URL}"\ntoken_file = "{file}"\n'),
+    ):
+        assert found.warnings == (expected if mode & 0o077 else ())
+
+
+@pytest.mark.parametrize("rest", ["dds.test", "[bad", "dds.test:port", "dds.test/api/v1", "dds.test#x"])
+@pytest.mark.parametrize("start", ["https://bob:s3cret@", "https://s3cret@", "http://bob:s3/cret@", "bob:s3cret#@"])
+def test_a_url_with_a_password_is_refused_without_quoting_it(read: Reader, start: str, rest: str) -> None:
+    for text, flags in (("", {"url": start + rest}), (f"[profiles.a]\nurl = '{start}{rest}'\n", {})):
+        with pytest.raises(SettingsError) as caught:
+            read(text, **flags)
+        assert "contains a user or a password" in caught.value.title
+        assert "cret" not in caught.value.title + caught.value.hint
+        assert caught.value.hint

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from upload_tui.text import sanitize, sanitize_line
+from upload_tui.text import csv_cell, sanitize, sanitize_line, sanitize_text
 
 HOSTILE = st.text(max_size=300) | st.text(
     alphabet="\x00\x07\x1b\x9b\r\n\t\u202e\u2066\u200b\u200d\ufeff\ufe0f\u0301[]m31;e日👩‍🔬", max_size=60
@@ -59,3 +59,33 @@ def test_a_line_has_no_line_breaks_and_no_period(text: str, line: str) -> None:
 @given(st.text(alphabet="a. \n\x1b", max_size=600))
 def test_a_line_is_never_long(text: str) -> None:
     assert len(sanitize_line(text)) <= 500
+
+
+@given(HOSTILE)
+def test_a_text_keeps_its_lines_and_nothing_else_that_controls_a_terminal(text: str) -> None:
+    shown = sanitize_text(text)
+    assert shown.count("\n") == text.count("\n")
+    assert all(line.isprintable() for line in shown.split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-reads.fastq", "'-reads.fastq"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\u200d=1", "'=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("\t=1", "␉=1"),
+        ("\x1b[31m", "␛[31m"),
+        ("reads.fastq", "reads.fastq"),
+        ("a" * 5000, "a" * 5000),
+        (-5, -5),
+        (None, None),
+        (True, "true"),
+    ],
+    ids=repr,
+)
+def test_a_cell_of_a_csv_is_no_formula(value: object, cell: object) -> None:
+    assert csv_cell(value) == cell

@@ -9,6 +9,7 @@ from upload_tui.backend.store.queue import Queue
 from upload_tui.backend.store.tree import Tree
 from upload_tui.backend.store.uploads import Uploads
 from upload_tui.errors import UsageError
+from upload_tui.private_files import create_private_file, restrict_to_owner
 
 __all__ = ["UPLOADS_IN_MEMORY", "Database"]
 
@@ -32,11 +33,19 @@ class Database:
     def __init__(self, file: Path | None = None) -> None:
         self._is_in_memory = file is None
         try:
+            if file is not None:
+                create_private_file(file)
             self._db = sqlite3.connect(file or ":memory:", isolation_level=None, timeout=_BUSY_TIMEOUT_SECONDS)
         except sqlite3.Error as error:
             raise _open_error(error, file) from error
+        except OSError as error:
+            raise UsageError(
+                f"The database {file} cannot be opened: {error.strerror}", "Check the path, or name another --db."
+            ) from error
         try:
             _prepare(self._db, file)
+            if file is not None:  # of an earlier version; the secret in it signs tokens
+                restrict_to_owner(file, file.with_name(f"{file.name}-wal"))
         except BaseException:
             self._db.close()
             raise

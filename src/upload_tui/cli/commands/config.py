@@ -11,6 +11,7 @@ import click
 from upload_tui.cli.support.options import effective_settings, service_options, settings_paths
 from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
 from upload_tui.errors import SettingsError
+from upload_tui.private_files import private_opener
 from upload_tui.settings import Flags, ServiceSettings
 
 __all__ = ["command"]
@@ -124,14 +125,13 @@ def init() -> None:
     file = settings_paths().settings_file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        opened = file.open("x", encoding="utf-8")
+        opened = open(file, "x", encoding="utf-8", opener=private_opener)  # noqa: SIM115  # closed below; a Path has no opener
     except FileExistsError as error:
         raise SettingsError(f"The settings file exists: {file}", "Edit it, or move it away") from error
     except OSError as error:
         raise _write_error(file, error) from error
     try:
         with opened:
-            file.chmod(0o600)
             opened.write(_TEMPLATE)
     except OSError as error:
         file.unlink(missing_ok=True)  # an empty file would stop the next try

@@ -199,5 +199,7 @@ def _prometheus_lines(record: Mapping[str, Any]) -> Iterator[str]:
 
 def _quoted_label(text: str) -> str:
     """Quote the value of a label."""
-    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    from upload_tui.text import sanitize
+
+    escaped = sanitize(text, len(text)).replace("\\", r"\\").replace('"', r"\"")
     return f'"{escaped}"'

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from upload_tui.errors import SettingsError, StorageError
 from upload_tui.locations import state_folder
+from upload_tui.private_files import write_private_file
 from upload_tui.settings import ServiceSettings
 from upload_tui.text_files import read_text
 
@@ -86,11 +87,8 @@ def _read_choice(name: str) -> str:
 def _write_choice(name: str, text: str) -> None:
     """Write a choice by replacing the whole file."""
     file = state_folder() / name
-    part = file.with_suffix(".part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.write_text(text, encoding="utf-8")
-        part.replace(file)
+        write_private_file(file, text)
     except OSError as error:
         raise StorageError(
             f"The {name} cannot be saved in {file}: {error.strerror}", "Check its permissions."

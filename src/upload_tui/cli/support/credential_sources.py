@@ -63,8 +63,11 @@ class TokenCommands:
         hint = "Run the token_command of the profile by hand."
         try:
             code, printed, errors = self._run(shlex.split(command))
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
-            raise SettingsError("The token command failed", hint) from error
+        except OSError as error:
+            raise SettingsError(f"The token command failed: {error.strerror}", hint) from error
+        except (ValueError, subprocess.SubprocessError) as error:
+            # Without the error as its cause: that quotes the command, which may contain a secret.
+            raise SettingsError(f"The token command failed ({_reason(error)})", hint) from None
         if code:
             reason = (errors.strip().splitlines() or ["no message"])[-1]
             raise SettingsError(f"The token command failed with exit code {code}: {reason}", hint)
@@ -98,6 +101,12 @@ class TokenCommands:
             finally:
                 self._running.discard(process)
         return process.returncode, printed, errors
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"not ended after {_COMMAND_TIMEOUT_SECONDS}s"
+    return "its output is not text"
 
 
 def _token_from_keyring(name: str) -> str:

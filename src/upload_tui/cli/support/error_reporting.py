@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 
+from upload_tui.cli.support.output import echo_err
 from upload_tui.cli.support.streams import OutputLostError, output_error
 from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalError, UploadTuiError, UsageError
-from upload_tui.text import sanitize_line
+from upload_tui.text import sanitize_line, sanitize_text
 
 __all__ = ["DebugLog", "run_reported"]
-
-_MAX_LOG_BYTES = 1_000_000
 
 
 class DebugLog:
@@ -28,33 +27,27 @@ class DebugLog:
     def write_error(self, error: BaseException) -> None:
         """Log an error's traceback, print it, and name the log file."""
         import logging
+        import textwrap
         import traceback
 
         text = "".join(traceback.format_exception(error))
         logging.getLogger("upload_tui").error("%s", text)
-        click.echo(text, err=True, nl=False)
+        # Indented, so that a line of an error's text cannot pass for a message of the program.
+        click.echo(textwrap.indent(sanitize_text(text), "  "), err=True, nl=False)
         if self._file is not None:
-            click.echo(f"upload-tui: the log is in {self._file}", err=True)
+            echo_err(f"upload-tui: the log is in {self._file}")
 
     @staticmethod
     def _open() -> Path | None:
-        import logging
-        from logging.handlers import RotatingFileHandler
-
+        from upload_tui.cli.support.log_file import open_log
         from upload_tui.locations import log_folder
 
         file = log_folder() / "upload-tui.log"
         try:
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handler = RotatingFileHandler(file, maxBytes=_MAX_LOG_BYTES, backupCount=1, encoding="utf-8")
+            open_log(file)
         except OSError as error:
-            click.echo(f"upload-tui: no log: {file} cannot be written ({error.strerror}).", err=True)
+            echo_err(f"upload-tui: no log: {file} cannot be written ({error.strerror}).")
             return None
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-        logging.raiseExceptions = False  # a full disk loses lines of the log, and prints no traceback for each
-        root = logging.getLogger()
-        root.addHandler(handler)
-        root.setLevel(logging.INFO)
         return file
 
 

@@ -51,8 +51,8 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def echo_err(text: str) -> None:
-    """Print a message to standard error, where no program takes it for data."""
-    click.echo(text, err=True)
+    """Print a message to standard error, where no program takes it for data; sanitized, since it may quote a service."""
+    click.echo(_sanitize(text), err=True)
 
 
 def terminal_columns(descriptor: int) -> int:
@@ -123,12 +123,14 @@ class Printer:
             sys.stdout.flush()
 
     def _print_csv(self, flat: Record) -> None:
+        from upload_tui.text import csv_cell
+
         line = io.StringIO()
         writer = csv.writer(line, lineterminator="\n")
         if not self._has_heading:
             writer.writerow(flat)
             self._has_heading = True
-        writer.writerow(map(_csv_value, flat.values()))
+        writer.writerow(map(csv_cell, flat.values()))
         click.echo(line.getvalue(), nl=False)
 
     def _print_table(self, records: Sequence[Record]) -> None:
@@ -140,13 +142,6 @@ class Printer:
             click.echo(line)
         if table.dropped_titles:
             echo_err(f"upload-tui: the terminal is too narrow for {', '.join(table.dropped_titles)}.")
-
-
-def _csv_value(value: Any) -> Any:
-    """A value as JSON writes it; sanitized for a terminal, unchanged for a file."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _sanitize(value) if isinstance(value, str) and sys.stdout.isatty() else value
 
 
 def _sanitize(text: str) -> str:

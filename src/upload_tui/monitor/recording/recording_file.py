@@ -38,6 +38,7 @@ from upload_tui.monitor.store.bulk import BulkLoad
 from upload_tui.monitor.store.page_snapshot import SnapshotInfo
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Entry, Store
+from upload_tui.private_files import private_opener
 from upload_tui.status import Certainty
 from upload_tui.wire import Upload, format_time, read_time
 
@@ -79,7 +80,7 @@ class RecordingWriter:
     def __init__(self, file: Path, header: RecordingHeader) -> None:
         self._path = file
         try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = private_opener(str(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             raise StorageError(
                 f"{file} already exists", "Choose another name; recordings are never overwritten."

@@ -16,6 +16,7 @@ from msgspec import Struct
 from upload_tui.errors import BusyStorageError, DamagedStorageError, NewerStorageError, StorageError
 from upload_tui.monitor.store.bulk import read_lease
 from upload_tui.monitor.store.schema import APPLICATION_ID, MIGRATIONS, end_bulk, migrate
+from upload_tui.private_files import create_private_file, make_private_folder, restrict_to_owner
 
 __all__ = ["OpenDatabase", "open_database", "replacement_for", "storage_error"]
 
@@ -130,11 +131,13 @@ def _open_file(file: Path, notice: str = "") -> OpenDatabase:
         StorageError: the file cannot be used; its subclass is the cause.
     """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(file.parent)
+        create_private_file(file)
         connection = sqlite3.connect(file, isolation_level=None, timeout=_BUSY_SECONDS)
         try:
             _check_ownership(connection, file)
             _check_writable(file)
+            restrict_to_owner(file)  # first: SQLite gives the mode of the file to its side files
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             _prepare(connection)

@@ -9,7 +9,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from upload_tui.monitor import Change, Detail, Query, Session
-from upload_tui.text import plural
+from upload_tui.text import plural, sanitize
 from upload_tui.tui.messages import ExportReady
 from upload_tui.wire import curl_command
 
@@ -39,7 +39,7 @@ class CopyScreen(Screen[None]):
 
     def action_copy_id(self) -> None:
         """Copy the id of the selection."""
-        self._copy("id", lambda detail: detail.upload.id)
+        self._copy("id", lambda detail: sanitize(detail.upload.id))
 
     def action_copy_json(self) -> None:
         """Copy the raw response of the selection."""

@@ -1,0 +1,275 @@
+"""A secret in each place where one can be is found in no place of output."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.e2e.in_process import interrupting_at_request, run_here
+from tests.e2e.programs import Response, ScriptedService, scripted_service
+from upload_tui.testing import an_upload
+
+pytestmark = pytest.mark.e2e
+
+SECRET = "c4nary-s3cret"
+PROJECTS = {"results": [{"kind": "dds-project", "id": "p-1", "name": "Genome"}]}
+UPLOAD = {
+    **an_upload("reads.fastq", id="u-1", completed=60, error=30, message="bad hash"),
+    "signed_url": f"https://storage.test/{SECRET}",
+    "host": {"api_token": SECRET, "agent_key": SECRET},
+}
+RESPONSES = {
+    "/projects": [Response(PROJECTS)],
+    "/projects/p-1/uploads": [Response({"results": [UPLOAD]})],
+    "/uploads/u-1": [Response(UPLOAD)],
+    "/uploads/u-moved": [Response(b"", 302, {"Location": f"https://{SECRET}@elsewhere.test/?token={SECRET}"})],
+    "/software_agents/api_token": [Response({"api_token": f"{SECRET}-issued", "time_to_live": 7200}, 201)],
+}
+COMMANDS = (
+    "list --debug",
+    "list -o csv",
+    "show u-1",
+    "show u-moved --debug",
+    "report --prometheus",
+    "wait u-1 --debug",
+    "config show",
+    "doctor",
+)
+_UNREACHABLE = ("list --debug", "config show", "doctor")
+"""The commands to run behind a proxy that is not there: each retries its requests."""
+
+Place = Callable[[Path, str], Mapping[str, str]]
+"""Puts a secret in a place below a home folder, for a service with this URL; returns the variables to set."""
+
+
+def _profile(home: Path, text: str) -> Mapping[str, str]:
+    file = home / "xdg_config_home" / "upload-tui" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"[profiles.work]\n{text}")
+    return {}
+
+
+def _variable(_: Path, url: str) -> Mapping[str, str]:
+    return {"UPLOAD_TUI_URL": url, "UPLOAD_TUI_TOKEN": SECRET}
+
+
+def _variable_with_line_break(_: Path, url: str) -> Mapping[str, str]:
+    return {"UPLOAD_TUI_URL": url, "UPLOAD_TUI_TOKEN": f"{SECRET}\n{SECRET}"}
+
+
+def _variable_not_ascii(_: Path, url: str) -> Mapping[str, str]:
+    return {"UPLOAD_TUI_URL": url, "UPLOAD_TUI_TOKEN": f"{SECRET}é"}
+
+
+def _variables_with_keys(_: Path, url: str) -> Mapping[str, str]:
+    return {"UPLOAD_TUI_URL": url, "UPLOAD_TUI_AGENT_KEY": SECRET, "UPLOAD_TUI_USER_KEY": SECRET}
+
+
+def _token_file(home: Path, url: str) -> Mapping[str, str]:
+    (home / "token").write_text(SECRET)
+    return {"UPLOAD_TUI_URL": url, "UPLOAD_TUI_TOKEN_FILE": str(home / "token")}
+
+
+def _token_command(home: Path, url: str) -> Mapping[str, str]:
+    (home / "token").write_text(SECRET)
+    return {"UPLOAD_TUI_URL": url, "UPLOAD_TUI_TOKEN_COMMAND": f"cat {home}/token"}
+
+
+def _token_command_that_prints_several_lines(home: Path, url: str) -> Mapping[str, str]:
+    (home / "token").write_text(f"{SECRET}\x00\n{SECRET}")
+    return {"UPLOAD_TUI_URL": url, "UPLOAD_TUI_TOKEN_COMMAND": f"cat {home}/token"}
+
+
+def _keyring(_: Path, url: str) -> Mapping[str, str]:
+    return {"UPLOAD_TUI_URL": url, "UPLOAD_TUI_TOKEN_KEYRING": "work"}
+
+
+def _profile_token(home: Path, url: str) -> Mapping[str, str]:
+    return _profile(home, f'url = "{url}"\ntoken = "{SECRET}"\n')
+
+
+def _profile_token_with_line_break(home: Path, url: str) -> Mapping[str, str]:
+    return _profile(home, f'url = "{url}"\ntoken = "{SECRET}\\n{SECRET}"\n')
+
+
+def _invalid_profile(home: Path, url: str) -> Mapping[str, str]:
+    return _profile(home, f'url = "{url}"\ntoken = ["{SECRET}"]\n')
+
+
+def _damaged_profile(home: Path, url: str) -> Mapping[str, str]:
+    return _profile(home, f'url = "{url}"\ntoken = "{SECRET}\n')
+
+
+def _published_client(home: Path, url: str) -> Mapping[str, str]:
+    (home / ".ddsclient").write_text(f"url: {url}\nagent_key: {SECRET}\nuser_key: {SECRET}\n")
+    return {}
+
+
+def _url_of_a_variable(_: Path, url: str) -> Mapping[str, str]:
+    return {"UPLOAD_TUI_URL": url.replace("://", f"://bob:{SECRET}@"), "UPLOAD_TUI_TOKEN": "t0ken"}
+
+
+def _url_of_a_profile(home: Path, url: str) -> Mapping[str, str]:
+    with_password = url.replace("://", f"://{SECRET}#x:{SECRET}@")
+    return _profile(home, f'url = "{with_password}"\ntoken = "t0ken"\n')
+
+
+def _invalid_url(_: Path, __: str) -> Mapping[str, str]:
+    return {"UPLOAD_TUI_URL": f"http://bob:{SECRET}@[bad", "UPLOAD_TUI_TOKEN": "t0ken"}
+
+
+def _proxy(_: Path, __: str) -> Mapping[str, str]:
+    proxy = f"http://bob:{SECRET}@127.0.0.1:1"
+    return {"UPLOAD_TUI_URL": "https://dds.test", "UPLOAD_TUI_TOKEN": "t0ken", "HTTPS_PROXY": proxy}
+
+
+def _invalid_proxy(_: Path, __: str) -> Mapping[str, str]:
+    proxy = f"http://bob:{SECRET}/x@127.0.0.1:1"
+    return {"UPLOAD_TUI_URL": "https://dds.test", "UPLOAD_TUI_TOKEN": "t0ken", "ALL_PROXY": proxy}
+
+
+PLACES: tuple[Place, ...] = (
+    _variable,
+    _variable_with_line_break,
+    _variable_not_ascii,
+    _variables_with_keys,
+    _token_file,
+    _token_command,
+    _token_command_that_prints_several_lines,
+    _keyring,
+    _profile_token,
+    _profile_token_with_line_break,
+    _invalid_profile,
+    _damaged_profile,
+    _published_client,
+    _url_of_a_variable,
+    _url_of_a_profile,
+    _invalid_url,
+    _proxy,
+    _invalid_proxy,
+)
+
+
+@pytest.fixture
+def service() -> Iterator[ScriptedService]:
+    with scripted_service(RESPONSES) as scripted:
+        yield scripted
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__.strip("_"))
+def test_no_command_writes_a_secret(
+    service: ScriptedService,
+    place: Place,
+    home: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not to its streams, the log, a traceback, the store, the recording or the metrics."""
+    monkeypatch.setitem(sys.modules, "keyring", _keyring_with(SECRET))
+    monkeypatch.setitem(sys.modules, "keyring.errors", sys.modules["keyring"])
+    monkeypatch.setenv("UPLOAD_TUI_REFRESH", "0.1")
+    for name, value in place(home, service.url).items():
+        monkeypatch.setenv(name, value)
+    inputs = {file: file.read_bytes() for file in home.rglob("*") if file.is_file()}
+    for command in _UNREACHABLE if place is _proxy else COMMANDS:
+        result = run_here(capfd, *command.split())
+        assert SECRET not in result.out + result.err, command
+        assert result.code != 70, result.err
+        assert "please report" not in result.err.lower()
+    for command in (f"record {home}/recording.jsonl --debug", "tail"):
+        with interrupting_at_request(service, 4):
+            result = run_here(capfd, *command.split())
+        assert SECRET not in result.out + result.err, command
+    assert _files_with(SECRET, home) <= inputs.keys()
+
+
+def _keyring_with(token: str) -> ModuleType:
+    module = ModuleType("keyring")
+    module.get_password = lambda *_: token  # type: ignore[attr-defined]
+    module.KeyringError = OSError  # type: ignore[attr-defined]
+    return module
+
+
+def _files_with(text: str, folder: Path) -> set[Path]:
+    return {file for file in folder.rglob("*") if file.is_file() and text.encode() in file.read_bytes()}
+
+
+def test_the_secrets_of_the_test_are_used(
+    service: ScriptedService, home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The matrix above would pass if no secret were ever read."""
+    for name, value in _variables_with_keys(home, service.url).items():
+        monkeypatch.setenv(name, value)
+    assert run_here(capfd, "list").code == 0
+    assert (home / "xdg_cache_home").is_dir()
+    tokens = {token for _, path, token in service.requests if path == "/projects"}
+    assert tokens == {f"{SECRET}-issued"}
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_service_on_loopback_is_asked_without_the_proxy(
+    service: ScriptedService,
+    host: str,
+    variable: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("UPLOAD_TUI_TOKEN", SECRET)
+    with scripted_service({}) as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        url = service.url.replace("localhost", host)
+        assert run_here(capfd, "projects", "--url", url).code == 0
+        (_, decision, *_) = map(json.loads, run_here(capfd, "doctor", "--url", url).out.splitlines())
+        assert (decision["check"], decision["says"]) == ("proxy", "none")
+        assert service.requests
+        assert proxy.requests == []
+
+
+def test_a_proxy_of_a_secure_service_gets_no_token(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPLOAD_TUI_TOKEN", SECRET)
+    with scripted_service({"dds.test:443": [Response(b"", 403)]}) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        assert run_here(capfd, "projects", "--url", "https://dds.test").code == 3
+    assert proxy.requests
+    assert {(method, token) for method, _, token in proxy.requests} == {("CONNECT", "")}
+
+
+def test_a_remote_service_without_encryption_needs_the_users_consent(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy gets the token of such a service in clear, as the network does."""
+    monkeypatch.setenv("UPLOAD_TUI_TOKEN", SECRET)
+    with scripted_service({"http://dds.test/api/v1/projects": [Response(PROJECTS)]}) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        assert run_here(capfd, "projects", "--url", "http://dds.test").code == 2
+        assert proxy.requests == []
+        assert run_here(capfd, "projects", "--url", "http://dds.test", "--insecure-http").code == 0
+
+
+@pytest.mark.parametrize("place", [_variable_with_line_break, _variable_not_ascii, _profile_token_with_line_break])
+def test_a_token_with_other_characters_is_a_wrong_setting(
+    service: ScriptedService,
+    place: Place,
+    home: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in place(home, service.url).items():
+        monkeypatch.setenv(name, value)
+    result = run_here(capfd, "projects")
+    assert result.code == 2
+    assert "token contains a line break" in result.err
+    assert service.requests == []
+
+
+def test_a_url_with_a_password_gets_a_hint(capfd: pytest.CaptureFixture[str]) -> None:
+    result = run_here(capfd, "projects", "--url", f"https://bob:{SECRET}@dds.test")
+    assert result.code == 2
+    assert "command line: the URL contains a user or a password" in result.err
+    assert "Remove it" in result.err
