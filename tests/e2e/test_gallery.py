@@ -14,7 +14,7 @@ MODULE = "upload_tui.testing.gallery"
 def test_gallery_shows_every_widget() -> None:
     with Terminal(program=(sys.executable, "-m", MODULE)) as terminal:
         terminal.wait_until(lambda text: "scan-0001.tiff" in text)
-        for key, words in (("2", "The worker is stopped."), ("3", "looks stuck"), ("4", "missing: 3")):
+        for key, words in (("2", "The worker is stopped."), ("3", "▲ stuck"), ("4", "missing: 3")):
             terminal.press(key)
             terminal.wait_until(lambda text, words=words: words in text)  # type: ignore[misc]
         terminal.press("q")

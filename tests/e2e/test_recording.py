@@ -1,7 +1,9 @@
 """`record` and `replay`: record a service over HTTP and play the recording on a real terminal."""
 
 import json
+import re
 import signal
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,17 +12,33 @@ from tests.e2e.programs import PROGRAM, run, serving, started
 from tests.e2e.terminal import Terminal
 
 pytestmark = pytest.mark.e2e
+_LEAST_DURATION = timedelta(seconds=2)
+"""Long enough for a key press during a slow replay."""
+
+
+def _duration(file: Path) -> timedelta:
+    """The time from a recording's beginning to its latest failure; zero without a failure."""
+    complete, _, _ = file.read_text().rpartition("\n") if file.exists() else ("", "", "")
+    records = [json.loads(line) for line in complete.splitlines()]
+    failures = [record["at"] for record in records if record.get("to") == "error"]
+    if not failures:
+        return timedelta()
+    return datetime.fromisoformat(failures[-1]) - datetime.fromisoformat(records[0]["at"])
+
+
+def _shows_failure_at_end(text: str) -> bool:
+    return "replay ended" in text and re.search(r"✗ +broken\.bin .*bad file hash", text) is not None
 
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording of failing uploads, ended by an interrupt; they start until one fails after the first poll."""
+    """A recording of failing uploads, ended by an interrupt; they start until one fails late enough."""
     file = tmp_path_factory.mktemp("recording") / "corrupt.jsonl"
     with serving() as service, started("record", str(file), environment=service.environment) as process:
         assert process.stderr is not None
         file.with_name("token").write_text(service.environment["UPLOAD_TUI_TOKEN"])
         assert "Ctrl+C" in process.stderr.readline()
-        while not (file.exists() and '"to":"error"' in file.read_text().replace(" ", "")):
+        while _duration(file) < _LEAST_DURATION:
             failed = service.finish(service.begin("broken.bin"), is_corrupt=True)
             assert service.run("wait", failed, "--interval", "0.05").code == 1
             assert process.poll() is None
@@ -37,11 +55,12 @@ def test_recording_is_json_lines_without_the_token(recording: Path) -> None:
 
 def test_replay_speed_can_be_changed(recording: Path) -> None:
     with Terminal("replay", str(recording), "--speed", "0.25") as terminal:
-        terminal.wait_until(lambda text: "0.25×" in text)
+        text = terminal.wait_until(lambda text: "0.25×" in text)
+        assert "replay ended" not in text
         terminal.press("]")
         terminal.wait_until(lambda text: "0.5×" in text)
         terminal.press("]]]]]]")
-        terminal.wait_until(lambda text: "✗ error" in text and "does not match" in text)
+        terminal.wait_until(_shows_failure_at_end)
         assert "New" not in terminal.text.splitlines()[-1]
         assert "Break" not in terminal.text.splitlines()[-1]
         terminal.press("q")
@@ -51,7 +70,7 @@ def test_replay_speed_can_be_changed(recording: Path) -> None:
 
 def test_replay_starts_later(recording: Path) -> None:
     with Terminal("replay", str(recording), "--from", "3600") as terminal:
-        terminal.wait_until(lambda text: "✗ error" in text and "does not match" in text)
+        terminal.wait_until(_shows_failure_at_end)
         terminal.press("q")
         assert terminal.wait_for_end() == 0
 
