@@ -1,6 +1,7 @@
 """`watch` over real sockets: the service in one process, uploads by the test, the dashboard on a real terminal."""
 
 import hashlib
+import re
 from typing import Any
 
 import httpx
@@ -39,9 +40,9 @@ def send(served: dict[str, Any], name: str, *, corrupt: bool = False) -> None:
         assert done.json()["status"]["completed_on"]
 
 
-def row_says(text: str, name: str, stage: str) -> bool:
-    """True if the table has a row with this name and this stage."""
-    return any(name in line and stage in line and "MiB" in line for line in text.splitlines())
+def row_has(text: str, glyph: str, name: str) -> bool:
+    """True if the table has a row with this stage's glyph and this name."""
+    return re.search(rf"{glyph} +{re.escape(name)} .*MiB", text) is not None
 
 
 def test_watch_shows_real_uploads(served: dict[str, Any]) -> None:
@@ -52,12 +53,11 @@ def test_watch_shows_real_uploads(served: dict[str, Any]) -> None:
         terminal.wait_until(lambda text: "Uploads 0" in text and "live" in text)
         send(served, "sound.bin")
         send(served, "broken.bin", corrupt=True)
-        terminal.wait_until(
-            lambda text: row_says(text, "sound.bin", "verified") and row_says(text, "broken.bin", "error")
-        )
+        terminal.wait_until(lambda text: row_has(text, "●", "sound.bin") and row_has(text, "✗", "broken.bin"))
         terminal.press("4")  # only errors, so that the broken one is under the cursor
-        text = terminal.wait_until(lambda text: "Uploads 1" in text and "chunk 2" in text)
-        assert "reported chunk hash does not match" in text
+        terminal.wait_until(lambda text: "Uploads 1" in text and "reported chunk hash does not match" in text)
+        assert row_has(terminal.text, "✗", "broken.bin")
+        assert "bad chunk hash: chunk 2" in terminal.text
         terminal.press("q")
         assert terminal.wait_for_end() == 0
 
