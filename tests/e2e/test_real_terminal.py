@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 _COPIED = re.compile(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)")
 _LEAVES = b"\x1b[?1049l"
-_THIRD_ROW = 9
+_THIRD_ROW = 10
 """The line (from 1) of the table's third row on a terminal of 120 columns and 40 lines."""
 
 _SHELL = ("bash", "--norc", "--noprofile", "-i")
@@ -106,9 +106,11 @@ def test_click_selects_a_row_and_the_wheel_scrolls() -> None:
     with Terminal("demo", "--scenario", "stuck", "--speed", "0") as terminal:
         text = terminal.wait_until(lambda text: "live" in text and re.search(r"Uploads [1-9]", text) is not None)
         third = text.splitlines()[_THIRD_ROW - 1]
-        beginning = re.split(r"[ …]", third[18:])[0]
+        name = re.match(r"│.\S+ +([^ …]+)", third)
+        assert name is not None
+        assert f"││ {name[1]}" not in text
         terminal.press(f"\x1b[<0;30;{_THIRD_ROW}M\x1b[<0;30;{_THIRD_ROW}m")
-        terminal.wait_until(lambda text: beginning in text.splitlines()[5][72:])
+        terminal.wait_until(lambda text: f"││ {name[1]}" in text)
         terminal.press("\x1b[<65;30;12M" * 3)
         terminal.press("q")
         assert terminal.wait_for_end() == 0
