@@ -59,6 +59,7 @@ def test_show_has_every_setting(settings_file: Path, tmp_path: Path, key: str) -
         "signs": '"ascii"',
         "animations": "false",
         "alert_repeat": "0",
+        "failures_for": "3600",
     }
     settings_file.write_text(f"[profiles.a]\n{key} = {values.get(key, json.dumps(URL))}\n")
     settings_file.chmod(0o600)

@@ -119,6 +119,7 @@ def test_settings_are_described_as_in_the_schema(tmp_path: Path) -> None:
         "animations": "false",
         "alerts": "bell",
         "alert_repeat": "0",
+        "failures_for": "3600",
     }
     (tmp_path / "token").write_text("t")
     for key, variable, _, _ in rows("Settings"):
@@ -219,7 +220,7 @@ def test_recipe_alert(service: Served, tmp_path: Path) -> None:
 def test_recipe_talk() -> None:
     words = on_a_terminal(recipe("talk").replace("--speed 0.5", "--speed 8"))
     with Terminal(*words) as terminal:
-        terminal.wait_until(lambda text: "─✗ error" in text)
+        terminal.wait_until(lambda text: re.search(r"✗ \d+ failed", text) is not None)
         terminal.press("w")
         terminal.wait_until(lambda text: "Option A" in text and "Option B" in text)
         terminal.press("qq")

@@ -17,7 +17,7 @@ from upload_tui.monitor.analysis.lateness import (
     stuck_seconds,
     waits_for_client,
 )
-from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits, contradiction_notice, trouble_of
+from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits, trouble_of
 from upload_tui.monitor.analysis.worker_health import VerificationQueue, worker_notice
 from upload_tui.monitor.model import (
     CauseGroup,
@@ -177,7 +177,7 @@ class StorePicture:
         stages = self._stages(aggregates)
         troubles = _troubles(aggregates, stages, self._failed_since)
         counts = self._aggregates.stage_counts()
-        notice = contradiction_notice(troubles) or self._worker_notice(counts) or self._store.notice
+        notice = self._worker_notice(counts) or self._store.notice
         return Funnel(stages, notice, troubles, aggregates.count_gone())
 
     def _worker_notice(self, counts: StageCounts) -> str:

@@ -18,6 +18,7 @@ from upload_tui.tui.widgets.status_bar import StatusBar
 FINE = [an_upload("fine.bin", initiated=60, completed=50, verified=40), an_upload("new.bin", initiated=10)]
 STUCK = [*FINE, an_upload("stuck.bin", initiated=9000, completed=8000)]
 FAILED = [*STUCK, an_upload("failed.bin", initiated=90, completed=80, error=70, message="no room left")]
+NOT_WHOLE = [*STUCK, an_upload("half.bin", initiated=60, completed=50, verified=40, chunks=(1, 3))]
 WAITING = [an_upload(f"waiting-{n}.bin", initiated=3000 + n, completed=2000 + n) for n in range(9)]
 OFFLINE = Connection(
     state=ConnectionState.OFFLINE,
@@ -43,6 +44,7 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
     [
         (FINE, None, "", ""),
         (STUCK, None, "waits", "▲ 1 stuck 2h 13m"),
+        (NOT_WHOLE, None, "lost", "▲ 1 verified but not whole · ▲ 1 stuck 2h 13m"),
         (FAILED, None, "lost", "✗ 1 failed in 10 min · ▲ 1 stuck 2h 13m"),
         (FINE, OFFLINE, "lost", "✗ OFFLINE 2m 05s · https://example.org refused the connection · retry in 8s"),
         (STUCK, REJECTED, "lost", "✗ TOKEN REJECTED 5s · 401: expired · ▲ 1 stuck 2h 13m"),

@@ -35,6 +35,7 @@ _TEMPLATE = """\
 #
 # refresh = 1.0                        # shortest polling interval, in seconds
 # stuck_after = 900                    # age of a stuck upload while no usual times are known, in seconds
+# failures_for = 86400                # how long a failure counts as trouble, in seconds
 # timezone = "Europe/Berlin"           # time zone on screen; by default the system's
 # theme = "upload-dark"
 # signs = "ascii"                      # or "unicode"; by default chosen by the locale

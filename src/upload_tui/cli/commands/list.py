@@ -9,8 +9,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.cli.support.option_types import parse_since
-from upload_tui.cli.support.options import effective_settings, service_options
+from upload_tui.cli.support.options import effective_settings, parse_since, service_options
 from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.snapshot import Snapshot, exit_code_of, open_snapshot
 from upload_tui.cli.support.streams import has_verdict

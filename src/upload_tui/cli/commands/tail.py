@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
-from upload_tui.cli.support.option_types import parse_since
-from upload_tui.cli.support.options import effective_settings, service_options
+from upload_tui.cli.support.options import effective_settings, parse_since, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.service import client_for, find_projects, live_session, run_alongside
 from upload_tui.cli.support.snapshot import exit_code_of

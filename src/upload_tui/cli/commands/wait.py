@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct, field
 
-from upload_tui.cli.support.option_types import parse_duration
-from upload_tui.cli.support.options import effective_settings, service_options
+from upload_tui.cli.support.options import effective_settings, parse_duration, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option, terminal_columns
 from upload_tui.cli.support.service import client_for, find_projects, trouble_limits
 from upload_tui.cli.support.snapshot import exit_code_of, new_synchroniser, print_notices

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from upload_tui import text as texts
 from upload_tui.cli.support.output import echo_err
 from upload_tui.errors import SettingsError
 from upload_tui.settings import (
@@ -25,6 +27,8 @@ __all__ = [
     "effective_display_settings",
     "effective_settings",
     "multi_service_options",
+    "parse_duration",
+    "parse_since",
     "service_options",
     "settings_for_profiles",
     "settings_from",
@@ -143,3 +147,19 @@ def _check_distinct_services(all_settings: Sequence[ServiceSettings]) -> None:
             raise SettingsError(
                 f"The profiles {other} and {settings.profile} name the same service", "Put their projects into one."
             )
+
+
+def parse_duration(text: str) -> float:
+    """A duration in seconds, greater than zero."""
+    seconds = texts.parse_duration(text)
+    if not seconds:
+        raise click.BadParameter(f"{text!r} is not a duration like 90s, 15m, 2h or 1d.")
+    return seconds
+
+
+def parse_since(text: str) -> datetime:
+    """A point in time: that long ago, or a date or a time (in UTC without an offset)."""
+    since = texts.parse_since(text)
+    if since is None:
+        raise click.BadParameter(f"{text!r} is neither a duration like 2h nor a time like 2026-03-14T09:26:53Z.")
+    return since

@@ -5,19 +5,17 @@ In the order of weight: *contradictory* (the service says verified, and its chun
 acknowledged upload is not in trouble until it enters another stage. `store.query.trouble_condition` is the same rule in SQL.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from upload_tui.monitor.model import Lateness, Trouble
 from upload_tui.status import Anomaly, AnomalyName, Stage
-from upload_tui.text import plural
 
 __all__ = [
     "DEFAULT_LIMITS",
     "TroubleLimits",
-    "contradiction_notice",
     "contradicts_itself",
     "is_contradictory",
     "trouble_of",
@@ -85,9 +83,3 @@ def trouble_of(
     if stage is Stage.ERROR and (since is None or since >= failed_since):
         return Trouble.FAILED
     return Trouble.OVERDUE if lateness.is_overdue else None
-
-
-def contradiction_notice(troubles: Mapping[Trouble, int]) -> str:
-    """The notice about contradictory uploads; empty if there are none."""
-    count = troubles.get(Trouble.CONTRADICTORY, 0)
-    return f"{plural(count, 'upload')} verified although the chunks do not agree" if count else ""

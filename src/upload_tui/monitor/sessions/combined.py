@@ -166,15 +166,14 @@ class CombinedSession:
         """The stages and the uploads in trouble, summed over all sessions; each notice begins with its session's title."""
         funnels = [session.funnel(project_ids) for session in self._sessions]
         notices = [
-            (not funnel.troubles.get(Trouble.CONTRADICTORY), f"{session.title}: {funnel.notice}")
+            f"{session.title}: {funnel.notice}"
             for session, funnel in zip(self._sessions, funnels, strict=True)
             if funnel.notice
         ]
-        notices.sort(key=lambda notice: notice[0])  # contradictory uploads first
         troubles = sum((Counter(funnel.troubles) for funnel in funnels), Counter[Trouble]())
         return Funnel(
             tuple(_summed([funnel[stage] for funnel in funnels]) for stage in Stage),
-            "; ".join(text for _, text in notices),
+            "; ".join(notices),
             troubles,
             sum(funnel.gone for funnel in funnels),
         )

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.timer import Timer
 
-from upload_tui.monitor import Connection, ConnectionState, Funnel
+from upload_tui.monitor import Connection, ConnectionState, Funnel, Trouble
 from upload_tui.status import Stage
 from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -33,7 +33,7 @@ class _Level(IntEnum):
     WAITS = 1
     """Uploads are stuck, or no worker verifies them."""
     LOST = 2
-    """The service cannot be reached, or uploads failed."""
+    """The service cannot be reached, uploads failed, or verified ones are not whole."""
 
 
 _Alarm = tuple[_Level, str]
@@ -105,8 +105,10 @@ class AlarmBar(DiffedText):
         yield _Level.LOST if word else _Level.NOTE, f"{sign} {f' {glyphs.dot} '.join(parts)}"
 
     def _upload_alarms(self, now: datetime) -> Iterator[_Alarm]:
-        """`▲ WORKER DOWN · none verified for 4m, 37 waiting`, `▲ 1 stuck 1h 01m`, `✗ 2 failed in 10 min`."""
+        """`▲ 1 verified but not whole`, `✗ 2 failed in 10 min`, `▲ WORKER DOWN · none verified for 4m`, `▲ 1 stuck 1h`."""
         glyphs, funnel = self.display_options.glyphs, self.funnel
+        if contradictory := funnel.troubles.get(Trouble.CONTRADICTORY):
+            yield _Level.LOST, f"{glyphs.warning} {contradictory:,} verified but not whole"
         if self.alert:
             yield _Level.LOST, f"{glyphs.broken} {sanitize(self.alert)}"
         elif failed := sum(funnel[Stage.ERROR].recent):

@@ -120,12 +120,13 @@ def test_an_acknowledgement_ends_with_the_stage() -> None:
     session.close()
 
 
-def test_contradictory_uploads_are_announced_first() -> None:
+def test_contradictory_uploads_are_counted_first() -> None:
     gap = an_upload("gap", initiated=400, completed=300, verified=290, chunks=(1, 3))
     waiting = [an_upload(f"waits{n}", initiated=9000, completed=5000 - n) for n in range(9)]
     session = InMemorySession([gap, *waiting])
-    assert session.funnel().notice == "1 upload verified although the chunks do not agree"
-    assert CombinedSession([session, InMemorySession(waiting, title="b")]).funnel().notice.startswith("example.org: 1")
+    assert next(iter(session.funnel().troubles.items())) == (Trouble.CONTRADICTORY, 1)
+    combined = CombinedSession([session, InMemorySession(waiting, title="b")])
+    assert next(iter(combined.funnel().troubles.items())) == (Trouble.CONTRADICTORY, 1)
     session.close()
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_tui.cli.support.option_types import parse_duration, parse_since
+from upload_tui.cli.support.options import parse_duration, parse_since
 
 
 @given(st.text())
