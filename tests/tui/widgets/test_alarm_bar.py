@@ -51,7 +51,7 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
         (STUCK, RETRYING, "waits", "▲ 1 stuck 2h 13m · ◌ no answer in time · retry now"),
         (FINE, RETRYING, "note", "◌ no answer in time · retry now"),
     ],
-    ids=["fine", "stuck", "failed", "offline", "rejected", "retrying and stuck", "retrying"],
+    ids=["fine", "stuck", "not whole", "failed", "offline", "rejected", "retrying and stuck", "retrying"],
 )
 async def test_the_line_shows_cause_and_state(
     uploads: Sequence[dict[str, Any]], connection: Connection | None, level: str, text: str
