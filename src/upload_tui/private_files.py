@@ -61,13 +61,13 @@ def write_private_file(file: Path, text: str) -> None:
         raise
 
 
-def make_private_folder(folder: Path) -> None:
-    """Make a folder and its parents. A folder that is there already is left as it is: it may not be ours.
+def make_private_folder(folder: Path, *, parents: bool = True) -> None:
+    """Make a folder, and its parents if asked to. A folder that is there already is left as it is: it may not be ours.
 
     Raises:
         OSError: it cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
+    folder.mkdir(parents=parents, exist_ok=True, mode=_FOLDER_MODE)
 
 
 def is_readable_by_others(file: Path) -> bool:

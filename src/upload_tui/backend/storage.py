@@ -195,7 +195,7 @@ class FolderStorage:
                     size += file.write(block)
                 await asyncio.to_thread(_flush, file)
             if not path.parent.is_dir():
-                make_private_folder(path.parent)
+                make_private_folder(path.parent, parents=False)  # never in place of a storage that is away
                 await asyncio.to_thread(_flush_folder, self._folder)
             if not is_accepted():
                 raise ChunkRejectedError
@@ -213,7 +213,7 @@ class FolderStorage:
             return _create_file(incoming)
         except FileNotFoundError:
             with _opened(self._folder):
-                make_private_folder(self._incoming)
+                make_private_folder(self._incoming, parents=False)
             return _create_file(incoming)
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
