@@ -13,6 +13,7 @@ __all__ = [
     "cache_folder",
     "config_file",
     "config_folder",
+    "expand_home",
     "home_folder",
     "log_folder",
     "state_folder",
@@ -29,6 +30,14 @@ def home_folder() -> Path:
         return Path.home()
     except RuntimeError:  # neither HOME nor the user's entry in the password file
         return _NO_FOLDER
+
+
+def expand_home(path: Path) -> Path:
+    """Replace a leading `~` or `~user` with that user's home directory."""
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no home directory, or no such user
+        return _NO_FOLDER / path
 
 
 def working_folder() -> Path:

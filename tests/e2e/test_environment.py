@@ -258,6 +258,9 @@ def test_no_home_directory(monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     assert Outcome("report --since last", capfd, "Cannot save").code == 2
     monkeypatch.setenv("UPLOAD_TUI_TOKEN_FILE", "~/token")
     assert Outcome("list", capfd, "~/token").code == 2
+    monkeypatch.delenv("UPLOAD_TUI_TOKEN_FILE")
+    monkeypatch.setenv("UPLOAD_TUI_CA_BUNDLE", "~/ca.pem")
+    assert Outcome("list", capfd, "~/ca.pem").code == 2
     assert list(tmp_path.iterdir()) == []
 
 

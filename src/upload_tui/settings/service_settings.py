@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from upload_tui.addresses import has_user_info, is_loopback
 from upload_tui.errors import SettingsError
+from upload_tui.locations import expand_home
 from upload_tui.private_files import is_readable_by_others
 from upload_tui.settings.keys import ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
 from upload_tui.settings.layers import (
@@ -174,7 +175,7 @@ def _zone(name: str | None) -> tzinfo | None:
 
 def _permission_warnings(paths: SettingsPaths, profile: Layer, token_file: Path | None) -> tuple[str, ...]:
     """A warning for each file that contains a secret and that other users can read: the profile's, and the token file."""
-    files = [] if token_file is None else [token_file.expanduser()]
+    files = [] if token_file is None else [expand_home(token_file)]
     if {"token", "agent_key", "user_key"} & profile.values.keys():
         files.append(paths.ddsclient_file if profile.source == str(paths.ddsclient_file) else paths.settings_file)
     return tuple(
@@ -231,8 +232,8 @@ def read_token_file(file: Path) -> str:
         SettingsError: the file cannot be read, or is empty.
     """
     try:
-        words = read_text(file.expanduser()).split()
-    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: no home directory
+        words = read_text(expand_home(file)).split()
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The token file {file} cannot be read", "Check its path and its permissions.") from error
     if not words:
         raise SettingsError(f"The token file {file} is empty", "Put the token on its first line.")

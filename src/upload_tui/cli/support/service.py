@@ -60,9 +60,11 @@ def trusted_certificates(settings: ServiceSettings) -> "ssl.SSLContext | bool":
         return True
     import ssl
 
+    from upload_tui.locations import expand_home
+
     try:
-        return ssl.create_default_context(cadata=read_text(settings.ca_bundle.expanduser()))
-    except (OSError, ValueError, RuntimeError) as error:  # unreadable, not certificates, or no home directory
+        return ssl.create_default_context(cadata=read_text(expand_home(settings.ca_bundle)))
+    except (OSError, ValueError) as error:  # unreadable, or not certificates
         if isinstance(error, OSError) and error.filename == os.environ.get("SSLKEYLOGFILE"):
             raise SettingsError(f"SSLKEYLOGFILE cannot be written: {error.strerror}", "Correct or unset it.") from error
         raise SettingsError(
