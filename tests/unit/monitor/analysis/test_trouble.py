@@ -25,6 +25,7 @@ HARMLESS = {
     AnomalyName.MESSAGE_WITHOUT_ERROR,
     AnomalyName.UNKNOWN_SHAPE,
     AnomalyName.UNREADABLE_FIELD,
+    AnomalyName.OTHER_PROJECT,
 }
 
 
