@@ -82,5 +82,6 @@ def _row(number: int, stage: int, rng: Random) -> tuple[object, ...]:
     return (
         upload_id, f"sample_{rng.randrange(10**6):06d}_R{number % 2}.fastq.gz", rng.randrange(10**9), stage,
         since, "reported", began, completed if stage else None, since if stage > 1 else None, since, 4, 100, message, message,
-        "embedded", "Ada Lovelace", 0, "", 0, 0, 0, since, None, bucket_of(60_000), bucket_of(waited) if stage > 1 else None, 0,
+        "embedded", "Ada Lovelace", 0, "", 0, 0, 0, since, None, bucket_of(60_000),
+        bucket_of(waited) if stage > 1 else None, False, 0,
     )  # fmt: skip
