@@ -157,7 +157,8 @@ class SearchLists:
 
     def _find_all(self, query: StoreQuery) -> "array[int]":
         """All matches in an order that no index has; SQLite sorts them at once."""
-        where = "1" if query.has_all_partitions else f"cell IN ({partition_list(query.partitions)})"
+        partitions = (*query.partitions, *query.contradictory)
+        where = "1" if query.has_all_partitions else f"cell IN ({partition_list(partitions)})"
         if query.condition:
             where += f" AND {query.condition}"
         direction = sort_direction(query)
