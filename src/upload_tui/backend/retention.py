@@ -13,7 +13,7 @@ from upload_tui.clock import Clock
 __all__ = ["Retention"]
 
 _BATCH_UPLOADS = 100
-"""How many records are deleted at a time; so many more than the limit may exist."""
+"""How many records are deleted at a time. The limit can be exceeded by this number."""
 
 _logger = logging.getLogger(__name__)
 

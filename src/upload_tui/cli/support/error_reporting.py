@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from upload_tui.cli.support.output import echo_err
 from upload_tui.cli.support.streams import OutputLostError, output_error
 from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalError, UploadTuiError, UsageError
 from upload_tui.text import sanitize_line, sanitize_text
@@ -30,6 +29,8 @@ class DebugLog:
         import textwrap
         import traceback
 
+        from upload_tui.cli.support.output import echo_err
+
         text = "".join(traceback.format_exception(error))
         logging.getLogger("upload_tui").error("%s", text)
         # Indented, so that a line of an error's text cannot pass for a message of the program.
@@ -40,6 +41,7 @@ class DebugLog:
     @staticmethod
     def _open() -> Path | None:
         from upload_tui.cli.support.log_file import open_log
+        from upload_tui.cli.support.output import echo_err
         from upload_tui.locations import log_folder
 
         file = log_folder() / "upload-tui.log"

@@ -1,6 +1,5 @@
 """Signals that end the program: each has an exit code of its own, and stores are closed before the end."""
 
-import asyncio
 import os
 import signal
 import sys
@@ -21,10 +20,14 @@ def run_until_signal(main: Coroutine[Any, Any, None]) -> int:
     After a signal the process ends here, with the exit code 128 + n, as soon as the coroutine has ended. Threads that still read
     or hash are not waited for: nothing can record their results any more.
     """
+    import asyncio  # here, because `--version` needs this module as well
+
     return asyncio.run(_run(main))
 
 
 async def _run(main: Coroutine[Any, Any, None]) -> int:
+    import asyncio
+
     task, received = asyncio.ensure_future(main), list[int]()
 
     def stop(number: int) -> None:

@@ -30,7 +30,7 @@ _STALL_CHECK_SECONDS = 1.0
 _MIN_STALL_SECONDS = 5.0
 _MISSED_ROUNDS = 3
 _STALL_FACTOR = 4.0
-"""A round is missed if no answer arrives for this multiple of the usual response time, of so many intervals, and of seconds."""
+"""A round is missed after the longest of this many usual response times, `_MISSED_ROUNDS` intervals, `_MIN_STALL_SECONDS`."""
 _LOST_AFTER_TRIES = 2
 _STATES_BY_SEVERITY = (
     ConnectionState.LIVE,
