@@ -107,7 +107,8 @@ class UploadApp(BaseApp):
             self._is_summary_shown = True
             self._show_summary()
         for screen in self.screen_stack:
-            if isinstance(screen, CopyScreen | LiveDialog):
+            # One that is not mounted has no widgets yet; it reads the session when it is.
+            if isinstance(screen, CopyScreen | LiveDialog) and screen.is_mounted:
                 screen.apply_changes(batch.changes)
 
     def _deliver_alerts(self) -> None:

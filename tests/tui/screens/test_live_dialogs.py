@@ -1,10 +1,12 @@
 """Dialogs are as current as the screen below them."""
 
+import pytest
 from textual.widgets import OptionList, Static
 
 from tests.tui.dashboards import opened, until
 from upload_tui.monitor import ProjectRef
 from upload_tui.testing import an_upload
+from upload_tui.tui.messages import ChangeBatch
 from upload_tui.tui.screens.failures import FailureScreen
 from upload_tui.tui.screens.latencies import LatencyScreen
 from upload_tui.tui.screens.projects import ProjectScreen
@@ -75,3 +77,13 @@ async def test_an_open_upload_changes_with_its_status() -> None:
         session.publish(an_upload("scan.tiff", initiated=60, completed=30, verified=20))
         await until(pilot, lambda: timeline.detail is not None and timeline.detail.upload.stage == "verified")
         assert "live" in str(pilot.app.screen.query_one(StatusBar).render())
+
+
+@pytest.mark.parametrize("action", ["raw", "failures", "latencies", "projects", "shapes"])
+async def test_changes_may_arrive_before_a_screen_is_mounted(action: str) -> None:
+    async with opened([an_upload("first", completed=60, error=50, message=SIZE_DIFFERS)]) as (pilot, _, _):
+        await pilot.app.screen.run_action(action)
+        assert not pilot.app.screen.is_mounted
+        pilot.app._dispatch(ChangeBatch(()))  # type: ignore[attr-defined]
+        await pilot.pause()
+        assert pilot.app.screen.is_mounted
