@@ -98,9 +98,9 @@ async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
 async def _first_line(stream: asyncio.StreamReader | None) -> str:
     """The first line of a stream, which is read to its end."""
     assert stream is not None  # noqa: S101  # it is a pipe
-    start = await stream.read(_ERROR_BYTES)
-    while await stream.read(_ERROR_BYTES):
-        pass
+    start = b""
+    while data := await stream.read(_ERROR_BYTES):  # a program may write a line in several pieces
+        start += data[: _ERROR_BYTES - len(start)]
     lines = start.decode("utf-8", "replace").strip().splitlines()
     return lines[0].rstrip(".") if lines else ""
 

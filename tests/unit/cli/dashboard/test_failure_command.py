@@ -39,10 +39,11 @@ async def test_command_gets_failures_on_standard_input_and_never_as_arguments(tm
         ("cat >> x", r"exit code 1: cat: .*>>.*: No such file.*\. It runs without a shell.*sh -c"),
         ("/nowhere/at/all", r"not started: No such file or directory\."),
         ("sh -c 'echo first >&2; echo second >&2; exit 7'", r"exit code 7: first\."),
+        ("sh -c 'printf fi >&2; sleep 0.1; printf rst >&2; exit 7'", r"exit code 7: first\."),
         ("sh -c 'exit 3'", r"exit code 3\."),
         ("sh -c 'kill -9 $$'", r"ended by signal 9\."),
     ],
-    ids=["shell syntax", "missing", "message", "silent", "signal"],
+    ids=["shell syntax", "missing", "message", "pieces", "silent", "signal"],
 )
 async def test_result_says_what_ran_and_how_it_ended(command: str, end: str) -> None:
     session = InMemorySession()
