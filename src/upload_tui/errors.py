@@ -1,4 +1,4 @@
-"""The error tree and the exit codes of the commands.
+"""The error tree, the exit codes of the commands, and suggestions for hints.
 
 Every error that the program raises on purpose is one of these; only `cli` prints them and exits::
 
@@ -27,9 +27,15 @@ An error has a `title` (what happened, to which URL or file) and a `hint` (what 
 signed URL. Text from a service is sanitized where it is printed, not here.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import ClassVar, Self
 
 __all__ = [
+    "AuthError",
+    "BadRequestError",
+    "BusyStorageError",
+    "DamagedStorageError",
     "EXIT_AUTH",
     "EXIT_FAILED_UPLOAD",
     "EXIT_INTERNAL_ERROR",
@@ -40,10 +46,6 @@ __all__ = [
     "EXIT_TIMED_OUT",
     "EXIT_UNREACHABLE",
     "EXIT_USAGE",
-    "AuthError",
-    "BadRequestError",
-    "BusyStorageError",
-    "DamagedStorageError",
     "InternalError",
     "InvalidResponseError",
     "NewerStorageError",
@@ -60,6 +62,7 @@ __all__ = [
     "UnreachableError",
     "UploadTuiError",
     "UsageError",
+    "did_you_mean",
 ]
 
 EXIT_OK = 0
@@ -193,3 +196,9 @@ class NotFoundError(ServiceError):
     """404: the service has no such project or upload."""
 
     exit_code = EXIT_NOT_FOUND
+
+
+def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
+    """`Did you mean X?` with the most similar known name; `otherwise` if there is none."""
+    nearest = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"Did you mean {nearest[0]}?" if nearest else otherwise

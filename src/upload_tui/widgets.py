@@ -44,11 +44,11 @@ from upload_tui.monitor import Detail, Funnel, InMemoryPicture, Query, Row, Sort
 from upload_tui.status import Stage
 from upload_tui.tui import ASCII, THEMES, UNICODE, DisplayOptions, Glyphs, stylesheet_paths
 from upload_tui.tui.appearance.theme import widget_tokens
+from upload_tui.tui.widgets.chunk_strip import ChunkStrip
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.table.row_window import RowSource
 from upload_tui.tui.widgets.table.upload_table import UploadTable
-from upload_tui.tui.widgets.timeline.chunk_strip import ChunkStrip
-from upload_tui.tui.widgets.timeline.timeline_view import TimelineView
+from upload_tui.tui.widgets.timeline_view import TimelineView
 
 __all__ = [
     "ASCII",

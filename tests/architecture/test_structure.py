@@ -61,9 +61,7 @@ INNER_IMPORTS: dict[str, str] = {
 }
 
 # Modules of under 40 lines with one importer, and why each is a file of its own.
-SPLINTERS: dict[str, str] = {
-    "upload_tui.tui.widgets.table.idle_tasks": "a scheduler that knows nothing of tables",
-}
+SPLINTERS: dict[str, str] = {}
 
 # Constructors with more parameters than the limit, and why.
 WIDE_CONSTRUCTORS: dict[str, str] = {}

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from tests.benchmarks.figures import Figure
 from upload_tui.backend import EmbeddedService
-from upload_tui.backend.scenarios.history import finished_uploads
+from upload_tui.backend.scenarios.uploads import finished_uploads
 from upload_tui.backend.storage import FolderStorage
 from upload_tui.backend.store.records import ChunkRecord
 from upload_tui.backend.verification import verify

@@ -7,7 +7,7 @@ import pytest
 
 from tests.contract.calls import FILE, Caller, md5, serving
 from upload_tui.backend import FAULT_DESCRIPTIONS, FaultName, Faults
-from upload_tui.backend.faults.model import FAULT_VALUES
+from upload_tui.backend.faults import FAULT_VALUES
 from upload_tui.testing import FrozenClock
 
 

@@ -32,9 +32,9 @@ from upload_tui.monitor import (
     Session,
     UploadChange,
     read_recording,
+    replay,
 )
-from upload_tui.monitor.recording import replay
-from upload_tui.monitor.store.raw_json import compress_page
+from upload_tui.monitor.store.schema import compress_page
 from upload_tui.monitor.sync import full_scan
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.contract.calls import FILE, NUMBERED, Caller, md5, serving
-from upload_tui.backend.endpoints.downloads import ByteRange, parse_range
+from upload_tui.backend.endpoints.transfers import ByteRange, parse_range
 from upload_tui.backend.storage import BlobKey, BlobStat, ChunkRejectedError, FolderStorage, MemoryStorage, Storage
 from upload_tui.wire import SIZE_DIFFERS
 

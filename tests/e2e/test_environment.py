@@ -272,7 +272,7 @@ def _no_entry(user: int) -> object:
 def test_deleted_working_directory(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from upload_tui.cli.dashboard.preferences import dashboard_preferences
+    from upload_tui.cli.support.preferences import dashboard_preferences
     from upload_tui.settings import Flags, SettingsPaths, read_settings
 
     folder = tmp_path / "deleted"

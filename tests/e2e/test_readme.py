@@ -19,8 +19,7 @@ from upload_tui.cli.group import upload_tui
 from upload_tui.settings import Flags, SettingsPaths, read_settings
 from upload_tui.settings.profiles import Profile
 from upload_tui.tui import action_ids
-from upload_tui.tui.keys.bindings import ALL_KEYS, TAIL_KEYS, TIMELINE_KEYS
-from upload_tui.tui.keys.labels import key_label
+from upload_tui.tui.bindings import ALL_KEYS, TAIL_KEYS, TIMELINE_KEYS, key_label
 
 pytestmark = pytest.mark.e2e
 

@@ -5,7 +5,7 @@ from textual.app import App
 
 from tests.tui.dashboards import FakeControls, until
 from upload_tui.testing import InMemorySession, dashboard, sample_uploads
-from upload_tui.tui.keys.bindings import COPY_KEYS
+from upload_tui.tui.bindings import COPY_KEYS
 
 SIZES = [(120, 40), (80, 24)]
 

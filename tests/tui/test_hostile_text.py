@@ -10,9 +10,9 @@ from upload_tui.monitor import Query
 from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui import DisplayOptions
 from upload_tui.tui.appearance.columns import fit_columns
-from upload_tui.tui.widgets.activity.change_text import change_pieces
-from upload_tui.tui.widgets.table.cells import cell
-from upload_tui.tui.widgets.timeline.timeline_view import timeline_lines
+from upload_tui.tui.widgets.change_text import change_pieces
+from upload_tui.tui.widgets.table.row_painter import cell
+from upload_tui.tui.widgets.timeline_view import timeline_lines
 
 TEXTS = st.text(max_size=200) | st.text(
     alphabet="\x00\x07\x1b\x9b\r\n\t\u202e\u2066\u200b\u200d\ufeff\ufe0f\u0301[]m31;e日👩🔬$", max_size=60

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.backend.faults.model import FAULT_DESCRIPTIONS, LARGEST_VALUE, FaultName, Faults
+    from upload_tui.backend.faults import FAULT_DESCRIPTIONS, LARGEST_VALUE, FaultName, Faults
     from upload_tui.backend.scenarios.catalogue import (
         DEFAULT_HISTORY_UPLOADS,
         DEFAULT_SCENARIO,
         MAX_HISTORY_UPLOADS,
         SCENARIO_DESCRIPTIONS,
     )
-    from upload_tui.backend.scenarios.registry import SCENARIOS, Scenario
     from upload_tui.backend.scenarios.runner import ScenarioRunner
+    from upload_tui.backend.scenarios.scripts import SCENARIOS, Scenario
     from upload_tui.backend.server import http_server
     from upload_tui.backend.service import EmbeddedService, ServiceOptions
     from upload_tui.backend.worker import RETRY_SECONDS
@@ -43,25 +43,12 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "faults.model": (
-            "FAULT_DESCRIPTIONS",
-            "FaultName",
-            "Faults",
-            "LARGEST_VALUE",
-        ),
-        "scenarios.catalogue": (
-            "DEFAULT_HISTORY_UPLOADS",
-            "DEFAULT_SCENARIO",
-            "MAX_HISTORY_UPLOADS",
-            "SCENARIO_DESCRIPTIONS",
-        ),
-        "scenarios.registry": (
-            "SCENARIOS",
-            "Scenario",
-        ),
-        "scenarios.runner": ("ScenarioRunner",),
-        "server": ("http_server",),
-        "service": ("EmbeddedService", "ServiceOptions"),
-        "worker": ("RETRY_SECONDS",),
+        "faults": "FAULT_DESCRIPTIONS FaultName Faults LARGEST_VALUE",
+        "scenarios.catalogue": "DEFAULT_HISTORY_UPLOADS DEFAULT_SCENARIO MAX_HISTORY_UPLOADS SCENARIO_DESCRIPTIONS",
+        "scenarios.runner": "ScenarioRunner",
+        "scenarios.scripts": "Scenario SCENARIOS",
+        "server": "http_server",
+        "service": "EmbeddedService ServiceOptions",
+        "worker": "RETRY_SECONDS",
     },
 )

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from upload_tui.backend.api_errors import ApiError, expired_token, not_consistent, not_found, unauthorized
 from upload_tui.backend.auth import TokenAuthority
-from upload_tui.backend.faults.model import FaultName, Faults
+from upload_tui.backend.faults import FaultName, Faults
 from upload_tui.backend.request_models import ContainerReference
 from upload_tui.backend.schemas import SignedUrlSchema
 from upload_tui.backend.serializers import FOLDER_KIND, PROJECT_KIND, ResourceSerializer

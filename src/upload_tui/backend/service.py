@@ -12,14 +12,11 @@ from typing import Self, TypedDict, Unpack
 
 from starlette.types import ASGIApp
 
-from upload_tui.backend.app import create_app
+from upload_tui.backend.app import EnvelopeMiddleware, allow_origins, create_app
 from upload_tui.backend.auth import DemoAccount, TokenAuthority
 from upload_tui.backend.context import ServiceContext
-from upload_tui.backend.envelope import EnvelopeMiddleware, allow_origins
-from upload_tui.backend.faults.control import FaultControlApp
-from upload_tui.backend.faults.middleware import FaultInjectionMiddleware
-from upload_tui.backend.faults.model import Faults
-from upload_tui.backend.faults.storage import FaultyStorage
+from upload_tui.backend.fault_injection import FaultControlApp, FaultInjectionMiddleware
+from upload_tui.backend.faults import Faults, FaultyStorage
 from upload_tui.backend.serializers import ResourceSerializer
 from upload_tui.backend.storage import FolderStorage, MemoryStorage
 from upload_tui.backend.store.database import Database

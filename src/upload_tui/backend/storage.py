@@ -17,7 +17,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from upload_tui.errors import UsageError
-from upload_tui.private_files import create_private_file, make_private_folder, private_opener, restrict_to_owner
+from upload_tui.files import create_private_file, make_private_folder, private_opener, restrict_to_owner
 
 __all__ = [
     "BlobKey",

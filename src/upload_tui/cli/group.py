@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from upload_tui.cli.support.error_reporting import DebugLog, run_reported
-from upload_tui.cli.support.signals import ending_signals
-from upload_tui.cli.support.streams import guarded_streams
+from upload_tui.cli.support.error_reporting import DebugLog, ending_signals, run_reported
+from upload_tui.cli.support.output import guarded_streams
 from upload_tui.errors import (
     EXIT_AUTH,
     EXIT_FAILED_UPLOAD,
@@ -148,7 +147,7 @@ def run(arguments: list[str] | None = None) -> None:
 def _invoke(arguments: list[str]) -> Any:
     """Do what click's own `main` does, but leave interrupts and broken pipes to `run_reported`."""
     if instruction := os.environ.get(_COMPLETION_VARIABLE):  # a shell asks for completions
-        from upload_tui.cli.support.completion import complete
+        from upload_tui.cli.support.options import complete
 
         return complete(upload_tui, _NAME, _COMPLETION_VARIABLE, instruction)
     with upload_tui.make_context(_NAME, list(arguments)) as context:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.client.concurrency import batches, gather_all
     from upload_tui.client.credentials import Credentials
     from upload_tui.client.probes import (
         Address,
+        Proxy,
         address_of,
         connect,
         default_certificates,
         handshake,
+        proxy_for,
         resolve,
     )
-    from upload_tui.client.proxies import Proxy, proxy_for
-    from upload_tui.client.requester import RequestOutcome
+    from upload_tui.client.requester import RequestOutcome, batches, gather_all
     from upload_tui.client.service_client import ServiceClient
 
 __all__ = [
@@ -42,24 +42,9 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "concurrency": (
-            "batches",
-            "gather_all",
-        ),
-        "credentials": ("Credentials",),
-        "probes": (
-            "Address",
-            "address_of",
-            "connect",
-            "default_certificates",
-            "handshake",
-            "resolve",
-        ),
-        "proxies": (
-            "Proxy",
-            "proxy_for",
-        ),
-        "requester": ("RequestOutcome",),
-        "service_client": ("ServiceClient",),
+        "credentials": "Credentials",
+        "probes": "Address address_of connect default_certificates handshake Proxy proxy_for resolve",
+        "requester": "batches gather_all RequestOutcome",
+        "service_client": "ServiceClient",
     },
 )

@@ -1,17 +1,17 @@
 """GET requests of one client: gate, retries, statistics, the clock offset, and the translation of failures."""
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import median_low
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import httpx
 import stamina
 from msgspec import Struct
 
 from upload_tui.client.error_mapping import mention_url, raise_for_status, translate_errors
-from upload_tui.client.request_gate import RequestGate
 from upload_tui.client.service_clock import ClockOffset, ServiceClock
 from upload_tui.clock import Clock
 from upload_tui.errors import (
@@ -20,10 +20,53 @@ from upload_tui.errors import (
     ServiceError,
     ThrottledError,
     UnreachableError,
+    UploadTuiError,
 )
 from upload_tui.wire import parse_body
 
-__all__ = ["RawResponse", "RequestOutcome", "Requester"]
+__all__ = ["RawResponse", "RequestGate", "RequestOutcome", "Requester", "batches", "gather_all"]
+
+
+class RequestGate:
+    """Holds back all requests of one client, so that a `Retry-After` for one request holds for all.
+
+    Args:
+        clock: measures the time until the service may be asked again.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._resumed = asyncio.Event()
+        self._resumed.set()
+        self._throttled: ThrottledError | None = None
+        self._throttled_until = 0.0
+
+    def pause(self) -> None:
+        """Hold all requests until `resume`."""
+        self._resumed.clear()
+
+    def resume(self) -> None:
+        """Let waiting and new requests through."""
+        self._resumed.set()
+
+    def back_off(self, error: ThrottledError) -> None:
+        """Fail new requests for as long as the service asked; without a time this does nothing."""
+        if error.retry_after_seconds is not None:
+            self._throttled = error
+            self._throttled_until = self._clock.monotonic() + error.retry_after_seconds
+
+    async def wait(self) -> None:
+        """Wait until a request may be sent.
+
+        Raises:
+            ThrottledError: the time that the service gave is not over. No request is sent, so `status` is None.
+        """
+        await self._resumed.wait()
+        left_seconds = self._throttled_until - self._clock.monotonic()
+        if self._throttled is not None and left_seconds > 0:
+            raise ThrottledError(self._throttled.title, self._throttled.hint, retry_after_seconds=left_seconds)
+        self._throttled = None
+
 
 _MAX_BODY_BYTES = 256 * 1024 * 1024
 _FIRST_WAIT_SECONDS = 0.1
@@ -172,3 +215,36 @@ class Requester:
     def _drop_old_requests(self) -> None:
         while self._request_times and self._request_times[0] <= self.clock.monotonic() - 60:
             self._request_times.popleft()
+
+
+_BATCH_SIZE = 25
+_YIELD_SECONDS = 0.001
+"""A key press takes several turns of the event loop before it is painted; `sleep(0)` would give it one."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+async def batches(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
+    """Yield the items in batches, with a short sleep between them."""
+    for start in range(0, len(items), _BATCH_SIZE):
+        if start:
+            await asyncio.sleep(_YIELD_SECONDS)
+        yield items[start : start + _BATCH_SIZE]
+
+
+async def gather_all(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Run coroutines concurrently. The first `UploadTuiError` cancels the others and is raised itself, not in a group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+    except* UploadTuiError as errors:
+        raise _first_error(errors) from None
+    return [task.result() for task in tasks]
+
+
+def _first_error(errors: BaseExceptionGroup[UploadTuiError]) -> UploadTuiError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return cast("UploadTuiError", error)

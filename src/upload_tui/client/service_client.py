@@ -10,12 +10,10 @@ from urllib.parse import quote
 import httpx
 
 from upload_tui.addresses import has_user_info
-from upload_tui.client.concurrency import batches
 from upload_tui.client.credentials import Credentials, TokenAuth
 from upload_tui.client.error_mapping import mention_url, translate_errors, translate_setup_errors
-from upload_tui.client.probes import default_certificates
-from upload_tui.client.proxies import proxy_for
-from upload_tui.client.requester import Requester, RequestOutcome
+from upload_tui.client.probes import default_certificates, proxy_for
+from upload_tui.client.requester import Requester, RequestOutcome, batches
 from upload_tui.client.service_clock import ServiceClock
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.errors import AuthError, BadRequestError, InvalidResponseError, NotFoundError, UsageError

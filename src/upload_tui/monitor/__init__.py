@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.analysis.lateness import MAX_RETRIES, estimate_retries
     from upload_tui.monitor.analysis.statistics import statistics_of
-    from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
+    from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, MAX_RETRIES, TroubleLimits, estimate_retries
     from upload_tui.monitor.changes import (
+        CHANGE_FIELDS,
+        UPLOAD_FIELDS,
         AnomalyNoticed,
         Change,
         ConnectionChanged,
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
         UploadGone,
         UploadPurged,
         UploadSeen,
+        change_record,
+        flat_change,
+        flat_upload,
+        full_upload_record,
+        upload_record,
     )
     from upload_tui.monitor.model import (
         CauseGroup,
@@ -42,29 +48,19 @@ if TYPE_CHECKING:
         WaitsFor,
         Window,
     )
-    from upload_tui.monitor.recording.recording_file import (
+    from upload_tui.monitor.recording import (
         RecordingHeader,
         RecordingStore,
         RecordingWriter,
         read_recording,
     )
-    from upload_tui.monitor.recording.replay import ReplaySession
-    from upload_tui.monitor.records import (
-        CHANGE_FIELDS,
-        UPLOAD_FIELDS,
-        change_record,
-        flat_upload,
-        full_upload_record,
-        upload_record,
-    )
-    from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
+    from upload_tui.monitor.replay import ReplaySession
     from upload_tui.monitor.sessions.combined import CombinedSession
-    from upload_tui.monitor.sessions.connection import ConnectionTracker
+    from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule
     from upload_tui.monitor.sessions.deferred import DeferredSession
     from upload_tui.monitor.sessions.in_memory import InMemoryPicture
     from upload_tui.monitor.sessions.live import LiveSession
-    from upload_tui.monitor.sessions.polling import Schedule
-    from upload_tui.monitor.sessions.session import Session
+    from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
     from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
     from upload_tui.monitor.since import (
         LastVisit,
@@ -130,6 +126,7 @@ __all__ = [
     "Window",
     "change_record",
     "estimate_retries",
+    "flat_change",
     "flat_upload",
     "full_upload_record",
     "ingest",
@@ -146,82 +143,30 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "analysis.lateness": (
-            "MAX_RETRIES",
-            "estimate_retries",
-        ),
-        "analysis.statistics": ("statistics_of",),
-        "analysis.trouble": (
-            "DEFAULT_LIMITS",
-            "TroubleLimits",
-        ),
+        "analysis.statistics": "statistics_of",
+        "analysis.trouble": "DEFAULT_LIMITS estimate_retries MAX_RETRIES TroubleLimits",
         "changes": (
-            "AnomalyNoticed",
-            "Change",
-            "ConnectionChanged",
-            "PictureChanged",
-            "StageReached",
-            "SyncProgressed",
-            "UploadChange",
-            "UploadGone",
-            "UploadPurged",
-            "UploadSeen",
+            "AnomalyNoticed Change CHANGE_FIELDS change_record ConnectionChanged flat_change flat_upload "
+            "full_upload_record PictureChanged StageReached SyncProgressed UPLOAD_FIELDS upload_record "
+            "UploadChange UploadGone UploadPurged UploadSeen"
         ),
         "model": (
-            "CauseGroup",
-            "Connection",
-            "ConnectionState",
-            "Detail",
-            "Funnel",
-            "LatencyHistogram",
-            "Playback",
-            "ProjectRef",
-            "Query",
-            "Row",
-            "SortKey",
-            "StageSummary",
-            "Trouble",
-            "WaitsFor",
-            "Window",
+            "CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback ProjectRef Query Row "
+            "SortKey StageSummary Trouble WaitsFor Window"
         ),
-        "recording.recording_file": (
-            "RecordingHeader",
-            "RecordingStore",
-            "RecordingWriter",
-            "read_recording",
-        ),
-        "recording.replay": ("ReplaySession",),
-        "records": (
-            "CHANGE_FIELDS",
-            "UPLOAD_FIELDS",
-            "change_record",
-            "flat_upload",
-            "full_upload_record",
-            "upload_record",
-        ),
-        "sessions.broadcast": ("ChangeBroadcaster",),
-        "sessions.combined": ("CombinedSession",),
-        "sessions.connection": ("ConnectionTracker",),
-        "sessions.deferred": ("DeferredSession",),
-        "sessions.in_memory": ("InMemoryPicture",),
-        "sessions.live": ("LiveSession",),
-        "sessions.polling": ("Schedule",),
-        "sessions.session": ("Session",),
-        "sessions.waiter": (
-            "Outcome",
-            "UploadWaiter",
-        ),
-        "since": (
-            "LastVisit",
-            "read_last_visit",
-            "save_last_visit",
-            "stages_since",
-            "summarise_since",
-            "visit_of",
-        ),
-        "store.store": ("Store",),
-        "store_picture": ("StorePicture",),
-        "sync.ingest": ("ingest",),
-        "sync.synchroniser": ("Synchroniser",),
+        "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",
+        "replay": "ReplaySession",
+        "sessions.combined": "CombinedSession",
+        "sessions.connection": "ConnectionTracker Schedule",
+        "sessions.deferred": "DeferredSession",
+        "sessions.in_memory": "InMemoryPicture",
+        "sessions.live": "LiveSession",
+        "sessions.session": "ChangeBroadcaster Session",
+        "sessions.waiter": "Outcome UploadWaiter",
+        "since": "LastVisit read_last_visit save_last_visit stages_since summarise_since visit_of",
+        "store.store": "Store",
+        "store_picture": "StorePicture",
+        "sync.ingest": "ingest",
+        "sync.synchroniser": "Synchroniser",
     },
 )

@@ -1,28 +1,42 @@
-"""Changes: what became different, as frozen facts in the past tense.
+"""Changes: what became different, as frozen facts in the past tense; changes and uploads as JSON values for scripts.
 
 Each change is published once, and those of one upload in the order in which they happened. None states anything that the service did
 not report. The names of classes and fields are stored in the change log of a store, so they must not be renamed.
+
+Fields are added over time, never renamed. Times are ISO 8601 in UTC with milliseconds, sizes in bytes, durations in seconds.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
-from upload_tui.monitor.model import Connection
-from upload_tui.status import Anomaly, Certainty, Stage
+from upload_tui.monitor.model import Connection, Detail
+from upload_tui.status import Anomaly, Certainty, Event, Stage
+from upload_tui.wire import format_time
 
 __all__ = [
     "AnomalyNoticed",
+    "CHANGE_FIELDS",
     "Change",
     "ConnectionChanged",
     "PictureChanged",
+    "Record",
     "StageReached",
     "SyncProgressed",
+    "UPLOAD_FIELDS",
     "UploadChange",
     "UploadGone",
     "UploadPurged",
     "UploadRef",
     "UploadSeen",
+    "change_record",
+    "flat_change",
+    "flat_upload",
+    "format_optional_time",
+    "full_upload_record",
+    "upload_record",
 ]
 
 
@@ -100,3 +114,149 @@ class PictureChanged(Change, frozen=True, kw_only=True):
     """Windows, counts or ages may have changed; a newer one replaces an older one."""
 
     revision: int
+
+
+Record = Mapping[str, Any]
+
+UPLOAD_FIELDS = (
+    "id", "name", "size_bytes", "content_type", "service", "stage", "stage_since", "error_message", "overdue", "stuck",
+    "as_of", "project_id", "project_name", "initiated_on", "completed_on", "verified_on", "error_on", "chunk_count",
+    "chunk_size_bytes", "anomalies",
+)  # fmt: skip
+"""The keys of `flat_upload`: the header of a CSV of uploads."""
+
+CHANGE_FIELDS = (
+    "at", "kind", "from", "to", "on", "certainty", "error_message", "detail", "upload_id", "upload_name", "project_id",
+    "project_name",
+)  # fmt: skip
+"""The keys of `flat_change`: the header of a CSV of changes."""
+
+
+def upload_record(detail: Detail) -> Record:
+    """An upload, as `list` prints it."""
+    upload, row = detail.upload, detail.row
+    return {
+        "id": upload.id,
+        "name": upload.name,
+        "size_bytes": upload.size_bytes,
+        "content_type": upload.content_type,
+        "project": {"id": upload.project_id, "name": upload.project_name},
+        "service": row.service,
+        "stage": upload.timeline.unknown_state.name if upload.timeline.unknown_state else upload.stage,
+        "stage_since": format_optional_time(upload.timeline.since),
+        "error_message": upload.timeline.error_message,
+        "timeline": [_event_record(event) for event in upload.timeline],
+        "chunks": None if upload.chunks is None else {"count": len(upload.chunks), "size_bytes": upload.chunk_bytes},
+        "overdue": row.lateness.is_overdue,
+        "stuck": row.lateness.is_stuck,
+        "anomalies": [{"name": anomaly.name, "detail": anomaly.detail} for anomaly in detail.anomalies],
+        "as_of": format_optional_time(row.read_on),
+    }
+
+
+def full_upload_record(detail: Detail, raw: Any) -> Record:
+    """An upload in full, as `show` prints it; `raw` is the service's response with secrets masked."""
+    upload = detail.upload
+    chunks = [
+        {"number": chunk.number, "size_bytes": chunk.size_bytes, "algorithm": chunk.algorithm, "digest": chunk.digest}
+        for chunk in upload.chunks or ()
+    ]
+    return {
+        **upload_record(detail),
+        "chunk_list": None if upload.chunks is None else chunks,
+        "hashes": [{"algorithm": known.algorithm, "value": known.value} for known in upload.hashes],
+        "raw": raw,
+    }
+
+
+def _event_record(event: Event) -> Record:
+    return {
+        "stage": event.stage,
+        "on": format_optional_time(event.on),
+        "certainty": event.certainty,
+        "earliest": format_optional_time(event.earliest),
+        "latest": format_optional_time(event.latest),
+    }
+
+
+def change_record(change: Change) -> Record:
+    """A change; fields that do not apply to its kind are None."""
+    upload = change.upload if isinstance(change, UploadChange) else None
+    empty = dict.fromkeys(("from", "to", "on", "certainty", "error_message", "detail"))
+    return {
+        "at": format_optional_time(change.at),
+        "kind": None,
+        "upload": upload
+        and {
+            "id": upload.id,
+            "name": upload.name,
+            "project": {"id": upload.project_id, "name": upload.project_name},
+        },
+        **empty,
+        **_kind_fields(change),
+    }
+
+
+def _kind_fields(change: Change) -> Record:
+    match change:
+        case UploadSeen():
+            return {"kind": "seen"}
+        case StageReached():
+            return {
+                "kind": "stage",
+                "from": change.before,
+                "to": change.after,
+                "on": format_optional_time(change.on),
+                "certainty": change.certainty,
+                "error_message": change.error_message,
+            }
+        case AnomalyNoticed():
+            return {"kind": "anomaly", "detail": f"{change.anomaly.name}: {change.anomaly.detail}"}
+        case UploadPurged():
+            return {"kind": "purged", "on": format_optional_time(change.on)}
+        case UploadGone():
+            return {"kind": "gone"}
+        case ConnectionChanged():
+            return {
+                "kind": "connection",
+                "to": change.connection.state,
+                "on": format_optional_time(change.connection.since),
+                "detail": change.connection.reason or None,
+            }
+        case _:
+            raise TypeError(f"{type(change).__name__} has no record")
+
+
+def format_optional_time(on: datetime | None) -> str | None:
+    """A time as in all records; None stays None."""
+    return None if on is None else format_time(on)
+
+
+def flat_upload(record: Record) -> Record:
+    """Flatten an upload's record to one level, for CSV."""
+    nested = {"project", "timeline", "chunks", "anomalies", "chunk_list", "hashes", "raw"}
+    plain = {key: value for key, value in record.items() if key not in nested}
+    times = {event["stage"]: event["on"] or event["latest"] for event in record["timeline"]}
+    chunks = record["chunks"] or {}
+    return {
+        **plain,
+        "project_id": record["project"]["id"],
+        "project_name": record["project"]["name"],
+        **{f"{stage}_on": times.get(stage) for stage in ("initiated", "completed", "verified", "error")},
+        "chunk_count": chunks.get("count"),
+        "chunk_size_bytes": chunks.get("size_bytes"),
+        "anomalies": ";".join(anomaly["name"] for anomaly in record["anomalies"]),
+    }
+
+
+def flat_change(record: Record) -> Record:
+    """Flatten a change's record to one level, for CSV."""
+    upload: dict[str, Any] = record["upload"] or {"id": None, "name": None, "project": {"id": None, "name": None}}
+    plain = {key: value for key, value in record.items() if key != "upload"}
+    return {
+        **plain,
+        "upload_id": upload["id"],
+        "upload_name": upload["name"],
+        "project_id": upload["project"]["id"],
+        "project_name": upload["project"]["name"],
+    }

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from upload_tui.errors import StorageError
+from upload_tui.files import read_text, write_private_file
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail, Query, SortKey
-from upload_tui.private_files import write_private_file
 from upload_tui.status import Stage
-from upload_tui.text_files import read_text
 from upload_tui.wire import format_time, read_time
 
 if TYPE_CHECKING:

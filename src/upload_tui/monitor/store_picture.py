@@ -9,15 +9,17 @@ from msgspec.structs import replace
 
 from upload_tui.clock import Clock
 from upload_tui.monitor.analysis.latency import STAGE_PAIRS, histogram_of
-from upload_tui.monitor.analysis.lateness import (
+from upload_tui.monitor.analysis.trouble import (
+    DEFAULT_LIMITS,
     Baseline,
     Baselines,
+    TroubleLimits,
     lateness_of,
     overdue_seconds,
     stuck_seconds,
+    trouble_of,
     waits_for_client,
 )
-from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits, trouble_of
 from upload_tui.monitor.analysis.worker_health import VerificationQueue, worker_notice
 from upload_tui.monitor.model import (
     CauseGroup,
@@ -151,7 +153,7 @@ class StorePicture:
         stored = self._store.get(upload_id)
         if stored is None:
             return None
-        from upload_tui.monitor.sync.comparison import reread  # imports the JSON parsers, which rows do not need
+        from upload_tui.monitor.sync.ingest import reread  # imports the JSON parsers, which rows do not need
 
         raw = self._store.raw(upload_id)
         upload = reread(raw, stored)

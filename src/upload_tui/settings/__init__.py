@@ -34,18 +34,9 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "keys": ("PER_SERVICE_KEYS",),
-        "layers": (
-            "COMMAND_LINE",
-            "Flags",
-            "SettingsPaths",
-        ),
-        "profiles": ("settings_schema",),
-        "service_settings": (
-            "ServiceSettings",
-            "read_display_settings",
-            "read_settings",
-            "read_token_file",
-        ),
+        "keys": "PER_SERVICE_KEYS",
+        "layers": "COMMAND_LINE Flags SettingsPaths",
+        "profiles": "settings_schema",
+        "service_settings": "read_display_settings read_settings read_token_file ServiceSettings",
     },
 )

@@ -13,9 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from upload_tui.errors import SettingsError
-from upload_tui.text import did_you_mean
-from upload_tui.text_files import read_text
+from upload_tui.errors import SettingsError, did_you_mean
+from upload_tui.files import read_text
 
 __all__ = [
     "Profile",

@@ -9,9 +9,8 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from upload_tui.addresses import has_user_info, is_loopback
-from upload_tui.errors import SettingsError
-from upload_tui.locations import expand_home
-from upload_tui.private_files import is_readable_by_others
+from upload_tui.errors import SettingsError, did_you_mean
+from upload_tui.files import expand_home, is_readable_by_others, read_text
 from upload_tui.settings.keys import ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
 from upload_tui.settings.layers import (
     DDSCLIENT_PROFILE,
@@ -25,8 +24,6 @@ from upload_tui.settings.layers import (
     profile_layer,
     without_foreign_credentials,
 )
-from upload_tui.text import did_you_mean
-from upload_tui.text_files import read_text
 
 __all__ = ["ServiceSettings", "read_display_settings", "read_settings", "read_token_file"]
 

@@ -4,10 +4,25 @@ Owns the meaning of an upload's status. Every package may import it. It does no 
 encodes a status (that is `wire`).
 """
 
-from upload_tui.status.anomalies import FUTURE_TOLERANCE, Anomaly, AnomalyName, inspect_chunks, inspect_timeline
-from upload_tui.status.stages import FINAL_STAGES, PENDING_STAGES, Stage
-from upload_tui.status.timeline import Certainty, Event, Span, Timeline, UnknownState
-from upload_tui.status.transitions import Transition, transitions_between
+from upload_tui.status.anomalies import (
+    FUTURE_TOLERANCE,
+    Anomaly,
+    AnomalyName,
+    Transition,
+    inspect_chunks,
+    inspect_timeline,
+    transitions_between,
+)
+from upload_tui.status.timeline import (
+    FINAL_STAGES,
+    PENDING_STAGES,
+    Certainty,
+    Event,
+    Span,
+    Stage,
+    Timeline,
+    UnknownState,
+)
 
 __all__ = [
     "FINAL_STAGES",

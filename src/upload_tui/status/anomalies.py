@@ -1,4 +1,4 @@
-"""Anomalies: ways in which the status of an upload can contradict the design, each with a name.
+"""Anomalies: ways in which an upload contradicts the design, in one reading (`inspect_...`) or between two (`transitions_between`).
 
 An anomaly is shown with the upload. It is never an error: the upload is still read and shown.
 """
@@ -11,10 +11,18 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from upload_tui.status.stages import Stage
-from upload_tui.status.timeline import Timeline
+from upload_tui.status.timeline import Certainty, Event, Stage, Timeline
 
-__all__ = ["FUTURE_TOLERANCE", "Anomaly", "AnomalyName", "format_time", "inspect_chunks", "inspect_timeline"]
+__all__ = [
+    "Anomaly",
+    "AnomalyName",
+    "FUTURE_TOLERANCE",
+    "Transition",
+    "format_time",
+    "inspect_chunks",
+    "inspect_timeline",
+    "transitions_between",
+]
 
 FUTURE_TOLERANCE = timedelta(seconds=5)
 """A time at most this far in the future is a difference between clocks, not an anomaly."""
@@ -145,3 +153,58 @@ def _missing_numbers(numbers: set[int]) -> list[int]:
 def _format_numbers(numbers: Sequence[int]) -> str:
     shown = ", ".join(map(str, numbers[:_MAX_LISTED]))
     return shown if len(numbers) <= _MAX_LISTED else f"{shown} and more"
+
+
+class Transition(Struct, frozen=True):
+    """An upload reached a stage.
+
+    Attributes:
+        previous: the stage before; None if this is the first.
+        event: the stage reached, and when.
+    """
+
+    previous: Stage | None
+    event: Event
+
+
+def transitions_between(before: Timeline | None, after: Timeline) -> tuple[tuple[Transition, ...], tuple[Anomaly, ...]]:
+    """Compare two readings of one upload.
+
+    Args:
+        before: the older reading; None if there is none, so that every stage is new.
+        after: the newer reading.
+
+    Returns:
+        Each newly reached stage, in order, including those passed between the readings; and the anomalies of the comparison:
+        a stage that is no longer reported, a fixed time that changed.
+    """
+    known = {event.stage for event in before.events} if before else set()
+    stage: Stage | None = before.stage if before and before.events else None
+    steps: list[Transition] = []
+    for event in after.events:
+        if event.stage not in known:
+            steps.append(Transition(stage, event))
+            stage = event.stage
+    return tuple(steps), tuple(_contradictions(before, after)) if before else ()
+
+
+def _contradictions(before: Timeline, after: Timeline) -> Iterator[Anomaly]:
+    lost = [event.stage for event in before.events if after.event(event.stage) is None]
+    if lost:
+        yield Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, f"{', '.join(lost)} was reported before and no longer is")
+    for event in after.events:
+        earlier = before.event(event.stage)
+        if earlier and _is_time_changed(earlier, event):
+            detail = f"{event.stage} was {_format_time(earlier)} before and is {_format_time(event)} now"
+            yield Anomaly(AnomalyName.TIME_CHANGED, detail)
+    if before.is_purged and not after.is_purged:
+        yield Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, "purged was reported before and no longer is")
+
+
+def _is_time_changed(earlier: Event, later: Event) -> bool:
+    both_reported = earlier.certainty is Certainty.REPORTED and later.certainty is Certainty.REPORTED
+    return both_reported and None not in (earlier.on, later.on) and earlier.on != later.on
+
+
+def _format_time(event: Event) -> str:
+    return format_time(event.on) if event.on else "unknown"

@@ -1,18 +1,46 @@
-"""The timeline of an upload: which stages it reached, when, and how reliable each time is.
+"""The timeline of an upload: its stages (DDS-902, Options A and B), when it reached each, and how reliable each time is.
 
 Times are aware datetimes in UTC. A timeline shows what a service reported, so it may contradict the design; `anomalies` lists how.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
+from types import MappingProxyType
 
 from msgspec import Struct
 
-from upload_tui.status.stages import Stage
+__all__ = ["Certainty", "Event", "FINAL_STAGES", "PENDING_STAGES", "Span", "Stage", "Timeline", "UnknownState"]
 
-__all__ = ["Certainty", "Event", "Span", "Timeline", "UnknownState"]
+
+class Stage(StrEnum):
+    """A stage that an upload has reached; the value is the word that the design uses."""
+
+    INITIATED = "initiated"
+    """The client started the upload: `POST /projects/{id}/uploads`."""
+    COMPLETED = "completed"
+    """The client reported all chunks as sent: `PUT /uploads/{id}/complete`. A worker verifies it next."""
+    VERIFIED = "verified"
+    """The manifest exists and every integrity check passed."""
+    ERROR = "error"
+    """The manifest could not be created, or an integrity check failed."""
+
+    @property
+    def rank(self) -> int:
+        """The position in a timeline. Where a service contradicts itself, the higher rank wins, so an error is never hidden."""
+        return _RANKS[self]
+
+    @property
+    def is_final(self) -> bool:
+        """True if no stage can follow."""
+        return self in FINAL_STAGES
+
+
+_RANKS: Mapping[Stage, int] = MappingProxyType({stage: rank for rank, stage in enumerate(Stage)})
+
+FINAL_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
+PENDING_STAGES = frozenset({Stage.INITIATED, Stage.COMPLETED})
 
 
 class Certainty(StrEnum):

@@ -24,12 +24,10 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.testing.builders import a_chunk, a_timeline, an_upload, sample_uploads
-    from upload_tui.testing.clock import NOW, FrozenClock
+    from upload_tui.testing.clock import NOW, FrozenClock, a_chunk, a_timeline, an_upload, sample_uploads
     from upload_tui.testing.dashboards import dashboard, deterministic, settled
     from upload_tui.testing.scene import Scene
-    from upload_tui.testing.server import UploadServer
-    from upload_tui.testing.service import UploadService
+    from upload_tui.testing.service import UploadServer, UploadService
     from upload_tui.testing.sessions import InMemorySession, ManualSession, replay_of
 
 __all__ = [
@@ -53,12 +51,10 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "builders": ("a_chunk", "a_timeline", "an_upload", "sample_uploads"),
-        "clock": ("NOW", "FrozenClock"),
-        "dashboards": ("dashboard", "deterministic", "settled"),
-        "scene": ("Scene",),
-        "server": ("UploadServer",),
-        "service": ("UploadService",),
-        "sessions": ("InMemorySession", "ManualSession", "replay_of"),
+        "clock": "a_chunk a_timeline an_upload FrozenClock NOW sample_uploads",
+        "dashboards": "dashboard deterministic settled",
+        "scene": "Scene",
+        "service": "UploadServer UploadService",
+        "sessions": "InMemorySession ManualSession replay_of",
     },
 )

@@ -12,8 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Footer, Label, TabbedContent, TabPane
 
 from upload_tui.errors import EXIT_USAGE
-from upload_tui.testing.builders import a_chunk, an_upload, sample_uploads
-from upload_tui.testing.clock import NOW, FrozenClock
+from upload_tui.testing.clock import NOW, FrozenClock, a_chunk, an_upload, sample_uploads
 from upload_tui.tui import stylesheet_paths
 from upload_tui.widgets import (
     THEMES,

@@ -9,18 +9,26 @@ from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.text.causes import detailed_short_cause, failed_chunk, short_cause
-    from upload_tui.text.durations import age_text, duration_text, parse_duration, span_text
-    from upload_tui.text.numbers import plural, size_text, sparkline_text
+    from upload_tui.text.quantities import (
+        age_text,
+        clock_text,
+        duration_text,
+        event_text,
+        parse_duration,
+        parse_since,
+        plural,
+        short_clock_text,
+        size_text,
+        span_text,
+        sparkline_text,
+    )
     from upload_tui.text.sanitizer import csv_cell, sanitize, sanitize_line, sanitize_text
-    from upload_tui.text.suggestions import did_you_mean
-    from upload_tui.text.times import clock_text, event_text, parse_since, short_clock_text
 
 __all__ = [
     "age_text",
     "clock_text",
     "csv_cell",
     "detailed_short_cause",
-    "did_you_mean",
     "duration_text",
     "event_text",
     "failed_chunk",
@@ -40,34 +48,11 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "causes": (
-            "detailed_short_cause",
-            "failed_chunk",
-            "short_cause",
+        "causes": "detailed_short_cause failed_chunk short_cause",
+        "quantities": (
+            "age_text clock_text duration_text event_text parse_duration parse_since plural short_clock_text "
+            "size_text span_text sparkline_text"
         ),
-        "durations": (
-            "age_text",
-            "duration_text",
-            "parse_duration",
-            "span_text",
-        ),
-        "numbers": (
-            "plural",
-            "size_text",
-            "sparkline_text",
-        ),
-        "sanitizer": (
-            "csv_cell",
-            "sanitize",
-            "sanitize_line",
-            "sanitize_text",
-        ),
-        "suggestions": ("did_you_mean",),
-        "times": (
-            "clock_text",
-            "event_text",
-            "parse_since",
-            "short_clock_text",
-        ),
+        "sanitizer": "csv_cell sanitize sanitize_line sanitize_text",
     },
 )

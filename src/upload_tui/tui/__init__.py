@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.tui.alerts import AlertSettings, CommandResult
     from upload_tui.tui.app import UploadApp
-    from upload_tui.tui.appearance.ascii_filter import AsciiFilter
     from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind, parse_columns
     from upload_tui.tui.appearance.display_options import DisplayOptions
-    from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs, glyphs_for
-    from upload_tui.tui.appearance.stylesheets import check_stylesheets, stylesheet_paths
-    from upload_tui.tui.appearance.theme import DEFAULT_THEME, THEMES, read_theme
-    from upload_tui.tui.controls import DemoControls, Fault
+    from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, AsciiFilter, Glyphs, glyphs_for
+    from upload_tui.tui.appearance.theme import DEFAULT_THEME, THEMES, check_stylesheets, read_theme, stylesheet_paths
+    from upload_tui.tui.command_palette import action_ids
     from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
-    from upload_tui.tui.keys.registry import action_ids
-    from upload_tui.tui.preferences import Preferences
-    from upload_tui.tui.visit_summary import overdue_ids
+    from upload_tui.tui.notices import AlertSettings, CommandResult, overdue_ids
+    from upload_tui.tui.preferences import DemoControls, Fault, Preferences
 
 __all__ = [
     "ASCII",
@@ -55,37 +51,14 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "alerts": ("AlertSettings", "CommandResult"),
-        "app": ("UploadApp",),
-        "appearance.ascii_filter": ("AsciiFilter",),
-        "appearance.columns": (
-            "ColumnSpec",
-            "ViewKind",
-            "parse_columns",
-        ),
-        "appearance.display_options": ("DisplayOptions",),
-        "appearance.glyphs": (
-            "ASCII",
-            "Glyphs",
-            "UNICODE",
-            "glyphs_for",
-        ),
-        "appearance.stylesheets": (
-            "check_stylesheets",
-            "stylesheet_paths",
-        ),
-        "appearance.theme": (
-            "DEFAULT_THEME",
-            "THEMES",
-            "read_theme",
-        ),
-        "controls": (
-            "DemoControls",
-            "Fault",
-        ),
-        "fitting": ("fit_to_width", "truncate_at_word", "truncate_middle"),
-        "keys.registry": ("action_ids",),
-        "preferences": ("Preferences",),
-        "visit_summary": ("overdue_ids",),
+        "app": "UploadApp",
+        "appearance.columns": "ColumnSpec parse_columns ViewKind",
+        "appearance.display_options": "DisplayOptions",
+        "appearance.glyphs": "ASCII AsciiFilter Glyphs glyphs_for UNICODE",
+        "appearance.theme": "check_stylesheets DEFAULT_THEME read_theme stylesheet_paths THEMES",
+        "command_palette": "action_ids",
+        "fitting": "fit_to_width truncate_at_word truncate_middle",
+        "notices": "AlertSettings CommandResult overdue_ids",
+        "preferences": "DemoControls Fault Preferences",
     },
 )

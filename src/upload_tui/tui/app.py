@@ -13,17 +13,13 @@ from textual.screen import Screen
 from upload_tui.errors import InternalError, UploadTuiError
 from upload_tui.monitor import LastVisit, Session, StageReached
 from upload_tui.text import sanitize
-from upload_tui.tui.alerts import Alerts, CommandResult, desktop_notification
 from upload_tui.tui.base_app import BaseApp
-from upload_tui.tui.bridge import Bridge
-from upload_tui.tui.controls import DemoControls
-from upload_tui.tui.keys.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
-from upload_tui.tui.messages import ChangeBatch
-from upload_tui.tui.preferences import Preferences
+from upload_tui.tui.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
+from upload_tui.tui.bridge import Bridge, ChangeBatch
+from upload_tui.tui.notices import Alerts, CommandResult, desktop_notification, summary_since
+from upload_tui.tui.preferences import DemoControls, Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
-from upload_tui.tui.screens.live_dialog import LiveDialog
-from upload_tui.tui.screens.upload_actions import CopyScreen
-from upload_tui.tui.visit_summary import summary_since
+from upload_tui.tui.screens.session_screen import CopyScreen, LiveDialog
 
 __all__ = ["FailureHook", "UploadApp"]
 
@@ -143,7 +139,7 @@ class UploadApp(BaseApp):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The commands of the palette."""
-        from upload_tui.tui.palette import action_commands
+        from upload_tui.tui.command_palette import action_commands
 
         for title, description, run in action_commands(screen):
             yield SystemCommand(title, description, partial(self.call_later, run))

@@ -16,15 +16,13 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 
 from upload_tui.errors import UploadTuiError
-from upload_tui.private_files import create_private_file
+from upload_tui.files import create_private_file
 from upload_tui.text import sanitize
-from upload_tui.tui.appearance.ascii_filter import AsciiFilter
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.appearance.glyphs import ASCII, glyphs_for
-from upload_tui.tui.appearance.stylesheets import stylesheet_paths
-from upload_tui.tui.appearance.theme import THEMES, TOKEN_DEFAULTS, theme_for
-from upload_tui.tui.keys.labels import key_label
-from upload_tui.tui.messages import ColumnsChosen, ExportReady, ThemeChosen
+from upload_tui.tui.appearance.glyphs import ASCII, AsciiFilter, glyphs_for
+from upload_tui.tui.appearance.theme import THEMES, TOKEN_DEFAULTS, stylesheet_paths, theme_for
+from upload_tui.tui.bindings import key_label
+from upload_tui.tui.bridge import ColumnsChosen, ExportReady, ThemeChosen
 from upload_tui.tui.preferences import Preferences
 
 __all__ = ["BaseApp"]
@@ -33,7 +31,7 @@ Choice = TypeVar("Choice")
 
 
 def _action_commands() -> type[Provider]:
-    from upload_tui.tui.palette import ActionCommands
+    from upload_tui.tui.command_palette import ActionCommands
 
     return ActionCommands
 
@@ -119,7 +117,7 @@ class BaseApp(App[int]):
 
     def search_themes(self) -> None:
         """Open the palette with the themes."""
-        from upload_tui.tui.palette import ThemeCommands
+        from upload_tui.tui.command_palette import ThemeCommands
 
         self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes"))
 
@@ -165,7 +163,7 @@ class BaseApp(App[int]):
 
     def action_help(self) -> None:
         """Show the help."""
-        from upload_tui.tui.keys.help_text import key_helps
+        from upload_tui.tui.help_text import key_helps
         from upload_tui.tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):

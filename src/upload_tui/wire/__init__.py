@@ -9,23 +9,9 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.wire.bodies import parse_body
     from upload_tui.wire.page_summaries import UploadSummary, read_summaries
-    from upload_tui.wire.queue import QueueStats, read_queue
+    from upload_tui.wire.resources import API_PATH, QueueStats, curl_command, read_queue, service_root
     from upload_tui.wire.responses import (
-        ErrorEnvelope,
-        RawPage,
-        UploadPage,
-        UploadReading,
-        build_upload_page,
-        entry_json,
-        page_entries,
-        read_error_envelope,
-        read_projects,
-        read_upload_entries,
-        read_upload_reading,
-    )
-    from upload_tui.wire.service_texts import (
         CHUNK_HASH_DIFFERS,
         CODE_NOT_CONSISTENT,
         CODE_NOT_PROVIDED,
@@ -34,11 +20,22 @@ if TYPE_CHECKING:
         OBJECT_MISSING,
         SIZE_DIFFERS,
         STATUS_SHAPE_HEADER,
+        ErrorEnvelope,
+        RawPage,
+        UploadPage,
+        UploadReading,
+        build_upload_page,
+        entry_json,
+        page_entries,
+        parse_body,
+        read_error_envelope,
+        read_projects,
+        read_upload_entries,
+        read_upload_reading,
     )
     from upload_tui.wire.status_shapes import UNSUPPORTED_DETAILS, StatusShape, write_status
     from upload_tui.wire.times import format_time, read_time
     from upload_tui.wire.upload import Project, Upload, read_upload
-    from upload_tui.wire.urls import API_PATH, curl_command, service_root
 
 __all__ = [
     "API_PATH",
@@ -81,52 +78,16 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "bodies": ("parse_body",),
-        "page_summaries": (
-            "UploadSummary",
-            "read_summaries",
-        ),
-        "queue": (
-            "QueueStats",
-            "read_queue",
-        ),
+        "page_summaries": "read_summaries UploadSummary",
+        "resources": "API_PATH curl_command QueueStats read_queue service_root",
         "responses": (
-            "ErrorEnvelope",
-            "RawPage",
-            "UploadPage",
-            "UploadReading",
-            "build_upload_page",
-            "entry_json",
-            "page_entries",
-            "read_error_envelope",
-            "read_projects",
-            "read_upload_entries",
-            "read_upload_reading",
+            "build_upload_page CHUNK_HASH_DIFFERS CODE_NOT_CONSISTENT CODE_NOT_PROVIDED entry_json "
+            "ErrorEnvelope FILE_HASH_DIFFERS INTEGRITY_MESSAGES OBJECT_MISSING page_entries parse_body RawPage "
+            "read_error_envelope read_projects read_upload_entries read_upload_reading SIZE_DIFFERS "
+            "STATUS_SHAPE_HEADER UploadPage UploadReading"
         ),
-        "service_texts": (
-            "CHUNK_HASH_DIFFERS",
-            "CODE_NOT_CONSISTENT",
-            "CODE_NOT_PROVIDED",
-            "FILE_HASH_DIFFERS",
-            "INTEGRITY_MESSAGES",
-            "OBJECT_MISSING",
-            "SIZE_DIFFERS",
-            "STATUS_SHAPE_HEADER",
-        ),
-        "status_shapes": ("UNSUPPORTED_DETAILS", "StatusShape", "write_status"),
-        "times": (
-            "format_time",
-            "read_time",
-        ),
-        "upload": (
-            "Project",
-            "Upload",
-            "read_upload",
-        ),
-        "urls": (
-            "API_PATH",
-            "curl_command",
-            "service_root",
-        ),
+        "status_shapes": "StatusShape UNSUPPORTED_DETAILS write_status",
+        "times": "format_time read_time",
+        "upload": "Project read_upload Upload",
     },
 )

@@ -13,8 +13,8 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
-from upload_tui.wire.bodies import is_fully_readable
 from upload_tui.wire.resources import AuditResource, UploadResource
+from upload_tui.wire.responses import is_fully_readable
 from upload_tui.wire.times import read_ms
 
 __all__ = ["UploadSummary", "read_summaries"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.benchmarks.uploads import NEWEST, PROJECT
-from upload_tui.cli.dashboard.terminal import require_terminal
+from upload_tui.cli.support.dashboard import require_terminal
 from upload_tui.monitor import Change, ChangeBroadcaster, Connection, ConnectionState, ProjectRef, Store, StorePicture
 from upload_tui.testing import FrozenClock
 

@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.testing import an_upload
-from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
+from upload_tui.tui.widgets.activity_pane import ChangeLogView
 
 
 async def test_filters_of_the_change_log_hide_changes_until_cleared() -> None:

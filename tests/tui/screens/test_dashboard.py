@@ -15,13 +15,12 @@ from upload_tui.monitor import ConnectionState, Query, SortKey, Window
 from upload_tui.testing import InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui import ColumnSpec, UploadApp, ViewKind
 from upload_tui.tui.screens.dashboard import DashboardScreen
-from upload_tui.tui.screens.help import HelpScreen
+from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
 from upload_tui.tui.screens.menu import MenuScreen
-from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
-from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
+from upload_tui.tui.widgets.activity_pane import ChangeLogView
+from upload_tui.tui.widgets.footer import SearchBar
 from upload_tui.tui.widgets.funnel import StageCell
-from upload_tui.tui.widgets.search_bar import SearchBar
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 

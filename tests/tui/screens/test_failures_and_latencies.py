@@ -6,8 +6,7 @@ from textual.widgets import OptionList, Static
 
 from tests.tui.dashboards import names_in, opened, selected, until
 from upload_tui.testing import an_upload
-from upload_tui.tui.screens.failures import FailureScreen
-from upload_tui.tui.screens.latencies import LatencyScreen
+from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.wire import SIZE_DIFFERS
 
 

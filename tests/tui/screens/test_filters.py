@@ -17,10 +17,10 @@ from upload_tui.testing import InMemorySession, an_upload, dashboard
 from upload_tui.tui import DisplayOptions, Preferences
 from upload_tui.tui.appearance.columns import ColumnKey, ColumnSpec
 from upload_tui.tui.screens.dashboard import DashboardScreen
-from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
-from upload_tui.tui.widgets.activity.pending_list import PendingList
+from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.funnel import StageCell
-from upload_tui.tui.widgets.table.titled_table import TitledTable
+from upload_tui.tui.widgets.pending_list import PendingList
+from upload_tui.tui.widgets.table.upload_table import TitledTable
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 
 PROJECTS = [("p-1", "Genome"), ("p-2", "Plates")]

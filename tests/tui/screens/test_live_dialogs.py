@@ -6,13 +6,12 @@ from textual.widgets import OptionList, Static
 from tests.tui.dashboards import opened, until
 from upload_tui.monitor import ProjectRef
 from upload_tui.testing import an_upload
-from upload_tui.tui.messages import ChangeBatch
-from upload_tui.tui.screens.failures import FailureScreen
-from upload_tui.tui.screens.latencies import LatencyScreen
-from upload_tui.tui.screens.projects import ProjectScreen
+from upload_tui.tui.bridge import ChangeBatch
+from upload_tui.tui.screens.menu import ProjectScreen
+from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.status_bar import StatusBar
-from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
+from upload_tui.tui.widgets.timeline_view import TimelinePane
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 
 

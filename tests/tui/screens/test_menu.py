@@ -4,7 +4,7 @@ from textual.app import App
 from textual.widgets import OptionList
 
 from upload_tui.testing import InMemorySession
-from upload_tui.tui.screens.projects import ProjectScreen
+from upload_tui.tui.screens.menu import ProjectScreen
 
 
 async def test_projects_with_the_same_name_show_their_ids() -> None:

@@ -8,8 +8,8 @@ from textual.widget import Widget
 
 from tests.tui.dashboards import many, mixed, opened, selected, until
 from upload_tui.testing import an_upload, settled
-from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
-from upload_tui.tui.widgets.activity.pending_list import PendingList
+from upload_tui.tui.widgets.activity_pane import ChangeLogView
+from upload_tui.tui.widgets.pending_list import PendingList
 
 ONE_PANE = pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20), (120, 15), (40, 10)], ids=str)
 

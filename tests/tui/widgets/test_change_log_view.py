@@ -14,9 +14,9 @@ from upload_tui.monitor.changes import UploadRef
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
 from upload_tui.tui.screens.dashboard import DashboardScreen
-from upload_tui.tui.screens.shapes import ShapesScreen
+from upload_tui.tui.screens.help import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
-from upload_tui.tui.widgets.activity.activity_pane import ChangeLogView
+from upload_tui.tui.widgets.activity_pane import ChangeLogView
 
 
 @asynccontextmanager

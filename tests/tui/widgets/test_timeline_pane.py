@@ -7,8 +7,8 @@ from textual.events import MouseScrollDown, MouseScrollUp
 
 from tests.tui.dashboards import mixed, opened
 from upload_tui.testing import an_upload, settled
-from upload_tui.tui.widgets.activity.pending_list import PendingList
-from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
+from upload_tui.tui.widgets.pending_list import PendingList
+from upload_tui.tui.widgets.timeline_view import TimelinePane
 
 LOW = (120, 26)
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.fuzz.agreement import CORPUS, assert_readers_agree, assert_same_upload
 
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire.bodies import SECRET_KEYS
 from upload_tui.wire.page_summaries import read_summaries
+from upload_tui.wire.responses import SECRET_KEYS
 from upload_tui.wire.status_shapes import StatusShape
 from upload_tui.wire.upload import read_upload
 

@@ -8,8 +8,7 @@ from typing_extensions import TypedDict
 
 from upload_tui.backend.api_errors import not_found
 from upload_tui.backend.context import ServiceContext
-from upload_tui.backend.endpoints.endpoint import Call, Endpoint
-from upload_tui.backend.endpoints.responses import json_response, page_response
+from upload_tui.backend.endpoints.endpoint import Call, Endpoint, json_response, page_response
 from upload_tui.backend.request_models import Paging
 from upload_tui.backend.schemas import CLOSED, ProviderSchema, ReferenceSchema, Time
 from upload_tui.backend.serializers import PROVIDER

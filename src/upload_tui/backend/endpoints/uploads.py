@@ -15,9 +15,8 @@ from upload_tui.backend.api_errors import (
     storage_unavailable,
 )
 from upload_tui.backend.context import ServiceContext
-from upload_tui.backend.endpoints.endpoint import Call, Endpoint
-from upload_tui.backend.endpoints.responses import LIMIT_HEADERS, json_response, page_response
-from upload_tui.backend.faults.model import FaultName
+from upload_tui.backend.endpoints.endpoint import LIMIT_HEADERS, Call, Endpoint, json_response, page_response
+from upload_tui.backend.faults import FaultName
 from upload_tui.backend.request_models import ChunkReport, Completion, FileHashReport, NewUpload, Paging
 from upload_tui.backend.schemas import SignedUrlSchema, UploadSchema
 from upload_tui.backend.serializers import PROVIDER

@@ -1,19 +1,130 @@
-"""Runs a scenario: starts concurrent uploads, waits, and starts faults."""
+"""Runs a scenario: concurrent uploads by a client of the service's API, pauses, and faults."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from random import Random
+from typing import TYPE_CHECKING, Any
 
-from upload_tui.backend.scenarios.plans import UploadPlan, UploadPlanner
-from upload_tui.backend.scenarios.uploader import Uploader
+from upload_tui.backend.scenarios.uploads import Flaw, UploadPlan, UploadPlanner, md5
 from upload_tui.backend.service import EmbeddedService
 from upload_tui.backend.store.records import FinishedUpload
 from upload_tui.clock import PacedClock
-from upload_tui.errors import ServiceError
+from upload_tui.errors import BadRequestError, ServiceError, ThrottledError
+from upload_tui.wire import API_PATH
 
-__all__ = ["ScenarioRunner"]
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["ScenarioRunner", "Uploader"]
+
+_RETRY_SECONDS = 2.0
+_MAX_ATTEMPTS = 60
+_RETRY_STATUSES = frozenset({401, 403, 429, 500, 503})
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Uploader:
+    """Uploads files to the service's first project, in the same process but over its API.
+
+    Retries while the service is failing, and raises a `ServiceError` when it gives up.
+
+    Args:
+        service: the service.
+        sleep: waits between chunks and retries, in seconds.
+    """
+
+    def __init__(self, service: EmbeddedService, sleep: Sleep) -> None:
+        import httpx
+
+        self._service = service
+        self._sleep = sleep
+        self._token = service.new_token()
+        transport = httpx.ASGITransport(app=service.app)
+        self._http = httpx.AsyncClient(transport=transport, base_url=service.base_url)
+
+    async def close(self) -> None:
+        """Close the HTTP client."""
+        await self._http.aclose()
+
+    async def upload(self, plan: UploadPlan) -> str:
+        """Carry out a plan. Returns the upload's id."""
+        size = sum(len(chunk) for chunk in plan.chunks)
+        if plan.flaw is Flaw.FIRST_CHUNK_MISSING_SIZE_LOWERED:
+            size -= len(plan.chunks[0])
+        fields = {"name": plan.name, "content_type": plan.content_type, "size": size}
+        upload = await self._call("POST", f"/projects/{self._service.project.id}/uploads", fields)
+        upload_id: str = upload["id"]
+        self._service.configure_verification(upload_id, plan.verification_seconds, is_unreadable=plan.is_unreadable)
+        for number, reported, sent in _chunk_transfers(plan):
+            await self._sleep(plan.seconds_per_chunk)
+            await self._send_chunk(upload_id, number, reported, sent)
+        if plan.flaw is not Flaw.NEVER_COMPLETED:
+            await self._sleep(plan.seconds_per_chunk)
+            await self._complete(upload_id, plan)
+        return upload_id
+
+    async def _send_chunk(self, upload_id: str, number: int, reported: bytes, sent: bytes | None) -> None:
+        report = {"number": number, "size": len(reported), "hash": {"value": md5(reported), "algorithm": "md5"}}
+        for _ in range(_MAX_ATTEMPTS):
+            target = await self._call("PUT", f"/uploads/{upload_id}/chunks", report)
+            if sent is None:
+                return
+            response = await self._http.put(target["host"] + target["url"], content=sent)
+            if response.status_code in (200, 201):
+                return
+            await self._sleep(_RETRY_SECONDS)
+
+    async def _complete(self, upload_id: str, plan: UploadPlan) -> None:
+        digest = md5(b"another file") if plan.flaw is Flaw.WRONG_FILE_HASH else plan.file_md5
+        await self._call("PUT", f"/uploads/{upload_id}/complete", {"hash": {"value": digest, "algorithm": "md5"}})
+
+    async def _call(self, method: str, path: str, fields: dict[str, Any]) -> Any:
+        """Call the API; retry while the service is failing, as real clients do."""
+        for _ in range(_MAX_ATTEMPTS):
+            response = await self._http.request(
+                method, f"{API_PATH}{path}", json=fields, headers={"Authorization": self._token}
+            )
+            body = _parse_json(response)
+            if response.is_success and body is not None:
+                return body
+            if response.status_code not in _RETRY_STATUSES and body is not None:
+                raise BadRequestError(f"{method} {path} was refused: {response.text}")
+            if response.status_code == 401:
+                self._token = self._service.new_token()
+            await self._sleep(_RETRY_SECONDS)
+        raise ThrottledError(f"{method} {path} kept failing")
+
+
+def _parse_json(response: "httpx.Response") -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _chunk_transfers(plan: UploadPlan) -> Iterator[tuple[int, bytes, bytes | None]]:
+    """For each chunk its number, the bytes as reported, and the bytes as sent (None: not sent)."""
+    chunks = list(enumerate(plan.chunks, 1))
+    middle = len(chunks) // 2 + 1
+    if plan.flaw is Flaw.CHUNKS_REORDERED:
+        chunks = [(number, plan.chunks[-number]) for number, _ in chunks]
+    if plan.flaw in (Flaw.FIRST_CHUNK_MISSING, Flaw.FIRST_CHUNK_MISSING_SIZE_LOWERED):
+        chunks = chunks[1:]
+    if plan.flaw is Flaw.NEVER_COMPLETED:
+        chunks = chunks[:middle]
+    for number, chunk in chunks:
+        sent: bytes | None = chunk
+        if number == middle and plan.flaw is Flaw.CHUNK_ALTERED:
+            sent = bytes([chunk[0] ^ 0xFF]) + chunk[1:]
+        elif number == middle and plan.flaw is Flaw.CHUNK_TRUNCATED:
+            sent = chunk[: len(chunk) // 2]
+        elif number == middle and plan.flaw is Flaw.CHUNK_LOST:
+            sent = None
+        yield number, chunk, sent
+
 
 _IMPORT_BATCH_UPLOADS = 2000
 

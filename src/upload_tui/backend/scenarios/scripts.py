@@ -1,22 +1,32 @@
-"""The scripts of the scenarios, a function each."""
+"""The scenarios by name, and the script of each as a function."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from random import Random
+from types import MappingProxyType
+from typing import Any
 
-from upload_tui.backend.faults.model import FaultName
-from upload_tui.backend.scenarios.plans import Flaw
+from msgspec import Struct
+
+from upload_tui.backend.faults import FaultName
+from upload_tui.backend.scenarios.catalogue import DEFAULT_HISTORY_UPLOADS
 from upload_tui.backend.scenarios.runner import ScenarioRunner
+from upload_tui.backend.scenarios.uploads import Flaw, finished_uploads
+from upload_tui.backend.service import EmbeddedService
+from upload_tui.clock import PacedClock
 
 __all__ = [
     "RECENT_SECONDS",
+    "SCENARIOS",
+    "Scenario",
     "run_corrupt",
     "run_flaky",
     "run_history",
-    "run_recent_uploads",
     "run_nothing",
     "run_outage",
     "run_quiet",
+    "run_recent_uploads",
     "run_rush",
     "run_steady",
     "run_stuck",
@@ -153,3 +163,51 @@ async def _steady_uploads(runner: ScenarioRunner) -> AsyncIterator[asyncio.Futur
         yield steady
     finally:
         steady.cancel()
+
+
+Script = Callable[[ScenarioRunner], Coroutine[Any, Any, None]]
+
+
+class Scenario(Struct, frozen=True):
+    """A scenario in two parts.
+
+    Attributes:
+        live_script: runs at the clock's pace until it is cancelled.
+        history_script: runs first, at once, by stepping the clock.
+        history_seconds: how long before the present the history begins.
+    """
+
+    live_script: Script
+    history_script: Script = run_nothing
+    history_seconds: float = 0.0
+
+    def create_runner(
+        self,
+        service: EmbeddedService,
+        clock: PacedClock,
+        seed: int,
+        history_uploads: int = DEFAULT_HISTORY_UPLOADS,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> ScenarioRunner:
+        """Create a runner. The clock must start `history_seconds` before the present.
+
+        `on_progress` is called with the number of uploads imported so far.
+        """
+        history = finished_uploads(seed, history_uploads, service.project.id, clock.now())
+        return ScenarioRunner(service, clock, Random(seed), history, on_progress)  # noqa: S311  # reproducible, not secret
+
+
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
+    {
+        "tour": Scenario(run_tour, run_recent_uploads, RECENT_SECONDS),
+        "quiet": Scenario(run_quiet),
+        "steady": Scenario(run_steady),
+        "rush": Scenario(run_rush),
+        "stuck": Scenario(run_stuck, run_recent_uploads, RECENT_SECONDS),
+        "corrupt": Scenario(run_corrupt),
+        "outage": Scenario(run_outage),
+        "history": Scenario(run_quiet, run_history),
+        "flaky": Scenario(run_flaky),
+    }
+)
+"""By the names of the catalogue."""

@@ -11,7 +11,7 @@ import click
 from upload_tui.cli.support.options import effective_settings, service_options, settings_paths
 from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
 from upload_tui.errors import SettingsError
-from upload_tui.private_files import private_opener
+from upload_tui.files import private_opener
 from upload_tui.settings import Flags, ServiceSettings
 
 __all__ = ["command"]

@@ -12,9 +12,9 @@ import click
 from msgspec import Struct
 
 from upload_tui.backend import DEFAULT_SCENARIO
-from upload_tui.cli.dashboard.preferences import dashboard_preferences
-from upload_tui.cli.dashboard.terminal import require_terminal, run_dashboard
+from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
 from upload_tui.cli.support.options import effective_display_settings
+from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.scenarios import (
     SCENARIO_VERIFICATIONS,
     FaultChoice,
@@ -27,7 +27,7 @@ from upload_tui.cli.support.scenarios import (
 )
 from upload_tui.clock import PacedClock, SystemClock
 from upload_tui.errors import EXIT_OK
-from upload_tui.locations import working_folder
+from upload_tui.files import working_folder
 
 if TYPE_CHECKING:
     from upload_tui.backend import EmbeddedService, ScenarioRunner
@@ -68,7 +68,7 @@ def command(uploads: int | None, web: bool, port: int, **chosen: Any) -> int:
     """Run the demo."""
     options = DemoOptions(past_uploads=past_upload_count(chosen["scenario"], uploads), **chosen)
     if web:
-        from upload_tui.cli.dashboard.browser import serve_in_browser
+        from upload_tui.cli.support.dashboard import serve_in_browser
 
         serve_in_browser([sys.executable, "-m", "upload_tui", "demo", *_command_line(options)], port)
         return EXIT_OK

@@ -10,9 +10,8 @@ from msgspec import Struct
 
 from upload_tui.cli.support.environment import Finding, State, cache_finding, terminal_findings
 from upload_tui.cli.support.options import service_options, settings_from, settings_paths
-from upload_tui.cli.support.output import Printer, output_option
+from upload_tui.cli.support.output import Printer, has_verdict, output_option
 from upload_tui.cli.support.service import client_for, find_projects, trusted_certificates
-from upload_tui.cli.support.streams import has_verdict
 from upload_tui.errors import EXIT_OK, UploadTuiError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.text import sanitize_line

@@ -10,10 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
-from upload_tui.cli.support.output import Printer, output_option
-from upload_tui.cli.support.snapshot import Snapshot, exit_code_of, open_snapshot
-from upload_tui.cli.support.streams import has_verdict
-from upload_tui.cli.support.tables import flat_upload, upload_columns
+from upload_tui.cli.support.output import Printer, has_verdict, output_option
+from upload_tui.cli.support.service import Snapshot, exit_code_of, open_snapshot
+from upload_tui.cli.support.tables import upload_columns
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
@@ -69,7 +68,7 @@ def command(
     criteria = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
     settings = effective_settings(flags)
     details, is_complete = asyncio.run(_details(settings, criteria, reverse=reverse))
-    from upload_tui.monitor import UPLOAD_FIELDS, upload_record
+    from upload_tui.monitor import UPLOAD_FIELDS, flat_upload, upload_record
 
     printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)
     printer.print_records(map(upload_record, details))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.dashboard.preferences import dashboard_preferences
-from upload_tui.cli.dashboard.terminal import require_terminal, run_dashboard
+from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
 from upload_tui.cli.support.options import effective_display_settings
+from upload_tui.cli.support.preferences import dashboard_preferences
 
 if TYPE_CHECKING:
     from upload_tui.monitor import ReplaySession

@@ -10,11 +10,10 @@ import click
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from upload_tui.cli.dashboard.last_visit import last_visit_file
+from upload_tui.cli.support.dashboard import last_visit_file
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
-from upload_tui.cli.support.output import Printer, output_option
-from upload_tui.cli.support.snapshot import exit_code_of, open_snapshot
-from upload_tui.cli.support.streams import has_verdict
+from upload_tui.cli.support.output import Printer, has_verdict, output_option
+from upload_tui.cli.support.service import exit_code_of, open_snapshot
 from upload_tui.cli.support.tables import local_time
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage

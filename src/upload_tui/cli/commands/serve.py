@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct
 
-from upload_tui.cli.support.listener import open_listener
+from upload_tui.cli.support.error_reporting import run_until_signal
 from upload_tui.cli.support.scenarios import (
     SCENARIO_VERIFICATIONS,
     FaultChoice,
     history_progress,
+    open_listener,
     past_upload_count,
     running_scenario,
     scenario_clock,
     scenario_options,
     start_faults,
 )
-from upload_tui.cli.support.signals import run_until_signal
 
 if TYPE_CHECKING:
     from upload_tui.backend import EmbeddedService

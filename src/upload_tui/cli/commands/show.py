@@ -11,7 +11,7 @@ import click
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, echo_err, output_option
 from upload_tui.cli.support.service import client_for, trouble_limits
-from upload_tui.cli.support.tables import flat_upload, local_time
+from upload_tui.cli.support.tables import local_time
 from upload_tui.errors import (
     EXIT_OK,
     InvalidResponseError,
@@ -35,6 +35,8 @@ __all__ = ["command", "time_text"]
 @output_option
 def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> int:
     """Show uploads."""
+    from upload_tui.monitor import flat_upload
+
     settings = effective_settings(flags)
     records, errors = asyncio.run(_records(settings, upload_ids))
     printer = Printer(output, (), flat_upload)

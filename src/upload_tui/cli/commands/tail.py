@@ -11,9 +11,8 @@ from msgspec import Struct
 
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
-from upload_tui.cli.support.service import client_for, find_projects, live_session, run_alongside
-from upload_tui.cli.support.snapshot import exit_code_of
-from upload_tui.cli.support.tables import change_columns, flat_change
+from upload_tui.cli.support.service import client_for, exit_code_of, find_projects, live_session, run_alongside
+from upload_tui.cli.support.tables import change_columns
 from upload_tui.errors import NotFoundError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
@@ -46,7 +45,7 @@ def command(
     """Print changes until interrupted."""
     options = _Options(frozenset(map(Stage, stages)), since, count)
     settings = effective_settings(flags)
-    from upload_tui.monitor import CHANGE_FIELDS
+    from upload_tui.monitor import CHANGE_FIELDS, flat_change
 
     printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS)
     return asyncio.run(_tail(settings, options, printer))

@@ -11,11 +11,16 @@ import click
 from msgspec import Struct, field
 
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options
-from upload_tui.cli.support.output import Printer, echo_err, output_option, terminal_columns
-from upload_tui.cli.support.service import client_for, find_projects, trouble_limits
-from upload_tui.cli.support.snapshot import exit_code_of, new_synchroniser, print_notices
-from upload_tui.cli.support.streams import has_verdict
-from upload_tui.cli.support.tables import flat_upload, upload_columns
+from upload_tui.cli.support.output import Printer, echo_err, has_verdict, output_option, terminal_columns
+from upload_tui.cli.support.service import (
+    client_for,
+    exit_code_of,
+    find_projects,
+    new_synchroniser,
+    print_notices,
+    trouble_limits,
+)
+from upload_tui.cli.support.tables import upload_columns
 from upload_tui.errors import (
     EXIT_FAILED_UPLOAD,
     EXIT_NOT_FOUND,
@@ -98,7 +103,7 @@ def command(
         raise UsageError("Nothing to wait for", "Name uploads by id, or projects with --project")
     options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
     settings = effective_settings(flags)
-    from upload_tui.monitor import UPLOAD_FIELDS
+    from upload_tui.monitor import UPLOAD_FIELDS, flat_upload
 
     printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)
     return asyncio.run(_wait(settings, options, printer))

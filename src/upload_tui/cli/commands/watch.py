@@ -11,13 +11,18 @@ from urllib.parse import urlsplit
 import click
 from msgspec.structs import replace
 
-from upload_tui.cli.dashboard.failure_command import FailureCommand
-from upload_tui.cli.dashboard.last_visit import record_visit
-from upload_tui.cli.dashboard.preferences import dashboard_preferences
-from upload_tui.cli.dashboard.terminal import require_terminal, run_dashboard
+from upload_tui.cli.support.dashboard import record_visit, require_terminal, run_dashboard
+from upload_tui.cli.support.failure_command import FailureCommand
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
-from upload_tui.cli.support.service import client_for, live_session, open_store, trouble_limits
-from upload_tui.cli.support.snapshot import cached_projects, projects_or_cached
+from upload_tui.cli.support.preferences import dashboard_preferences
+from upload_tui.cli.support.service import (
+    cached_projects,
+    client_for,
+    live_session,
+    open_store,
+    projects_or_cached,
+    trouble_limits,
+)
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.wire import service_root
 

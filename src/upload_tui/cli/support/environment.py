@@ -62,7 +62,7 @@ def terminal_locale(environment: Mapping[str, str]) -> str:
 
 def cache_finding() -> Finding:
     """Check that the state of uploads can be cached between sessions."""
-    from upload_tui.locations import cache_folder
+    from upload_tui.files import cache_folder
 
     folder = cache_folder()
     existing = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)

@@ -1,17 +1,26 @@
-"""Reports errors on standard error, one or two lines each, and turns them into exit codes. Tracebacks only with `--debug`."""
+"""How a command ends: errors on standard error, exit codes, signals; tracebacks and the log file only with `--debug`."""
 
+import logging
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import click
 
-from upload_tui.cli.support.streams import OutputLostError, output_error
+from upload_tui.cli.support.output import OutputLostError, output_error
 from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalError, UploadTuiError, UsageError
+from upload_tui.files import make_private_folder, private_opener
 from upload_tui.text import sanitize_line, sanitize_text
 
-__all__ = ["DebugLog", "run_reported"]
+__all__ = ["DebugLog", "EndingSignals", "ending_signals", "open_log", "run_reported", "run_until_signal"]
 
 
 class DebugLog:
@@ -40,9 +49,9 @@ class DebugLog:
 
     @staticmethod
     def _open() -> Path | None:
-        from upload_tui.cli.support.log_file import open_log
+        from upload_tui.cli.support.error_reporting import open_log
         from upload_tui.cli.support.output import echo_err
-        from upload_tui.locations import log_folder
+        from upload_tui.files import log_folder
 
         file = log_folder() / "upload-tui.log"
         try:
@@ -118,3 +127,116 @@ def _report(error: UploadTuiError, log: DebugLog | None) -> int:
 def _with_period(text: str) -> str:
     line = sanitize_line(text)
     return line if line.endswith("?") else f"{line}."
+
+
+_MAX_BYTES = 1_000_000
+
+
+class _PrivateHandler(RotatingFileHandler):
+    """Writes a file that only its owner can read."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding="utf-8", opener=private_opener)
+
+
+class _SanitizingFormatter(logging.Formatter):
+    """Sanitizes each line, and indents the lines that continue an entry."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return sanitize_text(super().format(record).rstrip("\n")).replace("\n", "\n    ")
+
+
+def open_log(file: Path) -> None:
+    """Write what the program and its libraries log to a file, which is rotated.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    make_private_folder(file.parent)
+    handler = _PrivateHandler(file, maxBytes=_MAX_BYTES, backupCount=1, encoding="utf-8")
+    handler.setFormatter(_SanitizingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.raiseExceptions = False  # a full disk loses lines of the log, and prints no traceback for each
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+
+
+def run_until_signal(main: Coroutine[Any, Any, None]) -> int:
+    """Run a coroutine until it ends; SIGINT and SIGTERM cancel it, each further one again.
+
+    After a signal the process ends here, with the exit code 128 + n, as soon as the coroutine has ended. Threads that still read
+    or hash are not waited for: nothing can record their results any more.
+    """
+    import asyncio  # here, because `--version` needs this module as well
+
+    return asyncio.run(_run_cancelled_by_signals(main))
+
+
+async def _run_cancelled_by_signals(main: Coroutine[Any, Any, None]) -> int:
+    import asyncio
+
+    task, received = asyncio.ensure_future(main), list[int]()
+
+    def stop(number: int) -> None:
+        received.append(number)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not received:
+            raise
+    if received:
+        _end(received[0])
+    return 0
+
+
+def _end(number: int) -> None:
+    if number == signal.SIGINT and sys.stderr.isatty():
+        sys.stderr.write("\n")  # after the terminal's own ^C
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # its reader has ended, or it is closed
+            stream.flush()
+    os._exit(128 + number)
+
+
+_NAMES = ("SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+"""Signals that would end the program at once. Not all systems have each."""
+
+
+class EndingSignals:
+    """Counts as an interrupt whichever signal arrives.
+
+    Attributes:
+        exit_code: 128 plus the number of the signal that has arrived; that of an interrupt if none has.
+    """
+
+    def __init__(self) -> None:
+        self.exit_code = EXIT_INTERRUPTED
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Do what an interrupt does now: asyncio cancels the main task, for example."""
+        self.exit_code = 128 + number
+        handler = signal.getsignal(signal.SIGINT)
+        if not callable(handler):  # interrupts are ignored
+            raise KeyboardInterrupt
+        handler(signal.SIGINT, frame)
+
+
+@contextmanager
+def ending_signals() -> Iterator[EndingSignals]:
+    """Handle the signals that are neither ignored nor handled by another; handlers can only be set in the main thread."""
+    ending = EndingSignals()
+    numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    handled = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in handled:
+        signal.signal(number, ending.interrupt)
+    try:
+        yield ending
+    finally:
+        for number in handled:
+            signal.signal(number, signal.SIG_DFL)

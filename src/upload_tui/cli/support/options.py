@@ -1,4 +1,4 @@
-"""The options that name a service, and the settings that result from them, the environment and the settings file."""
+"""The options that name a service, the settings that result from them, and their completion in a shell."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,6 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+    add_completion_class,
+    shell_complete,
+)
 from msgspec.structs import replace
 
 from upload_tui import text as texts
@@ -24,6 +33,7 @@ from upload_tui.settings import (
 )
 
 __all__ = [
+    "complete",
     "effective_display_settings",
     "effective_settings",
     "multi_service_options",
@@ -90,7 +100,7 @@ def _add_options(command: Callable[..., Any], profile: Callable[..., Any]) -> Ca
 
 def settings_paths() -> SettingsPaths:
     """The settings files of this machine."""
-    from upload_tui.locations import config_file, home_folder
+    from upload_tui.files import config_file, home_folder
 
     return SettingsPaths(config_file(), home_folder() / ".ddsclient")
 
@@ -163,3 +173,37 @@ def parse_since(text: str) -> datetime:
     if since is None:
         raise click.BadParameter(f"{text!r} is neither a duration like 2h nor a time like 2026-03-14T09:26:53Z.")
     return since
+
+
+class _BashWords(BashComplete):
+    """Bash splits words at `=`; click expects the option before its value."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        args, incomplete = super().get_completion_args()
+        return [word for word in args if word != "="], incomplete
+
+
+class _WholeWords(ShellComplete):
+    """Other shells replace the whole word, so a value is completed with its option."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        found = super().get_completions(args, incomplete)
+        option, equals, _ = incomplete.partition("=")
+        if not equals or not option.startswith("-"):
+            return found
+        return [CompletionItem(f"{option}={item.value}", item.type, item.help) for item in found]
+
+
+class _ZshWords(_WholeWords, ZshComplete):
+    pass
+
+
+class _FishWords(_WholeWords, FishComplete):
+    pass
+
+
+def complete(command: click.Command, name: str, variable: str, instruction: str) -> Any:
+    """Print the completions that a shell asks for; return the exit code."""
+    for words in (_BashWords, _ZshWords, _FishWords):
+        add_completion_class(words)
+    return shell_complete(command, {}, name, variable, instruction)

@@ -1,18 +1,39 @@
-"""Prints data: a table for people; JSON, JSON lines or CSV for programs. Only data goes to standard output."""
+"""Prints data to the standard streams, which are guarded: what happens to the output never changes what a command found out.
+
+Lost standard error is discarded from then on. Lost standard output ends the command, because its reader wants no more; but a command
+that has a verdict to find goes on without output. A broken pipe is no error; any other failure has an exit code of its own.
+"""
 
 import csv
+import errno
 import io
 import json
 import os
+import select
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, TextIO
 
 import click
 from msgspec import Struct
 
-__all__ = ["FORMATS", "Column", "Printer", "echo_err", "output_option", "terminal_columns"]
+from upload_tui.errors import OutputError
+
+__all__ = [
+    "Column",
+    "FORMATS",
+    "OutputLostError",
+    "Printer",
+    "echo_err",
+    "guarded_streams",
+    "has_verdict",
+    "output_error",
+    "output_option",
+    "terminal_columns",
+]
 
 FORMATS = ("table", "json", "jsonl", "csv")
 
@@ -134,7 +155,7 @@ class Printer:
         click.echo(line.getvalue(), nl=False)
 
     def _print_table(self, records: Sequence[Record]) -> None:
-        from upload_tui.cli.support.layout import layout_table
+        from upload_tui.cli.support.tables import layout_table
 
         max_width = terminal_columns(sys.stdout.fileno()) if sys.stdout.isatty() else None
         table = layout_table(self._columns, records, max_width)
@@ -148,3 +169,122 @@ def _sanitize(text: str) -> str:
     from upload_tui.text import sanitize
 
     return sanitize(text)
+
+
+_LAST_STANDARD_DESCRIPTOR = 2
+
+
+class OutputLostError(Exception):
+    """Standard output cannot be written any more; `output_error` has the reason. Raised once, to end the command."""
+
+
+class _GuardedFile(io.FileIO):
+    """A file that discards everything after its first failure, so that no later flush fails.
+
+    Args:
+        file: a descriptor, which stays open at the end, or a path.
+        is_required: the first failure raises `OutputLostError`.
+        failure: the error of the first write; None tries to write.
+    """
+
+    def __init__(self, file: int | str, *, is_required: bool, failure: OSError | None = None) -> None:
+        super().__init__(file, "wb", closefd=isinstance(file, str))
+        self.is_required = is_required
+        self.failure: OSError | None = None
+        self._first_failure = failure
+
+    def write(self, data: Any, /) -> int:
+        while self.failure is None:
+            try:
+                written = self._write_or_raise(data)
+            except OSError as error:
+                self.failure = error
+                if self.is_required:
+                    raise OutputLostError from error
+            else:
+                if written is not None:
+                    return written
+                select.select([], [self], [])  # another program made the pipe or terminal non-blocking
+        return memoryview(data).nbytes
+
+    def _write_or_raise(self, data: Any) -> int | None:
+        if self._first_failure is not None:
+            raise self._first_failure
+        return super().write(data)
+
+
+@contextmanager
+def guarded_streams() -> Iterator[None]:
+    """Guard the standard streams inside the context; give a closed one a replacement."""
+    _fill_closed_descriptors()
+    saved = sys.stdin, sys.stdout, sys.stderr
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115  # the null device, for the whole process
+    sys.stdout = _guarded(sys.stdout, is_required=True)
+    sys.stderr = _guarded(sys.stderr, is_required=False)
+    try:
+        yield
+    finally:
+        _go_on_without_output()
+        for stream, original in zip((sys.stdin, sys.stdout, sys.stderr), saved, strict=True):
+            if stream is not original:
+                stream.close()
+        sys.stdin, sys.stdout, sys.stderr = saved
+
+
+def _fill_closed_descriptors() -> None:
+    """Open the null device in place of closed standard streams; a file or socket of the program would take their numbers."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD_DESCRIPTOR:
+        pass
+    os.close(number)
+
+
+def _guarded(stream: TextIO | None, *, is_required: bool) -> TextIO:
+    """Guard a stream; None is a closed one. A character that the encoding lacks is replaced."""
+    if stream is None:
+        closed = _GuardedFile(
+            os.devnull, is_required=is_required, failure=OSError(errno.EBADF, os.strerror(errno.EBADF))
+        )
+        return io.TextIOWrapper(io.BufferedWriter(closed), encoding="utf-8", errors="replace")
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.reconfigure(errors="replace")
+    try:
+        number = stream.fileno()
+    except io.UnsupportedOperation:  # a stream of a test
+        return stream
+    return io.TextIOWrapper(
+        io.BufferedWriter(_GuardedFile(number, is_required=is_required)),
+        encoding=stream.encoding,
+        errors="replace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def has_verdict(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command go on without standard output: its exit code says what it found out."""
+
+    @wraps(command)
+    def go_on(*arguments: Any, **options: Any) -> Any:
+        _go_on_without_output()
+        return command(*arguments, **options)
+
+    return go_on
+
+
+def _go_on_without_output() -> None:
+    if (file := _standard_output()) is not None:
+        file.is_required = False
+
+
+def output_error() -> OutputError | None:
+    """Why standard output could not be written; None if it could, or if its reader has exited."""
+    file = _standard_output()
+    if file is None or file.failure is None or isinstance(file.failure, BrokenPipeError):
+        return None
+    return OutputError(f"Standard output cannot be written: {file.failure.strerror}", "Write it to another place.")
+
+
+def _standard_output() -> _GuardedFile | None:
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return raw if isinstance(raw, _GuardedFile) else None

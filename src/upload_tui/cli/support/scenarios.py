@@ -1,6 +1,7 @@
-"""What `serve` and `demo` share: the options of the embedded service, and running its scenario."""
+"""What `serve` and `demo` share: the options of the embedded service, its port, and running its scenario."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from upload_tui.backend import Faults, Scenario, ScenarioRunner
 
 __all__ = [
-    "SCENARIO_VERIFICATIONS",
     "FaultChoice",
+    "SCENARIO_VERIFICATIONS",
     "history_progress",
+    "open_listener",
     "past_upload_count",
     "running_scenario",
     "scenario_clock",
@@ -153,3 +155,25 @@ def start_faults(faults: "Faults", choices: Sequence[FaultChoice]) -> None:
 def history_progress(imported: int, total: int) -> str:
     """Describe how far the past uploads of a scenario are built: `building past uploads: 40,000 of 100,000`."""
     return f"building past uploads: {imported:,} of {total:,}"
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Open a port, so that its number is known before the server starts; 0 picks a free one.
+
+    Raises:
+        UsageError: it cannot be opened.
+    """
+    listener: socket.socket | None = None
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        # With the protocol given, asyncio sets TCP_NODELAY on the connections.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()  # a client that connects before the server starts waits and is not refused
+    except (OSError, UnicodeError) as error:  # a host name with an empty or too long part is a UnicodeError
+        if listener is not None:
+            listener.close()
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise UsageError(f"Port {port} of {host} cannot be opened: {reason}", "Choose another --port, or 0.") from error
+    return listener

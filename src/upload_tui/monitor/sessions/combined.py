@@ -31,9 +31,8 @@ from upload_tui.monitor.model import (
     Trouble,
     Window,
 )
-from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
 from upload_tui.monitor.sessions.live import worst_connection
-from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
 from upload_tui.status import Stage
 
 __all__ = ["CombinedSession"]

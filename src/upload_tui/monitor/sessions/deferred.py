@@ -20,10 +20,8 @@ from upload_tui.monitor.model import (
     Row,
     Window,
 )
-from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
-from upload_tui.monitor.sessions.connection import ConnectionTracker
-from upload_tui.monitor.sessions.polling import WakeableTimer
-from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor.sessions.connection import ConnectionTracker, WakeableTimer
+from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
 
 if TYPE_CHECKING:
     from upload_tui.monitor.store_picture import StorePicture

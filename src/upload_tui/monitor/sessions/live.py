@@ -13,9 +13,8 @@ from upload_tui.errors import BusyStorageError, NotFoundError, ServiceError
 from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
-from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
-from upload_tui.monitor.sessions.connection import ConnectionTracker
-from upload_tui.monitor.sessions.polling import Schedule, WakeableTimer
+from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule, WakeableTimer
+from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.synchroniser import Synchroniser

@@ -15,7 +15,7 @@ from upload_tui.errors import (
     ThrottledError,
     UnreachableError,
 )
-from upload_tui.monitor.sessions.polling import Schedule
+from upload_tui.monitor.sessions.connection import Schedule
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.status import Stage, Timeline

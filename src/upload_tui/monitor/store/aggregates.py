@@ -7,7 +7,7 @@ from heapq import nlargest
 from itertools import chain
 from typing import TypeAlias
 
-from upload_tui.monitor.analysis.lateness import SIZE_LIMITS_BYTES, size_class
+from upload_tui.monitor.analysis.trouble import SIZE_LIMITS_BYTES, size_class
 from upload_tui.monitor.analysis.worker_health import (
     MIN_WAITING,
     RETRIES_END_SECONDS,
@@ -15,7 +15,6 @@ from upload_tui.monitor.analysis.worker_health import (
     WaitingUploads,
 )
 from upload_tui.monitor.model import CauseGroup
-from upload_tui.monitor.store.bulk import read_lease
 from upload_tui.monitor.store.partitions import Partition, partition_list
 from upload_tui.monitor.store.query import (
     NOT_ACKNOWLEDGED,
@@ -25,7 +24,7 @@ from upload_tui.monitor.store.query import (
     stuck_condition,
 )
 from upload_tui.monitor.store.rows import from_ms, to_ms
-from upload_tui.monitor.store.schema import UNKNOWN
+from upload_tui.monitor.store.schema import UNKNOWN, read_lease
 from upload_tui.monitor.store.store import Store
 from upload_tui.status import Certainty, Stage
 

@@ -1,19 +1,26 @@
-"""The database of a store, which survives the failure of its connection; the one place that translates SQLite's errors.
+"""The database of a store, which survives the failure of its connection, translates SQLite's errors, and logs recent changes.
 
 A database that fails in use is replaced (see `recovery`), so that a damaged file or a full disk does not end the session. Reads then
 run on the replacement; a write raises and has to be repeated.
+
+The process that reads a change first stores it; for the next one, the service has nothing new. Entries are appended in the
+transaction that stores the changed upload.
 """
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import randbits
 from typing import Any
 
+from msgspec.json import Decoder, encode
+
 from upload_tui.errors import BusyStorageError, DamagedStorageError, StorageResetError
+from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
 from upload_tui.monitor.store.recovery import open_database, replacement_for, storage_error
 
-__all__ = ["Database", "ResultRows"]
+__all__ = ["ChangeLog", "Database", "ResultRows"]
 
 
 class ResultRows(list[Any]):
@@ -141,3 +148,49 @@ class Database:
         self._on_replaced()
         if was_in_transaction:
             raise StorageResetError(self.notice) from error
+
+
+_MAX_CHANGES = 10_000
+_DECODERS = {
+    kind.__name__: Decoder(kind) for kind in (AnomalyNoticed, StageReached, UploadGone, UploadPurged, UploadSeen)
+}
+
+
+class ChangeLog:
+    """The change log of one store.
+
+    Args:
+        db: the store's database; a log in memory stays empty, since no other process can read it.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._writer = randbits(62)
+
+    def last_number(self) -> int:
+        """The number of the last entry; 0 if there is none."""
+        number: int = self._db.execute("SELECT coalesce(max(number), 0) FROM told").fetchone()[0]
+        return number
+
+    def append(self, changes: Sequence[UploadChange]) -> None:
+        """Append changes that this process publishes; within a transaction of the store."""
+        if self._db.file is None or not changes:
+            return
+        self._db.executemany(
+            "INSERT INTO told (teller, project_id, kind, change) VALUES (?, ?, ?, ?)",
+            [
+                (self._writer, change.upload.project_id, type(change).__name__, encode(change).decode())
+                for change in changes
+            ],
+        )
+        self._db.execute("DELETE FROM told WHERE number <= ?", (self.last_number() - _MAX_CHANGES,))
+
+    def by_others(self, since: int, project_id: str) -> tuple[Sequence[UploadChange], int]:
+        """A project's changes by other processes after entry number `since`, in order; and the number of the last entry."""
+        if self._db.file is None or (last := self.last_number()) == since:
+            return (), since
+        rows = self._db.execute(
+            "SELECT kind, change FROM told WHERE number > ? AND teller <> ? AND project_id = ? ORDER BY number",
+            (since, self._writer, project_id),
+        )
+        return [_DECODERS[kind].decode(change) for kind, change in rows if kind in _DECODERS], last

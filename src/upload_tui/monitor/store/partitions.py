@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from upload_tui.monitor.store.bulk import read_lease
 from upload_tui.monitor.store.database import Database
+from upload_tui.monitor.store.schema import read_lease
 from upload_tui.status import Stage
 
 __all__ = ["GONE_UPLOADS_KEPT", "GONE_UPLOADS_SURPLUS", "Partition", "PartitionTable", "partition_list"]

@@ -14,9 +14,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from upload_tui.errors import BusyStorageError, DamagedStorageError, NewerStorageError, StorageError
-from upload_tui.monitor.store.bulk import read_lease
-from upload_tui.monitor.store.schema import APPLICATION_ID, MIGRATIONS, end_bulk, migrate
-from upload_tui.private_files import create_private_file, make_private_folder, restrict_to_owner
+from upload_tui.files import create_private_file, make_private_folder, restrict_to_owner
+from upload_tui.monitor.store.schema import APPLICATION_ID, MIGRATIONS, end_bulk, migrate, read_lease
 
 __all__ = ["OpenDatabase", "open_database", "replacement_for", "storage_error"]
 

@@ -1,4 +1,4 @@
-"""Rows of the table `uploads`: an upload to column values, and column values to a `StoredUpload`."""
+"""Rows of the table `uploads`, to and from `StoredUpload`, and the raw JSON of each upload."""
 
 import json
 from collections.abc import Sequence
@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.analysis.latency import bucket_of
 from upload_tui.monitor.analysis.statistics import normalise_cause
 from upload_tui.monitor.analysis.trouble import contradicts_itself, is_contradictory
-from upload_tui.monitor.store.schema import UNKNOWN
+from upload_tui.monitor.store.schema import UNKNOWN, decompress_page
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
 
-if TYPE_CHECKING:  # reading the store must not import the JSON parsers
+if TYPE_CHECKING:
+    from upload_tui.monitor.store.database import Database
     from upload_tui.wire import Upload
 
 __all__ = [
     "BULK_COLUMNS",
     "READ_COLUMNS",
+    "RawJsonStore",
+    "StoredUpload",
     "UNKNOWN_STATE_RANK",
     "WRITE_COLUMNS",
-    "StoredUpload",
     "from_ms",
     "parse_row",
     "row_values",
@@ -187,3 +190,49 @@ def _stage_of_rank(rank: int, completed_ms: int | None) -> Stage:
     if rank != UNKNOWN_STATE_RANK:
         return _STAGES[rank]
     return Stage.INITIATED if completed_ms is None else Stage.COMPLETED
+
+
+_MAX_CACHED_PAGES = 16
+"""More pages than are read in turn."""
+
+
+class RawJsonStore:
+    """Raw JSON by upload.
+
+    Args:
+        db: the store's database.
+    """
+
+    def __init__(self, db: "Database") -> None:
+        self._db = db
+        self._page_cache: dict[int, Sequence[Any]] = {}
+
+    def raw(self, upload_id: str) -> str:
+        """The raw JSON of an upload; empty if the upload is not known or its page is damaged."""
+        row = self._db.execute(
+            "SELECT raw, page, place FROM uploads LEFT JOIN words USING (number) WHERE id = ?", (upload_id,)
+        ).fetchone()
+        if row is None:
+            return ""
+        raw, page, place = row
+        if raw is not None:
+            return str(raw)
+        from upload_tui.wire import entry_json
+
+        try:
+            return entry_json(self._entries(page), place)
+        except InvalidResponseError:
+            return ""
+
+    def _entries(self, page: int) -> Sequence[Any]:
+        """The entries of a page; the last pages are cached, because neighbours are often read together."""
+        entries = self._page_cache.pop(page, None)
+        if entries is None:
+            from upload_tui.wire import page_entries
+
+            row = self._db.execute("SELECT body FROM pages WHERE page = ?", (page,)).fetchone()
+            entries = () if row is None else page_entries(decompress_page(row[0]))
+            while len(self._page_cache) >= _MAX_CACHED_PAGES:
+                del self._page_cache[next(iter(self._page_cache))]
+        self._page_cache[page] = entries
+        return entries

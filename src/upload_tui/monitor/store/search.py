@@ -13,7 +13,6 @@ from math import inf
 from msgspec import Struct
 
 from upload_tui.monitor.model import Query, SortKey
-from upload_tui.monitor.store.bulk import read_lease
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.partitions import partition_list
 from upload_tui.monitor.store.query import (
@@ -25,6 +24,7 @@ from upload_tui.monitor.store.query import (
     sort_direction,
     union_selects,
 )
+from upload_tui.monitor.store.schema import read_lease
 
 __all__ = ["SearchLists", "SearchResult"]
 

@@ -14,24 +14,23 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from msgspec import Struct
 
 from upload_tui.monitor.model import ProjectRef, Query, SortKey
-from upload_tui.monitor.store.bulk import BulkLoad, read_lease
-from upload_tui.monitor.store.change_log import ChangeLog
-from upload_tui.monitor.store.database import Database
+from upload_tui.monitor.store.bulk import BulkLoad, can_snapshot
+from upload_tui.monitor.store.database import ChangeLog, Database
 from upload_tui.monitor.store.keyset_paging import KeysetPager
-from upload_tui.monitor.store.page_snapshot import can_snapshot
 from upload_tui.monitor.store.partitions import Partition, PartitionTable
 from upload_tui.monitor.store.query import StoreQuery, StuckThresholds, TroubleThresholds, store_query
-from upload_tui.monitor.store.raw_json import RawJsonStore
 from upload_tui.monitor.store.rows import (
     READ_COLUMNS,
     UNKNOWN_STATE_RANK,
     WRITE_COLUMNS,
+    RawJsonStore,
     StoredUpload,
     parse_row,
     row_values,
     stage_rank,
     to_ms,
 )
+from upload_tui.monitor.store.schema import read_lease
 from upload_tui.monitor.store.search import SearchLists
 from upload_tui.status import Anomaly, Stage
 

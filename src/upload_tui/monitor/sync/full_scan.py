@@ -15,13 +15,10 @@ from msgspec import Struct
 
 from upload_tui.client import gather_all
 from upload_tui.errors import ServerError
-from upload_tui.monitor.store.project_order import ProjectOrder
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, PageFetcher
-from upload_tui.monitor.sync.recorder import ChangeRecorder
-from upload_tui.monitor.sync.scan_recorder import ScanRecorder
-from upload_tui.monitor.sync.state import SyncState
-from upload_tui.monitor.sync.unreadable_rows import UnreadRows
+from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, PageFetcher, UnreadRows
+from upload_tui.monitor.sync.recorder import ChangeRecorder, ScanRecorder
+from upload_tui.monitor.sync.state import ProjectOrder, SyncState
 from upload_tui.wire import RawPage, UploadPage
 
 __all__ = ["FullScan"]

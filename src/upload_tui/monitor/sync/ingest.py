@@ -1,16 +1,148 @@
-"""Write readings to the store: equal ones refresh the reading time, different ones are compared and stored."""
+"""Write readings to the store: equal ones refresh the reading time, different ones are compared, stored and published."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from upload_tui.monitor.changes import UploadChange, UploadRef, UploadSeen
-from upload_tui.monitor.store.store import Store, StoredUpload
-from upload_tui.monitor.sync.comparison import compare, reread
-from upload_tui.wire import UploadReading
+from upload_tui.errors import InvalidResponseError
+from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadPurged, UploadRef, UploadSeen
+from upload_tui.monitor.store.rows import StoredUpload
+from upload_tui.monitor.store.store import Store
+from upload_tui.status import Anomaly, Certainty, Event, Timeline, transitions_between
+from upload_tui.wire import Project, Upload, UploadReading, read_upload
 
-__all__ = ["IngestResult", "ingest"]
+__all__ = ["Comparison", "IngestResult", "compare", "ingest", "reread", "restore_known_event"]
+
+
+class Comparison(Struct, frozen=True):
+    """The result of a comparison.
+
+    Attributes:
+        upload: the upload to store.
+        earliest: the earliest possible time of its last event; None if unknown.
+        noticed: the anomalies that comparisons have found so far.
+        changes: to publish, in order.
+    """
+
+    upload: Upload
+    earliest: datetime | None
+    noticed: tuple[Anomaly, ...]
+    changes: tuple[UploadChange, ...]
+
+
+def reread(raw: str, stored: StoredUpload) -> Upload | None:
+    """Parse stored raw JSON again, with the times that were known; None if it cannot be parsed."""
+    try:
+        project = Project(stored.project_id, stored.project_name) if stored.project_id else None
+        upload = read_upload(json.loads(raw), read_on=stored.read_on, project=project)
+    except (ValueError, InvalidResponseError):
+        return None
+    return restore_known_event(upload, stored.earliest, stored.since, stored.certainty)
+
+
+def restore_known_event(
+    upload: Upload, earliest: datetime | None, since: datetime | None, certainty: Certainty
+) -> Upload:
+    """Give the last event the time that earlier readings found, if the service does not report it.
+
+    The JSON alone may contain less: a purge or any later update hides when the upload was verified.
+    """
+    if upload.timeline.unknown_state is not None:  # what is stored is the time of that state
+        return upload
+    upload = _with_earliest(upload, earliest)
+    current = upload.timeline.current
+    if current is None or since is None or Certainty.REPORTED in (current.certainty, certainty):
+        return upload
+    if certainty is Certainty.ESTIMATED:
+        return _replace_last_event(upload, replace(current, on=since, certainty=certainty))
+    return _replace_last_event(upload, replace(current, on=None, certainty=certainty, latest=since))
+
+
+def _with_earliest(upload: Upload, earliest: datetime | None) -> Upload:
+    """Bound the last event by `earliest`, if the service does not report its time.
+
+    An estimate before a reading without that stage was wrong: it is dropped, and only the bounds are kept.
+    """
+    current = upload.timeline.current
+    if earliest is None or current is None or current.certainty is Certainty.REPORTED:
+        return upload
+    bound = max(earliest, current.earliest) if current.earliest else earliest
+    latest = max(bound, current.latest) if current.latest else None
+    bounded: Event = replace(current, earliest=bound, latest=latest)
+    if current.on is not None and current.on < bound:
+        bounded = replace(bounded, on=None, certainty=Certainty.OBSERVED)
+    return _replace_last_event(upload, bounded)
+
+
+def _keep_known_event(before: Upload, after: Upload) -> Upload:
+    """Keep the known time of the last event, unless the service reports it now or an estimate narrows what was only observed."""
+    known, current = before.timeline.current, after.timeline.current
+    if known is None or current is None or known.stage is not current.stage or known.best_time is None:
+        return after
+    if Certainty.REPORTED in (known.certainty, current.certainty):
+        return after
+    is_narrower = (
+        known.on is None and current.on is not None and known.latest is not None and current.on <= known.latest
+    )
+    return after if is_narrower else _replace_last_event(after, known)
+
+
+def _replace_last_event(upload: Upload, event: Event) -> Upload:
+    return replace(upload, timeline=replace(upload.timeline, events=(*upload.timeline.events[:-1], event)))
+
+
+def compare(
+    before: Upload | None, earliest: datetime | None, noticed: Sequence[Anomaly], after: Upload, service: str
+) -> Comparison:
+    """Compare two readings of one upload.
+
+    Args:
+        before: the older one; None if the upload is new.
+        earliest: the earliest possible time of the older one's last event; None if unknown.
+        noticed: the anomalies that earlier comparisons found; they stay.
+        after: the newer one.
+        service: the URL of the service.
+    """
+    if before is not None and after.stage is not before.stage:
+        # If our clock was set back, the earlier reading is no bound.
+        earliest = before.read_on if before.read_on <= after.read_on else None
+    after = _with_earliest(after, earliest)
+    after = _keep_known_event(before, after) if before is not None else after
+    steps, contradictions = transitions_between(before.timeline if before else None, after.timeline)
+    new_anomalies = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
+    ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)
+    changes: list[UploadChange] = [] if before else [UploadSeen(at=after.read_on, upload=ref)]
+    for step in steps:
+        event = step.event
+        changes.append(
+            StageReached(
+                at=after.read_on,
+                upload=ref,
+                before=step.previous,
+                after=event.stage,
+                on=event.on,
+                certainty=event.certainty,
+                earliest=event.earliest,
+                latest=event.latest,
+                error_message=event.message,
+            )
+        )
+    changes.extend(_other_changes(before, after, new_anomalies, ref))
+    return Comparison(after, earliest, (*noticed, *new_anomalies), tuple(changes))
+
+
+def _other_changes(
+    before: Upload | None, after: Upload, new_anomalies: Sequence[Anomaly], ref: UploadRef
+) -> Iterator[UploadChange]:
+    known = before.anomalies if before else ()
+    for anomaly in (*(anomaly for anomaly in after.anomalies if anomaly not in known), *new_anomalies):
+        yield AnomalyNoticed(at=after.read_on, upload=ref, anomaly=anomaly)
+    previous = before.timeline if before else Timeline()
+    if after.timeline.is_purged and not previous.is_purged:
+        yield UploadPurged(at=after.read_on, upload=ref, on=after.timeline.purged_on)
 
 
 class IngestResult(Struct, frozen=True):

@@ -10,7 +10,7 @@ import struct
 import sys
 from datetime import UTC, datetime
 
-from upload_tui.monitor.store.page_snapshot import page_snapshot
+from upload_tui.monitor.store.bulk import page_snapshot
 
 __all__ = ["RESPONSE_HEADER", "REQUEST_HEADER", "READY"]
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self, cast
 
-from upload_tui.monitor.store.page_snapshot import page_snapshot
+from upload_tui.monitor.store.bulk import page_snapshot
 from upload_tui.monitor.sync.page_worker import READY, REQUEST_HEADER, RESPONSE_HEADER
 
 __all__ = ["PageWorkers"]

@@ -1,4 +1,4 @@
-"""Refresh the pending uploads of a project with the cheapest requests.
+"""Read the new uploads of a project and refresh the pending ones, with the cheapest requests.
 
 A request has a fixed cost, measured in rows: a page with many unwanted rows may still be cheaper than many single requests.
 """
@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from upload_tui.monitor.store.project_order import ProjectOrder
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
+from upload_tui.monitor.sync.state import ProjectOrder, SyncState
+from upload_tui.wire import UploadPage
 
-__all__ = ["PagePlan", "PendingUploads", "plan_pages"]
+__all__ = ["NewUploads", "PagePlan", "PendingUploads", "plan_pages"]
 
 _PER_PAGE = 20
 _MAX_PAGES = 50
@@ -101,3 +102,75 @@ def _plan(positions: Sequence[int], size: int) -> PagePlan:
     pages = tuple(sorted(page for page, count in counts.items() if count * single_cost > page_cost))
     single_count = sum(count for page, count in counts.items() if count * single_cost <= page_cost)
     return PagePlan(size, pages, len(pages) * page_cost + single_count * single_cost)
+
+
+_MAX_BUFFERED = 5000
+"""Uploads held in memory before they are recorded."""
+
+
+class NewUploads:
+    """The new uploads of one project.
+
+    A known upload above unknown ones would hide those from the next round. So all new uploads are read before any is recorded. If
+    there are too many, the store remembers which uploads were known before, until the last new one is recorded, perhaps in a later
+    session.
+
+    Args:
+        state: the project's stored facts.
+        order: the project's uploads in the store.
+        fetcher: fetches pages.
+        recorder: writes readings to the store.
+    """
+
+    def __init__(self, state: SyncState, order: ProjectOrder, fetcher: PageFetcher, recorder: ChangeRecorder) -> None:
+        self._state = state
+        self._order = order
+        self._fetcher = fetcher
+        self._recorder = recorder
+        self.total: int | None = None
+        """The service's total when the first page was read; None if it reports none."""
+        self.unreadable_count = 0
+        """Uploads that could not be read on the pages of the last round."""
+
+    async def read(self, per_page: int) -> tuple[frozenset[str], bool]:
+        """Record all new uploads, oldest first; return the ids that were read, known ones included, and whether anything changed.
+
+        Args:
+            per_page: the size of the first page; if all its uploads are new, the largest page is read instead.
+        """
+        last_known = self._state.last_known_number
+        if last_known is None:
+            last_known = self._order.last_number()
+        read_ids, pages, changed = set[str](), list[UploadPage](), False
+        number, previous_ids = 1, list[str]()
+        while True:
+            page = await self._fetcher.fetch_page(number, per_page)
+            ids = [reading.upload.id for reading in page.readings]
+            read_ids.update(ids)
+            pages.append(page)
+            if number == 1:  # uploads that arrive during the next pages are counted in the next round
+                self.total, self.unreadable_count = page.total, 0
+            self.unreadable_count += len(page.unreadable)
+            # A service that ignores the page number repeats the first page without end.
+            if page.next_page is None or self._order.was_known(ids, last_known) or ids == previous_ids != []:
+                break
+            if number == 1 and per_page < self._fetcher.largest_page:
+                pages.clear()
+                per_page = self._fetcher.largest_page
+                continue
+            number, previous_ids = page.next_page, ids
+            if sum(len(buffered.readings) for buffered in pages) >= _MAX_BUFFERED:
+                with self._recorder.transaction():
+                    self._state.last_known_number = last_known
+                changed |= await self._record(pages)
+                pages.clear()
+        changed |= await self._record(pages)
+        if self._state.last_known_number is not None:
+            self._state.last_known_number = None
+        return frozenset(read_ids), changed
+
+    async def _record(self, pages: Sequence[UploadPage]) -> bool:
+        changed = False
+        for page in reversed(pages):
+            changed |= await self._recorder.record_readings(page.readings[::-1])
+        return changed

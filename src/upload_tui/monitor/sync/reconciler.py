@@ -1,10 +1,9 @@
 """Compare the old pages of a project in turn, to find purged and deleted uploads."""
 
-from upload_tui.monitor.store.project_order import ProjectOrder
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
-from upload_tui.monitor.sync.state import SyncState
+from upload_tui.monitor.sync.state import ProjectOrder, SyncState
 from upload_tui.wire import UploadPage
 
 __all__ = ["Reconciler"]

@@ -1,12 +1,25 @@
-"""What synchronising one project leaves in the store, for later sessions and for other processes over the same store."""
+"""What synchronisation knows of one project: what it left in the store, its uploads in the service's order, the service's clock.
 
+All ages are differences of the two. A stage that was not there in the last round and is there now was reached between them; if the
+service reports another time, again and again, one of the two clocks is wrong.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, convert, to_builtins
 
+from upload_tui.monitor.changes import Change, StageReached
+from upload_tui.monitor.store.partitions import Partition, partition_list
+from upload_tui.monitor.store.rows import from_ms
+from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.monitor.store.store import Store
+from upload_tui.status import Certainty
+from upload_tui.text import age_text
 
-__all__ = ["ReconcilerState", "SyncState"]
+__all__ = ["ClockCheck", "ProjectOrder", "ReconcilerState", "SyncState"]
 
 Value = TypeVar("Value")
 
@@ -83,3 +96,124 @@ class SyncState:
     def __init__(self, store: Store, project_id: str) -> None:
         self.store = store
         self.project_id = project_id
+
+
+_CHANGES = 3
+"""So many changes in a row must agree: one alone may have been listed late."""
+_TOLERANCE_SECONDS = 30.0
+
+
+class ClockCheck:
+    """The difference between the two clocks of one service."""
+
+    def __init__(self) -> None:
+        self._errors: deque[float] = deque(maxlen=_CHANGES)
+        self._round_ended_on: datetime | None = None
+
+    def observe(self, changes: Iterable[Change]) -> None:
+        """Use the changes of a round that has just ended; those of the first round may be of any age."""
+        if self._round_ended_on is None:
+            return
+        for change in changes:
+            if isinstance(change, StageReached) and change.on is not None and change.certainty is Certainty.REPORTED:
+                late = (change.on - change.at).total_seconds()
+                early = (change.on - self._round_ended_on).total_seconds()
+                self._errors.append(late if late > 0 else min(early, 0.0))
+
+    def end_round(self, ended_on: datetime) -> None:
+        """Note that a round ended without an error, by the service's clock."""
+        self._round_ended_on = ended_on
+
+    @property
+    def seconds(self) -> float:
+        """How far the times of uploads are ahead of the service's clock, or behind it if negative; 0 if they agree."""
+        errors = [error for error in self._errors if abs(error) > _TOLERANCE_SECONDS]
+        agree = len(errors) == _CHANGES and (min(errors) > 0 or max(errors) < 0)
+        return min(errors, key=abs) if agree else 0.0
+
+    @property
+    def notice(self) -> str:
+        """A note for the user; empty if the clocks agree."""
+        seconds = self.seconds
+        where = "ahead of" if seconds > 0 else "behind"
+        minutes = max(1, round(abs(seconds) / 60))
+        return f"times of uploads are about {age_text(60 * minutes)} {where} the service's clock" if seconds else ""
+
+
+_NEWEST_PER_ID = 4
+
+
+class ProjectOrder:
+    """The uploads of one project, except those that are gone.
+
+    Args:
+        store: the store.
+        project_id: the project.
+    """
+
+    def __init__(self, store: Store, project_id: str) -> None:
+        self._store = store
+        self._db = store.db
+        self._project_ids = frozenset({project_id})
+
+    def _partitions(self) -> tuple[Partition, ...]:
+        return self._store.partitions.select(self._project_ids, with_gone=False)
+
+    def count(self) -> int:
+        """The number of known uploads."""
+        return sum(partition.upload_count for partition in self._partitions())
+
+    def newest_on(self) -> datetime | None:
+        """When the newest upload was initiated; None if no upload, or no such time, is known."""
+        newest = max((self._newest_ms(partition) for partition in self._partitions()), default=UNKNOWN)
+        return from_ms(newest)
+
+    def _newest_ms(self, partition: Partition) -> int:
+        newest = f"SELECT coalesce(max(initiated_ms), {UNKNOWN}) FROM uploads WHERE cell = ?"
+        value_ms: int = self._db.execute(newest, (partition.number,)).fetchone()[0]
+        return value_ms
+
+    def unread(self, read_ms: tuple[int, int], low_ms: int | None = None, high_ms: int | None = None) -> Sequence[str]:
+        """The ids of uploads initiated after `low_ms` and not after `high_ms` that were not read in the interval `read_ms`.
+
+        Bounds are by time, because uploads initiated in the same millisecond may be in any order at the service.
+        """
+        low = UNKNOWN if low_ms is None else low_ms + 1
+        high = 2**63 - 1 if high_ms is None else high_ms
+        rows = self._db.execute(
+            f"SELECT id FROM uploads WHERE cell IN ({partition_list(self._partitions())}) "
+            "AND initiated_ms BETWEEN ? AND ? AND read_ms NOT BETWEEN ? AND ?",
+            (low, high, *read_ms),
+        )
+        return sorted(row[0] for row in rows)
+
+    def oldest_ms(self, upload_ids: Sequence[str]) -> int | None:
+        """When the oldest of these uploads was initiated; None if that is not known of any."""
+        initiated = "SELECT initiated_ms FROM uploads WHERE id = ?"
+        rows = (self._db.execute(initiated, (upload_id,)).fetchone() for upload_id in upload_ids)
+        return min((row[0] for row in rows if row is not None and row[0] != UNKNOWN), default=None)
+
+    def last_number(self) -> int:
+        """The highest row number of the store; later uploads get higher ones."""
+        number: int = self._db.execute("SELECT coalesce(max(number), 0) FROM uploads").fetchone()[0]
+        return number
+
+    def was_known(self, upload_ids: Sequence[str], number: int) -> bool:
+        """Whether any of these uploads has a row number up to `number`."""
+        known = "SELECT 1 FROM uploads WHERE id = ? AND number <= ?"
+        return any(self._db.execute(known, (upload_id, number)).fetchone() for upload_id in upload_ids)
+
+    def positions(self, upload_ids: Sequence[str]) -> Sequence[int]:
+        """The positions (from 0) of known uploads, in the order of the ids.
+
+        Callers mostly ask for some of the newest: those are looked up in one query, the others one by one.
+        """
+        partitions = self._partitions()
+        newest = self._db.execute(
+            f"SELECT id FROM uploads WHERE cell IN ({partition_list(partitions)}) "
+            "ORDER BY initiated_ms DESC, number DESC LIMIT ?",
+            (_NEWEST_PER_ID * len(upload_ids),),
+        )
+        near = {row[0]: position for position, row in enumerate(newest)}
+        positions = (near[one] if one in near else self._store.position_among(partitions, one) for one in upload_ids)
+        return [position for position in positions if position is not None]

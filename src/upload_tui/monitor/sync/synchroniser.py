@@ -12,16 +12,14 @@ from datetime import datetime
 from upload_tui.client import ServiceClient
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
-from upload_tui.monitor.store.project_order import ProjectOrder
 from upload_tui.monitor.store.rows import from_ms, to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.full_scan import FullScan
-from upload_tui.monitor.sync.new_uploads import NewUploads
-from upload_tui.monitor.sync.pending_uploads import PendingUploads
+from upload_tui.monitor.sync.pending_uploads import NewUploads, PendingUploads
 from upload_tui.monitor.sync.reconciler import Reconciler
 from upload_tui.monitor.sync.recorder import ChangeRecorder
-from upload_tui.monitor.sync.state import SyncState
+from upload_tui.monitor.sync.state import ProjectOrder, SyncState
 from upload_tui.text import plural
 
 __all__ = ["Synchroniser"]

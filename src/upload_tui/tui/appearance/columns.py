@@ -6,9 +6,8 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.errors import SettingsError
+from upload_tui.errors import SettingsError, did_you_mean
 from upload_tui.monitor import SortKey
-from upload_tui.text import did_you_mean
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import fit_to_width
 

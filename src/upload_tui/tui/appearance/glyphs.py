@@ -1,14 +1,17 @@
-"""The signs that the dashboard draws with: one set for Unicode terminals and one for ASCII."""
+"""The signs that the dashboard draws with, for Unicode terminals and for ASCII, and ASCII for what Textual draws itself."""
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from msgspec import Struct
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
 
 from upload_tui.status import Stage
 
-__all__ = ["ASCII", "UNICODE", "Glyphs", "glyphs_for"]
+__all__ = ["ASCII", "AsciiFilter", "Glyphs", "UNICODE", "glyphs_for"]
 
 
 class Glyphs(Struct, frozen=True):
@@ -141,3 +144,34 @@ def glyphs_for(encoding: str | None, locale: str = "") -> Glyphs:
 def _is_unicode(locale: str) -> bool:
     """True for names like `de_DE.UTF-8`, `C.utf8` and `UTF-8`."""
     return locale.partition("@")[0].rpartition(".")[2].replace("-", "").casefold() == "utf8"
+
+
+_BOXES = range(0x2500, 0x2580)
+_BLOCKS = range(0x2580, 0x25A0)
+
+
+def _map_each(characters: str, replacement: str) -> dict[int, str]:
+    return dict.fromkeys(map(ord, characters), replacement)
+
+
+_REPLACEMENTS: dict[int, str] = {
+    **dict.fromkeys(_BOXES, "+"),
+    **dict.fromkeys(_BLOCKS, " "),  # the ends of a scroll bar's thumb; its middle is background
+    **_map_each("─━┄┅┈┉╌╍═╴╶╸╺", "-"),
+    **_map_each("│┃┆┇┊┋╎╏║╵╷╹╻▏▕", "|"),
+    **_map_each("…", "~"),
+    **_map_each("•", "*"),
+    **_map_each("🔎", "> "),
+}
+"""Each replacement is as wide as its character."""
+
+
+class AsciiFilter(LineFilter):
+    """Replaces box, block and other drawing characters by ASCII."""
+
+    def apply(self, segments: Sequence[Segment], background: Color) -> list[Segment]:
+        """Replace the characters of one line."""
+        return [
+            segment if segment.text.isascii() else Segment(segment.text.translate(_REPLACEMENTS), segment.style)
+            for segment in segments
+        ]

@@ -1,16 +1,32 @@
-"""Themes and colour tokens. Stylesheets use tokens; only this module has colours."""
+"""Themes, colour tokens and stylesheets. Stylesheets use tokens; only this module has colours."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.color import Color, ColorParseError
 from textual.theme import BUILTIN_THEMES, Theme
 
-from upload_tui.errors import SettingsError
-from upload_tui.text import did_you_mean
+from upload_tui.errors import SettingsError, StyleError, did_you_mean
 
-__all__ = ["DEFAULT_THEME", "FEW_COLOURS_THEME", "THEMES", "TOKEN_DEFAULTS", "read_theme", "theme_for", "widget_tokens"]
+if TYPE_CHECKING:
+    from textual.css.stylesheet import StylesheetParseError
+    from textual.css.tokenizer import TokenError
+
+__all__ = [
+    "DEFAULT_THEME",
+    "FEW_COLOURS_THEME",
+    "STYLESHEETS",
+    "THEMES",
+    "TOKEN_DEFAULTS",
+    "WIDGET_STYLESHEETS",
+    "check_stylesheets",
+    "read_theme",
+    "stylesheet_paths",
+    "theme_for",
+    "widget_tokens",
+]
 
 DEFAULT_THEME = "upload-dark"
 FEW_COLOURS_THEME = "upload-ansi"
@@ -233,3 +249,62 @@ def widget_tokens(*, is_dark: bool = True) -> dict[str, str]:
     'stage-verified'
     """
     return dict((_DARK if is_dark else _LIGHT).variables)
+
+
+STYLESHEETS = ("app.tcss", "widgets.tcss", "dashboard.tcss", "dialogs.tcss")
+"""The stylesheets of the dashboard; a later one overrides an earlier one."""
+
+WIDGET_STYLESHEETS = ("widgets.tcss",)
+"""The stylesheets that the widgets need in another app."""
+
+
+def stylesheet_paths(sheets: Sequence[str] = STYLESHEETS) -> list[Path]:
+    """The absolute paths of stylesheets, in the given order.
+
+    Raises:
+        StyleError: the installation is incomplete.
+    """
+    package = Path(__file__).resolve().parents[2]
+    folders = (package / "styles", package.parent.parent / "styles")
+    for folder in folders:
+        paths = [folder / sheet for sheet in sheets]
+        if all(path.is_file() for path in paths):
+            return paths
+    raise StyleError(f"The stylesheets are missing below {package}", "Install upload-tui again.")
+
+
+def check_stylesheets(paths: Sequence[Path]) -> None:
+    """Check that the user's own stylesheets can be used.
+
+    Raises:
+        SettingsError: a stylesheet cannot be read or parsed.
+    """
+    if not paths:
+        return
+    from textual.css.errors import StylesheetError
+    from textual.css.stylesheet import Stylesheet, StylesheetParseError
+    from textual.css.tokenizer import TokenError
+    from textual.theme import BUILTIN_THEMES
+
+    from upload_tui.tui.appearance.theme import THEMES, TOKEN_DEFAULTS
+
+    variables = {**TOKEN_DEFAULTS, **BUILTIN_THEMES["ansi-dark"].to_color_system().generate()}
+    variables |= THEMES[0].to_color_system().generate()
+    for path in paths:
+        sheet = Stylesheet(variables=variables)
+        try:
+            sheet.read(path)
+            sheet.parse()
+        except (StylesheetParseError, TokenError) as error:
+            raise SettingsError(f"{path}{_first_error(error)}", "Fix or remove it.") from error
+        except StylesheetError as error:
+            raise SettingsError(f"{path} cannot be read", "Check its permissions, or remove it.") from error
+
+
+def _first_error(error: "StylesheetParseError | TokenError") -> str:
+    from textual.css.stylesheet import StylesheetParseError
+
+    if not isinstance(error, StylesheetParseError):
+        return f", line {error.start[0]}: not valid as a stylesheet"
+    token, message = next(found for rule in error.errors.rules for found in rule.errors)
+    return f", line {token.location[0] + 1}: {message if isinstance(message, str) else message.summary}"

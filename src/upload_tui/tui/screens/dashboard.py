@@ -15,22 +15,20 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Row, Session, UploadChange
-from upload_tui.tui.alerts import Alert
 from upload_tui.tui.appearance.columns import ColumnSpec
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.controls import DemoControls
-from upload_tui.tui.keys.bindings import DASHBOARD_KEYS
-from upload_tui.tui.messages import ColumnsChosen
-from upload_tui.tui.screens.query_screen import QueryScreen
-from upload_tui.tui.widgets.activity.activity_pane import ActivityPane, ChangeLogView
-from upload_tui.tui.widgets.activity.pending_list import PendingList
-from upload_tui.tui.widgets.alarm_bar import AlarmBar
+from upload_tui.tui.bindings import DASHBOARD_KEYS
+from upload_tui.tui.bridge import ColumnsChosen
+from upload_tui.tui.notices import Alert
+from upload_tui.tui.preferences import DemoControls
+from upload_tui.tui.screens.session_screen import QueryScreen
+from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
+from upload_tui.tui.widgets.footer import KeyFooter, SearchBar
 from upload_tui.tui.widgets.funnel import FunnelBar
-from upload_tui.tui.widgets.key_footer import KeyFooter
-from upload_tui.tui.widgets.search_bar import SearchBar
-from upload_tui.tui.widgets.table.titled_table import TitledTable
-from upload_tui.tui.widgets.table.upload_table import UploadTable
-from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
+from upload_tui.tui.widgets.pending_list import PendingList
+from upload_tui.tui.widgets.status_bar import AlarmBar
+from upload_tui.tui.widgets.table.upload_table import TitledTable, UploadTable
+from upload_tui.tui.widgets.timeline_view import TimelinePane
 
 __all__ = ["DashboardScreen"]
 
@@ -233,14 +231,14 @@ class DashboardScreen(QueryScreen):
 
     def action_shapes(self) -> None:
         """Show the status in three formats."""
-        from upload_tui.tui.screens.shapes import ShapesScreen
+        from upload_tui.tui.screens.help import ShapesScreen
 
         if upload_id := self._selected_upload_id():
             self.app.push_screen(ShapesScreen(self._session, upload_id, self.display_options))
 
     def action_latencies(self) -> None:
         """Show the latencies."""
-        from upload_tui.tui.screens.latencies import LatencyScreen
+        from upload_tui.tui.screens.statistics import LatencyScreen
 
         self.app.push_screen(LatencyScreen(self._session, self.display_options, self.rows_query.project_ids))
 
@@ -262,7 +260,7 @@ class DashboardScreen(QueryScreen):
 
     def action_columns(self) -> None:
         """Choose columns."""
-        from upload_tui.tui.screens.columns import ColumnScreen
+        from upload_tui.tui.screens.menu import ColumnScreen
 
         table = self.query_one(UploadTable)
         self.app.push_screen(ColumnScreen(table.column_specs, table.left_out), self._apply_columns)

@@ -1,21 +1,27 @@
-"""The help dialog: the stages, and the keys of the screen and pane where `?` was pressed."""
+"""The dialogs that explain: the stages and the keys, and one upload's status in the three status shapes."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widget import Widget
+from textual.widgets import Static
 
-from upload_tui.text import plural
-from upload_tui.tui.keys.help_text import KeyHelp, grouped, help_lines
-from upload_tui.tui.keys.labels import key_of
+from upload_tui.monitor import Session
+from upload_tui.text import plural, sanitize
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.bindings import HELP_KEY, key_of
+from upload_tui.tui.help_text import KeyHelp, grouped, help_lines
+from upload_tui.tui.screens.session_screen import LiveDialog
+from upload_tui.wire import UNSUPPORTED_DETAILS, StatusShape, write_status
 
-__all__ = ["HelpScreen"]
+__all__ = ["HelpScreen", "ShapesScreen"]
 
 _STATE_MODEL = (
     ("initiated", "the client is sending chunks"),
@@ -94,3 +100,53 @@ class HelpScreen(ModalScreen[None]):
     def action_scroll(self, lines: int) -> None:
         """Scroll by this many lines."""
         self.query_one("#help").scroll_relative(y=lines, animate=False)
+
+
+_TITLES = {StatusShape.A: "Option A", StatusShape.B: "Option B", StatusShape.DEPLOYED: "Deployed"}
+
+
+class ShapesScreen(LiveDialog[None]):
+    """The status of one upload in three formats, side by side."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,w", "dismiss", "Close", id="shapes.close", tooltip="Close this dialog"),
+        HELP_KEY,
+    ]
+
+    def __init__(self, session: Session, upload_id: str, display_options: DisplayOptions) -> None:
+        super().__init__()
+        self._session = session
+        self._upload_id = upload_id
+        self._display_options = display_options
+
+    def compose(self) -> ComposeResult:
+        """Add the widgets."""
+        with Horizontal(id="shapes") as box:
+            box.border_title = "Status in three formats"
+            box.border_subtitle = f"{key_of(self, 'shapes.close')} close"
+            for shape, title in _TITLES.items():
+                with VerticalScroll(classes="shape") as column:
+                    column.border_title = title
+                    yield Static(id=f"shape-{shape}")
+
+    def on_mount(self) -> None:
+        """Show what is known."""
+        self.refresh_picture()  # the first frame shows what is known
+
+    def refresh_picture(self) -> None:
+        """Show the picture as it is now."""
+        detail = self._session.detail(self._upload_id)
+        for shape in StatusShape:
+            status = {} if detail is None else write_status(detail.upload.timeline, shape)
+            is_received = detail is not None and detail.upload.status_shape is shape
+            self.query_one(f"#shape-{shape}", Static).update(self._column(shape, status, is_received))
+
+    def _column(self, shape: StatusShape, status: dict[str, object], is_received: bool) -> Content:
+        lines = json.dumps(status, indent=2, ensure_ascii=False).splitlines()
+        body = Content("\n".join(sanitize(line) for line in lines))
+        origin = Content.styled("\n\nAs received" if is_received else "\n\nAs it would look", "$quiet")
+        missing = [
+            Content.styled(f"\n{self._display_options.glyphs.warning} cannot express: {detail}", "$warning")
+            for detail in sorted(UNSUPPORTED_DETAILS[shape])
+        ]
+        return Content("").join([body, origin, *missing])

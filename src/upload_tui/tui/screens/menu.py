@@ -1,8 +1,11 @@
-"""Menus: dialogs in which the user chooses one line of several."""
+"""Dialogs in which the user chooses: one line of several, a project, the columns of the table."""
 
-from collections.abc import Hashable, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import ClassVar, TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -11,12 +14,15 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from upload_tui.tui.controls import Fault
+from upload_tui.monitor import ProjectRef, Session
+from upload_tui.text import sanitize
+from upload_tui.tui.appearance.columns import TITLES, ColumnKey, ColumnSpec, width_of
+from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.exports import ExportKind
-from upload_tui.tui.keys.bindings import HELP_KEY
-from upload_tui.tui.keys.labels import key_of
+from upload_tui.tui.preferences import Fault
+from upload_tui.tui.screens.session_screen import LiveDialog
 
-__all__ = ["MenuScreen", "OptionScreen", "export_menu", "fault_menu"]
+__all__ = ["ColumnScreen", "MenuScreen", "OptionScreen", "ProjectScreen", "export_menu", "fault_menu"]
 
 Result = TypeVar("Result")
 
@@ -110,3 +116,152 @@ def export_menu(marked_count: int) -> MenuScreen:
         (ExportKind.SVG, "Screenshot, SVG", "the screen as shown"),
     )
     return MenuScreen("Export", "save", [(kind, _line(name, description)) for kind, name, description in kinds])
+
+
+class ProjectScreen(LiveDialog[str | None], MenuScreen):
+    """A menu that returns a project's id; empty means all projects.
+
+    Args:
+        session: the session that has the projects.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("Projects", "show", _project_lines(session.projects))
+        self._session = session
+
+    def refresh_picture(self) -> None:
+        """Show the picture as it is now."""
+        self.replace_lines(_project_lines(self._session.projects))
+
+
+def _project_lines(projects: Sequence[ProjectRef]) -> list[tuple[str, Content]]:
+    """All projects, then each; those with the same name also show their ids."""
+    names = Counter(project.name for project in projects)
+    return [("", Content("All projects")), *((one.id, _project_line(one, names[one.name] > 1)) for one in projects)]
+
+
+def _project_line(project: ProjectRef, shares_name: bool) -> Content:
+    name = sanitize(project.name or project.id)
+    return Content.assemble(name, (f"  {sanitize(project.id)}", "$quiet")) if shares_name else Content(name)
+
+
+_STEP_CELLS = 2
+
+
+class _ColumnLine(Struct, frozen=True):
+    column: ColumnSpec
+    is_on: bool
+
+
+class _Menu(OptionList):
+    """The list of columns. The subtitle shows the keys, shortened to fit."""
+
+    def on_resize(self) -> None:
+        self.border_subtitle = next((hint for hint in self._hints() if len(hint) <= self.outer_size.width - 4), "")
+
+    def _hints(self) -> Iterator[str]:
+        """Yield texts for the subtitle, the longest first."""
+        toggle, later, earlier, wider, narrower = (
+            key_of(self.screen, f"columns.{action}") for action in ("toggle", "later", "earlier", "wider", "narrower")
+        )
+        yield f"{toggle} on/off, {later} {earlier} move, {wider} {narrower} width, Enter apply"
+        yield f"{toggle} on/off, {later} {earlier}, {wider} {narrower}, Enter apply"
+        yield f"{toggle}, {later} {earlier}, {wider} {narrower}, Enter"
+        yield "Enter"
+
+
+class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
+    """A dialog that returns the chosen columns in order; None if it was cancelled.
+
+    Args:
+        columns: the present columns.
+        left_out: those of them that do not fit.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,c", "dismiss(None)", "Cancel", id="columns.close", tooltip="Close without changes"),
+        HELP_KEY,
+        Binding("space", "toggle_column", "On or off", id="columns.toggle", tooltip="Show or hide the column"),
+        Binding("j", "cursor(1)", "Down", show=False, id="columns.down", tooltip="Next column"),
+        Binding("k", "cursor(-1)", "Up", show=False, id="columns.up", tooltip="Previous column"),
+        Binding("J,shift+down", "shift(1)", "Later", id="columns.later", tooltip="Move the column to the right"),
+        Binding("K,shift+up", "shift(-1)", "Earlier", id="columns.earlier", tooltip="Move the column to the left"),
+        Binding("plus,equals_sign", "widen(1)", "Wider", id="columns.wider", tooltip="Make the column wider"),
+        Binding("minus", "widen(-1)", "Narrower", id="columns.narrower", tooltip="Make the column narrower"),
+        Binding("backspace", "reset_width", "Reset width", id="columns.width", tooltip="Use the default width"),
+    ]
+
+    def __init__(self, columns: Sequence[ColumnSpec], left_out: Collection[ColumnKey] = ()) -> None:
+        super().__init__()
+        self._left_out = left_out
+        shown = {column.key for column in columns}
+        hidden = (ColumnSpec(key) for key in ColumnKey if key not in shown)
+        self._lines = [
+            *(_ColumnLine(column, True) for column in columns),
+            *(_ColumnLine(column, False) for column in hidden),
+        ]
+
+    def compose(self) -> ComposeResult:
+        """Add the widgets."""
+        menu = _Menu(*self._options(), id="columns")
+        menu.border_title = "Columns"
+        yield menu
+
+    def _options(self) -> list[Option]:
+        return [Option(self._text(line)) for line in self._lines]
+
+    def _text(self, line: _ColumnLine) -> Content:
+        width = line.column.width or width_of(line.column.key)
+        mark = "x" if line.is_on else " "
+        size = f"width {width}" if width else "fills the rest"
+        if line.is_on and line.column.key in self._left_out:
+            size = f"{size}, no room"
+        return Content.assemble(
+            (f"[{mark}] ", "bold $primary"),
+            (f"{TITLES[line.column.key]:<12}", "" if line.is_on else "$quiet"),
+            (size, "$quiet"),
+        )
+
+    @on(OptionList.OptionSelected)
+    def finish(self) -> None:
+        """Close the screen with the columns that are on."""
+        self.dismiss(tuple(line.column for line in self._lines if line.is_on))
+
+    def action_toggle_column(self) -> None:
+        """Turn the column at the cursor on or off."""
+        line = self._lines[self._index]
+        if not line.is_on or sum(other.is_on for other in self._lines) > 1:  # the last column stays on
+            self._replace_line(self._index, replace(line, is_on=not line.is_on))
+
+    def action_shift(self, rows: int) -> None:
+        """Move the column at the cursor by this many rows."""
+        target = max(0, min(self._index + rows, len(self._lines) - 1))
+        self._lines.insert(target, self._lines.pop(self._index))
+        self._repaint(target)
+
+    def action_widen(self, steps: int) -> None:
+        """Widen the column at the cursor by this many steps; negative ones narrow it."""
+        line = self._lines[self._index]
+        width = line.column.width or width_of(line.column.key) or 24
+        self._replace_line(
+            self._index, replace(line, column=replace(line.column, width=max(1, min(width + steps * _STEP_CELLS, 200))))
+        )
+
+    def action_reset_width(self) -> None:
+        """Reset the width of the column at the cursor."""
+        line = self._lines[self._index]
+        self._replace_line(self._index, replace(line, column=replace(line.column, width=None)))
+
+    @property
+    def _index(self) -> int:
+        return self.query_one(OptionList).highlighted or 0
+
+    def _replace_line(self, index: int, line: _ColumnLine) -> None:
+        self._lines[index] = line
+        self._repaint(index)
+
+    def _repaint(self, index: int) -> None:
+        menu = self.query_one(OptionList)
+        menu.clear_options()
+        menu.add_options(self._options())
+        menu.highlighted = index

@@ -15,10 +15,10 @@ from textual.widgets import Static
 from upload_tui.monitor import Change, Detail, Session
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.keys.bindings import COPY_KEYS
+from upload_tui.tui.bindings import COPY_KEYS
 from upload_tui.tui.screens.session_screen import SessionScreen
-from upload_tui.tui.widgets.key_footer import KeyFooter
-from upload_tui.tui.widgets.timeline.timeline_pane import TimelinePane
+from upload_tui.tui.widgets.footer import KeyFooter
+from upload_tui.tui.widgets.timeline_view import TimelinePane
 
 __all__ = ["UploadScreen"]
 
@@ -99,7 +99,7 @@ class UploadScreen(SessionScreen):
 
     def action_shapes(self) -> None:
         """Show the status in three formats."""
-        from upload_tui.tui.screens.shapes import ShapesScreen
+        from upload_tui.tui.screens.help import ShapesScreen
 
         self.app.push_screen(ShapesScreen(self._session, self._upload_id, self.display_options))
 

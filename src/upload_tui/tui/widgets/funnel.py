@@ -17,7 +17,7 @@ from upload_tui.monitor import Funnel, StageSummary
 from upload_tui.status import Stage
 from upload_tui.text import sparkline_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.widgets.base.diffed_text import DiffedText
+from upload_tui.tui.widgets.cached_lines import DiffedText
 
 __all__ = ["FunnelBar", "StageCell"]
 

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from upload_tui.cli.support.layout import layout_table
 from upload_tui.cli.support.output import Column
-from upload_tui.cli.support.tables import upload_columns
+from upload_tui.cli.support.tables import layout_table, upload_columns
 
 COLUMNS = (
     Column("ID", lambda record: record["id"]),

@@ -12,7 +12,7 @@ from upload_tui.monitor import (
     full_upload_record,
     upload_record,
 )
-from upload_tui.monitor.records import flat_change
+from upload_tui.monitor.changes import flat_change
 from upload_tui.testing import InMemorySession, an_upload
 
 

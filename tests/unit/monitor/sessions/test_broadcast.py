@@ -3,7 +3,7 @@
 import asyncio
 
 from upload_tui.monitor.changes import Change, PictureChanged, UploadRef, UploadSeen
-from upload_tui.monitor.sessions.broadcast import ChangeBroadcaster
+from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.testing import NOW
 
 

@@ -15,9 +15,9 @@ from upload_tui.errors import ServerError
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef, Query
 from upload_tui.monitor.store import bulk
-from upload_tui.monitor.store.bulk import BulkLease, read_lease, write_lease
-from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
+from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
+from upload_tui.monitor.store.schema import BulkLease, read_lease, write_lease
 from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
 from upload_tui.monitor.sync import full_scan
 from upload_tui.monitor.sync.synchroniser import Synchroniser

@@ -17,7 +17,7 @@ from upload_tui.monitor.analysis.trouble import is_contradictory, trouble_of
 from upload_tui.monitor.model import Lateness, Query, SortKey
 from upload_tui.monitor.store import keyset_paging, recovery
 from upload_tui.monitor.store.aggregates import StoreAggregates
-from upload_tui.monitor.store.page_snapshot import PartitionName, SnapshotInfo, build_snapshot
+from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.schema import MIGRATIONS
 from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds

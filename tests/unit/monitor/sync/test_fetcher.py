@@ -11,9 +11,9 @@ from tests.unit.monitor.sync.harness import SyncHarness
 from upload_tui.client import gather_all
 from upload_tui.errors import AuthError, BusyStorageError, ServerError, UnreachableError
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync import full_scan, new_uploads, page_workers
+from upload_tui.monitor.sync import full_scan, page_workers, pending_uploads
+from upload_tui.monitor.sync.fetcher import UnreadableRows
 from upload_tui.monitor.sync.state import SyncState
-from upload_tui.monitor.sync.unreadable_rows import UnreadableRows
 from upload_tui.status import Stage
 from upload_tui.wire import StatusShape
 
@@ -166,7 +166,7 @@ async def test_the_round_fails_when_the_service_stops_answering(
 
 
 async def test_new_uploads_are_read_completely_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(new_uploads, "_MAX_BUFFERED", 100)  # uploads, which are two pages here
+    monkeypatch.setattr(pending_uploads, "_MAX_BUFFERED", 100)  # uploads, which are two pages here
     service = a_service(100)
     service.largest_page = 50
     harness = SyncHarness(service)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from upload_tui.monitor.store.page_snapshot import page_snapshot
+from upload_tui.monitor.store.bulk import page_snapshot
 from upload_tui.monitor.sync import page_workers
 from upload_tui.monitor.sync.page_workers import PageWorkers
 from upload_tui.testing import an_upload

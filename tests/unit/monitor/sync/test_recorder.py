@@ -8,10 +8,9 @@ from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.sync.harness import PROJECT, SyncHarness
 
 from upload_tui.monitor.changes import Change, StageReached, UploadRef
-from upload_tui.monitor.store.project_order import ProjectOrder
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder, sort_by_event_time
-from upload_tui.monitor.sync.state import SyncState
+from upload_tui.monitor.sync.state import ProjectOrder, SyncState
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
 from upload_tui.wire import StatusShape, read_upload_reading

@@ -6,7 +6,7 @@ import pytest
 
 from upload_tui.monitor import Query, Row
 from upload_tui.testing import NOW, InMemorySession, an_upload
-from upload_tui.tui.widgets.pending_text import bytes_per_second, stuck_badge, time_left_text
+from upload_tui.tui.widgets.pending_list import bytes_per_second, stuck_badge, time_left_text
 
 MIB = 1 << 20
 

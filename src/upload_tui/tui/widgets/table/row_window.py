@@ -1,13 +1,16 @@
-"""The rows that a table holds in memory: the visible ones and a margin around them, of any number of rows."""
+"""The rows that a table holds in memory: the visible ones and a margin around them, loaded while the user presses no key."""
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
+
+from textual.timer import Timer
+from textual.widget import Widget
 
 from upload_tui.monitor import Query, Row, Window
 
-__all__ = ["RowSource", "RowWindow", "next_matching"]
+__all__ = ["IdleTasks", "RowSource", "RowWindow", "next_matching"]
 
 _MARGIN_ROWS = 8
 """Rows fetched beyond both edges of the visible ones, so that moving the cursor by a row needs no fetch."""
@@ -127,3 +130,33 @@ def next_matching(source: RowSource, query: Query, narrower: Query, row: int) ->
     number = bisect_right(range(total), row, key=position)
     rows = source.window(narrower, number if number < total else 0, 1).rows
     return rows[0].id if rows else None
+
+
+_IDLE_SECONDS = 0.03
+"""Time without a schedule before the tasks start; about the repeat interval of a held key."""
+_PAUSE_SECONDS = 0.003
+"""Pause between two tasks, so that a key pressed meanwhile is handled."""
+
+
+class IdleTasks:
+    """Runs one list of tasks at a time, one task per timer call.
+
+    Args:
+        widget: owns the timers; the remaining tasks end with it.
+    """
+
+    def __init__(self, widget: Widget) -> None:
+        self._widget = widget
+        self._timer: Timer | None = None
+
+    def schedule(self, tasks: Iterator[Callable[[], object]]) -> None:
+        """Run these tasks soon; cancel the remaining ones of an earlier call."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self._widget.set_timer(_IDLE_SECONDS, lambda: self._run_next(tasks))
+
+    def _run_next(self, tasks: Iterator[Callable[[], object]]) -> None:
+        task = next(tasks, None)
+        if task is not None:
+            task()
+            self._timer = self._widget.set_timer(_PAUSE_SECONDS, lambda: self._run_next(tasks))

@@ -3,7 +3,7 @@
 import pytest
 
 from upload_tui.monitor import Query, Window
-from upload_tui.tui.widgets.table.row_cursor import RowCursor
+from upload_tui.tui.widgets.table.row_list import RowCursor
 from upload_tui.tui.widgets.table.row_window import RowWindow
 
 

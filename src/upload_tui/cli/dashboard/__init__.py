@@ -1,1 +1,0 @@
-"""What the commands that show the dashboard share: the terminal, preferences, saved choices, the last visit."""

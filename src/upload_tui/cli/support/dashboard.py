@@ -1,0 +1,159 @@
+"""Runs the dashboard on this terminal or in browsers, and records the user's visits."""
+
+import asyncio
+import gc
+import os
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterable, MutableMapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from upload_tui.cli.support.scenarios import open_listener
+from upload_tui.errors import EXIT_OK, StorageError, UsageError
+from upload_tui.files import state_folder
+from upload_tui.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from upload_tui.monitor import LastVisit, Session
+    from upload_tui.tui import UploadApp
+
+__all__ = ["last_visit_file", "record_visit", "require_terminal", "run_dashboard", "serve_in_browser"]
+
+
+def require_terminal() -> None:
+    """Check that there is a terminal, and prepare the process for a fast first frame.
+
+    Raises:
+        UsageError: standard input or output is not a terminal.
+    """
+    has_driver = "TEXTUAL_DRIVER" in os.environ  # Textual then draws in a browser, for example
+    if not has_driver and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("The dashboard needs a terminal", "Run it in one, without pipes.")
+    if not has_driver:
+        _correct_variables(os.environ)
+    # Halves the time until the second message of a key press is painted, such as what a search finds. Textual reads this when it is
+    # imported; an idle dashboard paints nothing.
+    os.environ.setdefault("TEXTUAL_FPS", "120")
+    # Imports make many objects that stay; garbage collections of them take a tenth of the start. The app enables it again.
+    gc.disable()
+
+
+def _correct_variables(environment: MutableMapping[str, str]) -> None:
+    """Remove variables that Textual misreads: an empty NO_COLOR is not set, and the terminal knows its size best."""
+    if not environment.get("NO_COLOR"):
+        environment.pop("NO_COLOR", None)
+    with suppress(OSError):
+        size = os.get_terminal_size(sys.stdout.fileno())
+        if size.columns and size.lines:
+            environment.pop("COLUMNS", None)
+            environment.pop("LINES", None)
+
+
+async def run_dashboard(app: "UploadApp") -> int:
+    """Run the dashboard until it ends; return the exit code.
+
+    Raises:
+        UploadTuiError: the error that ended the dashboard.
+    """
+    code = await app.run_async()
+    if app.failure is not None:
+        raise app.failure
+    return EXIT_OK if code is None else code
+
+
+def last_visit_file(settings: ServiceSettings, projects: Iterable[str], reader: str) -> Path:
+    """The file that records the last visit to some projects.
+
+    Args:
+        settings: the service and the account.
+        projects: ids or names of the projects; empty for all.
+        reader: `dashboard` or `report`; each has visits of its own.
+    """
+    key = " ".join([settings.url, settings.user_key, *sorted(projects), reader])
+    return state_folder() / "looks" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
+
+
+@asynccontextmanager
+async def record_visit(settings: ServiceSettings, session: "Session") -> "AsyncIterator[LastVisit | None]":
+    """Yield the last visit to the session's projects, None if there was none, and record this one at the end.
+
+    A visit that cannot be recorded, in a read-only home for example, is not an error.
+    """
+    from upload_tui.monitor import LastVisit, read_last_visit, save_last_visit
+    from upload_tui.tui import overdue_ids
+
+    file = last_visit_file(settings, settings.projects, "dashboard")
+    yield read_last_visit(file)
+    read_on = session.connection().as_of(session.now()) if session.connection().read_on else None
+    if read_on is not None:  # what happened after that was not shown
+        with suppress(StorageError):
+            save_last_visit(file, LastVisit(read_on, overdue_ids(session)))
+
+
+_HOST = "127.0.0.1"
+
+
+def serve_in_browser(command: Sequence[str], port: int) -> None:
+    """Serve a command until interrupted and print the URL; port 0 picks a free one.
+
+    Raises:
+        UsageError: the extra is not installed, or the port cannot be opened.
+    """
+    try:
+        import textual_serve  # noqa: F401  # fail before the port is opened
+    except ImportError as error:
+        raise UsageError(
+            "The demo in a browser needs textual-serve", "Install it: pip install 'upload-tui[web]'."
+        ) from error
+    asyncio.run(_serve(shlex.join(command), open_listener(_HOST, port)))
+
+
+async def _serve(command: str, listener: socket.socket) -> None:
+    from aiohttp import web
+
+    site = _site(command, listener.getsockname()[1])
+    runner = web.AppRunner(await site.app(), shutdown_timeout=1.0)
+    await runner.setup()
+    ended = asyncio.Event()
+    with suppress(NotImplementedError):  # Windows has no such signal
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    try:
+        await web.SockSite(runner, listener).start()
+        click.echo(site.public_url)
+        await ended.wait()
+    finally:  # also ends the demos, which run in processes of their own
+        await runner.cleanup()
+
+
+def _site(command: str, port: int) -> Any:
+    from aiohttp import web
+    from textual_serve.server import Server
+
+    class Site(Server):  # type: ignore[misc]  # untyped, and an extra
+        """Load no fonts from other machines, and reject WebSockets from other sites."""
+
+        async def app(self) -> Any:
+            app = await self._make_app()
+            app.on_response_prepare.append(self._add_policy)
+            return app
+
+        async def on_startup(self, app: Any) -> None:
+            """Print nothing: the caller prints the URL."""
+
+        async def _add_policy(self, request: Any, response: Any) -> None:
+            policy = f"default-src 'self' 'unsafe-inline' data:; connect-src 'self' ws://{_HOST}:{port}"
+            response.headers["Content-Security-Policy"] = policy
+
+        async def handle_websocket(self, request: Any) -> Any:
+            if request.headers.get("Origin") not in {None, self.public_url}:
+                raise web.HTTPForbidden
+            return await super().handle_websocket(request)
+
+    return Site(command, host=_HOST, port=port, title="upload-tui demo")

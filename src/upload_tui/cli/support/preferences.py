@@ -1,0 +1,227 @@
+"""The preferences of the dashboard, from settings and the environment, and the choices saved for the next session."""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from upload_tui.cli.support.environment import terminal_locale
+from upload_tui.errors import SettingsError, StorageError, did_you_mean
+from upload_tui.files import config_folder, read_text, state_folder, working_folder, write_private_file
+from upload_tui.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from textual.theme import Theme
+
+    from upload_tui.tui import ColumnSpec, DisplayOptions, Glyphs, Preferences, ViewKind
+
+__all__ = ["configured_columns", "dashboard_preferences", "save_columns", "save_theme", "saved_columns", "saved_theme"]
+
+_THEME = "theme"
+
+
+def configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
+    """The columns of the settings, for every kind of view; empty if the settings name none.
+
+    Raises:
+        SettingsError: the settings name an unknown column.
+    """
+    from upload_tui.tui import parse_columns
+
+    try:
+        return parse_columns(settings.columns)
+    except SettingsError as error:
+        raise SettingsError(f"{settings.sources['columns']}: {error.title}", error.hint) from error
+
+
+def saved_columns() -> "tuple[tuple[ViewKind, tuple[ColumnSpec, ...]], ...]":
+    """The saved columns of each kind of view that has any."""
+    from upload_tui.tui import ViewKind, parse_columns
+
+    saved = []
+    for view in ViewKind:
+        try:
+            columns = parse_columns(_read_choice(_columns_file(view)).split())
+        except SettingsError:  # a damaged file costs no more than a choice
+            continue
+        if columns:
+            saved.append((view, columns))
+    return tuple(saved)
+
+
+def saved_theme(known: Sequence[str]) -> str:
+    """The saved theme; empty if there is none, or if it is not in `known`."""
+    name = _read_choice(_THEME)
+    return name if name in known else ""
+
+
+def save_columns(view: "ViewKind", columns: "Sequence[ColumnSpec]") -> None:
+    """Save the columns of a kind of view.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    _write_choice(_columns_file(view), " ".join(map(str, columns)))
+
+
+def _columns_file(view: "ViewKind") -> str:
+    from upload_tui.tui import ViewKind
+
+    return "columns" if view is ViewKind.PROJECT else f"columns-{view}"
+
+
+def save_theme(name: str) -> None:
+    """Save the theme's name.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    _write_choice(_THEME, name)
+
+
+def _read_choice(name: str) -> str:
+    """Read a saved choice; empty if there is none, or if it cannot be read."""
+    try:
+        return read_text(state_folder() / name)
+    except (OSError, ValueError):
+        return ""
+
+
+def _write_choice(name: str, text: str) -> None:
+    """Write a choice by replacing the whole file."""
+    file = state_folder() / name
+    try:
+        write_private_file(file, text)
+    except OSError as error:
+        raise StorageError(
+            f"The {name} cannot be saved in {file}: {error.strerror}", "Check its permissions."
+        ) from error
+
+
+def _default_preferences() -> "Preferences":
+    """The preferences without any settings."""
+    from upload_tui.tui import Preferences, check_stylesheets
+
+    sheets = sorted(config_folder().glob("styles/*.tcss"))
+    check_stylesheets(sheets)
+    return Preferences(
+        themes=_user_themes(),
+        stylesheets=sheets,
+        export_folder=working_folder(),
+        is_animated=not _is_over_ssh(),
+    )
+
+
+def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] = ()) -> "Preferences":
+    """Make the preferences of a dashboard.
+
+    Args:
+        settings: the effective settings.
+        services: root URL and title of each service if there are several; otherwise empty.
+
+    Raises:
+        SettingsError: the settings name an unknown theme, column or action, or a theme or style sheet of the user is invalid.
+    """
+    from msgspec.structs import replace
+
+    from upload_tui.tui import AlertSettings
+
+    defaults = _default_preferences()
+    _check_keys(settings)
+    themes = _known_themes(defaults.themes)
+    _check_theme(settings, themes)
+    return replace(
+        defaults,
+        display_options=_display_options(settings, tuple(services)),
+        theme=settings.theme,
+        saved_theme=saved_theme(themes),
+        keymap=settings.keys,
+        save_columns=save_columns,
+        save_theme=save_theme,
+        is_animated=defaults.is_animated if settings.animations is None else settings.animations,
+        alerts=AlertSettings(
+            bell="bell" in settings.alerts,
+            desktop="desktop" in settings.alerts,
+            quiet_seconds=settings.alert_repeat_seconds,
+        ),
+    )
+
+
+def _is_over_ssh() -> bool:
+    """True if animations would be sent over a network."""
+    return "SSH_CONNECTION" in os.environ or "SSH_TTY" in os.environ
+
+
+def _display_options(settings: ServiceSettings, services: tuple[tuple[str, str], ...]) -> "DisplayOptions":
+    from upload_tui.tui import DisplayOptions
+
+    return DisplayOptions(
+        _glyphs(settings.signs),
+        zone=settings.zone,
+        columns=configured_columns(settings),
+        services=services,
+        view_columns=() if settings.columns else saved_columns(),
+    )
+
+
+def _glyphs(signs: str) -> "Glyphs":
+    from upload_tui.tui import ASCII, UNICODE, glyphs_for
+
+    if signs == "unicode":
+        _use_utf8()
+        return UNICODE
+    if signs:
+        return ASCII
+    return glyphs_for(sys.stdout.encoding, terminal_locale(os.environ))
+
+
+def _use_utf8() -> None:
+    """Encode what is drawn in UTF-8: the setting overrides the locale."""
+    if isinstance(sys.__stdout__, io.TextIOWrapper):
+        sys.__stdout__.reconfigure(encoding="utf-8")
+
+
+def _check_keys(settings: ServiceSettings) -> None:
+    if not settings.keys:
+        return
+    from upload_tui.tui import action_ids
+
+    actions = action_ids()
+    for action in settings.keys:
+        if action not in actions:
+            hint = did_you_mean(action, actions, otherwise=f"Known actions: {', '.join(actions)}.")
+            raise SettingsError(f"{settings.sources['keys']}: keys has the unknown action {action}", hint)
+
+
+def _known_themes(user_themes: "Sequence[Theme]") -> list[str]:
+    from textual.theme import BUILTIN_THEMES
+
+    from upload_tui.tui import THEMES
+
+    return sorted({*BUILTIN_THEMES, *(theme.name for theme in (*THEMES, *user_themes))})
+
+
+def _check_theme(settings: ServiceSettings, known: Sequence[str]) -> None:
+    if settings.theme and settings.theme not in known:
+        hint = did_you_mean(settings.theme, known, otherwise=f"Known themes: {', '.join(known)}.")
+        raise SettingsError(f"{settings.sources['theme']}: there is no theme {settings.theme}", hint)
+
+
+def _user_themes() -> "list[Theme]":
+    """Read the user's themes: `themes/NAME.toml` in the config folder, with colours as keys."""
+    files = sorted(config_folder().glob("themes/*.toml"))
+    if not files:
+        return []
+    import tomllib
+
+    from upload_tui.tui import read_theme
+
+    themes = []
+    for file in files:
+        try:
+            colours = tomllib.loads(read_text(file))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{file} cannot be read: {error}", "Correct it, or move it away.") from error
+        themes.append(read_theme(file.stem, colours, str(file)))
+    return themes

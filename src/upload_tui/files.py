@@ -1,0 +1,180 @@
+"""Folders and files of this program: where they are, how their text is read, and access for their owner alone.
+
+Without a home directory (a container may have none) the folders lie below the null device: nothing is there, and nothing can be made.
+"""
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from platformdirs import user_cache_path, user_config_path, user_log_path, user_state_path
+
+__all__ = [
+    "MAX_BYTES",
+    "cache_folder",
+    "config_file",
+    "config_folder",
+    "create_private_file",
+    "expand_home",
+    "home_folder",
+    "is_readable_by_others",
+    "log_folder",
+    "make_private_folder",
+    "private_opener",
+    "read_text",
+    "restrict_to_owner",
+    "state_folder",
+    "working_folder",
+    "write_private_file",
+]
+
+APP_NAME = "upload-tui"
+_NO_FOLDER = Path(os.devnull)
+
+
+def home_folder() -> Path:
+    """The user's home directory."""
+    try:
+        return Path.home()
+    except RuntimeError:  # neither HOME nor the user's entry in the password file
+        return _NO_FOLDER
+
+
+def expand_home(path: Path) -> Path:
+    """Replace a leading `~` or `~user` with that user's home directory."""
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no home directory, or no such user
+        return _NO_FOLDER / path
+
+
+def working_folder() -> Path:
+    """The current directory; a relative path if it was deleted."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path()
+
+
+def _folder(folder_of: Callable[..., Path]) -> Path:
+    try:
+        folder = folder_of(APP_NAME, appauthor=False)
+    except RuntimeError:  # no home directory
+        return _NO_FOLDER / APP_NAME
+    return _NO_FOLDER / APP_NAME if folder.parts[:1] == ("~",) else folder  # an older platformdirs keeps the `~`
+
+
+def config_folder() -> Path:
+    """The folder of `config.toml` and of the user's own style sheets and themes."""
+    return _folder(user_config_path)
+
+
+def config_file() -> Path:
+    """The settings file."""
+    return config_folder() / "config.toml"
+
+
+def cache_folder() -> Path:
+    """The folder of the stores, whose content can be fetched again."""
+    return _folder(user_cache_path)
+
+
+def state_folder() -> Path:
+    """The folder of what is remembered from one run to the next."""
+    return _folder(user_state_path)
+
+
+def log_folder() -> Path:
+    """The folder of the log file that `--debug` writes."""
+    return _folder(user_log_path)
+
+
+MAX_BYTES = 4_000_000
+"""More than any file of settings, certificates or choices has."""
+
+
+def read_text(file: Path) -> str:
+    """Read a file of UTF-8 text, with or without a byte order mark. A pipe is read to its end.
+
+    Raises:
+        OSError: it cannot be read, or is too large.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    with file.open("rb") as opened:
+        content = opened.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(file))
+    return content.decode("utf-8-sig")
+
+
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
+_OTHERS = 0o077
+
+
+def private_opener(path: str, flags: int) -> int:
+    """The `opener` of `open` for such a file. A file that is there already loses the permissions of others."""
+    descriptor = os.open(path, flags, _FILE_MODE)
+    _restrict(descriptor)
+    return descriptor
+
+
+def create_private_file(file: Path) -> None:
+    """Create an empty file, for a library that opens files by their path; one that is there already is left as it is.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE))
+
+
+def restrict_to_owner(*files: Path) -> None:
+    """Take the permissions of others from files of an earlier version; those that are not there or not ours stay as they are."""
+    for file in files:
+        if os.name == "posix" and is_readable_by_others(file):
+            with suppress(OSError):
+                file.chmod(_FILE_MODE)
+
+
+def write_private_file(file: Path, text: str) -> None:
+    """Write a file atomically, in a folder that is made if there is none.
+
+    Raises:
+        OSError: it cannot be written. The file is as it was.
+    """
+    make_private_folder(file.parent)
+    part = file.with_suffix(".part")
+    try:
+        with open(part, "w", encoding="utf-8", opener=private_opener) as opened:  # a Path has no opener
+            opened.write(text)
+        part.replace(file)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def make_private_folder(folder: Path, *, parents: bool = True) -> None:
+    """Make a folder, and its parents if asked to. A folder that is there already is left as it is: it may not be ours.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder.mkdir(parents=parents, exist_ok=True, mode=_FOLDER_MODE)
+
+
+def is_readable_by_others(file: Path) -> bool:
+    """True for a regular file with permissions for others; False if there is none."""
+    try:
+        return file.is_file() and bool(file.stat().st_mode & _OTHERS)
+    except OSError:
+        return False
+
+
+def _restrict(descriptor: int) -> None:
+    if os.name == "posix" and os.fstat(descriptor).st_mode & _OTHERS:
+        with suppress(OSError):  # another user's file, or a file system without permissions
+            os.fchmod(descriptor, _FILE_MODE)

@@ -1,0 +1,308 @@
+"""The file format of a recording: the readings, requests and changes of a session, as JSON lines.
+
+The first line describes the session. Each other line has a time (`at`) and a `kind`:
+
+- `kept`, `same`, `marked`: writes to the store (`put`, `touch`, `mark`);
+- `poured`: a page inserted in bulk during a large full scan (`body` is its JSON, compressed and in base64); `settled` ends the load;
+- `request`: the outcome of a request;
+- any other: a change as scripts get it (`records.change_record`), and in `replay` the fields that this leaves out.
+
+Secrets are masked before anything is recorded, and a page that may hold any is not inserted in bulk.
+"""
+
+import json
+import os
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from msgspec import Struct
+
+from upload_tui.client import RequestOutcome
+from upload_tui.errors import StorageError
+from upload_tui.files import private_opener
+from upload_tui.monitor.changes import (
+    Change,
+    ConnectionChanged,
+    PictureChanged,
+    StageReached,
+    SyncProgressed,
+    UploadChange,
+    change_record,
+    format_optional_time,
+)
+from upload_tui.monitor.model import ProjectRef
+from upload_tui.monitor.store.bulk import BulkLoad, SnapshotInfo
+from upload_tui.monitor.store.rows import from_ms
+from upload_tui.monitor.store.store import Entry, Store
+from upload_tui.status import Certainty
+from upload_tui.wire import Upload, format_time, read_time
+
+__all__ = ["RecordingHeader", "RecordingLine", "RecordingStore", "RecordingWriter", "read_recording"]
+
+_VERSION = 2
+"""Version 1 has no `poured` lines."""
+
+
+class RecordingHeader(Struct, frozen=True):
+    """The first line: what was watched, and when the recording begins (`began_on`)."""
+
+    began_on: datetime
+    service: str
+    title: str
+    projects: tuple[ProjectRef, ...]
+    stuck_after_seconds: float
+
+
+class RecordingLine(Struct, frozen=True):
+    """Any other line: its time, its kind, and all its fields."""
+
+    at: datetime
+    kind: str
+    fields: Mapping[str, Any]
+
+
+class RecordingWriter:
+    """Writes a recording. A context manager that closes the file.
+
+    Args:
+        file: the path; must not exist yet.
+        header: the first line.
+
+    Raises:
+        StorageError: the file exists or cannot be written.
+    """
+
+    def __init__(self, file: Path, header: RecordingHeader) -> None:
+        self._path = file
+        try:
+            descriptor = private_opener(str(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            raise StorageError(
+                f"{file} already exists", "Choose another name; recordings are never overwritten."
+            ) from None
+        except OSError as error:
+            raise StorageError(f"{file} cannot be written: {error.strerror}", "Check the folder.") from error
+        self._file: TextIO = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
+        self.line_count = 0
+        try:
+            self._write_header(header)
+        except StorageError:
+            with suppress(OSError):
+                self._file.close()
+            file.unlink(missing_ok=True)  # an empty file would stop the next try
+            raise
+
+    def _write_header(self, header: RecordingHeader) -> None:
+        projects = [{"id": project.id, "name": project.name} for project in header.projects]
+        self._write(
+            {
+                "journal": _VERSION,
+                "at": format_time(header.began_on),
+                "service": header.service,
+                "title": header.title,
+                "projects": projects,
+                "stuck_after_seconds": header.stuck_after_seconds,
+            }
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. On a full disk the end of the last line is lost, which every reader expects."""
+        with suppress(OSError):
+            self._file.close()
+
+    def write_line(self, at: datetime, kind: str, **fields: Any) -> None:
+        """Write a line."""
+        self._write({"at": format_time(at), "kind": kind, **fields})
+
+    def write_request(self, outcome: RequestOutcome) -> None:
+        """Write the outcome of a request."""
+        self.write_line(
+            outcome.sent_on,
+            "request",
+            path=outcome.path,
+            query=dict(outcome.query),
+            status=outcome.status,
+            seconds=round(outcome.seconds, 4),
+            size_bytes=outcome.size_bytes,
+            detail=outcome.error or None,
+        )
+
+    def write_change(self, change: Change) -> None:
+        """Write a change; `PictureChanged` and `SyncProgressed` are skipped, as a replay makes its own."""
+        if not isinstance(change, PictureChanged | SyncProgressed):
+            self._write({**change_record(change), "replay": _replay_fields(change)})
+
+    def _write(self, fields: Mapping[str, Any]) -> None:
+        try:
+            self._file.write(json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n")
+        except OSError as error:
+            raise StorageError(f"{self._path} cannot be written: {error.strerror}", "Check the disk.") from error
+        self.line_count += 1
+
+
+def _replay_fields(change: Change) -> Mapping[str, Any]:
+    """The fields that `change_record` leaves out."""
+    match change:
+        case StageReached():
+            return {
+                "earliest": format_optional_time(change.earliest),
+                "latest": format_optional_time(change.latest),
+                "service": change.upload.service,
+            }
+        case ConnectionChanged(connection=connection):
+            return {
+                "read_on": format_optional_time(connection.read_on),
+                "next_try_on": format_optional_time(connection.next_try_on),
+                "known": connection.known,
+                "total": connection.total,
+            }
+        case UploadChange():
+            return {"service": change.upload.service}
+        case _:
+            return {}
+
+
+class _RecordingBulkLoad(BulkLoad):
+    """A bulk load that also writes its pages to a recording.
+
+    Args:
+        writer: the recording.
+        store_parts: the arguments of `BulkLoad`.
+    """
+
+    def __init__(self, writer: RecordingWriter, *store_parts: Any) -> None:
+        super().__init__(*store_parts)
+        self._writer = writer
+        self._last_insert_on: datetime | None = None
+
+    def insert_page(self, snapshot: bytes) -> SnapshotInfo:
+        """Insert a page; its uploads that need a full parse are written one by one afterwards."""
+        page = super().insert_page(snapshot)
+        (body,) = self._db.execute("SELECT words FROM image.page").fetchone()
+        read_ms = self._db.execute("SELECT max(read_ms) FROM image.rows").fetchone()[0]
+        read_on = from_ms(read_ms)
+        if body is not None and read_on is not None:
+            self._last_insert_on = read_on
+            self._writer.write_line(read_on, "poured", body=b64encode(body).decode())
+        return page
+
+    async def finish(self) -> None:
+        """End the load."""
+        await super().finish()
+        if self._last_insert_on is not None:
+            self._writer.write_line(self._last_insert_on, "settled")
+
+
+class RecordingStore(Store):
+    """A store in memory that also writes its readings to a recording.
+
+    Args:
+        writer: the recording.
+    """
+
+    def __init__(self, writer: RecordingWriter) -> None:
+        super().__init__()
+        self._writer = writer
+        self.bulk = _RecordingBulkLoad(writer, self._db, self.transaction, self.partitions)
+
+    def put(self, uploads: Iterable[Entry]) -> None:
+        """Store readings."""
+        entries = list(uploads)
+        super().put(entries)
+        for upload, raw, noticed, earliest in entries:
+            self._writer.write_line(
+                upload.read_on,
+                "kept",
+                raw=json.loads(raw),
+                project=[upload.project_id, upload.project_name],
+                noticed=[[anomaly.name, anomaly.detail] for anomaly in noticed],
+                earliest=format_optional_time(earliest),
+                **_last_event_fields(upload),
+            )
+
+    def mark(self, upload_ids: Iterable[str], *, gone: bool | None = None, stale: bool | None = None) -> None:
+        """Mark uploads as gone or stale."""
+        ids = list(upload_ids)
+        super().mark(ids, gone=gone, stale=stale)
+        stored = [upload for upload_id in ids if (upload := self.get(upload_id)) is not None]
+        if stored:
+            self._writer.write_line(max(upload.read_on for upload in stored), "marked", ids=ids, gone=gone, stale=stale)
+
+    def touch(self, upload_ids: Sequence[str], read_on: datetime) -> None:
+        """Update the reading time of uploads that did not change."""
+        super().touch(upload_ids, read_on)
+        self._writer.write_line(read_on, "same", ids=list(upload_ids))
+
+
+def _last_event_fields(upload: Upload) -> Mapping[str, Any]:
+    """When the present stage began, if the service does not report it and earlier readings may know it better."""
+    last = upload.timeline.current
+    if last is None or last.certainty is Certainty.REPORTED:
+        return {}
+    return {"since": format_optional_time(last.best_time), "certainty": last.certainty}
+
+
+def read_recording(file: Path) -> tuple[RecordingHeader, Sequence[RecordingLine]]:
+    """Read a recording; an incomplete last line is skipped.
+
+    Raises:
+        StorageError: the file cannot be read, or is not a recording.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(
+            f"{file} cannot be read as a recording", "Give a file written by `upload-tui record`."
+        ) from error
+    lines = list(_parse_lines(text))
+    if not lines or not isinstance(lines[0].get("journal"), int):
+        raise StorageError(f"{file} is not a recording", "Give a file written by `upload-tui record`.")
+    if lines[0]["journal"] > _VERSION:
+        raise StorageError(f"{file} was written by a newer upload-tui", "Upgrade to replay it.")
+    try:
+        header = _parse_header(lines[0])
+        return header, list(_ordered_lines(header.began_on, lines[1:]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"{file} is a damaged recording", "Its first line is incomplete.") from error
+
+
+def _parse_lines(text: str) -> Iterator[Mapping[str, Any]]:
+    for line in text.splitlines():
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            continue  # the writer was interrupted
+        if isinstance(fields, dict):
+            yield fields
+
+
+def _parse_header(fields: Mapping[str, Any]) -> RecordingHeader:
+    began_on = read_time(fields["at"])
+    if began_on is None:
+        raise ValueError(fields["at"])
+    projects = tuple(ProjectRef(str(project["id"]), str(project["name"])) for project in fields["projects"])
+    return RecordingHeader(
+        began_on, str(fields["service"]), str(fields["title"]), projects, float(fields["stuck_after_seconds"])
+    )
+
+
+def _ordered_lines(began_on: datetime, lines: Sequence[Mapping[str, Any]]) -> Iterator[RecordingLine]:
+    """Lines with times that never go back: a line is at least as late as the one before it."""
+    at = began_on
+    for fields in lines:
+        line_at = read_time(fields.get("at"))
+        at = at if line_at is None else max(at, line_at)
+        yield RecordingLine(at, str(fields.get("kind")), fields)

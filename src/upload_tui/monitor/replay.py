@@ -1,0 +1,334 @@
+"""The session over a recording: its readings and changes happen again, at any speed, from any time on."""
+
+import asyncio
+import json
+from base64 import b64decode
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import takewhile
+from math import floor
+from typing import Any
+
+from msgspec.structs import replace
+
+from upload_tui.clock import Clock, PacedClock, SystemClock
+from upload_tui.errors import InvalidResponseError
+from upload_tui.monitor.analysis.trouble import TroubleLimits
+from upload_tui.monitor.changes import (
+    AnomalyNoticed,
+    Change,
+    ConnectionChanged,
+    PictureChanged,
+    StageReached,
+    UploadGone,
+    UploadPurged,
+    UploadRef,
+    UploadSeen,
+)
+from upload_tui.monitor.model import Connection, ConnectionState, Playback, ProjectRef
+from upload_tui.monitor.recording import RecordingHeader, RecordingLine
+from upload_tui.monitor.sessions.session import ChangeBroadcaster
+from upload_tui.monitor.store.bulk import can_snapshot, page_snapshot
+from upload_tui.monitor.store.schema import decompress_page
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.store_picture import StorePicture
+from upload_tui.monitor.sync.ingest import restore_known_event
+from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
+from upload_tui.wire import Project, page_entries, read_time, read_upload
+
+__all__ = ["ReplaySession"]
+
+_SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 60.0, 600.0)
+
+
+class ReplaySession(StorePicture):
+    """Replays a recording; implements `Session`. It starts at the beginning and stays at the end.
+
+    Args:
+        header: the recording's first line.
+        lines: its other lines, in order.
+        speed: seconds of the recording per second.
+        base: the clock that drives the playback.
+    """
+
+    def __init__(
+        self, header: RecordingHeader, lines: Sequence[RecordingLine], *, speed: float = 1.0, base: Clock | None = None
+    ) -> None:
+        self._header = header
+        self._lines = lines
+        self._base: Clock = base or SystemClock()
+        self._speed = speed
+        self._is_paused = False
+        self._position_changed = asyncio.Event()
+        self._broadcaster = ChangeBroadcaster()
+        self._reset(header.began_on)
+
+    def _reset(self, on: datetime) -> None:
+        """Start again at a time, with an empty picture."""
+        self._playback_clock = PacedClock(0.0 if self._is_paused else self._speed, self._base, on)
+        header = self._header
+        super().__init__(Store(), self._playback_clock, header.service, TroubleLimits(header.stuck_after_seconds))
+        self._store_lines = _StoreLines(self._store)
+        self._next = 0
+        self._connection = Connection(state=ConnectionState.CONNECTING, since=header.began_on)
+
+    def close(self) -> None:
+        """Discard the picture."""
+        self._store.close()
+
+    @property
+    def title(self) -> str:
+        """The title of the recorded session, marked as a replay."""
+        return f"replay {self._header.title}".strip()
+
+    @property
+    def projects(self) -> Sequence[ProjectRef]:
+        """The projects that were watched."""
+        return self._header.projects
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the recording per second; 0 while paused."""
+        return 0.0 if self._is_paused else self._speed
+
+    @property
+    def ends_on(self) -> datetime:
+        """When the recording ends."""
+        return self._lines[-1].at if self._lines else self._header.began_on
+
+    def set_speed(self, speed: float) -> None:
+        """Set the playback speed, in seconds of the recording per second."""
+        self._speed = speed
+        self._playback_clock.set_rate(self.speed)
+
+    def slower(self) -> None:
+        """Set the next lower speed."""
+        self.set_speed(max((speed for speed in _SPEEDS if speed < self._speed), default=_SPEEDS[0]))
+
+    def faster(self) -> None:
+        """Set the next higher speed."""
+        self.set_speed(min((speed for speed in _SPEEDS if speed > self._speed), default=_SPEEDS[-1]))
+
+    def pause(self) -> None:
+        """Pause the playback."""
+        self._is_paused = True
+        self._playback_clock.set_rate(0.0)
+        self._publish_connection()
+
+    def resume(self) -> None:
+        """Resume the playback."""
+        self._is_paused = False
+        self._playback_clock.set_rate(self._speed)
+        self._publish_connection()
+
+    def set_watched(self, *, is_watched: bool) -> None:
+        """Do nothing: a replay sends no requests."""
+
+    def step(self) -> None:
+        """Go to the time of the next line, also while paused, and apply all lines of that time."""
+        if self._next < len(self._lines):
+            self.seek(self._lines[self._next].at)
+
+    def refresh(self) -> None:
+        """Do the same as `step`."""
+        self.step()
+
+    def seek(self, on: datetime) -> None:
+        """Go to a time, forwards or back, within the recording."""
+        on = min(max(on, self._header.began_on), self.ends_on)
+        if on < self.now():
+            self.close()
+            self._broadcaster.clear_history()
+            self._reset(self._header.began_on)
+        self._playback_clock.step(max(0.0, (on - self.now()).total_seconds()))
+        self._apply_due_lines(on)
+        self._position_changed.set()
+
+    async def run(self) -> None:
+        """Apply each line when its time comes, until cancelled."""
+        while True:
+            self._position_changed.clear()
+            self._apply_due_lines(self.now())
+            waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._position_changed.wait())]
+            if self._next < len(self._lines):
+                left = (self._lines[self._next].at - self.now()).total_seconds()
+                waits.append(asyncio.ensure_future(self._playback_clock.sleep(left)))
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+
+    def now(self) -> datetime:
+        """The present of the recording; it stays at the end."""
+        return min(super().now(), self.ends_on)
+
+    def as_of(self) -> datetime:
+        """The time as of which the picture was correct."""
+        return self._connection.as_of(self.now())
+
+    @property
+    def recorded_connection(self) -> Connection:
+        """The connection as recorded."""
+        return replace(self._connection, requests_last_minute=self._requests_last_minute())
+
+    def connection(self) -> Connection:
+        """The position of the replay and the state that the connection had then."""
+        recorded, began_on = self.recorded_connection, self._header.began_on
+        length_seconds = (self.ends_on - began_on).total_seconds()
+        position_seconds = (self.now() - began_on).total_seconds()
+        if position_seconds < length_seconds:  # whole seconds, so that it changes once a second
+            position_seconds = floor(position_seconds)
+        return replace(
+            recorded,
+            state=ConnectionState.PAUSED if self._is_paused else ConnectionState.REPLAYING,
+            since=began_on,
+            next_try_on=None,
+            playback=Playback(position_seconds, length_seconds, recorded.state),
+        )
+
+    def _requests_last_minute(self) -> int:
+        since = self.now() - timedelta(minutes=1)
+        past = (self._lines[index] for index in range(self._next - 1, -1, -1))
+        return sum(line.kind == "request" for line in takewhile(lambda line: line.at > since, past))
+
+    def history(self, limit: int) -> Sequence[Change]:
+        """The last changes, oldest first."""
+        return self._broadcaster.history(limit)
+
+    def changes(self) -> AsyncIterator[Change]:
+        """Every change from now on."""
+        return self._broadcaster.subscribe()
+
+    def _apply_due_lines(self, on: datetime) -> None:
+        first = self._next
+        while self._next < len(self._lines) and self._lines[self._next].at <= on:
+            line = self._lines[self._next]
+            self._next += 1
+            with suppress(KeyError, TypeError, ValueError, InvalidResponseError):  # skip a damaged line
+                self._apply_line(line)
+        if self._next == len(self._lines):  # the recording may have been interrupted during a bulk load
+            self._store_lines.end_bulk()
+        if self._next > first:
+            self._broadcaster.publish(PictureChanged(at=self.now(), revision=self._store.revision))
+
+    def _apply_line(self, line: RecordingLine) -> None:
+        if line.kind == "connection":
+            self._connection = _parse_connection(line.fields)
+            self._publish_connection()
+        elif line.kind != "request" and not self._store_lines.apply(line):
+            self._broadcaster.publish(_parse_change(line.at, line.kind, line.fields))
+
+    def _publish_connection(self) -> None:
+        self._broadcaster.publish(ConnectionChanged(at=self.now(), connection=self.connection()))
+
+
+class _StoreLines:
+    """Applies the lines that were writes to the store.
+
+    Args:
+        store: where to write.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._is_bulk_open = False
+
+    def apply(self, line: RecordingLine) -> bool:
+        """Apply a line; False if it was not a write to the store."""
+        fields = line.fields
+        match line.kind:
+            case "kept":
+                self._put(line.at, fields)
+            case "poured":
+                self._insert_page(read_time(fields["at"]) or line.at, decompress_page(b64decode(fields["body"])))
+            case "settled":
+                self.end_bulk()
+            case "same":
+                self._store.touch(fields["ids"], line.at)
+            case "marked":
+                self._store.mark(fields["ids"], gone=fields["gone"], stale=fields["stale"])
+            case _:
+                return False
+        return True
+
+    def _put(self, at: datetime, fields: Mapping[str, Any]) -> None:
+        read_on, earliest = read_time(fields["at"]) or at, read_time(fields["earliest"])
+        since, certainty = read_time(fields.get("since")), Certainty(fields.get("certainty", Certainty.REPORTED))
+        project_id, project_name = fields.get("project", ("", ""))
+        project = Project(project_id, project_name) if project_id else None
+        upload = read_upload(fields["raw"], read_on=read_on, project=project)
+        upload = restore_known_event(upload, earliest, since, certainty)
+        noticed = tuple(Anomaly(AnomalyName(name), detail) for name, detail in fields["noticed"])
+        self._store.put([(upload, json.dumps(fields["raw"], ensure_ascii=False), noticed, earliest)])
+
+    def _insert_page(self, read_on: datetime, body: bytes) -> None:
+        """Insert the final uploads of a page; the others have lines of their own."""
+        if not can_snapshot:
+            uploads = [(read_upload(entry, read_on=read_on), entry) for entry in page_entries(body)]
+            ended = [
+                (upload, json.dumps(entry, ensure_ascii=False))
+                for upload, entry in uploads
+                if not upload.timeline.is_pending
+            ]
+            self._store.put([(upload, raw, (), None) for upload, raw in ended])
+            return
+        snapshot = page_snapshot(body, read_on)
+        if snapshot and not self._is_bulk_open:
+            self._store.bulk.begin()
+            self._is_bulk_open = True
+        if snapshot:
+            self._store.bulk.insert_page(snapshot)
+
+    def end_bulk(self) -> None:
+        """End the bulk load, if there is one."""
+        if self._is_bulk_open:
+            self._is_bulk_open = False
+            self._store.bulk.end()
+
+
+def _parse_connection(fields: Mapping[str, Any]) -> Connection:
+    more = fields["replay"]
+    return Connection(
+        state=ConnectionState(fields["to"]),
+        since=read_time(fields["on"]) or read_time(fields["at"]) or _raise_no_time(),
+        read_on=read_time(more["read_on"]),
+        next_try_on=read_time(more["next_try_on"]),
+        reason=fields["detail"] or "",
+        known=more["known"],
+        total=more["total"],
+    )
+
+
+def _raise_no_time() -> datetime:
+    raise ValueError("a connection's state has no time")
+
+
+def _parse_change(at: datetime, kind: str, fields: Mapping[str, Any]) -> Change:
+    upload, more = fields["upload"], fields.get("replay") or {}
+    project = upload["project"]
+    ref = UploadRef(upload["id"], upload["name"], project["id"], project["name"], more.get("service") or "")
+    match kind:
+        case "seen":
+            return UploadSeen(at=at, upload=ref)
+        case "stage":
+            return StageReached(
+                at=at,
+                upload=ref,
+                before=None if fields["from"] is None else Stage(fields["from"]),
+                after=Stage(fields["to"]),
+                on=read_time(fields["on"]),
+                certainty=Certainty(fields["certainty"]),
+                earliest=read_time(more["earliest"]),
+                latest=read_time(more["latest"]),
+                error_message=fields["error_message"],
+            )
+        case "anomaly":
+            name, _, detail = fields["detail"].partition(": ")
+            return AnomalyNoticed(at=at, upload=ref, anomaly=Anomaly(AnomalyName(name), detail))
+        case "purged":
+            return UploadPurged(at=at, upload=ref, on=read_time(fields["on"]))
+        case "gone":
+            return UploadGone(at=at, upload=ref)
+    raise ValueError(kind)

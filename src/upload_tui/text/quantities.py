@@ -1,0 +1,143 @@
+"""Numbers, sizes, durations and times as text, and as users type them."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from upload_tui.status import Certainty, Event
+
+__all__ = [
+    "age_text",
+    "clock_text",
+    "duration_text",
+    "event_text",
+    "parse_duration",
+    "parse_since",
+    "plural",
+    "short_clock_text",
+    "size_text",
+    "span_text",
+    "sparkline_text",
+]
+
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 chunk`, `3 chunks`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def size_text(size_bytes: int | None) -> str:
+    """A size in binary units with three digits: `15 B`, `1.50 MiB`, `12.3 GiB`; `?` if it is unknown."""
+    if size_bytes is None:
+        return "?"
+    if abs(size_bytes) < 1024:
+        return f"{size_bytes} B"
+    size = float(size_bytes)
+    for unit in _UNITS:  # noqa: B007  # used after the loop
+        size /= 1024
+        if abs(size) < 999.5:
+            break
+    digits = 2 if abs(size) < 9.995 else 1 if abs(size) < 99.95 else 0
+    return f"{size:.{digits}f} {unit}" if abs(size) < 1e6 else f"{size:.3g} {unit}"
+
+
+def sparkline_text(counts: Sequence[int], width: int, sparks: str) -> str:
+    """The last `width` counts as bars, scaled to the highest. `sparks` are the bars from zero to the highest."""
+    shown = counts[-width:] if width > 0 else ()
+    highest = max(shown, default=0)
+    top = len(sparks) - 1
+    bars = (sparks[-(-count * top // highest)] if highest else sparks[0] for count in shown)
+    return "".join(bars).rjust(width, sparks[0])
+
+
+_MINUTE, _TEN_MINUTES, _HOUR, _DAY = 60, 600, 3600, 86400
+_UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def age_text(seconds: float) -> str:
+    """An age: `8s`, `4m 05s`, `43m`, `3h 12m`, `12d 4h`, `412d`; from ten minutes on without seconds."""
+    return f"{int(seconds) // _MINUTE}m" if _TEN_MINUTES <= seconds < _HOUR else span_text(seconds)
+
+
+def span_text(seconds: float) -> str:
+    """A duration in whole units, at most seven characters: `8s`, `43m 05s`, `3h 12m`, `12d 4h`, `412d`."""
+    whole = int(max(seconds, 0))
+    if whole < _MINUTE:
+        return f"{whole}s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE}m {whole % _MINUTE:02d}s"
+    if whole < _DAY:
+        return f"{whole // _HOUR}h {whole % _HOUR // _MINUTE:02d}m"
+    if whole < 100 * _DAY:
+        return f"{whole // _DAY}d {whole % _DAY // _HOUR}h"
+    return f"{whole // _DAY}d"
+
+
+def duration_text(seconds: float) -> str:
+    """A measured duration, with a fraction below ten seconds: `0.4s`, `12s`, `4m 05s`."""
+    if seconds < 0:
+        return f"-{duration_text(-seconds)}"
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    return f"{seconds:.0f}s" if seconds < _MINUTE - 0.5 else span_text(round(seconds))
+
+
+def parse_duration(text: str) -> float | None:
+    """The seconds of a duration like `90`, `90s`, `15m`, `2h` or `1d`; None if it is not a duration."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)([smhd]?)", text.strip().lower(), re.ASCII)
+    return float(match[1]) * _UNIT_SECONDS[match[2]] if match else None
+
+
+def clock_text(on: datetime | None, now: datetime, zone: tzinfo | None = None) -> str:
+    """A time: today `13:00:05`, this year `12 Mar 13:00`, else `2019-05-08`; `?` if it is unknown.
+
+    `zone` None means the local zone.
+    """
+    return _format_clock(on, now, zone, "%d %b %H:%M", "%Y-%m-%d")
+
+
+def short_clock_text(on: datetime | None, now: datetime, zone: tzinfo | None = None) -> str:
+    """The same in at most eight characters: `13:00:05`, `12 Mar`, `May 2019`."""
+    return _format_clock(on, now, zone, "%d %b", "%b %Y")
+
+
+def _format_clock(
+    on: datetime | None, now: datetime, zone: tzinfo | None, this_year_format: str, other_format: str
+) -> str:
+    if on is None:
+        return "?"
+    try:
+        local, today = on.astimezone(zone), now.astimezone(zone)
+    except (OverflowError, ValueError):  # the first or last days of the calendar, in a distant zone
+        local, today = on.astimezone(UTC), now.astimezone(UTC)
+    if local.date() == today.date():
+        return local.strftime("%H:%M:%S")
+    return local.strftime(this_year_format if local.year == today.year else other_format)
+
+
+def event_text(event: Event, now: datetime, zone: tzinfo | None = None, estimate: str = "~") -> str:
+    """The time of an event, and how it is known: `13:00:05`, `~13:00:05`, `12:59:31-13:00:04`."""
+    if event.on is not None:
+        mark = "" if event.certainty is Certainty.REPORTED else estimate
+        return mark + clock_text(event.on, now, zone)
+    if event.earliest is None and event.latest is None:
+        return "time unknown"
+    if event.earliest is None:
+        return f"before {clock_text(event.latest, now, zone)}"
+    if event.latest is None:
+        return f"after {clock_text(event.earliest, now, zone)}"
+    return f"{clock_text(event.earliest, now, zone)}-{clock_text(event.latest, now, zone)}"
+
+
+def parse_since(text: str) -> datetime | None:
+    """A point in time, given as an age (`2h`), a date or a time, in UTC without an offset; None if it is none of these."""
+    seconds = parse_duration(text)
+    try:
+        if seconds is not None:
+            return datetime.now(UTC) - timedelta(seconds=seconds)
+        on = datetime.fromisoformat(text)
+        return on.replace(tzinfo=UTC) if on.tzinfo is None else on.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

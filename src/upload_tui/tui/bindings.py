@@ -1,0 +1,248 @@
+"""The keys of the dashboard and its panes, and how they are written on screen. Settings change a key by its binding's id."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual.binding import ActiveBinding, Binding
+from textual.screen import Screen
+
+from upload_tui.status import Stage
+
+__all__ = [
+    "ALL_KEYS",
+    "APP_KEYS",
+    "COPY_KEYS",
+    "DASHBOARD_KEYS",
+    "DEMO_ACTIONS",
+    "FOOTER_FIRST",
+    "FOOTER_LAST",
+    "HELP_KEY",
+    "PLAYBACK_ACTIONS",
+    "TABLE_KEYS",
+    "TAIL_KEYS",
+    "TIMELINE_KEYS",
+    "key_label",
+    "key_of",
+    "keys_of",
+    "keys_text",
+]
+
+
+def _key(
+    keys: str, action: str, description: str, tooltip: str, binding_id: str, *, footer_key: str | None = None
+) -> Binding:
+    """A binding; `footer_key` is how its key is written in the footer, None keeps it out of the footer."""
+    return Binding(
+        keys,
+        action,
+        description,
+        tooltip=tooltip,
+        id=binding_id,
+        show=footer_key is not None,
+        key_display=footer_key or None,
+    )
+
+
+TABLE_KEYS = (
+    _key("j,down", "move(1)", "Down", "Next upload", "table.down"),
+    _key("k,up", "move(-1)", "Up", "Previous upload", "table.up"),
+    _key("n", "match(1)", "Next match", "Go to the next match", "table.next_match"),
+    _key("N", "match(-1)", "Previous match", "Go to the previous match", "table.previous_match"),
+    _key("g,home", "first", "First", "First upload", "table.first"),
+    _key("G,end", "last", "Last", "Last upload", "table.last"),
+    _key("pagedown", "page(1)", "Page down", "One page down", "table.page_down"),
+    _key("pageup", "page(-1)", "Page up", "One page up", "table.page_up"),
+    _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "table.half_down"),
+    _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "table.half_up"),
+    _key("enter", "open", "Open", "Open the upload", "table.open", footer_key="Enter"),
+    _key("m", "mark", "Mark", "Mark the upload; copying and exporting then apply to all marked", "table.mark"),
+)
+
+TAIL_KEYS = (
+    _key("j,down", "move(1)", "Down", "Next change", "tail.down"),
+    _key("k,up", "move(-1)", "Up", "Previous change", "tail.up"),
+    _key("n", "match(1)", "Next match", "Go to the next match", "tail.next_match"),
+    _key("N", "match(-1)", "Previous match", "Go to the previous match", "tail.previous_match"),
+    _key("g,home", "first", "First", "Oldest change", "tail.first"),
+    _key("G,end", "last", "Last", "Newest change, and follow it", "tail.last"),
+    _key("pagedown", "page(1)", "Page down", "One page down", "tail.page_down"),
+    _key("pageup", "page(-1)", "Page up", "One page up", "tail.page_up"),
+    _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "tail.half_down"),
+    _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "tail.half_up"),
+    _key("enter", "open", "Open", "Open the change's upload", "tail.open", footer_key="Enter"),
+    _key("y", "screen.copy_id", "Copy id", "Copy the id of the change's upload", "tail.copy"),
+    *(
+        _key(f"{number}", f"only('{stage}')", stage.title(), f"Show only changes to {stage} (toggle)", f"tail.{stage}")
+        for number, stage in enumerate(Stage, 1)
+    ),
+    _key("escape", "clear", "Clear", "Clear the search, then the stage filter", "tail.clear"),
+)
+"""The keys of the change log in the activity pane. Settings know it as `tail`."""
+
+TIMELINE_KEYS = (
+    _key("j,down", "scroll_by(1)", "Down", "One line down", "timeline.down"),
+    _key("k,up", "scroll_by(-1)", "Up", "One line up", "timeline.up"),
+    _key("pagedown,ctrl+d", "scroll_pages(1)", "Page down", "One page down", "timeline.page_down"),
+    _key("pageup,ctrl+u", "scroll_pages(-1)", "Page up", "One page up", "timeline.page_up"),
+    _key("g,home", "scroll_by(-10_000)", "First", "First line", "timeline.first"),
+    _key("G,end", "scroll_by(10_000)", "Last", "Last line", "timeline.last"),
+)
+
+COPY_KEYS = (
+    _key("y", "copy_id", "Copy id", "Copy the upload's id", "copy.id"),
+    _key("Y", "copy_json", "Copy JSON", "Copy the raw response as JSON", "copy.json"),
+    _key("C", "copy_curl", "Copy curl", "Copy the request as curl, with the token as a variable", "copy.curl"),
+)
+
+DASHBOARD_KEYS = (
+    _key(
+        "slash",
+        "search",
+        "Search",
+        "Search uploads, or changes while Activity has the focus (-verified excludes)",
+        "search",
+        footer_key="/",
+    ),
+    _key("exclamation_mark", "trouble", "Trouble", "Show only stuck and failed (toggle)", "trouble", footer_key="!"),
+    _key("1", "stage('initiated')", "Initiated", "Show only initiated (toggle)", "stage.initiated"),
+    _key("2", "stage('completed')", "Completed", "Show only completed (toggle)", "stage.completed"),
+    _key("3", "stage('verified')", "Verified", "Show only verified (toggle)", "stage.verified"),
+    _key("4", "stage('error')", "Error", "Show only failed (toggle)", "stage.error"),
+    _key("E", "next_failed", "Next failed", "Go to the next failed upload", "next.failed"),
+    _key("W", "next_late", "Next late", "Go to the next overdue or stuck upload", "next.stuck"),
+    _key("s", "sort", "Sort", "Sort by the next column", "sort", footer_key="s"),
+    _key("S", "reverse", "Reverse", "Reverse the sort order", "reverse"),
+    _key("f", "follow", "Follow", "Follow newest", "follow", footer_key="f"),
+    _key("w", "shapes", "Formats", "Status in three formats: Option A, Option B, deployed", "shapes", footer_key="w"),
+    _key("J", "raw", "Raw", "Raw response, secrets masked", "raw"),
+    _key("F", "failures", "Failures", "Failures by cause", "failures"),
+    _key("l", "latencies", "Latency", "Latency between stages, as histograms", "latencies"),
+    _key("p", "projects", "Projects", "Show one project or all", "projects"),
+    _key("space", "pause", "Pause", "Pause or resume refreshing", "pause", footer_key="Space"),
+    _key("r", "refresh", "Refresh", "Refresh now", "refresh"),
+    _key("t", "times", "Times", "Relative or absolute times", "times"),
+    _key("d", "density", "Density", "One or two lines per upload", "density"),
+    _key("c", "columns", "Columns", "Choose columns, their order and width", "columns"),
+    *COPY_KEYS,
+    _key("e", "export", "Export", "Save uploads, changes or the screen to a file", "export"),
+    _key("tab", "app.focus_next", "Pane", "Next pane", "pane.next", footer_key="Tab"),
+    _key("escape", "clear", "Clear", "Clear the search, then the filters, then the marks", "clear"),
+)
+
+HELP_KEY = _key("question_mark", "app.help", "Help", "Show this help", "help")
+"""For dialogs, which the app's own keys do not reach."""
+
+APP_KEYS = (
+    _key("question_mark", "help", "Help", "Show this help", "help", footer_key="?"),
+    _key("q", "leave", "Quit", "Back one level, then quit", "quit", footer_key="q"),
+    _key("u", "start_upload", "New", "Start a new upload", "story.upload", footer_key="u"),
+    _key("x", "start_fault", "Fault", "Inject a fault (menu)", "story.break", footer_key="x"),
+    _key("left_square_bracket", "slower", "Slower", "Slow down, then pause", "story.slower", footer_key="["),
+    _key("right_square_bracket", "faster", "Faster", "Speed up", "story.faster", footer_key="]"),
+    _key("full_stop", "step", "Step", "One step forward", "story.step", footer_key="."),
+    _key("ctrl+z", "suspend_process", "Suspend", "Suspend (`fg` resumes)", "suspend"),
+    Binding(
+        "ctrl+c",
+        "copy_selection",
+        "Copy",
+        show=False,
+        id="copy.selection",
+        tooltip="Copy the selected text; never quits",
+        priority=True,
+    ),
+    Binding(
+        "ctrl+p",
+        "command_palette",
+        "Commands",
+        show=False,
+        id="palette",
+        tooltip="Command palette",
+        priority=True,
+    ),
+)
+
+ALL_KEYS = (*TABLE_KEYS, *TAIL_KEYS, *TIMELINE_KEYS, *DASHBOARD_KEYS, *APP_KEYS)
+"""Every binding outside the dialogs."""
+
+FOOTER_FIRST = (
+    "table.open",
+    "upload.back",
+    "pane.next",
+    "search",
+    "trouble",
+    "copy.id",
+    "copy.json",
+    "story.upload",
+    "story.break",
+    "story.slower",
+    "story.faster",
+    "pause",
+    "follow",
+    "sort",
+    "shapes",
+    "story.step",
+)
+"""The order of the footer: a narrow footer shows only the first of these. Other bindings follow them."""
+
+FOOTER_LAST = ("help", "quit", "palette")
+"""At the right end of the footer, at every width."""
+
+PLAYBACK_ACTIONS = frozenset({"slower", "faster", "step"})
+"""Actions that need `PlaybackControls`: the demo and replays."""
+
+DEMO_ACTIONS = frozenset({"start_upload", "start_fault"})
+"""Actions that need `DemoControls`: a replay cannot change what was recorded."""
+
+
+_LABELS = {
+    "down": "↓",
+    "up": "↑",
+    "pagedown": "PgDn",
+    "pageup": "PgUp",
+    "home": "Home",
+    "end": "End",
+    "enter": "Enter",
+    "escape": "Esc",
+    "space": "Space",
+    "tab": "Tab",
+    "slash": "/",
+    "question_mark": "?",
+    "exclamation_mark": "!",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "full_stop": ".",
+    "plus": "+",
+    "minus": "-",
+}
+
+
+_ASCII_LABELS = {"down": "Down", "up": "Up"}
+
+
+def key_label(key: str, *, is_ascii: bool = False) -> str:
+    """How a key is written; `is_ascii` uses ASCII characters only."""
+    if is_ascii and key in _ASCII_LABELS:
+        return _ASCII_LABELS[key]
+    if key.startswith("ctrl+"):
+        return f"^{key.removeprefix('ctrl+')}"
+    return _LABELS.get(key, key)
+
+
+def keys_of(screen: Screen[Any]) -> list[tuple[ActiveBinding, list[str]]]:
+    """The bindings with an id that are active on a screen, each once, with the labels of its keys."""
+    found: dict[str, tuple[ActiveBinding, list[str]]] = {}
+    for active in screen.active_bindings.values():
+        if active.binding.id is not None and active.enabled:
+            _, keys = found.setdefault(active.binding.id, (active, []))
+            keys.append(screen.app.get_key_display(active.binding))
+    return list(found.values())
+
+
+def keys_text(keys: Sequence[str]) -> str:
+    """The labels of several keys, letters first: `j ↓`."""
+    return " ".join(sorted(dict.fromkeys(keys), key=lambda key: len(key) > 1 or not key.isascii()))
+
+
+def key_of(screen: Screen[Any], binding_id: str) -> str:
+    """The label of the first active key of a binding; empty if it has none."""
+    return next((keys[0] for active, keys in keys_of(screen) if active.binding.id == binding_id), "")

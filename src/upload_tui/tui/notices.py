@@ -1,0 +1,150 @@
+"""What the user is alerted to: failed uploads, one alert for each cause, and what happened since the last visit."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from msgspec import Struct, field
+
+from upload_tui.monitor import Change, LastVisit, Query, Row, Session, SortKey, StageReached
+from upload_tui.status import Stage
+from upload_tui.text import age_text, plural
+from upload_tui.tui.fitting import cause_text, truncate_middle
+from upload_tui.tui.widgets.table.row_window import RowSource
+
+__all__ = [
+    "Alert",
+    "AlertSettings",
+    "Alerts",
+    "CommandResult",
+    "VisitSummary",
+    "desktop_notification",
+    "overdue_ids",
+    "summary_since",
+]
+
+_NAME_CELLS = 32
+_CAUSE_CELLS = 24
+
+
+class AlertSettings(Struct, frozen=True):
+    """How to alert, besides the line at the top of the screen.
+
+    Attributes:
+        bell: ring the terminal's bell.
+        desktop: ask the terminal for a desktop notification (OSC 9).
+        quiet_seconds: the shortest time between two alerts of one cause; failures in between are alerted together.
+    """
+
+    bell: bool = False
+    desktop: bool = False
+    quiet_seconds: float = 60.0
+
+
+class CommandResult(Struct, frozen=True):
+    """How a command that ran because of failures ended: one line with the command and its end, not sanitized."""
+
+    text: str
+    is_ok: bool
+
+
+class Alert(Struct, frozen=True):
+    """Failures of one cause, oldest first."""
+
+    failures: tuple[StageReached, ...]
+
+    @property
+    def text(self) -> str:
+        """One line without control characters."""
+        first = self.failures[0]
+        cause = cause_text(first.error_message or "", _CAUSE_CELLS, "…")
+        if len(self.failures) > 1:
+            return f"{plural(len(self.failures), 'upload')} failed: {cause}"
+        return f"{truncate_middle(first.upload.name or first.upload.id, _NAME_CELLS)} failed: {cause}"
+
+
+class Alerts(Struct):
+    """Collects failures until their alert is due."""
+
+    settings: AlertSettings
+    _waiting: dict[str, list[StageReached]] = field(default_factory=dict)
+    _alerted_on: dict[str, datetime] = field(default_factory=dict)
+
+    def add(self, changes: Iterable[Change]) -> None:
+        """Add the failures among these changes."""
+        for change in changes:
+            if isinstance(change, StageReached) and change.after is Stage.ERROR:
+                cause = cause_text(change.error_message or "", _CAUSE_CELLS, "…")
+                self._waiting.setdefault(cause, []).append(change)
+
+    def due(self, now: datetime) -> list[Alert]:
+        """Return the alerts that are due, and remove them."""
+        quiet = timedelta(seconds=self.settings.quiet_seconds)
+        self._alerted_on = {cause: on for cause, on in self._alerted_on.items() if now - on < quiet}
+        due = [cause for cause in self._waiting if cause not in self._alerted_on]
+        self._alerted_on.update(dict.fromkeys(due, now))
+        return [Alert(tuple(self._waiting.pop(cause))) for cause in due]
+
+
+def desktop_notification(text: str, *, in_tmux: bool) -> str:
+    """The escape sequence (OSC 9) for a desktop notification; tmux needs it wrapped.
+
+    `text` must have no control characters: they would end the sequence.
+    """
+    sequence = f"\x1b]9;{text}\x07"
+    return f"\x1bPtmux;{sequence.replace(chr(27), chr(27) * 2)}\x1b\\" if in_tmux else sequence
+
+
+_MAX_PENDING = 1000
+
+
+class VisitSummary(Struct, frozen=True):
+    """How many uploads are new, were verified, failed or became overdue since a time."""
+
+    since: datetime
+    new: int = 0
+    verified: int = 0
+    failed: int = 0
+    newly_overdue: int = 0
+
+    def text(self, now: datetime) -> str:
+        """One line, problems first."""
+        counts = [
+            (self.failed, "failed"),
+            (self.newly_overdue, "newly overdue"),
+            (self.new, "new"),
+            (self.verified, "verified"),
+        ]
+        summary = ", ".join(f"{count:,} {label}" for count, label in counts if count) or "nothing new"
+        return f"Since your last visit {age_text((now - self.since).total_seconds())} ago: {summary}"
+
+
+def summary_since(session: Session, last_visit: LastVisit) -> VisitSummary:
+    """Count what happened since a visit. Fetches a few single rows, however many uploads there are."""
+
+    def count_ended(stage: Stage) -> int:
+        query = Query(stages=frozenset({stage}), sort=SortKey.SINCE)
+        return _count(session, query, lambda row: row.stage_since is not None and row.stage_since > last_visit.on)
+
+    return VisitSummary(
+        since=last_visit.on,
+        new=_count(session, Query(), lambda row: row.initiated_on is not None and row.initiated_on > last_visit.on),
+        verified=count_ended(Stage.VERIFIED),
+        failed=count_ended(Stage.ERROR),
+        newly_overdue=len(overdue_ids(session) - last_visit.overdue_ids),
+    )
+
+
+def overdue_ids(session: Session) -> frozenset[str]:
+    """The ids of the pending uploads that are overdue."""
+    return frozenset(row.id for row in session.pending(_MAX_PENDING) if row.lateness.is_overdue)
+
+
+def _count(source: RowSource, query: Query, is_new: Callable[[Row], bool]) -> int:
+    """The number of new rows. The query sorts them to the top."""
+
+    def is_old(index: int) -> bool:
+        rows = source.window(query, index, 1).rows
+        return not rows or not is_new(rows[0])
+
+    return bisect_left(range(source.window(query, 0, 0).total), True, key=is_old)

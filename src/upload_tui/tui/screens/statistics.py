@@ -1,0 +1,175 @@
+"""The dialogs of statistics: failures by cause, storage provider and uploader, and latencies between stages."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from upload_tui.monitor import CauseGroup, LatencyHistogram, Session
+from upload_tui.text import duration_text, plural, sanitize
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.bindings import HELP_KEY, key_of
+from upload_tui.tui.screens.menu import OptionScreen
+from upload_tui.tui.screens.session_screen import LiveDialog
+
+__all__ = ["FailureScreen", "LatencyScreen", "histogram_lines"]
+
+
+class FailureScreen(LiveDialog[CauseGroup | None], OptionScreen[CauseGroup | None]):
+    """A dialog that returns the chosen group; None if it was closed.
+
+    Args:
+        session: the session whose failures are shown.
+        display_options: how to show times.
+        project_ids: only failures of these projects; empty for all.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,F", "dismiss(None)", "Close", id="failures.close", tooltip="Close this dialog"),
+        HELP_KEY,
+        Binding("j", "cursor(1)", "Down", show=False, id="failures.down", tooltip="Next cause"),
+        Binding("k", "cursor(-1)", "Up", show=False, id="failures.up", tooltip="Previous cause"),
+    ]
+
+    def __init__(
+        self, session: Session, display_options: DisplayOptions, project_ids: frozenset[str] = frozenset()
+    ) -> None:
+        super().__init__()
+        self._session = session
+        self._display_options = display_options
+        self._project_ids = project_ids
+        self._groups: Sequence[CauseGroup] = ()
+
+    def compose(self) -> ComposeResult:
+        """Add the widgets."""
+        menu = OptionList(id="failures")
+        menu.border_subtitle = f"Enter show, {key_of(self, 'failures.close')} close"
+        yield menu
+
+    def on_mount(self) -> None:
+        """Show what is known."""
+        self.refresh_picture()  # the first frame shows what is known
+
+    def refresh_picture(self) -> None:
+        """Show the picture as it is now."""
+        self._groups = self._session.causes(self._project_ids)
+        menu = self.query_one(OptionList)
+        menu.border_title = f"Failures by cause ({sum(group.count for group in self._groups):,})"
+        self.replace_options([(_key(group), self._text(group)) for group in self._groups])
+        if not self._groups and not menu.option_count:
+            menu.add_option(Option("No upload has failed.", disabled=True))
+
+    def _text(self, group: CauseGroup) -> Content:
+        now, options = self._session.now(), self._display_options
+        ago = "" if options.absolute_times else " ago"
+        where = f" {options.glyphs.dot} ".join(part for part in (group.storage_provider, group.uploader) if part)
+        return Content.assemble(
+            (f"{group.count:>7,}  ", "$stage-error bold"),
+            (sanitize(group.cause), ""),
+            (f"\n{'':9}{sanitize(where)}, " if where else f"\n{'':9}", "$quiet"),
+            (
+                f"first {options.time_text(group.first_on, now)}{ago}, last {options.time_text(group.last_on, now)}{ago}",
+                "$quiet",
+            ),
+        )
+
+    @on(OptionList.OptionSelected)
+    def choose_group(self, event: OptionList.OptionSelected) -> None:
+        """Close the screen with the chosen group."""
+        self.dismiss(self._groups[event.option_index])
+
+
+def _key(group: CauseGroup) -> tuple[str, str, str]:
+    return group.cause, group.storage_provider, group.uploader
+
+
+_LABEL_CELLS = 11
+_COUNT_CELLS = 8
+
+
+class LatencyScreen(LiveDialog[None]):
+    """The latencies of a session's uploads.
+
+    Args:
+        session: the session.
+        display_options: the characters to use.
+        project_ids: only uploads of these projects; empty for all.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,l", "dismiss", "Close", id="latencies.close", tooltip="Close this dialog"),
+        HELP_KEY,
+    ]
+
+    def __init__(
+        self, session: Session, display_options: DisplayOptions, project_ids: frozenset[str] = frozenset()
+    ) -> None:
+        super().__init__()
+        self._session = session
+        self._project_ids = project_ids
+        self._display_options = display_options
+
+    def compose(self) -> ComposeResult:
+        """Add the widgets."""
+        with VerticalScroll(id="latencies") as box:
+            box.border_title = "Latency"
+            box.border_subtitle = f"{key_of(self, 'latencies.close')} close"
+            yield Static()
+
+    def on_mount(self) -> None:
+        """Paint the histograms now and every second."""
+        self.query_one("#latencies").focus()
+
+    def refresh_picture(self) -> None:
+        """Show the picture as it is now."""
+        width = self.query_one("#latencies").content_size.width
+        lines = histogram_lines(self._session.latencies(self._project_ids), self._display_options, width)
+        self.query_one(Static).update(Content("\n").join(lines))
+
+
+def histogram_lines(
+    latencies: Sequence[LatencyHistogram], display_options: DisplayOptions, width: int
+) -> Iterator[Content]:
+    """Yield the lines for each pair of stages: the quantiles, then a bar for each bucket, on one scale within the pair."""
+    known = [latency for latency in latencies if latency.buckets]
+    if not known:
+        yield Content.styled("No upload has reached its next stage yet.", "$quiet")
+    for number, latency in enumerate(known):
+        if number:
+            yield Content("")
+        yield Content.assemble(
+            (f"{display_options.glyphs.stages[latency.after]} {latency.after}", f"$stage-{latency.after} bold"),
+            (" to ", "$quiet"),
+            (f"{display_options.glyphs.stages[latency.before]} {latency.before}", f"$stage-{latency.before} bold"),
+            (f"  {plural(latency.count, 'upload')}", "$quiet"),
+        )
+        yield Content.styled(_quantiles(latency, display_options), "$quiet")
+        yield from _bars(latency, display_options, width)
+
+
+def _quantiles(latency: LatencyHistogram, display_options: DisplayOptions) -> str:
+    known = (
+        ("p50", latency.p50_seconds),
+        ("p95", latency.p95_seconds),
+        ("p99", latency.p99_seconds),
+    )
+    separator = f" {display_options.glyphs.dot} "
+    return separator.join(f"{name} {duration_text(seconds)}" for name, seconds in known if seconds is not None)
+
+
+def _bars(latency: LatencyHistogram, display_options: DisplayOptions, width: int) -> Iterator[Content]:
+    most = max(bucket.count for bucket in latency.buckets)
+    max_cells = max(4, width - _LABEL_CELLS - _COUNT_CELLS - 4)
+    for bucket in latency.buckets:
+        cells = -(-bucket.count * max_cells // most)  # rounded up: a bucket that is not empty has a bar
+        yield Content.assemble(
+            (f"{display_options.glyphs.at_most:>2} {duration_text(bucket.to_seconds):>{_LABEL_CELLS - 4}} ", "$quiet"),
+            (display_options.glyphs.bar_full * cells, f"$stage-{latency.before}"),
+            (f" {bucket.count:,}" if bucket.count else "", ""),
+        )

@@ -1,1 +1,0 @@
-"""The activity pane: the pending uploads and the change log."""

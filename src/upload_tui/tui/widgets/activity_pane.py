@@ -1,0 +1,262 @@
+"""The activity pane: the pending uploads, and below them the changes as they happen."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from msgspec.structs import replace
+from rich.segment import Segment
+from textual import events, on
+from textual.actions import SkipAction
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+
+from upload_tui.monitor import Change, UploadChange, UploadSeen
+from upload_tui.status import Stage
+from upload_tui.text import sanitize
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.bindings import TAIL_KEYS
+from upload_tui.tui.widgets.change_text import CHANGE_CLASSES, ChangeFilter, change_pieces
+from upload_tui.tui.widgets.cursor_lines import CursorLines
+from upload_tui.tui.widgets.pending_list import PendingList
+
+__all__ = ["ActivityPane", "ChangeLogView"]
+
+_MAX_CHANGES = 10_000
+_MIN_LOG_LINES = 2
+
+
+class ChangeLogView(CursorLines, can_focus=True):
+    """The changes of uploads, the newest at the bottom.
+
+    While the cursor is on the newest change, it moves on to each new one. On an older change it stays.
+
+    Args:
+        max_changes: number of changes to keep; older ones are dropped.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(CHANGE_CLASSES)
+    BINDINGS: ClassVar[list[BindingType]] = list(TAIL_KEYS)
+
+    now: reactive[datetime | None] = reactive(None, init=False, repaint=False)
+    display_options: reactive[DisplayOptions] = reactive(DisplayOptions, init=False)
+    change_filter: reactive[ChangeFilter] = reactive(ChangeFilter, init=False)
+    project_ids: reactive[frozenset[str]] = reactive(frozenset, init=False, repaint=False)
+    """The projects whose changes are shown; empty means all."""
+    is_scrolled_back: reactive[bool] = reactive(False, init=False, repaint=False)
+    """True while the cursor is on an older change than the newest."""
+
+    watch_now = CursorLines.refresh_changed
+
+    class TitleChanged(Message):
+        """The filter or `is_scrolled_back` changed, which a title may show."""
+
+    class Grown(Message):
+        """The log has more or fewer lines than before."""
+
+    class Opened(CursorLines.Opened):
+        """The user opened the upload of a change (Enter or a double click)."""
+
+    def __init__(self, *, max_changes: int = _MAX_CHANGES, id: str | None = None) -> None:  # noqa: A002  # Textual's own name
+        super().__init__(id=id)
+        self._all_changes: deque[UploadChange] = deque(maxlen=max_changes)
+        self._shown_changes: deque[UploadChange] = deque(maxlen=max_changes)
+        self._max_changes = max_changes
+        self._cursor = 0
+
+    def add(self, changes: Iterable[Change]) -> None:
+        """Append changes of uploads, oldest first. `UploadSeen` is left out: the stages that follow it show the same."""
+        new = [change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)]
+        self._all_changes.extend(new)
+        shown = [change for change in new if self._matches(change)]
+        if shown:
+            dropped = max(0, len(self._shown_changes) + len(shown) - self._max_changes)
+            self._shown_changes.extend(shown)
+            self._update_lines(dropped)
+
+    @property
+    def cursor_row(self) -> int:
+        """The line of the cursor, from 0."""
+        return self._cursor
+
+    @property
+    def cursor_id(self) -> str | None:
+        """The upload of the change under the cursor; None if no change is shown."""
+        return self._shown_changes[self._cursor].upload.id if self._shown_changes else None
+
+    @property
+    def total(self) -> int:
+        """Number of changes that match the filter."""
+        return len(self._shown_changes)
+
+    @property
+    def shown_changes(self) -> Sequence[UploadChange]:
+        """The changes that match the filter, oldest first."""
+        return tuple(self._shown_changes)
+
+    def _matches(self, change: UploadChange) -> bool:
+        is_in_project = not self.project_ids or change.upload.project_id in self.project_ids
+        return is_in_project and self.change_filter.matches(change)
+
+    def watch_project_ids(self) -> None:
+        """Show the changes of the new projects."""
+        self._show_matching()
+
+    def watch_change_filter(self) -> None:
+        """Show the changes that match the new filter."""
+        self._show_matching()
+
+    def _show_matching(self) -> None:
+        self._shown_changes = deque(filter(self._matches, self._all_changes), maxlen=self._max_changes)
+        self.is_scrolled_back = False
+        self._update_lines()
+        self.post_message(self.TitleChanged())
+
+    def watch_is_scrolled_back(self) -> None:
+        """Post that the title changed."""
+        self.post_message(self.TitleChanged())
+
+    def watch_display_options(self) -> None:
+        """Repaint."""
+        self.refresh()
+
+    # Keys and mouse
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor to the change; open its upload on a double click."""
+        offset = event.get_content_offset(self)
+        number = self._body_line(offset.y) if offset else self.total
+        if number < self.total:
+            self._move_cursor(number)
+            if event.chain == 2:
+                self.action_open()
+
+    def action_only(self, stage: str) -> None:
+        """Toggle the filter of a stage."""
+        new_stage = None if self.change_filter.stage == stage else Stage(stage)
+        self.change_filter = replace(self.change_filter, stage=new_stage)
+
+    def action_clear(self) -> None:
+        """Clear the search; if there is none, the filter."""
+        if not self.change_filter:
+            raise SkipAction  # the dashboard's Escape applies
+        has_search = bool(self.change_filter.search.strip())
+        self.change_filter = replace(self.change_filter, search="") if has_search else ChangeFilter()
+
+    # The cursor
+
+    def _move_cursor(self, row: int) -> None:
+        self._put_cursor(row)
+        self._bring_into_view(self._cursor)
+        self.refresh_changed()
+
+    def _put_cursor(self, line: int) -> None:
+        last = self.total - 1
+        self._cursor = max(0, min(line, last))
+        self.is_scrolled_back = self._cursor < last
+
+    def _clamp_cursor(self, top: int) -> None:
+        """Move the cursor to the nearest line that is visible when `top` is the first line."""
+        if self.size.height:
+            self._put_cursor(max(top, min(self._cursor, top + self.size.height - 1)))
+
+    def _update_lines(self, dropped: int = 0) -> None:
+        """Adjust scrolling and cursor to the changed number of lines.
+
+        Args:
+            dropped: number of oldest lines that were dropped.
+        """
+        was_scrolled_back = self.is_scrolled_back
+        self.set_line_count(self.total)
+        self.post_message(self.Grown())
+        if was_scrolled_back:
+            self._put_cursor(self._cursor - dropped)
+            if dropped:
+                self._scroll_to_row(self._top_row() - dropped)
+            if self.has_focus:
+                self._bring_into_view(self._cursor)
+            else:  # do not scroll away from what the user reads
+                self._clamp_cursor(self._top_row())
+        else:
+            self._scroll_to_row(self.max_scroll_y)
+            self._put_cursor(self.total - 1)
+        self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Keep the cursor visible."""
+        super().watch_scroll_y(old_value, new_value)
+        if new_value < self.max_scroll_y:
+            self._clamp_cursor(round(new_value))
+        elif new_value > old_value:
+            self._put_cursor(self.total - 1)  # scrolling to the end follows the newest change again
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Update the lines, and keep the cursor at the newest change."""
+        self._update_lines()  # a new height alone must not move the cursor from the newest change
+
+    # Painting
+
+    def line(self, y: int) -> Strip:
+        """A change, or a text while there is none."""
+        width, number = self.size.width, self._body_line(y)
+        if number >= self.total:
+            text = self._empty_text() if y == 0 and not self.total else ""
+            return Strip([Segment(text, self.style_on("changes--quiet"))]).adjust_cell_length(width, self.rich_style)
+        has_cursor = number == self._cursor and self.has_focus
+        background = "changes--cursor" if has_cursor else ""
+        bar = (self.display_options.glyphs.cursor, "changes--bar") if has_cursor else (" ", "")
+        pieces = (bar, *change_pieces(self._shown_changes[number], self.now, self.display_options, width - 1))
+        segments = [Segment(text, self.style_on(component_class, background)) for text, component_class in pieces]
+        return Strip(segments).adjust_cell_length(width, self.style_on("", background))
+
+    def _empty_text(self) -> str:
+        if not self._all_changes:
+            return "No changes yet." if self.change_filter else "Changes appear here as they happen."
+        if not self.change_filter:
+            return "No changes in this project yet."
+        has_both = self.change_filter.search.strip() and self.change_filter.stage is not None
+        return f"No matching changes. Esc {'clears the search' if has_both else 'shows all'}."
+
+
+class ActivityPane(Vertical):
+    """A `PendingList` and a `ChangeLogView`, the log with its filter in the title: side by side, or else below each other.
+
+    Below each other, the list gets half of the height, and what the log does not need yet.
+    """
+
+    def on_mount(self) -> None:
+        """Show what is known."""
+        self.update_title()
+
+    @on(ChangeLogView.TitleChanged)
+    def update_title(self) -> None:
+        """Write the filter of the change log into its title."""
+        log = self.query_one(ChangeLogView)
+        parts = ["Activity"]
+        if log.change_filter.stage is not None:
+            parts.append(log.change_filter.stage)
+        if log.change_filter.search:
+            parts.append(f'matching "{sanitize(log.change_filter.search)}"')
+        if log.is_scrolled_back:
+            parts.append("paused")
+        log.border_title = Content(f" {log.display_options.glyphs.dot} ".join(parts))
+
+    def on_resize(self) -> None:
+        """Let the list fill the new height."""
+        self.fit_pending_list()
+
+    @on(ChangeLogView.Grown)
+    def fit_pending_list(self) -> None:
+        """Set the number of lines that the list has space for."""
+        pending, log = self.query_one(PendingList), self.query_one(ChangeLogView)
+        frames = pending.gutter.height + log.gutter.height
+        if self.styles.layout is not None and self.styles.layout.name == "horizontal":
+            pending.max_rows = max(1, self.content_size.height - pending.gutter.height)
+        else:
+            lines = self.content_size.height - frames
+            pending.max_rows = max(1, lines // 2, lines - max(_MIN_LOG_LINES, log.total))

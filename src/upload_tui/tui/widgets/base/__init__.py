@@ -1,1 +1,0 @@
-"""Base classes of widgets that repaint only the lines that changed."""

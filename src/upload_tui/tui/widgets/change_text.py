@@ -1,0 +1,144 @@
+"""A change as one line of the change log, and which changes the change log shows."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from rich.cells import cell_len
+
+from upload_tui.monitor import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
+from upload_tui.status import Stage
+from upload_tui.text import clock_text, duration_text, sanitize
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.glyphs import Glyphs
+from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle
+
+__all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces"]
+
+
+class ChangeFilter(Struct, frozen=True):
+    """A filter of changes.
+
+    Attributes:
+        search: words separated by blanks, matched without regard to case in the change's stage, name, id, project and message.
+            All must occur; a word that begins with `-` must not.
+        stage: only changes to this stage; None means all.
+    """
+
+    search: str = ""
+    stage: Stage | None = None
+
+    def __bool__(self) -> bool:
+        """True if the filter can exclude a change."""
+        return bool(self.search.strip()) or self.stage is not None
+
+    def matches(self, change: UploadChange) -> bool:
+        """True if the change is shown."""
+        if self.stage is not None and not (isinstance(change, StageReached) and change.after is self.stage):
+            return False
+        text = _searchable_text(change)
+        return all(_matches_word(word, text) for word in self.search.casefold().split())
+
+
+def _matches_word(word: str, text: str) -> bool:
+    if word.startswith("-") and len(word) > 1:
+        return word[1:] not in text
+    return word in text
+
+
+def _searchable_text(change: UploadChange) -> str:
+    upload = change.upload
+    parts = [*_change_terms(change), upload.name, upload.id, upload.project_name]
+    return "\n".join(part for part in parts if part).casefold()
+
+
+def _change_terms(change: UploadChange) -> tuple[str | None, ...]:
+    match change:
+        case StageReached():
+            return change.after, change.error_message
+        case AnomalyNoticed():
+            return "anomaly", change.anomaly.name, change.anomaly.detail
+        case UploadPurged():
+            return ("purged",)
+        case UploadGone():
+            return ("gone",)
+        case _:
+            return ()
+
+
+_LABEL_CELLS = 11
+_LABEL_FROM_WIDTH = 72
+_MIN_NAME_CELLS = 12
+_QUIET, _ERROR = "changes--quiet", "changes--error"
+
+CHANGE_CLASSES = frozenset(
+    f"changes--{name}" for name in ("cursor", "bar", "quiet", "initiated", "completed", "verified", "error")
+)
+"""The component classes of the change log."""
+
+
+def change_pieces(
+    change: UploadChange, now: datetime | None, display_options: DisplayOptions, width: int
+) -> Sequence[tuple[str, str]]:
+    """Texts with their component classes; together at most `width` cells. The label needs a wide line; the sign says the same."""
+    glyphs = display_options.glyphs
+    time = f"{clock_text(_changed_on(change), now or change.at, display_options.zone):>8} "
+    label_cells = _LABEL_CELLS if width >= _LABEL_FROM_WIDTH else 0
+    room = max(width - len(time) - 2 - label_cells, 0)
+    sign, label, component_class, note = _describe(change, display_options, room - _MIN_NAME_CELLS - 3)
+    name, note = _fit_name(change.upload.name or change.upload.id, note, room, glyphs)
+    return (
+        (time, _QUIET),
+        (f"{sign} ", component_class),
+        (fit_to_width(label, label_cells), component_class if component_class == _ERROR else _QUIET),
+        (name, ""),
+        (f" {glyphs.dot} " if note else "", _QUIET),
+        (note, component_class if component_class == _ERROR else _QUIET),
+    )
+
+
+def _fit_name(name: str, note: str, room: int, glyphs: Glyphs) -> tuple[str, str]:
+    """The name and the note in `room` cells; the name is shortened before the note, but not below a minimum."""
+    name = truncate_middle(name, room, glyphs.ellipsis)
+    missing = cell_len(name) + 3 + cell_len(note) - room
+    if note and missing > 0:
+        least = min(cell_len(name), max(_MIN_NAME_CELLS, room * 2 // 5))
+        name = truncate_middle(name, max(least, cell_len(name) - missing), glyphs.ellipsis)
+    return name, truncate_at_word(note, max(room - cell_len(name) - 3, 0), glyphs.ellipsis) if note else ""
+
+
+def _changed_on(change: UploadChange) -> datetime:
+    if isinstance(change, StageReached):
+        return change.on or change.latest or change.at
+    return change.at
+
+
+def _describe(change: UploadChange, display_options: DisplayOptions, note_cells: int) -> tuple[str, str, str, str]:
+    """Sign, label, component class and note of a change."""
+    glyphs = display_options.glyphs
+    match change:
+        case StageReached():
+            note = _stage_note(change, display_options, note_cells)
+            return glyphs.stages[change.after], change.after, f"changes--{change.after}", note
+        case AnomalyNoticed():
+            name = change.anomaly.name.replace("_", " ")
+            return glyphs.warning, "anomaly", _ERROR, f"{name}: {sanitize(change.anomaly.detail)}"
+        case UploadPurged():
+            return glyphs.unreached, "purged", _QUIET, "stored data deleted"
+        case UploadGone():
+            return glyphs.unreached, "gone", _QUIET, "no longer listed by the service"
+        case UploadSeen():
+            return glyphs.unreached, "seen", _QUIET, "a new upload"
+        case _:
+            return glyphs.unreached, "changed", _QUIET, ""
+
+
+def _stage_note(change: StageReached, display_options: DisplayOptions, note_cells: int) -> str:
+    """An error's cause, or how the time is known unless it was reported."""
+    if change.error_message:
+        return detailed_cause_text(change.error_message, note_cells, display_options.glyphs.ellipsis)
+    if change.certainty == "observed" and change.earliest and change.latest:
+        return f"observed within {duration_text((change.latest - change.earliest).total_seconds())}"
+    if change.certainty == "estimated":
+        return f"{display_options.glyphs.estimate} from its last update"
+    return ""

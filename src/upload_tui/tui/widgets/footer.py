@@ -1,0 +1,158 @@
+"""The bottom line: the keys that work now, the most important first, or the line in which the user types a search."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.style import Style
+from textual.widgets import Input, Label
+
+from upload_tui.tui.bindings import FOOTER_FIRST, FOOTER_LAST
+from upload_tui.tui.widgets.cached_lines import DiffedText
+
+__all__ = ["KeyFooter", "SearchBar", "SearchTarget"]
+
+_GAP = "  "
+
+
+class KeyFooter(DiffedText):
+    """One line of keys; a click on one presses it. A key that does not fit completely is left out."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auto_links = False
+
+    def on_mount(self) -> None:
+        """Update the keys when the bindings change."""
+        self.screen.bindings_updated_signal.subscribe(self, self._refresh_keys)
+
+    def _refresh_keys(self, screen: Screen[object]) -> None:
+        if screen is self.screen:
+            self.refresh_changed()
+
+    def text(self) -> Content:
+        """As many keys as fit, then those that are always shown."""
+        bindings = _sorted_bindings(self.screen.active_bindings.values())
+        right = [self._item(binding) for binding in bindings if binding.id in FOOTER_LAST]
+        room = self.size.width - 2 - sum(item.cell_length + len(_GAP) for item in right)
+        left: list[Content] = []
+        for item in (self._item(binding) for binding in bindings if binding.id not in FOOTER_LAST):
+            if item.cell_length > room:
+                break
+            left.append(item)
+            room -= item.cell_length + len(_GAP)
+        gap = Content(" " * max(0, room + len(_GAP) * (2 if left else 1)))
+        return Content.assemble(" ", Content(_GAP).join(left), gap, Content(_GAP).join(right))
+
+    def _item(self, binding: Binding) -> Content:
+        key = self.app.get_key_display(binding)
+        press = Style.from_meta({"@click": f"app.simulate_key({binding.key!r})"})
+        return Content.assemble((key, "$primary bold"), " ", binding.description).stylize(press)
+
+
+def _sorted_bindings(active: Iterable[ActiveBinding]) -> Sequence[Binding]:
+    """The bindings to show, one for each action, in the footer's order."""
+    by_action: dict[str, Binding] = {}
+    for each in active:
+        if each.enabled and (each.binding.show or each.binding.id in FOOTER_LAST):
+            by_action.setdefault(each.binding.action, each.binding)
+    return sorted(by_action.values(), key=lambda binding: _position(binding.id))
+
+
+def _position(binding_id: str | None) -> int:
+    order = (*FOOTER_FIRST, None, *FOOTER_LAST)
+    return order.index(binding_id if binding_id in order else None)
+
+
+class SearchTarget(StrEnum):
+    """What is searched; the value is the hint in the empty line."""
+
+    UPLOADS = "part of a name, id or message"
+    CHANGES = "stage, name, id or message; -verified excludes"
+
+
+class SearchBar(Horizontal):
+    """Hidden until `open`, then shown in place of the footer. Enter applies the search, Escape cancels it.
+
+    Its messages name what is searched, which it keeps while it is open.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "apply", "Apply", show=False, id="search.down", tooltip="Apply the search"),
+        Binding("escape", "clear", "Cancel", show=False, id="search.clear", tooltip="Cancel the search"),
+    ]
+
+    class Changed(Message):
+        """The text changed; an empty one matches everything."""
+
+        def __init__(self, target: SearchTarget, value: str) -> None:
+            super().__init__()
+            self.target = target
+            self.value = value
+
+    class Closed(Message):
+        """The search was applied or cancelled."""
+
+        def __init__(self, target: SearchTarget) -> None:
+            super().__init__()
+            self.target = target
+
+    _target = SearchTarget.UPLOADS
+
+    def compose(self) -> ComposeResult:
+        """Add the widgets."""
+        yield Label("/")
+        field = Input(placeholder=SearchTarget.UPLOADS, compact=True)
+        field.can_focus = False  # while it is hidden
+        yield field
+        yield Label("Enter apply, Esc cancel", id="search-keys")
+
+    @property
+    def is_open(self) -> bool:
+        """True while the line is visible."""
+        return self.has_class("-open")
+
+    def open(self, target: SearchTarget, value: str) -> None:
+        """Show the line with a text to edit."""
+        self._target = target
+        self.add_class("-open")
+        field = self.query_one(Input)
+        field.placeholder = target
+        field.can_focus = True
+        field.value = value
+        field.focus()
+
+    @on(Input.Changed)
+    def post_change(self, event: Input.Changed) -> None:
+        """Post `Changed` for every key typed."""
+        event.stop()
+        # The current text, not that of the event: it may have been cleared since.
+        self.post_message(self.Changed(self._target, self.query_one(Input).value))
+
+    @on(Input.Submitted)
+    def submit_search(self, event: Input.Submitted) -> None:
+        """Apply the search on Enter."""
+        event.stop()
+        self.action_apply()
+
+    def action_clear(self) -> None:
+        """Clear the text and close."""
+        with self.prevent(Input.Changed):
+            self.query_one(Input).value = ""
+        self.post_message(self.Changed(self._target, ""))
+        self.action_apply()
+
+    def action_apply(self) -> None:
+        """Close, and keep the text."""
+        self.remove_class("-open")
+        self.query_one(Input).can_focus = False
+        self.post_message(self.Closed(self._target))

@@ -1,0 +1,179 @@
+"""The pending uploads, with their ages and why they are pending."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from rich.cells import cell_len
+from textual.content import Content
+from textual.reactive import reactive
+
+from upload_tui.monitor import Row, WaitsFor
+from upload_tui.status import Stage
+from upload_tui.text import age_text, duration_text, size_text
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
+from upload_tui.tui.widgets.cached_lines import DiffedText
+
+__all__ = ["PendingList", "bytes_per_second", "pending_details", "pending_reasons", "stuck_badge", "time_left_text"]
+
+
+def stuck_badge(row: Row, now: datetime) -> str:
+    """` STUCK 43m `: how long the upload has been in its stage, without the age if it is not known."""
+    if row.stage_since is None:
+        return " STUCK "
+    return f" STUCK {age_text((now - row.stage_since).total_seconds())} "
+
+
+def bytes_per_second(row: Row) -> float | None:
+    """How fast the chunks of an initiated upload arrived so far; None if it is not known."""
+    if row.stage is not Stage.INITIATED or not row.chunk_bytes or row.initiated_on is None:
+        return None
+    seconds = (row.read_on - row.initiated_on).total_seconds()
+    return row.chunk_bytes / seconds if seconds >= 1 else None
+
+
+def time_left_text(row: Row) -> str:
+    """How long the rest of the chunks takes at this speed: `42s left`, `3m left`; empty if it is late, stale or not known."""
+    speed = bytes_per_second(row)
+    is_late = row.lateness.is_stuck or row.lateness.is_overdue
+    if speed is None or row.size_bytes is None or is_late or row.is_stale:
+        return ""
+    seconds = (row.size_bytes - (row.chunk_bytes or 0)) / speed
+    if seconds <= 0:
+        return ""
+    return f"{f'{seconds / 60:.0f}m' if 60 <= seconds < 3570 else age_text(max(seconds, 1))} left"
+
+
+def pending_reasons(row: Row) -> Sequence[str]:
+    """Why an upload is pending: the same reason in several lengths, the longest first."""
+    if row.stage is Stage.COMPLETED:
+        has_no_worker = row.lateness.waits_for is WaitsFor.WORKER
+        return ["no worker has picked it up", "no worker"] if has_no_worker else ["verifying"]
+    if row.chunk_count is None:
+        return ["waiting for client"]
+    received = row.chunk_bytes or 0
+    if row.size_bytes is not None and received >= row.size_bytes:
+        if row.lateness.is_stuck or row.lateness.is_overdue:
+            return ["all chunks received, client never completed it", "client never completed it", "never completed"]
+        return ["100% received, waiting for client", "100% received"]
+    if not received:
+        return ["no chunks received"]
+    return [f"{received * 100 // row.size_bytes}% received" if row.size_bytes else f"{size_text(received)} received"]
+
+
+def pending_details(row: Row, now: datetime) -> Iterator[str]:
+    """Time left of an upload; typical duration, time left and queue of a verification. The most important first."""
+    lateness = row.lateness
+    if row.stage is not Stage.COMPLETED:
+        if left := time_left_text(row):
+            yield left
+        return
+    if lateness.p50_seconds is not None:
+        yield f"typically {duration_text(lateness.p50_seconds)}"
+    if not lateness.is_overdue and lateness.expected_on is not None:
+        seconds_left = (lateness.expected_on - now).total_seconds()
+        if seconds_left >= 1:
+            yield f"about {age_text(seconds_left)} left"
+    if lateness.queue_depth is not None:
+        yield f"{lateness.queue_depth:,} in queue"
+
+
+_MIN_NAME_CELLS, _MAX_NAME_CELLS, _NAME_STEP_CELLS = 12, 40, 4
+_AGE_CELLS = 7
+_FIXED_CELLS = _AGE_CELLS + 5
+"""Cells of the sign, the age and the blanks between the parts of a line."""
+_WAIT_CELLS = 20
+"""Least cells for why the upload is pending, `overdue: verifying` for example; names are shortened for it."""
+
+
+class PendingList(DiffedText):
+    """The uploads that have been pending longest, one per line.
+
+    The title says how many of all pending uploads, `total`, are stuck; the lower border how many are not shown. `max_rows` is the
+    number of lines there is space for; `is_known` is False until something is known about the uploads.
+    """
+
+    rows: reactive[Sequence[Row]] = reactive((), repaint=False)
+    total: reactive[int] = reactive(0, repaint=False)
+    stuck_count: reactive[int] = reactive(0, repaint=False)
+    max_rows: reactive[int] = reactive(1, repaint=False)
+    now: reactive[datetime | None] = reactive(None, repaint=False)
+    display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
+    is_known: reactive[bool] = reactive(True, repaint=False)
+
+    _titled_counts: tuple[int, int, int] | None = None
+
+    def refresh_changed(self) -> None:
+        """Repaint what changed, and show how many uploads are hidden."""
+        hidden_count = max(0, self.total - len(self._shown)) if self._shown else 0
+        counts = (self.total, self.stuck_count, hidden_count)
+        if counts != self._titled_counts:  # setting a title repaints the whole list
+            self._titled_counts = counts
+            stuck = f" {self.display_options.glyphs.dot} {self.stuck_count:,} stuck" if self.stuck_count else ""
+            waiting = f"Waiting {self.total:,}" if self.total else "Waiting"
+            self.border_title = Content.assemble(waiting, (stuck, "$overdue bold"))
+            self.border_subtitle = f" +{hidden_count:,} more waiting " if hidden_count else ""
+        super().refresh_changed()
+
+    watch_rows = watch_total = watch_stuck_count = watch_max_rows = refresh_changed
+    watch_now = watch_display_options = watch_is_known = refresh_changed
+
+    @property
+    def _shown(self) -> Sequence[Row]:
+        return self.rows[: self.max_rows]
+
+    def text(self) -> Content:
+        """A line per upload, or why there is none."""
+        if self.now is None:
+            return Content("")
+        ellipsis = self.display_options.glyphs.ellipsis
+        if not self.rows:
+            return Content.styled("Nothing pending." if self.is_known else f"Loading{ellipsis}", "$quiet")
+        width = self.size.width
+        # Names get what the reasons leave, and at least two fifths as long as the reasons keep their least width.
+        share = min(width * 2 // 5, max(_MIN_NAME_CELLS, width - _FIXED_CELLS - _WAIT_CELLS))
+        room = width - _FIXED_CELLS - share
+        longest_reason = max(len(_first_that_fits(_reason_texts(row), room)) for row in self._shown)
+        limit = min(_MAX_NAME_CELLS, max(share, width - _FIXED_CELLS - longest_reason))
+        names = [truncate_middle(row.name or row.id, limit, ellipsis) for row in self._shown]
+        # The width grows in steps, so that the rest of the lines does not move with every new name.
+        longest = -(-max(map(cell_len, names)) // _NAME_STEP_CELLS) * _NAME_STEP_CELLS
+        pairs = zip(self._shown, names, strict=True)
+        return Content("\n").join(
+            self._line(row, fit_to_width(name, min(limit, longest)), self.now) for row, name in pairs
+        )
+
+    def _line(self, row: Row, name: str, now: datetime) -> Content:
+        is_late = row.lateness.is_stuck or row.lateness.is_overdue
+        age = "?" if row.stage_since is None else age_text((now - row.stage_since).total_seconds())
+        wait = self._wait_text(row, now, self.size.width - cell_len(name) - _FIXED_CELLS)
+        return Content.assemble(
+            (f"{self.display_options.glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
+            (name, ""),
+            (f" {fit_to_width(age, _AGE_CELLS, align_right=True)}", "$overdue bold" if is_late else "$quiet"),
+            (f"  {wait}", "$overdue" if is_late else "$quiet"),
+        )
+
+    def _wait_text(self, row: Row, now: datetime, width: int) -> str:
+        """Why the upload is pending in at most `width` cells, followed by as many details as fit completely."""
+        reasons = _reason_texts(row)
+        text = _first_that_fits(reasons, width)
+        text = truncate_at_word(text, width, self.display_options.glyphs.ellipsis)
+        for detail in pending_details(row, now):
+            if len(text) + 2 + len(detail) > width:
+                break
+            text = f"{text}, {detail}"
+        return text
+
+
+def _first_that_fits(texts: Sequence[str], width: int) -> str:
+    return next((text for text in texts if len(text) <= width), texts[-1])
+
+
+def _reason_texts(row: Row) -> Sequence[str]:
+    """Why the upload is pending, and whether it is late, in several lengths, the longest first."""
+    reasons = pending_reasons(row)
+    if not (row.lateness.is_stuck or row.lateness.is_overdue):
+        return reasons
+    word = "stuck" if row.lateness.is_stuck else "overdue"
+    return [*(f"{word}: {reason}" for reason in reasons), word]

@@ -1,1 +1,0 @@
-"""One upload: its timeline and its chunks."""

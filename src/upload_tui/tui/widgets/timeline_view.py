@@ -1,0 +1,351 @@
+"""One upload's timeline: its stages with their times and durations, anomalies, chunks and details; also in a pane of fixed size.
+
+A scrolling container would lay out the whole screen whenever the next timeline has another height.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from msgspec import Struct
+from textual import events
+from textual.binding import BindingType
+from textual.content import Content
+from textual.reactive import reactive
+
+from upload_tui.monitor import MAX_RETRIES, Detail, estimate_retries
+from upload_tui.status import Event, Span, Stage
+from upload_tui.text import age_text, clock_text, duration_text, event_text, sanitize, size_text, span_text
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.glyphs import Glyphs
+from upload_tui.tui.bindings import TIMELINE_KEYS
+from upload_tui.tui.fitting import truncate_middle
+from upload_tui.tui.widgets.cached_lines import DiffedText
+from upload_tui.tui.widgets.chunk_strip import CHUNK_CLASSES, chunk_lines, contradiction_lines
+from upload_tui.tui.widgets.pending_list import bytes_per_second, time_left_text
+from upload_tui.wire import StatusShape
+
+__all__ = ["TimelinePane", "TimelineView", "timeline_lines"]
+
+_MIN_BAR_CELLS, _MAX_BAR_CELLS = 10, 60
+_SPAN_TEXT_CELLS = 28
+"""Cells beside a bar, for texts such as `12m 05s uploading · 12.8 MiB/s`."""
+_BREAK_RATIO = 30
+"""The longest bar is drawn broken, not to scale, if it is this many times as long as the next one."""
+_LABEL_CELLS = 10
+_PHASES = {Stage.INITIATED: "uploading", Stage.COMPLETED: "verifying"}
+_QUIET = "$quiet"
+_MIN_ATTEMPTS_SHOWN = 3
+
+
+class TimelineView(DiffedText):
+    """The timeline of `detail`. The widget is as high as its content.
+
+    Args:
+        detail: the upload; None while none is selected.
+        now: the time that ages are computed from.
+        display_options: signs, time zone and format of times.
+
+    >>> from upload_tui.testing import NOW, FrozenClock, an_upload
+    >>> from upload_tui.widgets import InMemoryPicture, TimelineView
+    >>> picture = InMemoryPicture([answer := an_upload("scan.tiff", completed=30)], clock=FrozenClock())
+    >>> view = TimelineView(picture.detail(answer["id"]), NOW)
+    >>> picture.close()
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*CHUNK_CLASSES}
+
+    detail: reactive[Detail | None] = reactive(None, repaint=False)
+    now: reactive[datetime | None] = reactive(None, repaint=False)
+    display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
+
+    watch_detail = watch_now = watch_display_options = DiffedText.refresh_changed
+
+    def __init__(
+        self,
+        detail: Detail | None = None,
+        now: datetime | None = None,
+        *,
+        display_options: DisplayOptions | None = None,
+        id: str | None = None,  # noqa: A002  # Textual's own name
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.set_reactive(TimelineView.detail, detail)
+        self.set_reactive(TimelineView.now, now)
+        self.set_reactive(TimelineView.display_options, display_options or DisplayOptions())
+
+    def text(self) -> Content:
+        """The complete timeline."""
+        if self.detail is None or self.now is None:
+            return Content.styled("No upload selected", _QUIET)
+        lines = timeline_lines(self.detail, self.now, self.display_options, self.content_size.width)
+        return Content("\n").join(lines)
+
+
+def timeline_lines(detail: Detail, now: datetime, display_options: DisplayOptions, width: int) -> list[Content]:
+    """All lines of the timeline; long messages are left to be wrapped."""
+    painter = _Painter(detail, now, display_options, max(width, 20))
+    return [
+        *painter.heading(),
+        Content(""),
+        *painter.stages(),
+        *painter.anomalies(),
+        *painter.chunks(),
+        *painter.details(),
+    ]
+
+
+class _Painter(Struct, frozen=True):
+    """Composes the lines of one timeline."""
+
+    detail: Detail
+    now: datetime
+    display_options: DisplayOptions
+    width: int
+
+    @property
+    def _glyphs(self) -> Glyphs:
+        return self.display_options.glyphs
+
+    @property
+    def _bar_cells(self) -> int:
+        """The length of the longest bar, for the width of the pane."""
+        return min(_MAX_BAR_CELLS, max(_MIN_BAR_CELLS, self.width - _SPAN_TEXT_CELLS - len(self._rail[0])))
+
+    @property
+    def _rail(self) -> tuple[str, str]:
+        """The start of a line between two stages."""
+        return f"{self._glyphs.rail} ", _QUIET
+
+    def heading(self) -> Iterator[Content]:
+        """Name, size and content type, and a contradiction if there is one."""
+        upload, ellipsis = self.detail.upload, self._glyphs.ellipsis
+        yield Content.styled(truncate_middle(upload.name or upload.id, self.width, ellipsis), "bold")
+        content_type = f" {self._glyphs.dot} {upload.content_type}" if upload.content_type else ""
+        line = f"{size_text(upload.size_bytes)}{content_type}"
+        yield Content.styled(truncate_middle(line, self.width, ellipsis), _QUIET)
+        yield from contradiction_lines(upload, self._glyphs)
+
+    def stages(self) -> Iterator[Content]:
+        """A line for each event, and between two events a bar for the time from one to the other."""
+        timeline = self.detail.upload.timeline
+        spans = {span.end: span for span in timeline.spans()}
+        longest = self._longest_seconds(timeline.spans())
+        for event in timeline.events:
+            if event.stage in spans:
+                yield self._span_line(spans[event.stage], longest)
+            yield from self._event_lines(event)
+        if timeline.unknown_state is not None:
+            on = timeline.unknown_state.on
+            time = "" if on is None else clock_text(on, self.now, self.display_options.zone)
+            yield self._line(self._glyphs.warning, sanitize(timeline.unknown_state.name), time, _QUIET)
+        elif timeline.is_pending:
+            yield from self._current_stage(longest)
+        elif timeline.is_purged:
+            on = timeline.purged_on
+            time = "" if on is None else clock_text(on, self.now, self.display_options.zone)
+            yield self._line(self._glyphs.unreached, "purged", time, _QUIET)
+
+    def _longest_seconds(self, spans: Sequence[Span]) -> float:
+        """The duration of the longest bar drawn to scale."""
+        timeline = self.detail.upload.timeline
+        current = timeline.time_in_stage(self.now) if timeline.is_pending else None
+        current_seconds = current.total_seconds() if current else 0.0
+        *_, second, first = sorted([0.0, current_seconds, *(span.seconds or 0.0 for span in spans)])
+        return second if first > _BREAK_RATIO * second > 0 else first
+
+    def _event_lines(self, event: Event) -> Iterator[Content]:
+        time = event_text(event, self.now, self.display_options.zone, self._glyphs.estimate)
+        if event.on is not None and not self.display_options.absolute_times and self.width >= 38:
+            time = f"{time}  {age_text((self.now - event.on).total_seconds())} ago"
+        yield self._line(self._glyphs.stages[event.stage], event.stage, time, f"$stage-{event.stage}")
+        if event.stage is Stage.ERROR:
+            yield Content.styled(sanitize(event.message or "The service gave no reason."), "$stage-error")
+
+    def _line(self, sign: str, word: str, time: str, style: str) -> Content:
+        return Content.assemble((f"{sign} ", style), (f"{word:<11}", f"{style} bold"), (time, ""))
+
+    def _span_line(self, span: Span, longest: float) -> Content:
+        phase = _PHASES.get(span.start, "")
+        if span.seconds is None:
+            return Content.assemble(self._rail, (f"{phase}, time unknown", _QUIET))
+        bar = self._bar(self._glyphs.bar_full, span.seconds, longest)
+        duration = f"{'' if span.is_exact else self._glyphs.estimate}{duration_text(span.seconds)}"
+        text = f" {duration} {phase}"
+        size_bytes = self.detail.upload.size_bytes
+        if span.start is Stage.INITIATED and span.seconds > 0 and size_bytes:
+            longer = f"{text} {self._glyphs.dot} {_speed_text(size_bytes / span.seconds)}"
+            text = longer if len(self._rail[0]) + len(bar) + len(longer) <= self.width else text
+        return Content.assemble(self._rail, (bar, f"$stage-{span.start}"), (text, _QUIET))
+
+    def _current_stage(self, longest: float) -> Iterator[Content]:
+        """The current stage, its typical latency, and the next stage."""
+        timeline, lateness = self.detail.upload.timeline, self.detail.row.lateness
+        time_in_stage = timeline.time_in_stage(self.now)
+        if time_in_stage is not None:
+            seconds = time_in_stage.total_seconds()
+            bar = self._bar(self._glyphs.bar_open, seconds, longest)
+            style = "$overdue bold" if lateness.is_overdue or lateness.is_stuck else _QUIET
+            text = f" {span_text(seconds)} {_PHASES[timeline.stage]}"
+            yield Content.assemble(self._rail, (bar, f"$stage-{timeline.stage}"), (text, style))
+        yield from self._speed()
+        yield from self._latency()
+        yield from self._attempts()
+        next_stage = "verified or error" if timeline.stage is Stage.COMPLETED else "completed"
+        yield Content.styled(f"{self._glyphs.unreached} {next_stage}", _QUIET)
+
+    def _bar(self, sign: str, seconds: float, longest: float) -> str:
+        """A bar to scale; one longer than `longest` has a break in its middle instead."""
+        if seconds <= longest:
+            return sign * _bar_length(seconds, longest, self._bar_cells)
+        half = (self._bar_cells - 1) // 2
+        return f"{sign * half}{self._glyphs.bar_break}{sign * (self._bar_cells - 1 - half)}"
+
+    def _speed(self) -> Iterator[Content]:
+        """Bytes per second and the time left while chunks arrive."""
+        speed, left = bytes_per_second(self.detail.row), time_left_text(self.detail.row)
+        if speed is not None and left:
+            yield Content.styled(f"{self._glyphs.rail} {_speed_text(speed)} {self._glyphs.dot} {left}", _QUIET)
+
+    def _latency(self) -> Iterator[Content]:
+        """Percentiles of this stage for similar uploads, and a warning if the upload is late."""
+        lateness, glyphs = self.detail.row.lateness, self._glyphs
+        percentiles = (("p50", lateness.p50_seconds), ("p95", lateness.p95_seconds))
+        texts = [f"{name} {duration_text(seconds)}" for name, seconds in percentiles if seconds is not None]
+        if texts:
+            yield Content.styled(f"{glyphs.rail} {f' {glyphs.dot} '.join(texts)}", _QUIET)
+        if lateness.is_stuck or lateness.is_overdue:
+            word = "stuck" if lateness.is_stuck else "overdue"
+            yield Content.styled(f"{glyphs.rail} {glyphs.warning} {word}", "$overdue bold")
+
+    def _attempts(self) -> Iterator[Content]:
+        """The retries of the deployed service's worker, which the service does not report: estimated from the time."""
+        upload, glyphs = self.detail.upload, self._glyphs
+        completed = upload.timeline.event(Stage.COMPLETED)
+        if upload.status_shape is not StatusShape.DEPLOYED or completed is None or completed.on is None:
+            return
+        attempts = estimate_retries(completed.on, self.now)
+        if attempts.past_retries < _MIN_ATTEMPTS_SHOWN:
+            return
+        signs = glyphs.tried * attempts.past_retries + glyphs.untried * (MAX_RETRIES - attempts.past_retries)
+        if attempts.next_on is None:
+            note = "the worker has given up"
+        else:
+            note = f"next in about {age_text((attempts.next_on - self.now).total_seconds())}"
+        yield Content.styled(f"{glyphs.rail} retries {signs} {note}", _QUIET)
+
+    def anomalies(self) -> Iterator[Content]:
+        """A line per anomaly, below an empty one."""
+        if not self.detail.anomalies:
+            return
+        yield Content("")
+        for anomaly in self.detail.anomalies:
+            name = anomaly.name.replace("_", " ")
+            yield Content.assemble(
+                (f"{self._glyphs.warning} {name}: ", "$stage-error bold"), (sanitize(anomaly.detail), "")
+            )
+
+    def chunks(self) -> Iterator[Content]:
+        """The chunk strip, below an empty line."""
+        yield Content("")
+        yield from chunk_lines(self.detail.upload, self._glyphs, self.width)
+
+    def details(self) -> Iterator[Content]:
+        """Id, project, hashes and the like, as far as they are known, and the age of what is shown."""
+        upload, options = self.detail.upload, self.display_options
+        yield Content("")
+        for label, value in (
+            ("id", upload.id),
+            ("project", upload.project_name or upload.project_id),
+            ("service", options.service_title(self.detail.row.service) if options.services else ""),
+            ("storage", upload.storage_provider),
+            ("uploader", upload.uploader),
+            *((digest.algorithm or "hash", digest.value) for digest in upload.hashes),
+        ):
+            if value:
+                yield self._detail(sanitize(label), value)
+        seconds = (self.now - self.detail.row.read_on).total_seconds()
+        age = f"{age_text(seconds)} ago" if seconds >= 1 else "just now"
+        yield Content.styled(f"{'fetched':<{_LABEL_CELLS}}{age}", _QUIET)
+
+    def _detail(self, label: str, value: str) -> Content:
+        text = truncate_middle(value, max(self.width - _LABEL_CELLS, 4), self._glyphs.ellipsis)
+        return Content.assemble((f"{label[: _LABEL_CELLS - 1]:<{_LABEL_CELLS}}", _QUIET), (text, ""))
+
+
+def _bar_length(seconds: float, longest: float, cells: int) -> int:
+    """The length of a bar to scale, of at most `cells`; at least one cell for any duration."""
+    if longest <= 0 or seconds <= 0:
+        return 1 if seconds >= 0 else 0
+    return max(1, round(cells * seconds / longest))
+
+
+def _speed_text(speed: float) -> str:
+    return f"{size_text(round(speed))}/s"
+
+
+_WHEEL_LINES = 3
+
+
+class TimelinePane(TimelineView, can_focus=True):
+    """The timeline of `detail` from line `top` on. Another upload resets `top` to 0."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(TIMELINE_KEYS)
+
+    top: reactive[int] = reactive(0, repaint=False, init=False)
+
+    _hidden_lines = 0
+    _shown_id: str | None = None
+
+    def text(self) -> Content:
+        """The lines that fit; if more follow, the last line says how many."""
+        full_text, height = super().text(), self.content_size.height
+        lines = full_text.wrap(self.content_size.width) if self.content_size.width else []
+        self._hidden_lines = max(0, len(lines) - height)
+        if not self._hidden_lines:
+            return full_text
+        top = min(self.top, self._hidden_lines)
+        shown, below = lines[top : top + height], self._hidden_lines - top
+        if below and shown:
+            # This line replaces one of the timeline's own.
+            shown[-1] = Content.styled(f"{self.display_options.glyphs.arrow_down} {below + 1} more lines", "$quiet")
+        return Content("\n").join(shown)
+
+    def refresh_changed(self) -> None:
+        """Repaint what changed; scroll to the top for another upload."""
+        upload_id = None if self.detail is None else self.detail.upload.id
+        if upload_id != self._shown_id:
+            self._shown_id = upload_id
+            self.set_reactive(TimelinePane.top, 0)
+        super().refresh_changed()
+
+    def watch_detail(self) -> None:
+        """Show the other upload from its first line, or the same one as it is now."""
+        self.refresh_changed()
+
+    def watch_top(self) -> None:
+        """Repaint from the new first line."""
+        self.refresh_changed()
+
+    def on_resize(self) -> None:
+        """Repaint at the new size."""
+        self.refresh_changed()
+
+    def action_scroll_by(self, lines: int) -> None:
+        """Scroll by this many lines."""
+        self.top = max(0, min(self.top + lines, self._hidden_lines))
+
+    def action_scroll_pages(self, pages: int) -> None:
+        """Scroll by this many pages."""
+        self.action_scroll_by(pages * max(1, self.content_size.height - 1))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll down."""
+        event.stop()
+        self.action_scroll_by(_WHEEL_LINES)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll up."""
+        event.stop()
+        self.action_scroll_by(-_WHEEL_LINES)

@@ -1,0 +1,94 @@
+"""Alerts about failed uploads, and the summary since the last visit."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from tests.tui.dashboards import opened, toasts, until
+from upload_tui.monitor import LastVisit, StageReached
+from upload_tui.testing import NOW, InMemorySession, an_upload, settled
+from upload_tui.tui import AlertSettings, CommandResult, UploadApp
+from upload_tui.tui.notices import Alerts, desktop_notification
+from upload_tui.tui.widgets.status_bar import AlarmBar
+from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
+
+
+def failed(*names: str, message: str = SIZE_DIFFERS) -> list[StageReached]:
+    session = InMemorySession()
+    session.publish(*(an_upload(name, completed=60, error=20, message=message) for name in names))
+    changes = [change for change in session.history(100) if isinstance(change, StageReached)]
+    session.close()
+    return changes
+
+
+def test_a_cause_is_alerted_once_within_the_quiet_time() -> None:
+    alerts = Alerts(AlertSettings(quiet_seconds=60))
+    alerts.add(failed("one.bin"))
+    assert [alert.text for alert in alerts.due(NOW)] == ["one.bin failed: wrong size"]
+    alerts.add(failed("two.bin", "three.bin"))
+    alerts.add(failed("four.bin", message=CHUNK_HASH_DIFFERS))
+    assert [alert.text for alert in alerts.due(NOW + timedelta(seconds=59))] == ["four.bin failed: bad chunk hash"]
+    assert [alert.text for alert in alerts.due(NOW + timedelta(seconds=60))] == ["2 uploads failed: wrong size"]
+    assert alerts.due(NOW + timedelta(seconds=500)) == []
+
+
+def test_every_failure_is_alerted_without_a_quiet_time() -> None:
+    alerts = Alerts(AlertSettings(quiet_seconds=0))
+    for name in ("one.bin", "two.bin"):
+        alerts.add(failed(name))
+        assert [alert.text for alert in alerts.due(NOW)] == [f"{name} failed: wrong size"]
+
+
+def test_a_notification_has_no_control_characters_of_a_name() -> None:
+    (alert,) = _due(failed("\x1b]0;owned\x07.txt"))
+    assert "\x1b" not in alert
+    assert desktop_notification("x", in_tmux=False) == "\x1b]9;x\x07"
+    assert desktop_notification("x", in_tmux=True) == "\x1bPtmux;\x1b\x1b]9;x\x07\x1b\\"
+
+
+def _due(changes: Sequence[StageReached]) -> list[str]:
+    alerts = Alerts(AlertSettings())
+    alerts.add(changes)
+    return [alert.text for alert in alerts.due(NOW)]
+
+
+async def test_a_failure_is_shown_in_the_alarm_line_and_passed_to_the_hook() -> None:
+    recorded: list[str] = []
+
+    async def record(failures: Sequence[StageReached]) -> CommandResult:
+        await asyncio.sleep(0)
+        recorded.extend(failure.upload.name for failure in failures)
+        return CommandResult("on_error: cat '>>' x: exit code 1.", is_ok=False)
+
+    session = InMemorySession()
+    app = UploadApp(session, on_failures=record)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        session.publish(an_upload("one.bin", completed=60, error=20, message=SIZE_DIFFERS))
+        bar = app.screen.query_one(AlarmBar)
+        await until(pilot, lambda: bool(recorded))
+        assert recorded == ["one.bin"]
+        assert "one.bin failed: wrong size" in bar.render().plain
+        await until(pilot, lambda: toasts(pilot) == ["on_error: cat '>>' x: exit code 1."])
+    session.close()
+
+
+async def test_the_summary_since_the_last_visit_is_shown_once_the_session_is_live() -> None:
+    uploads = [
+        an_upload("before.bin", initiated=9000, completed=8900, verified=8800),
+        an_upload("failed.bin", initiated=900, completed=800, error=700),
+        an_upload("verified.bin", initiated=8000, completed=7900, verified=60),
+        an_upload("stuck-before.bin", initiated=9000, completed=8000),
+        an_upload("stuck-now.bin", initiated=7100, completed=3000),
+    ]
+    stuck_before = str(uploads[3]["id"])
+    last_visit = LastVisit(NOW - timedelta(hours=2), frozenset({stuck_before}))
+    async with opened(uploads, last_visit=last_visit) as (pilot, session, _):
+        session.publish()
+        await until(pilot, lambda: bool(toasts(pilot)))
+        summary = "Since your last visit 2h 00m ago: 1 failed, 1 newly overdue, 2 new, 1 verified"
+        assert toasts(pilot) == [summary]
+        for command in pilot.app.get_system_commands(pilot.app.screen):
+            if command.title == "Since your last visit":
+                command.callback()
+        await until(pilot, lambda: toasts(pilot) == [summary, summary])

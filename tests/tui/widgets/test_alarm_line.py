@@ -1,0 +1,99 @@
+"""The alarm line: there only while something is wrong, the most serious first, and in its colour."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.dashboards import mixed, opened
+from tests.tui.test_glances import Picture
+from upload_tui.monitor import Connection, ConnectionState
+from upload_tui.testing import NOW, an_upload, settled
+from upload_tui.tui.appearance.theme import THEMES
+from upload_tui.tui.widgets.status_bar import AlarmBar, StatusBar
+
+FINE = [an_upload("fine.bin", initiated=60, completed=50, verified=40), an_upload("new.bin", initiated=10)]
+STUCK = [*FINE, an_upload("stuck.bin", initiated=9000, completed=8000)]
+FAILED = [*STUCK, an_upload("failed.bin", initiated=90, completed=80, error=70, message="no room left")]
+NOT_WHOLE = [*STUCK, an_upload("half.bin", initiated=60, completed=50, verified=40, chunks=(1, 3))]
+WAITING = [an_upload(f"waiting-{n}.bin", initiated=3000 + n, completed=2000 + n) for n in range(9)]
+OFFLINE = Connection(
+    state=ConnectionState.OFFLINE,
+    since=NOW - timedelta(seconds=125),
+    next_try_on=NOW + timedelta(seconds=8),
+    reason="https://example.org/api/v1/projects refused the connection",
+)
+REJECTED = Connection(state=ConnectionState.NOT_ALLOWED, since=NOW - timedelta(seconds=5), reason="401: expired")
+RETRYING = Connection(state=ConnectionState.RETRYING, since=NOW, next_try_on=NOW, reason="no answer in time")
+
+
+async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
+    """Level and text of the line; two empty texts while it is hidden."""
+    await settled(pilot)
+    bar = pilot.app.screen.query_one(AlarmBar)
+    levels = [name for name in ("lost", "waits", "note") if bar.has_class(f"-{name}")]
+    assert bar.display is bool(levels)
+    return (levels[0], bar.text().plain) if levels else ("", "")
+
+
+@pytest.mark.parametrize(
+    ("uploads", "connection", "level", "text"),
+    [
+        (FINE, None, "", ""),
+        (STUCK, None, "waits", "▲ 1 stuck 2h 13m"),
+        (NOT_WHOLE, None, "lost", "▲ 1 verified but not whole · ▲ 1 stuck 2h 13m"),
+        (FAILED, None, "lost", "✗ 1 failed in 10 min · ▲ 1 stuck 2h 13m"),
+        (FINE, OFFLINE, "lost", "✗ OFFLINE 2m 05s · https://example.org refused the connection · retry in 8s"),
+        (STUCK, REJECTED, "lost", "✗ TOKEN REJECTED 5s · 401: expired · ▲ 1 stuck 2h 13m"),
+        (STUCK, RETRYING, "waits", "▲ 1 stuck 2h 13m · ◌ no answer in time · retry now"),
+        (FINE, RETRYING, "note", "◌ no answer in time · retry now"),
+    ],
+    ids=["fine", "stuck", "not whole", "failed", "offline", "rejected", "retrying and stuck", "retrying"],
+)
+async def test_the_line_shows_cause_and_state(
+    uploads: Sequence[dict[str, Any]], connection: Connection | None, level: str, text: str
+) -> None:
+    async with opened(uploads) as (pilot, session, _):
+        if connection is not None:
+            session.set_connection(connection)
+        assert await alarm_of(pilot) == (level, text)
+
+
+async def test_a_worker_that_appears_down_is_an_alarm() -> None:
+    done = [an_upload(f"done-{n}.bin", initiated=9000 + n, completed=8000 + n, verified=7990 + n) for n in range(12)]
+    async with opened([*WAITING, *done]) as (pilot, _, _):
+        level, text = await alarm_of(pilot)
+        assert level == "waits"
+        assert text.startswith("▲ WORKER DOWN · none verified for")
+
+
+async def test_an_alert_leaves_the_name_of_the_project() -> None:
+    async with opened(FINE) as (pilot, _, _):
+        bar = pilot.app.screen.query_one(AlarmBar)
+        bar.show_alert("one.bin failed: wrong size")
+        assert await alarm_of(pilot) == ("lost", "✗ one.bin failed: wrong size")
+        assert "Genome" in pilot.app.screen.query_one(StatusBar).text().plain
+        bar.alert = ""
+        assert await alarm_of(pilot) == ("", "")
+
+
+@pytest.mark.parametrize("uploads", [STUCK, FAILED], ids=["waits", "lost"])
+async def test_the_line_can_be_read_in_every_theme(uploads: Sequence[dict[str, Any]]) -> None:
+    async with opened(uploads) as (pilot, _, _):
+        for theme in THEMES:
+            pilot.app.theme = theme.name
+            await pilot.pause()
+            await settled(pilot)
+            if not theme.ansi:
+                assert Picture(pilot.app).unreadable() == set(), theme.name
+
+
+@pytest.mark.parametrize("size", [(60, 20), (20, 20), (120, 11)], ids=str)
+async def test_the_line_fits_every_size(size: tuple[int, int]) -> None:
+    async with opened([*mixed(), *FAILED], size=size) as (pilot, _, _):
+        await settled(pilot)
+        bar = pilot.app.screen.query_one(AlarmBar)
+        assert bar.display is (size[1] >= 12)
+        assert len(bar.text().plain) <= max(size[0] - 2, 1) or not bar.display

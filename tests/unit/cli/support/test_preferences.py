@@ -1,0 +1,166 @@
+"""The dashboard's preferences: settings, saved choices, the user's themes and style sheets, and errors that name the cause."""
+
+import io
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from upload_tui.cli.support.preferences import dashboard_preferences
+from upload_tui.errors import SettingsError
+from upload_tui.files import config_folder, state_folder
+from upload_tui.settings import ServiceSettings
+from upload_tui.tui import ASCII, UNICODE, ViewKind, parse_columns
+
+
+def settings(**fields: Any) -> ServiceSettings:
+    return ServiceSettings(url="https://example.org", sources=dict.fromkeys(fields, "config.toml"), **fields)
+
+
+def write(name: str, text: str) -> Path:
+    file = config_folder() / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def test_preferences_come_from_the_settings() -> None:
+    preferences = dashboard_preferences(
+        settings(columns=("name:30", "took"), theme="upload-light", alerts=("bell",), alert_repeat_seconds=5.0)
+    )
+    assert preferences.display_options is not None
+    assert [str(column) for column in preferences.display_options.columns] == ["name:30", "took"]
+    assert preferences.theme == "upload-light"
+    assert preferences.alerts.bell
+    assert not preferences.alerts.desktop
+    assert preferences.alerts.quiet_seconds == 5
+
+
+@pytest.mark.parametrize(
+    ("variables", "setting", "is_animated"),
+    [
+        pytest.param({}, None, True, id="default"),
+        pytest.param({"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, None, False, id="ssh"),
+        pytest.param({"SSH_TTY": "/dev/pts/1"}, None, False, id="ssh without SSH_CONNECTION"),
+        pytest.param({"SSH_CONNECTION": "10.0.0.1 1 10.0.0.2 22"}, True, True, id="on over ssh"),
+        pytest.param({}, False, False, id="off"),
+    ],
+)
+def test_animations_are_off_over_ssh_unless_the_setting_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], setting: bool | None, is_animated: bool
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert dashboard_preferences(settings(animations=setting)).is_animated is is_animated
+
+
+@pytest.mark.parametrize(
+    ("setting", "variables", "expected"),
+    [
+        pytest.param("", {}, UNICODE, id="default"),
+        pytest.param("", {"LC_ALL": "C"}, ASCII, id="LC_ALL is C"),
+        pytest.param("", {"LANG": "POSIX"}, ASCII, id="LANG is POSIX"),
+        pytest.param("", {"LC_ALL": "", "LC_CTYPE": "C", "LANG": "de_DE.UTF-8"}, ASCII, id="LC_CTYPE before LANG"),
+        pytest.param("", {"LC_ALL": "de_DE.UTF-8", "LC_CTYPE": "C", "LANG": "C"}, UNICODE, id="LC_ALL before LC_CTYPE"),
+        pytest.param("unicode", {"LC_ALL": "C"}, UNICODE, id="setting is unicode"),
+        pytest.param("ascii", {"LC_ALL": "C.UTF-8"}, ASCII, id="setting is ascii"),
+    ],
+)
+def test_signs_come_from_the_setting_or_the_locale(
+    monkeypatch: pytest.MonkeyPatch, setting: str, variables: Mapping[str, str], expected: object
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "utf-8"))
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    options = dashboard_preferences(settings(signs=setting)).display_options
+    assert options is not None
+    assert options.glyphs is expected
+
+
+def test_saved_columns_are_used_in_their_kind_of_view_unless_the_settings_name_columns() -> None:
+    saved = {
+        view: parse_columns(["name:30", column])
+        for view, column in zip(ViewKind, ("stage", "project", "service"), strict=True)
+    }
+    first = dashboard_preferences(settings())
+    assert first.display_options is not None
+    assert first.save_columns is not None
+    for view, columns in saved.items():
+        assert first.display_options.columns_of(view) == ()
+        first.save_columns(view, columns)
+    again = dashboard_preferences(settings()).display_options
+    configured = dashboard_preferences(settings(columns=("took",))).display_options
+    assert again is not None
+    assert configured is not None
+    assert {view: again.columns_of(view) for view in ViewKind} == saved
+    assert {configured.columns_of(view) for view in ViewKind} == {parse_columns(["took"])}
+
+
+@pytest.mark.parametrize("content", ["no-such-column", "name:0", "name name", "\x00", ""])
+def test_saved_columns_that_cannot_be_read_are_ignored(content: str) -> None:
+    first = dashboard_preferences(settings())
+    assert first.save_columns is not None
+    first.save_columns(ViewKind.PROJECT, parse_columns(["name"]))
+    (state_folder() / "columns").write_text(content)
+    assert dashboard_preferences(settings()).display_options.view_columns == ()  # type: ignore[union-attr]
+
+
+def test_saved_theme_is_used_unless_it_is_unknown() -> None:
+    first = dashboard_preferences(settings())
+    assert first.saved_theme == ""
+    assert first.save_theme is not None
+    first.save_theme("upload-safe-light")
+    assert dashboard_preferences(settings()).saved_theme == "upload-safe-light"
+    first.save_theme("mine")
+    assert dashboard_preferences(settings()).saved_theme == ""
+    write("themes/mine.toml", 'primary = "#ff00ff"\n')
+    assert dashboard_preferences(settings()).saved_theme == "mine"
+
+
+def test_themes_and_style_sheets_of_the_user_are_read_from_the_config_folder() -> None:
+    write("themes/mine.toml", 'primary = "#ff00ff"\nstage-error = "red"\ndark = false\n')
+    sheet = write("styles/mine.tcss", "UploadTable { border: heavy $primary; }")
+    preferences = dashboard_preferences(settings(theme="mine"))
+    assert [theme.name for theme in preferences.themes] == ["mine"]
+    assert preferences.themes[0].variables["stage-error"] == "red"
+    assert list(preferences.stylesheets) == [sheet]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"themes/x.toml": "primary = "}, "x.toml cannot be read"),
+        ({"themes/x.toml": 'primry = "#fff"'}, "unknown key primry"),
+        ({"themes/x.toml": 'primary = "no colour"'}, "primary is not a colour"),
+        ({"themes/x.toml": 'error = "#fff"'}, "needs primary"),
+        ({"styles/x.tcss": "UploadTable { bordr: heavy; }"}, "line 1: "),
+        ({"styles/x.tcss": "\nUploadTable { color: $nothing; }"}, "line 2"),
+        ({"styles/x.tcss": "Upload{{"}, "x.tcss"),
+    ],
+    ids=["no toml", "unknown key", "no colour", "no primary", "unknown rule", "unknown variable", "no sheet"],
+)
+def test_error_names_the_file_that_is_invalid(files: Mapping[str, str], message: str) -> None:
+    for name, text in files.items():
+        write(name, text)
+    with pytest.raises(SettingsError, match=message):
+        dashboard_preferences(settings())
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"keys": {"table.dwn": "x"}}, "unknown action table.dwn"),
+        ({"theme": "upload-drak"}, "no theme upload-drak"),
+        ({"columns": ("nmae",)}, "no column 'nmae'"),
+    ],
+    ids=["action", "theme", "column"],
+)
+def test_error_suggests_the_nearest_name(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        dashboard_preferences(settings(**fields))
+    assert "Did you mean" in caught.value.hint
