@@ -1,6 +1,7 @@
 """Folders and files of this program: where they are, how their text is read, and access for their owner alone.
 
-Without a home directory (a container may have none) the folders lie below the null device: nothing is there, and nothing can be made.
+Without a home directory (a container may have none) the folders lie below the null device: no file exists there, and
+none can be created.
 """
 
 import errno
@@ -132,7 +133,7 @@ def create_private_file(file: Path) -> None:
 
 
 def restrict_to_owner(*files: Path) -> None:
-    """Take the permissions of others from files of an earlier version; those that are not there or not ours stay as they are."""
+    """Remove the permissions of others from files of an earlier version; missing and other users' files are skipped."""
     for file in files:
         if os.name == "posix" and is_readable_by_others(file):
             with suppress(OSError):

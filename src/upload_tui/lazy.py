@@ -1,4 +1,4 @@
-"""Packages whose names are imported when they are first used, so that importing a package is free."""
+"""Packages whose names are imported when they are first used, so that importing a package is fast."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module

@@ -1,1 +1,1 @@
-"""The structure of the code: which room imports which, sizes, and a script that prints figures."""
+"""The structure of the code: which package imports which, sizes, and a script that prints figures."""

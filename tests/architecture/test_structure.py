@@ -1,4 +1,4 @@
-"""The structure of the code: what a room imports, sizes, documentation, where style is."""
+"""The structure of the code: what a package imports, sizes, documentation, where style is."""
 
 import subprocess
 import sys
@@ -55,9 +55,9 @@ ALLOWED: dict[str, set[str]] = {
     "from upload_tui.testing import Scene": {"pydantic", "httpx", "stamina", "sqlite3", "starlette", "rich"},
 }
 
-# Modules that other rooms may import although they are not a face, and why.
+# Modules that other packages may import although they are no package's `__init__`, and why.
 INNER_IMPORTS: dict[str, str] = {
-    "upload_tui.widgets": "is itself the public face of the dashboard's widgets",
+    "upload_tui.widgets": "is itself the public interface of the dashboard's widgets",
 }
 
 # Modules of under 40 lines with one importer, and why each is a file of its own.

@@ -548,7 +548,7 @@ async def test_a_deleted_project_is_lost_after_two_tries() -> None:
         (-600, "times of uploads are about 10m ahead of the service's clock"),
     ],
 )
-async def test_a_date_that_differs_from_the_times_of_uploads_is_said(ahead_seconds: int, reason: str) -> None:
+async def test_a_date_that_differs_from_the_times_of_uploads_is_reported(ahead_seconds: int, reason: str) -> None:
     clock, store, uploads = FrozenClock(), Store(), list[dict[str, object]]()
 
     async def answer(_: httpx.Request) -> httpx.Response:

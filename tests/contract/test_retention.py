@@ -1,4 +1,4 @@
-"""What a service in memory forgets, so that it can be left on; and the purge of deleted projects."""
+"""What a service in memory deletes, so that it can run for days; and the purge of deleted projects."""
 
 from pathlib import Path
 from typing import Any

@@ -237,7 +237,7 @@ class ServiceMachine(RuleBasedStateMachine):
             model.seen = {name: status[name] for name in STAGES}
 
 
-class TroubledServiceMachine(ServiceMachine):
+class FaultyServiceMachine(ServiceMachine):
     """The same with files, and with trouble: nothing may become an error that was only trouble, and nothing may be left."""
 
     def __init__(self) -> None:
@@ -314,13 +314,13 @@ class TroubledServiceMachine(ServiceMachine):
 
     @rule(number=st.integers(0, 200))
     def verify_while_a_page_of_the_database_is_spoilt(self, number: int) -> None:
-        with self.spoilt_page(number):
+        with self.damaged_page(number):
             self.verify_all()
         self.note_ends()
 
     @contextmanager
-    def spoilt_page(self, number: int) -> Iterator[None]:
-        """Overwrite a page in the file, so that whoever reads it finds nonsense; put it back."""
+    def damaged_page(self, number: int) -> Iterator[None]:
+        """Overwrite a page in the file, so that reading it gives nonsense; restore it at the end."""
         file, size = self.folder / "records.db", self.db.execute("PRAGMA page_size").fetchone()[0]
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         start = number % (file.stat().st_size // size) * size
@@ -370,8 +370,8 @@ TestServiceMachine.settings = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-TestTroubledServiceMachine = TroubledServiceMachine.TestCase
-TestTroubledServiceMachine.settings = settings(
+TestFaultyServiceMachine = FaultyServiceMachine.TestCase
+TestFaultyServiceMachine.settings = settings(
     max_examples=int(os.environ.get("PYTEST_TROUBLE_EXAMPLES", "6")),
     stateful_step_count=40,
     deadline=None,

@@ -103,7 +103,7 @@ async def test_a_storage_that_is_away_for_a_moment_is_no_integrity_error(tmp_pat
         storage, looks_left = FolderStorage(folder), look
 
         def path_of(key: BlobKey) -> Path:
-            """Where a blob is; the folder is away from the nth look to the next one."""
+            """The path of a blob. The `look`-th call moves the folder away, the next call moves it back."""
             nonlocal looks_left
             looks_left -= 1
             if away.exists():

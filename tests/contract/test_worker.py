@@ -1,4 +1,4 @@
-"""The verification worker outlives everything: errors in each of its steps, kills, faults, and clocks that are set back."""
+"""The verification worker continues after everything: errors in each step, kills, faults, and clocks set back."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Kill the service at random moments under run_clients, on one database and one storage: nothing acknowledged may be lost.
+"""Kill the service at random moments while clients upload, on one database and storage: nothing acknowledged is lost.
 
 Meanwhile the storage comes and goes. Another service runs on a small disk that is full now and then.
 
@@ -154,7 +154,7 @@ async def run_clients(
 
 
 async def wait_for_ends(served: dict[str, Any], acknowledged: Acknowledged) -> None:
-    """Fetch every acknowledged upload until all have ended; one that never outcomes fails the test."""
+    """Fetch every acknowledged upload until all have ended; one that never ends fails the test."""
     async with client(served) as http:
         for upload_id in acknowledged.chunks:
             acknowledged.compare((await http.get(f"/uploads/{upload_id}")).raise_for_status().json())

@@ -203,7 +203,7 @@ def test_files_with_a_byte_order_mark(
 )
 def test_yaml_of_another_form_is_named(line: str, home: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (home / ".ddsclient").write_text(f"---\nagent_key: k\n{line}\n")
-    assert Outcome("config show", capfd, "line 3: this form of YAML is not read").code == 2
+    assert Outcome("config show", capfd, "line 3: this form of YAML is not supported").code == 2
 
 
 # Variables

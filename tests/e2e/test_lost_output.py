@@ -1,4 +1,4 @@
-"""What a command found out is its exit code, whatever happens to its output: every command, each failure of each stream.
+"""The exit code is the result of a command, whatever happens to its output: every command, each failure of each stream.
 
 The commands run in this process, against a service in a thread; only a stream that is closed from the start needs a process.
 """
@@ -87,7 +87,7 @@ CELLS = [
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """A service with an upload in each state; what the command lines are completed with."""
+    """The values to put into the command lines: a service with an upload in each state."""
     folder = tmp_path_factory.mktemp("words")
     (folder / "wrong").write_text("wrong")
     with UploadServer() as server:

@@ -116,7 +116,7 @@ def verify_when_there_is_a_file(served: Served) -> None:
 
 @pytest.mark.skipif("PYTEST_LONG" not in os.environ, reason="runs many commands; PYTEST_LONG=1 runs it")
 def test_other_commands(client_of: Callable[[Served], Client], tmp_path: Path) -> None:
-    """The commands beside `upload`, `download`, `list` and `check`. The only account can be given nothing that it has not."""
+    """The commands beside `upload`, `download`, `list` and `check`. The only account has every permission already."""
     (tmp_path / "a.txt").write_text("a")
     with serving("--design", "deployed") as served:
         client = client_of(served)

@@ -1,4 +1,4 @@
-"""A secret in each place where one can be is found in no place of output."""
+"""A secret in each place that can hold one; none of them appears in any output."""
 
 import json
 import sys

@@ -15,7 +15,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 
 def assert_readers_agree(body: bytes) -> None:
-    """Whatever has a summary can be read in full, again from what is kept of it, and means the same."""
+    """Check that each upload with a summary can be parsed in full, also from its stored JSON, with the same result."""
     summaries = read_summaries(body, NOW)
     if summaries is None:
         with suppress(InvalidResponseError):
@@ -31,7 +31,7 @@ def assert_readers_agree(body: bytes) -> None:
 
 
 def assert_same_upload(summary: UploadSummary, upload: Upload) -> None:
-    """A summary says of an upload what the full reader says of it."""
+    """Check that a summary equals what the full reader reads."""
     timeline, current = upload.timeline, upload.timeline.current
     assert current is not None
     has_chunks = upload.chunks is not None

@@ -37,7 +37,7 @@ def test_the_service_is_down(snap_compare: Compare) -> None:
 
 @pytest.mark.parametrize("theme", ["upload-light", "nord"])
 def test_other_settings(snap_compare: Compare, upload_dashboard: Dashboard, theme: str) -> None:
-    """Another theme, plain ASCII, and another key for the filter of stuck and failed uploads."""
+    """Another theme, plain ASCII, and another key for the filter of uploads in trouble."""
     app = upload_dashboard(sample_uploads(), theme=theme, ascii_only=True, keymap={"trouble": "x"})
     assert snap_compare(app, terminal_size=(80, 24), press=["x"], run_before=settled)
 

@@ -294,7 +294,10 @@ SCREENS = {
     "search": ("slash", "The search bar at the bottom."),
     "density": ("d", "Two lines for each upload; the second has what the columns leave out."),
     "absolute": ("t", "Absolute times."),
-    "filtered": ("exclamation_mark", "Only stuck and failed: the title shows the filter, the counts are those of all."),
+    "filtered": (
+        "exclamation_mark",
+        "Only uploads in trouble: the title shows the filter, the counts are those of all.",
+    ),
     "marked": ("m", "The first upload is marked, and the title counts it."),
     "next-failed": ("E", "The cursor is on the first failed upload; its timeline shows the cause."),
 }

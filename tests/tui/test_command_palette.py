@@ -56,7 +56,7 @@ async def test_a_command_of_the_table_runs() -> None:
 async def test_a_command_is_found_by_its_tooltip() -> None:
     async with opened(mixed()) as (pilot, _, table):
         await pilot.press("ctrl+p")
-        await choose(pilot, "only stuck and failed", lambda line: line.startswith("Trouble"))
+        await choose(pilot, "only uploads in trouble", lambda line: line.startswith("Trouble"))
         await until(pilot, lambda: table.total == 2)
 
 

@@ -33,7 +33,7 @@ def test_keys_are_grouped_with_problems_first_and_movement_last() -> None:
 @pytest.mark.parametrize("width", [20, 60, 87, 88, 120])
 def test_each_key_is_listed_once_and_no_line_is_too_wide(width: int) -> None:
     keys = [KeyHelp(f"table.{number}", f"k{number}", f"does number{number} as it should") for number in range(9)]
-    lines = help_lines(grouped([*keys, KeyHelp("trouble", "!", "Show only stuck and failed (toggle)")]), width)
+    lines = help_lines(grouped([*keys, KeyHelp("trouble", "!", "Show only uploads in trouble (toggle)")]), width)
     text = "\n".join(plain(list(lines)))
     assert all(text.count(f"number{number}") == 1 for number in range(9))
     assert all(line.cell_length <= width for line in lines)

@@ -1,4 +1,4 @@
-"""The ASGI application: every endpoint of the wire contract behind the same order of checks; its envelope and its OpenAPI document.
+"""The ASGI application: every endpoint of the wire contract behind the same checks; its envelope and its OpenAPI document.
 
 A missing or malformed parameter (400) comes before a missing token (401), and that before a missing resource (404).
 """
@@ -79,7 +79,7 @@ def all_endpoints(context: ServiceContext) -> Sequence[Endpoint]:
 
 
 class _NumberConvertor(Convertor[int]):
-    """A number in a path. A longer one is an unknown path: Python does not convert text of any length."""
+    """A number in a path, of limited length: Python refuses to convert very long ones, so their paths are unknown."""
 
     regex = "[0-9]{1,9}"
 
@@ -351,7 +351,8 @@ class EnvelopeMiddleware:
 def allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     """Wrap the service so that pages of some origins may call it from a browser; `*` stands for all.
 
-    A page's script sees the headers of pages and limits as well. Credentials of the browser are not needed: a token is a header.
+    Scripts can also read the headers for paging and limits. Browser credentials (cookies) are not allowed: the token is
+    in a header.
     """
     from starlette.middleware.cors import CORSMiddleware
 

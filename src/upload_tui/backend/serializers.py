@@ -251,7 +251,7 @@ def _hashes(hashes: Hashes, audit: AuditSchema) -> list[HashSchema]:
 
 
 def _are_chunks_gone(record: UploadRecord, status_shape: StatusShape) -> bool:
-    """A purge removes the chunks; a shape that cannot show the purge keeps them, or they would seem to be missing."""
+    """Whether a purge removed the chunks; a shape that cannot show it keeps them, or they would seem to be missing."""
     return record.is_purged and status_shape is StatusShape.DEPLOYED
 
 

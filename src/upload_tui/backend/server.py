@@ -101,7 +101,7 @@ class HttpServer(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1, with the service's error envelope for a request that is none."""
+    """HTTP/1.1, with the service's error envelope for malformed requests."""
 
     def send_400_response(self, msg: str) -> None:
         """Respond to malformed HTTP and close the connection."""

@@ -153,7 +153,7 @@ class EmbeddedService:
             self.storage.unreadable_uploads.add(upload_id)
 
     def import_uploads(self, uploads: Sequence[FinishedUpload]) -> None:
-        """Insert finished uploads of another time. They have records but no stored bytes."""
+        """Insert uploads that finished in the past. They have records but no stored bytes."""
         self._database.uploads.import_finished(uploads)
 
     @property

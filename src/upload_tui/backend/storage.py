@@ -1,7 +1,7 @@
 """Storage of blobs: the bytes of a chunk, or of the whole file of an upload that is not chunked.
 
-A blob is missing only if the storage is there and does not have it. Everything else that keeps bytes from being read is
-`StorageUnavailableError`: retrying later may help.
+A blob counts as missing only if the storage is available and does not have it. Everything else that keeps bytes from
+being read is `StorageUnavailableError`: retrying later may help.
 """
 
 import asyncio
@@ -90,7 +90,7 @@ class Storage(Protocol):
         """Describe a blob; None if it is known to be missing.
 
         Raises:
-            StorageUnavailableError: whether the blob exists cannot be said.
+            StorageUnavailableError: it is unknown whether the blob exists.
         """
         ...
 
@@ -160,7 +160,8 @@ class MemoryStorage:
 class FolderStorage:
     """Keeps blobs in files `FOLDER/<upload id>/<number>`; an incomplete file never has such a name.
 
-    A file in the folder marks it as the storage: without that mark the folder is an empty place where a disk is not mounted.
+    A file in the folder marks it as the storage: without that mark the folder may be the mount point of a disk
+    that is not mounted.
 
     Args:
         folder: created if missing. Incomplete files of an earlier process are removed.
@@ -181,7 +182,7 @@ class FolderStorage:
             make_private_folder(self._incoming)
             create_private_file(folder / _MARK)
         except OSError as error:
-            raise UsageError(f"{folder} cannot be created: {error.strerror}", "Name another --storage.") from error
+            raise UsageError(f"{folder} cannot be created: {error.strerror}", "Choose another --storage.") from error
         restrict_to_owner(folder / _MARK)
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
@@ -195,7 +196,7 @@ class FolderStorage:
                     size += file.write(block)
                 await asyncio.to_thread(_flush, file)
             if not path.parent.is_dir():
-                make_private_folder(path.parent, parents=False)  # never in place of a storage that is away
+                make_private_folder(path.parent, parents=False)  # never where a disk is not mounted
                 await asyncio.to_thread(_flush_folder, self._folder)
             if not is_accepted():
                 raise ChunkRejectedError
@@ -212,7 +213,7 @@ class FolderStorage:
         try:
             return _create_file(incoming)
         except FileNotFoundError:
-            with _opened(self._folder):
+            with _open_folder(self._folder):
                 make_private_folder(self._incoming, parents=False)
             return _create_file(incoming)
 
@@ -238,10 +239,10 @@ class FolderStorage:
         try:
             return path.stat()
         except FileNotFoundError:
-            with _opened(self._folder) as (folder, descriptor):
+            with _open_folder(self._folder) as (folder, descriptor):
                 inside = path.relative_to(self._folder)
                 try:
-                    # Relative to the folder that has the mark, even if another one takes its place now.
+                    # Relative to the open folder that has the mark, even if the path leads to another folder by now.
                     return os.stat(inside if descriptor is not None else folder / inside, dir_fd=descriptor)
                 except FileNotFoundError:
                     return None
@@ -256,7 +257,7 @@ class FolderStorage:
             raise StorageUnavailableError(str(error)) from error
 
     def held_uploads(self) -> Sequence[tuple[str, int]]:
-        """None: blobs are on disk."""
+        """Empty: blobs are on disk."""
         return ()
 
     def _path(self, key: BlobKey) -> Path:
@@ -265,8 +266,8 @@ class FolderStorage:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[tuple[Path, int | None]]:
-    """Hold the storage's folder open: the folder, and its descriptor (None where folders have none).
+def _open_folder(folder: Path) -> Iterator[tuple[Path, int | None]]:
+    """Open the storage's folder; yield it and its descriptor (None on systems that cannot open folders).
 
     Raises:
         OSError: the folder is not there, or is not the storage.

@@ -178,7 +178,7 @@ def _file_problems(hashes: Hashes, file_digests: dict[str, "_Hash"]) -> Iterator
 
 
 def _order_problem(chunks: Sequence[ChunkRecord]) -> str:
-    """Explain a wrong file whose chunks are all right. Identical chunks are named: one may be sent twice."""
+    """Explain a wrong file hash though every chunk is correct. Identical chunks are named: one may be a repetition."""
     numbers_by_digest: defaultdict[str, list[str]] = defaultdict(list)
     for chunk in chunks:
         numbers_by_digest[chunk.digest.lower()].append(str(chunk.number))

@@ -1,4 +1,4 @@
-"""The verification worker, and the retention of what nothing needs any more.
+"""The verification worker, and retention: it purges what nothing needs any more, so that a service in memory can run for days.
 
 Only uploads that have ended are touched, oldest first. Bytes are purged while the storage holds more than its budget, unless a
 file refers to them, and when a project is deleted. Records are deleted only from a database in memory.
@@ -69,7 +69,7 @@ class Retention:
             surplus_bytes -= sizes[upload_id]
 
     def _purge(self, upload_id: str) -> None:
-        """Delete the bytes of an upload. It is marked first: bytes that are left over are better than a record without them."""
+        """Delete the bytes of an upload. It is marked first: leftover bytes are harmless, a missing mark is not."""
         self._database.uploads.set_purged(upload_id, self._clock.now())
         try:
             self._storage.purge(upload_id)
@@ -168,7 +168,7 @@ class VerificationWorker:
             try:
                 await self._process_next()
             except Exception as error:  # noqa: BLE001  # whatever it is, the other jobs go on
-                self._report_trouble(error)
+                self._report_postponed(error)
                 await self._clock.sleep(_DATABASE_RETRY_SECONDS)
 
     async def _process_next(self) -> None:
@@ -188,7 +188,7 @@ class VerificationWorker:
     def _is_dead(self) -> bool:
         return self._faults.is_active(FaultName.DEAD_WORKER)
 
-    def _report_trouble(self, error: Exception) -> None:
+    def _report_postponed(self, error: Exception) -> None:
         """Report why no job can be processed, once for each new reason."""
         reason = _describe(error)
         if reason != self.trouble:
@@ -212,7 +212,7 @@ class VerificationWorker:
                 continue
             try:
                 self._database.queue.renew(job, self._clock.now() + LEASE)
-            except sqlite3.Error as error:  # tried again in time; at worst the upload is verified twice
+            except sqlite3.Error as error:  # the next renewal tries again; at worst the upload is verified twice
                 _logger.warning("The lease of upload %s was not renewed: %s", job.upload_id, _describe(error))
 
     async def _verify(self, job: JobRecord) -> bool:
@@ -291,7 +291,7 @@ class VerificationWorker:
 
 
 def _is_operational(error: Exception) -> bool:
-    """True for trouble of the machine; anything else is a defect, whose traceback is wanted."""
+    """True for an error of the disk or the database; any other error is a bug, which is logged with its traceback."""
     return isinstance(error, StorageUnavailableError | sqlite3.Error)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from upload_tui.cli.support.error_reporting import DebugLog, ending_signals, run_reported
+from upload_tui.cli.support.error_reporting import DebugLog, run_reported, termination_signals
 from upload_tui.cli.support.output import guarded_streams
 from upload_tui.errors import (
     EXIT_AUTH,
@@ -122,7 +122,7 @@ def _print_version(context: click.Context, _: click.Parameter, is_requested: boo
 def upload_tui(context: click.Context) -> None:
     """Watch chunked uploads until they are verified.
 
-    Without a command: the dashboard over the service of the settings. Try `upload-tui demo` first.
+    Without a command, show the dashboard of the configured service. Try `upload-tui demo` first.
     """
     if context.invoked_subcommand is None:
         context.invoke(_command(context, "watch"))
@@ -139,7 +139,7 @@ def _command(context: click.Context, name: str) -> click.Command:
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the documented code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    with guarded_streams(), ending_signals() as ending:
+    with guarded_streams(), termination_signals() as ending:
         code = run_reported(lambda: _invoke(arguments), DebugLog() if "--debug" in arguments else None)
     sys.exit(ending.exit_code if code == EXIT_INTERRUPTED else code)
 

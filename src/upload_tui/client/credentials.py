@@ -108,7 +108,7 @@ class TokenAuth(httpx.Auth):
             raise AuthError(
                 "The service rejected the agent key and the user key", "Check agent_key and user_key of the profile."
             )
-        if response.status_code == 404:  # of the exchange itself, so it must not mean that an upload is gone
+        if response.status_code == 404:  # about the exchange itself: it must not look like an upload that is gone
             raise InvalidResponseError(f"No tokens are issued at {self._exchange_url}", "Check the URL.")
         if not response.is_success:
             raise httpx.HTTPStatusError("token exchange failed", request=response.request, response=response)

@@ -135,7 +135,7 @@ def _error_of_status(status: int, headers: httpx.Headers, envelope: ErrorEnvelop
 
 
 def _not_found_error(envelope: ErrorEnvelope, code: str, url: str) -> ServiceError:
-    """A 404 has four meanings: distinguished by its code and suggestion."""
+    """The error of a 404, which has four meanings: its code and suggestion distinguish them."""
     if envelope.code == CODE_NOT_CONSISTENT:
         return NotConsistentError(f"Not available yet: {url}", "Try again in a moment.")
     if "object_kind" in envelope.suggestion:

@@ -196,7 +196,7 @@ class ServiceClient:
             return build_upload_page(found, raw.headers, page=raw.page, per_page=raw.per_page)
 
     async def upload(self, upload_id: str, project_id: str | None = None) -> UploadReading:
-        """One upload, which belongs to `project_id` if that is known, whatever the upload says.
+        """One upload. If `project_id` is given, it has priority over the project that the upload names.
 
         Services find ids without regard to case, so the id in the response may differ from the one asked for.
         """

@@ -1,4 +1,4 @@
-"""The clock of the service, whose times are all stamped by it. Ages and bounds must be calculated with that clock.
+"""The clock of the service. All times in its responses come from it, so ages and bounds must be calculated with it.
 
 The `Date` header of a response shows how far the service's clock is ahead, to within a second plus the duration of the request;
 many responses narrow it down. While they allow an offset of zero, it is taken to be zero.

@@ -2,7 +2,8 @@
 
 It owns the store (`store`), synchronisation with a service (`sync`), what is derived from the data (`analysis`), the sessions that
 screens and commands use (`sessions`), and recordings (`recording`). `tui`, `cli` and the testing kit call it through the names below;
-importing this package is free. It calls `client`, `wire` and `status`, and must know nothing of screens, commands or settings.
+importing this package is fast. It calls `client`, `wire` and `status`, and must know nothing of screens, commands or
+settings.
 """
 
 from typing import TYPE_CHECKING
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
         read_last_visit,
         save_last_visit,
         stages_since,
-        summarise_since,
+        summarize_since,
         visit_of,
     )
     from upload_tui.monitor.store.store import Store
@@ -135,7 +136,7 @@ __all__ = [
     "save_last_visit",
     "stages_since",
     "statistics_of",
-    "summarise_since",
+    "summarize_since",
     "upload_record",
     "visit_of",
 ]
@@ -163,7 +164,7 @@ __getattr__, __dir__ = lazy_names(
         "sessions.live": "LiveSession",
         "sessions.session": "ChangeBroadcaster Session",
         "sessions.waiter": "Outcome UploadWaiter",
-        "since": "LastVisit read_last_visit save_last_visit stages_since summarise_since visit_of",
+        "since": "LastVisit read_last_visit save_last_visit stages_since summarize_since visit_of",
         "store.store": "Store",
         "store_picture": "StorePicture",
         "sync.ingest": "ingest",

@@ -130,12 +130,12 @@ class SortKey(StrEnum):
     CHUNKS = "chunks"
     """Number of chunks received."""
     PROGRESS = "progress"
-    """The share of the declared size that was received; beyond all of them the completed, the failed, then the verified."""
+    """The received share of the declared size; completed, failed and verified uploads follow, in this order."""
     ID = "id"
 
 
 class Trouble(StrEnum):
-    """What is wrong with an upload, the weightiest first; values are data fields. See `analysis.trouble`."""
+    """What is wrong with an upload, the most serious first; values are data fields. See `analysis.trouble`."""
 
     CONTRADICTORY = "contradictory"
     """Verified, but its chunks do not agree."""
@@ -150,7 +150,7 @@ class Query(Struct, frozen=True):
     Attributes:
         search: a part of the name, id or error message, ignoring case.
         attention_only: only uploads in trouble.
-        late_only: only overdue and stuck uploads that are in trouble.
+        late_only: only overdue and stuck uploads, without acknowledged ones.
         cause, storage_provider, uploader: only failed uploads with these, as in a `CauseGroup`; None means any.
     """
 
@@ -335,7 +335,7 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
     """Failed uploads with the same cause, storage provider and uploader.
 
     Attributes:
-        cause: the error message without its variable parts (see `normalise_cause`).
+        cause: the error message without its variable parts (see `normalize_cause`).
         storage_provider, uploader: their names; empty if unknown.
         count: the number of uploads.
         first_on, last_on: when the first and the last of them failed; None if unknown.
@@ -360,7 +360,7 @@ class LatencyBucket(Struct, frozen=True):
 
 
 class LatencyHistogram(Struct, frozen=True, kw_only=True):
-    """How long uploads took from stage `after` to stage `before`; each bucket is twice as wide as the one before.
+    """How long uploads took from stage `after` to the later stage `before`; each bucket is twice as wide as the last.
 
     Attributes:
         count: the number of uploads with both times known.

@@ -119,7 +119,7 @@ class RecordingWriter:
         self.close()
 
     def close(self) -> None:
-        """Close the file. On a full disk the end of the last line is lost, which every reader expects."""
+        """Close the file. On a full disk the end of the last line is lost, which readers tolerate."""
         with suppress(OSError):
             self._file.close()
 
@@ -248,7 +248,7 @@ class RecordingStore(Store):
 
 
 def _last_event_fields(upload: Upload) -> Mapping[str, Any]:
-    """When the present stage began, if the service does not report it and earlier readings may know it better."""
+    """When the present stage began, if the service does not report it: earlier readings may be more exact."""
     last = upload.timeline.current
     if last is None or last.certainty is Certainty.REPORTED:
         return {}

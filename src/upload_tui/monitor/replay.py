@@ -1,4 +1,4 @@
-"""The session over a recording: its readings and changes happen again, at any speed, from any time on."""
+"""The session over a recording: its readings and changes are repeated, at any speed, from any position."""
 
 import asyncio
 import json

@@ -24,7 +24,7 @@ __all__ = [
     "read_last_visit",
     "save_last_visit",
     "stages_since",
-    "summarise_since",
+    "summarize_since",
     "visit_of",
 ]
 
@@ -85,7 +85,7 @@ def save_last_visit(file: Path, visit: LastVisit) -> None:
 
 
 def visit_of(details: Sequence[Detail], on: datetime, previous: LastVisit | None) -> LastVisit:
-    """The visit that shows some uploads.
+    """Make the record of a visit, from the uploads that it showed.
 
     Args:
         details: the uploads.
@@ -98,17 +98,18 @@ def visit_of(details: Sequence[Detail], on: datetime, previous: LastVisit | None
     return LastVisit(on, overdue, known)
 
 
-def summarise_since(details: Sequence[Detail], last_visit: LastVisit) -> SinceSummary:
+def summarize_since(details: Sequence[Detail], last_visit: LastVisit) -> SinceSummary:
     """Summarise what happened to uploads since the last visit.
 
-    With the stages of that visit, by what was known then: each upload is new, verified and failed exactly once in successive visits,
-    whatever the clocks say. With its time alone, by the times that the service reports.
+    If the visit has stages, they are compared with the present ones: in successive visits each upload is new, verified
+    or failed exactly once, even if a clock is wrong. If it has only a time, that is compared with the times that the
+    service reports.
     """
     known = last_visit.stages
 
     def reached(stage: Stage) -> list[str]:
         if known is not None:
-            return [detail.upload.id for detail in details if _is_news(detail, stage, known)]
+            return [detail.upload.id for detail in details if _is_new_since(detail, stage, known)]
         return [
             detail.upload.id
             for detail in details
@@ -125,7 +126,7 @@ def summarise_since(details: Sequence[Detail], last_visit: LastVisit) -> SinceSu
     )
 
 
-def _is_news(detail: Detail, stage: Stage, known: Mapping[str, Stage]) -> bool:
+def _is_new_since(detail: Detail, stage: Stage, known: Mapping[str, Stage]) -> bool:
     """Whether an upload is new (`initiated`), or reached its end (`verified`, `error`), since its stages were `known`."""
     before = known.get(detail.upload.id)
     return before is None if stage is Stage.INITIATED else detail.upload.stage is stage and before is not stage

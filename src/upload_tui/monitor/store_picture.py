@@ -134,7 +134,7 @@ class StorePicture:
         return replace(query, project_ids=project_ids)
 
     def _scope(self, project_ids: frozenset[str]) -> frozenset[str]:
-        """Those of the projects that are this picture's (empty: all of them); an id that no project has if there are none."""
+        """Those of the projects that this picture includes (empty: all); an id that no project has if none is left."""
         if not self._project_ids or not project_ids:
             return project_ids or self._project_ids
         return project_ids & self._project_ids or frozenset({""})
@@ -153,10 +153,10 @@ class StorePicture:
         stored = self._store.get(upload_id)
         if stored is None:
             return None
-        from upload_tui.monitor.sync.ingest import reread  # imports the JSON parsers, which rows do not need
+        from upload_tui.monitor.sync.ingest import parse_stored  # imports the JSON parsers, which rows do not need
 
         raw = self._store.raw(upload_id)
-        upload = reread(raw, stored)
+        upload = parse_stored(raw, stored)
         if upload is None:
             return None
         pretty = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)

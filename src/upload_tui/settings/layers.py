@@ -149,7 +149,8 @@ def flag_layer(flags: Flags) -> Layer:
 def without_foreign_credentials(layers: Sequence[Layer], profile: Layer, *, requires_own_url: bool) -> list[Layer]:
     """Drop the credentials and projects of a profile if the URL of another service takes precedence over its own.
 
-    A profile without a URL may be used with any service, unless `requires_own_url`: the published client's, which is used unasked.
+    A profile without a URL may be used with any service, unless `requires_own_url`: that is for the published client's
+    file, which is used although nobody chose it.
     """
     url = next((layer.values["url"] for layer in reversed(layers) if layer.values.get("url")), None)
     own_url = profile.values.get("url")

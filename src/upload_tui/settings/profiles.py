@@ -234,6 +234,6 @@ def _parse_yaml_line(line: str, where: str) -> tuple[str, str]:
     match = _YAML_LINE.fullmatch(line)
     if match is None:
         hint = "Write one `key: value` on each line, from its first column."
-        raise SettingsError(f"{where}: this form of YAML is not read", hint)
+        raise SettingsError(f"{where}: this form of YAML is not supported", hint)
     single = match["single"]
     return match["key"], match["double"] or (single and single.replace("''", "'")) or match["plain"] or ""

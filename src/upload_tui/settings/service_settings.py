@@ -190,7 +190,7 @@ def _unknown_variable_warnings(environment: Mapping[str, str]) -> tuple[str, ...
 
 
 def _secret_text(value: Any) -> str:
-    """The plain text of a secret, which pydantic wraps and a variable does not."""
+    """The plain text of a secret: pydantic wraps the ones of the settings file, those of variables are plain."""
     return "" if value is None else str(getattr(value, "get_secret_value", lambda: value)()).strip()
 
 

@@ -38,7 +38,7 @@ AnyApp = TypeVar("AnyApp", bound=App[Any])
 def deterministic(app: AnyApp) -> AnyApp:
     """Turn off what makes two pictures of an app differ: animations, and the effect of `NO_COLOR`. Call it before the app runs.
 
-    Apps of `dashboard` need it not; it is for other apps.
+    It is for other apps: those of `dashboard` are deterministic already.
 
     >>> from textual.app import App
     >>> from upload_tui.testing import deterministic

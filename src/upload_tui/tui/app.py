@@ -16,7 +16,7 @@ from upload_tui.text import sanitize
 from upload_tui.tui.base_app import BaseApp
 from upload_tui.tui.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
 from upload_tui.tui.bridge import Bridge, ChangeBatch
-from upload_tui.tui.notices import Alerts, CommandResult, desktop_notification, summary_since
+from upload_tui.tui.notices import Alerts, CommandResult, count_since_visit, desktop_notification
 from upload_tui.tui.preferences import DemoControls, Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.session_screen import CopyScreen, LiveDialog
@@ -128,7 +128,7 @@ class UploadApp(BaseApp):
 
     def _show_summary(self) -> None:
         if self._last_visit is not None:
-            summary = summary_since(self.session, self._last_visit)
+            summary = count_since_visit(self.session, self._last_visit)
             self.notify(summary.text(self.session.now()), timeout=20, markup=False)
 
     @property

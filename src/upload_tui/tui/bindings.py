@@ -103,7 +103,7 @@ DASHBOARD_KEYS = (
         "search",
         footer_key="/",
     ),
-    _key("exclamation_mark", "trouble", "Trouble", "Show only stuck and failed (toggle)", "trouble", footer_key="!"),
+    _key("exclamation_mark", "trouble", "Trouble", "Show only uploads in trouble (toggle)", "trouble", footer_key="!"),
     _key("1", "stage('initiated')", "Initiated", "Show only initiated (toggle)", "stage.initiated"),
     _key("2", "stage('completed')", "Completed", "Show only completed (toggle)", "stage.completed"),
     _key("3", "stage('verified')", "Verified", "Show only verified (toggle)", "stage.verified"),

@@ -1,4 +1,4 @@
-"""The way from the session to the screen: changes in batches, a few times a second, and the messages of the dashboard.
+"""Passes changes from the session to the screen in batches, a few times a second; the messages of the dashboard.
 
 However fast the service changes, there are at most `1 / interval_seconds` batches a second, and no change of an upload is lost.
 """

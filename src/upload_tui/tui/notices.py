@@ -20,7 +20,7 @@ __all__ = [
     "VisitSummary",
     "desktop_notification",
     "overdue_ids",
-    "summary_since",
+    "count_since_visit",
 ]
 
 _NAME_CELLS = 32
@@ -119,7 +119,7 @@ class VisitSummary(Struct, frozen=True):
         return f"Since your last visit {age_text((now - self.since).total_seconds())} ago: {summary}"
 
 
-def summary_since(session: Session, last_visit: LastVisit) -> VisitSummary:
+def count_since_visit(session: Session, last_visit: LastVisit) -> VisitSummary:
     """Count what happened since a visit. Fetches a few single rows, however many uploads there are."""
 
     def count_ended(stage: Stage) -> int:

@@ -85,7 +85,7 @@ def _terminal_file() -> IO[str]:
 class _LossyFile:
     """A file whose writes never fail: at the first failure it becomes the null device.
 
-    Text that is still buffered has to go somewhere too: Python exits with 120 if it cannot flush standard error.
+    Flushing buffered text must not fail either: Python exits with 120 if it cannot flush standard error.
     """
 
     def __init__(self, file: IO[str], on_failure: Callable[[], None]) -> None:

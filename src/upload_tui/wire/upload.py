@@ -94,7 +94,8 @@ def read_upload(payload: object, *, read_on: datetime, project: Project | None =
     Args:
         payload: the decoded JSON of one upload.
         read_on: the reader's clock when the response was read.
-        project: the project that lists the upload, which it belongs to whatever the upload says; None if not known.
+        project: the project that lists the upload; it has priority over the project that the upload names. None if
+            unknown.
 
     Raises:
         InvalidResponseError: it is not an object with an id.

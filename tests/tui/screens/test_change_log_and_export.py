@@ -42,7 +42,7 @@ async def test_clearing_the_change_logs_search_keeps_the_tables_filter() -> None
         assert len(log.shown_changes) == 3
         assert log.has_focus
         assert str(pilot.app.screen.query_one(ChangeLogView).border_title) == "Activity"
-        assert "stuck or failed" in str(table.border_title)
+        assert "in trouble" in str(table.border_title)
 
 
 async def test_escape_clears_the_change_logs_search_then_its_stage_then_the_tables_filter() -> None:

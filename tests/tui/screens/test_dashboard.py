@@ -179,8 +179,8 @@ async def test_escape_clears_the_search_then_the_filters_then_the_marks() -> Non
             titles.append(Content.from_markup(table.border_title or "").plain)
             await pilot.press("escape")
         assert titles == [
-            'Uploads 1 · stuck or failed · matching "stuck" · 1 marked',
-            "Uploads 2 · stuck or failed · 1 marked",
+            'Uploads 1 · in trouble · matching "stuck" · 1 marked',
+            "Uploads 2 · in trouble · 1 marked",
             "Uploads 5 · 1 marked",
             "Uploads 5",
         ]

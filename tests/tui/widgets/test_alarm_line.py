@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.dashboards import mixed, opened
-from tests.tui.test_glances import Picture
+from tests.tui.test_prominence import Picture
 from upload_tui.monitor import Connection, ConnectionState
 from upload_tui.testing import NOW, an_upload, settled
 from upload_tui.tui.appearance.theme import THEMES

@@ -1,4 +1,4 @@
-"""What successive reports with `--since last` show, under a service that goes on."""
+"""What successive reports with `--since last` show, while the uploads of the service keep changing."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from upload_tui.monitor.model import Detail, Query
-from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit, summarise_since, visit_of
+from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit, summarize_since, visit_of
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 
@@ -62,7 +62,7 @@ def test_each_change_is_reported_exactly_once_in_an_hour(seed: int, tmp_path: Pa
         details = service.details()
         shown |= {detail.upload.id for detail in details}
         last = read_last_visit(file)
-        summary = summarise_since(details, last or LastVisit(NOW, stages={}))
+        summary = summarize_since(details, last or LastVisit(NOW, stages={}))
         if service.random.random() < 0.2:
             continue  # it crashes before it has printed, or before it has saved: the next report shows the same again
         for kind in KINDS:
@@ -74,7 +74,7 @@ def test_each_change_is_reported_exactly_once_in_an_hour(seed: int, tmp_path: Pa
     last = read_last_visit(file)
     assert last is not None
     for kind in KINDS:
-        reported[kind].update(getattr(summarise_since(details, last), kind))
+        reported[kind].update(getattr(summarize_since(details, last), kind))
         assert set(reported[kind].values()) <= {1}
     assert set(reported["new"]) == {detail.upload.id for detail in details}
     for kind, stage in (("verified", Stage.VERIFIED), ("failed", Stage.ERROR)):

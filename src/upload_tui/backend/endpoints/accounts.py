@@ -1,4 +1,4 @@
-"""Accounts, tokens and roles, and the providers that published clients look people up in."""
+"""Accounts, tokens and roles, and the providers in which published clients search for people."""
 
 from collections.abc import Sequence
 

@@ -33,7 +33,7 @@ class JobTroubleSchema(TypedDict):
 class QueueSchema(TypedDict):
     """The verification queue: jobs waiting, when the oldest was queued, jobs running, retried, given up.
 
-    `troubles` are the first of those retried and given up; `trouble` says why nothing can be verified at all.
+    `troubles` are the first of the retried and given-up jobs; `trouble` is why no job can be verified at all.
     """
 
     depth: int

@@ -1,7 +1,7 @@
 """Bytes to and from the storage. What is sent is what was verified: sizes are checked before the first byte, digests while sending.
 
 The last block of each blob is held back until the blob's digest is right. If it is not, the connection is broken: no client may
-take the wrong bytes for the file.
+mistake wrong bytes for the file.
 """
 
 import hashlib
@@ -258,7 +258,7 @@ class BlobEndpoints:
 
 
 def _range_header(request: Request, etag: str) -> str | None:
-    """The requested range; None if there is none, or if it is wanted only of another file than this one."""
+    """The requested range; None if there is none, or if `If-Range` names another version of the file."""
     return request.headers.get("range") if request.headers.get("if-range", etag) == etag else None
 
 

@@ -168,7 +168,7 @@ class UploadEndpoints:
 
 
 def _limit_headers(upload: NewUpload) -> dict[str, str]:
-    """State the limits of an upload's chunks. Smaller chunks than the least size would be more than the provider allows."""
+    """The headers with the limits of an upload's chunks; the minimum size follows from the maximum number of chunks."""
     if upload.chunked:
         least = -(-upload.size // _MAX_CHUNKS)
         return {LIMIT_HEADERS[0]: str(least), LIMIT_HEADERS[1]: str(_MAX_CHUNK_BYTES)}

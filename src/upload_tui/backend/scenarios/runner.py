@@ -130,10 +130,10 @@ _IMPORT_BATCH_UPLOADS = 2000
 
 
 class ScenarioRunner:
-    """What scripts are given. An upload that its client gives up simply ends.
+    """What scripts use to start uploads and faults. An upload that its client gives up ends without an error.
 
     Args:
-        service: the service under the scenario.
+        service: the service that the scenario uses.
         clock: the service's clock; history is made by stepping it.
         rng: the source of everything random.
         history: finished uploads to import.

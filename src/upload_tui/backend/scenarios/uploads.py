@@ -120,7 +120,7 @@ class UploadPlanner:
 
 @cache
 def _noise() -> bytes:
-    """Random bytes to repeat. Their number is prime, so that no two chunks of the repetition are alike."""
+    """Random bytes to repeat. Their number is prime, so that no two chunks of the repeated bytes are equal."""
     return Random(902).randbytes(65_537)  # noqa: S311  # filler, not secret
 
 

@@ -97,7 +97,7 @@ DROP INDEX jobs_by_due;
 CREATE INDEX jobs_by_due ON jobs (state, due_ms, upload_id, attempts);
 CREATE INDEX versions_of_upload ON versions (upload_id);
 """
-"""Purged uploads. `claim` counts claims, `attempts` only those that ended in trouble; the index holds all that finds due jobs."""
+"""Purged uploads. `claim` counts claims, `attempts` only unfinished ones; the index covers the search for due jobs."""
 
 _MIGRATIONS = (_INITIAL, _TREE, _WORKER)
 
@@ -110,7 +110,7 @@ def check_owner(db: sqlite3.Connection) -> None:
     """
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and not {"secret", "projects", "uploads"} <= tables:
-        raise UsageError("The database belongs to another program", "Name another --db.")
+        raise UsageError("The database belongs to another program", "Choose another --db.")
 
 
 def migrate(db: sqlite3.Connection) -> None:
@@ -122,7 +122,7 @@ def migrate(db: sqlite3.Connection) -> None:
     done = int(db.execute("PRAGMA user_version").fetchone()[0])
     if done > len(_MIGRATIONS):
         raise UsageError(
-            "The database was written by a newer version of upload-tui", "Update upload-tui, or name another --db."
+            "The database was written by a newer version of upload-tui", "Update upload-tui, or choose another --db."
         )
     for number, step in enumerate(_MIGRATIONS[done:], done + 1):
         db.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
@@ -155,7 +155,7 @@ class Database:
             raise _open_error(error, file) from error
         except OSError as error:
             raise UsageError(
-                f"The database {file} cannot be opened: {error.strerror}", "Check the path, or name another --db."
+                f"The database {file} cannot be opened: {error.strerror}", "Check the path, or choose another --db."
             ) from error
         try:
             _prepare(self._db, file)
@@ -187,7 +187,7 @@ class Database:
 
 
 def _prepare(db: sqlite3.Connection, file: Path | None) -> None:
-    """Lock and migrate the database. A second service would take this one's running jobs for abandoned ones."""
+    """Lock and migrate the database. A second service would treat this one's running jobs as abandoned."""
     try:
         check_owner(db)
         for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
@@ -201,7 +201,7 @@ def _prepare(db: sqlite3.Connection, file: Path | None) -> None:
 
 def _open_error(error: sqlite3.Error, file: Path | None) -> UsageError:
     if error.sqlite_errorname == "SQLITE_BUSY":
-        return UsageError("The database is in use by another service", "Stop that one, or name another --db.")
+        return UsageError("The database is in use by another service", "Stop that one, or choose another --db.")
     if error.sqlite_errorname == "SQLITE_FULL":
-        return UsageError(f"There is no space for the database {file}", "Free some, or name another --db.")
-    return UsageError(f"The database {file} cannot be opened: {error}", "Check the path, or name another --db.")
+        return UsageError(f"There is no space for the database {file}", "Free some space, or choose another --db.")
+    return UsageError(f"The database {file} cannot be opened: {error}", "Check the path, or choose another --db.")

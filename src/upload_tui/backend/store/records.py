@@ -15,7 +15,7 @@ __all__ = [
     "ChunkRecord",
     "FinishedUpload",
     "JobRecord",
-    "JobTrouble",
+    "PostponedJob",
     "NodeKind",
     "NodeRecord",
     "ProjectRecord",
@@ -84,14 +84,14 @@ class FinishedUpload(NamedTuple):
 
 
 class JobRecord(Struct, frozen=True):
-    """A claimed verification: the serial number of the claim, and how many attempts ended in trouble before."""
+    """A claimed verification: the serial number of the claim, and how many earlier attempts could not be finished."""
 
     upload_id: str
     claim: int
     attempts: int
 
 
-class JobTrouble(Struct, frozen=True):
+class PostponedJob(Struct, frozen=True):
     """A job that was postponed: after how many attempts, why, and when it is due; `due_on` None means that it was given up."""
 
     upload_id: str

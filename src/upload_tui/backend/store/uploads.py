@@ -12,7 +12,7 @@ from upload_tui.backend.store.records import (
     ChunkRecord,
     FinishedUpload,
     JobRecord,
-    JobTrouble,
+    PostponedJob,
     QueueSummary,
     UploadRecord,
     from_milliseconds,
@@ -52,7 +52,7 @@ class Queue:
         self._longest_delay = longest_delay
 
     def requeue_running(self) -> None:
-        """Requeue all claimed jobs. What was interrupted is no attempt."""
+        """Requeue all claimed jobs. An interrupted verification does not count as an attempt."""
         self._db.execute("UPDATE jobs SET state = 'queued', due_ms = queued_ms WHERE state = 'running'")
 
     def claim(self, now: datetime, lease: timedelta) -> JobRecord | None:
@@ -139,15 +139,15 @@ class Queue:
             oldest_on=None if oldest is None else from_milliseconds(oldest),
         )
 
-    def troubles(self, limit: int) -> Sequence[JobTrouble]:
-        """The jobs that were postponed or given up, those first that are due first."""
+    def troubles(self, limit: int) -> Sequence[PostponedJob]:
+        """The jobs that were postponed or given up, ordered by when they are due."""
         rows = self._db.execute(
             "SELECT upload_id, attempts, trouble, CASE WHEN state <> 'dead' THEN due_ms END FROM jobs "
             "WHERE attempts > 0 ORDER BY due_ms, upload_id LIMIT ?",
             (limit,),
         )
         return [
-            JobTrouble(upload_id, attempts, reason, None if due is None else from_milliseconds(due))
+            PostponedJob(upload_id, attempts, reason, None if due is None else from_milliseconds(due))
             for upload_id, attempts, reason, due in rows
         ]
 

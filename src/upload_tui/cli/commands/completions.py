@@ -6,7 +6,7 @@ from click.shell_completion import get_completion_class
 __all__ = ["command"]
 
 
-@click.command(help="Print the completion script of a shell; the README has where to put it.")
+@click.command(help="Print the completion script of a shell; the README says where to put it.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:

@@ -101,7 +101,7 @@ async def _run(options: DemoOptions) -> int:
 
 
 class DemoClock:
-    """The scenario's time of day with the system's seconds, so that refreshing goes on while the scenario is paused."""
+    """A clock that shows the scenario's time but waits in real time, so that a paused scenario is still refreshed."""
 
     def __init__(self, clock: PacedClock) -> None:
         self._clock = clock
@@ -166,11 +166,11 @@ class DemoService:
             self._runner.service.faults.start(FaultName(fault_name))
 
     def slower(self) -> None:
-        """Take the next lower speed."""
+        """Set the next lower speed."""
         self._set_speed(max((speed for speed in _SPEEDS if speed < self._speed), default=0.0))
 
     def faster(self) -> None:
-        """Take the next higher speed."""
+        """Set the next higher speed."""
         self._set_speed(min((speed for speed in _SPEEDS if speed > self._speed), default=_SPEEDS[-1]))
 
     def step(self) -> None:
@@ -219,7 +219,7 @@ class DemoService:
 
 
 def _import_packages() -> None:
-    """Import in a thread what takes long, while the first frame is on screen."""
+    """Import slow packages in a thread, while the first frame is on screen."""
     from upload_tui.backend import SCENARIOS  # noqa: F401
     from upload_tui.client import ServiceClient  # noqa: F401
     from upload_tui.monitor import LiveSession  # noqa: F401

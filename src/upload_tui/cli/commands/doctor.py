@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from upload_tui.cli.support.environment import Finding, State, cache_finding, terminal_findings
 from upload_tui.cli.support.options import service_options, settings_from, settings_paths
-from upload_tui.cli.support.output import Printer, has_verdict, output_option
+from upload_tui.cli.support.output import Printer, continues_without_output, output_option
 from upload_tui.cli.support.service import client_for, find_projects, trusted_certificates
 from upload_tui.errors import EXIT_OK, UploadTuiError
 from upload_tui.settings import Flags, ServiceSettings
@@ -34,7 +34,7 @@ _Check = Callable[[], Awaitable[Finding]]
 )
 @service_options
 @output_option
-@has_verdict
+@continues_without_output
 def command(output: str | None, *, flags: Flags) -> int:
     """Run all checks; the exit code is that of the first failure, warnings do not count."""
     printer = Printer(output, ())
@@ -99,7 +99,7 @@ async def _service_findings(settings: ServiceSettings) -> AsyncIterator[Finding]
 
 
 class _ServiceChecks(Struct):
-    """The checks of the way to a service; later ones use what earlier ones found."""
+    """The checks of the connection to a service; later checks use the results of earlier ones."""
 
     settings: ServiceSettings
     proxy: "Proxy | None" = None

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
-from upload_tui.cli.support.output import Printer, has_verdict, output_option
+from upload_tui.cli.support.output import Printer, continues_without_output, output_option
 from upload_tui.cli.support.service import Snapshot, exit_code_of, open_snapshot
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.settings import Flags, ServiceSettings
@@ -50,7 +50,7 @@ class _Criteria(Struct, frozen=True):
 @click.option("--limit", type=click.IntRange(1), help="Maximum number.")
 @click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any listed upload is in error.")
 @output_option
-@has_verdict
+@continues_without_output
 def command(
     stages: tuple[str, ...],
     sort: str,

@@ -58,11 +58,11 @@ class ReplayControls:
         """Do nothing."""
 
     def slower(self) -> None:
-        """Take the next lower speed."""
+        """Set the next lower speed."""
         self._session.slower()
 
     def faster(self) -> None:
-        """Take the next higher speed."""
+        """Set the next higher speed."""
         self._session.faster()
 
     def step(self) -> None:

@@ -1,4 +1,4 @@
-"""`upload-tui report`: statistics of projects, changes since the last report, metrics for a text-file collector."""
+"""`upload-tui report`: statistics of projects, changes since the last report, metrics for Prometheus."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from upload_tui.cli.support.dashboard import last_visit_file
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
-from upload_tui.cli.support.output import Printer, has_verdict, output_option
+from upload_tui.cli.support.output import Printer, continues_without_output, output_option
 from upload_tui.cli.support.service import exit_code_of, open_snapshot
 from upload_tui.cli.support.tables import local_time
 from upload_tui.settings import Flags, ServiceSettings
@@ -48,10 +48,10 @@ def _parse_since(text: str) -> str | datetime:
     metavar="last|TIME",
     help="Add changes since then; `last` means the last report with `--since last`.",
 )
-@click.option("--prometheus", is_flag=True, help="Print metrics for a text-file collector.")
+@click.option("--prometheus", is_flag=True, help="Print metrics in the Prometheus text format.")
 @click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any upload is in error.")
 @output_option
-@has_verdict
+@continues_without_output
 def command(
     since: str | datetime | None, prometheus: bool, fail_on_error: bool, output: str | None, *, flags: Flags
 ) -> int:
@@ -90,13 +90,13 @@ def _changes_since(
     settings: ServiceSettings, snapshot: _ProjectSnapshot, since: str | datetime | None
 ) -> Mapping[str, Any] | None:
     """Summarise the changes since a time, or since the last report; None without `--since`."""
-    from upload_tui.monitor import LastVisit, read_last_visit, summarise_since
+    from upload_tui.monitor import LastVisit, read_last_visit, summarize_since
     from upload_tui.wire import format_time
 
     if since is None:
         return None
     last = LastVisit(since) if isinstance(since, datetime) else read_last_visit(_report_file(settings, snapshot))
-    summary = summarise_since(snapshot.details, last or LastVisit(datetime.fromtimestamp(0, UTC), stages={}))
+    summary = summarize_since(snapshot.details, last or LastVisit(datetime.fromtimestamp(0, UTC), stages={}))
     return {**asdict(summary), "since": format_time(summary.since) if last else None}
 
 

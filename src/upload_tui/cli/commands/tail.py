@@ -1,4 +1,4 @@
-"""`upload-tui tail`: one line per change until interrupted; the activity pane for a pipe."""
+"""`upload-tui tail`: one line per change until interrupted, like the activity pane."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence

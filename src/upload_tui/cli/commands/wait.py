@@ -1,4 +1,7 @@
-"""`upload-tui wait`: waits until uploads are verified or in error, for scripts and CI. Does not wait for what can never happen."""
+"""`upload-tui wait`: waits until uploads are verified or in error, for scripts and CI.
+
+It stops waiting for a stage that an upload can no longer reach.
+"""
 
 import asyncio
 import os
@@ -11,7 +14,7 @@ import click
 from msgspec import Struct, field
 
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options
-from upload_tui.cli.support.output import Printer, echo_err, has_verdict, output_option, terminal_columns
+from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option, terminal_columns
 from upload_tui.cli.support.service import (
     client_for,
     exit_code_of,
@@ -85,7 +88,7 @@ class _Options(Struct, frozen=True):
     help="Stage to wait for.",
 )
 @output_option
-@has_verdict
+@continues_without_output
 def command(
     upload_ids: Sequence[str],
     timeout: float | None,
@@ -100,7 +103,7 @@ def command(
 ) -> int:
     """Wait for uploads."""
     if not upload_ids and not flags.projects:
-        raise UsageError("Nothing to wait for", "Name uploads by id, or projects with --project")
+        raise UsageError("Nothing to wait for", "Give the ids of uploads, or projects with --project")
     options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
     settings = effective_settings(flags)
     from upload_tui.monitor import UPLOAD_FIELDS, flat_upload
@@ -259,7 +262,7 @@ class _WaitLoop(Struct):
         return age_text(asyncio.get_running_loop().time() - self._started)
 
     def _exit_code(self, *, is_over: bool = True) -> int:
-        """A failed upload comes before one that does not exist, and that before a timeout."""
+        """A failed upload has priority over an unknown one, and that over a timeout."""
         from upload_tui.monitor import Outcome
 
         outcomes = set(self.waiter.outcomes.values())

@@ -25,7 +25,7 @@ class State(StrEnum):
 
     OK = "ok"
     WARNING = "warning"
-    """It works, but not as well as it could."""
+    """It works, with limitations."""
     FAILED = "failed"
     SKIPPED = "skipped"
 

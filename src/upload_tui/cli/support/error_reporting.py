@@ -20,11 +20,11 @@ from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalErr
 from upload_tui.files import make_private_folder, private_opener
 from upload_tui.text import sanitize_line, sanitize_text
 
-__all__ = ["DebugLog", "EndingSignals", "ending_signals", "open_log", "run_reported", "run_until_signal"]
+__all__ = ["DebugLog", "TerminationSignals", "termination_signals", "open_log", "run_reported", "run_until_signal"]
 
 
 class DebugLog:
-    """The log file of `--debug`: requests, retries and tracebacks. Where it cannot be written, standard error has to do.
+    """The log file of `--debug`: requests, retries and tracebacks. If it fails, tracebacks go to standard error.
 
     Neither tokens nor responses are logged: a request is named by its method, URL and status.
     """
@@ -42,7 +42,7 @@ class DebugLog:
 
         text = "".join(traceback.format_exception(error))
         logging.getLogger("upload_tui").error("%s", text)
-        # Indented, so that a line of an error's text cannot pass for a message of the program.
+        # Indented, so that a line of an error's text does not look like a message of the program.
         click.echo(textwrap.indent(sanitize_text(text), "  "), err=True, nl=False)
         if self._file is not None:
             echo_err(f"upload-tui: the log is in {self._file}")
@@ -65,7 +65,7 @@ class DebugLog:
 def run_reported(command: Callable[[], object], log: DebugLog | None = None) -> int:
     """Run a command, report its error, and return the exit code.
 
-    A command that found out nothing else, but could not write standard output, ends with that error.
+    If the command has no other error but could not write standard output, that is the error.
 
     Args:
         command: what to run; an integer that it returns is the exit code.
@@ -99,7 +99,7 @@ def _run(command: Callable[[], object], log: DebugLog | None) -> int:
 
 
 def _unexpected(error: Exception) -> UploadTuiError:
-    """An internal error, unless an argument is not text: most of what it is used for fails."""
+    """The error of an unexpected exception: an internal one, unless an argument or a variable is not UTF-8 text."""
     internal = InternalError.from_exception(error)
     if not isinstance(internal.__cause__, UnicodeEncodeError):
         return internal
@@ -206,8 +206,8 @@ _NAMES = ("SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 """Signals that would end the program at once. Not all systems have each."""
 
 
-class EndingSignals:
-    """Counts as an interrupt whichever signal arrives.
+class TerminationSignals:
+    """Treats each signal that arrives as an interrupt (Ctrl+C).
 
     Attributes:
         exit_code: 128 plus the number of the signal that has arrived; that of an interrupt if none has.
@@ -226,9 +226,9 @@ class EndingSignals:
 
 
 @contextmanager
-def ending_signals() -> Iterator[EndingSignals]:
+def termination_signals() -> Iterator[TerminationSignals]:
     """Handle the signals that are neither ignored nor handled by another; handlers can only be set in the main thread."""
-    ending = EndingSignals()
+    ending = TerminationSignals()
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
         numbers = []

@@ -45,7 +45,7 @@ class FailureCommand:
         except ValueError as error:
             raise SettingsError(f"on_error: {error}", "Close the quotation.") from error
         if not self._arguments:
-            raise SettingsError("on_error: the command is empty", "Name one, or leave the key out.")
+            raise SettingsError("on_error: the command is empty", "Set a command, or remove the key.")
         self._lock = asyncio.Lock()
 
     async def __call__(self, failures: "Sequence[StageReached]") -> "CommandResult":
@@ -63,7 +63,7 @@ class FailureCommand:
                 return self._result(f"not started: {getattr(error, 'strerror', None) or error}", is_ok=False)
             errors = asyncio.create_task(_first_line(process.stderr))
             try:
-                await asyncio.wait_for(_feed(process, _json_lines(failures)), _TIMEOUT_SECONDS)
+                await asyncio.wait_for(_write_input(process, _json_lines(failures)), _TIMEOUT_SECONDS)
             except TimeoutError:
                 process.kill()
                 await process.wait()
@@ -85,8 +85,8 @@ class FailureCommand:
         return CommandResult(f"on_error: {shlex.join(self._arguments)}: {end}.{hint}", is_ok)
 
 
-async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
-    """Write to standard input, close it and wait until the process ends; a process need not read."""
+async def _write_input(process: asyncio.subprocess.Process, data: bytes) -> None:
+    """Write to standard input, close it and wait until the process ends; the process may ignore it."""
     assert process.stdin is not None  # noqa: S101  # it is a pipe
     with suppress(BrokenPipeError, ConnectionResetError):
         process.stdin.write(data)

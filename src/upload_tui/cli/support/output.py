@@ -1,7 +1,8 @@
-"""Prints data to the standard streams, which are guarded: what happens to the output never changes what a command found out.
+"""Prints data to the standard streams, and guards them: a failure to write output never changes the result of a command.
 
-Lost standard error is discarded from then on. Lost standard output ends the command, because its reader wants no more; but a command
-that has a verdict to find goes on without output. A broken pipe is no error; any other failure has an exit code of its own.
+If standard error cannot be written, what follows is discarded. If standard output cannot be written, the command ends;
+but a command whose exit code is its result (`wait`, for example) continues without output. A broken pipe is no error;
+any other failure has an exit code of its own.
 """
 
 import csv
@@ -29,7 +30,7 @@ __all__ = [
     "Printer",
     "echo_err",
     "guarded_streams",
-    "has_verdict",
+    "continues_without_output",
     "output_error",
     "output_option",
     "terminal_columns",
@@ -47,7 +48,8 @@ class Column(Struct, frozen=True):
         title: its heading.
         text: gets the text of a cell from a record; the printer sanitizes it.
         is_number: aligned to the right.
-        min_width: the width in cells to which it may be shortened on a narrow terminal; 0 for never. The last columns go first.
+        min_width: the width in cells to which it may be shortened on a narrow terminal; 0 for never. The last such
+            column is shortened first.
         drop_order: the order in which columns are dropped if the table is still too wide, lowest first; 0 for never.
         is_prose: shortened at the end, between words; other columns in the middle, so that their ending stays.
     """
@@ -72,7 +74,7 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def echo_err(text: str) -> None:
-    """Print a message to standard error, where no program takes it for data; sanitized, since it may quote a service."""
+    """Print a message to standard error, where no program reads it as data; sanitized, since it may quote a service."""
     click.echo(_sanitize(text), err=True)
 
 
@@ -184,7 +186,7 @@ class _GuardedFile(io.FileIO):
     Args:
         file: a descriptor, which stays open at the end, or a path.
         is_required: the first failure raises `OutputLostError`.
-        failure: the error of the first write; None tries to write.
+        failure: an error that the first write raises; None if the file can be written.
     """
 
     def __init__(self, file: int | str, *, is_required: bool, failure: OSError | None = None) -> None:
@@ -224,7 +226,7 @@ def guarded_streams() -> Iterator[None]:
     try:
         yield
     finally:
-        _go_on_without_output()
+        _ignore_lost_output()
         for stream, original in zip((sys.stdin, sys.stdout, sys.stderr), saved, strict=True):
             if stream is not original:
                 stream.close()
@@ -232,7 +234,7 @@ def guarded_streams() -> Iterator[None]:
 
 
 def _fill_closed_descriptors() -> None:
-    """Open the null device in place of closed standard streams; a file or socket of the program would take their numbers."""
+    """Open the null device in place of closed standard streams, or other files would get their descriptor numbers."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD_DESCRIPTOR:
         pass
     os.close(number)
@@ -261,18 +263,18 @@ def _guarded(stream: TextIO | None, *, is_required: bool) -> TextIO:
     )
 
 
-def has_verdict(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command go on without standard output: its exit code says what it found out."""
+def continues_without_output(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command continue when standard output cannot be written, because its exit code is its result."""
 
     @wraps(command)
     def go_on(*arguments: Any, **options: Any) -> Any:
-        _go_on_without_output()
+        _ignore_lost_output()
         return command(*arguments, **options)
 
     return go_on
 
 
-def _go_on_without_output() -> None:
+def _ignore_lost_output() -> None:
     if (file := _standard_output()) is not None:
         file.is_required = False
 

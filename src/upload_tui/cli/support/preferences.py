@@ -43,7 +43,7 @@ def saved_columns() -> "tuple[tuple[ViewKind, tuple[ColumnSpec, ...]], ...]":
     for view in ViewKind:
         try:
             columns = parse_columns(_read_choice(_columns_file(view)).split())
-        except SettingsError:  # a damaged file costs no more than a choice
+        except SettingsError:  # a damaged file only loses that choice
             continue
         if columns:
             saved.append((view, columns))

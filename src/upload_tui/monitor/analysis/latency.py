@@ -48,7 +48,7 @@ def _edge_seconds(bucket: int) -> float:
 
 
 def histogram_of(after: Stage, before: Stage, counts: Mapping[int, int]) -> LatencyHistogram:
-    """The histogram of durations from stage `after` to stage `before`; `counts` maps fine buckets to numbers of uploads."""
+    """The durations from stage `after` to the later `before`; `counts` maps fine buckets to numbers of uploads."""
     if not counts:
         return LatencyHistogram(after=after, before=before)
     wide: dict[int, int] = {}

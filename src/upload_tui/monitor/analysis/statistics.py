@@ -11,13 +11,13 @@ from upload_tui.monitor.analysis.trouble import contradicts_itself
 from upload_tui.monitor.model import Detail, Trouble
 from upload_tui.status import Stage
 
-__all__ = ["Cause", "Latency", "Statistics", "normalise_cause", "statistics_of"]
+__all__ = ["Cause", "Latency", "Statistics", "normalize_cause", "statistics_of"]
 
 _QUANTILES = (0.5, 0.95, 0.99)
 
 
 class Latency(Struct, frozen=True):
-    """Quantiles of the time from stage `after` to stage `before`, over the uploads with both times known."""
+    """Quantiles of the time from stage `after` to the later stage `before`, over the uploads with both times known."""
 
     after: Stage
     before: Stage
@@ -43,7 +43,7 @@ class Statistics(Struct, frozen=True):
         latencies: between successive stages.
         causes: of failures, the most frequent first.
         overdue_ids, stuck_ids: ids of pending uploads; stuck ones are overdue as well, acknowledged ones are neither.
-        trouble_ids: ids of uploads in trouble, by trouble, the weightiest first.
+        trouble_ids: ids of uploads in trouble, by trouble, the most serious first.
     """
 
     counts: Mapping[Stage, int]
@@ -66,7 +66,7 @@ def statistics_of(details: Iterable[Detail]) -> Statistics:
     unknown = Counter(state.name for detail in details if (state := detail.upload.timeline.unknown_state))
     counts = Counter(detail.upload.stage for detail in details if not detail.upload.timeline.unknown_state)
     causes = Counter(
-        normalise_cause(detail.upload.timeline.error_message or "")
+        normalize_cause(detail.upload.timeline.error_message or "")
         for detail in details
         if detail.upload.stage is Stage.ERROR
     )
@@ -83,7 +83,7 @@ def statistics_of(details: Iterable[Detail]) -> Statistics:
     )
 
 
-def normalise_cause(message: str) -> str:
+def normalize_cause(message: str) -> str:
     """An error message without its variable parts: only what precedes `: ` or `; `, with `#` for numbers and digests."""
     head = re.split(r": |; ", message, maxsplit=1)[0].strip()
     cause = re.sub(r"\b(?=[0-9a-f…-]*\d)[0-9a-f-]{4,}…?|\b\d+\b", "#", head)

@@ -1,12 +1,13 @@
 """Which pending uploads are overdue or stuck and what they wait for; which uploads are in trouble. The one definition for all. Pure.
 
 A completed upload is *overdue* beyond the 95th percentile of similar uploads. It is *stuck* beyond the threshold, or far beyond the
-longest similar one, but never within the 99th percentile. The pace of an initiated upload is up to its client: it is overdue and
-stuck when nothing arrived for longer than the threshold.
+longest similar one, but never within the 99th percentile. The speed of an initiated upload depends on its client, so it
+is overdue and stuck when nothing has arrived for longer than the threshold.
 
-In the order of weight: *contradictory* (the service says verified, and its chunks say otherwise: a file that is not safe looks safe),
-*stuck*, *failed*, *overdue*. An upload has at most one trouble, the weightiest. A failure is news for a while, then history. An
-acknowledged upload is not in trouble until it enters another stage. `store.query.trouble_condition` is the same rule in SQL.
+The most serious first: *contradictory* (the service reports verified although the chunks do not agree, so a file that
+is not safe looks safe), *stuck*, *failed*, *overdue*. An upload has at most one trouble, the most serious. A failure is
+trouble only while it is recent (`failures_for_seconds`). An acknowledged upload is not in trouble until it enters
+another stage. `store.query.trouble_condition` is the same rule in SQL.
 """
 
 from bisect import bisect_right
@@ -106,7 +107,7 @@ class Baselines:
         return self._baselines.get((project_id, index)) or self._baselines.get((None, index))
 
     def specific(self) -> Iterator[tuple[str | None, int, int, Baseline]]:
-        """All baselines, those of a project first: project (None: any), size from (inclusive) and below, baseline."""
+        """All baselines, those of a project first: project (None: any), smallest size, limit of the size, baseline."""
         for (project_id, index), baseline in sorted(self._baselines.items(), key=lambda entry: entry[0][0] is None):
             low, below = (_UNKNOWN_BYTES, 0) if index is None else SIZE_LIMITS_BYTES[index : index + 2]
             yield project_id, low, below, baseline
@@ -235,14 +236,14 @@ class TroubleLimits(Struct, frozen=True):
 
     Attributes:
         stuck_after_seconds: the age from which a pending upload is stuck, while no baseline is known.
-        failures_for_seconds: how long a failure is news.
+        failures_for_seconds: how long a failure counts as recent, and so as trouble.
     """
 
     stuck_after_seconds: float = 900.0
     failures_for_seconds: float = 24 * 3600.0
 
     def failed_since(self, now: datetime) -> datetime:
-        """The time since which failures are news."""
+        """The time from which on failures are recent."""
         return now - timedelta(seconds=self.failures_for_seconds)
 
 
@@ -255,7 +256,7 @@ def is_contradictory(stage: Stage, anomalies: Iterable[Anomaly]) -> bool:
 
 
 def contradicts_itself(stage: Stage, anomalies: Iterable[Anomaly]) -> bool:
-    """Whether an upload is contradictory or its times are: its latencies mean nothing."""
+    """Whether an upload is contradictory or its times contradict each other: its latencies then have no meaning."""
     anomalies = tuple(anomalies)
     return is_contradictory(stage, anomalies) or any(anomaly.name in _WRONG_TIMES for anomaly in anomalies)
 
@@ -267,9 +268,9 @@ def trouble_of(
 
     Args:
         stage: its stage.
-        since: when the stage began; None if unknown: a failure is news then.
+        since: when the stage began; None if unknown: a failure then counts as recent.
         lateness: its lateness.
-        failed_since: the time since which failures are news.
+        failed_since: the time from which on failures are recent.
         has_contradiction: whether it is contradictory.
     """
     if has_contradiction:

@@ -1,12 +1,12 @@
 """Whether the verification worker of a service appears down. Pure.
 
-A worker is suspected if several uploads wait and none has ended for longer than is usual while that many waited. Two things excuse a
-silence: uploads that were overtaken (later ones have ended, so these wait for a retry or are never verified) do not count as waiting,
-and a large upload may be in verification for as long as its size needs. Waiting is what readings have shown: an upload that was last
-read a minute ago has not been seen waiting since.
+A *silence* is a time in which uploads waited and none ended. The worker appears down if several uploads wait and the
+present silence is longer than silences with that many waiting usually are. Two cases are excluded. Uploads that were
+overtaken (later ones have ended, so these wait for a retry or are never verified) do not count as waiting. And a large
+upload may be in verification for as long as its size needs. An upload counts as waiting only up to its last reading.
 
-Where the service reports its queue, that counts more: if it is empty there is no suspicion, and an upload that was queued for a while
-without any running is enough for one.
+If the service reports its queue, the queue decides: with an empty queue the worker never appears down; with an upload
+queued for some time while none was running it does.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,12 +24,12 @@ __all__ = [
     "EndedUpload",
     "VerificationQueue",
     "WaitingUploads",
-    "usual_silence_seconds",
+    "tolerated_silence_seconds",
     "worker_notice",
 ]
 
 MIN_WAITING = 3
-"""With fewer waiting uploads a silence says nothing: each may wait for a retry."""
+"""With fewer waiting uploads a silence has no meaning: each may wait for a retry."""
 _MIN_ENDED = 3
 """From fewer ended uploads nothing is learned."""
 _MIN_SILENCE_SECONDS = 75.0
@@ -72,8 +72,8 @@ class WaitingUploads(Struct, frozen=True, kw_only=True):
     largest_bytes: int = 0
 
 
-def usual_silence_seconds(ended: Sequence[EndedUpload], largest_bytes: int, default_seconds: float) -> float:
-    """How long a working service may be silent while uploads wait.
+def tolerated_silence_seconds(ended: Sequence[EndedUpload], largest_bytes: int, default_seconds: float) -> float:
+    """How long a silence may last although the worker is running.
 
     Args:
         ended: the last uploads that ended, by time of their end; those of other projects of the service may be among them.
@@ -102,8 +102,8 @@ def usual_silence_seconds(ended: Sequence[EndedUpload], largest_bytes: int, defa
 class VerificationQueue:
     """What the statistics of a service's verification queue have shown, if the service reports any.
 
-    Statistics are one moment: between two uploads every worker is idle. So uploads count as unattended only if no statistics showed a
-    running worker, and all showed uploads that were never tried, for some time.
+    Statistics show one moment only, and between two uploads every worker is idle. So uploads count as unattended only
+    if, for some time, no statistics showed a running worker and all showed uploads that were never tried.
     """
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class VerificationQueue:
         return self._stats if is_recent else None
 
     def unattended_since(self, now: datetime, last_ended_on: Callable[[], datetime | None]) -> datetime | None:
-        """Since when uploads have waited and no worker has taken one; None if a worker works, or if it is not known.
+        """Since when uploads have waited and no worker has claimed one; None if a worker is running, or if unknown.
 
         Args:
             now: the present.
@@ -196,10 +196,10 @@ def worker_notice(
     if seconds < _MIN_SILENCE_SECONDS:
         return ""
     stats = queue.stats(now)
-    # `running` is no excuse: a verification whose worker was killed is reported as running until another worker takes it.
+    # `running` proves nothing: a killed worker's verification is reported as running until another worker claims it.
     if stats is not None and not stats.running and not _untried_count(stats):
         return ""
-    usual = usual_silence_seconds(ended(), waiting.largest_bytes, default_seconds)
+    usual = tolerated_silence_seconds(ended(), waiting.largest_bytes, default_seconds)
     return "" if seconds < usual else _notice(seconds, waiting.count)
 
 

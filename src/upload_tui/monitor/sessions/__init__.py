@@ -1,4 +1,4 @@
-"""Sessions: what keeps a picture current and publishes its changes, over one service, several, none yet, or in memory.
+"""Sessions keep a picture current and publish changes: of one service, several, one not yet connected, or in memory.
 
 `Session` is the protocol that the dashboard is written against. Knows no screen.
 """

@@ -47,7 +47,7 @@ def _took_seconds(row: Row) -> float:
 
 
 def _progress(row: Row) -> float:
-    """As the store sorts by it."""
+    """The sort value for progress, the same as in the store."""
     if row.stage is Stage.INITIATED:
         return min(1.0, float(row.chunk_bytes or 0) / row.size_bytes) if row.size_bytes else 0.0
     return {Stage.COMPLETED: 2.0, Stage.ERROR: 3.0, Stage.VERIFIED: 4.0}[row.stage]
@@ -65,7 +65,7 @@ _SORT_VALUES: dict[SortKey, Callable[[Row], Any]] = {
     SortKey.ID: lambda row: row.id,
 }
 _SORTED_BY_SESSION = frozenset({SortKey.PROJECT, SortKey.SERVICE})
-"""Sorted within each session; sessions follow each other."""
+"""Sort keys that only order the rows within a session; the sessions are listed one after the other."""
 
 
 class CombinedSession:
@@ -116,7 +116,7 @@ class CombinedSession:
         return _Rank(parts, query.descending)
 
     def _split(self, query: Query, totals: Sequence[int], offset: int) -> Sequence[int]:
-        """How many rows of each session come before row `offset` of all; found by halving, so that a deep row costs few queries."""
+        """How many rows of each session come before row `offset` of all; by bisection, to need few queries."""
         starts, left = [0] * len(totals), offset
         while left > 0:
             unfinished = [index for index, total in enumerate(totals) if starts[index] < total]

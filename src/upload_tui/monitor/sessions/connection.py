@@ -135,7 +135,7 @@ class ConnectionTracker:
 
     def _wait_seconds(self, error: ServiceError | BusyStorageError) -> float:
         if isinstance(error, ThrottledError) and error.retry_after_seconds is not None:
-            # A little later, as all other clients come back at that very moment.
+            # A little later, because all other clients retry at exactly that moment.
             return max(error.retry_after_seconds, _FIRST_WAIT_SECONDS) * (1 + self._jitter() / 10)
         longest: float = min(_FIRST_WAIT_SECONDS * 2 ** min(self._failures, 10), _LONGEST_WAIT_SECONDS)
         return longest * (0.5 + self._jitter() / 2)

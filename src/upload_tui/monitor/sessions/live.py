@@ -157,7 +157,7 @@ class LiveSession(StorePicture):
             self._client.gate.pause()
 
     def _update_read_since(self) -> None:
-        """Compute again when this session began, in the service's time as known now."""
+        """Recompute the start time of this session, because the offset of the service's clock is known better now."""
         self._read_since = self.now() - timedelta(seconds=self._clock.monotonic() - self._started_at)
 
     def _resync(self) -> None:
@@ -180,7 +180,7 @@ class LiveSession(StorePicture):
         return max((on for on in times if on is not None), default=min(self._previous_as_of, now))
 
     def project_as_of(self, project_id: str) -> datetime:
-        """The time as of which one project is correct: a failing one is old alone."""
+        """The time as of which one project is correct; a failing project does not make the others old."""
         now = self.now()
         times = [poller.as_of(now) for poller in self._pollers if poller.project.id == project_id]
         return times[0] or self.as_of() if times else self.as_of()

@@ -1,7 +1,7 @@
 """The protocol of a session, and the broadcast of its changes to subscribers.
 
-`Session` is the interface between `monitor` and `tui`. Reading never waits for the service; reading a window costs the size of the
-window, not of the picture. Everything runs on one event loop.
+`Session` is the interface between `monitor` and `tui`. Reading never waits for the service; the cost of reading a
+window depends on its size, not on that of the picture. Everything runs on one event loop.
 """
 
 import asyncio

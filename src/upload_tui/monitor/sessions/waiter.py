@@ -83,7 +83,7 @@ class UploadWaiter:
         return [upload_id for upload_id, outcome in self._outcomes.items() if outcome is Outcome.PENDING]
 
     def known_id(self, upload_id: str) -> str:
-        """The upload's own id, which may differ in case from the one asked for; that one before the first response."""
+        """The upload's own id, whose case may differ from the requested one; before the first response, that one."""
         return self._known_ids.get(upload_id, upload_id)
 
     async def poll(self) -> Sequence[str]:

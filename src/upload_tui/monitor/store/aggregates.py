@@ -141,7 +141,7 @@ class StoreAggregates:
     def durations(self, limit: int) -> Iterator[tuple[str, int | None, float]]:
         """Project, size in bytes and verification time in seconds of the last `limit` verified uploads of each project.
 
-        A size class that is rare among them gets a sample of its own, at most `limit`; of very many, the largest uploads.
+        A size class that is rare among them gets its own sample of at most `limit` uploads, the largest ones first.
         """
         for partition in self._partitions(Stage.VERIFIED):
             project = (partition.project_number,)
@@ -158,7 +158,7 @@ class StoreAggregates:
                 yield project_id, size_bytes, seconds
 
     def _rare_classes(self, samples: Sequence[_Duration], limit: int) -> frozenset[int]:
-        """The size classes that are rare among the samples; none if these are all there are, or while indexes are dropped."""
+        """The size classes that are rare among the samples; none if the samples are complete, or during a bulk load."""
         if len(samples) < limit or read_lease(self._db) is not None:
             return frozenset()
         counts = Counter(size_class(size_bytes) for size_bytes, _ in samples)
@@ -224,8 +224,8 @@ class WorkerFigures:
 
     Args:
         store: the store.
-        project_ids: the projects whose waiting uploads count; empty for all. What is usual is learned from all projects of the store:
-            the worker is the service's.
+        project_ids: the projects whose waiting uploads count; empty for all. Usual times are learned from all projects
+            of the store, because the same worker serves them all.
     """
 
     def __init__(self, store: Store, project_ids: frozenset[str] = frozenset()) -> None:

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from upload_tui.errors import StorageError
 from upload_tui.monitor.analysis.latency import bucket_of
-from upload_tui.monitor.analysis.statistics import normalise_cause
+from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.store.rows import BULK_COLUMNS, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN, begin_bulk, compress_page, end_bulk, end_bulk_steps
 from upload_tui.status import Stage
@@ -120,7 +120,7 @@ def _row(summary: UploadSummary, read_ms: int, place: int) -> tuple[Any, ...]:
     verifying = None if completed is None or ended is None else bucket_of(ended - completed)
     return (
         upload_id, name, UNKNOWN if size is None else size, stage.rank, since, certainty, initiated, completed, ended, activity,
-        count, total, message, normalise_cause(message) if stage is Stage.ERROR else "", provider, uploader, 0, "", is_purged, False,
+        count, total, message, normalize_cause(message) if stage is Stage.ERROR else "", provider, uploader, 0, "", is_purged, False,
         False, read_ms, None, uploading, verifying, False, place,
     )  # fmt: skip
 
@@ -130,7 +130,7 @@ _BUSY_SECONDS = 5.0
 _CHECKPOINT_PAGES = 1000
 """SQLite's default."""
 _BULK_CHECKPOINT_PAGES = 8000
-"""Move the log into the file each 32 MiB instead of each 4: every checkpoint writes again the pages that all rows touch."""
+"""A checkpoint of the write-ahead log every 32 MiB, not every 4: each one rewrites the pages that all rows change."""
 _SMALL_STORE_UPLOADS = 3000
 """So few uploads are sorted and searched quickly without an index."""
 _BULK_COLUMN_LIST = ", ".join(BULK_COLUMNS)
@@ -178,7 +178,7 @@ class BulkLoad:
         self._idle.set()
 
     def begin(self) -> None:
-        """Begin a load. Until as many have ended, only the order of initiation has an index.
+        """Begin a load. Until all begun loads have ended, only the order of initiation has an index.
 
         If the store holds many uploads of fully scanned projects, which a dashboard may be showing, indexes stay and the load takes
         longer.

@@ -3,8 +3,8 @@
 A database that fails in use is replaced (see `recovery`), so that a damaged file or a full disk does not end the session. Reads then
 run on the replacement; a write raises and has to be repeated.
 
-The process that reads a change first stores it; for the next one, the service has nothing new. Entries are appended in the
-transaction that stores the changed upload.
+Only the process that reads a change first can detect it; the others find the store up to date, so they read it here.
+Entries are appended in the transaction that stores the changed upload.
 """
 
 import sqlite3

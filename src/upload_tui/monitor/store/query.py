@@ -91,7 +91,7 @@ class TroubleThresholds(Struct, frozen=True):
 
     Attributes:
         late: before which pending uploads are late: overdue, or stuck.
-        failed_since: since when failures are news.
+        failed_since: from when on failures are recent.
     """
 
     late: StuckThresholds
@@ -212,7 +212,7 @@ def store_query(
 
 
 def _possible_stages(query: Query) -> frozenset[Stage]:
-    """The stages that the result can lie in: most uploads are verified, and few filters select them."""
+    """The stages that the result can lie in: leaving out `verified` saves much, since most uploads are verified."""
     stages = query.stages or frozenset(Stage)
     if query.attention_only:
         stages -= {Stage.VERIFIED}

@@ -59,7 +59,8 @@ def storage_error(
     Args:
         error: the error.
         file: the file of the database; None for memory.
-        connection: the database, to find out whether a statement failed because tables are missing; None does not look.
+        connection: the database, to find out whether a statement failed because tables are missing; None skips that
+            check.
     """
     code = getattr(error, "sqlite_errorcode", None)
     kind = None if code is None else code & 0xFF
@@ -76,7 +77,7 @@ def storage_error(
 
 
 def _is_schema_damaged(connection: sqlite3.Connection) -> bool:
-    """Whether tables, views or columns of ours are missing; indexes and triggers come and go."""
+    """Whether tables, views or columns of ours are missing; indexes and triggers are ignored: bulk loads drop them."""
     try:
         return not _columns(_expected_schema()) <= _columns(connection)
     except sqlite3.Error:
@@ -200,7 +201,7 @@ def _fallback(file: Path, error: StorageError, identity: tuple[int, int] | None)
             own = file.with_name(f"{file.stem}-{len(MIGRATIONS)}{file.suffix}")
             return _open_file(own, f"Using the cache {own.name}: {_as_clause(error.title)}")
         if isinstance(error, DamagedStorageError):
-            return _open_file(file, f"The cache was reset: {_as_clause(error.title)}{_set_aside(file, identity)}")
+            return _open_file(file, f"The cache was reset: {_as_clause(error.title)}{_rename_damaged(file, identity)}")
     except (OSError, StorageError) as next_error:
         return _copy_to_memory(next_error, None)
     if isinstance(error, BusyStorageError) or (source := _open_read_only(file)) is None:
@@ -209,7 +210,7 @@ def _fallback(file: Path, error: StorageError, identity: tuple[int, int] | None)
         return _copy_to_memory(error, source)
 
 
-def _set_aside(file: Path, identity: tuple[int, int] | None) -> str:
+def _rename_damaged(file: Path, identity: tuple[int, int] | None) -> str:
     """Rename a damaged file; returns a clause with its new name, or "" if another process has replaced it already."""
     if _identity(file) != identity:
         return ""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.analysis.latency import bucket_of
-from upload_tui.monitor.analysis.statistics import normalise_cause
+from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.analysis.trouble import contradicts_itself, is_contradictory
 from upload_tui.monitor.store.schema import UNKNOWN, decompress_page
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
@@ -150,7 +150,7 @@ def row_values(
         upload.id, project, partition, upload.name, _or_unknown(upload.size_bytes), stage_rank(upload),
         _or_unknown(to_ms(timeline.since)), str(certainty), _or_unknown(times_ms[Stage.INITIATED]), times_ms[Stage.COMPLETED],
         ended_ms, to_ms(upload.last_updated_on), len(upload.chunks or ()) if is_chunked else None,
-        upload.chunk_bytes if is_chunked else None, message, normalise_cause(message) if stage is Stage.ERROR else "",
+        upload.chunk_bytes if is_chunked else None, message, normalize_cause(message) if stage is Stage.ERROR else "",
         upload.storage_provider, upload.uploader, len(anomalies), _encode_anomalies(noticed),
         timeline.is_purged, False, False, to_ms(upload.read_on), to_ms(earliest),
         upload_bucket, verify_bucket, is_contradictory(stage, anomalies), None, None,
@@ -193,7 +193,7 @@ def _stage_of_rank(rank: int, completed_ms: int | None) -> Stage:
 
 
 _MAX_CACHED_PAGES = 16
-"""More pages than are read in turn."""
+"""More pages than any caller alternates between."""
 
 
 class RawJsonStore:

@@ -114,7 +114,7 @@ class Store:
 
     @property
     def db(self) -> Database:
-        """The database, for `StoreAggregates` and `ProjectOrder`."""
+        """The database, for `StoreAggregates` and `ProjectUploads`."""
         return self._db
 
     @property
@@ -140,7 +140,7 @@ class Store:
                 self._db.execute("INSERT OR REPLACE INTO words VALUES (?, ?)", (number, raw))
 
     def acknowledge(self, upload_ids: Iterable[str], *, is_acknowledged: bool = True) -> None:
-        """Record that the user has acknowledged what is wrong with uploads, or not; it ends when the stage changes."""
+        """Record that the user has acknowledged what is wrong with uploads, or not, until their stage changes."""
         stage = "stage" if is_acknowledged else "NULL"
         with self.transaction():
             for upload_id in upload_ids:

@@ -23,13 +23,13 @@ from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.wire import UploadPage, UploadReading
 
-__all__ = ["MAX_CONCURRENT_REQUESTS", "MAX_PER_PAGE", "PageFetcher", "Rows", "UnreadRows", "UnreadableRows"]
+__all__ = ["MAX_CONCURRENT_REQUESTS", "MAX_PER_PAGE", "PageFetcher", "Rows", "RemainingRows", "UnreadableRows"]
 
 Rows = tuple[int, int]
 """The first row (from 0) and the number of rows."""
 
 
-class UnreadRows:
+class RemainingRows:
     """Rows of a list that are not read yet.
 
     Args:
@@ -61,7 +61,7 @@ class UnreadRows:
         self.spans = sorted({span for span in (*remaining, *failed) if span[0] < span[1]})
 
 
-class UnreadableRows(UnreadRows):
+class UnreadableRows(RemainingRows):
     """The rows of one project that could not be read; shared through the store.
 
     Args:
@@ -103,7 +103,7 @@ _SPLIT_SIZES = (100, 20, 5, 1)
 _FAILURE_BUDGET = 40
 """Failed requests allowed for one broken page; the rows not read by then are left for later rounds."""
 _TIMEOUT_COST = 8
-"""What a timeout takes from the budget: it has cost time already."""
+"""How many failed requests a timeout counts as, because it takes much longer."""
 _CLOCK_TOLERANCE_MS = 5000
 """A reading dated further in the future was made before the local clock was set back."""
 _UNREADABLE = "An upload that the service fails to return"

@@ -4,7 +4,7 @@ Uploads that arrive or are deleted during the scan shift the pages. An arriving 
 twice, or missed if the later page was answered first; such gaps are read at the end. A deleted upload moves others to earlier pages
 that may have been read already: they are missed. So the totals and the newest upload are compared before and after a pass; if any
 upload was deleted, or fewer are known than the service counts, all pages are read again. If the service reports no total, each
-page must join the one before.
+page must follow the previous one without a gap.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from msgspec import Struct
 from upload_tui.client import gather_all
 from upload_tui.errors import ServerError
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, PageFetcher, UnreadRows
+from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, PageFetcher, RemainingRows
 from upload_tui.monitor.sync.recorder import ChangeRecorder, ScanRecorder
-from upload_tui.monitor.sync.state import ProjectOrder, SyncState
+from upload_tui.monitor.sync.state import ProjectUploads, SyncState
 from upload_tui.wire import RawPage, UploadPage
 
 __all__ = ["FullScan"]
@@ -79,10 +79,10 @@ class FullScan:
         self._fetcher = fetcher
         self._recorder = recorder
         self._store = store
-        self._order = ProjectOrder(store, state.project_id)
+        self._order = ProjectUploads(store, state.project_id)
         self._pages = ScanRecorder(fetcher, recorder, store, state, on_progress)
         self._clock_offset_ms = 0
-        self._unread = UnreadRows()
+        self._unread = RemainingRows()
         self._has_read_every_row = False
         self._turn = asyncio.Lock()
         self.total: int | None = None
@@ -151,7 +151,7 @@ class FullScan:
 
     async def _read_numbered_pages(self, size: int, total: int) -> None:
         """Read the pages after the first."""
-        self._unread = UnreadRows([(0, total - size)])
+        self._unread = RemainingRows([(0, total - size)])
         numbers = _PageNumbers(size, total)
         while numbers.has_next:
             await gather_all(self._read_pages(numbers) for _ in range(MAX_CONCURRENT_REQUESTS))
@@ -196,7 +196,7 @@ class FullScan:
                 break
 
     async def _follow_pages(self, page: UploadPage) -> bool:
-        """Read page after page of a service that reports no total; True if each page joins the one before."""
+        """Read page after page of a service that reports no total; True if no page leaves a gap after the last."""
         is_joined = True
         while page.next_page is not None:
             following = await self._fetch_following(page, page.next_page)
@@ -223,7 +223,7 @@ class FullScan:
         return count > 1 and len((await self._fetcher.fetch_page(1, count // 2)).readings) < count
 
     async def _close_gap(self, page: UploadPage, following: UploadPage) -> bool:
-        """Read a page again until it joins the following one; False if it never does.
+        """Read a page again until there is no gap before the following one; False if one remains.
 
         A deleted upload moves the first row of the following page to the end of this one, after this one was read.
         """

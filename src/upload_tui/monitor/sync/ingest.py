@@ -14,7 +14,7 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.status import Anomaly, Certainty, Event, Timeline, transitions_between
 from upload_tui.wire import Project, Upload, UploadReading, read_upload
 
-__all__ = ["Comparison", "IngestResult", "compare", "ingest", "reread", "restore_known_event"]
+__all__ = ["Comparison", "IngestResult", "compare", "ingest", "parse_stored", "restore_known_event"]
 
 
 class Comparison(Struct, frozen=True):
@@ -33,7 +33,7 @@ class Comparison(Struct, frozen=True):
     changes: tuple[UploadChange, ...]
 
 
-def reread(raw: str, stored: StoredUpload) -> Upload | None:
+def parse_stored(raw: str, stored: StoredUpload) -> Upload | None:
     """Parse stored raw JSON again, with the times that were known; None if it cannot be parsed."""
     try:
         project = Project(stored.project_id, stored.project_name) if stored.project_id else None
@@ -203,7 +203,7 @@ def _ingest(store: Store, readings: Sequence[UploadReading], service: str, now: 
         if stored is not None and is_unchanged:
             unchanged.append(stored.id)
             continue
-        before = None if stored is None else reread(raw, stored)
+        before = None if stored is None else parse_stored(raw, stored)
         noticed = stored.noticed if stored else ()
         result = compare(before, stored.earliest if stored else None, noticed, reading.upload, service)
         entries.append((result.upload, reading.raw, result.noticed, result.earliest))

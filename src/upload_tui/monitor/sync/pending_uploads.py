@@ -11,7 +11,7 @@ from msgspec import Struct
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
-from upload_tui.monitor.sync.state import ProjectOrder, SyncState
+from upload_tui.monitor.sync.state import ProjectUploads, SyncState
 from upload_tui.wire import UploadPage
 
 __all__ = ["NewUploads", "PagePlan", "PendingUploads", "plan_pages"]
@@ -36,7 +36,7 @@ class PendingUploads:
     """
 
     def __init__(
-        self, store: Store, order: ProjectOrder, fetcher: PageFetcher, recorder: ChangeRecorder, project_id: str
+        self, store: Store, order: ProjectUploads, fetcher: PageFetcher, recorder: ChangeRecorder, project_id: str
     ) -> None:
         self._store = store
         self._order = order
@@ -122,7 +122,7 @@ class NewUploads:
         recorder: writes readings to the store.
     """
 
-    def __init__(self, state: SyncState, order: ProjectOrder, fetcher: PageFetcher, recorder: ChangeRecorder) -> None:
+    def __init__(self, state: SyncState, order: ProjectUploads, fetcher: PageFetcher, recorder: ChangeRecorder) -> None:
         self._state = state
         self._order = order
         self._fetcher = fetcher

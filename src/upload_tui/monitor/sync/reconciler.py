@@ -3,7 +3,7 @@
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
-from upload_tui.monitor.sync.state import ProjectOrder, SyncState
+from upload_tui.monitor.sync.state import ProjectUploads, SyncState
 from upload_tui.wire import UploadPage
 
 __all__ = ["Reconciler"]
@@ -28,7 +28,7 @@ class Reconciler:
     """
 
     def __init__(
-        self, store: Store, state: SyncState, order: ProjectOrder, fetcher: PageFetcher, recorder: ChangeRecorder
+        self, store: Store, state: SyncState, order: ProjectUploads, fetcher: PageFetcher, recorder: ChangeRecorder
     ) -> None:
         self._store = store
         self._order = order

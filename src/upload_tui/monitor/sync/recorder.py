@@ -13,7 +13,7 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.monitor.sync.page_workers import PageWorkers
-from upload_tui.monitor.sync.state import ClockCheck, ProjectOrder, SyncState
+from upload_tui.monitor.sync.state import ClockCheck, ProjectUploads, SyncState
 from upload_tui.status import Stage
 from upload_tui.wire import RawPage, Upload, UploadPage, UploadReading
 
@@ -34,7 +34,7 @@ class ChangeRecorder:
     def __init__(
         self,
         store: Store,
-        order: ProjectOrder,
+        order: ProjectUploads,
         fetcher: PageFetcher,
         project_id: str,
         publish: Callable[[Change], None],

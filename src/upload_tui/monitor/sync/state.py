@@ -1,7 +1,7 @@
 """What synchronisation knows of one project: what it left in the store, its uploads in the service's order, the service's clock.
 
-All ages are differences of the two. A stage that was not there in the last round and is there now was reached between them; if the
-service reports another time, again and again, one of the two clocks is wrong.
+All ages are differences of the two. A stage that is new in a round was reached since the last one; if the service
+repeatedly reports a time outside that interval, one of the two clocks is wrong.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.status import Certainty
 from upload_tui.text import age_text
 
-__all__ = ["ClockCheck", "ProjectOrder", "ReconcilerState", "SyncState"]
+__all__ = ["ClockCheck", "ProjectUploads", "ReconcilerState", "SyncState"]
 
 Value = TypeVar("Value")
 
@@ -143,7 +143,7 @@ class ClockCheck:
 _NEWEST_PER_ID = 4
 
 
-class ProjectOrder:
+class ProjectUploads:
     """The uploads of one project, except those that are gone.
 
     Args:

@@ -19,7 +19,7 @@ from upload_tui.monitor.sync.full_scan import FullScan
 from upload_tui.monitor.sync.pending_uploads import NewUploads, PendingUploads
 from upload_tui.monitor.sync.reconciler import Reconciler
 from upload_tui.monitor.sync.recorder import ChangeRecorder
-from upload_tui.monitor.sync.state import ProjectOrder, SyncState
+from upload_tui.monitor.sync.state import ProjectUploads, SyncState
 from upload_tui.text import plural
 
 __all__ = ["Synchroniser"]
@@ -45,7 +45,7 @@ class Synchroniser:
         on_progress: Callable[[int, int | None], None],
     ) -> None:
         self._store = store
-        self._order = ProjectOrder(store, project.id)
+        self._order = ProjectUploads(store, project.id)
         self.project = project
         self._on_progress = on_progress
         self._listed_total: int | None = None

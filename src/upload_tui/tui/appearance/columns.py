@@ -118,7 +118,7 @@ _LONG_CLOCK_FROM_WIDTH = 84
 
 _ORDER = tuple(ColumnKey)
 _DROP_ORDER = (ColumnKey.SIZE, ColumnKey.PROJECT, ColumnKey.SERVICE, ColumnKey.NOTE, ColumnKey.SINCE)
-"""Default columns that can be dropped, the first first."""
+"""Default columns in the order in which they are dropped."""
 _MIN_NAME_WIDTH = 16
 _PREFERRED_NAME_WIDTH = 28
 """The name gets this width before the note gets more than its minimum."""

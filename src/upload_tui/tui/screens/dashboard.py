@@ -41,7 +41,7 @@ _MIN_PENDING_ROWS = 24
 """Fetched even while the pending list has no space, so that it is filled when it gets some."""
 
 
-class _Middle(Horizontal):
+class _TableAndTimeline(Horizontal):
     BLANK = True  # shows only its background, which Textual then paints faster
 
 
@@ -82,7 +82,7 @@ class DashboardScreen(QueryScreen):
         yield self.status_bar()
         yield FunnelBar()
         yield AlarmBar().data_bind(cls.connection, cls.funnel, cls.now, cls.display_options)
-        with _Middle(id="middle"):
+        with _TableAndTimeline(id="middle"):
             yield TitledTable(self._session, id="uploads").data_bind(
                 cls.rows_query, cls.projects, cls.connection, cls.is_known, cls.display_options, cls.now
             )

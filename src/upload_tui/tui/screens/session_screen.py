@@ -250,7 +250,7 @@ class QueryScreen(SessionScreen, ExportScreen):
     # Filters
 
     def action_trouble(self) -> None:
-        """Toggle the filter of stuck and failed uploads."""
+        """Toggle the filter of uploads in trouble."""
         self.rows_query = replace(self.rows_query, attention_only=not self.rows_query.attention_only)
 
     def action_stage(self, stage: str) -> None:
@@ -341,7 +341,7 @@ class QueryScreen(SessionScreen, ExportScreen):
     def action_next_late(self) -> None:
         """Go to the next overdue or stuck upload."""
         stages = (self.rows_query.stages or PENDING_STAGES) & PENDING_STAGES
-        # A table of what is stuck or failed shows none that is only overdue.
+        # With `attention_only` the pending uploads of the table are the late ones already.
         late = replace(self.rows_query, stages=stages, late_only=not self.rows_query.attention_only)
         if stages:
             self._go_to_next(late, "No overdue or stuck uploads.")

@@ -80,7 +80,7 @@ CHANGE_CLASSES = frozenset(
 def change_pieces(
     change: UploadChange, now: datetime | None, display_options: DisplayOptions, width: int
 ) -> Sequence[tuple[str, str]]:
-    """Texts with their component classes; together at most `width` cells. The label needs a wide line; the sign says the same."""
+    """Texts with their component classes; together at most `width` cells. A narrow line has no label, only the sign."""
     glyphs = display_options.glyphs
     time = f"{clock_text(_changed_on(change), now or change.at, display_options.zone):>8} "
     label_cells = _LABEL_CELLS if width >= _LABEL_FROM_WIDTH else 0

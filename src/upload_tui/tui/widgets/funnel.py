@@ -82,7 +82,7 @@ class StageCell(DiffedText):
         return self.size.width - (0 if self.stage is Stage.ERROR else _ARROW_CELLS)
 
     def _separator(self) -> str:
-        """An arrow to the next stage; a rule before `error`, which is beside the way."""
+        """An arrow to the next stage; a vertical line before `error`, which does not follow `verified`."""
         glyphs = self.display_options.glyphs
         return {Stage.ERROR: "", Stage.VERIFIED: glyphs.rail}.get(self.stage, glyphs.arrow_right)
 

@@ -182,11 +182,11 @@ class _Level(IntEnum):
     """How serious an alarm is; the line has the colour of the most serious one. Values are in order of seriousness."""
 
     NOTE = 0
-    """Something else than uploads: a retry, or a notice."""
+    """Not about uploads: a retry, or a notice."""
     WAITS = 1
     """Uploads are stuck, or no worker verifies them."""
     LOST = 2
-    """The service cannot be reached, uploads failed, or verified ones are not whole."""
+    """The service cannot be reached, uploads failed, or chunks of verified ones do not match."""
 
 
 _Alarm = tuple[_Level, str]

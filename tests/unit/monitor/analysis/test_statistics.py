@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from upload_tui.monitor.analysis.statistics import Cause, Latency, Statistics, normalise_cause, statistics_of
+from upload_tui.monitor.analysis.statistics import Cause, Latency, Statistics, normalize_cause, statistics_of
 from upload_tui.monitor.model import Detail, Query, Trouble
 from upload_tui.status import Stage
 from upload_tui.testing import InMemorySession, an_upload
@@ -102,4 +102,4 @@ def test_uploads_in_trouble_are_named_by_their_trouble(statistics: Statistics) -
     ],
 )
 def test_a_cause_has_no_variable_parts(message: str, cause: str) -> None:
-    assert normalise_cause(message) == cause
+    assert normalize_cause(message) == cause

@@ -54,7 +54,7 @@ def test_only_verified_uploads_with_wrong_chunks_are_contradictory(stage: Stage,
         (Stage.COMPLETED, 5, Lateness(), False, None),
     ],
 )
-def test_an_upload_has_its_weightiest_trouble(
+def test_an_upload_has_its_most_serious_trouble(
     stage: Stage, age: float | None, lateness: Lateness, has_contradiction: bool, trouble: Trouble | None
 ) -> None:
     since = None if age is None else NOW - timedelta(seconds=age)

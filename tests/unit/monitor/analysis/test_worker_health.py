@@ -113,7 +113,7 @@ def verify(service: Service, uploads: list[Upload], dies_at: float = float("inf"
 
 
 class Watcher:
-    """What a picture knows of a history at some time."""
+    """What readings have shown of a history at some time."""
 
     def __init__(self, service: Service, uploads: list[Upload]) -> None:
         self.service = service

@@ -38,13 +38,13 @@ def picture() -> StorePicture:
     return StorePicture(store, FrozenClock(), "https://example.org")
 
 
-def test_it_is_in_no_stage_of_the_funnel(picture: StorePicture) -> None:
+def test_an_upload_in_an_unknown_state_is_in_no_stage_of_the_funnel(picture: StorePicture) -> None:
     assert {summary.stage: summary.count for summary in picture.funnel().stages if summary.count} == {Stage.VERIFIED: 1}
     assert picture.window(Query(), 0, 10).total == 4
     assert picture.window(Query(stages=frozenset({Stage.INITIATED, Stage.COMPLETED})), 0, 10).total == 0
 
 
-def test_it_is_never_late(picture: StorePicture) -> None:
+def test_an_upload_in_an_unknown_state_is_never_late(picture: StorePicture) -> None:
     rows = picture.window(Query(), 0, 10).rows
     assert not any(row.lateness.is_stuck or row.lateness.is_overdue for row in rows)
     assert picture.window(Query(attention_only=True), 0, 10).total == 0
@@ -67,7 +67,7 @@ def test_rows_and_records_have_its_own_name(picture: StorePicture) -> None:
     assert picture.window(Query(search="quarantin"), 0, 10).total == 2
 
 
-def test_it_is_read_again_until_it_is_final() -> None:
+def test_an_upload_in_an_unknown_state_is_read_again_until_it_is_final() -> None:
     store = Store()
     ingest(store, [read_upload_reading(upload, read_on=NOW) for upload in UPLOADS], "https://example.org")
     assert len(store.unfinished()) == 3

@@ -10,7 +10,7 @@ from tests.unit.monitor.sync.harness import PROJECT, SyncHarness
 from upload_tui.monitor.changes import Change, StageReached, UploadRef
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder, sort_by_event_time
-from upload_tui.monitor.sync.state import ProjectOrder, SyncState
+from upload_tui.monitor.sync.state import ProjectUploads, SyncState
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
 from upload_tui.wire import StatusShape, read_upload_reading
@@ -26,7 +26,7 @@ async def test_an_upload_is_fetched_again_when_a_reading_arrives_that_was_reques
     assert stored is not None
     published: list[Change] = []
     fetcher = PageFetcher(harness.client, SyncState(harness.store, PROJECT.id))
-    order = ProjectOrder(harness.store, PROJECT.id)
+    order = ProjectUploads(harness.store, PROJECT.id)
     recorder = ChangeRecorder(harness.store, order, fetcher, PROJECT.id, published.append)
     service.advance(upload)
     late = read_upload_reading(

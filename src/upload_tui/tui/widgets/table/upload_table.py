@@ -216,7 +216,7 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = 
     if query.stages:
         parts.append(" or ".join(stage for stage in Stage if stage in query.stages))
     if query.attention_only:
-        parts.append("stuck or failed")
+        parts.append("in trouble")
     if query.late_only:
         parts.append("overdue or stuck")
     if query.cause:

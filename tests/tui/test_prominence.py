@@ -1,4 +1,4 @@
-"""What is seen at a glance: trouble is on the first screen and louder than anything normal, and all text can be read."""
+"""What stands out: trouble is on the first screen and more prominent than anything normal, and all text can be read."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from upload_tui.tui.widgets.table.upload_table import UploadTable
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 PAINTED = [theme.name for theme in THEMES if theme.name != FEW_COLOURS_THEME]
 _FILL_CONTRAST = 3.0
-"""A background with more contrast than this is a fill, which is louder than any text."""
+"""A background with more contrast than this is a fill, which is more prominent than any text."""
 _FILL_FACTOR = 3
 _GREY_CHROMA = 15.0
 _TEXT_CONTRAST, _DIM_CONTRAST = 4.5, 3.0
@@ -85,12 +85,12 @@ def hex_of(colour: Color) -> str:
     return colour.get_truecolor().hex
 
 
-def loudness(runs: Sequence[Run], page: str) -> float:
+def prominence(runs: Sequence[Run], page: str) -> float:
     """The colour that runs have, in cells; a fill counts more than text, grey counts nothing."""
-    return sum(_run_loudness(run, page) for run in runs)
+    return sum(_run_prominence(run, page) for run in runs)
 
 
-def _run_loudness(run: Run, page: str) -> float:
+def _run_prominence(run: Run, page: str) -> float:
     if contrast(run.background, page) >= _FILL_CONTRAST:
         return _FILL_FACTOR * len(run.text) * chroma(run.background)
     colour = chroma(run.colour)
@@ -114,14 +114,14 @@ TROUBLE = {"stuck": STUCK, "failed": FAILED, "anomaly": ODD}
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
-async def test_trouble_is_on_the_first_screen_and_louder_than_anything_normal(size: tuple[int, int]) -> None:
+async def test_trouble_is_on_the_first_screen_and_stands_out_from_anything_normal(size: tuple[int, int]) -> None:
     async with opened([*TROUBLE.values(), *NORMAL], size=size) as (pilot, _, table):
         for theme in PAINTED:
             pilot.app.theme = theme
             await pilot.pause()
             screen = Picture(pilot.app)
             lines = screen.lines_in(table.content_region)
-            loud = {text_of(line): loudness(line, screen.page) for line in lines}
+            loud = {text_of(line): prominence(line, screen.page) for line in lines}
             normal = {text: value for text, value in loud.items() if " n-" in text}
             troubled = {text: value for text, value in loud.items() if " t-" in text}
             assert (len(normal), len(troubled)) == (len(NORMAL), len(TROUBLE))
