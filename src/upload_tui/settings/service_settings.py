@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from upload_tui.addresses import has_user_info, is_loopback
 from upload_tui.errors import SettingsError, did_you_mean
 from upload_tui.files import expand_home, is_readable_by_others, read_text
+from upload_tui.redaction import register_secrets
 from upload_tui.settings.keys import ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
 from upload_tui.settings.layers import (
     DDSCLIENT_PROFILE,
@@ -191,7 +192,9 @@ def _unknown_variable_warnings(environment: Mapping[str, str]) -> tuple[str, ...
 
 def _secret_text(value: Any) -> str:
     """The plain text of a secret: pydantic wraps the ones of the settings file, those of variables are plain."""
-    return "" if value is None else str(getattr(value, "get_secret_value", lambda: value)()).strip()
+    text = "" if value is None else str(getattr(value, "get_secret_value", lambda: value)()).strip()
+    register_secrets((text,))
+    return text
 
 
 def _check_url(url: str, source: str, *, insecure_http: bool) -> None:

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from itertools import groupby
 
+from upload_tui.redaction import hide_secrets_in_text, redact
+
 __all__ = ["csv_cell", "sanitize", "sanitize_line", "sanitize_text"]
 
 _MAX_CHARACTERS = 2000
@@ -20,12 +22,12 @@ _FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def sanitize(text: str, max_characters: int = _MAX_CHARACTERS) -> str:
-    """Replace everything that a terminal could interpret or that is invisible, one character each.
+    """Replace everything that a terminal could interpret or that is invisible, one character each, and hide the secrets in use.
 
     Control characters become control pictures (`␛`), invisible and directional ones `�`. Of consecutive combining marks only the
     first is kept.
     """
-    text = text[:max_characters]
+    text = redact(text)[:max_characters]
     if text.isascii() and text.isprintable():
         return text
     characters = (_visible_character(one) for one in unicodedata.normalize("NFC", text) if one not in _JOINERS)
@@ -33,13 +35,14 @@ def sanitize(text: str, max_characters: int = _MAX_CHARACTERS) -> str:
 
 
 def sanitize_line(text: str) -> str:
-    """Sanitize a message for one line, without a full stop at its end."""
+    """Sanitize a message for one line, without a full stop at its end, and hide what looks like a secret."""
+    text = hide_secrets_in_text(redact(text))
     return sanitize(text[:_MAX_LINE_CHARACTERS]).rstrip(". ") or sanitize(text[:1])
 
 
 def sanitize_text(text: str) -> str:
-    """Sanitize a text of several lines, such as a traceback: each line, but not the ends of lines."""
-    return "\n".join(map(sanitize, text.split("\n")))
+    """Sanitize a text of several lines, such as a traceback: each line, but not the ends of lines. Hide what looks like a secret."""
+    return "\n".join(map(sanitize, hide_secrets_in_text(redact(text)).split("\n")))
 
 
 def csv_cell(value: object) -> object:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from upload_tui.backend import DEFAULT_SCENARIO
 from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_display_settings
 from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.scenarios import (
@@ -73,7 +74,7 @@ def command(uploads: int | None, web: bool, port: int, **chosen: Any) -> int:
         serve_in_browser([sys.executable, "-m", "upload_tui", "demo", *_command_line(options)], port)
         return EXIT_OK
     require_terminal()
-    return asyncio.run(_run(options))
+    return run_async(_run(options))
 
 
 def _command_line(options: DemoOptions) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """`upload-tui replay`: plays a recording in the dashboard, with pause, step and speed."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_display_settings
 from upload_tui.cli.support.preferences import dashboard_preferences
 
@@ -27,7 +27,7 @@ __all__ = ["command"]
 def command(file: Path, speed: float, from_seconds: float) -> int:
     """Play a recording in the dashboard."""
     require_terminal()
-    return asyncio.run(_replay(file, speed, from_seconds))
+    return run_async(_replay(file, speed, from_seconds))
 
 
 class ReplayControls:

@@ -1,6 +1,5 @@
 """`upload-tui report`: statistics of projects, changes since the last report, metrics for Prometheus."""
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -11,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from upload_tui.cli.support.dashboard import last_visit_file
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
 from upload_tui.cli.support.output import Printer, continues_without_output, output_option
 from upload_tui.cli.support.service import exit_code_of, open_snapshot
@@ -57,7 +57,7 @@ def command(
 ) -> int:
     """Print a report."""
     settings = effective_settings(flags)
-    snapshot = asyncio.run(_read_snapshot(settings))
+    snapshot = run_async(_read_snapshot(settings))
     record = _record(snapshot, _changes_since(settings, snapshot, since))
     printer = Printer(output, (), _csv_row)
     if prometheus:

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import shlex
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterable, MutableMapping, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from upload_tui.cli.support.error_reporting import current_signals, run_async
 from upload_tui.cli.support.scenarios import open_listener
 from upload_tui.errors import EXIT_OK, StorageError, UsageError
 from upload_tui.files import state_folder
@@ -62,7 +62,9 @@ async def run_dashboard(app: "UploadApp") -> int:
     Raises:
         UploadTuiError: the error that ended the dashboard.
     """
-    code = await app.run_async()
+    # Textual swallows a cancellation, and an app that has not started yet exits in order only once it has.
+    with current_signals().responding(lambda: app.call_later(app.exit)):
+        code = await app.run_async()
     if app.failure is not None:
         raise app.failure
     return EXIT_OK if code is None else code
@@ -112,7 +114,7 @@ def serve_in_browser(command: Sequence[str], port: int) -> None:
         raise UsageError(
             "The demo in a browser needs textual-serve", "Install it: pip install 'upload-tui[web]'."
         ) from error
-    asyncio.run(_serve(shlex.join(command), open_listener(_HOST, port)))
+    run_async(_serve(shlex.join(command), open_listener(_HOST, port)))
 
 
 async def _serve(command: str, listener: socket.socket) -> None:
@@ -121,13 +123,10 @@ async def _serve(command: str, listener: socket.socket) -> None:
     site = _site(command, listener.getsockname()[1])
     runner = web.AppRunner(await site.app(), shutdown_timeout=1.0)
     await runner.setup()
-    ended = asyncio.Event()
-    with suppress(NotImplementedError):  # Windows has no such signal
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     try:
         await web.SockSite(runner, listener).start()
         click.echo(site.public_url)
-        await ended.wait()
+        await asyncio.Event().wait()  # until a signal cancels it
     finally:  # also ends the demos, which run in processes of their own
         await runner.cleanup()
 

@@ -75,7 +75,9 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def echo_err(text: str) -> None:
     """Print a message to standard error, where no program reads it as data; sanitized, since it may quote a service."""
-    click.echo(_sanitize(text), err=True)
+    from upload_tui.text import sanitize_text
+
+    click.echo(sanitize_text(text.replace("\n", " ")), err=True)
 
 
 def terminal_columns(descriptor: int) -> int:
