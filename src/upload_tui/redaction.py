@@ -112,7 +112,7 @@ _USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s\"'<>]*(?:@|%40|\
 _QUERY = re.compile(
     r"(?P<path>(?:[a-z][a-z0-9+.-]*:/|(?<![^\s\"'(=:,]))/[^\s\"'<>?#]*[?#])(?=[^\s\"'<>]*=)[^\s\"'<>]+", re.IGNORECASE
 )
-_BEARER = re.compile(r"\b(?P<scheme>bearer|basic)\s+(?=[\w.~+/=-]*\d)[\w.~+/=-]{6,}", re.IGNORECASE)
+_BEARER = re.compile(r"\b(?P<scheme>(?:bearer|basic)[ \t]+)(?=[\w.~+/=-]*\d)[\w.~+/=-]{6,}", re.IGNORECASE)
 _WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
 _ASSIGNMENT = re.compile(r"(?P<name>[\w-]+)(?P<sign>[\"']?(?:=|:\s*)[\"']?)(?P<value>[^\s\"'&;,()]+)")
 _PROSE_VALUE = re.compile(r"\D*|.{0,7}")
@@ -126,7 +126,7 @@ def hide_secrets_in_text(text: str) -> str:
         text = _QUERY.sub(rf"\g<path>{HIDDEN}", text)
     if "=" in text or ":" in text:
         text = _ASSIGNMENT.sub(_hide_assigned, text)
-    return _WEB_TOKEN.sub(HIDDEN, _BEARER.sub(rf"\g<scheme> {HIDDEN}", text))
+    return _WEB_TOKEN.sub(HIDDEN, _BEARER.sub(rf"\g<scheme>{HIDDEN}", text))
 
 
 def _hide_assigned(match: re.Match[str]) -> str:

@@ -19,6 +19,7 @@ from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.scenarios import (
     SCENARIO_VERIFICATIONS,
     FaultChoice,
+    database_option,
     history_progress,
     past_upload_count,
     running_scenario,
@@ -54,9 +55,7 @@ class DemoOptions(Struct, frozen=True):
 
 @click.command(help="Show the dashboard over an embedded service: no port, no network, no account.")
 @scenario_options(DEFAULT_SCENARIO, "Scenario to run.")
-@click.option(
-    "--db", "database", type=click.Path(path_type=Path, dir_okay=False), help="Keep the records in this file."
-)
+@database_option
 @click.option("--web", is_flag=True, help="Show the demo in a browser on this machine (needs the extra `web`).")
 @click.option(
     "--port",

@@ -8,7 +8,7 @@ import click
 
 from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import effective_display_settings
+from upload_tui.cli.support.options import FilePath, effective_display_settings
 from upload_tui.cli.support.preferences import dashboard_preferences
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ __all__ = ["command"]
 
 
 @click.command(help="Play the recording FILE in the dashboard: Space pauses, [ and ] change the speed, . steps.")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=FilePath())
 @click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.01, 10_000), help="Playback speed.")
 @click.option(
     "--from", "from_seconds", default=0.0, type=click.FloatRange(0), help="Start this many seconds into the recording."

@@ -31,6 +31,7 @@ __all__ = [
     "echo_err",
     "guarded_streams",
     "continues_without_output",
+    "is_output_written",
     "output_error",
     "output_option",
     "terminal_columns",
@@ -279,6 +280,13 @@ def continues_without_output(command: Callable[..., Any]) -> Callable[..., Any]:
 def _ignore_lost_output() -> None:
     if (file := _standard_output()) is not None:
         file.is_required = False
+
+
+def is_output_written() -> bool:
+    """Flush standard output; True if all of it was written, as far as this process can know."""
+    sys.stdout.flush()
+    file = _standard_output()
+    return file is None or file.failure is None
 
 
 def output_error() -> OutputError | None:
