@@ -1,11 +1,11 @@
 """`upload-tui record`: writes every change and the outcome of every request to a recording."""
 
-import asyncio
 from pathlib import Path
 
 import click
 
-from upload_tui.cli.support.options import effective_settings, service_options
+from upload_tui.cli.support.error_reporting import run_async
+from upload_tui.cli.support.options import FilePath, effective_settings, service_options
 from upload_tui.cli.support.output import echo_err
 from upload_tui.cli.support.service import client_for, find_projects, live_session
 from upload_tui.errors import EXIT_OK
@@ -15,11 +15,11 @@ __all__ = ["command"]
 
 
 @click.command(help="Record every change in FILE, as JSON lines, until interrupted.")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=FilePath())
 @service_options
 def command(file: Path, *, flags: Flags) -> int:
     """Record until interrupted."""
-    asyncio.run(_record(effective_settings(flags), file))
+    run_async(_record(effective_settings(flags), file))
     return EXIT_OK
 
 

@@ -1,6 +1,5 @@
 """`upload-tui report`: statistics of projects, changes since the last report, metrics for Prometheus."""
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -11,8 +10,9 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from upload_tui.cli.support.dashboard import last_visit_file
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
-from upload_tui.cli.support.output import Printer, continues_without_output, output_option
+from upload_tui.cli.support.output import Printer, continues_without_output, is_output_written, output_option
 from upload_tui.cli.support.service import exit_code_of, open_snapshot
 from upload_tui.cli.support.tables import local_time
 from upload_tui.settings import Flags, ServiceSettings
@@ -57,7 +57,7 @@ def command(
 ) -> int:
     """Print a report."""
     settings = effective_settings(flags)
-    snapshot = asyncio.run(_read_snapshot(settings))
+    snapshot = run_async(_read_snapshot(settings))
     record = _record(snapshot, _changes_since(settings, snapshot, since))
     printer = Printer(output, (), _csv_row)
     if prometheus:
@@ -66,7 +66,7 @@ def command(
         click.echo("\n".join(_report_lines(record, settings.zone)))
     else:
         printer.print_records([record])
-    if since == _LAST:
+    if since == _LAST and is_output_written():
         _save_report(settings, snapshot)
     has_failed = bool(fail_on_error and record["stages"][Stage.ERROR])
     return exit_code_of(is_complete=snapshot.is_complete, has_failed=has_failed)
@@ -101,7 +101,7 @@ def _changes_since(
 
 
 def _save_report(settings: ServiceSettings, snapshot: _ProjectSnapshot) -> None:
-    """Record what this report has shown; only after it was printed, so that nothing is lost if it could not be."""
+    """Record what this report has shown, after it was written: otherwise what is new would be lost with the output."""
     from upload_tui.monitor import read_last_visit, save_last_visit, visit_of
 
     file = _report_file(settings, snapshot)

@@ -16,9 +16,11 @@ import click
 from msgspec import Struct
 
 from upload_tui.cli.support.error_reporting import run_until_signal
+from upload_tui.cli.support.options import FilePath
 from upload_tui.cli.support.scenarios import (
     SCENARIO_VERIFICATIONS,
     FaultChoice,
+    database_option,
     history_progress,
     open_listener,
     past_upload_count,
@@ -72,8 +74,8 @@ def _check_origins(_: click.Context, __: click.Parameter, origins: Sequence[str]
 @click.option(
     "--port", default=8902, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 picks a free one."
 )
-@click.option("--db", "database", type=click.Path(path_type=Path, dir_okay=False), help="Keep records in this file.")
-@click.option("--storage", type=click.Path(path_type=Path, file_okay=False), help="Keep uploaded bytes in this folder.")
+@database_option
+@click.option("--storage", type=FilePath(is_folder=True), help="Keep uploaded bytes in this folder.")
 @scenario_options(None, "Scenario to run; by default the service waits for clients.")
 @click.option("--control", is_flag=True, help="Let clients start and stop faults at /api/v1/control/faults.")
 @click.option(

@@ -1,6 +1,5 @@
 """`upload-tui tail`: one line per change until interrupted, like the activity pane."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.service import client_for, exit_code_of, find_projects, live_session, run_alongside
@@ -48,7 +48,7 @@ def command(
     from upload_tui.monitor import CHANGE_FIELDS, flat_change
 
     printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS)
-    return asyncio.run(_tail(settings, options, printer))
+    return run_async(_tail(settings, options, printer))
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from upload_tui.monitor import CauseGroup, Change, Connection, Detail, Picture, ProjectRef, Query, Session, SortKey
 from upload_tui.status import PENDING_STAGES, Stage
-from upload_tui.text import plural, sanitize
+from upload_tui.text import escape_invisible, plural, sanitize
 from upload_tui.tui.appearance.columns import sort_keys
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bridge import ExportReady
@@ -57,7 +57,7 @@ class CopyScreen(Screen[None]):
 
     def action_copy_json(self) -> None:
         """Copy the raw response of the selection."""
-        self._copy("response", lambda detail: detail.raw)
+        self._copy("response", lambda detail: escape_invisible(detail.raw))
 
     def action_copy_curl(self) -> None:
         """Copy the request as a curl command."""

@@ -1,0 +1,159 @@
+"""Hide secrets: those that this program uses, wherever they are quoted, and those that a service's response contains.
+
+The secrets in use are registered where they are read; `redact` hides them at the point of output, and in responses before they are
+stored. Other secrets are recognized by their key, or by their form: a password or a query in a URL, a bearer token, `token=…`.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+__all__ = [
+    "HIDDEN",
+    "forget_secrets",
+    "hide_named_value",
+    "hide_secrets_in_text",
+    "is_secret_key",
+    "may_contain_secret",
+    "redact",
+    "redact_json",
+    "register_secrets",
+]
+
+HIDDEN = "(hidden)"
+
+_MIN_CHARACTERS = 6
+"""Shorter secrets are not hidden: they would be found in the middle of usual words."""
+_secrets: set[str] = set()
+
+
+def register_secrets(secrets: Iterable[str]) -> None:
+    """Hide these secrets from now on, also in the forms that a URL and JSON give them."""
+    for secret in secrets:
+        for line in secret.split("\n"):
+            if len(text := line.strip()) >= _MIN_CHARACTERS:
+                quoted = json.dumps(text)[1:-1]
+                _secrets.update((text, quoted, quoted.replace("/", "\\/"), quote(text, safe=""), quote(text)))
+
+
+def forget_secrets() -> None:
+    """Hide none of the registered secrets any more."""
+    _secrets.clear()
+
+
+def redact(text: str) -> str:
+    """Hide the registered secrets in a text."""
+    for secret in _secrets:
+        if secret in text:
+            text = text.replace(secret, HIDDEN)
+    return text
+
+
+def redact_json(body: bytes) -> bytes:
+    """Hide the registered secrets in a body, which stays valid JSON if it is: a digit of a secret becomes a 1."""
+    for secret in _secrets:
+        if (encoded := secret.encode("utf-8", "replace")) in body:
+            body = body.replace(encoded, b"1" * len(encoded) if secret.isdecimal() else HIDDEN.encode())
+    return body
+
+
+_SECRET_WORDS = frozenset({
+    "token", "secret", "password", "passwd", "passphrase", "pwd", "authorization", "auth", "credential", "cookie", "session",
+    "jwt", "bearer", "signature", "sig", "apikey", "accesskey", "secretkey", "privatekey", "signedurl"
+})  # fmt: skip
+_KEY_OWNERS = frozenset({
+    "api", "access", "agent", "user", "secret", "private", "signing", "encryption", "account", "shared", "master", "storage",
+    "client"
+})  # fmt: skip
+_URL_WORDS = frozenset(["url", "uri", "href", "link"])
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def is_secret_key(name: str) -> bool:
+    """True if the value of a JSON key or a header is a secret: `api_token`, `X-Auth-Token`, `secretAccessKey`, `cookie`."""
+    words = _words(name)
+    if not _SECRET_WORDS.isdisjoint(words):
+        return True
+    return any(word == "key" and not _KEY_OWNERS.isdisjoint(words[:index]) for index, word in enumerate(words))
+
+
+def _words(key: str) -> list[str]:
+    """The words of a name, in lower case and in the singular."""
+    return [word.lower().removesuffix("s") for word in _WORD.findall(key)]
+
+
+def _is_url_key(name: str) -> bool:
+    words = _words(name)
+    return bool(words) and words[-1] in _URL_WORDS
+
+
+def hide_named_value(name: str, value: Any) -> Any:
+    """Hide a value if its name says that it is a secret. Of a URL, only scheme and host are shown: it may be signed."""
+    if not value or isinstance(value, bool):
+        return value
+    if is_secret_key(name) or (_is_url_key(name) and not isinstance(value, str)):
+        return HIDDEN
+    return _hide_path(value) if _is_url_key(name) else value
+
+
+_ORIGIN = re.compile(r"(?P<origin>[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]-]+)/?", re.IGNORECASE)
+
+
+def _hide_path(url: str) -> str:
+    match = _ORIGIN.match(url)
+    if match is None:
+        return HIDDEN
+    return url if match.end() == len(url) else f"{match['origin']}/{HIDDEN}"
+
+
+_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s\"'<>]*(?:@|%40|\uff20|\ufe6b)", re.IGNORECASE)
+_QUERY = re.compile(
+    r"(?P<path>(?:[a-z][a-z0-9+.-]*:/|(?<![^\s\"'(=:,]))/[^\s\"'<>?#]*[?#])(?=[^\s\"'<>]*=)[^\s\"'<>]+", re.IGNORECASE
+)
+_BEARER = re.compile(r"\b(?P<scheme>(?:bearer|basic)[ \t]+)(?=[\w.~+/=-]*\d)[\w.~+/=-]{6,}", re.IGNORECASE)
+_WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
+_ASSIGNMENT = re.compile(r"(?P<name>[\w-]+)(?P<sign>[\"']?(?:=|:\s*)[\"']?)(?P<value>[^\s\"'&;,()]+)")
+_PROSE_VALUE = re.compile(r"\D*|.{0,7}")
+"""After a name without a hyphen and a colon, this is no secret: `token: expired`."""
+
+
+def hide_secrets_in_text(text: str) -> str:
+    """Hide what has the form of a secret in a text for people."""
+    if "/" in text:
+        text = _USER_INFO.sub(rf"\g<scheme>{HIDDEN}@", text)
+        text = _QUERY.sub(rf"\g<path>{HIDDEN}", text)
+    if "=" in text or ":" in text:
+        text = _ASSIGNMENT.sub(_hide_assigned, text)
+    return _WEB_TOKEN.sub(HIDDEN, _BEARER.sub(rf"\g<scheme>{HIDDEN}", text))
+
+
+def _hide_assigned(match: re.Match[str]) -> str:
+    name, sign, value = match["name"], match["sign"], match["value"]
+    is_prose = "=" not in sign and not {"-", "_"} & set(name) and _PROSE_VALUE.fullmatch(value)
+    if is_prose or value.lower() in {"bearer", "basic"} or not is_secret_key(name):
+        return match[0]
+    return f"{name}{sign}{HIDDEN}"
+
+
+_MARKS = {
+    word.encode(): rb'%b[^"\\]*"\s*:|%b\W{0,3}[=:]' % (word.encode(), word.encode()) for word in sorted(_SECRET_WORDS)
+} | {
+    b"key": rb'key[^"\\]*"\s*:',
+    b"eyj": rb"eyj[\w-]+\.",
+    b"bearer": rb"bearer\s|bearer[^\"\\]*\"\s*:",
+    b"basic": rb"basic\s+[\w.~+/=-]*\d",
+    b"://": rb"://",
+    b"%40": rb"%40",
+    b"?": rb"/[^\s\"]*[?#][^\s\"]*=",
+    b"#": rb"/[^\s\"]*[?#][^\s\"]*=",
+    **{word.encode(): rb'%bs?"\s*:' % word.encode() for word in sorted(_URL_WORDS)},
+}
+"""Bytes to search for in a body in lower case, and what is around them if they belong to a secret, not to a usual value."""
+
+
+def may_contain_secret(body: bytes) -> bool:
+    """False only if a JSON body certainly contains no secret, neither by a name nor by a form; fast."""
+    lower = body.lower()
+    return any(mark in lower and re.search(pattern, lower) for mark, pattern in _MARKS.items())
