@@ -31,7 +31,7 @@ class _Criteria(Struct, frozen=True):
     sort: str
     since: datetime | None
     search: str
-    stuck_only: bool
+    trouble_only: bool
     limit: int | None
 
 
@@ -46,9 +46,11 @@ class _Criteria(Struct, frozen=True):
 @click.option(
     "--search", default="", metavar="TEXT", help="Only uploads whose name, id or error message contains this."
 )
-@click.option("--stuck", is_flag=True, help="Only stuck uploads.")
+@click.option("--stuck", is_flag=True, help="Only uploads in trouble: verified but not whole, stuck, failed, overdue.")
 @click.option("--limit", type=click.IntRange(1), help="Maximum number.")
-@click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any listed upload is in error.")
+@click.option(
+    "--fail-on-error", is_flag=True, help="Exit with 1 if any listed upload is in error, or verified but not whole."
+)
 @output_option
 @continues_without_output
 def command(
@@ -68,12 +70,12 @@ def command(
     criteria = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
     settings = effective_settings(flags)
     details, is_complete = asyncio.run(_details(settings, criteria, reverse=reverse))
-    from upload_tui.monitor import UPLOAD_FIELDS, flat_upload, upload_record
+    from upload_tui.monitor import UPLOAD_FIELDS, flat_upload, has_failed, upload_record
 
     printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)
     printer.print_records(map(upload_record, details))
-    has_failed = fail_on_error and any(detail.upload.stage is Stage.ERROR for detail in details)
-    return exit_code_of(is_complete=is_complete, has_failed=has_failed)
+    is_failure = fail_on_error and any(has_failed(detail.row) for detail in details)
+    return exit_code_of(is_complete=is_complete, has_failed=is_failure)
 
 
 async def _details(settings: ServiceSettings, criteria: _Criteria, *, reverse: bool) -> "tuple[list[Detail], bool]":
@@ -93,7 +95,7 @@ def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
     return Query(
         stages=criteria.stages,
         search=criteria.search,
-        attention_only=criteria.stuck_only,
+        attention_only=criteria.trouble_only,
         project_ids=frozenset(project.id for project in snapshot.projects),
         sort=SortKey(criteria.sort),
         descending=criteria.sort in {"initiated", "since", "size", "took", "chunks"},
@@ -101,9 +103,7 @@ def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
 
 
 def _matches(detail: "Detail", criteria: _Criteria) -> bool:
-    from upload_tui.monitor import Trouble
-
     row = detail.row
-    if criteria.stuck_only and row.trouble is not Trouble.STUCK:
+    if criteria.trouble_only and row.trouble is None:
         return False
     return criteria.since is None or (row.initiated_on is not None and row.initiated_on >= criteria.since)

@@ -16,7 +16,6 @@ from upload_tui.cli.support.output import Printer, continues_without_output, out
 from upload_tui.cli.support.service import exit_code_of, open_snapshot
 from upload_tui.cli.support.tables import local_time
 from upload_tui.settings import Flags, ServiceSettings
-from upload_tui.status import Stage
 
 if TYPE_CHECKING:
     from upload_tui.monitor import Detail, ProjectRef
@@ -49,7 +48,7 @@ def _parse_since(text: str) -> str | datetime:
     help="Add changes since then; `last` means the last report with `--since last`.",
 )
 @click.option("--prometheus", is_flag=True, help="Print metrics in the Prometheus text format.")
-@click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any upload is in error.")
+@click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any upload is in error, or verified but not whole.")
 @output_option
 @continues_without_output
 def command(
@@ -68,8 +67,10 @@ def command(
         printer.print_records([record])
     if since == _LAST:
         _save_report(settings, snapshot)
-    has_failed = bool(fail_on_error and record["stages"][Stage.ERROR])
-    return exit_code_of(is_complete=snapshot.is_complete, has_failed=has_failed)
+    from upload_tui.monitor import has_failed
+
+    is_failure = fail_on_error and any(has_failed(detail.row) for detail in snapshot.details)
+    return exit_code_of(is_complete=snapshot.is_complete, has_failed=is_failure)
 
 
 async def _read_snapshot(settings: ServiceSettings) -> _ProjectSnapshot:
@@ -142,6 +143,7 @@ def _csv_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
+    from upload_tui.monitor import TROUBLE_WORDS
     from upload_tui.text import duration_text, plural, sanitize
 
     names = ", ".join(project["name"] or project["id"] for project in record["projects"])
@@ -152,10 +154,10 @@ def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
         times = "  ".join(f"{share} {duration_text(latency[f'{share}_seconds'])}" for share in ("p50", "p95", "p99"))
         yield f"{latency['after']} to {latency['before']}: {times}  ({plural(latency['samples'], 'sample')})"
     for trouble, ids in record["trouble"].items():
-        if ids and trouble != "failed":  # those are listed by cause
-            yield f"{trouble} ({len(ids)}): {sanitize(' '.join(ids))}"
+        if ids:
+            yield f"{TROUBLE_WORDS[trouble]} ({len(ids)}): {sanitize(' '.join(ids))}"
     for cause in record["causes"]:
-        yield sanitize(f"failed ({cause['count']}): {cause['cause']}")
+        yield sanitize(f"cause ({cause['count']}): {cause['cause']}")
     if record["news"] is not None:
         yield from _since_lines(record["news"], zone)
 
