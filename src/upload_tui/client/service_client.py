@@ -146,7 +146,10 @@ class ServiceClient:
         Raises:
             NotFoundError: there is none, or several have the name.
         """
-        projects = await self.projects()
+        return self.select_project(await self.projects(), id_or_name)
+
+    def select_project(self, projects: Sequence[Project], id_or_name: str) -> Project:
+        """Like `find_project`, among projects that were read before."""
         by_id = [project for project in projects if project.id == id_or_name]
         by_name = [project for project in projects if project.name == id_or_name]
         found = by_id or by_name

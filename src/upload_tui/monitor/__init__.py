@@ -12,7 +12,14 @@ from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.monitor.analysis.statistics import statistics_of
-    from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, MAX_RETRIES, TroubleLimits, estimate_retries
+    from upload_tui.monitor.analysis.trouble import (
+        DEFAULT_LIMITS,
+        MAX_RETRIES,
+        TROUBLE_WORDS,
+        TroubleLimits,
+        estimate_retries,
+        has_failed,
+    )
     from upload_tui.monitor.changes import (
         CHANGE_FIELDS,
         UPLOAD_FIELDS,
@@ -80,6 +87,7 @@ __all__ = [
     "CHANGE_FIELDS",
     "MAX_RETRIES",
     "DEFAULT_LIMITS",
+    "TROUBLE_WORDS",
     "UPLOAD_FIELDS",
     "AnomalyNoticed",
     "CachedFreshness",
@@ -135,6 +143,7 @@ __all__ = [
     "flat_change",
     "flat_upload",
     "full_upload_record",
+    "has_failed",
     "ingest",
     "read_last_visit",
     "read_recording",
@@ -150,7 +159,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "analysis.statistics": "statistics_of",
-        "analysis.trouble": "DEFAULT_LIMITS estimate_retries MAX_RETRIES TroubleLimits",
+        "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
             "AnomalyNoticed Change CHANGE_FIELDS change_record ConnectionChanged flat_change flat_upload "
             "full_upload_record PictureChanged StageReached SyncProgressed UPLOAD_FIELDS upload_record "

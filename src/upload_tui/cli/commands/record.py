@@ -7,7 +7,7 @@ import click
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import FilePath, effective_settings, service_options
 from upload_tui.cli.support.output import echo_err
-from upload_tui.cli.support.service import client_for, find_projects, live_session
+from upload_tui.cli.support.service import client_for, find_projects, live_session, ride_out
 from upload_tui.errors import EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
 
@@ -29,7 +29,7 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
 
     clock = SystemClock()
     async with client_for(settings) as client:
-        projects = tuple(await find_projects(client, settings.projects))
+        projects = tuple(await ride_out(lambda: find_projects(client, settings.projects)))
         title = settings.profile or client.root
         header = RecordingHeader(clock.now(), client.root, title, projects, settings.stuck_after_seconds)
         with RecordingWriter(file, header) as recording:

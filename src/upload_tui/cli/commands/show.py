@@ -11,7 +11,7 @@ from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, echo_err, output_option
 from upload_tui.cli.support.service import client_for, trouble_limits
-from upload_tui.cli.support.tables import local_time
+from upload_tui.cli.support.tables import local_time, trouble_text
 from upload_tui.errors import (
     EXIT_OK,
     InvalidResponseError,
@@ -103,7 +103,7 @@ def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
     yield line("service", record["service"])
     yield line("size", f"{size_text(record['size_bytes'])} ({record['size_bytes']} bytes)")
     yield line("type", record["content_type"])
-    yield line("stage", record["stage"] + (", stuck" if record["stuck"] else ", overdue" if record["overdue"] else ""))
+    yield line("stage", _stage_text(record))
     yield from (line(event["stage"], text) for event, text in _timeline(record, zone))
     if record["error_message"]:
         yield line("error", record["error_message"])
@@ -113,6 +113,12 @@ def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
         yield line(f"chunk {chunk['number']}", f"{size_text(chunk['size_bytes'])}  {digest}")
     for anomaly in record["anomalies"]:
         yield line("anomaly", f"{anomaly['name'].replace('_', ' ')}: {anomaly['detail']}")
+
+
+def _stage_text(record: Record) -> str:
+    """The stage, and what is wrong with it; a word that contains the stage replaces it."""
+    stage, trouble = record["stage"], trouble_text(record)
+    return trouble if trouble.startswith(stage) else ", ".join(part for part in (stage, trouble) if part)
 
 
 def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str]]:

@@ -19,6 +19,7 @@ from upload_tui.cli.support.scenarios import open_listener
 from upload_tui.errors import EXIT_OK, StorageError, UsageError
 from upload_tui.files import failure_reason, state_folder
 from upload_tui.settings import ServiceSettings
+from upload_tui.wire import service_root
 
 if TYPE_CHECKING:
     from upload_tui.monitor import LastVisit, Session
@@ -112,7 +113,8 @@ def last_visit_file(settings: ServiceSettings, projects: Iterable[str], reader: 
         projects: ids or names of the projects; empty for all.
         reader: `dashboard` or `report`; each has visits of its own.
     """
-    key = " ".join([settings.url, settings.user_key, *sorted(projects), reader])
+    roots = map(service_root, settings.url.split())  # several in a combined view
+    key = " ".join([*roots, settings.user_key, *sorted(projects), reader])
     return state_folder() / "looks" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
 
 

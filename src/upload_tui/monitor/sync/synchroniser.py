@@ -72,6 +72,11 @@ class Synchroniser:
         return from_ms(self._state.synced_ms)
 
     @property
+    def known_count(self) -> int:
+        """The number of known uploads, except those that are gone."""
+        return self._order.count()
+
+    @property
     def unreadable_notice(self) -> str:
         """A note on uploads that the service lists but that cannot be read now; empty if there are none.
 
