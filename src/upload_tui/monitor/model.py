@@ -132,6 +132,8 @@ class SortKey(StrEnum):
     PROGRESS = "progress"
     """The received share of the declared size; completed, failed and verified uploads follow, in this order."""
     ID = "id"
+    TROUBLE = "trouble"
+    """Uploads in trouble first, the most serious first; then the others by time of initiation."""
 
 
 class Trouble(StrEnum):
@@ -152,6 +154,7 @@ class Query(Struct, frozen=True):
         attention_only: only uploads in trouble.
         late_only: only overdue and stuck uploads, without acknowledged ones.
         cause, storage_provider, uploader: only failed uploads with these, as in a `CauseGroup`; None means any.
+        max_in_trouble: with the order `trouble`, at most this many uploads in trouble come first; None means all of them.
     """
 
     stages: frozenset[Stage] = frozenset()
@@ -164,11 +167,12 @@ class Query(Struct, frozen=True):
     project_ids: frozenset[str] = frozenset()
     sort: SortKey = SortKey.INITIATED
     descending: bool = True
+    max_in_trouble: int | None = None
 
     @property
     def is_filtered(self) -> bool:
         """True if there is a search or a filter."""
-        return self != Query(sort=self.sort, descending=self.descending)
+        return self != Query(sort=self.sort, descending=self.descending, max_in_trouble=self.max_in_trouble)
 
     @property
     def is_newest_first(self) -> bool:
@@ -271,7 +275,8 @@ class Row(Struct, frozen=True, kw_only=True):
 class Window(Struct, frozen=True):
     """Rows from `offset` of a query's result, which has `total` rows.
 
-    Until it `is_settled`, a search is still running: a later window may have more rows.
+    Until it `is_settled`, a search is still running: a later window may have more rows. In the order `trouble`, the first
+    `in_trouble` rows of the result are those in trouble, of `total_in_trouble`; both are 0 in other orders.
     """
 
     rows: tuple[Row, ...]
@@ -279,6 +284,8 @@ class Window(Struct, frozen=True):
     total: int
     revision: int
     is_settled: bool = True
+    in_trouble: int = 0
+    total_in_trouble: int = 0
 
 
 class StageSummary(Struct, frozen=True):

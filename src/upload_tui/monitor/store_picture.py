@@ -129,7 +129,16 @@ class StorePicture:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
         thresholds, query = self._trouble_thresholds(), self._restrict(query)
         result = self._store.find(query, thresholds, offset, limit, patience_seconds)
-        return Window(tuple(self._rows(result.uploads)), offset, result.total, self._store.revision, result.is_settled)
+        found = result.found
+        return Window(
+            tuple(self._rows(result.uploads)),
+            offset,
+            found.total,
+            self._store.revision + found.version,
+            found.is_settled,
+            found.in_trouble,
+            found.total_in_trouble,
+        )
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it."""
@@ -233,7 +242,7 @@ class StorePicture:
         return baselines
 
     def _trouble_thresholds(self) -> TroubleThresholds:
-        return TroubleThresholds(self._thresholds(overdue_seconds), self._failed_since)
+        return TroubleThresholds(self._thresholds(overdue_seconds), self._failed_since, self._thresholds(stuck_seconds))
 
     @property
     def _failed_since(self) -> datetime:
