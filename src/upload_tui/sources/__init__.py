@@ -21,8 +21,10 @@ if TYPE_CHECKING:
         guess_id,
         parse_line,
     )
+    from upload_tui.sources.inspection import Inspection, ListingDifference, compare_inspections, inspect_source
     from upload_tui.sources.process import DEFAULT_TIMEOUT_SECONDS, CommandSource, source_environment
     from upload_tui.sources.records import has_ended, read_raw, shown_raw, source_reading
+    from upload_tui.sources.schema import contract_lines, line_schema
     from upload_tui.sources.source import LineBatch, LineReceiver, Listing, SnapshotSource, listing_error
     from upload_tui.sources.uploads import parse_upload
 
@@ -34,15 +36,21 @@ __all__ = [
     "ErrorKind",
     "ErrorLine",
     "IgnoredLine",
+    "Inspection",
     "Line",
     "LineBatch",
     "LineReceiver",
     "Listing",
+    "ListingDifference",
     "SnapshotSource",
     "UnreadableLine",
     "UploadLine",
+    "compare_inspections",
+    "contract_lines",
     "guess_id",
     "has_ended",
+    "inspect_source",
+    "line_schema",
     "listing_error",
     "parse_line",
     "parse_upload",
@@ -58,8 +66,10 @@ __getattr__, __dir__ = lazy_names(
         "contract": (
             "EndLine ErrorKind ErrorLine guess_id IgnoredLine Line MAX_LINE_BYTES parse_line UnreadableLine UploadLine"
         ),
+        "inspection": "compare_inspections inspect_source Inspection ListingDifference",
         "process": "CommandSource DEFAULT_TIMEOUT_SECONDS source_environment",
         "records": "has_ended read_raw shown_raw source_reading",
+        "schema": "contract_lines line_schema",
         "source": "LineBatch LineReceiver Listing listing_error SnapshotSource",
         "uploads": "parse_upload",
     },

@@ -136,7 +136,7 @@ def upload_line(fields: Mapping[str, Any]) -> UploadLine | UnreadableLine:
     """The upload of a JSON object, if it has a readable id and name."""
     upload_id = read_identifier(fields.get("id"))
     if not upload_id:
-        return UnreadableLine("no id" if fields.get("id") in {None, ""} else "id is no text")
+        return UnreadableLine("no id" if fields.get("id") in (None, "") else "id is no text")
     if not isinstance(fields.get("name"), str):
         return UnreadableLine("no name" if fields.get("name") is None else "name is no text", upload_id)
     return UploadLine(upload_id, fields)

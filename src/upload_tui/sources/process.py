@@ -21,6 +21,7 @@ _CANCEL_SECONDS = 1.0
 """The same when the program ends: its user waits."""
 _DRAIN_SECONDS = 1.0
 """How long output may stay open after the command has exited: a process that it left behind may hold it."""
+_EXIT_CHECK_SECONDS = 0.05
 _STDERR_BYTES = 64 << 10
 _READ_BYTES = 64 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -69,25 +70,31 @@ class CommandSource:
         async with self._lock:
             started_at = time.monotonic()
             try:
-                process = await self._start()
+                transport, process = await self._start()
             except (OSError, ValueError) as error:  # no such file, not executable, an argument with a NUL in it
                 reason = getattr(error, "strerror", None) or str(error)
                 return Listing(failure=f"{self._command[0]} cannot be run: {reason}", is_misconfigured=True)
             run = _Run(process, self._timeout_seconds, self._terminate_seconds)
-            failure = await run.read(receive)
+            try:
+                failure = await run.read(receive)
+            finally:  # a process that has left the group may still hold its pipes
+                transport.close()
             return Listing(failure=failure, stderr=run.stderr, seconds=time.monotonic() - started_at)
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    async def _start(self) -> tuple[asyncio.SubprocessTransport, asyncio.subprocess.Process]:
+        """What `asyncio.create_subprocess_exec` does, and the transport, which it hides."""
+        loop = asyncio.get_running_loop()
         options: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
-        return await asyncio.create_subprocess_exec(
+        transport, protocol = await loop.subprocess_exec(
+            lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_READ_BYTES, loop=loop),
             *self._command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=self._environment,
-            limit=_READ_BYTES,
             **options,
         )
+        return transport, asyncio.subprocess.Process(transport, protocol, loop)
 
 
 class _Run:
@@ -111,7 +118,7 @@ class _Run:
         try:
             async with asyncio.timeout(self._timeout_seconds) as limit:
                 is_left_open = await self._read_stdout(_untimed(receive, limit))
-                code = await self._process.wait()
+                code = await _exit_code(self._process)
         except TimeoutError:
             if not limit.expired():  # the receiver's own
                 raise
@@ -127,7 +134,7 @@ class _Run:
 
     async def _read_stdout(self, receive: LineReceiver) -> bool:
         """Pass on all lines; True if the output was still open after the command had exited."""
-        splitter, exited = _LineSplitter(), asyncio.create_task(self._process.wait())
+        splitter, exited = _LineSplitter(), asyncio.create_task(_exit_code(self._process))
         stream = self._process.stdout
         assert stream is not None  # noqa: S101  # it is a pipe
         try:
@@ -156,10 +163,10 @@ class _Run:
             if self._process.returncode is None:
                 self._signal(signal.SIGTERM)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._process.wait(), grace_seconds)
+                    await asyncio.wait_for(_exit_code(self._process), grace_seconds)
         finally:  # also if it is cancelled once more
             self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
-        await self._process.wait()
+        await _exit_code(self._process)
 
     def _signal(self, number: int) -> None:
         # The group outlives its leader while any of its processes runs, and its number is not used again until then.
@@ -168,6 +175,13 @@ class _Run:
                 os.killpg(self._process.pid, number)
             else:
                 self._process.send_signal(number)
+
+
+async def _exit_code(process: asyncio.subprocess.Process) -> int:
+    """Wait until the process exits. `Process.wait` would also wait until no other process holds its pipes."""
+    while process.returncode is None:  # noqa: ASYNC110  # the process has no event for it
+        await asyncio.sleep(_EXIT_CHECK_SECONDS)
+    return process.returncode
 
 
 def _untimed(receive: LineReceiver, limit: asyncio.Timeout) -> LineReceiver:

@@ -237,7 +237,7 @@ class SnapshotSynchroniser:
         for number, line in enumerate(batch.lines, batch.first_number):
             key = hash(line)
             upload_id = None if line is None else self._ids.get(key)
-            if upload_id is not None:
+            if upload_id is not None and round_.keys.get(upload_id, key) == key:
                 round_.add(key, upload_id)
             elif (found := self._read(line, number, key, round_)) is not None:
                 changed.append(found)
