@@ -128,7 +128,13 @@ def _lines(result: _Result) -> Iterator[str]:
         yield from _difference_lines(result.difference)
     for problem in result.problems:
         yield f"problem: {sanitize(problem)}"
-    yield "The source keeps the contract." if result.exit_code == EXIT_OK else "The source breaks the contract."
+    yield _verdict(result)
+
+
+def _verdict(result: _Result) -> str:
+    if result.error is not None:
+        return "The source could not list everything."
+    return "The source breaks the contract." if result.problems else "The source keeps the contract."
 
 
 def _end_text(run: "Inspection") -> str:
