@@ -38,6 +38,7 @@ _COMMANDS = {
     "doctor": "Check settings, credentials, connection, clock and terminal.",
     "record": "Record every change in a file.",
     "replay": "Play a recording in the dashboard.",
+    "source": "Describe or check sources: commands that print uploads.",
     "config": "Show, locate or create the settings.",
     "completions": "Print the completion script of a shell.",
 }

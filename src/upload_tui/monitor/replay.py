@@ -35,8 +35,9 @@ from upload_tui.monitor.store.schema import decompress_page
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.ingest import restore_known_event
+from upload_tui.sources import read_raw
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
-from upload_tui.wire import Project, page_entries, read_time, read_upload
+from upload_tui.wire import Project, page_entries, read_time
 
 __all__ = ["ReplaySession"]
 
@@ -236,7 +237,7 @@ class _StoreLines:
         since, certainty = read_time(fields.get("since")), Certainty(fields.get("certainty", Certainty.REPORTED))
         project_id, project_name = fields.get("project", ("", ""))
         project = Project(project_id, project_name) if project_id else None
-        upload = read_upload(fields["raw"], read_on=read_on, project=project)
+        upload = read_raw(fields["raw"], read_on=read_on, project=project)
         upload = restore_known_event(upload, earliest, since, certainty)
         noticed = tuple(Anomaly(AnomalyName(name), detail) for name, detail in fields["noticed"])
         self._store.put([(upload, json.dumps(fields["raw"], ensure_ascii=False), noticed, earliest)])
@@ -244,7 +245,7 @@ class _StoreLines:
     def _insert_page(self, read_on: datetime, body: bytes) -> None:
         """Insert the final uploads of a page; the others have lines of their own."""
         if not can_snapshot:
-            uploads = [(read_upload(entry, read_on=read_on), entry) for entry in page_entries(body)]
+            uploads = [(read_raw(entry, read_on=read_on), entry) for entry in page_entries(body)]
             ended = [
                 (upload, json.dumps(entry, ensure_ascii=False))
                 for upload, entry in uploads

@@ -174,12 +174,13 @@ class StorePicture:
         if stored is None:
             return None
         from upload_tui.monitor.sync.ingest import parse_stored  # imports the JSON parsers, which rows do not need
+        from upload_tui.sources import shown_raw
 
         raw = self._store.raw(upload_id)
         upload = parse_stored(raw, stored)
         if upload is None:
             return None
-        pretty = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
+        pretty = json.dumps(shown_raw(json.loads(raw)), indent=2, ensure_ascii=False)
         return Detail(
             upload=upload, row=next(self._rows([stored])), anomalies=(*upload.anomalies, *stored.noticed), raw=pretty
         )

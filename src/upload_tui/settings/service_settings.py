@@ -12,7 +12,7 @@ from upload_tui.addresses import has_user_info, is_loopback, safe_origin
 from upload_tui.errors import SettingsError, did_you_mean
 from upload_tui.files import expand_home, failure_reason, is_readable_by_others, read_text
 from upload_tui.redaction import register_secrets
-from upload_tui.settings.keys import ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
+from upload_tui.settings.keys import DEFAULTS, ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
 from upload_tui.settings.layers import (
     DDSCLIENT_PROFILE,
     DEFAULT_LAYER,
@@ -30,6 +30,9 @@ __all__ = ["ServiceSettings", "read_display_settings", "read_settings", "read_to
 
 _HOOK_VARIABLES = ("UPLOAD_TUI_ID", "UPLOAD_TUI_NAME", "UPLOAD_TUI_ERROR")
 """Set for the `on_error` command, which may run upload-tui itself."""
+_SOURCE_VARIABLE = f"{ENV_PREFIX}SOURCE_VERSION"
+"""Set for the command of a source, which may run upload-tui itself."""
+_SOURCE_REFRESH_SECONDS = 15.0
 _URL_HINT = "Use one like https://dds.example.org."
 
 
@@ -38,6 +41,9 @@ class ServiceSettings:
     """The service, the projects, the credentials, and how to watch.
 
     Attributes:
+        url: of the service; empty if uploads come from a command.
+        command: the program and its arguments that print the uploads; empty if they come from a service.
+        timeout_seconds: how long one run of that command may take.
         projects: ids or names; empty means all that the account can see.
         token_command: a command that prints the token.
         token_file: the file that the token was read from; None if there is none.
@@ -61,6 +67,8 @@ class ServiceSettings:
     """
 
     url: str
+    command: tuple[str, ...] = ()
+    timeout_seconds: float = 30.0
     projects: tuple[str, ...] = ()
     token: str = field(default="", repr=False)
     token_command: str = ""
@@ -85,6 +93,13 @@ class ServiceSettings:
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """The name on screen: the profile, else the host of the service or the name of the program."""
+        if self.profile or self.command:
+            return self.profile or Path(self.command[0]).name
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
 
 def read_settings(
     environment: Mapping[str, str], flags: Flags, paths: SettingsPaths, *, needs_service: bool = True
@@ -105,12 +120,14 @@ def read_settings(
     layers = [DEFAULT_LAYER, layer, *environment_layers(environment), flag_layer(flags)]
     is_ddsclient_unasked = profile == DDSCLIENT_PROFILE and not chosen
     values, sources = merge_layers(without_foreign_credentials(layers, layer, requires_own_url=is_ddsclient_unasked))
-    if values.get("url"):
+    if values.get("command"):
+        _check_command(values, sources, environment)
+    elif values.get("url"):
         _check_url(values["url"], sources["url"], insecure_http=flags.insecure_http)
     elif needs_service:
         raise SettingsError(
             f"No service configured{f' in the profile {profile}' if profile else ''}",
-            "Try `upload-tui demo`, or set one with --url and --project (or UPLOAD_TUI_URL).",
+            "Try `upload-tui demo`, or set one with --url and --project (or UPLOAD_TUI_URL), or a command with --command.",
         )
     warnings = (*_permission_warnings(paths, layer, values.get("token_file")), *_unknown_variable_warnings(environment))
     return _build_settings(values, sources, profile, warnings)
@@ -135,8 +152,12 @@ def _build_settings(
     values: Mapping[str, Any], sources: Mapping[str, str], profile: str, warnings: tuple[str, ...]
 ) -> ServiceSettings:
     token_file = values.get("token_file")
+    command = tuple(values.get("command") or ())
+    is_default_refresh = sources["refresh"] == DEFAULT_LAYER.source
     return ServiceSettings(
-        url=values.get("url") or "",
+        url="" if command else values.get("url") or "",
+        command=command,
+        timeout_seconds=values.get("timeout") or DEFAULTS["timeout"],
         projects=tuple(values.get("projects") or ()),
         token=read_token_file(token_file) if token_file else _secret_text(values.get("token")),
         token_command=values.get("token_command") or "",
@@ -144,7 +165,7 @@ def _build_settings(
         token_keyring=values.get("token_keyring") or "",
         agent_key=_secret_text(values.get("agent_key")),
         user_key=_secret_text(values.get("user_key")),
-        refresh_seconds=values["refresh"],
+        refresh_seconds=_SOURCE_REFRESH_SECONDS if command and is_default_refresh else values["refresh"],
         stuck_after_seconds=values["stuck_after"],
         failures_for_seconds=values["failures_for"],
         zone=_zone(values.get("timezone")),
@@ -185,7 +206,7 @@ def _permission_warnings(paths: SettingsPaths, profile: Layer, token_file: Path 
 
 def _unknown_variable_warnings(environment: Mapping[str, str]) -> tuple[str, ...]:
     """A warning for each `UPLOAD_TUI_*` variable that does not exist: a typo would otherwise go unnoticed."""
-    known = (*VARIABLES, PROFILE_VARIABLE, *_HOOK_VARIABLES)
+    known = (*VARIABLES, PROFILE_VARIABLE, *_HOOK_VARIABLES, _SOURCE_VARIABLE)
     unknown = [name for name in environment if name.startswith(ENV_PREFIX) and name not in known]
     return tuple(f"Unknown variable {name}. {did_you_mean(name, known)}".strip() for name in unknown)
 
@@ -195,6 +216,16 @@ def _secret_text(value: Any) -> str:
     text = "" if value is None else str(getattr(value, "get_secret_value", lambda: value)()).strip()
     register_secrets((text,))
     return text
+
+
+def _check_command(values: Mapping[str, Any], sources: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    if values.get("url"):
+        raise SettingsError(f"{sources['command']}: both url and command", "Keep one: a service, or a source.")
+    if environment.get(_SOURCE_VARIABLE):
+        raise SettingsError(
+            f"{sources['command']}: the command of a source runs upload-tui with the source itself",
+            "Give that upload-tui the --url or the --profile of a service.",
+        )
 
 
 def _check_url(url: str, source: str, *, insecure_http: bool) -> None:

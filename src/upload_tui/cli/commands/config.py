@@ -27,6 +27,8 @@ _TEMPLATE = """\
 # [profiles.work]
 # url = "https://dds.example.org"
 # projects = ["My project"]            # ids or names; by default all projects
+# command = ["~/bin/list-uploads"]     # in place of a url: a program that prints the uploads; see `upload-tui source --help`
+# timeout = 30                         # how long one run of that program may take, in seconds
 #
 # Credentials, one of:
 # token_command = "pass show dds/token"
@@ -35,7 +37,7 @@ _TEMPLATE = """\
 # agent_key = "…"                      # with user_key: exchanged for a token, renewed before it expires
 # user_key = "…"
 #
-# refresh = 1.0                        # shortest polling interval, in seconds
+# refresh = 1.0                        # shortest polling interval, in seconds; 15 for a command
 # stuck_after = 900                    # age of a stuck upload while no usual times are known, in seconds
 # failures_for = 86400                # how long a failure counts as trouble, in seconds
 # timezone = "Europe/Berlin"           # time zone on screen; by default the system's
@@ -89,6 +91,8 @@ def show(output: str | None, *, flags: Flags) -> None:
 
 _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
     "url": lambda settings: settings.url,
+    "command": lambda settings: list(settings.command),
+    "timeout": lambda settings: settings.timeout_seconds,
     "projects": lambda settings: list(settings.projects),
     "token_command": lambda settings: _program_of(settings.token_command),
     "token_file": lambda settings: str(settings.token_file),

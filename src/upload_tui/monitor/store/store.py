@@ -32,7 +32,7 @@ from upload_tui.monitor.store.rows import (
     to_ms,
 )
 from upload_tui.monitor.store.schema import read_lease
-from upload_tui.status import Anomaly, Stage
+from upload_tui.status import FINAL_STAGES, Anomaly, Stage
 
 if TYPE_CHECKING:
     from upload_tui.wire import Upload
@@ -177,6 +177,32 @@ class Store:
                 for (upload_id,) in self._db.execute(gone, batch):
                     self.partitions.set_gone(upload_id, is_gone=False)
 
+    def touch_listed(self, read_on: datetime, after: int, limit: int, *, with_final: bool) -> int | None:
+        """Record that uploads were read again, except gone and stale ones; final ones only `with_final`.
+
+        Args:
+            read_on: when.
+            after: the number of the row to continue after; 0 at first.
+            limit: the number of rows to go on from there.
+            with_final: whether final uploads are included.
+
+        Returns:
+            The number to continue after; None after the last row.
+        """
+        last: int | None = self._db.execute(
+            "SELECT max(number) FROM (SELECT number FROM uploads WHERE number > ? ORDER BY number LIMIT ?)",
+            (after, limit),
+        ).fetchone()[0]
+        if last is not None:
+            final = "" if with_final else f" AND stage NOT IN ({', '.join(str(stage.rank) for stage in FINAL_STAGES)})"
+            with self.transaction():
+                self._db.execute(
+                    "UPDATE uploads SET read_ms = ? WHERE number > ? AND number <= ? AND NOT is_gone AND NOT is_stale"
+                    + final,
+                    (to_ms(read_on), after, last),
+                )
+        return last
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Run the block in one transaction, which is rolled back if it raises; a nested one joins the outer one.
@@ -262,6 +288,11 @@ class Store:
             ids = f"SELECT id FROM uploads WHERE id IN ({', '.join('?' * len(batch))})"
             found.update(row[0] for row in self._db.execute(ids, batch))
         return frozenset(found)
+
+    def listed_ids(self, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Row numbers and ids of uploads that are not gone: the first `limit` with a number above `after`."""
+        rows = "SELECT number, id FROM uploads WHERE number > ? AND NOT is_gone ORDER BY number LIMIT ?"
+        return self._db.execute(rows, (after, limit)).fetchall()
 
     def projects(self) -> Sequence[ProjectRef]:
         """The projects with known uploads, by name."""
