@@ -76,19 +76,24 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 def is_secret_key(name: str) -> bool:
     """True if the value of a JSON key or a header is a secret: `api_token`, `X-Auth-Token`, `secretAccessKey`, `cookie`."""
     words = _words(name)
-    if not _SECRET_WORDS.isdisjoint(words):
+    if not _SECRET_WORDS.isdisjoint(_singular(words)):
         return True
-    return any(word == "key" and not _KEY_OWNERS.isdisjoint(words[:index]) for index, word in enumerate(words))
+    return any(
+        word in {"key", "keys"} and not _KEY_OWNERS.isdisjoint(words[:index]) for index, word in enumerate(words)
+    )
 
 
-def _words(key: str) -> list[str]:
-    """The words of a name, in lower case and in the singular."""
-    return [word.lower().removesuffix("s") for word in _WORD.findall(key)]
+def _words(name: str) -> list[str]:
+    """The words of a name, in lower case."""
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def _singular(words: Iterable[str]) -> set[str]:
+    return {word.removesuffix("s") for word in words}
 
 
 def _is_url_key(name: str) -> bool:
-    words = _words(name)
-    return bool(words) and words[-1] in _URL_WORDS
+    return not _URL_WORDS.isdisjoint(_singular(_words(name)[-1:]))
 
 
 def hide_named_value(name: str, value: Any) -> Any:
@@ -119,7 +124,7 @@ _ASSIGNMENT = re.compile(
     r"(?<![\w-])(?P<name>[\w-]{1,80})(?P<sign>[\"']?(?:=|:\s{0,9})[\"']?)(?P<value>[^\s\"'&;,()]+)"
 )
 _PROSE_VALUE = re.compile(r"\D*|.{0,7}")
-"""After a name without a hyphen and a colon, this is no secret: `token: expired`."""
+"""After another name than that of a header, and a colon, this is no secret: `token: expired`."""
 
 
 def hide_secrets_in_text(text: str) -> str:
@@ -147,7 +152,8 @@ def _hide_in_address(match: re.Match[str]) -> str:
 
 def _hide_assigned(match: re.Match[str]) -> str:
     name, sign, value = match["name"], match["sign"], match["value"]
-    is_prose = "=" not in sign and not {"-", "_"} & set(name) and _PROSE_VALUE.fullmatch(value)
+    is_header = name.lower() == "authorization" or not {"-", "_"}.isdisjoint(name)
+    is_prose = "=" not in sign and not is_header and _PROSE_VALUE.fullmatch(value)
     if is_prose or value.lower() in {"bearer", "basic"} or not is_secret_key(name):
         return match[0]
     return f"{name}{sign}{HIDDEN}"
@@ -161,6 +167,8 @@ _MARKS = {
     b"eyj": rb"eyj[\w-]{1,300}\.",
     b"bearer": rb"bearer\s|bearer[^\"\\]{0,100}\"\s*:",
     b"basic": rb"basic\s+[\w.~+/=-]{0,200}\d",
+    b'"value"': rb'"(?:name|key|header)"\s*:\s*"[^"\\]{0,200}"\s*,\s*"value"|'
+    rb'"value"\s*:\s*"[^"\\]{0,500}"\s*,\s*"(?:name|key|header)"',
     b"://": rb"://",
     b"%40": rb"%40",
     b"?": rb"/[^\s\"/]{0,200}[?#][^\s\"=]{0,500}=",
