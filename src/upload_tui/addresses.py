@@ -4,7 +4,11 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-__all__ = ["has_user_info", "is_loopback", "is_loopback_url", "safe_origin"]
+__all__ = ["USER_INFO_SIGNS", "has_user_info", "is_loopback", "is_loopback_url", "safe_origin"]
+
+
+USER_INFO_SIGNS = ("@", "%40", "\uff20", "\ufe6b")
+"""What ends a user and a password in a URL; the last two are wide forms, which become `@`."""
 
 
 def is_loopback(host: str) -> bool:

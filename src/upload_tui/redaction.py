@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
+from upload_tui.addresses import USER_INFO_SIGNS
+
 __all__ = [
     "HIDDEN",
     "forget_secrets",
@@ -74,19 +76,24 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 def is_secret_key(name: str) -> bool:
     """True if the value of a JSON key or a header is a secret: `api_token`, `X-Auth-Token`, `secretAccessKey`, `cookie`."""
     words = _words(name)
-    if not _SECRET_WORDS.isdisjoint(words):
+    if not _SECRET_WORDS.isdisjoint(_singular(words)):
         return True
-    return any(word == "key" and not _KEY_OWNERS.isdisjoint(words[:index]) for index, word in enumerate(words))
+    return any(
+        word in {"key", "keys"} and not _KEY_OWNERS.isdisjoint(words[:index]) for index, word in enumerate(words)
+    )
 
 
-def _words(key: str) -> list[str]:
-    """The words of a name, in lower case and in the singular."""
-    return [word.lower().removesuffix("s") for word in _WORD.findall(key)]
+def _words(name: str) -> list[str]:
+    """The words of a name, in lower case."""
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def _singular(words: Iterable[str]) -> set[str]:
+    return {word.removesuffix("s") for word in words}
 
 
 def _is_url_key(name: str) -> bool:
-    words = _words(name)
-    return bool(words) and words[-1] in _URL_WORDS
+    return not _URL_WORDS.isdisjoint(_singular(_words(name)[-1:]))
 
 
 def hide_named_value(name: str, value: Any) -> Any:
@@ -108,46 +115,64 @@ def _hide_path(url: str) -> str:
     return url if match.end() == len(url) else f"{match['origin']}/{HIDDEN}"
 
 
-_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s\"'<>]*(?:@|%40|\uff20|\ufe6b)", re.IGNORECASE)
-_QUERY = re.compile(
-    r"(?P<path>(?:[a-z][a-z0-9+.-]*:/|(?<![^\s\"'(=:,]))/[^\s\"'<>?#]*[?#])(?=[^\s\"'<>]*=)[^\s\"'<>]+", re.IGNORECASE
+# Each pattern starts at the beginning of a word or is bounded, so that no text of a service takes long.
+_ADDRESS = re.compile(r"[^\s\"'<>]*/[^\s\"'<>]*")
+_QUERY_START = re.compile(r"[?#]")
+_BEARER = re.compile(r"\b(?P<scheme>(?:bearer|basic)[ \t]{1,9})(?=[\w.~+/=-]{0,200}\d)[\w.~+/=-]{6,}", re.IGNORECASE)
+_WEB_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
+_ASSIGNMENT = re.compile(
+    r"(?<![\w-])(?P<name>[\w-]{1,80})(?P<sign>[\"']?(?:=|:\s{0,9})[\"']?)(?P<value>[^\s\"'&;,()]+)"
 )
-_BEARER = re.compile(r"\b(?P<scheme>(?:bearer|basic)[ \t]+)(?=[\w.~+/=-]*\d)[\w.~+/=-]{6,}", re.IGNORECASE)
-_WEB_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
-_ASSIGNMENT = re.compile(r"(?P<name>[\w-]+)(?P<sign>[\"']?(?:=|:\s*)[\"']?)(?P<value>[^\s\"'&;,()]+)")
 _PROSE_VALUE = re.compile(r"\D*|.{0,7}")
-"""After a name without a hyphen and a colon, this is no secret: `token: expired`."""
+"""After another name than that of a header, and a colon, this is no secret: `token: expired`."""
 
 
 def hide_secrets_in_text(text: str) -> str:
     """Hide what has the form of a secret in a text for people."""
     if "/" in text:
-        text = _USER_INFO.sub(rf"\g<scheme>{HIDDEN}@", text)
-        text = _QUERY.sub(rf"\g<path>{HIDDEN}", text)
+        text = _ADDRESS.sub(_hide_in_address, text)
     if "=" in text or ":" in text:
         text = _ASSIGNMENT.sub(_hide_assigned, text)
     return _WEB_TOKEN.sub(HIDDEN, _BEARER.sub(rf"\g<scheme>{HIDDEN}", text))
 
 
+def _hide_in_address(match: re.Match[str]) -> str:
+    """Hide user and password of a URL, and the query and the fragment of a URL or a path."""
+    before, scheme, after = match[0].partition("://")
+    host, slash, path = after.partition("/")
+    for sign in USER_INFO_SIGNS if scheme else ():
+        if sign in host:
+            host = f"{HIDDEN}@{host.rpartition(sign)[2]}"
+    address = f"{before}{scheme}{host}{slash}{path}"
+    start = _QUERY_START.search(address)
+    if start is None or "/" not in address[: start.start()] or "=" not in address[start.end() :]:
+        return address
+    return f"{address[: start.end()]}{HIDDEN}"
+
+
 def _hide_assigned(match: re.Match[str]) -> str:
     name, sign, value = match["name"], match["sign"], match["value"]
-    is_prose = "=" not in sign and not {"-", "_"} & set(name) and _PROSE_VALUE.fullmatch(value)
+    is_header = name.lower() == "authorization" or not {"-", "_"}.isdisjoint(name)
+    is_prose = "=" not in sign and not is_header and _PROSE_VALUE.fullmatch(value)
     if is_prose or value.lower() in {"bearer", "basic"} or not is_secret_key(name):
         return match[0]
     return f"{name}{sign}{HIDDEN}"
 
 
 _MARKS = {
-    word.encode(): rb'%b[^"\\]*"\s*:|%b\W{0,3}[=:]' % (word.encode(), word.encode()) for word in sorted(_SECRET_WORDS)
+    word.encode(): rb'%b[^"\\]{0,100}"\s*:|%b\W{0,3}[=:]' % (word.encode(), word.encode())
+    for word in sorted(_SECRET_WORDS)
 } | {
-    b"key": rb'key[^"\\]*"\s*:',
-    b"eyj": rb"eyj[\w-]+\.",
-    b"bearer": rb"bearer\s|bearer[^\"\\]*\"\s*:",
-    b"basic": rb"basic\s+[\w.~+/=-]*\d",
+    b"key": rb'key[^"\\]{0,100}"\s*:',
+    b"eyj": rb"eyj[\w-]{1,300}\.",
+    b"bearer": rb"bearer\s|bearer[^\"\\]{0,100}\"\s*:",
+    b"basic": rb"basic\s+[\w.~+/=-]{0,200}\d",
+    b'"value"': rb'"(?:name|key|header)"\s*:\s*"[^"\\]{0,200}"\s*,\s*"value"|'
+    rb'"value"\s*:\s*"[^"\\]{0,500}"\s*,\s*"(?:name|key|header)"',
     b"://": rb"://",
     b"%40": rb"%40",
-    b"?": rb"/[^\s\"]*[?#][^\s\"]*=",
-    b"#": rb"/[^\s\"]*[?#][^\s\"]*=",
+    b"?": rb"/[^\s\"/]{0,200}[?#][^\s\"=]{0,500}=",
+    b"#": rb"/[^\s\"/]{0,200}[?#][^\s\"=]{0,500}=",
     **{word.encode(): rb'%bs?"\s*:' % word.encode() for word in sorted(_URL_WORDS)},
 }
 """Bytes to search for in a body in lower case, and what is around them if they belong to a secret, not to a usual value."""

@@ -37,7 +37,7 @@ def sanitize(text: str, max_characters: int = _MAX_CHARACTERS) -> str:
 
 def sanitize_line(text: str) -> str:
     """Sanitize a message for one line, without a full stop at its end, and hide what looks like a secret."""
-    text = hide_secrets_in_text(redact(text))
+    text = hide_secrets_in_text(redact(text)[:_MAX_CHARACTERS])
     return sanitize(text[:_MAX_LINE_CHARACTERS]).rstrip(". ") or sanitize(text[:1])
 
 
