@@ -16,7 +16,7 @@ from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 def failed(*names: str, message: str = SIZE_DIFFERS) -> list[StageReached]:
     session = InMemorySession()
     session.publish(*(an_upload(name, completed=60, error=20, message=message) for name in names))
-    changes = [change for change in session.history(100) if isinstance(change, StageReached)]
+    changes = [change for change in session.changes.history(100) if isinstance(change, StageReached)]
     session.close()
     return changes
 

@@ -4,7 +4,6 @@ The `Date` header of a response shows how far the service's clock is ahead, to w
 many responses narrow it down. While they allow an offset of zero, it is taken to be zero.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from math import inf
@@ -45,14 +44,12 @@ class ClockOffset:
     Attributes:
         seconds: the offset; 0 until it is known.
         is_known: True after the first response with a date.
-        on_change: called when the offset becomes known or changes.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.seconds = 0.0
         self.is_known = False
-        self.on_change: Callable[[], None] = lambda: None
         self._bounds = _Bounds()
         self._candidate: tuple[float, _Bounds] | None = None
         self._accepted_local_offset = self._local_offset()
@@ -84,13 +81,10 @@ class ClockOffset:
             self._accept(both)
 
     def _accept(self, bounds: _Bounds) -> None:
-        before, was_known = self.seconds, self.is_known
         self._bounds, self._candidate = bounds, None
         self._accepted_local_offset = self._local_offset()
-        self.seconds = bounds.nearest(before)
+        self.seconds = bounds.nearest(self.seconds)
         self.is_known = True
-        if not was_known or self.seconds != before:
-            self.on_change()
 
     def _local_offset(self) -> float:
         """The wall clock minus the monotonic clock: constant unless the wall clock is set or the machine sleeps."""

@@ -113,8 +113,6 @@ class SyncProgressed(Change, frozen=True, kw_only=True):
 class PictureChanged(Change, frozen=True, kw_only=True):
     """Windows, counts or ages may have changed; a newer one replaces an older one."""
 
-    revision: int
-
 
 Record = Mapping[str, Any]
 

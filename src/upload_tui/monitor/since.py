@@ -16,7 +16,7 @@ from upload_tui.status import Stage
 from upload_tui.wire import format_time, read_time
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.sessions.session import Session
+    from upload_tui.monitor.picture import Picture
 
 __all__ = [
     "LastVisit",
@@ -132,26 +132,26 @@ def _is_new_since(detail: Detail, stage: Stage, known: Mapping[str, Stage]) -> b
     return before is None if stage is Stage.INITIATED else detail.upload.stage is stage and before is not stage
 
 
-def stages_since(session: "Session", since: datetime) -> Sequence[StageReached]:
+def stages_since(picture: "Picture", since: datetime) -> Sequence[StageReached]:
     """The stages that uploads reached at `since` or later, as changes, oldest first."""
     changes = [
         change
-        for detail in _entered_stage_since(session, since)
+        for detail in _entered_stage_since(picture, since)
         for change in _stage_changes(detail)
         if _event_time(change) >= since
     ]
     return sorted(changes, key=_event_time)
 
 
-def _entered_stage_since(session: "Session", since: datetime) -> Iterator[Detail]:
+def _entered_stage_since(picture: "Picture", since: datetime) -> Iterator[Detail]:
     """The uploads whose present stage began since then; all others reached no stage since."""
     query, offset = Query(sort=SortKey.SINCE), 0
-    while rows := session.window(query, offset, _BATCH_ROWS).rows:
+    while rows := picture.window(query, offset, _BATCH_ROWS).rows:
         offset += len(rows)
         for row in rows:
             if row.stage_since is None or row.stage_since < since:
                 return
-            detail = session.detail(row.id)
+            detail = picture.detail(row.id)
             if detail is not None:
                 yield detail
 

@@ -109,7 +109,7 @@ class UploadApp(BaseApp):
 
     def _deliver_alerts(self) -> None:
         """Show the alerts that are due, and send them where the settings say."""
-        for alert in self._alerts.due(self.session.now()):
+        for alert in self._alerts.due(self.session.picture.now()):
             self._dashboard.show_alert(alert)
             if self._alerts.settings.bell:
                 self.bell()
@@ -128,8 +128,9 @@ class UploadApp(BaseApp):
 
     def _show_summary(self) -> None:
         if self._last_visit is not None:
-            summary = count_since_visit(self.session, self._last_visit)
-            self.notify(summary.text(self.session.now()), timeout=20, markup=False)
+            picture = self.session.picture
+            summary = count_since_visit(picture, self._last_visit)
+            self.notify(summary.text(picture.now()), timeout=20, markup=False)
 
     @property
     def _dashboard(self) -> DashboardScreen:

@@ -25,7 +25,7 @@ def command(file: Path, *, flags: Flags) -> int:
 
 async def _record(settings: ServiceSettings, file: Path) -> None:
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor import RecordingHeader, RecordingStore, RecordingWriter
+    from upload_tui.monitor import ChangeBroadcaster, RecordingHeader, RecordingStore, RecordingWriter
 
     clock = SystemClock()
     async with client_for(settings) as client:
@@ -34,8 +34,8 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
         header = RecordingHeader(clock.now(), client.root, title, projects, settings.stuck_after_seconds)
         with RecordingWriter(file, header) as recording:
             client.on_request(recording.write_request)
-            store = RecordingStore(recording)
-            session = live_session(settings, client, projects, store, title=title, on_change=recording.write_change)
+            store, changes = RecordingStore(recording), ChangeBroadcaster(recording.write_change)
+            session = live_session(settings, client, projects, store, title=title, changes=changes)
             echo_err(f"upload-tui: recording to {file}; press Ctrl+C to stop.")
             try:
                 await session.run()

@@ -77,21 +77,24 @@ async def _print(session: "LiveSession", options: _Options, printer: Printer) ->
 
     printer.print_header()
     left = options.count
-    async for change in _selected_changes(session, options):
-        printer.print_record(change_record(change))
-        left = None if left is None else left - 1
-        if left == 0:
-            return
+    with session.changes.subscribe() as changes:
+        async for change in _selected_changes(session, changes, options):
+            printer.print_record(change_record(change))
+            left = None if left is None else left - 1
+            if left == 0:
+                return
 
 
-async def _selected_changes(session: "LiveSession", options: _Options) -> "AsyncIterator[Change]":
+async def _selected_changes(
+    session: "LiveSession", changes: "AsyncIterator[Change]", options: _Options
+) -> "AsyncIterator[Change]":
     """Yield past changes if `--since` asks for them, then new ones that match. Connection changes go to standard error."""
     from upload_tui.monitor import ConnectionChanged, StageReached
 
     printed: set[tuple[str, Stage]] = set()  # a change may be both past and new
     needs_past = options.since is not None
     report_connection = _ConnectionReporter()
-    async for change in session.changes():
+    async for change in changes:
         if needs_past and session.connection().is_live:
             needs_past = False
             report_connection(session.connection())
@@ -148,6 +151,6 @@ def _past_changes(session: "LiveSession", options: _Options) -> "Iterator[StageR
     from upload_tui.monitor import stages_since
 
     assert options.since is not None  # noqa: S101  # the caller checks
-    for change in stages_since(session, options.since):
+    for change in stages_since(session.picture, options.since):
         if not options.stages or change.after in options.stages:
             yield change

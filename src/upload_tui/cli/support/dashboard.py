@@ -91,10 +91,10 @@ async def record_visit(settings: ServiceSettings, session: "Session") -> "AsyncI
 
     file = last_visit_file(settings, settings.projects, "dashboard")
     yield read_last_visit(file)
-    read_on = session.connection().as_of(session.now()) if session.connection().read_on else None
+    read_on = session.connection().as_of(session.picture.now()) if session.connection().read_on else None
     if read_on is not None:  # what happened after that was not shown
         with suppress(StorageError):
-            save_last_visit(file, LastVisit(read_on, overdue_ids(session)))
+            save_last_visit(file, LastVisit(read_on, overdue_ids(session.picture)))
 
 
 _HOST = "127.0.0.1"

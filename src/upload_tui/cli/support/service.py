@@ -5,9 +5,8 @@ Commands that print and exit read one round; offline they get what the last visi
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,8 +33,9 @@ if TYPE_CHECKING:
 
     from upload_tui.client import ServiceClient
     from upload_tui.monitor import (
-        Change,
+        ChangeBroadcaster,
         Detail,
+        Freshness,
         LiveSession,
         ProjectRef,
         Query,
@@ -142,7 +142,7 @@ def live_session(
     store: "Store",
     *,
     title: str,
-    on_change: "Callable[[Change], None] | None" = None,
+    changes: "ChangeBroadcaster | None" = None,
 ) -> "LiveSession":
     """Make a live session over some projects, with the refresh interval and the limits of the settings."""
     from upload_tui.monitor import LiveSession, Schedule
@@ -154,7 +154,7 @@ def live_session(
         title=title,
         schedule=Schedule(shortest_seconds=settings.refresh_seconds),
         limits=trouble_limits(settings),
-        on_change=on_change,
+        changes=changes,
     )
 
 
@@ -219,14 +219,13 @@ async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
         ServiceError: the service cannot be used, and nothing of these projects is cached.
     """
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor import StorePicture
+    from upload_tui.monitor import CachedFreshness, StorePicture
 
     store = open_store(settings)
-    store.on_replaced(lambda: echo_err(f"upload-tui: {store.notice}."))
     try:
         async with client_for(settings) as client:
             clock = client.service_clock(SystemClock())
-            read_since: datetime | None = None
+            freshness: Freshness | None = None
             try:
                 projects = await find_projects(client, settings.projects)
                 synchronisers = [new_synchroniser(client, store, project) for project in projects]
@@ -234,12 +233,21 @@ async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
                     await _run_round(synchroniser)
             except _OFFLINE_ERRORS as error:
                 projects = _cached_projects(store, settings.projects, error)
-                read_since = clock.now()  # so that uploads are judged by the time of the cache
+                freshness = CachedFreshness(clock.now())  # so that uploads are judged by the time of the cache
                 synchronisers = [new_synchroniser(client, store, project) for project in projects]
-            picture = StorePicture(store, clock, client.root, trouble_limits(settings), read_since=read_since)
+            _report_replacement(store)
+            picture = StorePicture(store, clock, client.root, trouble_limits(settings), freshness=freshness)
             yield Snapshot(picture, projects, print_notices(synchronisers))
     finally:
+        _report_replacement(store)
         store.close()
+
+
+def _report_replacement(store: "Store") -> None:
+    """Report on standard error that the store failed and was replaced, if that happened since the last call."""
+    if store.replaced.is_set():
+        store.replaced.clear()
+        echo_err(f"upload-tui: {store.notice}.")
 
 
 async def projects_or_cached(

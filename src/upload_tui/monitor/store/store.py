@@ -3,6 +3,7 @@
 Synchronisers write it, pictures read it.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -66,6 +67,10 @@ class Store:
     Args:
         file: where to store them; None for memory. A file that cannot be used, or fails later, is replaced: see `notice`.
         monotonic: seconds that never go backwards.
+
+    Attributes:
+        revision: increases whenever data may have changed; by another process, only in `detect_other_writers`.
+        replaced: set when the database failed and was replaced; its waiter clears it.
     """
 
     can_bulk_load = can_snapshot
@@ -74,9 +79,9 @@ class Store:
     def __init__(self, file: Path | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._db = Database(file, self._handle_replaced)
         self._monotonic = monotonic
-        self._own_revision = 0
-        self._data_version = 0
-        self._on_replaced: Callable[[], object] = lambda: None
+        self._data_version = -1
+        self.revision = 0
+        self.replaced = asyncio.Event()
         self.partitions = PartitionTable(self._db)
         self._reset_caches()
         self.bulk = BulkLoad(self._db, self.transaction, self.partitions)
@@ -89,13 +94,13 @@ class Store:
         self._raw_json = RawJsonStore(self._db)
 
     def _handle_replaced(self) -> None:
-        self._own_revision += 1
+        self.revision += 1
         self._reset_caches()
-        self._on_replaced()
+        self.replaced.set()
 
-    def on_replaced(self, callback: Callable[[], object]) -> None:
-        """Set the function to call when the database failed and was replaced."""
-        self._on_replaced = callback
+    def clear(self) -> None:
+        """Remove everything; only of a store in memory."""
+        self._db.replace_with_empty()
 
     def close(self) -> None:
         """Release the bulk lease and close the database."""
@@ -117,14 +122,12 @@ class Store:
         """The database, for `StoreAggregates` and `ProjectUploads`."""
         return self._db
 
-    @property
-    def revision(self) -> int:
-        """Increases whenever data may have changed, by this process or another."""
-        version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+    def detect_other_writers(self) -> None:
+        """Increase `revision` if another process has written since the last call."""
+        version = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version != self._data_version:
             self._data_version = version
-            self._own_revision += 1
-        return self._own_revision
+            self.revision += 1
 
     # Writing
 
@@ -174,7 +177,7 @@ class Store:
         Raises:
             BusyStorageError: another process is writing; as `StorageResetError`: the database failed and was replaced.
         """
-        self._own_revision += 1
+        self.revision += 1
         try:
             with self._db.transaction():
                 yield
