@@ -192,7 +192,7 @@ class StorePicture:
     def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
         """Latency histograms of all pairs of successive stages."""
         aggregates = self._aggregates_of(project_ids)
-        return [histogram_of(after, before, aggregates.latency_buckets(after, before)) for after, before in STAGE_PAIRS]
+        return [histogram_of(*stages, aggregates.latency_buckets(*stages)) for stages in STAGE_PAIRS]
 
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import asdict
 
 from upload_tui.cli.support.dashboard import last_visit_file
@@ -140,7 +140,7 @@ def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Ma
         "total": figures.total,
         "stages": dict(figures.counts),
         "unknown_states": dict(figures.unknown_states),
-        "latencies": [asdict(latency) for latency in figures.latencies],
+        "latencies": to_builtins(figures.latencies),
         "overdue": list(figures.overdue_ids),
         "stuck": list(figures.stuck_ids),
         "trouble": {trouble: list(ids) for trouble, ids in figures.trouble_ids.items()},
