@@ -188,6 +188,7 @@ class Requester:
 
     async def _send(self, path: str, query: dict[str, int]) -> RawResponse:
         url = f"{self._base_url}{path}"
+        is_about_uploads = "/uploads" in path and query.get("page", 1) == 1
         self._drop_old_requests()
         began = self.clock.monotonic()
         self._request_times.append(began)
@@ -200,6 +201,8 @@ class Requester:
             self._response_seconds.append(seconds)
         self.offset.observe(response.headers.get("date", ""), seconds)
         raise_for_status(response.status_code, response.headers, body, url)
+        if is_about_uploads:
+            self.offset.compare(body)
         read_on = self.clock.now()
         return RawResponse(url, body, response.headers, read_on - timedelta(seconds=seconds), read_on)
 

@@ -195,6 +195,11 @@ class RawPage(Struct, frozen=True):
         """The number of entries on a full page that the service reports; None if it reports none."""
         return _header_number(self.headers, "x-per-page") or None
 
+    @property
+    def contradicts_total(self) -> bool:
+        """Whether its headers name a next page beyond the total."""
+        return _contradicts_total(self.headers, self.page, 0, self.per_page)
+
 
 class UploadPage(Struct, frozen=True):
     """One page of a project's uploads.
@@ -206,6 +211,7 @@ class UploadPage(Struct, frozen=True):
         next_page: None on the last page.
         total: the number of uploads that the service reports; None if it reports none.
         per_page: entries on a full page: reported by the service, else counted if more pages follow, else as requested.
+        contradicts_total: whether it has entries, or names a next page, beyond the total; such a total would hide uploads.
     """
 
     readings: tuple[UploadReading, ...]
@@ -214,6 +220,7 @@ class UploadPage(Struct, frozen=True):
     next_page: int | None
     total: int | None
     per_page: int
+    contradicts_total: bool = False
 
 
 class ErrorEnvelope(Struct, frozen=True):
@@ -265,13 +272,15 @@ def build_upload_page(
         per_page: the requested number of entries; the headers take precedence.
     """
     size = _page_size(headers, page, len(entries), per_page)
+    next_page = _next_page(headers, page, len(entries), size, may_be_capped="x-per-page" not in headers)
     return UploadPage(
         tuple(entry for entry in entries if not isinstance(entry, str)),
         tuple(entry for entry in entries if isinstance(entry, str)),
         page,
-        _next_page(headers, page, len(entries), size, may_be_capped="x-per-page" not in headers),
+        next_page,
         _header_number(headers, "x-total"),
         size,
+        _contradicts_total(headers, page, len(entries), size),
     )
 
 
@@ -342,19 +351,32 @@ def _page_size(headers: Mapping[str, str], page: int, count: int, requested: int
     return count if has_more and 0 < count < requested else requested
 
 
+def _contradicts_total(headers: Mapping[str, str], page: int, count: int, per_page: int) -> bool:
+    """Whether a page's entries, or the next page that its headers name, are beyond the total; False if that is not certain."""
+    total, next_page = _header_number(headers, "x-total"), _header_number(headers, "x-next-page") or 0
+    size = _header_number(headers, "x-per-page") or (per_page if count and next_page > page else 0)
+    if total is None:
+        return False
+    last_entry = (page - 1) * size + count if count and (size or page == 1) else 0
+    return last_entry > total or (next_page > page and size > 0 and (next_page - 1) * size >= total)
+
+
 def _next_page(
     headers: Mapping[str, str], page: int, count: int, per_page: int, *, may_be_capped: bool = False
 ) -> int | None:
-    """The number of the next page, from the headers if possible.
+    """The number of the next page, from the headers if possible. It is the last only if all that they say agrees.
 
     Without headers a full page means that there is another; if the service may cap the page size, so does any page.
     """
     if count == 0:
         return None
-    if "x-next-page" in headers:
-        next_page = _header_number(headers, "x-next-page")
-        return next_page if next_page is not None and next_page > page else None
     total = _header_number(headers, "x-total")
+    next_page = _header_number(headers, "x-next-page") or 0
+    if next_page > page:
+        return next_page
     if total is not None:
-        return page + 1 if page * per_page < total else None
+        is_full_beyond_total = "x-next-page" not in headers and count >= per_page and page * per_page > total
+        return page + 1 if page * per_page < total or is_full_beyond_total else None
+    if "x-next-page" in headers:
+        return None
     return page + 1 if may_be_capped or count >= per_page else None

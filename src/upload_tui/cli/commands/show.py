@@ -63,6 +63,8 @@ async def _records(
             ingest(store, readings, client.root)
             picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
             ids = dict.fromkeys(reading.upload.id for reading in readings)
+            if client.clock_notice:
+                echo_err(f"upload-tui: {client.clock_notice}.")
             found = [detail for upload_id in ids if (detail := picture.detail(upload_id)) is not None]
             return [full_upload_record(detail, json.loads(detail.raw)) for detail in found], errors
     finally:

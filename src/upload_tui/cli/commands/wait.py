@@ -250,6 +250,7 @@ class _WaitLoop(Struct):
     picture: "StorePicture"
     bar: _ProgressBar
     started: float
+    _has_clock_notice: bool = False
     _reported_states: set[tuple[str, str]] = field(default_factory=set)
 
     async def run(self, deadline: float | None) -> int:
@@ -267,6 +268,7 @@ class _WaitLoop(Struct):
         while self.waiter.pending:
             ended = await self.waiter.poll()
             self.bar.clear()
+            self._print_clock_notice()
             retries.report(self.waiter.last_error)
             self._print_ended(ended)
             self._print_unknown_states()
@@ -295,6 +297,13 @@ class _WaitLoop(Struct):
         if detail.row.is_contradictory:
             details = "; ".join(anomaly.detail for anomaly in detail.anomalies)
             echo_err(f"upload-tui: {detail.upload.id}: {TROUBLE_WORDS[Trouble.CONTRADICTORY]}: {details}.")
+
+    def _print_clock_notice(self) -> None:
+        """Report once that clocks disagree: the ages of what is printed depend on it."""
+        notice = self.waiter.clock_notice
+        if notice and not self._has_clock_notice:
+            self._has_clock_notice = True
+            echo_err(f"upload-tui: {notice}.")
 
     def _print_unknown_states(self) -> None:
         """Report each state that is not in the design once. An upload in it is still waited for: it may yet be verified."""

@@ -92,6 +92,11 @@ class UploadWaiter:
         """The service's name of a state that is not in the design, in which the upload may remain; empty for any other."""
         return self._unknown_states.get(upload_id, "")
 
+    @property
+    def clock_notice(self) -> str:
+        """A note if the service's clock and the local one disagree; empty otherwise."""
+        return self._client.clock_notice
+
     def reason(self, upload_id: str) -> str:
         """Why the last response for an unreadable upload cannot be read."""
         return self._reasons[upload_id]
