@@ -17,12 +17,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from upload_tui.backend.api_errors import ApiError, already_completed, not_found, storage_unavailable, too_large
+from upload_tui.backend.api_errors import ApiError, invalid_fields, not_found, storage_unavailable, too_large
 from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.request_models import Signature
 from upload_tui.backend.serializers import PROVIDER
-from upload_tui.backend.storage import BlobKey, ChunkRejectedError, Storage, StorageUnavailableError
+from upload_tui.backend.storage import BlobKey, ChunkRejectedError, Storage, StorageFullError, StorageUnavailableError
 from upload_tui.backend.store.records import ChunkRecord, UploadRecord
 from upload_tui.backend.verification import WHOLE_FILE, Hashes, part_numbers
 
@@ -220,24 +220,37 @@ class BlobEndpoints:
         number = call.request.path_params["number"]
         if number not in self._part_numbers(record):
             raise not_found("Chunk")
-        return await self._store(call.request, (record.id, number))
+        return await self._store(call.request, record, number)
 
     async def store_file(self, call: Call[Signature]) -> Response:
         """Store all bytes of an upload that is not chunked."""
         self._context.check_signature(call.request)
-        return await self._store(call.request, (self._context.upload(call.id).id, WHOLE_FILE))
+        return await self._store(call.request, self._context.upload(call.id), WHOLE_FILE)
 
-    async def _store(self, request: Request, key: BlobKey) -> Response:
-        uploads = self._context.database.uploads
+    async def _store(self, request: Request, record: UploadRecord, number: int) -> Response:
+        storage, uploads = self._context.storage, self._context.database.uploads
+        if not uploads.is_open(record.id):
+            raise self._context.closed_upload(record.id)
+        if storage.limit_bytes is not None and record.size_bytes > storage.limit_bytes:
+            raise invalid_fields(size=f"File size is currently not supported - maximum size is {storage.limit_bytes}")
         try:
-            await self._context.storage.put(key, _limited_body(request), lambda: not uploads.is_completed(key[0]))
+            await storage.put((record.id, number), self._with_room(request), lambda: uploads.is_open(record.id))
         except ClientDisconnect:
             return Response(status_code=400)
         except ChunkRejectedError:
-            raise already_completed() from None
+            raise self._context.closed_upload(record.id) from None
+        except StorageFullError as error:
+            _logger.error("%s: start the service with --storage, or let uploads end", error)  # noqa: TRY400
+            raise storage_unavailable() from error
         except StorageUnavailableError as error:
             raise storage_unavailable() from error
         return Response(status_code=201)
+
+    async def _with_room(self, request: Request) -> AsyncIterator[bytes]:
+        """Read a request's body; purge what nothing needs when the storage has no room for the next block."""
+        async for block in _limited_body(request):
+            self._context.worker.retention.make_room(len(block))
+            yield block
 
     async def download(self, call: Call[Signature]) -> Response:
         """Download the bytes of an upload, or the range of them that the header `Range` names."""

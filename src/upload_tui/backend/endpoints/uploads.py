@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from upload_tui.backend.api_errors import (
     ApiError,
-    already_completed,
     invalid_fields,
     not_consistent,
     not_found,
@@ -68,6 +67,8 @@ class UploadEndpoints:
         largest = _MAX_CHUNK_BYTES * _MAX_CHUNKS if parameters.chunked else _MAX_CHUNK_BYTES
         if parameters.size > largest:
             raise invalid_fields(size=f"File size is currently not supported - maximum size is {largest}")
+        if not self._context.worker.retention.has_room_for_records():
+            raise storage_unavailable()
         upload_id = self._context.new_id()
         self._context.database.uploads.add(
             upload_id,
@@ -97,7 +98,7 @@ class UploadEndpoints:
             raise invalid_fields(fingerprint_algorithm=_NOT_INCLUDED)
         chunk = ChunkRecord(report.number, report.size, report.hash.algorithm, report.hash.value)
         if not self._context.database.uploads.put_chunk(record.id, chunk, self._context.clock.now()):
-            raise already_completed()
+            raise self._context.closed_upload(record.id)
         return json_response(self._context.signed_url("PUT", f"/storage/{record.id}/{report.number}"))
 
     async def complete(self, call: Call[Completion]) -> Response:
@@ -107,7 +108,7 @@ class UploadEndpoints:
             raise invalid_fields(fingerprints__algorithm=_NOT_INCLUDED)
         now = self._context.clock.now()
         if not self._context.database.uploads.complete(record.id, report.algorithm, report.value, now):
-            raise already_completed()
+            raise self._context.closed_upload(record.id)
         self._context.worker.wake()
         return self._upload_response(record.id, call.status_shape, 202)
 
@@ -163,7 +164,7 @@ class UploadEndpoints:
 
     def _upload_url(self, record: UploadRecord) -> SignedUrlSchema | None:
         """Sign the URL for all bytes of an upload that is not chunked; None otherwise and once it is completed."""
-        is_open = record.timeline.stage is Stage.INITIATED
+        is_open = record.timeline.stage is Stage.INITIATED and not record.is_purged
         return None if record.is_chunked or not is_open else self._context.signed_url("PUT", f"/storage/{record.id}")
 
 
