@@ -91,7 +91,8 @@ class ServiceContext:
         if self.faults.is_active(FaultName.EXPIRED_URLS):
             raise unauthorized()
         path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
-        self.authority.check_url(request.method, path, query)  # `request.url` would depend on the Host header
+        method = "GET" if request.method == "HEAD" else request.method
+        self.authority.check_url(method, path, query)  # `request.url` would depend on the Host header
 
     def signed_url(self, method: Literal["GET", "PUT"], path: str) -> SignedUrlSchema:
         """Sign a URL for transferring bytes."""

@@ -13,7 +13,7 @@ from typing import Self, TypedDict, Unpack
 
 from starlette.types import ASGIApp
 
-from upload_tui.backend.app import EnvelopeMiddleware, allow_origins, create_app
+from upload_tui.backend.app import EnvelopeMiddleware, OriginMiddleware, create_app
 from upload_tui.backend.auth import DemoAccount, TokenAuthority
 from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.fault_injection import FaultControlApp, FaultInjectionMiddleware
@@ -125,7 +125,7 @@ class EmbeddedService:
             app = FaultControlApp(app, self.faults, self._authority)
         app = EnvelopeMiddleware(app)
         origins = options.get("cors_origins")
-        return allow_origins(app, origins) if origins else app
+        return OriginMiddleware(app, origins) if origins else app
 
     async def __aenter__(self) -> Self:
         self._worker_task = asyncio.create_task(self.worker.run(), name="verification worker")

@@ -1,8 +1,11 @@
 """Uploads: initiated, sent in chunks or as a whole, completed, then shown and listed."""
 
 import asyncio
-from collections.abc import Sequence
+import logging
+import sqlite3
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import islice
 
 from starlette.responses import Response
 
@@ -29,7 +32,10 @@ __all__ = ["UploadEndpoints"]
 
 _MAX_CHUNK_BYTES = PROVIDER["chunk_max_size_bytes"]
 _MAX_CHUNKS = PROVIDER["chunk_max_number"]
+_MAX_LISTED = 5
 _NOT_INCLUDED = "is not included in the list"
+
+_logger = logging.getLogger(__name__)
 
 
 class UploadEndpoints:
@@ -55,8 +61,36 @@ class UploadEndpoints:
     async def list(self, call: Call[Paging]) -> Response:
         """List a project's uploads, newest first, a page at a time."""
         project, paging = self._context.project(call.id), call.parameters
-        records, total = self._context.database.uploads.page(project.id, paging.offset, paging.per_page)
-        return page_response(self._serialize(records, call.status_shape), total, paging)
+        try:
+            uploads, total = self._page(project.id, paging.offset, paging.per_page, call.status_shape)
+        except sqlite3.Error as error:
+            raise self._unreadable_page(project.id, paging, error) from error
+        return page_response(uploads, total, paging)
+
+    def _page(self, project_id: str, offset: int, limit: int, shape: StatusShape) -> tuple[Sequence[UploadSchema], int]:
+        records, total = self._context.database.uploads.page(project_id, offset, limit)
+        return self._serialize(records, shape), total
+
+    def _unreadable_page(self, project_id: str, paging: Paging, error: sqlite3.Error) -> ApiError:
+        """Create the response to a page with uploads that cannot be read: a page without them would say that they are gone."""
+        numbers = list(islice(self._unreadable(project_id, paging.offset, paging.per_page), _MAX_LISTED + 1))
+        listed = ", ".join(map(str, numbers[:_MAX_LISTED])) + (" and more" if len(numbers) > _MAX_LISTED else "")
+        _logger.error("The uploads number %s of project %s cannot be read: %s", listed, project_id, error)
+        return ApiError(
+            500, f"The uploads number {listed} of this list cannot be read", "request smaller pages without them"
+        )
+
+    def _unreadable(self, project_id: str, offset: int, limit: int) -> Iterator[int]:
+        """Find the uploads of a page that cannot be read, by halves. Returns their numbers in the list, which start at 1."""
+        try:
+            self._page(project_id, offset, limit, StatusShape.A)
+        except sqlite3.Error:
+            if limit == 1:
+                yield offset + 1
+                return
+            half = limit // 2
+            yield from self._unreadable(project_id, offset, half)
+            yield from self._unreadable(project_id, offset + half, limit - half)
 
     async def initiate(self, call: Call[NewUpload]) -> Response:
         """Initiate an upload."""

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 from msgspec import Struct
@@ -54,17 +55,32 @@ class ServeOptions(Struct, frozen=True):
     as_json: bool
 
 
-_ORIGIN = re.compile(r"https?://[^/?#\s]+", re.IGNORECASE)
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?|[0-9a-f:.]*:[0-9a-f:.]*")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def _check_origins(_: click.Context, __: click.Parameter, origins: Sequence[str]) -> Sequence[str]:
     """Check origins; return them in the form in which browsers send them."""
-    for origin in origins:
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
-            raise click.BadParameter(
-                f"{origin!r} is not an origin such as https://example.org or http://localhost:3000."
-            )
-    return [origin.lower() for origin in origins]
+    return [_browser_origin(origin) for origin in origins]
+
+
+def _browser_origin(origin: str) -> str:
+    """Write an origin as browsers do: in lower case, in ASCII, without the scheme's own port."""
+    if origin == "*":
+        return origin
+    try:
+        parts = urlsplit(origin)
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port
+    except ValueError:  # also of the host's encoding
+        raise _not_an_origin(origin) from None
+    if parts.scheme not in _DEFAULT_PORTS or "@" in parts.netloc or any(parts[2:]) or not _HOST.fullmatch(host):
+        raise _not_an_origin(origin)
+    suffix = "" if port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{port}"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{suffix}"
+
+
+def _not_an_origin(origin: str) -> click.BadParameter:
+    return click.BadParameter(f"{origin!r} is not an origin such as https://example.org or http://localhost:3000.")
 
 
 @click.command(help="Serve the embedded service over HTTP, on this machine only unless --host is given.")
