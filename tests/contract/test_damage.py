@@ -26,8 +26,8 @@ PARTS = 2
 class FullStorage(MemoryStorage):
     """Has the same bytes for every upload."""
 
-    def _find(self, _: tuple[str, int]) -> tuple[int, bytes]:
-        return 0, CONTENT
+    def _find(self, _: tuple[str, int]) -> tuple[int, bytearray]:
+        return 0, bytearray(CONTENT)
 
 
 @pytest.fixture(scope="module")
