@@ -219,6 +219,19 @@ def test_a_second_signal_ends_the_grace_period(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
+def test_requests_have_five_seconds_by_default(tmp_path: Path) -> None:
+    with started("serve", "--port", "0", "--json") as process:
+        assert process.stdout is not None
+        served = Served(json.loads(process.stdout.readline()))
+        with half_a_json_body(served, tmp_path):
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=HANG_SECONDS)
+            seconds = time.monotonic() - began
+    assert process.returncode == 128 + signal.SIGTERM
+    assert seconds >= 5
+
+
 def is_accepting(served: Served) -> bool:
     url = httpx.URL(served.url)
     with closing(socket.socket()) as client:

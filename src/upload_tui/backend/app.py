@@ -67,16 +67,16 @@ def create_app(context: ServiceContext, status_shape: StatusShape) -> Starlette:
 
 
 def all_endpoints(context: ServiceContext) -> Sequence[Endpoint]:
-    """All endpoints that the OpenAPI page describes."""
+    """All endpoints that the OpenAPI page describes. Routes are matched in this order, so those of uploads come first."""
     return (
+        *UploadEndpoints(context).endpoints(),
+        *BlobEndpoints(context).endpoints(),
         *AccountEndpoints(context).endpoints(),
         *AffiliateEndpoints(context).endpoints(),
         *OperationEndpoints(context).endpoints(),
         *ProjectEndpoints(context).endpoints(),
-        *UploadEndpoints(context).endpoints(),
         *FolderEndpoints(context).endpoints(),
         *FileEndpoints(context).endpoints(),
-        *BlobEndpoints(context).endpoints(),
     )
 
 

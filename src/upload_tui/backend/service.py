@@ -103,7 +103,7 @@ class EmbeddedService:
             authority=self._authority,
             faults=self.faults,
             clock=self.clock,
-            rng=_id_generator(options.get("seed"), self._database.uploads.count()),
+            rng=_id_generator(options.get("seed"), self._database.count_ids()),
             address=self,
             serializer=ResourceSerializer(self._authority.account),
         )
@@ -220,8 +220,8 @@ def _report_end(worker: asyncio.Task[None]) -> None:
         _logger.critical("The verification worker ended: restart the service", exc_info=error)
 
 
-def _id_generator(seed: int | None, upload_count: int) -> Random:
-    """Return the source of ids. A database that already has uploads gets other ids than a new one."""
+def _id_generator(seed: int | None, id_count: int) -> Random:
+    """Return the source of ids. A database that already has ids gets others than a new one."""
     if seed is None:
         return SystemRandom()
-    return Random(f"{seed} after {upload_count}" if upload_count else seed)  # noqa: S311  # a seed is for reproducible ids
+    return Random(f"{seed} after {id_count}" if id_count else seed)  # noqa: S311  # a seed is for reproducible ids

@@ -33,7 +33,7 @@ __all__ = [
 
 _BLOCK_BYTES = 256 * 1024
 _MEMORY_BUDGET_BYTES = 16 * 1024 * 1024
-MEMORY_LIMIT_BYTES = 64 * 1024 * 1024
+MEMORY_LIMIT_BYTES = 24 * 1024 * 1024
 _MARK = ".upload-tui-storage"
 
 BlobKey = tuple[str, int]
@@ -139,7 +139,7 @@ class MemoryStorage:
     def __init__(self, budget_bytes: int = _MEMORY_BUDGET_BYTES, limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
         self.budget_bytes: int | None = budget_bytes
         self.limit_bytes: int | None = limit_bytes
-        self._uploads: dict[str, dict[int, tuple[int, bytes]]] = {}
+        self._uploads: dict[str, dict[int, tuple[int, bytearray]]] = {}
         self._incoming: dict[int, tuple[str, bytearray]] = {}
         self._stored_bytes = 0
         self._serials = count()
@@ -155,12 +155,12 @@ class MemoryStorage:
                 received += block
             if not is_accepted():
                 raise ChunkRejectedError
-            self._insert(upload_id, number, bytes(received))
+            self._insert(upload_id, number, received)
             return len(received)
         finally:
             del self._incoming[serial]
 
-    def _insert(self, upload_id: str, number: int, blob: bytes) -> None:
+    def _insert(self, upload_id: str, number: int, blob: bytearray) -> None:
         blobs = self._uploads.pop(upload_id, {})  # inserted again below, as the last
         replaced_bytes = len(blobs[number][1]) if number in blobs else 0
         self._uploads[upload_id] = {**blobs, number: (next(self._serials), blob)}
@@ -199,12 +199,12 @@ class MemoryStorage:
         held = self._uploads.items()
         return [(upload_id, _size_bytes(blobs)) for upload_id, blobs in held if upload_id not in receiving]
 
-    def _find(self, key: BlobKey) -> tuple[int, bytes] | None:
+    def _find(self, key: BlobKey) -> tuple[int, bytearray] | None:
         upload_id, number = key
         return self._uploads.get(upload_id, {}).get(number)
 
 
-def _size_bytes(blobs: Mapping[int, tuple[int, bytes]]) -> int:
+def _size_bytes(blobs: Mapping[int, tuple[int, bytearray]]) -> int:
     return sum(len(blob) for _, blob in blobs.values())
 
 

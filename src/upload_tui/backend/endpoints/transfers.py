@@ -274,7 +274,7 @@ class BlobEndpoints:
         except ChunkRejectedError:
             raise self._context.closed_upload(record.id) from None
         except StorageFullError as error:
-            _logger.error("%s: start the service with --storage, or let uploads end", error)  # noqa: TRY400
+            _logger.error("%s: start the service with --storage or a larger --memory", error)  # noqa: TRY400
             raise storage_unavailable() from error
         except StorageUnavailableError as error:
             raise storage_unavailable() from error

@@ -199,6 +199,12 @@ class Database:
         """Close the database."""
         self._db.close()
 
+    def count_ids(self) -> int:
+        """Count everything that has an id of its own."""
+        tables = ("projects", "uploads", "nodes", "versions")
+        counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+        return sum(self._db.execute(f"SELECT {counts}").fetchone())
+
     def secret(self, default: bytes) -> bytes:
         """Return the database's secret; store `default` as the secret of a new one."""
         self._db.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (default,))

@@ -45,6 +45,7 @@ class ServeOptions(Struct, frozen=True):
     port: int
     database: Path | None
     storage: Path | None
+    memory_mib: int
     design: str
     scenario: str | None
     seed: int
@@ -92,6 +93,15 @@ def _not_an_origin(origin: str) -> click.BadParameter:
 )
 @database_option
 @click.option("--storage", type=FilePath(is_folder=True), help="Keep uploaded bytes in this folder.")
+@click.option(
+    "--memory",
+    "memory_mib",
+    metavar="MIB",
+    default=24,
+    show_default=True,
+    type=click.IntRange(1, 1_000_000),
+    help="How many MiB of uploaded bytes are kept without --storage; more are refused until others are purged.",
+)
 @scenario_options(None, "Scenario to run; by default the service waits for clients.")
 @click.option("--control", is_flag=True, help="Let clients start and stop faults at /api/v1/control/faults.")
 @click.option(
@@ -151,6 +161,7 @@ def _create_service(options: ServeOptions, base_url: str, clock: "Clock") -> "Em
         status_shape=StatusShape(options.design),
         database=options.database,
         storage=options.storage,
+        memory_bytes=options.memory_mib * 1024 * 1024,
         seed=options.seed if has_scenario else None,
         verifications_at_once=SCENARIO_VERIFICATIONS if has_scenario else os.cpu_count() or 1,
         has_control=options.control,
