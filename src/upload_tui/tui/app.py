@@ -65,7 +65,9 @@ class UploadApp(BaseApp):
 
     def get_default_screen(self) -> DashboardScreen:
         """The dashboard."""
-        dashboard = DashboardScreen(self.session, self._initial_display_options, self.controls)
+        dashboard = DashboardScreen(
+            self.session, self._initial_display_options, self.controls, order=self._preferences.order
+        )
         dashboard.set_classes(self.size_classes())
         return dashboard
 
