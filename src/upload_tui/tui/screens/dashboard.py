@@ -23,10 +23,10 @@ from upload_tui.tui.notices import Alert
 from upload_tui.tui.preferences import DemoControls, TableOrder
 from upload_tui.tui.screens.session_screen import QueryScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
+from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter, SearchBar
 from upload_tui.tui.widgets.funnel import FunnelBar
 from upload_tui.tui.widgets.pending_list import PendingList
-from upload_tui.tui.widgets.status_bar import AlarmBar
 from upload_tui.tui.widgets.table.upload_table import TitledTable, UploadTable
 from upload_tui.tui.widgets.timeline_view import TimelinePane
 
@@ -187,7 +187,7 @@ class DashboardScreen(QueryScreen):
 
     def show_alert(self, alert: Alert) -> None:
         """Show an alert in the alarm line."""
-        self.query_one(AlarmBar).show_alert(alert.text)
+        self.query_one(AlarmBar).show_alert(alert)
 
     # Selection
 
