@@ -310,7 +310,8 @@ class StageSummary(Struct, frozen=True):
 class Funnel(Struct, frozen=True):
     """The four stages in order, the uploads in trouble, and a notice about the picture as a whole.
 
-    `troubles` are the numbers of uploads with each trouble; those without any are absent. `gone` uploads are in no stage.
+    `troubles` are the numbers of uploads with each trouble; those without any are absent. `failures` are the failed ones among them
+    by cause, the most frequent first. `gone` uploads are in no stage.
     """
 
     stages: tuple[StageSummary, ...] = field(default_factory=lambda: tuple(StageSummary(stage) for stage in Stage))
@@ -318,6 +319,7 @@ class Funnel(Struct, frozen=True):
     """For example "verification worker appears down: none verified for 8m, 14 waiting"; empty if all is well."""
     troubles: Mapping[Trouble, int] = field(default_factory=dict)
     gone: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)
 
     def __getitem__(self, stage: Stage) -> StageSummary:
         return self.stages[stage.rank]

@@ -198,10 +198,11 @@ class StorePicture:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
         stages = self._stages(aggregates)
-        troubles = _troubles(aggregates, stages, self._failed_since)
+        failures = aggregates.count_failed(self._failed_since)
+        troubles = _troubles(aggregates, stages, sum(failures.values()))
         counts = self._aggregates.stage_counts()
         notice = self._worker_notice(counts) or self._store.notice
-        return Funnel(stages, notice, troubles, aggregates.count_gone())
+        return Funnel(stages, notice, troubles, aggregates.count_gone(), failures)
 
     def _worker_notice(self, counts: StageCounts) -> str:
         if Stage.COMPLETED not in counts:
@@ -300,15 +301,13 @@ class StorePicture:
             yield _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
 
 
-def _troubles(
-    aggregates: StoreAggregates, stages: Sequence[StageSummary], failed_since: datetime
-) -> Mapping[Trouble, int]:
+def _troubles(aggregates: StoreAggregates, stages: Sequence[StageSummary], failed: int) -> Mapping[Trouble, int]:
     """The number of uploads by trouble, of those in trouble."""
     stuck = sum(summary.stuck for summary in stages)
     counts = {
         Trouble.CONTRADICTORY: aggregates.count_contradictory(),
         Trouble.STUCK: stuck,
-        Trouble.FAILED: aggregates.count_failed(failed_since),
+        Trouble.FAILED: failed,
         Trouble.OVERDUE: sum(max(summary.overdue, summary.stuck) for summary in stages) - stuck,
     }
     return {trouble: count for trouble, count in counts.items() if count}

@@ -21,8 +21,8 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import ASCII, AsciiFilter, glyphs_for
 from upload_tui.tui.appearance.theme import THEMES, TOKEN_DEFAULTS, stylesheet_paths, theme_for
 from upload_tui.tui.bindings import key_label
-from upload_tui.tui.bridge import ColumnsChosen, ExportReady, ThemeChosen
-from upload_tui.tui.preferences import Preferences
+from upload_tui.tui.bridge import ColumnsChosen, ExportReady, OrderChosen, ThemeChosen
+from upload_tui.tui.preferences import Preferences, TableOrder
 
 __all__ = ["BaseApp"]
 
@@ -131,6 +131,11 @@ class BaseApp(App[int]):
         """Save the columns."""
         if (save := self._preferences.save_columns) is not None:
             self._save(partial(save, message.view), message.columns)
+
+    @on(OrderChosen)
+    def save_order(self, message: OrderChosen) -> None:
+        """Save the order of the table."""
+        self._save(self._preferences.save_order, TableOrder(message.sort, message.descending))
 
     def _save(self, save: Callable[[Choice], None] | None, choice: Choice) -> None:
         if save is None:

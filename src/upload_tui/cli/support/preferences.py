@@ -22,11 +22,20 @@ from upload_tui.settings import ServiceSettings
 if TYPE_CHECKING:
     from textual.theme import Theme
 
-    from upload_tui.tui import ColumnSpec, DisplayOptions, Glyphs, Preferences, ViewKind
+    from upload_tui.tui import ColumnSpec, DisplayOptions, Glyphs, Preferences, TableOrder, ViewKind
 
-__all__ = ["configured_columns", "dashboard_preferences", "save_columns", "save_theme", "saved_columns", "saved_theme"]
+__all__ = [
+    "configured_columns",
+    "dashboard_preferences",
+    "save_columns",
+    "save_order",
+    "save_theme",
+    "saved_columns",
+    "saved_theme",
+]
 
 _THEME = "theme"
+_ORDER = "order"
 
 
 def configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
@@ -88,6 +97,15 @@ def save_theme(name: str) -> None:
     _write_choice(_THEME, name)
 
 
+def save_order(order: "TableOrder") -> None:
+    """Save the order of the table.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    _write_choice(_ORDER, str(order))
+
+
 def _read_choice(name: str) -> str:
     """Read a saved choice; empty if there is none, or if it cannot be read."""
     try:
@@ -133,7 +151,7 @@ def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[st
     """
     from msgspec.structs import replace
 
-    from upload_tui.tui import AlertSettings
+    from upload_tui.tui import AlertSettings, TableOrder
 
     defaults = _default_preferences()
     _check_keys(settings)
@@ -147,6 +165,8 @@ def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[st
         keymap=settings.keys,
         save_columns=save_columns,
         save_theme=save_theme,
+        order=TableOrder.parse(_read_choice(_ORDER)),
+        save_order=save_order,
         is_animated=defaults.is_animated if settings.animations is None else settings.animations,
         alerts=AlertSettings(
             bell="bell" in settings.alerts,

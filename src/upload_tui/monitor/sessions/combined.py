@@ -202,6 +202,7 @@ class CombinedPicture:
             "; ".join(notices),
             troubles,
             sum(funnel.gone for funnel in funnels),
+            dict(sum((Counter(funnel.failures) for funnel in funnels), Counter[str]()).most_common()),
         )
 
     def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
@@ -320,8 +321,13 @@ class CombinedSession:
 
     @property
     def projects(self) -> Sequence[ProjectRef]:
-        """The projects of all sessions."""
-        return [project for session in self._sessions for project in session.projects]
+        """The projects of all sessions; names that several sessions have begin with the session's title."""
+        projects = [(session.title, project) for session in self._sessions for project in session.projects]
+        counts = Counter(name for name, _ in {(project.name, title) for title, project in projects})
+        return [
+            replace(project, name=f"{title}/{project.name}") if project.name and counts[project.name] > 1 else project
+            for title, project in projects
+        ]
 
     def connection(self) -> Connection:
         """The worst connection; its reason begins with the session's title."""
