@@ -118,7 +118,7 @@ class Terminal:
     def has_event_loop(self) -> bool:
         """True once the program runs its event loop; on Linux only."""
         files = Path(f"/proc/{self.process_id}/fd")
-        return any("eventpoll" in os.readlink(file) for file in files.iterdir() if file.is_symlink())
+        return any("eventpoll" in str(file.readlink()) for file in files.iterdir() if file.is_symlink())
 
     @property
     def modes(self) -> list[object]:
