@@ -56,6 +56,7 @@ class BaseApp(App[int]):
         self._initial_display_options = preferences.display_options or DisplayOptions(glyphs_for(sys.stdout.encoding))
         self._is_ascii = self._initial_display_options.glyphs is ASCII
         self._has_painted = False
+        self._requested_exit: int | None = None
         for theme in (*THEMES, *preferences.themes):
             self.register_theme(theme)
         self.theme = preferences.theme or theme_for(
@@ -65,6 +66,12 @@ class BaseApp(App[int]):
         self.stylesheet.set_variables(self.get_css_variables())
         if not preferences.is_animated:
             self.animation_level = "none"
+
+    def request_exit(self, code: int) -> None:
+        """Exit with a code, but not before the first frame: Textual cannot end an app that is being composed."""
+        self._requested_exit = code
+        if self._has_painted:
+            self.exit(code)
 
     def get_driver_class(self) -> type[Driver]:
         """The terminal's driver; on Linux and macOS ours, which ends the app when the terminal is gone."""

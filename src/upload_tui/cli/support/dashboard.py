@@ -97,8 +97,8 @@ async def run_dashboard(app: "UploadApp") -> int:
     Raises:
         UploadTuiError: the error that ended the dashboard.
     """
-    # Textual swallows a cancellation, and an app that has not started yet exits in order only once it has.
-    with current_signals().responding(lambda: app.call_later(app.exit)):
+    signals = current_signals()
+    with signals.responding(lambda: app.request_exit(signals.exit_code(EXIT_OK))):  # Textual swallows a cancellation
         code = await app.run_async()
     if app.failure is not None:
         raise app.failure
