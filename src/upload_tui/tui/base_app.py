@@ -5,14 +5,20 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from textual import events, on
-from textual.app import App
+from textual._context import active_message_pump
+from textual.app import App, ScreenStackError
 from textual.binding import Binding
-from textual.command import CommandPalette, Provider
+from textual.command import Provider
+from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.worker import WorkerFailed, get_current_worker
 
 from upload_tui.errors import UploadTuiError
 from upload_tui.files import create_private_file, working_folder
@@ -100,6 +106,27 @@ class BaseApp(App[int]):
         label = binding.key_display or key_label(binding.key, is_ascii=self._is_ascii)
         return super().get_key_display(binding) if label == binding.key else label
 
+    def live_screens(self) -> list[Screen[Any]]:
+        """The open screens, the dashboard first. One that is not mounted, or is being removed, lacks widgets and is left out."""
+        return [screen for screen in self.screen_stack if screen.is_mounted and screen.display]
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End the app with an error, unless it only looked for what is being removed.
+
+        Textual removes the children of a screen before the screen. Until then the screen's timers, workers and messages go on, its
+        own and those of Textual's command palette; they fail as soon as they look for a child.
+        """
+        is_worker = isinstance(error, WorkerFailed)
+        node = get_current_worker().node if is_worker else active_message_pump.get()
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        if not (isinstance(cause, NoMatches | ScreenStackError) and self._is_removing(node)):
+            super()._handle_exception(error)
+
+    def _is_removing(self, pump: MessagePump) -> bool:
+        """True if a widget or screen is not mounted (any more), or the app is closing."""
+        is_hidden = isinstance(pump, Widget) and not (pump.display and pump.is_mounted)
+        return self._exit or not self.is_running or not self.screen_stack or not pump.is_attached or is_hidden
+
     def size_classes(self) -> list[str]:
         """The breakpoint classes of the present size.
 
@@ -121,11 +148,18 @@ class BaseApp(App[int]):
         # After several quick resizes the size may be the first one again. Textual then repaints nothing, but the terminal is blank.
         self.call_after_refresh(self.screen.refresh)
 
+    def action_command_palette(self) -> None:
+        """Open the command palette."""
+        from upload_tui.tui.command_palette import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def search_themes(self) -> None:
         """Open the palette with the themes."""
-        from upload_tui.tui.command_palette import ThemeCommands
+        from upload_tui.tui.command_palette import Palette, ThemeCommands
 
-        self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes"))
+        self.push_screen(Palette(providers=[ThemeCommands], placeholder="Search for themes"))
 
     @on(ThemeChosen)
     def change_theme(self, message: ThemeChosen) -> None:

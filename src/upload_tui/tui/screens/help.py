@@ -9,7 +9,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -18,7 +17,7 @@ from upload_tui.text import plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.help_text import KeyHelp, grouped, help_lines
-from upload_tui.tui.screens.session_screen import LiveDialog
+from upload_tui.tui.screens.session_screen import Dialog, LiveDialog
 from upload_tui.wire import UNSUPPORTED_DETAILS, StatusShape, write_status
 
 __all__ = ["HelpScreen", "ShapesScreen"]
@@ -54,7 +53,7 @@ class _HelpText(Widget):
         yield from Content.styled(_TIMES_NOTE, "$quiet").wrap(width)
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """The help for these keys. The frame shows how many lines are below.
 
     Args:

@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -20,14 +19,28 @@ from upload_tui.tui.appearance.columns import TITLES, ColumnKey, ColumnSpec, wid
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.exports import ExportKind
 from upload_tui.tui.preferences import Fault
-from upload_tui.tui.screens.session_screen import LiveDialog
+from upload_tui.tui.screens.session_screen import Dialog, LiveDialog
 
-__all__ = ["ColumnScreen", "MenuScreen", "OptionScreen", "ProjectScreen", "export_menu", "fault_menu"]
+__all__ = ["ColumnScreen", "DialogList", "MenuScreen", "OptionScreen", "ProjectScreen", "export_menu", "fault_menu"]
 
 Result = TypeVar("Result")
 
 
-class OptionScreen(ModalScreen[Result]):
+class DialogList(OptionList):
+    """The list of a dialog. Textual's cannot move by pages before it is laid out."""
+
+    def action_page_down(self) -> None:
+        """Move the cursor down by one page."""
+        if self.scrollable_content_region:
+            super().action_page_down()  # type: ignore[no-untyped-call]  # Textual has no types here
+
+    def action_page_up(self) -> None:
+        """Move the cursor up by one page."""
+        if self.scrollable_content_region:
+            super().action_page_up()  # type: ignore[no-untyped-call]
+
+
+class OptionScreen(Dialog[Result]):
     """A dialog with one list of options."""
 
     _option_lines: Sequence[tuple[Hashable, Content]] = ()
@@ -81,7 +94,7 @@ class MenuScreen(OptionScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
-        menu = OptionList(*(Option(text) for _, text in self._lines), id="menu")
+        menu = DialogList(*(Option(text) for _, text in self._lines), id="menu")
         menu.border_title = self._title
         menu.border_subtitle = f"Enter {self._hint}, {key_of(self, 'menu.close')} close"
         yield menu
@@ -153,7 +166,7 @@ class _ColumnLine(Struct, frozen=True):
     is_on: bool
 
 
-class _Menu(OptionList):
+class _Menu(DialogList):
     """The list of columns. The subtitle shows the keys, shortened to fit."""
 
     def on_resize(self) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 from textual import on
+from textual.await_complete import AwaitComplete
 from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
@@ -27,7 +28,7 @@ from upload_tui.tui.widgets.table.row_window import next_in_trouble, next_matchi
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.wire import curl_command
 
-__all__ = ["CopyScreen", "ExportScreen", "LiveDialog", "QueryScreen", "SessionScreen"]
+__all__ = ["CopyScreen", "Dialog", "ExportScreen", "LiveDialog", "QueryScreen", "SessionScreen"]
 
 
 class CopyScreen(Screen[None]):
@@ -128,7 +129,15 @@ class SessionScreen(CopyScreen):
 Result = TypeVar("Result")
 
 
-class LiveDialog(ModalScreen[Result]):
+class Dialog(ModalScreen[Result]):
+    """A dialog, which closes once: a key that was pressed twice must not close what is below it."""
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Close the dialog and pass the result on, if it is still open."""
+        return super().dismiss(result) if self.app.screen is self else AwaitComplete()
+
+
+class LiveDialog(Dialog[Result]):
     """A dialog over a session, painted again with each change of the picture, and every second for its ages."""
 
     def on_mount(self) -> None:
