@@ -98,11 +98,11 @@ async def _selected_changes(session: "LiveSession", options: _Options) -> "Async
 
     printed: set[tuple[str, Stage]] = set()  # a change may be both past and new
     needs_past = options.since is not None
-    report_connection = _ConnectionReporter()
+    reporter = _ConnectionReporter(session)
     async for change in session.changes():
         if needs_past and session.connection().is_live:
             needs_past = False
-            report_connection(session.connection())
+            reporter.report(session.projects[0] if len(session.projects) == 1 else None, session.connection())
             for past in _past_changes(session, options):
                 if (past.upload.id, past.after) not in printed:
                     printed.add((past.upload.id, past.after))
@@ -110,7 +110,7 @@ async def _selected_changes(session: "LiveSession", options: _Options) -> "Async
         if len(session.lost_projects) == len(session.projects):
             raise _lost_error(session.lost_projects)
         if isinstance(change, ConnectionChanged):
-            report_connection(change.connection)
+            reporter.report(change.project, change.connection)
         elif isinstance(change, StageReached) and (change.upload.id, change.after) in printed:
             continue
         elif _matches(change, options):
@@ -125,22 +125,35 @@ def _lost_error(projects: "Sequence[ProjectRef]") -> NotFoundError:
 
 
 class _ConnectionReporter:
-    """Prints on standard error when the connection fails and when it is live again."""
+    """Prints on standard error when the connection of a project fails and when it is live again.
 
-    def __init__(self) -> None:
-        self._is_failing = False
-        self._reported: Connection | None = None
+    Args:
+        session: the session; a project that it has lost is reported once, for good.
+    """
 
-    def __call__(self, connection: "Connection") -> None:
-        previous, self._reported = self._reported, connection
-        if previous is not None and (previous.state, previous.reason) == (connection.state, connection.reason):
+    def __init__(self, session: "LiveSession") -> None:
+        self._session = session
+        self._failing: set[ProjectRef | None] = set()
+        self._reported: dict[ProjectRef | None, tuple[str, str]] = {}
+        self._lost: set[ProjectRef] = set()
+
+    def report(self, project: "ProjectRef | None", connection: "Connection") -> None:
+        """Report a connection if it differs from the last one of the project."""
+        for lost in self._session.lost_projects:
+            if lost not in self._lost and len(self._session.projects) > 1:
+                echo_err(f"upload-tui: {_lost_error([lost]).title}; the other projects are still followed.")
+            self._lost.add(lost)
+        seen = (str(connection.state), connection.reason)
+        if project in self._lost or seen in {self._reported.get(project), self._reported.get(None)}:
             return
+        self._reported[project] = seen
+        name = f"{project.name or project.id}: " if project and len(self._session.projects) > 1 else ""
         if connection.reason:
-            echo_err(f"upload-tui: {connection.state}: {connection.reason}.")
-            self._is_failing = True
-        elif self._is_failing and connection.is_live:
-            echo_err("upload-tui: live again.")
-            self._is_failing = False
+            echo_err(f"upload-tui: {name}{connection.state}: {connection.reason}.")
+            self._failing.add(project)
+        elif project in self._failing and connection.is_live:
+            echo_err(f"upload-tui: {name}live again.")
+            self._failing.discard(project)
 
 
 def _matches(change: "Change", options: _Options) -> bool:
