@@ -56,6 +56,7 @@ class ClockOffset:
     Attributes:
         seconds: the offset according to the dates; 0 until it is known.
         is_trusted: whether the dates, and not the local clock, count.
+        notice: a note for the user if they do not; empty otherwise.
         is_known: True after the first response with a date.
         on_change: called when the offset becomes known or changes.
     """
@@ -65,6 +66,7 @@ class ClockOffset:
         self.seconds = 0.0
         self.is_known = False
         self.is_trusted = True
+        self.notice = ""
         self.on_change: Callable[[], None] = lambda: None
         self._bounds = _Bounds()
         self._has_decided = False
@@ -75,16 +77,6 @@ class ClockOffset:
     def used_seconds(self) -> float:
         """The offset that counts."""
         return self.seconds if self.is_trusted else 0.0
-
-    @property
-    def notice(self) -> str:
-        """A note for the user if the dates do not count; empty otherwise."""
-        if self.is_trusted:
-            return ""
-        where = "ahead of" if self.seconds > 0 else "behind"
-        return (
-            f"the service's clock is {age_text(abs(self.seconds))} {where} this computer's, by which times are judged"
-        )
 
     def compare(self, body: bytes) -> None:
         """Decide between the two clocks by the times in an answer about uploads."""
@@ -104,6 +96,9 @@ class ClockOffset:
         has_changed = is_trusted != self.is_trusted
         self.is_trusted, self._has_decided = is_trusted, True
         if has_changed:
+            where, minutes = "ahead of" if self.seconds > 0 else "behind", max(1, round(abs(self.seconds) / 60))
+            local = f"{where} this computer's, by which times are judged"
+            self.notice = "" if is_trusted else f"the service's clock is {age_text(60 * minutes)} {local}"
             self.on_change()
 
     def observe(self, date: str, round_trip_seconds: float) -> None:
@@ -139,7 +134,7 @@ class ClockOffset:
         self.seconds = bounds.nearest(before)
         self.is_known = True
         if abs(self.seconds - before) > _TOLERANCE_SECONDS:
-            self._has_decided, self.is_trusted = False, True
+            self._has_decided, self.is_trusted, self.notice = False, True, ""
         if not was_known or self.seconds != before:
             self.on_change()
 

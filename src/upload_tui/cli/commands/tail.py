@@ -97,26 +97,25 @@ async def _selected_changes(session: "LiveSession", options: _Options) -> "Async
     from upload_tui.monitor import ConnectionChanged, StageReached
 
     printed: set[tuple[str, Stage]] = set()  # a change may be both past and new
-    needs_past = options.since is not None
+    without_past = set() if options.since is None else set(session.projects)
     reporter = _ConnectionReporter(session)
     async for change in session.changes():
-        if needs_past and session.connection().is_live:
-            needs_past = False
-            reporter.report(session.projects[0] if len(session.projects) == 1 else None, session.connection())
-            for past in _past_changes(session, options):
-                if (past.upload.id, past.after) not in printed:
-                    printed.add((past.upload.id, past.after))
-                    yield past
-        if len(session.lost_projects) == len(session.projects):
-            raise _lost_error(session.lost_projects)
         if isinstance(change, ConnectionChanged):
             reporter.report(change.project, change.connection)
+            if change.connection.is_live and change.project in without_past:
+                without_past.discard(change.project)
+                for past in _past_changes(session, options, change.project.id):
+                    if (past.upload.id, past.after) not in printed:
+                        printed.add((past.upload.id, past.after))
+                        yield past
         elif isinstance(change, StageReached) and (change.upload.id, change.after) in printed:
             continue
         elif _matches(change, options):
-            if needs_past and isinstance(change, StageReached):
+            if without_past and isinstance(change, StageReached):
                 printed.add((change.upload.id, change.after))
             yield change
+        if len(session.lost_projects) == len(session.projects):
+            raise _lost_error(session.lost_projects)
 
 
 def _lost_error(projects: "Sequence[ProjectRef]") -> NotFoundError:
@@ -144,7 +143,7 @@ class _ConnectionReporter:
                 echo_err(f"upload-tui: {_lost_error([lost]).title}; the other projects are still followed.")
             self._lost.add(lost)
         seen = (str(connection.state), connection.reason)
-        if project in self._lost or seen in {self._reported.get(project), self._reported.get(None)}:
+        if project in self._lost or self._reported.get(project) == seen:
             return
         self._reported[project] = seen
         name = f"{project.name or project.id}: " if project and len(self._session.projects) > 1 else ""
@@ -164,11 +163,11 @@ def _matches(change: "Change", options: _Options) -> bool:
     return isinstance(change, UploadChange)
 
 
-def _past_changes(session: "LiveSession", options: _Options) -> "Iterator[StageReached]":
-    """Yield the stages reached since `--since`, in the order of their times."""
+def _past_changes(session: "LiveSession", options: _Options, project_id: str) -> "Iterator[StageReached]":
+    """Yield the stages that a project's uploads have reached since `--since`, in the order of their times."""
     from upload_tui.monitor import stages_since
 
     assert options.since is not None  # noqa: S101  # the caller checks
     for change in stages_since(session, options.since):
-        if not options.stages or change.after in options.stages:
+        if change.upload.project_id == project_id and (not options.stages or change.after in options.stages):
             yield change
