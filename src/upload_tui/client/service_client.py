@@ -100,10 +100,6 @@ class ServiceClient:
         """Call this with the outcome of each request from now on."""
         self._requester.on_request = call
 
-    def on_offset_changed(self, call: Callable[[], None]) -> None:
-        """Call this when the offset of the service's clock becomes known or changes."""
-        self._requester.offset.on_change = call
-
     def now(self) -> datetime:
         """The current time of the service, which stamps the readings."""
         return self._requester.clock.now()

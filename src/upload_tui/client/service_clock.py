@@ -8,7 +8,6 @@ future. As long as both clocks are later than all uploads, the earlier one count
 """
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from math import inf
@@ -58,7 +57,6 @@ class ClockOffset:
         is_trusted: whether the dates, and not the local clock, count.
         notice: a note for the user if they do not; empty otherwise.
         is_known: True after the first response with a date.
-        on_change: called when the offset becomes known or changes.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -67,7 +65,6 @@ class ClockOffset:
         self.is_known = False
         self.is_trusted = True
         self.notice = ""
-        self.on_change: Callable[[], None] = lambda: None
         self._bounds = _Bounds()
         self._has_decided = False
         self._candidate: tuple[float, _Bounds] | None = None
@@ -99,7 +96,6 @@ class ClockOffset:
             where, minutes = "ahead of" if self.seconds > 0 else "behind", max(1, round(abs(self.seconds) / 60))
             local = f"{where} this computer's, by which times are judged"
             self.notice = "" if is_trusted else f"the service's clock is {age_text(60 * minutes)} {local}"
-            self.on_change()
 
     def observe(self, date: str, round_trip_seconds: float) -> None:
         """Use the `Date` header of a response that has just arrived; an invalid one is ignored."""
@@ -128,15 +124,13 @@ class ClockOffset:
             self._accept(both)
 
     def _accept(self, bounds: _Bounds) -> None:
-        before, was_known = self.seconds, self.is_known
+        before = self.seconds
         self._bounds, self._candidate = bounds, None
         self._accepted_local_offset = self._local_offset()
-        self.seconds = bounds.nearest(before)
+        self.seconds = bounds.nearest(self.seconds)
         self.is_known = True
         if abs(self.seconds - before) > _TOLERANCE_SECONDS:
             self._has_decided, self.is_trusted, self.notice = False, True, ""
-        if not was_known or self.seconds != before:
-            self.on_change()
 
     def _local_offset(self) -> float:
         """The wall clock minus the monotonic clock: constant unless the wall clock is set or the machine sleeps."""

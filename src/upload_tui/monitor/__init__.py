@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         WaitsFor,
         Window,
     )
+    from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
     from upload_tui.monitor.recording import (
         RecordingHeader,
         RecordingStore,
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.combined import CombinedSession
     from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule
     from upload_tui.monitor.sessions.deferred import DeferredSession
-    from upload_tui.monitor.sessions.in_memory import InMemoryPicture
     from upload_tui.monitor.sessions.live import LiveSession
     from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
     from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
@@ -79,7 +79,7 @@ if TYPE_CHECKING:
         visit_of,
     )
     from upload_tui.monitor.store.store import Store
-    from upload_tui.monitor.store_picture import StorePicture
+    from upload_tui.monitor.store_picture import InMemoryPicture, StorePicture
     from upload_tui.monitor.sync.ingest import ingest
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
@@ -90,22 +90,27 @@ __all__ = [
     "TROUBLE_WORDS",
     "UPLOAD_FIELDS",
     "AnomalyNoticed",
+    "CachedFreshness",
     "CauseGroup",
     "Change",
     "ChangeBroadcaster",
     "CombinedSession",
     "Connection",
     "ConnectionChanged",
+    "ConnectionFreshness",
     "ConnectionState",
     "ConnectionTracker",
     "DeferredSession",
     "Detail",
+    "EmptyPicture",
+    "Freshness",
     "Funnel",
     "InMemoryPicture",
     "LastVisit",
     "LatencyHistogram",
     "LiveSession",
     "Outcome",
+    "Picture",
     "PictureChanged",
     "Playback",
     "ProjectRef",
@@ -164,18 +169,18 @@ __getattr__, __dir__ = lazy_names(
             "CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback ProjectRef Query Row "
             "SortKey StageSummary Trouble WaitsFor Window"
         ),
+        "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",
         "replay": "ReplaySession",
         "sessions.combined": "CombinedSession",
         "sessions.connection": "ConnectionTracker Schedule",
         "sessions.deferred": "DeferredSession",
-        "sessions.in_memory": "InMemoryPicture",
         "sessions.live": "LiveSession",
         "sessions.session": "ChangeBroadcaster Session",
         "sessions.waiter": "Outcome UploadWaiter",
         "since": "LastVisit read_last_visit save_last_visit stages_since summarize_since visit_of",
         "store.store": "Store",
-        "store_picture": "StorePicture",
+        "store_picture": "InMemoryPicture StorePicture",
         "sync.ingest": "ingest",
         "sync.synchroniser": "Synchroniser",
     },

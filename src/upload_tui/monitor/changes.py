@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from upload_tui.monitor.model import Connection, Detail, ProjectRef
 from upload_tui.status import Anomaly, Certainty, Event, Stage
-from upload_tui.wire import format_time
+from upload_tui.wire import Upload, format_time
 
 __all__ = [
     "AnomalyNoticed",
@@ -114,8 +114,6 @@ class SyncProgressed(Change, frozen=True, kw_only=True):
 class PictureChanged(Change, frozen=True, kw_only=True):
     """Windows, counts or ages may have changed; a newer one replaces an older one."""
 
-    revision: int
-
 
 Record = Mapping[str, Any]
 
@@ -148,13 +146,19 @@ def upload_record(detail: Detail) -> Record:
         "stage_since_certainty": upload.timeline.since_certainty,
         "error_message": upload.timeline.error_message,
         "timeline": [_event_record(event) for event in upload.timeline],
-        "chunks": None if upload.chunks is None else {"count": len(upload.chunks), "size_bytes": upload.chunk_bytes},
+        "chunks": _chunks_record(upload),
         "overdue": row.lateness.is_overdue,
         "stuck": row.lateness.is_stuck,
         "trouble": row.trouble,
         "anomalies": [{"name": anomaly.name, "detail": anomaly.detail} for anomaly in detail.anomalies],
         "as_of": format_optional_time(row.read_on),
     }
+
+
+def _chunks_record(upload: Upload) -> Record | None:
+    if upload.chunk_count is None and not upload.has_received_bytes:
+        return None
+    return {"count": upload.chunk_count, "size_bytes": upload.chunk_bytes if upload.has_received_bytes else None}
 
 
 def full_upload_record(detail: Detail, raw: Any) -> Record:

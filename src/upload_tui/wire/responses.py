@@ -13,6 +13,7 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import decode
 
 from upload_tui.errors import InvalidResponseError
+from upload_tui.redaction import hide_named_value, hide_secrets_in_text
 from upload_tui.wire.upload import Project, Upload, read_upload
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "INTEGRITY_MESSAGES",
     "OBJECT_MISSING",
     "RawPage",
-    "SECRET_KEYS",
     "SIZE_DIFFERS",
     "STATUS_SHAPE_HEADER",
     "UploadPage",
@@ -41,8 +41,6 @@ __all__ = [
     "read_upload_reading",
 ]
 
-SECRET_KEYS = frozenset({"signed_url", "api_token", "agent_key", "user_key", "token"})
-_MASK = "(hidden)"
 _MAX_DEPTH = 64
 _MAX_DIGITS = 4000
 """Python refuses to parse longer integers."""
@@ -91,15 +89,32 @@ def mask_secrets(value: Any, depth: int = 0) -> Any:
     if depth > _MAX_DEPTH:
         raise InvalidResponseError("The service listed an entry that is nested too deeply")
     match value:
+        case str():
+            return hide_secrets_in_text(value)
         case list():
             return [mask_secrets(entry, depth + 1) for entry in value]
         case dict():
-            return {
-                key: _MASK if key in SECRET_KEYS and entry else mask_secrets(entry, depth + 1)
-                for key, entry in value.items()
-            }
+            return {key: _mask_entry(_name_of_pair(value, key), entry, depth + 1) for key, entry in value.items()}
         case _:
             return value
+
+
+_PLAIN_TEXTS = frozenset({"id", "name"})
+"""Fields of the contract that are shown as they are, whatever they look like."""
+
+
+def _mask_entry(name: str, entry: Any, depth: int) -> Any:
+    if name in _PLAIN_TEXTS and isinstance(entry, str):
+        return entry
+    return mask_secrets(hide_named_value(name, entry), depth)
+
+
+def _name_of_pair(fields: Mapping[str, Any], key: str) -> str:
+    """What an entry is called: of the value in `{"name": "X-Auth-Token", "value": …}` the name; else its key."""
+    names = [
+        fields[other] for other in ("name", "key", "header") if key == "value" and isinstance(fields.get(other), str)
+    ]
+    return names[0] if names else key
 
 
 def is_fully_readable(body: bytes) -> bool:

@@ -1,6 +1,5 @@
 """`upload-tui list`: one line per upload."""
 
-import asyncio
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
 from upload_tui.cli.support.output import Printer, continues_without_output, output_option
 from upload_tui.cli.support.project_readings import Snapshot, open_snapshot
@@ -69,7 +69,7 @@ def command(
     """List uploads."""
     criteria = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
     settings = effective_settings(flags)
-    details, snapshot = asyncio.run(_details(settings, criteria, reverse=reverse, is_verdict=fail_on_error))
+    details, snapshot = run_async(_details(settings, criteria, reverse=reverse, is_verdict=fail_on_error))
     from upload_tui.monitor import UPLOAD_FIELDS, flat_upload, has_failed, upload_record
 
     printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)

@@ -1,18 +1,18 @@
 """`upload-tui report`: statistics of projects, changes since the last report, metrics for Prometheus."""
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import asdict
 
 from upload_tui.cli.support.dashboard import last_visit_file
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
-from upload_tui.cli.support.output import Printer, continues_without_output, output_option
+from upload_tui.cli.support.output import Printer, continues_without_output, is_output_written, output_option
 from upload_tui.cli.support.project_readings import ProjectReading, open_snapshot
 from upload_tui.cli.support.tables import local_time
 from upload_tui.errors import EXIT_FAILED_UPLOAD
@@ -69,7 +69,7 @@ def command(
 ) -> int:
     """Print a report."""
     settings = effective_settings(flags)
-    snapshot = asyncio.run(_read_snapshot(settings, is_verdict=fail_on_error))
+    snapshot = run_async(_read_snapshot(settings, is_verdict=fail_on_error))
     record = _record(snapshot, _changes_since(settings, snapshot, since))
     printer = Printer(output, (), _csv_row)
     if prometheus:
@@ -78,7 +78,7 @@ def command(
         click.echo("\n".join(_report_lines(record, settings.zone)))
     else:
         printer.print_records([record])
-    if since == _LAST:
+    if since == _LAST and is_output_written():
         _save_report(settings, snapshot)
     is_failure = fail_on_error and snapshot.has_failed
     return EXIT_FAILED_UPLOAD if is_failure else snapshot.service_exit_code
@@ -120,7 +120,7 @@ def _changes_since(
 
 
 def _save_report(settings: ServiceSettings, snapshot: _ProjectSnapshot) -> None:
-    """Record what this report has shown; only after it was printed, so that nothing is lost if it could not be."""
+    """Record what this report has shown, after it was written: otherwise what is new would be lost with the output."""
     from upload_tui.monitor import read_last_visit, save_last_visit, visit_of
 
     for project, details in snapshot.by_project():
@@ -140,7 +140,7 @@ def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Ma
         "total": figures.total,
         "stages": dict(figures.counts),
         "unknown_states": dict(figures.unknown_states),
-        "latencies": [asdict(latency) for latency in figures.latencies],
+        "latencies": to_builtins(figures.latencies),
         "overdue": list(figures.overdue_ids),
         "stuck": list(figures.stuck_ids),
         "trouble": {trouble: list(ids) for trouble, ids in figures.trouble_ids.items()},

@@ -1,6 +1,5 @@
 """`upload-tui show`: everything known about single uploads."""
 
-import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, echo_err, output_option
 from upload_tui.cli.support.service import client_for, trouble_limits
@@ -38,7 +38,7 @@ def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> i
     from upload_tui.monitor import flat_upload
 
     settings = effective_settings(flags)
-    records, errors = asyncio.run(_records(settings, upload_ids))
+    records, errors = run_async(_records(settings, upload_ids))
     printer = Printer(output, (), flat_upload)
     if printer.is_table:
         click.echo("\n\n".join("\n".join(_upload_lines(record, settings.zone)) for record in records))

@@ -1,6 +1,5 @@
 """`upload-tui tail`: one line per change until interrupted, like the activity pane."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.service import (
@@ -54,7 +54,7 @@ def command(
     from upload_tui.monitor import CHANGE_FIELDS, flat_change
 
     printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS)
-    return asyncio.run(_tail(settings, options, printer))
+    return run_async(_tail(settings, options, printer))
 
 
 @asynccontextmanager
@@ -85,21 +85,24 @@ async def _print(session: "LiveSession", options: _Options, printer: Printer) ->
 
     printer.print_header()
     left = options.count
-    async for change in _selected_changes(session, options):
-        printer.print_record(change_record(change))
-        left = None if left is None else left - 1
-        if left == 0:
-            return
+    with session.changes.subscribe() as changes:
+        async for change in _selected_changes(session, changes, options):
+            printer.print_record(change_record(change))
+            left = None if left is None else left - 1
+            if left == 0:
+                return
 
 
-async def _selected_changes(session: "LiveSession", options: _Options) -> "AsyncIterator[Change]":
+async def _selected_changes(
+    session: "LiveSession", changes: "AsyncIterator[Change]", options: _Options
+) -> "AsyncIterator[Change]":
     """Yield past changes if `--since` asks for them, then new ones that match. Connection changes go to standard error."""
     from upload_tui.monitor import ConnectionChanged, StageReached
 
     printed: set[tuple[str, Stage]] = set()  # a change may be both past and new
     without_past = set() if options.since is None else set(session.projects)
     reporter = _ConnectionReporter(session)
-    async for change in session.changes():
+    async for change in changes:
         if isinstance(change, ConnectionChanged):
             reporter.report(change.project, change.connection)
             if change.connection.is_live and change.project in without_past:
@@ -168,6 +171,6 @@ def _past_changes(session: "LiveSession", options: _Options, project_id: str) ->
     from upload_tui.monitor import stages_since
 
     assert options.since is not None  # noqa: S101  # the caller checks
-    for change in stages_since(session, options.since):
+    for change in stages_since(session.picture, options.since):
         if change.upload.project_id == project_id and (not options.stages or change.after in options.stages):
             yield change

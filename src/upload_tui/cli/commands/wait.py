@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct, field
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options
 from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option, terminal_columns
 from upload_tui.cli.support.project_readings import (
@@ -113,7 +114,7 @@ def command(
     from upload_tui.monitor import UPLOAD_FIELDS, flat_upload
 
     printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)
-    return asyncio.run(_wait(settings, options, printer))
+    return run_async(_wait(settings, options, printer))
 
 
 async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) -> int:

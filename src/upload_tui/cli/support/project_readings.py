@@ -14,6 +14,7 @@ from upload_tui.cli.support.service import (
     client_for,
     find_projects,
     open_store,
+    report_replacement,
     trouble_limits,
 )
 from upload_tui.errors import (
@@ -118,22 +119,23 @@ async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) 
         ServiceError: nothing can be shown of any project.
     """
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor import StorePicture
+    from upload_tui.monitor import CachedFreshness, StorePicture
 
     store = open_store(settings)
-    store.on_replaced(lambda: echo_err(f"upload-tui: {store.notice}."))
     try:
         async with client_for(settings) as client:
             clock = client.service_clock(SystemClock())
             readings = await _read_or_cached(client, store, settings)
             is_offline = all(reading.error for reading in readings)
             # Uploads of the cache are judged by the time of the cache.
-            read_since = clock.now() if is_offline else None
-            picture = StorePicture(store, clock, client.root, trouble_limits(settings), read_since=read_since)
+            freshness = CachedFreshness(clock.now()) if is_offline else None
+            report_replacement(store)
+            picture = StorePicture(store, clock, client.root, trouble_limits(settings), freshness=freshness)
             code = print_readings(readings)
             is_accepted = not is_verdict and all(reading.is_cached for reading in readings)
             yield Snapshot(picture, readings, EXIT_OK if is_accepted else code)
     finally:
+        report_replacement(store)
         store.close()
 
 

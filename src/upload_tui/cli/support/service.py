@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from upload_tui.client import ServiceClient
     from upload_tui.monitor import (
-        Change,
+        ChangeBroadcaster,
         LiveSession,
         ProjectRef,
         Session,
@@ -43,6 +43,7 @@ __all__ = [
     "find_projects",
     "live_session",
     "open_store",
+    "report_replacement",
     "projects_or_cached",
     "ride_out",
     "run_alongside",
@@ -171,7 +172,7 @@ def live_session(
     store: "Store",
     *,
     title: str,
-    on_change: "Callable[[Change], None] | None" = None,
+    changes: "ChangeBroadcaster | None" = None,
 ) -> "LiveSession":
     """Make a live session over some projects, with the refresh interval and the limits of the settings."""
     from upload_tui.monitor import LiveSession, Schedule
@@ -183,7 +184,7 @@ def live_session(
         title=title,
         schedule=Schedule(shortest_seconds=settings.refresh_seconds),
         limits=trouble_limits(settings),
-        on_change=on_change,
+        changes=changes,
     )
 
 
@@ -214,6 +215,13 @@ def trouble_limits(settings: ServiceSettings) -> "TroubleLimits":
 
 OFFLINE_ERRORS = (UnreachableError, ThrottledError, ServerError)
 """Errors after which the cache of the last visit is shown."""
+
+
+def report_replacement(store: "Store") -> None:
+    """Report on standard error that the store failed and was replaced, if that happened since the last call."""
+    if store.replaced.is_set():
+        store.replaced.clear()
+        echo_err(f"upload-tui: {store.notice}.")
 
 
 async def projects_or_cached(

@@ -188,12 +188,10 @@ def lateness_of(
 
 
 def waits_for_client(size_bytes: int | None, chunk_count: int | None, chunk_bytes: int | None) -> WaitsFor:
-    """What an initiated upload waits for; `chunk_count` and `chunk_bytes` are None if it is not chunked."""
-    if chunk_count is None:
-        return WaitsFor.DATA
-    if size_bytes is not None and (chunk_bytes or 0) >= size_bytes:
+    """What an initiated upload waits for; `chunk_count` and `chunk_bytes` are None if it is not chunked, or if they are unknown."""
+    if size_bytes is not None and chunk_bytes is not None and chunk_bytes >= size_bytes:
         return WaitsFor.COMPLETION
-    return WaitsFor.CHUNKS
+    return WaitsFor.DATA if chunk_count is None else WaitsFor.CHUNKS
 
 
 # Retries
