@@ -100,26 +100,25 @@ async def _selected_changes(
     from upload_tui.monitor import ConnectionChanged, StageReached
 
     printed: set[tuple[str, Stage]] = set()  # a change may be both past and new
-    needs_past = options.since is not None
-    report_connection = _ConnectionReporter()
+    without_past = set() if options.since is None else set(session.projects)
+    reporter = _ConnectionReporter(session)
     async for change in changes:
-        if needs_past and session.connection().is_live:
-            needs_past = False
-            report_connection(session.connection())
-            for past in _past_changes(session, options):
-                if (past.upload.id, past.after) not in printed:
-                    printed.add((past.upload.id, past.after))
-                    yield past
-        if len(session.lost_projects) == len(session.projects):
-            raise _lost_error(session.lost_projects)
         if isinstance(change, ConnectionChanged):
-            report_connection(change.connection)
+            reporter.report(change.project, change.connection)
+            if change.connection.is_live and change.project in without_past:
+                without_past.discard(change.project)
+                for past in _past_changes(session, options, change.project.id):
+                    if (past.upload.id, past.after) not in printed:
+                        printed.add((past.upload.id, past.after))
+                        yield past
         elif isinstance(change, StageReached) and (change.upload.id, change.after) in printed:
             continue
         elif _matches(change, options):
-            if needs_past and isinstance(change, StageReached):
+            if without_past and isinstance(change, StageReached):
                 printed.add((change.upload.id, change.after))
             yield change
+        if len(session.lost_projects) == len(session.projects):
+            raise _lost_error(session.lost_projects)
 
 
 def _lost_error(projects: "Sequence[ProjectRef]") -> NotFoundError:
@@ -128,22 +127,35 @@ def _lost_error(projects: "Sequence[ProjectRef]") -> NotFoundError:
 
 
 class _ConnectionReporter:
-    """Prints on standard error when the connection fails and when it is live again."""
+    """Prints on standard error when the connection of a project fails and when it is live again.
 
-    def __init__(self) -> None:
-        self._is_failing = False
-        self._reported: Connection | None = None
+    Args:
+        session: the session; a project that it has lost is reported once, for good.
+    """
 
-    def __call__(self, connection: "Connection") -> None:
-        previous, self._reported = self._reported, connection
-        if previous is not None and (previous.state, previous.reason) == (connection.state, connection.reason):
+    def __init__(self, session: "LiveSession") -> None:
+        self._session = session
+        self._failing: set[ProjectRef | None] = set()
+        self._reported: dict[ProjectRef | None, tuple[str, str]] = {}
+        self._lost: set[ProjectRef] = set()
+
+    def report(self, project: "ProjectRef | None", connection: "Connection") -> None:
+        """Report a connection if it differs from the last one of the project."""
+        for lost in self._session.lost_projects:
+            if lost not in self._lost and len(self._session.projects) > 1:
+                echo_err(f"upload-tui: {_lost_error([lost]).title}; the other projects are still followed.")
+            self._lost.add(lost)
+        seen = (str(connection.state), connection.reason)
+        if project in self._lost or self._reported.get(project) == seen:
             return
+        self._reported[project] = seen
+        name = f"{project.name or project.id}: " if project and len(self._session.projects) > 1 else ""
         if connection.reason:
-            echo_err(f"upload-tui: {connection.state}: {connection.reason}.")
-            self._is_failing = True
-        elif self._is_failing and connection.is_live:
-            echo_err("upload-tui: live again.")
-            self._is_failing = False
+            echo_err(f"upload-tui: {name}{connection.state}: {connection.reason}.")
+            self._failing.add(project)
+        elif project in self._failing and connection.is_live:
+            echo_err(f"upload-tui: {name}live again.")
+            self._failing.discard(project)
 
 
 def _matches(change: "Change", options: _Options) -> bool:
@@ -154,11 +166,11 @@ def _matches(change: "Change", options: _Options) -> bool:
     return isinstance(change, UploadChange)
 
 
-def _past_changes(session: "LiveSession", options: _Options) -> "Iterator[StageReached]":
-    """Yield the stages reached since `--since`, in the order of their times."""
+def _past_changes(session: "LiveSession", options: _Options, project_id: str) -> "Iterator[StageReached]":
+    """Yield the stages that a project's uploads have reached since `--since`, in the order of their times."""
     from upload_tui.monitor import stages_since
 
     assert options.since is not None  # noqa: S101  # the caller checks
     for change in stages_since(session.picture, options.since):
-        if not options.stages or change.after in options.stages:
+        if change.upload.project_id == project_id and (not options.stages or change.after in options.stages):
             yield change

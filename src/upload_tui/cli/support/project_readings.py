@@ -1,7 +1,6 @@
 """One round of each project, for commands that print and exit; what cannot be read is reported, one outcome per project."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -44,6 +43,8 @@ __all__ = [
 ]
 
 _PAGE_ROWS = 500
+_MAX_NAMED = 3
+"""So many projects are named in the title of an error."""
 
 
 class ProjectReading(Struct, frozen=True):
@@ -224,14 +225,14 @@ def print_readings(readings: Sequence[ProjectReading]) -> int:
 
 
 def combined_error(readings: Sequence[ProjectReading]) -> ServiceError:
-    """The error of projects of which nothing can be shown: the first one, and how many have which error."""
-    errors = [reading.error for reading in readings if reading.error]
-    counts = Counter(error.title for error in errors)
-    if len(counts) > 1:
-        titles = [f"{title} ({count} of {len(errors)} projects)" for title, count in counts.most_common()]
-        errors[0].args = ("; ".join(titles),)
-        errors[0].title = "; ".join(titles)
-    return errors[0]
+    """The error of projects of which nothing can be shown: that of the first one, with a title that names some of them."""
+    failed = [(reading.project.name or reading.project.id, reading.error) for reading in readings if reading.error]
+    error = failed[0][1]
+    if len(failed) > 1:
+        titles = [f"{name}: {one.title}" for name, one in failed[:_MAX_NAMED]]
+        more = [f"and {len(failed) - _MAX_NAMED} more projects"] if len(failed) > _MAX_NAMED else []
+        error.title = "; ".join([*titles, *more])
+    return error
 
 
 def new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectRef") -> "Synchroniser":
