@@ -16,7 +16,7 @@ from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 def failed(*names: str, message: str = SIZE_DIFFERS) -> list[StageReached]:
     session = InMemorySession()
     session.publish(*(an_upload(name, completed=60, error=20, message=message) for name in names))
-    changes = [change for change in session.history(100) if isinstance(change, StageReached)]
+    changes = [change for change in session.changes.history(100) if isinstance(change, StageReached)]
     session.close()
     return changes
 
@@ -78,14 +78,14 @@ def test_what_becomes_stuck_or_contradictory_is_alerted_and_what_was_is_not() ->
         [an_upload("old.bin", initiated=9000, completed=8000), an_upload("new.bin", initiated=60)]
     )
     query, alerts = Query(attention_only=True, sort=SortKey.TROUBLE), Alerts(AlertSettings())
-    alerts.compare(session.window(query, 0, 10).rows)
+    alerts.compare(session.picture.window(query, 0, 10).rows)
     assert alerts.due(NOW) == []
-    session.update(
+    session.picture.update(
         an_upload("new.bin", initiated=9000, completed=8000),
         an_upload("half.bin", initiated=60, completed=50, verified=40, chunks=(1, 3)),
     )
     for _ in range(2):
-        alerts.compare(session.window(query, 0, 10).rows)
+        alerts.compare(session.picture.window(query, 0, 10).rows)
     due = alerts.due(NOW)
     assert [(alert.text, alert.is_failure) for alert in due] == [
         ("half.bin verified but not whole", True),

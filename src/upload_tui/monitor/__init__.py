@@ -12,7 +12,14 @@ from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.monitor.analysis.statistics import statistics_of
-    from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, MAX_RETRIES, TroubleLimits, estimate_retries
+    from upload_tui.monitor.analysis.trouble import (
+        DEFAULT_LIMITS,
+        MAX_RETRIES,
+        TROUBLE_WORDS,
+        TroubleLimits,
+        estimate_retries,
+        has_failed,
+    )
     from upload_tui.monitor.changes import (
         CHANGE_FIELDS,
         UPLOAD_FIELDS,
@@ -49,6 +56,7 @@ if TYPE_CHECKING:
         WaitsFor,
         Window,
     )
+    from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
     from upload_tui.monitor.recording import (
         RecordingHeader,
         RecordingStore,
@@ -59,7 +67,6 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.combined import CombinedSession
     from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule
     from upload_tui.monitor.sessions.deferred import DeferredSession
-    from upload_tui.monitor.sessions.in_memory import InMemoryPicture
     from upload_tui.monitor.sessions.live import LiveSession
     from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
     from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
@@ -72,7 +79,7 @@ if TYPE_CHECKING:
         visit_of,
     )
     from upload_tui.monitor.store.store import Store
-    from upload_tui.monitor.store_picture import StorePicture
+    from upload_tui.monitor.store_picture import InMemoryPicture, StorePicture
     from upload_tui.monitor.sync.ingest import ingest
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
@@ -80,24 +87,30 @@ __all__ = [
     "CHANGE_FIELDS",
     "MAX_RETRIES",
     "DEFAULT_LIMITS",
+    "TROUBLE_WORDS",
     "UPLOAD_FIELDS",
     "AnomalyNoticed",
+    "CachedFreshness",
     "CauseGroup",
     "Change",
     "ChangeBroadcaster",
     "CombinedSession",
     "Connection",
     "ConnectionChanged",
+    "ConnectionFreshness",
     "ConnectionState",
     "ConnectionTracker",
     "DeferredSession",
     "Detail",
+    "EmptyPicture",
+    "Freshness",
     "Funnel",
     "InMemoryPicture",
     "LastVisit",
     "LatencyHistogram",
     "LiveSession",
     "Outcome",
+    "Picture",
     "PictureChanged",
     "Playback",
     "ProjectRef",
@@ -130,6 +143,7 @@ __all__ = [
     "flat_change",
     "flat_upload",
     "full_upload_record",
+    "has_failed",
     "ingest",
     "read_last_visit",
     "read_recording",
@@ -145,7 +159,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "analysis.statistics": "statistics_of",
-        "analysis.trouble": "DEFAULT_LIMITS estimate_retries MAX_RETRIES TroubleLimits",
+        "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
             "AnomalyNoticed Change CHANGE_FIELDS change_record ConnectionChanged flat_change flat_upload "
             "full_upload_record PictureChanged StageReached SyncProgressed UPLOAD_FIELDS upload_record "
@@ -155,18 +169,18 @@ __getattr__, __dir__ = lazy_names(
             "CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback ProjectRef Query Row "
             "SortKey StageSummary Trouble WaitsFor Window"
         ),
+        "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",
         "replay": "ReplaySession",
         "sessions.combined": "CombinedSession",
         "sessions.connection": "ConnectionTracker Schedule",
         "sessions.deferred": "DeferredSession",
-        "sessions.in_memory": "InMemoryPicture",
         "sessions.live": "LiveSession",
         "sessions.session": "ChangeBroadcaster Session",
         "sessions.waiter": "Outcome UploadWaiter",
         "since": "LastVisit read_last_visit save_last_visit stages_since summarize_since visit_of",
         "store.store": "Store",
-        "store_picture": "StorePicture",
+        "store_picture": "InMemoryPicture StorePicture",
         "sync.ingest": "ingest",
         "sync.synchroniser": "Synchroniser",
     },

@@ -369,7 +369,7 @@ class LatencyBucket(Struct, frozen=True):
 
 
 class LatencyHistogram(Struct, frozen=True, kw_only=True):
-    """How long uploads took from stage `after` to the later stage `before`; each bucket is twice as wide as the last.
+    """How long uploads took from one stage to a later one; each bucket is twice as wide as the last.
 
     Attributes:
         count: the number of uploads with both times known.
@@ -377,8 +377,8 @@ class LatencyHistogram(Struct, frozen=True, kw_only=True):
         buckets: from the fastest to the slowest upload, without gaps; empty if there are none.
     """
 
-    after: Stage
-    before: Stage
+    from_stage: Stage
+    to_stage: Stage
     count: int = 0
     p50_seconds: float | None = None
     p95_seconds: float | None = None

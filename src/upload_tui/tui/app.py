@@ -116,8 +116,8 @@ class UploadApp(BaseApp):
     def _deliver_alerts(self) -> None:
         """Show the alerts that are due, and send them where the settings say."""
         if self.session.connection().is_live:
-            self._alerts.compare(self.session.window(_IN_TROUBLE, 0, _MAX_COMPARED).rows)
-        for alert in self._alerts.due(self.session.now()):
+            self._alerts.compare(self.session.picture.window(_IN_TROUBLE, 0, _MAX_COMPARED).rows)
+        for alert in self._alerts.due(self.session.picture.now()):
             for screen in self.live_screens():
                 if isinstance(screen, DashboardScreen):
                     screen.show_alert(alert)
@@ -138,8 +138,9 @@ class UploadApp(BaseApp):
 
     def _show_summary(self) -> None:
         if self._last_visit is not None:
-            summary = count_since_visit(self.session, self._last_visit)
-            self.notify(summary.text(self.session.now()), timeout=20, markup=False)
+            picture = self.session.picture
+            summary = count_since_visit(picture, self._last_visit)
+            self.notify(summary.text(picture.now()), timeout=20, markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The commands of the palette."""

@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from platformdirs import user_downloads_path
 from rich.segment import Segment, Segments
 from textual import events, on
 from textual._context import active_message_pump
@@ -23,7 +22,7 @@ from textual.widget import Widget
 from textual.worker import WorkerFailed, get_current_worker
 
 from upload_tui.errors import UploadTuiError
-from upload_tui.files import create_private_file
+from upload_tui.files import create_private_file, working_folder
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import ASCII, AsciiFilter, glyphs_for
@@ -184,12 +183,11 @@ class BaseApp(App[int]):
     @on(ExportReady)
     def deliver_export(self, message: ExportReady) -> None:
         """Write an export to its file, which only its owner can read."""
+        folder = self._preferences.export_folder or working_folder()
         if not self.is_web:
             with suppress(OSError):  # reported by the delivery, which fails as well
-                create_private_file((self._preferences.export_folder or user_downloads_path()) / message.file_name)
-        self.deliver_text(
-            message.text, save_directory=self._preferences.export_folder, save_filename=message.file_name, name="export"
-        )
+                create_private_file(folder / message.file_name)
+        self.deliver_text(message.text, save_directory=folder, save_filename=message.file_name, name="export")
 
     @on(events.DeliveryComplete)
     def notify_export_delivered(self, event: events.DeliveryComplete) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 
-from upload_tui.monitor import Change, LastVisit, Query, Row, Session, SortKey, StageReached, Trouble
+from upload_tui.monitor import Change, LastVisit, Picture, Query, Row, SortKey, StageReached, Trouble
 from upload_tui.status import Stage
 from upload_tui.text import age_text, plural
 from upload_tui.tui.fitting import cause_text, truncate_middle
@@ -150,25 +150,25 @@ class VisitSummary(Struct, frozen=True):
         return f"Since your last visit {age_text((now - self.since).total_seconds())} ago: {summary}"
 
 
-def count_since_visit(session: Session, last_visit: LastVisit) -> VisitSummary:
+def count_since_visit(picture: Picture, last_visit: LastVisit) -> VisitSummary:
     """Count what happened since a visit. Fetches a few single rows, however many uploads there are."""
 
     def count_ended(stage: Stage) -> int:
         query = Query(stages=frozenset({stage}), sort=SortKey.SINCE)
-        return _count(session, query, lambda row: row.stage_since is not None and row.stage_since > last_visit.on)
+        return _count(picture, query, lambda row: row.stage_since is not None and row.stage_since > last_visit.on)
 
     return VisitSummary(
         since=last_visit.on,
-        new=_count(session, Query(), lambda row: row.initiated_on is not None and row.initiated_on > last_visit.on),
+        new=_count(picture, Query(), lambda row: row.initiated_on is not None and row.initiated_on > last_visit.on),
         verified=count_ended(Stage.VERIFIED),
         failed=count_ended(Stage.ERROR),
-        newly_overdue=len(overdue_ids(session) - last_visit.overdue_ids),
+        newly_overdue=len(overdue_ids(picture) - last_visit.overdue_ids),
     )
 
 
-def overdue_ids(session: Session) -> frozenset[str]:
+def overdue_ids(picture: Picture) -> frozenset[str]:
     """The ids of the pending uploads that are overdue."""
-    return frozenset(row.id for row in session.pending(_MAX_PENDING) if row.lateness.is_overdue)
+    return frozenset(row.id for row in picture.pending(_MAX_PENDING) if row.lateness.is_overdue)
 
 
 def _count(source: RowSource, query: Query, is_new: Callable[[Row], bool]) -> int:

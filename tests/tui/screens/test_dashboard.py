@@ -551,13 +551,13 @@ async def test_the_column_dialog_changes_the_columns() -> None:
 async def test_the_rows_of_the_next_key_are_prefetched_while_idle() -> None:
     async with opened(many(200)) as (pilot, session, table):
         offsets: list[int] = []
-        fetch = session.window
+        fetch = session.picture.window
 
         def recording(query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
             offsets.append(offset)
             return fetch(query, offset, limit, patience_seconds)
 
-        session.window = recording  # type: ignore[method-assign]
+        session.picture.window = recording  # type: ignore[method-assign]
         last = 200 - table.size.height + 1 - 8  # one header line; eight rows are fetched beyond the edge
         await pilot.press("j")
         await until(pilot, lambda: last in offsets)

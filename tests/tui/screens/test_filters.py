@@ -138,7 +138,7 @@ async def test_a_chosen_cause_is_a_filter_with_its_storage_and_uploader_in_the_t
     async with opened([*failed, *other, an_upload("fine", completed=60, verified=50)]) as (pilot, session, table):
         await pilot.press("F", "enter")
         await pilot.pause()
-        group = session.causes()[0]
+        group = session.picture.causes()[0]
         assert group.cause == SIZE_DIFFERS
         assert set(names_in(table)) == {"size-0", "size-1", "size-2"}
         assert selected(table) == "size-2"

@@ -76,7 +76,7 @@ async def test_a_worker_that_appears_down_is_an_alarm() -> None:
 async def test_an_alert_leaves_the_name_of_the_project() -> None:
     async with opened(FINE) as (pilot, _, _):
         bar = pilot.app.screen.query_one(AlarmBar)
-        (stuck,) = InMemorySession(STUCK[-1:]).window(Query(), 0, 1).rows
+        (stuck,) = InMemorySession(STUCK[-1:]).picture.window(Query(), 0, 1).rows
         bar.show_alert(Alert(rows=(stuck,)))
         assert await alarm_of(pilot) == ("waits", "▲ stuck.bin stuck")
         assert "Genome" in pilot.app.screen.query_one(StatusBar).text().plain

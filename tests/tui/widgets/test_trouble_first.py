@@ -74,7 +74,7 @@ async def test_keys_move_through_both_parts_as_one_list(density: tuple[str, ...]
 async def test_marks_work_on_both_sides_of_the_rule() -> None:
     async with opened(FEW, order=TableOrder()) as (pilot, session, table):
         await pilot.press("g", *"jjj", "m", "m")
-        marked = {detail.upload.name for one in table.marked if (detail := session.detail(one))}
+        marked = {detail.upload.name for one in table.marked if (detail := session.picture.detail(one))}
         assert marked == {"failed-1", "scan-000.tiff"}
 
 
@@ -131,7 +131,7 @@ async def test_gone_uploads_are_counted_apart() -> None:
     async with opened(many(5), order=TableOrder()) as (pilot, session, table):
         ids = [row.id for number in (1, 2) if (row := table.row_at(number))]
         for upload_id in ids:
-            session.mark(upload_id, gone=True)
+            session.picture.mark(upload_id, gone=True)
         session.publish(an_upload("scan-004.tiff", initiated=64, completed=1))
         await until(pilot, lambda: "gone" in title(table))
         assert title(table) == "Uploads 3 · 2 gone · trouble first"

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 from upload_tui.cli.support.environment import terminal_locale
 from upload_tui.errors import SettingsError, StorageError, did_you_mean
-from upload_tui.files import config_folder, read_text, state_folder, working_folder, write_private_file
+from upload_tui.files import (
+    config_folder,
+    failure_reason,
+    parse_toml,
+    read_text,
+    state_folder,
+    working_folder,
+    write_private_file,
+)
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -233,15 +241,14 @@ def _user_themes() -> "list[Theme]":
     files = sorted(config_folder().glob("themes/*.toml"))
     if not files:
         return []
-    import tomllib
-
     from upload_tui.tui import read_theme
 
     themes = []
     for file in files:
         try:
-            colours = tomllib.loads(read_text(file))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"{file} cannot be read: {error}", "Correct it, or move it away.") from error
+            colours = parse_toml(read_text(file))
+        except (OSError, ValueError) as error:
+            reason = failure_reason(error)
+            raise SettingsError(f"{file} cannot be read: {reason}", "Correct it, or move it away.") from error
         themes.append(read_theme(file.stem, colours, str(file)))
     return themes

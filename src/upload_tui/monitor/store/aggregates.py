@@ -209,10 +209,10 @@ class StoreAggregates:
         ]
         return sorted(groups, key=lambda group: (-group.count, group.cause, group.storage_provider, group.uploader))
 
-    def latency_buckets(self, after: Stage, before: Stage) -> Mapping[int, int]:
-        """The number of uploads in each latency bucket (see `bucket_of`) from stage `after` to stage `before`."""
-        column = "upload_bucket" if after is Stage.INITIATED else "verify_bucket"
-        partitions = self._partition_list() if after is Stage.INITIATED else self._partition_list(before)
+    def latency_buckets(self, from_stage: Stage, to_stage: Stage) -> Mapping[int, int]:
+        """The number of uploads in each latency bucket (see `bucket_of`) between two stages."""
+        column = "upload_bucket" if from_stage is Stage.INITIATED else "verify_bucket"
+        partitions = self._partition_list() if from_stage is Stage.INITIATED else self._partition_list(to_stage)
         rows = self._db.execute(
             f"SELECT {column}, count(*) FROM uploads WHERE cell IN ({partitions}) AND {column} IS NOT NULL GROUP BY 1"
         )

@@ -3,6 +3,7 @@
 Synchronisers write it, pictures read it.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +32,7 @@ from upload_tui.monitor.store.rows import (
     to_ms,
 )
 from upload_tui.monitor.store.schema import read_lease
-from upload_tui.status import Anomaly, Stage
+from upload_tui.status import FINAL_STAGES, Anomaly, Stage
 
 if TYPE_CHECKING:
     from upload_tui.wire import Upload
@@ -74,6 +75,10 @@ class Store:
     Args:
         file: where to store them; None for memory. A file that cannot be used, or fails later, is replaced: see `notice`.
         monotonic: seconds that never go backwards.
+
+    Attributes:
+        revision: increases whenever data may have changed; by another process, only in `detect_other_writers`.
+        replaced: set when the database failed and was replaced; its waiter clears it.
     """
 
     can_bulk_load = can_snapshot
@@ -82,9 +87,9 @@ class Store:
     def __init__(self, file: Path | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._db = Database(file, self._handle_replaced)
         self._monotonic = monotonic
-        self._own_revision = 0
-        self._data_version = 0
-        self._on_replaced: Callable[[], object] = lambda: None
+        self._data_version = -1
+        self.revision = 0
+        self.replaced = asyncio.Event()
         self.partitions = PartitionTable(self._db)
         self._reset_caches()
         self.bulk = BulkLoad(self._db, self.transaction, self.partitions)
@@ -96,13 +101,13 @@ class Store:
         self._raw_json = RawJsonStore(self._db)
 
     def _handle_replaced(self) -> None:
-        self._own_revision += 1
+        self.revision += 1
         self._reset_caches()
-        self._on_replaced()
+        self.replaced.set()
 
-    def on_replaced(self, callback: Callable[[], object]) -> None:
-        """Set the function to call when the database failed and was replaced."""
-        self._on_replaced = callback
+    def clear(self) -> None:
+        """Remove everything; only of a store in memory."""
+        self._db.replace_with_empty()
 
     def close(self) -> None:
         """Release the bulk lease and close the database."""
@@ -124,14 +129,12 @@ class Store:
         """The database, for `StoreAggregates` and `ProjectUploads`."""
         return self._db
 
-    @property
-    def revision(self) -> int:
-        """Increases whenever data may have changed, by this process or another."""
-        version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+    def detect_other_writers(self) -> None:
+        """Increase `revision` if another process has written since the last call."""
+        version = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version != self._data_version:
             self._data_version = version
-            self._own_revision += 1
-        return self._own_revision
+            self.revision += 1
 
     # Writing
 
@@ -174,6 +177,32 @@ class Store:
                 for (upload_id,) in self._db.execute(gone, batch):
                     self.partitions.set_gone(upload_id, is_gone=False)
 
+    def touch_listed(self, read_on: datetime, after: int, limit: int, *, with_final: bool) -> int | None:
+        """Record that uploads were read again, except gone and stale ones; final ones only `with_final`.
+
+        Args:
+            read_on: when.
+            after: the number of the row to continue after; 0 at first.
+            limit: the number of rows to go on from there.
+            with_final: whether final uploads are included.
+
+        Returns:
+            The number to continue after; None after the last row.
+        """
+        last: int | None = self._db.execute(
+            "SELECT max(number) FROM (SELECT number FROM uploads WHERE number > ? ORDER BY number LIMIT ?)",
+            (after, limit),
+        ).fetchone()[0]
+        if last is not None:
+            final = "" if with_final else f" AND stage NOT IN ({', '.join(str(stage.rank) for stage in FINAL_STAGES)})"
+            with self.transaction():
+                self._db.execute(
+                    "UPDATE uploads SET read_ms = ? WHERE number > ? AND number <= ? AND NOT is_gone AND NOT is_stale"
+                    + final,
+                    (to_ms(read_on), after, last),
+                )
+        return last
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Run the block in one transaction, which is rolled back if it raises; a nested one joins the outer one.
@@ -181,7 +210,7 @@ class Store:
         Raises:
             BusyStorageError: another process is writing; as `StorageResetError`: the database failed and was replaced.
         """
-        self._own_revision += 1
+        self.revision += 1
         try:
             with self._db.transaction():
                 yield
@@ -259,6 +288,11 @@ class Store:
             ids = f"SELECT id FROM uploads WHERE id IN ({', '.join('?' * len(batch))})"
             found.update(row[0] for row in self._db.execute(ids, batch))
         return frozenset(found)
+
+    def listed_ids(self, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Row numbers and ids of uploads that are not gone: the first `limit` with a number above `after`."""
+        rows = "SELECT number, id FROM uploads WHERE number > ? AND NOT is_gone ORDER BY number LIMIT ?"
+        return self._db.execute(rows, (after, limit)).fetchall()
 
     def projects(self) -> Sequence[ProjectRef]:
         """The projects with known uploads, by name."""

@@ -167,10 +167,10 @@ class ProjectScreen(LiveDialog[str | None], MenuScreen):
 
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
-        now, projects = self._session.now(), self._session.projects
+        now, projects = self._session.picture.now(), self._session.projects
         if self._counted_on is None or abs((now - self._counted_on).total_seconds()) >= _COUNT_SECONDS:
             self._counted_on = now
-            funnels = {project.id: self._session.funnel(frozenset({project.id})) for project in projects}
+            funnels = {project.id: self._session.picture.funnel(frozenset({project.id})) for project in projects}
             self._counts = {key: (one.total, sum(one.troubles.values())) for key, one in funnels.items()}
         if self._is_by_trouble:
             projects = sorted(projects, key=lambda project: -self._counts.get(project.id, (0, 0))[1])

@@ -14,9 +14,9 @@ from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
-from upload_tui.monitor import CauseGroup, Change, Connection, Detail, ProjectRef, Query, Session, SortKey
+from upload_tui.monitor import CauseGroup, Change, Connection, Detail, Picture, ProjectRef, Query, Session, SortKey
 from upload_tui.status import PENDING_STAGES, Stage
-from upload_tui.text import plural, sanitize
+from upload_tui.text import escape_invisible, plural, sanitize
 from upload_tui.tui.appearance.columns import sort_keys
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bridge import ExportReady, OrderChosen
@@ -58,7 +58,7 @@ class CopyScreen(Screen[None]):
 
     def action_copy_json(self) -> None:
         """Copy the raw response of the selection."""
-        self._copy("response", lambda detail: detail.raw)
+        self._copy("response", lambda detail: escape_invisible(detail.raw))
 
     def action_copy_curl(self) -> None:
         """Copy the request as a curl command."""
@@ -115,7 +115,7 @@ class SessionScreen(CopyScreen):
         self.session_title = self._session.title
         self.projects = tuple(self._session.projects)
         self.connection = self._session.connection()
-        self.now = self._session.now()
+        self.now = self._session.picture.now()
 
     def action_times(self) -> None:
         """Toggle relative and absolute times."""
@@ -158,8 +158,8 @@ class ExportScreen(CopyScreen):
     """A screen with a table of uploads and a log of changes, which it exports."""
 
     @abstractmethod
-    def visible_query(self) -> tuple[Session, Query]:
-        """The session and the query of the table."""
+    def visible_query(self) -> tuple[Picture, Query]:
+        """The picture and the query of the table."""
 
     @abstractmethod
     def marked_ids(self) -> Sequence[str]:
@@ -184,7 +184,7 @@ class ExportScreen(CopyScreen):
         from upload_tui.tui.exports import ExportKind, changes_text, file_name, upload_texts
 
         kind = ExportKind(name)
-        session, query = self.visible_query()
+        picture, query = self.visible_query()
         file = io.StringIO()
         match kind:
             case ExportKind.SVG:
@@ -192,11 +192,11 @@ class ExportScreen(CopyScreen):
             case ExportKind.JSONL:
                 file.write(changes_text(self.visible_changes()))
             case _:
-                for text in upload_texts(session, query, kind, frozenset(self.marked_ids())):
+                for text in upload_texts(picture, query, kind, frozenset(self.marked_ids())):
                     file.write(text)
                     await asyncio.sleep(0)
         file.seek(0)
-        self.post_message(ExportReady(file, file_name(kind, session.now())))
+        self.post_message(ExportReady(file, file_name(kind, picture.now())))
 
 
 _DESCENDING_KEYS = frozenset(
@@ -213,9 +213,9 @@ class QueryScreen(SessionScreen, ExportScreen):
 
     rows_query: reactive[Query] = reactive(Query, init=False, repaint=False)
 
-    def visible_query(self) -> tuple[Session, Query]:
-        """The session, and the query of the table."""
-        return self._session, self.rows_query
+    def visible_query(self) -> tuple[Picture, Query]:
+        """The picture, and the query of the table."""
+        return self._session.picture, self.rows_query
 
     def visible_changes(self) -> Sequence[Change]:
         """The changes in the activity pane."""
@@ -368,9 +368,9 @@ class QueryScreen(SessionScreen, ExportScreen):
         narrower = replace(query, stages=(query.stages or stages) & stages, attention_only=True)
         upload_id = None
         if narrower.stages and query.sort is SortKey.TROUBLE:
-            upload_id = next_in_trouble(self._session, narrower, table.cursor_id)
+            upload_id = next_in_trouble(self._session.picture, narrower, table.cursor_id)
         elif narrower.stages:
-            upload_id = next_matching(self._session, query, narrower, table.cursor_row)
+            upload_id = next_matching(self._session.picture, query, narrower, table.cursor_row)
         if upload_id is None:
             self.notify(none_text, timeout=2)
         else:

@@ -62,17 +62,17 @@ def expected(rows: Sequence[Row], query: Query, most: int | None) -> list[str]:
 
 def check_windows(session: Session, query: Query, most: int | None) -> None:
     """Compare windows of every kind, and positions, with the expected order."""
-    rows = session.window(query, 0, 1000).rows
+    rows = session.picture.window(query, 0, 1000).rows
     ordered = replace(query, sort=SortKey.TROUBLE, max_in_trouble=most)
-    window = session.window(ordered, 0, 1000)
+    window = session.picture.window(ordered, 0, 1000)
     names = [row.name for row in window.rows]
     assert names == expected(rows, query, most)
     assert window.total == len(rows)
     assert window.total_in_trouble == sum(row.trouble is not None for row in rows)
     assert all(row.trouble is not None for row in window.rows[: window.in_trouble])
-    assert [session.position(ordered, row.id) for row in window.rows] == list(range(len(rows)))
+    assert [session.picture.position(ordered, row.id) for row in window.rows] == list(range(len(rows)))
     for offset in range(0, len(rows), 7):
-        assert [row.name for row in session.window(ordered, offset, 10).rows] == names[offset : offset + 10]
+        assert [row.name for row in session.picture.window(ordered, offset, 10).rows] == names[offset : offset + 10]
 
 
 @pytest.mark.parametrize("most", [None, 0, 3, 1000])
@@ -96,9 +96,9 @@ def test_combined_sessions_share_the_first_rows_by_weight(query: Query, most: in
 def test_a_change_of_the_store_changes_the_order_at_once() -> None:
     session = InMemorySession([an_upload(f"scan-{number}", initiated=60 + number) for number in range(5)])
     query = Query(sort=SortKey.TROUBLE, max_in_trouble=2)
-    assert session.window(query, 0, 1).in_trouble == 0
-    session.update(an_upload("scan-3", initiated=63, completed=20, error=10, message="no room left"))
-    window = session.window(query, 0, 10)
+    assert session.picture.window(query, 0, 1).in_trouble == 0
+    session.publish(an_upload("scan-3", initiated=63, completed=20, error=10, message="no room left"))
+    window = session.picture.window(query, 0, 10)
     assert [row.name for row in window.rows] == ["scan-3", "scan-0", "scan-1", "scan-2", "scan-4"]
     assert (window.in_trouble, window.total) == (1, 5)
     session.close()
@@ -108,7 +108,7 @@ def test_acknowledged_uploads_return_to_their_place() -> None:
     failed = an_upload("failed", initiated=900, completed=600, error=500, message="no room left")
     session = InMemorySession([failed, an_upload("scan", initiated=60)])
     query = Query(sort=SortKey.TROUBLE)
-    assert [row.name for row in session.window(query, 0, 10).rows] == ["failed", "scan"]
-    session._store.acknowledge([str(failed["id"])])
-    assert [row.name for row in session.window(query, 0, 10).rows] == ["scan", "failed"]
+    assert [row.name for row in session.picture.window(query, 0, 10).rows] == ["failed", "scan"]
+    session.picture._store.acknowledge([str(failed["id"])])
+    assert [row.name for row in session.picture.window(query, 0, 10).rows] == ["scan", "failed"]
     session.close()

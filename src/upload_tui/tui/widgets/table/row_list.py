@@ -147,14 +147,17 @@ class RowList(CursorLines, can_focus=True):
         """The row with this number, from 0; None if there is none."""
         return self._window.row(number)
 
-    def reload(self, now: datetime | None = None) -> None:
+    def reload(self, now: datetime | None = None, source: RowSource | None = None) -> None:
         """Fetch the rows again, after the source changed.
 
         The cursor stays on its upload and, unless the list is scrolled to its top, on its line.
 
         Args:
             now: the new time that ages are computed from; None keeps the old one.
+            source: the new source of rows; None keeps the old one.
         """
+        if source is not None:
+            self._window.source = source
         if now is not None:
             self.set_reactive(RowList.now, now)
         top, query = self._top_row(), self.rows_query

@@ -24,7 +24,7 @@ _MAX_PREFETCHED = 6
 
 
 class RowSource(Protocol):
-    """A source of rows, such as a session or a picture."""
+    """A source of rows, such as a picture."""
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """At most `limit` rows from row `offset` (from 0); with `patience_seconds`, those found within that time."""
@@ -36,10 +36,10 @@ class RowSource(Protocol):
 
 
 class RowWindow:
-    """A window over the rows of a source that moves to any row that is requested."""
+    """A window over the rows of a source that moves to any row that is requested; `fetch` after another `source` is set."""
 
     def __init__(self, source: RowSource) -> None:
-        self._source = source
+        self.source = source
         self._query = Query()
         self._window = Window((), 0, 0, -1)
         self._prefetched: deque[Window] = deque(maxlen=_MAX_PREFETCHED)
@@ -67,7 +67,7 @@ class RowWindow:
 
     def continue_search(self) -> Window:
         """Let the source search for a moment; return a window without rows that has the new total."""
-        return self._source.window(self._query, _BEYOND_LAST_ROW, 0, _SEARCH_STEP_SECONDS)
+        return self.source.window(self._query, _BEYOND_LAST_ROW, 0, _SEARCH_STEP_SECONDS)
 
     def fetch(self, query: Query, top: int, visible_rows: int) -> None:
         """Fetch `visible_rows` rows from row `top`, and the margin; drop everything fetched before."""
@@ -93,7 +93,7 @@ class RowWindow:
 
     def _fetch_around(self, top: int) -> Window:
         first, rows = max(0, top - _MARGIN_ROWS), self._visible_rows + 2 * _MARGIN_ROWS
-        return self._source.window(self._query, first, rows, _FRAME_SECONDS)
+        return self.source.window(self._query, first, rows, _FRAME_SECONDS)
 
     def _contains(self, window: Window, top: int) -> bool:
         """True if a window has the current revision and all rows that are visible from row `top` on."""
@@ -113,7 +113,7 @@ class RowWindow:
 
     def position(self, upload_id: str) -> int | None:
         """The row of an upload; None if it does not match the query."""
-        return self._source.position(self._query, upload_id)
+        return self.source.position(self._query, upload_id)
 
 
 def next_in_trouble(source: RowSource, query: Query, upload_id: str | None) -> str | None:

@@ -33,7 +33,7 @@ class UploadTable(RowList, can_focus=True):
     """The table. Set `rows_query`, `display_options`, `now` and `follow`; call `reload` after the source changed.
 
     Args:
-        source: the source of rows; any session or picture is one.
+        source: the source of rows; any picture is one.
         now: the time that ages are computed from; no row is painted without it.
         several_projects: whether to add a column with the project.
 

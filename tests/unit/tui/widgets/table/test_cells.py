@@ -28,7 +28,7 @@ FAILED = an_upload(
 
 def row_of(upload: Mapping[str, Any]) -> Row:
     session = InMemorySession([upload])
-    (row,) = session.window(Query(), 0, 1).rows
+    (row,) = session.picture.window(Query(), 0, 1).rows
     session.close()
     return row
 
