@@ -112,6 +112,7 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "tab": ("", focuses("timeline")),
     "escape": ("4", only(*ALL)),
     "question_mark": ("", opens(HelpScreen)),
+    "Q": ("", lambda context: context.pilot.app.return_value == 0),
     "q": ("", lambda context: context.pilot.app.return_value == 0),
     "u": ("", calls("upload")),
     "x": ("", opens(MenuScreen)),

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
+from rich.segment import Segment, Segments
 from textual import events, on
 from textual._context import active_message_pump
 from textual.app import App, ScreenStackError
@@ -211,7 +212,7 @@ class BaseApp(App[int]):
         from upload_tui.tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(key_helps(self.screen)))
+            self.push_screen(HelpScreen(key_helps(self.screen), self._initial_display_options.glyphs))
 
     def action_leave(self) -> None:
         """Close the screen; on the last one, quit."""
@@ -219,6 +220,14 @@ class BaseApp(App[int]):
             self.pop_screen()
         else:
             self.exit(0)
+
+    def action_quit_with_picture(self) -> None:
+        """Quit, and leave what the screen shows in the terminal."""
+        lines = self.screen._compositor.render_strips(self.size)  # noqa: SLF001  # Textual has no other way to read the screen
+        background = self.screen.background_colors[1]
+        for line_filter in self.get_line_filters():
+            lines = [line.apply_filter(line_filter, background) for line in lines]
+        self.exit(0, message=Segments([segment for line in lines for segment in (*line, Segment.line())]))
 
     def action_copy_selection(self) -> None:
         """Copy the selected text."""

@@ -273,7 +273,7 @@ class DashboardScreen(QueryScreen):
         from upload_tui.tui.screens.menu import ColumnScreen
 
         table = self.query_one(UploadTable)
-        self.app.push_screen(ColumnScreen(table.column_specs, table.left_out), self._apply_columns)
+        self.app.push_screen(ColumnScreen(table.column_specs, table.left_out, table.default_specs), self._apply_columns)
 
     def _apply_columns(self, columns: tuple[ColumnSpec, ...] | None) -> None:
         if columns is not None:

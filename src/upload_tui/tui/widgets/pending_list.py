@@ -149,7 +149,7 @@ class PendingList(DiffedText):
         wait = self._wait_text(row, now, self.size.width - cell_len(name) - _FIXED_CELLS)
         return Content.assemble(
             (f"{self.display_options.glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
-            (name, ""),
+            (name, "$faint" if row.is_stale else ""),
             (f" {fit_to_width(age, _AGE_CELLS, align_right=True)}", "$overdue bold" if is_late else "$quiet"),
             (f"  {wait}", "$overdue" if is_late else "$quiet"),
         )

@@ -3,7 +3,7 @@
 Pure functions from rows to pieces. The component classes of pieces are those of the table, so that colours stay in the stylesheets.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -38,6 +38,8 @@ __all__ = [
     "RowPainter",
     "TABLE_CLASSES",
     "cell",
+    "highlighted",
+    "match_words",
     "second_line",
     "stage_class",
 ]
@@ -48,6 +50,7 @@ Piece = tuple[str, str]
 _BAR_CELLS = 8
 _QUIET, _DIM, _OVERDUE, _ERROR = "uploads--quiet", "uploads--dim", "uploads--overdue", "uploads--error"
 _STUCK, _CONTRADICTORY = "uploads--stuck", "uploads--contradictory"
+_MATCH = "uploads--match"
 BADGE_CLASSES = frozenset({_STUCK, _CONTRADICTORY})
 """The component classes of reversed text."""
 
@@ -254,7 +257,7 @@ def _upload_bar(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
 
 
 _GENERAL_CLASSES = ("header", "quiet", "dim", "stale", "cursor", "cursor-blurred", "highlight")
-_SIGN_CLASSES = ("bar", "bar-blurred", "mark", "mark-under-bar", "overdue", "stuck", "contradictory")
+_SIGN_CLASSES = ("bar", "bar-blurred", "mark", "mark-under-bar", "match", "overdue", "stuck", "contradictory")
 _STAGE_CLASSES = ("initiated", "completed", "verified", "error")
 
 TABLE_CLASSES = frozenset(f"uploads--{name}" for name in (*_GENERAL_CLASSES, *_SIGN_CLASSES, *_STAGE_CLASSES))
@@ -262,7 +265,7 @@ TABLE_CLASSES = frozenset(f"uploads--{name}" for name in (*_GENERAL_CLASSES, *_S
 
 _BARS = {"uploads--cursor": "uploads--bar", "uploads--cursor-blurred": "uploads--bar-blurred"}
 """The component class of the cursor's bar on each background."""
-_REVERSED_CLASSES = BADGE_CLASSES | {"uploads--mark-under-bar"}
+_REVERSED_CLASSES = BADGE_CLASSES | {"uploads--mark-under-bar", _MATCH}
 _KEPT_CLASSES = _REVERSED_CLASSES | {"uploads--bar", "uploads--bar-blurred", "uploads--mark", "uploads--overdue"}
 """Component classes that do not fade with a stale row."""
 
@@ -271,11 +274,39 @@ Background = str
 
 
 class ColumnView(Struct, frozen=True):
-    """What a table chooses its columns for: its projects, their names, and the user's choice (empty: the defaults)."""
+    """What a table chooses its columns for: its projects, their names, and the user's choice (empty: the defaults).
+
+    `words` are highlighted in names and ids.
+    """
 
     several_projects: bool = False
     project_names: tuple[str, ...] = ()
     specs: tuple[ColumnSpec, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+_SEARCHED_COLUMNS = frozenset({ColumnKey.NAME, ColumnKey.ID})
+
+
+def match_words(search: str) -> tuple[str, ...]:
+    """The words of a search that a row shows: without those that exclude."""
+    return tuple(word.strip('"').casefold() for word in search.split() if not word.startswith("-") and word.strip('"'))
+
+
+def highlighted(text: str, component_class: str, words: Sequence[str]) -> Iterator[Piece]:
+    """Yield a text as pieces: the first place of each word that occurs in it, and what stands between them."""
+    folded, spans = text.lower(), list[tuple[int, int]]()
+    for word in words if len(folded) == len(text) else ():
+        start = folded.find(word)
+        if start >= 0:
+            spans.append((start, start + len(word)))
+    done = 0
+    for start, end in sorted(spans):
+        if start >= done:
+            yield text[done:start], component_class
+            yield text[start:end], _MATCH
+            done = end
+    yield text[done:], component_class
 
 
 class RowPainter:
@@ -368,7 +399,12 @@ class RowPainter:
         for index, column in enumerate(self.columns):
             if index:
                 pieces.append((" ", ""))
-            pieces.extend(cell(column, row, now, self._display_options))
+            pieces_of_cell = cell(column, row, now, self._display_options)
+            if self._view.words and column.key in _SEARCHED_COLUMNS:
+                for text, component_class in pieces_of_cell:
+                    pieces.extend(piece for piece in highlighted(text, component_class, self._view.words) if piece[0])
+            else:
+                pieces.extend(pieces_of_cell)
         return pieces
 
     def _detail_pieces(self, row: Row, now: datetime) -> Sequence[Piece]:
