@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
+from upload_tui.monitor.queries.terms import Where
 from upload_tui.status import Anomaly, Certainty, Stage
 
 if TYPE_CHECKING:  # showing uploads must not import the JSON parsers
@@ -145,17 +147,19 @@ class Trouble(StrEnum):
 
 
 class Query(Struct, frozen=True):
-    """Which uploads to show, and in what order; empty sets and texts do not filter.
+    """Which uploads to show, and in what order; empty sets do not filter.
 
     Attributes:
-        search: a part of the name, id or error message, ignoring case.
+        where: what the user searches for, in addition to everything below.
+        marked: the ids of the uploads that are marked, for `is:marked`.
         attention_only: only uploads in trouble.
         late_only: only overdue and stuck uploads, without acknowledged ones.
         cause, storage_provider, uploader: only failed uploads with these, as in a `CauseGroup`; None means any.
     """
 
     stages: frozenset[Stage] = frozenset()
-    search: str = ""
+    where: Where = Where()
+    marked: frozenset[str] = frozenset()
     attention_only: bool = False
     late_only: bool = False
     cause: str | None = None
@@ -168,7 +172,8 @@ class Query(Struct, frozen=True):
     @property
     def is_filtered(self) -> bool:
         """True if there is a search or a filter."""
-        return self != Query(sort=self.sort, descending=self.descending)
+        unfiltered = Query(where=Where(self.where.text), sort=self.sort, descending=self.descending, marked=self.marked)
+        return replace(self, where=replace(self.where, note="")) != unfiltered
 
     @property
     def is_newest_first(self) -> bool:
@@ -239,6 +244,7 @@ class Row(Struct, frozen=True, kw_only=True):
         is_gone: the service no longer lists it.
         is_stale: it may have changed since it was read.
         read_on: when it was last read from the service.
+        uploader, storage_provider, content_type: as the service names them; empty if unknown.
     """
 
     id: str
@@ -266,6 +272,9 @@ class Row(Struct, frozen=True, kw_only=True):
     is_gone: bool = False
     is_stale: bool = False
     read_on: datetime
+    uploader: str = ""
+    storage_provider: str = ""
+    content_type: str = ""
 
 
 class Window(Struct, frozen=True):

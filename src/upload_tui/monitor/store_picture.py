@@ -34,8 +34,10 @@ from upload_tui.monitor.model import (
     WaitsFor,
     Window,
 )
+from upload_tui.monitor.queries.matching import with_service
+from upload_tui.monitor.queries.terms import EVERYTHING, Where
 from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, WorkerFigures, last_ended_on
-from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.conditions import StuckThreshold, StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
@@ -125,7 +127,9 @@ class StorePicture:
         return self._store.position(self._restrict(query), self._trouble_thresholds(), upload_id)
 
     def _restrict(self, query: Query) -> Query:
-        """The query, limited to this picture's projects."""
+        """The query, limited to this picture's projects and service."""
+        if query.where.tree != EVERYTHING:
+            query = replace(query, where=Where(tree=with_service(query.where.tree, self._service)))
         if not self._project_ids:
             return query
         project_ids = self._scope(query.project_ids)
@@ -177,7 +181,7 @@ class StorePicture:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
         stages = self._stages(aggregates)
-        troubles = _troubles(aggregates, stages, self._failed_since)
+        troubles = _troubles(aggregates, stages, self._failed_since, self._whole_second)
         counts = self._aggregates.stage_counts()
         notice = self._worker_notice(counts) or self._store.notice
         return Funnel(stages, notice, troubles, aggregates.count_gone())
@@ -195,22 +199,17 @@ class StorePicture:
         )
 
     def _stages(self, aggregates: StoreAggregates) -> tuple[StageSummary, ...]:
-        counts = aggregates.stage_counts()
-        return tuple(self._summary(aggregates, stage, *counts.get(stage, (0, None, None))) for stage in Stage)
-
-    def _summary(
-        self, aggregates: StoreAggregates, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None
-    ) -> StageSummary:
-        now, overdue, stuck = self.as_of(), 0, 0
-        if stage is Stage.INITIATED and count:
-            overdue = stuck = aggregates.count_idle_initiated(self._thresholds(stuck_seconds).initiated)
-        elif stage is Stage.COMPLETED and count:
-            stuck = aggregates.count_completed_before(self._thresholds(stuck_seconds))
-            overdue = aggregates.count_completed_before(self._thresholds(overdue_seconds))
-        recent = aggregates.arrivals(stage, now - timedelta(minutes=_RECENT_MINUTES), _RECENT_MINUTES)
-        return StageSummary(stage, count, oldest, newest, overdue, stuck, recent)
-
-    # Lateness
+        counts, thresholds = aggregates.stage_counts(), self._trouble_thresholds()
+        recent_since = self.as_of() - timedelta(minutes=_RECENT_MINUTES)
+        return tuple(
+            StageSummary(
+                stage,
+                *counts.get(stage, (0, None, None)),
+                *(_late_counts(aggregates, stage, thresholds) if stage in counts else (0, 0)),
+                aggregates.arrivals(stage, recent_since, _RECENT_MINUTES),
+            )
+            for stage in Stage
+        )
 
     def set_queue_stats(self, queue: QueueStats | None) -> None:
         """Set the latest statistics of the verification queue; None if the service gives none."""
@@ -226,15 +225,25 @@ class StorePicture:
         return baselines
 
     def _trouble_thresholds(self) -> TroubleThresholds:
-        return TroubleThresholds(self._thresholds(overdue_seconds), self._failed_since)
+        return TroubleThresholds(
+            self._thresholds(overdue_seconds),
+            self._failed_since,
+            self._thresholds(stuck_seconds),
+            self._whole_second,
+        )
 
     @property
     def _failed_since(self) -> datetime:
-        return self._limits.failed_since(self.as_of().replace(microsecond=0))
+        return self._limits.failed_since(self._whole_second)
+
+    @property
+    def _whole_second(self) -> datetime:
+        """`as_of` for comparisons, so that cached search results stay valid for a second, and a row and a filter agree."""
+        return self.as_of().replace(microsecond=0)
 
     def _thresholds(self, limit_seconds: Callable[[Baseline | None, float], float]) -> StuckThresholds:
-        """The times that correspond to an age limit, rounded to seconds so that cached search results stay valid for a second."""
-        now, baselines = self.as_of().replace(microsecond=0), self._baselines()
+        """The times that correspond to an age limit."""
+        now, baselines = self._whole_second, self._baselines()
 
         def before(baseline: Baseline | None) -> datetime:
             return now - timedelta(seconds=limit_seconds(baseline, self._limits.stuck_after_seconds))
@@ -265,8 +274,7 @@ class StorePicture:
 
     def _rows(self, uploads: Sequence[StoredUpload]) -> Iterator[Row]:
         """Rows as of the last time the picture was current; what they share is computed once."""
-        # In whole seconds, as the thresholds of queries: a row and a filter must not disagree.
-        as_of, baselines, failed_since = self.as_of().replace(microsecond=0), self._baselines(), self._failed_since
+        as_of, baselines, failed_since = self._whole_second, self._baselines(), self._failed_since
         outdated = {
             project_id: (self.now() - self.project_as_of(project_id)).total_seconds() > _STALE_SECONDS
             for project_id in {stored.project_id for stored in uploads}
@@ -278,29 +286,51 @@ class StorePicture:
             is_pending = not (is_final or stored.unknown_state)
             lateness = self._lateness(stored, as_of, baselines, queued) if is_pending else _NOT_LATE
             is_stale = not is_final and (outdated[stored.project_id] or self._is_from_previous_session(stored))
-            trouble = _trouble(stored, lateness, failed_since)
-            yield _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
+            is_acknowledged = _is_acknowledged(stored, as_of)
+            trouble = _trouble(stored, lateness, failed_since, is_acknowledged=is_acknowledged)
+            row = _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
+            yield row if is_acknowledged is stored.is_acknowledged else replace(row, is_acknowledged=is_acknowledged)
 
     def _is_from_previous_session(self, stored: StoredUpload) -> bool:
         return self._read_since is not None and stored.read_on < self._read_since
 
 
+def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleThresholds) -> tuple[int, int]:
+    """The numbers of overdue and of stuck uploads in a stage."""
+    if stage is Stage.INITIATED:
+        idle = aggregates.count_idle_initiated(thresholds.stuck.initiated, thresholds.now)
+        return idle, idle
+    if stage is Stage.COMPLETED:
+        overdue, stuck = (
+            aggregates.count_completed_before(before, thresholds.now) for before in (thresholds.late, thresholds.stuck)
+        )
+        return overdue, stuck
+    return 0, 0
+
+
 def _troubles(
-    aggregates: StoreAggregates, stages: Sequence[StageSummary], failed_since: datetime
+    aggregates: StoreAggregates, stages: Sequence[StageSummary], failed_since: datetime, now: datetime
 ) -> Mapping[Trouble, int]:
     """The number of uploads by trouble, of those in trouble."""
     stuck = sum(summary.stuck for summary in stages)
     counts = {
-        Trouble.CONTRADICTORY: aggregates.count_contradictory(),
+        Trouble.CONTRADICTORY: aggregates.count_contradictory(now),
         Trouble.STUCK: stuck,
-        Trouble.FAILED: aggregates.count_failed(failed_since),
+        Trouble.FAILED: aggregates.count_failed(failed_since, now),
         Trouble.OVERDUE: sum(max(summary.overdue, summary.stuck) for summary in stages) - stuck,
     }
     return {trouble: count for trouble, count in counts.items() if count}
 
 
-def _trouble(stored: StoredUpload, lateness: Lateness, failed_since: datetime) -> Trouble | None:
-    if stored.is_gone or stored.is_acknowledged:
+def _is_acknowledged(stored: StoredUpload, now: datetime) -> bool:
+    is_over = stored.acknowledged_until is not None and stored.acknowledged_until <= now
+    return stored.is_acknowledged and not is_over
+
+
+def _trouble(
+    stored: StoredUpload, lateness: Lateness, failed_since: datetime, *, is_acknowledged: bool
+) -> Trouble | None:
+    if stored.is_gone or is_acknowledged:
         return None
     return trouble_of(stored.stage, stored.since, lateness, failed_since, has_contradiction=stored.is_contradictory)
 
@@ -332,4 +362,7 @@ def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Troubl
         is_gone=stored.is_gone,
         is_stale=is_stale,
         read_on=stored.read_on,
+        uploader=stored.uploader,
+        storage_provider=stored.storage_provider,
+        content_type=stored.content_type,
     )

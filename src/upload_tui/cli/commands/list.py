@@ -88,11 +88,12 @@ async def _details(settings: ServiceSettings, criteria: _Criteria, *, reverse: b
 
 def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
     """The query of the criteria: times and sizes in descending order, others in ascending order."""
-    from upload_tui.monitor import Query, SortKey
+    from upload_tui.monitor import Query, SortKey, TextTerm, Where
+    from upload_tui.text import fold
 
     return Query(
         stages=criteria.stages,
-        search=criteria.search,
+        where=Where(criteria.search, TextTerm("", (fold(criteria.search),))) if criteria.search else Where(),
         attention_only=criteria.stuck_only,
         project_ids=frozenset(project.id for project in snapshot.projects),
         sort=SortKey(criteria.sort),

@@ -15,10 +15,11 @@ from msgspec import Struct
 
 from upload_tui.monitor.model import ProjectRef, Query, SortKey
 from upload_tui.monitor.store.bulk import BulkLoad, can_snapshot
+from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store.database import ChangeLog, Database
 from upload_tui.monitor.store.keyset_paging import KeysetPager
 from upload_tui.monitor.store.partitions import Partition, PartitionTable
-from upload_tui.monitor.store.query import StoreQuery, StuckThresholds, TroubleThresholds, store_query
+from upload_tui.monitor.store.query import StoreQuery, store_query
 from upload_tui.monitor.store.rows import (
     READ_COLUMNS,
     UNKNOWN_STATE_RANK,
@@ -44,7 +45,7 @@ _UPSERT = (
     f"INSERT INTO uploads ({', '.join(WRITE_COLUMNS)}) VALUES ({', '.join('?' * len(WRITE_COLUMNS))}) "
     "ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{column} = excluded.{column}" for column in WRITE_COLUMNS[1:])
-    + " RETURNING number"
+    + ", acknowledged_stage = CASE WHEN stage = excluded.stage THEN acknowledged_stage END RETURNING number"
 )
 _BATCH_SIZE = 500
 
@@ -205,7 +206,11 @@ class Store:
 
         With `patience_seconds`, a search returns what it finds in that time; call again for more.
         """
-        selected, offset, limit = store_query(query, thresholds, self.partitions.select), max(0, offset), max(0, limit)
+        selected, offset, limit = (
+            store_query(query, thresholds, self.partitions, self._db),
+            max(0, offset),
+            max(0, limit),
+        )
         if not selected.needs_list:
             numbers = self._pager.row_numbers(selected, offset, limit, self.revision)
             return QueryResult(self._load_rows(numbers), selected.total)
@@ -218,7 +223,7 @@ class Store:
         row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
         if row is None:
             return None
-        selected = store_query(query, thresholds, self.partitions.select)
+        selected = store_query(query, thresholds, self.partitions, self._db)
         if selected.needs_list:
             return self._search_lists.position(selected, self.revision, row[0])
         return self._pager.position(selected, row[0], row[1], self.revision)

@@ -13,7 +13,19 @@ from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
-from upload_tui.monitor import CauseGroup, Change, Connection, Detail, ProjectRef, Query, Session, SortKey
+from upload_tui.monitor import (
+    CauseGroup,
+    Change,
+    Connection,
+    Detail,
+    ProjectRef,
+    Query,
+    Row,
+    Session,
+    SortKey,
+    Where,
+    read_query,
+)
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.text import plural, sanitize
 from upload_tui.tui.appearance.columns import sort_keys
@@ -213,22 +225,27 @@ class QueryScreen(SessionScreen, ExportScreen):
 
     # Search
 
+    def row_of(self, upload_id: str) -> Row | None:
+        """An upload as it is now; None if it is not known."""
+        detail = self._session.detail(upload_id)
+        return None if detail is None else detail.row
+
     def action_search(self) -> None:
         """Search the change log if it has the focus, else the table."""
         log = self.query_one(ChangeLogView)
         if log.has_focus:
-            self.query_one(SearchBar).open(SearchTarget.CHANGES, log.change_filter.search)
+            self.query_one(SearchBar).open(SearchTarget.CHANGES, log.change_filter.where.text)
         else:
-            self.query_one(SearchBar).open(SearchTarget.UPLOADS, self.rows_query.search)
+            self.query_one(SearchBar).open(SearchTarget.UPLOADS, self.rows_query.where.text)
 
     @on(SearchBar.Changed)
     def search_as_typed(self, message: SearchBar.Changed) -> None:
         """Search as the text is typed."""
         if message.target is SearchTarget.CHANGES:
             log = self.query_one(ChangeLogView)
-            log.change_filter = replace(log.change_filter, search=message.value)
+            log.change_filter = replace(log.change_filter, where=read_query(message.value, log.change_filter.where))
         else:
-            self.rows_query = replace(self.rows_query, search=message.value)
+            self.rows_query = replace(self.rows_query, where=read_query(message.value, self.rows_query.where))
 
     @on(SearchBar.Closed)
     def close_search(self, message: SearchBar.Closed) -> None:
@@ -240,8 +257,8 @@ class QueryScreen(SessionScreen, ExportScreen):
         bar, query = self.query_one(SearchBar), self.rows_query
         if bar.is_open:
             bar.action_clear()
-        elif query.search:
-            self.rows_query = replace(query, search="")
+        elif query.where.text:
+            self.rows_query = replace(query, where=Where())
         elif query.is_filtered:
             self.rows_query = Query(sort=query.sort, descending=query.descending)
         else:
