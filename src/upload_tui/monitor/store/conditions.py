@@ -179,8 +179,7 @@ def _number_condition(term: NumberTerm, now: datetime, plus: str = "+") -> Condi
         if term.field == "age":  # older means since an earlier time
             now_ms = to_ms(now) or 0
             comparison, values = comparison.translate(_MIRRORED), tuple(now_ms - value for value in values)
-        compared = _any(*((f"{column} {comparison} ?", (value,)) for value in values))
-        return _all((f"{column} > {UNKNOWN}", ()), compared)
+        return _any(*((f"{_from_known(column, comparison)}{column} {comparison} ?", (value,)) for value in values))
     column = "ended_ms - completed_ms" if term.field == "took" else "chunk_count"
     return _any(*((f"ifnull({column} {term.operator} ?, 0)", (value,)) for value in term.values))
 
@@ -188,7 +187,12 @@ def _number_condition(term: NumberTerm, now: datetime, plus: str = "+") -> Condi
 def _time_condition(term: TimeTerm, now: datetime, plus: str = "+") -> Condition:
     comparison = "<=" if term.is_until else ">="
     column = f"{plus}initiated_ms"
-    return f"({column} > {UNKNOWN} AND {column} {comparison} ?)", (to_ms(time_bound(term, now)),)
+    return f"({_from_known(column, comparison)}{column} {comparison} ?)", (to_ms(time_bound(term, now)),)
+
+
+def _from_known(column: str, comparison: str) -> str:
+    """A lower bound that excludes unknown values, where the comparison has none: with two, SQLite takes the first for its index."""
+    return f"{column} > {UNKNOWN} AND " if comparison.startswith("<") else ""
 
 
 _SEARCHED_COLUMNS = ("name", "id", "error_message")

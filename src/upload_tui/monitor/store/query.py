@@ -299,11 +299,12 @@ def select_count(query: StoreQuery) -> int:
 def union_selects(query: StoreQuery, extra_condition: str) -> str:
     """Select the keys of a query's rows: one SELECT for each partition, so that each uses its index and SQLite merges them."""
     if _is_union(query):
-        wheres = [f"cell = {partition.number}" for partition in query.partitions]
+        sources = [f"uploads WHERE cell = {partition.number}" for partition in query.partitions]
+    elif query.has_all_partitions:
+        sources = ["uploads WHERE 1"]
     else:
-        wheres = ["1" if query.has_all_partitions else f"cell IN ({partition_list(query.partitions)})"]
-    if query.contradictory:
-        wheres.append(f"is_contradictory = 1 AND cell IN ({partition_list(query.contradictory)})")
-    return " UNION ALL ".join(
-        f"SELECT {sort_columns(query)} FROM uploads WHERE {where}{extra_condition}" for where in wheres
-    )
+        sources = [f"uploads WHERE cell IN ({partition_list(query.partitions)})"]
+    if query.contradictory:  # few, but SQLite would search them among all rows, which have an index in this order
+        cells = partition_list(query.contradictory)
+        sources.append(f"uploads INDEXED BY by_trouble WHERE is_contradictory = 1 AND cell IN ({cells})")
+    return " UNION ALL ".join(f"SELECT {sort_columns(query)} FROM {source}{extra_condition}" for source in sources)
