@@ -111,10 +111,14 @@ class QueryError(UsageError):
         hint: what to write instead.
         position: the character (from 0) where it is.
         is_unfinished: True if more text can mend it.
+        text: the whole query.
     """
 
-    def __init__(self, title: str, hint: str = "", *, position: int = 0, is_unfinished: bool = False) -> None:
+    def __init__(
+        self, title: str, hint: str = "", *, position: int = 0, is_unfinished: bool = False, text: str = ""
+    ) -> None:
         super().__init__(title, hint)
+        self.text = text
         self.position = position
         self.is_unfinished = is_unfinished
 

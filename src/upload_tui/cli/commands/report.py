@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from upload_tui.cli.support.dashboard import last_visit_file
-from upload_tui.cli.support.options import effective_settings, parse_since, service_options
+from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, continues_without_output, output_option
 from upload_tui.cli.support.service import exit_code_of, open_snapshot
 from upload_tui.cli.support.tables import local_time
@@ -19,7 +19,7 @@ from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Detail, ProjectRef
+    from upload_tui.monitor import Detail, ProjectRef, Where
 
 __all__ = ["command"]
 
@@ -48,16 +48,23 @@ def _parse_since(text: str) -> str | datetime:
     metavar="last|TIME",
     help="Add changes since then; `last` means the last report with `--since last`.",
 )
+@where_option
 @click.option("--prometheus", is_flag=True, help="Print metrics in the Prometheus text format.")
 @click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any upload is in error.")
 @output_option
 @continues_without_output
 def command(
-    since: str | datetime | None, prometheus: bool, fail_on_error: bool, output: str | None, *, flags: Flags
+    since: str | datetime | None,
+    where: "Where",
+    prometheus: bool,
+    fail_on_error: bool,
+    output: str | None,
+    *,
+    flags: Flags,
 ) -> int:
     """Print a report."""
     settings = effective_settings(flags)
-    snapshot = asyncio.run(_read_snapshot(settings))
+    snapshot = asyncio.run(_read_snapshot(settings, where))
     record = _record(snapshot, _changes_since(settings, snapshot, since))
     printer = Printer(output, (), _csv_row)
     if prometheus:
@@ -72,11 +79,13 @@ def command(
     return exit_code_of(is_complete=snapshot.is_complete, has_failed=has_failed)
 
 
-async def _read_snapshot(settings: ServiceSettings) -> _ProjectSnapshot:
+async def _read_snapshot(settings: ServiceSettings, where: "Where") -> _ProjectSnapshot:
     from upload_tui.monitor import Query
 
     async with open_snapshot(settings) as snapshot:
-        details = list(snapshot.details(Query(project_ids=frozenset(project.id for project in snapshot.projects))))
+        details = list(
+            snapshot.details(Query(where=where, project_ids=frozenset(project.id for project in snapshot.projects)))
+        )
         return _ProjectSnapshot(
             settings.url, snapshot.projects, details, snapshot.picture.as_of(), snapshot.is_complete
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct, field
 
-from upload_tui.cli.support.options import effective_settings, parse_duration, service_options
+from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
 from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option, terminal_columns
 from upload_tui.cli.support.service import (
     client_for,
@@ -36,7 +36,7 @@ from upload_tui.status import Stage
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
-    from upload_tui.monitor import Schedule, Store, StorePicture, UploadWaiter
+    from upload_tui.monitor import Schedule, Store, StorePicture, UploadWaiter, Where
 
 __all__ = ["command"]
 
@@ -51,6 +51,7 @@ class _Options(Struct, frozen=True):
     heartbeat_seconds: float | None
     fail_fast: bool
     timeout_exit_code: int
+    where: "Where"
 
 
 @click.command(
@@ -59,6 +60,7 @@ class _Options(Struct, frozen=True):
 )
 @click.argument("upload_ids", nargs=-1, metavar="[ID]...")
 @service_options
+@where_option
 @click.option(
     "--timeout", type=parse_duration, metavar="DURATION", help="Timeout, such as 90s, 15m or 2h; by default none."
 )
@@ -91,6 +93,7 @@ class _Options(Struct, frozen=True):
 @continues_without_output
 def command(
     upload_ids: Sequence[str],
+    where: "Where",
     timeout: float | None,
     timeout_exit_code: int,
     interval: float | None,
@@ -102,9 +105,13 @@ def command(
     flags: Flags,
 ) -> int:
     """Wait for uploads."""
-    if not upload_ids and not flags.projects:
-        raise UsageError("Nothing to wait for", "Give the ids of uploads, or projects with --project")
-    options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
+    if not upload_ids and not flags.projects and not where.text:
+        raise UsageError(
+            "Nothing to wait for", "Give the ids of uploads, projects with --project, or a query with --where"
+        )
+    if upload_ids and where.text:
+        raise UsageError("Both ids and a query are given", "Give either the ids of uploads, or a query with --where")
+    options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code, where)
     settings = effective_settings(flags)
     from upload_tui.monitor import UPLOAD_FIELDS, flat_upload
 
@@ -121,7 +128,7 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
         async with client_for(settings) as client:
             upload_ids, is_complete = options.upload_ids, True
             if not upload_ids:
-                upload_ids, is_complete = await _pending_ids(client, store, settings)
+                upload_ids, is_complete = await _pending_ids(client, store, settings, options.where)
             waiter = UploadWaiter(
                 client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options)
             )
@@ -142,15 +149,21 @@ def _schedule(options: _Options) -> "Schedule":
 
 
 async def _pending_ids(
-    client: "ServiceClient", store: "Store", settings: ServiceSettings
+    client: "ServiceClient", store: "Store", settings: ServiceSettings, where: "Where"
 ) -> tuple[Sequence[str], bool]:
-    """The ids of all pending uploads, and whether all uploads could be read: one that cannot may be pending."""
+    """The ids of all pending uploads that match a query, and whether all uploads could be read: one that cannot may be pending."""
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor import Query, StorePicture
+
     projects = await find_projects(client, settings.projects)
     synchronisers = [new_synchroniser(client, store, project) for project in projects]
     for synchroniser in synchronisers:
         await synchroniser.sync()
     pending = store.unfinished(frozenset(project.id for project in projects)) if projects else ()
-    return [upload.id for upload in pending], print_notices(synchronisers)
+    picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
+    found = picture.window(Query(where=where), 0, sys.maxsize).rows if where.text else pending
+    matching = {upload.id for upload in found}
+    return [upload.id for upload in pending if upload.id in matching], print_notices(synchronisers)
 
 
 _BAR_CELLS = 30

@@ -53,7 +53,11 @@ def parse_query(text: str) -> Where:
     Raises:
         QueryError: it has a mistake, an unknown field or no end.
     """
-    return Where(text, _Parser(text, is_strict=True).parse())
+    try:
+        return Where(text, _Parser(text, is_strict=True).parse())
+    except QueryError as error:
+        error.text = text
+        raise
 
 
 def read_query(text: str, last: Where | None = None) -> Where:
