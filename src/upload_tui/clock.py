@@ -53,10 +53,18 @@ class PacedClock:
         rate: seconds of this clock per second of the base clock; 0 pauses it.
         base: the clock that drives this one; None is the system clock.
         start_on: the time at which this clock starts; None is the current time of the base clock.
+        end_on: the time of day at which this clock stops; None lets it run on.
     """
 
-    def __init__(self, rate: float = 1.0, base: Clock | None = None, start_on: datetime | None = None) -> None:
+    def __init__(
+        self,
+        rate: float = 1.0,
+        base: Clock | None = None,
+        start_on: datetime | None = None,
+        end_on: datetime | None = None,
+    ) -> None:
         self._base: Clock = base or SystemClock()
+        self._end_on = end_on
         self._rate = rate
         self._started_on = start_on or self._base.now()
         self._marked_at = self._base.monotonic()
@@ -70,7 +78,8 @@ class PacedClock:
 
     def now(self) -> datetime:
         """The current time of this clock, aware and in UTC."""
-        return self._started_on + timedelta(seconds=self.monotonic())
+        now = self._started_on + timedelta(seconds=self.monotonic())
+        return now if self._end_on is None else min(now, self._end_on)
 
     def monotonic(self) -> float:
         """Seconds of this clock since it was created."""
@@ -91,6 +100,10 @@ class PacedClock:
         self._mark()
         self._elapsed_seconds += seconds
         self._wake_sleepers()
+
+    def set_time(self, on: datetime) -> None:
+        """Set the time of day, forwards or back; sleepers are not affected."""
+        self._started_on = on - timedelta(seconds=self.monotonic())
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for that many seconds of this clock."""

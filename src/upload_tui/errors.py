@@ -14,6 +14,8 @@ Every error that the program raises on purpose is one of these; only `cli` print
     │   ├── NotConsistentError      3    404 `resource_not_consistent`: not available yet, retry
     │   ├── AuthError               4    401 or 403
     │   ├── NotFoundError           5    404: no such project or upload
+    │   ├── SourceError             3    the command of a source failed, or did not list everything
+    │   │   └── SourceConfigError   2    it cannot work as it is configured
     │   └── BadRequestError         3    400: the service rejects the request
     ├── StorageError                2    a file of this program cannot be read or written
     │   ├── BusyStorageError        2    another process is using it; retry later
@@ -57,6 +59,8 @@ __all__ = [
     "ServerError",
     "ServiceError",
     "SettingsError",
+    "SourceConfigError",
+    "SourceError",
     "StorageError",
     "StorageResetError",
     "StyleError",
@@ -171,9 +175,13 @@ class InternalError(UploadTuiError):
 
 
 class ServiceError(UploadTuiError):
-    """A request to the service failed. `status` is the HTTP status of the response; None if there was none."""
+    """A request to the service failed. `status` is the HTTP status of the response; None if there was none.
+
+    `is_transient`: the service itself says that the same request is likely to succeed soon.
+    """
 
     exit_code = EXIT_UNREACHABLE
+    is_transient: ClassVar[bool] = False
     status: int | None = None
 
 
@@ -186,6 +194,8 @@ class ThrottledError(ServiceError):
 
     `retry_after_seconds` is the value of its `Retry-After` header, at most 15 minutes; None without a valid header.
     """
+
+    is_transient = True
 
     def __init__(self, title: str, hint: str = "", *, retry_after_seconds: float | None = None) -> None:
         super().__init__(title, hint)
@@ -203,6 +213,8 @@ class InvalidResponseError(ServiceError):
 class NotConsistentError(ServiceError):
     """404 with the code `resource_not_consistent`: the resource exists but is not available yet."""
 
+    is_transient = True
+
 
 class BadRequestError(ServiceError):
     """400: the service rejects the request."""
@@ -218,6 +230,16 @@ class NotFoundError(ServiceError):
     """404: the service has no such project or upload."""
 
     exit_code = EXIT_NOT_FOUND
+
+
+class SourceError(ServiceError):
+    """The command of a source failed, or did not list everything; the next run may succeed."""
+
+
+class SourceConfigError(SourceError):
+    """The command of a source cannot work as it is configured: it does not exist, or it says so itself."""
+
+    exit_code = EXIT_USAGE
 
 
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:

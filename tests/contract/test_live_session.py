@@ -15,9 +15,11 @@ from tests.contract.calls import FILE, Caller, serving
 from upload_tui.backend import FaultName
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import (
+    CachedFreshness,
     Change,
     ConnectionState,
     LiveSession,
+    PictureChanged,
     ProjectRef,
     Query,
     Schedule,
@@ -87,25 +89,24 @@ async def until(session: LiveSession, condition: object) -> None:
 
 async def poll(session: LiveSession) -> None:
     """Run a round."""
-    changes = session.changes()
-    session.refresh()
-    async with asyncio.timeout(30):
-        async for change in changes:
-            if type(change).__name__ == "PictureChanged":
-                break
-    await changes.aclose()  # type: ignore[attr-defined]
+    with session.changes.subscribe() as changes:
+        session.refresh()
+        async with asyncio.timeout(30):
+            async for change in changes:
+                if isinstance(change, PictureChanged):
+                    break
 
 
 def upload_changes(session: LiveSession) -> list[Change]:
-    return [change for change in session.history(1000) if isinstance(change, UploadChange)]
+    return [change for change in session.changes.history(1000) if isinstance(change, UploadChange)]
 
 
 async def test_existing_uploads_are_not_published_after_the_full_scan() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(CHUNKS)
         async with watching(caller) as session:
-            assert [row.id for row in session.window(Query(), 0, 10).rows] == [upload_id]
-            assert session.funnel()[Stage.COMPLETED].count == 1
+            assert [row.id for row in session.picture.window(Query(), 0, 10).rows] == [upload_id]
+            assert session.picture.funnel()[Stage.COMPLETED].count == 1
             assert upload_changes(session) == []
 
 
@@ -132,7 +133,7 @@ async def test_every_stage_is_published_once_and_in_order(design: StatusShape) -
             (Stage.COMPLETED, Stage.ERROR),
         ]
         assert [type(change) for change in upload_changes(session)].count(UploadSeen) == 1
-        detail = session.detail(upload_id)
+        detail = session.picture.detail(upload_id)
         assert detail is not None
         assert detail.upload.stage is Stage.ERROR
         assert detail.row.chunk_bytes == 15
@@ -153,7 +154,7 @@ async def test_times_are_the_services_when_the_local_clock_is_wrong(ahead: int) 
 
         later(20)
         async with watching(caller, clock=ours) as session:
-            assert not any(row.is_stale or row.lateness.is_stuck for row in session.window(Query(), 0, 10).rows)
+            assert not any(row.is_stale or row.lateness.is_stuck for row in session.picture.window(Query(), 0, 10).rows)
             later(10)
             await poll(session)
             later(5)
@@ -161,7 +162,7 @@ async def test_times_are_the_services_when_the_local_clock_is_wrong(ahead: int) 
             verified_on = caller.clock.now()
             later(5)
             await poll(session)
-            detail, pending = session.detail(upload_id), session.detail(pending_id)
+            detail, pending = session.picture.detail(upload_id), session.picture.detail(pending_id)
             assert detail is not None
             assert pending is not None
             assert detail.anomalies == pending.anomalies == ()
@@ -170,9 +171,9 @@ async def test_times_are_the_services_when_the_local_clock_is_wrong(ahead: int) 
             assert change.earliest is not None
             assert change.latest is not None
             assert change.earliest <= verified_on <= change.latest
-            assert abs((session.now() - caller.clock.now()).total_seconds()) < 1
+            assert abs((session.picture.now() - caller.clock.now()).total_seconds()) < 1
             assert pending.row.stage_since is not None
-            assert (session.now() - pending.row.stage_since).total_seconds() == pytest.approx(40, abs=1)
+            assert (session.picture.now() - pending.row.stage_since).total_seconds() == pytest.approx(40, abs=1)
 
 
 async def test_pending_uploads_of_an_earlier_session_are_stale_until_they_are_read_again(tmp_path: Path) -> None:
@@ -181,16 +182,16 @@ async def test_pending_uploads_of_an_earlier_session_are_stale_until_they_are_re
         done, pending = await caller.upload(CHUNKS), await caller.initiate("pending.bin")
         await caller.verify_all()
         async with watching(caller, tmp_path / "store.db") as session:
-            assert not any(row.is_stale for row in session.window(Query(), 0, 10).rows)
+            assert not any(row.is_stale for row in session.picture.window(Query(), 0, 10).rows)
         caller.clock.advance(3600)
         caller.service.faults.start(FaultName.OUTAGE, 1000)
         async with watching(caller, tmp_path / "store.db", is_answering=False) as session:
-            stale = {row.id: row.is_stale for row in session.window(Query(), 0, 10).rows}
+            stale = {row.id: row.is_stale for row in session.picture.window(Query(), 0, 10).rows}
             assert stale == {done: False, pending: True}
             caller.service.faults.stop(FaultName.OUTAGE)
             session.refresh()
             await until(session, lambda: session.connection().is_live)
-            assert not any(row.is_stale for row in session.window(Query(), 0, 10).rows)
+            assert not any(row.is_stale for row in session.picture.window(Query(), 0, 10).rows)
 
 
 async def test_an_upload_does_not_become_stuck_while_the_service_is_unreachable() -> None:
@@ -202,29 +203,29 @@ async def test_an_upload_does_not_become_stuck_while_the_service_is_unreachable(
         await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
         caller.clock.advance(3600)
         await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
-        (row,) = session.pending(9)
-        assert (row.lateness.is_stuck, row.is_stale, session.funnel().stuck) == (False, True, 0)
+        (row,) = session.picture.pending(9)
+        assert (row.lateness.is_stuck, row.is_stale, session.picture.funnel().stuck) == (False, True, 0)
         caller.service.faults.stop(FaultName.OUTAGE)
         session.refresh()
         await until(session, lambda: session.connection().is_live)
-        (row,) = session.pending(9)
-        assert (row.lateness.is_stuck, row.is_stale, session.funnel().stuck) == (True, False, 1)
+        (row,) = session.picture.pending(9)
+        assert (row.lateness.is_stuck, row.is_stale, session.picture.funnel().stuck) == (True, False, 1)
 
 
 async def test_uploads_of_an_earlier_session_are_as_late_as_they_were_until_the_service_answers(tmp_path: Path) -> None:
     async with serving() as caller:
         await caller.upload(CHUNKS)
         async with watching(caller, tmp_path / "store.db") as session:
-            assert session.funnel().stuck == 0
+            assert session.picture.funnel().stuck == 0
         caller.clock.advance(3600)
         caller.service.faults.start(FaultName.OUTAGE, 10_000)
         async with watching(caller, tmp_path / "store.db", is_answering=False) as session:
-            (row,) = session.pending(9)
-            assert (row.lateness.is_stuck, row.is_stale, session.funnel().stuck) == (False, True, 0)
+            (row,) = session.picture.pending(9)
+            assert (row.lateness.is_stuck, row.is_stale, session.picture.funnel().stuck) == (False, True, 0)
             caller.service.faults.stop(FaultName.OUTAGE)
             session.refresh()
             await until(session, lambda: session.connection().is_live)
-            assert (session.pending(9)[0].lateness.is_stuck, session.funnel().stuck) == (True, 1)
+            assert (session.picture.pending(9)[0].lateness.is_stuck, session.picture.funnel().stuck) == (True, 1)
 
 
 async def test_the_connection_shows_when_the_service_is_down_and_when_it_is_back() -> None:
@@ -296,12 +297,12 @@ async def test_no_wrong_stage_is_shown_when_answers_are_broken(fault: FaultName)
             caller.service.faults.start(fault, 1000)
             session.refresh()
             await until(session, lambda: not session.connection().is_live)
-            assert session.window(Query(), 0, 10).rows[0].stage is Stage.COMPLETED
+            assert session.picture.window(Query(), 0, 10).rows[0].stage is Stage.COMPLETED
             caller.service.faults.stop(fault)
             await caller.service.worker.verify_next()
             session.refresh()
             await until(session, lambda: session.connection().is_live)
-            assert session.window(Query(), 0, 10).rows[0].stage is Stage.VERIFIED
+            assert session.picture.window(Query(), 0, 10).rows[0].stage is Stage.VERIFIED
             assert [change.upload.id for change in upload_changes(session)] == [upload_id]  # type: ignore[attr-defined]
 
 
@@ -313,9 +314,9 @@ async def test_a_paused_session_sends_no_requests_except_for_a_refresh() -> None
         caller.clock.advance(600)
         for _ in range(50):
             await asyncio.sleep(0)
-        assert session.window(Query(), 0, 10).total == 0
+        assert session.picture.window(Query(), 0, 10).total == 0
         await poll(session)
-        assert session.window(Query(), 0, 10).total == 1
+        assert session.picture.window(Query(), 0, 10).total == 1
         assert session.connection().state is ConnectionState.PAUSED
         session.resume()
         await until(session, lambda: session.connection().is_live)
@@ -362,11 +363,11 @@ async def test_a_pause_during_the_full_scan_sends_no_requests_and_the_scan_conti
                 states.add(session.connection().state)
             assert len(service.requests) == request_count
             assert states == {ConnectionState.PAUSED}
-            assert 500 <= session.window(Query(), 0, 1).total < 2000
+            assert 500 <= session.picture.window(Query(), 0, 1).total < 2000
             session.resume()
             assert session.connection().state is ConnectionState.CATCHING_UP
             await until(session, lambda: session.connection().is_live)
-            assert session.window(Query(), 0, 1).total == 2000
+            assert session.picture.window(Query(), 0, 1).total == 2000
             assert len(service.requests) < 60  # no page is requested twice
     store.close()
 
@@ -381,7 +382,7 @@ async def test_a_refresh_during_a_paused_full_scan_completes_it() -> None:
             session.pause()
             session.refresh()
             await until(session, lambda: session.connection().read_on is not None)
-            assert session.window(Query(), 0, 1).total == 2000
+            assert session.picture.window(Query(), 0, 1).total == 2000
             request_count = len(service.requests)
             clock.advance(600)
             await run_pending()
@@ -429,13 +430,13 @@ async def test_many_pages_are_read_when_there_are_many_uploads() -> None:
                 caller.clock.advance(1)
             await caller.initiate(f"{number:04d}.bin")
         async with watching(caller) as session:
-            assert session.window(Query(), 0, 10).total == 1203
-            names = [row.name for offset in (0, 600, 1200) for row in session.window(Query(), offset, 3).rows]
+            assert session.picture.window(Query(), 0, 10).total == 1203
+            names = [row.name for offset in (0, 600, 1200) for row in session.picture.window(Query(), offset, 3).rows]
             assert len(set(names)) == 9
             await caller.initiate("newest.bin")
             caller.clock.advance(1)
             await poll(session)
-            assert session.window(Query(), 0, 10).total == 1204
+            assert session.picture.window(Query(), 0, 10).total == 1204
 
 
 async def test_a_round_that_does_not_end_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -459,7 +460,7 @@ async def test_a_round_that_does_not_end_is_missed(monkeypatch: pytest.MonkeyPat
             assert [*counts] == [ConnectionState.LIVE, ConnectionState.RETRYING, ConnectionState.OFFLINE]
             assert counts[ConnectionState.LIVE] <= 6
             assert counts[ConnectionState.RETRYING] == 10
-            assert (session.connection().read_on, session.as_of()) == (read_on, read_on)
+            assert (session.connection().read_on, session.picture.as_of()) == (read_on, read_on)
             assert session.connection().reason == "No answer for 5s"
             service.may_answer.set()
             await until(session, lambda: session.connection().is_live)
@@ -482,8 +483,8 @@ async def test_a_session_without_an_answer_yet_is_as_of_the_last_one(tmp_path: P
                     assert read_on is not None
                 else:
                     assert session.connection().state is ConnectionState.CONNECTING
-                    assert session.connection().read_on == session.as_of() == read_on
-        cached = StorePicture(store, clock, ROOT, read_since=clock.now())
+                    assert session.connection().read_on == session.picture.as_of() == read_on
+        cached = StorePicture(store, clock, ROOT, freshness=CachedFreshness(clock.now()))
         assert cached.previous_read_on == read_on
         store.close()
         service.may_answer.clear()
@@ -511,7 +512,7 @@ async def test_one_project_that_is_away_is_stale_alone() -> None:
             for _ in range(60):
                 clock.advance(1)
                 await run_pending()
-            stale = {row.project_id: row.is_stale for row in session.window(Query(), 0, 9).rows}
+            stale = {row.project_id: row.is_stale for row in session.picture.window(Query(), 0, 9).rows}
             assert stale == {"p-1": False, "p-2": True}
     store.close()
 

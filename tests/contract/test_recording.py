@@ -17,6 +17,7 @@ from upload_tui.client import Credentials, ServiceClient
 from upload_tui.errors import StorageError
 from upload_tui.monitor import (
     Change,
+    ChangeBroadcaster,
     Connection,
     ConnectionChanged,
     ConnectionState,
@@ -59,9 +60,9 @@ async def recording(caller: Caller, file: Path) -> AsyncIterator[LiveSession]:
             attempts=1,
         )
         client.on_request(writer.write_request)
-        schedule = Schedule(jitter=lambda: 0.5)
+        schedule, changes = Schedule(jitter=lambda: 0.5), ChangeBroadcaster(writer.write_change)
         async with client:
-            session = LiveSession(client, [project], store, schedule=schedule, on_change=writer.write_change)
+            session = LiveSession(client, [project], store, schedule=schedule, changes=changes)
             running = asyncio.create_task(session.run())
             await until(session, lambda: session.connection().is_live)
             yield session
@@ -71,12 +72,18 @@ async def recording(caller: Caller, file: Path) -> AsyncIterator[LiveSession]:
 
 
 def picture_of(session: Session) -> object:
-    rows = session.window(Query(), 0, 100).rows
-    return rows, [session.detail(row.id) for row in rows], session.funnel(), session.causes(), session.latencies()
+    rows = session.picture.window(Query(), 0, 100).rows
+    return (
+        rows,
+        [session.picture.detail(row.id) for row in rows],
+        session.picture.funnel(),
+        session.picture.causes(),
+        session.picture.latencies(),
+    )
 
 
 def upload_changes(session: Session) -> list[Change]:
-    return [change for change in session.history(1000) if isinstance(change, UploadChange)]
+    return [change for change in session.changes.history(1000) if isinstance(change, UploadChange)]
 
 
 async def run_uploads(caller: Caller, session: LiveSession) -> None:
@@ -92,7 +99,7 @@ async def run_uploads(caller: Caller, session: LiveSession) -> None:
     while await caller.service.worker.verify_next():
         caller.clock.advance(3)
     await poll(session)
-    assert session.detail(good) is not None
+    assert session.picture.detail(good) is not None
 
 
 @pytest.mark.parametrize("design", StatusShape)
@@ -104,7 +111,7 @@ async def test_a_replay_equals_the_live_session(design: StatusShape, tmp_path: P
             await run_uploads(caller, live)
             replay = ReplaySession(*read_recording(file), base=FrozenClock())
             replay.seek(caller.clock.now())
-            assert replay.now() == live.now()
+            assert replay.picture.now() == live.picture.now()
             assert picture_of(replay) == picture_of(live)
             assert upload_changes(replay) == upload_changes(live)
             assert replay.recorded_connection == live.connection()
@@ -154,8 +161,8 @@ def test_a_recording_that_ends_during_a_bulk_load_is_replayed_as_far_as_it_goes(
     replay = ReplaySession(*read_recording(file), base=FrozenClock())
     for _ in range(2):
         replay.seek(replay.ends_on)
-        assert [row.name for row in replay.window(Query(where=parse_query("a")), 0, 9).rows] == ["a"]
-        assert replay.funnel()[Stage.VERIFIED].count == 1
+        assert [row.name for row in replay.picture.window(Query(where=parse_query("a")), 0, 9).rows] == ["a"]
+        assert replay.picture.funnel()[Stage.VERIFIED].count == 1
     replay.close()
 
 
@@ -170,15 +177,15 @@ async def test_a_replay_goes_back_and_by_steps(tmp_path: Path) -> None:
     pictures = []
     for _ in range(50):
         replay.step()
-        pictures.append((replay.now(), picture_of(replay)))
-    assert replay.now() == replay.ends_on
+        pictures.append((replay.picture.now(), picture_of(replay)))
+    assert replay.picture.now() == replay.ends_on
     times = dict(pictures)
     assert len(times) > 2
     for on, picture in reversed(times.items()):
         replay.seek(on)
         assert picture_of(replay) == picture
     replay.seek(header.began_on - timedelta(days=1))
-    assert replay.now() == header.began_on
+    assert replay.picture.now() == header.began_on
     replay.close()
 
 
@@ -188,14 +195,14 @@ async def test_a_replay_runs_at_its_speed(tmp_path: Path) -> None:
         await run_uploads(caller, live)
     base = FrozenClock()
     replay = ReplaySession(*read_recording(file), speed=2.0, base=base)
-    before = replay.window(Query(), 0, 9).total
-    base.advance((replay.ends_on - replay.now()).total_seconds() / 2)
+    before = replay.picture.window(Query(), 0, 9).total
+    base.advance((replay.ends_on - replay.picture.now()).total_seconds() / 2)
     running = asyncio.create_task(replay.run())
-    await until(replay, lambda: replay.window(Query(), 0, 9).total == 3)  # type: ignore[arg-type]
+    await until(replay, lambda: replay.picture.window(Query(), 0, 9).total == 3)  # type: ignore[arg-type]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert before == 0
-    assert replay.now() == replay.ends_on
+    assert replay.picture.now() == replay.ends_on
     replay.close()
 
 
@@ -213,7 +220,7 @@ def test_time_stops_when_a_replay_has_ended(tmp_path: Path) -> None:
     assert replay.connection().playback == Playback(8, 12, ConnectionState.LIVE)
     assert not replay.connection().is_live
     base.advance(60)
-    assert replay.now() == replay.ends_on == NOW + timedelta(seconds=12)
+    assert replay.picture.now() == replay.ends_on == NOW + timedelta(seconds=12)
     assert replay.connection().playback == Playback(12, 12, ConnectionState.LIVE)
     replay.close()
 

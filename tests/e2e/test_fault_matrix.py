@@ -106,7 +106,7 @@ class Skewed(FaultCase):
     """The date is wrong and nothing else. It is believed only if no other date was received before."""
 
     def check(self, observed: ObservedSession) -> None:
-        ahead = (observed.session.now() - self.driver.caller.clock.now()).total_seconds()
+        ahead = (observed.session.picture.now() - self.driver.caller.clock.now()).total_seconds()
         is_only_date = self.moment.is_first_scan and self.moment.request == 1
         assert ahead == pytest.approx(300 if is_only_date else 0, abs=1)
 

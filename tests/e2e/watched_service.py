@@ -18,6 +18,7 @@ from upload_tui.backend import http_server
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import (
     Change,
+    ChangeBroadcaster,
     ConnectionChanged,
     ConnectionState,
     LiveSession,
@@ -196,7 +197,7 @@ class ObservedSession:
         self._initial_steps = driver.steps()
         project = ProjectRef(driver.caller.project_id, driver.caller.project_name)
         schedule = Schedule(jitter=lambda: 0.5)
-        self.session = LiveSession(client, [project], store, schedule=schedule, on_change=self._record)
+        self.session = LiveSession(client, [project], store, schedule=schedule, changes=ChangeBroadcaster(self._record))
 
     def _record(self, change: Change) -> None:
         self._shown.append(self.shown)
@@ -207,12 +208,12 @@ class ObservedSession:
 
     @property
     def shown(self) -> dict[str, Stage]:
-        return {row.id: row.stage for row in self.session.window(Query(), 0, 100).rows}
+        return {row.id: row.stage for row in self.session.picture.window(Query(), 0, 100).rows}
 
     @property
     def is_complete(self) -> bool:
         """True if the session shows every upload as it is and reports nothing stale."""
-        rows = self.session.window(Query(), 0, 100).rows
+        rows = self.session.picture.window(Query(), 0, 100).rows
         is_current = not any(row.is_stale or row.is_gone or row.anomaly_count for row in rows)
         return is_current and self.session.connection().is_live and self.shown == self.driver.stages
 

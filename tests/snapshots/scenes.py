@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from upload_tui import testing
-from upload_tui.monitor import Detail, Funnel, Query, Session, Window
+from upload_tui.monitor import Detail, Funnel, InMemoryPicture, Query, Session, Window
 from upload_tui.testing import InMemorySession
 from upload_tui.tui import ASCII, DEFAULT_THEME, UNICODE, Glyphs, UploadApp
 from upload_tui.wire import CHUNK_HASH_DIFFERS
@@ -24,13 +24,10 @@ def sample_uploads(*first: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return testing.sample_uploads(*first, message=CHUNK_ERROR)
 
 
-class MillionSession(InMemorySession):
+class MillionPicture(InMemoryPicture):
     """A million uploads, made one window at a time. Their names follow from their numbers."""
 
     _COUNT = 1_000_000
-
-    def __init__(self) -> None:
-        super().__init__(sample_uploads())
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """Rows that repeat the sample uploads."""
@@ -53,3 +50,12 @@ class MillionSession(InMemorySession):
         counts = (1_204, 38, 997_511, 1_247)
         stages = super().funnel(project_ids).stages
         return Funnel(tuple(replace(one, count=count) for one, count in zip(stages, counts, strict=True)))
+
+
+class MillionSession(InMemorySession):
+    """A session with a million uploads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.picture.close()
+        self.picture = MillionPicture(sample_uploads(), clock=self.clock, service="https://example.org")

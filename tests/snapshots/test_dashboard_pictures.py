@@ -105,8 +105,8 @@ def paused() -> InMemorySession:
 
 def stale() -> InMemorySession:
     session = live()
-    for row in session.pending(10):
-        session.mark(row.id, stale=True)
+    for row in session.picture.pending(10):
+        session.picture.mark(row.id, stale=True)
     return session
 
 

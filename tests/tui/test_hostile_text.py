@@ -27,14 +27,14 @@ def test_rows_changes_and_timelines_are_printable_for_any_text(
     display_options = DisplayOptions(zone=UTC)
     session = InMemorySession()
     session.publish(an_upload(name, completed=60, error=20, message=message, project=("p-1", project)))
-    row = session.pending(1) or session.window(Query(), 0, 1).rows
+    row = session.picture.pending(1) or session.picture.window(Query(), 0, 1).rows
     for column in fit_columns(width, several_projects=True):
         text = "".join(piece for piece, _ in cell(column, row[0], NOW, display_options))
         assert cell_len(text) == column.width
         assert text.isprintable()
-    for change in session.history(10):
+    for change in session.changes.history(10):
         assert all(piece.isprintable() for piece, _ in change_pieces(change, NOW, display_options, width))  # type: ignore[arg-type]
-    detail = session.detail(row[0].id)
+    detail = session.picture.detail(row[0].id)
     assert detail is not None
     assert all(line.plain.isprintable() for line in timeline_lines(detail, NOW, display_options, width))
     session.close()

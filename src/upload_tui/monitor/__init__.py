@@ -12,7 +12,14 @@ from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.monitor.analysis.statistics import statistics_of
-    from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, MAX_RETRIES, TroubleLimits, estimate_retries
+    from upload_tui.monitor.analysis.trouble import (
+        DEFAULT_LIMITS,
+        MAX_RETRIES,
+        TROUBLE_WORDS,
+        TroubleLimits,
+        estimate_retries,
+        has_failed,
+    )
     from upload_tui.monitor.changes import (
         CHANGE_FIELDS,
         UPLOAD_FIELDS,
@@ -49,6 +56,7 @@ if TYPE_CHECKING:
         WaitsFor,
         Window,
     )
+    from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
     from upload_tui.monitor.queries.matching import matches_change, matches_row
     from upload_tui.monitor.queries.parser import parse_query, read_query
     from upload_tui.monitor.queries.terms import (
@@ -74,7 +82,6 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.combined import CombinedSession
     from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule
     from upload_tui.monitor.sessions.deferred import DeferredSession
-    from upload_tui.monitor.sessions.in_memory import InMemoryPicture
     from upload_tui.monitor.sessions.live import LiveSession
     from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
     from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
@@ -87,7 +94,7 @@ if TYPE_CHECKING:
         visit_of,
     )
     from upload_tui.monitor.store.store import Store
-    from upload_tui.monitor.store_picture import StorePicture
+    from upload_tui.monitor.store_picture import InMemoryPicture, StorePicture
     from upload_tui.monitor.sync.ingest import ingest
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
@@ -98,24 +105,30 @@ __all__ = [
     "FIELDS",
     "Expression",
     "MAX_RETRIES",
+    "TROUBLE_WORDS",
     "UPLOAD_FIELDS",
     "AnomalyNoticed",
+    "CachedFreshness",
     "CauseGroup",
     "Change",
     "ChangeBroadcaster",
     "CombinedSession",
     "Connection",
     "ConnectionChanged",
+    "ConnectionFreshness",
     "ConnectionState",
     "ConnectionTracker",
     "DeferredSession",
     "Detail",
+    "EmptyPicture",
+    "Freshness",
     "Funnel",
     "InMemoryPicture",
     "LastVisit",
     "LatencyHistogram",
     "LiveSession",
     "Outcome",
+    "Picture",
     "PictureChanged",
     "Playback",
     "ProjectRef",
@@ -154,6 +167,7 @@ __all__ = [
     "flat_change",
     "flat_upload",
     "full_upload_record",
+    "has_failed",
     "ingest",
     "matches_change",
     "matches_row",
@@ -175,7 +189,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "analysis.statistics": "statistics_of",
-        "analysis.trouble": "DEFAULT_LIMITS estimate_retries MAX_RETRIES TroubleLimits",
+        "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
             "AnomalyNoticed Change CHANGE_FIELDS change_record ConnectionChanged flat_change flat_upload "
             "full_upload_record PictureChanged StageReached SyncProgressed UPLOAD_FIELDS upload_record "
@@ -188,18 +202,18 @@ __getattr__, __dir__ = lazy_names(
         "queries.matching": "matches_change matches_row",
         "queries.parser": "parse_query read_query",
         "queries.terms": "all_of EVERYTHING Expression FIELDS needs_upload State StateTerm text_terms TextTerm TimeTerm Where",
+        "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",
         "replay": "ReplaySession",
         "sessions.combined": "CombinedSession",
         "sessions.connection": "ConnectionTracker Schedule",
         "sessions.deferred": "DeferredSession",
-        "sessions.in_memory": "InMemoryPicture",
         "sessions.live": "LiveSession",
         "sessions.session": "ChangeBroadcaster Session",
         "sessions.waiter": "Outcome UploadWaiter",
         "since": "LastVisit read_last_visit save_last_visit stages_since summarize_since visit_of",
         "store.store": "Store",
-        "store_picture": "StorePicture",
+        "store_picture": "InMemoryPicture StorePicture",
         "sync.ingest": "ingest",
         "sync.synchroniser": "Synchroniser",
     },

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from base64 import b64decode
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -26,7 +26,8 @@ from upload_tui.monitor.changes import (
     UploadRef,
     UploadSeen,
 )
-from upload_tui.monitor.model import Connection, ConnectionState, Playback, ProjectRef
+from upload_tui.monitor.model import Connection, ConnectionState, Playback
+from upload_tui.monitor.picture import ConnectionFreshness
 from upload_tui.monitor.recording import RecordingHeader, RecordingLine
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.monitor.store.bulk import can_snapshot, page_snapshot
@@ -34,15 +35,16 @@ from upload_tui.monitor.store.schema import decompress_page
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.ingest import restore_known_event
+from upload_tui.sources import read_raw
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
-from upload_tui.wire import Project, page_entries, read_time, read_upload
+from upload_tui.wire import Project, page_entries, read_time
 
 __all__ = ["ReplaySession"]
 
 _SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 60.0, 600.0)
 
 
-class ReplaySession(StorePicture):
+class ReplaySession:
     """Replays a recording; implements `Session`. It starts at the beginning and stays at the end.
 
     Args:
@@ -55,52 +57,39 @@ class ReplaySession(StorePicture):
     def __init__(
         self, header: RecordingHeader, lines: Sequence[RecordingLine], *, speed: float = 1.0, base: Clock | None = None
     ) -> None:
-        self._header = header
+        self.title = f"replay {header.title}".strip()
+        self.projects = header.projects
+        self.changes = ChangeBroadcaster()
+        self._began_on = header.began_on
+        self.ends_on = lines[-1].at if lines else header.began_on
         self._lines = lines
-        self._base: Clock = base or SystemClock()
+        self._next = 0
         self._speed = speed
         self._is_paused = False
         self._position_changed = asyncio.Event()
-        self._broadcaster = ChangeBroadcaster()
-        self._reset(header.began_on)
-
-    def _reset(self, on: datetime) -> None:
-        """Start again at a time, with an empty picture."""
-        self._playback_clock = PacedClock(0.0 if self._is_paused else self._speed, self._base, on)
-        header = self._header
-        super().__init__(Store(), self._playback_clock, header.service, TroubleLimits(header.stuck_after_seconds))
+        self._clock = PacedClock(speed, base or SystemClock(), header.began_on, self.ends_on)
+        self._store = Store()
         self._store_lines = _StoreLines(self._store)
-        self._next = 0
-        self._connection = Connection(state=ConnectionState.CONNECTING, since=header.began_on)
+        self._recorded = ConnectionFreshness(self._clock, self._first_connection())
+        limits = TroubleLimits(header.stuck_after_seconds)
+        self.picture = StorePicture(self._store, self._clock, header.service, limits, freshness=self._recorded)
+
+    def _first_connection(self) -> Connection:
+        return Connection(state=ConnectionState.CONNECTING, since=self._began_on)
 
     def close(self) -> None:
         """Discard the picture."""
         self._store.close()
 
     @property
-    def title(self) -> str:
-        """The title of the recorded session, marked as a replay."""
-        return f"replay {self._header.title}".strip()
-
-    @property
-    def projects(self) -> Sequence[ProjectRef]:
-        """The projects that were watched."""
-        return self._header.projects
-
-    @property
     def speed(self) -> float:
         """Seconds of the recording per second; 0 while paused."""
-        return 0.0 if self._is_paused else self._speed
-
-    @property
-    def ends_on(self) -> datetime:
-        """When the recording ends."""
-        return self._lines[-1].at if self._lines else self._header.began_on
+        return self._clock.rate
 
     def set_speed(self, speed: float) -> None:
         """Set the playback speed, in seconds of the recording per second."""
         self._speed = speed
-        self._playback_clock.set_rate(self.speed)
+        self._clock.set_rate(0.0 if self._is_paused else speed)
 
     def slower(self) -> None:
         """Set the next lower speed."""
@@ -112,14 +101,15 @@ class ReplaySession(StorePicture):
 
     def pause(self) -> None:
         """Pause the playback."""
-        self._is_paused = True
-        self._playback_clock.set_rate(0.0)
-        self._publish_connection()
+        self._set_paused(is_paused=True)
 
     def resume(self) -> None:
         """Resume the playback."""
-        self._is_paused = False
-        self._playback_clock.set_rate(self._speed)
+        self._set_paused(is_paused=False)
+
+    def _set_paused(self, *, is_paused: bool) -> None:
+        self._is_paused = is_paused
+        self.set_speed(self._speed)
         self._publish_connection()
 
     def set_watched(self, *, is_watched: bool) -> None:
@@ -136,70 +126,59 @@ class ReplaySession(StorePicture):
 
     def seek(self, on: datetime) -> None:
         """Go to a time, forwards or back, within the recording."""
-        on = min(max(on, self._header.began_on), self.ends_on)
-        if on < self.now():
-            self.close()
-            self._broadcaster.clear_history()
-            self._reset(self._header.began_on)
-        self._playback_clock.step(max(0.0, (on - self.now()).total_seconds()))
+        on = min(max(on, self._began_on), self.ends_on)
+        if on < self._clock.now():
+            self._rewind()
+        self._clock.set_time(on)
         self._apply_due_lines(on)
         self._position_changed.set()
+
+    def _rewind(self) -> None:
+        """Forget all lines that were applied."""
+        self._next = 0
+        self._recorded.connection = self._first_connection()
+        self.changes.clear_history()
+        self._store_lines.clear()
 
     async def run(self) -> None:
         """Apply each line when its time comes, until cancelled."""
         while True:
             self._position_changed.clear()
-            self._apply_due_lines(self.now())
+            self._apply_due_lines(self._clock.now())
             waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._position_changed.wait())]
             if self._next < len(self._lines):
-                left = (self._lines[self._next].at - self.now()).total_seconds()
-                waits.append(asyncio.ensure_future(self._playback_clock.sleep(left)))
+                left = (self._lines[self._next].at - self._clock.now()).total_seconds()
+                waits.append(asyncio.ensure_future(self._clock.sleep(left)))
             try:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for wait in waits:
                     wait.cancel()
 
-    def now(self) -> datetime:
-        """The present of the recording; it stays at the end."""
-        return min(super().now(), self.ends_on)
-
-    def as_of(self) -> datetime:
-        """The time as of which the picture was correct."""
-        return self._connection.as_of(self.now())
-
     @property
     def recorded_connection(self) -> Connection:
         """The connection as recorded."""
-        return replace(self._connection, requests_last_minute=self._requests_last_minute())
+        return replace(self._recorded.connection, requests_last_minute=self._requests_last_minute())
 
     def connection(self) -> Connection:
         """The position of the replay and the state that the connection had then."""
-        recorded, began_on = self.recorded_connection, self._header.began_on
-        length_seconds = (self.ends_on - began_on).total_seconds()
-        position_seconds = (self.now() - began_on).total_seconds()
+        recorded = self.recorded_connection
+        length_seconds = (self.ends_on - self._began_on).total_seconds()
+        position_seconds = (self._clock.now() - self._began_on).total_seconds()
         if position_seconds < length_seconds:  # whole seconds, so that it changes once a second
             position_seconds = floor(position_seconds)
         return replace(
             recorded,
             state=ConnectionState.PAUSED if self._is_paused else ConnectionState.REPLAYING,
-            since=began_on,
+            since=self._began_on,
             next_try_on=None,
             playback=Playback(position_seconds, length_seconds, recorded.state),
         )
 
     def _requests_last_minute(self) -> int:
-        since = self.now() - timedelta(minutes=1)
+        since = self._clock.now() - timedelta(minutes=1)
         past = (self._lines[index] for index in range(self._next - 1, -1, -1))
         return sum(line.kind == "request" for line in takewhile(lambda line: line.at > since, past))
-
-    def history(self, limit: int) -> Sequence[Change]:
-        """The last changes, oldest first."""
-        return self._broadcaster.history(limit)
-
-    def changes(self) -> AsyncIterator[Change]:
-        """Every change from now on."""
-        return self._broadcaster.subscribe()
 
     def _apply_due_lines(self, on: datetime) -> None:
         first = self._next
@@ -211,17 +190,17 @@ class ReplaySession(StorePicture):
         if self._next == len(self._lines):  # the recording may have been interrupted during a bulk load
             self._store_lines.end_bulk()
         if self._next > first:
-            self._broadcaster.publish(PictureChanged(at=self.now(), revision=self._store.revision))
+            self.changes.publish(PictureChanged(at=self._clock.now()))
 
     def _apply_line(self, line: RecordingLine) -> None:
         if line.kind == "connection":
-            self._connection = _parse_connection(line.fields)
+            self._recorded.connection = _parse_connection(line.fields)
             self._publish_connection()
         elif line.kind != "request" and not self._store_lines.apply(line):
-            self._broadcaster.publish(_parse_change(line.at, line.kind, line.fields))
+            self.changes.publish(_parse_change(line.at, line.kind, line.fields))
 
     def _publish_connection(self) -> None:
-        self._broadcaster.publish(ConnectionChanged(at=self.now(), connection=self.connection()))
+        self.changes.publish(ConnectionChanged(at=self._clock.now(), connection=self.connection()))
 
 
 class _StoreLines:
@@ -258,7 +237,7 @@ class _StoreLines:
         since, certainty = read_time(fields.get("since")), Certainty(fields.get("certainty", Certainty.REPORTED))
         project_id, project_name = fields.get("project", ("", ""))
         project = Project(project_id, project_name) if project_id else None
-        upload = read_upload(fields["raw"], read_on=read_on, project=project)
+        upload = read_raw(fields["raw"], read_on=read_on, project=project)
         upload = restore_known_event(upload, earliest, since, certainty)
         noticed = tuple(Anomaly(AnomalyName(name), detail) for name, detail in fields["noticed"])
         self._store.put([(upload, json.dumps(fields["raw"], ensure_ascii=False), noticed, earliest)])
@@ -266,7 +245,7 @@ class _StoreLines:
     def _insert_page(self, read_on: datetime, body: bytes) -> None:
         """Insert the final uploads of a page; the others have lines of their own."""
         if not can_snapshot:
-            uploads = [(read_upload(entry, read_on=read_on), entry) for entry in page_entries(body)]
+            uploads = [(read_raw(entry, read_on=read_on), entry) for entry in page_entries(body)]
             ended = [
                 (upload, json.dumps(entry, ensure_ascii=False))
                 for upload, entry in uploads
@@ -280,6 +259,11 @@ class _StoreLines:
             self._is_bulk_open = True
         if snapshot:
             self._store.bulk.insert_page(snapshot)
+
+    def clear(self) -> None:
+        """Undo all lines."""
+        self.end_bulk()
+        self._store.clear()
 
     def end_bulk(self) -> None:
         """End the bulk load, if there is one."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from upload_tui.errors import StorageError
-from upload_tui.files import read_text, write_private_file
+from upload_tui.files import parse_json, read_text, write_private_file
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail, Query, SortKey
 from upload_tui.status import Stage
 from upload_tui.wire import format_time, read_time
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.sessions.session import Session
+    from upload_tui.monitor.picture import Picture
 
 __all__ = [
     "LastVisit",
@@ -58,7 +58,7 @@ class SinceSummary(Struct, frozen=True):
 def read_last_visit(file: Path) -> LastVisit | None:
     """Read the last visit; None if there is no file or it is damaged."""
     try:
-        fields: Mapping[str, Any] = json.loads(read_text(file))
+        fields: Mapping[str, Any] = parse_json(read_text(file))
         on, by_stage = read_time(fields["on"]), fields.get("stages")
         stages = None if by_stage is None else {str(key): Stage(name) for name in by_stage for key in by_stage[name]}
         return None if on is None else LastVisit(on, frozenset(map(str, fields["overdue_ids"])), stages)
@@ -132,26 +132,26 @@ def _is_new_since(detail: Detail, stage: Stage, known: Mapping[str, Stage]) -> b
     return before is None if stage is Stage.INITIATED else detail.upload.stage is stage and before is not stage
 
 
-def stages_since(session: "Session", since: datetime) -> Sequence[StageReached]:
+def stages_since(picture: "Picture", since: datetime) -> Sequence[StageReached]:
     """The stages that uploads reached at `since` or later, as changes, oldest first."""
     changes = [
         change
-        for detail in _entered_stage_since(session, since)
+        for detail in _entered_stage_since(picture, since)
         for change in _stage_changes(detail)
         if _event_time(change) >= since
     ]
     return sorted(changes, key=_event_time)
 
 
-def _entered_stage_since(session: "Session", since: datetime) -> Iterator[Detail]:
+def _entered_stage_since(picture: "Picture", since: datetime) -> Iterator[Detail]:
     """The uploads whose present stage began since then; all others reached no stage since."""
     query, offset = Query(sort=SortKey.SINCE), 0
-    while rows := session.window(query, offset, _BATCH_ROWS).rows:
+    while rows := picture.window(query, offset, _BATCH_ROWS).rows:
         offset += len(rows)
         for row in rows:
             if row.stage_since is None or row.stage_since < since:
                 return
-            detail = session.detail(row.id)
+            detail = picture.detail(row.id)
             if detail is not None:
                 yield detail
 

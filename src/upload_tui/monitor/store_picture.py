@@ -1,13 +1,14 @@
 """The picture that a store holds, as screens read it: windows of rows, the funnel, one upload in detail."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from msgspec.structs import replace
 
-from upload_tui.clock import Clock
+from upload_tui.clock import Clock, SystemClock
 from upload_tui.monitor.analysis.latency import STAGE_PAIRS, histogram_of
 from upload_tui.monitor.analysis.trouble import (
     DEFAULT_LIMITS,
@@ -21,6 +22,7 @@ from upload_tui.monitor.analysis.trouble import (
     waits_for_client,
 )
 from upload_tui.monitor.analysis.worker_health import VerificationQueue, worker_notice
+from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import (
     CauseGroup,
     Detail,
@@ -34,6 +36,7 @@ from upload_tui.monitor.model import (
     WaitsFor,
     Window,
 )
+from upload_tui.monitor.picture import Freshness
 from upload_tui.monitor.queries.matching import with_service
 from upload_tui.monitor.queries.terms import EVERYTHING, Where
 from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, WorkerFigures, last_ended_on
@@ -42,9 +45,8 @@ from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.status import PENDING_STAGES, Stage
-from upload_tui.wire import QueueStats
 
-__all__ = ["StorePicture"]
+__all__ = ["InMemoryPicture", "StorePicture"]
 
 _MAX_SAMPLES = 1000
 """Durations per project that baselines are made of."""
@@ -58,7 +60,7 @@ _NOT_LATE = Lateness()
 
 
 class StorePicture:
-    """Answers queries from a store, without requests.
+    """A picture of the uploads in a store; implements `Picture`. It sends no requests.
 
     Args:
         store: the store.
@@ -66,7 +68,10 @@ class StorePicture:
         service: the URL of the service.
         limits: the settings that decide on trouble.
         project_ids: the projects to include; empty for all in the store.
-        read_since: when this session began: pending uploads that were read before are stale; None if none are.
+        freshness: how current the uploads are; None if they always are.
+
+    Attributes:
+        queue: the service's verification queue, to be updated by the session.
     """
 
     def __init__(
@@ -76,27 +81,37 @@ class StorePicture:
         service: str,
         limits: TroubleLimits = DEFAULT_LIMITS,
         project_ids: frozenset[str] = frozenset(),
-        *,
-        read_since: datetime | None = None,
+        freshness: Freshness | None = None,
     ) -> None:
         self._store = store
         self._aggregates = StoreAggregates(store, project_ids)
         self._worker_figures = WorkerFigures(store, project_ids)
         self._project_ids = project_ids
         self._clock = clock
-        self._read_since = read_since
+        self._freshness = freshness
         self._service = service
         self._limits = limits
-        self._baseline_cache = (-1, 0.0, Baselines(()))
-        self._queue = VerificationQueue()
+        self._baseline_cache = (store.generation, -1, 0.0, Baselines(()))
+        self.queue = VerificationQueue()
+
+    @property
+    def revision(self) -> int:
+        """Increases whenever the uploads may have changed."""
+        return self._store.revision
 
     def now(self) -> datetime:
         """The present, for ages."""
         return self._clock.now()
 
-    def as_of(self) -> datetime:
-        """When the picture was last current. Lateness is as of then, so that no upload becomes late while it cannot be refreshed."""
-        return self.now() if self._read_since is None else self._previous_as_of
+    def as_of(self, project_id: str = "") -> datetime:
+        """When the picture, or one of its projects, was last current.
+
+        Lateness is as of then, so that no upload becomes late while it cannot be refreshed.
+        """
+        if self._freshness is None:
+            return self.now()
+        read_on = self._freshness.as_of(project_id) or self._freshness.as_of()
+        return read_on or min(self.previous_read_on or self.now(), self.now())
 
     @cached_property
     def previous_read_on(self) -> datetime | None:
@@ -107,12 +122,8 @@ class StorePicture:
         return min(max(times), self.now()) if times else None
 
     @property
-    def _previous_as_of(self) -> datetime:
-        return self.previous_read_on or self.now()
-
-    def project_as_of(self, project_id: str) -> datetime:  # noqa: ARG002  # sessions with several projects need it
-        """When one project was last current."""
-        return self.as_of()
+    def _read_since(self) -> datetime | None:
+        return None if self._freshness is None else self._freshness.read_since
 
     # Queries
 
@@ -120,7 +131,16 @@ class StorePicture:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
         thresholds, query = self._trouble_thresholds(), self._restrict(query)
         result = self._store.find(query, thresholds, offset, limit, patience_seconds)
-        return Window(tuple(self._rows(result.uploads)), offset, result.total, self._store.revision, result.is_settled)
+        found = result.found
+        return Window(
+            tuple(self._rows(result.uploads)),
+            offset,
+            found.total,
+            self._store.revision + found.version,
+            found.is_settled,
+            found.in_trouble,
+            found.total_in_trouble,
+        )
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it."""
@@ -158,12 +178,13 @@ class StorePicture:
         if stored is None:
             return None
         from upload_tui.monitor.sync.ingest import parse_stored  # imports the JSON parsers, which rows do not need
+        from upload_tui.sources import shown_raw
 
         raw = self._store.raw(upload_id)
         upload = parse_stored(raw, stored)
         if upload is None:
             return None
-        pretty = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
+        pretty = json.dumps(shown_raw(json.loads(raw)), indent=2, ensure_ascii=False)
         return Detail(
             upload=upload, row=next(self._rows([stored])), anomalies=(*upload.anomalies, *stored.noticed), raw=pretty
         )
@@ -175,16 +196,17 @@ class StorePicture:
     def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
         """Latency histograms of all pairs of successive stages."""
         aggregates = self._aggregates_of(project_ids)
-        return [histogram_of(after, before, aggregates.latency_buckets(after, before)) for after, before in STAGE_PAIRS]
+        return [histogram_of(*stages, aggregates.latency_buckets(*stages)) for stages in STAGE_PAIRS]
 
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
         stages = self._stages(aggregates)
-        troubles = _troubles(aggregates, stages, self._failed_since, self._whole_second)
+        failures = aggregates.count_failed(self._failed_since, self._whole_second)
+        troubles = _troubles(aggregates, stages, sum(failures.values()), self._whole_second)
         counts = self._aggregates.stage_counts()
         notice = self._worker_notice(counts) or self._store.notice
-        return Funnel(stages, notice, troubles, aggregates.count_gone())
+        return Funnel(stages, notice, troubles, aggregates.count_gone(), failures)
 
     def _worker_notice(self, counts: StageCounts) -> str:
         if Stage.COMPLETED not in counts:
@@ -192,7 +214,7 @@ class StorePicture:
         return worker_notice(
             self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None),
             self._worker_figures.ended,
-            self._queue,
+            self.queue,
             self.as_of(),
             last_ended_on(counts),
             self._limits.stuck_after_seconds,
@@ -211,17 +233,13 @@ class StorePicture:
             for stage in Stage
         )
 
-    def set_queue_stats(self, queue: QueueStats | None) -> None:
-        """Set the latest statistics of the verification queue; None if the service gives none."""
-        self._queue.update(queue)
-
     def _baselines(self) -> Baselines:
-        revision, computed_at, baselines = self._baseline_cache
-        now = self._clock.monotonic()
+        generation, revision, computed_at, baselines = self._baseline_cache
+        now, store = self._clock.monotonic(), self._store
         is_due = baselines.samples < _ENOUGH_SAMPLES or now - computed_at >= _BASELINE_REFRESH_SECONDS
-        if revision != self._store.revision and is_due:
+        if generation != store.generation or (revision != store.revision and is_due):
             baselines = Baselines(self._aggregates.durations(_MAX_SAMPLES))
-            self._baseline_cache = (self._store.revision, now, baselines)
+            self._baseline_cache = (store.generation, store.revision, now, baselines)
         return baselines
 
     def _trouble_thresholds(self) -> TroubleThresholds:
@@ -276,23 +294,21 @@ class StorePicture:
         """Rows as of the last time the picture was current; what they share is computed once."""
         as_of, baselines, failed_since = self._whole_second, self._baselines(), self._failed_since
         outdated = {
-            project_id: (self.now() - self.project_as_of(project_id)).total_seconds() > _STALE_SECONDS
+            project_id: (self.now() - self.as_of(project_id)).total_seconds() > _STALE_SECONDS
             for project_id in {stored.project_id for stored in uploads}
         }
-        queued = self._queue.waits_for(as_of, self._last_ended_on)
+        queued, read_since = self.queue.waits_for(as_of, self._last_ended_on), self._read_since
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
             is_final = stored.stage.is_final
             is_pending = not (is_final or stored.unknown_state)
             lateness = self._lateness(stored, as_of, baselines, queued) if is_pending else _NOT_LATE
-            is_stale = not is_final and (outdated[stored.project_id] or self._is_from_previous_session(stored))
+            is_from_earlier_session = read_since is not None and stored.read_on < read_since
+            is_stale = not is_final and (outdated[stored.project_id] or is_from_earlier_session)
             is_acknowledged = _is_acknowledged(stored, as_of)
             trouble = _trouble(stored, lateness, failed_since, is_acknowledged=is_acknowledged)
             row = _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
             yield row if is_acknowledged is stored.is_acknowledged else replace(row, is_acknowledged=is_acknowledged)
-
-    def _is_from_previous_session(self, stored: StoredUpload) -> bool:
-        return self._read_since is not None and stored.read_on < self._read_since
 
 
 def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleThresholds) -> tuple[int, int]:
@@ -309,14 +325,14 @@ def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleT
 
 
 def _troubles(
-    aggregates: StoreAggregates, stages: Sequence[StageSummary], failed_since: datetime, now: datetime
+    aggregates: StoreAggregates, stages: Sequence[StageSummary], failed: int, now: datetime
 ) -> Mapping[Trouble, int]:
     """The number of uploads by trouble, of those in trouble."""
     stuck = sum(summary.stuck for summary in stages)
     counts = {
         Trouble.CONTRADICTORY: aggregates.count_contradictory(now),
         Trouble.STUCK: stuck,
-        Trouble.FAILED: aggregates.count_failed(failed_since, now),
+        Trouble.FAILED: failed,
         Trouble.OVERDUE: sum(max(summary.overdue, summary.stuck) for summary in stages) - stuck,
     }
     return {trouble: count for trouble, count in counts.items() if count}
@@ -366,3 +382,57 @@ def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Troubl
         storage_provider=stored.storage_provider,
         content_type=stored.content_type,
     )
+
+
+class InMemoryPicture(StorePicture):
+    """A picture in memory, updated by its caller with the service's JSON: for widgets in other apps, and for tests.
+
+    The JSON is parsed, compared and analysed as in a live session.
+
+    Args:
+        uploads: upload resources as the service returns them (`GET /uploads/{id}`, or the results of a list), in any status shape.
+        clock: for ages.
+        service: the service's URL.
+        stuck_after_seconds: the age from which a pending upload is stuck, while no baseline is known.
+        freshness: how current the uploads are; None if they always are.
+
+    >>> from upload_tui.testing import FrozenClock, an_upload
+    >>> picture = InMemoryPicture([an_upload("scan.tiff", initiated=90, completed=30)], clock=FrozenClock())
+    >>> [(summary.stage.value, summary.count) for summary in picture.funnel().stages]
+    [('initiated', 0), ('completed', 1), ('verified', 0), ('error', 0)]
+    >>> picture.close()
+    """
+
+    def __init__(
+        self,
+        uploads: Iterable[Mapping[str, Any]] = (),
+        *,
+        clock: Clock | None = None,
+        service: str = "",
+        stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
+        freshness: Freshness | None = None,
+    ) -> None:
+        limits = TroubleLimits(stuck_after_seconds)
+        super().__init__(Store(), clock or SystemClock(), service, limits, freshness=freshness)
+        self.update(*uploads)
+
+    def close(self) -> None:
+        """Discard all uploads."""
+        self._store.close()
+
+    def update(self, *uploads: Mapping[str, Any]) -> Sequence[Change]:
+        """Update the picture with upload resources; return what changed, in order.
+
+        Raises:
+            InvalidResponseError: one of them is not an upload resource.
+        """
+        from upload_tui.monitor.sync.ingest import ingest
+        from upload_tui.wire import read_upload_reading
+
+        read_on = self.now()
+        readings = [read_upload_reading(upload, read_on=read_on) for upload in uploads]
+        return ingest(self._store, readings, self._service).changes
+
+    def mark(self, upload_id: str, *, stale: bool | None = None, gone: bool | None = None) -> None:
+        """Mark an upload as stale (it could not be refreshed) or gone; None changes nothing."""
+        self._store.mark([upload_id], stale=stale, gone=gone)

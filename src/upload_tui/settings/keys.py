@@ -45,6 +45,8 @@ class Key(Struct, frozen=True):
 
 KEYS = (
     Key("url", is_per_service=True, is_free_text=True),
+    Key("command", is_per_service=True, variable=None),
+    Key("timeout", 30.0, is_per_service=True),
     Key("projects", (), is_per_service=True, variable="UPLOAD_TUI_PROJECT"),
     Key("token", is_credential=True, is_free_text=True),
     Key("token_command", is_credential=True),

@@ -42,6 +42,7 @@ class Flags(Struct, frozen=True):
     profile: str | None = None
     token_file: Path | None = None
     insecure_http: bool = False
+    command: Sequence[str] = ()
 
 
 class SettingsPaths(Struct, frozen=True):
@@ -143,18 +144,23 @@ def _parse_variable(variable: str, key: Key, text: str) -> Mapping[str, Any]:
 def flag_layer(flags: Flags) -> Layer:
     """The values that were given on the command line."""
     values = {"url": flags.url, "projects": tuple(flags.projects), "token_file": flags.token_file}
+    if flags.command:
+        values["command"] = tuple(flags.command)
     return Layer(COMMAND_LINE, {key: value for key, value in values.items() if value})
 
 
 def without_foreign_credentials(layers: Sequence[Layer], profile: Layer, *, requires_own_url: bool) -> list[Layer]:
-    """Drop the credentials and projects of a profile if the URL of another service takes precedence over its own.
+    """Drop the credentials and projects of a profile if another service takes precedence over its own.
 
     A profile without a URL may be used with any service, unless `requires_own_url`: that is for the published client's
     file, which is used although nobody chose it.
     """
-    url = next((layer.values["url"] for layer in reversed(layers) if layer.values.get("url")), None)
-    own_url = profile.values.get("url")
-    if url is None or (own_url is None and not requires_own_url) or (own_url and _origin(url) == _origin(own_url)):
+    chosen = next((layer for layer in reversed(layers) if {"url", "command"} & layer.values.keys()), profile)
+    url, own_url = chosen.values.get("url"), profile.values.get("url")
+    has_other_source = chosen is not profile and ("command" in chosen.values or "command" in profile.values)
+    if not has_other_source and (
+        url is None or (own_url is None and not requires_own_url) or (own_url and _origin(url) == _origin(own_url))
+    ):
         return list(layers)
     safe = {key: value for key, value in profile.values.items() if key not in CREDENTIAL_KEYS | {"projects"}}
     return [Layer(profile.source, safe) if layer is profile else layer for layer in layers]
@@ -171,7 +177,8 @@ def _origin(url: str) -> tuple[str, str]:
 def merge_layers(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
     """The values and the source of each; later layers take precedence.
 
-    Credentials of one layer replace all those before: a token file on the command line is not mixed with keys of a profile.
+    Credentials of one layer replace all those before: a token file on the command line is not mixed with keys of a profile. The same
+    is true of the service, which is a URL or a command.
     """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -181,6 +188,10 @@ def merge_layers(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str
                 # Variables are one source: UPLOAD_TUI_AGENT_KEY and UPLOAD_TUI_USER_KEY belong together.
                 if not (sources[key].startswith(ENV_PREFIX) and layer.source.startswith(ENV_PREFIX)):
                     del values[key], sources[key]
+        for key, other in (("url", "command"), ("command", "url")):
+            if layer.values.get(key) and other not in layer.values:
+                values.pop(other, None)
+                sources.pop(other, None)
         values.update(layer.values)
         sources.update(dict.fromkeys(layer.values, layer.source))
     return values, sources

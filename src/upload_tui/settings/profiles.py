@@ -5,7 +5,6 @@ Used by `layers` only if there is something to validate, since it imports pydant
 
 import re
 import shlex
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from upload_tui.errors import SettingsError, did_you_mean
-from upload_tui.files import read_text
+from upload_tui.files import failure_reason, parse_toml, read_text
 
 __all__ = [
     "Profile",
@@ -44,6 +43,12 @@ def _check_command(command: str) -> str:
     return command
 
 
+def _check_program(command: tuple[str, ...]) -> tuple[str, ...]:
+    if not command[0].strip():
+        raise ValueError("the program is empty")
+    return command
+
+
 def _as_tuple(value: object) -> object:
     """Accept a single string for a list."""
     return (value,) if isinstance(value, str) else value
@@ -62,6 +67,11 @@ class Profile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     url: str | None = Field(None, description="URL of the service, with or without /api/v1")
+    command: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_check_program)] | None = Field(
+        None,
+        description="a program with arguments (a list; no shell) that prints the uploads, in place of a url; see `upload-tui source`",
+    )
+    timeout: Seconds | None = Field(None, description="how long one run of command may take, in seconds")
     projects: Strings | None = Field(None, description="ids or names; all visible projects if not set")
     token: SecretStr | None = Field(None, description="the token itself; a command, a file or the keyring is safer")
     token_command: Command | None = Field(None, description="a command that prints the token")
@@ -71,7 +81,9 @@ class Profile(BaseModel):
     )
     agent_key: SecretStr | None = Field(None, description="exchanged for a token together with user_key")
     user_key: SecretStr | None = Field(None, description="exchanged for a token together with agent_key")
-    refresh: Seconds | None = Field(None, description="shortest time between two updates, in seconds")
+    refresh: Seconds | None = Field(
+        None, description="shortest time between two updates, in seconds; 15 between two runs of command if not set"
+    )
     stuck_after: Seconds | None = Field(
         None, description="age at which a pending upload is stuck, in seconds; less if similar uploads are much faster"
     )
@@ -135,8 +147,8 @@ def read_settings_file(file: Path) -> SettingsFile:
     """
     text = _read_text(file)
     try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tree = parse_toml(text)
+    except ValueError as error:
         raise SettingsError(f"{file} is not TOML: {error}", "Correct that line.") from error
     try:
         return SettingsFile.model_validate(tree)
@@ -163,7 +175,7 @@ def _read_text(file: Path) -> str:
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file} is not UTF-8 text", "Save it as UTF-8.") from error
     except OSError as error:
-        raise SettingsError(f"{file} cannot be read: {error.strerror}", "Check its permissions.") from error
+        raise SettingsError(f"{file} cannot be read: {failure_reason(error)}", "Check its permissions.") from error
 
 
 def _validation_error(error: ValidationError, source: str, text: str = "") -> SettingsError:

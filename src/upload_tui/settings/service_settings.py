@@ -6,12 +6,13 @@ from datetime import tzinfo
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
-from upload_tui.addresses import has_user_info, is_loopback
+from upload_tui.addresses import has_user_info, is_loopback, safe_origin
 from upload_tui.errors import SettingsError, did_you_mean
-from upload_tui.files import expand_home, is_readable_by_others, read_text
-from upload_tui.settings.keys import ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
+from upload_tui.files import expand_home, failure_reason, is_readable_by_others, read_text
+from upload_tui.redaction import register_secrets
+from upload_tui.settings.keys import DEFAULTS, ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
 from upload_tui.settings.layers import (
     DDSCLIENT_PROFILE,
     DEFAULT_LAYER,
@@ -29,6 +30,9 @@ __all__ = ["ServiceSettings", "read_display_settings", "read_settings", "read_to
 
 _HOOK_VARIABLES = ("UPLOAD_TUI_ID", "UPLOAD_TUI_NAME", "UPLOAD_TUI_ERROR")
 """Set for the `on_error` command, which may run upload-tui itself."""
+_SOURCE_VARIABLE = f"{ENV_PREFIX}SOURCE_VERSION"
+"""Set for the command of a source, which may run upload-tui itself."""
+_SOURCE_REFRESH_SECONDS = 15.0
 _URL_HINT = "Use one like https://dds.example.org."
 
 
@@ -37,6 +41,9 @@ class ServiceSettings:
     """The service, the projects, the credentials, and how to watch.
 
     Attributes:
+        url: of the service; empty if uploads come from a command.
+        command: the program and its arguments that print the uploads; empty if they come from a service.
+        timeout_seconds: how long one run of that command may take.
         projects: ids or names; empty means all that the account can see.
         token_command: a command that prints the token.
         token_file: the file that the token was read from; None if there is none.
@@ -60,6 +67,8 @@ class ServiceSettings:
     """
 
     url: str
+    command: tuple[str, ...] = ()
+    timeout_seconds: float = 30.0
     projects: tuple[str, ...] = ()
     token: str = field(default="", repr=False)
     token_command: str = ""
@@ -84,6 +93,13 @@ class ServiceSettings:
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """The name on screen: the profile, else the host of the service or the name of the program."""
+        if self.profile or self.command:
+            return self.profile or Path(self.command[0]).name
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
 
 def read_settings(
     environment: Mapping[str, str], flags: Flags, paths: SettingsPaths, *, needs_service: bool = True
@@ -104,12 +120,14 @@ def read_settings(
     layers = [DEFAULT_LAYER, layer, *environment_layers(environment), flag_layer(flags)]
     is_ddsclient_unasked = profile == DDSCLIENT_PROFILE and not chosen
     values, sources = merge_layers(without_foreign_credentials(layers, layer, requires_own_url=is_ddsclient_unasked))
-    if values.get("url"):
+    if values.get("command"):
+        _check_command(values, sources, environment)
+    elif values.get("url"):
         _check_url(values["url"], sources["url"], insecure_http=flags.insecure_http)
     elif needs_service:
         raise SettingsError(
             f"No service configured{f' in the profile {profile}' if profile else ''}",
-            "Try `upload-tui demo`, or set one with --url and --project (or UPLOAD_TUI_URL).",
+            "Try `upload-tui demo`, or set one with --url and --project (or UPLOAD_TUI_URL), or a command with --command.",
         )
     warnings = (*_permission_warnings(paths, layer, values.get("token_file")), *_unknown_variable_warnings(environment))
     return _build_settings(values, sources, profile, warnings)
@@ -134,8 +152,12 @@ def _build_settings(
     values: Mapping[str, Any], sources: Mapping[str, str], profile: str, warnings: tuple[str, ...]
 ) -> ServiceSettings:
     token_file = values.get("token_file")
+    command = tuple(values.get("command") or ())
+    is_default_refresh = sources["refresh"] == DEFAULT_LAYER.source
     return ServiceSettings(
-        url=values.get("url") or "",
+        url="" if command else values.get("url") or "",
+        command=command,
+        timeout_seconds=values.get("timeout") or DEFAULTS["timeout"],
         projects=tuple(values.get("projects") or ()),
         token=read_token_file(token_file) if token_file else _secret_text(values.get("token")),
         token_command=values.get("token_command") or "",
@@ -143,7 +165,7 @@ def _build_settings(
         token_keyring=values.get("token_keyring") or "",
         agent_key=_secret_text(values.get("agent_key")),
         user_key=_secret_text(values.get("user_key")),
-        refresh_seconds=values["refresh"],
+        refresh_seconds=_SOURCE_REFRESH_SECONDS if command and is_default_refresh else values["refresh"],
         stuck_after_seconds=values["stuck_after"],
         failures_for_seconds=values["failures_for"],
         zone=_zone(values.get("timezone")),
@@ -184,14 +206,26 @@ def _permission_warnings(paths: SettingsPaths, profile: Layer, token_file: Path 
 
 def _unknown_variable_warnings(environment: Mapping[str, str]) -> tuple[str, ...]:
     """A warning for each `UPLOAD_TUI_*` variable that does not exist: a typo would otherwise go unnoticed."""
-    known = (*VARIABLES, PROFILE_VARIABLE, *_HOOK_VARIABLES)
+    known = (*VARIABLES, PROFILE_VARIABLE, *_HOOK_VARIABLES, _SOURCE_VARIABLE)
     unknown = [name for name in environment if name.startswith(ENV_PREFIX) and name not in known]
     return tuple(f"Unknown variable {name}. {did_you_mean(name, known)}".strip() for name in unknown)
 
 
 def _secret_text(value: Any) -> str:
     """The plain text of a secret: pydantic wraps the ones of the settings file, those of variables are plain."""
-    return "" if value is None else str(getattr(value, "get_secret_value", lambda: value)()).strip()
+    text = "" if value is None else str(getattr(value, "get_secret_value", lambda: value)()).strip()
+    register_secrets((text,))
+    return text
+
+
+def _check_command(values: Mapping[str, Any], sources: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    if values.get("url"):
+        raise SettingsError(f"{sources['command']}: both url and command", "Keep one: a service, or a source.")
+    if environment.get(_SOURCE_VARIABLE):
+        raise SettingsError(
+            f"{sources['command']}: the command of a source runs upload-tui with the source itself",
+            "Give that upload-tui the --url or the --profile of a service.",
+        )
 
 
 def _check_url(url: str, source: str, *, insecure_http: bool) -> None:
@@ -200,26 +234,30 @@ def _check_url(url: str, source: str, *, insecure_http: bool) -> None:
             f"{source}: the URL contains a user or a password",
             "Remove it, up to and including the @; a token or keys authenticate you.",
         )
+    shown = safe_origin(url) or "the URL"
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise SettingsError(f"{url} is not a URL", _URL_HINT) from error
+    except ValueError:
+        raise SettingsError(f"{source}: {shown} is not valid", _URL_HINT) from None  # the cause quotes the URL
     if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(f"{url} is not a URL that starts with https:// or http://", _URL_HINT)
-    _check_path(url, parts)
+        raise SettingsError(f"{source}: {shown} does not start with https:// or http:// and a host", _URL_HINT)
+    _check_path(url, parts, source)
     if parts.scheme == "http" and not insecure_http and not is_loopback(host):
         raise SettingsError(
-            f"{url} would send the token unencrypted over the network", "Use https://, or add --insecure-http."
+            f"{source}: {shown} would get the token unencrypted over the network",
+            "Use https://, or add --insecure-http.",
         )
 
 
-def _check_path(url: str, parts: SplitResult) -> None:
+def _check_path(url: str, parts: SplitResult, source: str) -> None:
     """Refuse the address of a page or of an API call; the service behind it would answer "not found"."""
     _, api, call = parts.path.partition("/api/v")
     if "?" in url or "#" in url or (api and call.strip("/") != "1"):
-        root = urlunsplit((parts.scheme, parts.netloc, parts.path.partition("/api/v")[0].rstrip("/"), "", ""))
-        raise SettingsError(f"{url} is not the URL of a service", f"Use {root}, without query and path of the API.")
+        root = safe_origin(url) or "the address"
+        raise SettingsError(
+            f"{source}: the URL is not that of a service", f"Use {root}, without query and path of the API."
+        )
 
 
 def read_token_file(file: Path) -> str:
@@ -230,8 +268,9 @@ def read_token_file(file: Path) -> str:
     """
     try:
         words = read_text(expand_home(file)).split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The token file {file} cannot be read", "Check its path and its permissions.") from error
+    except (OSError, ValueError) as error:
+        reason = failure_reason(error)
+        raise SettingsError(f"The token file {file} cannot be read: {reason}", "Check token_file.") from error
     if not words:
         raise SettingsError(f"The token file {file} is empty", "Put the token on its first line.")
     if not (words[0].isascii() and words[0].isprintable()):

@@ -4,6 +4,7 @@ Owns the meaning of an upload's status. Every package may import it. It does no 
 encodes a status (that is `wire`).
 """
 
+from upload_tui.status.abilities import ABILITIES, SOURCE_PREFIX, Ability, Origin, Support
 from upload_tui.status.anomalies import (
     FUTURE_TOLERANCE,
     Anomaly,
@@ -25,15 +26,20 @@ from upload_tui.status.timeline import (
 )
 
 __all__ = [
+    "ABILITIES",
     "FINAL_STAGES",
     "FUTURE_TOLERANCE",
     "PENDING_STAGES",
+    "SOURCE_PREFIX",
+    "Ability",
     "Anomaly",
     "AnomalyName",
     "Certainty",
     "Event",
+    "Origin",
     "Span",
     "Stage",
+    "Support",
     "Timeline",
     "Transition",
     "UnknownState",

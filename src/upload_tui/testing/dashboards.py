@@ -114,7 +114,7 @@ def dashboard(  # noqa: PLR0913  # all keyword-only, all optional
     ...     app = dashboard([an_upload("scan.tiff"), an_upload("plate.czi", initiated=300)])
     ...     async with app.run_test(size=(120, 40)) as pilot:
     ...         await pilot.press("j")
-    ...         return app.session.detail(app.screen.selected_id).upload.name
+    ...         return app.session.picture.detail(app.screen.selected_id).upload.name
     >>> asyncio.run(press_keys())
     'plate.czi'
     """
@@ -154,13 +154,15 @@ async def settled(pilot: Pilot[Any]) -> None:
     ...         async with app.run_test(size=(120, 40)) as pilot:
     ...             await service.upload("scan.tiff")
     ...             await settled(pilot)
-    ...             return [row.name for row in app.session.pending(10)]
+    ...             return [row.name for row in app.session.picture.pending(10)]
     >>> asyncio.run(upload_while_watching())
     ['scan.tiff']
     """
     session = pilot.app.session if isinstance(pilot.app, UploadApp) else None
     if isinstance(session, InMemorySession | ManualSession):
-        while pilot.app.is_running and not session.has_subscribers:  # changes published before it subscribes are lost
+        while (
+            pilot.app.is_running and not session.changes.has_subscribers
+        ):  # changes published before it subscribes are lost
             await pilot.pause()
     if isinstance(session, ManualSession):
         await pilot.pause()

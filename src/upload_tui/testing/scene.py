@@ -49,7 +49,7 @@ class Scene:
     ...     .until(60 + 41 * 60)
     ... )
     >>> session = scene.play_sync()
-    >>> [(row.name, row.lateness.is_stuck) for row in session.pending(10)]
+    >>> [(row.name, row.lateness.is_stuck) for row in session.picture.pending(10)]
     [('reads_R2.fastq.gz', True)]
     >>> session.close()
 

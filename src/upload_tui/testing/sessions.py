@@ -4,9 +4,8 @@ All implement `upload_tui.monitor.Session` and use the real parsing, comparison,
 """
 
 import asyncio
-from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,20 @@ from upload_tui.client import Credentials, ServiceClient
 from upload_tui.errors import ServiceError
 from upload_tui.monitor import (
     DEFAULT_LIMITS,
-    Change,
     ChangeBroadcaster,
     Connection,
     ConnectionChanged,
+    ConnectionFreshness,
     ConnectionState,
     ConnectionTracker,
     InMemoryPicture,
     PictureChanged,
     ProjectRef,
     ReplaySession,
+    Store,
+    StorePicture,
     Synchroniser,
+    TroubleLimits,
     read_recording,
 )
 from upload_tui.testing.clock import FrozenClock
@@ -33,54 +35,25 @@ from upload_tui.testing.service import UploadService
 __all__ = ["InMemorySession", "ManualSession", "replay_of"]
 
 
-class _BaseSession(InMemoryPicture):
-    """The common part: the test's clock, subscribers, a title and projects."""
+class _BaseSession:
+    """The common part: the test's clock, the changes, a title and projects."""
 
-    def __init__(
-        self,
-        clock: FrozenClock,
-        service: str,
-        title: str,
-        projects: Iterable[tuple[str, str]],
-        stuck_after_seconds: float,
-    ) -> None:
-        super().__init__(clock=clock, service=service, stuck_after_seconds=stuck_after_seconds)
+    def __init__(self, clock: FrozenClock, title: str, projects: Iterable[tuple[str, str]]) -> None:
         self.clock = clock
         self.title = title
         self.projects = tuple(ProjectRef(*project) for project in projects)
+        self.changes = ChangeBroadcaster()
         self.is_watched = True
-        self._broadcaster = ChangeBroadcaster()
 
     def set_watched(self, *, is_watched: bool) -> None:
         """Store it in `is_watched`, for the test to read."""
         self.is_watched = is_watched
 
-    def history(self, limit: int) -> Sequence[Change]:
-        """The last changes of uploads and of the connection, oldest first."""
-        return self._broadcaster.history(limit)
-
-    def changes(self) -> AsyncIterator[Change]:
-        """Each change that is published from now on."""
-        return self._broadcaster.subscribe()
-
-    @abstractmethod
-    def connection(self) -> Connection:
-        """The current connection."""
-
-    def as_of(self) -> datetime:
-        """The time at which the picture was last current."""
-        return self.connection().as_of(self.now())
-
-    @property
-    def has_subscribers(self) -> bool:
-        """True while there is a subscriber to `changes`; a change that is published before is only in `history`."""
-        return self._broadcaster.has_subscribers
-
     def _publish_picture(self) -> None:
-        self._broadcaster.publish(PictureChanged(at=self.now(), revision=self._store.revision))
+        self.changes.publish(PictureChanged(at=self.clock.now()))
 
     def _publish_connection(self, connection: Connection) -> None:
-        self._broadcaster.publish(ConnectionChanged(at=self.now(), connection=connection))
+        self.changes.publish(ConnectionChanged(at=self.clock.now(), connection=connection))
 
 
 class InMemorySession(_BaseSession):
@@ -94,12 +67,13 @@ class InMemorySession(_BaseSession):
         stuck_after_seconds: the age from which a pending upload is stuck.
 
     Attributes:
+        picture: an `InMemoryPicture`.
         refresh_count: how many times `refresh` was called.
 
     >>> from upload_tui.testing import InMemorySession, an_upload
     >>> session = InMemorySession([an_upload("scan.tiff")])
     >>> session.publish(an_upload("scan.tiff", completed=3))
-    >>> [change.after.value for change in session.history(10)]
+    >>> [change.after.value for change in session.changes.history(10)]
     ['completed']
     >>> session.close()
     """
@@ -113,29 +87,35 @@ class InMemorySession(_BaseSession):
         projects: Sequence[tuple[str, str]] = (("p-1", "Genome"),),
         stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
     ) -> None:
-        super().__init__(clock or FrozenClock(), "https://example.org", title, projects, stuck_after_seconds)
+        super().__init__(clock or FrozenClock(), title, projects)
         self.refresh_count = 0
-        self._connection = self._connection_in(ConnectionState.LIVE)
-        self.update(*uploads)
+        self._freshness = ConnectionFreshness(self.clock, self._connection_in(ConnectionState.LIVE))
+        self.picture = InMemoryPicture(
+            uploads,
+            clock=self.clock,
+            service="https://example.org",
+            stuck_after_seconds=stuck_after_seconds,
+            freshness=self._freshness,
+        )
+
+    def close(self) -> None:
+        """Discard the picture."""
+        self.picture.close()
 
     def publish(self, *uploads: Mapping[str, Any]) -> None:
         """Update uploads from their resources and publish the changes."""
-        for change in self.update(*uploads):
-            self._broadcaster.publish(change)
+        for change in self.picture.update(*uploads):
+            self.changes.publish(change)
         self._publish_picture()
 
     def set_connection(self, connection: Connection) -> None:
         """Set the connection and publish it."""
-        self._connection = connection
+        self._freshness.connection = connection
         self._publish_connection(connection)
-
-    def mark(self, upload_id: str, *, stale: bool | None = None, gone: bool | None = None) -> None:
-        """Mark an upload as stale (it could not be refreshed) or gone; None changes nothing."""
-        self._store.mark([upload_id], stale=stale, gone=gone)
 
     def connection(self) -> Connection:
         """The current connection."""
-        return self._connection
+        return self._freshness.connection
 
     async def run(self) -> None:
         """Wait until cancelled."""
@@ -154,7 +134,7 @@ class InMemorySession(_BaseSession):
         self.set_connection(self._connection_in(ConnectionState.LIVE))
 
     def _connection_in(self, state: ConnectionState) -> Connection:
-        now = self.now()
+        now = self.clock.now()
         return Connection(state=state, since=now, read_on=now)
 
 
@@ -174,7 +154,7 @@ class ManualSession(_BaseSession):
     ...         await session.poll()
     ...         await service.upload("scan.tiff")
     ...         await session.poll()
-    ...         changes = [type(change).__name__ for change in session.history(10)]
+    ...         changes = [type(change).__name__ for change in session.changes.history(10)]
     ...         session.close()
     ...         return changes
     >>> asyncio.run(watch_an_upload())
@@ -188,19 +168,24 @@ class ManualSession(_BaseSession):
         title: str = "example.org",
         stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
     ) -> None:
-        project = ProjectRef(service.project_id, service.project_name)
-        projects = ((project.id, project.name),)
-        super().__init__(service.clock, service.url, title, projects, stuck_after_seconds)
+        super().__init__(service.clock, title, [(service.project_id, service.project_name)])
         credentials = Credentials(agent_key=service.agent_key, user_key=service.user_key)
         self._client = ServiceClient(
             service.url, credentials, transport=service.transport, clock=service.clock, attempts=1
         )
-        self._connection_tracker = ConnectionTracker(service.clock, self._publish_connection, jitter=lambda: 0.5)
+        self._store = Store()
+        self._tracker = ConnectionTracker(service.clock, self._publish_connection, jitter=lambda: 0.5)
         self._synchroniser = Synchroniser(
-            self._client, self._store, project, self._broadcaster.publish, self._connection_tracker.catching_up
+            self._client, self._store, self.projects[0], self.changes.publish, self._tracker.catching_up
         )
+        limits = TroubleLimits(stuck_after_seconds)
+        self.picture = StorePicture(self._store, service.clock, service.url, limits, freshness=self._tracker)
         self._refresh_requested = asyncio.Event()
         self._is_frozen = False
+
+    def close(self) -> None:
+        """Discard the picture."""
+        self._store.close()
 
     def freeze(self) -> None:
         """Stop polling for good: the picture no longer changes."""
@@ -213,14 +198,14 @@ class ManualSession(_BaseSession):
         try:
             await self._synchroniser.sync()
         except ServiceError as error:
-            self._connection_tracker.failed(error)
+            self._tracker.failed(error)
         else:
-            self._connection_tracker.synced(self.now(), self._client.median_response_seconds)
+            self._tracker.synced(self.clock.now(), self._client.median_response_seconds)
         self._publish_picture()
 
     def connection(self) -> Connection:
         """The current connection."""
-        return self._connection_tracker.current
+        return self._tracker.current
 
     async def run(self) -> None:
         """Poll once, then after each `refresh`."""
@@ -235,11 +220,11 @@ class ManualSession(_BaseSession):
 
     def pause(self) -> None:
         """Set the connection to paused."""
-        self._connection_tracker.pause()
+        self._tracker.pause()
 
     def resume(self) -> None:
         """End the pause and make `run` poll."""
-        self._connection_tracker.resume()
+        self._tracker.resume()
         self.refresh()
 
 
@@ -263,7 +248,7 @@ def replay_of(file: Path | str, *, until: float | None = None) -> ReplaySession:
     ...     for line in ({**header, "stuck_after_seconds": 900}, first):
     ...         print(json.dumps(line), file=file, flush=True)
     ...     session = replay_of(file.name)
-    >>> [row.name for row in session.pending(10)]
+    >>> [row.name for row in session.picture.pending(10)]
     ['scan.tiff']
     >>> session.close()
     """

@@ -4,16 +4,16 @@ However fast the service changes, there are at most `1 / interval_seconds` batch
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TextIO
 
 from msgspec import Struct
 from textual.message import Message
 
-from upload_tui.monitor import Change, PictureChanged, Session, SyncProgressed
+from upload_tui.monitor import Change, PictureChanged, Session, SortKey, SyncProgressed
 from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 
-__all__ = ["Bridge", "ChangeBatch", "ColumnsChosen", "ExportReady", "ThemeChosen"]
+__all__ = ["Bridge", "ChangeBatch", "ColumnsChosen", "ExportReady", "OrderChosen", "ThemeChosen"]
 
 
 class ChangeBatch(Struct, frozen=True):
@@ -29,6 +29,15 @@ class ColumnsChosen(Message):
         super().__init__()
         self.view = view
         self.columns = columns
+
+
+class OrderChosen(Message):
+    """The user chose this order of the table."""
+
+    def __init__(self, sort: SortKey, *, descending: bool) -> None:
+        super().__init__()
+        self.sort = sort
+        self.descending = descending
 
 
 class ExportReady(Message):
@@ -72,16 +81,13 @@ class Bridge:
         Raises:
             ExceptionGroup: the session ended with an error.
         """
-        async with asyncio.TaskGroup() as tasks:
-            is_listening = asyncio.Event()
-            tasks.create_task(self._collect(is_listening), name="collect changes")
-            tasks.create_task(self._publish_batches(), name="publish batches")
-            await is_listening.wait()  # otherwise the session's first changes are missed
-            tasks.create_task(self._session.run(), name="run the session")
+        with self._session.changes.subscribe() as changes:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._collect(changes), name="collect changes")
+                tasks.create_task(self._publish_batches(), name="publish batches")
+                tasks.create_task(self._session.run(), name="run the session")
 
-    async def _collect(self, is_listening: asyncio.Event) -> None:
-        changes = self._session.changes()
-        is_listening.set()
+    async def _collect(self, changes: AsyncIterator[Change]) -> None:
         async for change in changes:
             if not isinstance(change, PictureChanged | SyncProgressed):
                 self._pending.append(change)

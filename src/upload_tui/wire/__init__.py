@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         UploadReading,
         build_upload_page,
         entry_json,
+        mask_secrets,
         page_entries,
         parse_body,
         read_error_envelope,
@@ -33,15 +34,16 @@ if TYPE_CHECKING:
         read_upload_entries,
         read_upload_reading,
     )
-    from upload_tui.wire.status_shapes import UNSUPPORTED_DETAILS, StatusShape, write_status
+    from upload_tui.wire.status_shapes import UNSUPPORTED_DETAILS, StatusShape, read_status, write_status
     from upload_tui.wire.times import format_time, read_time
-    from upload_tui.wire.upload import Project, Upload, read_upload
+    from upload_tui.wire.upload import Chunk, Project, Upload, read_upload
 
 __all__ = [
     "API_PATH",
     "CHUNK_HASH_DIFFERS",
     "CODE_NOT_CONSISTENT",
     "CODE_NOT_PROVIDED",
+    "Chunk",
     "FILE_HASH_DIFFERS",
     "INTEGRITY_MESSAGES",
     "OBJECT_MISSING",
@@ -61,11 +63,13 @@ __all__ = [
     "curl_command",
     "entry_json",
     "format_time",
+    "mask_secrets",
     "page_entries",
     "parse_body",
     "read_error_envelope",
     "read_projects",
     "read_queue",
+    "read_status",
     "read_summaries",
     "read_time",
     "read_upload",
@@ -82,12 +86,12 @@ __getattr__, __dir__ = lazy_names(
         "resources": "API_PATH curl_command QueueStats read_queue service_root",
         "responses": (
             "build_upload_page CHUNK_HASH_DIFFERS CODE_NOT_CONSISTENT CODE_NOT_PROVIDED entry_json "
-            "ErrorEnvelope FILE_HASH_DIFFERS INTEGRITY_MESSAGES OBJECT_MISSING page_entries parse_body RawPage "
+            "ErrorEnvelope FILE_HASH_DIFFERS INTEGRITY_MESSAGES mask_secrets OBJECT_MISSING page_entries parse_body RawPage "
             "read_error_envelope read_projects read_upload_entries read_upload_reading SIZE_DIFFERS "
             "STATUS_SHAPE_HEADER UploadPage UploadReading"
         ),
-        "status_shapes": "StatusShape UNSUPPORTED_DETAILS write_status",
+        "status_shapes": "read_status StatusShape UNSUPPORTED_DETAILS write_status",
         "times": "format_time read_time",
-        "upload": "Project read_upload Upload",
+        "upload": "Chunk Project read_upload Upload",
     },
 )

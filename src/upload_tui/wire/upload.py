@@ -12,6 +12,7 @@ from upload_tui.status import (
     AnomalyName,
     Certainty,
     Event,
+    Origin,
     Stage,
     Timeline,
     inspect_chunks,
@@ -52,10 +53,13 @@ class Upload(Struct, frozen=True, kw_only=True):
 
     Attributes:
         size_bytes: the size that the client declared; None if not reported.
-        chunks: None for an upload without chunks.
+        chunks: None for an upload without chunks, or without a list of them.
+        listed_chunk_count, received_bytes: the number of chunks and the bytes received where no list of chunks says them; None if not
+            reported.
         status_shape: None if the status had no known shape.
         anomalies: of this response alone.
         read_on: when the response was read, by the reader's clock.
+        origin: where it is listed, for `status.ABILITIES`.
     """
 
     id: str
@@ -67,6 +71,8 @@ class Upload(Struct, frozen=True, kw_only=True):
     storage_provider: str = ""
     uploader: str = ""
     chunks: tuple[Chunk, ...] | None = None
+    listed_chunk_count: int | None = None
+    received_bytes: int | None = None
     hashes: tuple[FileHash, ...] = ()
     created_on: datetime | None = None
     last_updated_on: datetime | None = None
@@ -74,6 +80,7 @@ class Upload(Struct, frozen=True, kw_only=True):
     status_shape: StatusShape | None = None
     anomalies: tuple[Anomaly, ...] = ()
     read_on: datetime
+    origin: Origin = Origin.SERVICE
 
     @property
     def stage(self) -> Stage:
@@ -82,8 +89,20 @@ class Upload(Struct, frozen=True, kw_only=True):
 
     @property
     def chunk_bytes(self) -> int:
-        """The total size of the chunks reported so far, in bytes."""
-        return sum(chunk.size_bytes for chunk in self.chunks or ())
+        """The total size of the chunks reported so far, in bytes; 0 if nothing is known of them."""
+        if self.chunks is None:
+            return self.received_bytes or 0
+        return sum(chunk.size_bytes for chunk in self.chunks)
+
+    @property
+    def chunk_count(self) -> int | None:
+        """The number of chunks reported so far; None if it is not chunked, or if that is unknown."""
+        return self.listed_chunk_count if self.chunks is None else len(self.chunks)
+
+    @property
+    def has_received_bytes(self) -> bool:
+        """Whether `chunk_bytes` is known."""
+        return self.chunks is not None or self.received_bytes is not None
 
 
 def read_upload(payload: object, *, read_on: datetime, project: Project | None = None) -> Upload:

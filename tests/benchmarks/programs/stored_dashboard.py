@@ -2,37 +2,30 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from tests.benchmarks.uploads import NEWEST, PROJECT
 from upload_tui.cli.support.dashboard import require_terminal
-from upload_tui.monitor import Change, ChangeBroadcaster, Connection, ConnectionState, ProjectRef, Store, StorePicture
+from upload_tui.monitor import ChangeBroadcaster, Connection, ConnectionState, ProjectRef, Store, StorePicture
 from upload_tui.testing import FrozenClock
 
 
-class StoredSession(StorePicture):
+class StoredSession:
     """Implements `Session`. Nothing changes, so each frame is the response to a key."""
 
     title = "benchmark"
     projects: Sequence[ProjectRef] = (PROJECT,)
 
     def __init__(self, store: Store) -> None:
-        super().__init__(store, FrozenClock(NEWEST + timedelta(hours=1)), "https://example.org")
-        self._announcer = ChangeBroadcaster()
+        self._clock = FrozenClock(NEWEST + timedelta(hours=1))
+        self.picture = StorePicture(store, self._clock, "https://example.org")
+        self.changes = ChangeBroadcaster()
 
     def connection(self) -> Connection:
         """Live."""
-        return Connection(state=ConnectionState.LIVE, since=self.now(), read_on=self.now())
-
-    def history(self, limit: int) -> Sequence[Change]:
-        """No changes."""
-        return ()
-
-    def changes(self) -> AsyncIterator[Change]:
-        """Never yields a change."""
-        return self._announcer.subscribe()
+        return Connection(state=ConnectionState.LIVE, since=self._clock.now(), read_on=self._clock.now())
 
     async def run(self) -> None:
         """Wait until cancelled."""

@@ -179,10 +179,10 @@ async def test_escape_clears_the_search_then_the_filters_then_the_marks() -> Non
             titles.append(Content.from_markup(table.border_title or "").plain)
             await pilot.press("escape")
         assert titles == [
-            'Uploads 1 · in trouble · matching "stuck" · 1 marked',
-            "Uploads 2 · in trouble · 1 marked",
-            "Uploads 5 · 1 marked",
-            "Uploads 5",
+            'Uploads 1 · in trouble · matching "stuck" · newest first · 1 marked',
+            "Uploads 2 · in trouble · newest first · 1 marked",
+            "Uploads 5 · newest first · 1 marked",
+            "Uploads 5 · newest first",
         ]
 
 
@@ -221,7 +221,7 @@ async def test_sort_keys_change_the_order() -> None:
         for _ in SortKey:
             await pilot.press("s")
             seen.append(screen.rows_query.sort)
-        assert set(seen) == {SortKey.INITIATED, *(column.sort for column in table.columns)}
+        assert set(seen) == {SortKey.TROUBLE, SortKey.INITIATED, *(column.sort for column in table.columns)}
         await pilot.press("S")
         names = names_in(table)
         await pilot.press("S")
@@ -551,13 +551,13 @@ async def test_the_column_dialog_changes_the_columns() -> None:
 async def test_the_rows_of_the_next_key_are_prefetched_while_idle() -> None:
     async with opened(many(200)) as (pilot, session, table):
         offsets: list[int] = []
-        fetch = session.window
+        fetch = session.picture.window
 
         def recording(query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
             offsets.append(offset)
             return fetch(query, offset, limit, patience_seconds)
 
-        session.window = recording  # type: ignore[method-assign]
+        session.picture.window = recording  # type: ignore[method-assign]
         last = 200 - table.size.height + 1 - 8  # one header line; eight rows are fetched beyond the edge
         await pilot.press("j")
         await until(pilot, lambda: last in offsets)

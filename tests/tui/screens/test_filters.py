@@ -138,7 +138,7 @@ async def test_a_chosen_cause_is_a_filter_with_its_storage_and_uploader_in_the_t
     async with opened([*failed, *other, an_upload("fine", completed=60, verified=50)]) as (pilot, session, table):
         await pilot.press("F", "enter")
         await pilot.pause()
-        group = session.causes()[0]
+        group = session.picture.causes()[0]
         assert group.cause == SIZE_DIFFERS
         assert set(names_in(table)) == {"size-0", "size-1", "size-2"}
         assert selected(table) == "size-2"
@@ -192,7 +192,7 @@ async def test_the_sort_key_follows_the_columns_shown() -> None:
         for _ in range(len(shown)):
             await pilot.press("s")
             seen.append(table.rows_query.sort)
-        assert seen == [*shown, SortKey.INITIATED]
+        assert seen == [*shown, SortKey.TROUBLE]
 
 
 async def test_columns_of_one_kind_of_view_do_not_change_another() -> None:

@@ -48,8 +48,8 @@ class RunningService:
 
     def details(self) -> Sequence[Detail]:
         """The readable uploads: one in ten cannot be read now."""
-        rows = self.session.window(Query(), 0, 10_000).rows
-        details = [self.session.detail(row.id) for row in rows]
+        rows = self.session.picture.window(Query(), 0, 10_000).rows
+        details = [self.session.picture.detail(row.id) for row in rows]
         return [detail for detail in details if detail is not None and self.random.random() < 0.9]
 
 
@@ -69,7 +69,9 @@ def test_each_change_is_reported_exactly_once_in_an_hour(seed: int, tmp_path: Pa
             reported[kind].update(getattr(summary, kind))
         save_last_visit(file, visit_of(details, service.clock.now(), last))
     details = [
-        detail for row in service.session.window(Query(), 0, 10_000).rows if (detail := service.session.detail(row.id))
+        detail
+        for row in service.session.picture.window(Query(), 0, 10_000).rows
+        if (detail := service.session.picture.detail(row.id))
     ]
     last = read_last_visit(file)
     assert last is not None

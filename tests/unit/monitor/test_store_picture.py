@@ -35,7 +35,7 @@ def session() -> Iterator[InMemorySession]:
 
 
 def rows(session: InMemorySession, query: Query) -> tuple[Row, ...]:
-    return session.window(query, 0, 100).rows
+    return session.picture.window(query, 0, 100).rows
 
 
 def names(session: InMemorySession, query: Query) -> list[str]:
@@ -50,7 +50,7 @@ def test_every_order_has_each_upload_once_at_its_position(
     query = Query(sort=sort, descending=descending)
     ids = [row.id for row in rows(session, query)]
     assert len(set(ids)) == len(uploads())
-    assert [session.position(query, upload_id) for upload_id in ids] == list(range(len(ids)))
+    assert [session.picture.position(query, upload_id) for upload_id in ids] == list(range(len(ids)))
 
 
 def test_uploads_are_sorted_by_progress_duration_chunks_and_id(session: InMemorySession) -> None:
@@ -64,26 +64,26 @@ def test_uploads_are_sorted_by_progress_duration_chunks_and_id(session: InMemory
 
 
 def test_a_group_of_failures_is_a_filter_for_exactly_its_uploads(session: InMemorySession) -> None:
-    for group in session.causes():
+    for group in session.picture.causes():
         query = Query(cause=group.cause, storage_provider=group.storage_provider, uploader=group.uploader)
         found = rows(session, query)
         assert len(found) == group.count
         assert group.last_id in {row.id for row in found}
         assert {row.stage for row in found} == {Stage.ERROR}
     assert rows(session, Query(cause="another")) == ()
-    assert rows(session, Query(cause=session.causes()[0].cause, stages=frozenset({Stage.VERIFIED}))) == ()
+    assert rows(session, Query(cause=session.picture.causes()[0].cause, stages=frozenset({Stage.VERIFIED}))) == ()
 
 
 def test_a_project_limits_every_part_of_the_picture(session: InMemorySession) -> None:
     only = frozenset({OTHER[0]})
     assert {row.name for row in rows(session, Query(project_ids=only))} == {"bad-chunk", "stuck"}
-    assert session.funnel(only).total == 2
-    assert session.funnel(only).stuck == 1
-    assert [row.name for row in session.pending(10, only)] == ["stuck"]
-    assert sum(group.count for group in session.causes(only)) == 1
-    assert sum(latency.count for latency in session.latencies(only)) == 3
-    assert session.funnel(frozenset({"unknown"})).total == 0
-    assert session.funnel().total == len(uploads())
+    assert session.picture.funnel(only).total == 2
+    assert session.picture.funnel(only).stuck == 1
+    assert [row.name for row in session.picture.pending(10, only)] == ["stuck"]
+    assert sum(group.count for group in session.picture.causes(only)) == 1
+    assert sum(latency.count for latency in session.picture.latencies(only)) == 3
+    assert session.picture.funnel(frozenset({"unknown"})).total == 0
+    assert session.picture.funnel().total == len(uploads())
 
 
 def test_late_uploads_are_the_overdue_and_the_stuck() -> None:

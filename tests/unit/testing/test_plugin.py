@@ -31,9 +31,9 @@ async def test_the_dashboard_shows_the_service_by_default(
         upload_clock.advance(2)
         await upload_service.verify_next()
         await settled(pilot)
-        assert [(summary.stage.value, summary.count) for summary in app.session.funnel().stages if summary.count] == [
-            ("verified", 1)
-        ]
+        assert [
+            (summary.stage.value, summary.count) for summary in app.session.picture.funnel().stages if summary.count
+        ] == [("verified", 1)]
 
 
 async def test_a_refresh_key_polls_the_service(
@@ -43,10 +43,10 @@ async def test_a_refresh_key_polls_the_service(
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         await upload_service.initiate("scan.tiff")
-        assert app.session.funnel().total == 0
+        assert app.session.picture.funnel().total == 0
         await pilot.press("r")
         await pilot.pause()
-        assert app.session.funnel().total == 1
+        assert app.session.picture.funnel().total == 1
         await pilot.press("space")
         assert app.session.connection().state is ConnectionState.PAUSED
         await pilot.press("space")
@@ -70,7 +70,7 @@ def test_the_service_is_not_created_for_another_source(
     upload_dashboard: Callable[..., UploadApp], request: pytest.FixtureRequest
 ) -> None:
     app = upload_dashboard([an_upload()])
-    assert app.session.funnel().total == 1
+    assert app.session.picture.funnel().total == 1
     assert "upload_service" not in request.node.funcargs
     app.session.close()  # type: ignore[attr-defined]
 

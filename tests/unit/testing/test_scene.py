@@ -13,7 +13,7 @@ from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS
 
 
 def rows(session: ManualSession) -> dict[str, Row]:
-    return {row.name: row for row in session.window(Query(), 0, 100).rows}
+    return {row.name: row for row in session.picture.window(Query(), 0, 100).rows}
 
 
 async def test_each_step_happens_at_its_second() -> None:
@@ -23,10 +23,10 @@ async def test_each_step_happens_at_its_second() -> None:
     assert row.stage is Stage.VERIFIED
     seconds = [(on - NOW).total_seconds() for on in (row.initiated_on, row.completed_on, row.ended_on) if on]
     assert seconds == [5, 15, 18]
-    assert session.now() == NOW + timedelta(seconds=60)
+    assert session.picture.now() == NOW + timedelta(seconds=60)
     changes = [
         (change.after, (change.at - NOW).total_seconds())
-        for change in session.history(99)
+        for change in session.changes.history(99)
         if isinstance(change, StageReached)
     ]
     assert changes == [(Stage.INITIATED, 5), (Stage.COMPLETED, 15), (Stage.VERIFIED, 18)]
@@ -97,7 +97,7 @@ async def test_verification_waits_while_the_worker_is_dead() -> None:
 
 async def test_changes_before_the_dashboard_opens_are_not_published() -> None:
     session = await Scene().upload("a.bin", completes=10).upload("b.bin", at=20).opens(at=15).until(30).play()
-    names = {change.upload.name for change in session.history(99) if isinstance(change, StageReached)}
+    names = {change.upload.name for change in session.changes.history(99) if isinstance(change, StageReached)}
     assert names == {"b.bin"}
     session.close()
 
@@ -119,7 +119,7 @@ async def test_a_scene_is_the_same_when_played_twice() -> None:
     )
     first, second = await scene.play(), await scene.play()
     assert rows(first) == rows(second)
-    assert first.history(99) == second.history(99)
+    assert first.changes.history(99) == second.changes.history(99)
     assert first.connection() == second.connection()
     first.close()
     second.close()

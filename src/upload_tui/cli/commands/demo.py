@@ -13,11 +13,13 @@ from msgspec import Struct
 
 from upload_tui.backend import DEFAULT_SCENARIO
 from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_display_settings
 from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.scenarios import (
     SCENARIO_VERIFICATIONS,
     FaultChoice,
+    database_option,
     history_progress,
     past_upload_count,
     running_scenario,
@@ -31,7 +33,7 @@ from upload_tui.files import working_folder
 
 if TYPE_CHECKING:
     from upload_tui.backend import EmbeddedService, ScenarioRunner
-    from upload_tui.monitor import Session
+    from upload_tui.monitor import ChangeBroadcaster, Session
     from upload_tui.tui import Fault
 
 __all__ = ["DemoService", "command"]
@@ -53,9 +55,7 @@ class DemoOptions(Struct, frozen=True):
 
 @click.command(help="Show the dashboard over an embedded service: no port, no network, no account.")
 @scenario_options(DEFAULT_SCENARIO, "Scenario to run.")
-@click.option(
-    "--db", "database", type=click.Path(path_type=Path, dir_okay=False), help="Keep the records in this file."
-)
+@database_option
 @click.option("--web", is_flag=True, help="Show the demo in a browser on this machine (needs the extra `web`).")
 @click.option(
     "--port",
@@ -73,7 +73,7 @@ def command(uploads: int | None, web: bool, port: int, **chosen: Any) -> int:
         serve_in_browser([sys.executable, "-m", "upload_tui", "demo", *_command_line(options)], port)
         return EXIT_OK
     require_terminal()
-    return asyncio.run(_run(options))
+    return run_async(_run(options))
 
 
 def _command_line(options: DemoOptions) -> Iterator[str]:
@@ -95,7 +95,7 @@ async def _run(options: DemoOptions) -> int:
     from upload_tui.tui import UploadApp
 
     demo = DemoService(options)
-    session = DeferredSession("demo", SystemClock(), lambda: demo.open(session.set_title))
+    session = DeferredSession("demo", SystemClock(), lambda changes: demo.open(changes, session.set_title))
     preferences = dashboard_preferences(effective_display_settings())
     return await run_dashboard(UploadApp(session, controls=demo, preferences=preferences))
 
@@ -184,10 +184,12 @@ class DemoService:
             self._clock.set_rate(speed)
 
     @asynccontextmanager
-    async def open(self, show_progress: Callable[[str], None]) -> "AsyncIterator[Session]":
+    async def open(
+        self, changes: "ChangeBroadcaster", show_progress: Callable[[str], None]
+    ) -> "AsyncIterator[Session]":
         """Start the service and run the scenario while the session is open.
 
-        `show_progress` is called with how far the past uploads are built.
+        The session publishes its changes to `changes`; `show_progress` is called with how far the past uploads are built.
         """
         await asyncio.to_thread(_import_packages)
         from upload_tui.backend import SCENARIOS, EmbeddedService
@@ -214,7 +216,7 @@ class DemoService:
             )
             async with running_scenario(scenario, self._runner, self._speed):
                 start_faults(service.faults, options.faults)
-                async with _open_session(service, clock) as session:
+                async with _open_session(service, clock, changes) as session:
                     yield session
 
 
@@ -226,7 +228,9 @@ def _import_packages() -> None:
 
 
 @asynccontextmanager
-async def _open_session(service: "EmbeddedService", clock: PacedClock) -> "AsyncIterator[Session]":
+async def _open_session(
+    service: "EmbeddedService", clock: PacedClock, changes: "ChangeBroadcaster"
+) -> "AsyncIterator[Session]":
     import httpx
 
     from upload_tui.client import Credentials, ServiceClient
@@ -240,6 +244,6 @@ async def _open_session(service: "EmbeddedService", clock: PacedClock) -> "Async
         async with ServiceClient(service.base_url, credentials, transport=transport, clock=demo_clock) as client:
             project = ProjectRef(service.project.id, service.project.name)
             schedule = Schedule(shortest_seconds=0.4, longest_pending_seconds=1.0, longest_idle_seconds=2.0)
-            yield LiveSession(client, [project], store, title="demo", schedule=schedule)
+            yield LiveSession(client, [project], store, title="demo", schedule=schedule, changes=changes)
     finally:
         store.close()

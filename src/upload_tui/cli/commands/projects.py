@@ -1,11 +1,11 @@
 """`upload-tui projects`: the projects that the account can see."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Column, Printer, output_option
 from upload_tui.cli.support.service import client_for
@@ -24,7 +24,7 @@ _COLUMNS = (Column("ID", lambda record: record["id"]), Column("NAME", lambda rec
 @output_option
 def command(output: str | None, *, flags: Flags) -> None:
     """List projects."""
-    projects = asyncio.run(_projects(effective_settings(flags)))
+    projects = run_async(_projects(effective_settings(flags)))
     names = set(flags.projects)
     Printer(output, _COLUMNS, fields=("id", "name")).print_records(
         {"id": project.id, "name": project.name}

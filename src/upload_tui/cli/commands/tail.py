@@ -1,6 +1,5 @@
 """`upload-tui tail`: one line per change until interrupted, like the activity pane."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -9,11 +8,18 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_err, output_option
-from upload_tui.cli.support.service import client_for, exit_code_of, find_projects, live_session, run_alongside
+from upload_tui.cli.support.service import (
+    client_for,
+    find_projects,
+    live_session,
+    ride_out,
+    run_alongside,
+)
 from upload_tui.cli.support.tables import change_columns
-from upload_tui.errors import NotFoundError
+from upload_tui.errors import EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE, NotFoundError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
@@ -56,7 +62,7 @@ def command(
     from upload_tui.monitor import CHANGE_FIELDS, flat_change
 
     printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS)
-    return asyncio.run(_tail(settings, options, printer))
+    return run_async(_tail(settings, options, printer))
 
 
 @asynccontextmanager
@@ -67,7 +73,7 @@ async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession
     store = Store()
     try:
         async with client_for(settings) as client:
-            projects = await find_projects(client, settings.projects)
+            projects = await ride_out(lambda: find_projects(client, settings.projects))
             yield live_session(settings, client, projects, store, title=settings.profile)
     finally:
         store.close()
@@ -77,7 +83,9 @@ async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) 
     """Print changes; return the exit code."""
     async with _open_session(settings) as session:
         await run_alongside(session, _print(session, options, printer))
-        return exit_code_of(is_complete=session.is_complete)
+        if session.lost_projects:
+            return EXIT_NOT_FOUND
+        return EXIT_OK if session.is_complete else EXIT_UNREACHABLE
 
 
 async def _print(session: "LiveSession", options: _Options, printer: Printer) -> None:
@@ -85,21 +93,24 @@ async def _print(session: "LiveSession", options: _Options, printer: Printer) ->
 
     printer.print_header()
     left = options.count
-    async for change in _selected_changes(session, options):
-        printer.print_record(change_record(change))
-        left = None if left is None else left - 1
-        if left == 0:
-            return
+    with session.changes.subscribe() as changes:
+        async for change in _selected_changes(session, changes, options):
+            printer.print_record(change_record(change))
+            left = None if left is None else left - 1
+            if left == 0:
+                return
 
 
-async def _selected_changes(session: "LiveSession", options: _Options) -> "AsyncIterator[Change]":
+async def _selected_changes(
+    session: "LiveSession", changes: "AsyncIterator[Change]", options: _Options
+) -> "AsyncIterator[Change]":
     """Yield past changes if `--since` asks for them, then new ones that match. Connection changes go to standard error."""
     from upload_tui.monitor import ConnectionChanged, StageReached
 
     printed: set[tuple[str, Stage]] = set()  # a change may be both past and new
     needs_past = options.since is not None
     report_connection = _ConnectionReporter()
-    async for change in session.changes():
+    async for change in changes:
         if needs_past and session.connection().is_live:
             needs_past = False
             report_connection(session.connection())
@@ -151,8 +162,8 @@ def _matches(change: "Change", session: "LiveSession", options: _Options) -> boo
     if options.stages and not (isinstance(change, StageReached) and change.after in options.stages):
         return False
     tree = options.where.tree
-    detail = session.detail(change.upload.id) if needs_upload(tree) else None
-    return matches_change(tree, change, detail.row if detail else None, session.now().replace(microsecond=0))
+    detail = session.picture.detail(change.upload.id) if needs_upload(tree) else None
+    return matches_change(tree, change, detail.row if detail else None, session.picture.now().replace(microsecond=0))
 
 
 def _past_changes(session: "LiveSession", options: _Options) -> "Iterator[StageReached]":
@@ -160,6 +171,6 @@ def _past_changes(session: "LiveSession", options: _Options) -> "Iterator[StageR
     from upload_tui.monitor import stages_since
 
     assert options.since is not None  # noqa: S101  # the caller checks
-    for change in stages_since(session, options.since):
+    for change in stages_since(session.picture, options.since):
         if _matches(change, session, options):
             yield change

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ import click
 from msgspec.structs import replace
 
 from upload_tui.cli.support.dashboard import record_visit, require_terminal, run_dashboard
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.failure_command import FailureCommand
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
 from upload_tui.cli.support.preferences import dashboard_preferences
@@ -28,7 +30,7 @@ from upload_tui.wire import service_root
 
 if TYPE_CHECKING:
     from upload_tui.clock import Clock
-    from upload_tui.monitor import Session, Store
+    from upload_tui.monitor import ChangeBroadcaster, Session, Store
 
 __all__ = ["command"]
 
@@ -43,7 +45,7 @@ def command(projects: Sequence[str] = (), *, flags: Sequence[Flags]) -> int:
     """Run the dashboard."""
     all_settings = settings_for_profiles([replace(each, projects=(*projects, *each.projects)) for each in flags])
     require_terminal()
-    return asyncio.run(_watch(all_settings))
+    return run_async(_watch(all_settings))
 
 
 async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
@@ -67,18 +69,17 @@ async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
 
 def _session(settings: ServiceSettings, stores: ExitStack, clock: "Clock", *, is_only_service: bool) -> "Session":
     """Make the session of one service. As one of several it retries until the service can be reached; alone it fails."""
-    from upload_tui.monitor import DeferredSession, StorePicture
+    from upload_tui.monitor import CachedFreshness, DeferredSession, StorePicture
 
     root = service_root(settings.url)
     store = stores.enter_context(closing(open_store(settings)))
     wanted = {project.id for project in cached_projects(store, settings.projects)}
     cached = StorePicture(
-        store, clock, root, trouble_limits(settings), frozenset(wanted or {_NO_PROJECT}), read_since=clock.now()
+        store, clock, root, trouble_limits(settings), frozenset(wanted or {_NO_PROJECT}), CachedFreshness(clock.now())
     )
     title = _title(settings)
-    return DeferredSession(
-        title, clock, lambda: _open_live_session(settings, store, title), cached, can_retry=not is_only_service
-    )
+    opener = partial(_open_live_session, settings, store, title)
+    return DeferredSession(title, clock, opener, cached, can_retry=not is_only_service)
 
 
 def _title(settings: ServiceSettings) -> str:
@@ -97,9 +98,11 @@ def _combined_settings(all_settings: Sequence[ServiceSettings]) -> ServiceSettin
 
 
 @asynccontextmanager
-async def _open_live_session(settings: ServiceSettings, store: "Store", title: str) -> "AsyncIterator[Session]":
+async def _open_live_session(
+    settings: ServiceSettings, store: "Store", title: str, changes: "ChangeBroadcaster"
+) -> "AsyncIterator[Session]":
     """Open a live session over the projects of one service."""
     await asyncio.to_thread(import_module, "upload_tui.client.service_client")
     async with client_for(settings) as client:
         projects = await projects_or_cached(client, store, settings)
-        yield live_session(settings, client, projects, store, title=title)
+        yield live_session(settings, client, projects, store, title=title, changes=changes)

@@ -11,14 +11,15 @@ another stage. `store.query.trouble_condition` is the same rule in SQL.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
+from types import MappingProxyType
 
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.latency import quantile
-from upload_tui.monitor.model import Lateness, Trouble, WaitsFor
+from upload_tui.monitor.model import Lateness, Row, Trouble, WaitsFor
 from upload_tui.status import Anomaly, AnomalyName, Stage
 
 __all__ = [
@@ -28,10 +29,12 @@ __all__ = [
     "MAX_RETRIES",
     "RetryEstimate",
     "SIZE_LIMITS_BYTES",
+    "TROUBLE_WORDS",
     "TroubleLimits",
     "baseline_of",
     "contradicts_itself",
     "estimate_retries",
+    "has_failed",
     "is_contradictory",
     "lateness_of",
     "overdue_seconds",
@@ -185,12 +188,10 @@ def lateness_of(
 
 
 def waits_for_client(size_bytes: int | None, chunk_count: int | None, chunk_bytes: int | None) -> WaitsFor:
-    """What an initiated upload waits for; `chunk_count` and `chunk_bytes` are None if it is not chunked."""
-    if chunk_count is None:
-        return WaitsFor.DATA
-    if size_bytes is not None and (chunk_bytes or 0) >= size_bytes:
+    """What an initiated upload waits for; `chunk_count` and `chunk_bytes` are None if it is not chunked, or if they are unknown."""
+    if size_bytes is not None and chunk_bytes is not None and chunk_bytes >= size_bytes:
         return WaitsFor.COMPLETION
-    return WaitsFor.CHUNKS
+    return WaitsFor.DATA if chunk_count is None else WaitsFor.CHUNKS
 
 
 # Retries
@@ -217,6 +218,16 @@ def estimate_retries(completed_on: datetime, now: datetime) -> RetryEstimate:
     past = sum(retry_on <= now for retry_on in retries)
     return RetryEstimate(past, retries[past] if past < MAX_RETRIES else None)
 
+
+TROUBLE_WORDS: Mapping[Trouble, str] = MappingProxyType(
+    {
+        Trouble.CONTRADICTORY: "verified but not whole",
+        Trouble.STUCK: "stuck",
+        Trouble.FAILED: "failed",
+        Trouble.OVERDUE: "overdue",
+    }
+)
+"""The words for people, the same on every screen and in every command; the most serious first."""
 
 _UNSAFE = frozenset({AnomalyName.CHUNKS_MISSING, AnomalyName.CHUNKS_REPEATED, AnomalyName.CHUNK_SIZES_DIFFER})
 _WRONG_TIMES = frozenset(
@@ -253,6 +264,11 @@ DEFAULT_LIMITS = TroubleLimits()
 def is_contradictory(stage: Stage, anomalies: Iterable[Anomaly]) -> bool:
     """Whether an upload is verified though its chunks do not agree."""
     return stage is Stage.VERIFIED and any(anomaly.name in _UNSAFE for anomaly in anomalies)
+
+
+def has_failed(row: Row) -> bool:
+    """Whether an upload is in error, or verified but not whole: a command that waits for a safe file has not got one."""
+    return row.stage is Stage.ERROR or row.is_contradictory
 
 
 def contradicts_itself(stage: Stage, anomalies: Iterable[Anomaly]) -> bool:

@@ -6,7 +6,7 @@ Each session runs on its own schedule, so a slow service does not block the othe
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from heapq import merge
 from itertools import islice
@@ -16,7 +16,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from upload_tui.monitor.analysis.latency import merge_histograms
-from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged
+from upload_tui.monitor.changes import Change, ConnectionChanged
 from upload_tui.monitor.model import (
     CauseGroup,
     Connection,
@@ -31,11 +31,12 @@ from upload_tui.monitor.model import (
     Trouble,
     Window,
 )
+from upload_tui.monitor.picture import Picture
 from upload_tui.monitor.sessions.live import worst_connection
 from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
 from upload_tui.status import Stage
 
-__all__ = ["CombinedSession"]
+__all__ = ["CombinedPicture", "CombinedSession"]
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -68,54 +69,79 @@ _SORTED_BY_SESSION = frozenset({SortKey.PROJECT, SortKey.SERVICE})
 """Sort keys that only order the rows within a session; the sessions are listed one after the other."""
 
 
-class CombinedSession:
-    """Combines sessions; implements `Session`.
+class CombinedPicture:
+    """The pictures of several sessions as one; implements `Picture`.
 
     Args:
         sessions: at least one, in the order in which their projects are shown.
-        title: the title; empty joins the titles of the sessions.
     """
 
-    def __init__(self, sessions: Sequence[Session], title: str = "") -> None:
+    def __init__(self, sessions: Sequence[Session]) -> None:
         self._sessions = sessions
-        self._title = title
-        self._broadcaster = ChangeBroadcaster()
 
     @property
-    def title(self) -> str:
-        """The session's name."""
-        return self._title or " + ".join(session.title for session in self._sessions)
+    def _pictures(self) -> Sequence[Picture]:
+        return [session.picture for session in self._sessions]
 
     @property
-    def projects(self) -> Sequence[ProjectRef]:
-        """The projects of all sessions."""
-        return [project for session in self._sessions for project in session.projects]
+    def revision(self) -> int:
+        """Increases whenever the uploads of a session may have changed."""
+        return sum(picture.revision for picture in self._pictures)
 
     def now(self) -> datetime:
         """The present."""
-        return self._sessions[0].now()
+        return self._sessions[0].picture.now()
+
+    def as_of(self, project_id: str = "") -> datetime:
+        """When the picture, or one of its projects, was last current."""
+        sessions = [one for one in self._sessions if project_id in {project.id for project in one.projects}]
+        return max(session.picture.as_of(project_id) for session in sessions or self._sessions)
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """The rows of all sessions, merged in order."""
         patience = None if patience_seconds is None else patience_seconds / len(self._sessions)
-        empty = [session.window(query, offset + limit, 0, patience) for session in self._sessions]
+        queries = self._queries(query)
+        empty = [
+            session.picture.window(own, offset + limit, 0, patience)
+            for session, own in zip(self._sessions, queries, strict=True)
+        ]
         totals = [window.total for window in empty]
         offset = max(0, min(offset, sum(totals)))
-        starts = self._split(query, totals, offset)
+        starts = self._split(queries, totals, offset)
         windows = [
-            session.window(query, start, limit, 0.0) for session, start in zip(self._sessions, starts, strict=True)
+            session.picture.window(own, start, limit, 0.0)
+            for session, own, start in zip(self._sessions, queries, starts, strict=True)
         ]
-        ranked = [[(self._rank(query, row, index), row) for row in window.rows] for index, window in enumerate(windows)]
+        ranked = [
+            [(_rank(query, window, number, index), row) for number, row in enumerate(window.rows)]
+            for index, window in enumerate(windows)
+        ]
         rows = tuple(row for _, row in islice(merge(*ranked, key=lambda pair: pair[0]), max(0, limit)))
-        revision, is_settled = sum(one.revision for one in windows), all(one.is_settled for one in empty)
-        return Window(rows, offset, sum(totals), revision, is_settled)
+        return Window(
+            rows,
+            offset,
+            sum(totals),
+            sum(one.revision for one in windows),
+            all(one.is_settled for one in empty),
+            sum(one.in_trouble for one in empty),
+            sum(one.total_in_trouble for one in empty),
+        )
 
-    def _rank(self, query: Query, row: Row, index: int) -> "_Rank":
-        """The sort key of a row among all sessions; equal rows are in the order of their sessions."""
-        parts = (index, 0) if query.sort in _SORTED_BY_SESSION else (_SORT_VALUES[query.sort](row), index)
-        return _Rank(parts, query.descending)
+    def _queries(self, query: Query) -> Sequence[Query]:
+        """The query of each session: the rows in trouble that come first are shared among the sessions by their weight."""
+        most = query.max_in_trouble
+        if query.sort is not SortKey.TROUBLE or most is None:
+            return [query] * len(self._sessions)
+        ranked = [
+            (_rank(query, window, number, index), index)
+            for index, session in enumerate(self._sessions)
+            for window in (session.picture.window(query, 0, most, 0.0),)
+            for number in range(min(window.in_trouble, len(window.rows)))
+        ]
+        shares = Counter(index for _, index in sorted(ranked, key=lambda pair: pair[0])[:most])
+        return [replace(query, max_in_trouble=shares[index]) for index in range(len(self._sessions))]
 
-    def _split(self, query: Query, totals: Sequence[int], offset: int) -> Sequence[int]:
+    def _split(self, queries: Sequence[Query], totals: Sequence[int], offset: int) -> Sequence[int]:
         """How many rows of each session come before row `offset` of all; by bisection, to need few queries."""
         starts, left = [0] * len(totals), offset
         while left > 0:
@@ -127,7 +153,7 @@ class CombinedSession:
             candidates = [
                 (rank, index)
                 for index in unfinished
-                if (rank := self._rank_at(query, index, starts[index] + steps[index] - 1))
+                if (rank := self._rank_at(queries, index, starts[index] + steps[index] - 1))
             ]
             if not candidates:
                 break  # rows were deleted meanwhile
@@ -136,25 +162,26 @@ class CombinedSession:
             left -= steps[first]
         return starts
 
-    def _rank_at(self, query: Query, index: int, offset: int) -> "_Rank | None":
-        rows = self._sessions[index].window(query, offset, 1, 0.0).rows
-        return self._rank(query, rows[0], index) if rows else None
+    def _rank_at(self, queries: Sequence[Query], index: int, offset: int) -> "_Rank | None":
+        window = self._sessions[index].picture.window(queries[index], offset, 1, 0.0)
+        return _rank(queries[index], window, 0, index) if window.rows else None
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The row of an upload among the rows of all sessions; None if no session has it."""
+        queries = self._queries(query)
         for index, session in enumerate(self._sessions):
-            own = session.position(query, upload_id)
-            rank = None if own is None else self._rank_at(query, index, own)
+            own = session.picture.position(queries[index], upload_id)
+            rank = None if own is None else self._rank_at(queries, index, own)
             if own is not None and rank is not None:
                 others = (other for other in range(len(self._sessions)) if other != index)
-                return own + sum(self._count_before(query, other, rank) for other in others)
+                return own + sum(self._count_before(queries, other, rank) for other in others)
         return None
 
-    def _count_before(self, query: Query, index: int, rank: "_Rank") -> int:
-        low, high = 0, self._sessions[index].window(query, 0, 0, 0.0).total
+    def _count_before(self, queries: Sequence[Query], index: int, rank: "_Rank") -> int:
+        low, high = 0, self._sessions[index].picture.window(queries[index], 0, 0, 0.0).total
         while low < high:
             middle = (low + high) // 2
-            there = self._rank_at(query, index, middle)
+            there = self._rank_at(queries, index, middle)
             if there is not None and there < rank:
                 low = middle + 1
             else:
@@ -163,7 +190,7 @@ class CombinedSession:
 
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
         """The stages and the uploads in trouble, summed over all sessions; each notice begins with its session's title."""
-        funnels = [session.funnel(project_ids) for session in self._sessions]
+        funnels = [picture.funnel(project_ids) for picture in self._pictures]
         notices = [
             f"{session.title}: {funnel.notice}"
             for session, funnel in zip(self._sessions, funnels, strict=True)
@@ -175,11 +202,12 @@ class CombinedSession:
             "; ".join(notices),
             troubles,
             sum(funnel.gone for funnel in funnels),
+            dict(sum((Counter(funnel.failures) for funnel in funnels), Counter[str]()).most_common()),
         )
 
     def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
         """The pending uploads of all sessions."""
-        rows = [row for session in self._sessions for row in session.pending(limit, project_ids)]
+        rows = [row for picture in self._pictures for row in picture.pending(limit, project_ids)]
         rows.sort(
             key=lambda row: (
                 not row.lateness.is_stuck,
@@ -192,81 +220,20 @@ class CombinedSession:
 
     def detail(self, upload_id: str) -> Detail | None:
         """One upload in full; None if no session has it."""
-        return next((detail for session in self._sessions if (detail := session.detail(upload_id)) is not None), None)
+        return next((detail for picture in self._pictures if (detail := picture.detail(upload_id)) is not None), None)
 
     def causes(self, project_ids: frozenset[str] = frozenset()) -> Sequence[CauseGroup]:
         """The failed uploads of all sessions by cause."""
         groups: dict[tuple[str, str, str], CauseGroup] = {}
-        for group in (group for session in self._sessions for group in session.causes(project_ids)):
+        for group in (group for picture in self._pictures for group in picture.causes(project_ids)):
             key = (group.cause, group.storage_provider, group.uploader)
             groups[key] = _added(groups[key], group) if key in groups else group
         return sorted(groups.values(), key=lambda group: -group.count)
 
     def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
         """The latencies of all sessions, merged."""
-        latencies = (session.latencies(project_ids) for session in self._sessions)
+        latencies = (picture.latencies(project_ids) for picture in self._pictures)
         return [merge_histograms(some) for some in zip(*latencies, strict=True)]
-
-    def connection(self) -> Connection:
-        """The worst connection; its reason begins with the session's title."""
-        connections = [session.connection() for session in self._sessions]
-        worst = worst_connection(connections)
-        title = self._sessions[connections.index(worst)].title
-        requests = [one.requests_last_minute for one in connections if one.requests_last_minute is not None]
-        return replace(
-            worst,
-            reason=f"{title}: {worst.reason}" if worst.reason else "",
-            requests_last_minute=sum(requests) if requests else None,
-        )
-
-    def history(self, limit: int) -> Sequence[Change]:
-        """The last changes of all sessions, by time."""
-        changes = merge(*(session.history(limit) for session in self._sessions), key=lambda change: change.at)
-        return list(changes)[-limit:] if limit > 0 else ()
-
-    def changes(self) -> AsyncIterator[Change]:
-        """Every change from now on."""
-        return self._broadcaster.subscribe()
-
-    async def run(self) -> None:
-        """Run all sessions until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for session in self._sessions:
-                group.create_task(self._forward_changes(session))
-            await asyncio.sleep(0)  # let the forwarders subscribe before the first change
-            for session in self._sessions:
-                group.create_task(session.run())
-
-    async def _forward_changes(self, session: Session) -> None:
-        async with aclosing(_generator(session.changes())) as changes:
-            async for change in changes:
-                if isinstance(change, PictureChanged):
-                    revision = sum(one.window(Query(), 0, 0).revision for one in self._sessions)
-                    self._broadcaster.publish(replace(change, revision=revision))
-                elif isinstance(change, ConnectionChanged):
-                    self._broadcaster.publish(replace(change, connection=self.connection()))
-                else:
-                    self._broadcaster.publish(change)
-
-    def refresh(self) -> None:
-        """Poll all services now."""
-        for session in self._sessions:
-            session.refresh()
-
-    def pause(self) -> None:
-        """Send no requests to any service."""
-        for session in self._sessions:
-            session.pause()
-
-    def resume(self) -> None:
-        """End the pause of all sessions."""
-        for session in self._sessions:
-            session.resume()
-
-    def set_watched(self, *, is_watched: bool) -> None:
-        """Set whether the dashboard is watched, for all sessions."""
-        for session in self._sessions:
-            session.set_watched(is_watched=is_watched)
 
 
 class _Rank:
@@ -280,6 +247,25 @@ class _Rank:
 
     def __lt__(self, other: "_Rank") -> bool:
         return other.parts < self.parts if self.is_descending else self.parts < other.parts
+
+
+def _weight(row: Row) -> int:
+    """The more serious the trouble, the less."""
+    return len(Trouble) if row.trouble is None else [*Trouble].index(row.trouble)
+
+
+def _rank(query: Query, window: Window, number: int, index: int) -> _Rank:
+    """The sort key, among all sessions, of row `number` of a session's window; equal rows are in the order of their sessions."""
+    row = window.rows[number]
+    if query.sort in _SORTED_BY_SESSION:
+        return _Rank((index, 0), query.descending)
+    if query.sort is not SortKey.TROUBLE:
+        return _Rank((_SORT_VALUES[query.sort](row), index), query.descending)
+    if window.offset + number < window.in_trouble:
+        since = (row.stage_since or _NEVER).timestamp()
+        return _Rank(((0, _weight(row), -since if row.stage.is_final else since), index), is_descending=False)
+    initiated = (row.initiated_on or _NEVER).timestamp()
+    return _Rank(((1, 0, -initiated if query.descending else initiated), index), is_descending=False)
 
 
 async def _generator(changes: AsyncIterator[Change]) -> "Any":
@@ -312,3 +298,81 @@ def _added(one: CauseGroup, other: CauseGroup) -> CauseGroup:
         count=one.count + other.count,
         first_on=min(_not_none((one.first_on, other.first_on)), default=None),
     )
+
+
+class CombinedSession:
+    """Combines sessions; implements `Session`.
+
+    Args:
+        sessions: at least one, in the order in which their projects are shown.
+        title: the title; empty joins the titles of the sessions.
+    """
+
+    def __init__(self, sessions: Sequence[Session], title: str = "") -> None:
+        self._sessions = sessions
+        self._title = title
+        self.changes = ChangeBroadcaster()
+        self.picture = CombinedPicture(sessions)
+
+    @property
+    def title(self) -> str:
+        """The session's name."""
+        return self._title or " + ".join(session.title for session in self._sessions)
+
+    @property
+    def projects(self) -> Sequence[ProjectRef]:
+        """The projects of all sessions; names that several sessions have begin with the session's title."""
+        projects = [(session.title, project) for session in self._sessions for project in session.projects]
+        counts = Counter(name for name, _ in {(project.name, title) for title, project in projects})
+        return [
+            replace(project, name=f"{title}/{project.name}") if project.name and counts[project.name] > 1 else project
+            for title, project in projects
+        ]
+
+    def connection(self) -> Connection:
+        """The worst connection; its reason begins with the session's title."""
+        connections = [session.connection() for session in self._sessions]
+        worst = worst_connection(connections)
+        title = self._sessions[connections.index(worst)].title
+        requests = [one.requests_last_minute for one in connections if one.requests_last_minute is not None]
+        return replace(
+            worst,
+            reason=f"{title}: {worst.reason}" if worst.reason else "",
+            requests_last_minute=sum(requests) if requests else None,
+        )
+
+    async def run(self) -> None:
+        """Run all sessions until cancelled."""
+        async with AsyncExitStack() as stack:
+            subscriptions = [stack.enter_context(session.changes.subscribe()) for session in self._sessions]
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            for session, changes in zip(self._sessions, subscriptions, strict=True):
+                group.create_task(self._forward(changes))
+                group.create_task(session.run())
+
+    async def _forward(self, changes: AsyncIterator[Change]) -> None:
+        async for change in changes:
+            if isinstance(change, ConnectionChanged):
+                self.changes.publish(replace(change, connection=self.connection()))
+            else:
+                self.changes.publish(change)
+
+    def refresh(self) -> None:
+        """Poll all services now."""
+        for session in self._sessions:
+            session.refresh()
+
+    def pause(self) -> None:
+        """Send no requests to any service."""
+        for session in self._sessions:
+            session.pause()
+
+    def resume(self) -> None:
+        """End the pause of all sessions."""
+        for session in self._sessions:
+            session.resume()
+
+    def set_watched(self, *, is_watched: bool) -> None:
+        """Set whether the dashboard is watched, for all sessions."""
+        for session in self._sessions:
+            session.set_watched(is_watched=is_watched)

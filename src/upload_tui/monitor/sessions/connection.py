@@ -58,6 +58,13 @@ class ConnectionTracker:
         """The present state."""
         return self._current
 
+    read_since = None
+    """No uploads of earlier sessions; for a picture that is as current as this connection."""
+
+    def as_of(self, project_id: str = "") -> datetime:  # noqa: ARG002
+        """When the picture was last current."""
+        return self._current.as_of(self._clock.now())
+
     @property
     def is_paused(self) -> bool:
         """True while refreshing is paused."""

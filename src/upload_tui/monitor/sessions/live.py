@@ -1,17 +1,16 @@
 """The session over a real service: one synchroniser per project, each polling on its own schedule."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
 from upload_tui.client import ServiceClient
-from upload_tui.clock import Clock
 from upload_tui.errors import BusyStorageError, NotFoundError, ServiceError
 from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
-from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged, SyncProgressed
+from upload_tui.monitor.changes import ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
 from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule, WakeableTimer
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
@@ -49,7 +48,7 @@ def worst_connection(connections: Sequence[Connection]) -> Connection:
     return max(connections, key=lambda one: _STATES_BY_SEVERITY.index(one.state))
 
 
-class LiveSession(StorePicture):
+class LiveSession:
     """Polls projects of one service, by the client's clock; implements `Session`.
 
     Args:
@@ -59,7 +58,7 @@ class LiveSession(StorePicture):
         title: the session's name.
         schedule: how often to poll.
         limits: the settings that decide on trouble.
-        on_change: called with each change before the subscribers receive it (for a recording).
+        changes: where changes are published; None makes a new one.
     """
 
     def __init__(
@@ -71,44 +70,32 @@ class LiveSession(StorePicture):
         title: str = "",
         schedule: Schedule | None = None,
         limits: TroubleLimits = DEFAULT_LIMITS,
-        on_change: Callable[[Change], None] | None = None,
+        changes: ChangeBroadcaster | None = None,
     ) -> None:
-        clock = client.clock
-        watched = frozenset(project.id for project in projects)
-        super().__init__(store, clock, client.root, limits, watched, read_since=clock.now())
-        self._started_at = clock.monotonic()
-        client.on_offset_changed(self._update_read_since)
-        self._title = title
-        self._broadcaster = ChangeBroadcaster(on_change)
+        self.title = title
+        self.projects = tuple(projects)
+        self.changes = changes or ChangeBroadcaster()
         self._client = client
+        self._store = store
         self._has_queue_endpoint = True
+        schedule = schedule or Schedule()
         self._pollers = [
-            _ProjectPoller(
-                client,
-                store,
-                project,
-                clock,
-                self._broadcaster,
-                schedule or Schedule(),
-                self._fetch_queue_stats,
-            )
-            for project in projects
+            _ProjectPoller(client, store, project, self.changes, schedule, self._fetch_queue_stats)
+            for project in self.projects
         ]
-        store.on_replaced(self._resync)
-
-    @property
-    def title(self) -> str:
-        """The session's name."""
-        return self._title
-
-    @property
-    def projects(self) -> Sequence[ProjectRef]:
-        """The projects that are watched."""
-        return tuple(poller.project for poller in self._pollers)
+        self.picture = StorePicture(
+            store,
+            client.clock,
+            client.root,
+            limits,
+            frozenset(project.id for project in self.projects),
+            _LiveFreshness(client, self._pollers),
+        )
 
     async def run(self) -> None:
         """Poll all projects until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._resync_when_replaced(), name="watch the store")
             for poller in self._pollers:
                 group.create_task(self._run(poller), name=f"poll {poller.project.id}")
 
@@ -119,13 +106,14 @@ class LiveSession(StorePicture):
             self._end_refresh()
             await poller.timer.wait(seconds)
 
-    def changes(self) -> AsyncIterator[Change]:
-        """Every change from now on."""
-        return self._broadcaster.subscribe()
-
-    def history(self, limit: int) -> Sequence[Change]:
-        """The last changes, oldest first."""
-        return self._broadcaster.history(limit)
+    async def _resync_when_replaced(self) -> None:
+        """Poll all projects whenever the store was replaced by another, which may be empty."""
+        while True:
+            await self._store.replaced.wait()
+            self._store.replaced.clear()
+            for poller in self._pollers:
+                if not poller.tracker.is_paused:
+                    poller.wake()
 
     def refresh(self) -> None:
         """Poll the service now, also while paused (once)."""
@@ -156,34 +144,13 @@ class LiveSession(StorePicture):
         if all(poller.tracker.is_paused and not poller.is_refreshing for poller in self._pollers):
             self._client.gate.pause()
 
-    def _update_read_since(self) -> None:
-        """Recompute the start time of this session, because the offset of the service's clock is known better now."""
-        self._read_since = self.now() - timedelta(seconds=self._clock.monotonic() - self._started_at)
-
-    def _resync(self) -> None:
-        """Poll all projects after the store was replaced by another, which may be empty."""
-        for poller in self._pollers:
-            if not poller.tracker.is_paused:
-                poller.wake()
-
     async def _fetch_queue_stats(self) -> None:
         """Fetch the verification queue's figures; not again if the service has no such endpoint."""
         if self._has_queue_endpoint:
             with suppress(ServiceError):  # the figures are optional
-                queue = await self._client.queue()
-                self._has_queue_endpoint = queue is not None
-                self.set_queue_stats(queue)
-
-    def as_of(self) -> datetime:
-        """The time as of which the picture is correct: the latest of all projects, so that a failing one does not affect others."""
-        now, times = self.now(), [poller.as_of(self.now()) for poller in self._pollers]
-        return max((on for on in times if on is not None), default=min(self._previous_as_of, now))
-
-    def project_as_of(self, project_id: str) -> datetime:
-        """The time as of which one project is correct; a failing project does not make the others old."""
-        now = self.now()
-        times = [poller.as_of(now) for poller in self._pollers if poller.project.id == project_id]
-        return times[0] or self.as_of() if times else self.as_of()
+                stats = await self._client.queue()
+                self._has_queue_endpoint = stats is not None
+                self.picture.queue.update(stats)
 
     @property
     def lost_projects(self) -> Sequence[ProjectRef]:
@@ -201,6 +168,30 @@ class LiveSession(StorePicture):
         return replace(worst, requests_last_minute=self._client.requests_last_minute)
 
 
+class _LiveFreshness:
+    """The freshness of polled projects. A project that fails does not make the others old."""
+
+    def __init__(self, client: ServiceClient, pollers: "Sequence[_ProjectPoller]") -> None:
+        self._client = client
+        self._pollers = pollers
+        self._began_on = client.clock.now() - self._clock_offset
+
+    @property
+    def _clock_offset(self) -> timedelta:
+        return timedelta(seconds=self._client.clock_offset_seconds or 0.0)
+
+    @property
+    def read_since(self) -> datetime:
+        """When the session began, by the service's clock, whose offset may become better known."""
+        return self._began_on + self._clock_offset
+
+    def as_of(self, project_id: str = "") -> datetime | None:
+        """When a project (empty: any) was last current; None before its first answer."""
+        now = self._client.clock.now()
+        times = [poller.as_of(now) for poller in self._pollers if project_id in {"", poller.project.id}]
+        return max((on for on in times if on is not None), default=None)
+
+
 class _ProjectPoller:
     """Runs the rounds of one project's synchroniser, on the schedule or as the connection's state requires."""
 
@@ -209,8 +200,7 @@ class _ProjectPoller:
         client: ServiceClient,
         store: Store,
         project: ProjectRef,
-        clock: Clock,
-        broadcaster: ChangeBroadcaster,
+        changes: ChangeBroadcaster,
         schedule: Schedule,
         fetch_queue_stats: Callable[[], Awaitable[None]],
     ) -> None:
@@ -220,14 +210,16 @@ class _ProjectPoller:
         self.is_refreshing = False
         self._is_watched = True
         self._store = store
-        self._clock = clock
-        self._broadcaster = broadcaster
+        self._clock = client.clock
+        self._changes = changes
         self._schedule = schedule
-        self.timer = WakeableTimer(clock, lambda: self.tracker.is_paused)
+        self.timer = WakeableTimer(self._clock, lambda: self.tracker.is_paused)
         self._interval_seconds = schedule.shortest_seconds
-        self._synchroniser = Synchroniser(client, store, project, broadcaster.publish, self._publish_progress)
+        self._synchroniser = Synchroniser(client, store, project, changes.publish, self._publish_progress)
         self._not_found_count = 0
-        self.tracker = ConnectionTracker(clock, self._publish_connection, read_on=self._synchroniser.previous_read_on)
+        self.tracker = ConnectionTracker(
+            self._clock, self._publish_connection, read_on=self._synchroniser.previous_read_on
+        )
 
     def wake(self) -> None:
         """Run a round now."""
@@ -270,8 +262,9 @@ class _ProjectPoller:
         self.tracker.notice = self._synchroniser.notice
         if self._store.pending(frozenset({self.project.id}), limit=1):
             await self._fetch_queue_stats()
+        self._store.detect_other_writers()
         self.tracker.synced(self._clock.now(), self._client.median_response_seconds)
-        self._broadcaster.publish(PictureChanged(at=self._clock.now(), revision=self._store.revision))
+        self._changes.publish(PictureChanged(at=self._clock.now()))
         has_pending = bool(self._store.unfinished(frozenset({self.project.id})))
         self._interval_seconds = self._schedule.next_seconds(
             self._interval_seconds, has_changed=has_changed, has_pending=has_pending
@@ -311,9 +304,9 @@ class _ProjectPoller:
         return seconds if self._is_watched else self._schedule.unwatched_seconds(seconds)
 
     def _publish_connection(self, connection: Connection) -> None:
-        self._broadcaster.publish(ConnectionChanged(at=self._clock.now(), connection=connection))
+        self._changes.publish(ConnectionChanged(at=self._clock.now(), connection=connection))
 
     def _publish_progress(self, known: int, total: int | None) -> None:
         self.tracker.catching_up(known, total)
-        self._broadcaster.publish(SyncProgressed(at=self._clock.now(), done=known, total=total))
-        self._broadcaster.publish(PictureChanged(at=self._clock.now(), revision=self._store.revision))
+        self._changes.publish(SyncProgressed(at=self._clock.now(), done=known, total=total))
+        self._changes.publish(PictureChanged(at=self._clock.now()))

@@ -1,27 +1,17 @@
 """The protocol of a session, and the broadcast of its changes to subscribers.
 
-`Session` is the interface between `monitor` and `tui`. Reading never waits for the service; the cost of reading a
-window depends on its size, not on that of the picture. Everything runs on one event loop.
+A session has a picture and keeps it current: `Session` is what `tui` sees of `monitor`. Everything runs on one event loop.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from upload_tui.monitor.changes import Change, PictureChanged, SyncProgressed
-from upload_tui.monitor.model import (
-    CauseGroup,
-    Connection,
-    Detail,
-    Funnel,
-    LatencyHistogram,
-    ProjectRef,
-    Query,
-    Row,
-    Window,
-)
+from upload_tui.monitor.model import Connection, ProjectRef
+from upload_tui.monitor.picture import Picture
 
 __all__ = ["ChangeBroadcaster", "Session"]
 
@@ -39,56 +29,18 @@ class Session(Protocol):
         """The projects that are watched."""
         ...
 
-    def now(self) -> datetime:
-        """The present by the clock that all ages are computed with."""
+    @property
+    def picture(self) -> Picture:
+        """What is known of the uploads. It may be another one after a `PictureChanged`."""
         ...
 
-    def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
-        """At most `limit` rows of a query's result from row `offset` (from 0).
-
-        With `patience_seconds`, a large search returns what it found within that time; its window is not `is_settled` then.
-        """
-        ...
-
-    def position(self, query: Query, upload_id: str) -> int | None:
-        """The row (from 0) of an upload in a query's result; None if it is not in it."""
-        ...
-
-    # `project_ids` limit an answer to these projects; empty means all.
-
-    def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
-        """The stages with their counts."""
-        ...
-
-    def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
-        """The pending uploads, stuck ones first, then those that have waited longest."""
-        ...
-
-    def detail(self, upload_id: str) -> Detail | None:
-        """One upload in full; None if it is not known."""
-        ...
-
-    def causes(self, project_ids: frozenset[str] = frozenset()) -> Sequence[CauseGroup]:
-        """The failed uploads by cause, storage provider and uploader, the largest group first."""
-        ...
-
-    def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
-        """Latencies from initiated to completed, completed to verified, and completed to error."""
+    @property
+    def changes(self) -> "ChangeBroadcaster":
+        """Where changes are published: subscribe here, or read the last ones."""
         ...
 
     def connection(self) -> Connection:
-        """The state of the connection; the worst one if there are several services."""
-        ...
-
-    def history(self, limit: int) -> Sequence[Change]:
-        """The last changes of uploads and of the connection, oldest first."""
-        ...
-
-    def changes(self) -> AsyncIterator[Change]:
-        """Every change from now on.
-
-        A slow subscriber loses no change of an upload; of `PictureChanged` and `SyncProgressed` it gets the newest only.
-        """
+        """The state of the connection; the worst one if there are several."""
         ...
 
     async def run(self) -> None:
@@ -131,7 +83,10 @@ class _Subscriber:
             self._changes.append(change)
         self._changed.set()
 
-    async def get(self) -> Change:
+    def __aiter__(self) -> AsyncIterator[Change]:
+        return self
+
+    async def __anext__(self) -> Change:
         """Wait for the next change."""
         while not self._changes and not self._replaceable:
             self._changed.clear()
@@ -173,14 +128,28 @@ class ChangeBroadcaster:
 
     def clear_history(self) -> None:
         """Forget the last changes."""
-        self._history.clear()
+        self._history = deque(maxlen=_HISTORY_SIZE)
 
-    async def subscribe(self) -> AsyncIterator[Change]:
-        """Every change from the first iteration on, until the iterator is closed."""
+    @contextmanager
+    def subscribe(self) -> Iterator[AsyncIterator[Change]]:
+        """Every change from now on, while the context is open.
+
+        A slow subscriber loses no change of an upload; of `PictureChanged` and `SyncProgressed` it gets the newest only.
+
+        >>> import asyncio
+        >>> from upload_tui.testing import InMemorySession, an_upload
+        >>> session = InMemorySession()
+        >>> async def first_change():
+        ...     with session.changes.subscribe() as changes:
+        ...         session.publish(an_upload("scan.tiff"))
+        ...         return await anext(changes)
+        >>> type(asyncio.run(first_change())).__name__
+        'UploadSeen'
+        >>> session.close()
+        """
         subscriber = _Subscriber()
         self._subscribers.append(subscriber)
         try:
-            while True:
-                yield await subscriber.get()
+            yield subscriber
         finally:
             self._subscribers.remove(subscriber)

@@ -1,30 +1,27 @@
 """Poll single uploads by id until each reaches a stage, or never will. For callers that need no picture of a whole project."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from upload_tui.client import ServiceClient
 from upload_tui.clock import Clock
-from upload_tui.errors import (
-    InvalidResponseError,
-    NotConsistentError,
-    NotFoundError,
-    ServerError,
-    ServiceError,
-    ThrottledError,
-    UnreachableError,
-)
+from upload_tui.errors import InvalidResponseError, NotFoundError, ServerError, ServiceError, UnreachableError
+from upload_tui.monitor.analysis.trouble import is_contradictory
 from upload_tui.monitor.sessions.connection import Schedule
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.ingest import ingest
-from upload_tui.status import Stage, Timeline
+from upload_tui.status import Stage
+from upload_tui.wire import Upload
 
 __all__ = ["Outcome", "UploadWaiter"]
 
 _MAX_CONCURRENT_REQUESTS = 6
-_TRANSIENT_ERRORS = (ThrottledError, ServerError, UnreachableError, InvalidResponseError)
-"""Errors after which the next round tries again."""
+_PASSING_ERRORS = (ServerError, UnreachableError, InvalidResponseError)
+"""Errors after which the next round tries again, once the service has answered."""
+_MAX_UNREADABLE = 3
+"""Unreadable responses in a row after which an upload is no longer waited for."""
 
 
 class Outcome(StrEnum):
@@ -37,6 +34,8 @@ class Outcome(StrEnum):
     """It ended without reaching the goal, and never will."""
     GONE = "gone"
     """The service does not have it."""
+    UNREADABLE = "unreadable"
+    """Its responses cannot be read."""
 
 
 class UploadWaiter:
@@ -69,6 +68,9 @@ class UploadWaiter:
         self._semaphore = asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS)
         self._outcomes = dict.fromkeys(upload_ids, Outcome.PENDING)
         self._known_ids: dict[str, str] = {}
+        self._unknown_states: dict[str, str] = {}
+        self._unreadable_counts = Counter[str]()
+        self._reasons: dict[str, str] = {}
         self._has_answered = False
         self.last_error: ServiceError | None = None
 
@@ -86,20 +88,36 @@ class UploadWaiter:
         """The upload's own id, whose case may differ from the requested one; before the first response, that one."""
         return self._known_ids.get(upload_id, upload_id)
 
+    def unknown_state(self, upload_id: str) -> str:
+        """The service's name of a state that is not in the design, in which the upload may remain; empty for any other."""
+        return self._unknown_states.get(upload_id, "")
+
+    @property
+    def clock_notice(self) -> str:
+        """A note if the service's clock and the local one disagree; empty otherwise."""
+        return self._client.clock_notice
+
+    def reason(self, upload_id: str) -> str:
+        """Why the last response for an unreadable upload cannot be read."""
+        return self._reasons[upload_id]
+
     async def poll(self) -> Sequence[str]:
         """Fetch all pending uploads; return those whose outcome is known now.
 
-        A transient error is stored in `last_error`, unless the service has never answered yet.
+        An error that may pass is stored in `last_error`. A transient one may always pass, the others only once the service has
+        answered. An upload is unreadable after `_MAX_UNREADABLE` responses in a row that cannot be read.
 
         Raises:
-            ServiceError: the error is not transient, or the first round failed.
+            ServiceError: the error will not pass.
         """
         self.last_error = None
         pending = self.pending
         errors = await asyncio.gather(*map(self._poll_one, pending), return_exceptions=True)
-        for error in errors:
-            if isinstance(error, _TRANSIENT_ERRORS) and self._has_answered:
+        for upload_id, error in zip(pending, errors, strict=True):
+            is_passing = isinstance(error, _PASSING_ERRORS) and self._has_answered
+            if isinstance(error, ServiceError) and (error.is_transient or is_passing):
                 self.last_error = error
+                self._count_unreadable(upload_id, error)
             elif isinstance(error, BaseException):
                 raise error
         return [upload_id for upload_id in pending if self._outcomes[upload_id] is not Outcome.PENDING]
@@ -110,23 +128,36 @@ class UploadWaiter:
         await self._clock.sleep(self._schedule.with_jitter(seconds))
         return seconds
 
+    def _count_unreadable(self, upload_id: str, error: ServiceError) -> None:
+        if isinstance(error, InvalidResponseError):
+            self._unreadable_counts[upload_id] += 1
+            self._reasons[upload_id] = error.title
+            if self._unreadable_counts[upload_id] >= _MAX_UNREADABLE:
+                self._outcomes[upload_id] = Outcome.UNREADABLE
+
     async def _poll_one(self, upload_id: str) -> None:
         try:
             async with self._semaphore:
                 reading = await self._client.upload(upload_id)
         except NotFoundError:
             self._outcomes[upload_id] = Outcome.GONE
-        except NotConsistentError:
-            pass  # it exists but is not visible yet
         else:
             self._known_ids[upload_id] = reading.upload.id
+            self._unreadable_counts[upload_id] = 0
+            state = reading.upload.timeline.unknown_state
+            self._unknown_states[upload_id] = state.name if state else ""
             ingest(self._store, [reading], self._client.root, now=self._client.now())
-            self._outcomes[upload_id] = self._outcome_of(reading.upload.timeline)
+            self._outcomes[upload_id] = self._outcome_of(reading.upload)
         self._has_answered = True
 
-    def _outcome_of(self, timeline: Timeline) -> Outcome:
-        """The outcome of an upload. An error counts as having passed `initiated`, but no later goal."""
-        stage = timeline.stage
+    def _outcome_of(self, upload: Upload) -> Outcome:
+        """The outcome of an upload. An error counts as having passed `initiated`, but no later goal.
+
+        An upload that is verified but not whole has not reached `verified`: who waits for that trusts the file.
+        """
+        stage = upload.stage
+        if self._goal is Stage.VERIFIED and is_contradictory(stage, upload.anomalies):
+            return Outcome.MISSED
         is_past = not self._goal.is_final and stage.rank >= self._goal.rank
         if stage is self._goal or (is_past and (stage is not Stage.ERROR or self._goal is Stage.INITIATED)):
             return Outcome.REACHED

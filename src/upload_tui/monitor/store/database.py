@@ -125,6 +125,13 @@ class Database:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
 
+    def replace_with_empty(self) -> None:
+        """Replace a database in memory by an empty one."""
+        self.connection.close()
+        self._current = open_database(None)
+        self._generation += 1
+        self._on_replaced()
+
     def recover(self, error: sqlite3.Error) -> None:
         """Replace the database after an error.
 

@@ -79,6 +79,7 @@ class StoreQuery(Struct, frozen=True):
         trigrams: an FTS5 query that matches at least the rows of the condition; empty if the index cannot help.
         query: the query that this was made from, without its text.
         index_conditions: conditions that all matches fulfil and that an index serves.
+        left_out: row numbers of the partitions that the result has not; for queries without a condition.
     """
 
     partitions: tuple[Partition, ...]
@@ -91,11 +92,12 @@ class StoreQuery(Struct, frozen=True):
     query: Query = Query()
     contradictory: tuple[Partition, ...] = ()
     index_conditions: tuple[Condition, ...] = ()
+    left_out: tuple[int, ...] = ()
 
     @property
     def total(self) -> int:
-        """The number of uploads in the partitions."""
-        return sum(partition.upload_count for partition in self.partitions)
+        """The number of uploads in the partitions that are not left out."""
+        return sum(partition.upload_count for partition in self.partitions) - len(self.left_out)
 
     @property
     def is_indexed(self) -> bool:
@@ -111,7 +113,7 @@ class StoreQuery(Struct, frozen=True):
     def cache_key(self) -> tuple[Any, ...]:
         """What identifies the query, without the counts of its partitions."""
         numbers = None if self.has_all_partitions else tuple(partition.number for partition in self.partitions)
-        return (numbers, self.sort, self.descending)
+        return (numbers, self.sort, self.descending, self.left_out)
 
     def groups(self) -> Sequence["StoreQuery"]:
         """Queries whose results, one after the other, are the result of this one.
@@ -307,4 +309,6 @@ def union_selects(query: StoreQuery, extra_condition: str) -> str:
     if query.contradictory:  # few, but SQLite would search them among all rows, which have an index in this order
         cells = partition_list(query.contradictory)
         sources.append(f"uploads INDEXED BY by_trouble WHERE is_contradictory = 1 AND cell IN ({cells})")
+    if query.left_out:
+        extra_condition += f" AND number NOT IN ({', '.join(map(str, query.left_out))})"
     return " UNION ALL ".join(f"SELECT {sort_columns(query)} FROM {source}{extra_condition}" for source in sources)

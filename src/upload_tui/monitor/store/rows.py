@@ -12,7 +12,7 @@ from upload_tui.monitor.analysis.latency import bucket_of
 from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.analysis.trouble import contradicts_itself, is_contradictory
 from upload_tui.monitor.store.schema import UNKNOWN, decompress_page, folded_text
-from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
+from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage, Timeline
 
 if TYPE_CHECKING:
     from upload_tui.monitor.store.database import Database
@@ -147,24 +147,29 @@ def row_values(
     stage, unknown = upload.stage, timeline.unknown_state
     message = timeline.error_message or "" if unknown is None else unknown.name
     ended_ms = times_ms[stage] if stage.is_final else None
-    is_chunked = upload.chunks is not None
     certainty = current.certainty if current else Certainty.OBSERVED
-    # An observed end is only a bound, and may be a purge years later: the duration is unknown.
-    verify_bucket = None if certainty is Certainty.OBSERVED else _latency_bucket(times_ms[Stage.COMPLETED], ended_ms)
-    upload_bucket = _latency_bucket(times_ms[Stage.INITIATED], times_ms[Stage.COMPLETED])
+    # An observed time is only a bound (an observed end may be a purge years later): the duration is unknown.
+    known_ms = {one: ms for one, ms in times_ms.items() if _certainty(timeline, one) is not Certainty.OBSERVED}
+    verify_bucket = _latency_bucket(known_ms.get(Stage.COMPLETED), known_ms.get(stage) if stage.is_final else None)
+    upload_bucket = _latency_bucket(known_ms.get(Stage.INITIATED), known_ms.get(Stage.COMPLETED))
     anomalies = (*upload.anomalies, *noticed)
     if contradicts_itself(stage, anomalies):
         upload_bucket = verify_bucket = None
     return (
         upload.id, project, partition, upload.name, _or_unknown(upload.size_bytes), stage_rank(upload),
         _or_unknown(to_ms(timeline.since)), str(certainty), _or_unknown(times_ms[Stage.INITIATED]), times_ms[Stage.COMPLETED],
-        ended_ms, to_ms(upload.last_updated_on), len(upload.chunks or ()) if is_chunked else None,
-        upload.chunk_bytes if is_chunked else None, message, normalize_cause(message) if stage is Stage.ERROR else "",
+        ended_ms, to_ms(upload.last_updated_on), upload.chunk_count,
+        upload.chunk_bytes if upload.has_received_bytes else None, message, normalize_cause(message) if stage is Stage.ERROR else "",
         upload.storage_provider, upload.uploader, len(anomalies), _encode_anomalies(noticed),
         timeline.is_purged, False, False, to_ms(upload.read_on), to_ms(earliest),
         upload_bucket, verify_bucket, is_contradictory(stage, anomalies), folded_text(upload.name, upload.id, message),
         upload.content_type, None, None,
     )  # fmt: skip
+
+
+def _certainty(timeline: Timeline, stage: Stage) -> Certainty:
+    event = timeline.event(stage)
+    return Certainty.OBSERVED if event is None else event.certainty
 
 
 def _encode_anomalies(noticed: Sequence[Anomaly]) -> str:

@@ -3,6 +3,7 @@
 Synchronisers write it, pictures read it.
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,9 +18,9 @@ from upload_tui.monitor.model import ProjectRef, Query, SortKey
 from upload_tui.monitor.store.bulk import BulkLoad, can_snapshot
 from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store.database import ChangeLog, Database
-from upload_tui.monitor.store.keyset_paging import KeysetPager
 from upload_tui.monitor.store.partitions import Partition, PartitionTable
-from upload_tui.monitor.store.query import StoreQuery, store_query
+from upload_tui.monitor.store.query import StoreQuery
+from upload_tui.monitor.store.row_finder import FoundRows, RowFinder
 from upload_tui.monitor.store.rows import (
     READ_COLUMNS,
     UNKNOWN_STATE_RANK,
@@ -32,8 +33,7 @@ from upload_tui.monitor.store.rows import (
     to_ms,
 )
 from upload_tui.monitor.store.schema import read_lease
-from upload_tui.monitor.store.search import SearchLists
-from upload_tui.status import Anomaly, Stage
+from upload_tui.status import FINAL_STAGES, Anomaly, Stage
 
 if TYPE_CHECKING:
     from upload_tui.wire import Upload
@@ -54,11 +54,20 @@ Entry: TypeAlias = "tuple[Upload, str, Sequence[Anomaly], datetime | None]"
 
 
 class QueryResult(Struct, frozen=True):
-    """Some uploads of a query's result; `total` is the size of the whole result, which grows until it `is_settled`."""
+    """Some uploads of a query's result, and what was found."""
 
     uploads: Sequence[StoredUpload]
-    total: int
-    is_settled: bool = True
+    found: FoundRows
+
+    @property
+    def total(self) -> int:
+        """The size of the whole result, which grows until the search is settled."""
+        return self.found.total
+
+    @property
+    def is_settled(self) -> bool:
+        """True if all matches were found."""
+        return self.found.is_settled
 
 
 class Store:
@@ -67,6 +76,10 @@ class Store:
     Args:
         file: where to store them; None for memory. A file that cannot be used, or fails later, is replaced: see `notice`.
         monotonic: seconds that never go backwards.
+
+    Attributes:
+        revision: increases whenever data may have changed; by another process, only in `detect_other_writers`.
+        replaced: set when the database failed and was replaced; its waiter clears it.
     """
 
     can_bulk_load = can_snapshot
@@ -75,9 +88,9 @@ class Store:
     def __init__(self, file: Path | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._db = Database(file, self._handle_replaced)
         self._monotonic = monotonic
-        self._own_revision = 0
-        self._data_version = 0
-        self._on_replaced: Callable[[], object] = lambda: None
+        self._data_version = -1
+        self.revision = 0
+        self.replaced = asyncio.Event()
         self.partitions = PartitionTable(self._db)
         self._reset_caches()
         self.bulk = BulkLoad(self._db, self.transaction, self.partitions)
@@ -85,18 +98,17 @@ class Store:
 
     def _reset_caches(self) -> None:
         self.partitions.clear_cache()
-        self._pager = KeysetPager(self._db)
-        self._search_lists = SearchLists(self._db, self._monotonic)
+        self._finder = RowFinder(self._db, self.partitions, self._monotonic)
         self._raw_json = RawJsonStore(self._db)
 
     def _handle_replaced(self) -> None:
-        self._own_revision += 1
+        self.revision += 1
         self._reset_caches()
-        self._on_replaced()
+        self.replaced.set()
 
-    def on_replaced(self, callback: Callable[[], object]) -> None:
-        """Set the function to call when the database failed and was replaced."""
-        self._on_replaced = callback
+    def clear(self) -> None:
+        """Remove everything; only of a store in memory."""
+        self._db.replace_with_empty()
 
     def close(self) -> None:
         """Release the bulk lease and close the database."""
@@ -118,14 +130,12 @@ class Store:
         """The database, for `StoreAggregates` and `ProjectUploads`."""
         return self._db
 
-    @property
-    def revision(self) -> int:
-        """Increases whenever data may have changed, by this process or another."""
-        version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+    def detect_other_writers(self) -> None:
+        """Increase `revision` if another process has written since the last call."""
+        version = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version != self._data_version:
             self._data_version = version
-            self._own_revision += 1
-        return self._own_revision
+            self.revision += 1
 
     # Writing
 
@@ -168,6 +178,32 @@ class Store:
                 for (upload_id,) in self._db.execute(gone, batch):
                     self.partitions.set_gone(upload_id, is_gone=False)
 
+    def touch_listed(self, read_on: datetime, after: int, limit: int, *, with_final: bool) -> int | None:
+        """Record that uploads were read again, except gone and stale ones; final ones only `with_final`.
+
+        Args:
+            read_on: when.
+            after: the number of the row to continue after; 0 at first.
+            limit: the number of rows to go on from there.
+            with_final: whether final uploads are included.
+
+        Returns:
+            The number to continue after; None after the last row.
+        """
+        last: int | None = self._db.execute(
+            "SELECT max(number) FROM (SELECT number FROM uploads WHERE number > ? ORDER BY number LIMIT ?)",
+            (after, limit),
+        ).fetchone()[0]
+        if last is not None:
+            final = "" if with_final else f" AND stage NOT IN ({', '.join(str(stage.rank) for stage in FINAL_STAGES)})"
+            with self.transaction():
+                self._db.execute(
+                    "UPDATE uploads SET read_ms = ? WHERE number > ? AND number <= ? AND NOT is_gone AND NOT is_stale"
+                    + final,
+                    (to_ms(read_on), after, last),
+                )
+        return last
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Run the block in one transaction, which is rolled back if it raises; a nested one joins the outer one.
@@ -175,7 +211,7 @@ class Store:
         Raises:
             BusyStorageError: another process is writing; as `StorageResetError`: the database failed and was replaced.
         """
-        self._own_revision += 1
+        self.revision += 1
         try:
             with self._db.transaction():
                 yield
@@ -206,33 +242,17 @@ class Store:
 
         With `patience_seconds`, a search returns what it finds in that time; call again for more.
         """
-        selected, offset, limit = (
-            store_query(query, thresholds, self.partitions, self._db),
-            max(0, offset),
-            max(0, limit),
-        )
-        if not selected.needs_list:
-            numbers = self._pager.row_numbers(selected, offset, limit, self.revision)
-            return QueryResult(self._load_rows(numbers), selected.total)
-        found = self._search_lists.search(selected, self.revision, offset + limit, patience_seconds)
-        rows = self._load_rows(found.row_numbers[offset : offset + limit])
-        return QueryResult(rows, len(found.row_numbers), found.is_settled)
+        found = self._finder.find(query, thresholds, self.revision, max(0, offset), max(0, limit), patience_seconds)
+        return QueryResult(self._load_rows(found.numbers), found)
 
     def position(self, query: Query, thresholds: TroubleThresholds, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it or not found yet."""
-        row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
-        if row is None:
-            return None
-        selected = store_query(query, thresholds, self.partitions, self._db)
-        if selected.needs_list:
-            return self._search_lists.position(selected, self.revision, row[0])
-        return self._pager.position(selected, row[0], row[1], self.revision)
+        return self._finder.position(query, thresholds, self.revision, upload_id)
 
     def position_among(self, partitions: tuple[Partition, ...], upload_id: str) -> int | None:
         """The position (from 0) of an upload among those of some partitions, newest first; None if it is not among them."""
-        row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
         newest_first = StoreQuery(partitions, False, "", (), SortKey.INITIATED, True)
-        return row and self._pager.position(newest_first, row[0], row[1], self.revision)
+        return self._finder.position_in(newest_first, self.revision, upload_id)
 
     def _load_rows(self, numbers: Sequence[int]) -> Sequence[StoredUpload]:
         found: dict[int, StoredUpload] = {}
@@ -247,8 +267,8 @@ class Store:
         for stage in (Stage.COMPLETED, Stage.INITIATED):
             partitions = self.partitions.select(project_ids, frozenset({stage}), with_gone=False)
             oldest_first = StoreQuery(partitions, False, "", (), SortKey.SINCE, False)
-            count = oldest_first.total if limit < 0 else limit - len(found)
-            found.extend(self._load_rows(self._pager.row_numbers(oldest_first, 0, count, self.revision)))
+            count = None if limit < 0 else limit - len(found)
+            found.extend(self._load_rows(self._finder.find_all(oldest_first, self.revision, count)))
         return found
 
     def unfinished(self, project_ids: frozenset[str] = frozenset()) -> Sequence[StoredUpload]:
@@ -259,7 +279,7 @@ class Store:
             if partition.stage_rank == UNKNOWN_STATE_RANK
         )
         query = StoreQuery(partitions, False, "", (), SortKey.SINCE, False)
-        unknown = self._load_rows(self._pager.row_numbers(query, 0, query.total, self.revision)) if partitions else ()
+        unknown = self._load_rows(self._finder.find_all(query, self.revision)) if partitions else ()
         return [*self.pending(project_ids), *unknown]
 
     def known(self, upload_ids: Sequence[str]) -> frozenset[str]:
@@ -269,6 +289,11 @@ class Store:
             ids = f"SELECT id FROM uploads WHERE id IN ({', '.join('?' * len(batch))})"
             found.update(row[0] for row in self._db.execute(ids, batch))
         return frozenset(found)
+
+    def listed_ids(self, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Row numbers and ids of uploads that are not gone: the first `limit` with a number above `after`."""
+        rows = "SELECT number, id FROM uploads WHERE number > ? AND NOT is_gone ORDER BY number LIMIT ?"
+        return self._db.execute(rows, (after, limit)).fetchall()
 
     def projects(self) -> Sequence[ProjectRef]:
         """The projects with known uploads, by name."""

@@ -11,8 +11,9 @@ from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadPurged, UploadRef, UploadSeen
 from upload_tui.monitor.store.rows import StoredUpload
 from upload_tui.monitor.store.store import Store
+from upload_tui.sources import read_raw
 from upload_tui.status import Anomaly, Certainty, Event, Timeline, transitions_between
-from upload_tui.wire import Project, Upload, UploadReading, read_upload
+from upload_tui.wire import Project, Upload, UploadReading
 
 __all__ = ["Comparison", "IngestResult", "compare", "ingest", "parse_stored", "restore_known_event"]
 
@@ -37,7 +38,7 @@ def parse_stored(raw: str, stored: StoredUpload) -> Upload | None:
     """Parse stored raw JSON again, with the times that were known; None if it cannot be parsed."""
     try:
         project = Project(stored.project_id, stored.project_name) if stored.project_id else None
-        upload = read_upload(json.loads(raw), read_on=stored.read_on, project=project)
+        upload = read_raw(json.loads(raw), read_on=stored.read_on, project=project)
     except (ValueError, InvalidResponseError):
         return None
     return restore_known_event(upload, stored.earliest, stored.since, stored.certainty)

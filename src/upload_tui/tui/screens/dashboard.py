@@ -20,13 +20,13 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.bridge import ColumnsChosen
 from upload_tui.tui.notices import Alert
-from upload_tui.tui.preferences import DemoControls
+from upload_tui.tui.preferences import DemoControls, TableOrder
 from upload_tui.tui.screens.session_screen import QueryScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
+from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter, SearchBar
 from upload_tui.tui.widgets.funnel import FunnelBar
 from upload_tui.tui.widgets.pending_list import PendingList
-from upload_tui.tui.widgets.status_bar import AlarmBar
 from upload_tui.tui.widgets.table.upload_table import TitledTable, UploadTable
 from upload_tui.tui.widgets.timeline_view import TimelinePane
 
@@ -52,6 +52,7 @@ class DashboardScreen(QueryScreen):
         session: the session to show.
         display_options: how to show it.
         controls: the controls of a demo or a replay; None for a service.
+        order: the order of the table at first.
     """
 
     AUTO_FOCUS = "UploadTable"
@@ -69,8 +70,16 @@ class DashboardScreen(QueryScreen):
     """False until data from the service or from an earlier visit are available."""
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
-    def __init__(self, session: Session, display_options: DisplayOptions, controls: DemoControls | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        display_options: DisplayOptions,
+        controls: DemoControls | None = None,
+        *,
+        order: TableOrder = TableOrder(),  # noqa: B008  # frozen
+    ) -> None:
         super().__init__(session, display_options)
+        self.set_reactive(DashboardScreen.rows_query, Query(sort=order.sort, descending=order.descending))
         self._controls = controls
         self._shown_facts: tuple[object, ...] = ()
         self._refreshed_on: datetime | None = None
@@ -83,8 +92,8 @@ class DashboardScreen(QueryScreen):
         yield FunnelBar()
         yield AlarmBar().data_bind(cls.connection, cls.funnel, cls.now, cls.display_options)
         with _TableAndTimeline(id="middle"):
-            yield TitledTable(self._session, id="uploads").data_bind(
-                cls.rows_query, cls.projects, cls.connection, cls.is_known, cls.display_options, cls.now
+            yield TitledTable(self._session.picture, id="uploads").data_bind(
+                cls.rows_query, cls.projects, cls.connection, cls.is_known, cls.display_options, cls.now, cls.funnel
             )
             yield TimelinePane(id="timeline", classes="-aside").data_bind(cls.detail, cls.display_options, cls.now)
         with ActivityPane(id="activity", classes="-aside"):
@@ -103,7 +112,7 @@ class DashboardScreen(QueryScreen):
     def on_mount(self) -> None:
         """Show what is known, and start the clock of the screen."""
         self.query_one("#timeline").border_title = "Timeline"
-        self.query_one(ChangeLogView).add(self._session.history(1000))
+        self.query_one(ChangeLogView).add(self._session.changes.history(1000))
         # The first frame shows what is known. What depends on the layout is read after it.
         self._refresh_picture()
         self.set_interval(1.0, self._tick)
@@ -132,25 +141,26 @@ class DashboardScreen(QueryScreen):
 
     def _refresh_picture(self) -> None:
         """Read everything from the session."""
-        self._shown_facts, self._refreshed_on = self._facts(), self._session.now()
+        picture = self._session.picture
+        self._shown_facts, self._refreshed_on = self._facts(), picture.now()
         self._read_status()
-        self.query_one(UploadTable).reload(self._refreshed_on)
+        self.query_one(UploadTable).reload(self._refreshed_on, picture)
         self._read_aggregates()
         self._show_selected()
 
     def _read_aggregates(self) -> None:
         """Read what is not a row of the table, of the projects that the query selects."""
-        project_ids = self.rows_query.project_ids
-        self.funnel = self._session.funnel(project_ids)
+        picture, project_ids = self._session.picture, self.rows_query.project_ids
+        self.funnel = picture.funnel(project_ids)
         max_rows = max(_MIN_PENDING_ROWS, self.query_one(PendingList).max_rows)
-        self.pending_rows = tuple(self._session.pending(max_rows, project_ids))
+        self.pending_rows = tuple(picture.pending(max_rows, project_ids))
         self.pending_total, self.stuck_count = self.funnel.pending, self.funnel.stuck
-        self.is_known = self._session.connection().read_on is not None or self._session.funnel().total > 0
+        self.is_known = self._session.connection().read_on is not None or picture.funnel().total > 0
         self._show_funnel()
 
     def _tick(self) -> None:
         """Update what changes every second: ages, lateness, the countdown of the connection."""
-        now = self._session.now()
+        now = self._session.picture.now()
         is_recent = (
             self._refreshed_on is not None and 0 <= (now - self._refreshed_on).total_seconds() < _REFRESH_SECONDS
         )
@@ -178,7 +188,7 @@ class DashboardScreen(QueryScreen):
 
     def show_alert(self, alert: Alert) -> None:
         """Show an alert in the alarm line."""
-        self.query_one(AlarmBar).show_alert(alert.text)
+        self.query_one(AlarmBar).show_alert(alert)
 
     # Selection
 
@@ -195,13 +205,13 @@ class DashboardScreen(QueryScreen):
         self._timeline_timer = self.set_timer(_TIMELINE_DELAY_SECONDS, self._show_selected)
 
     def _show_selected(self) -> None:
-        self.detail = None if self.selected_id is None else self._session.detail(self.selected_id)
+        self.detail = None if self.selected_id is None else self._session.picture.detail(self.selected_id)
 
     def selection(self) -> Sequence[Detail]:
         """The upload of the change log's cursor if the log has the focus; else the marked uploads, or else the selected one."""
         marked = () if self.query_one(ChangeLogView).has_focus else sorted(self.query_one(UploadTable).marked)
         ids = marked or [self._selected_upload_id() or ""]
-        return [detail for upload_id in ids if (detail := self._session.detail(upload_id)) is not None]
+        return [detail for upload_id in ids if (detail := self._session.picture.detail(upload_id)) is not None]
 
     def _selected_upload_id(self) -> str | None:
         """The selected upload of the pane that has the focus; None, and a notification, if there is none."""

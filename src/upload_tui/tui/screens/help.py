@@ -135,7 +135,7 @@ class ShapesScreen(LiveDialog[None]):
 
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
-        detail = self._session.detail(self._upload_id)
+        detail = self._session.picture.detail(self._upload_id)
         for shape in StatusShape:
             status = {} if detail is None else write_status(detail.upload.timeline, shape)
             is_received = detail is not None and detail.upload.status_shape is shape

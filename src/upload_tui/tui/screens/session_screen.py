@@ -18,6 +18,7 @@ from upload_tui.monitor import (
     Change,
     Connection,
     Detail,
+    Picture,
     ProjectRef,
     Query,
     Row,
@@ -27,15 +28,15 @@ from upload_tui.monitor import (
     read_query,
 )
 from upload_tui.status import PENDING_STAGES, Stage
-from upload_tui.text import plural, sanitize
+from upload_tui.text import escape_invisible, plural, sanitize
 from upload_tui.tui.appearance.columns import sort_keys
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.bridge import ExportReady
+from upload_tui.tui.bridge import ExportReady, OrderChosen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.footer import SearchBar, SearchTarget
 from upload_tui.tui.widgets.funnel import StageCell
 from upload_tui.tui.widgets.status_bar import StatusBar
-from upload_tui.tui.widgets.table.row_window import next_matching
+from upload_tui.tui.widgets.table.row_window import next_in_trouble, next_matching
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.wire import curl_command
 
@@ -69,7 +70,7 @@ class CopyScreen(Screen[None]):
 
     def action_copy_json(self) -> None:
         """Copy the raw response of the selection."""
-        self._copy("response", lambda detail: detail.raw)
+        self._copy("response", lambda detail: escape_invisible(detail.raw))
 
     def action_copy_curl(self) -> None:
         """Copy the request as a curl command."""
@@ -126,7 +127,7 @@ class SessionScreen(CopyScreen):
         self.session_title = self._session.title
         self.projects = tuple(self._session.projects)
         self.connection = self._session.connection()
-        self.now = self._session.now()
+        self.now = self._session.picture.now()
 
     def action_times(self) -> None:
         """Toggle relative and absolute times."""
@@ -161,8 +162,8 @@ class ExportScreen(CopyScreen):
     """A screen with a table of uploads and a log of changes, which it exports."""
 
     @abstractmethod
-    def visible_query(self) -> tuple[Session, Query]:
-        """The session and the query of the table."""
+    def visible_query(self) -> tuple[Picture, Query]:
+        """The picture and the query of the table."""
 
     @abstractmethod
     def marked_ids(self) -> Sequence[str]:
@@ -187,7 +188,7 @@ class ExportScreen(CopyScreen):
         from upload_tui.tui.exports import ExportKind, changes_text, file_name, upload_texts
 
         kind = ExportKind(name)
-        session, query = self.visible_query()
+        picture, query = self.visible_query()
         file = io.StringIO()
         match kind:
             case ExportKind.SVG:
@@ -195,15 +196,20 @@ class ExportScreen(CopyScreen):
             case ExportKind.JSONL:
                 file.write(changes_text(self.visible_changes()))
             case _:
-                for text in upload_texts(session, query, kind, frozenset(self.marked_ids())):
+                for text in upload_texts(picture, query, kind, frozenset(self.marked_ids())):
                     file.write(text)
                     await asyncio.sleep(0)
         file.seek(0)
-        self.post_message(ExportReady(file, file_name(kind, session.now())))
+        self.post_message(ExportReady(file, file_name(kind, picture.now())))
 
 
-_DESCENDING_KEYS = frozenset({SortKey.INITIATED, SortKey.SINCE, SortKey.SIZE, SortKey.TOOK, SortKey.CHUNKS})
+_DESCENDING_KEYS = frozenset(
+    {SortKey.TROUBLE, SortKey.INITIATED, SortKey.SINCE, SortKey.SIZE, SortKey.TOOK, SortKey.CHUNKS}
+)
 """Sorted from the newest, largest or longest; the others from A or from the least."""
+
+
+_ENDED_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
 
 
 class QueryScreen(SessionScreen, ExportScreen):
@@ -211,9 +217,9 @@ class QueryScreen(SessionScreen, ExportScreen):
 
     rows_query: reactive[Query] = reactive(Query, init=False, repaint=False)
 
-    def visible_query(self) -> tuple[Session, Query]:
-        """The session, and the query of the table."""
-        return self._session, self.rows_query
+    def visible_query(self) -> tuple[Picture, Query]:
+        """The picture, and the query of the table."""
+        return self._session.picture, self.rows_query
 
     def visible_changes(self) -> Sequence[Change]:
         """The changes in the activity pane."""
@@ -227,7 +233,7 @@ class QueryScreen(SessionScreen, ExportScreen):
 
     def row_of(self, upload_id: str) -> Row | None:
         """An upload as it is now; None if it is not known."""
-        detail = self._session.detail(upload_id)
+        detail = self._session.picture.detail(upload_id)
         return None if detail is None else detail.row
 
     def action_search(self) -> None:
@@ -320,8 +326,9 @@ class QueryScreen(SessionScreen, ExportScreen):
     # Sort order
 
     def action_sort(self) -> None:
-        """Sort by the next column of the table, and by initiation after the last."""
-        keys = [*dict.fromkeys((SortKey.INITIATED, *sort_keys(self.query_one(UploadTable).columns)))]
+        """Sort by the next column of the table; after the last, trouble first, then by initiation."""
+        columns = sort_keys(self.query_one(UploadTable).columns)
+        keys = [*dict.fromkeys((SortKey.TROUBLE, SortKey.INITIATED, *columns))]
         index = keys.index(self.rows_query.sort) if self.rows_query.sort in keys else -1
         self._sort_by(keys[(index + 1) % len(keys)])
 
@@ -334,11 +341,16 @@ class QueryScreen(SessionScreen, ExportScreen):
             self._sort_by(message.sort)
 
     def _sort_by(self, sort: SortKey) -> None:
-        self.rows_query = replace(self.rows_query, sort=sort, descending=sort in _DESCENDING_KEYS)
+        self._set_order(sort, descending=sort in _DESCENDING_KEYS)
 
     def action_reverse(self) -> None:
         """Reverse the order."""
-        self.rows_query = replace(self.rows_query, descending=not self.rows_query.descending)
+        self._set_order(self.rows_query.sort, descending=not self.rows_query.descending)
+
+    def _set_order(self, sort: SortKey, *, descending: bool) -> None:
+        """Sort, also the next time."""
+        self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
+        self.post_message(OrderChosen(sort, descending=descending))
 
     def action_follow(self) -> None:
         """Follow the newest upload, or end that."""
@@ -349,26 +361,25 @@ class QueryScreen(SessionScreen, ExportScreen):
         """Sort in the order in which the first row is the newest upload."""
         self.rows_query = replace(self.rows_query, sort=SortKey.INITIATED, descending=True)
 
-    # Next failed, overdue or stuck upload
+    # Next upload in trouble
 
     def action_next_failed(self) -> None:
-        """Go to the next failed upload."""
-        self._go_to_next(replace(self.rows_query, stages=frozenset({Stage.ERROR})), "No failed uploads.")
+        """Go to the next upload in trouble that failed or contradicts itself."""
+        self._go_to_next(_ENDED_STAGES, "Nothing failed or contradictory.")
 
     def action_next_late(self) -> None:
         """Go to the next overdue or stuck upload."""
-        stages = (self.rows_query.stages or PENDING_STAGES) & PENDING_STAGES
-        # With `attention_only` the pending uploads of the table are the late ones already.
-        late = replace(self.rows_query, stages=stages, late_only=not self.rows_query.attention_only)
-        if stages:
-            self._go_to_next(late, "No overdue or stuck uploads.")
-        else:
-            self.notify("No overdue or stuck uploads.", timeout=2)
+        self._go_to_next(PENDING_STAGES, "No overdue or stuck uploads.")
 
-    def _go_to_next(self, narrower: Query, none_text: str) -> None:
-        """Select the next row of a narrower query, or show a text if it has none."""
-        table = self.query_one(UploadTable)
-        upload_id = next_matching(self._session, self.rows_query, narrower, table.cursor_row)
+    def _go_to_next(self, stages: frozenset[Stage], none_text: str) -> None:
+        """Select the next upload in trouble in some stages, or show a text if there is none."""
+        query, table = self.rows_query, self.query_one(UploadTable)
+        narrower = replace(query, stages=(query.stages or stages) & stages, attention_only=True)
+        upload_id = None
+        if narrower.stages and query.sort is SortKey.TROUBLE:
+            upload_id = next_in_trouble(self._session.picture, narrower, table.cursor_id)
+        elif narrower.stages:
+            upload_id = next_matching(self._session.picture, query, narrower, table.cursor_row)
         if upload_id is None:
             self.notify(none_text, timeout=2)
         else:

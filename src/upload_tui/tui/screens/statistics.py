@@ -58,7 +58,7 @@ class FailureScreen(LiveDialog[CauseGroup | None], OptionScreen[CauseGroup | Non
 
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
-        self._groups = self._session.causes(self._project_ids)
+        self._groups = self._session.picture.causes(self._project_ids)
         menu = self.query_one(OptionList)
         menu.border_title = f"Failures by cause ({sum(group.count for group in self._groups):,})"
         self.replace_options([(_key(group), self._text(group)) for group in self._groups])
@@ -66,7 +66,7 @@ class FailureScreen(LiveDialog[CauseGroup | None], OptionScreen[CauseGroup | Non
             menu.add_option(Option("No upload has failed.", disabled=True))
 
     def _text(self, group: CauseGroup) -> Content:
-        now, options = self._session.now(), self._display_options
+        now, options = self._session.picture.now(), self._display_options
         ago = "" if options.absolute_times else " ago"
         where = f" {options.glyphs.dot} ".join(part for part in (group.storage_provider, group.uploader) if part)
         return Content.assemble(
@@ -129,7 +129,7 @@ class LatencyScreen(LiveDialog[None]):
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
         width = self.query_one("#latencies").content_size.width
-        lines = histogram_lines(self._session.latencies(self._project_ids), self._display_options, width)
+        lines = histogram_lines(self._session.picture.latencies(self._project_ids), self._display_options, width)
         self.query_one(Static).update(Content("\n").join(lines))
 
 
@@ -144,9 +144,15 @@ def histogram_lines(
         if number:
             yield Content("")
         yield Content.assemble(
-            (f"{display_options.glyphs.stages[latency.after]} {latency.after}", f"$stage-{latency.after} bold"),
+            (
+                f"{display_options.glyphs.stages[latency.from_stage]} {latency.from_stage}",
+                f"$stage-{latency.from_stage} bold",
+            ),
             (" to ", "$quiet"),
-            (f"{display_options.glyphs.stages[latency.before]} {latency.before}", f"$stage-{latency.before} bold"),
+            (
+                f"{display_options.glyphs.stages[latency.to_stage]} {latency.to_stage}",
+                f"$stage-{latency.to_stage} bold",
+            ),
             (f"  {plural(latency.count, 'upload')}", "$quiet"),
         )
         yield Content.styled(_quantiles(latency, display_options), "$quiet")
@@ -170,6 +176,6 @@ def _bars(latency: LatencyHistogram, display_options: DisplayOptions, width: int
         cells = -(-bucket.count * max_cells // most)  # rounded up: a bucket that is not empty has a bar
         yield Content.assemble(
             (f"{display_options.glyphs.at_most:>2} {duration_text(bucket.to_seconds):>{_LABEL_CELLS - 4}} ", "$quiet"),
-            (display_options.glyphs.bar_full * cells, f"$stage-{latency.before}"),
+            (display_options.glyphs.bar_full * cells, f"$stage-{latency.to_stage}"),
             (f" {bucket.count:,}" if bucket.count else "", ""),
         )

@@ -78,7 +78,7 @@ class UploadScreen(SessionScreen):
 
     def selection(self) -> Sequence[Detail]:
         """The upload, if the session knows it."""
-        detail = self._session.detail(self._upload_id)
+        detail = self._session.picture.detail(self._upload_id)
         return [] if detail is None else [detail]
 
     def apply_changes(self, changes: Sequence[Change]) -> None:
@@ -86,7 +86,7 @@ class UploadScreen(SessionScreen):
         self._paint()
 
     def _paint(self) -> None:
-        self.detail = self._session.detail(self._upload_id)
+        self.detail = self._session.picture.detail(self._upload_id)
         self.read_status()
         self._show_raw(self.detail.raw if self.detail else "")
 

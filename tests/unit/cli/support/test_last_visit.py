@@ -13,7 +13,7 @@ async def test_next_visit_gets_the_recorded_one_unless_its_file_is_damaged() -> 
         assert first is None
     async with record_visit(SETTINGS, session) as second:
         assert second is not None
-        assert second.on == session.now()
+        assert second.on == session.picture.now()
         assert len(second.overdue_ids) == 1
     last_visit_file(SETTINGS, [], "dashboard").write_text("{")
     async with record_visit(SETTINGS, session) as third:

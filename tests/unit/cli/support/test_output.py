@@ -19,12 +19,12 @@ from upload_tui.testing import InMemorySession, an_upload
 def test_the_fields_of_csv_are_those_of_every_record() -> None:
     session = InMemorySession([an_upload("plain", chunks=None)])
     session.publish(an_upload("failed", completed=60, error=50, message="no room left"))
-    details = [session.detail(row.id) for row in session.window(Query(), 0, 9).rows]
+    details = [session.picture.detail(row.id) for row in session.picture.window(Query(), 0, 9).rows]
     for detail in details:
         assert detail is not None
         assert tuple(flat_upload(upload_record(detail))) == UPLOAD_FIELDS
         assert tuple(flat_upload(full_upload_record(detail, {}))) == UPLOAD_FIELDS
-    for change in session.history(9):
+    for change in session.changes.history(9):
         assert tuple(flat_change(change_record(change))) == CHANGE_FIELDS
     session.close()
 

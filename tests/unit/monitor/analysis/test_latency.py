@@ -18,7 +18,7 @@ def test_failures_are_grouped_if_only_variable_parts_differ() -> None:
     ]
     other = an_upload("other", completed=60, error=10, message=None)
     session = InMemorySession([*failed, other, an_upload("good", completed=9, verified=5)])
-    groups = session.causes()
+    groups = session.picture.causes()
     assert [(group.cause, group.count) for group in groups] == [(HASH, 3), ("no reason given", 1)]
     assert (groups[0].storage_provider, groups[0].uploader) == ("embedded", "Ada Lovelace")
     assert (groups[0].first_on, groups[0].last_on) == (NOW - timedelta(seconds=32), NOW - timedelta(seconds=30))
@@ -29,8 +29,8 @@ def test_failures_are_grouped_if_only_variable_parts_differ() -> None:
 def test_latencies_are_counted_for_each_pair_of_stages() -> None:
     verified = [an_upload(f"v{n}", initiated=100, completed=60, verified=60 - n) for n in (1, 2, 4, 8)]
     session = InMemorySession([*verified, an_upload("bad", initiated=100, completed=60, error=10)])
-    uploading, verifying, failing = session.latencies()
-    assert (uploading.after, uploading.before, uploading.count) == (Stage.INITIATED, Stage.COMPLETED, 5)
+    uploading, verifying, failing = session.picture.latencies()
+    assert (uploading.from_stage, uploading.to_stage, uploading.count) == (Stage.INITIATED, Stage.COMPLETED, 5)
     assert verifying.count == 4
     assert [(bucket.from_seconds, bucket.count) for bucket in verifying.buckets] == [(1, 1), (2, 1), (4, 1), (8, 1)]
     assert failing.count == 1

@@ -46,7 +46,7 @@ def test_an_initiated_upload_waits_for_data_chunks_or_completion() -> None:
         an_upload("unknown.bin", size=None),
     ]
     session = InMemorySession(uploads)
-    waits = {row.name: row.lateness.wait_text for row in session.pending(10)}
+    waits = {row.name: row.lateness.wait_text for row in session.picture.pending(10)}
     session.close()
     assert waits == {
         "whole.bin": "waiting for data",
@@ -67,17 +67,17 @@ def test_the_worker_appears_down_when_uploads_are_overdue_and_none_ends() -> Non
     done = [an_upload(f"done{n}", initiated=2000, completed=1900, verified=1890) for n in range(10)]
     waiting = [an_upload(f"waits{n}", initiated=900, completed=480 + n) for n in range(14)]
     session = InMemorySession([*done, *waiting])
-    assert session.funnel().notice == "verification worker appears down: none verified for 8m, 14 waiting"
+    assert session.picture.funnel().notice == "verification worker appears down: none verified for 8m, 14 waiting"
     session.publish(an_upload("waits0", initiated=900, completed=480, verified=1))
-    assert session.funnel().notice == ""
+    assert session.picture.funnel().notice == ""
     session.close()
 
 
 def test_one_overdue_upload_says_nothing_about_the_worker() -> None:
     done = [an_upload(f"done{n}", initiated=2000, completed=1900, verified=1890) for n in range(10)]
     session = InMemorySession([*done, an_upload("late", completed=4000, initiated=5000)])
-    assert session.funnel().notice == ""
-    assert session.funnel().stuck == 1
+    assert session.picture.funnel().notice == ""
+    assert session.picture.funnel().stuck == 1
     session.close()
 
 
@@ -102,8 +102,8 @@ def test_one_overdue_upload_says_nothing_about_the_worker() -> None:
 def test_a_completed_upload_waits_as_the_queue_statistics_say(queue: object, text: str) -> None:
     session = InMemorySession([an_upload("a", completed=30)])
     for seconds in (2, 0):
-        session.set_queue_stats(read_queue(queue, read_on=NOW - timedelta(seconds=seconds)))
-    assert session.pending(1)[0].lateness.wait_text == text
+        session.picture.queue.update(read_queue(queue, read_on=NOW - timedelta(seconds=seconds)))
+    assert session.picture.pending(1)[0].lateness.wait_text == text
     session.close()
 
 
@@ -120,45 +120,45 @@ def test_a_worker_that_is_idle_between_two_uploads_is_not_absent() -> None:
     texts = []
     for second in range(0, 180, 3):
         session.publish(an_upload(f"quick {second}", completed=1, verified=0, now=clock.now()))
-        session.set_queue_stats(idle_queue(clock))
-        texts.append(session.pending(1)[0].lateness.wait_text)
+        session.picture.queue.update(idle_queue(clock))
+        texts.append(session.picture.pending(1)[0].lateness.wait_text)
         clock.advance(3)
     assert {*texts} == {"waiting for verification, 2 in queue"}
     clock.advance(121)
-    session.set_queue_stats(idle_queue(clock))
-    assert session.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
+    session.picture.queue.update(idle_queue(clock))
+    assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
     session.close()
 
 
 def test_a_worker_that_ran_recently_is_not_absent() -> None:
     clock = FrozenClock()
     session = InMemorySession([an_upload("stuck", completed=600)], clock=clock)
-    session.set_queue_stats(idle_queue(clock, running=1))
+    session.picture.queue.update(idle_queue(clock, running=1))
     clock.advance(10)
-    session.set_queue_stats(idle_queue(clock))
-    assert session.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
+    session.picture.queue.update(idle_queue(clock))
+    assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
     clock.advance(120)
-    session.set_queue_stats(idle_queue(clock))
-    assert session.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
+    session.picture.queue.update(idle_queue(clock))
+    assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
     session.close()
 
 
 def test_one_idle_moment_of_the_queue_is_not_an_absent_worker() -> None:
     clock = FrozenClock()
     session = InMemorySession([an_upload("waits", completed=600)], clock=clock)
-    session.set_queue_stats(idle_queue(clock))
-    assert session.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
+    session.picture.queue.update(idle_queue(clock))
+    assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
     clock.advance(2)
-    session.set_queue_stats(idle_queue(clock))
-    assert session.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
+    session.picture.queue.update(idle_queue(clock))
+    assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
     session.close()
 
 
 def test_uploads_that_wait_for_a_retry_are_not_unattended() -> None:
     clock = FrozenClock()
     session = InMemorySession([an_upload("again", completed=600)], clock=clock)
-    session.set_queue_stats(idle_queue(clock, retried=2))
-    assert session.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
+    session.picture.queue.update(idle_queue(clock, retried=2))
+    assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
     session.close()
 
 
@@ -175,14 +175,14 @@ def test_uploads_are_compared_within_their_size_class() -> None:
         an_upload("large", completed=100, size_bytes=5 << 30, chunks=None),
     ]
     session = InMemorySession([*small, *large, *waiting])
-    lateness = {row.name: row.lateness for row in session.pending(9)}
+    lateness = {row.name: row.lateness for row in session.picture.pending(9)}
     assert (lateness["small"].is_overdue, lateness["small"].is_stuck) == (True, True)
     assert (lateness["large"].is_overdue, lateness["large"].is_stuck) == (False, False)
     assert lateness["small"].expected_on is None
     assert lateness["large"].expected_on is not None
     assert lateness["large"].expected_on > NOW + timedelta(seconds=150)
-    assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == ["small"]
-    assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (1, 1)
+    assert [row.name for row in session.picture.window(Query(attention_only=True), 0, 9).rows] == ["small"]
+    assert (session.picture.funnel().stuck, session.picture.funnel()[Stage.COMPLETED].overdue) == (1, 1)
     session.close()
 
 
@@ -196,9 +196,9 @@ def test_a_rare_size_class_has_a_baseline_despite_many_recent_small_uploads() ->
         for n in range(20)
     ]
     session = InMemorySession([an_upload("big", completed=150, size_bytes=50 << 30), *small, *large])
-    lateness = session.pending(1)[0].lateness
+    lateness = session.picture.pending(1)[0].lateness
     assert (lateness.is_overdue, lateness.is_stuck, lateness.p50_seconds) == (False, False, 200)
-    assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (0, 0)
+    assert (session.picture.funnel().stuck, session.picture.funnel()[Stage.COMPLETED].overdue) == (0, 0)
     session.close()
 
 
@@ -209,15 +209,15 @@ def test_the_threshold_applies_without_a_baseline_for_the_size() -> None:
         an_upload("old", completed=901, size_bytes=50 << 30),
     ]
     session = InMemorySession([*small, *waiting])
-    lateness = {row.name: row.lateness for row in session.pending(9)}
+    lateness = {row.name: row.lateness for row in session.picture.pending(9)}
     assert (lateness["mine"].is_overdue, lateness["mine"].is_stuck, lateness["mine"].p50_seconds) == (
         False,
         False,
         None,
     )
     assert (lateness["old"].is_overdue, lateness["old"].is_stuck) == (True, True)
-    assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == ["old"]
-    assert (session.funnel().stuck, session.funnel()[Stage.COMPLETED].overdue) == (1, 1)
+    assert [row.name for row in session.picture.window(Query(attention_only=True), 0, 9).rows] == ["old"]
+    assert (session.picture.funnel().stuck, session.picture.funnel()[Stage.COMPLETED].overdue) == (1, 1)
     session.close()
 
 
@@ -226,8 +226,8 @@ def test_a_new_project_uses_the_baseline_of_other_projects() -> None:
         an_upload(f"o{n}", initiated=600, completed=500, verified=490, project=("p-2", "Other")) for n in range(10)
     ]
     session = InMemorySession([*others, an_upload("mine", completed=61)])
-    assert session.pending(1)[0].lateness.is_stuck
-    assert session.funnel().stuck == 1
+    assert session.picture.pending(1)[0].lateness.is_stuck
+    assert session.picture.funnel().stuck == 1
     session.close()
 
 
@@ -246,8 +246,8 @@ def test_an_upload_within_its_baseline_is_not_late_beyond_the_threshold(
 
 def test_an_idle_upload_is_overdue_in_its_row_and_in_the_funnel() -> None:
     session = InMemorySession([an_upload("idle", initiated=5000)])
-    assert session.pending(1)[0].lateness.is_overdue
-    assert session.funnel()[Stage.INITIATED].overdue == 1
+    assert session.picture.pending(1)[0].lateness.is_overdue
+    assert session.picture.funnel()[Stage.INITIATED].overdue == 1
     session.close()
 
 
@@ -262,17 +262,19 @@ def test_no_upload_becomes_late_while_the_picture_is_not_current(state: Connecti
         [*done, *(an_upload(f"waits{n}", completed=5) for n in range(4)), an_upload("idle", initiated=5)]
     )
     session.set_connection(Connection(state=state, since=NOW, read_on=NOW))
-    before = session.funnel(), [row.lateness for row in session.pending(9)]
+    before = session.picture.funnel(), [row.lateness for row in session.picture.pending(9)]
     session.clock.advance(10)
-    assert not any(row.is_stale for row in session.pending(9))
+    assert not any(row.is_stale for row in session.picture.pending(9))
     session.clock.advance(3600)
-    assert (session.funnel(), [row.lateness for row in session.pending(9)]) == before
-    assert [row.name for row in session.window(Query(attention_only=True), 0, 9).rows] == []
-    assert {row.is_stale for row in session.pending(9)} == {True}
-    assert {row.is_stale for row in session.window(Query(stages=frozenset({Stage.VERIFIED})), 0, 9).rows} == {False}
+    assert (session.picture.funnel(), [row.lateness for row in session.picture.pending(9)]) == before
+    assert [row.name for row in session.picture.window(Query(attention_only=True), 0, 9).rows] == []
+    assert {row.is_stale for row in session.picture.pending(9)} == {True}
+    assert {row.is_stale for row in session.picture.window(Query(stages=frozenset({Stage.VERIFIED})), 0, 9).rows} == {
+        False
+    }
     session.resume()
-    assert session.funnel().stuck == 5
-    assert session.funnel().notice
+    assert session.picture.funnel().stuck == 5
+    assert session.picture.funnel().notice
     session.close()
 
 

@@ -13,7 +13,11 @@ DAY = 24 * 3600
 
 
 def details_of(session: InMemorySession) -> Sequence[Detail]:
-    return [detail for row in session.window(Query(), 0, 999).rows if (detail := session.detail(row.id)) is not None]
+    return [
+        detail
+        for row in session.picture.window(Query(), 0, 999).rows
+        if (detail := session.picture.detail(row.id)) is not None
+    ]
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def test_every_upload_counts_once(statistics: Statistics) -> None:
 
 
 def test_latencies_are_quantiles_of_uploads_that_do_not_contradict_themselves(statistics: Statistics) -> None:
-    by_stages = {(latency.after, latency.before): latency for latency in statistics.latencies}
+    by_stages = {(latency.from_stage, latency.to_stage): latency for latency in statistics.latencies}
     assert by_stages[Stage.COMPLETED, Stage.VERIFIED] == Latency(Stage.COMPLETED, Stage.VERIFIED, 101, 50, 95, 99)
     assert by_stages[Stage.INITIATED, Stage.COMPLETED].samples == 108
     assert by_stages[Stage.COMPLETED, Stage.ERROR].samples == 5
@@ -73,7 +77,7 @@ def test_uploads_in_trouble_are_named_by_their_trouble(statistics: Statistics) -
     session = InMemorySession(
         [an_upload(name) for name in ("odd", "overdue", "stuck", "idle", "e0", "e1", "e2", "e-none")]
     )
-    ids = {row.name: row.id for row in session.window(Query(), 0, 99).rows}
+    ids = {row.name: row.id for row in session.picture.window(Query(), 0, 99).rows}
     session.close()
 
     def named(found: Sequence[str]) -> set[str]:

@@ -80,7 +80,7 @@ def resources(draw: st.DrawFn) -> Mapping[str, Any]:
 
 
 def in_trouble(session: InMemorySession | CombinedSession, query: Query | None = None) -> dict[str, Trouble | None]:
-    return {row.id: row.trouble for row in session.window(query or Query(), 0, 1000).rows}
+    return {row.id: row.trouble for row in session.picture.window(query or Query(), 0, 1000).rows}
 
 
 @settings(max_examples=40, deadline=None)
@@ -88,21 +88,23 @@ def in_trouble(session: InMemorySession | CombinedSession, query: Query | None =
 def test_rows_filter_funnel_and_pending_uploads_agree(uploads: list[Mapping[str, Any]], data: st.DataObject) -> None:
     session = InMemorySession(uploads)
     ids = sorted({upload["id"] for upload in uploads})
-    session._store.acknowledge(data.draw(st.lists(st.sampled_from(ids), max_size=3)) if ids else [])
-    session._store.mark(data.draw(st.lists(st.sampled_from(ids), max_size=3)) if ids else [], gone=True)
+    session.picture._store.acknowledge(data.draw(st.lists(st.sampled_from(ids), max_size=3)) if ids else [])
+    session.picture._store.mark(data.draw(st.lists(st.sampled_from(ids), max_size=3)) if ids else [], gone=True)
     expected = {upload_id: trouble for upload_id, trouble in in_trouble(session).items() if trouble}
     assert in_trouble(session, Query(attention_only=True)) == expected
-    assert session.funnel().troubles == Counter(expected.values())
-    listed = [session.window(Query(stages=frozenset({stage})), 0, 0).total for stage in Stage]
-    assert listed == [summary.count for summary in session.funnel().stages]
-    assert session.funnel().total + session.funnel().gone == session.window(Query(), 0, 0).total
+    assert session.picture.funnel().troubles == Counter(expected.values())
+    listed = [session.picture.window(Query(stages=frozenset({stage})), 0, 0).total for stage in Stage]
+    assert listed == [summary.count for summary in session.picture.funnel().stages]
+    assert session.picture.funnel().total + session.picture.funnel().gone == session.picture.window(Query(), 0, 0).total
     for stages in (PENDING_STAGES, frozenset({Stage.ERROR}), frozenset({Stage.VERIFIED})):
         found = in_trouble(session, Query(attention_only=True, stages=stages))
-        assert found == {row.id: row.trouble for row in session.window(Query(stages=stages), 0, 99).rows if row.trouble}
-    pending = {row.id: row.trouble for row in session.pending(99) if row.trouble}
+        assert found == {
+            row.id: row.trouble for row in session.picture.window(Query(stages=stages), 0, 99).rows if row.trouble
+        }
+    pending = {row.id: row.trouble for row in session.picture.pending(99) if row.trouble}
     assert pending == {key: value for key, value in expected.items() if value in {Trouble.STUCK, Trouble.OVERDUE}}
-    assert CombinedSession([session, session]).funnel().troubles == {
-        trouble: 2 * count for trouble, count in session.funnel().troubles.items()
+    assert CombinedSession([session, session]).picture.funnel().troubles == {
+        trouble: 2 * count for trouble, count in session.picture.funnel().troubles.items()
     }
     session.close()
 
@@ -110,13 +112,13 @@ def test_rows_filter_funnel_and_pending_uploads_agree(uploads: list[Mapping[str,
 def test_an_acknowledgement_ends_with_the_stage() -> None:
     session = InMemorySession([an_upload("a", initiated=2000, completed=1000)])
     (upload_id,) = in_trouble(session)
-    session._store.acknowledge([upload_id])
+    session.picture._store.acknowledge([upload_id])
     assert in_trouble(session) == {upload_id: None}
-    assert session.funnel().stuck == 0
+    assert session.picture.funnel().stuck == 0
     session.publish(an_upload("a", initiated=2000, completed=1000, error=1))
     assert in_trouble(session) == {upload_id: Trouble.FAILED}
-    session._store.acknowledge([upload_id])
-    session._store.acknowledge([upload_id], is_acknowledged=False)
+    session.picture._store.acknowledge([upload_id])
+    session.picture._store.acknowledge([upload_id], is_acknowledged=False)
     assert in_trouble(session) == {upload_id: Trouble.FAILED}
     session.close()
 
@@ -125,9 +127,9 @@ def test_contradictory_uploads_are_counted_first() -> None:
     gap = an_upload("gap", initiated=400, completed=300, verified=290, chunks=(1, 3))
     waiting = [an_upload(f"waits{n}", initiated=9000, completed=5000 - n) for n in range(9)]
     session = InMemorySession([gap, *waiting])
-    assert next(iter(session.funnel().troubles.items())) == (Trouble.CONTRADICTORY, 1)
+    assert next(iter(session.picture.funnel().troubles.items())) == (Trouble.CONTRADICTORY, 1)
     combined = CombinedSession([session, InMemorySession(waiting, title="b")])
-    assert next(iter(combined.funnel().troubles.items())) == (Trouble.CONTRADICTORY, 1)
+    assert next(iter(combined.picture.funnel().troubles.items())) == (Trouble.CONTRADICTORY, 1)
     session.close()
 
 
@@ -136,6 +138,6 @@ def test_latencies_leave_out_uploads_that_contradict_themselves() -> None:
     gap = an_upload("gap", initiated=90_000, completed=80_000, verified=290, chunks=(1, 3))
     backwards = an_upload("back", initiated=100, completed=300, verified=290)
     session = InMemorySession([*good, gap, backwards])
-    assert [histogram.count for histogram in session.latencies()] == [9, 9, 0]
-    assert not session.pending(9)
+    assert [histogram.count for histogram in session.picture.latencies()] == [9, 9, 0]
+    assert not session.picture.pending(9)
     session.close()

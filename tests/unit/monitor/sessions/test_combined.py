@@ -43,12 +43,12 @@ def test_rows_of_all_sessions_are_in_one_order_in_every_window(
     parts: list[InMemorySession], sort: SortKey, descending: bool
 ) -> None:
     session, query = CombinedSession(parts), Query(sort=sort, descending=descending)
-    window = session.window(query, 0, 1000)
+    window = session.picture.window(query, 0, 1000)
     ids = [row.id for row in window.rows]
     assert len(set(ids)) == window.total == 60
     for offset in (0, 1, 17, 41, 57, 60):
-        assert [row.id for row in session.window(query, offset, 5).rows] == ids[offset : offset + 5]
-    assert [session.position(query, upload_id) for upload_id in ids] == list(range(60))
+        assert [row.id for row in session.picture.window(query, offset, 5).rows] == ids[offset : offset + 5]
+    assert [session.picture.position(query, upload_id) for upload_id in ids] == list(range(60))
     by_key: dict[SortKey, list[Any]] = {
         SortKey.SIZE: [row.size_bytes for row in window.rows],
         SortKey.NAME: [row.name for row in window.rows],
@@ -60,13 +60,15 @@ def test_rows_of_all_sessions_are_in_one_order_in_every_window(
 
 def test_counts_causes_and_latencies_are_the_sums_of_all_sessions(parts: list[InMemorySession]) -> None:
     session = CombinedSession(parts)
-    assert session.funnel().total == 60
-    assert session.funnel()[Stage.ERROR].count == sum(part.funnel()[Stage.ERROR].count for part in parts)
-    assert sum(group.count for group in session.causes()) == session.funnel()[Stage.ERROR].count
-    assert [one.count for one in session.latencies()] == [
-        sum(part.latencies()[index].count for part in parts) for index in range(3)
+    assert session.picture.funnel().total == 60
+    assert session.picture.funnel()[Stage.ERROR].count == sum(
+        part.picture.funnel()[Stage.ERROR].count for part in parts
+    )
+    assert sum(group.count for group in session.picture.causes()) == session.picture.funnel()[Stage.ERROR].count
+    assert [one.count for one in session.picture.latencies()] == [
+        sum(part.picture.latencies()[index].count for part in parts) for index in range(3)
     ]
-    assert len(session.pending(8)) == 8
+    assert len(session.picture.pending(8)) == 8
     assert len(session.projects) == 4
 
 
@@ -76,8 +78,9 @@ async def test_changes_of_one_session_are_forwarded_and_the_worst_connection_is_
     session, received = CombinedSession(parts), list[Change]()
 
     async def receive() -> None:
-        async for change in session.changes():
-            received.append(change)
+        with session.changes.subscribe() as changes:
+            async for change in changes:
+                received.append(change)
 
     tasks = [asyncio.create_task(receive()), asyncio.create_task(session.run())]
     for _ in range(5):

@@ -10,7 +10,7 @@ from upload_tui.errors import UnreachableError
 from upload_tui.monitor.changes import Change, ConnectionChanged, StageReached
 from upload_tui.monitor.model import ConnectionState, Query
 from upload_tui.monitor.sessions.deferred import DeferredSession
-from upload_tui.monitor.sessions.session import Session
+from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
 from upload_tui.testing import FrozenClock, InMemorySession, an_upload
 
 
@@ -23,10 +23,11 @@ class Service:
         self.attempts = 0
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Session]:
+    async def open(self, changes: ChangeBroadcaster) -> AsyncIterator[Session]:
         self.attempts += 1
         if not self.is_up:
             raise UnreachableError("connection refused", "Wait.")
+        self.session.changes = changes
         yield self.session
 
 
@@ -103,8 +104,9 @@ async def test_opening_is_retried_until_the_service_is_up(clock: FrozenClock, se
     session, received = DeferredSession("lab", clock, service.open, can_retry=True), list[Change]()
 
     async def receive() -> None:
-        async for change in session.changes():
-            received.append(change)
+        with session.changes.subscribe() as changes:
+            async for change in changes:
+                received.append(change)
 
     tasks = [asyncio.create_task(receive()), asyncio.create_task(session.run())]
     for attempts in (1, 2, 3):
@@ -114,12 +116,12 @@ async def test_opening_is_retried_until_the_service_is_up(clock: FrozenClock, se
     await run_pending()
     connection = session.connection()
     assert (connection.state, connection.reason) == (ConnectionState.OFFLINE, "connection refused")
-    assert session.window(Query(), 0, 10).total == 0
+    assert session.picture.window(Query(), 0, 10).total == 0
     service.is_up = True
     session.refresh()
     await run_pending()
     assert session.connection().state is ConnectionState.LIVE
-    assert [row.name for row in session.window(Query(), 0, 10).rows] == ["scan.tiff"]
+    assert [row.name for row in session.picture.window(Query(), 0, 10).rows] == ["scan.tiff"]
     service.session.publish(an_upload("scan.tiff", completed=1))
     await run_pending()
     states = [change.connection.state for change in received if isinstance(change, ConnectionChanged)]

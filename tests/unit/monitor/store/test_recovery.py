@@ -174,8 +174,8 @@ async def test_a_full_scan_completes_in_memory_when_the_disk_is_full(
         while not session.connection().is_live:
             assert not running.done()
             await asyncio.sleep(0)
-    assert session.window(Query(), 0, 1).total == 1000
-    assert "Nothing is cached" in session.funnel().notice
+    assert session.picture.window(Query(), 0, 1).total == 1000
+    assert "Nothing is cached" in session.picture.funnel().notice
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     store.close()
@@ -190,14 +190,14 @@ async def test_a_session_syncs_at_once_when_its_store_is_replaced(tmp_path: Path
     malformed = sqlite3.DatabaseError("database disk image is malformed")
     malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     async with asyncio.timeout(30):
-        while session.window(Query(), 0, 1).total < 30:
+        while session.picture.window(Query(), 0, 1).total < 30:
             await asyncio.sleep(0)
         clock.sleep = lambda _: asyncio.Event().wait()  # type: ignore[assignment,method-assign,return-value]
         for _ in range(100):
             await asyncio.sleep(0)
         store.db.recover(malformed)
-        assert session.window(Query(), 0, 1).total == 0
-        while session.window(Query(), 0, 1).total < 30:
+        assert session.picture.window(Query(), 0, 1).total == 0
+        while session.picture.window(Query(), 0, 1).total < 30:
             await asyncio.sleep(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

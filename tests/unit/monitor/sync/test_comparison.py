@@ -26,7 +26,7 @@ def old_upload(name: str = "old.bam", *, touched: datetime | None = None, **more
 
 
 def verified_event(session: InMemorySession, upload: dict[str, Any]) -> Event:
-    detail = session.detail(upload["id"])
+    detail = session.picture.detail(upload["id"])
     assert detail is not None
     event = detail.upload.timeline.event(Stage.VERIFIED)
     assert event is not None
@@ -39,10 +39,10 @@ def test_a_purge_does_not_change_the_verification_time() -> None:
     session.publish(old_upload(purged=1, touched=NOW))
     event = verified_event(session, old_upload())
     assert (event.on, event.certainty) == (VERIFIED_ON, Certainty.ESTIMATED)
-    row = session.window(Query(), 0, 1).rows[0]
+    row = session.picture.window(Query(), 0, 1).rows[0]
     assert (row.stage_since, row.since_certainty, row.is_purged) == (VERIFIED_ON, Certainty.ESTIMATED, True)
-    assert [type(change) for change in session.history(9)] == [UploadPurged]
-    assert session.funnel()[Stage.VERIFIED].recent == (0,) * 10
+    assert [type(change) for change in session.changes.history(9)] == [UploadPurged]
+    assert session.picture.funnel()[Stage.VERIFIED].recent == (0,) * 10
     session.close()
 
 
@@ -61,7 +61,7 @@ def test_an_unknown_verification_time_is_bounded_by_the_purge() -> None:
     event = verified_event(session, old_upload())
     assert (event.on, event.certainty) == (None, Certainty.OBSERVED)
     assert (event.earliest, event.latest) == (NOW - timedelta(days=30, seconds=10), NOW - timedelta(days=3))
-    assert session.window(Query(), 0, 1).rows[0].stage_since == NOW - timedelta(days=3)
+    assert session.picture.window(Query(), 0, 1).rows[0].stage_since == NOW - timedelta(days=3)
     session.close()
 
 
@@ -89,10 +89,10 @@ def test_uploads_with_only_a_purge_time_are_not_in_the_baseline() -> None:
     purged = [old_upload(f"p{n}", purged=n, touched=NOW - timedelta(seconds=n)) for n in range(20)]
     waiting = an_upload("waits", initiated=90, completed=60, status_shape=StatusShape.DEPLOYED)
     session = InMemorySession([*timely, *purged, waiting])
-    lateness = session.pending(1)[0].lateness
+    lateness = session.picture.pending(1)[0].lateness
     assert (lateness.is_overdue, lateness.p95_seconds) == (True, pytest.approx(10))
-    assert session.latencies()[1].count == 40
-    assert sum(session.funnel()[Stage.VERIFIED].recent) == 40
+    assert session.picture.latencies()[1].count == 40
+    assert sum(session.picture.funnel()[Stage.VERIFIED].recent) == 40
     session.close()
 
 
@@ -103,7 +103,7 @@ def test_a_verification_observed_within_a_minute_counts_as_an_arrival() -> None:
     done["audit"]["last_updated_on"] = None
     session.publish(done)
     session.clock.advance(1)
-    assert sum(session.funnel()[Stage.VERIFIED].recent) == 1
+    assert sum(session.picture.funnel()[Stage.VERIFIED].recent) == 1
     session.close()
 
 
@@ -119,7 +119,7 @@ def test_a_time_in_the_future_is_published_once() -> None:
     for chunks in ((1,), (1, 2), (1, 2, 3)):
         session.publish(an_upload("a", initiated=-600, chunks=chunks))
         session.clock.advance(7)
-    published: list[Change] = [change for change in session.history(99) if isinstance(change, AnomalyNoticed)]
+    published: list[Change] = [change for change in session.changes.history(99) if isinstance(change, AnomalyNoticed)]
     assert len(published) == 1
     session.close()
 

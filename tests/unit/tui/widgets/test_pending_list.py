@@ -20,7 +20,7 @@ NO_WORKER = Lateness(is_stuck=True, is_overdue=True, waits_for=WaitsFor.WORKER)
 def row_with(lateness: Lateness, stage: Stage, received: float | None) -> Row:
     """A pending row; `received` is the share of the declared size, None if the upload is not chunked."""
     session = InMemorySession([an_upload("scan.tiff", completed=5 if stage is Stage.COMPLETED else None)])
-    (row,) = session.window(Query(), 0, 1).rows
+    (row,) = session.picture.window(Query(), 0, 1).rows
     session.close()
     values = {name: getattr(row, name) for name in Row.__struct_fields__}
     chunks = {"chunk_count": None if received is None else 3, "chunk_bytes": int(1000 * received) if received else 0}

@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 def row_of(**facts: Any) -> Row:
     session = InMemorySession([an_upload("scan.tiff", **facts)])
-    (row,) = session.window(Query(), 0, 1).rows
+    (row,) = session.picture.window(Query(), 0, 1).rows
     session.close()
     return row
 

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from upload_tui.monitor import Query, Row, Window
 
-__all__ = ["IdleTasks", "RowSource", "RowWindow", "next_matching"]
+__all__ = ["IdleTasks", "RowSource", "RowWindow", "next_in_trouble", "next_matching"]
 
 _MARGIN_ROWS = 8
 """Rows fetched beyond both edges of the visible ones, so that moving the cursor by a row needs no fetch."""
@@ -24,7 +24,7 @@ _MAX_PREFETCHED = 6
 
 
 class RowSource(Protocol):
-    """A source of rows, such as a session or a picture."""
+    """A source of rows, such as a picture."""
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """At most `limit` rows from row `offset` (from 0); with `patience_seconds`, those found within that time."""
@@ -36,10 +36,10 @@ class RowSource(Protocol):
 
 
 class RowWindow:
-    """A window over the rows of a source that moves to any row that is requested."""
+    """A window over the rows of a source that moves to any row that is requested; `fetch` after another `source` is set."""
 
     def __init__(self, source: RowSource) -> None:
-        self._source = source
+        self.source = source
         self._query = Query()
         self._window = Window((), 0, 0, -1)
         self._prefetched: deque[Window] = deque(maxlen=_MAX_PREFETCHED)
@@ -51,13 +51,23 @@ class RowWindow:
         return self._window.total
 
     @property
+    def in_trouble(self) -> int:
+        """Number of rows in trouble that come first in the order `trouble`."""
+        return self._window.in_trouble
+
+    @property
+    def total_in_trouble(self) -> int:
+        """Number of all rows in trouble in the order `trouble`."""
+        return self._window.total_in_trouble
+
+    @property
     def is_settled(self) -> bool:
         """False while the source has not found all rows of the query."""
         return self._window.is_settled
 
     def continue_search(self) -> Window:
         """Let the source search for a moment; return a window without rows that has the new total."""
-        return self._source.window(self._query, _BEYOND_LAST_ROW, 0, _SEARCH_STEP_SECONDS)
+        return self.source.window(self._query, _BEYOND_LAST_ROW, 0, _SEARCH_STEP_SECONDS)
 
     def fetch(self, query: Query, top: int, visible_rows: int) -> None:
         """Fetch `visible_rows` rows from row `top`, and the margin; drop everything fetched before."""
@@ -83,7 +93,7 @@ class RowWindow:
 
     def _fetch_around(self, top: int) -> Window:
         first, rows = max(0, top - _MARGIN_ROWS), self._visible_rows + 2 * _MARGIN_ROWS
-        return self._source.window(self._query, first, rows, _FRAME_SECONDS)
+        return self.source.window(self._query, first, rows, _FRAME_SECONDS)
 
     def _contains(self, window: Window, top: int) -> bool:
         """True if a window has the current revision and all rows that are visible from row `top` on."""
@@ -103,13 +113,30 @@ class RowWindow:
 
     def position(self, upload_id: str) -> int | None:
         """The row of an upload; None if it does not match the query."""
-        return self._source.position(self._query, upload_id)
+        return self.source.position(self._query, upload_id)
+
+
+def next_in_trouble(source: RowSource, query: Query, upload_id: str | None) -> str | None:
+    """The upload after another one in a query whose rows are all in trouble, in the order `trouble`.
+
+    Args:
+        source: the source of rows.
+        query: the query.
+        upload_id: the upload to go on from; the first one comes next if the query does not include it.
+
+    Returns:
+        The upload's id; None if the query has no rows.
+    """
+    position = None if upload_id is None else source.position(query, upload_id)
+    number = 0 if position is None else position + 1
+    rows = source.window(query, number, 1).rows or source.window(query, 0, 1).rows
+    return rows[0].id if rows else None
 
 
 def next_matching(source: RowSource, query: Query, narrower: Query, row: int) -> str | None:
     """The first upload below a row that matches a narrower query; from the top again if there is none below.
 
-    Both queries have the same order, so the positions ascend and bisection finds the upload.
+    Both queries have the same order, not `trouble`, so the positions ascend and bisection finds the upload.
 
     Args:
         source: the source of rows.

@@ -25,7 +25,7 @@ class Source:
 
 
 def open_window() -> tuple[Source, RowWindow]:
-    (row,) = InMemorySession([an_upload("a")]).window(Query(), 0, 1).rows
+    (row,) = InMemorySession([an_upload("a")]).picture.window(Query(), 0, 1).rows
     source = Source(row)
     window = RowWindow(source)
     window.fetch(Query(), 0, SHOWN)

@@ -1,0 +1,153 @@
+"""What a picture is: everything that is known of the watched uploads, and how current it is.
+
+Reading a picture sends no request, and the cost of reading a window depends on its size, not on that of the picture.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from upload_tui.clock import Clock
+from upload_tui.monitor.model import CauseGroup, Connection, Detail, Funnel, LatencyHistogram, Query, Row, Window
+
+__all__ = ["CachedFreshness", "ConnectionFreshness", "EmptyPicture", "Freshness", "Picture"]
+
+
+class Picture(Protocol):
+    """What is known of all watched uploads now."""
+
+    @property
+    def revision(self) -> int:
+        """Increases whenever the uploads may have changed."""
+        ...
+
+    def now(self) -> datetime:
+        """The present by the clock that all ages are computed with."""
+        ...
+
+    def as_of(self, project_id: str = "") -> datetime:
+        """When the picture, or one of its projects, was last current."""
+        ...
+
+    def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
+        """At most `limit` rows of a query's result from row `offset` (from 0).
+
+        With `patience_seconds`, a large search returns what it found within that time; its window is not `is_settled` then.
+        """
+        ...
+
+    def position(self, query: Query, upload_id: str) -> int | None:
+        """The row (from 0) of an upload in a query's result; None if it is not in it."""
+        ...
+
+    def detail(self, upload_id: str) -> Detail | None:
+        """One upload in full; None if it is not known."""
+        ...
+
+    # `project_ids` limit an answer to these projects; empty means all.
+
+    def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
+        """The stages with their counts."""
+        ...
+
+    def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
+        """The pending uploads, stuck ones first, then those that have waited longest."""
+        ...
+
+    def causes(self, project_ids: frozenset[str] = frozenset()) -> Sequence[CauseGroup]:
+        """The failed uploads by cause, storage provider and uploader, the largest group first."""
+        ...
+
+    def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
+        """Latencies from initiated to completed, completed to verified, and completed to error."""
+        ...
+
+
+class EmptyPicture:
+    """A picture of no uploads; implements `Picture`. It is shown before anything is known, and needs no store.
+
+    Args:
+        clock: for the present.
+    """
+
+    revision = 0
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """The present."""
+        return self._clock.now()
+
+    def as_of(self, project_id: str = "") -> datetime:  # noqa: ARG002
+        """The present."""
+        return self.now()
+
+    def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:  # noqa: ARG002
+        """No rows."""
+        return Window((), 0, 0, self.revision)
+
+    def position(self, query: Query, upload_id: str) -> None:
+        """None."""
+
+    def detail(self, upload_id: str) -> None:
+        """None."""
+
+    def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:  # noqa: ARG002
+        """Four empty stages."""
+        return Funnel()
+
+    def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:  # noqa: ARG002
+        """No uploads."""
+        return ()
+
+    def causes(self, project_ids: frozenset[str] = frozenset()) -> Sequence[CauseGroup]:  # noqa: ARG002
+        """No causes."""
+        return ()
+
+    def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:  # noqa: ARG002
+        """No latencies."""
+        return ()
+
+
+class Freshness(Protocol):
+    """How current the uploads of a picture are."""
+
+    @property
+    def read_since(self) -> datetime | None:
+        """When this session began: pending uploads that were read before are stale; None if none are."""
+        ...
+
+    def as_of(self, project_id: str = "") -> datetime | None:
+        """When a project (empty: any) was last current; None if it was not in this session."""
+        ...
+
+
+class CachedFreshness(Struct, frozen=True):
+    """The freshness of what earlier sessions left, before this one, begun at `read_since`, has read anything."""
+
+    read_since: datetime
+
+    def as_of(self, project_id: str = "") -> None:
+        """None: nothing was read in this session."""
+
+
+class ConnectionFreshness:
+    """The freshness of uploads that are as current as one connection.
+
+    Args:
+        clock: for the present.
+        connection: the connection; replace it when its state changes.
+    """
+
+    read_since = None
+
+    def __init__(self, clock: Clock, connection: Connection) -> None:
+        self._clock = clock
+        self.connection = connection
+
+    def as_of(self, project_id: str = "") -> datetime:  # noqa: ARG002
+        """When the connection was last live."""
+        return self.connection.as_of(self._clock.now())

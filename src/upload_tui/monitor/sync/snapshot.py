@@ -1,0 +1,273 @@
+"""Keep the store equal to a source, which lists everything that is there now each time it is asked.
+
+A round is one listing. New and changed uploads are recorded as their lines arrive; a line that is the same as in the last round costs
+one look-up. *Gone* are the uploads that a whole listing does not have; from one that failed, was cut or has a line that cannot
+be read, nothing is ever gone. A listing that suddenly lacks most uploads is asked for a second time first. Success never follows from
+absence: an upload that is gone keeps its last stage, and one whose source said `ended` stays as it ended.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from datetime import datetime
+
+from msgspec import Struct, field
+
+from upload_tui.clock import Clock
+from upload_tui.monitor.changes import Change
+from upload_tui.monitor.model import ProjectRef
+from upload_tui.monitor.store.rows import from_ms
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync.snapshot_recorder import SnapshotRecorder, WatchedSource
+from upload_tui.monitor.sync.state import SyncState
+from upload_tui.sources import (
+    MAX_LINE_BYTES,
+    EndLine,
+    ErrorLine,
+    LineBatch,
+    Listing,
+    UnreadableLine,
+    UploadLine,
+    guess_id,
+    listing_error,
+    parse_line,
+)
+from upload_tui.text import plural
+
+__all__ = ["SnapshotSynchroniser"]
+
+_BATCH_LINES = 100
+"""So many changed lines are recorded in one transaction, in some milliseconds."""
+_BATCH_ROWS = 5000
+_YIELD_SECONDS = 0.001
+"""Between two batches, so that key presses are handled."""
+_MANY_UPLOADS = 10
+"""If at least so many vanish at once, and more than half of all, the source is asked again."""
+_OTHER_PROJECT = ""
+"""In place of an id: the line's upload is of a project that is not watched."""
+
+
+class _Round(Struct):
+    """What one listing has shown so far."""
+
+    keys: dict[str, int] = field(default_factory=dict)
+    """The hash of the last line of each upload."""
+    ids: dict[int, str] = field(default_factory=dict)
+    """The upload of each line, by its hash."""
+    upload_count: int = 0
+    unreadable_ids: set[str] = field(default_factory=set)
+    unreadable_count: int = 0
+    first_problem: str = ""
+    unknown_problem: str = ""
+    """The first line that cannot be read and whose upload is unknown."""
+    end: EndLine | None = None
+    error: ErrorLine | None = None
+
+    def add(self, key: int, upload_id: str) -> None:
+        """Note a line of an upload; the last one of several is the one that counts."""
+        self.upload_count += 1
+        if upload_id != _OTHER_PROJECT:
+            earlier = self.keys.get(upload_id)
+            if earlier is not None and earlier != key:
+                self.ids.pop(earlier, None)
+            self.keys[upload_id] = key
+        self.ids[key] = upload_id
+
+    def add_unreadable(self, number: int, reason: str, upload_id: str, *, is_known: bool) -> None:
+        """Note a line that cannot be read; `is_known` if it is certain whose line it is."""
+        self.upload_count += 1
+        self.unreadable_count += 1
+        problem = f"line {number:,} cannot be read ({reason})"
+        self.first_problem = self.first_problem or problem
+        if upload_id:
+            self.unreadable_ids.add(upload_id)
+        if not is_known:
+            self.unknown_problem = self.unknown_problem or problem
+
+    def add_unrecorded(self, upload_id: str) -> None:
+        """Note that a line that was added cannot be read after all."""
+        self.unreadable_count += 1
+        self.ids.pop(self.keys.pop(upload_id, 0), None)
+        self.unreadable_ids.add(upload_id)
+        self.first_problem = self.first_problem or f"{upload_id[:40]} cannot be read (nested too deeply)"
+
+    @property
+    def contradiction(self) -> str:
+        """How the line of type `end` disagrees; empty if it does not."""
+        if self.end is None or self.end.uploads in {None, self.upload_count}:
+            return ""
+        return f"{self.upload_count:,} of {self.end.uploads:,} uploads were listed"
+
+
+class SnapshotSynchroniser:
+    """Synchronises the store with one source.
+
+    Args:
+        watched: the source.
+        store: where readings are written; it holds nothing else.
+        clock: for the times of readings.
+        publish: called with each change of an upload at the end of the round that found it, in the order of events.
+        on_progress: called in the first round with the number of uploads read, and None for the total.
+    """
+
+    def __init__(
+        self,
+        watched: WatchedSource,
+        store: Store,
+        clock: Clock,
+        publish: Callable[[Change], None],
+        on_progress: Callable[[int, int | None], None],
+    ) -> None:
+        self._source = watched.source
+        self._recorder = SnapshotRecorder(watched, store, clock, publish)
+        self._store = store
+        self._on_progress = on_progress
+        self._state = SyncState(store, watched.service)
+        self._ids: dict[int, str] = {}
+        self._present: set[str] | None = None
+        self._has_end = False
+        self._last = _Round()
+        self.project = ProjectRef(watched.service, watched.title)
+        self.answer_count = 0
+        """Batches of lines in all rounds."""
+        self.last_listing = Listing()
+        """How the last listing ended."""
+
+    @property
+    def notice(self) -> str:
+        """A note on lines that cannot be read; empty if there are none."""
+        return self.unreadable_notice if self._state.is_scanned else ""
+
+    @property
+    def unreadable_notice(self) -> str:
+        """A note on uploads that the source lists but that cannot be read now; empty if there are none."""
+        last, more = self._last, ""
+        if last.unknown_problem:
+            if last.unreadable_count > 1:
+                more = f" and {last.unreadable_count - 1:,} more"
+            return f"partial: {last.unknown_problem}{more}"
+        if last.unreadable_count:
+            total = plural(last.upload_count, "upload")
+            return f"{last.unreadable_count:,} of {total} cannot be read: {last.first_problem}"
+        return "" if self._state.is_scanned else "not all uploads have been read yet"
+
+    @property
+    def previous_read_on(self) -> datetime | None:
+        """When a whole listing was last read, in this session or an earlier one; None if none ever was."""
+        return from_ms(self._state.synced_ms)
+
+    async def sync(self) -> bool:
+        """Run one round; True if anything changed.
+
+        Raises:
+            ServiceError: the listing failed or is incomplete; what was read before that is recorded.
+            BusyStorageError: another process is writing to the store, or the store was replaced.
+        """
+        await self._store.bulk.wait_until_idle()
+        if self._recorder.begin_round():  # a store that was replaced holds nothing that was read before
+            self._ids, self._present = {}, None
+        is_first = not self._state.is_scanned
+        if is_first:
+            self._store.bulk.begin()
+        try:
+            await self._sync()
+        finally:
+            if is_first:
+                await self._store.bulk.finish()
+            self._recorder.publish_changes()
+        return self._recorder.has_changed
+
+    async def _sync(self) -> None:
+        is_first = self._present is None
+        present = {one async for one in self._stored_ids()} if self._present is None else self._present
+        listed = await self._list(present)
+        missing = present - listed.keys.keys() - listed.unreadable_ids
+        ended = await self._recorder.ended_among(missing)
+        missing -= ended
+        if not listed.unknown_problem and self._is_suspicious(listed, present, missing):
+            listed = await self._list(present)
+            missing -= listed.keys.keys() | listed.unreadable_ids
+        if listed.unknown_problem:  # any of the missing may be in that line
+            self._keep(listed, present | listed.keys.keys())
+        else:
+            await self._recorder.mark_gone([*missing, *self._recorder.surplus_ended(ended)])
+            self._keep(listed, listed.keys.keys() | (listed.unreadable_ids & present))
+            self._has_end = listed.end is not None
+        await self._recorder.touch(listed.keys.keys(), is_whole=not listed.unknown_problem, with_final=is_first)
+        self._recorder.finish_round(self._state, is_whole=not listed.unknown_problem)
+
+    def _is_suspicious(self, listed: _Round, present: Collection[str], missing: Collection[str]) -> bool:
+        """Whether a whole listing may be an accident: it lacks everything, most of many uploads, or the line that ended the last."""
+        if self._has_end and listed.end is None:
+            return True
+        if missing and not listed.keys:
+            return True
+        return len(missing) >= _MANY_UPLOADS and 2 * len(missing) > len(present)
+
+    async def _stored_ids(self) -> AsyncIterator[str]:
+        number = 0
+        while batch := self._store.listed_ids(number, _BATCH_ROWS):
+            number = batch[-1][0]
+            for _, upload_id in batch:
+                yield upload_id
+            await asyncio.sleep(_YIELD_SECONDS)
+
+    async def _list(self, present: set[str]) -> _Round:
+        """Read a whole listing; of one that is not whole, what was read is kept, and its error raised."""
+        round_ = self._last = _Round()
+        self.last_listing = await self._source.read(lambda batch: self._receive(batch, round_))
+        error = listing_error(self.last_listing, round_.error, round_.contradiction)
+        await self._recorder.mark_unreadable(round_.unreadable_ids)
+        if error is None:
+            return round_
+        self._keep(round_, present | round_.keys.keys())
+        await self._recorder.touch(round_.keys.keys(), is_whole=False)
+        raise error
+
+    def _keep(self, round_: _Round, present: set[str]) -> None:
+        """Remember the lines of a round, and of earlier ones those of uploads that it does not list."""
+        listed = round_.keys.keys() | round_.unreadable_ids
+        if len(present) > len(round_.keys):
+            others = {key: one for key, one in self._ids.items() if one in present and one not in listed}
+            round_.ids.update(others)
+        self._ids, self._present = round_.ids, present
+
+    async def _receive(self, batch: LineBatch, round_: _Round) -> None:
+        self.answer_count += 1
+        changed: list[UploadLine] = []
+        for number, line in enumerate(batch.lines, batch.first_number):
+            key = hash(line)
+            upload_id = None if line is None else self._ids.get(key)
+            if upload_id is not None and round_.keys.get(upload_id, key) == key:
+                round_.add(key, upload_id)
+            elif (found := self._read(line, number, key, round_)) is not None:
+                changed.append(found)
+            if len(changed) >= _BATCH_LINES:
+                await self._record(changed, round_)
+                changed = []
+        await self._record(changed, round_)
+
+    def _read(self, line: bytes | None, number: int, key: int, round_: _Round) -> UploadLine | None:
+        """Parse a new line; return it if it is an upload that is watched."""
+        found = UnreadableLine(f"longer than {MAX_LINE_BYTES:,} bytes") if line is None else parse_line(line)
+        match found:
+            case UploadLine():
+                is_watched = self._recorder.is_watched(found)
+                round_.add(key, found.id if is_watched else _OTHER_PROJECT)
+                return found if is_watched else None
+            case UnreadableLine():
+                guessed = found.id or (guess_id(line) if line else "")
+                round_.add_unreadable(number, found.reason, guessed, is_known=bool(found.id))
+            case EndLine():
+                round_.end = found
+            case ErrorLine():
+                round_.error = round_.error or found
+        return None
+
+    async def _record(self, lines: Sequence[UploadLine], round_: _Round) -> None:
+        if not lines:
+            return
+        for upload_id in self._recorder.record(lines, is_silent=not self._state.is_scanned):
+            round_.add_unrecorded(upload_id)
+        if not self._state.is_scanned:
+            self._on_progress(len(round_.keys), None)
+        await asyncio.sleep(_YIELD_SECONDS)

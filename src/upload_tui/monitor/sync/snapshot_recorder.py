@@ -1,0 +1,216 @@
+"""Write the uploads of a source's listings to the store, and publish what changed once each round has ended."""
+
+import asyncio
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from upload_tui.clock import Clock
+from upload_tui.errors import InvalidResponseError, StorageResetError
+from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
+from upload_tui.monitor.store.rows import to_ms
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync.ingest import ingest, parse_stored
+from upload_tui.monitor.sync.recorder import sort_by_event_time
+from upload_tui.monitor.sync.state import SyncState
+from upload_tui.sources import (
+    SnapshotSource,
+    UploadLine,
+    has_ended,
+    source_reading,
+)
+from upload_tui.wire import UploadReading
+
+__all__ = ["ENDED_UPLOADS_KEPT", "SnapshotRecorder", "WatchedSource"]
+
+_BATCH_IDS = 500
+_BATCH_ROWS = 5000
+_YIELD_SECONDS = 0.001
+"""Between two batches, so that key presses are handled."""
+ENDED_UPLOADS_KEPT = 1000
+"""How many uploads stay in the picture that a source said have ended and that it no longer lists."""
+
+
+class WatchedSource(Struct, frozen=True):
+    """A source and what is watched of it.
+
+    Attributes:
+        source: lists uploads.
+        service: its identity, where a service has its URL; begins with `status.SOURCE_PREFIX`.
+        title: the project of uploads that name none.
+        projects: ids or names of the projects to watch; empty for all.
+    """
+
+    source: SnapshotSource
+    service: str
+    title: str
+    projects: frozenset[str] = frozenset()
+
+
+class SnapshotRecorder:
+    """Writes the uploads of one source to the store, and publishes what changed once each round has ended."""
+
+    def __init__(self, watched: WatchedSource, store: Store, clock: Clock, publish: Callable[[Change], None]) -> None:
+        self._watched = watched
+        self._store = store
+        self._clock = clock
+        self._publish = publish
+        self._generation = -1
+        self._changes: list[UploadChange] = []
+        self._ended: dict[str, None] = {}
+        self._last_seen_number = store.change_log.last_number()
+        self.has_changed = False
+
+    def begin_round(self) -> bool:
+        """Start a round; True if the store was replaced since the last one, or this is the first."""
+        self.has_changed = False
+        is_other = self._store.generation != self._generation
+        self._generation = self._store.generation
+        return is_other
+
+    def _check_generation(self) -> None:
+        if self._store.generation != self._generation:
+            raise StorageResetError(self._store.notice)
+
+    def is_watched(self, line: UploadLine) -> bool:
+        """Whether the upload is of a watched project."""
+        if not self._watched.projects:
+            return True
+        project = line.fields.get("project") or self._watched.title
+        names = project.values() if isinstance(project, dict) else (project,)
+        return any(isinstance(name, str) and name in self._watched.projects for name in names)
+
+    def record(self, lines: Sequence[UploadLine], *, is_silent: bool) -> Sequence[str]:
+        """Record uploads in one transaction; return the ids of those that cannot be read.
+
+        With `is_silent` nothing is published: what exists when a source is read for the first time is no change.
+        """
+        readings: list[UploadReading] = []
+        unreadable: list[str] = []
+        for line in {line.id: line for line in lines}.values():
+            try:
+                readings.append(self._reading(line))
+            except InvalidResponseError:
+                unreadable.append(line.id)
+        with self._store.transaction():
+            self._check_generation()
+            others = self._changes_of_others()
+            result = ingest(
+                self._store, readings, self._watched.service, is_logged=not is_silent, now=self._clock.now()
+            )
+        self.has_changed |= bool(others) or result.changed_count > 0
+        self._changes.extend(others)
+        if not is_silent:
+            self._changes.extend(result.changes)
+        return unreadable
+
+    def _reading(self, line: UploadLine) -> UploadReading:
+        stored = self._store.get(line.id)
+        before = None if stored is None else parse_stored(self._store.raw(line.id), stored)
+        return source_reading(line, before, read_on=self._clock.now(), default_project=self._watched.title)
+
+    def _changes_of_others(self) -> Sequence[UploadChange]:
+        """New changes of other processes, from the change log."""
+        found: list[UploadChange] = []
+        last = since = self._last_seen_number
+        for project in self._store.projects():
+            changes, last = self._store.change_log.by_others(since, project.id)
+            found.extend(changes)
+        self._last_seen_number = last
+        return found
+
+    async def ended_among(self, upload_ids: Collection[str]) -> set[str]:
+        """Those of the uploads whose source said that they are over."""
+        found: set[str] = set()
+        for batch in _batches(sorted(upload_ids)):
+            found.update(one for one in batch if has_ended(_decoded(self._store.raw(one))))
+            await asyncio.sleep(_YIELD_SECONDS)
+        return found
+
+    def surplus_ended(self, upload_ids: Collection[str]) -> Sequence[str]:
+        """Count these as ended and no longer listed; return the oldest ones above `ENDED_UPLOADS_KEPT`."""
+        self._ended.update(dict.fromkeys(sorted(upload_ids)))
+        surplus = [*self._ended][: max(0, len(self._ended) - ENDED_UPLOADS_KEPT)]
+        for upload_id in surplus:
+            del self._ended[upload_id]
+        return surplus
+
+    async def mark_gone(self, upload_ids: Collection[str]) -> None:
+        """Mark uploads that are no longer listed, and publish that."""
+        for batch in _batches(sorted(upload_ids)):
+            gone = self._mark_gone(batch)
+            self._changes.extend(gone)
+            self.has_changed |= bool(gone)
+            await asyncio.sleep(_YIELD_SECONDS)
+
+    def _mark_gone(self, upload_ids: Sequence[str]) -> Sequence[UploadGone]:
+        found: list[UploadGone] = []
+        with self._store.transaction():
+            self._check_generation()
+            for stored in map(self._store.get, upload_ids):
+                if stored is not None and not stored.is_gone:
+                    ref = UploadRef(
+                        stored.id, stored.name, stored.project_id, stored.project_name, self._watched.service
+                    )
+                    found.append(UploadGone(at=self._clock.now(), upload=ref))
+            self._store.mark([gone.upload.id for gone in found], gone=True)
+            self._store.change_log.append(found)
+            for project_id in {gone.upload.project_id for gone in found}:
+                self._store.partitions.delete_oldest_gone(project_id)
+        return found
+
+    async def mark_unreadable(self, upload_ids: Collection[str]) -> None:
+        """Mark known uploads whose lines cannot be read: what is stored may be old."""
+        for batch in _batches(sorted(upload_ids)):
+            self._store.mark(batch, stale=True)
+            await asyncio.sleep(_YIELD_SECONDS)
+
+    async def touch(self, upload_ids: Collection[str], *, is_whole: bool, with_final: bool = False) -> None:
+        """Record that uploads were read: all that are known if the listing is whole, else only these.
+
+        Final uploads do not change: they are only touched `with_final`.
+        """
+        if not is_whole:
+            for batch in _batches(sorted(upload_ids)):
+                self._store.touch(batch, self._clock.now())
+                await asyncio.sleep(_YIELD_SECONDS)
+            return
+        number: int | None = 0
+        while number is not None:
+            number = self._store.touch_listed(self._clock.now(), number, _BATCH_ROWS, with_final=with_final)
+            await asyncio.sleep(_YIELD_SECONDS)
+
+    def finish_round(self, state: SyncState, *, is_whole: bool) -> None:
+        """Store that a listing has been read, and when, if it was whole."""
+        self._changes.extend(self._changes_of_others())
+        if not is_whole:
+            return
+        now_ms = to_ms(self._clock.now())
+        with self._store.transaction():
+            self._check_generation()
+            state.synced_ms = now_ms
+            if not state.is_scanned:
+                state.is_scanned = True
+                self.has_changed = True
+            for project in self._store.projects():
+                SyncState(self._store, project.id).synced_ms = now_ms
+
+    def publish_changes(self) -> None:
+        """Publish the changes recorded since the last call."""
+        changes, self._changes = sort_by_event_time(self._changes), []
+        for change in changes:
+            self._publish(change)
+
+
+def _decoded(raw: str) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
+
+
+def _batches(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), _BATCH_IDS):
+        yield items[start : start + _BATCH_IDS]

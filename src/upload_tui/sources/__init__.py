@@ -1,0 +1,76 @@
+"""Sources: commands that print the uploads that are there now, one JSON object a line, in place of a service.
+
+It owns the contract of a line, the command that prints them, and the protocol of other kinds of sources (`SnapshotSource`). The
+monitor and the commands call it. It knows no store, no screen and no settings.
+"""
+
+from typing import TYPE_CHECKING
+
+from upload_tui.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from upload_tui.sources.contract import (
+        MAX_LINE_BYTES,
+        EndLine,
+        ErrorKind,
+        ErrorLine,
+        IgnoredLine,
+        Line,
+        UnreadableLine,
+        UploadLine,
+        guess_id,
+        parse_line,
+    )
+    from upload_tui.sources.inspection import Inspection, ListingDifference, compare_inspections, inspect_source
+    from upload_tui.sources.process import DEFAULT_TIMEOUT_SECONDS, CommandSource, source_environment
+    from upload_tui.sources.records import has_ended, read_raw, shown_raw, source_reading
+    from upload_tui.sources.schema import contract_lines, line_schema
+    from upload_tui.sources.source import LineBatch, LineReceiver, Listing, SnapshotSource, listing_error
+    from upload_tui.sources.uploads import parse_upload
+
+__all__ = [
+    "DEFAULT_TIMEOUT_SECONDS",
+    "MAX_LINE_BYTES",
+    "CommandSource",
+    "EndLine",
+    "ErrorKind",
+    "ErrorLine",
+    "IgnoredLine",
+    "Inspection",
+    "Line",
+    "LineBatch",
+    "LineReceiver",
+    "Listing",
+    "ListingDifference",
+    "SnapshotSource",
+    "UnreadableLine",
+    "UploadLine",
+    "compare_inspections",
+    "contract_lines",
+    "guess_id",
+    "has_ended",
+    "inspect_source",
+    "line_schema",
+    "listing_error",
+    "parse_line",
+    "parse_upload",
+    "read_raw",
+    "shown_raw",
+    "source_environment",
+    "source_reading",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "contract": (
+            "EndLine ErrorKind ErrorLine guess_id IgnoredLine Line MAX_LINE_BYTES parse_line UnreadableLine UploadLine"
+        ),
+        "inspection": "compare_inspections inspect_source Inspection ListingDifference",
+        "process": "CommandSource DEFAULT_TIMEOUT_SECONDS source_environment",
+        "records": "has_ended read_raw shown_raw source_reading",
+        "schema": "contract_lines line_schema",
+        "source": "LineBatch LineReceiver Listing listing_error SnapshotSource",
+        "uploads": "parse_upload",
+    },
+)

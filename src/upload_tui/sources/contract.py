@@ -1,0 +1,165 @@
+"""The contract of a source: one JSON object a line. Pure.
+
+A line is an upload unless its `type` is something else: `end` with the number of uploads, `error` with a kind and a message;
+other types are ignored. What an upload's line leaves out is unknown. Its stages are given as `stage` with `on`, as the flat
+times of Option A, as `current` and `prior` of Option B, or as the `timeline` of `upload-tui list`; several forms complete each other.
+A field that cannot be read becomes an anomaly; a line without `id` or `name`, or that is no JSON object, is unreadable.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from msgspec import MsgspecError, Struct
+from msgspec.json import decode
+
+from upload_tui.errors import InvalidResponseError
+from upload_tui.wire import parse_body
+
+__all__ = [
+    "MAX_LINE_BYTES",
+    "EndLine",
+    "ErrorKind",
+    "ErrorLine",
+    "IgnoredLine",
+    "Line",
+    "UnreadableLine",
+    "UploadLine",
+    "guess_id",
+    "parse_line",
+    "quote",
+    "read_identifier",
+    "read_number",
+    "upload_line",
+]
+
+MAX_LINE_BYTES = 1 << 20
+"""A longer line is skipped."""
+_MAX_NUMBER = 2**63 - 1
+_MAX_ID_CHARACTERS = 4096
+_MAX_QUOTED = 60
+_ID = re.compile(rb'"id"\s*:\s*"([^"\\]{1,4096})"')
+
+
+class ErrorKind(StrEnum):
+    """What failed, in a line of type `error`."""
+
+    TRANSIENT = "transient"
+    """It may work the next time."""
+    CONFIG = "config"
+    """It will not work before its settings are corrected."""
+    AUTH = "auth"
+    """The credentials of the command are not accepted."""
+
+
+class UploadLine(Struct, frozen=True):
+    """An upload; `fields` is the JSON object, with a readable id and name."""
+
+    id: str
+    fields: Mapping[str, Any]
+
+
+class EndLine(Struct, frozen=True):
+    """The listing is complete; `uploads` is the number of its uploads, None if it is not given."""
+
+    uploads: int | None
+
+
+class ErrorLine(Struct, frozen=True):
+    """The listing failed; an unknown kind is `transient`."""
+
+    kind: ErrorKind
+    message: str
+
+
+class IgnoredLine(Struct, frozen=True):
+    """A line of a type that this version does not know, or an empty one."""
+
+    type: str = ""
+
+
+class UnreadableLine(Struct, frozen=True):
+    """A line that cannot be read: why, and the id of its upload (empty if unknown)."""
+
+    reason: str
+    id: str = ""
+
+
+Line: TypeAlias = UploadLine | EndLine | ErrorLine | IgnoredLine | UnreadableLine
+
+
+def parse_line(line: bytes) -> Line:
+    """Parse one line, without its end. Never raises."""
+    if not line.strip():
+        return IgnoredLine()
+    if len(line) > MAX_LINE_BYTES:
+        return UnreadableLine(f"longer than {MAX_LINE_BYTES:,} bytes")
+    try:
+        value = _decode(line)
+    except InvalidResponseError:
+        return UnreadableLine(_json_problem(line))
+    if not isinstance(value, dict):
+        return UnreadableLine("not a JSON object")
+    kind = value.get("type")
+    if kind is None or kind == "upload":
+        return upload_line(value)
+    if kind == "end":
+        return EndLine(read_number(value.get("uploads")))
+    if kind == "error":
+        return _error_line(value)
+    return IgnoredLine(quote(kind))
+
+
+def _decode(line: bytes) -> Any:
+    try:
+        return decode(line)
+    except (MsgspecError, ValueError, RecursionError):
+        return parse_body(line)  # reads lone surrogates and numbers out of range
+
+
+def _json_problem(line: bytes) -> str:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return "not UTF-8"
+    return "not JSON"
+
+
+def guess_id(line: bytes) -> str:
+    """The id that a line seems to have that is no JSON, because it was cut for example; empty if there is none."""
+    found = _ID.search(line, 0, 2 * _MAX_ID_CHARACTERS)
+    return found[1].decode("utf-8", "replace") if found else ""
+
+
+def upload_line(fields: Mapping[str, Any]) -> UploadLine | UnreadableLine:
+    """The upload of a JSON object, if it has a readable id and name."""
+    upload_id = read_identifier(fields.get("id"))
+    if not upload_id:
+        return UnreadableLine("no id" if fields.get("id") in (None, "") else "id is no text")
+    if not isinstance(fields.get("name"), str):
+        return UnreadableLine("no name" if fields.get("name") is None else "name is no text", upload_id)
+    return UploadLine(upload_id, fields)
+
+
+def read_identifier(value: object) -> str:
+    """An id as text; databases and jq often print numbers. Empty if it is neither, or far too long."""
+    text = str(value) if type(value) is int else value
+    return text if isinstance(text, str) and len(text) <= _MAX_ID_CHARACTERS else ""
+
+
+def _error_line(fields: Mapping[str, Any]) -> ErrorLine:
+    name, message = fields.get("kind"), fields.get("message")
+    kind = next((kind for kind in ErrorKind if kind == name), ErrorKind.TRANSIENT)
+    return ErrorLine(kind, message if isinstance(message, str) else "")
+
+
+def read_number(value: object) -> int | None:
+    """A size or a count: a whole number that fits into a database column; None if it is none."""
+    return value if type(value) is int and 0 <= value <= _MAX_NUMBER else None
+
+
+def quote(value: object) -> str:
+    """A value of a line, short, for an anomaly."""
+    text = repr(value)
+    return text if len(text) <= _MAX_QUOTED else text[: _MAX_QUOTED - 1] + "…"

@@ -1,0 +1,140 @@
+"""Run a source once and find what breaks the contract, for `upload-tui source check` and `doctor`."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from msgspec import Struct, field
+
+from upload_tui.errors import ServiceError, did_you_mean
+from upload_tui.sources.contract import EndLine, ErrorLine, IgnoredLine, UnreadableLine, UploadLine, parse_line
+from upload_tui.sources.schema import UPLOAD_FIELDS
+from upload_tui.sources.source import LineBatch, Listing, SnapshotSource, listing_error
+from upload_tui.sources.uploads import parse_upload
+from upload_tui.status import AnomalyName
+
+__all__ = ["Inspection", "ListingDifference", "compare_inspections", "inspect_source"]
+
+_FIELD_NAMES = frozenset(field.name for field in UPLOAD_FIELDS)
+_MAX_PROBLEMS = 20
+
+
+class Inspection(Struct):
+    """What one run of a source printed.
+
+    Attributes:
+        uploads: the hash of each upload's line, by its id.
+        upload_count: the number of uploads that were printed, also unreadable ones.
+        problems: sentences about lines that break the contract, the first ones; `problem_count` is their number.
+        said: how many uploads have each field with a value.
+        unknown_types: the types of lines that are ignored.
+        error: why the listing is not whole; None if it is.
+    """
+
+    listing: Listing = field(default_factory=Listing)
+    line_count: int = 0
+    upload_count: int = 0
+    unreadable_count: int = 0
+    problem_count: int = 0
+    uploads: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    said: Counter[str] = field(default_factory=Counter)
+    unknown_types: set[str] = field(default_factory=set)
+    end: EndLine | None = None
+    error_line: ErrorLine | None = None
+    error: ServiceError | None = None
+
+    @property
+    def never_said(self) -> Sequence[str]:
+        """The fields of the contract that no upload has, in its order."""
+        return [one.name for one in UPLOAD_FIELDS if not one.is_listed and not self.said[one.name]]
+
+    @property
+    def unknown_fields(self) -> Sequence[str]:
+        """Fields that are not in the contract."""
+        return sorted(self.said.keys() - _FIELD_NAMES - {"type"})
+
+    def misspelt_fields(self) -> Iterator[str]:
+        """A sentence for each unknown field that resembles one of the contract."""
+        for name in self.unknown_fields:
+            hint = did_you_mean(name, _FIELD_NAMES - self.said.keys())
+            if hint:
+                yield f"unknown field {name[:60]}. {hint}"
+
+    def add_problem(self, text: str) -> None:
+        """Count a problem, and keep it if it is one of the first."""
+        self.problem_count += 1
+        if len(self.problems) < _MAX_PROBLEMS:
+            self.problems.append(text)
+
+    def add_line(self, number: int, line: bytes | None) -> None:
+        """Inspect one line."""
+        self.line_count += 1
+        found = UnreadableLine("too long") if line is None else parse_line(line)
+        match found:
+            case UploadLine():
+                self._add_upload(number, found, hash(line))
+            case UnreadableLine():
+                self.upload_count += 1
+                self.unreadable_count += 1
+                self.add_problem(f"line {number:,}: {found.reason}")
+            case EndLine():
+                self.end = found
+                if found.uploads is None:
+                    self.add_problem(f"line {number:,}: the end has no number of uploads")
+            case ErrorLine():
+                self.error_line = self.error_line or found
+            case IgnoredLine():
+                self.unknown_types.update({found.type} - {""})
+
+    def _add_upload(self, number: int, line: UploadLine, key: int) -> None:
+        self.upload_count += 1
+        if line.id in self.uploads:
+            self.add_problem(f"line {number:,}: id {line.id[:60]} is printed more than once")
+        if self.end is not None:
+            self.add_problem(f"line {number:,}: an upload after the end")
+        self.uploads[line.id] = key
+        self.said.update(name for name, value in line.fields.items() if value is not None and isinstance(name, str))
+        upload = parse_upload(line.fields, read_on=datetime.now(UTC), default_project="")
+        for anomaly in upload.anomalies:
+            is_known = anomaly.name is not AnomalyName.UNREADABLE_FIELD and line.fields.get("anomalies")
+            if not is_known:
+                self.add_problem(f"line {number:,}: {anomaly.name.replace('_', ' ')}: {anomaly.detail}")
+
+
+async def inspect_source(source: SnapshotSource) -> Inspection:
+    """Run a source once."""
+    inspection = Inspection()
+
+    async def receive(batch: LineBatch) -> None:
+        for number, line in enumerate(batch.lines, batch.first_number):
+            inspection.add_line(number, line)
+
+    inspection.listing = await source.read(receive)
+    end, problem = inspection.end, ""
+    if end is not None and end.uploads not in {None, inspection.upload_count}:
+        problem = f"{inspection.upload_count:,} uploads were printed, the end says {end.uploads:,}"
+    inspection.error = listing_error(inspection.listing, inspection.error_line, problem)
+    return inspection
+
+
+class ListingDifference(Struct, frozen=True):
+    """What changed between two runs: ids."""
+
+    new: Sequence[str]
+    gone: Sequence[str]
+    changed: Sequence[str]
+    has_unstable_ids: bool
+    """Whether the two runs have no id in common though both have many: ids are probably made up anew each time."""
+
+
+def compare_inspections(first: Inspection, second: Inspection) -> ListingDifference:
+    """Compare two runs."""
+    before, after = first.uploads, second.uploads
+    common = before.keys() & after.keys()
+    return ListingDifference(
+        new=sorted(after.keys() - common),
+        gone=sorted(before.keys() - common),
+        changed=sorted(one for one in common if before[one] != after[one]),
+        has_unstable_ids=not common and len(before) > 1 and len(after) > 1,
+    )

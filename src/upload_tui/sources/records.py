@@ -1,0 +1,129 @@
+"""A source's upload as it is stored: the line as it was printed, and what earlier lines showed that it does not repeat.
+
+A store and a recording hold raw JSON and parse it again. That of a source is an object with `source`, `line` and `seen`; it has
+no id of its own, so it is never confused with an upload of the service.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from upload_tui.errors import InvalidResponseError
+from upload_tui.sources.contract import UnreadableLine, UploadLine, upload_line
+from upload_tui.sources.uploads import parse_upload
+from upload_tui.status import Certainty, Event, Stage, Timeline
+from upload_tui.wire import Project, Upload, UploadReading, format_time, mask_secrets, read_time, read_upload
+
+__all__ = ["has_ended", "read_raw", "shown_raw", "source_reading"]
+
+_CONTRACT_VERSION = 1
+
+
+def source_reading(
+    line: UploadLine, before: Upload | None, *, read_on: datetime, default_project: str
+) -> UploadReading:
+    """Read a line.
+
+    Args:
+        line: the upload's line.
+        before: the upload as it was known; None if it is new. Its earlier stages are kept where the line names only the present
+            one, and bytes that have arrived since count as activity.
+        read_on: the clock when it was read.
+        default_project: as for `parse_upload`.
+
+    Raises:
+        InvalidResponseError: it is nested too deeply.
+    """
+    fields = mask_secrets(line.fields)
+    upload = parse_upload(fields, read_on=read_on, default_project=default_project)
+    seen: dict[str, Any] = {}
+    if before is not None:
+        events = [_event_fields(event) for event in _earlier_events(before.timeline, upload.timeline)]
+        active_on = _active_on(before, upload)
+        seen = {"events": events} if events else {}
+        if active_on is not None and upload.last_updated_on is None:
+            seen["active_on"] = format_time(active_on)
+    stored = {"source": _CONTRACT_VERSION, "project": default_project, "line": fields, "seen": seen}
+    return UploadReading(_with_seen(upload, seen), json.dumps(stored, ensure_ascii=False))
+
+
+def read_raw(payload: Any, *, read_on: datetime, project: Project | None = None) -> Upload:
+    """Parse stored raw JSON: of a source, or an upload resource of a service.
+
+    Raises:
+        InvalidResponseError: it is neither.
+    """
+    if not _is_source(payload):
+        return read_upload(payload, read_on=read_on, project=project)
+    default = payload.get("project")
+    line = upload_line(payload["line"])
+    if isinstance(line, UnreadableLine):
+        raise InvalidResponseError(f"The stored line of a source cannot be read: {line.reason}")
+    upload = parse_upload(line.fields, read_on=read_on, default_project=default if isinstance(default, str) else "")
+    seen = payload.get("seen")
+    return _with_seen(upload, seen if isinstance(seen, dict) else {})
+
+
+def shown_raw(payload: Any) -> Any:
+    """What the raw view shows of stored raw JSON: the line as it was printed, or the service's response."""
+    return payload["line"] if _is_source(payload) else payload
+
+
+def has_ended(payload: Any) -> bool:
+    """Whether the source said that the upload is over, so that its absence is no news."""
+    return _is_source(payload) and payload["line"].get("ended") is True
+
+
+def _is_source(payload: Any) -> bool:
+    if not isinstance(payload, dict) or "id" in payload:
+        return False
+    return payload.get("source") == _CONTRACT_VERSION and isinstance(payload.get("line"), dict)
+
+
+def _earlier_events(before: Timeline, after: Timeline) -> list[Event]:
+    """The known stages before the present one that the line does not name."""
+    named = {event.stage for event in after.events}
+    highest = max((stage.rank for stage in named), default=0)
+    limit = Stage.VERIFIED.rank if after.unknown_state is not None else highest
+    return [event for event in before.events if event.stage not in named and event.stage.rank < limit]
+
+
+def _active_on(before: Upload, after: Upload) -> datetime | None:
+    """When bytes last arrived, as far as lines have shown; None if none were seen to arrive."""
+    if after.has_received_bytes and before.has_received_bytes and after.chunk_bytes != before.chunk_bytes:
+        return after.read_on
+    return before.last_updated_on
+
+
+def _event_fields(event: Event) -> Mapping[str, Any]:
+    times = {"on": event.on, "earliest": event.earliest, "latest": event.latest}
+    given = {name: format_time(on) for name, on in times.items() if on is not None}
+    message = {} if event.message is None else {"message": event.message}
+    return {"stage": event.stage, "certainty": event.certainty, **given, **message}
+
+
+def _with_seen(upload: Upload, seen: Mapping[str, Any]) -> Upload:
+    """Add what earlier lines showed."""
+    entries = seen.get("events")
+    found = map(_read_event, entries if isinstance(entries, list) else ())
+    named = {event.stage for event in upload.timeline.events}
+    events = [event for event in found if event is not None and event.stage not in named]
+    if events:
+        merged = sorted((*events, *upload.timeline.events), key=lambda event: event.stage.rank)
+        upload = replace(upload, timeline=replace(upload.timeline, events=tuple(merged)))
+    active_on = read_time(seen.get("active_on"))
+    return upload if active_on is None else replace(upload, last_updated_on=active_on)
+
+
+def _read_event(entry: Any) -> Event | None:
+    """The event of `_event_fields`; None if it is none: a recording may have been edited."""
+    try:
+        on, earliest, latest = (read_time(entry.get(name)) for name in ("on", "earliest", "latest"))
+        message = entry.get("message")
+        stage, certainty = Stage(entry["stage"]), Certainty(entry["certainty"])
+    except (AttributeError, KeyError, ValueError, TypeError):
+        return None
+    return Event(stage, on, certainty, earliest, latest, message if isinstance(message, str) else None)

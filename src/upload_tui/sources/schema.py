@@ -1,0 +1,142 @@
+"""The fields of a line, as a table: the JSON schema, the help of `upload-tui source` and `doctor` are made from it."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from msgspec import Struct
+
+from upload_tui.sources.contract import MAX_LINE_BYTES, ErrorKind
+from upload_tui.status import Certainty, Stage
+
+__all__ = ["UPLOAD_FIELDS", "LineField", "contract_lines", "line_schema"]
+
+_TEXT = {"type": "string"}
+_TIME = {"type": ["string", "null"], "format": "date-time"}
+_COUNT = {"type": ["integer", "null"], "minimum": 0}
+_STATE = {
+    "type": ["object", "null"],
+    "properties": {"state": _TEXT, "state_on": _TIME},
+    "required": ["state"],
+}
+_CHUNK = {"type": "object", "properties": {"number": _COUNT, "size": _COUNT}, "required": ["number", "size"]}
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "stage": {"enum": [*map(str, Stage)]},
+        "on": _TIME,
+        "certainty": {"enum": [*map(str, Certainty)]},
+        "earliest": _TIME,
+        "latest": _TIME,
+    },
+    "required": ["stage"],
+}
+
+
+_TIMES = {
+    Stage.INITIATED: "it was begun",
+    Stage.COMPLETED: "all was sent",
+    Stage.VERIFIED: "it was verified",
+    Stage.ERROR: "it failed",
+}
+
+
+class LineField(Struct, frozen=True):
+    """One field of an upload's line: its name, its JSON schema, and what it means.
+
+    `is_listed` fields are those that `upload-tui list` prints and that can be read back; the help leaves them out.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+    meaning: str
+    is_listed: bool = False
+
+
+UPLOAD_FIELDS = (
+    LineField("id", {"type": ["string", "integer"]}, "needed; the same in every run"),
+    LineField("name", _TEXT, "needed"),
+    LineField("project", {"type": ["string", "object", "null"]}, 'a name, or {"id": …, "name": …}'),
+    LineField("size", _COUNT, "bytes that the client promised to send; leave it out if nothing promises them"),
+    LineField("stage", {"type": ["string", "null"]}, f"{', '.join(Stage)}, or a state of your own; with `on`"),
+    LineField("on", _TIME, "when that stage began"),
+    *(LineField(f"{stage}_on", _TIME, f"when {verb} (in place of `stage`)") for stage, verb in _TIMES.items()),
+    LineField("current", _STATE, 'in place of `stage`: {"state": …, "state_on": …}'),
+    LineField("prior", {"type": ["array", "null"], "items": _STATE}, "the states before `current`"),
+    LineField("error_message", {"type": ["string", "null"]}, "why it failed"),
+    LineField("received_bytes", _COUNT, "bytes that have arrived"),
+    LineField(
+        "chunks",
+        {"type": ["array", "object", "null"], "items": _CHUNK, "properties": {"count": _COUNT, "size_bytes": _COUNT}},
+        '[{"number": 1, "size": …}, …], or {"count": …, "size_bytes": …}',
+    ),
+    LineField("updated_on", _TIME, "when bytes last arrived; otherwise observed"),
+    LineField("by", {"type": ["string", "null"]}, "who uploads"),
+    LineField("content_type", {"type": ["string", "null"]}, "the media type"),
+    LineField("url", {"type": ["string", "null"]}, "its page"),
+    LineField(
+        "ended", {"type": ["boolean", "null"]}, "true: it is over in its stage; it may vanish without being gone"
+    ),
+    LineField("size_bytes", _COUNT, "the same as `size`", is_listed=True),
+    LineField("stage_since", _TIME, "the same as `on`", is_listed=True),
+    LineField("timeline", {"type": ["array", "null"], "items": _EVENT}, "all stages reached", is_listed=True),
+    LineField("anomalies", {"type": ["array", "null"]}, "contradictions that are known already", is_listed=True),
+    *(
+        LineField(name, {}, "ignored: found out again", is_listed=True)
+        for name in ("service", "overdue", "stuck", "as_of")
+    ),
+)
+"""The fields of an upload. Any others are kept for the raw view."""
+
+_END: Mapping[str, Any] = MappingProxyType({"type": {"const": "end"}, "uploads": _COUNT})
+_ERROR: Mapping[str, Any] = MappingProxyType(
+    {"type": {"const": "error"}, "kind": {"enum": [*map(str, ErrorKind)]}, "message": _TEXT}
+)
+
+
+def line_schema() -> Mapping[str, Any]:
+    """The JSON schema of one line."""
+    properties = {field.name: {**field.schema, "description": field.meaning} for field in UPLOAD_FIELDS}
+    upload = {
+        "properties": {"type": {"enum": ["upload", None]}, **properties},
+        "required": ["id", "name"],
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A line of a source of upload-tui",
+        "description": "One JSON object a line, in UTF-8. A line of another type is ignored.",
+        "type": "object",
+        "if": {"properties": {"type": {"enum": ["upload", None]}}},
+        "then": upload,
+        "else": {
+            "anyOf": [
+                {"properties": dict(_END)},
+                {"properties": dict(_ERROR), "required": ["kind"]},
+                {"properties": {"type": {"type": "string", "not": {"enum": ["end", "error"]}}}},
+            ]
+        },
+    }
+
+
+def contract_lines() -> Iterator[str]:
+    """The contract, for the help of `upload-tui source`."""
+    yield "A source is a command that prints the uploads that are there now, one JSON object a line, and exits with 0."
+    yield ""
+    yield "Fields of an upload; what is left out is shown as unknown, never as zero:"
+    for field in UPLOAD_FIELDS:
+        if not field.is_listed:
+            yield f"  {field.name:<15} {field.meaning}"
+    yield "Other fields are kept for the raw response (J). Times are ISO 8601; one without an offset is UTC."
+    yield "The lines of `upload-tui list -o jsonl` are such lines as well."
+    yield ""
+    yield "Other lines:"
+    yield '  {"type": "end", "uploads": N}    the listing is complete and has N uploads'
+    yield f'  {{"type": "error", "kind": "{"|".join(ErrorKind)}", "message": "…"}}    it failed'
+    yield "  any other type is ignored"
+    yield ""
+    yield "Exit code 0, every line read and the end line (if any) agreeing: this is all, and what is missing is gone."
+    yield "Anything else: what was read is shown, nothing is gone, and the age says partial."
+    yield ""
+    yield "The command gets no standard input, no shell and no variables of upload-tui except UPLOAD_TUI_SOURCE_VERSION=1."
+    yield "Standard error is shown if it fails. It has 30 s (`timeout`), then SIGTERM, then 5 s later SIGKILL, with all that"
+    yield f"it started. It never runs twice at once. A line longer than {MAX_LINE_BYTES:,} bytes is skipped and counted."

@@ -1,0 +1,271 @@
+"""Parse the upload of a source's line. Pure. See `contract` for what a line may hold."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from upload_tui.sources.contract import quote, read_identifier, read_number
+from upload_tui.status import (
+    ABILITIES,
+    Ability,
+    Anomaly,
+    AnomalyName,
+    Certainty,
+    Event,
+    Origin,
+    Stage,
+    Support,
+    Timeline,
+    UnknownState,
+    inspect_chunks,
+    inspect_timeline,
+)
+from upload_tui.wire import Chunk, Upload, read_status, read_time
+
+__all__ = ["parse_upload"]
+
+_MAX_ANOMALIES = 20
+_MAX_STATE_CHARACTERS = 60
+_FLAT_KEYS = ("initiated_on", "completed_on", "verified_on", "error_on")
+_STATE_KEYS = ("current", "prior")
+_ENDED_STATE = "ended"
+"""The state of an upload that is over in a stage that is not final."""
+_MISSING_STAGES = frozenset({AnomalyName.INITIATED_MISSING, AnomalyName.COMPLETED_MISSING})
+
+
+def parse_upload(fields: Mapping[str, Any], *, read_on: datetime, default_project: str) -> Upload:
+    """Parse the fields of an `UploadLine`. Never raises: what cannot be read becomes an anomaly.
+
+    Args:
+        fields: of the line.
+        read_on: the clock when the line was read.
+        default_project: the id and name of the project of lines that name none.
+    """
+    return _UploadParser(fields).parse(read_on, default_project)
+
+
+class _UploadParser:
+    """Parses one upload and collects its anomalies."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = fields
+        self._anomalies: list[Anomaly] = []
+
+    def parse(self, read_on: datetime, default_project: str) -> Upload:
+        """The upload, as of `read_on`."""
+        fields = self._fields
+        project_id, project_name = self._project(default_project)
+        timeline = _with_bounds(self._timeline(), read_on)
+        chunks, count, received = self._chunks()
+        size = self._count("size_bytes" if fields.get("size") is None else "size")
+        inspected = _inspect(timeline, chunks, size, read_on)
+        upload = Upload(
+            id=read_identifier(fields["id"]),
+            project_id=project_id,
+            project_name=project_name,
+            name=fields["name"],
+            content_type=self._text("content_type"),
+            size_bytes=size,
+            uploader=self._text("by"),
+            chunks=chunks,
+            listed_chunk_count=count,
+            received_bytes=received,
+            last_updated_on=self._time(fields, "updated_on"),
+            timeline=timeline,
+            read_on=read_on,
+            origin=Origin.SOURCE,
+        )
+        return replace(upload, anomalies=(*self._anomalies, *_declared_anomalies(fields, inspected), *inspected))
+
+    # Single fields
+
+    def _unreadable(self, key: str, value: object) -> None:
+        if len(self._anomalies) < _MAX_ANOMALIES:
+            self._anomalies.append(Anomaly(AnomalyName.UNREADABLE_FIELD, f"{key} is {quote(value)}"))
+
+    def _text(self, key: str) -> str:
+        value = self._fields.get(key)
+        if value is None or isinstance(value, str):
+            return value or ""
+        self._unreadable(key, value)
+        return ""
+
+    def _count(self, key: str, fields: Mapping[str, Any] | None = None) -> int | None:
+        value = (self._fields if fields is None else fields).get(key)
+        number = read_number(value)
+        if value is not None and number is None:
+            self._unreadable(key, value)
+        return number
+
+    def _time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
+        value = fields.get(key)
+        on = read_time(value)
+        if value is not None and on is None:
+            self._unreadable(key, value)
+        return on
+
+    def _project(self, default: str) -> tuple[str, str]:
+        """The project's id and name, from a text or from an object with both."""
+        value = self._fields.get("project")
+        if isinstance(value, str) and value:
+            return value, value
+        if isinstance(value, dict) and (project_id := read_identifier(value.get("id"))):
+            name = value.get("name")
+            return project_id, name if isinstance(name, str) else ""
+        if value is not None and value != "":
+            self._unreadable("project", value)
+        return default, default
+
+    # Chunks
+
+    def _chunks(self) -> tuple[tuple[Chunk, ...] | None, int | None, int | None]:
+        """The list of chunks, else their number and bytes; None for what is unknown."""
+        value, received = self._fields.get("chunks"), self._count("received_bytes")
+        if isinstance(value, list):
+            found = [chunk for entry in value if (chunk := self._chunk(entry)) is not None]
+            return tuple(sorted(found, key=lambda chunk: chunk.number)), None, None
+        if isinstance(value, dict):
+            size = self._count("size_bytes", value)
+            return None, self._count("count", value), received if size is None else size
+        if value is not None:
+            self._unreadable("chunks", value)
+        return None, None, received
+
+    def _chunk(self, entry: object) -> Chunk | None:
+        if not isinstance(entry, dict):
+            self._unreadable("a chunk", entry)
+            return None
+        number, size = (
+            self._count("number", entry),
+            self._count("size_bytes" if "size_bytes" in entry else "size", entry),
+        )
+        if number is None or size is None:
+            return None
+        digest = entry.get("hash")
+        if isinstance(digest, dict) and isinstance(digest.get("value"), str):
+            algorithm = digest.get("algorithm")
+            return Chunk(number, size, algorithm if isinstance(algorithm, str) else None, digest["value"])
+        return Chunk(number, size)
+
+    # Stages
+
+    def _timeline(self) -> Timeline:
+        fields = self._fields
+        known = {event.stage: event for event in self._listed_events()}
+        timeline = self._status(known)
+        stage = fields.get("stage")
+        if isinstance(stage, str) and stage.strip():
+            timeline = self._with_stage(timeline, stage.strip())
+        elif stage is not None:
+            self._unreadable("stage", stage)
+        if not timeline.events and timeline.unknown_state is None:
+            timeline = Timeline((Event(Stage.INITIATED, None, Certainty.OBSERVED),))
+        timeline = _with_message(timeline, fields.get("error_message"))
+        if fields.get("ended") is True and timeline.is_pending:
+            return replace(timeline, unknown_state=UnknownState(_ENDED_STATE))
+        return timeline
+
+    def _listed_events(self) -> Iterator[Event]:
+        """The events of a `timeline` as `upload-tui list` prints it."""
+        entries = self._fields.get("timeline")
+        for entry in entries if isinstance(entries, list) else ():
+            stage = _stage(entry.get("stage")) if isinstance(entry, dict) else None
+            if stage is None:
+                self._unreadable("an event of timeline", entry)
+                continue
+            on, certainty = self._time(entry, "on"), entry.get("certainty")
+            is_known = isinstance(certainty, str) and certainty in set(Certainty) and on is not None
+            otherwise = Certainty.OBSERVED if on is None else Certainty.REPORTED
+            bounds = self._time(entry, "earliest"), self._time(entry, "latest")
+            yield Event(stage, on, Certainty(certainty) if is_known else otherwise, *bounds)
+        if entries is not None and not isinstance(entries, list):
+            self._unreadable("timeline", entries)
+
+    def _status(self, known: Mapping[Stage, Event]) -> Timeline:
+        """The known events, with those of Option A or B."""
+        fields = self._fields
+        keys = _STATE_KEYS if any(fields.get(key) is not None for key in _STATE_KEYS) else _FLAT_KEYS
+        status = {key: fields[key] for key in keys if fields.get(key) is not None}
+        if not status:
+            return _sorted_timeline(known.values())
+        if isinstance(fields.get("error_message"), str):
+            status["error_message"] = fields["error_message"]
+        reading = read_status(status)
+        self._anomalies.extend(reading.anomalies)
+        events = {event.stage: event for event in reading.timeline.events}
+        return replace(_sorted_timeline({**events, **known}.values()), unknown_state=reading.timeline.unknown_state)
+
+    def _with_stage(self, timeline: Timeline, name: str) -> Timeline:
+        """Add the field `stage` with its time, if nothing else says when it began."""
+        on = self._time(self._fields, "stage_since" if self._fields.get("on") is None else "on")
+        stage = _stage(name)
+        if stage is None:
+            if self._fields.get("timeline") is None:  # a state that `upload-tui list` prints is an anomaly already
+                self._anomalies.append(Anomaly(AnomalyName.UNKNOWN_STATE, quote(name)))
+            return replace(timeline, unknown_state=UnknownState(name[:_MAX_STATE_CHARACTERS], on))
+        if timeline.event(stage) is not None:
+            return timeline
+        event = Event(stage, on, Certainty.OBSERVED if on is None else Certainty.REPORTED)
+        return replace(timeline, events=_sorted_timeline((*timeline.events, event)).events)
+
+
+def _stage(name: object) -> Stage | None:
+    """The stage of that name, without regard to case; None if it is not in the design."""
+    text = name.lower() if isinstance(name, str) else ""
+    return Stage(text) if text in set(Stage) else None
+
+
+def _sorted_timeline(events: Iterable[Event]) -> Timeline:
+    return Timeline(tuple(sorted(events, key=lambda event: event.stage.rank)))
+
+
+def _with_message(timeline: Timeline, message: object) -> Timeline:
+    """Give the error its message; a message without an error is an error, as in the status shapes."""
+    if not isinstance(message, str) or not message.strip() or timeline.unknown_state is not None:
+        return timeline
+    error = timeline.event(Stage.ERROR) or Event(Stage.ERROR, None, Certainty.OBSERVED)
+    others = (event for event in timeline.events if event.stage is not Stage.ERROR)
+    return replace(timeline, events=(*others, replace(error, message=message)))
+
+
+def _with_bounds(timeline: Timeline, read_on: datetime) -> Timeline:
+    """Bound times that are not given by their neighbours and by the time of reading."""
+    if all(event.on is not None for event in timeline.events):
+        return timeline
+    events: list[Event] = []
+    for index, event in enumerate(timeline.events):
+        if event.on is not None or event.latest is not None:
+            events.append(event)
+            continue
+        earliest = event.earliest or next((one.on for one in reversed(events) if one.on is not None), None)
+        following = (one.on for one in timeline.events[index + 1 :] if one.on is not None and one.on <= read_on)
+        latest = next(following, read_on)
+        latest = latest if earliest is None or earliest <= latest else read_on
+        events.append(replace(event, earliest=earliest, latest=latest))
+    return replace(timeline, events=tuple(events))
+
+
+def _inspect(
+    timeline: Timeline, chunks: tuple[Chunk, ...] | None, size: int | None, read_on: datetime
+) -> tuple[Anomaly, ...]:
+    """The anomalies of a timeline and chunks, as far as a source can say what they mean."""
+    table = ABILITIES[Origin.SOURCE]
+    found = inspect_timeline(timeline, read_on)
+    if table[Ability.STAGE_HISTORY] is Support.NEVER:
+        found = tuple(anomaly for anomaly in found if anomaly.name not in _MISSING_STAGES)
+    if chunks is None or table[Ability.FINAL_CHUNKS] is Support.NEVER:
+        return found
+    return found + inspect_chunks([(chunk.number, chunk.size_bytes) for chunk in chunks], size, timeline)
+
+
+def _declared_anomalies(fields: Mapping[str, Any], found: Sequence[Anomaly]) -> Iterator[Anomaly]:
+    """The anomalies that the line itself lists, as `upload-tui list` prints them."""
+    entries = fields.get("anomalies")
+    for entry in entries if isinstance(entries, list) else ():
+        name, detail = (entry.get("name"), entry.get("detail")) if isinstance(entry, dict) else (None, None)
+        if isinstance(name, str) and name in set(AnomalyName) and isinstance(detail, str):
+            anomaly = Anomaly(AnomalyName(name), detail)
+            if anomaly not in found:
+                yield anomaly

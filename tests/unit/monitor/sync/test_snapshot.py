@@ -1,0 +1,270 @@
+"""Synchronisation with a source: what is new, changed and gone, and what a listing that is not whole may never do."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.sources.lines import LATER, ON
+from tests.unit.sources.scripted_source import SourceHarness, lines_of
+
+from upload_tui.errors import AuthError, SourceError
+from upload_tui.monitor import Query, Store, upload_record
+from upload_tui.monitor.sync import snapshot_recorder
+from upload_tui.sources import Listing
+from upload_tui.status import Stage
+from upload_tui.testing import FrozenClock
+from upload_tui.wire import format_time
+
+END = b'{"type": "end", "uploads": %d}'
+FAILED = Listing(failure="exit code 1")
+
+
+async def test_what_exists_at_first_is_no_change_and_later_uploads_are() -> None:
+    harness = SourceHarness()
+    await harness.print({"a": {"stage": "completed", "on": ON}})
+    assert harness.take_changes() == []
+    await harness.print({"a": {"stage": "verified", "on": LATER}, "b": {}})
+    assert sorted(harness.take_changes()) == ["StageReached a", "StageReached b", "UploadSeen b"]
+    detail = harness.picture.detail("a")
+    assert detail is not None
+    assert [event.stage for event in detail.upload.timeline] == [Stage.COMPLETED, Stage.VERIFIED]
+    assert json.loads(detail.raw) == {"id": "a", "name": "a.tiff", "stage": "verified", "on": LATER}
+
+
+async def test_gone_is_what_a_whole_listing_does_not_have() -> None:
+    harness = SourceHarness()
+    await harness.print({"a": {}, "b": {}})
+    await harness.print({"b": {}}, END % 1)
+    assert (harness.shown(), harness.take_changes()) == ({"a": True, "b": False}, ["UploadGone a"])
+    await harness.print({"a": {}, "b": {}}, END % 2)
+    assert (harness.shown(), harness.take_changes()) == ({"a": False, "b": False}, ["UploadSeen a"])
+
+
+@pytest.mark.parametrize(
+    ("more", "listing", "error"),
+    [
+        ([], FAILED, SourceError),
+        ([END % 3], None, SourceError),
+        ([b'{"type": "error", "kind": "auth"}'], None, AuthError),
+        ([b"{broken"], None, None),
+        ([None], None, None),
+    ],
+    ids=["exit code", "end disagrees", "error line", "broken line", "long line"],
+)
+async def test_a_listing_that_is_not_whole_updates_the_picture_and_makes_nothing_gone(
+    more: list[bytes | None], listing: Listing | None, error: type[Exception] | None
+) -> None:
+    harness = SourceHarness()
+    await harness.print({"a": {}, "b": {}})
+    read_on = harness.synchroniser.previous_read_on
+    harness.clock.advance(60)  # type: ignore[attr-defined]
+    if error is None:
+        await harness.print({"b": {"stage": "completed"}, "c": {}}, *more, listing=listing)
+        assert harness.synchroniser.unreadable_notice.startswith("partial: line 3 cannot be read (")
+    else:
+        with pytest.raises(error):
+            await harness.print({"b": {"stage": "completed"}, "c": {}}, *more, listing=listing)
+    assert harness.present == {"a", "b", "c"}
+    assert harness.picture.funnel()[Stage.COMPLETED].count == 1
+    assert harness.synchroniser.previous_read_on == read_on
+    await harness.print({"b": {"stage": "completed"}, "c": {}})
+    assert harness.present == {"b", "c"}
+    assert harness.synchroniser.unreadable_notice == ""
+
+
+async def test_an_unreadable_line_makes_its_upload_unreadable_and_no_other_gone_or_kept() -> None:
+    harness = SourceHarness()
+    await harness.print({"a": {}, "b": {}, "c": {}})
+    await harness.print({"b": {}}, b'{"id": "a"}')
+    rows = {row.id: row for row in harness.picture.window(Query(), 0, 10).rows}
+    assert [(rows[one].is_gone, rows[one].is_stale) for one in "abc"] == [(False, True), (False, False), (True, False)]
+    assert harness.synchroniser.unreadable_notice == "1 of 2 uploads cannot be read: line 2 cannot be read (no name)"
+    await harness.print({"a": {}, "b": {}})
+    assert not any(row.is_stale for row in harness.picture.window(Query(), 0, 10).rows)
+
+
+@pytest.mark.parametrize("left", [0, 4])
+async def test_many_uploads_that_vanish_at_once_are_asked_for_twice(left: int) -> None:
+    harness = SourceHarness()
+    uploads: dict[str, dict[str, Any]] = {f"u{number:02}": {} for number in range(20)}
+    some = dict(list(uploads.items())[:left])
+    await harness.print(uploads)
+    harness.source.outputs = [(lines_of(some), Listing()), (lines_of(uploads), Listing())]
+    await harness.synchroniser.sync()
+    assert (harness.source.runs, harness.present) == (3, set(uploads))
+    await harness.print(some)
+    assert (harness.source.runs, harness.present) == (5, set(some))
+
+
+async def test_a_second_listing_that_fails_makes_nothing_gone() -> None:
+    harness = SourceHarness()
+    await harness.print({"a": {}, "b": {}})
+    harness.source.outputs = [([], Listing()), ([], FAILED)]
+    with pytest.raises(SourceError):
+        await harness.synchroniser.sync()
+    assert harness.present == {"a", "b"}
+
+
+async def test_a_listing_without_the_end_line_that_all_others_had_is_asked_for_again() -> None:
+    harness = SourceHarness()
+    await harness.print({"a": {}, "b": {}}, END % 2)
+    harness.source.outputs = [(lines_of({"a": {}}), Listing()), ([*lines_of({"a": {}, "b": {}}), END % 2], Listing())]
+    await harness.synchroniser.sync()
+    assert harness.present == {"a", "b"}
+
+
+async def test_an_upload_that_ended_stays_as_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot_recorder, "ENDED_UPLOADS_KEPT", 1)
+    harness = SourceHarness()
+    await harness.print({"a": {"stage": "verified", "on": ON, "ended": True}, "b": {"stage": "verified"}, "c": {}})
+    await harness.print({"c": {}})
+    assert harness.shown() == {"a": False, "b": True, "c": False}
+    assert harness.picture.funnel()[Stage.VERIFIED].count == 1
+    harness.new_session()
+    await harness.print({"d": {"stage": "verified", "ended": True}, "c": {}})
+    await harness.print({"c": {}})
+    assert harness.shown() == {"a": True, "b": True, "c": False, "d": False}
+
+
+async def test_only_uploads_of_the_watched_projects_are_kept() -> None:
+    harness = SourceHarness(projects=frozenset({"P", "scripted"}))
+    await harness.print({"a": {"project": {"id": "1", "name": "P"}}, "b": {"project": "Q"}, "c": {}}, END % 3)
+    await harness.print({"a": {"project": {"id": "1", "name": "P"}}, "b": {"project": "Q"}, "c": {}}, END % 3)
+    assert harness.present == {"a", "c"}
+
+
+async def test_the_last_of_several_lines_of_an_upload_counts() -> None:
+    harness = SourceHarness()
+    first, second = {"a": {"stage": "initiated", "on": ON}}, {"a": {"stage": "completed", "on": LATER}}
+    await harness.print(first, *lines_of(second))
+    await harness.print(first)
+    assert harness.picture.funnel()[Stage.INITIATED].count == 1
+    await harness.print(second, *lines_of(first))
+    assert harness.picture.funnel()[Stage.INITIATED].count == 1
+
+
+async def test_a_second_session_begins_with_what_the_first_knew(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.db")
+    harness = SourceHarness(store=store)
+    await harness.print({"a": {}, "b": {"received_bytes": 5}})
+    store.close()
+    second = SourceHarness(store=Store(tmp_path / "store.db"))
+    assert second.present == {"a", "b"}
+    assert second.picture.previous_read_on == harness.clock.now()
+    await second.print({"b": {"received_bytes": 5}, "c": {}})
+    assert sorted(second.take_changes()) == ["StageReached c", "UploadGone a", "UploadSeen c"]
+    second.store.close()
+
+
+async def test_times_that_are_not_said_are_when_the_stage_was_observed() -> None:
+    clock = FrozenClock()
+    harness = SourceHarness(clock=clock)
+    await harness.print({"a": {}})
+    began_on = clock.now()
+    clock.advance(60)
+    await harness.print({"a": {}})
+    clock.advance(60)
+    await harness.print({"a": {"stage": "completed"}})
+    detail = harness.picture.detail("a")
+    assert detail is not None
+    timeline = upload_record(detail)["timeline"]
+    assert [(event["stage"], event["on"], event["earliest"], event["latest"]) for event in timeline] == [
+        ("initiated", None, None, format_time(began_on)),
+        ("completed", None, format_time(clock.now().replace(minute=clock.now().minute - 1)), format_time(clock.now())),
+    ]
+
+
+async def test_an_upload_without_times_becomes_stuck_after_it_was_first_seen() -> None:
+    clock = FrozenClock()
+    harness = SourceHarness(clock=clock)
+    for seconds in (0, 890, 20):
+        clock.advance(seconds)
+        await harness.print({"a": {}, "b": {"stage": "completed"}, "c": {"received_bytes": seconds}})
+    assert {row.id: row.lateness.is_stuck for row in harness.picture.window(Query(), 0, 9).rows} == {
+        "a": True, "b": True, "c": False,
+    }  # fmt: skip
+
+
+async def test_what_list_prints_is_a_source_itself() -> None:
+    harness = SourceHarness()
+    await harness.print(
+        {
+            "a": {
+                "initiated_on": ON,
+                "completed_on": LATER,
+                "size": 10,
+                "received_bytes": 4,
+                "project": {"id": "1", "name": "P"},
+            },
+            "b": {"stage": "error", "error_message": "no space", "chunks": [{"number": 1, "size": 5}]},
+            "c": {"stage": "quarantined", "on": ON},
+            "d": {"current": {"state": "verified", "state_on": None}},
+            "e": {},
+        }
+    )
+    listed = [dict(upload_record(detail)) for one in "abcde" if (detail := harness.picture.detail(one)) is not None]
+    second = SourceHarness()
+    await second.print({record["id"]: record for record in listed})
+    again = [dict(upload_record(detail)) for one in "abcde" if (detail := second.picture.detail(one)) is not None]
+    assert again == listed
+
+
+# The property
+
+
+UPLOADS = st.dictionaries(
+    st.sampled_from("abcdefghijklmn"),
+    st.fixed_dictionaries(
+        {}, optional={"stage": st.sampled_from([*map(str, Stage)]), "received_bytes": st.integers(0, 3)}
+    ),
+)
+ENDS = st.sampled_from(["whole", "whole", "with end", "cut", "failed", "repeated", "broken line", "accident"])
+
+
+@given(st.lists(st.tuples(UPLOADS, ENDS, st.integers(0, 14)), min_size=1, max_size=8), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_the_picture_equals_the_last_whole_listing_and_nothing_else_makes_anything_gone(
+    rounds: list[tuple[dict[str, dict[str, Any]], str, int]], has_new_sessions: bool
+) -> None:
+    asyncio.run(_check_rounds(rounds, has_new_sessions=has_new_sessions))
+
+
+async def _check_rounds(rounds: list[tuple[dict[str, dict[str, Any]], str, int]], *, has_new_sessions: bool) -> None:
+    harness = SourceHarness()
+    known: set[str] = set()
+    for uploads, end, cut in rounds:
+        lines = lines_of(uploads)
+        whole = [*lines, END % len(lines)]
+        outputs: dict[str, list[tuple[list[bytes], Listing]]] = {
+            "whole": [(lines, Listing())],
+            "with end": [(whole, Listing())],
+            "cut": [([*lines[:cut], END % len(lines)], Listing())],
+            "failed": [(lines[:cut], FAILED)],
+            "repeated": [([*lines, *lines], Listing())],
+            "broken line": [([*lines[:cut], b"{"], Listing())],
+            "accident": [([], Listing()), (whole, Listing())],
+        }
+        harness.source.outputs = [*outputs[end]]
+        is_cut = end == "cut" and cut < len(lines)
+        if is_cut or end == "failed":
+            with pytest.raises(SourceError):
+                await harness.synchroniser.sync()
+        else:
+            await harness.synchroniser.sync()
+        listed = {*list(uploads)[:cut]} if end in {"cut", "failed", "broken line"} else {*uploads}
+        if end == "accident" and not known:
+            listed = set()  # nothing was known, so that an empty listing is no accident
+        is_partial = is_cut or end in {"failed", "broken line"}
+        known = known | listed if is_partial else listed
+        assert harness.present == known
+        for upload_id in listed:
+            detail = harness.picture.detail(upload_id)
+            assert detail is not None
+            assert json.loads(detail.raw) == json.loads(lines[list(uploads).index(upload_id)])
+        if has_new_sessions:
+            harness.new_session()
+    harness.store.close()

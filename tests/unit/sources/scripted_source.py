@@ -1,0 +1,86 @@
+"""A source that prints what a test decides."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from upload_tui.clock import Clock
+from upload_tui.monitor import Change, Query, Store, StorePicture
+from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
+from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
+from upload_tui.sources import LineBatch, LineReceiver, Listing
+from upload_tui.testing import FrozenClock
+
+__all__ = ["SERVICE", "ScriptedSource", "SourceHarness", "lines_of"]
+
+SERVICE = "source:scripted"
+
+
+def lines_of(uploads: Mapping[str, Mapping[str, Any]]) -> list[bytes]:
+    """A line for each upload."""
+    return [json.dumps({"id": one, "name": f"{one}.tiff", **fields}).encode() for one, fields in uploads.items()]
+
+
+class ScriptedSource:
+    """Prints the next of some outputs; the last one again and again."""
+
+    name = "scripted"
+
+    def __init__(self) -> None:
+        self.outputs: list[tuple[Sequence[bytes | None], Listing]] = []
+        self.runs = 0
+
+    def print_next(self, lines: Sequence[bytes | None], listing: Listing | None = None) -> None:
+        """Print this in the next run that has no output yet."""
+        self.outputs.append((lines, listing or Listing()))
+
+    async def read(self, receive: LineReceiver) -> Listing:
+        """Print one output, in batches of three lines."""
+        self.runs += 1
+        lines, listing = self.outputs.pop(0) if len(self.outputs) > 1 else self.outputs[0]
+        for start in range(0, len(lines), 3):
+            await receive(LineBatch(start + 1, lines[start : start + 3]))
+        return listing
+
+
+class SourceHarness:
+    """A synchroniser over a scripted source, with its store in memory unless one is given."""
+
+    def __init__(
+        self, *, projects: frozenset[str] = frozenset(), store: Store | None = None, clock: Clock | None = None
+    ) -> None:
+        self.source = ScriptedSource()
+        self.store = store or Store()
+        self.clock = clock or FrozenClock()
+        self.changes: list[Change] = []
+        self.synchroniser = self.new_session(projects)
+        self.picture = StorePicture(self.store, self.clock, SERVICE)
+
+    def new_session(self, projects: frozenset[str] = frozenset()) -> SnapshotSynchroniser:
+        """Start a synchroniser as a new session does, over the same store."""
+        watched = WatchedSource(self.source, SERVICE, "scripted", projects)
+        self.synchroniser = SnapshotSynchroniser(watched, self.store, self.clock, self.changes.append, lambda *_: None)
+        return self.synchroniser
+
+    async def print(
+        self, uploads: Mapping[str, Mapping[str, Any]], *more: bytes | None, listing: Listing | None = None
+    ) -> None:
+        """Run a round in which the source prints these uploads and lines."""
+        self.source.outputs.clear()
+        self.source.print_next([*lines_of(uploads), *more], listing)
+        await self.synchroniser.sync()
+
+    def shown(self) -> dict[str, bool]:
+        """The uploads of the picture, and whether each is gone."""
+        return {row.id: row.is_gone for row in self.picture.window(Query(), 0, 1000).rows}
+
+    @property
+    def present(self) -> set[str]:
+        """The uploads of the picture that are not gone."""
+        return {upload_id for upload_id, is_gone in self.shown().items() if not is_gone}
+
+    def take_changes(self) -> list[str]:
+        """The kinds and ids of the changes since the last call."""
+        found = [f"{type(change).__name__} {change.upload.id}" for change in self.changes]  # type: ignore[attr-defined]
+        self.changes.clear()
+        return found

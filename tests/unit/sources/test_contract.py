@@ -1,0 +1,190 @@
+"""The contract of a line: what is an upload, what its fields mean, and that no line breaks the reader."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.fuzz.source_lines import assert_line_is_stable
+from tests.unit.sources.lines import LATER, ON, line_of, objects, upload_line
+
+from upload_tui.sources import (
+    MAX_LINE_BYTES,
+    EndLine,
+    ErrorKind,
+    ErrorLine,
+    IgnoredLine,
+    Line,
+    UnreadableLine,
+    UploadLine,
+    guess_id,
+    parse_line,
+    parse_upload,
+    read_raw,
+    source_reading,
+)
+from upload_tui.status import AnomalyName, Certainty, Stage
+from upload_tui.testing import NOW
+from upload_tui.wire import Upload, format_time
+
+
+def upload_of(**fields: Any) -> Upload:
+    return parse_upload(upload_line(**fields).fields, read_on=NOW, default_project="default")
+
+
+@given(objects() | st.text().map(str))
+def test_any_json_value_is_read_and_stored_without_an_exception(value: object) -> None:
+    assert_line_is_stable(json.dumps(value).encode())
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_without_an_exception(line: bytes) -> None:
+    assert_line_is_stable(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (b"", IgnoredLine()),
+        (b"  \r", IgnoredLine()),
+        (b'{"type": "end", "uploads": 3}', EndLine(3)),
+        (b'{"type": "end"}', EndLine(None)),
+        (b'{"type": "error", "kind": "auth", "message": "expired"}', ErrorLine(ErrorKind.AUTH, "expired")),
+        (b'{"type": "error", "kind": "unheard-of"}', ErrorLine(ErrorKind.TRANSIENT, "")),
+        (b'{"type": "progress", "id": "a", "name": "b"}', IgnoredLine("'progress'")),
+        (b"not json", UnreadableLine("not JSON")),
+        (b'{"id": "\xff", "name": "x"}', UnreadableLine("not UTF-8")),
+        (b"[1]", UnreadableLine("not a JSON object")),
+        (b'{"name": "x"}', UnreadableLine("no id")),
+        (b'{"id": [], "name": "x"}', UnreadableLine("id is no text")),
+        (b'{"id": "a"}', UnreadableLine("no name", "a")),
+        (b'{"id": "a", "name": 3}', UnreadableLine("name is no text", "a")),
+        (b"[" * 100_000, UnreadableLine("not JSON")),
+        (b" " * MAX_LINE_BYTES + b"{}", UnreadableLine("longer than 1,048,576 bytes")),
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+def test_a_line_is_what_its_type_says(line: bytes, found: Line) -> None:
+    assert parse_line(line) == found
+
+
+def test_a_number_is_an_id() -> None:
+    found = parse_line(b'{"id": 7, "name": "x", "type": "upload"}')
+    assert isinstance(found, UploadLine)
+    assert found.id == "7"
+
+
+def test_the_id_of_a_cut_line_is_guessed() -> None:
+    assert guess_id(line_of()[:-5]) == "u1"
+    assert guess_id(b"{") == ""
+
+
+def test_what_a_line_leaves_out_is_unknown() -> None:
+    upload = upload_of()
+    assert (upload.size_bytes, upload.chunks, upload.chunk_count, upload.has_received_bytes) == (
+        None,
+        None,
+        None,
+        False,
+    )
+    event = upload.timeline.current
+    assert event is not None
+    assert (event.stage, event.on, event.certainty, event.latest) == (Stage.INITIATED, None, Certainty.OBSERVED, NOW)
+    assert upload.anomalies == ()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"stage": "completed", "on": LATER, "initiated_on": ON},
+        {"initiated_on": ON, "completed_on": LATER, "verified_on": None, "error_on": None, "error_message": None},
+        {"current": {"state": "completed", "state_on": LATER}, "prior": [{"state": "initiated", "state_on": ON}]},
+        {"timeline": [{"stage": "initiated", "on": ON}, {"stage": "completed", "on": LATER}], "stage": "completed"},
+        {"stage": "Completed", "stage_since": LATER, "prior": [{"state": "initiated", "state_on": ON}]},
+    ],
+    ids=["stage", "option_a", "option_b", "timeline", "mixed"],
+)
+def test_all_forms_of_stages_mean_the_same(fields: dict[str, Any]) -> None:
+    upload = upload_of(**fields)
+    assert [(event.stage, event.on and format_time(event.on), event.certainty) for event in upload.timeline] == [
+        (Stage.INITIATED, ON, Certainty.REPORTED),
+        (Stage.COMPLETED, LATER, Certainty.REPORTED),
+    ]
+    assert upload.anomalies == ()
+
+
+def test_a_stage_at_an_unknown_time_lies_between_its_neighbours() -> None:
+    upload = upload_of(current={"state": "verified", "state_on": LATER}, prior=[
+        {"state": "completed", "state_on": None}, {"state": "initiated", "state_on": ON},
+    ])  # fmt: skip
+    completed = upload.timeline.event(Stage.COMPLETED)
+    assert completed is not None
+    assert completed.on is None
+    assert [
+        completed.earliest and format_time(completed.earliest),
+        completed.latest and format_time(completed.latest),
+    ] == [
+        ON,
+        LATER,
+    ]
+
+
+def test_no_final_list_of_chunks_means_no_warning_of_missing_ones() -> None:
+    upload = upload_of(stage="verified", size=100, chunks=[{"number": 2, "size": 5}, {"number": 7, "size": 5}])
+    assert (upload.chunk_count, upload.chunk_bytes, upload.anomalies) == (2, 10, ())
+
+
+def test_numbers_of_chunks_without_a_list() -> None:
+    assert (upload_of(chunks={"count": 3, "size_bytes": 9}).chunk_count, upload_of(received_bytes=4).chunk_bytes) == (
+        3,
+        4,
+    )
+
+
+def test_an_error_message_is_an_error() -> None:
+    upload = upload_of(stage="completed", on=ON, error_message="no space")
+    assert (upload.stage, upload.timeline.error_message) == (Stage.ERROR, "no space")
+
+
+def test_an_upload_that_ended_in_a_pending_stage_waits_for_nothing() -> None:
+    upload = upload_of(stage="initiated", on=ON, ended=True)
+    assert upload.timeline.unknown_state is not None
+    assert (upload.timeline.unknown_state.name, upload.timeline.is_pending) == ("ended", False)
+    assert upload_of(stage="verified", on=ON, ended=True).timeline.unknown_state is None
+
+
+def test_unreadable_fields_are_anomalies_and_leave_the_rest() -> None:
+    upload = upload_of(size="5", by=3, chunks="many", stage="completed", on="yesterday")
+    assert {anomaly.name for anomaly in upload.anomalies} == {AnomalyName.UNREADABLE_FIELD}
+    assert sorted(anomaly.detail for anomaly in upload.anomalies) == [
+        "by is 3", "chunks is 'many'", "on is 'yesterday'", "size is '5'",
+    ]  # fmt: skip
+    assert upload.stage is Stage.COMPLETED
+
+
+def test_a_flood_of_unreadable_chunks_is_few_anomalies() -> None:
+    assert len(upload_of(chunks=["x"] * 10_000).anomalies) == 20
+
+
+def test_secrets_are_not_stored() -> None:
+    reading = source_reading(upload_line(signed_url="https://x/?sig=1"), None, read_on=NOW, default_project="d")
+    assert "sig=1" not in reading.raw
+
+
+def test_earlier_stages_stay_where_a_line_names_only_the_present_one() -> None:
+    first = source_reading(upload_line(stage="initiated", on=ON), None, read_on=NOW, default_project="d")
+    second = source_reading(upload_line(stage="completed", on=LATER), first.upload, read_on=NOW, default_project="d")
+    third = source_reading(upload_line(stage="verified"), second.upload, read_on=NOW, default_project="d")
+    stored = read_raw(json.loads(third.raw), read_on=NOW)
+    assert stored == third.upload
+    assert [event.stage for event in stored.timeline] == [Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED]
+
+
+def test_bytes_that_arrive_are_activity() -> None:
+    first = source_reading(upload_line(received_bytes=5), None, read_on=NOW, default_project="d")
+    second = source_reading(upload_line(received_bytes=9), first.upload, read_on=NOW, default_project="d")
+    assert (first.upload.last_updated_on, second.upload.last_updated_on) == (None, NOW)
+    said = source_reading(upload_line(received_bytes=9, updated_on=ON), first.upload, read_on=NOW, default_project="d")
+    assert said.upload.last_updated_on is not None
+    assert format_time(said.upload.last_updated_on) == ON
