@@ -48,9 +48,7 @@ if TYPE_CHECKING:
         LatencyHistogram,
         Playback,
         ProjectRef,
-        Query,
         Row,
-        SortKey,
         StageSummary,
         Trouble,
         WaitsFor,
@@ -59,6 +57,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
     from upload_tui.monitor.queries.matching import matches_change, matches_row
     from upload_tui.monitor.queries.parser import parse_query, read_query
+    from upload_tui.monitor.queries.query import Query, SortKey
     from upload_tui.monitor.queries.terms import (
         EVERYTHING,
         FIELDS,
@@ -196,11 +195,12 @@ __getattr__, __dir__ = lazy_names(
             "UploadChange UploadGone UploadPurged UploadSeen"
         ),
         "model": (
-            "CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback ProjectRef Query Row "
-            "SortKey StageSummary Trouble WaitsFor Window"
+            "CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback ProjectRef Row "
+            "StageSummary Trouble WaitsFor Window"
         ),
         "queries.matching": "matches_change matches_row",
         "queries.parser": "parse_query read_query",
+        "queries.query": "Query SortKey",
         "queries.terms": "all_of EVERYTHING Expression FIELDS needs_upload State StateTerm text_terms TextTerm TimeTerm Where",
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",

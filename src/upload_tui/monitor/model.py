@@ -9,9 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
-from upload_tui.monitor.queries.terms import Where
 from upload_tui.status import Anomaly, Certainty, Stage
 
 if TYPE_CHECKING:  # showing uploads must not import the JSON parsers
@@ -28,9 +26,7 @@ __all__ = [
     "Lateness",
     "Playback",
     "ProjectRef",
-    "Query",
     "Row",
-    "SortKey",
     "StageSummary",
     "Trouble",
     "WaitsFor",
@@ -114,30 +110,6 @@ class ProjectRef(Struct, frozen=True):
     name: str = ""
 
 
-class SortKey(StrEnum):
-    """What uploads can be sorted by; values are data fields."""
-
-    INITIATED = "initiated"
-    """Time of initiation: the service's order."""
-    STAGE = "stage"
-    SINCE = "since"
-    """Time at which the present stage began."""
-    NAME = "name"
-    SIZE = "size"
-    PROJECT = "project"
-    SERVICE = "service"
-    """The services of a combined view, in its order."""
-    TOOK = "took"
-    """Duration of the verification."""
-    CHUNKS = "chunks"
-    """Number of chunks received."""
-    PROGRESS = "progress"
-    """The received share of the declared size; completed, failed and verified uploads follow, in this order."""
-    ID = "id"
-    TROUBLE = "trouble"
-    """Uploads in trouble first, the most serious first; then the others by time of initiation."""
-
-
 class Trouble(StrEnum):
     """What is wrong with an upload, the most serious first; values are data fields. See `analysis.trouble`."""
 
@@ -146,54 +118,6 @@ class Trouble(StrEnum):
     STUCK = "stuck"
     FAILED = "failed"
     OVERDUE = "overdue"
-
-
-class Query(Struct, frozen=True):
-    """Which uploads to show, and in what order; empty sets do not filter.
-
-    Attributes:
-        where: what the user searches for, in addition to everything below.
-        marked: the ids of the uploads that are marked, for `is:marked`.
-        attention_only: only uploads in trouble.
-        late_only: only overdue and stuck uploads, without acknowledged ones.
-        cause, storage_provider, uploader: only failed uploads with these, as in a `CauseGroup`; None means any.
-        max_in_trouble: with the order `trouble`, at most this many uploads in trouble come first; None means all of them.
-    """
-
-    stages: frozenset[Stage] = frozenset()
-    where: Where = Where()
-    marked: frozenset[str] = frozenset()
-    attention_only: bool = False
-    late_only: bool = False
-    cause: str | None = None
-    storage_provider: str | None = None
-    uploader: str | None = None
-    project_ids: frozenset[str] = frozenset()
-    sort: SortKey = SortKey.INITIATED
-    descending: bool = True
-    max_in_trouble: int | None = None
-
-    @property
-    def is_filtered(self) -> bool:
-        """True if there is a search or a filter."""
-        unfiltered = Query(
-            where=Where(self.where.text),
-            marked=self.marked,
-            sort=self.sort,
-            descending=self.descending,
-            max_in_trouble=self.max_in_trouble,
-        )
-        return replace(self, where=replace(self.where, note="")) != unfiltered
-
-    @property
-    def is_newest_first(self) -> bool:
-        """True if the first row is the upload that was initiated last."""
-        return self.sort is SortKey.INITIATED and self.descending
-
-    @property
-    def is_by_failure(self) -> bool:
-        """True if a cause, a storage provider or an uploader is selected."""
-        return any(value is not None for value in (self.cause, self.storage_provider, self.uploader))
 
 
 class WaitsFor(StrEnum):

@@ -10,7 +10,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from upload_tui.clock import Clock
-from upload_tui.monitor.model import CauseGroup, Connection, Detail, Funnel, LatencyHistogram, Query, Row, Window
+from upload_tui.monitor.model import CauseGroup, Connection, Detail, Funnel, LatencyHistogram, Row, Window
+from upload_tui.monitor.queries.query import Query
 
 __all__ = ["CachedFreshness", "ConnectionFreshness", "EmptyPicture", "Freshness", "Picture"]
 

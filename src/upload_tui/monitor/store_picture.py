@@ -1,7 +1,7 @@
 """The picture that a store holds, as screens read it: windows of rows, the funnel, one upload in detail."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -12,12 +12,9 @@ from upload_tui.clock import Clock, SystemClock
 from upload_tui.monitor.analysis.latency import STAGE_PAIRS, histogram_of
 from upload_tui.monitor.analysis.trouble import (
     DEFAULT_LIMITS,
-    Baseline,
     Baselines,
     TroubleLimits,
     lateness_of,
-    overdue_seconds,
-    stuck_seconds,
     trouble_of,
     waits_for_client,
 )
@@ -29,7 +26,6 @@ from upload_tui.monitor.model import (
     Funnel,
     LatencyHistogram,
     Lateness,
-    Query,
     Row,
     StageSummary,
     Trouble,
@@ -38,21 +34,18 @@ from upload_tui.monitor.model import (
 )
 from upload_tui.monitor.picture import Freshness
 from upload_tui.monitor.queries.matching import with_service
+from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.queries.terms import EVERYTHING, Where
 from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, WorkerFigures, last_ended_on
-from upload_tui.monitor.store.conditions import StuckThreshold, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.conditions import TroubleThresholds
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
+from upload_tui.monitor.trouble_rules import TroubleRules
 from upload_tui.status import PENDING_STAGES, Stage
 
 __all__ = ["InMemoryPicture", "StorePicture"]
 
-_MAX_SAMPLES = 1000
-"""Durations per project that baselines are made of."""
-_ENOUGH_SAMPLES = 200
-_BASELINE_REFRESH_SECONDS = 5.0
-"""With enough samples, baselines are computed again at most this often."""
 _STALE_SECONDS = 15.0
 """Pending uploads are stale if the picture is older than this."""
 _RECENT_MINUTES = 10
@@ -91,7 +84,7 @@ class StorePicture:
         self._freshness = freshness
         self._service = service
         self._limits = limits
-        self._baseline_cache = (store.generation, -1, 0.0, Baselines(()))
+        self._trouble_rules = TroubleRules(store, self._aggregates, clock, limits)
         self.queue = VerificationQueue()
 
     @property
@@ -201,9 +194,10 @@ class StorePicture:
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
-        stages = self._stages(aggregates)
-        failures = aggregates.count_failed(self._failed_since, self._whole_second)
-        troubles = _troubles(aggregates, stages, sum(failures.values()), self._whole_second)
+        thresholds = self._trouble_thresholds()
+        stages = self._stages(aggregates, thresholds)
+        failures = aggregates.count_failed(thresholds.failed_since, thresholds.now)
+        troubles = _troubles(aggregates, stages, sum(failures.values()), thresholds.now)
         counts = self._aggregates.stage_counts()
         notice = self._worker_notice(counts) or self._store.notice
         return Funnel(stages, notice, troubles, aggregates.count_gone(), failures)
@@ -220,8 +214,8 @@ class StorePicture:
             self._limits.stuck_after_seconds,
         )
 
-    def _stages(self, aggregates: StoreAggregates) -> tuple[StageSummary, ...]:
-        counts, thresholds = aggregates.stage_counts(), self._trouble_thresholds()
+    def _stages(self, aggregates: StoreAggregates, thresholds: TroubleThresholds) -> tuple[StageSummary, ...]:
+        counts = aggregates.stage_counts()
         recent_since = self.as_of() - timedelta(minutes=_RECENT_MINUTES)
         return tuple(
             StageSummary(
@@ -233,44 +227,8 @@ class StorePicture:
             for stage in Stage
         )
 
-    def _baselines(self) -> Baselines:
-        generation, revision, computed_at, baselines = self._baseline_cache
-        now, store = self._clock.monotonic(), self._store
-        is_due = baselines.samples < _ENOUGH_SAMPLES or now - computed_at >= _BASELINE_REFRESH_SECONDS
-        if generation != store.generation or (revision != store.revision and is_due):
-            baselines = Baselines(self._aggregates.durations(_MAX_SAMPLES))
-            self._baseline_cache = (store.generation, store.revision, now, baselines)
-        return baselines
-
     def _trouble_thresholds(self) -> TroubleThresholds:
-        return TroubleThresholds(
-            self._thresholds(overdue_seconds),
-            self._failed_since,
-            self._thresholds(stuck_seconds),
-            self._whole_second,
-        )
-
-    @property
-    def _failed_since(self) -> datetime:
-        return self._limits.failed_since(self._whole_second)
-
-    @property
-    def _whole_second(self) -> datetime:
-        """`as_of` for comparisons, so that cached search results stay valid for a second, and a row and a filter agree."""
-        return self.as_of().replace(microsecond=0)
-
-    def _thresholds(self, limit_seconds: Callable[[Baseline | None, float], float]) -> StuckThresholds:
-        """The times that correspond to an age limit."""
-        now, baselines = self._whole_second, self._baselines()
-
-        def before(baseline: Baseline | None) -> datetime:
-            return now - timedelta(seconds=limit_seconds(baseline, self._limits.stuck_after_seconds))
-
-        specific = tuple(
-            StuckThreshold(project_id, min_bytes, below_bytes, before(baseline))
-            for project_id, min_bytes, below_bytes, baseline in baselines.specific()
-        )
-        return StuckThresholds(now - timedelta(seconds=self._limits.stuck_after_seconds), before(None), specific)
+        return self._trouble_rules.thresholds(self.as_of())
 
     def _last_ended_on(self) -> datetime | None:
         """When an upload was last verified or failed; None if none was."""
@@ -292,7 +250,8 @@ class StorePicture:
 
     def _rows(self, uploads: Sequence[StoredUpload]) -> Iterator[Row]:
         """Rows as of the last time the picture was current; what they share is computed once."""
-        as_of, baselines, failed_since = self._whole_second, self._baselines(), self._failed_since
+        thresholds, baselines = self._trouble_rules.thresholds(self.as_of()), self._trouble_rules.baselines()
+        as_of = thresholds.now
         outdated = {
             project_id: (self.now() - self.as_of(project_id)).total_seconds() > _STALE_SECONDS
             for project_id in {stored.project_id for stored in uploads}
@@ -306,7 +265,7 @@ class StorePicture:
             is_from_earlier_session = read_since is not None and stored.read_on < read_since
             is_stale = not is_final and (outdated[stored.project_id] or is_from_earlier_session)
             is_acknowledged = _is_acknowledged(stored, as_of)
-            trouble = _trouble(stored, lateness, failed_since, is_acknowledged=is_acknowledged)
+            trouble = _trouble(stored, lateness, thresholds.failed_since, is_acknowledged=is_acknowledged)
             row = _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
             yield row if is_acknowledged is stored.is_acknowledged else replace(row, is_acknowledged=is_acknowledged)
 

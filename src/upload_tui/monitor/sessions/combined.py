@@ -24,14 +24,13 @@ from upload_tui.monitor.model import (
     Funnel,
     LatencyHistogram,
     ProjectRef,
-    Query,
     Row,
-    SortKey,
     StageSummary,
     Trouble,
     Window,
 )
 from upload_tui.monitor.picture import Picture
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.sessions.live import worst_connection
 from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
 from upload_tui.status import Stage

@@ -7,8 +7,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.monitor.model import ProjectRef, Query, SortKey
+from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.queries.matching import matches_project
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.queries.terms import (
     EVERYTHING,
     UNKNOWN_STAGE,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store.conditions import TroubleThresholds
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.keyset_paging import KeysetPager

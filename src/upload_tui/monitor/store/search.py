@@ -12,7 +12,7 @@ from math import inf
 
 from msgspec import Struct
 
-from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.partitions import partition_list
 from upload_tui.monitor.store.query import (

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
-from upload_tui.monitor.model import ProjectRef, Query, SortKey
+from upload_tui.monitor.model import ProjectRef
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store.bulk import BulkLoad, can_snapshot
 from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store.database import ChangeLog, Database

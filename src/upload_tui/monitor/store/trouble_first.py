@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.monitor.model import Query, SortKey, Trouble
+from upload_tui.monitor.model import Trouble
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store.conditions import TroubleThresholds, stuck_condition
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.partitions import PartitionTable, partition_list

@@ -13,8 +13,9 @@ from tests.unit.monitor.shifting_service import ShiftingService
 
 from upload_tui.errors import ServerError
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.model import ProjectRef, Query
+from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.store import bulk
 from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values

@@ -11,8 +11,9 @@ from tests.unit.monitor.shifting_service import ShiftingService, TickingClock
 
 from upload_tui.errors import StorageError, StorageResetError
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.model import ProjectRef, Query, SortKey
+from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.sessions.live import LiveSession
 from upload_tui.monitor.store import recovery
 from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from upload_tui.monitor.model import Query, SortKey
 from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.queries.terms import TextTerm, Where
 from upload_tui.monitor.store import search
 from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 
 from upload_tui.errors import BusyStorageError
 from upload_tui.monitor.analysis.trouble import is_contradictory, trouble_of
-from upload_tui.monitor.model import Lateness, Query, SortKey
+from upload_tui.monitor.model import Lateness
 from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store import keyset_paging, recovery
 from upload_tui.monitor.store.aggregates import StoreAggregates
 from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_snapshot
