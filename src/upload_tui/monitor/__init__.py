@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         upload_record,
     )
     from upload_tui.monitor.model import (
+        Acknowledgement,
         CauseGroup,
         Connection,
         ConnectionState,
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = [
+    "Acknowledgement",
     "CHANGE_FIELDS",
     "DEFAULT_LIMITS",
     "EVERYTHING",
@@ -195,7 +197,7 @@ __getattr__, __dir__ = lazy_names(
             "UploadChange UploadGone UploadPurged UploadSeen"
         ),
         "model": (
-            "CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback ProjectRef Row "
+            "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback ProjectRef Row "
             "StageSummary Trouble WaitsFor Window"
         ),
         "queries.matching": "matches_change matches_row",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # showing uploads must not import the JSON parsers
     from upload_tui.wire import Upload
 
 __all__ = [
+    "Acknowledgement",
     "CauseGroup",
     "Connection",
     "ConnectionState",
@@ -162,6 +163,18 @@ class Lateness(Struct, frozen=True):
         return self.waits_for if self.queue_depth is None else f"{self.waits_for}, {self.queue_depth:,} in queue"
 
 
+class Acknowledgement(Struct, frozen=True):
+    """A user has acknowledged what is wrong with an upload: it is not in trouble until its stage changes.
+
+    Attributes:
+        note: why; may be empty.
+        until: when it ends even if the stage does not change; None if only a change ends it.
+    """
+
+    note: str = ""
+    until: datetime | None = None
+
+
 class Row(Struct, frozen=True, kw_only=True):
     """One upload in a table.
 
@@ -173,7 +186,7 @@ class Row(Struct, frozen=True, kw_only=True):
         chunk_count, chunk_bytes: of the chunks received so far; None if the upload is not chunked.
         trouble: what is wrong with it; None if nothing is, or if it is acknowledged or gone.
         is_contradictory: it is verified, but its chunks do not agree.
-        is_acknowledged: its user has acknowledged what is wrong with it in its present stage.
+        acknowledgement: the user has acknowledged what is wrong with it in its present stage; None if not, or no longer.
         is_purged: its stored data were deleted.
         is_gone: the service no longer lists it.
         is_stale: it may have changed since it was read.
@@ -201,7 +214,7 @@ class Row(Struct, frozen=True, kw_only=True):
     anomaly_count: int = 0
     trouble: Trouble | None = None
     is_contradictory: bool = False
-    is_acknowledged: bool = False
+    acknowledgement: Acknowledgement | None = None
     is_purged: bool = False
     is_gone: bool = False
     is_stale: bool = False
@@ -209,6 +222,11 @@ class Row(Struct, frozen=True, kw_only=True):
     uploader: str = ""
     storage_provider: str = ""
     content_type: str = ""
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """True if what is wrong with it is acknowledged."""
+        return self.acknowledgement is not None
 
 
 class Window(Struct, frozen=True):

@@ -21,6 +21,7 @@ from upload_tui.monitor.analysis.trouble import (
 from upload_tui.monitor.analysis.worker_health import VerificationQueue, worker_notice
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import (
+    Acknowledgement,
     CauseGroup,
     Detail,
     Funnel,
@@ -134,6 +135,10 @@ class StorePicture:
             found.in_trouble,
             found.total_in_trouble,
         )
+
+    def acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+        """Acknowledge what is wrong with uploads; None takes it back."""
+        self._store.acknowledge(upload_ids, acknowledgement)
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it."""
@@ -264,10 +269,9 @@ class StorePicture:
             lateness = self._lateness(stored, as_of, baselines, queued) if is_pending else _NOT_LATE
             is_from_earlier_session = read_since is not None and stored.read_on < read_since
             is_stale = not is_final and (outdated[stored.project_id] or is_from_earlier_session)
-            is_acknowledged = _is_acknowledged(stored, as_of)
-            trouble = _trouble(stored, lateness, thresholds.failed_since, is_acknowledged=is_acknowledged)
+            trouble = _trouble(stored, lateness, thresholds)
             row = _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
-            yield row if is_acknowledged is stored.is_acknowledged else replace(row, is_acknowledged=is_acknowledged)
+            yield row if row.acknowledgement is None else replace(row, acknowledgement=_acknowledgement(stored, as_of))
 
 
 def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleThresholds) -> tuple[int, int]:
@@ -297,17 +301,18 @@ def _troubles(
     return {trouble: count for trouble, count in counts.items() if count}
 
 
-def _is_acknowledged(stored: StoredUpload, now: datetime) -> bool:
-    is_over = stored.acknowledged_until is not None and stored.acknowledged_until <= now
-    return stored.is_acknowledged and not is_over
+def _acknowledgement(stored: StoredUpload, now: datetime) -> Acknowledgement | None:
+    """The acknowledgement in force."""
+    given = stored.acknowledgement
+    return None if given is None or (given.until is not None and given.until <= now) else given
 
 
-def _trouble(
-    stored: StoredUpload, lateness: Lateness, failed_since: datetime, *, is_acknowledged: bool
-) -> Trouble | None:
-    if stored.is_gone or is_acknowledged:
+def _trouble(stored: StoredUpload, lateness: Lateness, thresholds: TroubleThresholds) -> Trouble | None:
+    if stored.is_gone or _acknowledgement(stored, thresholds.now) is not None:
         return None
-    return trouble_of(stored.stage, stored.since, lateness, failed_since, has_contradiction=stored.is_contradictory)
+    return trouble_of(
+        stored.stage, stored.since, lateness, thresholds.failed_since, has_contradiction=stored.is_contradictory
+    )
 
 
 def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Trouble | None, *, is_stale: bool) -> Row:
@@ -332,7 +337,7 @@ def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Troubl
         anomaly_count=stored.anomaly_count,
         trouble=trouble,
         is_contradictory=stored.is_contradictory,
-        is_acknowledged=stored.is_acknowledged,
+        acknowledgement=stored.acknowledgement,
         is_purged=stored.is_purged,
         is_gone=stored.is_gone,
         is_stale=is_stale,

@@ -11,6 +11,7 @@ from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.analysis.latency import bucket_of
 from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.analysis.trouble import contradicts_itself, is_contradictory
+from upload_tui.monitor.model import Acknowledgement
 from upload_tui.monitor.store.schema import UNKNOWN, decompress_page, folded_text
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage, Timeline
 
@@ -72,9 +73,7 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
         activity_on: when the service last changed the upload.
         noticed: the anomalies that a comparison of readings found.
         earliest: the earliest possible time of the last event, if the service does not report its time.
-        is_acknowledged: its user has acknowledged what is wrong with it in its present stage.
-        acknowledged_until: when that ends; None if only a change ends it.
-        acknowledgement: the user's note.
+        acknowledgement: the user has acknowledged what is wrong with it in its present stage; it may be over.
         unknown_state: the service's own name for a state that is not in the design; empty if the state is a stage.
     """
 
@@ -102,9 +101,7 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
     read_on: datetime
     earliest: datetime | None
     is_contradictory: bool
-    is_acknowledged: bool
-    acknowledged_until: datetime | None = None
-    acknowledgement: str = ""
+    acknowledgement: Acknowledgement | None = None
     uploader: str = ""
     storage_provider: str = ""
     content_type: str = ""
@@ -185,7 +182,7 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
     (
         number, upload_id, project_id, project_name, name, size_bytes, stage, since, certainty, initiated, completed, ended, activity,
         chunk_count, chunk_bytes, error_message, anomaly_count, noticed, is_purged, is_gone, is_stale, read, earliest, contradictory,
-        acknowledged_stage, acknowledged_until, acknowledgement, uploader, storage_provider, content_type,
+        acknowledged_stage, acknowledged_until, note, uploader, storage_provider, content_type,
     ) = row  # fmt: skip
     return StoredUpload(
         number=number, id=upload_id, project_id=project_id, project_name=project_name, name=name,
@@ -195,8 +192,8 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         error_message="" if stage == UNKNOWN_STATE_RANK else error_message, anomaly_count=anomaly_count,
         noticed=tuple(Anomaly(AnomalyName(anomaly), detail) for anomaly, detail in json.loads(noticed or "[]")),
         is_purged=bool(is_purged), is_gone=bool(is_gone), is_stale=bool(is_stale), read_on=from_ms(read) or _EPOCH,
-        earliest=from_ms(earliest), is_contradictory=bool(contradictory), is_acknowledged=acknowledged_stage == stage,
-        acknowledged_until=from_ms(acknowledged_until), acknowledgement=acknowledgement, uploader=uploader,
+        earliest=from_ms(earliest), is_contradictory=bool(contradictory), uploader=uploader,
+        acknowledgement=Acknowledgement(note, from_ms(acknowledged_until)) if acknowledged_stage == stage else None,
         storage_provider=storage_provider, content_type=content_type,
         unknown_state=error_message if stage == UNKNOWN_STATE_RANK else "",
     )  # fmt: skip

@@ -5,6 +5,7 @@ import io
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -14,11 +15,13 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
 from upload_tui.monitor import (
+    Acknowledgement,
     CauseGroup,
     Change,
     Connection,
     Detail,
     Picture,
+    PictureChanged,
     ProjectRef,
     Query,
     Row,
@@ -322,6 +325,32 @@ class QueryScreen(SessionScreen, ExportScreen):
             descending=query.descending,
         )
         self.query_one(UploadTable).select(group.last_id)
+
+    # Acknowledgement
+
+    def action_acknowledge(self) -> None:
+        """Acknowledge what is wrong with the selection, with a note; take it back if all of it is acknowledged."""
+        from upload_tui.tui.screens.menu import AcknowledgeScreen
+
+        selected = self.selection()
+        ids = [detail.upload.id for detail in selected]
+        if ids and all(detail.row.is_acknowledged for detail in selected):
+            self._acknowledge(ids, None)
+        elif ids:
+            names = [detail.upload.name or detail.upload.id for detail in selected]
+            dialog = AcknowledgeScreen(names, self._session.picture.now())
+            self.app.push_screen(dialog, partial(self._acknowledge_if_given, ids))
+
+    def _acknowledge_if_given(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+        if acknowledgement is not None:
+            self._acknowledge(upload_ids, acknowledgement)
+
+    def _acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+        picture = self._session.picture
+        picture.acknowledge(upload_ids, acknowledgement)
+        self._session.changes.publish(PictureChanged(at=picture.now()))
+        what = "No longer acknowledged" if acknowledgement is None else "Acknowledged"
+        self.notify(f"{what}: {plural(len(upload_ids), 'upload')}", timeout=2)
 
     # Sort order
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from upload_tui.errors import QueryError
 from upload_tui.monitor import Query, Row, SortKey, StageReached, Store, StorePicture, UploadGone, Where
 from upload_tui.monitor.changes import UploadRef
+from upload_tui.monitor.model import Acknowledgement
 from upload_tui.monitor.queries.matching import matches_change, matches_row
 from upload_tui.monitor.queries.parser import parse_query, read_query
 from upload_tui.monitor.queries.terms import FIELDS, STAGE_NAMES, State
@@ -166,7 +167,7 @@ def test_memory_sql_and_activity_agree(
     store.db.execute("DELETE FROM uploads")
     store.put((upload, "{}", (), None) for upload in found)
     store.mark(gone, gone=True)
-    store.acknowledge(acknowledged)
+    store.acknowledge(acknowledged, Acknowledgement())
     picture = StorePicture(store, FrozenClock(NOW), SERVICE)
     where = parse_query(text)
     rows = picture.window(Query(sort=sort), 0, 99).rows
@@ -222,7 +223,7 @@ def full_store() -> Iterator[Store]:
     uploads = [*every_kind()]
     store.put((upload, "{}", (), None) for upload in uploads)
     store.mark((upload.id for upload in uploads[::5]), gone=True)
-    store.acknowledge(upload.id for upload in uploads[1::4])
+    store.acknowledge((upload.id for upload in uploads[1::4]), Acknowledgement())
     yield store
     store.close()
 

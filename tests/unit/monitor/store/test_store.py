@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from upload_tui.errors import BusyStorageError
 from upload_tui.monitor.analysis.trouble import is_contradictory, trouble_of
-from upload_tui.monitor.model import Lateness
+from upload_tui.monitor.model import Acknowledgement, Lateness
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store import keyset_paging, recovery
@@ -118,7 +118,7 @@ def fill(store: Store, found: list[Upload]) -> None:
 def test_pages_and_positions_agree_for_any_query(store: Store, found: list[Upload], query: Query) -> None:
     fill(store, found)
     store.mark(GONE, gone=True)
-    store.acknowledge(ACKNOWLEDGED)
+    store.acknowledge(ACKNOWLEDGED, Acknowledgement())
     expected = {upload.id for upload in found if fits(upload, query)}
     total = store.find(query, STUCK, 0, 0).total
     everything = [row.id for row in store.find(query, STUCK, 0, 100).uploads]
