@@ -19,7 +19,8 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.uploads import NEWEST, PROJECT, fill, page_body, resource, template
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import Query, SortKey, Store, StorePicture, Synchroniser, ingest
-from upload_tui.monitor.store.query import StuckThresholds, TroubleThresholds
+from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import read_upload_reading
@@ -27,7 +28,8 @@ from upload_tui.wire import read_upload_reading
 __all__ = ["BENCHMARKS"]
 
 ROOT = Path(__file__).parents[2]
-STUCK = TroubleThresholds(StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST), NEWEST - timedelta(days=1))
+LATE = StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST)
+STUCK = TroubleThresholds(LATE, NEWEST - timedelta(days=1), LATE, NEWEST)
 
 
 def full_scan(*, quick: bool) -> Sequence[Figure]:
@@ -192,7 +194,7 @@ def _costs(count: int) -> Mapping[str, float]:
             "last rows": lambda: picture.window(Query(), count - 50, 50),
             "middle rows": lambda: picture.window(Query(), count // 2, 50),
             "last rows by size": lambda: picture.window(by_size, count - 50, 50),
-            "search": lambda: picture.window(Query(search="sample_7"), 0, 50),
+            "search": lambda: picture.window(Query(where=parse_query("sample_7")), 0, 50),
             "funnel": picture.funnel,
             "one upload": lambda: picture.detail(upload_id),
         }
@@ -202,7 +204,11 @@ def _costs(count: int) -> Mapping[str, float]:
 
 
 def _windows(store: Store, count: int) -> Iterator[float]:
-    searched = (Query(search="sample_12345"), Query(search="98765", sort=SortKey.NAME), Query(attention_only=True))
+    searched = (
+        Query(where=parse_query("sample_12345")),
+        Query(where=parse_query("98765"), sort=SortKey.NAME),
+        Query(attention_only=True),
+    )
     stages = (Query(stages=frozenset({Stage.VERIFIED}), sort=sort) for sort in SortKey)
     for query in (
         *(Query(sort=sort, descending=down) for sort in SortKey for down in (True, False)),

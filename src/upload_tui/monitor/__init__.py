@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         upload_record,
     )
     from upload_tui.monitor.model import (
+        Acknowledgement,
         CauseGroup,
         Connection,
         ConnectionState,
@@ -48,15 +49,29 @@ if TYPE_CHECKING:
         LatencyHistogram,
         Playback,
         ProjectRef,
-        Query,
         Row,
-        SortKey,
         StageSummary,
         Trouble,
         WaitsFor,
         Window,
     )
     from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
+    from upload_tui.monitor.queries.matching import matches_change, matches_row
+    from upload_tui.monitor.queries.parser import parse_query, read_query
+    from upload_tui.monitor.queries.query import Query, SortKey
+    from upload_tui.monitor.queries.terms import (
+        EVERYTHING,
+        FIELDS,
+        Expression,
+        State,
+        StateTerm,
+        TextTerm,
+        TimeTerm,
+        Where,
+        all_of,
+        needs_upload,
+        text_terms,
+    )
     from upload_tui.monitor.recording import (
         RecordingHeader,
         RecordingStore,
@@ -84,9 +99,13 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = [
+    "Acknowledgement",
     "CHANGE_FIELDS",
-    "MAX_RETRIES",
     "DEFAULT_LIMITS",
+    "EVERYTHING",
+    "FIELDS",
+    "Expression",
+    "MAX_RETRIES",
     "TROUBLE_WORDS",
     "UPLOAD_FIELDS",
     "AnomalyNoticed",
@@ -125,10 +144,14 @@ __all__ = [
     "SortKey",
     "StageReached",
     "StageSummary",
+    "State",
+    "StateTerm",
     "Store",
     "StorePicture",
     "SyncProgressed",
     "Synchroniser",
+    "TextTerm",
+    "TimeTerm",
     "Trouble",
     "TroubleLimits",
     "UploadChange",
@@ -137,7 +160,9 @@ __all__ = [
     "UploadSeen",
     "UploadWaiter",
     "WaitsFor",
+    "Where",
     "Window",
+    "all_of",
     "change_record",
     "estimate_retries",
     "flat_change",
@@ -145,12 +170,18 @@ __all__ = [
     "full_upload_record",
     "has_failed",
     "ingest",
+    "matches_change",
+    "matches_row",
+    "needs_upload",
+    "parse_query",
     "read_last_visit",
+    "read_query",
     "read_recording",
     "save_last_visit",
     "stages_since",
     "statistics_of",
     "summarize_since",
+    "text_terms",
     "upload_record",
     "visit_of",
 ]
@@ -166,9 +197,13 @@ __getattr__, __dir__ = lazy_names(
             "UploadChange UploadGone UploadPurged UploadSeen"
         ),
         "model": (
-            "CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback ProjectRef Query Row "
-            "SortKey StageSummary Trouble WaitsFor Window"
+            "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback ProjectRef Row "
+            "StageSummary Trouble WaitsFor Window"
         ),
+        "queries.matching": "matches_change matches_row",
+        "queries.parser": "parse_query read_query",
+        "queries.query": "Query SortKey",
+        "queries.terms": "all_of EVERYTHING Expression FIELDS needs_upload State StateTerm text_terms TextTerm TimeTerm Where",
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",
         "replay": "ReplaySession",

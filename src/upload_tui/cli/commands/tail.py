@@ -9,7 +9,7 @@ import click
 from msgspec import Struct
 
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import effective_settings, parse_since, service_options
+from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.service import (
     client_for,
@@ -24,7 +24,7 @@ from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Change, Connection, LiveSession, ProjectRef, StageReached
+    from upload_tui.monitor import Change, Connection, LiveSession, ProjectRef, StageReached, Where
 
 __all__ = ["command"]
 
@@ -35,6 +35,7 @@ class _Options(Struct, frozen=True):
     stages: frozenset[Stage]
     since: datetime | None
     count: int | None
+    where: "Where"
 
 
 @click.command(help="Print one line per stage change until interrupted; changes of the past only with --since.")
@@ -43,13 +44,20 @@ class _Options(Struct, frozen=True):
     "--stage", "stages", multiple=True, type=click.Choice([*map(str, Stage)]), help="Only this stage; may be repeated."
 )
 @click.option("--since", type=parse_since, metavar="TIME", help="Start with changes since then: 2h, 3d, or a time.")
+@where_option
 @click.option("--count", type=click.IntRange(1), help="Exit after this many lines.")
 @output_option
 def command(
-    stages: tuple[str, ...], since: datetime | None, count: int | None, output: str | None, *, flags: Flags
+    stages: tuple[str, ...],
+    since: datetime | None,
+    where: "Where",
+    count: int | None,
+    output: str | None,
+    *,
+    flags: Flags,
 ) -> int:
     """Print changes until interrupted."""
-    options = _Options(frozenset(map(Stage, stages)), since, count)
+    options = _Options(frozenset(map(Stage, stages)), since, count, where)
     settings = effective_settings(flags)
     from upload_tui.monitor import CHANGE_FIELDS, flat_change
 
@@ -113,7 +121,7 @@ async def _selected_changes(
                         yield past
         elif isinstance(change, StageReached) and (change.upload.id, change.after) in printed:
             continue
-        elif _matches(change, options):
+        elif _matches(change, session, options):
             if without_past and isinstance(change, StageReached):
                 printed.add((change.upload.id, change.after))
             yield change
@@ -158,12 +166,16 @@ class _ConnectionReporter:
             self._failing.discard(project)
 
 
-def _matches(change: "Change", options: _Options) -> bool:
-    from upload_tui.monitor import StageReached, UploadChange
+def _matches(change: "Change", session: "LiveSession", options: _Options) -> bool:
+    from upload_tui.monitor import StageReached, UploadChange, matches_change, needs_upload
 
-    if options.stages:
-        return isinstance(change, StageReached) and change.after in options.stages
-    return isinstance(change, UploadChange)
+    if not isinstance(change, UploadChange):
+        return False
+    if options.stages and not (isinstance(change, StageReached) and change.after in options.stages):
+        return False
+    tree = options.where.tree
+    detail = session.picture.detail(change.upload.id) if needs_upload(tree) else None
+    return matches_change(tree, change, detail.row if detail else None, session.picture.now().replace(microsecond=0))
 
 
 def _past_changes(session: "LiveSession", options: _Options, project_id: str) -> "Iterator[StageReached]":
@@ -172,5 +184,5 @@ def _past_changes(session: "LiveSession", options: _Options, project_id: str) ->
 
     assert options.since is not None  # noqa: S101  # the caller checks
     for change in stages_since(session.picture, options.since):
-        if change.upload.project_id == project_id and (not options.stages or change.after in options.stages):
+        if change.upload.project_id == project_id and _matches(change, session, options):
             yield change

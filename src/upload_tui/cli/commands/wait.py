@@ -14,7 +14,7 @@ import click
 from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import effective_settings, parse_duration, service_options
+from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
 from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option, terminal_columns
 from upload_tui.cli.support.project_readings import (
     ProjectReading,
@@ -40,7 +40,7 @@ from upload_tui.status import Stage
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
-    from upload_tui.monitor import Detail, ProjectRef, Schedule, Store, StorePicture, UploadWaiter
+    from upload_tui.monitor import Detail, ProjectRef, Schedule, Store, StorePicture, UploadWaiter, Where
 
 __all__ = ["command"]
 
@@ -55,6 +55,7 @@ class _Options(Struct, frozen=True):
     heartbeat_seconds: float | None
     fail_fast: bool
     timeout_exit_code: int
+    where: "Where"
 
 
 @click.command(
@@ -64,6 +65,7 @@ class _Options(Struct, frozen=True):
 )
 @click.argument("upload_ids", nargs=-1, metavar="[ID]...")
 @service_options
+@where_option
 @click.option(
     "--timeout", type=parse_duration, metavar="DURATION", help="Timeout, such as 90s, 15m or 2h; by default none."
 )
@@ -96,6 +98,7 @@ class _Options(Struct, frozen=True):
 @continues_without_output
 def command(
     upload_ids: Sequence[str],
+    where: "Where",
     timeout: float | None,
     timeout_exit_code: int,
     interval: float | None,
@@ -107,9 +110,13 @@ def command(
     flags: Flags,
 ) -> int:
     """Wait for uploads."""
-    if not upload_ids and not flags.projects:
-        raise UsageError("Nothing to wait for", "Give the ids of uploads, or projects with --project")
-    options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
+    if not upload_ids and not flags.projects and not where.text:
+        raise UsageError(
+            "Nothing to wait for", "Give the ids of uploads, projects with --project, or a query with --where"
+        )
+    if upload_ids and where.text:
+        raise UsageError("Both ids and a query are given", "Give either the ids of uploads, or a query with --where")
+    options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code, where)
     settings = effective_settings(flags)
     from upload_tui.monitor import UPLOAD_FIELDS, flat_upload
 
@@ -169,12 +176,21 @@ async def _wanted_ids(
     """
     if options.upload_ids:
         return options.upload_ids, EXIT_OK
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor import Query, StorePicture
+
     projects, unknown = await ride_out(lambda: resolve_projects(client, settings.projects))
     readings = [*await _read_when_ready(client, store, projects), *unknown]
     if not any(reading.is_shown for reading in readings):
         raise combined_error(readings)
     shown = frozenset(reading.project.id for reading in readings if reading.is_shown)
-    return [upload.id for upload in store.unfinished(shown)], print_readings(readings)
+    unfinished = [upload.id for upload in store.unfinished(shown)]
+    if options.where.text:
+        picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
+        rows = picture.window(Query(where=options.where, project_ids=shown), 0, sys.maxsize).rows
+        matching = {row.id for row in rows}
+        unfinished = [upload_id for upload_id in unfinished if upload_id in matching]
+    return unfinished, print_readings(readings)
 
 
 async def _read_when_ready(

@@ -44,6 +44,7 @@ __all__ = [
     "settings_for_profiles",
     "settings_from",
     "settings_paths",
+    "where_option",
 ]
 
 
@@ -185,6 +186,29 @@ def parse_since(text: str) -> datetime:
     if since is None:
         raise click.BadParameter(f"{text!r} is neither a duration like 2h nor a time like 2026-03-14T09:26:53Z.")
     return since
+
+
+class _QueryType(click.ParamType[Any]):
+    """A query; the empty one matches everything."""
+
+    name = "query"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse the text; a mistake is a `QueryError`."""
+        from upload_tui.monitor import parse_query
+
+        return parse_query(value) if isinstance(value, str) else value
+
+
+def where_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--where` to a command, which gets the parsed query."""
+    return click.option(
+        "--where",
+        type=_QueryType(),
+        default="",
+        metavar="QUERY",
+        help="Only uploads that match a query, such as 'is:stuck size>1GB -by:ada'; see Queries in the README.",
+    )(command)
 
 
 _REQUESTS = frozenset(f"{shell}_{what}" for shell in ("bash", "zsh", "fish") for what in ("source", "complete"))

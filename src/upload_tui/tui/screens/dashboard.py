@@ -105,7 +105,7 @@ class DashboardScreen(QueryScreen):
                 rows=cls.pending_rows,
                 total=cls.pending_total,
             )
-            yield ChangeLogView().data_bind(cls.display_options, cls.now)
+            yield ChangeLogView(self.row_of).data_bind(cls.display_options, cls.now)
         yield SearchBar()
         yield KeyFooter()
 

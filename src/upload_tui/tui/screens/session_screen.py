@@ -5,6 +5,7 @@ import io
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -14,7 +15,22 @@ from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
-from upload_tui.monitor import CauseGroup, Change, Connection, Detail, Picture, ProjectRef, Query, Session, SortKey
+from upload_tui.monitor import (
+    Acknowledgement,
+    CauseGroup,
+    Change,
+    Connection,
+    Detail,
+    Picture,
+    PictureChanged,
+    ProjectRef,
+    Query,
+    Row,
+    Session,
+    SortKey,
+    Where,
+    read_query,
+)
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.text import escape_invisible, plural, sanitize
 from upload_tui.tui.appearance.columns import sort_keys
@@ -227,22 +243,27 @@ class QueryScreen(SessionScreen, ExportScreen):
 
     # Search
 
+    def row_of(self, upload_id: str) -> Row | None:
+        """An upload as it is now; None if it is not known."""
+        detail = self._session.picture.detail(upload_id)
+        return None if detail is None else detail.row
+
     def action_search(self) -> None:
         """Search the change log if it has the focus, else the table."""
         log = self.query_one(ChangeLogView)
         if log.has_focus:
-            self.query_one(SearchBar).open(SearchTarget.CHANGES, log.change_filter.search)
+            self.query_one(SearchBar).open(SearchTarget.CHANGES, log.change_filter.where.text)
         else:
-            self.query_one(SearchBar).open(SearchTarget.UPLOADS, self.rows_query.search)
+            self.query_one(SearchBar).open(SearchTarget.UPLOADS, self.rows_query.where.text)
 
     @on(SearchBar.Changed)
     def search_as_typed(self, message: SearchBar.Changed) -> None:
         """Search as the text is typed."""
         if message.target is SearchTarget.CHANGES:
             log = self.query_one(ChangeLogView)
-            log.change_filter = replace(log.change_filter, search=message.value)
+            log.change_filter = replace(log.change_filter, where=read_query(message.value, log.change_filter.where))
         else:
-            self.rows_query = replace(self.rows_query, search=message.value)
+            self.rows_query = replace(self.rows_query, where=read_query(message.value, self.rows_query.where))
 
     @on(SearchBar.Closed)
     def close_search(self, message: SearchBar.Closed) -> None:
@@ -254,8 +275,8 @@ class QueryScreen(SessionScreen, ExportScreen):
         bar, query = self.query_one(SearchBar), self.rows_query
         if bar.is_open:
             bar.action_clear()
-        elif query.search:
-            self.rows_query = replace(query, search="")
+        elif query.where.text:
+            self.rows_query = replace(query, where=Where())
         elif query.is_filtered:
             self.rows_query = Query(sort=query.sort, descending=query.descending)
         else:
@@ -313,6 +334,32 @@ class QueryScreen(SessionScreen, ExportScreen):
             descending=query.descending,
         )
         self.query_one(UploadTable).select(group.last_id)
+
+    # Acknowledgement
+
+    def action_acknowledge(self) -> None:
+        """Acknowledge what is wrong with the selection, with a note; take it back if all of it is acknowledged."""
+        from upload_tui.tui.screens.menu import AcknowledgeScreen
+
+        selected = self.selection()
+        ids = [detail.upload.id for detail in selected]
+        if ids and all(detail.row.is_acknowledged for detail in selected):
+            self._acknowledge(ids, None)
+        elif ids:
+            names = [detail.upload.name or detail.upload.id for detail in selected]
+            dialog = AcknowledgeScreen(names, self._session.picture.now())
+            self.app.push_screen(dialog, partial(self._acknowledge_if_given, ids))
+
+    def _acknowledge_if_given(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+        if acknowledgement is not None:
+            self._acknowledge(upload_ids, acknowledgement)
+
+    def _acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+        picture = self._session.picture
+        picture.acknowledge(upload_ids, acknowledgement)
+        self._session.changes.publish(PictureChanged(at=picture.now()))
+        what = "No longer acknowledged" if acknowledgement is None else "Acknowledged"
+        self.notify(f"{what}: {plural(len(upload_ids), 'upload')}", timeout=2)
 
     # Sort order
 

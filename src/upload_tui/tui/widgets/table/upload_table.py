@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, Row, SortKey
+from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, Row, SortKey, Where
 from upload_tui.status import Stage
 from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.columns import TITLES, Column, ColumnKey, ColumnSpec, ViewKind, default_columns
@@ -243,8 +243,8 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = 
     for label, value in (("storage", query.storage_provider), ("by", query.uploader)):
         if value:
             parts.append(f"{label} {truncate_middle(value, _CAUSE_CELLS, ellipsis)}")
-    if query.search:
-        parts.append(f'matching "{sanitize(query.search)}"')
+    if query.where.text:
+        parts.append(f'matching "{sanitize(query.where.text)}"')
     names = [project.name or project.id for project in projects if project.id in query.project_ids]
     parts.extend(f"in {sanitize(name)}" for name in names)
     parts.extend(order_part(query))
@@ -368,7 +368,7 @@ class TitledTable(UploadTable):
         if query.project_ids and not replace(query, project_ids=frozenset()).is_filtered:
             return "No uploads in this project. Esc shows all projects."
         if query.is_filtered:
-            has_both = query.search and replace(query, search="").is_filtered
+            has_both = query.where.text and replace(query, where=Where()).is_filtered
             return f"No matches. Esc {'clears the search' if has_both else 'shows all uploads'}."
         if self.is_known or self.connection is None:
             return "No uploads yet. New uploads appear here."
