@@ -62,7 +62,8 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.deferred import DeferredSession
     from upload_tui.monitor.sessions.live import LiveSession
     from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
-    from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
+    from upload_tui.monitor.sessions.source import SourceSession, source_schedule
+    from upload_tui.monitor.sessions.waiter import Outcome, SourceWaiter, UploadWaiter, Waiter
     from upload_tui.monitor.since import (
         LastVisit,
         read_last_visit,
@@ -74,6 +75,8 @@ if TYPE_CHECKING:
     from upload_tui.monitor.store.store import Store
     from upload_tui.monitor.store_picture import InMemoryPicture, StorePicture
     from upload_tui.monitor.sync.ingest import ingest
+    from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
+    from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = [
@@ -114,7 +117,10 @@ __all__ = [
     "Row",
     "Schedule",
     "Session",
+    "SnapshotSynchroniser",
     "SortKey",
+    "SourceSession",
+    "SourceWaiter",
     "StageReached",
     "StageSummary",
     "Store",
@@ -128,7 +134,9 @@ __all__ = [
     "UploadPurged",
     "UploadSeen",
     "UploadWaiter",
+    "Waiter",
     "WaitsFor",
+    "WatchedSource",
     "Window",
     "change_record",
     "estimate_retries",
@@ -139,6 +147,7 @@ __all__ = [
     "read_last_visit",
     "read_recording",
     "save_last_visit",
+    "source_schedule",
     "stages_since",
     "statistics_of",
     "summarize_since",
@@ -168,11 +177,14 @@ __getattr__, __dir__ = lazy_names(
         "sessions.deferred": "DeferredSession",
         "sessions.live": "LiveSession",
         "sessions.session": "ChangeBroadcaster Session",
-        "sessions.waiter": "Outcome UploadWaiter",
+        "sessions.source": "source_schedule SourceSession",
+        "sessions.waiter": "Outcome SourceWaiter UploadWaiter Waiter",
         "since": "LastVisit read_last_visit save_last_visit stages_since summarize_since visit_of",
         "store.store": "Store",
         "store_picture": "InMemoryPicture StorePicture",
         "sync.ingest": "ingest",
+        "sync.snapshot": "SnapshotSynchroniser",
+        "sync.snapshot_recorder": "WatchedSource",
         "sync.synchroniser": "Synchroniser",
     },
 )

@@ -42,7 +42,7 @@ from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds, Trou
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
-from upload_tui.status import PENDING_STAGES, Stage
+from upload_tui.status import ABILITIES, PENDING_STAGES, Ability, Origin, Stage, Support
 
 __all__ = ["InMemoryPicture", "StorePicture"]
 
@@ -195,7 +195,9 @@ class StorePicture:
         return Funnel(stages, notice, troubles, aggregates.count_gone())
 
     def _worker_notice(self, counts: StageCounts) -> str:
-        if Stage.COMPLETED not in counts:
+        verification = ABILITIES[Origin.of(self._service)][Ability.VERIFICATION]
+        is_reported = verification is Support.ALWAYS or Stage.VERIFIED in counts
+        if Stage.COMPLETED not in counts or not is_reported:
             return ""
         return worker_notice(
             self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None),

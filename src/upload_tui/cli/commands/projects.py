@@ -8,10 +8,11 @@ import click
 
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Column, Printer, output_option
-from upload_tui.cli.support.service import client_for
+from upload_tui.cli.support.service import client_for, open_snapshot
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
+    from upload_tui.monitor import ProjectRef
     from upload_tui.wire import Project
 
 __all__ = ["command"]
@@ -33,6 +34,9 @@ def command(output: str | None, *, flags: Flags) -> None:
     )
 
 
-async def _projects(settings: ServiceSettings) -> "Sequence[Project]":
+async def _projects(settings: ServiceSettings) -> "Sequence[Project | ProjectRef]":
+    if settings.command:  # the projects of the uploads that it lists
+        async with open_snapshot(settings) as snapshot:
+            return snapshot.projects
     async with client_for(settings) as client:
         return await client.projects()

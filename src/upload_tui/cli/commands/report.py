@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 from upload_tui.cli.support.dashboard import last_visit_file
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
 from upload_tui.cli.support.output import Printer, continues_without_output, output_option
-from upload_tui.cli.support.service import exit_code_of, open_snapshot
+from upload_tui.cli.support.service import exit_code_of, open_snapshot, service_of
 from upload_tui.cli.support.tables import local_time
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
@@ -78,7 +78,11 @@ async def _read_snapshot(settings: ServiceSettings) -> _ProjectSnapshot:
     async with open_snapshot(settings) as snapshot:
         details = list(snapshot.details(Query(project_ids=frozenset(project.id for project in snapshot.projects))))
         return _ProjectSnapshot(
-            settings.url, snapshot.projects, details, snapshot.picture.as_of(), snapshot.is_complete
+            settings.url or service_of(settings),
+            snapshot.projects,
+            details,
+            snapshot.picture.as_of(),
+            snapshot.is_complete,
         )
 
 

@@ -18,7 +18,7 @@ from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Change, Connection, LiveSession, ProjectRef, StageReached
+    from upload_tui.monitor import Change, Connection, LiveSession, ProjectRef, SourceSession, StageReached
 
 __all__ = ["command"]
 
@@ -52,12 +52,18 @@ def command(
 
 
 @asynccontextmanager
-async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession]":
-    """Open a live session over the service of the settings, with its store in memory."""
+async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession | SourceSession]":
+    """Open a session over the service or the source of the settings, with its store in memory."""
     from upload_tui.monitor import Store
 
     store = Store()
     try:
+        if settings.command:
+            from upload_tui.cli.support.sources import source_session
+            from upload_tui.clock import SystemClock
+
+            yield source_session(settings, store, SystemClock())
+            return
         async with client_for(settings) as client:
             projects = await find_projects(client, settings.projects)
             yield live_session(settings, client, projects, store, title=settings.profile)
@@ -72,7 +78,7 @@ async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) 
         return exit_code_of(is_complete=session.is_complete)
 
 
-async def _print(session: "LiveSession", options: _Options, printer: Printer) -> None:
+async def _print(session: "LiveSession | SourceSession", options: _Options, printer: Printer) -> None:
     from upload_tui.monitor import change_record
 
     printer.print_header()
@@ -86,7 +92,7 @@ async def _print(session: "LiveSession", options: _Options, printer: Printer) ->
 
 
 async def _selected_changes(
-    session: "LiveSession", changes: "AsyncIterator[Change]", options: _Options
+    session: "LiveSession | SourceSession", changes: "AsyncIterator[Change]", options: _Options
 ) -> "AsyncIterator[Change]":
     """Yield past changes if `--since` asks for them, then new ones that match. Connection changes go to standard error."""
     from upload_tui.monitor import ConnectionChanged, StageReached
@@ -102,7 +108,7 @@ async def _selected_changes(
                 if (past.upload.id, past.after) not in printed:
                     printed.add((past.upload.id, past.after))
                     yield past
-        if len(session.lost_projects) == len(session.projects):
+        if session.lost_projects and len(session.lost_projects) == len(session.projects):
             raise _lost_error(session.lost_projects)
         if isinstance(change, ConnectionChanged):
             report_connection(change.connection)
@@ -146,7 +152,7 @@ def _matches(change: "Change", options: _Options) -> bool:
     return isinstance(change, UploadChange)
 
 
-def _past_changes(session: "LiveSession", options: _Options) -> "Iterator[StageReached]":
+def _past_changes(session: "LiveSession | SourceSession", options: _Options) -> "Iterator[StageReached]":
     """Yield the stages reached since `--since`, in the order of their times."""
     from upload_tui.monitor import stages_since
 

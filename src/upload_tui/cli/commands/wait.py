@@ -21,6 +21,7 @@ from upload_tui.cli.support.service import (
     find_projects,
     new_synchroniser,
     print_notices,
+    service_of,
     trouble_limits,
 )
 from upload_tui.cli.support.tables import upload_columns
@@ -36,7 +37,7 @@ from upload_tui.status import Stage
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
-    from upload_tui.monitor import Schedule, Store, StorePicture, UploadWaiter
+    from upload_tui.monitor import Schedule, Store, StorePicture, Waiter
 
 __all__ = ["command"]
 
@@ -102,7 +103,7 @@ def command(
     flags: Flags,
 ) -> int:
     """Wait for uploads."""
-    if not upload_ids and not flags.projects:
+    if not upload_ids and not flags.projects and not flags.command:
         raise UsageError("Nothing to wait for", "Give the ids of uploads, or projects with --project")
     options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
     settings = effective_settings(flags)
@@ -118,6 +119,8 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
 
     store, clock = Store(), SystemClock()
     try:
+        if settings.command:
+            return await _wait_for_source(settings, options, printer, store)
         async with client_for(settings) as client:
             upload_ids, is_complete = options.upload_ids, True
             if not upload_ids:
@@ -131,6 +134,28 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
                 return code if code != EXIT_OK else exit_code_of(is_complete=is_complete)
     finally:
         store.close()
+
+
+async def _wait_for_source(settings: ServiceSettings, options: _Options, printer: Printer, store: "Store") -> int:
+    from upload_tui.cli.support.sources import source_synchroniser
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor import SourceWaiter, StorePicture, source_schedule
+
+    clock = SystemClock()
+    synchroniser = source_synchroniser(settings, store, clock)
+    upload_ids, is_complete = options.upload_ids, True
+    if not upload_ids:
+        await synchroniser.sync()
+        is_complete = print_notices([synchroniser])
+        upload_ids = [upload.id for upload in store.pending()]
+    picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
+    seconds = options.interval_seconds or settings.refresh_seconds
+    waiter = SourceWaiter(
+        synchroniser, picture, upload_ids, goal=options.goal, clock=clock, schedule=source_schedule(seconds)
+    )
+    with _progress_bar(len(waiter.outcomes)) as bar:
+        code = await _WaitLoop(waiter, options, printer, picture, bar).run()
+        return code if code != EXIT_OK else exit_code_of(is_complete=is_complete)
 
 
 def _schedule(options: _Options) -> "Schedule":
@@ -200,7 +225,7 @@ def _progress_bar(total: int) -> Iterator[_ProgressBar]:
 class _WaitLoop(Struct):
     """Polls until no upload is pending, one fails, or the timeout; prints each upload when its outcome is known."""
 
-    waiter: "UploadWaiter"
+    waiter: "Waiter"
     options: _Options
     printer: Printer
     picture: "StorePicture"

@@ -76,7 +76,7 @@ def last_visit_file(settings: ServiceSettings, projects: Iterable[str], reader: 
         projects: ids or names of the projects; empty for all.
         reader: `dashboard` or `report`; each has visits of its own.
     """
-    key = " ".join([settings.url, settings.user_key, *sorted(projects), reader])
+    key = " ".join([settings.url or "\0".join(settings.command), settings.user_key, *sorted(projects), reader])
     return state_folder() / "looks" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         ProjectRef,
         Query,
         Session,
+        SnapshotSynchroniser,
         Store,
         StorePicture,
         Synchroniser,
@@ -59,6 +60,8 @@ __all__ = [
     "print_notices",
     "projects_or_cached",
     "run_alongside",
+    "run_round",
+    "service_of",
     "trouble_limits",
     "trusted_certificates",
 ]
@@ -121,14 +124,25 @@ async def find_projects(client: "ServiceClient", names: Sequence[str]) -> "Seque
     return list(dict.fromkeys(ProjectRef(project.id, project.name) for project in found))
 
 
+def service_of(settings: ServiceSettings) -> str:
+    """What identifies the service in rows and data: its URL, or the name of the source."""
+    from upload_tui.status import SOURCE_PREFIX
+    from upload_tui.wire import service_root
+
+    return f"{SOURCE_PREFIX}{settings.title}" if settings.command else service_root(settings.url)
+
+
 def open_store(settings: ServiceSettings) -> "Store":
     """Open the cached state of this service and account; in memory if there can be no file."""
     from upload_tui.files import cache_folder
     from upload_tui.monitor import Store
     from upload_tui.wire import service_root
 
-    # Tokens change, so an account is identified by its keys, or by the profile with its credentials.
+    # Tokens change, so an account is identified by its keys, or by the profile with its credentials. The store of a source holds only
+    # the projects that are watched.
     account = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"
+    if settings.command:
+        account = "\0".join(["source", settings.profile, *settings.command, "", *sorted(settings.projects)])
     store = Store(cache_folder() / "stores" / f"{sha256(account.encode()).hexdigest()[:24]}.db")
     if store.notice:
         echo_err(f"upload-tui: {store.notice}.")
@@ -223,6 +237,13 @@ async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
 
     store = open_store(settings)
     try:
+        if settings.command:
+            from upload_tui.cli.support.sources import read_source
+
+            snapshot = await read_source(settings, store, SystemClock())
+            _report_replacement(store)
+            yield snapshot
+            return
         async with client_for(settings) as client:
             clock = client.service_clock(SystemClock())
             freshness: Freshness | None = None
@@ -230,7 +251,7 @@ async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
                 projects = await find_projects(client, settings.projects)
                 synchronisers = [new_synchroniser(client, store, project) for project in projects]
                 for synchroniser in synchronisers:
-                    await _run_round(synchroniser)
+                    await run_round(synchroniser)
             except _OFFLINE_ERRORS as error:
                 projects = _cached_projects(store, settings.projects, error)
                 freshness = CachedFreshness(clock.now())  # so that uploads are judged by the time of the cache
@@ -271,7 +292,7 @@ def new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectR
     return Synchroniser(client, store, project, lambda _: None, lambda *_: None)
 
 
-def print_notices(synchronisers: "Sequence[Synchroniser]") -> bool:
+def print_notices(synchronisers: "Sequence[Synchroniser | SnapshotSynchroniser]") -> bool:
     """Report the uploads that cannot be read on standard error; True if there are none."""
     notices = [(one.project, one.unreadable_notice) for one in synchronisers if one.unreadable_notice]
     for project, notice in notices:
@@ -286,7 +307,7 @@ def exit_code_of(*, is_complete: bool, has_failed: bool = False) -> int:
     return EXIT_OK if is_complete else EXIT_UNREACHABLE
 
 
-async def _run_round(synchroniser: "Synchroniser") -> None:
+async def run_round(synchroniser: "Synchroniser | SnapshotSynchroniser") -> None:
     """Run one round; start again if the store was replaced. That happens twice at most: by a new file, then by memory."""
     for _ in range(2):
         with suppress(StorageResetError):
