@@ -28,7 +28,7 @@ from upload_tui.tui.appearance.columns import (
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import detailed_cause_text, distinct_name, fit_to_width, truncate_at_word, truncate_middle
-from upload_tui.tui.widgets.pending_list import pending_reasons, stuck_badge, time_left_text
+from upload_tui.tui.widgets.pending_list import is_from_source, pending_reasons, stuck_badge, time_left_text
 
 __all__ = [
     "BADGE_CLASSES",
@@ -211,7 +211,8 @@ def _progress_pieces(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
         return _upload_bar(row, glyphs, width)
     if row.stage is Stage.COMPLETED:
         typical = _typical_text(row)
-        text = _first_that_fits(width, f"verifying, {typical}", typical, "verifying") if typical else "verifying"
+        word = "waiting" if is_from_source(row) else "verifying"
+        text = _first_that_fits(width, f"{word}, {typical}", typical, word) if typical else word
         return ((fit_to_width(text, width), ""),)
     took = _took_text(row, glyphs)
     return ((fit_to_width(f"took {took}" if took else "", width), _QUIET),)
