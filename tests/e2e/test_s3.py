@@ -134,19 +134,17 @@ def free_port() -> int:
 
 @pytest.fixture
 def rclone(tools: Path, tmp_path: Path) -> Iterator[S3]:
-    address = f"127.0.0.1:{free_port()}"
+    """A server that answers a list of no uploads with an error."""
+    port = free_port()
     (tmp_path / "data" / "incoming").mkdir(parents=True)
-    command = [
-        str(tools / "bin" / "rclone"),
-        "serve",
-        "s3",
-        str(tmp_path / "data"),
-        "--auth-key",
-        "key,secret",
-        "--addr",
-        address,
-    ]
-    with serving(tools, tmp_path, f"http://{address}", *command, ready=lambda s3: s3.run("list").code == 0) as s3:
+    command = [str(tools / "bin" / "rclone"), "serve", "s3", str(tmp_path / "data"), "--auth-key", "key,secret"]
+
+    def is_ready(_: S3) -> bool:
+        with socket.socket() as connection:
+            return connection.connect_ex(("127.0.0.1", port)) == 0
+
+    address = f"127.0.0.1:{port}"
+    with serving(tools, tmp_path, f"http://{address}", *command, "--addr", address, ready=is_ready) as s3:
         yield s3
 
 
