@@ -29,8 +29,9 @@ def pytest_configure() -> None:
         if name not in _INHERITED and not name.startswith(_INHERITED_PREFIXES):
             del os.environ[name]
     os.environ.update(_FIXED)
-    # A shell starts background jobs with interrupts ignored, and the programs under test would inherit that.
+    # A shell starts background jobs with these signals ignored, and the programs under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     # The speed of an example depends on the load of the machine; speed is measured by benchmarks.
     hypothesis.settings.register_profile(
         "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

@@ -1,9 +1,14 @@
-"""Addresses of services: which are on this machine, and which contain a password."""
+"""Addresses of services: which are on this machine, which contain a password, and what of them may be shown."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-__all__ = ["has_user_info", "is_loopback", "is_loopback_url"]
+__all__ = ["USER_INFO_SIGNS", "has_user_info", "is_loopback", "is_loopback_url", "safe_origin"]
+
+
+USER_INFO_SIGNS = ("@", "%40", "\uff20", "\ufe6b")
+"""What ends a user and a password in a URL; the last two are wide forms, which become `@`."""
 
 
 def is_loopback(host: str) -> bool:
@@ -29,4 +34,18 @@ def has_user_info(url: str) -> bool:
 
     The URL is not parsed: in one that is not valid a password can stand anywhere.
     """
-    return "@" in url
+    return any(
+        sign in url for sign in ("@", "%40", "\uff20", "\ufe6b")
+    )  # the last two are wide forms, which become `@`
+
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d+)?(?=[/?#]|$)", re.IGNORECASE)
+
+
+def safe_origin(url: str) -> str:
+    """The scheme, host and port of a URL, which can be quoted; empty if it is not clear what they are.
+
+    Anything else in a URL that is not valid may be a secret, such as a password or a signature.
+    """
+    match = _ORIGIN.match(url)
+    return match[0] if match and not has_user_info(url) else ""

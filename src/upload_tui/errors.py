@@ -153,9 +153,13 @@ class InternalError(UploadTuiError):
 
 
 class ServiceError(UploadTuiError):
-    """A request to the service failed. `status` is the HTTP status of the response; None if there was none."""
+    """A request to the service failed. `status` is the HTTP status of the response; None if there was none.
+
+    `is_transient`: the service itself says that the same request is likely to succeed soon.
+    """
 
     exit_code = EXIT_UNREACHABLE
+    is_transient: ClassVar[bool] = False
     status: int | None = None
 
 
@@ -168,6 +172,8 @@ class ThrottledError(ServiceError):
 
     `retry_after_seconds` is the value of its `Retry-After` header, at most 15 minutes; None without a valid header.
     """
+
+    is_transient = True
 
     def __init__(self, title: str, hint: str = "", *, retry_after_seconds: float | None = None) -> None:
         super().__init__(title, hint)
@@ -184,6 +190,8 @@ class InvalidResponseError(ServiceError):
 
 class NotConsistentError(ServiceError):
     """404 with the code `resource_not_consistent`: the resource exists but is not available yet."""
+
+    is_transient = True
 
 
 class BadRequestError(ServiceError):

@@ -5,10 +5,12 @@ none can be created.
 """
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path, user_config_path, user_log_path, user_state_path
 
@@ -19,10 +21,13 @@ __all__ = [
     "config_folder",
     "create_private_file",
     "expand_home",
+    "failure_reason",
     "home_folder",
     "is_readable_by_others",
     "log_folder",
     "make_private_folder",
+    "parse_json",
+    "parse_toml",
     "private_opener",
     "read_text",
     "restrict_to_owner",
@@ -103,11 +108,48 @@ def read_text(file: Path) -> str:
         OSError: it cannot be read, or is too large.
         UnicodeDecodeError: it is not UTF-8.
     """
+    if "\0" in str(file):
+        raise OSError(errno.EINVAL, "the path contains a null character", str(file))
     with file.open("rb") as opened:
         content = opened.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(file))
     return content.decode("utf-8-sig")
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON from a file.
+
+    Raises:
+        ValueError: it is no JSON, or is nested too deeply.
+    """
+    return _parse(json.loads, text)
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML from a file.
+
+    Raises:
+        ValueError: it is no TOML, or is nested too deeply.
+    """
+    import tomllib  # here, because few commands need it
+
+    parsed: dict[str, Any] = _parse(tomllib.loads, text)
+    return parsed
+
+
+def _parse(parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def failure_reason(error: OSError | ValueError) -> str:
+    """Why a file cannot be read, as a part of a sentence."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 _FILE_MODE = 0o600
@@ -159,12 +201,16 @@ def write_private_file(file: Path, text: str) -> None:
 
 
 def make_private_folder(folder: Path, *, parents: bool = True) -> None:
-    """Make a folder, and its parents if asked to. A folder that is there already is left as it is: it may not be ours.
+    """Make a folder, and its parents if asked to, all for their owner alone.
+
+    A folder that is there already is left as it is: it may not be ours.
 
     Raises:
         OSError: it cannot be made.
     """
-    folder.mkdir(parents=parents, exist_ok=True, mode=_FOLDER_MODE)
+    if parents and not folder.parent.exists():  # `mkdir` would give parents other permissions
+        make_private_folder(folder.parent)
+    folder.mkdir(exist_ok=True, mode=_FOLDER_MODE)
 
 
 def is_readable_by_others(file: Path) -> bool:

@@ -1,6 +1,8 @@
-"""Memory of a dashboard that stays open: a recorded hour, replayed at sixty times its speed."""
+"""Memory of what stays open: a recorded hour, replayed at sixty times its speed; the demo and the embedded service at theirs."""
 
 import asyncio
+import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,4 +61,46 @@ async def _record(file: Path, seconds: float) -> None:
         store.close()
 
 
-BENCHMARKS = (replayed_hour,)
+_SCENARIOS = ("tour", "steady", "stuck", "rush")
+_SERVICE_SPEED = 64
+_DEMO_SPEED = 16
+_WARM_UP_SECONDS = 60.0
+"""Until the budget of the stored bytes is used up."""
+_MEASURED_SECONDS = 120.0
+_GOAL_MIB = 25.0
+
+
+def open_for_hours(*, quick: bool) -> Sequence[Figure]:
+    """Memory added, after a warm-up, to a service and a demo in memory for hours of their scenario. Not if quick."""
+    return [] if quick else [figure for name in _SCENARIOS for figure in _open_for_hours(name)]
+
+
+def _open_for_hours(scenario: str) -> Sequence[Figure]:
+    service_command = python("-m", "tests.benchmarks.programs.embedded_service", scenario, str(_SERVICE_SPEED))
+    demo_command = python("-m", "upload_tui", "demo", "--scenario", scenario, "--speed", str(_DEMO_SPEED))
+    with (
+        TemporaryDirectory() as folder,
+        subprocess.Popen(service_command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service,
+        TerminalProgram(demo_command, {"HOME": folder, "XDG_CONFIG_HOME": folder, "XDG_STATE_HOME": folder}) as demo,
+    ):
+        demo.seconds_until("Uploads")
+        demo.wait(_WARM_UP_SECONDS)
+        service_before, demo_before, began = _resident_bytes(service), demo.resident_bytes, time.monotonic()
+        demo.wait(_MEASURED_SECONDS)
+        service_added, demo_added = _resident_bytes(service) - service_before, demo.resident_bytes - demo_before
+        hours = (time.monotonic() - began) / 3600
+    return [
+        Figure(f"memory after {hours * _SERVICE_SPEED:.1f} h of {scenario}, service", service_added / 2**20, None, "MiB", _GOAL_MIB),
+        Figure(f"memory after {hours * _DEMO_SPEED:.1f} h of {scenario}, demo", demo_added / 2**20, None, "MiB", _GOAL_MIB),
+    ]  # fmt: skip
+
+
+def _resident_bytes(service: "subprocess.Popen[str]") -> int:
+    assert service.stdin is not None
+    assert service.stdout is not None
+    service.stdin.write("\n")
+    service.stdin.flush()
+    return int(service.stdout.readline())
+
+
+BENCHMARKS = (replayed_hour, open_for_hours)

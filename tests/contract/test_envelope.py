@@ -9,12 +9,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import click
 import httpx
 import pytest
 
-from tests.contract.calls import Caller, md5, serving
+from tests.contract.calls import NUMBERED, Caller, md5, serving
+from upload_tui.backend import FaultName
 from upload_tui.backend.app import all_endpoints
 from upload_tui.backend.endpoints.endpoint import Endpoint
+from upload_tui.cli.commands.serve import _browser_origin
 from upload_tui.testing import UploadServer, UploadService
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -217,6 +220,25 @@ async def test_only_numbers_are_numbers(size: object) -> None:
             assert (await caller.call("GET", "/projects", params={"page": size})).status_code == 400
 
 
+@pytest.mark.parametrize("digits", ["9" * 5000, "-" + "9" * 5000, "1" + "0" * 400 + ".5", "1e99999"])
+async def test_a_number_that_is_too_long_makes_its_field_invalid(digits: str) -> None:
+    async with serving() as caller:
+        body = f'{{"name": "a", "content_type": "b", "size": {digits}}}'
+        response = await caller.call("POST", f"/projects/{caller.project_id}/uploads", content=body)
+        assert (response.status_code, response.json()) == (400, {"error": "size is invalid"})
+
+
+async def test_a_status_shape_that_does_not_exist_is_refused_by_every_endpoint() -> None:
+    async with serving() as caller:
+        for endpoint in all_endpoints(caller.embedded._context):
+            path = endpoint.path.replace("{number:int}", "1")
+            headers = {**caller.headers, "X-Status-Design": "zzz"}
+            response = await caller.http.request(endpoint.method, path, headers=headers)
+            assert response.status_code == 400
+            if endpoint.body is None:
+                assert response.json()["reason"] == "X-Status-Design is invalid"
+
+
 @pytest.mark.parametrize("size", [15, "15", "+15", 15.0])
 async def test_numbers_may_be_text(size: object) -> None:
     async with serving() as caller:
@@ -253,17 +275,106 @@ async def test_least_chunk_size_fits_the_number_of_chunks(size: int, least: str)
         assert response.headers["X-MIN-CHUNK-UPLOAD-SIZE"] == least
 
 
+ORIGIN = "https://a.example"
+
+
+def preflight(origin: str = ORIGIN, method: str = "PUT", **headers: str) -> dict[str, str]:
+    """The headers with which a browser asks whether a page may send a request."""
+    return {"Origin": origin, "Access-Control-Request-Method": method, **headers}
+
+
 async def test_origins_are_allowed_when_named() -> None:
-    async with serving(cors_origins=["https://a.example"]) as caller:
-        for origin, expected in (("https://a.example", "https://a.example"), ("https://b.example", None)):
-            asked = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
-            preflight = await caller.http.options("/api/v1/projects", headers=asked)
+    async with serving(cors_origins=[ORIGIN]) as caller:
+        for origin, expected in ((ORIGIN, ORIGIN), ("https://b.example", None)):
+            asked = await caller.http.options("/api/v1/projects", headers=preflight(origin))
             response = await caller.call("GET", "/projects", headers={"Origin": origin})
-            for one in (preflight, response):
+            for one in (asked, response):
                 assert one.headers.get("Access-Control-Allow-Origin") == expected
-        assert "X-Total-Pages" in response.headers["Access-Control-Expose-Headers"]
-        refused = await caller.http.get("/api/v1/projects", headers={"Origin": "https://a.example"})
-        assert (refused.status_code, refused.headers["Access-Control-Allow-Origin"]) == (401, "https://a.example")
+        refused = await caller.http.get("/api/v1/projects", headers={"Origin": ORIGIN})
+        assert (refused.status_code, refused.headers["Access-Control-Allow-Origin"]) == (401, ORIGIN)
+
+
+async def test_scripts_can_read_every_header_that_the_service_sets() -> None:
+    always_readable = {"content-type", "content-length", "cache-control", "expires", "last-modified", "pragma"}
+    not_for_scripts = {"vary", "access-control-allow-origin", "access-control-expose-headers"}
+    async with serving(cors_origins=[ORIGIN]) as caller:
+        upload_id = await caller.upload(NUMBERED)
+        await caller.embedded.worker.verify_next()
+        url, origin = caller.embedded._authority.sign_url("GET", f"/storage/{upload_id}"), {"Origin": ORIGIN}
+        etag = (await caller.http.get(url)).headers["etag"]
+        caller.embedded.faults.start(FaultName.TOO_MANY_REQUESTS, 1)
+        responses = [await caller.call("GET", "/projects", headers=origin)]
+        caller.clock.advance(2)
+        fields = {"name": "a", "content_type": "b", "size": 1}
+        responses += [
+            await caller.call("GET", "/projects", headers=origin),
+            await caller.call("POST", f"/projects/{caller.project_id}/uploads", json=fields, headers=origin),
+            await caller.http.get(url, headers={**origin, "Range": "bytes=0-1"}),
+            await caller.http.get(url, headers={**origin, "Range": "bytes=99-"}),
+            await caller.http.get(url, headers={**origin, "If-None-Match": etag}),
+        ]
+        assert [response.status_code for response in responses] == [429, 200, 201, 206, 416, 304]
+        for response in responses:
+            exposed = set(response.headers["Access-Control-Expose-Headers"].lower().split(", "))
+            assert set(response.headers) <= exposed | always_readable | not_for_scripts
+
+
+@pytest.mark.parametrize(
+    "name", ["Authorization", "Content-Type", "Range", "If-Range", "If-Match", "If-None-Match", "X-Status-Design"]
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE"])
+async def test_scripts_can_send_every_method_and_header_that_the_service_reads(method: str, name: str) -> None:
+    async with serving(cors_origins=[ORIGIN]) as caller:
+        headers = preflight(method=method, **{"Access-Control-Request-Headers": name.lower()})
+        assert (await caller.http.options("/api/v1/projects", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        preflight("https://b.example"),
+        preflight(method="PATCH"),
+        preflight(**{"Access-Control-Request-Headers": "x-other"}),
+    ],
+    ids=["origin", "method", "header"],
+)
+async def test_a_refused_preflight_gets_the_envelope(headers: dict[str, str]) -> None:
+    async with serving(cors_origins=[ORIGIN]) as caller:
+        check_envelope(await caller.http.options("/api/v1/projects", headers=headers), 400)
+
+
+@pytest.mark.parametrize(("origin", "status"), [(ORIGIN, 200), ("https://b.example", 400)])
+async def test_pages_of_an_allowed_origin_can_call_a_service_in_a_private_network(origin: str, status: int) -> None:
+    async with serving(cors_origins=[ORIGIN]) as caller:
+        headers = preflight(origin, **{"Access-Control-Request-Private-Network": "true"})
+        response = await caller.http.options("/api/v1/projects", headers=headers)
+        assert response.status_code == status
+        if status == 200:
+            assert response.headers["Access-Control-Allow-Private-Network"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("*", "*"),
+        ("http://X:80", "http://x"),
+        ("HTTPS://A.example:443", "https://a.example"),
+        ("https://a.example:80", "https://a.example:80"),
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("http://m\u00fcnchen.example", "http://xn--mnchen-3ya.example"),
+        *((wrong, None) for wrong in (
+            "http://*", "https://*.example", "http://u@x", "http://x/", "http://x/a", "http://x#a", "http://x:99999",
+            "ftp://x", "null", "http://", "http:x", "http:// x", "http://a..b", "http://[", "x", "",
+        )),
+    ],
+)  # fmt: skip
+def test_an_origin_is_written_as_browsers_do_or_refused(given: str, sent: str | None) -> None:
+    if sent is None:
+        with pytest.raises(click.BadParameter, match="is not an origin"):
+            _browser_origin(given)
+    else:
+        assert _browser_origin(given) == sent
 
 
 async def test_no_origin_is_allowed_by_default() -> None:

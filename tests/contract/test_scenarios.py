@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -70,11 +71,47 @@ def _check_history(caller: Caller, uploads: list[dict[str, Any]]) -> None:
     assert outcomes[True] > outcomes[False] > 0
 
 
-async def test_a_history_is_imported_once_into_the_same_database(tmp_path: Any) -> None:
-    for _ in range(2):
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [(100, 100, 100), (40, 100, 100), (100, 40, 100), (0, 100, 100)],
+    ids=["again", "interrupted", "fewer", "none"],
+)
+async def test_a_history_is_imported_once_into_the_same_database(
+    tmp_path: Any, first: int, second: int, expected: int
+) -> None:
+    shown: list[int] = []
+    for days, count in enumerate((first, second)):
         async with serving(database=tmp_path / "records.db") as caller:
-            clock = PacedClock(0.0, start_on=NOW)
-            await SCENARIOS["history"].history_script(
-                SCENARIOS["history"].create_runner(caller.service, clock, 902, 100)
-            )
-            assert caller.service._database.uploads.count() == 100
+            clock = PacedClock(0.0, start_on=NOW + timedelta(days=days))
+            runner = SCENARIOS["history"].create_runner(caller.service, clock, 902, count, shown.append)
+            await SCENARIOS["history"].history_script(runner)
+            await runner.close()
+            uploads, total = caller.service._database.uploads.page(caller.project_id, 0, 1000)
+            assert total == (max(first, count) if days else first)
+            assert shown[-1] == total
+    assert len({upload.name.rstrip("abcdefghijklmnopqrstuvwxyz.5")[-7:] for upload in uploads}) == total == expected
+
+
+async def test_a_scenario_stops_producing_while_its_uploads_are_not_verified() -> None:
+    clock = PacedClock(0.0, start_on=NOW)
+    async with EmbeddedService(clock=clock, seed=1, executor=InlineExecutor()) as service:
+        service.worker.pause()
+        runner = SCENARIOS["steady"].create_runner(service, clock, 1)
+        live = asyncio.create_task(SCENARIOS["steady"].live_script(runner))
+        counts = []
+        for _ in range(90):
+            clock.step(10.0)
+            for _ in range(LOOP_TURNS):
+                await asyncio.sleep(0)
+            counts.append(service._database.uploads.count())
+        assert counts[-1] == counts[-20]
+        assert 40 < counts[-1] <= 55
+        service.worker.resume()
+        for _ in range(30):
+            clock.step(5.0)
+            for _ in range(LOOP_TURNS):
+                await asyncio.sleep(0)
+        assert service._database.uploads.count() > counts[-1]
+        live.cancel()
+        await asyncio.gather(live, return_exceptions=True)
+        await runner.close()

@@ -10,8 +10,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,10 +19,11 @@ from typing import Any
 import httpx
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
 from tests.contract.calls import Caller, InlineExecutor, SettableClock, md5, serving
 from upload_tui.backend.worker import LEASE
+from upload_tui.errors import UsageError
 
 CONTENTS = st.sampled_from([b"", b"a", b"b", b"abc", b"0123456789"])
 NUMBERS = st.integers(1, 4)
@@ -80,7 +80,13 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+whole = precondition(lambda machine: machine.spoilt is None)
+"""Calls that are compared with the model need a database that can be read."""
+
+
 class ServiceMachine(RuleBasedStateMachine):
+    spoilt: tuple[int, bytes] | None = None
+    """Where a page of the database is overwritten, and what was there; None if all pages are whole."""
     uploads = Bundle("uploads")
     urls = Bundle("urls")
     files = Bundle("files")
@@ -105,12 +111,14 @@ class ServiceMachine(RuleBasedStateMachine):
         assert response.status_code < 500
         return response
 
+    @whole
     @rule(target=uploads, size=st.sampled_from([0, 1, 2, 4, 10]))
     def initiate(self, size: int) -> str:
         upload_id = self.loop.run_until_complete(self.caller.initiate(size=size))
         self.models[upload_id] = Model(size, is_chunked=True)
         return upload_id
 
+    @whole
     @rule(target=uploads, content=CONTENTS, is_sent=st.booleans())
     def initiate_in_one_piece(self, content: bytes, is_sent: bool) -> str:
         fields = {"name": "a.bin", "content_type": "b", "size": len(content), "chunked": False}
@@ -122,6 +130,7 @@ class ServiceMachine(RuleBasedStateMachine):
             model.stored[0] = content
         return str(created["id"])
 
+    @whole
     @rule(target=urls, upload_id=uploads, number=NUMBERS, content=CONTENTS)
     def report_chunk(self, upload_id: str, number: int, content: bytes) -> tuple[str, int, str] | None:
         report = {"number": number, "size": len(content), "hash": {"value": md5(content), "algorithm": "md5"}}
@@ -134,10 +143,12 @@ class ServiceMachine(RuleBasedStateMachine):
             return upload_id, number, response.json()["url"]
         return None
 
+    @whole
     @rule(url=urls, content=CONTENTS)
     def store_other_bytes(self, url: tuple[str, int, str] | None, content: bytes) -> None:
         self.store(url, content)
 
+    @whole
     @rule(url=consumes(urls))
     def store_the_reported_bytes(self, url: tuple[str, int, str] | None) -> None:
         if url is not None:
@@ -154,6 +165,7 @@ class ServiceMachine(RuleBasedStateMachine):
         if response.status_code == 201:
             model.stored[number] = content
 
+    @whole
     @rule(upload_id=uploads, is_correct=st.booleans())
     def complete(self, upload_id: str, is_correct: bool) -> None:
         model = self.models[upload_id]
@@ -167,6 +179,7 @@ class ServiceMachine(RuleBasedStateMachine):
         assert response.status_code == (202 if model.digest is None else 400)
         model.digest = model.digest or digest
 
+    @whole
     @rule(upload_id=uploads, is_correct=st.booleans())
     def report_another_digest(self, upload_id: str, is_correct: bool) -> None:
         model = self.models[upload_id]
@@ -178,6 +191,7 @@ class ServiceMachine(RuleBasedStateMachine):
         if is_accepted:
             model.second_digest = digest
 
+    @whole
     @rule(target=files, upload_id=uploads)
     def create_file(self, upload_id: str) -> tuple[str, str] | None:
         fields = {"parent": {"kind": "dds-project", "id": self.caller.project_id}, "upload": {"id": upload_id}}
@@ -187,6 +201,7 @@ class ServiceMachine(RuleBasedStateMachine):
         assert response.status_code == (201 if is_accepted else 400)
         return (str(response.json()["id"]), upload_id) if is_accepted else None
 
+    @whole
     @rule(file=files)
     def download(self, file: tuple[str, str] | None) -> None:
         if file is None:
@@ -198,6 +213,7 @@ class ServiceMachine(RuleBasedStateMachine):
             download = self.loop.run_until_complete(self.caller.http.get(response.json()["url"]))
             assert (download.status_code, download.content) == (200, model.stored_content)
 
+    @whole
     @rule(
         upload_id=uploads,
         path=st.sampled_from(["complete", "chunks", "hashes"]),
@@ -210,6 +226,7 @@ class ServiceMachine(RuleBasedStateMachine):
     def advance_clock(self, seconds: float) -> None:
         self.caller.clock.advance(seconds)
 
+    @whole
     @rule()
     def verify_next(self) -> None:
         upload_id = self.loop.run_until_complete(self.caller.service.worker.verify_next())
@@ -221,6 +238,7 @@ class ServiceMachine(RuleBasedStateMachine):
             self.models[upload_id].is_ended = True
             self.models[upload_id].was_valid = self.models[upload_id].is_valid
 
+    @whole
     @invariant()
     def uploads_match_the_models(self) -> None:
         for upload_id, model in self.models.items():
@@ -237,6 +255,9 @@ class ServiceMachine(RuleBasedStateMachine):
             model.seen = {name: status[name] for name in STAGES}
 
 
+spoiled = precondition(lambda machine: machine.spoilt is not None)
+
+
 class FaultyServiceMachine(ServiceMachine):
     """The same with files, and with trouble: nothing may become an error that was only trouble, and nothing may be left."""
 
@@ -247,12 +268,13 @@ class FaultyServiceMachine(ServiceMachine):
         super().__init__()
 
     def start(self) -> AbstractAsyncContextManager[Caller]:
-        files = {"storage": self.folder / "bytes", "database": self.folder / "records.db"}
+        files = {"storage": self.folder / "bytes", "database": self.file}
         return serving(clock=self.clock, executor=InlineExecutor(), **files)
 
     def teardown(self) -> None:
         """Without trouble, the queue is empty in the end."""
         try:
+            self.restore_the_page()
             for _ in range(8):
                 self.clock.advance(4000)
                 self.verify_all()
@@ -265,6 +287,10 @@ class FaultyServiceMachine(ServiceMachine):
         finally:
             super().teardown()
             shutil.rmtree(self.folder)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "records.db"
 
     @property
     def pending(self) -> set[str]:
@@ -283,20 +309,22 @@ class FaultyServiceMachine(ServiceMachine):
                 pass
 
     def note_ends(self) -> None:
-        attempts = self.db.execute("SELECT upload_id, attempts FROM jobs WHERE attempts > 0").fetchall()
-        self.attempts.update({key: count - self.attempts[key] for key, count in attempts})
+        attempts = self.db.execute("SELECT upload_id, attempts FROM jobs").fetchall()
+        self.attempts = Counter(dict(attempts))
         for upload_id in self.pending:
             status = self.call("GET", f"/uploads/{upload_id}").json()["status"]
             model = self.models[upload_id]
             if status["verified_on"] or status["error_on"]:
                 model.is_ended, model.was_valid = True, model.is_valid  # the invariant compares the outcome
 
+    @whole
     @rule()
     def verify_next(self) -> None:
         self.verify_all()
         self.note_ends()
         assert all(self.attempts[upload_id] for upload_id in self.pending)
 
+    @whole
     @rule(kind=st.sampled_from(["moved", "empty", "file"]))
     def verify_while_the_storage_is_away(self, kind: str) -> None:
         folder, away = self.folder / "bytes", self.folder / "away"
@@ -312,29 +340,57 @@ class FaultyServiceMachine(ServiceMachine):
         away.rename(folder)
         self.note_ends()
 
+    @whole
     @rule(number=st.integers(0, 200))
-    def verify_while_a_page_of_the_database_is_spoilt(self, number: int) -> None:
-        with self.damaged_page(number):
-            self.verify_all()
-        self.note_ends()
-
-    @contextmanager
-    def damaged_page(self, number: int) -> Iterator[None]:
-        """Overwrite a page in the file, so that reading it gives nonsense; restore it at the end."""
-        file, size = self.folder / "records.db", self.db.execute("PRAGMA page_size").fetchone()[0]
+    def spoil_a_page(self, number: int) -> None:
+        """Overwrite a page of the file, so that reading it gives nonsense. Other rules follow before it is restored."""
+        size = self.db.execute("PRAGMA page_size").fetchone()[0]
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        start = number % (file.stat().st_size // size) * size
-        with file.open("r+b", buffering=0) as pages:
-            page = os.pread(pages.fileno(), size, start)
+        with self.file.open("r+b", buffering=0) as pages:
+            start = number % (self.file.stat().st_size // size) * size
+            self.spoilt = start, os.pread(pages.fileno(), size, start)
             os.pwrite(pages.fileno(), NONSENSE * size, start)
-            self.db.execute("PRAGMA shrink_memory")
-            try:
-                yield
-            finally:
-                assert os.pread(pages.fileno(), size, start) == NONSENSE * size
-                os.pwrite(pages.fileno(), page, start)
-                self.db.execute("PRAGMA shrink_memory")
+        self.db.execute("PRAGMA shrink_memory")
 
+    @spoiled
+    @rule()
+    def restore_the_page(self) -> None:
+        if self.spoilt is None:
+            return
+        start, page = self.spoilt
+        with suppress(sqlite3.Error):
+            self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with self.file.open("r+b", buffering=0) as pages:
+            if os.pread(pages.fileno(), len(page), start) == NONSENSE * len(page):  # it was not written anew
+                os.pwrite(pages.fileno(), page, start)
+        with suppress(sqlite3.Error):
+            self.db.execute("PRAGMA shrink_memory")
+        self.spoilt = None
+
+    @spoiled
+    @rule(is_restarted=st.booleans())
+    def verify_with_a_spoilt_page(self, is_restarted: bool) -> None:
+        if is_restarted:
+            self.restart()
+        self.verify_all()
+
+    @spoiled
+    @rule()
+    def ask_with_a_spoilt_page(self) -> None:
+        """The queue is always answered. An upload is answered as it is, or with an error."""
+        queue = self.loop.run_until_complete(self.caller.call("GET", "/queue"))
+        assert (queue.status_code, len(queue.json())) == (200, 7)
+        for upload_id, model in self.models.items():
+            response = self.loop.run_until_complete(self.caller.call("GET", f"/uploads/{upload_id}"))
+            assert response.status_code in {200, 500}
+            if response.status_code == 200:
+                status = response.json()["status"]
+                assert not (status["error_on"] if model.is_valid else status["verified_on"])
+                assert all(status[name] == on for name, on in model.seen.items() if on is not None)
+            else:
+                assert response.json()["reason"] == "The database is unavailable"
+
+    @whole
     @rule()
     def verify_while_the_disk_is_full(self) -> None:
         limit = self.db.execute("PRAGMA max_page_count").fetchone()[0]
@@ -353,9 +409,19 @@ class FaultyServiceMachine(ServiceMachine):
     def kill(self, is_claimed: bool) -> None:
         """Start again from the files; a job that was claimed is left as a kill leaves it."""
         if is_claimed:
-            self.caller.service._database.queue.claim(self.clock.now(), LEASE)
+            with suppress(sqlite3.Error):
+                self.caller.service._database.queue.claim(self.clock.now(), LEASE)
+        self.restart()
+
+    def restart(self) -> None:
+        """Start again. A database that is too damaged to start with is restored."""
         self.loop.run_until_complete(self.stack.aclose())
-        self.caller = self.loop.run_until_complete(self.stack.enter_async_context(self.start()))
+        try:
+            self.caller = self.loop.run_until_complete(self.stack.enter_async_context(self.start()))
+        except UsageError:
+            assert self.spoilt is not None
+            self.restore_the_page()
+            self.caller = self.loop.run_until_complete(self.stack.enter_async_context(self.start()))
 
     @rule(hours=st.sampled_from([-20.0, -0.02, 0.02, 20.0]))
     def set_clock(self, hours: float) -> None:

@@ -342,3 +342,38 @@ async def test_an_empty_file_is_downloaded() -> None:
         upload_id = await caller.upload(((1, b""),), 0, md5(b""))
         await caller.service.worker.verify_next()
         assert (await caller.http.get(_download_url(caller, upload_id))).content == b""
+
+
+@pytest.mark.parametrize("is_chunked", [True, False], ids=["chunked", "whole"])
+async def test_the_headers_of_a_download_can_be_requested_alone(is_chunked: bool) -> None:
+    async with serving() as caller:
+        upload_id = await caller.upload(NUMBERED) if is_chunked else await _upload_whole(caller, CONTENT)
+        await caller.service.worker.verify_next()
+        url = _download_url(caller, upload_id)
+        whole, headers = await caller.http.get(url), await caller.http.head(url, headers={"Range": "bytes=0-1"})
+        assert (headers.status_code, headers.content) == (200, b"")
+        assert dict(headers.headers) == dict(whole.headers)
+        assert (await caller.http.head(f"{url}x")).status_code == 403
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("If-None-Match", "{etag}", 304), ("If-None-Match", "W/{etag}", 304), ("If-None-Match", "*", 304),
+        ("If-None-Match", '"a", {etag} ,"b"', 304), ("If-None-Match", '"a"', 200), ("If-None-Match", "", 200),
+        ("If-Match", "{etag}", 200), ("If-Match", "*", 200), ("If-Match", '"a", {etag}', 200),
+        ("If-Match", '"a"', 412), ("If-Match", "W/{etag}", 412),
+    ],
+)  # fmt: skip
+async def test_the_conditions_of_a_download(method: str, name: str, value: str, status: int) -> None:
+    async with serving() as caller:
+        upload_id = await caller.upload(NUMBERED)
+        await caller.service.worker.verify_next()
+        etag = f'"{md5(CONTENT)}"'
+        headers = {name: value.replace("{etag}", etag)}
+        response = await caller.http.request(method, _download_url(caller, upload_id), headers=headers)
+        assert response.status_code == status
+        assert response.headers.get("etag") == (None if status == 412 else etag)
+        if method == "GET":
+            assert (response.content == CONTENT) == (status == 200)

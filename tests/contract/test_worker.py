@@ -63,7 +63,9 @@ class _Step:
     "name",
     ["queue.claim", "queue.next_due_on", "uploads.get", "uploads.hashes", "uploads.chunks", "queue.finish"],
 )
-async def test_verification_goes_on_when_a_step_works_again(name: str, error: Exception) -> None:
+async def test_verification_goes_on_when_a_step_works_again(
+    name: str, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     async with _working() as caller:
         uploads = [await caller.upload(NUMBERED) for _ in range(2)]
         step = _Step(caller, name, error)
@@ -75,6 +77,14 @@ async def test_verification_goes_on_when_a_step_works_again(name: str, error: Ex
         await _turn(caller, 5)
         assert all([(await caller.status(upload_id))["verified_on"] for upload_id in uploads])
         assert (await caller.call("GET", "/queue")).json()["trouble"] is None
+        reports = [record for record in caplog.records if str(error) in record.getMessage()]
+        assert reports
+        assert all((record.exc_info is not None) == _is_defect(error) for record in reports)
+
+
+def _is_defect(error: Exception) -> bool:
+    """True for an error that no disk and no database causes: it is logged with its traceback."""
+    return not isinstance(error, sqlite3.Error)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
@@ -91,7 +101,10 @@ async def test_a_job_that_cannot_be_processed_does_not_stop_the_others(
         assert (await _queue_troubles(caller)) == {bad: (1, str(error))}
         step.is_broken = False
         assert (await caller.status(good))["verified_on"]
-        assert [record.levelno >= logging.WARNING for record in caplog.records if bad in record.getMessage()]
+        [reported] = [
+            record for record in caplog.records if bad in record.getMessage() and record.levelno >= logging.WARNING
+        ]
+        assert (reported.exc_info is not None) == _is_defect(error)
         await _turn(caller, 1)
         assert (await caller.status(bad))["verified_on"]
 
@@ -151,10 +164,12 @@ async def test_a_long_verification_keeps_its_lease() -> None:
         upload_id = await caller.upload(NUMBERED)
         caller.service.configure_verification(upload_id, 100.0)
         caller.service.worker.resume()
-        for _ in range(9):
-            await _turn(caller, 10)
-            assert caller.service._database.queue.claim(caller.clock.now(), LEASE) is None
-        await _turn(caller, 10)
+        queue = caller.service._database.queue
+        for _ in range(99):
+            await _turn(caller, 1)
+            # Two renewals may fail: another worker cannot claim the job until most of the lease is over.
+            assert queue.claim(caller.clock.now() + LEASE * 0.6, LEASE) is None
+        await _turn(caller, 1)
         assert (await caller.status(upload_id))["verified_on"]
 
 

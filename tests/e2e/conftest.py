@@ -1,6 +1,7 @@
-"""A service in another process, and the wheel."""
+"""A service in another process, the wheel, and the signals that end a program."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,3 +31,30 @@ def served() -> Iterator[dict[str, Any]]:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())
         process.terminate()
+
+
+_FIND_ENDING = """
+import os, resource, signal
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+for number in sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}):
+    if (child := os.fork()) == 0:
+        if number not in {signal.SIGPIPE, signal.SIGXFSZ}:  # Python ignores these two
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        os._exit(0)
+    _, status = os.waitpid(child, os.WUNTRACED)
+    if os.WIFSTOPPED(status):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    elif os.WIFSIGNALED(status):
+        print(number)
+"""
+_FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
+"""A program cannot go on after these, not even to restore the terminal."""
+
+
+@pytest.fixture(scope="session")
+def ending() -> frozenset[int]:
+    """The signals that end a program on this system, found out by sending each to a process."""
+    found = subprocess.run([sys.executable, "-c", _FIND_ENDING], capture_output=True, text=True, check=True)
+    return frozenset(map(int, found.stdout.split())) - _FAULTS

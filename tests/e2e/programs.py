@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -22,6 +23,7 @@ __all__ = [
     "Response",
     "ScriptedService",
     "Served",
+    "handled_signals",
     "run",
     "scripted_service",
     "serving",
@@ -82,6 +84,13 @@ def started(
         finally:
             watchdog.cancel()
             process.kill()
+
+
+def handled_signals(process_id: int) -> set[int]:
+    """The signals that a process handles."""
+    status = Path(f"/proc/{process_id}/status").read_text()
+    mask = int(re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)[1], 16)  # type: ignore[index]
+    return {bit + 1 for bit in range(64) if mask >> bit & 1}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -104,6 +105,16 @@ class Terminal:
         """The output after the full screen was left, in one line; the emulator has no alternate screen."""
         output = self.painted.rpartition(_LEAVES)[2].decode(errors="replace")
         return " ".join(_ESCAPE.sub(" ", output).split())
+
+    @property
+    def process_id(self) -> int:
+        """The id of the program's process."""
+        return self._process.pid
+
+    @property
+    def open_files(self) -> int:
+        """The number of files that the program has open; the event loop's are the first besides the three streams."""
+        return len([*Path(f"/proc/{self.process_id}/fd").iterdir()])
 
     @property
     def modes(self) -> list[object]:

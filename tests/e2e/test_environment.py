@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.programs import Served
+from tests.e2e.programs import Served, started
 from upload_tui.cli.group import run
+from upload_tui.cli.support.error_reporting import run_reported
+from upload_tui.cli.support.preferences import dashboard_preferences
+from upload_tui.settings import Flags, SettingsPaths, read_settings
 from upload_tui.settings.keys import VARIABLES
 from upload_tui.testing import UploadServer
 
@@ -89,6 +92,8 @@ STATES = {
     "not-utf-8": _bytes(b"\xff\xfe\x00\xd8"),
     "zeros": _bytes(b"\0" * 5000),
     "gigantic": _gigantic,
+    "nested": _bytes(b"a = " + b"[" * 100_000),
+    "nested-json": _bytes(b'{"a":' * 100_000),
 }
 
 
@@ -124,6 +129,8 @@ FILES: Mapping[str, tuple[Callable[[Path, pytest.MonkeyPatch], Path], str]] = {
     "state": (_path("xdg_state_home"), "report --since last"),
     "log": (_path("xdg_state_home/upload-tui/log/upload-tui.log"), "list --debug"),
     "database": (_path("named-file"), "serve --host 192.0.2.1 --db {file}"),
+    "recording": (_path("named-file"), "replay {file}"),
+    "recording-to-write": (_path("named-folder"), "record {file}/missing/file"),
 }
 
 
@@ -133,10 +140,56 @@ def test_files_in_each_state(
     name: str, state: str, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     place, line = FILES[name]
+    monkeypatch.setenv("TEXTUAL_DRIVER", "textual.driver:Driver")  # a dashboard goes on without a terminal
     monkeypatch.delenv("UPLOAD_TUI_TOKEN") if name == "token-file" else None
     file = place(home, monkeypatch)
     STATES[state](file)
     Outcome(line.format(file=file), capfd, str(file), "SSL_CERT_FILE", "SSLKEYLOGFILE", "192.0.2.1")
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if state not in {"absent", "folder"}])
+def test_what_is_remembered_is_forgotten_if_it_is_damaged(
+    state: str, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert Outcome("report --since last", capfd).code == 0
+    (file,) = (home / "xdg_state_home").rglob("*.json")
+    file.unlink()
+    STATES[state](file)
+    assert '"since": null' in Outcome("report --since last", capfd).out
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if state != "absent"])
+@pytest.mark.parametrize("name", ["themes/mine.toml", "styles/mine.tcss"])
+def test_files_of_the_dashboard_in_each_state(
+    name: str, state: str, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = _path(f"xdg_config_home/upload-tui/{name}")(home, monkeypatch)
+    STATES[state](file)
+    settings = read_settings(os.environ, Flags(), SettingsPaths(home / "none", home / "none"))
+    code = run_reported(lambda: dashboard_preferences(settings))
+    err = capfd.readouterr().err
+    assert code in {0, 2}, err
+    assert "Errno" not in err
+    assert not code or str(file) in err
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("name", ["theme", "columns", "columns-combined"])
+def test_saved_choices_in_each_state(name: str, state: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    STATES[state](_path(f"xdg_state_home/upload-tui/{name}")(home, monkeypatch))
+    settings = read_settings(os.environ, Flags(), SettingsPaths(home / "none", home / "none"))
+    assert dashboard_preferences(settings).saved_theme == ""
+
+
+@pytest.mark.parametrize("key", ["token_file", "ca_bundle", "token_command", "on_error", "timezone", "theme"])
+def test_null_characters_in_settings(
+    key: str, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = os.environ["UPLOAD_TUI_URL"]
+    monkeypatch.delenv("UPLOAD_TUI_TOKEN")
+    file = _path("xdg_config_home/upload-tui/config.toml")(home, monkeypatch)
+    file.write_text(f'[profiles.a]\nurl = "{url}"\n{key} = "a\\u0000b"\n')
+    Outcome("list", capfd, key, "token", "certificates")
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state not in {"absent", "empty", "only-a-mark"}])
@@ -246,6 +299,51 @@ def test_proxies_with_each_value(
     Outcome("doctor", capfd)
 
 
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TEXTUAL_DRIVER",
+        "TEXTUAL_COLOR_SYSTEM",
+        "TEXTUAL_LOG",
+        "TEXTUAL_FPS",
+        "TEXTUAL_THEME",
+        "ESCDELAY",
+        "TZ",
+        "TMPDIR",
+    ],
+)
+def test_variables_of_the_dashboard_with_each_value(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, VALUES[value])
+    assert Outcome("demo", capfd, name, "needs a terminal").code == 2
+
+
+@pytest.mark.parametrize("name", ["TEXTUAL_DRIVER", "TEXTUAL_COLOR_SYSTEM", "TEXTUAL_LOG"])
+def test_an_invalid_variable_of_the_dashboard_is_named(
+    name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, "/nonexistent/x")
+    assert Outcome("watch", capfd, name).code == 2
+
+
+@pytest.mark.parametrize(
+    "words", [{}, {"COMP_CWORD": "x", "COMP_WORDS": "upload-tui li"}, {"COMP_WORDS": "upload-tui"}]
+)
+@pytest.mark.parametrize("request_", ["nonsense", "bash_nonsense", "bash_complete", "zsh_complete", "fish_complete"])
+def test_a_completion_that_no_shell_asks_for_is_exit_code_2(
+    request_: str, words: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if request_ == "fish_complete" and "COMP_CWORD" in words:
+        pytest.skip("fish gives the present word there")
+    monkeypatch.setenv("_UPLOAD_TUI_COMPLETE", request_)
+    for name, value in words.items():
+        monkeypatch.setenv(name, value)
+    assert Outcome("wait x", capfd, "_UPLOAD_TUI_COMPLETE").code == 2
+
+
 def test_no_home_directory(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """As in a container whose user has no entry in the password file."""
     monkeypatch.chdir(tmp_path)
@@ -272,9 +370,6 @@ def _no_entry(user: int) -> object:
 def test_deleted_working_directory(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from upload_tui.cli.support.preferences import dashboard_preferences
-    from upload_tui.settings import Flags, SettingsPaths, read_settings
-
     folder = tmp_path / "deleted"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -318,6 +413,49 @@ def test_arguments_with_each_text(
 
 
 @pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        (["record", ""], "the path is empty"),
+        (["replay", ""], "the path is empty"),
+        (["serve", "--db", ""], "the path is empty"),
+        (["serve", "--storage", ""], "the path is empty"),
+        (["serve", "--host", ""], "The host is empty"),
+        (["list", "--token-file", ""], "the path is empty"),
+        (["list", "--project", ""], "No project"),
+        (["list", "--profile", ""], ""),
+        (["list", "--url", ""], ""),
+    ],
+    ids=lambda line: " ".join(line) if isinstance(line, list) else "",
+)
+def test_empty_arguments(line: list[str], cause: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(line)
+    assert ended.value.code in ({2, 5} if cause else {0})
+    assert cause in capfd.readouterr().err
+
+
+def test_a_database_in_memory_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with started("serve", "--port", "0", "--db", ":memory:") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077], ids=oct)
+def test_folders_and_files_are_for_their_owner_alone(mask: int, home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = os.umask(mask)
+    try:
+        for line in ("list --debug", "report --since last", "config init"):
+            assert Outcome(line, capfd).code == 0
+    finally:
+        os.umask(before)
+    made = [path for path in home.rglob("*") if path.name != ".ddsclient"]
+    assert {path.name for path in made if path.is_dir()} >= {"upload-tui", "stores", "looks", "log"}
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "{root}?x=1", "{root}/#top", "{root}/api/v1/projects", "{root}/api/v1/uploads/1?x=1", "{root}/api/v2", "http://localhost:99999",
@@ -328,7 +466,9 @@ def test_url_of_something_else_is_exit_code_2(
     url: str, service: Mapping[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     filled = url.format(root=service["UPLOAD_TUI_URL"])
-    assert Outcome(f"list --url {filled}", capfd, filled).code == 2
+    outcome = Outcome(f"list --url {filled}", capfd, "command line")
+    assert outcome.code == 2
+    assert "?x=1" not in outcome.err
 
 
 @pytest.mark.parametrize("path", ["", "/", "/api/v1", "/api/v1/"])

@@ -4,6 +4,7 @@ The commands run in this process, against a service in a thread; only a stream t
 """
 
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -61,11 +62,14 @@ CASES = (
     Case("wait {verified} --interval 0.05s"),
     Case("wait {verified} {failed} --interval 0.05s", 1),
     Case("wait {verified} nowhere --interval 0.05s", 5),
-    Case("wait {verified} {pending} --interval 0.05s --timeout 0.1s --heartbeat 0.03s", 124),
+    Case("wait {verified} {pending} --interval 0.05s --timeout 0.5s --heartbeat 0.1s", 124),
     Case("projects"),
     Case("report"),
     Case("report --prometheus"),
     Case("report --fail-on-error", 1),
+    Case("report --since last"),
+    Case("config path"),
+    Case("config schema"),
     Case("doctor"),
     Case("doctor --url http://127.0.0.1:9", 3),
     Case("record {missing_folder}/file", 2, prints=False),
@@ -162,6 +166,24 @@ def test_exit_code_survives_lost_output(
         assert bool(text) == case.prints
     if stream == "stdout" and code == 74:
         assert text.startswith("upload-tui: Standard output cannot be written: ")
+
+
+@pytest.mark.usefixtures("service_environment")
+@pytest.mark.parametrize("failure", FAILURES)
+def test_what_a_report_could_not_print_is_new_in_the_next_one(
+    failure: str, words: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    line = ["report", "--since", "last", "-o", "json"]
+    with broken(failure) as out, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", out)
+        assert exit_code(line) == (0 if failure == "reader-gone" else 74)
+    capfd.readouterr()
+    new = []
+    for _ in range(2):
+        assert exit_code(line) == 0
+        (report,) = json.loads(capfd.readouterr().out)
+        new.append(len(report["news"]["new"]))
+    assert new == [3, 0]
 
 
 @pytest.mark.usefixtures("service_environment")

@@ -17,8 +17,8 @@ from upload_tui.testing import an_upload
 pytestmark = pytest.mark.e2e
 
 UPLOAD_FIELDS = [
-    "id", "name", "size_bytes", "content_type", "project", "service", "stage", "stage_since", "error_message", "timeline",
-    "chunks", "overdue", "stuck", "anomalies", "as_of",
+    "id", "name", "size_bytes", "content_type", "project", "service", "stage", "stage_since", "stage_since_certainty",
+    "error_message", "timeline", "chunks", "overdue", "stuck", "trouble", "anomalies", "as_of",
 ]  # fmt: skip
 STAGES = {"initiated", "completed", "verified", "error"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -84,10 +84,10 @@ def test_list_sorts_searches_and_limits(served: Served, uploads: list[dict[str, 
     assert [upload["id"] for upload in served.run("list", "--search", some["name"][1:].upper()).records] == [some["id"]]
 
 
-def test_list_filters_by_stuck_and_since(served: Served, uploads: list[dict[str, Any]]) -> None:
-    stuck = served.run("list", "--stuck").records
-    assert {upload["id"] for upload in stuck} == {upload["id"] for upload in uploads if upload["stuck"]}
-    assert {upload["stage"] for upload in stuck} == {"initiated", "completed"}
+def test_list_filters_by_trouble_and_since(served: Served, uploads: list[dict[str, Any]]) -> None:
+    troubled = served.run("list", "--stuck").records
+    assert {upload["id"] for upload in troubled} == {upload["id"] for upload in uploads if upload["trouble"]}
+    assert {upload["trouble"] for upload in troubled} == {"stuck", "failed"}
     since = datetime.now(UTC) - timedelta(minutes=50)
     expected = [upload["id"] for upload in uploads if _initiated(upload) >= since]
     assert [upload["id"] for upload in served.run("list", "--since", "50m").records] == expected

@@ -5,12 +5,16 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.programs import handled_signals
 from tests.e2e.terminal import HANG_UPS, Terminal
 
 pytestmark = pytest.mark.e2e
@@ -132,7 +136,20 @@ _MODES_OFF = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1004l", b"\x1b[?2004l", b"\x
 """The main screen, the cursor; no reports of the focus, of pastes, of the mouse; the usual keyboard protocol."""
 
 
-@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGXCPU"])
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_dashboard_handles_every_ending_signal(ending: frozenset[int]) -> None:
+    assert {signal.SIGTERM, signal.SIGALRM, signal.SIGRTMIN} <= ending
+    with Terminal("demo") as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        assert handled_signals(terminal.process_id) >= ending
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
+_SAMPLE = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGXCPU", "SIGALRM", "SIGABRT", "SIGRTMIN")
+
+
+@pytest.mark.parametrize("name", [name for name in _SAMPLE if hasattr(signal, name)])
 def test_signals_restore_the_terminal(name: str, served: dict[str, Any], home: Path) -> None:
     """The terminal is as before, the store is closed, and the exit code is 128 + n."""
     environment = {"UPLOAD_TUI_URL": served["url"], "UPLOAD_TUI_TOKEN": served["token"]}
@@ -147,6 +164,60 @@ def test_signals_restore_the_terminal(name: str, served: dict[str, Any], home: P
         assert [sequence for sequence in _MODES_OFF if sequence not in terminal.painted] == []
     (store,) = home.rglob("*.db")
     assert not store.with_name(f"{store.name}-wal").exists()
+
+
+_ENTERS = b"\x1b[?1049h"
+_MOMENTS: Mapping[str, Callable[[Terminal], bool]] = {
+    "handlers-set": lambda terminal: signal.SIGTERM in handled_signals(terminal.process_id),
+    "packages-imported": lambda terminal: terminal.open_files > 3 or _ENTERS in terminal.painted,
+    "screen-entered": lambda terminal: _ENTERS in terminal.painted,
+    "painted": lambda terminal: "Quit" in terminal.text,
+    "live": lambda terminal: "live" in terminal.text,
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
+@pytest.mark.parametrize("moment", _MOMENTS)
+def test_a_signal_during_the_start_decides_on_the_exit_code(moment: str, number: signal.Signals) -> None:
+    with Terminal("demo") as terminal:
+        before = terminal.modes
+        terminal.wait_until(lambda _: _MOMENTS[moment](terminal))
+        terminal.send_signal(number)
+        assert terminal.wait_for_end() == 128 + number
+        assert terminal.modes == before
+        assert terminal.painted.count(_ENTERS) == terminal.painted.count(_LEAVES)
+    assert b"Traceback" not in terminal.painted
+
+
+_BUSY = "while True: pass"
+_REFERENCE = "import time\nwhile time.process_time() < 2: pass"
+"""Computes for two seconds, which takes longer on a busy machine."""
+
+
+@contextmanager
+def _busy_machine() -> Iterator[None]:
+    loops = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(2)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+@pytest.mark.parametrize("hang_up", HANG_UPS)
+def test_dashboard_ends_soon_after_its_terminal_is_closed_on_a_busy_machine(hang_up: str) -> None:
+    """Sooner than another program has computed for two seconds."""
+    with _busy_machine(), Terminal("demo", hang_up=hang_up) as terminal:
+        terminal.wait_until(lambda text: "live" in text)
+        reference = subprocess.Popen([sys.executable, "-c", _REFERENCE])
+        try:
+            assert terminal.hang_up() == 128 + signal.SIGHUP
+            assert reference.poll() is None
+        finally:
+            reference.kill()
+            reference.wait()
 
 
 def test_suspension_where_no_shell_could_continue_is_ignored() -> None:

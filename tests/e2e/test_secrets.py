@@ -17,10 +17,23 @@ pytestmark = pytest.mark.e2e
 SECRET = "c4nary-s3cret"
 PROJECTS = {"results": [{"kind": "dds-project", "id": "p-1", "name": "Genome"}]}
 UPLOAD = {
-    **an_upload("reads.fastq", id="u-1", completed=60, error=30, message="bad hash"),
+    **an_upload(
+        "reads.fastq",
+        id="u-1",
+        completed=60,
+        error=30,
+        message=f"PUT https://storage.test/x?X-Amz-Signature={SECRET} failed: {SECRET}-issued, token {SECRET}",
+    ),
     "signed_url": f"https://storage.test/{SECRET}",
     "host": {"api_token": SECRET, "agent_key": SECRET},
+    "temp_url": f"https://storage.test/{SECRET}",
+    "http_headers": {"Authorization": SECRET, "X-Auth-Token": SECRET},
+    "service_account": {"secret": SECRET, "password": SECRET, "access_key": SECRET},
+    "more": {"url": f"/x/{SECRET}", "cookie": SECRET, "session": SECRET, "auth": SECRET, "credentials": {"id": SECRET}},
+    "place": f"https://bob:{SECRET}@storage.test",
 }
+QUOTED = f"token {SECRET} expired"
+QUOTING = Response({"error": 500, "code": "x", "reason": QUOTED, "suggestion": QUOTED}, 500, {"Retry-After": "0"})
 RESPONSES = {
     "/projects": [Response(PROJECTS)],
     "/projects/p-1/uploads": [Response({"results": [UPLOAD]})],
@@ -121,6 +134,11 @@ def _invalid_url(_: Path, __: str) -> Mapping[str, str]:
     return {"UPLOAD_TUI_URL": f"http://bob:{SECRET}@[bad", "UPLOAD_TUI_TOKEN": "t0ken"}
 
 
+def _commands_with_arguments(home: Path, url: str) -> Mapping[str, str]:
+    commands = f'token_command = "echo {SECRET}"\non_error = "mail --password {SECRET}"\n'
+    return _profile(home, f'url = "{url}"\n{commands}')
+
+
 def _proxy(_: Path, __: str) -> Mapping[str, str]:
     proxy = f"http://bob:{SECRET}@127.0.0.1:1"
     return {"UPLOAD_TUI_URL": "https://dds.test", "UPLOAD_TUI_TOKEN": "t0ken", "HTTPS_PROXY": proxy}
@@ -148,6 +166,7 @@ PLACES: tuple[Place, ...] = (
     _url_of_a_variable,
     _url_of_a_profile,
     _invalid_url,
+    _commands_with_arguments,
     _proxy,
     _invalid_proxy,
 )
@@ -266,6 +285,54 @@ def test_a_token_with_other_characters_is_a_wrong_setting(
     assert result.code == 2
     assert "token contains a line break" in result.err
     assert service.requests == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 503])
+@pytest.mark.parametrize(
+    "command", ["list", "list --debug", "show u-1", "projects", "doctor", "wait u-1 --timeout 0.1s --heartbeat 0.02s"]
+)
+def test_a_token_that_the_service_quotes_is_hidden(
+    service: ScriptedService,
+    command: str,
+    status: int,
+    home: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("UPLOAD_TUI_URL", service.url)
+    monkeypatch.setenv("UPLOAD_TUI_TOKEN", SECRET)
+    quoting = [Response(QUOTING.body, status, QUOTING.headers)]
+    service.responses = dict.fromkeys(RESPONSES, quoting)
+    result = run_here(capfd, *command.split())
+    assert result.code in {2, 3, 4, 5, 124}
+    assert SECRET not in result.out + result.err
+    assert _files_with(SECRET, home) == set()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://dds.test/?token={SECRET}",
+        f"/storage/x?sig={SECRET}",
+        f"https://ada:{SECRET}%40dds.test",
+        f"https://ada:{SECRET}\uff20dds.test",
+        f"https://dds.test/#access_token={SECRET}",
+        f"https://dds.test/api/v1/{SECRET}",
+        f"https://dds.test:{SECRET}",
+        f"ftp://bob:{SECRET}@dds.test",
+        f"http://[{SECRET}",
+        SECRET,
+    ],
+)
+@pytest.mark.parametrize("command", ["list", "list --debug", "config show", "doctor"])
+def test_a_url_that_cannot_be_used_is_not_quoted(
+    url: str, command: str, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = run_here(capfd, *command.split(), "--url", url)
+    assert result.code == 2
+    assert "command line" in result.out + result.err
+    assert SECRET not in result.out + result.err
+    assert _files_with(SECRET, home) == set()
 
 
 def test_a_url_with_a_password_gets_a_hint(capfd: pytest.CaptureFixture[str]) -> None:

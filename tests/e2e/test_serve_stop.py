@@ -1,4 +1,4 @@
-"""`serve` ends within its grace period on SIGTERM and SIGINT, whatever its clients do, and leaves a complete database."""
+"""`serve` and `demo --web` end within their grace period on every ending signal, and `serve` leaves a complete database."""
 
 import hashlib
 import json
@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -17,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.programs import Served, started
+from tests.e2e.programs import Served, handled_signals, started
 
 pytestmark = pytest.mark.e2e
 
@@ -151,6 +152,59 @@ def test_serve_ends_on_a_signal(situation: Situation, number: signal.Signals, tm
     assert upload_id in uploads_in_copy(database, tmp_path)
 
 
+_COMMANDS = {
+    "serve": ("serve", "--port", "0", "--json"),
+    "serve-scenario": ("serve", "--port", "0", "--json", "--scenario", "rush"),
+    "demo-web": ("demo", "--web", "--port", "0"),
+}
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGQUIT", "SIGUSR1", "SIGALRM", "SIGRTMIN"])
+def test_each_kind_of_signal_ends_serve_and_folds_the_log_into_the_database(name: str, tmp_path: Path) -> None:
+    if not hasattr(signal, name):
+        pytest.skip("this system has no such signal")
+    number, database = getattr(signal, name), tmp_path / "service.db"
+    with started(*_COMMANDS["serve"], "--db", str(database), "--grace", "0.2") as process:
+        assert process.stdout is not None
+        served = Served(json.loads(process.stdout.readline()))
+        upload_id = served.begin()
+        with half_a_json_body(served, tmp_path):
+            process.send_signal(number)
+            process.communicate(timeout=HANG_SECONDS)
+    assert process.returncode == 128 + number
+    assert upload_id in uploads_in_copy(database, tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_every_ending_signal_is_handled(command: str, ending: frozenset[int]) -> None:
+    if command == "demo-web":
+        pytest.importorskip("textual_serve", reason="the extra `web` is not installed")
+    with started(*_COMMANDS[command]) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        assert handled_signals(process.pid) >= ending
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=HANG_SECONDS)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert err == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["term", "int", "hup"])
+@pytest.mark.parametrize("line", ["wait {id}", "tail", "record {folder}/recording.jsonl"])
+def test_a_signal_ends_a_command_that_runs_on(line: str, number: signal.Signals, served: Any, tmp_path: Path) -> None:
+    service = Served(served)
+    words = line.format(id=service.begin(), folder=tmp_path).split()
+    with started(*words, environment=service.environment) as process:
+        while signal.SIGALRM not in handled_signals(process.pid):
+            assert process.poll() is None
+        process.send_signal(number)
+        _, err = process.communicate(timeout=HANG_SECONDS)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in err
+
+
 def test_a_second_signal_ends_the_grace_period(tmp_path: Path) -> None:
     with started("serve", "--port", "0", "--json", "--grace", "3600") as process:
         assert process.stdout is not None
@@ -163,6 +217,19 @@ def test_a_second_signal_ends_the_grace_period(tmp_path: Path) -> None:
             _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 128 + signal.SIGTERM
     assert "Traceback" not in err
+
+
+def test_requests_have_five_seconds_by_default(tmp_path: Path) -> None:
+    with started("serve", "--port", "0", "--json") as process:
+        assert process.stdout is not None
+        served = Served(json.loads(process.stdout.readline()))
+        with half_a_json_body(served, tmp_path):
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=HANG_SECONDS)
+            seconds = time.monotonic() - began
+    assert process.returncode == 128 + signal.SIGTERM
+    assert seconds >= 5
 
 
 def is_accepting(served: Served) -> bool:

@@ -7,12 +7,13 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from upload_tui.monitor import LastVisit
+from upload_tui.monitor import LastVisit, SortKey
 from upload_tui.testing import InMemorySession, an_upload, dashboard
-from upload_tui.tui import DisplayOptions, Fault, Preferences
+from upload_tui.tui import DisplayOptions, Fault, Preferences, TableOrder
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 _MAX_STEPS = 500
+NEWEST_FIRST = TableOrder(SortKey.INITIATED)
 
 
 def many(count: int) -> list[dict[str, Any]]:
@@ -70,8 +71,9 @@ async def opened(
     last_visit: LastVisit | None = None,
     **options: Any,
 ) -> AsyncIterator[tuple[Pilot[int], InMemorySession, UploadTable]]:
-    """Run the dashboard over these uploads; `options` are preferences."""
+    """Run the dashboard over these uploads, the newest first; `options` are preferences."""
     session = InMemorySession(uploads)
+    options.setdefault("order", NEWEST_FIRST)
     preferences = Preferences(display_options=DisplayOptions(zone=UTC), **options)
     app = dashboard(session, controls=controls, preferences=preferences, last_visit=last_visit)
     async with app.run_test(size=size) as pilot:

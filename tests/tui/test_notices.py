@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from tests.tui.dashboards import opened, toasts, until
-from upload_tui.monitor import LastVisit, StageReached
+from upload_tui.monitor import LastVisit, Query, SortKey, StageReached
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
 from upload_tui.tui import AlertSettings, CommandResult, UploadApp
 from upload_tui.tui.notices import Alerts, desktop_notification
-from upload_tui.tui.widgets.status_bar import AlarmBar
+from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 
 
@@ -70,6 +70,28 @@ async def test_a_failure_is_shown_in_the_alarm_line_and_passed_to_the_hook() -> 
         assert recorded == ["one.bin"]
         assert "one.bin failed: wrong size" in bar.render().plain
         await until(pilot, lambda: toasts(pilot) == ["on_error: cat '>>' x: exit code 1."])
+    session.close()
+
+
+def test_what_becomes_stuck_or_contradictory_is_alerted_and_what_was_is_not() -> None:
+    session = InMemorySession(
+        [an_upload("old.bin", initiated=9000, completed=8000), an_upload("new.bin", initiated=60)]
+    )
+    query, alerts = Query(attention_only=True, sort=SortKey.TROUBLE), Alerts(AlertSettings())
+    alerts.compare(session.picture.window(query, 0, 10).rows)
+    assert alerts.due(NOW) == []
+    session.picture.update(
+        an_upload("new.bin", initiated=9000, completed=8000),
+        an_upload("half.bin", initiated=60, completed=50, verified=40, chunks=(1, 3)),
+    )
+    for _ in range(2):
+        alerts.compare(session.picture.window(query, 0, 10).rows)
+    due = alerts.due(NOW)
+    assert [(alert.text, alert.is_failure) for alert in due] == [
+        ("half.bin verified but not whole", True),
+        ("new.bin stuck", False),
+    ]
+    assert not any(alert.failures for alert in due)
     session.close()
 
 

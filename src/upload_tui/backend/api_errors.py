@@ -15,6 +15,7 @@ __all__ = [
     "invalid_parameters",
     "not_consistent",
     "not_found",
+    "purged",
     "storage_unavailable",
     "too_large",
     "unauthorized",
@@ -63,6 +64,11 @@ def invalid_fields(**messages: str) -> ApiError:
 def already_completed() -> ApiError:
     """400: the upload is completed, so nothing of it can change."""
     return invalid_fields(completed_at="Cannot change completed_at.")
+
+
+def purged() -> ApiError:
+    """400: the stored bytes of an upload that was never completed were deleted."""
+    return ApiError(400, "the upload was purged before it was completed", "You must begin a new upload process")
 
 
 def invalid_parameters(message: str) -> ApiError:

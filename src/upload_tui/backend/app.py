@@ -14,6 +14,8 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, TypeAdapter
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -33,13 +35,13 @@ from upload_tui.backend.endpoints.endpoint import (
 )
 from upload_tui.backend.endpoints.operations import OperationEndpoints
 from upload_tui.backend.endpoints.projects import FileEndpoints, FolderEndpoints, ProjectEndpoints
-from upload_tui.backend.endpoints.transfers import BlobEndpoints
+from upload_tui.backend.endpoints.transfers import DOWNLOAD_HEADERS, BlobEndpoints
 from upload_tui.backend.endpoints.uploads import UploadEndpoints
 from upload_tui.backend.request_models import Paging, read_body, read_query
 from upload_tui.backend.schemas import ErrorSchema, ParameterErrorSchema
 from upload_tui.wire import API_PATH, STATUS_SHAPE_HEADER, StatusShape
 
-__all__ = ["EnvelopeMiddleware", "OPENAPI_PATH", "all_endpoints", "allow_origins", "create_app", "openapi_document"]
+__all__ = ["EnvelopeMiddleware", "OPENAPI_PATH", "OriginMiddleware", "all_endpoints", "create_app", "openapi_document"]
 
 _Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -65,16 +67,16 @@ def create_app(context: ServiceContext, status_shape: StatusShape) -> Starlette:
 
 
 def all_endpoints(context: ServiceContext) -> Sequence[Endpoint]:
-    """All endpoints that the OpenAPI page describes."""
+    """All endpoints that the OpenAPI page describes. Routes are matched in this order, so those of uploads come first."""
     return (
+        *UploadEndpoints(context).endpoints(),
+        *BlobEndpoints(context).endpoints(),
         *AccountEndpoints(context).endpoints(),
         *AffiliateEndpoints(context).endpoints(),
         *OperationEndpoints(context).endpoints(),
         *ProjectEndpoints(context).endpoints(),
-        *UploadEndpoints(context).endpoints(),
         *FolderEndpoints(context).endpoints(),
         *FileEndpoints(context).endpoints(),
-        *BlobEndpoints(context).endpoints(),
     )
 
 
@@ -119,7 +121,9 @@ def _with_checks(endpoint: Endpoint, context: ServiceContext, status_shape: Stat
             parameters = await read_body(request, endpoint.body)
         elif endpoint.query is not None:
             parameters = read_query(request, endpoint.query)
-        shape = _requested_shape(request, status_shape) if endpoint.has_status else status_shape
+        shape = _requested_shape(
+            request, status_shape
+        )  # also where the response has no status: a typing error is found
         if endpoint.needs_token:
             context.check_token(request)
         return await endpoint.handler(Call(request, parameters, shape))
@@ -348,21 +352,40 @@ class EnvelopeMiddleware:
                 await json_response(envelope.body, envelope.status)(scope, receive, send)
 
 
-def allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """Wrap the service so that pages of some origins may call it from a browser; `*` stands for all.
+class OriginMiddleware(CORSMiddleware):
+    """Lets pages of some origins call the service from a browser; `*` stands for all.
 
-    Scripts can also read the headers for paging and limits. Browser credentials (cookies) are not allowed: the token is
-    in a header.
+    Scripts can also read the headers for paging, limits and downloads. Browser credentials (cookies) are not allowed: the token is
+    in a header. A page on the internet may call a service in a private network if its origin is allowed.
+
+    Args:
+        app: the service.
+        origins: the origins, in the form in which browsers send them.
     """
-    from starlette.middleware.cors import CORSMiddleware
 
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Range", STATUS_SHAPE_HEADER],
-        expose_headers=[*PAGE_HEADERS, *LIMIT_HEADERS, "Content-Disposition", "Content-Range", "Date", "Retry-After"],
-    )
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+            allow_headers=_REQUEST_HEADERS,
+            expose_headers=[*PAGE_HEADERS, *LIMIT_HEADERS, *DOWNLOAD_HEADERS, "Date", "Retry-After"],
+            allow_private_network=True,
+        )
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Respond to a preflight request; a refusal has the service's envelope."""
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        error = ApiError(400, bytes(response.body).decode(), "start the service with --cors for this origin")
+        headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        return json_response(error.body, error.status, headers)
+
+
+_REQUEST_HEADERS = (
+    "Authorization", "Content-Type", "Range", "If-Range", "If-Match", "If-None-Match", STATUS_SHAPE_HEADER,
+)  # fmt: skip
 
 
 def normalize_path(path: str) -> str:

@@ -9,7 +9,15 @@ from typing import Literal, Protocol, TypeVar
 from msgspec import Struct
 from starlette.requests import Request
 
-from upload_tui.backend.api_errors import ApiError, expired_token, not_consistent, not_found, unauthorized
+from upload_tui.backend.api_errors import (
+    ApiError,
+    already_completed,
+    expired_token,
+    not_consistent,
+    not_found,
+    purged,
+    unauthorized,
+)
 from upload_tui.backend.auth import TokenAuthority
 from upload_tui.backend.faults import FaultName, Faults
 from upload_tui.backend.request_models import ContainerReference
@@ -83,7 +91,8 @@ class ServiceContext:
         if self.faults.is_active(FaultName.EXPIRED_URLS):
             raise unauthorized()
         path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
-        self.authority.check_url(request.method, path, query)  # `request.url` would depend on the Host header
+        method = "GET" if request.method == "HEAD" else request.method
+        self.authority.check_url(method, path, query)  # `request.url` would depend on the Host header
 
     def signed_url(self, method: Literal["GET", "PUT"], path: str) -> SignedUrlSchema:
         """Sign a URL for transferring bytes."""
@@ -140,6 +149,15 @@ class ServiceContext:
             folder = self.folder(reference.id)
             return folder.project_id, folder.id
         raise ApiError(404, f"object_kind {reference.kind} Not Supported", "Please supply a supported object_kind")
+
+    def closed_upload(self, upload_id: str) -> ApiError:
+        """Create the response to a client that sends something for an upload that is not open.
+
+        Raises:
+            ApiError: 404, the record was deleted meanwhile.
+        """
+        is_purged_early = self.upload(upload_id).timeline.stage is Stage.INITIATED
+        return purged() if is_purged_early else already_completed()
 
     def require_verified(self, upload: UploadRecord) -> None:
         """Check that an upload is verified, so that its bytes can be downloaded.

@@ -201,8 +201,18 @@ class FaultyStorage:
 
     @property
     def budget_bytes(self) -> int | None:
-        """How many bytes it may hold before those of finished uploads are purged; None for no limit."""
+        """How many bytes it may hold before those that nothing needs are purged; None for no limit."""
         return self._storage.budget_bytes
+
+    @property
+    def limit_bytes(self) -> int | None:
+        """How many bytes it holds at most; None for no limit."""
+        return self._storage.limit_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes are in memory, those that are being received included."""
+        return self._storage.held_bytes
 
     async def put(
         self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = lambda: True
@@ -234,7 +244,7 @@ class FaultyStorage:
         self._storage.purge(upload_id)
 
     def held_uploads(self) -> Sequence[tuple[str, int]]:
-        """The uploads with blobs in memory and their sizes in bytes, oldest first."""
+        """The uploads with blobs in memory and their sizes in bytes, the one whose last bytes are oldest first."""
         return self._storage.held_uploads()
 
 

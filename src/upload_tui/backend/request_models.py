@@ -260,9 +260,17 @@ def _parse_json(body: bytes) -> Any:
     if not body.strip():
         return {}
     try:
-        return json.loads(body)
+        return json.loads(body, parse_int=_parse_integer)
     except (ValueError, RecursionError) as error:
         raise invalid_parameters("the body is not JSON") from error
+
+
+def _parse_integer(digits: str) -> int | str:
+    """Parse an integer. One that is too long for Python stays text, so that its field is invalid and not the whole body."""
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
 
 
 def _parse_form(body: bytes) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import Self, TypedDict, Unpack
 
 from starlette.types import ASGIApp
 
-from upload_tui.backend.app import EnvelopeMiddleware, allow_origins, create_app
+from upload_tui.backend.app import EnvelopeMiddleware, OriginMiddleware, create_app
 from upload_tui.backend.auth import DemoAccount, TokenAuthority
 from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.fault_injection import FaultControlApp, FaultInjectionMiddleware
 from upload_tui.backend.faults import Faults, FaultyStorage
 from upload_tui.backend.serializers import ResourceSerializer
-from upload_tui.backend.storage import FolderStorage, MemoryStorage
+from upload_tui.backend.storage import MEMORY_LIMIT_BYTES, FolderStorage, MemoryStorage, Storage
 from upload_tui.backend.store.database import Database
 from upload_tui.backend.store.records import FinishedUpload, ProjectRecord
 from upload_tui.backend.worker import VerificationWorker
@@ -41,6 +42,7 @@ class ServiceOptions(TypedDict, total=False):
     Attributes:
         database: the file of the database; None keeps it in memory.
         storage: the folder of the stored bytes; None keeps them in memory.
+        memory_bytes: how many bytes are kept in memory at most.
         seed: makes ids reproducible; None makes random ids.
         secret: the key for tokens and signatures, for tests; None uses the database's, random in a new one.
         verifications_at_once: how many uploads are verified concurrently.
@@ -52,6 +54,7 @@ class ServiceOptions(TypedDict, total=False):
 
     database: Path | None
     storage: Path | None
+    memory_bytes: int
     seed: int | None
     secret: bytes | None
     verifications_at_once: int
@@ -81,26 +84,29 @@ class EmbeddedService:
         self.base_url = options.get("base_url", IN_PROCESS_URL)
         self.faults = Faults(self.clock)
         self._database = Database(options.get("database"))
-        secret = options.get("secret") or self._database.secret(token_bytes(32))
-        self._authority = TokenAuthority(secret, self.clock)
         self._verification_seconds: dict[str, float] = {}
-        folder = options.get("storage")
-        self.storage = FaultyStorage(MemoryStorage() if folder is None else FolderStorage(folder), self.faults)
-        self.worker = self._create_worker(options.get("verifications_at_once", 1), options.get("executor"))
-        self._context = ServiceContext(
+        self._worker_task: asyncio.Task[None] | None = None
+        with self._database.starting():
+            secret = options.get("secret") or self._database.secret(token_bytes(32))
+            self._authority = TokenAuthority(secret, self.clock)
+            self.storage = FaultyStorage(_create_storage(options), self.faults)
+            self.worker = self._create_worker(options.get("verifications_at_once", 1), options.get("executor"))
+            self._context = self._create_context(options)
+            self.app = self._create_app(status_shape, options)
+            self.project = self._default_project()
+
+    def _create_context(self, options: ServiceOptions) -> ServiceContext:
+        return ServiceContext(
             database=self._database,
             storage=self.storage,
             worker=self.worker,
             authority=self._authority,
             faults=self.faults,
             clock=self.clock,
-            rng=_id_generator(options.get("seed"), self._database.uploads.count()),
+            rng=_id_generator(options.get("seed"), self._database.count_ids()),
             address=self,
             serializer=ResourceSerializer(self._authority.account),
         )
-        self.app = self._create_app(status_shape, options)
-        self.project = self._default_project()
-        self._worker_task: asyncio.Task[None] | None = None
 
     def _create_worker(self, concurrency: int, executor: Executor | None) -> VerificationWorker:
         return VerificationWorker(
@@ -119,7 +125,7 @@ class EmbeddedService:
             app = FaultControlApp(app, self.faults, self._authority)
         app = EnvelopeMiddleware(app)
         origins = options.get("cors_origins")
-        return allow_origins(app, origins) if origins else app
+        return OriginMiddleware(app, origins) if origins else app
 
     async def __aenter__(self) -> Self:
         self._worker_task = asyncio.create_task(self.worker.run(), name="verification worker")
@@ -153,8 +159,27 @@ class EmbeddedService:
             self.storage.unreadable_uploads.add(upload_id)
 
     def import_uploads(self, uploads: Sequence[FinishedUpload]) -> None:
-        """Insert uploads that finished in the past. They have records but no stored bytes."""
-        self._database.uploads.import_finished(uploads)
+        """Insert uploads that finished in the past. They have records but no stored bytes.
+
+        Raises:
+            UsageError: the database cannot be written.
+        """
+        with self._database.starting():
+            self._database.uploads.import_finished(uploads)
+
+    def count_imported_uploads(self) -> int:
+        """Count the uploads that were imported, also by an earlier process."""
+        with self._database.starting():
+            return self._database.uploads.count_imported()
+
+    @property
+    def unverified_count(self) -> int | None:
+        """How many completed uploads wait for verification; None if that is not known."""
+        try:
+            summary = self._database.queue.summary()
+        except sqlite3.Error:
+            return None
+        return None if summary.depth is None or summary.running is None else summary.depth + summary.running
 
     @property
     def account(self) -> DemoAccount:
@@ -180,14 +205,23 @@ class EmbeddedService:
         return project
 
 
+def _create_storage(options: ServiceOptions) -> Storage:
+    folder = options.get("storage")
+    return (
+        MemoryStorage(limit_bytes=options.get("memory_bytes", MEMORY_LIMIT_BYTES))
+        if folder is None
+        else FolderStorage(folder)
+    )
+
+
 def _report_end(worker: asyncio.Task[None]) -> None:
     """Report a worker that ended without being stopped; it never should."""
     if not worker.cancelled() and (error := worker.exception()) is not None:
         _logger.critical("The verification worker ended: restart the service", exc_info=error)
 
 
-def _id_generator(seed: int | None, upload_count: int) -> Random:
-    """Return the source of ids. A database that already has uploads gets other ids than a new one."""
+def _id_generator(seed: int | None, id_count: int) -> Random:
+    """Return the source of ids. A database that already has ids gets others than a new one."""
     if seed is None:
         return SystemRandom()
-    return Random(f"{seed} after {upload_count}" if upload_count else seed)  # noqa: S311  # a seed is for reproducible ids
+    return Random(f"{seed} after {id_count}" if id_count else seed)  # noqa: S311  # a seed is for reproducible ids

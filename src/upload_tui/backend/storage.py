@@ -7,7 +7,7 @@ being read is `StorageUnavailableError`: retrying later may help.
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterable, Callable, Hashable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -24,13 +24,16 @@ __all__ = [
     "BlobStat",
     "ChunkRejectedError",
     "FolderStorage",
+    "MEMORY_LIMIT_BYTES",
     "MemoryStorage",
     "Storage",
+    "StorageFullError",
     "StorageUnavailableError",
 ]
 
 _BLOCK_BYTES = 256 * 1024
 _MEMORY_BUDGET_BYTES = 16 * 1024 * 1024
+MEMORY_LIMIT_BYTES = 24 * 1024 * 1024
 _MARK = ".upload-tui-storage"
 
 BlobKey = tuple[str, int]
@@ -41,8 +44,12 @@ class StorageUnavailableError(Exception):
     """The storage cannot be used just now; retrying later may help."""
 
 
+class StorageFullError(StorageUnavailableError):
+    """There is no room for more bytes until others are purged."""
+
+
 class ChunkRejectedError(Exception):
-    """The upload was completed while a blob was being received; the blob was discarded."""
+    """The upload was completed or purged while a blob was being received; the blob was discarded."""
 
 
 class BlobStat(Struct, frozen=True):
@@ -61,7 +68,12 @@ class Storage(Protocol):
 
     @property
     def budget_bytes(self) -> int | None:
-        """How many bytes it may hold before those of finished uploads are purged; None for no limit."""
+        """How many bytes it may hold before those that nothing needs are purged; None for no limit."""
+        ...
+
+    @property
+    def limit_bytes(self) -> int | None:
+        """How many bytes it holds at most; None for no limit."""
         ...
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
@@ -74,6 +86,7 @@ class Storage(Protocol):
 
         Raises:
             ChunkRejectedError: `is_accepted` returned False.
+            StorageFullError: the blob exceeds the limit, together with all others.
             StorageUnavailableError: the blob cannot be written.
         """
         ...
@@ -102,8 +115,16 @@ class Storage(Protocol):
         """
         ...
 
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes are in memory, those that are being received included."""
+        ...
+
     def held_uploads(self) -> Sequence[tuple[str, int]]:
-        """The uploads with blobs in memory and their sizes in bytes, oldest first; empty if blobs are kept elsewhere."""
+        """The uploads with blobs in memory and their sizes in bytes, the one whose last bytes are oldest first.
+
+        Uploads of which bytes are being received are left out. Empty if blobs are kept elsewhere.
+        """
         ...
 
 
@@ -111,22 +132,43 @@ class MemoryStorage:
     """Keeps blobs in memory.
 
     Args:
-        budget_bytes: how many bytes it may hold before those of finished uploads are purged.
+        budget_bytes: how many bytes it may hold before those that nothing needs are purged.
+        limit_bytes: how many bytes it holds at most, those that are being received included.
     """
 
-    def __init__(self, budget_bytes: int = _MEMORY_BUDGET_BYTES) -> None:
+    def __init__(self, budget_bytes: int = _MEMORY_BUDGET_BYTES, limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
         self.budget_bytes: int | None = budget_bytes
-        self._uploads: dict[str, dict[int, tuple[int, bytes]]] = {}
-        self._revisions = count()
+        self.limit_bytes: int | None = limit_bytes
+        self._uploads: dict[str, dict[int, tuple[int, bytearray]]] = {}
+        self._incoming: dict[int, tuple[str, bytearray]] = {}
+        self._stored_bytes = 0
+        self._serials = count()
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
         """Store a blob."""
-        chunk = b"".join([block async for block in blocks])
-        if not is_accepted():
-            raise ChunkRejectedError
         upload_id, number = key
-        self._uploads.setdefault(upload_id, {})[number] = next(self._revisions), chunk
-        return len(chunk)
+        serial, received = next(self._serials), bytearray()
+        self._incoming[serial] = upload_id, received
+        try:
+            async for block in blocks:
+                self._check_room(len(block))
+                received += block
+            if not is_accepted():
+                raise ChunkRejectedError
+            self._insert(upload_id, number, received)
+            return len(received)
+        finally:
+            del self._incoming[serial]
+
+    def _insert(self, upload_id: str, number: int, blob: bytearray) -> None:
+        blobs = self._uploads.pop(upload_id, {})  # inserted again below, as the last
+        replaced_bytes = len(blobs[number][1]) if number in blobs else 0
+        self._uploads[upload_id] = {**blobs, number: (next(self._serials), blob)}
+        self._stored_bytes += len(blob) - replaced_bytes
+
+    def _check_room(self, added_bytes: int) -> None:
+        if self.limit_bytes is not None and self.held_bytes + added_bytes > self.limit_bytes:
+            raise StorageFullError(f"The memory for uploaded bytes is full ({self.limit_bytes // 2**20} MiB)")
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
         """Read a blob."""
@@ -144,17 +186,26 @@ class MemoryStorage:
 
     def purge(self, upload_id: str) -> None:
         """Delete all blobs of an upload."""
-        self._uploads.pop(upload_id, None)
+        self._stored_bytes -= _size_bytes(self._uploads.pop(upload_id, {}))
+
+    @property
+    def held_bytes(self) -> int:
+        """All bytes, those that are being received included."""
+        return self._stored_bytes + sum(len(received) for _, received in self._incoming.values())
 
     def held_uploads(self) -> Sequence[tuple[str, int]]:
-        """The uploads and their sizes in bytes, oldest first."""
-        return [
-            (upload_id, sum(len(chunk) for _, chunk in blobs.values())) for upload_id, blobs in self._uploads.items()
-        ]
+        """The uploads and their sizes in bytes, the one whose last bytes are oldest first."""
+        receiving = {upload_id for upload_id, _ in self._incoming.values()}
+        held = self._uploads.items()
+        return [(upload_id, _size_bytes(blobs)) for upload_id, blobs in held if upload_id not in receiving]
 
-    def _find(self, key: BlobKey) -> tuple[int, bytes] | None:
+    def _find(self, key: BlobKey) -> tuple[int, bytearray] | None:
         upload_id, number = key
         return self._uploads.get(upload_id, {}).get(number)
+
+
+def _size_bytes(blobs: Mapping[int, tuple[int, bytearray]]) -> int:
+    return sum(len(blob) for _, blob in blobs.values())
 
 
 class FolderStorage:
@@ -171,6 +222,7 @@ class FolderStorage:
     """
 
     budget_bytes: int | None = None
+    limit_bytes: int | None = None
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -255,6 +307,11 @@ class FolderStorage:
             self.stat((upload_id, 0))  # raises if the storage is not there
         except OSError as error:
             raise StorageUnavailableError(str(error)) from error
+
+    @property
+    def held_bytes(self) -> int:
+        """Zero: blobs are on disk."""
+        return 0
 
     def held_uploads(self) -> Sequence[tuple[str, int]]:
         """Empty: blobs are on disk."""

@@ -1,7 +1,8 @@
 """The verification worker, and retention: it purges what nothing needs any more, so that a service in memory can run for days.
 
-Only uploads that have ended are touched, oldest first. Bytes are purged while the storage holds more than its budget, unless a
-file refers to them, and when a project is deleted. Records are deleted only from a database in memory.
+Nothing needs an upload that has ended or was given up, unless a file refers to it, nor one whose client has not been heard of for a
+minute. Bytes are purged while the storage holds more than its budget, when it is full, and when a project is deleted. Records
+are deleted only from a database in memory.
 
 Nothing that goes wrong with a job ends the worker. The job is postponed with a reason, and the others go on.
 """
@@ -12,7 +13,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,12 @@ __all__ = ["LEASE", "RETRY_SECONDS", "Retention", "VerificationWorker"]
 _BATCH_UPLOADS = 100
 """How many records are deleted at a time. The limit can be exceeded by this number."""
 
+_IDLE = timedelta(minutes=1)
+"""A client that has reported and sent nothing for this long may lose what it has sent."""
+
+_RETENTION_SECONDS = 15.0
+"""How often the limits are applied even if no upload ends."""
+
 
 class Retention:
     """Applies the limits of a storage and of a database.
@@ -35,7 +42,7 @@ class Retention:
     Args:
         database: the records.
         storage: the bytes.
-        clock: for `purged_on`.
+        clock: for `purged_on`, and to know which clients are idle.
     """
 
     def __init__(self, database: Database, storage: Storage, clock: Clock) -> None:
@@ -43,26 +50,41 @@ class Retention:
         self._storage = storage
         self._clock = clock
 
-    def apply(self, project_id: str) -> None:
-        """Apply all limits, after an upload of a project has ended."""
-        self.purge_project(project_id)
-        self._purge_to_budget()
+    def apply(self) -> None:
+        """Apply all limits."""
+        self.purge_deleted_projects()
+        if self._storage.budget_bytes is not None:
+            self._purge_down_to(self._storage.budget_bytes)
         self._delete_records()
 
-    def purge_project(self, project_id: str) -> None:
-        """Purge the uploads of a project that have ended, if the project is deleted."""
-        for upload_id in self._database.uploads.of_deleted_project(project_id):
+    def purge_deleted_projects(self, project_id: str | None = None) -> None:
+        """Purge the uploads of deleted projects, or of one project if it is deleted; not those that are to be verified."""
+        for upload_id in self._database.uploads.of_deleted_projects(project_id):
             self._purge(upload_id)
 
-    def _purge_to_budget(self) -> None:
-        budget_bytes = self._storage.budget_bytes
-        if budget_bytes is None:
-            return
-        sizes = dict(self._storage.held_uploads())
-        surplus_bytes = sum(sizes.values()) - budget_bytes
+    def make_room(self, added_bytes: int) -> None:
+        """Purge what nothing needs if that many more bytes exceed the storage's limit."""
+        if self._storage.limit_bytes is not None:
+            self._purge_down_to(self._storage.limit_bytes - added_bytes)
+
+    def has_room_for_records(self) -> bool:
+        """Delete records that nothing needs if there are too many. False if there are twice as many as the limit nevertheless."""
+        limit = self._database.upload_limit
+        if limit is None or self._database.uploads.count() < 2 * (limit + _BATCH_UPLOADS):
+            return True
+        self._delete_records()
+        return self._database.uploads.count() < 2 * (limit + _BATCH_UPLOADS)
+
+    @property
+    def _idle_since(self) -> datetime:
+        return self._clock.now() - _IDLE
+
+    def _purge_down_to(self, limit_bytes: int) -> None:
+        surplus_bytes = self._storage.held_bytes - limit_bytes
         if surplus_bytes <= 0:
             return
-        for upload_id in self._database.uploads.unused(list(sizes)):
+        sizes = dict(self._storage.held_uploads())
+        for upload_id in self._database.uploads.unused(list(sizes), self._idle_since):
             if surplus_bytes <= 0:
                 return
             self._purge(upload_id)
@@ -71,6 +93,9 @@ class Retention:
     def _purge(self, upload_id: str) -> None:
         """Delete the bytes of an upload. It is marked first: leftover bytes are harmless, a missing mark is not."""
         self._database.uploads.set_purged(upload_id, self._clock.now())
+        self._delete_bytes(upload_id)
+
+    def _delete_bytes(self, upload_id: str) -> None:
         try:
             self._storage.purge(upload_id)
         except StorageUnavailableError as error:
@@ -79,9 +104,9 @@ class Retention:
     def _delete_records(self) -> None:
         limit = self._database.upload_limit
         if limit is not None and self._database.uploads.count() >= limit + _BATCH_UPLOADS:
-            deleted = self._database.uploads.oldest_ended(_BATCH_UPLOADS)
+            deleted = self._database.uploads.oldest_unused(_BATCH_UPLOADS, self._idle_since)
             for upload_id in deleted:
-                self._storage.purge(upload_id)
+                self._delete_bytes(upload_id)
             self._database.uploads.delete(deleted)
 
 
@@ -127,12 +152,13 @@ class VerificationWorker:
         self._concurrency = concurrency
         self._extra_seconds = extra_seconds
         self._executor = executor or ThreadPoolExecutor(concurrency, "verification")
-        self._retention = Retention(database, storage, clock)
+        self.retention = Retention(database, storage, clock)
         self._job_queued = asyncio.Event()
         self._not_paused = asyncio.Event()
         self._not_paused.set()
         self.trouble: str | None = None
         """Why no job can be claimed just now; None if all is well."""
+        self._retention_trouble: str | None = None
 
     def pause(self) -> None:
         """Start no new verifications, as if the worker had died."""
@@ -152,6 +178,7 @@ class VerificationWorker:
         async with asyncio.TaskGroup() as group:
             for number in range(self._concurrency):
                 group.create_task(self._work_loop(), name=f"verification {number + 1}")
+            group.create_task(self._apply_retention_regularly(), name="retention")
 
     async def verify_next(self) -> str | None:
         """Verify one due upload now. Returns its id, None if none is due. For tests and for the history of scenarios."""
@@ -230,14 +257,25 @@ class VerificationWorker:
         except Exception as error:  # noqa: BLE001  # no error of one job may end the worker
             self._postpone(job, error)
         else:
-            self._apply_retention(record.project_id)
+            self._apply_retention()
         return True
 
-    def _apply_retention(self, project_id: str) -> None:
+    async def _apply_retention_regularly(self) -> None:
+        while True:
+            await self._clock.sleep(_RETENTION_SECONDS)
+            self._apply_retention()
+
+    def _apply_retention(self) -> None:
+        """Apply the limits. What cannot be done now is done the next time; a reason is reported once."""
         try:
-            self._retention.apply(project_id)
-        except sqlite3.Error as error:  # applied again when the next upload ends
-            _logger.warning("Nothing was purged: %s", _describe(error))
+            self.retention.apply()
+        except Exception as error:  # whatever it is, verification goes on
+            reason = _describe(error)
+            if reason != self._retention_trouble:
+                _logger.warning("Nothing was purged: %s", reason, exc_info=None if _is_operational(error) else error)
+            self._retention_trouble = reason
+        else:
+            self._retention_trouble = None
 
     def _record(self, job: JobRecord) -> UploadRecord:
         record = self._database.uploads.get(job.upload_id)

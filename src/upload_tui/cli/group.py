@@ -21,6 +21,7 @@ from upload_tui.errors import (
     EXIT_UNREACHABLE,
     EXIT_USAGE,
 )
+from upload_tui.redaction import forget_secrets
 
 __all__ = ["run", "upload_tui"]
 
@@ -140,9 +141,10 @@ def _command(context: click.Context, name: str) -> click.Command:
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the documented code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    with guarded_streams(), termination_signals() as ending:
+    forget_secrets()
+    with guarded_streams(), termination_signals() as signals:
         code = run_reported(lambda: _invoke(arguments), DebugLog() if "--debug" in arguments else None)
-    sys.exit(ending.exit_code if code == EXIT_INTERRUPTED else code)
+    sys.exit(signals.exit_code(code))
 
 
 def _invoke(arguments: list[str]) -> Any:

@@ -11,6 +11,7 @@ import httpx
 
 from upload_tui.clock import Clock
 from upload_tui.errors import AuthError, InvalidResponseError, SettingsError, UploadTuiError
+from upload_tui.redaction import register_secrets
 from upload_tui.wire import parse_body, read_error_envelope
 
 __all__ = ["Credentials", "TokenAuth"]
@@ -57,6 +58,7 @@ class TokenAuth(httpx.Auth):
     """
 
     def __init__(self, credentials: Credentials, exchange_url: str, clock: Clock) -> None:
+        register_secrets((credentials.token, credentials.agent_key, credentials.user_key))
         self._credentials = credentials
         self._exchange_url = exchange_url
         self._clock = clock
@@ -116,6 +118,7 @@ class TokenAuth(httpx.Auth):
         if not isinstance(body, dict) or not _is_token(body.get("api_token")):
             raise InvalidResponseError("The service returned no token for the keys")
         self._token = body["api_token"]
+        register_secrets((self._token,))
         self._renew_on = self._renewal_time(body.get("time_to_live"))
 
     def _renewal_time(self, lifetime_seconds: object) -> datetime | None:
@@ -138,6 +141,7 @@ def _is_token(text: object) -> bool:
 
 def _checked(token: str) -> str:
     """The token, if it is empty or valid. The error does not contain it."""
+    register_secrets((token,))
     if token and not _is_token(token):
         raise SettingsError(
             "The token contains a line break or another character that no token has",

@@ -22,6 +22,7 @@ from upload_tui.errors import (
     UnreachableError,
     UploadTuiError,
 )
+from upload_tui.redaction import redact_json
 from upload_tui.wire import parse_body
 
 __all__ = ["RawResponse", "RequestGate", "RequestOutcome", "Requester", "batches", "gather_all"]
@@ -187,17 +188,21 @@ class Requester:
 
     async def _send(self, path: str, query: dict[str, int]) -> RawResponse:
         url = f"{self._base_url}{path}"
+        is_about_uploads = "/uploads" in path and query.get("page", 1) == 1
         self._drop_old_requests()
         began = self.clock.monotonic()
         self._request_times.append(began)
         with translate_errors(url):
             async with self._http.stream("GET", path, params=query or None) as response:
                 body = await self._read_body(response, url)
+        body = redact_json(body)  # a service may quote the token, in an error for example
         seconds = self.clock.monotonic() - began
         if len(body) <= _MAX_TIMED_BODY_BYTES:
             self._response_seconds.append(seconds)
         self.offset.observe(response.headers.get("date", ""), seconds)
         raise_for_status(response.status_code, response.headers, body, url)
+        if is_about_uploads:
+            self.offset.compare(body)
         read_on = self.clock.now()
         return RawResponse(url, body, response.headers, read_on - timedelta(seconds=seconds), read_on)
 

@@ -117,7 +117,12 @@ class ServiceClient:
     def clock_offset_seconds(self) -> float | None:
         """How far the service's clock is ahead of the local one; None before the first response."""
         offset = self._requester.offset
-        return offset.seconds if offset.is_known else None
+        return offset.used_seconds if offset.is_known else None
+
+    @property
+    def clock_notice(self) -> str:
+        """A note for the user if the service's clock and the local one disagree, so that one is wrong; empty otherwise."""
+        return self._requester.offset.notice
 
     @property
     def requests_last_minute(self) -> int:
@@ -146,7 +151,10 @@ class ServiceClient:
         Raises:
             NotFoundError: there is none, or several have the name.
         """
-        projects = await self.projects()
+        return self.select_project(await self.projects(), id_or_name)
+
+    def select_project(self, projects: Sequence[Project], id_or_name: str) -> Project:
+        """Like `find_project`, among projects that were read before."""
         by_id = [project for project in projects if project.id == id_or_name]
         by_name = [project for project in projects if project.name == id_or_name]
         found = by_id or by_name

@@ -2,8 +2,12 @@
 
 The `Date` header of a response shows how far the service's clock is ahead, to within a second plus the duration of the request;
 many responses narrow it down. While they allow an offset of zero, it is taken to be zero.
+
+A `Date` may be wrong, and so may the local clock. Where they disagree, the times of the uploads decide: none of them can be in the
+future. As long as both clocks are later than all uploads, the earlier one counts: no upload then looks older than it is.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from math import inf
@@ -11,12 +15,19 @@ from math import inf
 from msgspec import Struct
 
 from upload_tui.clock import Clock
+from upload_tui.text import age_text
+from upload_tui.wire import read_time
 
 __all__ = ["ClockOffset", "ServiceClock"]
 
 _JUMP_CONFIRMED_AFTER_SECONDS = 120.0
 """A jump of the service's date is accepted once it has lasted this long, since a proxy may send any date."""
 _JUMP_SECONDS = 1.0
+_TOLERANCE_SECONDS = 30.0
+"""Clocks that differ by less agree."""
+_TIME = re.compile(rb'"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d[^"]{0,16})"')
+_MAX_IGNORED_TIMES = 9
+"""So many times of an answer, at most a third of them, may be later than the rest without being believed."""
 
 
 class _Bounds(Struct, frozen=True):
@@ -42,7 +53,8 @@ class ClockOffset:
         clock: the local clock.
 
     Attributes:
-        seconds: the offset; 0 until it is known.
+        seconds: the offset according to the dates; 0 until it is known.
+        is_trusted: whether the dates, and not the local clock, count.
         is_known: True after the first response with a date.
     """
 
@@ -50,9 +62,43 @@ class ClockOffset:
         self._clock = clock
         self.seconds = 0.0
         self.is_known = False
+        self.is_trusted = True
         self._bounds = _Bounds()
+        self._has_decided = False
         self._candidate: tuple[float, _Bounds] | None = None
         self._accepted_local_offset = self._local_offset()
+
+    @property
+    def used_seconds(self) -> float:
+        """The offset that counts."""
+        return self.seconds if self.is_trusted else 0.0
+
+    @property
+    def notice(self) -> str:
+        """A note for the user if the dates do not count; empty otherwise."""
+        if self.is_trusted:
+            return ""
+        where = "ahead of" if self.seconds > 0 else "behind"
+        return (
+            f"the service's clock is {age_text(abs(self.seconds))} {where} this computer's, by which times are judged"
+        )
+
+    def compare(self, body: bytes) -> None:
+        """Decide between the two clocks by the times in an answer about uploads."""
+        if not self.is_known or abs(self.seconds) <= _TOLERANCE_SECONDS:
+            self._set_trusted(is_trusted=True)
+            return
+        newest = _newest_time(body)
+        local = self._clock.now() + timedelta(seconds=_TOLERANCE_SECONDS)
+        is_local_refuted = newest is not None and newest > local
+        is_date_refuted = newest is not None and newest > local + timedelta(seconds=self.seconds)
+        if is_local_refuted != is_date_refuted:
+            self._set_trusted(is_trusted=is_local_refuted)
+        elif self.is_trusted and not is_local_refuted and not self._has_decided:
+            self._set_trusted(is_trusted=self.seconds < 0)
+
+    def _set_trusted(self, *, is_trusted: bool) -> None:
+        self.is_trusted, self._has_decided = is_trusted, True
 
     def observe(self, date: str, round_trip_seconds: float) -> None:
         """Use the `Date` header of a response that has just arrived; an invalid one is ignored."""
@@ -81,14 +127,24 @@ class ClockOffset:
             self._accept(both)
 
     def _accept(self, bounds: _Bounds) -> None:
+        before = self.seconds
         self._bounds, self._candidate = bounds, None
         self._accepted_local_offset = self._local_offset()
         self.seconds = bounds.nearest(self.seconds)
         self.is_known = True
+        if abs(self.seconds - before) > _TOLERANCE_SECONDS:
+            self._has_decided, self.is_trusted = False, True
 
     def _local_offset(self) -> float:
         """The wall clock minus the monotonic clock: constant unless the wall clock is set or the machine sleeps."""
         return self._clock.now().timestamp() - self._clock.monotonic()
+
+
+def _newest_time(body: bytes) -> datetime | None:
+    """The newest time in an answer, apart from a few that are later than all others; None if there is none."""
+    texts = sorted(_TIME.findall(body), reverse=True)
+    ignored = min(_MAX_IGNORED_TIMES, len(texts) // 3)
+    return read_time(texts[ignored].decode("ascii", "replace")) if texts else None
 
 
 class ServiceClock:
@@ -100,7 +156,7 @@ class ServiceClock:
 
     def now(self) -> datetime:
         """The current time of the service."""
-        return self._base.now() + timedelta(seconds=self._offset.seconds)
+        return self._base.now() + timedelta(seconds=self._offset.used_seconds)
 
     def monotonic(self) -> float:
         """The monotonic time of the base clock."""

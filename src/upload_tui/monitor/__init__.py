@@ -12,7 +12,14 @@ from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.monitor.analysis.statistics import statistics_of
-    from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, MAX_RETRIES, TroubleLimits, estimate_retries
+    from upload_tui.monitor.analysis.trouble import (
+        DEFAULT_LIMITS,
+        MAX_RETRIES,
+        TROUBLE_WORDS,
+        TroubleLimits,
+        estimate_retries,
+        has_failed,
+    )
     from upload_tui.monitor.changes import (
         CHANGE_FIELDS,
         UPLOAD_FIELDS,
@@ -62,8 +69,8 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.deferred import DeferredSession
     from upload_tui.monitor.sessions.live import LiveSession
     from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
-    from upload_tui.monitor.sessions.source import SourceSession, source_schedule
-    from upload_tui.monitor.sessions.waiter import Outcome, SourceWaiter, UploadWaiter, Waiter
+    from upload_tui.monitor.sessions.source import SourceSession, SourceWaiter, source_schedule
+    from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
     from upload_tui.monitor.since import (
         LastVisit,
         read_last_visit,
@@ -83,6 +90,7 @@ __all__ = [
     "CHANGE_FIELDS",
     "MAX_RETRIES",
     "DEFAULT_LIMITS",
+    "TROUBLE_WORDS",
     "UPLOAD_FIELDS",
     "AnomalyNoticed",
     "CachedFreshness",
@@ -134,7 +142,6 @@ __all__ = [
     "UploadPurged",
     "UploadSeen",
     "UploadWaiter",
-    "Waiter",
     "WaitsFor",
     "WatchedSource",
     "Window",
@@ -143,6 +150,7 @@ __all__ = [
     "flat_change",
     "flat_upload",
     "full_upload_record",
+    "has_failed",
     "ingest",
     "read_last_visit",
     "read_recording",
@@ -159,7 +167,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "analysis.statistics": "statistics_of",
-        "analysis.trouble": "DEFAULT_LIMITS estimate_retries MAX_RETRIES TroubleLimits",
+        "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
             "AnomalyNoticed Change CHANGE_FIELDS change_record ConnectionChanged flat_change flat_upload "
             "full_upload_record PictureChanged StageReached SyncProgressed UPLOAD_FIELDS upload_record "
@@ -177,8 +185,8 @@ __getattr__, __dir__ = lazy_names(
         "sessions.deferred": "DeferredSession",
         "sessions.live": "LiveSession",
         "sessions.session": "ChangeBroadcaster Session",
-        "sessions.source": "source_schedule SourceSession",
-        "sessions.waiter": "Outcome SourceWaiter UploadWaiter Waiter",
+        "sessions.source": "source_schedule SourceSession SourceWaiter",
+        "sessions.waiter": "Outcome UploadWaiter",
         "since": "LastVisit read_last_visit save_last_visit stages_since summarize_since visit_of",
         "store.store": "Store",
         "store_picture": "InMemoryPicture StorePicture",

@@ -119,7 +119,7 @@ Record = Mapping[str, Any]
 UPLOAD_FIELDS = (
     "id", "name", "size_bytes", "content_type", "service", "stage", "stage_since", "error_message", "overdue", "stuck",
     "as_of", "project_id", "project_name", "initiated_on", "completed_on", "verified_on", "error_on", "chunk_count",
-    "chunk_size_bytes", "anomalies",
+    "chunk_size_bytes", "anomalies", "stage_since_certainty", "trouble",
 )  # fmt: skip
 """The keys of `flat_upload`: the header of a CSV of uploads."""
 
@@ -142,11 +142,13 @@ def upload_record(detail: Detail) -> Record:
         "service": row.service,
         "stage": upload.timeline.unknown_state.name if upload.timeline.unknown_state else upload.stage,
         "stage_since": format_optional_time(upload.timeline.since),
+        "stage_since_certainty": upload.timeline.since_certainty,
         "error_message": upload.timeline.error_message,
         "timeline": [_event_record(event) for event in upload.timeline],
         "chunks": _chunks_record(upload),
         "overdue": row.lateness.is_overdue,
         "stuck": row.lateness.is_stuck,
+        "trouble": row.trouble,
         "anomalies": [{"name": anomaly.name, "detail": anomaly.detail} for anomaly in detail.anomalies],
         "as_of": format_optional_time(row.read_on),
     }
@@ -237,10 +239,11 @@ def format_optional_time(on: datetime | None) -> str | None:
 
 
 def flat_upload(record: Record) -> Record:
-    """Flatten an upload's record to one level, for CSV."""
+    """Flatten an upload's record to one level, for CSV. The time of a stage is empty if only its bounds are known."""
     nested = {"project", "timeline", "chunks", "anomalies", "chunk_list", "hashes", "raw"}
-    plain = {key: value for key, value in record.items() if key not in nested}
-    times = {event["stage"]: event["on"] or event["latest"] for event in record["timeline"]}
+    added = ("stage_since_certainty", "trouble")  # at the end, as scripts may count columns
+    plain = {key: value for key, value in record.items() if key not in {*nested, *added}}
+    times = {event["stage"]: event["on"] for event in record["timeline"]}
     chunks = record["chunks"] or {}
     return {
         **plain,
@@ -250,6 +253,7 @@ def flat_upload(record: Record) -> Record:
         "chunk_count": chunks.get("count"),
         "chunk_size_bytes": chunks.get("size_bytes"),
         "anomalies": ";".join(anomaly["name"] for anomaly in record["anomalies"]),
+        **{key: record[key] for key in added},
     }
 
 

@@ -132,6 +132,8 @@ class SortKey(StrEnum):
     PROGRESS = "progress"
     """The received share of the declared size; completed, failed and verified uploads follow, in this order."""
     ID = "id"
+    TROUBLE = "trouble"
+    """Uploads in trouble first, the most serious first; then the others by time of initiation."""
 
 
 class Trouble(StrEnum):
@@ -152,6 +154,7 @@ class Query(Struct, frozen=True):
         attention_only: only uploads in trouble.
         late_only: only overdue and stuck uploads, without acknowledged ones.
         cause, storage_provider, uploader: only failed uploads with these, as in a `CauseGroup`; None means any.
+        max_in_trouble: with the order `trouble`, at most this many uploads in trouble come first; None means all of them.
     """
 
     stages: frozenset[Stage] = frozenset()
@@ -164,11 +167,12 @@ class Query(Struct, frozen=True):
     project_ids: frozenset[str] = frozenset()
     sort: SortKey = SortKey.INITIATED
     descending: bool = True
+    max_in_trouble: int | None = None
 
     @property
     def is_filtered(self) -> bool:
         """True if there is a search or a filter."""
-        return self != Query(sort=self.sort, descending=self.descending)
+        return self != Query(sort=self.sort, descending=self.descending, max_in_trouble=self.max_in_trouble)
 
     @property
     def is_newest_first(self) -> bool:
@@ -271,7 +275,8 @@ class Row(Struct, frozen=True, kw_only=True):
 class Window(Struct, frozen=True):
     """Rows from `offset` of a query's result, which has `total` rows.
 
-    Until it `is_settled`, a search is still running: a later window may have more rows.
+    Until it `is_settled`, a search is still running: a later window may have more rows. In the order `trouble`, the first
+    `in_trouble` rows of the result are those in trouble, of `total_in_trouble`; both are 0 in other orders.
     """
 
     rows: tuple[Row, ...]
@@ -279,6 +284,8 @@ class Window(Struct, frozen=True):
     total: int
     revision: int
     is_settled: bool = True
+    in_trouble: int = 0
+    total_in_trouble: int = 0
 
 
 class StageSummary(Struct, frozen=True):
@@ -303,7 +310,8 @@ class StageSummary(Struct, frozen=True):
 class Funnel(Struct, frozen=True):
     """The four stages in order, the uploads in trouble, and a notice about the picture as a whole.
 
-    `troubles` are the numbers of uploads with each trouble; those without any are absent. `gone` uploads are in no stage.
+    `troubles` are the numbers of uploads with each trouble; those without any are absent. `failures` are the failed ones among them
+    by cause, the most frequent first. `gone` uploads are in no stage.
     """
 
     stages: tuple[StageSummary, ...] = field(default_factory=lambda: tuple(StageSummary(stage) for stage in Stage))
@@ -311,6 +319,7 @@ class Funnel(Struct, frozen=True):
     """For example "verification worker appears down: none verified for 8m, 14 waiting"; empty if all is well."""
     troubles: Mapping[Trouble, int] = field(default_factory=dict)
     gone: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)
 
     def __getitem__(self, stage: Stage) -> StageSummary:
         return self.stages[stage.rank]
@@ -360,7 +369,7 @@ class LatencyBucket(Struct, frozen=True):
 
 
 class LatencyHistogram(Struct, frozen=True, kw_only=True):
-    """How long uploads took from stage `after` to the later stage `before`; each bucket is twice as wide as the last.
+    """How long uploads took from one stage to a later one; each bucket is twice as wide as the last.
 
     Attributes:
         count: the number of uploads with both times known.
@@ -368,8 +377,8 @@ class LatencyHistogram(Struct, frozen=True, kw_only=True):
         buckets: from the fastest to the slowest upload, without gaps; empty if there are none.
     """
 
-    after: Stage
-    before: Stage
+    from_stage: Stage
+    to_stage: Stage
     count: int = 0
     p50_seconds: float | None = None
     p95_seconds: float | None = None

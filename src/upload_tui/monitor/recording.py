@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from upload_tui.client import RequestOutcome
 from upload_tui.errors import StorageError
-from upload_tui.files import private_opener
+from upload_tui.files import failure_reason, parse_json, private_opener
 from upload_tui.monitor.changes import (
     Change,
     ConnectionChanged,
@@ -46,6 +46,9 @@ __all__ = ["RecordingHeader", "RecordingLine", "RecordingStore", "RecordingWrite
 
 _VERSION = 2
 """Version 1 has no `poured` lines."""
+_MAX_LINE_BYTES = 64 * 1024 * 1024
+"""More than a page of uploads has, compressed."""
+_RECORD_HINT = "Give a file written by `upload-tui record`."
 
 
 class RecordingHeader(Struct, frozen=True):
@@ -262,14 +265,12 @@ def read_recording(file: Path) -> tuple[RecordingHeader, Sequence[RecordingLine]
         StorageError: the file cannot be read, or is not a recording.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(
-            f"{file} cannot be read as a recording", "Give a file written by `upload-tui record`."
-        ) from error
-    lines = list(_parse_lines(text))
+        lines = list(_parse_lines(file))
+    except (OSError, ValueError) as error:
+        reason = failure_reason(error)
+        raise StorageError(f"{file} cannot be read as a recording: {reason}", _RECORD_HINT) from error
     if not lines or not isinstance(lines[0].get("journal"), int):
-        raise StorageError(f"{file} is not a recording", "Give a file written by `upload-tui record`.")
+        raise StorageError(f"{file} is not a recording", _RECORD_HINT)
     if lines[0]["journal"] > _VERSION:
         raise StorageError(f"{file} was written by a newer upload-tui", "Upgrade to replay it.")
     try:
@@ -279,14 +280,25 @@ def read_recording(file: Path) -> tuple[RecordingHeader, Sequence[RecordingLine]
         raise StorageError(f"{file} is a damaged recording", "Its first line is incomplete.") from error
 
 
-def _parse_lines(text: str) -> Iterator[Mapping[str, Any]]:
-    for line in text.splitlines():
+def _parse_lines(file: Path) -> Iterator[Mapping[str, Any]]:
+    for line in _read_lines(file):
         try:
-            fields = json.loads(line)
+            fields = parse_json(line)
         except ValueError:
             continue  # the writer was interrupted
         if isinstance(fields, dict):
             yield fields
+
+
+def _read_lines(file: Path) -> Iterator[str]:
+    """The lines of a file of UTF-8 text, with or without a byte order mark."""
+    with file.open("rb") as opened:
+        encoding = "utf-8-sig"
+        while line := opened.readline(_MAX_LINE_BYTES + 1):
+            if len(line) > _MAX_LINE_BYTES:
+                raise ValueError("a line is too long")
+            yield line.decode(encoding)
+            encoding = "utf-8"
 
 
 def _parse_header(fields: Mapping[str, Any]) -> RecordingHeader:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from upload_tui.errors import StorageError
-from upload_tui.files import read_text, write_private_file
+from upload_tui.files import parse_json, read_text, write_private_file
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail, Query, SortKey
 from upload_tui.status import Stage
@@ -58,7 +58,7 @@ class SinceSummary(Struct, frozen=True):
 def read_last_visit(file: Path) -> LastVisit | None:
     """Read the last visit; None if there is no file or it is damaged."""
     try:
-        fields: Mapping[str, Any] = json.loads(read_text(file))
+        fields: Mapping[str, Any] = parse_json(read_text(file))
         on, by_stage = read_time(fields["on"]), fields.get("stages")
         stages = None if by_stage is None else {str(key): Stage(name) for name in by_stage for key in by_stage[name]}
         return None if on is None else LastVisit(on, frozenset(map(str, fields["overdue_ids"])), stages)

@@ -21,7 +21,7 @@ from upload_tui.monitor.analysis.trouble import (
     trouble_of,
     waits_for_client,
 )
-from upload_tui.monitor.analysis.worker_health import VerificationQueue, worker_notice
+from upload_tui.monitor.analysis.worker_health import VerificationQueue, reports_verification, worker_notice
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import (
     CauseGroup,
@@ -42,7 +42,7 @@ from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds, Trou
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
-from upload_tui.status import ABILITIES, PENDING_STAGES, Ability, Origin, Stage, Support
+from upload_tui.status import PENDING_STAGES, Stage
 
 __all__ = ["InMemoryPicture", "StorePicture"]
 
@@ -129,7 +129,16 @@ class StorePicture:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
         thresholds, query = self._trouble_thresholds(), self._restrict(query)
         result = self._store.find(query, thresholds, offset, limit, patience_seconds)
-        return Window(tuple(self._rows(result.uploads)), offset, result.total, self._store.revision, result.is_settled)
+        found = result.found
+        return Window(
+            tuple(self._rows(result.uploads)),
+            offset,
+            found.total,
+            self._store.revision + found.version,
+            found.is_settled,
+            found.in_trouble,
+            found.total_in_trouble,
+        )
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it."""
@@ -183,21 +192,20 @@ class StorePicture:
     def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
         """Latency histograms of all pairs of successive stages."""
         aggregates = self._aggregates_of(project_ids)
-        return [histogram_of(after, before, aggregates.latency_buckets(after, before)) for after, before in STAGE_PAIRS]
+        return [histogram_of(*stages, aggregates.latency_buckets(*stages)) for stages in STAGE_PAIRS]
 
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
         stages = self._stages(aggregates)
-        troubles = _troubles(aggregates, stages, self._failed_since)
+        failures = aggregates.count_failed(self._failed_since)
+        troubles = _troubles(aggregates, stages, sum(failures.values()))
         counts = self._aggregates.stage_counts()
         notice = self._worker_notice(counts) or self._store.notice
-        return Funnel(stages, notice, troubles, aggregates.count_gone())
+        return Funnel(stages, notice, troubles, aggregates.count_gone(), failures)
 
     def _worker_notice(self, counts: StageCounts) -> str:
-        verification = ABILITIES[Origin.of(self._service)][Ability.VERIFICATION]
-        is_reported = verification is Support.ALWAYS or Stage.VERIFIED in counts
-        if Stage.COMPLETED not in counts or not is_reported:
+        if Stage.COMPLETED not in counts or not reports_verification(self._service, counts):
             return ""
         return worker_notice(
             self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None),
@@ -236,7 +244,7 @@ class StorePicture:
         return baselines
 
     def _trouble_thresholds(self) -> TroubleThresholds:
-        return TroubleThresholds(self._thresholds(overdue_seconds), self._failed_since)
+        return TroubleThresholds(self._thresholds(overdue_seconds), self._failed_since, self._thresholds(stuck_seconds))
 
     @property
     def _failed_since(self) -> datetime:
@@ -293,15 +301,13 @@ class StorePicture:
             yield _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
 
 
-def _troubles(
-    aggregates: StoreAggregates, stages: Sequence[StageSummary], failed_since: datetime
-) -> Mapping[Trouble, int]:
+def _troubles(aggregates: StoreAggregates, stages: Sequence[StageSummary], failed: int) -> Mapping[Trouble, int]:
     """The number of uploads by trouble, of those in trouble."""
     stuck = sum(summary.stuck for summary in stages)
     counts = {
         Trouble.CONTRADICTORY: aggregates.count_contradictory(),
         Trouble.STUCK: stuck,
-        Trouble.FAILED: aggregates.count_failed(failed_since),
+        Trouble.FAILED: failed,
         Trouble.OVERDUE: sum(max(summary.overdue, summary.stuck) for summary in stages) - stuck,
     }
     return {trouble: count for trouble, count in counts.items() if count}

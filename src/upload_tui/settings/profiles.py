@@ -5,7 +5,6 @@ Used by `layers` only if there is something to validate, since it imports pydant
 
 import re
 import shlex
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from upload_tui.errors import SettingsError, did_you_mean
-from upload_tui.files import read_text
+from upload_tui.files import failure_reason, parse_toml, read_text
 
 __all__ = [
     "Profile",
@@ -148,8 +147,8 @@ def read_settings_file(file: Path) -> SettingsFile:
     """
     text = _read_text(file)
     try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tree = parse_toml(text)
+    except ValueError as error:
         raise SettingsError(f"{file} is not TOML: {error}", "Correct that line.") from error
     try:
         return SettingsFile.model_validate(tree)
@@ -176,7 +175,7 @@ def _read_text(file: Path) -> str:
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file} is not UTF-8 text", "Save it as UTF-8.") from error
     except OSError as error:
-        raise SettingsError(f"{file} cannot be read: {error.strerror}", "Check its permissions.") from error
+        raise SettingsError(f"{file} cannot be read: {failure_reason(error)}", "Check its permissions.") from error
 
 
 def _validation_error(error: ValidationError, source: str, text: str = "") -> SettingsError:

@@ -6,11 +6,12 @@ from datetime import tzinfo
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
-from upload_tui.addresses import has_user_info, is_loopback
+from upload_tui.addresses import has_user_info, is_loopback, safe_origin
 from upload_tui.errors import SettingsError, did_you_mean
-from upload_tui.files import expand_home, is_readable_by_others, read_text
+from upload_tui.files import expand_home, failure_reason, is_readable_by_others, read_text
+from upload_tui.redaction import register_secrets
 from upload_tui.settings.keys import DEFAULTS, ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
 from upload_tui.settings.layers import (
     DDSCLIENT_PROFILE,
@@ -152,7 +153,6 @@ def _build_settings(
 ) -> ServiceSettings:
     token_file = values.get("token_file")
     command = tuple(values.get("command") or ())
-    is_default_refresh = sources["refresh"] == DEFAULT_LAYER.source
     return ServiceSettings(
         url="" if command else values.get("url") or "",
         command=command,
@@ -164,7 +164,7 @@ def _build_settings(
         token_keyring=values.get("token_keyring") or "",
         agent_key=_secret_text(values.get("agent_key")),
         user_key=_secret_text(values.get("user_key")),
-        refresh_seconds=_SOURCE_REFRESH_SECONDS if command and is_default_refresh else values["refresh"],
+        refresh_seconds=_refresh_seconds(values, sources),
         stuck_after_seconds=values["stuck_after"],
         failures_for_seconds=values["failures_for"],
         zone=_zone(values.get("timezone")),
@@ -181,6 +181,13 @@ def _build_settings(
         sources=MappingProxyType(dict(sources)),
         warnings=warnings,
     )
+
+
+def _refresh_seconds(values: Mapping[str, Any], sources: Mapping[str, str]) -> float:
+    """The interval of the settings; without one, a command runs less often than a service is polled."""
+    is_default = sources["refresh"] == DEFAULT_LAYER.source
+    seconds: float = values["refresh"]
+    return _SOURCE_REFRESH_SECONDS if is_default and values.get("command") else seconds
 
 
 def _zone(name: str | None) -> tzinfo | None:
@@ -212,7 +219,9 @@ def _unknown_variable_warnings(environment: Mapping[str, str]) -> tuple[str, ...
 
 def _secret_text(value: Any) -> str:
     """The plain text of a secret: pydantic wraps the ones of the settings file, those of variables are plain."""
-    return "" if value is None else str(getattr(value, "get_secret_value", lambda: value)()).strip()
+    text = "" if value is None else str(getattr(value, "get_secret_value", lambda: value)()).strip()
+    register_secrets((text,))
+    return text
 
 
 def _check_command(values: Mapping[str, Any], sources: Mapping[str, str], environment: Mapping[str, str]) -> None:
@@ -231,26 +240,30 @@ def _check_url(url: str, source: str, *, insecure_http: bool) -> None:
             f"{source}: the URL contains a user or a password",
             "Remove it, up to and including the @; a token or keys authenticate you.",
         )
+    shown = safe_origin(url) or "the URL"
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise SettingsError(f"{url} is not a URL", _URL_HINT) from error
+    except ValueError:
+        raise SettingsError(f"{source}: {shown} is not valid", _URL_HINT) from None  # the cause quotes the URL
     if parts.scheme not in ("http", "https") or not host:
-        raise SettingsError(f"{url} is not a URL that starts with https:// or http://", _URL_HINT)
-    _check_path(url, parts)
+        raise SettingsError(f"{source}: {shown} does not start with https:// or http:// and a host", _URL_HINT)
+    _check_path(url, parts, source)
     if parts.scheme == "http" and not insecure_http and not is_loopback(host):
         raise SettingsError(
-            f"{url} would send the token unencrypted over the network", "Use https://, or add --insecure-http."
+            f"{source}: {shown} would get the token unencrypted over the network",
+            "Use https://, or add --insecure-http.",
         )
 
 
-def _check_path(url: str, parts: SplitResult) -> None:
+def _check_path(url: str, parts: SplitResult, source: str) -> None:
     """Refuse the address of a page or of an API call; the service behind it would answer "not found"."""
     _, api, call = parts.path.partition("/api/v")
     if "?" in url or "#" in url or (api and call.strip("/") != "1"):
-        root = urlunsplit((parts.scheme, parts.netloc, parts.path.partition("/api/v")[0].rstrip("/"), "", ""))
-        raise SettingsError(f"{url} is not the URL of a service", f"Use {root}, without query and path of the API.")
+        root = safe_origin(url) or "the address"
+        raise SettingsError(
+            f"{source}: the URL is not that of a service", f"Use {root}, without query and path of the API."
+        )
 
 
 def read_token_file(file: Path) -> str:
@@ -261,8 +274,9 @@ def read_token_file(file: Path) -> str:
     """
     try:
         words = read_text(expand_home(file)).split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The token file {file} cannot be read", "Check its path and its permissions.") from error
+    except (OSError, ValueError) as error:
+        reason = failure_reason(error)
+        raise SettingsError(f"The token file {file} cannot be read: {reason}", "Check token_file.") from error
     if not words:
         raise SettingsError(f"The token file {file} is empty", "Put the token on its first line.")
     if not (words[0].isascii() and words[0].isprintable()):

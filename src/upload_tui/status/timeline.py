@@ -184,6 +184,14 @@ class Timeline(Struct, frozen=True):
         return self.current.best_time if self.current else None
 
     @property
+    def since_certainty(self) -> Certainty | None:
+        """How `since` is known: `OBSERVED` if it is only a bound; None if it is not known."""
+        if self.since is None:
+            return None
+        current = self.current if self.unknown_state is None else None
+        return Certainty.REPORTED if current is None else current.certainty
+
+    @property
     def error_message(self) -> str | None:
         """The error message of the service; None if the upload is not in error or has no message."""
         event = self.event(Stage.ERROR)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         span_text,
         sparkline_text,
     )
-    from upload_tui.text.sanitizer import csv_cell, sanitize, sanitize_line, sanitize_text
+    from upload_tui.text.sanitizer import csv_cell, escape_invisible, sanitize, sanitize_line, sanitize_text
 
 __all__ = [
     "age_text",
@@ -30,6 +30,7 @@ __all__ = [
     "csv_cell",
     "detailed_short_cause",
     "duration_text",
+    "escape_invisible",
     "event_text",
     "failed_chunk",
     "parse_duration",
@@ -53,6 +54,6 @@ __getattr__, __dir__ = lazy_names(
             "age_text clock_text duration_text event_text parse_duration parse_since plural short_clock_text "
             "size_text span_text sparkline_text"
         ),
-        "sanitizer": "csv_cell sanitize sanitize_line sanitize_text",
+        "sanitizer": "csv_cell escape_invisible sanitize sanitize_line sanitize_text",
     },
 )

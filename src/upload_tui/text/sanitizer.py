@@ -1,10 +1,13 @@
 """The one sanitizer for text from outside: everything written to a terminal, a log or a table passes through it."""
 
+import json
 import re
 import unicodedata
 from itertools import groupby
 
-__all__ = ["csv_cell", "sanitize", "sanitize_line", "sanitize_text"]
+from upload_tui.redaction import hide_secrets_in_text, redact
+
+__all__ = ["csv_cell", "escape_invisible", "sanitize", "sanitize_line", "sanitize_text"]
 
 _MAX_CHARACTERS = 2000
 """Longer texts are cut: no screen shows more, and the full text can still be copied."""
@@ -15,17 +18,17 @@ _REPLACEMENT = "\ufffd"
 _REPLACED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _OTHER_ZERO_WIDTH = re.compile("[\u1160-\u11ff\u3164\ud7b0-\ud7ff\uffa0\U0001f3fb-\U0001f3ff]")
 """Zero-width characters that are no marks: Hangul vowels, finals and fillers; skin tones."""
-_FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-"""A cell that begins with one of these is a formula, which a spreadsheet runs; the wide forms count in some locales."""
+_FORMULA = re.compile("(^|;)(?=\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
+"""Where a formula begins, which a spreadsheet runs; the wide forms count in some locales, in which a semicolon separates cells."""
 
 
 def sanitize(text: str, max_characters: int = _MAX_CHARACTERS) -> str:
-    """Replace everything that a terminal could interpret or that is invisible, one character each.
+    """Replace everything that a terminal could interpret or that is invisible, one character each, and hide the secrets in use.
 
     Control characters become control pictures (`␛`), invisible and directional ones `�`. Of consecutive combining marks only the
     first is kept.
     """
-    text = text[:max_characters]
+    text = redact(text)[:max_characters]
     if text.isascii() and text.isprintable():
         return text
     characters = (_visible_character(one) for one in unicodedata.normalize("NFC", text) if one not in _JOINERS)
@@ -33,13 +36,14 @@ def sanitize(text: str, max_characters: int = _MAX_CHARACTERS) -> str:
 
 
 def sanitize_line(text: str) -> str:
-    """Sanitize a message for one line, without a full stop at its end."""
+    """Sanitize a message for one line, without a full stop at its end, and hide what looks like a secret."""
+    text = hide_secrets_in_text(redact(text)[:_MAX_CHARACTERS])
     return sanitize(text[:_MAX_LINE_CHARACTERS]).rstrip(". ") or sanitize(text[:1])
 
 
 def sanitize_text(text: str) -> str:
-    """Sanitize a text of several lines, such as a traceback: each line, but not the ends of lines."""
-    return "\n".join(map(sanitize, text.split("\n")))
+    """Sanitize a text of several lines, such as a traceback: each line, but not the ends of lines. Hide what looks like a secret."""
+    return "\n".join(map(sanitize, hide_secrets_in_text(redact(text)).split("\n")))
 
 
 def csv_cell(value: object) -> object:
@@ -48,8 +52,25 @@ def csv_cell(value: object) -> object:
         return "true" if value else "false"
     if not isinstance(value, str):
         return value
-    text = sanitize(value, len(value))
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return _FORMULA.sub(r"\1'", sanitize(value, len(value)))
+
+
+def escape_invisible(json_text: str) -> str:
+    """Write what a terminal could interpret, and what is invisible, as escape sequences of JSON."""
+    return "".join(
+        character
+        if character == "\n" or character in _JOINERS or not _is_replaced(character)
+        else _json_escape(character)
+        for character in json_text
+    )
+
+
+def _json_escape(character: str) -> str:
+    return json.dumps(character)[1:-1] if not character.isascii() else f"\\u{ord(character):04x}"
+
+
+def _is_replaced(character: str) -> bool:
+    return unicodedata.category(character) in _REPLACED_CATEGORIES
 
 
 def _visible_character(character: str) -> str:
@@ -58,7 +79,7 @@ def _visible_character(character: str) -> str:
         return chr(0x2400 + code)
     if code == 0x7F:
         return "\u2421"
-    if unicodedata.category(character) in _REPLACED_CATEGORIES:
+    if _is_replaced(character):
         return _REPLACEMENT
     return " " if character.isspace() else character
 

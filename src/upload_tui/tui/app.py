@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
-from upload_tui.monitor import LastVisit, Session, StageReached
+from upload_tui.monitor import LastVisit, Query, Session, SortKey, StageReached
 from upload_tui.text import sanitize
 from upload_tui.tui.base_app import BaseApp
 from upload_tui.tui.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
@@ -25,6 +25,11 @@ __all__ = ["FailureHook", "UploadApp"]
 
 FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, CommandResult]]
 """Called with uploads that failed of one cause, for example to run the user's command."""
+
+
+_IN_TROUBLE = Query(attention_only=True, sort=SortKey.TROUBLE)
+_MAX_COMPARED = 200
+"""Uploads in trouble that are compared with those before, for alerts."""
 
 
 class UploadApp(BaseApp):
@@ -65,7 +70,9 @@ class UploadApp(BaseApp):
 
     def get_default_screen(self) -> DashboardScreen:
         """The dashboard."""
-        dashboard = DashboardScreen(self.session, self._initial_display_options, self.controls)
+        dashboard = DashboardScreen(
+            self.session, self._initial_display_options, self.controls, order=self._preferences.order
+        )
         dashboard.set_classes(self.size_classes())
         return dashboard
 
@@ -109,13 +116,15 @@ class UploadApp(BaseApp):
 
     def _deliver_alerts(self) -> None:
         """Show the alerts that are due, and send them where the settings say."""
+        if self.session.connection().is_live:
+            self._alerts.compare(self.session.picture.window(_IN_TROUBLE, 0, _MAX_COMPARED).rows)
         for alert in self._alerts.due(self.session.picture.now()):
             self._dashboard.show_alert(alert)
             if self._alerts.settings.bell:
                 self.bell()
             if self._alerts.settings.desktop and self._driver is not None:
                 self._driver.write(desktop_notification(alert.text, in_tmux="TMUX" in os.environ))
-            if self._on_failures is not None:
+            if self._on_failures is not None and alert.failures:
                 run = self._run_on_failures(self._on_failures, alert.failures)
                 self.run_worker(run, group="on failures", exit_on_error=False)
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from platformdirs import user_downloads_path
 from textual import events, on
 from textual.app import App
 from textual.binding import Binding
@@ -16,14 +15,14 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 
 from upload_tui.errors import UploadTuiError
-from upload_tui.files import create_private_file
+from upload_tui.files import create_private_file, working_folder
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import ASCII, AsciiFilter, glyphs_for
 from upload_tui.tui.appearance.theme import THEMES, TOKEN_DEFAULTS, stylesheet_paths, theme_for
 from upload_tui.tui.bindings import key_label
-from upload_tui.tui.bridge import ColumnsChosen, ExportReady, ThemeChosen
-from upload_tui.tui.preferences import Preferences
+from upload_tui.tui.bridge import ColumnsChosen, ExportReady, OrderChosen, ThemeChosen
+from upload_tui.tui.preferences import Preferences, TableOrder
 
 __all__ = ["BaseApp"]
 
@@ -133,6 +132,11 @@ class BaseApp(App[int]):
         if (save := self._preferences.save_columns) is not None:
             self._save(partial(save, message.view), message.columns)
 
+    @on(OrderChosen)
+    def save_order(self, message: OrderChosen) -> None:
+        """Save the order of the table."""
+        self._save(self._preferences.save_order, TableOrder(message.sort, message.descending))
+
     def _save(self, save: Callable[[Choice], None] | None, choice: Choice) -> None:
         if save is None:
             return
@@ -144,12 +148,11 @@ class BaseApp(App[int]):
     @on(ExportReady)
     def deliver_export(self, message: ExportReady) -> None:
         """Write an export to its file, which only its owner can read."""
+        folder = self._preferences.export_folder or working_folder()
         if not self.is_web:
             with suppress(OSError):  # reported by the delivery, which fails as well
-                create_private_file((self._preferences.export_folder or user_downloads_path()) / message.file_name)
-        self.deliver_text(
-            message.text, save_directory=self._preferences.export_folder, save_filename=message.file_name, name="export"
-        )
+                create_private_file(folder / message.file_name)
+        self.deliver_text(message.text, save_directory=folder, save_filename=message.file_name, name="export")
 
     @on(events.DeliveryComplete)
     def notify_export_delivered(self, event: events.DeliveryComplete) -> None:

@@ -10,10 +10,10 @@ from typing import TextIO
 from msgspec import Struct
 from textual.message import Message
 
-from upload_tui.monitor import Change, PictureChanged, Session, SyncProgressed
+from upload_tui.monitor import Change, PictureChanged, Session, SortKey, SyncProgressed
 from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 
-__all__ = ["Bridge", "ChangeBatch", "ColumnsChosen", "ExportReady", "ThemeChosen"]
+__all__ = ["Bridge", "ChangeBatch", "ColumnsChosen", "ExportReady", "OrderChosen", "ThemeChosen"]
 
 
 class ChangeBatch(Struct, frozen=True):
@@ -29,6 +29,15 @@ class ColumnsChosen(Message):
         super().__init__()
         self.view = view
         self.columns = columns
+
+
+class OrderChosen(Message):
+    """The user chose this order of the table."""
+
+    def __init__(self, sort: SortKey, *, descending: bool) -> None:
+        super().__init__()
+        self.sort = sort
+        self.descending = descending
 
 
 class ExportReady(Message):

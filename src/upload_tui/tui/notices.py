@@ -1,4 +1,4 @@
-"""What the user is alerted to: failed uploads, one alert for each cause, and what happened since the last visit."""
+"""What the user is alerted to: failed, stuck and contradictory uploads, and what happened since the last visit."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 
-from upload_tui.monitor import Change, LastVisit, Picture, Query, Row, SortKey, StageReached
+from upload_tui.monitor import Change, LastVisit, Picture, Query, Row, SortKey, StageReached, Trouble
 from upload_tui.status import Stage
 from upload_tui.text import age_text, plural
 from upload_tui.tui.fitting import cause_text, truncate_middle
@@ -48,27 +48,44 @@ class CommandResult(Struct, frozen=True):
     is_ok: bool
 
 
-class Alert(Struct, frozen=True):
-    """Failures of one cause, oldest first."""
+_ALERTED_TROUBLES = {Trouble.STUCK: "stuck", Trouble.CONTRADICTORY: "verified but not whole"}
 
-    failures: tuple[StageReached, ...]
+
+class Alert(Struct, frozen=True):
+    """Failures of one cause, oldest first, or uploads that became stuck or contradictory."""
+
+    failures: tuple[StageReached, ...] = ()
+    rows: tuple[Row, ...] = ()
+
+    @property
+    def is_failure(self) -> bool:
+        """True if data are lost or false; False if uploads only wait."""
+        return not self.rows or self.rows[0].trouble is not Trouble.STUCK
 
     @property
     def text(self) -> str:
         """One line without control characters."""
-        first = self.failures[0]
-        cause = cause_text(first.error_message or "", _CAUSE_CELLS, "…")
-        if len(self.failures) > 1:
-            return f"{plural(len(self.failures), 'upload')} failed: {cause}"
-        return f"{truncate_middle(first.upload.name or first.upload.id, _NAME_CELLS)} failed: {cause}"
+        if self.rows:
+            names, what = (
+                [row.name or row.id for row in self.rows],
+                _ALERTED_TROUBLES[self.rows[0].trouble or Trouble.STUCK],
+            )
+        else:
+            names = [failure.upload.name or failure.upload.id for failure in self.failures]
+            what = f"failed: {cause_text(self.failures[0].error_message or '', _CAUSE_CELLS, '…')}"
+        subject = plural(len(names), "upload") if len(names) > 1 else truncate_middle(names[0], _NAME_CELLS)
+        return f"{subject} {what}"
 
 
 class Alerts(Struct):
-    """Collects failures until their alert is due."""
+    """Collects what goes wrong until its alert is due."""
 
     settings: AlertSettings
     _waiting: dict[str, list[StageReached]] = field(default_factory=dict)
+    _waiting_rows: dict[str, list[Row]] = field(default_factory=dict)
     _alerted_on: dict[str, datetime] = field(default_factory=dict)
+    _known: frozenset[tuple[str, Trouble | None]] | None = None
+    """The uploads that were in trouble already; None until they were read once."""
 
     def add(self, changes: Iterable[Change]) -> None:
         """Add the failures among these changes."""
@@ -77,13 +94,27 @@ class Alerts(Struct):
                 cause = cause_text(change.error_message or "", _CAUSE_CELLS, "…")
                 self._waiting.setdefault(cause, []).append(change)
 
+    def compare(self, rows: Iterable[Row]) -> None:
+        """Add the uploads that became stuck or contradictory since the last call; the first call adds none."""
+        alerted = {(row.id, row.trouble): row for row in rows if row.trouble in _ALERTED_TROUBLES}
+        known = frozenset(alerted) if self._known is None else self._known
+        for (upload_id, trouble), row in alerted.items():
+            if (upload_id, trouble) not in known:
+                self._waiting_rows.setdefault(str(trouble), []).append(row)
+        self._known = frozenset(alerted)
+
     def due(self, now: datetime) -> list[Alert]:
         """Return the alerts that are due, and remove them."""
         quiet = timedelta(seconds=self.settings.quiet_seconds)
         self._alerted_on = {cause: on for cause, on in self._alerted_on.items() if now - on < quiet}
-        due = [cause for cause in self._waiting if cause not in self._alerted_on]
+        due = [cause for cause in (*self._waiting_rows, *self._waiting) if cause not in self._alerted_on]
         self._alerted_on.update(dict.fromkeys(due, now))
-        return [Alert(tuple(self._waiting.pop(cause))) for cause in due]
+        return [
+            Alert(rows=tuple(self._waiting_rows.pop(cause)))
+            if cause in self._waiting_rows
+            else Alert(tuple(self._waiting.pop(cause)))
+            for cause in due
+        ]
 
 
 def desktop_notification(text: str, *, in_tmux: bool) -> str:

@@ -7,11 +7,32 @@ from typing import Protocol
 from msgspec import Struct, field
 from textual.theme import Theme
 
+from upload_tui.monitor import SortKey
 from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.notices import AlertSettings
 
-__all__ = ["DemoControls", "Fault", "Preferences"]
+__all__ = ["DemoControls", "Fault", "Preferences", "TableOrder"]
+
+
+class TableOrder(Struct, frozen=True):
+    """The order of the table."""
+
+    sort: SortKey = SortKey.TROUBLE
+    descending: bool = True
+
+    @classmethod
+    def parse(cls, text: str) -> "TableOrder":
+        """The order written as text: `size`, or `-size` for ascending; the default for an unknown one."""
+        name = text.strip()
+        try:
+            return cls(SortKey(name.removeprefix("-")), not name.startswith("-"))
+        except ValueError:
+            return cls()
+
+    def __str__(self) -> str:
+        """The text that `parse` reads."""
+        return self.sort if self.descending else f"-{self.sort}"
 
 
 class Preferences(Struct, frozen=True):
@@ -28,6 +49,8 @@ class Preferences(Struct, frozen=True):
         alerts: how to alert when uploads fail.
         save_columns: saves the columns that the user chose for a kind of view; None does not save them.
         save_theme: saves the theme that the user chose for the next time; None does not save it.
+        order: the order of the table.
+        save_order: saves the order that the user chose for the next time; None does not save it.
         is_animated: enable animations.
     """
 
@@ -41,6 +64,8 @@ class Preferences(Struct, frozen=True):
     alerts: AlertSettings = field(default_factory=AlertSettings)
     save_columns: Callable[[ViewKind, Sequence[ColumnSpec]], None] | None = None
     save_theme: Callable[[str], None] | None = None
+    order: TableOrder = TableOrder()
+    save_order: Callable[[TableOrder], None] | None = None
     is_animated: bool = True
 
 

@@ -14,16 +14,9 @@ from textual.drivers.linux_driver import LinuxDriver
 
 __all__ = ["TerminalDriver"]
 
-_ENDING_SIGNALS = tuple(
-    getattr(signal, name)
-    for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGXCPU")
-    if hasattr(signal, name)
-)
-"""Signals that ask a program to end, or end one that does not handle them."""
-
 
 class TerminalDriver(LinuxDriver):
-    """Exits the app when the terminal is gone or a signal asks for the end; the exit code is 128 plus the signal's number.
+    """Exits the app when the terminal is gone; the exit code is that of a hang-up.
 
     A terminal can be gone without a signal: SIGHUP is ignored (`nohup`), or the terminal controls no process. Without this class
     the app would never end then: Textual's writer thread dies of the failed write, the event loop blocks on the writer's full
@@ -33,9 +26,6 @@ class TerminalDriver(LinuxDriver):
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
         self._file: Any = _LossyFile(_terminal_file(), self._hang_up)
-        for number in _ENDING_SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._loop.add_signal_handler(number, self._exit, number)
         Thread(target=self._watch_terminal, name="terminal-watch", daemon=True).start()
 
     @property
@@ -70,10 +60,7 @@ class TerminalDriver(LinuxDriver):
         """Exit as if SIGHUP had arrived; may be called from any thread and more than once."""
         self.exit_event.set()  # ends the input thread
         with suppress(RuntimeError):  # the loop is closed: the app has ended before
-            self._loop.call_soon_threadsafe(self._exit, signal.SIGHUP)
-
-    def _exit(self, number: signal.Signals) -> None:
-        self._app.exit(128 + number)
+            self._loop.call_soon_threadsafe(self._app.call_later, self._app.exit, 128 + signal.SIGHUP)
 
 
 def _terminal_file() -> IO[str]:

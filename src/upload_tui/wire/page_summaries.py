@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
 
+from upload_tui.redaction import may_contain_secret
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
 from upload_tui.wire.resources import AuditResource, UploadResource
 from upload_tui.wire.responses import is_fully_readable
@@ -19,8 +20,6 @@ from upload_tui.wire.times import read_ms
 
 __all__ = ["UploadSummary", "read_summaries"]
 
-_SECRET_MARKERS = (b'signed_url"', b'_key"', b'token"')
-"""The ends of all `bodies.SECRET_KEYS`, to search the bytes of a page for."""
 _OPTION_A_KEYS = frozenset({"initiated_on", "completed_on", "verified_on", "error_on", "error_message"})
 _DEPLOYED_KEYS = frozenset(
     {"initiated_on", "ready_for_chunks", "completed_on", "is_consistent", "purged_on", "error_on", "error_message"}
@@ -80,7 +79,7 @@ def read_summaries(
         None in place of an upload that needs a full parse; None alone if the whole page does. A page that may contain a secret
         always does, since its bytes must not be stored as they are.
     """
-    if any(marker in body for marker in _SECRET_MARKERS):
+    if may_contain_secret(body):
         return None
     try:
         page = _decoder().decode(body)

@@ -13,6 +13,7 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import decode
 
 from upload_tui.errors import InvalidResponseError
+from upload_tui.redaction import hide_named_value, hide_secrets_in_text
 from upload_tui.wire.upload import Project, Upload, read_upload
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "INTEGRITY_MESSAGES",
     "OBJECT_MISSING",
     "RawPage",
-    "SECRET_KEYS",
     "SIZE_DIFFERS",
     "STATUS_SHAPE_HEADER",
     "UploadPage",
@@ -41,8 +41,6 @@ __all__ = [
     "read_upload_reading",
 ]
 
-SECRET_KEYS = frozenset({"signed_url", "api_token", "agent_key", "user_key", "token"})
-_MASK = "(hidden)"
 _MAX_DEPTH = 64
 _MAX_DIGITS = 4000
 """Python refuses to parse longer integers."""
@@ -91,15 +89,32 @@ def mask_secrets(value: Any, depth: int = 0) -> Any:
     if depth > _MAX_DEPTH:
         raise InvalidResponseError("The service listed an entry that is nested too deeply")
     match value:
+        case str():
+            return hide_secrets_in_text(value)
         case list():
             return [mask_secrets(entry, depth + 1) for entry in value]
         case dict():
-            return {
-                key: _MASK if key in SECRET_KEYS and entry else mask_secrets(entry, depth + 1)
-                for key, entry in value.items()
-            }
+            return {key: _mask_entry(_name_of_pair(value, key), entry, depth + 1) for key, entry in value.items()}
         case _:
             return value
+
+
+_PLAIN_TEXTS = frozenset({"id", "name"})
+"""Fields of the contract that are shown as they are, whatever they look like."""
+
+
+def _mask_entry(name: str, entry: Any, depth: int) -> Any:
+    if name in _PLAIN_TEXTS and isinstance(entry, str):
+        return entry
+    return mask_secrets(hide_named_value(name, entry), depth)
+
+
+def _name_of_pair(fields: Mapping[str, Any], key: str) -> str:
+    """What an entry is called: of the value in `{"name": "X-Auth-Token", "value": …}` the name; else its key."""
+    names = [
+        fields[other] for other in ("name", "key", "header") if key == "value" and isinstance(fields.get(other), str)
+    ]
+    return names[0] if names else key
 
 
 def is_fully_readable(body: bytes) -> bool:
@@ -180,6 +195,11 @@ class RawPage(Struct, frozen=True):
         """The number of entries on a full page that the service reports; None if it reports none."""
         return _header_number(self.headers, "x-per-page") or None
 
+    @property
+    def contradicts_total(self) -> bool:
+        """Whether its headers name a next page beyond the total."""
+        return _contradicts_total(self.headers, self.page, 0, self.per_page)
+
 
 class UploadPage(Struct, frozen=True):
     """One page of a project's uploads.
@@ -191,6 +211,7 @@ class UploadPage(Struct, frozen=True):
         next_page: None on the last page.
         total: the number of uploads that the service reports; None if it reports none.
         per_page: entries on a full page: reported by the service, else counted if more pages follow, else as requested.
+        contradicts_total: whether it has entries, or names a next page, beyond the total; such a total would hide uploads.
     """
 
     readings: tuple[UploadReading, ...]
@@ -199,6 +220,7 @@ class UploadPage(Struct, frozen=True):
     next_page: int | None
     total: int | None
     per_page: int
+    contradicts_total: bool = False
 
 
 class ErrorEnvelope(Struct, frozen=True):
@@ -250,13 +272,15 @@ def build_upload_page(
         per_page: the requested number of entries; the headers take precedence.
     """
     size = _page_size(headers, page, len(entries), per_page)
+    next_page = _next_page(headers, page, len(entries), size, may_be_capped="x-per-page" not in headers)
     return UploadPage(
         tuple(entry for entry in entries if not isinstance(entry, str)),
         tuple(entry for entry in entries if isinstance(entry, str)),
         page,
-        _next_page(headers, page, len(entries), size, may_be_capped="x-per-page" not in headers),
+        next_page,
         _header_number(headers, "x-total"),
         size,
+        _contradicts_total(headers, page, len(entries), size),
     )
 
 
@@ -327,19 +351,32 @@ def _page_size(headers: Mapping[str, str], page: int, count: int, requested: int
     return count if has_more and 0 < count < requested else requested
 
 
+def _contradicts_total(headers: Mapping[str, str], page: int, count: int, per_page: int) -> bool:
+    """Whether a page's entries, or the next page that its headers name, are beyond the total; False if that is not certain."""
+    total, next_page = _header_number(headers, "x-total"), _header_number(headers, "x-next-page") or 0
+    size = _header_number(headers, "x-per-page") or (per_page if count and next_page > page else 0)
+    if total is None:
+        return False
+    last_entry = (page - 1) * size + count if count and (size or page == 1) else 0
+    return last_entry > total or (next_page > page and size > 0 and (next_page - 1) * size >= total)
+
+
 def _next_page(
     headers: Mapping[str, str], page: int, count: int, per_page: int, *, may_be_capped: bool = False
 ) -> int | None:
-    """The number of the next page, from the headers if possible.
+    """The number of the next page, from the headers if possible. It is the last only if all that they say agrees.
 
     Without headers a full page means that there is another; if the service may cap the page size, so does any page.
     """
     if count == 0:
         return None
-    if "x-next-page" in headers:
-        next_page = _header_number(headers, "x-next-page")
-        return next_page if next_page is not None and next_page > page else None
     total = _header_number(headers, "x-total")
+    next_page = _header_number(headers, "x-next-page") or 0
+    if next_page > page:
+        return next_page
     if total is not None:
-        return page + 1 if page * per_page < total else None
+        is_full_beyond_total = "x-next-page" not in headers and count >= per_page and page * per_page > total
+        return page + 1 if page * per_page < total or is_full_beyond_total else None
+    if "x-next-page" in headers:
+        return None
     return page + 1 if may_be_capped or count >= per_page else None

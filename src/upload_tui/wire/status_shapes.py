@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from upload_tui.redaction import hide_secrets_in_text
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline, UnknownState
 from upload_tui.wire.times import format_time, read_time
 
@@ -224,7 +225,7 @@ class _StatusReader:
         value = fields.get(key)
         if value is not None and not isinstance(value, str):
             self._add_unreadable(key, value)
-        return None if _is_empty(value) else str(value)
+        return None if _is_empty(value) else hide_secrets_in_text(str(value))
 
     def _add_unreadable(self, name: str, value: object) -> None:
         self._add_anomaly(AnomalyName.UNREADABLE_FIELD, f"{name} is {_quote(value)}")
@@ -295,7 +296,7 @@ def _format_optional(on: datetime | None) -> str | None:
 
 
 def _quote(value: object) -> str:
-    return _shorten(repr(value))
+    return _shorten(hide_secrets_in_text(repr(value)))
 
 
 def _shorten(text: str) -> str:

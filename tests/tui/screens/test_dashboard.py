@@ -179,10 +179,10 @@ async def test_escape_clears_the_search_then_the_filters_then_the_marks() -> Non
             titles.append(Content.from_markup(table.border_title or "").plain)
             await pilot.press("escape")
         assert titles == [
-            'Uploads 1 · in trouble · matching "stuck" · 1 marked',
-            "Uploads 2 · in trouble · 1 marked",
-            "Uploads 5 · 1 marked",
-            "Uploads 5",
+            'Uploads 1 · in trouble · matching "stuck" · newest first · 1 marked',
+            "Uploads 2 · in trouble · newest first · 1 marked",
+            "Uploads 5 · newest first · 1 marked",
+            "Uploads 5 · newest first",
         ]
 
 
@@ -221,7 +221,7 @@ async def test_sort_keys_change_the_order() -> None:
         for _ in SortKey:
             await pilot.press("s")
             seen.append(screen.rows_query.sort)
-        assert set(seen) == {SortKey.INITIATED, *(column.sort for column in table.columns)}
+        assert set(seen) == {SortKey.TROUBLE, SortKey.INITIATED, *(column.sort for column in table.columns)}
         await pilot.press("S")
         names = names_in(table)
         await pilot.press("S")

@@ -192,7 +192,7 @@ async def test_the_sort_key_follows_the_columns_shown() -> None:
         for _ in range(len(shown)):
             await pilot.press("s")
             seen.append(table.rows_query.sort)
-        assert seen == [*shown, SortKey.INITIATED]
+        assert seen == [*shown, SortKey.TROUBLE]
 
 
 async def test_columns_of_one_kind_of_view_do_not_change_another() -> None:

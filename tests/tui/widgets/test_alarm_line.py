@@ -5,14 +5,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from tests.tui.dashboards import mixed, opened
 from tests.tui.test_prominence import Picture
-from upload_tui.monitor import Connection, ConnectionState
-from upload_tui.testing import NOW, an_upload, settled
+from upload_tui.monitor import Connection, ConnectionState, Query
+from upload_tui.testing import NOW, InMemorySession, an_upload, settled
 from upload_tui.tui.appearance.theme import THEMES
-from upload_tui.tui.widgets.status_bar import AlarmBar, StatusBar
+from upload_tui.tui.notices import Alert
+from upload_tui.tui.widgets.alarm_bar import AlarmBar
+from upload_tui.tui.widgets.status_bar import StatusBar
+from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
 
 FINE = [an_upload("fine.bin", initiated=60, completed=50, verified=40), an_upload("new.bin", initiated=10)]
 STUCK = [*FINE, an_upload("stuck.bin", initiated=9000, completed=8000)]
@@ -44,7 +48,7 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
         (FINE, None, "", ""),
         (STUCK, None, "waits", "▲ 1 stuck 2h 13m"),
         (NOT_WHOLE, None, "lost", "▲ 1 verified but not whole · ▲ 1 stuck 2h 13m"),
-        (FAILED, None, "lost", "✗ 1 failed in 10 min · ▲ 1 stuck 2h 13m"),
+        (FAILED, None, "lost", "✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 13m"),
         (FINE, OFFLINE, "lost", "✗ OFFLINE 2m 05s · https://example.org refused the connection · retry in 8s"),
         (STUCK, REJECTED, "lost", "✗ TOKEN REJECTED 5s · 401: expired · ▲ 1 stuck 2h 13m"),
         (STUCK, RETRYING, "waits", "▲ 1 stuck 2h 13m · ◌ no answer in time · retry now"),
@@ -72,10 +76,11 @@ async def test_a_worker_that_appears_down_is_an_alarm() -> None:
 async def test_an_alert_leaves_the_name_of_the_project() -> None:
     async with opened(FINE) as (pilot, _, _):
         bar = pilot.app.screen.query_one(AlarmBar)
-        bar.show_alert("one.bin failed: wrong size")
-        assert await alarm_of(pilot) == ("lost", "✗ one.bin failed: wrong size")
+        (stuck,) = InMemorySession(STUCK[-1:]).picture.window(Query(), 0, 1).rows
+        bar.show_alert(Alert(rows=(stuck,)))
+        assert await alarm_of(pilot) == ("waits", "▲ stuck.bin stuck")
         assert "Genome" in pilot.app.screen.query_one(StatusBar).text().plain
-        bar.alert = ""
+        bar.alert = None
         assert await alarm_of(pilot) == ("", "")
 
 
@@ -97,3 +102,36 @@ async def test_the_line_fits_every_size(size: tuple[int, int]) -> None:
         bar = pilot.app.screen.query_one(AlarmBar)
         assert bar.display is (size[1] >= 12)
         assert len(bar.text().plain) <= max(size[0] - 2, 1) or not bar.display
+
+
+def failures(count: int, message: str) -> list[dict[str, Any]]:
+    return [an_upload(f"{message}-{n}", initiated=9000, completed=800, error=90, message=message) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        (120, "✗ 10 failed: 4 wrong size, 3 bad file hash, 2 bad chunk hash, 1 more · ▲ 1 stuck 2h 13m"),
+        (80, "✗ 10 failed: 4 wrong size, 3 bad file hash, 3 more · ▲ 1 stuck 2h 13m"),
+        (60, "✗ 10 failed: 4 wrong size, 6 more · ▲ 1 stuck 2h 13m"),
+        (34, "✗ 10 failed · ▲ 1 stuck 2h 13m"),
+    ],
+)
+async def test_failures_are_counted_by_cause_and_no_figure_is_cut(columns: int, text: str) -> None:
+    many = [
+        *failures(4, SIZE_DIFFERS),
+        *failures(3, FILE_HASH_DIFFERS),
+        *failures(2, CHUNK_HASH_DIFFERS),
+        *failures(1, "no room left"),
+        an_upload("old.bin", initiated=900_000, completed=800_000, error=700_000, message="no room left"),
+    ]
+    async with opened([*STUCK, *many], size=(columns, 24)) as (pilot, _, _):
+        assert (await alarm_of(pilot))[1] == text
+
+
+async def test_a_long_reason_gives_way_to_the_figures() -> None:
+    offline = replace(OFFLINE, reason="east: https://a-long-name.example.org/api/v1 refused the connection")
+    async with opened(FAILED, size=(80, 24)) as (pilot, session, _):
+        session.set_connection(offline)
+        text = "✗ OFFLINE 2m 05s · ✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 13m"
+        assert (await alarm_of(pilot))[1] == text

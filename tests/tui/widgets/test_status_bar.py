@@ -19,6 +19,7 @@ async def test_active_faults_are_shown_until_they_end() -> None:
         controls.active_faults = {"outage": 14.6, "dead-worker": inf}
         session.publish(an_upload("next.tiff", initiated=1))
         await until(pilot, lambda: "outage 15s, dead-worker" in bar.render().plain)
+        assert "example.org · Genome" in bar.render().plain
         controls.active_faults = {}
         session.publish(an_upload("after.tiff", initiated=1))
         await until(pilot, lambda: "outage" not in bar.render().plain and "Genome" in bar.render().plain)
@@ -73,3 +74,12 @@ async def test_the_next_try_is_shown_while_the_connection_is_down(
 def test_a_replay_shows_its_position_and_never_live(playback: Playback, text: str) -> None:
     connection = Connection(state=ConnectionState.REPLAYING, since=NOW, read_on=NOW, playback=playback)
     assert connection_text(connection, NOW, DisplayOptions()) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(2, "Project 0, Project 1"), (31, "· 31 projects")])
+async def test_many_projects_are_counted(count: int, text: str) -> None:
+    session = InMemorySession([an_upload("scan.tiff")], projects=[(f"p-{n}", f"Project {n}") for n in range(count)])
+    async with dashboard(session).run_test(size=(120, 24)) as pilot:
+        bar = pilot.app.screen.query_one(StatusBar)
+        await until(pilot, lambda: text in bar.render().plain)
+    session.close()

@@ -7,6 +7,7 @@ import pytest
 
 from upload_tui.client.service_clock import ClockOffset, ServiceClock
 from upload_tui.testing import NOW, FrozenClock
+from upload_tui.wire import format_time
 
 START = NOW + timedelta(milliseconds=730)
 
@@ -112,3 +113,42 @@ def test_the_offset_is_known_after_the_first_response() -> None:
     clocks.respond()
     assert clocks.lead.is_known
     assert clocks.error_seconds < 1
+
+
+def answer(*ages: float) -> bytes:
+    """An answer about uploads of these ages."""
+    return b"[%s]" % b",".join(b'{"on": "%s"}' % format_time(START - timedelta(seconds=age)).encode() for age in ages)
+
+
+@pytest.mark.parametrize("ahead", [60, 600, -600, 1200, 400 * 86400, -400 * 86400])
+@pytest.mark.parametrize("newest_age", [0, 20, 5000])
+def test_a_wrong_date_makes_no_upload_look_older_than_it_is(ahead: float, newest_age: float) -> None:
+    clocks = Clocks(ahead)
+    clocks.respond()
+    clocks.lead.compare(answer(newest_age, newest_age + 10, newest_age + 300))
+    assert (clocks.clock.now() - START).total_seconds() <= 1
+    is_explained = ahead < 0 and newest_age > -ahead  # the date may be right, and the local clock wrong
+    assert bool(clocks.lead.notice) != is_explained
+
+
+@pytest.mark.parametrize("ahead", [60, 600, 400 * 86400])
+def test_a_wrong_local_clock_is_corrected_as_soon_as_an_upload_shows_it(ahead: float) -> None:
+    clocks = Clocks(ahead)
+    clocks.respond()
+    clocks.lead.compare(answer(-ahead + 1, -ahead + 1, 5000))
+    assert clocks.error_seconds <= 1
+    assert clocks.lead.notice == ""
+
+
+def test_a_few_times_in_the_future_do_not_decide() -> None:
+    clocks = Clocks(-600)
+    clocks.respond()
+    clocks.lead.compare(answer(-9000, *range(1000, 1010)))
+    assert clocks.error_seconds <= 1
+
+
+def test_clocks_that_agree_need_no_upload() -> None:
+    clocks = Clocks()
+    clocks.respond()
+    clocks.lead.compare(answer(-9000, -9000, -9000, -9000))
+    assert (clocks.lead.seconds, clocks.lead.notice) == (0, "")

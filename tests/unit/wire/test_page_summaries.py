@@ -14,7 +14,6 @@ from tests.fuzz.agreement import CORPUS, assert_readers_agree, assert_same_uploa
 
 from upload_tui.testing import NOW, an_upload
 from upload_tui.wire.page_summaries import read_summaries
-from upload_tui.wire.responses import SECRET_KEYS
 from upload_tui.wire.status_shapes import StatusShape
 from upload_tui.wire.upload import read_upload
 
@@ -119,7 +118,22 @@ def test_a_page_with_a_secret_or_an_invalid_field_has_no_summaries(change: Calla
     assert read_summaries(json.dumps({"results": [change(an_upload())]}).encode(), NOW) is None
 
 
-@pytest.mark.parametrize("key", sorted(SECRET_KEYS))
+@pytest.mark.parametrize(
+    "key",
+    [
+        "signed_url",
+        "api_token",
+        "agent_key",
+        "userKey",
+        "X-Auth-Token",
+        "secret",
+        "password",
+        "cookie",
+        "Session",
+        "jwt",
+        "url",
+    ],
+)
 def test_a_page_with_any_secret_key_has_no_summaries(key: str) -> None:
     assert read_summaries(json.dumps({"results": [{**an_upload(), "more": [{key: "s"}]}]}).encode(), NOW) is None
 

@@ -1,6 +1,9 @@
 """Storage providers and the verification queue, for operators."""
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from pydantic import with_config
 from starlette.responses import Response
@@ -12,11 +15,14 @@ from upload_tui.backend.endpoints.endpoint import Call, Endpoint, json_response,
 from upload_tui.backend.request_models import Paging
 from upload_tui.backend.schemas import CLOSED, ProviderSchema, ReferenceSchema, Time
 from upload_tui.backend.serializers import PROVIDER
+from upload_tui.backend.store.records import UNKNOWN_QUEUE, PostponedJob
 from upload_tui.wire import API_PATH, format_time
 
 __all__ = ["OperationEndpoints"]
 
 _TROUBLES_SHOWN = 20
+
+Result = TypeVar("Result")
 
 
 @with_config(CLOSED)
@@ -33,14 +39,15 @@ class JobTroubleSchema(TypedDict):
 class QueueSchema(TypedDict):
     """The verification queue: jobs waiting, when the oldest was queued, jobs running, retried, given up.
 
-    `troubles` are the first of the retried and given-up jobs; `trouble` is why no job can be verified at all.
+    `troubles` are the first of the retried and given-up jobs. `trouble` is why no job can be verified at all, or why jobs cannot be
+    counted; numbers that are not known are null.
     """
 
-    depth: int
+    depth: int | None
     oldest: Time | None
-    running: int
-    retried: int
-    dead: int
+    running: int | None
+    retried: int | None
+    dead: int | None
     trouble: str | None
     troubles: list[JobTroubleSchema]
 
@@ -72,14 +79,16 @@ class OperationEndpoints:
 
     async def show_queue(self, _: Call[None]) -> Response:
         """Show the verification queue."""
-        queue = self._context.database.queue.summary()
+        queue = self._context.database.queue
+        counts, counting_trouble = _read(queue.summary, UNKNOWN_QUEUE)
+        troubles, listing_trouble = _read(partial(queue.troubles, _TROUBLES_SHOWN), list[PostponedJob]())
         written: QueueSchema = {
-            "depth": queue.depth,
-            "oldest": format_time(queue.oldest_on) if queue.oldest_on else None,
-            "running": queue.running,
-            "retried": queue.retried,
-            "dead": queue.dead,
-            "trouble": self._context.worker.trouble,
+            "depth": counts.depth,
+            "oldest": format_time(counts.oldest_on) if counts.oldest_on else None,
+            "running": counts.running,
+            "retried": counts.retried,
+            "dead": counts.dead,
+            "trouble": self._context.worker.trouble or counting_trouble or listing_trouble,
             "troubles": [
                 {
                     "upload": {"id": job.upload_id},
@@ -87,7 +96,15 @@ class OperationEndpoints:
                     "reason": job.reason,
                     "due": format_time(job.due_on) if job.due_on else None,
                 }
-                for job in self._context.database.queue.troubles(_TROUBLES_SHOWN)
+                for job in troubles
             ],
         }
         return json_response(written)
+
+
+def _read(read: Callable[[], Result], otherwise: Result) -> tuple[Result, str | None]:
+    """Read a part of the queue. Returns it, or the other value and why it cannot be read."""
+    try:
+        return read(), None
+    except sqlite3.Error as error:
+        return otherwise, f"database error: {error}"

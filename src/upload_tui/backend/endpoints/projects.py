@@ -40,7 +40,6 @@ from upload_tui.backend.store.records import (
     UploadRecord,
     VersionRecord,
 )
-from upload_tui.backend.worker import Retention
 from upload_tui.status import Stage
 from upload_tui.wire import API_PATH
 
@@ -351,7 +350,7 @@ class ProjectEndpoints:
         """Delete a project and its tree. The bytes of its uploads are purged, those of pending ones when they have ended."""
         project = self._context.project(call.id)
         self._context.database.projects.delete(project.id, self._context.clock.now())
-        Retention(self._context.database, self._context.storage, self._context.clock).purge_project(project.id)
+        self._context.worker.retention.purge_deleted_projects(project.id)
         return Response(status_code=204)
 
     async def list_children(self, call: Call[ChildrenSearch]) -> Response:

@@ -17,18 +17,30 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from upload_tui.backend.api_errors import ApiError, already_completed, not_found, storage_unavailable, too_large
+from upload_tui.backend.api_errors import ApiError, invalid_fields, not_found, storage_unavailable, too_large
 from upload_tui.backend.context import ServiceContext
 from upload_tui.backend.endpoints.endpoint import Call, Endpoint
 from upload_tui.backend.request_models import Signature
 from upload_tui.backend.serializers import PROVIDER
-from upload_tui.backend.storage import BlobKey, ChunkRejectedError, Storage, StorageUnavailableError
+from upload_tui.backend.storage import BlobKey, ChunkRejectedError, Storage, StorageFullError, StorageUnavailableError
 from upload_tui.backend.store.records import ChunkRecord, UploadRecord
 from upload_tui.backend.verification import WHOLE_FILE, Hashes, part_numbers
 
-__all__ = ["BlobEndpoints", "ByteRange", "DownloadResponse", "StoredBlob", "check_blobs", "parse_range", "stored_blobs"]
+__all__ = [
+    "BlobEndpoints",
+    "ByteRange",
+    "DOWNLOAD_HEADERS",
+    "DownloadResponse",
+    "StoredBlob",
+    "check_blobs",
+    "parse_range",
+    "stored_blobs",
+]
 
 _logger = logging.getLogger(__name__)
+
+DOWNLOAD_HEADERS = ("Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag")
+"""The headers of a download."""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
 
@@ -105,6 +117,24 @@ def parse_range(header: str | None, size_bytes: int) -> ByteRange | None:
     return ByteRange(start, stop)
 
 
+def check_conditions(request: Request, etag: str) -> Response | None:
+    """Evaluate `If-Match` and `If-None-Match`. Returns a 304 if the client has the file already, None if it is to be sent.
+
+    Raises:
+        ApiError: 412, the client wants another file.
+    """
+    wanted, known = request.headers.get("if-match"), request.headers.get("if-none-match")
+    if wanted is not None and not {"*", etag} & _entity_tags(wanted):
+        raise ApiError(412, "Precondition Failed", "request the file without If-Match")
+    if known is not None and {"*", etag} & {tag.removeprefix("W/") for tag in _entity_tags(known)}:
+        return Response(status_code=304, headers={"ETag": etag})
+    return None
+
+
+def _entity_tags(header: str) -> set[str]:
+    return {tag.strip() for tag in header.split(",")}
+
+
 class DownloadResponse(Response):
     """Sends all bytes of an upload, or a range of them.
 
@@ -139,8 +169,12 @@ class DownloadResponse(Response):
         # The content type is fixed, not the client's choice.
         super().__init__(None, 200 if byte_range is None else 206, headers, media_type="application/octet-stream")
 
-    async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Send the response; leave it incomplete if the bytes are wrong, so that the server breaks the connection."""
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
         blocks = iterate_in_threadpool(self._blocks)
         try:
             first = await anext(blocks, b"")
@@ -220,24 +254,37 @@ class BlobEndpoints:
         number = call.request.path_params["number"]
         if number not in self._part_numbers(record):
             raise not_found("Chunk")
-        return await self._store(call.request, (record.id, number))
+        return await self._store(call.request, record, number)
 
     async def store_file(self, call: Call[Signature]) -> Response:
         """Store all bytes of an upload that is not chunked."""
         self._context.check_signature(call.request)
-        return await self._store(call.request, (self._context.upload(call.id).id, WHOLE_FILE))
+        return await self._store(call.request, self._context.upload(call.id), WHOLE_FILE)
 
-    async def _store(self, request: Request, key: BlobKey) -> Response:
-        uploads = self._context.database.uploads
+    async def _store(self, request: Request, record: UploadRecord, number: int) -> Response:
+        storage, uploads = self._context.storage, self._context.database.uploads
+        if not uploads.is_open(record.id):
+            raise self._context.closed_upload(record.id)
+        if storage.limit_bytes is not None and record.size_bytes > storage.limit_bytes:
+            raise invalid_fields(size=f"File size is currently not supported - maximum size is {storage.limit_bytes}")
         try:
-            await self._context.storage.put(key, _limited_body(request), lambda: not uploads.is_completed(key[0]))
+            await storage.put((record.id, number), self._with_room(request), lambda: uploads.is_open(record.id))
         except ClientDisconnect:
             return Response(status_code=400)
         except ChunkRejectedError:
-            raise already_completed() from None
+            raise self._context.closed_upload(record.id) from None
+        except StorageFullError as error:
+            _logger.error("%s: start the service with --storage or a larger --memory", error)  # noqa: TRY400
+            raise storage_unavailable() from error
         except StorageUnavailableError as error:
             raise storage_unavailable() from error
         return Response(status_code=201)
+
+    async def _with_room(self, request: Request) -> AsyncIterator[bytes]:
+        """Read a request's body; purge what nothing needs when the storage has no room for the next block."""
+        async for block in _limited_body(request):
+            self._context.worker.retention.make_room(len(block))
+            yield block
 
     async def download(self, call: Call[Signature]) -> Response:
         """Download the bytes of an upload, or the range of them that the header `Range` names."""
@@ -250,6 +297,8 @@ class BlobEndpoints:
         blobs = stored_blobs(record, uploads.chunks(record.id), hashes)
         await run_in_threadpool(check_blobs, self._context.storage, blobs)
         etag = f'"{hashes[0][1]}"'
+        if (unchanged := check_conditions(call.request, etag)) is not None:
+            return unchanged
         byte_range = parse_range(_range_header(call.request, etag), record.size_bytes)
         return DownloadResponse(self._context.storage, record, blobs, byte_range, etag)
 
@@ -258,7 +307,9 @@ class BlobEndpoints:
 
 
 def _range_header(request: Request, etag: str) -> str | None:
-    """The requested range; None if there is none, or if `If-Range` names another version of the file."""
+    """The requested range; None if there is none, if `If-Range` names another file, or if only the headers are requested."""
+    if request.method == "HEAD":
+        return None
     return request.headers.get("range") if request.headers.get("if-range", etag) == etag else None
 
 

@@ -1,14 +1,16 @@
 """Uploads: initiated, sent in chunks or as a whole, completed, then shown and listed."""
 
 import asyncio
-from collections.abc import Sequence
+import logging
+import sqlite3
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import islice
 
 from starlette.responses import Response
 
 from upload_tui.backend.api_errors import (
     ApiError,
-    already_completed,
     invalid_fields,
     not_consistent,
     not_found,
@@ -30,7 +32,10 @@ __all__ = ["UploadEndpoints"]
 
 _MAX_CHUNK_BYTES = PROVIDER["chunk_max_size_bytes"]
 _MAX_CHUNKS = PROVIDER["chunk_max_number"]
+_MAX_LISTED = 5
 _NOT_INCLUDED = "is not included in the list"
+
+_logger = logging.getLogger(__name__)
 
 
 class UploadEndpoints:
@@ -56,8 +61,36 @@ class UploadEndpoints:
     async def list(self, call: Call[Paging]) -> Response:
         """List a project's uploads, newest first, a page at a time."""
         project, paging = self._context.project(call.id), call.parameters
-        records, total = self._context.database.uploads.page(project.id, paging.offset, paging.per_page)
-        return page_response(self._serialize(records, call.status_shape), total, paging)
+        try:
+            uploads, total = self._page(project.id, paging.offset, paging.per_page, call.status_shape)
+        except sqlite3.Error as error:
+            raise self._unreadable_page(project.id, paging, error) from error
+        return page_response(uploads, total, paging)
+
+    def _page(self, project_id: str, offset: int, limit: int, shape: StatusShape) -> tuple[Sequence[UploadSchema], int]:
+        records, total = self._context.database.uploads.page(project_id, offset, limit)
+        return self._serialize(records, shape), total
+
+    def _unreadable_page(self, project_id: str, paging: Paging, error: sqlite3.Error) -> ApiError:
+        """Create the response to a page with uploads that cannot be read: a page without them would say that they are gone."""
+        numbers = list(islice(self._unreadable(project_id, paging.offset, paging.per_page), _MAX_LISTED + 1))
+        listed = ", ".join(map(str, numbers[:_MAX_LISTED])) + (" and more" if len(numbers) > _MAX_LISTED else "")
+        _logger.error("The uploads number %s of project %s cannot be read: %s", listed, project_id, error)
+        return ApiError(
+            500, f"The uploads number {listed} of this list cannot be read", "request smaller pages without them"
+        )
+
+    def _unreadable(self, project_id: str, offset: int, limit: int) -> Iterator[int]:
+        """Find the uploads of a page that cannot be read, by halves. Returns their numbers in the list, which start at 1."""
+        try:
+            self._page(project_id, offset, limit, StatusShape.A)
+        except sqlite3.Error:
+            if limit == 1:
+                yield offset + 1
+                return
+            half = limit // 2
+            yield from self._unreadable(project_id, offset, half)
+            yield from self._unreadable(project_id, offset + half, limit - half)
 
     async def initiate(self, call: Call[NewUpload]) -> Response:
         """Initiate an upload."""
@@ -68,6 +101,8 @@ class UploadEndpoints:
         largest = _MAX_CHUNK_BYTES * _MAX_CHUNKS if parameters.chunked else _MAX_CHUNK_BYTES
         if parameters.size > largest:
             raise invalid_fields(size=f"File size is currently not supported - maximum size is {largest}")
+        if not self._context.worker.retention.has_room_for_records():
+            raise storage_unavailable()
         upload_id = self._context.new_id()
         self._context.database.uploads.add(
             upload_id,
@@ -97,7 +132,7 @@ class UploadEndpoints:
             raise invalid_fields(fingerprint_algorithm=_NOT_INCLUDED)
         chunk = ChunkRecord(report.number, report.size, report.hash.algorithm, report.hash.value)
         if not self._context.database.uploads.put_chunk(record.id, chunk, self._context.clock.now()):
-            raise already_completed()
+            raise self._context.closed_upload(record.id)
         return json_response(self._context.signed_url("PUT", f"/storage/{record.id}/{report.number}"))
 
     async def complete(self, call: Call[Completion]) -> Response:
@@ -107,7 +142,7 @@ class UploadEndpoints:
             raise invalid_fields(fingerprints__algorithm=_NOT_INCLUDED)
         now = self._context.clock.now()
         if not self._context.database.uploads.complete(record.id, report.algorithm, report.value, now):
-            raise already_completed()
+            raise self._context.closed_upload(record.id)
         self._context.worker.wake()
         return self._upload_response(record.id, call.status_shape, 202)
 
@@ -163,7 +198,7 @@ class UploadEndpoints:
 
     def _upload_url(self, record: UploadRecord) -> SignedUrlSchema | None:
         """Sign the URL for all bytes of an upload that is not chunked; None otherwise and once it is completed."""
-        is_open = record.timeline.stage is Stage.INITIATED
+        is_open = record.timeline.stage is Stage.INITIATED and not record.is_purged
         return None if record.is_chunked or not is_open else self._context.signed_url("PUT", f"/storage/{record.id}")
 
 

@@ -127,6 +127,7 @@ def _chunk_transfers(plan: UploadPlan) -> Iterator[tuple[int, bytes, bytes | Non
 
 
 _IMPORT_BATCH_UPLOADS = 2000
+_POLL_SECONDS = 1.0
 
 
 class ScenarioRunner:
@@ -170,6 +171,11 @@ class ScenarioRunner:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
+    async def wait_for_fewer(self, unfinished: int) -> None:
+        """Wait until fewer uploads than that are sent or wait for verification, so that a stopped worker fills no memory."""
+        while len(self._running) + (self.service.unverified_count or 0) >= unfinished:
+            await self.clock.sleep(_POLL_SECONDS)
+
     async def _upload(self, plan: UploadPlan) -> None:
         with suppress(ServiceError):
             await self._uploader.upload(plan)
@@ -187,9 +193,14 @@ class ScenarioRunner:
             pass
 
     async def import_history(self) -> None:
-        """Import the finished uploads in batches; other tasks run in between."""
-        imported = 0
-        while batch := list(islice(self._history, _IMPORT_BATCH_UPLOADS)):
+        """Import the finished uploads in batches; other tasks run in between.
+
+        Those that the database has already, perhaps of an import that was interrupted, are the first ones and are skipped.
+        """
+        imported = self.service.count_imported_uploads()
+        self._on_progress(imported)
+        missing = islice(self._history, imported, None)
+        while batch := list(islice(missing, _IMPORT_BATCH_UPLOADS)):
             self.service.import_uploads(batch)
             imported += len(batch)
             self._on_progress(imported)

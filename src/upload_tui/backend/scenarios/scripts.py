@@ -45,6 +45,9 @@ _INTEGRITY_FLAWS = (
     Flaw.CHUNK_TRUNCATED,
     Flaw.CHUNK_LOST,
 )
+_MOST_UNFINISHED = 50
+"""No more uploads are started while so many are sent or wait for verification."""
+_RUSH_BYTES = 48 * 1024
 _RECENT_UPLOADS = (
     # minutes ago, flaw, whether the worker cannot read the bytes
     (148, Flaw.NONE, False),
@@ -101,6 +104,7 @@ async def run_steady(runner: ScenarioRunner) -> None:
     """An upload every few seconds; one in ten fails."""
     while True:
         is_bad = runner.rng.random() < 0.1
+        await runner.wait_for_fewer(_MOST_UNFINISHED)
         runner.start(runner.planner.plan(runner.rng.choice(_INTEGRITY_FLAWS) if is_bad else Flaw.NONE))
         await runner.clock.sleep(runner.rng.uniform(2.5, 6.0))
 
@@ -108,15 +112,17 @@ async def run_steady(runner: ScenarioRunner) -> None:
 async def run_quiet(runner: ScenarioRunner) -> None:
     """One upload now and then."""
     while True:
+        await runner.wait_for_fewer(_MOST_UNFINISHED)
         runner.start(runner.planner.plan())
         await runner.clock.sleep(runner.rng.uniform(20.0, 40.0))
 
 
 async def run_rush(runner: ScenarioRunner) -> None:
-    """Three hundred uploads within seconds, and again every two minutes."""
+    """Three hundred small uploads within seconds, and again every two minutes once they are verified."""
     while True:
+        await runner.wait_for_fewer(_MOST_UNFINISHED)
         for _ in range(300):
-            runner.start(runner.planner.plan(chunk_count=2, verification_seconds=0.5))
+            runner.start(runner.planner.plan(chunk_count=2, verification_seconds=0.5, most_bytes=_RUSH_BYTES))
             await runner.clock.sleep(0.02)
         await runner.clock.sleep(120.0)
 

@@ -94,11 +94,13 @@ class UploadPlanner:
         seconds_per_chunk: float | None = None,
         verification_seconds: float | None = None,
         is_unreadable: bool = False,
+        most_bytes: int | None = None,
     ) -> UploadPlan:
-        """Generate an upload; what is None is random."""
+        """Generate an upload; what is None is random. `most_bytes` limits the file's size, None is as large as is usual."""
         pattern, content_type, (least, most) = self._rng.choice(_KINDS)
         name = pattern.format(n=self._rng.randint(1, 480), k=self._rng.randint(1, 4))
         size_bytes = self._rng.randint(least, most) * _KIB + self._rng.randint(0, _KIB - 1)
+        size_bytes = size_bytes if most_bytes is None else 1 + size_bytes % most_bytes
         count = chunk_count or self._rng.randint(3, 9)
         count = max(count, 4) if flaw not in (Flaw.NONE, Flaw.NEVER_COMPLETED) else count
         return UploadPlan(

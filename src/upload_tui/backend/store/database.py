@@ -4,10 +4,14 @@ Times are milliseconds since 1970. Constraints reject illegal transitions, whate
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from upload_tui.backend.store.queue import Queue
+from upload_tui.backend.store.records import is_damage
 from upload_tui.backend.store.tree import Projects, Tree
-from upload_tui.backend.store.uploads import Queue, Uploads
+from upload_tui.backend.store.uploads import Uploads
 from upload_tui.errors import UsageError
 from upload_tui.files import create_private_file, restrict_to_owner
 
@@ -146,7 +150,7 @@ class Database:
     """
 
     def __init__(self, file: Path | None = None) -> None:
-        self._is_in_memory = file is None
+        self._file = file
         try:
             if file is not None:
                 create_private_file(file)
@@ -157,28 +161,49 @@ class Database:
             raise UsageError(
                 f"The database {file} cannot be opened: {error.strerror}", "Check the path, or choose another --db."
             ) from error
-        try:
-            _prepare(self._db, file)
+        with self.starting():
+            _prepare(self._db)
             if file is not None:  # of an earlier version; the secret in it signs tokens
                 restrict_to_owner(file, file.with_name(f"{file.name}-wal"))
+            self.projects = Projects(self._db)
+            self.uploads = Uploads(self._db)
+            self.tree = Tree(self._db)
+            self.queue = Queue(self._db)
+            # No worker runs yet, so a running job was left by a process that died.
+            self.queue.requeue_running()
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Close the database if the service cannot start.
+
+        Raises:
+            UsageError: because of the database, which may be damaged.
+        """
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.close()
+            if error.sqlite_errorname == "SQLITE_ERROR":  # a wrong statement: a bug
+                raise
+            raise _open_error(error, self._file) from error
         except BaseException:
-            self._db.close()
+            self.close()
             raise
-        self.projects = Projects(self._db)
-        self.uploads = Uploads(self._db)
-        self.tree = Tree(self._db)
-        self.queue = Queue(self._db)
-        # No worker runs yet, so a running job was left by a process that died.
-        self.queue.requeue_running()
 
     @property
     def upload_limit(self) -> int | None:
         """How many uploads are kept; older ones that have ended are deleted. None for no limit."""
-        return UPLOADS_IN_MEMORY + self.uploads.imported_count if self._is_in_memory else None
+        return UPLOADS_IN_MEMORY + self.uploads.imported_count if self._file is None else None
 
     def close(self) -> None:
         """Close the database."""
         self._db.close()
+
+    def count_ids(self) -> int:
+        """Count everything that has an id of its own."""
+        tables = ("projects", "uploads", "nodes", "versions")
+        counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+        return sum(self._db.execute(f"SELECT {counts}").fetchone())
 
     def secret(self, default: bytes) -> bytes:
         """Return the database's secret; store `default` as the secret of a new one."""
@@ -186,17 +211,12 @@ class Database:
         return bytes(self._db.execute("SELECT value FROM secret").fetchone()[0])
 
 
-def _prepare(db: sqlite3.Connection, file: Path | None) -> None:
+def _prepare(db: sqlite3.Connection) -> None:
     """Lock and migrate the database. A second service would treat this one's running jobs as abandoned."""
-    try:
-        check_owner(db)
-        for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            db.execute(f"PRAGMA {setting}")
-        migrate(db)
-    except sqlite3.Error as error:
-        if error.sqlite_errorname == "SQLITE_ERROR":  # a wrong statement: a bug
-            raise
-        raise _open_error(error, file) from error
+    check_owner(db)
+    for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        db.execute(f"PRAGMA {setting}")
+    migrate(db)
 
 
 def _open_error(error: sqlite3.Error, file: Path | None) -> UsageError:
@@ -204,4 +224,6 @@ def _open_error(error: sqlite3.Error, file: Path | None) -> UsageError:
         return UsageError("The database is in use by another service", "Stop that one, or choose another --db.")
     if error.sqlite_errorname == "SQLITE_FULL":
         return UsageError(f"There is no space for the database {file}", "Free some space, or choose another --db.")
+    if is_damage(error):
+        return UsageError(f"The database {file} is damaged: {error}", "Restore a copy, or choose another --db.")
     return UsageError(f"The database {file} cannot be opened: {error}", "Check the path, or choose another --db.")

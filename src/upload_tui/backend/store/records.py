@@ -20,9 +20,11 @@ __all__ = [
     "NodeRecord",
     "ProjectRecord",
     "QueueSummary",
+    "UNKNOWN_QUEUE",
     "UploadRecord",
     "VersionRecord",
     "from_milliseconds",
+    "is_damage",
     "placeholders",
     "to_milliseconds",
     "transaction",
@@ -101,13 +103,17 @@ class PostponedJob(Struct, frozen=True):
 
 
 class QueueSummary(Struct, frozen=True):
-    """The queue: jobs waiting, waiting for a retry, running, given up; when the oldest waiting job was queued."""
+    """The queue: jobs waiting, waiting for a retry, running, given up; when the oldest waiting job was queued. None is unknown."""
 
-    depth: int
-    retried: int
-    running: int
-    dead: int
+    depth: int | None
+    retried: int | None
+    running: int | None
+    dead: int | None
     oldest_on: datetime | None
+
+
+UNKNOWN_QUEUE = QueueSummary(None, None, None, None, None)
+"""A queue that cannot be read."""
 
 
 class NodeKind(StrEnum):
@@ -154,6 +160,11 @@ def transaction(db: sqlite3.Connection) -> sqlite3.Connection:
     """Begin a transaction; use the result as a context manager. It locks the database for writing at once."""
     db.execute("BEGIN IMMEDIATE")
     return db
+
+
+def is_damage(error: Exception) -> bool:
+    """True if an error says that a part of the file is damaged. A full disk, for example, is no damage."""
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
 def placeholders(values: Collection[object]) -> str:

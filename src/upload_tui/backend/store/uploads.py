@@ -1,19 +1,16 @@
-"""The tables of uploads, of the chunks and digests that their clients reported, and of verification jobs.
+"""The tables of uploads, and of the chunks and digests that their clients reported.
 
 The conditions of the statements reject illegal transitions.
 """
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from upload_tui.backend.store.records import (
     ChunkRecord,
     FinishedUpload,
-    JobRecord,
-    PostponedJob,
-    QueueSummary,
     UploadRecord,
     from_milliseconds,
     placeholders,
@@ -22,135 +19,7 @@ from upload_tui.backend.store.records import (
 )
 from upload_tui.status import Event, Stage, Timeline
 
-__all__ = ["Queue", "Uploads"]
-
-_CLAIMED = "upload_id = ? AND claim = ? AND state = 'running'"
-"""A job as its worker claimed it; another claim would have increased `claim`."""
-
-_CANDIDATES = """
-SELECT upload_id, due_ms FROM jobs WHERE state = 'queued' AND (due_ms <= :now OR attempts = 0 OR due_ms > :horizon)
-UNION ALL
-SELECT upload_id, due_ms FROM jobs WHERE state = 'running' AND (due_ms <= :now OR due_ms > :lease_end)
-ORDER BY due_ms, upload_id LIMIT 200
-"""
-"""Jobs that are due. A time further ahead than any delay was written before the clock was set back, and counts as past.
-
-The index holds all these columns, so that a job whose row cannot be read does not hide the others.
-"""
-
-
-class Queue:
-    """The queue, over a database's connection. `Uploads.complete` inserts the jobs.
-
-    Args:
-        db: the connection.
-        longest_delay: no retry is due later than this.
-    """
-
-    def __init__(self, db: sqlite3.Connection, longest_delay: timedelta = timedelta(hours=1)) -> None:
-        self._db = db
-        self._longest_delay = longest_delay
-
-    def requeue_running(self) -> None:
-        """Requeue all claimed jobs. An interrupted verification does not count as an attempt."""
-        self._db.execute("UPDATE jobs SET state = 'queued', due_ms = queued_ms WHERE state = 'running'")
-
-    def claim(self, now: datetime, lease: timedelta) -> JobRecord | None:
-        """Claim the job that has been due longest, or whose lease has expired; None if no job is due.
-
-        Raises:
-            sqlite3.Error: jobs are due, but none can be claimed.
-        """
-        lease_end = to_milliseconds(now + lease)
-        times = {
-            "now": to_milliseconds(now),
-            "lease_end": lease_end,
-            "horizon": to_milliseconds(now + self._longest_delay),
-        }
-        trouble: sqlite3.Error | None = None
-        for upload_id, _ in self._db.execute(_CANDIDATES, times).fetchall():
-            try:
-                return self._claim(upload_id, lease_end)
-            except sqlite3.Error as error:
-                trouble = error
-        if trouble is not None:
-            raise trouble
-        return None
-
-    def _claim(self, upload_id: str, lease_end_ms: int) -> JobRecord:
-        row = self._db.execute(
-            "UPDATE jobs SET state = 'running', claim = claim + 1, due_ms = ? WHERE upload_id = ? "
-            "RETURNING upload_id, claim, attempts",
-            (lease_end_ms, upload_id),
-        ).fetchone()
-        return JobRecord(*row)
-
-    def release(self, job: JobRecord) -> None:
-        """Requeue a claimed job as it was: its worker dropped it."""
-        self._db.execute(
-            f"UPDATE jobs SET state = 'queued', due_ms = queued_ms WHERE {_CLAIMED}", (job.upload_id, job.claim)
-        )
-
-    def renew(self, job: JobRecord, until: datetime) -> None:
-        """Extend the lease of a claimed job."""
-        self._db.execute(
-            f"UPDATE jobs SET due_ms = ? WHERE {_CLAIMED}", (to_milliseconds(until), job.upload_id, job.claim)
-        )
-
-    def finish(self, job: JobRecord, error_message: str | None, on: datetime) -> bool:
-        """Set an upload to verified (`error_message` None) or error. Returns False if another worker has claimed or ended the job."""
-        column = "verified_ms" if error_message is None else "error_ms"
-        with transaction(self._db):
-            held = self._db.execute(f"DELETE FROM jobs WHERE {_CLAIMED}", (job.upload_id, job.claim))
-            if held.rowcount == 0:
-                return False
-            changed = self._db.execute(
-                f"UPDATE uploads SET {column} = max(?1, completed_ms), error_message = ?2, updated_ms = max(?1, updated_ms) "
-                "WHERE id = ?3 AND completed_ms IS NOT NULL AND verified_ms IS NULL AND error_ms IS NULL",
-                (to_milliseconds(on), error_message, job.upload_id),
-            )
-            return changed.rowcount == 1
-
-    def postpone(self, job: JobRecord, due_on: datetime | None, reason: str) -> None:
-        """Requeue a claimed job for a retry, and count the attempt; `due_on` None gives it up."""
-        state = "dead" if due_on is None else "queued"
-        self._db.execute(
-            "UPDATE jobs SET state = ?, attempts = attempts + 1, due_ms = ifnull(?, due_ms), trouble = ? "
-            f"WHERE {_CLAIMED}",
-            (state, None if due_on is None else to_milliseconds(due_on), reason, job.upload_id, job.claim),
-        )
-
-    def next_due_on(self) -> datetime | None:
-        """When the next job is due or the next lease expires; None if there is no job."""
-        row = self._db.execute("SELECT min(due_ms) FROM jobs WHERE state IN ('queued', 'running')").fetchone()
-        return None if row[0] is None else from_milliseconds(row[0])
-
-    def summary(self) -> QueueSummary:
-        """Count the jobs by state."""
-        counts: dict[str, int] = dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
-        oldest, retried = self._db.execute(
-            "SELECT min(queued_ms), total(attempts > 0) FROM jobs WHERE state = 'queued'"
-        ).fetchone()
-        return QueueSummary(
-            depth=counts.get("queued", 0),
-            retried=int(retried),
-            running=counts.get("running", 0),
-            dead=counts.get("dead", 0),
-            oldest_on=None if oldest is None else from_milliseconds(oldest),
-        )
-
-    def troubles(self, limit: int) -> Sequence[PostponedJob]:
-        """The jobs that were postponed or given up, ordered by when they are due."""
-        rows = self._db.execute(
-            "SELECT upload_id, attempts, trouble, CASE WHEN state <> 'dead' THEN due_ms END FROM jobs "
-            "WHERE attempts > 0 ORDER BY due_ms, upload_id LIMIT ?",
-            (limit,),
-        )
-        return [
-            PostponedJob(upload_id, attempts, reason, None if due is None else from_milliseconds(due))
-            for upload_id, attempts, reason, due in rows
-        ]
-
+__all__ = ["Uploads"]
 
 _SELECT = (
     "SELECT uploads.id, project_id, projects.name, uploads.name, content_type, size_bytes, is_chunked, "
@@ -158,7 +27,14 @@ _SELECT = (
     "FROM uploads JOIN projects ON projects.id = project_id"
 )
 
-_ENDED = "(verified_ms IS NOT NULL OR error_ms IS NOT NULL)"
+_OPEN = "(completed_ms IS NULL AND purged_ms IS NULL)"
+_UNUSED = (
+    "(verified_ms IS NOT NULL OR error_ms IS NOT NULL OR uploads.id IN (SELECT upload_id FROM jobs WHERE state = 'dead') "
+    "OR (completed_ms IS NULL AND uploads.updated_ms <= ?1))"
+)
+"""An upload that has ended, that was given up, or whose client has not been heard of since a time."""
+_LEAST_USED = "completed_ms IS NULL"
+"""Orders uploads that have ended before those that were never completed."""
 _NO_FILE = (
     "NOT EXISTS (SELECT 1 FROM versions JOIN nodes ON nodes.id = file_id "
     "WHERE versions.upload_id = uploads.id AND deleted_ms IS NULL)"
@@ -175,6 +51,7 @@ class Uploads:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self.imported_count = 0
+        self._count: int | None = None
 
     def add(  # the fields of an upload
         self,
@@ -194,6 +71,7 @@ class Uploads:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (upload_id, project_id, name, content_type, size_bytes, began, began, is_chunked),
         )
+        self._count = None if self._count is None else self._count + 1
 
     def get(self, upload_id: str) -> UploadRecord | None:
         """Return an upload; None if it does not exist."""
@@ -214,18 +92,25 @@ class Uploads:
         counted = self._db.execute("SELECT count(*) FROM uploads WHERE project_id = ?", (project_id,)).fetchone()
         return found, int(counted[0])
 
-    def is_completed(self, upload_id: str) -> bool:
-        """True once the client has completed the upload."""
-        row = self._db.execute("SELECT completed_ms FROM uploads WHERE id = ?", (upload_id,)).fetchone()
-        return row is not None and row[0] is not None
+    def is_open(self, upload_id: str) -> bool:
+        """True while the client can send bytes: the upload is neither completed nor purged."""
+        row = self._db.execute(f"SELECT {_OPEN} FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+        return row is not None and bool(row[0])
 
     def count(self) -> int:
         """Count the uploads of all projects."""
-        return int(self._db.execute("SELECT count(*) FROM uploads").fetchone()[0])
+        if self._count is None:
+            self._count = int(self._db.execute("SELECT count(*) FROM uploads").fetchone()[0])
+        return self._count
+
+    def count_imported(self) -> int:
+        """Count the uploads that were imported, also by an earlier process: their ids are of version 7."""
+        return int(self._db.execute("SELECT count(*) FROM uploads WHERE substr(id, 15, 1) = '7'").fetchone()[0])
 
     def import_finished(self, uploads: Sequence[FinishedUpload]) -> None:
         """Insert finished uploads with their own times, each with one chunk. Ids that exist already are skipped."""
         self.imported_count += len(uploads)
+        self._count = None
         with transaction(self._db):
             self._db.executemany(
                 "INSERT OR IGNORE INTO uploads (id, project_id, name, content_type, size_bytes, initiated_ms, completed_ms, "
@@ -242,12 +127,12 @@ class Uploads:
             )
 
     def complete(self, upload_id: str, algorithm: str, digest: str, on: datetime) -> bool:
-        """Complete an upload and queue its verification in one transaction. Returns False if it was completed before."""
+        """Complete an upload and queue its verification in one transaction. Returns False if it is completed or purged."""
         now = to_milliseconds(on)
         with transaction(self._db):
             changed = self._db.execute(
                 "UPDATE uploads SET completed_ms = max(?1, initiated_ms), updated_ms = max(?1, updated_ms) "
-                "WHERE id = ?2 AND completed_ms IS NULL",
+                f"WHERE id = ?2 AND {_OPEN}",
                 (now, upload_id),
             )
             if changed.rowcount == 0:
@@ -258,20 +143,26 @@ class Uploads:
 
     # Retention
 
-    def unused(self, upload_ids: Sequence[str]) -> Sequence[str]:
-        """Those of some uploads, in their order, that have ended and that no file refers to."""
-        rows = self._db.execute(
-            f"SELECT id FROM uploads WHERE id IN ({placeholders(upload_ids)}) AND {_ENDED} AND {_NO_FILE}", upload_ids
-        )
-        found = {row[0] for row in rows}
-        return [upload_id for upload_id in upload_ids if upload_id in found]
+    def unused(self, upload_ids: Sequence[str], idle_since: datetime) -> Sequence[str]:
+        """Those of some uploads that nothing needs: no file refers to them, and no worker and no client is to read or send them.
 
-    def of_deleted_project(self, project_id: str) -> Sequence[str]:
-        """The uploads of a deleted project that have ended and are not purged; none if the project is not deleted."""
+        Uploads that were never completed are among them if nothing was reported since `idle_since`. They come last; otherwise
+        the order is kept.
+        """
         rows = self._db.execute(
-            f"SELECT uploads.id FROM projects JOIN uploads ON project_id = projects.id WHERE projects.id = ? "
-            f"AND projects.deleted_ms IS NOT NULL AND purged_ms IS NULL AND {_ENDED}",
-            (project_id,),
+            f"SELECT id, {_LEAST_USED} FROM uploads WHERE {_UNUSED} AND {_NO_FILE} AND id IN ({placeholders(upload_ids)})",
+            (to_milliseconds(idle_since), *upload_ids),
+        )
+        found = dict(rows.fetchall())
+        return sorted((upload_id for upload_id in upload_ids if upload_id in found), key=found.__getitem__)
+
+    def of_deleted_projects(self, project_id: str | None = None) -> Sequence[str]:
+        """The uploads of deleted projects, or of one of them, that are not purged and that no worker is to read."""
+        latest_ms = 2**62  # nothing can be reported of them any more
+        rows = self._db.execute(
+            "SELECT uploads.id FROM projects JOIN uploads ON project_id = projects.id WHERE projects.deleted_ms IS NOT NULL "
+            f"AND projects.id = ifnull(?2, projects.id) AND purged_ms IS NULL AND {_UNUSED}",
+            (latest_ms, project_id),
         )
         return [row[0] for row in rows]
 
@@ -282,27 +173,34 @@ class Uploads:
             (to_milliseconds(on), upload_id),
         )
 
-    def oldest_ended(self, limit: int) -> Sequence[str]:
-        """The oldest uploads that have ended and that no file ever referred to."""
+    def oldest_unused(self, limit: int, idle_since: datetime) -> Sequence[str]:
+        """The oldest uploads that nothing needs and that no file ever referred to; those that were never completed come last."""
         rows = self._db.execute(
-            f"SELECT id FROM uploads WHERE {_ENDED} AND id NOT IN (SELECT upload_id FROM versions) ORDER BY serial LIMIT ?",
-            (limit,),
+            f"SELECT id FROM uploads WHERE {_UNUSED} AND id NOT IN (SELECT upload_id FROM versions) "
+            f"ORDER BY {_LEAST_USED}, serial LIMIT ?2",
+            (to_milliseconds(idle_since), limit),
         )
         return [row[0] for row in rows]
 
     def delete(self, upload_ids: Sequence[str]) -> None:
         """Delete the records of uploads."""
+        self._count = None
         with transaction(self._db):
-            for table, column in (("hashes", "upload_id"), ("chunks", "upload_id"), ("uploads", "id")):
+            for table, column in (
+                ("jobs", "upload_id"),
+                ("hashes", "upload_id"),
+                ("chunks", "upload_id"),
+                ("uploads", "id"),
+            ):
                 self._db.execute(f"DELETE FROM {table} WHERE {column} IN ({placeholders(upload_ids)})", upload_ids)
 
     # Reports of clients
 
     def put_chunk(self, upload_id: str, chunk: ChunkRecord, on: datetime) -> bool:
-        """Insert or replace a chunk. Returns False if the upload is completed."""
+        """Insert or replace a chunk. Returns False if the upload is completed or purged."""
         with transaction(self._db):
             touched = self._db.execute(
-                "UPDATE uploads SET updated_ms = max(?, updated_ms) WHERE id = ? AND completed_ms IS NULL",
+                f"UPDATE uploads SET updated_ms = max(?, updated_ms) WHERE id = ? AND {_OPEN}",
                 (to_milliseconds(on), upload_id),
             )
             if touched.rowcount == 0:

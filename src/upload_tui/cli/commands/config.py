@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import click
 from upload_tui.cli.support.options import effective_settings, service_options, settings_paths
 from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
 from upload_tui.errors import SettingsError
-from upload_tui.files import private_opener
+from upload_tui.files import make_private_folder, private_opener
+from upload_tui.redaction import HIDDEN
 from upload_tui.settings import Flags, ServiceSettings
 
 __all__ = ["command"]
@@ -92,7 +94,7 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
     "command": lambda settings: list(settings.command),
     "timeout": lambda settings: settings.timeout_seconds,
     "projects": lambda settings: list(settings.projects),
-    "token_command": lambda settings: settings.token_command,
+    "token_command": lambda settings: _program_of(settings.token_command),
     "token_file": lambda settings: str(settings.token_file),
     "token_keyring": lambda settings: settings.token_keyring,
     "refresh": lambda settings: settings.refresh_seconds,
@@ -104,16 +106,22 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
     "animations": lambda settings: settings.animations,
     "columns": lambda settings: list(settings.columns),
     "keys": lambda settings: dict(settings.keys),
-    "on_error": lambda settings: settings.on_error,
+    "on_error": lambda settings: _program_of(settings.on_error),
     "alerts": lambda settings: list(settings.alerts),
     "alert_repeat": lambda settings: settings.alert_repeat_seconds,
     "ca_bundle": lambda settings: str(settings.ca_bundle),
 }
 
 
+def _program_of(command: str) -> str:
+    """The program of a command; its arguments may be secrets."""
+    program, *arguments = shlex.split(command)
+    return f"{program} {HIDDEN}" if arguments else program
+
+
 def _displayed_value(settings: ServiceSettings, key: str) -> Any:
     """The value of a setting; a setting that is not listed above counts as a secret."""
-    return _VALUES[key](settings) if key in _VALUES else "(hidden)"
+    return _VALUES[key](settings) if key in _VALUES else HIDDEN
 
 
 @command.command("schema", help="Print the JSON schema of the settings file, for editors.")
@@ -129,7 +137,7 @@ def init() -> None:
     """Create the settings file, readable only by its owner."""
     file = settings_paths().settings_file
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(file.parent)
         opened = open(file, "x", encoding="utf-8", opener=private_opener)  # noqa: SIM115  # closed below; a Path has no opener
     except FileExistsError as error:
         raise SettingsError(f"The settings file exists: {file}", "Edit it, or move it away") from error

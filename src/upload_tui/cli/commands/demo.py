@@ -13,11 +13,13 @@ from msgspec import Struct
 
 from upload_tui.backend import DEFAULT_SCENARIO
 from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_display_settings
 from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.scenarios import (
     SCENARIO_VERIFICATIONS,
     FaultChoice,
+    database_option,
     history_progress,
     past_upload_count,
     running_scenario,
@@ -53,9 +55,7 @@ class DemoOptions(Struct, frozen=True):
 
 @click.command(help="Show the dashboard over an embedded service: no port, no network, no account.")
 @scenario_options(DEFAULT_SCENARIO, "Scenario to run.")
-@click.option(
-    "--db", "database", type=click.Path(path_type=Path, dir_okay=False), help="Keep the records in this file."
-)
+@database_option
 @click.option("--web", is_flag=True, help="Show the demo in a browser on this machine (needs the extra `web`).")
 @click.option(
     "--port",
@@ -73,7 +73,7 @@ def command(uploads: int | None, web: bool, port: int, **chosen: Any) -> int:
         serve_in_browser([sys.executable, "-m", "upload_tui", "demo", *_command_line(options)], port)
         return EXIT_OK
     require_terminal()
-    return asyncio.run(_run(options))
+    return run_async(_run(options))
 
 
 def _command_line(options: DemoOptions) -> Iterator[str]:

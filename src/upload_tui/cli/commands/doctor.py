@@ -1,6 +1,5 @@
 """`upload-tui doctor`: checks everything from the settings to the service to the terminal in one run; each problem has a hint."""
 
-import asyncio
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ import click
 from msgspec import Struct
 
 from upload_tui.cli.support.environment import Finding, State, cache_finding, terminal_findings
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import service_options, settings_from, settings_paths
 from upload_tui.cli.support.output import Printer, continues_without_output, output_option
 from upload_tui.cli.support.service import client_for, find_projects, trusted_certificates
@@ -40,7 +40,7 @@ _Check = Callable[[], Awaitable[Finding]]
 def command(output: str | None, *, flags: Flags) -> int:
     """Run all checks; the exit code is that of the first failure, warnings do not count."""
     printer = Printer(output, ())
-    findings = asyncio.run(_run_checks(flags, printer))
+    findings = run_async(_run_checks(flags, printer))
     return next((finding.exit_code for finding in findings if finding.state is State.FAILED), EXIT_OK)
 
 

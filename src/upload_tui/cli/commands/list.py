@@ -1,6 +1,5 @@
 """`upload-tui list`: one line per upload."""
 
-import asyncio
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -9,9 +8,10 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
 from upload_tui.cli.support.output import Printer, continues_without_output, output_option
-from upload_tui.cli.support.service import Snapshot, exit_code_of, open_snapshot
+from upload_tui.cli.support.project_readings import Snapshot, open_snapshot
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
@@ -31,7 +31,7 @@ class _Criteria(Struct, frozen=True):
     sort: str
     since: datetime | None
     search: str
-    stuck_only: bool
+    trouble_only: bool
     limit: int | None
 
 
@@ -46,9 +46,11 @@ class _Criteria(Struct, frozen=True):
 @click.option(
     "--search", default="", metavar="TEXT", help="Only uploads whose name, id or error message contains this."
 )
-@click.option("--stuck", is_flag=True, help="Only stuck uploads.")
+@click.option("--stuck", is_flag=True, help="Only uploads in trouble: verified but not whole, stuck, failed, overdue.")
 @click.option("--limit", type=click.IntRange(1), help="Maximum number.")
-@click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any listed upload is in error.")
+@click.option(
+    "--fail-on-error", is_flag=True, help="Exit with 1 if any listed upload is in error, or verified but not whole."
+)
 @output_option
 @continues_without_output
 def command(
@@ -67,23 +69,25 @@ def command(
     """List uploads."""
     criteria = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
     settings = effective_settings(flags)
-    details, is_complete = asyncio.run(_details(settings, criteria, reverse=reverse))
-    from upload_tui.monitor import UPLOAD_FIELDS, flat_upload, upload_record
+    details, snapshot = run_async(_details(settings, criteria, reverse=reverse, is_verdict=fail_on_error))
+    from upload_tui.monitor import UPLOAD_FIELDS, flat_upload, has_failed, upload_record
 
     printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)
     printer.print_records(map(upload_record, details))
-    has_failed = fail_on_error and any(detail.upload.stage is Stage.ERROR for detail in details)
-    return exit_code_of(is_complete=is_complete, has_failed=has_failed)
+    is_failure = fail_on_error and any(has_failed(detail.row) for detail in details)
+    return snapshot.exit_code(has_failed=is_failure)
 
 
-async def _details(settings: ServiceSettings, criteria: _Criteria, *, reverse: bool) -> "tuple[list[Detail], bool]":
-    """The matching uploads, and whether all uploads could be read."""
-    async with open_snapshot(settings) as snapshot:
+async def _details(
+    settings: ServiceSettings, criteria: _Criteria, *, reverse: bool, is_verdict: bool
+) -> "tuple[list[Detail], Snapshot]":
+    """The matching uploads, and the snapshot that they are from."""
+    async with open_snapshot(settings, is_verdict=is_verdict) as snapshot:
         query = _query(snapshot, criteria)
         if reverse:
             query = replace(query, descending=not query.descending)
         matching = (detail for detail in snapshot.details(query) if _matches(detail, criteria))
-        return list(islice(matching, criteria.limit)), snapshot.is_complete
+        return list(islice(matching, criteria.limit)), snapshot
 
 
 def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
@@ -93,17 +97,15 @@ def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
     return Query(
         stages=criteria.stages,
         search=criteria.search,
-        attention_only=criteria.stuck_only,
-        project_ids=frozenset(project.id for project in snapshot.projects),
+        attention_only=criteria.trouble_only,
+        project_ids=snapshot.project_ids,
         sort=SortKey(criteria.sort),
         descending=criteria.sort in {"initiated", "since", "size", "took", "chunks"},
     )
 
 
 def _matches(detail: "Detail", criteria: _Criteria) -> bool:
-    from upload_tui.monitor import Trouble
-
     row = detail.row
-    if criteria.stuck_only and row.trouble is not Trouble.STUCK:
+    if criteria.trouble_only and row.trouble is None:
         return False
     return criteria.since is None or (row.initiated_on is not None and row.initiated_on >= criteria.since)

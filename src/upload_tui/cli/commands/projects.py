@@ -1,14 +1,15 @@
 """`upload-tui projects`: the projects that the account can see."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Column, Printer, output_option
-from upload_tui.cli.support.service import client_for, open_snapshot
+from upload_tui.cli.support.project_readings import open_snapshot
+from upload_tui.cli.support.service import client_for
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _COLUMNS = (Column("ID", lambda record: record["id"]), Column("NAME", lambda rec
 @output_option
 def command(output: str | None, *, flags: Flags) -> None:
     """List projects."""
-    projects = asyncio.run(_projects(effective_settings(flags)))
+    projects = run_async(_projects(effective_settings(flags)))
     names = set(flags.projects)
     Printer(output, _COLUMNS, fields=("id", "name")).print_records(
         {"id": project.id, "name": project.name}
@@ -37,6 +38,6 @@ def command(output: str | None, *, flags: Flags) -> None:
 async def _projects(settings: ServiceSettings) -> "Sequence[Project | ProjectRef]":
     if settings.command:  # the projects of the uploads that it lists
         async with open_snapshot(settings) as snapshot:
-            return snapshot.projects
+            return [reading.project for reading in snapshot.readings]
     async with client_for(settings) as client:
         return await client.projects()

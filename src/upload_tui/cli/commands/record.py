@@ -1,15 +1,15 @@
 """`upload-tui record`: writes every change and the outcome of every request to a recording."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.support.options import effective_settings, service_options
+from upload_tui.cli.support.error_reporting import run_async
+from upload_tui.cli.support.options import FilePath, effective_settings, service_options
 from upload_tui.cli.support.output import echo_err
-from upload_tui.cli.support.service import client_for, find_projects, live_session, service_of
+from upload_tui.cli.support.service import client_for, find_projects, live_session, ride_out, service_of
 from upload_tui.errors import EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
 
@@ -20,11 +20,11 @@ __all__ = ["command"]
 
 
 @click.command(help="Record every change in FILE, as JSON lines, until interrupted.")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=FilePath())
 @service_options
 def command(file: Path, *, flags: Flags) -> int:
     """Record until interrupted."""
-    asyncio.run(_record(effective_settings(flags), file))
+    run_async(_record(effective_settings(flags), file))
     return EXIT_OK
 
 
@@ -42,7 +42,7 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
         )
         return
     async with client_for(settings) as client:
-        projects = tuple(await find_projects(client, settings.projects))
+        projects = tuple(await ride_out(lambda: find_projects(client, settings.projects)))
         title = settings.profile or client.root
         header = RecordingHeader(clock.now(), client.root, title, projects, settings.stuck_after_seconds)
 

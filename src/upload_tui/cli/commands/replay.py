@@ -1,6 +1,5 @@
 """`upload-tui replay`: plays a recording in the dashboard, with pause, step and speed."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
-from upload_tui.cli.support.options import effective_display_settings
+from upload_tui.cli.support.error_reporting import run_async
+from upload_tui.cli.support.options import FilePath, effective_display_settings
 from upload_tui.cli.support.preferences import dashboard_preferences
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ __all__ = ["command"]
 
 
 @click.command(help="Play the recording FILE in the dashboard: Space pauses, [ and ] change the speed, . steps.")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=FilePath())
 @click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.01, 10_000), help="Playback speed.")
 @click.option(
     "--from", "from_seconds", default=0.0, type=click.FloatRange(0), help="Start this many seconds into the recording."
@@ -27,7 +27,7 @@ __all__ = ["command"]
 def command(file: Path, speed: float, from_seconds: float) -> int:
     """Play a recording in the dashboard."""
     require_terminal()
-    return asyncio.run(_replay(file, speed, from_seconds))
+    return run_async(_replay(file, speed, from_seconds))
 
 
 class ReplayControls:

@@ -1,22 +1,23 @@
 """`upload-tui report`: statistics of projects, changes since the last report, metrics for Prometheus."""
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from msgspec.structs import asdict
 
 from upload_tui.cli.support.dashboard import last_visit_file
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
-from upload_tui.cli.support.output import Printer, continues_without_output, output_option
-from upload_tui.cli.support.service import exit_code_of, open_snapshot, service_of
+from upload_tui.cli.support.output import Printer, continues_without_output, is_output_written, output_option
+from upload_tui.cli.support.project_readings import ProjectReading, open_snapshot
+from upload_tui.cli.support.service import service_of
 from upload_tui.cli.support.tables import local_time
+from upload_tui.errors import EXIT_FAILED_UPLOAD
 from upload_tui.settings import Flags, ServiceSettings
-from upload_tui.status import Stage
 
 if TYPE_CHECKING:
     from upload_tui.monitor import Detail, ProjectRef
@@ -30,10 +31,22 @@ class _ProjectSnapshot(Struct, frozen=True):
     """The uploads of some projects at one moment."""
 
     service: str
-    projects: "Sequence[ProjectRef]"
+    readings: Sequence[ProjectReading]
     details: "Sequence[Detail]"
     as_of: datetime
-    is_complete: bool
+    service_exit_code: int
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether any upload is in error, or verified but not whole."""
+        from upload_tui.monitor import has_failed
+
+        return any(has_failed(detail.row) for detail in self.details)
+
+    def by_project(self) -> "Iterator[tuple[ProjectRef, Sequence[Detail]]]":
+        """Each project that is shown, with its uploads."""
+        for project in (reading.project for reading in self.readings if reading.is_shown):
+            yield project, [detail for detail in self.details if detail.upload.project_id == project.id]
 
 
 def _parse_since(text: str) -> str | datetime:
@@ -49,7 +62,7 @@ def _parse_since(text: str) -> str | datetime:
     help="Add changes since then; `last` means the last report with `--since last`.",
 )
 @click.option("--prometheus", is_flag=True, help="Print metrics in the Prometheus text format.")
-@click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any upload is in error.")
+@click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any upload is in error, or verified but not whole.")
 @output_option
 @continues_without_output
 def command(
@@ -57,7 +70,7 @@ def command(
 ) -> int:
     """Print a report."""
     settings = effective_settings(flags)
-    snapshot = asyncio.run(_read_snapshot(settings))
+    snapshot = run_async(_read_snapshot(settings, is_verdict=fail_on_error))
     record = _record(snapshot, _changes_since(settings, snapshot, since))
     printer = Printer(output, (), _csv_row)
     if prometheus:
@@ -66,50 +79,55 @@ def command(
         click.echo("\n".join(_report_lines(record, settings.zone)))
     else:
         printer.print_records([record])
-    if since == _LAST:
+    if since == _LAST and is_output_written():
         _save_report(settings, snapshot)
-    has_failed = bool(fail_on_error and record["stages"][Stage.ERROR])
-    return exit_code_of(is_complete=snapshot.is_complete, has_failed=has_failed)
+    is_failure = fail_on_error and snapshot.has_failed
+    return EXIT_FAILED_UPLOAD if is_failure else snapshot.service_exit_code
 
 
-async def _read_snapshot(settings: ServiceSettings) -> _ProjectSnapshot:
+async def _read_snapshot(settings: ServiceSettings, *, is_verdict: bool) -> _ProjectSnapshot:
     from upload_tui.monitor import Query
 
-    async with open_snapshot(settings) as snapshot:
-        details = list(snapshot.details(Query(project_ids=frozenset(project.id for project in snapshot.projects))))
-        return _ProjectSnapshot(
-            settings.url or service_of(settings),
-            snapshot.projects,
-            details,
-            snapshot.picture.as_of(),
-            snapshot.is_complete,
-        )
+    async with open_snapshot(settings, is_verdict=is_verdict) as snapshot:
+        details = list(snapshot.details(Query(project_ids=snapshot.project_ids)))
+        as_of = snapshot.picture.as_of()
+        service = settings.url or service_of(settings)
+        return _ProjectSnapshot(service, snapshot.readings, details, as_of, snapshot.service_exit_code)
 
 
-def _report_file(settings: ServiceSettings, snapshot: _ProjectSnapshot) -> Path:
-    return last_visit_file(settings, (project.id for project in snapshot.projects), "report")
+def _report_file(settings: ServiceSettings, project: "ProjectRef") -> Path:
+    """The file of the last report on one project, whichever other projects were in it."""
+    return last_visit_file(settings, [project.id], "report")
 
 
 def _changes_since(
     settings: ServiceSettings, snapshot: _ProjectSnapshot, since: str | datetime | None
 ) -> Mapping[str, Any] | None:
-    """Summarise the changes since a time, or since the last report; None without `--since`."""
+    """Summarise the changes since a time, or since the last report on each project; None without `--since`."""
     from upload_tui.monitor import LastVisit, read_last_visit, summarize_since
     from upload_tui.wire import format_time
 
     if since is None:
         return None
-    last = LastVisit(since) if isinstance(since, datetime) else read_last_visit(_report_file(settings, snapshot))
-    summary = summarize_since(snapshot.details, last or LastVisit(datetime.fromtimestamp(0, UTC), stages={}))
-    return {**asdict(summary), "since": format_time(summary.since) if last else None}
+    if isinstance(since, datetime):
+        summary = summarize_since(snapshot.details, LastVisit(since))
+        return {**asdict(summary), "since": format_time(summary.since)}
+    first, times, changes = LastVisit(datetime.fromtimestamp(0, UTC), stages={}), list[datetime](), dict[str, Any]()
+    for project, details in snapshot.by_project():
+        last = read_last_visit(_report_file(settings, project))
+        times.extend([last.on] if last else [])
+        for key, ids in asdict(summarize_since(details, last or first)).items():
+            changes[key] = [*changes.get(key, ()), *ids] if isinstance(ids, list) else None
+    return {**changes, "since": format_time(min(times)) if times else None}
 
 
 def _save_report(settings: ServiceSettings, snapshot: _ProjectSnapshot) -> None:
-    """Record what this report has shown; only after it was printed, so that nothing is lost if it could not be."""
+    """Record what this report has shown, after it was written: otherwise what is new would be lost with the output."""
     from upload_tui.monitor import read_last_visit, save_last_visit, visit_of
 
-    file = _report_file(settings, snapshot)
-    save_last_visit(file, visit_of(snapshot.details, snapshot.as_of, read_last_visit(file)))
+    for project, details in snapshot.by_project():
+        file = _report_file(settings, project)
+        save_last_visit(file, visit_of(details, snapshot.as_of, read_last_visit(file)))
 
 
 def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -119,18 +137,24 @@ def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Ma
     figures = statistics_of(snapshot.details)
     return {
         "service": snapshot.service,
-        "projects": [{"id": project.id, "name": project.name} for project in snapshot.projects],
+        "projects": [_project_record(reading) for reading in snapshot.readings],
         "as_of": format_time(snapshot.as_of),
         "total": figures.total,
         "stages": dict(figures.counts),
         "unknown_states": dict(figures.unknown_states),
-        "latencies": [asdict(latency) for latency in figures.latencies],
+        "latencies": to_builtins(figures.latencies),
         "overdue": list(figures.overdue_ids),
         "stuck": list(figures.stuck_ids),
         "trouble": {trouble: list(ids) for trouble, ids in figures.trouble_ids.items()},
         "causes": [asdict(cause) for cause in figures.causes],
         "news": changes,
     }
+
+
+def _project_record(reading: ProjectReading) -> Mapping[str, Any]:
+    """A project that was asked for; `error` says why it was not read, None if it was."""
+    error = reading.error.title if reading.error else None
+    return {"id": reading.project.id, "name": reading.project.name, "error": error}
 
 
 def _csv_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -146,6 +170,7 @@ def _csv_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
+    from upload_tui.monitor import TROUBLE_WORDS
     from upload_tui.text import duration_text, plural, sanitize
 
     names = ", ".join(project["name"] or project["id"] for project in record["projects"])
@@ -156,10 +181,10 @@ def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
         times = "  ".join(f"{share} {duration_text(latency[f'{share}_seconds'])}" for share in ("p50", "p95", "p99"))
         yield f"{latency['after']} to {latency['before']}: {times}  ({plural(latency['samples'], 'sample')})"
     for trouble, ids in record["trouble"].items():
-        if ids and trouble != "failed":  # those are listed by cause
-            yield f"{trouble} ({len(ids)}): {sanitize(' '.join(ids))}"
+        if ids:
+            yield f"{TROUBLE_WORDS[trouble]} ({len(ids)}): {sanitize(' '.join(ids))}"
     for cause in record["causes"]:
-        yield sanitize(f"failed ({cause['count']}): {cause['cause']}")
+        yield sanitize(f"cause ({cause['count']}): {cause['cause']}")
     if record["news"] is not None:
         yield from _since_lines(record["news"], zone)
 

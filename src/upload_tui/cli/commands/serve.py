@@ -11,14 +11,17 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 from msgspec import Struct
 
 from upload_tui.cli.support.error_reporting import run_until_signal
+from upload_tui.cli.support.options import FilePath
 from upload_tui.cli.support.scenarios import (
     SCENARIO_VERIFICATIONS,
     FaultChoice,
+    database_option,
     history_progress,
     open_listener,
     past_upload_count,
@@ -42,6 +45,7 @@ class ServeOptions(Struct, frozen=True):
     port: int
     database: Path | None
     storage: Path | None
+    memory_mib: int
     design: str
     scenario: str | None
     seed: int
@@ -54,17 +58,32 @@ class ServeOptions(Struct, frozen=True):
     as_json: bool
 
 
-_ORIGIN = re.compile(r"https?://[^/?#\s]+", re.IGNORECASE)
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?|[0-9a-f:.]*:[0-9a-f:.]*")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def _check_origins(_: click.Context, __: click.Parameter, origins: Sequence[str]) -> Sequence[str]:
     """Check origins; return them in the form in which browsers send them."""
-    for origin in origins:
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
-            raise click.BadParameter(
-                f"{origin!r} is not an origin such as https://example.org or http://localhost:3000."
-            )
-    return [origin.lower() for origin in origins]
+    return [_browser_origin(origin) for origin in origins]
+
+
+def _browser_origin(origin: str) -> str:
+    """Write an origin as browsers do: in lower case, in ASCII, without the scheme's own port."""
+    if origin == "*":
+        return origin
+    try:
+        parts = urlsplit(origin)
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port
+    except ValueError:  # also of the host's encoding
+        raise _not_an_origin(origin) from None
+    if parts.scheme not in _DEFAULT_PORTS or "@" in parts.netloc or any(parts[2:]) or not _HOST.fullmatch(host):
+        raise _not_an_origin(origin)
+    suffix = "" if port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{port}"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{suffix}"
+
+
+def _not_an_origin(origin: str) -> click.BadParameter:
+    return click.BadParameter(f"{origin!r} is not an origin such as https://example.org or http://localhost:3000.")
 
 
 @click.command(help="Serve the embedded service over HTTP, on this machine only unless --host is given.")
@@ -72,8 +91,17 @@ def _check_origins(_: click.Context, __: click.Parameter, origins: Sequence[str]
 @click.option(
     "--port", default=8902, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 picks a free one."
 )
-@click.option("--db", "database", type=click.Path(path_type=Path, dir_okay=False), help="Keep records in this file.")
-@click.option("--storage", type=click.Path(path_type=Path, file_okay=False), help="Keep uploaded bytes in this folder.")
+@database_option
+@click.option("--storage", type=FilePath(is_folder=True), help="Keep uploaded bytes in this folder.")
+@click.option(
+    "--memory",
+    "memory_mib",
+    metavar="MIB",
+    default=24,
+    show_default=True,
+    type=click.IntRange(1, 1_000_000),
+    help="How many MiB of uploaded bytes are kept without --storage; more are refused until others are purged.",
+)
 @scenario_options(None, "Scenario to run; by default the service waits for clients.")
 @click.option("--control", is_flag=True, help="Let clients start and stop faults at /api/v1/control/faults.")
 @click.option(
@@ -133,6 +161,7 @@ def _create_service(options: ServeOptions, base_url: str, clock: "Clock") -> "Em
         status_shape=StatusShape(options.design),
         database=options.database,
         storage=options.storage,
+        memory_bytes=options.memory_mib * 1024 * 1024,
         seed=options.seed if has_scenario else None,
         verifications_at_once=SCENARIO_VERIFICATIONS if has_scenario else os.cpu_count() or 1,
         has_control=options.control,

@@ -1,6 +1,5 @@
 """`upload-tui show`: everything known about single uploads."""
 
-import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
@@ -8,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, echo_err, output_option
-from upload_tui.cli.support.service import client_for, open_snapshot, trouble_limits
-from upload_tui.cli.support.tables import local_time
+from upload_tui.cli.support.project_readings import open_snapshot
+from upload_tui.cli.support.service import client_for, trouble_limits
+from upload_tui.cli.support.tables import local_time, trouble_text
 from upload_tui.errors import (
     EXIT_OK,
     InvalidResponseError,
@@ -38,7 +39,7 @@ def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> i
     from upload_tui.monitor import flat_upload
 
     settings = effective_settings(flags)
-    records, errors = asyncio.run(_records(settings, upload_ids))
+    records, errors = run_async(_records(settings, upload_ids))
     printer = Printer(output, (), flat_upload)
     if printer.is_table:
         click.echo("\n\n".join("\n".join(_upload_lines(record, settings.zone)) for record in records))
@@ -65,6 +66,8 @@ async def _records(
             ingest(store, readings, client.root)
             picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
             ids = dict.fromkeys(reading.upload.id for reading in readings)
+            if client.clock_notice:
+                echo_err(f"upload-tui: {client.clock_notice}.")
             found = [detail for upload_id in ids if (detail := picture.detail(upload_id)) is not None]
             return [full_upload_record(detail, json.loads(detail.raw)) for detail in found], errors
     finally:
@@ -124,7 +127,7 @@ def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
     size = record["size_bytes"]
     yield line("size", "unknown" if size is None else f"{size_text(size)} ({size} bytes)")
     yield line("type", record["content_type"])
-    yield line("stage", record["stage"] + (", stuck" if record["stuck"] else ", overdue" if record["overdue"] else ""))
+    yield line("stage", _stage_text(record))
     yield from (line(event["stage"], text) for event, text in _timeline(record, zone))
     if record["error_message"]:
         yield line("error", record["error_message"])
@@ -134,6 +137,12 @@ def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
         yield line(f"chunk {chunk['number']}", f"{size_text(chunk['size_bytes'])}  {digest}")
     for anomaly in record["anomalies"]:
         yield line("anomaly", f"{anomaly['name'].replace('_', ' ')}: {anomaly['detail']}")
+
+
+def _stage_text(record: Record) -> str:
+    """The stage, and what is wrong with it; a word that contains the stage replaces it."""
+    stage, trouble = record["stage"], trouble_text(record)
+    return trouble if trouble.startswith(stage) else ", ".join(part for part in (stage, trouble) if part)
 
 
 def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str]]:

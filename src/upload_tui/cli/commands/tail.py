@@ -1,6 +1,5 @@
 """`upload-tui tail`: one line per change until interrupted, like the activity pane."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -9,11 +8,18 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options
 from upload_tui.cli.support.output import Printer, echo_err, output_option
-from upload_tui.cli.support.service import client_for, exit_code_of, find_projects, live_session, run_alongside
+from upload_tui.cli.support.service import (
+    client_for,
+    find_projects,
+    live_session,
+    ride_out,
+    run_alongside,
+)
 from upload_tui.cli.support.tables import change_columns
-from upload_tui.errors import NotFoundError
+from upload_tui.errors import EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE, NotFoundError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
@@ -48,7 +54,7 @@ def command(
     from upload_tui.monitor import CHANGE_FIELDS, flat_change
 
     printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS)
-    return asyncio.run(_tail(settings, options, printer))
+    return run_async(_tail(settings, options, printer))
 
 
 @asynccontextmanager
@@ -65,7 +71,7 @@ async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession
             yield source_session(settings, store, SystemClock())
             return
         async with client_for(settings) as client:
-            projects = await find_projects(client, settings.projects)
+            projects = await ride_out(lambda: find_projects(client, settings.projects))
             yield live_session(settings, client, projects, store, title=settings.profile)
     finally:
         store.close()
@@ -75,7 +81,9 @@ async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) 
     """Print changes; return the exit code."""
     async with _open_session(settings) as session:
         await run_alongside(session, _print(session, options, printer))
-        return exit_code_of(is_complete=session.is_complete)
+        if session.lost_projects:
+            return EXIT_NOT_FOUND
+        return EXIT_OK if session.is_complete else EXIT_UNREACHABLE
 
 
 async def _print(session: "LiveSession | SourceSession", options: _Options, printer: Printer) -> None:

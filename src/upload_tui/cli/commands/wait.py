@@ -7,29 +7,32 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct, field
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options
 from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option, terminal_columns
-from upload_tui.cli.support.service import (
-    client_for,
-    exit_code_of,
-    find_projects,
-    new_synchroniser,
-    print_notices,
-    service_of,
-    trouble_limits,
+from upload_tui.cli.support.project_readings import (
+    ProjectReading,
+    combined_error,
+    print_readings,
+    read_projects_once,
+    resolve_projects,
 )
+from upload_tui.cli.support.service import Retries, client_for, ride_out, service_of, trouble_limits
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.errors import (
     EXIT_FAILED_UPLOAD,
     EXIT_NOT_FOUND,
     EXIT_OK,
     EXIT_TIMED_OUT,
+    EXIT_UNREACHABLE,
+    ServiceError,
+    UnreachableError,
     UsageError,
 )
 from upload_tui.settings import Flags, ServiceSettings
@@ -37,7 +40,7 @@ from upload_tui.status import Stage
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
-    from upload_tui.monitor import Schedule, Store, StorePicture, Waiter
+    from upload_tui.monitor import Detail, ProjectRef, Schedule, SourceWaiter, Store, StorePicture, UploadWaiter
 
 __all__ = ["command"]
 
@@ -56,7 +59,8 @@ class _Options(Struct, frozen=True):
 
 @click.command(
     help="Wait until each upload is verified or in error; without an ID, for all uploads of the projects that are pending now. "
-    "Exits with 0 if all reached the stage, 1 if one failed, 5 if one does not exist, 124 on timeout."
+    "Exits with 0 if all reached the stage, 1 if one failed or is verified but not whole, 3 if one cannot be read, "
+    "5 if one does not exist, 124 on timeout."
 )
 @click.argument("upload_ids", nargs=-1, metavar="[ID]...")
 @service_options
@@ -110,52 +114,66 @@ def command(
     from upload_tui.monitor import UPLOAD_FIELDS, flat_upload
 
     printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)
-    return asyncio.run(_wait(settings, options, printer))
+    return run_async(_wait(settings, options, printer))
 
 
 async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
+    """Wait within the timeout, which includes finding out what to wait for; return the exit code."""
     from upload_tui.clock import SystemClock
     from upload_tui.monitor import Store, StorePicture, UploadWaiter
 
-    store, clock = Store(), SystemClock()
+    started, store = asyncio.get_running_loop().time(), Store()
+    deadline = None if options.timeout_seconds is None else started + options.timeout_seconds
     try:
         if settings.command:
-            return await _wait_for_source(settings, options, printer, store)
-        async with client_for(settings) as client:
-            upload_ids, is_complete = options.upload_ids, True
-            if not upload_ids:
-                upload_ids, is_complete = await _pending_ids(client, store, settings)
+            return await _wait_for_source(settings, options, printer, store, deadline)
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    client = await stack.enter_async_context(client_for(settings))
+                    upload_ids, service_code = await _wanted_ids(client, store, settings, options)
+            except TimeoutError:
+                echo_err(f"upload-tui: timed out after {_elapsed_text(started)}; not all uploads have been read yet.")
+                return options.timeout_exit_code
+            clock = SystemClock()
             waiter = UploadWaiter(
                 client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options)
             )
             picture = StorePicture(store, client.service_clock(clock), client.root, trouble_limits(settings))
             with _progress_bar(len(waiter.outcomes)) as bar:
-                code = await _WaitLoop(waiter, options, printer, picture, bar).run()
-                return code if code != EXIT_OK else exit_code_of(is_complete=is_complete)
+                loop = _WaitLoop(waiter, options, printer, picture, bar, started)
+                return await loop.run(deadline) or service_code
     finally:
         store.close()
 
 
-async def _wait_for_source(settings: ServiceSettings, options: _Options, printer: Printer, store: "Store") -> int:
+async def _wait_for_source(
+    settings: ServiceSettings, options: _Options, printer: Printer, store: "Store", deadline: float | None
+) -> int:
     from upload_tui.cli.support.sources import source_synchroniser
     from upload_tui.clock import SystemClock
     from upload_tui.monitor import SourceWaiter, StorePicture, source_schedule
 
-    clock = SystemClock()
+    clock, started = SystemClock(), asyncio.get_running_loop().time()
     synchroniser = source_synchroniser(settings, store, clock)
-    upload_ids, is_complete = options.upload_ids, True
+    upload_ids, code = options.upload_ids, EXIT_OK
     if not upload_ids:
         await synchroniser.sync()
-        is_complete = print_notices([synchroniser])
+        if synchroniser.unreadable_notice:
+            echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
+            code = EXIT_UNREACHABLE
         upload_ids = [upload.id for upload in store.pending()]
     picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
-    seconds = options.interval_seconds or settings.refresh_seconds
-    waiter = SourceWaiter(
-        synchroniser, picture, upload_ids, goal=options.goal, clock=clock, schedule=source_schedule(seconds)
-    )
+    schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)
+    waiter = SourceWaiter(synchroniser, picture, upload_ids, goal=options.goal, clock=clock, schedule=schedule)
     with _progress_bar(len(waiter.outcomes)) as bar:
-        code = await _WaitLoop(waiter, options, printer, picture, bar).run()
-        return code if code != EXIT_OK else exit_code_of(is_complete=is_complete)
+        return await _WaitLoop(waiter, options, printer, picture, bar, started).run(deadline) or code
+
+
+def _elapsed_text(started: float) -> str:
+    from upload_tui.text import age_text
+
+    return age_text(asyncio.get_running_loop().time() - started)
 
 
 def _schedule(options: _Options) -> "Schedule":
@@ -166,16 +184,42 @@ def _schedule(options: _Options) -> "Schedule":
     return Schedule(options.interval_seconds, options.interval_seconds, options.interval_seconds, growth=1.0)
 
 
-async def _pending_ids(
-    client: "ServiceClient", store: "Store", settings: ServiceSettings
-) -> tuple[Sequence[str], bool]:
-    """The ids of all pending uploads, and whether all uploads could be read: one that cannot may be pending."""
-    projects = await find_projects(client, settings.projects)
-    synchronisers = [new_synchroniser(client, store, project) for project in projects]
-    for synchroniser in synchronisers:
-        await synchroniser.sync()
-    pending = store.unfinished(frozenset(project.id for project in projects)) if projects else ()
-    return [upload.id for upload in pending], print_notices(synchronisers)
+async def _wanted_ids(
+    client: "ServiceClient", store: "Store", settings: ServiceSettings, options: _Options
+) -> tuple[Sequence[str], int]:
+    """The ids given, else those of all uploads of the projects that are not over; and the exit code of what cannot be read.
+
+    Raises:
+        ServiceError: no project can be read.
+    """
+    if options.upload_ids:
+        return options.upload_ids, EXIT_OK
+    projects, unknown = await ride_out(lambda: resolve_projects(client, settings.projects))
+    readings = [*await _read_when_ready(client, store, projects), *unknown]
+    if not any(reading.is_shown for reading in readings):
+        raise combined_error(readings)
+    shown = frozenset(reading.project.id for reading in readings if reading.is_shown)
+    return [upload.id for upload in store.unfinished(shown)], print_readings(readings)
+
+
+async def _read_when_ready(
+    client: "ServiceClient", store: "Store", projects: "Sequence[ProjectRef]"
+) -> "Sequence[ProjectReading]":
+    """Read each project once; transient errors, and lost connections of a service that has answered, are ridden out."""
+    retries, done, left = Retries(), list[ProjectReading](), projects
+    while True:
+        readings = await read_projects_once(client, store, left)
+        passing = [reading for reading in readings if _may_pass(reading.error)]
+        done += [reading for reading in readings if reading not in passing]
+        if not passing or passing[0].error is None:
+            retries.report(None)
+            return done
+        left = [reading.project for reading in passing]
+        await retries.wait(passing[0].error)
+
+
+def _may_pass(error: ServiceError | None) -> bool:
+    return error is not None and (error.is_transient or isinstance(error, UnreachableError))
 
 
 _BAR_CELLS = 30
@@ -225,48 +269,78 @@ def _progress_bar(total: int) -> Iterator[_ProgressBar]:
 class _WaitLoop(Struct):
     """Polls until no upload is pending, one fails, or the timeout; prints each upload when its outcome is known."""
 
-    waiter: "Waiter"
+    waiter: "UploadWaiter | SourceWaiter"
     options: _Options
     printer: Printer
     picture: "StorePicture"
     bar: _ProgressBar
-    _started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    started: float
+    _has_clock_notice: bool = False
+    _reported_states: set[tuple[str, str]] = field(default_factory=set)
 
-    async def run(self) -> int:
-        """Poll to the end and return the exit code."""
+    async def run(self, deadline: float | None) -> int:
+        """Poll to the end, or until a time of the event loop; return the exit code."""
         self.printer.print_header()
         try:
-            async with asyncio.timeout(self.options.timeout_seconds), _heartbeat(self):
+            async with asyncio.timeout_at(deadline), _heartbeat(self):
                 await self._run_rounds()
         except TimeoutError:
-            self._echo(f"timed out after {self._elapsed_text()}; {self._pending_text()}{self._error_text()}")
+            self._echo(f"timed out after {_elapsed_text(self.started)}; {self._pending_text()}{self._error_text()}")
         return self._exit_code()
 
     async def _run_rounds(self) -> None:
-        interval = self.options.interval_seconds or 1.0
+        interval, retries = self.options.interval_seconds or 1.0, Retries()
         while self.waiter.pending:
             ended = await self.waiter.poll()
+            self.bar.clear()
+            self._print_clock_notice()
+            retries.report(self.waiter.last_error)
             self._print_ended(ended)
+            self._print_unknown_states()
+            self.bar.advance(len(ended))
             if self.options.fail_fast and self._exit_code(is_over=False) != EXIT_OK:
                 return
             if self.waiter.pending:
                 interval = await self.waiter.wait(interval, has_changed=bool(ended))
 
     def _print_ended(self, ended: Sequence[str]) -> None:
-        from upload_tui.monitor import Outcome, upload_record
+        from upload_tui.monitor import Outcome
 
-        self.bar.clear()
         for upload_id in ended:
-            detail = self.picture.detail(self.waiter.known_id(upload_id))
-            if self.waiter.outcomes[upload_id] is Outcome.GONE or detail is None:
+            outcome, detail = self.waiter.outcomes[upload_id], self.picture.detail(self.waiter.known_id(upload_id))
+            if outcome is Outcome.UNREADABLE:
+                echo_err(f"upload-tui: {upload_id!a} cannot be read: {self.waiter.reason(upload_id)}.")
+            elif outcome is Outcome.GONE or detail is None:
                 echo_err(f"upload-tui: no such upload: {upload_id!a}.")
             else:
-                self.printer.print_record(upload_record(detail))
-        self.bar.advance(len(ended))
+                self._print_detail(detail)
+
+    def _print_detail(self, detail: "Detail") -> None:
+        from upload_tui.monitor import TROUBLE_WORDS, Trouble, upload_record
+
+        self.printer.print_record(upload_record(detail))
+        if detail.row.is_contradictory:
+            details = "; ".join(anomaly.detail for anomaly in detail.anomalies)
+            echo_err(f"upload-tui: {detail.upload.id}: {TROUBLE_WORDS[Trouble.CONTRADICTORY]}: {details}.")
+
+    def _print_clock_notice(self) -> None:
+        """Report once that clocks disagree: the ages of what is printed depend on it."""
+        notice = self.waiter.clock_notice
+        if notice and not self._has_clock_notice:
+            self._has_clock_notice = True
+            echo_err(f"upload-tui: {notice}.")
+
+    def _print_unknown_states(self) -> None:
+        """Report each state that is not in the design once. An upload in it is still waited for: it may yet be verified."""
+        for upload_id in self.waiter.pending:
+            state = self.waiter.unknown_state(upload_id)
+            if state and (upload_id, state) not in self._reported_states:
+                self._reported_states.add((upload_id, state))
+                echo_err(f"upload-tui: {upload_id!a} is in an unknown state, {state!a}; waiting for it to change.")
 
     def print_heartbeat(self) -> None:
         """Print what is still pending, for how long, and the current error."""
-        self._echo(f"{self._pending_text()} after {self._elapsed_text()}{self._error_text()}")
+        self._echo(f"{self._pending_text()} after {_elapsed_text(self.started)}{self._error_text()}")
 
     def _error_text(self) -> str:
         return f"; {self.waiter.last_error.title}" if self.waiter.last_error else ""
@@ -278,16 +352,15 @@ class _WaitLoop(Struct):
 
     def _pending_text(self) -> str:
         pending = self.waiter.pending
-        shown = ", ".join(pending[:3]) + (" …" if len(pending) > 3 else "")
-        return f"{len(pending)} of {len(self.waiter.outcomes)} still pending ({shown})"
-
-    def _elapsed_text(self) -> str:
-        from upload_tui.text import age_text
-
-        return age_text(asyncio.get_running_loop().time() - self._started)
+        names = [
+            f"{one} in state {state!a}" if (state := self.waiter.unknown_state(one)) else one for one in pending[:3]
+        ]
+        word = "not over" if any(map(self.waiter.unknown_state, pending)) else "pending"
+        shown = ", ".join(names) + (" …" if len(pending) > 3 else "")
+        return f"{len(pending)} of {len(self.waiter.outcomes)} still {word} ({shown})"
 
     def _exit_code(self, *, is_over: bool = True) -> int:
-        """A failed upload has priority over an unknown one, and that over a timeout."""
+        """A failed upload has priority over an unknown one, that over an unreadable one, and that over a timeout."""
         from upload_tui.monitor import Outcome
 
         outcomes = set(self.waiter.outcomes.values())
@@ -295,6 +368,8 @@ class _WaitLoop(Struct):
             return EXIT_FAILED_UPLOAD
         if Outcome.GONE in outcomes:
             return EXIT_NOT_FOUND
+        if Outcome.UNREADABLE in outcomes:
+            return EXIT_UNREACHABLE
         return self.options.timeout_exit_code if is_over and Outcome.PENDING in outcomes else EXIT_OK
 
 

@@ -12,6 +12,7 @@ import click
 from msgspec.structs import replace
 
 from upload_tui.cli.support.dashboard import record_visit, require_terminal, run_dashboard
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.failure_command import FailureCommand
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
 from upload_tui.cli.support.preferences import dashboard_preferences
@@ -43,7 +44,7 @@ def command(projects: Sequence[str] = (), *, flags: Sequence[Flags]) -> int:
     """Run the dashboard."""
     all_settings = settings_for_profiles([replace(each, projects=(*projects, *each.projects)) for each in flags])
     require_terminal()
-    return asyncio.run(_watch(all_settings))
+    return run_async(_watch(all_settings))
 
 
 async def _watch(all_settings: Sequence[ServiceSettings]) -> int:

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import shlex
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterable, MutableMapping, Sequence
@@ -15,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from upload_tui.cli.support.error_reporting import current_signals, run_async
 from upload_tui.cli.support.scenarios import open_listener
 from upload_tui.errors import EXIT_OK, StorageError, UsageError
-from upload_tui.files import state_folder
+from upload_tui.files import failure_reason, state_folder
 from upload_tui.settings import ServiceSettings
+from upload_tui.wire import service_root
 
 if TYPE_CHECKING:
     from upload_tui.monitor import LastVisit, Session
@@ -31,8 +32,9 @@ def require_terminal() -> None:
     """Check that there is a terminal, and prepare the process for a fast first frame.
 
     Raises:
-        UsageError: standard input or output is not a terminal.
+        UsageError: standard input or output is not a terminal, or a variable of Textual is invalid.
     """
+    _check_textual_variables(os.environ)
     has_driver = "TEXTUAL_DRIVER" in os.environ  # Textual then draws in a browser, for example
     if not has_driver and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("The dashboard needs a terminal", "Run it in one, without pipes.")
@@ -43,6 +45,39 @@ def require_terminal() -> None:
     os.environ.setdefault("TEXTUAL_FPS", "120")
     # Imports make many objects that stay; garbage collections of them take a tenth of the start. The app enables it again.
     gc.disable()
+
+
+_COLOUR_SYSTEMS = ("auto", "standard", "256", "truecolor", "windows")
+
+
+def _check_textual_variables(environment: MutableMapping[str, str]) -> None:
+    """Remove empty variables of Textual, and check those that it could only crash on.
+
+    Raises:
+        UsageError: one is invalid.
+    """
+    for name in [name for name, value in environment.items() if name.startswith("TEXTUAL") and not value]:
+        del environment[name]
+    if (driver := environment.get("TEXTUAL_DRIVER")) and not _is_driver(driver):
+        raise UsageError("TEXTUAL_DRIVER names no driver of Textual", "Unset it.")
+    if environment.get("TEXTUAL_COLOR_SYSTEM", "auto") not in _COLOUR_SYSTEMS:
+        raise UsageError("TEXTUAL_COLOR_SYSTEM is unknown", f"Unset it, or use one of {', '.join(_COLOUR_SYSTEMS)}.")
+    if log := environment.get("TEXTUAL_LOG"):
+        try:
+            open(log, "a", encoding="utf-8").close()  # noqa: PTH123  # as Textual opens it
+        except (OSError, ValueError) as error:
+            reason = failure_reason(error)
+            raise UsageError(f"TEXTUAL_LOG cannot be written: {reason}", "Correct or unset it.") from error
+
+
+def _is_driver(name: str) -> bool:
+    from importlib import import_module
+
+    module, _, driver = name.partition(":")
+    try:
+        return isinstance(getattr(import_module(module), driver, None), type)
+    except (ImportError, ValueError, TypeError):  # not there, empty, or relative
+        return False
 
 
 def _correct_variables(environment: MutableMapping[str, str]) -> None:
@@ -62,7 +97,9 @@ async def run_dashboard(app: "UploadApp") -> int:
     Raises:
         UploadTuiError: the error that ended the dashboard.
     """
-    code = await app.run_async()
+    # Textual swallows a cancellation, and an app that has not started yet exits in order only once it has.
+    with current_signals().responding(lambda: app.call_later(app.exit)):
+        code = await app.run_async()
     if app.failure is not None:
         raise app.failure
     return EXIT_OK if code is None else code
@@ -76,7 +113,9 @@ def last_visit_file(settings: ServiceSettings, projects: Iterable[str], reader: 
         projects: ids or names of the projects; empty for all.
         reader: `dashboard` or `report`; each has visits of its own.
     """
-    key = " ".join([settings.url or "\0".join(settings.command), settings.user_key, *sorted(projects), reader])
+    # Several in a combined view.
+    roots = map(service_root, settings.url.split()) if settings.url else ["\0".join(settings.command)]
+    key = " ".join([*roots, settings.user_key, *sorted(projects), reader])
     return state_folder() / "looks" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
 
 
@@ -112,7 +151,7 @@ def serve_in_browser(command: Sequence[str], port: int) -> None:
         raise UsageError(
             "The demo in a browser needs textual-serve", "Install it: pip install 'upload-tui[web]'."
         ) from error
-    asyncio.run(_serve(shlex.join(command), open_listener(_HOST, port)))
+    run_async(_serve(shlex.join(command), open_listener(_HOST, port)))
 
 
 async def _serve(command: str, listener: socket.socket) -> None:
@@ -121,13 +160,10 @@ async def _serve(command: str, listener: socket.socket) -> None:
     site = _site(command, listener.getsockname()[1])
     runner = web.AppRunner(await site.app(), shutdown_timeout=1.0)
     await runner.setup()
-    ended = asyncio.Event()
-    with suppress(NotImplementedError):  # Windows has no such signal
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     try:
         await web.SockSite(runner, listener).start()
         click.echo(site.public_url)
-        await ended.wait()
+        await asyncio.Event().wait()  # until a signal cancels it
     finally:  # also ends the demos, which run in processes of their own
         await runner.cleanup()
 

@@ -5,13 +5,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from functools import partial
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -20,7 +22,19 @@ from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalErr
 from upload_tui.files import make_private_folder, private_opener
 from upload_tui.text import sanitize_line, sanitize_text
 
-__all__ = ["DebugLog", "TerminationSignals", "termination_signals", "open_log", "run_reported", "run_until_signal"]
+__all__ = [
+    "DebugLog",
+    "TerminationSignals",
+    "current_signals",
+    "ending_signals",
+    "open_log",
+    "run_async",
+    "run_reported",
+    "run_until_signal",
+    "termination_signals",
+]
+
+Result = TypeVar("Result")
 
 
 class DebugLog:
@@ -161,36 +175,131 @@ def open_log(file: Path) -> None:
     root.setLevel(logging.INFO)
 
 
-def run_until_signal(main: Coroutine[Any, Any, None]) -> int:
-    """Run a coroutine until it ends; SIGINT and SIGTERM cancel it, each further one again.
+_NOT_ENDING = frozenset({
+    "SIGKILL", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGCONT", "SIGCHLD", "SIGCLD", "SIGURG", "SIGWINCH", "SIGINFO",
+    "SIGBUS", "SIGEMT", "SIGFPE", "SIGILL", "SIGSEGV"
+})  # fmt: skip
+"""Signals that no program can handle, that stop or continue one, or that it ignores unless it handles them; and those of a faulty
+instruction, which a handler would return to."""
 
-    After a signal the process ends here, with the exit code 128 + n, as soon as the coroutine has ended. Threads that still read
-    or hash are not waited for: nothing can record their results any more.
+
+def ending_signals() -> Sequence[int]:
+    """The signals that end a program which does not handle them; not all systems have the same."""
+    others = {getattr(signal, name) for name in _NOT_ENDING if hasattr(signal, name)}
+    return sorted(signal.valid_signals() - others)
+
+
+class TerminationSignals:
+    """Ends the program in order at the first of the ending signals.
+
+    What is done at a signal depends on what runs: a coroutine is cancelled, a dashboard exits, and without either
+    `KeyboardInterrupt` is raised. The signal decides on the exit code even if that is swallowed.
+    """
+
+    def __init__(self) -> None:
+        self._received: int | None = None
+        self._respond: Callable[[], object] | None = None
+
+    @property
+    def received(self) -> int | None:
+        """The first signal that has arrived; None if none has."""
+        return self._received
+
+    def exit_code(self, code: int) -> int:
+        """128 plus the number of the signal that has arrived; the given code if none has."""
+        return code if self._received is None else 128 + self._received
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        """Handle a signal, in the middle of whatever the main thread does."""
+        self._received = self._received or number
+        if self._respond is None:
+            raise KeyboardInterrupt
+        self._respond()
+
+    @contextmanager
+    def responding(self, respond: Callable[[], object]) -> Iterator[None]:
+        """Call this on the running event loop for each signal that arrives inside the context."""
+        import asyncio
+
+        previous, loop = self._respond, asyncio.get_running_loop()
+        self._respond = partial(loop.call_soon_threadsafe, respond)  # also wakes the loop
+        try:
+            yield
+        finally:
+            self._respond = previous
+
+
+_current: ContextVar[TerminationSignals] = ContextVar("termination_signals")
+
+
+def current_signals() -> TerminationSignals:
+    """The signals of this run of the program."""
+    return _current.get()
+
+
+@contextmanager
+def termination_signals() -> Iterator[TerminationSignals]:
+    """Handle the ending signals that are neither ignored nor handled by another; only the main thread can."""
+    signals = TerminationSignals()
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in ending_signals() if is_main}
+    defaults = {number: handler for number, handler in before.items() if handler in _DEFAULT_HANDLERS}
+    token = _current.set(signals)
+    for number in defaults:
+        signal.signal(number, signals.handle)
+    try:
+        yield signals
+    finally:
+        for number, handler in defaults.items():
+            signal.signal(number, handler)
+        _current.reset(token)
+
+
+_DEFAULT_HANDLERS = (signal.SIG_DFL, signal.default_int_handler)
+
+
+def run_async(main: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end; each signal cancels it.
+
+    Raises:
+        KeyboardInterrupt: a signal has cancelled it.
     """
     import asyncio  # here, because `--version` needs this module as well
 
-    return asyncio.run(_run_cancelled_by_signals(main))
+    try:
+        return asyncio.run(_cancelled_by_signals(main))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
-async def _run_cancelled_by_signals(main: Coroutine[Any, Any, None]) -> int:
+async def _cancelled_by_signals(main: Coroutine[Any, Any, Result]) -> Result:
     import asyncio
 
-    task, received = asyncio.ensure_future(main), list[int]()
+    task = asyncio.ensure_future(main)
+    with current_signals().responding(task.cancel):
+        return await task
 
-    def stop(number: int) -> None:
-        received.append(number)
-        task.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+def run_until_signal(main: Coroutine[Any, Any, None]) -> int:
+    """Run a coroutine that a signal ends, and end the process as soon as the coroutine has ended.
+
+    Threads that still read or hash are not waited for: nothing can record their results any more.
+    """
+    return run_async(_end_after_signal(main))
+
+
+async def _end_after_signal(main: Coroutine[Any, Any, None]) -> int:
+    import asyncio
+
+    signals = current_signals()
     try:
-        await task
+        await main
     except asyncio.CancelledError:
-        if not received:
+        if signals.received is None:
             raise
-    if received:
-        _end(received[0])
-    return 0
+    if signals.received is not None:
+        _end(signals.received)
+    return EXIT_OK
 
 
 def _end(number: int) -> None:
@@ -200,43 +309,3 @@ def _end(number: int) -> None:
         with suppress(OSError, ValueError):  # its reader has ended, or it is closed
             stream.flush()
     os._exit(128 + number)
-
-
-_NAMES = ("SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGXCPU")
-"""Signals that would end the program at once. Not all systems have each."""
-
-
-class TerminationSignals:
-    """Treats each signal that arrives as an interrupt (Ctrl+C).
-
-    Attributes:
-        exit_code: 128 plus the number of the signal that has arrived; that of an interrupt if none has.
-    """
-
-    def __init__(self) -> None:
-        self.exit_code = EXIT_INTERRUPTED
-
-    def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Do what an interrupt does now: asyncio cancels the main task, for example."""
-        self.exit_code = 128 + number
-        handler = signal.getsignal(signal.SIGINT)
-        if not callable(handler):  # interrupts are ignored
-            raise KeyboardInterrupt
-        handler(signal.SIGINT, frame)
-
-
-@contextmanager
-def termination_signals() -> Iterator[TerminationSignals]:
-    """Handle the signals that are neither ignored nor handled by another; handlers can only be set in the main thread."""
-    ending = TerminationSignals()
-    numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    handled = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    for number in handled:
-        signal.signal(number, ending.interrupt)
-    try:
-        yield ending
-    finally:
-        for number in handled:
-            signal.signal(number, signal.SIG_DFL)

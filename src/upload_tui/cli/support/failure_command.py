@@ -82,7 +82,7 @@ class FailureCommand:
         from upload_tui.tui import CommandResult
 
         hint = "" if is_ok or _SHELL_WORDS.isdisjoint(self._arguments) else f" {_SHELL_HINT}"
-        return CommandResult(f"on_error: {shlex.join(self._arguments)}: {end}.{hint}", is_ok)
+        return CommandResult(f"on_error: {self._arguments[0]}: {end}.{hint}", is_ok)  # the arguments may be secrets
 
 
 async def _write_input(process: asyncio.subprocess.Process, data: bytes) -> None:

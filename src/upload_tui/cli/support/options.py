@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from upload_tui import text as texts
 from upload_tui.cli.support.output import echo_err
-from upload_tui.errors import SettingsError
+from upload_tui.errors import SettingsError, UsageError
 from upload_tui.settings import (
     COMMAND_LINE,
     PER_SERVICE_KEYS,
@@ -33,6 +33,7 @@ from upload_tui.settings import (
 )
 
 __all__ = [
+    "FilePath",
     "complete",
     "effective_display_settings",
     "effective_settings",
@@ -44,6 +45,19 @@ __all__ = [
     "settings_from",
     "settings_paths",
 ]
+
+
+class FilePath(click.Path):
+    """The path of a file, which may not exist yet; of a folder with `is_folder`."""
+
+    def __init__(self, *, is_folder: bool = False) -> None:
+        super().__init__(path_type=Path, dir_okay=is_folder, file_okay=not is_folder)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty path, which would be the working directory."""
+        if not os.fspath(value):
+            self.fail("the path is empty.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,9 +102,7 @@ def _add_options(command: Callable[..., Any], profile: Callable[..., Any]) -> Ca
     for option in (
         click.option("--debug", is_flag=True, expose_value=False, help="Write a log; print the traceback of an error."),
         click.option("--insecure-http", is_flag=True, help="Allow plain http:// to other machines."),
-        click.option(
-            "--token-file", type=click.Path(path_type=Path), help="File with the token (or UPLOAD_TUI_TOKEN)."
-        ),
+        click.option("--token-file", type=FilePath(), help="File with the token (or UPLOAD_TUI_TOKEN)."),
         profile,
         click.option("--project", metavar="PROJECT", multiple=True, help="Project id or name; may be repeated."),
         click.option(
@@ -197,12 +209,30 @@ def parse_since(text: str) -> datetime:
     return since
 
 
+_REQUESTS = frozenset(f"{shell}_{what}" for shell in ("bash", "zsh", "fish") for what in ("source", "complete"))
+_WORDS_VARIABLES = ("COMP_WORDS", "COMP_CWORD")
+
+
 class _BashWords(BashComplete):
-    """Bash splits words at `=`; click expects the option before its value."""
+    """Bash splits words at `=` and `:`; click expects an option before its value, and whole values."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         args, incomplete = super().get_completion_args()
-        return [word for word in args if word != "="], incomplete
+        return _join_at_colons([word for word in args if word != "="]), incomplete
+
+
+def _join_at_colons(words: Sequence[str]) -> list[str]:
+    """Undo the splitting of `http://localhost:8902` into five words."""
+    joined: list[str] = []
+    is_open = False
+    for word in words:
+        is_colon = set(word) == {":"}
+        if joined and (is_open or is_colon):
+            joined[-1] += word
+        else:
+            joined.append(word)
+        is_open = is_colon
+    return joined
 
 
 class _WholeWords(ShellComplete):
@@ -225,7 +255,22 @@ class _FishWords(_WholeWords, FishComplete):
 
 
 def complete(command: click.Command, name: str, variable: str, instruction: str) -> Any:
-    """Print the completions that a shell asks for; return the exit code."""
+    """Print the completions that a shell asks for; return the exit code.
+
+    Raises:
+        UsageError: no shell asks for them: the variables were set by hand.
+    """
+    hint = f"Unset {variable}; only a shell's completion sets it."
+    if instruction not in _REQUESTS:
+        raise UsageError(f"{variable} is not a request of bash, zsh or fish", hint)
+    if instruction.endswith("_complete") and not _has_words(instruction):
+        raise UsageError(f"{variable} is set, but not {' and '.join(_WORDS_VARIABLES)} as a shell sets them", hint)
     for words in (_BashWords, _ZshWords, _FishWords):
         add_completion_class(words)
     return shell_complete(command, {}, name, variable, instruction)
+
+
+def _has_words(instruction: str) -> bool:
+    """Whether the words to complete are set; fish gives the present word, the others its number."""
+    words, current = (os.environ.get(name) for name in _WORDS_VARIABLES)
+    return words is not None and current is not None and (instruction.startswith("fish") or current.isdecimal())

@@ -31,6 +31,7 @@ __all__ = [
     "echo_err",
     "guarded_streams",
     "continues_without_output",
+    "is_output_written",
     "output_error",
     "output_option",
     "terminal_columns",
@@ -75,7 +76,9 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def echo_err(text: str) -> None:
     """Print a message to standard error, where no program reads it as data; sanitized, since it may quote a service."""
-    click.echo(_sanitize(text), err=True)
+    from upload_tui.text import sanitize_text
+
+    click.echo(sanitize_text(text.replace("\n", " ")), err=True)
 
 
 def terminal_columns(descriptor: int) -> int:
@@ -277,6 +280,13 @@ def continues_without_output(command: Callable[..., Any]) -> Callable[..., Any]:
 def _ignore_lost_output() -> None:
     if (file := _standard_output()) is not None:
         file.is_required = False
+
+
+def is_output_written() -> bool:
+    """Flush standard output; True if all of it was written, as far as this process can know."""
+    sys.stdout.flush()
+    file = _standard_output()
+    return file is None or file.failure is None
 
 
 def output_error() -> OutputError | None:

@@ -8,17 +8,34 @@ from typing import TYPE_CHECKING
 
 from upload_tui.cli.support.environment import terminal_locale
 from upload_tui.errors import SettingsError, StorageError, did_you_mean
-from upload_tui.files import config_folder, read_text, state_folder, working_folder, write_private_file
+from upload_tui.files import (
+    config_folder,
+    failure_reason,
+    parse_toml,
+    read_text,
+    state_folder,
+    working_folder,
+    write_private_file,
+)
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from textual.theme import Theme
 
-    from upload_tui.tui import ColumnSpec, DisplayOptions, Glyphs, Preferences, ViewKind
+    from upload_tui.tui import ColumnSpec, DisplayOptions, Glyphs, Preferences, TableOrder, ViewKind
 
-__all__ = ["configured_columns", "dashboard_preferences", "save_columns", "save_theme", "saved_columns", "saved_theme"]
+__all__ = [
+    "configured_columns",
+    "dashboard_preferences",
+    "save_columns",
+    "save_order",
+    "save_theme",
+    "saved_columns",
+    "saved_theme",
+]
 
 _THEME = "theme"
+_ORDER = "order"
 
 
 def configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
@@ -80,6 +97,15 @@ def save_theme(name: str) -> None:
     _write_choice(_THEME, name)
 
 
+def save_order(order: "TableOrder") -> None:
+    """Save the order of the table.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    _write_choice(_ORDER, str(order))
+
+
 def _read_choice(name: str) -> str:
     """Read a saved choice; empty if there is none, or if it cannot be read."""
     try:
@@ -125,7 +151,7 @@ def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[st
     """
     from msgspec.structs import replace
 
-    from upload_tui.tui import AlertSettings
+    from upload_tui.tui import AlertSettings, TableOrder
 
     defaults = _default_preferences()
     _check_keys(settings)
@@ -139,6 +165,8 @@ def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[st
         keymap=settings.keys,
         save_columns=save_columns,
         save_theme=save_theme,
+        order=TableOrder.parse(_read_choice(_ORDER)),
+        save_order=save_order,
         is_animated=defaults.is_animated if settings.animations is None else settings.animations,
         alerts=AlertSettings(
             bell="bell" in settings.alerts,
@@ -213,15 +241,14 @@ def _user_themes() -> "list[Theme]":
     files = sorted(config_folder().glob("themes/*.toml"))
     if not files:
         return []
-    import tomllib
-
     from upload_tui.tui import read_theme
 
     themes = []
     for file in files:
         try:
-            colours = tomllib.loads(read_text(file))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"{file} cannot be read: {error}", "Correct it, or move it away.") from error
+            colours = parse_toml(read_text(file))
+        except (OSError, ValueError) as error:
+            reason = failure_reason(error)
+            raise SettingsError(f"{file} cannot be read: {reason}", "Correct it, or move it away.") from error
         themes.append(read_theme(file.stem, colours, str(file)))
     return themes

@@ -5,11 +5,13 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from upload_tui.backend import DEFAULT_HISTORY_UPLOADS, MAX_HISTORY_UPLOADS, SCENARIO_DESCRIPTIONS
+from upload_tui.cli.support.options import FilePath
 from upload_tui.clock import PacedClock
 from upload_tui.errors import UsageError
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FaultChoice",
     "SCENARIO_VERIFICATIONS",
+    "database_option",
     "history_progress",
     "open_listener",
     "past_upload_count",
@@ -89,6 +92,24 @@ _COMMON_OPTIONS = (
         help="Inject a fault from the start; may be repeated. An unknown name lists them all.",
     ),
 )
+
+
+_IN_MEMORY = ":memory:"
+
+
+def _database_path(_: click.Context, __: click.Parameter, file: Path | None) -> Path | None:
+    return None if file == Path(_IN_MEMORY) else file
+
+
+def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--db`; the command gets None for a database in memory."""
+    return click.option(
+        "--db",
+        "database",
+        type=FilePath(),
+        callback=_database_path,
+        help="Keep the records in this file; by default, and with :memory:, in memory.",
+    )(command)
 
 
 def scenario_options(default: str | None, scenario_help: str) -> Callable[[Any], Any]:
@@ -164,6 +185,8 @@ def open_listener(host: str, port: int) -> socket.socket:
         UsageError: it cannot be opened.
     """
     listener: socket.socket | None = None
+    if not host:
+        raise UsageError("The host is empty", "Give an address of this machine, or 0.0.0.0 for all of them.")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         # With the protocol given, asyncio sets TCP_NODELAY on the connections.

@@ -5,23 +5,17 @@ Commands that print and exit read one round; offline they get what the last visi
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import Struct
-
 from upload_tui.cli.support.output import echo_err
 from upload_tui.errors import (
-    EXIT_FAILED_UPLOAD,
-    EXIT_OK,
-    EXIT_UNREACHABLE,
     NotFoundError,
     ServerError,
     ServiceError,
     SettingsError,
-    StorageResetError,
     ThrottledError,
     UnreachableError,
 )
@@ -34,33 +28,25 @@ if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
     from upload_tui.monitor import (
         ChangeBroadcaster,
-        Detail,
-        Freshness,
         LiveSession,
         ProjectRef,
-        Query,
         Session,
-        SnapshotSynchroniser,
         Store,
-        StorePicture,
-        Synchroniser,
         TroubleLimits,
     )
 
 __all__ = [
-    "Snapshot",
     "cached_projects",
     "client_for",
-    "exit_code_of",
+    "OFFLINE_ERRORS",
+    "Retries",
     "find_projects",
     "live_session",
-    "new_synchroniser",
-    "open_snapshot",
     "open_store",
-    "print_notices",
+    "report_replacement",
     "projects_or_cached",
+    "ride_out",
     "run_alongside",
-    "run_round",
     "service_of",
     "trouble_limits",
     "trusted_certificates",
@@ -118,10 +104,52 @@ async def find_projects(client: "ServiceClient", names: Sequence[str]) -> "Seque
     """
     from upload_tui.monitor import ProjectRef
 
-    found = [await client.find_project(name) for name in names] if names else await client.projects()
+    known = await client.projects()
+    found = [client.select_project(known, name) for name in names] if names else known
     if not found:
         raise NotFoundError(f"This account can see no projects of {client.root}", "Ask for access to one.")
     return list(dict.fromkeys(ProjectRef(project.id, project.name) for project in found))
+
+
+_FIRST_RETRY_SECONDS = 0.5
+_LONGEST_RETRY_SECONDS = 15.0
+
+
+class Retries:
+    """The waits between attempts of a command that rides out what may pass; the cause is reported whenever it changes."""
+
+    def __init__(self) -> None:
+        self._seconds = _FIRST_RETRY_SECONDS
+        self._reported = ""
+
+    def report(self, error: ServiceError | None) -> None:
+        """Report an error once, and its end (None)."""
+        title = error.title if error else ""
+        if title != self._reported:
+            echo_err(f"upload-tui: retrying: {title}." if title else "upload-tui: live again.")
+            self._reported = title
+
+    async def wait(self, error: ServiceError) -> None:
+        """Report an error and wait: as long as the service asks for, else longer each time."""
+        self.report(error)
+        seconds = error.retry_after_seconds if isinstance(error, ThrottledError) else None
+        await asyncio.sleep(self._seconds if seconds is None else seconds)
+        self._seconds = min(2 * self._seconds, _LONGEST_RETRY_SECONDS)
+
+
+async def ride_out(attempt: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Attempt something until no transient error prevents it, for commands that keep running: from the first request on."""
+    retries = Retries()
+    while True:
+        try:
+            result = await attempt()
+        except ServiceError as error:
+            if not error.is_transient:
+                raise
+            await retries.wait(error)
+        else:
+            retries.report(None)
+            return result
 
 
 def service_of(settings: ServiceSettings) -> str:
@@ -138,10 +166,9 @@ def open_store(settings: ServiceSettings) -> "Store":
     from upload_tui.monitor import Store
     from upload_tui.wire import service_root
 
-    # Tokens change, so an account is identified by its keys, or by the profile with its credentials. The store of a source holds only
-    # the projects that are watched.
+    # Tokens change, so an account is identified by its keys, or by the profile with its credentials.
     account = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"
-    if settings.command:
+    if settings.command:  # its store holds only the projects that are watched
         account = "\0".join(["source", settings.profile, *settings.command, "", *sorted(settings.projects)])
     store = Store(cache_folder() / "stores" / f"{sha256(account.encode()).hexdigest()[:24]}.db")
     if store.notice:
@@ -197,74 +224,11 @@ def trouble_limits(settings: ServiceSettings) -> "TroubleLimits":
     return TroubleLimits(settings.stuck_after_seconds, settings.failures_for_seconds)
 
 
-_PAGE_ROWS = 500
-_OFFLINE_ERRORS = (UnreachableError, ThrottledError, ServerError)
+OFFLINE_ERRORS = (UnreachableError, ThrottledError, ServerError)
+"""Errors after which the cache of the last visit is shown."""
 
 
-class Snapshot(Struct, frozen=True):
-    """The state of some projects' uploads at one moment.
-
-    Attributes:
-        picture: the uploads, to be queried.
-        projects: the projects that were asked for.
-        is_complete: False if an upload that the service lists cannot be read; it was reported.
-    """
-
-    picture: "StorePicture"
-    projects: "Sequence[ProjectRef]"
-    is_complete: bool
-
-    def details(self, query: "Query") -> "Iterator[Detail]":
-        """Yield the uploads that match a query, in its order, without those that are gone."""
-        offset = 0
-        while rows := self.picture.window(query, offset, _PAGE_ROWS).rows:
-            offset += len(rows)
-            for row in rows:
-                detail = None if row.is_gone else self.picture.detail(row.id)
-                if detail is not None:
-                    yield detail
-
-
-@asynccontextmanager
-async def open_snapshot(settings: ServiceSettings) -> AsyncIterator[Snapshot]:
-    """Read the projects of the settings once.
-
-    Raises:
-        ServiceError: the service cannot be used, and nothing of these projects is cached.
-    """
-    from upload_tui.clock import SystemClock
-    from upload_tui.monitor import CachedFreshness, StorePicture
-
-    store = open_store(settings)
-    try:
-        if settings.command:
-            from upload_tui.cli.support.sources import read_source
-
-            snapshot = await read_source(settings, store, SystemClock())
-            _report_replacement(store)
-            yield snapshot
-            return
-        async with client_for(settings) as client:
-            clock = client.service_clock(SystemClock())
-            freshness: Freshness | None = None
-            try:
-                projects = await find_projects(client, settings.projects)
-                synchronisers = [new_synchroniser(client, store, project) for project in projects]
-                for synchroniser in synchronisers:
-                    await run_round(synchroniser)
-            except _OFFLINE_ERRORS as error:
-                projects = _cached_projects(store, settings.projects, error)
-                freshness = CachedFreshness(clock.now())  # so that uploads are judged by the time of the cache
-                synchronisers = [new_synchroniser(client, store, project) for project in projects]
-            _report_replacement(store)
-            picture = StorePicture(store, clock, client.root, trouble_limits(settings), freshness=freshness)
-            yield Snapshot(picture, projects, print_notices(synchronisers))
-    finally:
-        _report_replacement(store)
-        store.close()
-
-
-def _report_replacement(store: "Store") -> None:
+def report_replacement(store: "Store") -> None:
     """Report on standard error that the store failed and was replaced, if that happened since the last call."""
     if store.replaced.is_set():
         store.replaced.clear()
@@ -281,50 +245,14 @@ async def projects_or_cached(
     """
     try:
         return await find_projects(client, settings.projects)
-    except _OFFLINE_ERRORS as error:
-        return _cached_projects(store, settings.projects, error)
-
-
-def new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectRef") -> "Synchroniser":
-    """A synchroniser whose changes and progress are not published."""
-    from upload_tui.monitor import Synchroniser
-
-    return Synchroniser(client, store, project, lambda _: None, lambda *_: None)
-
-
-def print_notices(synchronisers: "Sequence[Synchroniser | SnapshotSynchroniser]") -> bool:
-    """Report the uploads that cannot be read on standard error; True if there are none."""
-    notices = [(one.project, one.unreadable_notice) for one in synchronisers if one.unreadable_notice]
-    for project, notice in notices:
-        echo_err(f"upload-tui: {project.name or project.id}: {notice}.")
-    return not notices
-
-
-def exit_code_of(*, is_complete: bool, has_failed: bool = False) -> int:
-    """The exit code of a command that read projects. A failed upload that was found comes before one that cannot be read."""
-    if has_failed:
-        return EXIT_FAILED_UPLOAD
-    return EXIT_OK if is_complete else EXIT_UNREACHABLE
-
-
-async def run_round(synchroniser: "Synchroniser | SnapshotSynchroniser") -> None:
-    """Run one round; start again if the store was replaced. That happens twice at most: by a new file, then by memory."""
-    for _ in range(2):
-        with suppress(StorageResetError):
-            await synchroniser.sync()
-            return
-    await synchroniser.sync()
+    except OFFLINE_ERRORS as error:
+        cached = cached_projects(store, settings.projects)
+        if not cached:
+            raise
+        echo_err(f"upload-tui: offline: {error.title}. Showing the cache of the last visit; `as_of` has its time.")
+        return cached
 
 
 def cached_projects(store: "Store", names: Sequence[str]) -> "Sequence[ProjectRef]":
     """The cached ones of the named projects (ids or names), or all if none is named."""
     return [project for project in store.projects() if not names or {project.id, project.name} & set(names)]
-
-
-def _cached_projects(store: "Store", names: Sequence[str], error: ServiceError) -> "Sequence[ProjectRef]":
-    """The cached ones of the named projects, or all; report that the service is offline. Raise the error if there are none."""
-    cached = cached_projects(store, names)
-    if not cached:
-        raise error
-    echo_err(f"upload-tui: offline: {error.title}. Showing the cache of the last visit; `as_of` has its time.")
-    return cached

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from upload_tui.cli.support.environment import Finding, State
 from upload_tui.cli.support.output import echo_err
-from upload_tui.cli.support.service import Snapshot, print_notices, run_round, service_of, trouble_limits
-from upload_tui.errors import AuthError, SourceConfigError, SourceError
+from upload_tui.cli.support.project_readings import ProjectReading, Snapshot, run_round
+from upload_tui.cli.support.service import report_replacement, service_of, trouble_limits
+from upload_tui.errors import EXIT_OK, EXIT_UNREACHABLE, AuthError, SourceConfigError, SourceError
 from upload_tui.files import expand_home
 from upload_tui.settings import ServiceSettings
 
@@ -68,22 +69,27 @@ async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock")
     Raises:
         ServiceError: the source is misconfigured or not allowed to list, or nothing is known.
     """
-    from upload_tui.monitor import CachedFreshness, StorePicture
+    from upload_tui.monitor import CachedFreshness, ProjectRef, StorePicture
 
     synchroniser = source_synchroniser(settings, store, clock)
-    freshness, is_complete = None, True
+    freshness, code = None, EXIT_OK
     try:
         await run_round(synchroniser)
-        is_complete = print_notices([synchroniser])
+        if synchroniser.unreadable_notice:
+            echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
+            code = EXIT_UNREACHABLE
     except (AuthError, SourceConfigError):
         raise
     except SourceError as error:
         if not store.projects():
             raise
         echo_err(f"upload-tui: {error.title}. Showing what is known; `as_of` has its time.")
-        freshness, is_complete = CachedFreshness(clock.now()), False
+        freshness, code = CachedFreshness(clock.now()), error.exit_code
+    report_replacement(store)
     picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings), freshness=freshness)
-    return Snapshot(picture, store.projects(), is_complete)
+    projects = store.projects() or (ProjectRef(settings.title, settings.title),)
+    readings = [ProjectReading(project, is_complete=code == EXIT_OK, is_shown=True) for project in projects]
+    return Snapshot(picture, readings, code)
 
 
 async def source_finding(settings: ServiceSettings) -> Finding:

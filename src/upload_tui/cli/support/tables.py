@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from upload_tui.cli.support.output import Column, Record
 
-__all__ = ["Table", "change_columns", "layout_table", "local_time", "upload_columns"]
+__all__ = ["Table", "change_columns", "layout_table", "local_time", "trouble_text", "upload_columns"]
 
 
 def local_time(text: str | None, zone: tzinfo | None) -> str:
@@ -22,13 +22,23 @@ def local_time(text: str | None, zone: tzinfo | None) -> str:
         return on.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+_CERTAINTY_SIGNS = {"estimated": "~", "observed": "<"}
+
+
+def _since(record: Record, zone: tzinfo | None) -> str:
+    """When the stage began: `~` marks an estimate, `<` the latest possible time."""
+    return f"{_CERTAINTY_SIGNS.get(record['stage_since_certainty'], '')}{local_time(record['stage_since'], zone)}"
+
+
 def _age(record: Record) -> str:
+    """How long the upload has been in its stage: `~` marks an estimate, `>` the least possible age."""
     from upload_tui.text import age_text
 
-    since = record["stage_since"]
+    since, certainty = record["stage_since"], record["stage_since_certainty"]
     if since is None:
         return "?"
-    return age_text((datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds())
+    sign = ">" if certainty == "observed" else _CERTAINTY_SIGNS.get(certainty, "")
+    return sign + age_text((datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds())
 
 
 def _size(record: Record) -> str:
@@ -37,18 +47,26 @@ def _size(record: Record) -> str:
     return size_text(record["size_bytes"])
 
 
+def trouble_text(record: Record) -> str:
+    """What is wrong with an upload, in words; empty if nothing is, or if its stage already shows it."""
+    from upload_tui.monitor import TROUBLE_WORDS, Trouble
+
+    if record["trouble"] in {Trouble.CONTRADICTORY, Trouble.STUCK, Trouble.OVERDUE}:
+        return TROUBLE_WORDS[Trouble(record["trouble"])]
+    return "stuck" if record["stuck"] else "overdue" if record["overdue"] else ""
+
+
 def _note(record: Record) -> str:
-    """The error message, whether the upload is stuck or overdue, and its anomalies."""
-    late = "stuck" if record["stuck"] else "overdue" if record["overdue"] else ""
-    anomalies = ", ".join(anomaly["name"].replace("_", " ") for anomaly in record["anomalies"])
-    return "; ".join(part for part in (record["error_message"], late, anomalies) if part)
+    """What is wrong with the upload, the error message, and its anomalies, each name once."""
+    names = dict.fromkeys(anomaly["name"].replace("_", " ") for anomaly in record["anomalies"])
+    return "; ".join(part for part in (trouble_text(record), record["error_message"], ", ".join(names)) if part)
 
 
 def upload_columns(zone: tzinfo | None) -> Sequence[Column]:
     """The columns of `list` and `wait`. On a narrow terminal the note is shortened first, then the name."""
     return (
         Column("STAGE", lambda record: record["stage"]),
-        Column("SINCE", lambda record: local_time(record["stage_since"], zone), drop_order=1),
+        Column("SINCE", lambda record: _since(record, zone), drop_order=1),
         Column("AGE", _age, is_number=True, drop_order=5),
         Column("SIZE", _size, is_number=True, drop_order=4),
         Column(

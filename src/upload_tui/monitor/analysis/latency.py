@@ -47,17 +47,17 @@ def _edge_seconds(bucket: int) -> float:
     return 0.0 if bucket <= _MIN_BUCKET else seconds
 
 
-def histogram_of(after: Stage, before: Stage, counts: Mapping[int, int]) -> LatencyHistogram:
-    """The durations from stage `after` to the later `before`; `counts` maps fine buckets to numbers of uploads."""
+def histogram_of(from_stage: Stage, to_stage: Stage, counts: Mapping[int, int]) -> LatencyHistogram:
+    """The durations between two stages; `counts` maps fine buckets to numbers of uploads."""
     if not counts:
-        return LatencyHistogram(after=after, before=before)
+        return LatencyHistogram(from_stage=from_stage, to_stage=to_stage)
     wide: dict[int, int] = {}
     for bucket, count in counts.items():
         wide[bucket // _PER_DOUBLING] = wide.get(bucket // _PER_DOUBLING, 0) + count
     edges = range(min(wide) * _PER_DOUBLING, (max(wide) + 2) * _PER_DOUBLING, _PER_DOUBLING)
     return LatencyHistogram(
-        after=after,
-        before=before,
+        from_stage=from_stage,
+        to_stage=to_stage,
         count=sum(counts.values()),
         p50_seconds=_quantile_seconds(counts, 0.5),
         p95_seconds=_quantile_seconds(counts, 0.95),
@@ -92,4 +92,4 @@ def merge_histograms(histograms: Sequence[LatencyHistogram]) -> LatencyHistogram
             count = bucket.count // _PER_DOUBLING + (part < bucket.count % _PER_DOUBLING)
             if count:
                 counts[first + part] = counts.get(first + part, 0) + count
-    return histogram_of(known[0].after, known[0].before, counts)
+    return histogram_of(known[0].from_stage, known[0].to_stage, counts)

@@ -16,11 +16,11 @@ __all__ = ["Cause", "Latency", "Statistics", "normalize_cause", "statistics_of"]
 _QUANTILES = (0.5, 0.95, 0.99)
 
 
-class Latency(Struct, frozen=True):
-    """Quantiles of the time from stage `after` to the later stage `before`, over the uploads with both times known."""
+class Latency(Struct, frozen=True, rename={"from_stage": "after", "to_stage": "before"}):
+    """Quantiles of the time between two stages, over the uploads with both times known; a record of `report`."""
 
-    after: Stage
-    before: Stage
+    from_stage: Stage
+    to_stage: Stage
     samples: int
     p50_seconds: float
     p95_seconds: float
@@ -99,8 +99,6 @@ def _latencies(details: Sequence[Detail]) -> list[Latency]:
             if span.seconds is not None and span.seconds >= 0:
                 seconds.setdefault((span.start, span.end), []).append(span.seconds)
     return [
-        Latency(after, before, len(durations), *(round(quantile(sorted(durations), share), 3) for share in _QUANTILES))
-        for (after, before), durations in sorted(
-            seconds.items(), key=lambda entry: (entry[0][0].rank, entry[0][1].rank)
-        )
+        Latency(*stages, len(durations), *(round(quantile(sorted(durations), share), 3) for share in _QUANTILES))
+        for stages, durations in sorted(seconds.items(), key=lambda entry: (entry[0][0].rank, entry[0][1].rank))
     ]

@@ -11,14 +11,15 @@ another stage. `store.query.trouble_condition` is the same rule in SQL.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
+from types import MappingProxyType
 
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.latency import quantile
-from upload_tui.monitor.model import Lateness, Trouble, WaitsFor
+from upload_tui.monitor.model import Lateness, Row, Trouble, WaitsFor
 from upload_tui.status import Anomaly, AnomalyName, Stage
 
 __all__ = [
@@ -28,10 +29,12 @@ __all__ = [
     "MAX_RETRIES",
     "RetryEstimate",
     "SIZE_LIMITS_BYTES",
+    "TROUBLE_WORDS",
     "TroubleLimits",
     "baseline_of",
     "contradicts_itself",
     "estimate_retries",
+    "has_failed",
     "is_contradictory",
     "lateness_of",
     "overdue_seconds",
@@ -216,6 +219,16 @@ def estimate_retries(completed_on: datetime, now: datetime) -> RetryEstimate:
     return RetryEstimate(past, retries[past] if past < MAX_RETRIES else None)
 
 
+TROUBLE_WORDS: Mapping[Trouble, str] = MappingProxyType(
+    {
+        Trouble.CONTRADICTORY: "verified but not whole",
+        Trouble.STUCK: "stuck",
+        Trouble.FAILED: "failed",
+        Trouble.OVERDUE: "overdue",
+    }
+)
+"""The words for people, the same on every screen and in every command; the most serious first."""
+
 _UNSAFE = frozenset({AnomalyName.CHUNKS_MISSING, AnomalyName.CHUNKS_REPEATED, AnomalyName.CHUNK_SIZES_DIFFER})
 _WRONG_TIMES = frozenset(
     {
@@ -251,6 +264,11 @@ DEFAULT_LIMITS = TroubleLimits()
 def is_contradictory(stage: Stage, anomalies: Iterable[Anomaly]) -> bool:
     """Whether an upload is verified though its chunks do not agree."""
     return stage is Stage.VERIFIED and any(anomaly.name in _UNSAFE for anomaly in anomalies)
+
+
+def has_failed(row: Row) -> bool:
+    """Whether an upload is in error, or verified but not whole: a command that waits for a safe file has not got one."""
+    return row.stage is Stage.ERROR or row.is_contradictory
 
 
 def contradicts_itself(stage: Stage, anomalies: Iterable[Anomaly]) -> bool:

@@ -100,23 +100,48 @@ class CombinedPicture:
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """The rows of all sessions, merged in order."""
         patience = None if patience_seconds is None else patience_seconds / len(self._sessions)
-        pictures = self._pictures
-        empty = [picture.window(query, offset + limit, 0, patience) for picture in pictures]
+        queries = self._queries(query)
+        empty = [
+            session.picture.window(own, offset + limit, 0, patience)
+            for session, own in zip(self._sessions, queries, strict=True)
+        ]
         totals = [window.total for window in empty]
         offset = max(0, min(offset, sum(totals)))
-        starts = self._split(query, totals, offset)
-        windows = [picture.window(query, start, limit, 0.0) for picture, start in zip(pictures, starts, strict=True)]
-        ranked = [[(self._rank(query, row, index), row) for row in window.rows] for index, window in enumerate(windows)]
+        starts = self._split(queries, totals, offset)
+        windows = [
+            session.picture.window(own, start, limit, 0.0)
+            for session, own, start in zip(self._sessions, queries, starts, strict=True)
+        ]
+        ranked = [
+            [(_rank(query, window, number, index), row) for number, row in enumerate(window.rows)]
+            for index, window in enumerate(windows)
+        ]
         rows = tuple(row for _, row in islice(merge(*ranked, key=lambda pair: pair[0]), max(0, limit)))
-        revision, is_settled = sum(one.revision for one in windows), all(one.is_settled for one in empty)
-        return Window(rows, offset, sum(totals), revision, is_settled)
+        return Window(
+            rows,
+            offset,
+            sum(totals),
+            sum(one.revision for one in windows),
+            all(one.is_settled for one in empty),
+            sum(one.in_trouble for one in empty),
+            sum(one.total_in_trouble for one in empty),
+        )
 
-    def _rank(self, query: Query, row: Row, index: int) -> "_Rank":
-        """The sort key of a row among all sessions; equal rows are in the order of their sessions."""
-        parts = (index, 0) if query.sort in _SORTED_BY_SESSION else (_SORT_VALUES[query.sort](row), index)
-        return _Rank(parts, query.descending)
+    def _queries(self, query: Query) -> Sequence[Query]:
+        """The query of each session: the rows in trouble that come first are shared among the sessions by their weight."""
+        most = query.max_in_trouble
+        if query.sort is not SortKey.TROUBLE or most is None:
+            return [query] * len(self._sessions)
+        ranked = [
+            (_rank(query, window, number, index), index)
+            for index, session in enumerate(self._sessions)
+            for window in (session.picture.window(query, 0, most, 0.0),)
+            for number in range(min(window.in_trouble, len(window.rows)))
+        ]
+        shares = Counter(index for _, index in sorted(ranked, key=lambda pair: pair[0])[:most])
+        return [replace(query, max_in_trouble=shares[index]) for index in range(len(self._sessions))]
 
-    def _split(self, query: Query, totals: Sequence[int], offset: int) -> Sequence[int]:
+    def _split(self, queries: Sequence[Query], totals: Sequence[int], offset: int) -> Sequence[int]:
         """How many rows of each session come before row `offset` of all; by bisection, to need few queries."""
         starts, left = [0] * len(totals), offset
         while left > 0:
@@ -128,7 +153,7 @@ class CombinedPicture:
             candidates = [
                 (rank, index)
                 for index in unfinished
-                if (rank := self._rank_at(query, index, starts[index] + steps[index] - 1))
+                if (rank := self._rank_at(queries, index, starts[index] + steps[index] - 1))
             ]
             if not candidates:
                 break  # rows were deleted meanwhile
@@ -137,25 +162,26 @@ class CombinedPicture:
             left -= steps[first]
         return starts
 
-    def _rank_at(self, query: Query, index: int, offset: int) -> "_Rank | None":
-        rows = self._sessions[index].picture.window(query, offset, 1, 0.0).rows
-        return self._rank(query, rows[0], index) if rows else None
+    def _rank_at(self, queries: Sequence[Query], index: int, offset: int) -> "_Rank | None":
+        window = self._sessions[index].picture.window(queries[index], offset, 1, 0.0)
+        return _rank(queries[index], window, 0, index) if window.rows else None
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The row of an upload among the rows of all sessions; None if no session has it."""
-        for index, picture in enumerate(self._pictures):
-            own = picture.position(query, upload_id)
-            rank = None if own is None else self._rank_at(query, index, own)
+        queries = self._queries(query)
+        for index, session in enumerate(self._sessions):
+            own = session.picture.position(queries[index], upload_id)
+            rank = None if own is None else self._rank_at(queries, index, own)
             if own is not None and rank is not None:
                 others = (other for other in range(len(self._sessions)) if other != index)
-                return own + sum(self._count_before(query, other, rank) for other in others)
+                return own + sum(self._count_before(queries, other, rank) for other in others)
         return None
 
-    def _count_before(self, query: Query, index: int, rank: "_Rank") -> int:
-        low, high = 0, self._sessions[index].picture.window(query, 0, 0, 0.0).total
+    def _count_before(self, queries: Sequence[Query], index: int, rank: "_Rank") -> int:
+        low, high = 0, self._sessions[index].picture.window(queries[index], 0, 0, 0.0).total
         while low < high:
             middle = (low + high) // 2
-            there = self._rank_at(query, index, middle)
+            there = self._rank_at(queries, index, middle)
             if there is not None and there < rank:
                 low = middle + 1
             else:
@@ -176,6 +202,7 @@ class CombinedPicture:
             "; ".join(notices),
             troubles,
             sum(funnel.gone for funnel in funnels),
+            dict(sum((Counter(funnel.failures) for funnel in funnels), Counter[str]()).most_common()),
         )
 
     def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
@@ -220,6 +247,30 @@ class _Rank:
 
     def __lt__(self, other: "_Rank") -> bool:
         return other.parts < self.parts if self.is_descending else self.parts < other.parts
+
+
+def _weight(row: Row) -> int:
+    """The more serious the trouble, the less."""
+    return len(Trouble) if row.trouble is None else [*Trouble].index(row.trouble)
+
+
+def _rank(query: Query, window: Window, number: int, index: int) -> _Rank:
+    """The sort key, among all sessions, of row `number` of a session's window; equal rows are in the order of their sessions."""
+    row = window.rows[number]
+    if query.sort in _SORTED_BY_SESSION:
+        return _Rank((index, 0), query.descending)
+    if query.sort is not SortKey.TROUBLE:
+        return _Rank((_SORT_VALUES[query.sort](row), index), query.descending)
+    if window.offset + number < window.in_trouble:
+        since = (row.stage_since or _NEVER).timestamp()
+        return _Rank(((0, _weight(row), -since if row.stage.is_final else since), index), is_descending=False)
+    initiated = (row.initiated_on or _NEVER).timestamp()
+    return _Rank(((1, 0, -initiated if query.descending else initiated), index), is_descending=False)
+
+
+async def _generator(changes: AsyncIterator[Change]) -> "Any":
+    async for change in changes:
+        yield change
 
 
 def _summed(summaries: Sequence[StageSummary]) -> StageSummary:
@@ -270,8 +321,13 @@ class CombinedSession:
 
     @property
     def projects(self) -> Sequence[ProjectRef]:
-        """The projects of all sessions."""
-        return [project for session in self._sessions for project in session.projects]
+        """The projects of all sessions; names that several sessions have begin with the session's title."""
+        projects = [(session.title, project) for session in self._sessions for project in session.projects]
+        counts = Counter(name for name, _ in {(project.name, title) for title, project in projects})
+        return [
+            replace(project, name=f"{title}/{project.name}") if project.name and counts[project.name] > 1 else project
+            for title, project in projects
+        ]
 
     def connection(self) -> Connection:
         """The worst connection; its reason begins with the session's title."""

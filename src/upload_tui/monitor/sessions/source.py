@@ -5,18 +5,20 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from upload_tui.clock import Clock
-from upload_tui.errors import BusyStorageError, ServiceError
+from upload_tui.errors import AuthError, BusyStorageError, ServiceError, SourceConfigError
 from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
 from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule, WakeableTimer
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
+from upload_tui.monitor.sessions.waiter import Outcome, outcome_of
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
 from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
+from upload_tui.status import Stage
 
-__all__ = ["SourceSession", "source_schedule"]
+__all__ = ["SourceSession", "SourceWaiter", "source_schedule"]
 
 _STALE_AFTER_SECONDS = 15.0
 _STALE_AFTER_INTERVALS = 3
@@ -161,3 +163,97 @@ class _SourceFreshness:
         if connection.read_on is not None and (now - connection.read_on).total_seconds() > self._stale_seconds:
             return connection.read_on
         return connection.as_of(now)
+
+
+class SourceWaiter:
+    """Waits for uploads of a source; the counterpart of `UploadWaiter`. Each round is one listing.
+
+    An upload that a whole listing does not have is gone, never verified. One that ended in another stage never reaches the goal.
+
+    Args:
+        synchroniser: lists the source into a store.
+        picture: what the store holds.
+        upload_ids: the uploads.
+        goal: the stage to reach.
+        clock: for sleeping.
+        schedule: the interval between listings.
+    """
+
+    def __init__(
+        self,
+        synchroniser: SnapshotSynchroniser,
+        picture: StorePicture,
+        upload_ids: Sequence[str],
+        *,
+        goal: Stage,
+        clock: Clock,
+        schedule: Schedule,
+    ) -> None:
+        self._synchroniser = synchroniser
+        self._picture = picture
+        self._goal = goal
+        self._clock = clock
+        self._schedule = schedule
+        self.outcomes = dict.fromkeys(upload_ids, Outcome.PENDING)
+        self._has_answered = synchroniser.previous_read_on is not None
+        self.last_error: ServiceError | None = None
+
+    @property
+    def pending(self) -> Sequence[str]:
+        """The uploads still waited for."""
+        return [upload_id for upload_id, outcome in self.outcomes.items() if outcome is Outcome.PENDING]
+
+    def known_id(self, upload_id: str) -> str:
+        """The id itself."""
+        return upload_id
+
+    def unknown_state(self, upload_id: str) -> str:
+        """The source's name of a state that is not in the design; empty for any other."""
+        detail = self._picture.detail(upload_id)
+        state = None if detail is None else detail.upload.timeline.unknown_state
+        return "" if state is None else state.name
+
+    clock_notice = ""
+    """Always empty: a source has no clock of its own."""
+
+    def reason(self, upload_id: str) -> str:  # noqa: ARG002
+        """Why an upload cannot be read."""
+        return self._synchroniser.unreadable_notice
+
+    async def poll(self) -> Sequence[str]:
+        """List once; return the uploads whose outcome is known now.
+
+        A listing that fails is stored in `last_error`, and decides only on the uploads that it has.
+
+        Raises:
+            ServiceError: the source is misconfigured or not allowed to list, or the first listing failed.
+        """
+        self.last_error, is_whole = None, True
+        try:
+            await self._synchroniser.sync()
+            is_whole = not self._synchroniser.is_partial
+            self._has_answered = True
+        except (SourceConfigError, AuthError):
+            raise
+        except ServiceError as error:
+            if not self._has_answered:
+                raise
+            self.last_error, is_whole = error, False
+        pending = self.pending
+        for upload_id in pending:
+            self.outcomes[upload_id] = self._outcome(upload_id, is_whole=is_whole)
+        return [upload_id for upload_id in pending if self.outcomes[upload_id] is not Outcome.PENDING]
+
+    def _outcome(self, upload_id: str, *, is_whole: bool) -> Outcome:
+        detail = self._picture.detail(upload_id)
+        if detail is None or detail.row.is_gone:
+            return Outcome.GONE if is_whole or detail is not None else Outcome.PENDING
+        outcome = outcome_of(detail.upload, self._goal)
+        has_ended = outcome is Outcome.PENDING and detail.upload.timeline.has_ended
+        return Outcome.MISSED if has_ended else outcome
+
+    async def wait(self, interval_seconds: float, *, has_changed: bool) -> float:
+        """Sleep until the next listing is due; return the interval to pass in next time."""
+        seconds = self._schedule.next_seconds(interval_seconds, has_changed=has_changed, has_pending=True)
+        await self._clock.sleep(self._schedule.with_jitter(seconds))
+        return seconds

@@ -1,35 +1,27 @@
 """Poll single uploads by id until each reaches a stage, or never will. For callers that need no picture of a whole project."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
 
 from upload_tui.client import ServiceClient
 from upload_tui.clock import Clock
-from upload_tui.errors import (
-    AuthError,
-    InvalidResponseError,
-    NotConsistentError,
-    NotFoundError,
-    ServerError,
-    ServiceError,
-    SourceConfigError,
-    ThrottledError,
-    UnreachableError,
-)
+from upload_tui.errors import InvalidResponseError, NotFoundError, ServerError, ServiceError, UnreachableError
+from upload_tui.monitor.analysis.trouble import is_contradictory
 from upload_tui.monitor.sessions.connection import Schedule
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.ingest import ingest
-from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
-from upload_tui.status import Stage, Timeline
+from upload_tui.status import Stage
+from upload_tui.wire import Upload
 
-__all__ = ["Outcome", "SourceWaiter", "UploadWaiter", "Waiter"]
+__all__ = ["Outcome", "UploadWaiter", "outcome_of"]
 
 _MAX_CONCURRENT_REQUESTS = 6
-_TRANSIENT_ERRORS = (ThrottledError, ServerError, UnreachableError, InvalidResponseError)
-"""Errors after which the next round tries again."""
+_PASSING_ERRORS = (ServerError, UnreachableError, InvalidResponseError)
+"""Errors after which the next round tries again, once the service has answered."""
+_MAX_UNREADABLE = 3
+"""Unreadable responses in a row after which an upload is no longer waited for."""
 
 
 class Outcome(StrEnum):
@@ -42,38 +34,12 @@ class Outcome(StrEnum):
     """It ended without reaching the goal, and never will."""
     GONE = "gone"
     """The service does not have it."""
-
-
-class Waiter(Protocol):
-    """Waits until each of some uploads reaches a stage, or never will."""
-
-    last_error: ServiceError | None
-
-    @property
-    def outcomes(self) -> Mapping[str, Outcome]:
-        """The outcome of each upload, in the order given."""
-        ...
-
-    @property
-    def pending(self) -> Sequence[str]:
-        """The uploads still waited for."""
-        ...
-
-    def known_id(self, upload_id: str) -> str:
-        """The upload's own id."""
-        ...
-
-    async def poll(self) -> Sequence[str]:
-        """Read all pending uploads; return those whose outcome is known now."""
-        ...
-
-    async def wait(self, interval_seconds: float, *, has_changed: bool) -> float:
-        """Sleep until the next round is due; return the interval to pass in next time."""
-        ...
+    UNREADABLE = "unreadable"
+    """Its responses cannot be read."""
 
 
 class UploadWaiter:
-    """Waits for uploads of a service; implements `Waiter`.
+    """Waits for uploads.
 
     Args:
         client: the service.
@@ -102,6 +68,9 @@ class UploadWaiter:
         self._semaphore = asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS)
         self._outcomes = dict.fromkeys(upload_ids, Outcome.PENDING)
         self._known_ids: dict[str, str] = {}
+        self._unknown_states: dict[str, str] = {}
+        self._unreadable_counts = Counter[str]()
+        self._reasons: dict[str, str] = {}
         self._has_answered = False
         self.last_error: ServiceError | None = None
 
@@ -119,20 +88,36 @@ class UploadWaiter:
         """The upload's own id, whose case may differ from the requested one; before the first response, that one."""
         return self._known_ids.get(upload_id, upload_id)
 
+    def unknown_state(self, upload_id: str) -> str:
+        """The service's name of a state that is not in the design, in which the upload may remain; empty for any other."""
+        return self._unknown_states.get(upload_id, "")
+
+    @property
+    def clock_notice(self) -> str:
+        """A note if the service's clock and the local one disagree; empty otherwise."""
+        return self._client.clock_notice
+
+    def reason(self, upload_id: str) -> str:
+        """Why the last response for an unreadable upload cannot be read."""
+        return self._reasons[upload_id]
+
     async def poll(self) -> Sequence[str]:
         """Fetch all pending uploads; return those whose outcome is known now.
 
-        A transient error is stored in `last_error`, unless the service has never answered yet.
+        An error that may pass is stored in `last_error`. A transient one may always pass, the others only once the service has
+        answered. An upload is unreadable after `_MAX_UNREADABLE` responses in a row that cannot be read.
 
         Raises:
-            ServiceError: the error is not transient, or the first round failed.
+            ServiceError: the error will not pass.
         """
         self.last_error = None
         pending = self.pending
         errors = await asyncio.gather(*map(self._poll_one, pending), return_exceptions=True)
-        for error in errors:
-            if isinstance(error, _TRANSIENT_ERRORS) and self._has_answered:
+        for upload_id, error in zip(pending, errors, strict=True):
+            is_passing = isinstance(error, _PASSING_ERRORS) and self._has_answered
+            if isinstance(error, ServiceError) and (error.is_transient or is_passing):
                 self.last_error = error
+                self._count_unreadable(upload_id, error)
             elif isinstance(error, BaseException):
                 raise error
         return [upload_id for upload_id in pending if self._outcomes[upload_id] is not Outcome.PENDING]
@@ -143,106 +128,38 @@ class UploadWaiter:
         await self._clock.sleep(self._schedule.with_jitter(seconds))
         return seconds
 
+    def _count_unreadable(self, upload_id: str, error: ServiceError) -> None:
+        if isinstance(error, InvalidResponseError):
+            self._unreadable_counts[upload_id] += 1
+            self._reasons[upload_id] = error.title
+            if self._unreadable_counts[upload_id] >= _MAX_UNREADABLE:
+                self._outcomes[upload_id] = Outcome.UNREADABLE
+
     async def _poll_one(self, upload_id: str) -> None:
         try:
             async with self._semaphore:
                 reading = await self._client.upload(upload_id)
         except NotFoundError:
             self._outcomes[upload_id] = Outcome.GONE
-        except NotConsistentError:
-            pass  # it exists but is not visible yet
         else:
             self._known_ids[upload_id] = reading.upload.id
+            self._unreadable_counts[upload_id] = 0
+            state = reading.upload.timeline.unknown_state
+            self._unknown_states[upload_id] = state.name if state else ""
             ingest(self._store, [reading], self._client.root, now=self._client.now())
-            self._outcomes[upload_id] = _outcome_of(reading.upload.timeline, self._goal)
+            self._outcomes[upload_id] = outcome_of(reading.upload, self._goal)
         self._has_answered = True
 
 
-def _outcome_of(timeline: Timeline, goal: Stage) -> Outcome:
-    """The outcome of an upload. An error counts as having passed `initiated`, but no later goal."""
-    stage = timeline.stage
+def outcome_of(upload: Upload, goal: Stage) -> Outcome:
+    """The outcome of an upload. An error counts as having passed `initiated`, but no later goal.
+
+    An upload that is verified but not whole has not reached `verified`: who waits for that trusts the file.
+    """
+    stage = upload.stage
+    if goal is Stage.VERIFIED and is_contradictory(stage, upload.anomalies):
+        return Outcome.MISSED
     is_past = not goal.is_final and stage.rank >= goal.rank
     if stage is goal or (is_past and (stage is not Stage.ERROR or goal is Stage.INITIATED)):
         return Outcome.REACHED
     return Outcome.MISSED if stage.is_final else Outcome.PENDING
-
-
-class SourceWaiter:
-    """Waits for uploads of a source; implements `Waiter`. Each round is one listing.
-
-    An upload that a whole listing does not have is gone, never verified. One that ended in another stage never reaches the goal.
-
-    Args:
-        synchroniser: lists the source into a store.
-        picture: what the store holds.
-        upload_ids: the uploads.
-        goal: the stage to reach.
-        clock: for sleeping.
-        schedule: the interval between listings.
-    """
-
-    def __init__(
-        self,
-        synchroniser: SnapshotSynchroniser,
-        picture: StorePicture,
-        upload_ids: Sequence[str],
-        *,
-        goal: Stage,
-        clock: Clock,
-        schedule: Schedule,
-    ) -> None:
-        self._synchroniser = synchroniser
-        self._picture = picture
-        self._goal = goal
-        self._clock = clock
-        self._schedule = schedule
-        self.outcomes = dict.fromkeys(upload_ids, Outcome.PENDING)
-        self._has_answered = synchroniser.previous_read_on is not None
-        self.last_error: ServiceError | None = None
-
-    @property
-    def pending(self) -> Sequence[str]:
-        """The uploads still waited for."""
-        return [upload_id for upload_id, outcome in self.outcomes.items() if outcome is Outcome.PENDING]
-
-    def known_id(self, upload_id: str) -> str:
-        """The id itself."""
-        return upload_id
-
-    async def poll(self) -> Sequence[str]:
-        """List once; return the uploads whose outcome is known now.
-
-        A listing that fails is stored in `last_error`, and decides only on the uploads that it has.
-
-        Raises:
-            ServiceError: the source is misconfigured or not allowed to list, or the first listing failed.
-        """
-        self.last_error, is_whole = None, True
-        try:
-            await self._synchroniser.sync()
-            is_whole = not self._synchroniser.is_partial
-            self._has_answered = True
-        except (SourceConfigError, AuthError):
-            raise
-        except ServiceError as error:
-            if not self._has_answered:
-                raise
-            self.last_error, is_whole = error, False
-        pending = self.pending
-        for upload_id in pending:
-            self.outcomes[upload_id] = self._outcome(upload_id, is_whole=is_whole)
-        return [upload_id for upload_id in pending if self.outcomes[upload_id] is not Outcome.PENDING]
-
-    def _outcome(self, upload_id: str, *, is_whole: bool) -> Outcome:
-        detail = self._picture.detail(upload_id)
-        if detail is None or detail.row.is_gone:
-            return Outcome.GONE if is_whole or detail is not None else Outcome.PENDING
-        outcome = _outcome_of(detail.upload.timeline, self._goal)
-        has_ended = outcome is Outcome.PENDING and detail.upload.timeline.has_ended
-        return Outcome.MISSED if has_ended else outcome
-
-    async def wait(self, interval_seconds: float, *, has_changed: bool) -> float:
-        """Sleep until the next listing is due; return the interval to pass in next time."""
-        seconds = self._schedule.next_seconds(interval_seconds, has_changed=has_changed, has_pending=True)
-        await self._clock.sleep(self._schedule.with_jitter(seconds))
-        return seconds

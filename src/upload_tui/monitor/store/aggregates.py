@@ -112,9 +112,15 @@ class StoreAggregates:
         """The number of completed uploads that have waited since before their threshold."""
         return self._count(Stage.COMPLETED, *stuck_condition(thresholds.completed, thresholds.specific))
 
-    def count_failed(self, since: datetime) -> int:
-        """The number of uploads that failed since then, or at an unknown time."""
-        return self._count(Stage.ERROR, *failed_condition(since))
+    def count_failed(self, since: datetime) -> Mapping[str, int]:
+        """The number of uploads that failed since then, or at an unknown time, by cause; the most frequent first."""
+        condition, values = failed_condition(since)
+        rows = self._db.execute(
+            f"SELECT cause, count(*) FROM uploads WHERE cell IN ({self._partition_list(Stage.ERROR)}) "
+            f"AND {NOT_ACKNOWLEDGED} AND {condition} GROUP BY cause ORDER BY 2 DESC, 1",
+            values,
+        )
+        return dict(rows.fetchall())
 
     def count_contradictory(self) -> int:
         """The number of verified uploads whose chunks do not agree."""
@@ -203,10 +209,10 @@ class StoreAggregates:
         ]
         return sorted(groups, key=lambda group: (-group.count, group.cause, group.storage_provider, group.uploader))
 
-    def latency_buckets(self, after: Stage, before: Stage) -> Mapping[int, int]:
-        """The number of uploads in each latency bucket (see `bucket_of`) from stage `after` to stage `before`."""
-        column = "upload_bucket" if after is Stage.INITIATED else "verify_bucket"
-        partitions = self._partition_list() if after is Stage.INITIATED else self._partition_list(before)
+    def latency_buckets(self, from_stage: Stage, to_stage: Stage) -> Mapping[int, int]:
+        """The number of uploads in each latency bucket (see `bucket_of`) between two stages."""
+        column = "upload_bucket" if from_stage is Stage.INITIATED else "verify_bucket"
+        partitions = self._partition_list() if from_stage is Stage.INITIATED else self._partition_list(to_stage)
         rows = self._db.execute(
             f"SELECT {column}, count(*) FROM uploads WHERE cell IN ({partitions}) AND {column} IS NOT NULL GROUP BY 1"
         )

@@ -92,10 +92,12 @@ class TroubleThresholds(Struct, frozen=True):
     Attributes:
         late: before which pending uploads are late: overdue, or stuck.
         failed_since: from when on failures are recent.
+        stuck: before which they are stuck; None means the same as `late`.
     """
 
     late: StuckThresholds
     failed_since: datetime
+    stuck: StuckThresholds | None = None
 
 
 class StoreQuery(Struct, frozen=True):
@@ -109,6 +111,7 @@ class StoreQuery(Struct, frozen=True):
         sort, descending: the order.
         trigrams: an FTS5 query that matches at least the rows of the condition; empty if the index cannot help.
         query: the query that this was made from.
+        left_out: row numbers of the partitions that the result has not; for queries without a condition.
     """
 
     partitions: tuple[Partition, ...]
@@ -120,11 +123,12 @@ class StoreQuery(Struct, frozen=True):
     trigrams: str = ""
     query: Query = Query()
     contradictory: tuple[Partition, ...] = ()
+    left_out: tuple[int, ...] = ()
 
     @property
     def total(self) -> int:
-        """The number of uploads in the partitions."""
-        return sum(partition.upload_count for partition in self.partitions)
+        """The number of uploads in the partitions that are not left out."""
+        return sum(partition.upload_count for partition in self.partitions) - len(self.left_out)
 
     @property
     def is_indexed(self) -> bool:
@@ -140,7 +144,7 @@ class StoreQuery(Struct, frozen=True):
     def cache_key(self) -> tuple[Any, ...]:
         """What identifies the query, without the counts of its partitions."""
         numbers = None if self.has_all_partitions else tuple(partition.number for partition in self.partitions)
-        return (numbers, self.sort, self.descending)
+        return (numbers, self.sort, self.descending, self.left_out)
 
     def groups(self) -> Sequence["StoreQuery"]:
         """Queries whose results, one after the other, are the result of this one.
@@ -330,6 +334,8 @@ def union_selects(query: StoreQuery, extra_condition: str) -> str:
         wheres = ["1" if query.has_all_partitions else f"cell IN ({partition_list(query.partitions)})"]
     if query.contradictory:
         wheres.append(f"is_contradictory = 1 AND cell IN ({partition_list(query.contradictory)})")
+    if query.left_out:
+        extra_condition += f" AND number NOT IN ({', '.join(map(str, query.left_out))})"
     return " UNION ALL ".join(
         f"SELECT {sort_columns(query)} FROM uploads WHERE {where}{extra_condition}" for where in wheres
     )

@@ -17,9 +17,9 @@ from msgspec import Struct
 from upload_tui.monitor.model import ProjectRef, Query, SortKey
 from upload_tui.monitor.store.bulk import BulkLoad, can_snapshot
 from upload_tui.monitor.store.database import ChangeLog, Database
-from upload_tui.monitor.store.keyset_paging import KeysetPager
 from upload_tui.monitor.store.partitions import Partition, PartitionTable
-from upload_tui.monitor.store.query import StoreQuery, StuckThresholds, TroubleThresholds, store_query
+from upload_tui.monitor.store.query import StoreQuery, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.row_finder import FoundRows, RowFinder
 from upload_tui.monitor.store.rows import (
     READ_COLUMNS,
     UNKNOWN_STATE_RANK,
@@ -32,7 +32,6 @@ from upload_tui.monitor.store.rows import (
     to_ms,
 )
 from upload_tui.monitor.store.schema import read_lease
-from upload_tui.monitor.store.search import SearchLists
 from upload_tui.status import FINAL_STAGES, Anomaly, Stage
 
 if TYPE_CHECKING:
@@ -54,11 +53,20 @@ Entry: TypeAlias = "tuple[Upload, str, Sequence[Anomaly], datetime | None]"
 
 
 class QueryResult(Struct, frozen=True):
-    """Some uploads of a query's result; `total` is the size of the whole result, which grows until it `is_settled`."""
+    """Some uploads of a query's result, and what was found."""
 
     uploads: Sequence[StoredUpload]
-    total: int
-    is_settled: bool = True
+    found: FoundRows
+
+    @property
+    def total(self) -> int:
+        """The size of the whole result, which grows until the search is settled."""
+        return self.found.total
+
+    @property
+    def is_settled(self) -> bool:
+        """True if all matches were found."""
+        return self.found.is_settled
 
 
 class Store:
@@ -89,8 +97,7 @@ class Store:
 
     def _reset_caches(self) -> None:
         self.partitions.clear_cache()
-        self._pager = KeysetPager(self._db)
-        self._search_lists = SearchLists(self._db, self._monotonic)
+        self._finder = RowFinder(self._db, self.partitions, self._monotonic)
         self._raw_json = RawJsonStore(self._db)
 
     def _handle_replaced(self) -> None:
@@ -234,29 +241,17 @@ class Store:
 
         With `patience_seconds`, a search returns what it finds in that time; call again for more.
         """
-        selected, offset, limit = store_query(query, thresholds, self.partitions.select), max(0, offset), max(0, limit)
-        if not selected.needs_list:
-            numbers = self._pager.row_numbers(selected, offset, limit, self.revision)
-            return QueryResult(self._load_rows(numbers), selected.total)
-        found = self._search_lists.search(selected, self.revision, offset + limit, patience_seconds)
-        rows = self._load_rows(found.row_numbers[offset : offset + limit])
-        return QueryResult(rows, len(found.row_numbers), found.is_settled)
+        found = self._finder.find(query, thresholds, self.revision, max(0, offset), max(0, limit), patience_seconds)
+        return QueryResult(self._load_rows(found.numbers), found)
 
     def position(self, query: Query, thresholds: TroubleThresholds, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it or not found yet."""
-        row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
-        if row is None:
-            return None
-        selected = store_query(query, thresholds, self.partitions.select)
-        if selected.needs_list:
-            return self._search_lists.position(selected, self.revision, row[0])
-        return self._pager.position(selected, row[0], row[1], self.revision)
+        return self._finder.position(query, thresholds, self.revision, upload_id)
 
     def position_among(self, partitions: tuple[Partition, ...], upload_id: str) -> int | None:
         """The position (from 0) of an upload among those of some partitions, newest first; None if it is not among them."""
-        row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
         newest_first = StoreQuery(partitions, False, "", (), SortKey.INITIATED, True)
-        return row and self._pager.position(newest_first, row[0], row[1], self.revision)
+        return self._finder.position_in(newest_first, self.revision, upload_id)
 
     def _load_rows(self, numbers: Sequence[int]) -> Sequence[StoredUpload]:
         found: dict[int, StoredUpload] = {}
@@ -271,8 +266,8 @@ class Store:
         for stage in (Stage.COMPLETED, Stage.INITIATED):
             partitions = self.partitions.select(project_ids, frozenset({stage}), with_gone=False)
             oldest_first = StoreQuery(partitions, False, "", (), SortKey.SINCE, False)
-            count = oldest_first.total if limit < 0 else limit - len(found)
-            found.extend(self._load_rows(self._pager.row_numbers(oldest_first, 0, count, self.revision)))
+            count = None if limit < 0 else limit - len(found)
+            found.extend(self._load_rows(self._finder.find_all(oldest_first, self.revision, count)))
         return found
 
     def unfinished(self, project_ids: frozenset[str] = frozenset()) -> Sequence[StoredUpload]:
@@ -283,7 +278,7 @@ class Store:
             if partition.stage_rank == UNKNOWN_STATE_RANK
         )
         query = StoreQuery(partitions, False, "", (), SortKey.SINCE, False)
-        unknown = self._load_rows(self._pager.row_numbers(query, 0, query.total, self.revision)) if partitions else ()
+        unknown = self._load_rows(self._finder.find_all(query, self.revision)) if partitions else ()
         return [*self.pending(project_ids), *unknown]
 
     def known(self, upload_ids: Sequence[str]) -> frozenset[str]:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from upload_tui.client import ServiceClient
 from upload_tui.errors import (
@@ -21,7 +22,7 @@ from upload_tui.errors import (
 )
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.sync.state import SyncState
-from upload_tui.wire import UploadPage, UploadReading
+from upload_tui.wire import RawPage, UploadPage, UploadReading
 
 __all__ = ["MAX_CONCURRENT_REQUESTS", "MAX_PER_PAGE", "PageFetcher", "Rows", "RemainingRows", "UnreadableRows"]
 
@@ -127,6 +128,7 @@ class PageFetcher:
 
     def __init__(self, client: ServiceClient, state: SyncState) -> None:
         self.client = client
+        self._state = state
         self._project_id = state.project_id
         self._semaphore = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
         self._probe_lock = asyncio.Lock()
@@ -135,6 +137,8 @@ class PageFetcher:
         """The largest page that this service returns."""
         self.total: int | None = None
         """Total uploads as last reported by the service; None if it does not report it."""
+        self.agreeing_total: int | None = None
+        """Total uploads as reported with the last page that did not contradict it; None after one that did."""
         self.answer_count = 0
         """Successful responses in this round."""
 
@@ -142,6 +146,18 @@ class PageFetcher:
         """Start a round: the service may have gone down since the last one."""
         self.answer_count = 0
         self.unreadable.reload()
+
+    @property
+    def has_wrong_total(self) -> bool:
+        """Whether the service's total contradicts its pages."""
+        return self._state.has_wrong_total
+
+    def checked_total(self, page: RawPage | UploadPage) -> int | None:
+        """The service's total as of a page; None if it reports none, or once it has contradicted its pages."""
+        self.agreeing_total = None if page.contradicts_total else page.total
+        if page.contradicts_total and not self._state.has_wrong_total:
+            self._state.has_wrong_total = True
+        return None if self._state.has_wrong_total else page.total
 
     def local_ms(self) -> int:
         """The present by the local clock, in milliseconds since 1970.
@@ -244,10 +260,10 @@ class PageFetcher:
         async with self._semaphore:
             page = await self.client.upload_page(self._project_id, number, per_page)
         self.answer_count += 1
-        self.total = page.total
+        self.total = self.checked_total(page)
         if page.per_page < per_page:
             self.largest_page = max(1, page.per_page)
-        return page
+        return replace(page, total=self.total)
 
     async def _try_request_page(self, number: int, per_page: int, pieces: _Pieces | None = None) -> UploadPage | None:
         before = self.answer_count

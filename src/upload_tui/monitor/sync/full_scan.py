@@ -104,10 +104,13 @@ class FullScan:
         missing_before: int | None = None
         for number in range(_MAX_PASSES):
             started_ms = self._fetcher.local_ms()
+            had_total = not self._fetcher.has_wrong_total
             is_quiet = await self._run_pass()
             # Uploads that were known before and are on no page any more.
             unread = self._order.unread(self._fetcher.service_time_range(started_ms, self._clock_offset_ms))
             await self._recorder.refetch(sorted({*unread, *self._pages.possibly_outdated}))
+            if had_total and self._fetcher.has_wrong_total:
+                continue  # read page after page instead
             missing = self._missing_count()
             # In a single pass, an upload deleted after it was read may hide one that was missed.
             if (missing == 0 and (is_quiet or number)) or (is_quiet and missing in {None, missing_before}):
@@ -140,6 +143,8 @@ class FullScan:
                 return not isinstance(first, UploadPage) or await self._follow_pages(first)
             self._has_read_every_row = isinstance(first, RawPage)
             await self._read_numbered_pages(size, total)
+        if self._fetcher.has_wrong_total:
+            return False
         return await self._catch_up(newest, total)
 
     async def _first_page(self) -> RawPage | UploadPage:

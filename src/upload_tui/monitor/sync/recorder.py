@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from upload_tui.client import batches, gather_all
 from upload_tui.errors import InvalidResponseError, NotConsistentError, NotFoundError, ServiceError, StorageResetError
 from upload_tui.monitor.changes import Change, StageReached, UploadChange, UploadGone, UploadRef, UploadSeen
@@ -246,10 +248,15 @@ class ScanRecorder:
         await self._store.bulk.finish()
 
     async def fetch(self, number: int, per_page: int) -> RawPage | UploadPage:
-        """Fetch a page without parsing it; a page that fails is fetched, and parsed, in pieces."""
+        """Fetch a page without parsing it; a page that fails is fetched, and parsed, in pieces.
+
+        A page whose total does not count is parsed as well.
+        """
         before = self._fetcher.answer_count
         try:
-            return await self._client.raw_page(self._state.project_id, number, per_page)
+            page = await self._client.raw_page(self._state.project_id, number, per_page)
+            is_counted = page.total is None or self._fetcher.checked_total(page) is not None
+            return page if is_counted else await self.parse(page)
         except NotFoundError:
             raise
         except ServiceError as error:
@@ -264,6 +271,7 @@ class ScanRecorder:
         except InvalidResponseError as error:
             await self._fetcher.raise_if_service_down(error, before)
             return await self._fetcher.fetch_in_pieces((raw_page.page - 1) * raw_page.per_page, raw_page.per_page)
+        page = replace(page, total=self._fetcher.checked_total(page))
         self._fetcher.record_answer(page.total, raw_page.page, min(raw_page.per_page, page.per_page))
         return page
 

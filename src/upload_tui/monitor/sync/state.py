@@ -90,6 +90,8 @@ class SyncState:
     """Uploads that the service listed in the last round, but that could not be read."""
     repeats_pages = _Fact[bool]("repeats pages", bool, default=False)
     """Whether the service returned the same uploads for two pages, so that others are hidden."""
+    has_wrong_total = _Fact[bool]("wrong total", bool, default=False)
+    """Whether the service's total contradicts its pages, so that it counts as not reported."""
     reconciler = _Fact[ReconcilerState]("check", ReconcilerState, default={})
     """How far the rolling comparison has come."""
 

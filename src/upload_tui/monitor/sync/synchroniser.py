@@ -58,8 +58,10 @@ class Synchroniser:
 
     @property
     def notice(self) -> str:
-        """A note on uploads that cannot be read and on clocks that disagree; empty if all is well."""
-        return "; ".join(note for note in (self.unreadable_notice, self._recorder.clock_check.notice) if note)
+        """A note on uploads that cannot be read, on a wrong total and on clocks that disagree; empty if all is well."""
+        total = "the service's total contradicts its pages" if self._state.has_wrong_total else ""
+        clock = self._fetcher.client.clock_notice or self._recorder.clock_check.notice
+        return "; ".join(note for note in (self.unreadable_notice, total, clock) if note)
 
     @property
     def answer_count(self) -> int:
@@ -70,6 +72,11 @@ class Synchroniser:
     def previous_read_on(self) -> datetime | None:
         """When a round last ended, of this session or an earlier one, by the service's clock; None if none ever did."""
         return from_ms(self._state.synced_ms)
+
+    @property
+    def known_count(self) -> int:
+        """The number of known uploads, except those that are gone."""
+        return self._order.count()
 
     @property
     def unreadable_notice(self) -> str:
@@ -139,6 +146,8 @@ class Synchroniser:
     async def _refresh(self) -> bool:
         already_read, changed = await self._new_uploads.read(self._pending_uploads.first_page_size())
         self._listed_total = self._new_uploads.total
+        if self._state.has_wrong_total and self._fetcher.agreeing_total == self._order.count():
+            self._state.has_wrong_total = False
         changed |= await self._pending_uploads.refresh(already_read, self._reconciler.difference)
         changed |= await self._reconciler.step(self._new_uploads.total, is_idle=not changed)
         changed |= await self._retry_unreadable()

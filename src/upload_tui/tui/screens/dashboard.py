@@ -20,13 +20,13 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.bridge import ColumnsChosen
 from upload_tui.tui.notices import Alert
-from upload_tui.tui.preferences import DemoControls
+from upload_tui.tui.preferences import DemoControls, TableOrder
 from upload_tui.tui.screens.session_screen import QueryScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
+from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter, SearchBar
 from upload_tui.tui.widgets.funnel import FunnelBar
 from upload_tui.tui.widgets.pending_list import PendingList
-from upload_tui.tui.widgets.status_bar import AlarmBar
 from upload_tui.tui.widgets.table.upload_table import TitledTable, UploadTable
 from upload_tui.tui.widgets.timeline_view import TimelinePane
 
@@ -52,6 +52,7 @@ class DashboardScreen(QueryScreen):
         session: the session to show.
         display_options: how to show it.
         controls: the controls of a demo or a replay; None for a service.
+        order: the order of the table at first.
     """
 
     AUTO_FOCUS = "UploadTable"
@@ -69,8 +70,16 @@ class DashboardScreen(QueryScreen):
     """False until data from the service or from an earlier visit are available."""
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
-    def __init__(self, session: Session, display_options: DisplayOptions, controls: DemoControls | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        display_options: DisplayOptions,
+        controls: DemoControls | None = None,
+        *,
+        order: TableOrder = TableOrder(),  # noqa: B008  # frozen
+    ) -> None:
         super().__init__(session, display_options)
+        self.set_reactive(DashboardScreen.rows_query, Query(sort=order.sort, descending=order.descending))
         self._controls = controls
         self._shown_facts: tuple[object, ...] = ()
         self._refreshed_on: datetime | None = None
@@ -84,7 +93,7 @@ class DashboardScreen(QueryScreen):
         yield AlarmBar().data_bind(cls.connection, cls.funnel, cls.now, cls.display_options)
         with _TableAndTimeline(id="middle"):
             yield TitledTable(self._session.picture, id="uploads").data_bind(
-                cls.rows_query, cls.projects, cls.connection, cls.is_known, cls.display_options, cls.now
+                cls.rows_query, cls.projects, cls.connection, cls.is_known, cls.display_options, cls.now, cls.funnel
             )
             yield TimelinePane(id="timeline", classes="-aside").data_bind(cls.detail, cls.display_options, cls.now)
         with ActivityPane(id="activity", classes="-aside"):
@@ -179,7 +188,7 @@ class DashboardScreen(QueryScreen):
 
     def show_alert(self, alert: Alert) -> None:
         """Show an alert in the alarm line."""
-        self.query_one(AlarmBar).show_alert(alert.text)
+        self.query_one(AlarmBar).show_alert(alert)
 
     # Selection
 

@@ -15,15 +15,15 @@ from textual.widget import Widget
 
 from upload_tui.monitor import CauseGroup, Change, Connection, Detail, Picture, ProjectRef, Query, Session, SortKey
 from upload_tui.status import PENDING_STAGES, Origin, Stage
-from upload_tui.text import plural, sanitize
+from upload_tui.text import escape_invisible, plural, sanitize
 from upload_tui.tui.appearance.columns import sort_keys
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.bridge import ExportReady
+from upload_tui.tui.bridge import ExportReady, OrderChosen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.footer import SearchBar, SearchTarget
 from upload_tui.tui.widgets.funnel import StageCell
 from upload_tui.tui.widgets.status_bar import StatusBar
-from upload_tui.tui.widgets.table.row_window import next_matching
+from upload_tui.tui.widgets.table.row_window import next_in_trouble, next_matching
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.wire import curl_command
 
@@ -57,7 +57,7 @@ class CopyScreen(Screen[None]):
 
     def action_copy_json(self) -> None:
         """Copy the raw response of the selection."""
-        self._copy("response", lambda detail: detail.raw)
+        self._copy("response", lambda detail: escape_invisible(detail.raw))
 
     def action_copy_curl(self) -> None:
         """Copy the request as a curl command."""
@@ -193,8 +193,13 @@ class ExportScreen(CopyScreen):
         self.post_message(ExportReady(file, file_name(kind, picture.now())))
 
 
-_DESCENDING_KEYS = frozenset({SortKey.INITIATED, SortKey.SINCE, SortKey.SIZE, SortKey.TOOK, SortKey.CHUNKS})
+_DESCENDING_KEYS = frozenset(
+    {SortKey.TROUBLE, SortKey.INITIATED, SortKey.SINCE, SortKey.SIZE, SortKey.TOOK, SortKey.CHUNKS}
+)
 """Sorted from the newest, largest or longest; the others from A or from the least."""
+
+
+_ENDED_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
 
 
 class QueryScreen(SessionScreen, ExportScreen):
@@ -306,8 +311,9 @@ class QueryScreen(SessionScreen, ExportScreen):
     # Sort order
 
     def action_sort(self) -> None:
-        """Sort by the next column of the table, and by initiation after the last."""
-        keys = [*dict.fromkeys((SortKey.INITIATED, *sort_keys(self.query_one(UploadTable).columns)))]
+        """Sort by the next column of the table; after the last, trouble first, then by initiation."""
+        columns = sort_keys(self.query_one(UploadTable).columns)
+        keys = [*dict.fromkeys((SortKey.TROUBLE, SortKey.INITIATED, *columns))]
         index = keys.index(self.rows_query.sort) if self.rows_query.sort in keys else -1
         self._sort_by(keys[(index + 1) % len(keys)])
 
@@ -320,11 +326,16 @@ class QueryScreen(SessionScreen, ExportScreen):
             self._sort_by(message.sort)
 
     def _sort_by(self, sort: SortKey) -> None:
-        self.rows_query = replace(self.rows_query, sort=sort, descending=sort in _DESCENDING_KEYS)
+        self._set_order(sort, descending=sort in _DESCENDING_KEYS)
 
     def action_reverse(self) -> None:
         """Reverse the order."""
-        self.rows_query = replace(self.rows_query, descending=not self.rows_query.descending)
+        self._set_order(self.rows_query.sort, descending=not self.rows_query.descending)
+
+    def _set_order(self, sort: SortKey, *, descending: bool) -> None:
+        """Sort, also the next time."""
+        self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
+        self.post_message(OrderChosen(sort, descending=descending))
 
     def action_follow(self) -> None:
         """Follow the newest upload, or end that."""
@@ -335,26 +346,25 @@ class QueryScreen(SessionScreen, ExportScreen):
         """Sort in the order in which the first row is the newest upload."""
         self.rows_query = replace(self.rows_query, sort=SortKey.INITIATED, descending=True)
 
-    # Next failed, overdue or stuck upload
+    # Next upload in trouble
 
     def action_next_failed(self) -> None:
-        """Go to the next failed upload."""
-        self._go_to_next(replace(self.rows_query, stages=frozenset({Stage.ERROR})), "No failed uploads.")
+        """Go to the next upload in trouble that failed or contradicts itself."""
+        self._go_to_next(_ENDED_STAGES, "Nothing failed or contradictory.")
 
     def action_next_late(self) -> None:
         """Go to the next overdue or stuck upload."""
-        stages = (self.rows_query.stages or PENDING_STAGES) & PENDING_STAGES
-        # With `attention_only` the pending uploads of the table are the late ones already.
-        late = replace(self.rows_query, stages=stages, late_only=not self.rows_query.attention_only)
-        if stages:
-            self._go_to_next(late, "No overdue or stuck uploads.")
-        else:
-            self.notify("No overdue or stuck uploads.", timeout=2)
+        self._go_to_next(PENDING_STAGES, "No overdue or stuck uploads.")
 
-    def _go_to_next(self, narrower: Query, none_text: str) -> None:
-        """Select the next row of a narrower query, or show a text if it has none."""
-        table = self.query_one(UploadTable)
-        upload_id = next_matching(self._session.picture, self.rows_query, narrower, table.cursor_row)
+    def _go_to_next(self, stages: frozenset[Stage], none_text: str) -> None:
+        """Select the next upload in trouble in some stages, or show a text if there is none."""
+        query, table = self.rows_query, self.query_one(UploadTable)
+        narrower = replace(query, stages=(query.stages or stages) & stages, attention_only=True)
+        upload_id = None
+        if narrower.stages and query.sort is SortKey.TROUBLE:
+            upload_id = next_in_trouble(self._session.picture, narrower, table.cursor_id)
+        elif narrower.stages:
+            upload_id = next_matching(self._session.picture, query, narrower, table.cursor_row)
         if upload_id is None:
             self.notify(none_text, timeout=2)
         else:

@@ -144,9 +144,15 @@ def histogram_lines(
         if number:
             yield Content("")
         yield Content.assemble(
-            (f"{display_options.glyphs.stages[latency.after]} {latency.after}", f"$stage-{latency.after} bold"),
+            (
+                f"{display_options.glyphs.stages[latency.from_stage]} {latency.from_stage}",
+                f"$stage-{latency.from_stage} bold",
+            ),
             (" to ", "$quiet"),
-            (f"{display_options.glyphs.stages[latency.before]} {latency.before}", f"$stage-{latency.before} bold"),
+            (
+                f"{display_options.glyphs.stages[latency.to_stage]} {latency.to_stage}",
+                f"$stage-{latency.to_stage} bold",
+            ),
             (f"  {plural(latency.count, 'upload')}", "$quiet"),
         )
         yield Content.styled(_quantiles(latency, display_options), "$quiet")
@@ -170,6 +176,6 @@ def _bars(latency: LatencyHistogram, display_options: DisplayOptions, width: int
         cells = -(-bucket.count * max_cells // most)  # rounded up: a bucket that is not empty has a bar
         yield Content.assemble(
             (f"{display_options.glyphs.at_most:>2} {duration_text(bucket.to_seconds):>{_LABEL_CELLS - 4}} ", "$quiet"),
-            (display_options.glyphs.bar_full * cells, f"$stage-{latency.before}"),
+            (display_options.glyphs.bar_full * cells, f"$stage-{latency.to_stage}"),
             (f" {bucket.count:,}" if bucket.count else "", ""),
         )

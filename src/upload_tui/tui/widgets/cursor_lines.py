@@ -85,22 +85,31 @@ class CursorLines(CachedLines, can_focus=True):
         """The line, counted from the first line of the first row, at the visible line `y`."""
         return int(self.scroll_offset.y) + y - self.HEADER_LINES
 
+    def _first_line(self, row: int) -> int:
+        """The line of a row, counted from the first line of the first row; its other lines follow."""
+        return row * self._lines_per_row
+
+    def _row_from(self, line: int) -> int:
+        """The first row that begins at a line or below it."""
+        return -(-line // self._lines_per_row)
+
     def _top_row(self) -> int:
         """The first row that is completely visible."""
-        return -(-int(self.scroll_offset.y) // self._lines_per_row)
+        return self._row_from(int(self.scroll_offset.y))
 
     def _visible_rows(self) -> int:
         """How many rows fit into the widget."""
         return max(0, self.size.height - self.HEADER_LINES) // self._lines_per_row
 
     def _bring_into_view(self, row: int) -> None:
-        visible = self._visible_rows()
-        top = self._top_row()
-        if visible > 0 and not top <= row < top + visible:
-            self._scroll_to_row(row if row < top else row - visible + 1)
+        height, top = self.size.height - self.HEADER_LINES, int(self.scroll_offset.y)
+        first = self._first_line(row)
+        end = first + self._lines_per_row
+        if height >= self._lines_per_row and not top <= first <= end <= top + height:
+            self._scroll_to_row(row if first < top else self._row_from(end - height))
 
     def _scroll_to_row(self, row: int) -> None:
-        self.scroll_to(y=max(0, row) * self._lines_per_row, animate=False, force=True, immediate=True)
+        self.scroll_to(y=self._first_line(max(0, row)), animate=False, force=True, immediate=True)
 
     # Styles
 

@@ -1,23 +1,20 @@
-"""The top line (what is watched, the state of the connection, the age of the data) and the alarm line below it."""
+"""The top line: what is watched, the state of the connection, the age of the data."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import IntEnum
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
-from textual.timer import Timer
 
-from upload_tui.monitor import Connection, ConnectionState, Funnel, Playback, ProjectRef, Trouble
-from upload_tui.status import Stage
+from upload_tui.monitor import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.text import age_text, clock_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
 
-__all__ = ["AlarmBar", "StatusBar", "connection_text"]
+__all__ = ["StatusBar", "connection_text"]
 
 _STYLES = {
     ConnectionState.CONNECTING: "$primary",
@@ -94,7 +91,7 @@ def _length_text(seconds: float) -> str:
 class StatusBar(DiffedText):
     """One line: on the left the session's title and its projects, on the right the connection and the age of the data.
 
-    In the demo, `active_faults` (seconds left; None means until it is ended) replace the title. `speed` is the speed of
+    In the demo, `active_faults` (seconds left; None means until it is ended) follow the projects. `speed` is the speed of
     a demo or replay, 0 while it is paused; None elsewhere.
     """
 
@@ -122,21 +119,24 @@ class StatusBar(DiffedText):
         room = width - brand.cell_length - right.cell_length - 1
         parts = (sanitize(self.title), self._glyphs.dot, names)
         place = " ".join(part for part in parts if part) if names else self.title
+        if len(self.projects) > 1 and cell_len(place) > room:
+            place = f"{sanitize(self.title)} {self._glyphs.dot} {len(self.projects):,} projects"
         left = brand + self._middle(place, max(room, 0))
         if left.cell_length + right.cell_length > width:
             left = Content("")
         return left + Content(" " * max(0, width - left.cell_length - right.cell_length)) + right
 
     def _middle(self, place: str, room: int) -> Content:
-        """The active faults, or what is watched."""
+        """What is watched and, if there is room, the active faults."""
         glyphs = self._glyphs
-        if self.active_faults and room > _MIN_FAULT_CELLS:
-            faults = self.active_faults.items()
-            text = ", ".join(name if seconds is None else f"{name} {age_text(seconds)}" for name, seconds in faults)
-            line = truncate_at_word(f"{glyphs.warning} {text}", room, glyphs.ellipsis)
-            return Content.styled(line, "$accent bold")
         place = truncate_middle(place, room, glyphs.ellipsis) if room >= _MIN_PLACE_CELLS else ""
-        return Content.styled(place, "$quiet")
+        watched, room = Content.styled(place, "$quiet"), room - cell_len(place) - 2
+        if not self.active_faults or room < _MIN_FAULT_CELLS:
+            return watched
+        faults = self.active_faults.items()
+        text = ", ".join(name if seconds is None else f"{name} {age_text(seconds)}" for name, seconds in faults)
+        line = truncate_at_word(f"{glyphs.warning} {text}", room, glyphs.ellipsis)
+        return Content.assemble(watched, "  ", (line, "$accent bold"))
 
     def _right(self) -> Content:
         if self.connection is None or self.now is None:
@@ -169,110 +169,3 @@ class StatusBar(DiffedText):
             return ""
         seconds = (self.now - self.connection.read_on).total_seconds()
         return f"updated {age_text(seconds)} ago" if seconds >= 1 else "updated just now"
-
-
-_ALERT_SECONDS = 20.0
-_WORKER_NOTICE = "verification worker appears down"
-_URL_PATH = re.compile(r"(https?://[^\s/]+)/\S*")
-"""The path of a URL. Without it, a long reason still fits into the line."""
-_STATE_WORDS = {ConnectionState.OFFLINE: "OFFLINE", ConnectionState.NOT_ALLOWED: "TOKEN REJECTED"}
-
-
-class _Level(IntEnum):
-    """How serious an alarm is; the line has the colour of the most serious one. Values are in order of seriousness."""
-
-    NOTE = 0
-    """Not about uploads: a retry, or a notice."""
-    WAITS = 1
-    """Uploads are stuck, or no worker verifies them."""
-    LOST = 2
-    """The service cannot be reached, uploads failed, or chunks of verified ones do not match."""
-
-
-_Alarm = tuple[_Level, str]
-
-
-class AlarmBar(DiffedText):
-    """Cause and state of everything that is wrong, the most serious first; hidden while all is well.
-
-    `connection` and `funnel` are those of the picture. An alert is shown for a moment, see `show_alert`.
-    """
-
-    connection: reactive[Connection | None] = reactive(None, repaint=False)
-    funnel: reactive[Funnel] = reactive(Funnel, repaint=False)
-    now: reactive[datetime | None] = reactive(None, repaint=False)
-    display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
-    alert: reactive[str] = reactive("", repaint=False)
-
-    _alert_timer: Timer | None = None
-
-    def show_alert(self, text: str) -> None:
-        """Show an alert until the next one, for at most 20 seconds."""
-        self.alert = text
-        if self._alert_timer is not None:
-            self._alert_timer.stop()
-        self._alert_timer = self.set_timer(_ALERT_SECONDS, self._clear_alert)
-
-    def _clear_alert(self) -> None:
-        self.alert = ""
-
-    def refresh_changed(self) -> None:
-        """Show or hide the line, with the colour of the most serious alarm."""
-        alarms = self._alarms()
-        level = alarms[0][0] if alarms else None
-        self.set_class(level is not None, "-open")
-        for other in _Level:
-            self.set_class(other is level, f"-{other.name.lower()}")
-        super().refresh_changed()
-
-    watch_connection = watch_funnel = watch_now = watch_display_options = watch_alert = refresh_changed
-
-    def text(self) -> Content:
-        """The alarms in one line."""
-        dot = f" {self.display_options.glyphs.dot} "
-        line = dot.join(text for _, text in self._alarms())
-        return Content(truncate_at_word(line, self.size.width - 2, self.display_options.glyphs.ellipsis))
-
-    def _alarms(self) -> Sequence[_Alarm]:
-        if self.now is None:
-            return ()
-        alarms = [*self._connection_alarms(self.now), *self._upload_alarms(self.now)]
-        return sorted(alarms, key=lambda alarm: -alarm[0])
-
-    def _connection_alarms(self, now: datetime) -> Iterator[_Alarm]:
-        """`✗ OFFLINE 2m · connection refused · retry in 8s`."""
-        connection, glyphs = self.connection, self.display_options.glyphs
-        if connection is None or connection.playback is not None:
-            return
-        reason = _URL_PATH.sub(r"\1", sanitize(connection.reason))
-        parts = [reason] if reason else []
-        word = _STATE_WORDS.get(connection.state)
-        if word is not None:
-            parts.insert(0, f"{word} {age_text((now - connection.since).total_seconds())}")
-        if not parts:
-            return
-        if connection.next_try_on is not None:
-            seconds = (connection.next_try_on - now).total_seconds()
-            parts.append(f"retry in {age_text(seconds)}" if seconds >= 1 else "retry now")
-        sign = glyphs.broken if word else glyphs.waiting
-        yield _Level.LOST if word else _Level.NOTE, f"{sign} {f' {glyphs.dot} '.join(parts)}"
-
-    def _upload_alarms(self, now: datetime) -> Iterator[_Alarm]:
-        """`▲ 1 verified but not whole`, `✗ 2 failed in 10 min`, `▲ WORKER DOWN · none verified for 4m`, `▲ 1 stuck 1h`."""
-        glyphs, funnel = self.display_options.glyphs, self.funnel
-        if contradictory := funnel.troubles.get(Trouble.CONTRADICTORY):
-            yield _Level.LOST, f"{glyphs.warning} {contradictory:,} verified but not whole"
-        if self.alert:
-            yield _Level.LOST, f"{glyphs.broken} {sanitize(self.alert)}"
-        elif failed := sum(funnel[Stage.ERROR].recent):
-            yield _Level.LOST, f"{glyphs.broken} {failed:,} failed in {len(funnel[Stage.ERROR].recent)} min"
-        notice = sanitize(funnel.notice)
-        if notice.startswith(_WORKER_NOTICE):
-            details = notice.removeprefix(_WORKER_NOTICE).removeprefix(": ")
-            yield _Level.WAITS, f"{glyphs.warning} WORKER DOWN {glyphs.dot} {details}"
-        elif notice:
-            yield _Level.NOTE, f"{glyphs.waiting} {notice}"
-        if funnel.stuck:
-            since = [summary.oldest_since for summary in funnel.stages if summary.stuck and summary.oldest_since]
-            age = f" {age_text((now - min(since)).total_seconds())}" if since else ""
-            yield _Level.WAITS, f"{glyphs.warning} {funnel.stuck:,} stuck{age}"

@@ -29,7 +29,7 @@ async def test_command_gets_failures_on_standard_input_and_never_as_arguments(tm
     assert json.loads(lines)["error_message"] == "size differs"
     assert name == "--help; rm -rf $HOME\ufffd"
     assert result.is_ok
-    assert result.text == f"on_error: {sys.executable} {script} 'a b': exit code 0."
+    assert result.text == f"on_error: {sys.executable}: exit code 0."
     session.close()
 
 
@@ -52,4 +52,4 @@ async def test_result_says_what_ran_and_how_it_ended(command: str, end: str) -> 
     session.close()
     result = await FailureCommand(command)(failures)
     assert not result.is_ok
-    assert re.fullmatch(f"on_error: {re.escape(shlex.join(shlex.split(command)))}: {end}.*", result.text), result.text
+    assert re.fullmatch(f"on_error: {re.escape(shlex.split(command)[0])}: {end}.*", result.text), result.text

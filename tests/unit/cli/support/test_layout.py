@@ -49,7 +49,8 @@ def test_ids_are_complete_even_if_they_do_not_fit(records: list[dict[str, Any]],
 
 def test_columns_are_dropped_in_their_order_as_the_terminal_gets_narrower() -> None:
     record: dict[str, Any] = {
-        "stage": "verified", "stage_since": None, "size_bytes": 12345, "project": {"id": "p", "name": "Demo project"},
+        "stage": "verified", "stage_since": None, "stage_since_certainty": None,
+        "trouble": None, "size_bytes": 12345, "project": {"id": "p", "name": "Demo project"},
         "id": "3936f24b-4797-4b9d-a045-149b816f9124", "name": "a-rather-long-name-of-a-file.fastq.gz",
         "error_message": "reported chunk hash does not match that computed by StorageProvider", "stuck": False,
         "overdue": False, "anomalies": [],

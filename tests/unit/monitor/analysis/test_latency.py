@@ -30,7 +30,7 @@ def test_latencies_are_counted_for_each_pair_of_stages() -> None:
     verified = [an_upload(f"v{n}", initiated=100, completed=60, verified=60 - n) for n in (1, 2, 4, 8)]
     session = InMemorySession([*verified, an_upload("bad", initiated=100, completed=60, error=10)])
     uploading, verifying, failing = session.picture.latencies()
-    assert (uploading.after, uploading.before, uploading.count) == (Stage.INITIATED, Stage.COMPLETED, 5)
+    assert (uploading.from_stage, uploading.to_stage, uploading.count) == (Stage.INITIATED, Stage.COMPLETED, 5)
     assert verifying.count == 4
     assert [(bucket.from_seconds, bucket.count) for bucket in verifying.buckets] == [(1, 1), (2, 1), (4, 1), (8, 1)]
     assert failing.count == 1

@@ -48,7 +48,7 @@ def test_every_upload_counts_once(statistics: Statistics) -> None:
 
 
 def test_latencies_are_quantiles_of_uploads_that_do_not_contradict_themselves(statistics: Statistics) -> None:
-    by_stages = {(latency.after, latency.before): latency for latency in statistics.latencies}
+    by_stages = {(latency.from_stage, latency.to_stage): latency for latency in statistics.latencies}
     assert by_stages[Stage.COMPLETED, Stage.VERIFIED] == Latency(Stage.COMPLETED, Stage.VERIFIED, 101, 50, 95, 99)
     assert by_stages[Stage.INITIATED, Stage.COMPLETED].samples == 108
     assert by_stages[Stage.COMPLETED, Stage.ERROR].samples == 5

@@ -9,11 +9,12 @@ from datetime import datetime
 from functools import partial
 from itertools import repeat
 
+from msgspec.structs import replace
 from textual import events
 from textual.message import Message
 from textual.reactive import reactive
 
-from upload_tui.monitor import Query, Row
+from upload_tui.monitor import Query, Row, SortKey
 from upload_tui.tui.widgets.cursor_lines import CursorLines
 from upload_tui.tui.widgets.table.row_window import IdleTasks, RowSource, RowWindow
 
@@ -159,18 +160,42 @@ class RowList(CursorLines, can_focus=True):
             self._window.source = source
         if now is not None:
             self.set_reactive(RowList.now, now)
-        top = self._top_row()
-        self._window.fetch(self.rows_query, top, self._visible_rows() + 1)  # the last may be visible in part
+        top, query = self._top_row(), self.rows_query
+        if query.sort is SortKey.TROUBLE:  # at most half of what is visible
+            query = replace(query, max_in_trouble=max(1, self._visible_rows() // 2))
+        self._window.fetch(query, top, self._visible_rows() + 1)  # the last may be visible in part
         row = 0 if self.follow else self._cursor.target_row(self._window, None if top else self._visible_rows())
         shift = row - self._cursor.row if top and not self.follow else 0
         self._cursor.row = max(0, min(row, self.total - 1))
-        self.set_line_count(self.total * self._lines_per_row + self.HEADER_LINES)
+        self.set_line_count(self._first_line(self.total) + self.HEADER_LINES)
         if shift:
             self._scroll_to_row(top + shift)
         self._update_cursor()
         if not self.is_settled:
             self._search_tasks.schedule(self._search_steps())
         self._handle_reloaded()
+
+    # Lines: a rule parts the rows in trouble, which come first, from the others
+
+    @property
+    def _rule_row(self) -> int | None:
+        """The row below the rule; None if there is no rule."""
+        in_trouble = self._window.in_trouble
+        return in_trouble if 0 < in_trouble < self.total else None
+
+    def _first_line(self, row: int) -> int:
+        rule = self._rule_row
+        return super()._first_line(row) + (rule is not None and row >= rule)
+
+    def _row_from(self, line: int) -> int:
+        rule = self._rule_row
+        return super()._row_from(line - (rule is not None and line > super()._first_line(rule)))
+
+    def _place_at(self, line: int) -> tuple[int, int] | None:
+        """The row at a line, and which of the row's lines it is; None for the rule."""
+        rule = self._rule_row
+        below = -1 if rule is None else line - super()._first_line(rule)
+        return None if below == 0 else divmod(line - (below > 0), self._lines_per_row)
 
     def _handle_reloaded(self) -> None:
         """Called after the rows were fetched again."""

@@ -178,7 +178,9 @@ def _note_pieces(row: Row, now: datetime, display_options: DisplayOptions, width
         return ((fit_to_width("gone", width), _QUIET),)
     if row.stage is Stage.ERROR:
         text = detailed_cause_text(row.error_message, width, glyphs.ellipsis)
-        return ((fit_to_width(text, width), _ERROR),)
+        return ((fit_to_width(text, width), _ERROR if row.trouble else _QUIET),)
+    if row.is_contradictory:
+        return _badge_pieces(" NOT WHOLE ", " NOT WHOLE ", _CONTRADICTORY, (), width)
     if row.lateness.is_stuck:
         return _badge_pieces(stuck_badge(row, now), " STUCK ", _STUCK, _stuck_texts(row), width)
     if lateness := _lateness_text(row):
@@ -186,7 +188,7 @@ def _note_pieces(row: Row, now: datetime, display_options: DisplayOptions, width
         return ((fit_to_width(text, width), _OVERDUE),)
     if row.anomaly_count:
         text = "anomaly" if row.anomaly_count == 1 else f"{row.anomaly_count:,} anomalies"
-        return _badge_pieces(f" {text.upper()} ", " ANOMALY ", _CONTRADICTORY, (), width)
+        return ((fit_to_width(text, width), _ERROR),)
     if row.is_purged:
         return ((fit_to_width("purged", width), _QUIET),)
     return _progress_pieces(row, glyphs, width)
@@ -329,6 +331,18 @@ class RowPainter:
         """A line of text, shown instead of rows."""
         text = truncate_at_word(text, self._width - 2, self._display_options.glyphs.ellipsis)
         return Strip([Segment(fit_to_width(f" {text}", self._width), self._style_on("uploads--quiet", ""))])
+
+    def rule(self, text: str) -> Strip:
+        """A line between two rows, with a text in it."""
+        options = self._display_options
+        text = truncate_at_word(text, self._width - 6, options.glyphs.ellipsis)
+        words = [Segment(f" {text} ", self._style_on("", ""))] if text else []
+        line, quiet = options.glyphs.link, self._style_on("uploads--quiet", "")
+        used = 3 + sum(segment.cell_length for segment in words)
+        head = Segment(f" {line * 2}", quiet)
+        return Strip([head, *words, Segment(line * max(0, self._width - used - 1), quiet)]).adjust_cell_length(
+            self._width, quiet
+        )
 
     def row_line(self, row: Row, line: int, now: datetime, background: Background, *, is_marked: bool) -> Strip:
         """Line 0 of a row (its columns) or line 1 (the details below them)."""

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from upload_tui.monitor import Query, Row, Window
 
-__all__ = ["IdleTasks", "RowSource", "RowWindow", "next_matching"]
+__all__ = ["IdleTasks", "RowSource", "RowWindow", "next_in_trouble", "next_matching"]
 
 _MARGIN_ROWS = 8
 """Rows fetched beyond both edges of the visible ones, so that moving the cursor by a row needs no fetch."""
@@ -49,6 +49,16 @@ class RowWindow:
     def total(self) -> int:
         """Number of rows that match the query."""
         return self._window.total
+
+    @property
+    def in_trouble(self) -> int:
+        """Number of rows in trouble that come first in the order `trouble`."""
+        return self._window.in_trouble
+
+    @property
+    def total_in_trouble(self) -> int:
+        """Number of all rows in trouble in the order `trouble`."""
+        return self._window.total_in_trouble
 
     @property
     def is_settled(self) -> bool:
@@ -106,10 +116,27 @@ class RowWindow:
         return self.source.position(self._query, upload_id)
 
 
+def next_in_trouble(source: RowSource, query: Query, upload_id: str | None) -> str | None:
+    """The upload after another one in a query whose rows are all in trouble, in the order `trouble`.
+
+    Args:
+        source: the source of rows.
+        query: the query.
+        upload_id: the upload to go on from; the first one comes next if the query does not include it.
+
+    Returns:
+        The upload's id; None if the query has no rows.
+    """
+    position = None if upload_id is None else source.position(query, upload_id)
+    number = 0 if position is None else position + 1
+    rows = source.window(query, number, 1).rows or source.window(query, 0, 1).rows
+    return rows[0].id if rows else None
+
+
 def next_matching(source: RowSource, query: Query, narrower: Query, row: int) -> str | None:
     """The first upload below a row that matches a narrower query; from the top again if there is none below.
 
-    Both queries have the same order, so the positions ascend and bisection finds the upload.
+    Both queries have the same order, not `trouble`, so the positions ascend and bisection finds the upload.
 
     Args:
         source: the source of rows.

@@ -1,6 +1,6 @@
 """The dashboard's table of uploads: columns, marks and highlights, with its query in the title."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import ClassVar
 
@@ -12,12 +12,12 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from upload_tui.monitor import Connection, ConnectionState, ProjectRef, Query, Row, SortKey
+from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, Row, SortKey
 from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.columns import TITLES, Column, ColumnKey, ColumnSpec, ViewKind, default_columns
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.bindings import TABLE_KEYS
+from upload_tui.tui.bindings import TABLE_KEYS, key_of
 from upload_tui.tui.fitting import cause_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cursor_lines import CursorLines
 from upload_tui.tui.widgets.table.row_list import RowList
@@ -51,6 +51,8 @@ class UploadTable(RowList, can_focus=True):
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, init=False)
     empty_text: reactive[str] = reactive("", repaint=False)
     """Shown when no upload matches the query."""
+    rule_text: reactive[str] = reactive("", repaint=False)
+    """Shown in the rule below the uploads in trouble."""
     marked: reactive[frozenset[str]] = reactive(frozenset, init=False)
     """Ids of the marked uploads."""
     several_projects: reactive[bool] = reactive(False, init=False)
@@ -129,7 +131,10 @@ class UploadTable(RowList, can_focus=True):
             if column is not None:
                 self.post_message(self.SortRequested(column.sort))
             return
-        self._move_cursor(self._body_line(offset.y) // self._lines_per_row)
+        place = self._place_at(self._body_line(offset.y))
+        if place is None:
+            return
+        self._move_cursor(place[0])
         if event.chain == 2:
             self.action_open()
 
@@ -144,7 +149,10 @@ class UploadTable(RowList, can_focus=True):
             return self._painter.header(self.rows_query)
         if y == self.HEADER_LINES + 1 and not self.total and self.empty_text:
             return self._painter.message(self.empty_text)
-        number, line = divmod(self._body_line(y), self._lines_per_row)
+        place = self._place_at(self._body_line(y))
+        if place is None:
+            return self._painter.rule(self.rule_text)
+        number, line = place
         row = self._window.row(number)
         if row is None or self.now is None:
             return Strip.blank(self.line_width, self.rich_style)
@@ -211,7 +219,7 @@ _UNKNOWN_TEXTS = {
 
 
 def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = "…") -> list[str]:
-    """What a query selects and how it sorts, each part in a few words; empty for all uploads, newest first."""
+    """What a query selects and how it sorts, each part in a few words."""
     parts = []
     if query.stages:
         parts.append(" or ".join(stage for stage in Stage if stage in query.stages))
@@ -228,9 +236,20 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = 
         parts.append(f'matching "{sanitize(query.search)}"')
     names = [project.name or project.id for project in projects if project.id in query.project_ids]
     parts.extend(f"in {sanitize(name)}" for name in names)
-    if query.sort is not SortKey.INITIATED:
-        parts.append(f"sorted by {_SORT_LABELS.get(query.sort, query.sort)}")
+    parts.extend(order_part(query))
     return parts
+
+
+def order_part(query: Query) -> Iterator[str]:
+    """Yield the order in words; nothing if all rows are in trouble anyway."""
+    match query.sort:
+        case SortKey.TROUBLE:
+            if not (query.attention_only or query.late_only):
+                yield "trouble first"
+        case SortKey.INITIATED:
+            yield "newest first" if query.descending else "oldest first"
+        case sort:
+            yield f"sorted by {_SORT_LABELS.get(sort, sort)}"
 
 
 class TitledTable(UploadTable):
@@ -242,6 +261,7 @@ class TitledTable(UploadTable):
     projects: reactive[tuple[ProjectRef, ...]] = reactive((), init=False, repaint=False)
     connection: reactive[Connection | None] = reactive(None, init=False, repaint=False)
     is_known: reactive[bool] = reactive(False, init=False, repaint=False)
+    funnel: reactive[Funnel] = reactive(Funnel, init=False, repaint=False)
 
     _titles: tuple[Content, Content] = (Content(), Content())
 
@@ -259,6 +279,11 @@ class TitledTable(UploadTable):
         """Update the titles."""
         self.update_titles()
 
+    def watch_funnel(self, before: Funnel, after: Funnel) -> None:
+        """Update the titles, which show the number of gone uploads."""
+        if before.gone != after.gone:
+            self.update_titles()
+
     def watch_display_options(self, before: DisplayOptions, after: DisplayOptions) -> None:
         """Show the new display options."""
         super().watch_display_options(before, after)
@@ -272,12 +297,31 @@ class TitledTable(UploadTable):
         """Write the titles; setting one repaints the whole widget, so only if it differs."""
         title, subtitle = self._title(), self._subtitle()
         self.empty_text = self._empty_text() if self.is_settled else "Searching…"
+        self._write_rule()
         if not (title.is_same(self._titles[0]) and subtitle.is_same(self._titles[1])):
             self._titles = title, subtitle
             self.border_title, self.border_subtitle = title, subtitle
 
+    def _write_rule(self) -> None:
+        more = self._window.total_in_trouble - self._window.in_trouble
+        text = f"+{more:,} more in trouble" if more > 0 else ""
+        if text and (key := key_of(self.screen, "trouble")):
+            text = f"{text}, {key} shows them"
+        if text != self.rule_text:
+            self.rule_text = text
+            self.refresh_changed()
+
+    @property
+    def _gone_count(self) -> int:
+        """How many of the rows are gone; 0 where a filter leaves them out, or where it is not known."""
+        is_everything = not replace(self.rows_query, project_ids=frozenset()).is_filtered
+        return min(self.funnel.gone, self.total) if is_everything else 0
+
     def _title(self) -> Content:
-        parts = [f"Uploads {self.total:,}" if self.is_settled else f"Uploads {self.total:,} so far"]
+        gone = self._gone_count
+        parts = [f"Uploads {self.total - gone:,}{'' if self.is_settled else ' so far'}"]
+        if gone:
+            parts.append(f"{gone:,} gone")
         parts.extend(query_parts(self.rows_query, self.projects, self.display_options.glyphs.ellipsis))
         if self.marked:
             parts.append(f"{len(self.marked)} marked")

@@ -76,7 +76,7 @@ def test_a_stage_column_of_a_chosen_width_shows_what_fits(width: int, text: str)
         (STUCK, [("◐", "uploads--completed"), ("▲", "uploads--overdue"), (" STUCK 2h 13m ", "uploads--stuck")]),
         (
             CONTRADICTORY,
-            [("●", "uploads--verified"), ("▲", "uploads--error"), (" 2 ANOMALIES ", "uploads--contradictory")],
+            [("●", "uploads--verified"), ("▲", "uploads--error"), (" NOT WHOLE ", "uploads--contradictory")],
         ),
     ],
     ids=["verified", "on time", "failed", "stuck", "contradictory"],

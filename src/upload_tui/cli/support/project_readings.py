@@ -1,0 +1,272 @@
+"""One round of each project, for commands that print and exit; what cannot be read is reported, one outcome per project."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from upload_tui.cli.support.output import echo_err
+from upload_tui.cli.support.service import (
+    OFFLINE_ERRORS,
+    cached_projects,
+    client_for,
+    find_projects,
+    open_store,
+    report_replacement,
+    trouble_limits,
+)
+from upload_tui.errors import (
+    EXIT_FAILED_UPLOAD,
+    EXIT_OK,
+    EXIT_UNREACHABLE,
+    NotFoundError,
+    ServiceError,
+    StorageResetError,
+)
+from upload_tui.settings import ServiceSettings
+from upload_tui.text import plural
+
+if TYPE_CHECKING:
+    from upload_tui.client import ServiceClient
+    from upload_tui.monitor import Detail, ProjectRef, Query, SnapshotSynchroniser, Store, StorePicture, Synchroniser
+
+__all__ = [
+    "ProjectReading",
+    "Snapshot",
+    "combined_error",
+    "open_snapshot",
+    "print_readings",
+    "read_projects_once",
+    "resolve_projects",
+    "run_round",
+]
+
+_PAGE_ROWS = 500
+
+
+class ProjectReading(Struct, frozen=True):
+    """What became of one project in one round.
+
+    Attributes:
+        project: the project.
+        error: why it was not read; None if it was.
+        notice: what is wrong with what is shown of it; empty if nothing is.
+        is_complete: whether all its uploads are shown, and as they are now.
+        is_shown: whether anything of it is shown: what was read now, or before.
+        is_cached: whether a complete reading of an earlier session is shown in place of the present one.
+    """
+
+    project: "ProjectRef"
+    error: ServiceError | None = None
+    notice: str = ""
+    is_complete: bool = False
+    is_shown: bool = False
+    is_cached: bool = False
+
+    @property
+    def text(self) -> str:
+        """What a user must know about it, without the full stop; empty if all is well."""
+        not_read = f"not read: {self.error.title}" if self.error else ""
+        text = "; ".join(filter(None, (not_read, self.notice)))
+        return f"{self.project.name or self.project.id}: {text}" if text else ""
+
+
+class Snapshot(Struct, frozen=True):
+    """The state of some projects' uploads at one moment.
+
+    Attributes:
+        picture: the uploads, to be queried.
+        readings: what became of each project that was asked for.
+        service_exit_code: 0, or that of the first project that is not shown completely.
+    """
+
+    picture: "StorePicture"
+    readings: Sequence[ProjectReading]
+    service_exit_code: int
+
+    @property
+    def project_ids(self) -> frozenset[str]:
+        """The ids of the projects that are shown, at least one."""
+        return frozenset(reading.project.id for reading in self.readings if reading.is_shown)
+
+    def exit_code(self, *, has_failed: bool) -> int:
+        """The exit code of a command that shows this. A failed upload that was found comes before one that cannot be read."""
+        return EXIT_FAILED_UPLOAD if has_failed else self.service_exit_code
+
+    def details(self, query: "Query") -> "Iterator[Detail]":
+        """Yield the uploads that match a query, in its order, without those that are gone."""
+        offset = 0
+        while rows := self.picture.window(query, offset, _PAGE_ROWS).rows:
+            offset += len(rows)
+            for row in rows:
+                detail = None if row.is_gone else self.picture.detail(row.id)
+                if detail is not None:
+                    yield detail
+
+
+@asynccontextmanager
+async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) -> AsyncIterator[Snapshot]:
+    """Read the projects of the settings once; report each one that cannot be read.
+
+    Args:
+        settings: the service and the projects.
+        is_verdict: whether the exit code is a verdict on the uploads, which the cache of an earlier visit cannot give.
+
+    Raises:
+        ServiceError: nothing can be shown of any project.
+    """
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor import CachedFreshness, StorePicture
+
+    store = open_store(settings)
+    try:
+        if settings.command:
+            from upload_tui.cli.support.sources import read_source
+
+            yield await read_source(settings, store, SystemClock())
+            return
+        async with client_for(settings) as client:
+            clock = client.service_clock(SystemClock())
+            readings = await _read_or_cached(client, store, settings)
+            is_offline = all(reading.error for reading in readings)
+            # Uploads of the cache are judged by the time of the cache.
+            freshness = CachedFreshness(clock.now()) if is_offline else None
+            report_replacement(store)
+            picture = StorePicture(store, clock, client.root, trouble_limits(settings), freshness=freshness)
+            code = print_readings(readings)
+            is_accepted = not is_verdict and all(reading.is_cached for reading in readings)
+            yield Snapshot(picture, readings, EXIT_OK if is_accepted else code)
+    finally:
+        report_replacement(store)
+        store.close()
+
+
+async def _read_or_cached(
+    client: "ServiceClient", store: "Store", settings: ServiceSettings
+) -> Sequence[ProjectReading]:
+    """Read the projects of the settings; offline, those that are cached."""
+    try:
+        projects, unknown = await resolve_projects(client, settings.projects)
+    except OFFLINE_ERRORS as error:
+        projects, unknown = _cached_or_unknown(store, settings.projects, error)
+        cached = [_failed_reading(new_synchroniser(client, store, project), error) for project in projects]
+        readings = [*cached, *unknown]
+    else:
+        readings = [*await read_projects_once(client, store, projects), *unknown]
+    if not any(reading.is_shown for reading in readings):
+        raise combined_error(readings)
+    return readings
+
+
+async def resolve_projects(
+    client: "ServiceClient", names: Sequence[str]
+) -> "tuple[Sequence[ProjectRef], Sequence[ProjectReading]]":
+    """Find projects as `find_projects` does; return those found, and a reading of each that was not.
+
+    Raises:
+        ServiceError: the service fails, or the account sees no project at all.
+    """
+    from upload_tui.monitor import ProjectRef
+
+    if not names:
+        return await find_projects(client, ()), ()
+    known, found, missing = await client.projects(), [], []
+    for name in names:
+        try:
+            project = client.select_project(known, name)
+            found.append(ProjectRef(project.id, project.name))
+        except NotFoundError as error:
+            missing.append(ProjectReading(ProjectRef(name), error))
+    return list(dict.fromkeys(found)), missing
+
+
+async def read_projects_once(
+    client: "ServiceClient", store: "Store", projects: "Sequence[ProjectRef]"
+) -> Sequence[ProjectReading]:
+    """Run one round of each project, all at the same time: one that fails or hangs does not hide the others."""
+    return await asyncio.gather(*(_read_project(client, store, project) for project in projects))
+
+
+async def _read_project(client: "ServiceClient", store: "Store", project: "ProjectRef") -> ProjectReading:
+    synchroniser = new_synchroniser(client, store, project)
+    try:
+        await run_round(synchroniser)
+    except ServiceError as error:
+        return _failed_reading(synchroniser, error)
+    is_complete = not synchroniser.unreadable_notice
+    return ProjectReading(project, notice=synchroniser.notice, is_complete=is_complete, is_shown=True)
+
+
+def _failed_reading(synchroniser: "Synchroniser", error: ServiceError) -> ProjectReading:
+    """The reading of a project that was not read: offline, what is known of it is shown; without access, nothing is."""
+    project, read_on, known = synchroniser.project, synchroniser.previous_read_on, synchroniser.known_count
+    if not isinstance(error, OFFLINE_ERRORS):
+        return ProjectReading(project, error)
+    if read_on is None and not known:
+        return ProjectReading(project, error, "nothing of it is cached")
+    shown = f"showing {plural(known, 'upload')} read before"
+    if read_on is None:
+        return ProjectReading(project, error, shown, is_shown=True)
+    notice = "; ".join(filter(None, (f"{shown}, at {read_on:%Y-%m-%d %H:%M:%SZ}", synchroniser.unreadable_notice)))
+    return ProjectReading(project, error, notice, is_shown=True, is_cached=not synchroniser.unreadable_notice)
+
+
+def print_readings(readings: Sequence[ProjectReading]) -> int:
+    """Report on standard error what is wrong with each project; return the exit code of the first that is not complete.
+
+    If all failed for the same reason, the service is offline, which is one line.
+    """
+    errors = {reading.error.title for reading in readings if reading.error}
+    if len(errors) == 1 and all(reading.is_cached for reading in readings):
+        echo_err(f"upload-tui: offline: {errors.pop()}. Showing the cache of the last visit; `as_of` has its time.")
+    else:
+        for text in filter(None, (reading.text for reading in readings)):
+            echo_err(f"upload-tui: {text}.")
+    incomplete = [reading for reading in readings if not reading.is_complete]
+    return next((reading.error.exit_code if reading.error else EXIT_UNREACHABLE for reading in incomplete), EXIT_OK)
+
+
+def combined_error(readings: Sequence[ProjectReading]) -> ServiceError:
+    """The error of projects of which nothing can be shown: the first one, and how many have which error."""
+    errors = [reading.error for reading in readings if reading.error]
+    counts = Counter(error.title for error in errors)
+    if len(counts) > 1:
+        titles = [f"{title} ({count} of {len(errors)} projects)" for title, count in counts.most_common()]
+        errors[0].args = ("; ".join(titles),)
+        errors[0].title = "; ".join(titles)
+    return errors[0]
+
+
+def new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectRef") -> "Synchroniser":
+    """A synchroniser whose changes and progress are not published."""
+    from upload_tui.monitor import Synchroniser
+
+    return Synchroniser(client, store, project, lambda _: None, lambda *_: None)
+
+
+async def run_round(synchroniser: "Synchroniser | SnapshotSynchroniser") -> None:
+    """Run one round; start again if the store was replaced. That happens twice at most: by a new file, then by memory."""
+    for _ in range(2):
+        with suppress(StorageResetError):
+            await synchroniser.sync()
+            return
+    await synchroniser.sync()
+
+
+def _cached_or_unknown(
+    store: "Store", names: Sequence[str], error: ServiceError
+) -> "tuple[Sequence[ProjectRef], Sequence[ProjectReading]]":
+    """The cached ones of the named projects, or all, and a reading of each named one that is not cached."""
+    from upload_tui.monitor import ProjectRef
+
+    cached = cached_projects(store, names)
+    if not cached:
+        raise error
+    known = {name for project in cached for name in (project.id, project.name)}
+    unknown = [
+        ProjectReading(ProjectRef(name), error, "nothing of it is cached") for name in names if name not in known
+    ]
+    return cached, unknown

@@ -1,0 +1,184 @@
+"""Hide secrets: those that this program uses, wherever they are quoted, and those that a service's response contains.
+
+The secrets in use are registered where they are read; `redact` hides them at the point of output, and in responses before they are
+stored. Other secrets are recognized by their key, or by their form: a password or a query in a URL, a bearer token, `token=…`.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+from upload_tui.addresses import USER_INFO_SIGNS
+
+__all__ = [
+    "HIDDEN",
+    "forget_secrets",
+    "hide_named_value",
+    "hide_secrets_in_text",
+    "is_secret_key",
+    "may_contain_secret",
+    "redact",
+    "redact_json",
+    "register_secrets",
+]
+
+HIDDEN = "(hidden)"
+
+_MIN_CHARACTERS = 6
+"""Shorter secrets are not hidden: they would be found in the middle of usual words."""
+_secrets: set[str] = set()
+
+
+def register_secrets(secrets: Iterable[str]) -> None:
+    """Hide these secrets from now on, also in the forms that a URL and JSON give them."""
+    for secret in secrets:
+        for line in secret.split("\n"):
+            if len(text := line.strip()) >= _MIN_CHARACTERS:
+                quoted = json.dumps(text)[1:-1]
+                _secrets.update((text, quoted, quoted.replace("/", "\\/"), quote(text, safe=""), quote(text)))
+
+
+def forget_secrets() -> None:
+    """Hide none of the registered secrets any more."""
+    _secrets.clear()
+
+
+def redact(text: str) -> str:
+    """Hide the registered secrets in a text."""
+    for secret in _secrets:
+        if secret in text:
+            text = text.replace(secret, HIDDEN)
+    return text
+
+
+def redact_json(body: bytes) -> bytes:
+    """Hide the registered secrets in a body, which stays valid JSON if it is: a digit of a secret becomes a 1."""
+    for secret in _secrets:
+        if (encoded := secret.encode("utf-8", "replace")) in body:
+            body = body.replace(encoded, b"1" * len(encoded) if secret.isdecimal() else HIDDEN.encode())
+    return body
+
+
+_SECRET_WORDS = frozenset({
+    "token", "secret", "password", "passwd", "passphrase", "pwd", "authorization", "auth", "credential", "cookie", "session",
+    "jwt", "bearer", "signature", "sig", "apikey", "accesskey", "secretkey", "privatekey", "signedurl"
+})  # fmt: skip
+_KEY_OWNERS = frozenset({
+    "api", "access", "agent", "user", "secret", "private", "signing", "encryption", "account", "shared", "master", "storage",
+    "client"
+})  # fmt: skip
+_URL_WORDS = frozenset(["url", "uri", "href", "link"])
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def is_secret_key(name: str) -> bool:
+    """True if the value of a JSON key or a header is a secret: `api_token`, `X-Auth-Token`, `secretAccessKey`, `cookie`."""
+    words = _words(name)
+    if not _SECRET_WORDS.isdisjoint(_singular(words)):
+        return True
+    return any(
+        word in {"key", "keys"} and not _KEY_OWNERS.isdisjoint(words[:index]) for index, word in enumerate(words)
+    )
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name, in lower case."""
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def _singular(words: Iterable[str]) -> set[str]:
+    return {word.removesuffix("s") for word in words}
+
+
+def _is_url_key(name: str) -> bool:
+    return not _URL_WORDS.isdisjoint(_singular(_words(name)[-1:]))
+
+
+def hide_named_value(name: str, value: Any) -> Any:
+    """Hide a value if its name says that it is a secret. Of a URL, only scheme and host are shown: it may be signed."""
+    if not value or isinstance(value, bool):
+        return value
+    if is_secret_key(name) or (_is_url_key(name) and not isinstance(value, str)):
+        return HIDDEN
+    return _hide_path(value) if _is_url_key(name) else value
+
+
+_ORIGIN = re.compile(r"(?P<origin>[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]-]+)/?", re.IGNORECASE)
+
+
+def _hide_path(url: str) -> str:
+    match = _ORIGIN.match(url)
+    if match is None:
+        return HIDDEN
+    return url if match.end() == len(url) else f"{match['origin']}/{HIDDEN}"
+
+
+# Each pattern starts at the beginning of a word or is bounded, so that no text of a service takes long.
+_ADDRESS = re.compile(r"[^\s\"'<>]*/[^\s\"'<>]*")
+_QUERY_START = re.compile(r"[?#]")
+_BEARER = re.compile(r"\b(?P<scheme>(?:bearer|basic)[ \t]{1,9})(?=[\w.~+/=-]{0,200}\d)[\w.~+/=-]{6,}", re.IGNORECASE)
+_WEB_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
+_ASSIGNMENT = re.compile(
+    r"(?<![\w-])(?P<name>[\w-]{1,80})(?P<sign>[\"']?(?:=|:\s{0,9})[\"']?)(?P<value>[^\s\"'&;,()]+)"
+)
+_PROSE_VALUE = re.compile(r"\D*|.{0,7}")
+"""After another name than that of a header, and a colon, this is no secret: `token: expired`."""
+
+
+def hide_secrets_in_text(text: str) -> str:
+    """Hide what has the form of a secret in a text for people."""
+    if "/" in text:
+        text = _ADDRESS.sub(_hide_in_address, text)
+    if "=" in text or ":" in text:
+        text = _ASSIGNMENT.sub(_hide_assigned, text)
+    return _WEB_TOKEN.sub(HIDDEN, _BEARER.sub(rf"\g<scheme>{HIDDEN}", text))
+
+
+def _hide_in_address(match: re.Match[str]) -> str:
+    """Hide user and password of a URL, and the query and the fragment of a URL or a path."""
+    before, scheme, after = match[0].partition("://")
+    host, slash, path = after.partition("/")
+    for sign in USER_INFO_SIGNS if scheme else ():
+        if sign in host:
+            host = f"{HIDDEN}@{host.rpartition(sign)[2]}"
+    address = f"{before}{scheme}{host}{slash}{path}"
+    start = _QUERY_START.search(address)
+    if start is None or "/" not in address[: start.start()] or "=" not in address[start.end() :]:
+        return address
+    return f"{address[: start.end()]}{HIDDEN}"
+
+
+def _hide_assigned(match: re.Match[str]) -> str:
+    name, sign, value = match["name"], match["sign"], match["value"]
+    is_header = name.lower() == "authorization" or not {"-", "_"}.isdisjoint(name)
+    is_prose = "=" not in sign and not is_header and _PROSE_VALUE.fullmatch(value)
+    if is_prose or value.lower() in {"bearer", "basic"} or not is_secret_key(name):
+        return match[0]
+    return f"{name}{sign}{HIDDEN}"
+
+
+_MARKS = {
+    word.encode(): rb'%b[^"\\]{0,100}"\s*:|%b\W{0,3}[=:]' % (word.encode(), word.encode())
+    for word in sorted(_SECRET_WORDS)
+} | {
+    b"key": rb'key[^"\\]{0,100}"\s*:',
+    b"eyj": rb"eyj[\w-]{1,300}\.",
+    b"bearer": rb"bearer\s|bearer[^\"\\]{0,100}\"\s*:",
+    b"basic": rb"basic\s+[\w.~+/=-]{0,200}\d",
+    b'"value"': rb'"(?:name|key|header)"\s*:\s*"[^"\\]{0,200}"\s*,\s*"value"|'
+    rb'"value"\s*:\s*"[^"\\]{0,500}"\s*,\s*"(?:name|key|header)"',
+    b"://": rb"://",
+    b"%40": rb"%40",
+    b"?": rb"/[^\s\"/]{0,200}[?#][^\s\"=]{0,500}=",
+    b"#": rb"/[^\s\"/]{0,200}[?#][^\s\"=]{0,500}=",
+    **{word.encode(): rb'%bs?"\s*:' % word.encode() for word in sorted(_URL_WORDS)},
+}
+"""Bytes to search for in a body in lower case, and what is around them if they belong to a secret, not to a usual value."""
+
+
+def may_contain_secret(body: bytes) -> bool:
+    """False only if a JSON body certainly contains no secret, neither by a name nor by a form; fast."""
+    lower = body.lower()
+    return any(mark in lower and re.search(pattern, lower) for mark, pattern in _MARKS.items())

@@ -1,0 +1,167 @@
+"""The alarm line: everything that is wrong, the most serious first; hidden while all is well."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import IntEnum
+
+from msgspec import Struct
+from textual.content import Content
+from textual.reactive import reactive
+from textual.timer import Timer
+
+from upload_tui.monitor import Connection, ConnectionState, Funnel, Trouble
+from upload_tui.text import age_text, sanitize, short_cause
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.fitting import truncate_at_word
+from upload_tui.tui.notices import Alert
+from upload_tui.tui.widgets.cached_lines import DiffedText
+
+__all__ = ["AlarmBar"]
+
+_ALERT_SECONDS = 20.0
+_MAX_CAUSES = 3
+_CAUSE_CELLS = 24
+_WORKER_NOTICE = "verification worker appears down"
+_URL_PATH = re.compile(r"(https?://[^\s/]+)/\S*")
+"""The path of a URL. Without it, a long reason still fits into the line."""
+_STATE_WORDS = {ConnectionState.OFFLINE: "OFFLINE", ConnectionState.NOT_ALLOWED: "TOKEN REJECTED"}
+
+
+class _Level(IntEnum):
+    """How serious an alarm is; the line has the colour of the most serious one. Values are in order of seriousness."""
+
+    NOTE = 0
+    """Not about uploads: a retry, or a notice."""
+    WAITS = 1
+    """Uploads are stuck, or no worker verifies them."""
+    LOST = 2
+    """The service cannot be reached, uploads failed, or chunks of verified ones do not match."""
+
+
+class _Alarm(Struct, frozen=True):
+    """One thing that is wrong, in words: the same in several lengths, the longest first."""
+
+    level: _Level
+    texts: tuple[str, ...]
+
+
+class AlarmBar(DiffedText):
+    """Cause and state of everything that is wrong, the most serious first; hidden while all is well.
+
+    `connection` and `funnel` are those of the picture. An alert is shown for a moment, see `show_alert`.
+    """
+
+    connection: reactive[Connection | None] = reactive(None, repaint=False)
+    funnel: reactive[Funnel] = reactive(Funnel, repaint=False)
+    now: reactive[datetime | None] = reactive(None, repaint=False)
+    display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
+    alert: reactive[Alert | None] = reactive(None, repaint=False)
+
+    _alert_timer: Timer | None = None
+
+    def show_alert(self, alert: Alert) -> None:
+        """Show an alert until the next one, for at most 20 seconds."""
+        self.alert = alert
+        if self._alert_timer is not None:
+            self._alert_timer.stop()
+        self._alert_timer = self.set_timer(_ALERT_SECONDS, self._clear_alert)
+
+    def _clear_alert(self) -> None:
+        self.alert = None
+
+    def refresh_changed(self) -> None:
+        """Show or hide the line, with the colour of the most serious alarm."""
+        alarms = self._alarms()
+        level = alarms[0].level if alarms else None
+        self.set_class(level is not None, "-open")
+        for other in _Level:
+            self.set_class(other is level, f"-{other.name.lower()}")
+        super().refresh_changed()
+
+    watch_connection = watch_funnel = watch_now = watch_display_options = watch_alert = refresh_changed
+
+    def text(self) -> Content:
+        """The alarms in one line: the longest is shortened before any is cut off."""
+        glyphs, width = self.display_options.glyphs, self.size.width - 2
+        texts = [alarm.texts for alarm in self._alarms()]
+        dot = f" {glyphs.dot} "
+        while len(line := dot.join(shown[0] for shown in texts)) > width:
+            longest = max((shown for shown in texts if len(shown) > 1), key=lambda shown: len(shown[0]), default=None)
+            if longest is None:
+                break
+            texts[texts.index(longest)] = longest[1:]
+        return Content(truncate_at_word(line, width, glyphs.ellipsis))
+
+    def _alarms(self) -> Sequence[_Alarm]:
+        if self.now is None:
+            return ()
+        alarms = [*self._connection_alarms(self.now), *self._upload_alarms(self.now)]
+        return sorted(alarms, key=lambda alarm: -alarm.level)
+
+    def _connection_alarms(self, now: datetime) -> Iterator[_Alarm]:
+        """`✗ OFFLINE 2m · connection refused · retry in 8s`."""
+        connection, glyphs = self.connection, self.display_options.glyphs
+        if connection is None or connection.playback is not None:
+            return
+        reason = _URL_PATH.sub(r"\1", sanitize(connection.reason))
+        word = _STATE_WORDS.get(connection.state)
+        state = "" if word is None else f"{word} {age_text((now - connection.since).total_seconds())}"
+        if not (state or reason):
+            return
+        retry = _retry_text(connection, now)
+        sign = glyphs.broken if word else glyphs.waiting
+        parts = [(state, reason, retry), (state, retry) if state else (reason,), (state,) if state else (reason,)]
+        texts = (f"{sign} {f' {glyphs.dot} '.join(filter(None, some))}" for some in parts)
+        yield _Alarm(_Level.LOST if word else _Level.NOTE, tuple(dict.fromkeys(texts)))
+
+    def _upload_alarms(self, now: datetime) -> Iterator[_Alarm]:
+        """`▲ 1 verified but not whole`, `✗ 2 failed: 2 wrong size`, `▲ WORKER DOWN · none verified for 4m`, `▲ 1 stuck 1h`."""
+        glyphs, funnel = self.display_options.glyphs, self.funnel
+        if contradictory := funnel.troubles.get(Trouble.CONTRADICTORY):
+            yield _Alarm(_Level.LOST, (f"{glyphs.warning} {contradictory:,} verified but not whole",))
+        if self.alert is not None and self.alert.is_failure:
+            yield _Alarm(_Level.LOST, (f"{glyphs.broken} {sanitize(self.alert.text)}",))
+        elif failed := funnel.troubles.get(Trouble.FAILED):
+            texts = (f"{glyphs.broken} {failed:,} failed{causes}" for causes in _causes_texts(funnel.failures))
+            yield _Alarm(_Level.LOST, tuple(texts))
+        for notice in filter(None, sanitize(funnel.notice).split("; ")):
+            yield self._notice(notice)
+        if self.alert is not None and not self.alert.is_failure:
+            yield _Alarm(_Level.WAITS, (f"{glyphs.warning} {sanitize(self.alert.text)}",))
+        elif funnel.stuck:
+            since = [summary.oldest_since for summary in funnel.stages if summary.stuck and summary.oldest_since]
+            age = f" {age_text((now - min(since)).total_seconds())}" if since else ""
+            yield _Alarm(_Level.WAITS, (f"{glyphs.warning} {funnel.stuck:,} stuck{age}",))
+
+    def _notice(self, notice: str) -> _Alarm:
+        """A notice; that of the worker as `WORKER DOWN`, after the title of its session if there are several."""
+        glyphs = self.display_options.glyphs
+        title, is_worker, details = notice.partition(_WORKER_NOTICE)
+        if not is_worker:
+            return _Alarm(_Level.NOTE, (f"{glyphs.waiting} {notice}",))
+        start, details = f"{glyphs.warning} {title}WORKER DOWN", details.removeprefix(": ")
+        figure = details.rpartition(", ")[2]
+        texts = (f"{start} {glyphs.dot} {details}", f"{start} {glyphs.dot} {figure}", start)
+        return _Alarm(_Level.WAITS, tuple(dict.fromkeys(texts)))
+
+
+def _retry_text(connection: Connection, now: datetime) -> str:
+    if connection.next_try_on is None:
+        return ""
+    seconds = (connection.next_try_on - now).total_seconds()
+    return f"retry in {age_text(seconds)}" if seconds >= 1 else "retry now"
+
+
+def _causes_texts(failures: Mapping[str, int]) -> Iterator[str]:
+    """Yield `: 3 bad file hash, 3 wrong size, 1 bad chunk hash` with fewer and fewer causes, at last an empty text."""
+    counts: Counter[str] = Counter()
+    for cause, count in failures.items():
+        counts[truncate_at_word(short_cause(cause) or sanitize(cause) or "no reason given", _CAUSE_CELLS)] += count
+    causes = counts.most_common()
+    for shown in range(min(_MAX_CAUSES, len(causes)), 0, -1):
+        others = sum(count for _, count in causes[shown:])
+        texts = [f"{count:,} {cause}" for cause, count in causes[:shown]]
+        yield f": {', '.join([*texts, *([f'{others:,} more'] if others else [])])}"
+    yield ""

@@ -1,0 +1,137 @@
+"""Trouble first: uploads in trouble stand above a rule, at most half of the rows; keys, marks and clicks use one list."""
+
+from typing import Any
+
+import pytest
+from textual.content import Content
+from textual.pilot import Pilot
+
+from tests.tui.dashboards import many, names_in, opened, selected, toasts, until
+from upload_tui.testing import an_upload
+from upload_tui.tui.preferences import TableOrder
+from upload_tui.tui.widgets.table.upload_table import UploadTable
+
+FAILED = [
+    an_upload(f"failed-{number}", initiated=900, completed=600, error=30 + number, message="no room left")
+    for number in range(12)
+]
+STUCK = an_upload("stuck", initiated=9000, completed=8000)
+ODD = an_upload("odd", initiated=900, completed=600, verified=500, chunks=(1, 3, 4))
+FEW: list[dict[str, Any]] = [*many(40), STUCK, ODD, *FAILED[:2]]
+
+
+def lines(pilot: Pilot[int], table: UploadTable) -> list[str]:
+    """The table as text, without its header, its frame and its scroll bar."""
+    painted = [strip.text for strip in pilot.app.screen._compositor.render_strips(pilot.app.size)]
+    region = table.content_region
+    return [line[region.x : region.right - 1] for line in painted[region.y + 1 : region.bottom]]
+
+
+def rules(pilot: Pilot[int], table: UploadTable) -> list[int]:
+    return [number for number, line in enumerate(lines(pilot, table)) if "──" in line and "·" not in line]
+
+
+def title(table: UploadTable) -> str:
+    return Content.from_markup(table.border_title or "").plain
+
+
+async def test_trouble_is_above_a_rule_and_the_newest_below_it() -> None:
+    async with opened(FEW, order=TableOrder()) as (pilot, _, table):
+        assert names_in(table)[:6] == ["odd", "stuck", "failed-0", "failed-1", "scan-000.tiff", "scan-001.tiff"]
+        assert rules(pilot, table) == [4]
+        assert title(table) == "Uploads 44 · trouble first"
+
+
+async def test_at_most_half_of_the_rows_are_above_the_rule_which_counts_the_others() -> None:
+    async with opened([*FEW, *FAILED[2:]], size=(80, 24), order=TableOrder()) as (pilot, _, table):
+        (rule,) = rules(pilot, table)
+        assert rule == len(lines(pilot, table)) // 2
+        assert f"+{14 - rule} more in trouble, ! shows them" in lines(pilot, table)[rule]
+        await pilot.press("exclamation_mark")
+        assert names_in(table) == ["odd", "stuck", *(f"failed-{number}" for number in range(12))]
+        assert rules(pilot, table) == []
+        assert title(table) == "Uploads 14 · in trouble"
+
+
+@pytest.mark.parametrize("density", [(), ("d",)], ids=["one line", "two lines"])
+async def test_keys_move_through_both_parts_as_one_list(density: tuple[str, ...]) -> None:
+    async with opened(FEW, size=(80, 24), order=TableOrder()) as (pilot, _, table):
+        await pilot.press(*density, "g")
+        names, seen = names_in(table), []
+        for _ in names:
+            seen.append(selected(table))
+            assert any(selected(table) in line for line in lines(pilot, table))
+            await pilot.press("j")
+        assert seen == names
+        for name in reversed(names):
+            assert selected(table) == name
+            assert any(name in line for line in lines(pilot, table))
+            await pilot.press("k")
+        await pilot.press("G")
+        assert selected(table) == names[-1]
+
+
+async def test_marks_work_on_both_sides_of_the_rule() -> None:
+    async with opened(FEW, order=TableOrder()) as (pilot, session, table):
+        await pilot.press("g", *"jjj", "m", "m")
+        marked = {detail.upload.name for one in table.marked if (detail := session.picture.detail(one))}
+        assert marked == {"failed-1", "scan-000.tiff"}
+
+
+async def test_a_click_on_the_rule_does_nothing_and_below_it_selects_the_row_there() -> None:
+    async with opened(FEW, order=TableOrder()) as (pilot, _, table):
+        frame, header = 1, 1
+        await pilot.click(UploadTable, offset=(10, frame + header + 5))
+        assert selected(table) == "scan-000.tiff"
+        await pilot.click(UploadTable, offset=(10, frame + header + 4))
+        assert selected(table) == "scan-000.tiff"
+        await pilot.click(UploadTable, offset=(10, frame + header + 3))
+        assert selected(table) == "failed-1"
+
+
+async def test_a_failure_arrives_above_the_rule() -> None:
+    async with opened(many(40), order=TableOrder()) as (pilot, session, table):
+        assert rules(pilot, table) == []
+        session.publish(an_upload("scan-030.tiff", initiated=90, completed=20, error=1, message="no room left"))
+        await until(pilot, lambda: names_in(table)[0] == "scan-030.tiff")
+        assert rules(pilot, table) == [1]
+        assert names_in(table).count("scan-030.tiff") == 1
+
+
+@pytest.mark.parametrize("order", [TableOrder(), TableOrder.parse("initiated"), TableOrder.parse("-name")], ids=str)
+async def test_the_keys_for_the_next_one_go_through_the_set_of_trouble(order: TableOrder) -> None:
+    history = an_upload("history", initiated=900_000, completed=800_000, error=700_000, message="no room left")
+    async with opened([*FEW, history], order=order) as (pilot, _, table):
+        failed = set()
+        for _ in range(6):
+            await pilot.press("E")
+            failed.add(selected(table))
+        assert failed == {"odd", "failed-0", "failed-1"}
+        await pilot.press("W")
+        assert selected(table) == "stuck"
+
+
+async def test_without_trouble_the_keys_say_so() -> None:
+    async with opened(many(3), order=TableOrder()) as (pilot, _, _):
+        await pilot.press("E", "W")
+        assert toasts(pilot) == ["Nothing failed or contradictory.", "No overdue or stuck uploads."]
+
+
+async def test_the_order_is_saved_and_comes_back() -> None:
+    saved: list[TableOrder] = []
+    async with opened(FEW, order=TableOrder(), save_order=saved.append) as (pilot, _, _):
+        await pilot.press("s", "S", "f")
+        await pilot.pause()
+    assert [str(order) for order in saved] == ["initiated", "-initiated"]
+    assert TableOrder.parse(str(saved[-1])) == saved[-1]
+    assert TableOrder.parse("nonsense") == TableOrder()
+
+
+async def test_gone_uploads_are_counted_apart() -> None:
+    async with opened(many(5), order=TableOrder()) as (pilot, session, table):
+        ids = [row.id for number in (1, 2) if (row := table.row_at(number))]
+        for upload_id in ids:
+            session.picture.mark(upload_id, gone=True)
+        session.publish(an_upload("scan-004.tiff", initiated=64, completed=1))
+        await until(pilot, lambda: "gone" in title(table))
+        assert title(table) == "Uploads 3 · 2 gone · trouble first"
