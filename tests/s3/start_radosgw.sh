@@ -35,7 +35,7 @@ osd_data = $folder/osd
 osd_objectstore = memstore
 memstore_device_bytes = 2147483648
 osd_class_dir = /usr/lib/x86_64-linux-gnu/rados-classes
-[client.rgw.a]
+[client]
 rgw_data = $folder/rgw
 rgw_frontends = beast endpoint=127.0.0.1:$port
 rgw_dns_name = localhost
@@ -53,7 +53,7 @@ ceph-osd --mkfs -i 0 --osd-uuid "$osd"
 ceph osd crush add-bucket host host > /dev/null && ceph osd crush move host root=default > /dev/null
 ceph osd crush add osd.0 1 host=host > /dev/null
 ceph-osd -f -i 0 & processes+=($!)
-radosgw -f -n client.rgw.a & processes+=($!)
+radosgw -f -n client.admin & processes+=($!)
 until radosgw-admin user create --uid ada --display-name Ada --access-key key --secret secret > /dev/null 2>&1; do
     kill -0 "${processes[@]}"
     sleep 0.5

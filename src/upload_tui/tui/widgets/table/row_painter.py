@@ -209,6 +209,8 @@ def _stuck_texts(row: Row) -> Sequence[str]:
 
 
 def _progress_pieces(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
+    if row.unknown_state:
+        return ((fit_to_width(sanitize(row.unknown_state), width), ""),)
     if row.stage is Stage.INITIATED:
         return _upload_bar(row, glyphs, width)
     if row.stage is Stage.COMPLETED:
