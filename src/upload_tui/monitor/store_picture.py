@@ -18,7 +18,7 @@ from upload_tui.monitor.analysis.trouble import (
     trouble_of,
     waits_for_client,
 )
-from upload_tui.monitor.analysis.worker_health import VerificationQueue, worker_notice
+from upload_tui.monitor.analysis.worker_health import VerificationQueue, reports_verification, worker_notice
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import (
     Acknowledgement,
@@ -208,7 +208,7 @@ class StorePicture:
         return Funnel(stages, notice, troubles, aggregates.count_gone(), failures)
 
     def _worker_notice(self, counts: StageCounts) -> str:
-        if Stage.COMPLETED not in counts:
+        if Stage.COMPLETED not in counts or not reports_verification(self._service, counts):
             return ""
         return worker_notice(
             self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None),

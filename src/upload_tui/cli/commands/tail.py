@@ -24,7 +24,7 @@ from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Change, Connection, LiveSession, ProjectRef, StageReached, Where
+    from upload_tui.monitor import Change, Connection, LiveSession, ProjectRef, SourceSession, StageReached, Where
 
 __all__ = ["command"]
 
@@ -66,12 +66,18 @@ def command(
 
 
 @asynccontextmanager
-async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession]":
-    """Open a live session over the service of the settings, with its store in memory."""
+async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession | SourceSession]":
+    """Open a session over the service or the source of the settings, with its store in memory."""
     from upload_tui.monitor import Store
 
     store = Store()
     try:
+        if settings.command:
+            from upload_tui.cli.support.sources import source_session
+            from upload_tui.clock import SystemClock
+
+            yield source_session(settings, store, SystemClock())
+            return
         async with client_for(settings) as client:
             projects = await ride_out(lambda: find_projects(client, settings.projects))
             yield live_session(settings, client, projects, store, title=settings.profile)
@@ -88,7 +94,7 @@ async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) 
         return EXIT_OK if session.is_complete else EXIT_UNREACHABLE
 
 
-async def _print(session: "LiveSession", options: _Options, printer: Printer) -> None:
+async def _print(session: "LiveSession | SourceSession", options: _Options, printer: Printer) -> None:
     from upload_tui.monitor import change_record
 
     printer.print_header()
@@ -102,7 +108,7 @@ async def _print(session: "LiveSession", options: _Options, printer: Printer) ->
 
 
 async def _selected_changes(
-    session: "LiveSession", changes: "AsyncIterator[Change]", options: _Options
+    session: "LiveSession | SourceSession", changes: "AsyncIterator[Change]", options: _Options
 ) -> "AsyncIterator[Change]":
     """Yield past changes if `--since` asks for them, then new ones that match. Connection changes go to standard error."""
     from upload_tui.monitor import ConnectionChanged, StageReached
@@ -125,7 +131,7 @@ async def _selected_changes(
             if without_past and isinstance(change, StageReached):
                 printed.add((change.upload.id, change.after))
             yield change
-        if len(session.lost_projects) == len(session.projects):
+        if session.lost_projects and len(session.lost_projects) == len(session.projects):
             raise _lost_error(session.lost_projects)
 
 
@@ -141,7 +147,7 @@ class _ConnectionReporter:
         session: the session; a project that it has lost is reported once, for good.
     """
 
-    def __init__(self, session: "LiveSession") -> None:
+    def __init__(self, session: "LiveSession | SourceSession") -> None:
         self._session = session
         self._failing: set[ProjectRef | None] = set()
         self._reported: dict[ProjectRef | None, tuple[str, str]] = {}
@@ -166,7 +172,7 @@ class _ConnectionReporter:
             self._failing.discard(project)
 
 
-def _matches(change: "Change", session: "LiveSession", options: _Options) -> bool:
+def _matches(change: "Change", session: "LiveSession | SourceSession", options: _Options) -> bool:
     from upload_tui.monitor import StageReached, UploadChange, matches_change, needs_upload
 
     if not isinstance(change, UploadChange):
@@ -178,7 +184,9 @@ def _matches(change: "Change", session: "LiveSession", options: _Options) -> boo
     return matches_change(tree, change, detail.row if detail else None, session.picture.now().replace(microsecond=0))
 
 
-def _past_changes(session: "LiveSession", options: _Options, project_id: str) -> "Iterator[StageReached]":
+def _past_changes(
+    session: "LiveSession | SourceSession", options: _Options, project_id: str
+) -> "Iterator[StageReached]":
     """Yield the stages that a project's uploads have reached since `--since`, in the order of their times."""
     from upload_tui.monitor import stages_since
 

@@ -113,7 +113,8 @@ def last_visit_file(settings: ServiceSettings, projects: Iterable[str], reader: 
         projects: ids or names of the projects; empty for all.
         reader: `dashboard` or `report`; each has visits of its own.
     """
-    roots = map(service_root, settings.url.split())  # several in a combined view
+    # Several in a combined view.
+    roots = map(service_root, settings.url.split()) if settings.url else ["\0".join(settings.command)]
     key = " ".join([*roots, settings.user_key, *sorted(projects), reader])
     return state_folder() / "looks" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
 

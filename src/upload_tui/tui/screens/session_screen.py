@@ -31,7 +31,7 @@ from upload_tui.monitor import (
     Where,
     read_query,
 )
-from upload_tui.status import PENDING_STAGES, Stage
+from upload_tui.status import PENDING_STAGES, Origin, Stage
 from upload_tui.text import escape_invisible, plural, sanitize
 from upload_tui.tui.appearance.columns import sort_keys
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -78,6 +78,9 @@ class CopyScreen(Screen[None]):
 
     def action_copy_curl(self) -> None:
         """Copy the request as a curl command."""
+        if any(detail.upload.origin is Origin.SOURCE for detail in self.selection()):
+            self.notify("Uploads of a source are not requested", severity="warning", timeout=4)
+            return
         self._copy("request", lambda detail: curl_command(detail.row.service, detail.upload.id))
 
     def _copy(self, noun: str, text_of: Callable[[Detail], str]) -> None:

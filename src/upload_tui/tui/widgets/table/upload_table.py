@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, Row, SortKey, Where
+from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, Row, SortKey, Where, text_terms
 from upload_tui.status import Stage
 from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.columns import TITLES, Column, ColumnKey, ColumnSpec, ViewKind, default_columns
@@ -21,12 +21,15 @@ from upload_tui.tui.bindings import TABLE_KEYS, key_of
 from upload_tui.tui.fitting import cause_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cursor_lines import CursorLines
 from upload_tui.tui.widgets.table.row_list import RowList
-from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, ColumnView, RowPainter, match_words
+from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, ColumnView, RowPainter
 from upload_tui.tui.widgets.table.row_window import RowSource
 
 __all__ = ["TitledTable", "UploadTable", "query_parts"]
 
 _HIGHLIGHT_SECONDS = 1.5
+
+_HIGHLIGHTED_FIELDS = ("", "name", "id")
+"""Fields of a query whose matches are highlighted; the empty name is a word without a field."""
 
 
 class UploadTable(RowList, can_focus=True):
@@ -197,7 +200,7 @@ class UploadTable(RowList, can_focus=True):
             self.several_projects,
             self.project_names,
             self.display_options.columns_of(self.view_kind),
-            match_words(self.rows_query.search),
+            tuple(text_terms(self.rows_query.where.tree, _HIGHLIGHTED_FIELDS)),
         )
         self._painter.fit(self.line_width or self.size.width, self.display_options, view)
 
