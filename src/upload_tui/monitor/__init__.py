@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         Window,
     )
     from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
+    from upload_tui.monitor.queries.completion import Completion, complete_query
     from upload_tui.monitor.queries.matching import matches_change, matches_row
     from upload_tui.monitor.queries.parser import parse_query, read_query
     from upload_tui.monitor.queries.query import Query, SortKey
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
         TimeTerm,
         Where,
         all_of,
+        needs_marks,
         needs_upload,
         text_terms,
     )
@@ -117,6 +119,8 @@ __all__ = [
     "Change",
     "ChangeBroadcaster",
     "CombinedSession",
+    "Completion",
+    "complete_query",
     "Connection",
     "ConnectionChanged",
     "ConnectionFreshness",
@@ -179,6 +183,7 @@ __all__ = [
     "ingest",
     "matches_change",
     "matches_row",
+    "needs_marks",
     "needs_upload",
     "parse_query",
     "read_last_visit",
@@ -209,11 +214,13 @@ __getattr__, __dir__ = lazy_names(
             "ProjectRef Row StageSummary Trouble WaitsFor Window"
         ),
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
+        "queries.completion": "complete_query Completion",
         "queries.matching": "matches_change matches_row",
         "queries.parser": "parse_query read_query",
         "queries.query": "Query SortKey",
         "queries.terms": (
-            "all_of EVERYTHING Expression FIELDS needs_upload State StateTerm text_terms TextTerm TimeTerm Where"
+            "all_of EVERYTHING Expression FIELDS needs_marks needs_upload State StateTerm text_terms TextTerm "
+            "TimeTerm Where"
         ),
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",
         "replay": "ReplaySession",

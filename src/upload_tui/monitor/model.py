@@ -184,6 +184,7 @@ class Row(Struct, frozen=True, kw_only=True):
         stage_since, since_certainty: when the present stage began, and how that is known.
         initiated_on, completed_on, ended_on: times of the stages, None if unknown; `ended_on` is that of verified or error.
         chunk_count, chunk_bytes: of the chunks received so far; None if the upload is not chunked.
+        lateness: of a pending upload; one that is acknowledged is neither overdue nor stuck.
         trouble: what is wrong with it; None if nothing is, or if it is acknowledged or gone.
         is_contradictory: it is verified, but its chunks do not agree.
         acknowledgement: the user has acknowledged what is wrong with it in its present stage; None if not, or no longer.

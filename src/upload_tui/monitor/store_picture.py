@@ -269,9 +269,12 @@ class StorePicture:
             lateness = self._lateness(stored, as_of, baselines, queued) if is_pending else _NOT_LATE
             is_from_earlier_session = read_since is not None and stored.read_on < read_since
             is_stale = not is_final and (outdated[stored.project_id] or is_from_earlier_session)
-            trouble = _trouble(stored, lateness, thresholds)
+            acknowledgement = _acknowledgement(stored, as_of)
+            if acknowledgement is not None:
+                lateness = replace(lateness, is_overdue=False, is_stuck=False)
+            trouble = _trouble(stored, lateness, thresholds, is_acknowledged=acknowledgement is not None)
             row = _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
-            yield row if row.acknowledgement is None else replace(row, acknowledgement=_acknowledgement(stored, as_of))
+            yield replace(row, acknowledgement=acknowledgement) if acknowledgement else row
 
 
 def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleThresholds) -> tuple[int, int]:
@@ -307,8 +310,10 @@ def _acknowledgement(stored: StoredUpload, now: datetime) -> Acknowledgement | N
     return None if given is None or (given.until is not None and given.until <= now) else given
 
 
-def _trouble(stored: StoredUpload, lateness: Lateness, thresholds: TroubleThresholds) -> Trouble | None:
-    if stored.is_gone or _acknowledgement(stored, thresholds.now) is not None:
+def _trouble(
+    stored: StoredUpload, lateness: Lateness, thresholds: TroubleThresholds, *, is_acknowledged: bool
+) -> Trouble | None:
+    if stored.is_gone or is_acknowledged:
         return None
     return trouble_of(
         stored.stage, stored.since, lateness, thresholds.failed_since, has_contradiction=stored.is_contradictory
@@ -337,7 +342,6 @@ def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Troubl
         anomaly_count=stored.anomaly_count,
         trouble=trouble,
         is_contradictory=stored.is_contradictory,
-        acknowledgement=stored.acknowledgement,
         is_purged=stored.is_purged,
         is_gone=stored.is_gone,
         is_stale=is_stale,

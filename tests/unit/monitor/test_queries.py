@@ -10,6 +10,7 @@ from lark import Lark, Transformer
 from lark.exceptions import LarkError
 
 from upload_tui.errors import QueryError
+from upload_tui.monitor.queries.completion import complete_query
 from upload_tui.monitor.queries.parser import parse_query, read_query
 from upload_tui.monitor.queries.terms import (
     EVERYTHING,
@@ -248,6 +249,27 @@ def test_a_change_alone_is_enough_for_some_queries(text: str, is_needed: bool) -
 )
 def test_folded_matches_are_found_in_the_original_text(text: str, term: str, ranges: list[tuple[int, int]]) -> None:
     assert list(find_folded(text, [term])) == ranges
+
+
+@pytest.mark.parametrize(
+    ("text", "completed", "field"),
+    [
+        ("", "", ""),
+        ("s", "", ""),
+        ("sta", "stage:", "stage"),
+        ("scan siz", "scan size>", "size"),
+        ("-is:st", "-is:stuck", "is"),
+        ("stage:e", "stage:error", "stage"),
+        ("size>", "", "size"),
+        ("nam", "name:genome", "name"),
+        ("name:genome", "", "name"),
+        ("zzz", "", ""),
+        ("(stage:v", "(stage:verified", "stage"),
+    ],
+)
+def test_a_query_is_completed(text: str, completed: str, field: str) -> None:
+    found = complete_query(text, ["name:genome"])
+    assert (found.text, found.help.partition(":")[0]) == (completed, field)
 
 
 @given(st.text(), st.text())

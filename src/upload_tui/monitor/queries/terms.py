@@ -28,6 +28,7 @@ __all__ = [
     "TimeTerm",
     "Where",
     "all_of",
+    "needs_marks",
     "needs_upload",
     "text_terms",
 ]
@@ -180,6 +181,19 @@ def needs_upload(tree: Expression) -> bool:
             return any(map(needs_upload, tree.parts))
         case Not():
             return needs_upload(tree.part)
+        case _:
+            return False
+
+
+def needs_marks(tree: Expression) -> bool:
+    """Whether the tree compares which uploads are marked."""
+    match tree:
+        case StateTerm():
+            return State.MARKED in tree.states
+        case AllOf() | AnyOf():
+            return any(map(needs_marks, tree.parts))
+        case Not():
+            return needs_marks(tree.part)
         case _:
             return False
 

@@ -29,6 +29,7 @@ from upload_tui.monitor import (
     Session,
     SortKey,
     Where,
+    needs_marks,
     read_query,
 )
 from upload_tui.status import PENDING_STAGES, Origin, Stage
@@ -264,9 +265,16 @@ class QueryScreen(SessionScreen, ExportScreen):
         """Search as the text is typed."""
         if message.target is SearchTarget.CHANGES:
             log = self.query_one(ChangeLogView)
-            log.change_filter = replace(log.change_filter, where=read_query(message.value, log.change_filter.where))
+            where = read_query(message.value, log.change_filter.where)
+            log.change_filter = replace(log.change_filter, where=where)
         else:
-            self.rows_query = replace(self.rows_query, where=read_query(message.value, self.rows_query.where))
+            where = read_query(message.value, self.rows_query.where)
+            self.rows_query = replace(self.rows_query, where=where, marked=self._marked_for(where))
+        self.query_one(SearchBar).show_note(where.note)
+
+    def _marked_for(self, where: Where) -> frozenset[str]:
+        """The marked uploads if the query compares them."""
+        return self.query_one(UploadTable).marked if needs_marks(where.tree) else frozenset()
 
     @on(SearchBar.Closed)
     def close_search(self, message: SearchBar.Closed) -> None:

@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor import MAX_RETRIES, Detail, estimate_retries
+from upload_tui.monitor import MAX_RETRIES, Acknowledgement, Detail, estimate_retries
 from upload_tui.status import Event, Origin, Span, Stage
 from upload_tui.text import age_text, clock_text, duration_text, event_text, sanitize, size_text, span_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -267,6 +267,7 @@ class _Painter(Struct, frozen=True):
             ("service", options.service_title(self.detail.row.service) if options.services else ""),
             ("storage", upload.storage_provider),
             ("uploader", upload.uploader),
+            ("noted", _acknowledgement_text(self.detail.row.acknowledgement, self.now)),
             *((digest.algorithm or "hash", digest.value) for digest in upload.hashes),
         ):
             if value:
@@ -278,6 +279,14 @@ class _Painter(Struct, frozen=True):
     def _detail(self, label: str, value: str) -> Content:
         text = truncate_middle(value, max(self.width - _LABEL_CELLS, 4), self._glyphs.ellipsis)
         return Content.assemble((f"{label[: _LABEL_CELLS - 1]:<{_LABEL_CELLS}}", _QUIET), (text, ""))
+
+
+def _acknowledgement_text(given: Acknowledgement | None, now: datetime) -> str:
+    """That what is wrong is acknowledged, with the note and the time left; empty if it is not."""
+    if given is None:
+        return ""
+    left = f"acknowledged for {age_text((given.until - now).total_seconds())}" if given.until else "acknowledged"
+    return f"{left}: {given.note}" if given.note else left
 
 
 def _bar_length(seconds: float, longest: float, cells: int) -> int:

@@ -126,6 +126,30 @@ def test_an_acknowledgement_ends_with_the_stage() -> None:
     session.close()
 
 
+def test_an_acknowledgement_ends_when_its_time_is_over() -> None:
+    session = InMemorySession([an_upload("a", completed=100, error=50)])
+    (upload_id,) = in_trouble(session)
+    until = session.picture.now() + timedelta(seconds=60)
+    session.picture.acknowledge([upload_id], Acknowledgement("known", until))
+    assert in_trouble(session) == {upload_id: None}
+    session.clock.advance(59)
+    assert session.picture.funnel().troubles == {}
+    session.clock.advance(1)
+    assert in_trouble(session) == {upload_id: Trouble.FAILED}
+    assert session.picture.funnel().troubles == {Trouble.FAILED: 1}
+    session.close()
+
+
+def test_an_upload_that_returns_to_its_stage_is_not_acknowledged_any_more() -> None:
+    session = InMemorySession([an_upload("a", completed=100, error=50)])
+    (upload_id,) = in_trouble(session)
+    session.picture.acknowledge([upload_id], Acknowledgement())
+    session.publish(an_upload("a", completed=40))
+    session.publish(an_upload("a", completed=40, error=1))
+    assert in_trouble(session) == {upload_id: Trouble.FAILED}
+    session.close()
+
+
 def test_contradictory_uploads_are_counted_first() -> None:
     gap = an_upload("gap", initiated=400, completed=300, verified=290, chunks=(1, 3))
     waiting = [an_upload(f"waits{n}", initiated=9000, completed=5000 - n) for n in range(9)]

@@ -372,6 +372,22 @@ def read_back(rows: Sequence[StoredUpload], upload_id: str) -> Upload:
     )
 
 
+def test_an_acknowledgement_survives_a_restart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.db")
+    upload = Upload(
+        id="u", name="a", project_id="p", timeline=Timeline((Event(Stage.ERROR, NOON, message="bad"),)), read_on=NOON
+    )
+    store.put([(upload, "{}", (), None)])
+    store.acknowledge(["u"], Acknowledgement("known", NOON + timedelta(days=1)))
+    store.close()
+    again = Store(tmp_path / "store.db")
+    (row,) = again.find(Query(where=parse_query("is:acknowledged")), STUCK, 0, 9).uploads
+    assert row.acknowledgement == Acknowledgement("known", NOON + timedelta(days=1))
+    again.acknowledge(["u"], None)
+    assert again.find(Query(where=parse_query("is:acknowledged")), STUCK, 0, 9).total == 0
+    again.close()
+
+
 def test_a_locked_file_is_not_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "_BUSY_SECONDS", 0.0)
     file = tmp_path / "store.db"
