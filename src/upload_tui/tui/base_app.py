@@ -114,12 +114,11 @@ class BaseApp(App[int]):
     def _handle_exception(self, error: Exception) -> None:
         """End the app with an error, unless it only looked for what is being removed.
 
-        Textual removes the children of a screen before the screen. Until then the screen's timers, workers and messages go on, its
-        own and those of Textual's command palette; they fail as soon as they look for a child.
+        Textual removes a screen's children before it; its timers, workers and keys, also the palette's, go on and fail until then.
         """
-        is_worker = isinstance(error, WorkerFailed)
-        node = get_current_worker().node if is_worker else active_message_pump.get()
-        cause = error.error if isinstance(error, WorkerFailed) else error
+        node, cause = active_message_pump.get(), error
+        if isinstance(error, WorkerFailed):
+            node, cause = get_current_worker().node, error.error  # type: ignore[assignment]
         if not (isinstance(cause, NoMatches | ScreenStackError) and self._is_removing(node)):
             super()._handle_exception(error)
 

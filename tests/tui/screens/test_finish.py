@@ -13,7 +13,7 @@ from upload_tui.tui.fitting import json_line
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.screens.upload import UploadScreen
-from upload_tui.tui.widgets.table.row_painter import highlighted
+from upload_tui.tui.widgets.table.cells import highlighted
 
 
 def test_the_first_place_of_each_word_is_highlighted() -> None:

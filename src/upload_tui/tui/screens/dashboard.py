@@ -246,12 +246,6 @@ class DashboardScreen(QueryScreen):
         if upload_id := self._selected_upload_id():
             self.app.push_screen(ShapesScreen(self._session, upload_id, self.display_options))
 
-    def action_latencies(self) -> None:
-        """Show the latencies."""
-        from upload_tui.tui.screens.statistics import LatencyScreen
-
-        self.app.push_screen(LatencyScreen(self._session, self.display_options, self.rows_query.project_ids))
-
     # Session
 
     def action_pause(self) -> None:
@@ -261,10 +255,6 @@ class DashboardScreen(QueryScreen):
         else:
             self._session.pause()
         self._refresh_picture()
-
-    def action_refresh(self) -> None:
-        """Refresh now."""
-        self._session.refresh()
 
     # Display options
 

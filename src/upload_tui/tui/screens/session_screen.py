@@ -137,6 +137,10 @@ class SessionScreen(CopyScreen):
         self.connection = self._session.connection()
         self.now = self._session.picture.now()
 
+    def action_refresh(self) -> None:
+        """Refresh now."""
+        self._session.refresh()
+
     def action_times(self) -> None:
         """Toggle relative and absolute times."""
         self.display_options = replace(self.display_options, absolute_times=not self.display_options.absolute_times)
@@ -330,6 +334,12 @@ class QueryScreen(SessionScreen, ExportScreen):
 
         failures = FailureScreen(self._session, self.display_options, self.rows_query.project_ids)
         self.app.push_screen(failures, self._show_failures)
+
+    def action_latencies(self) -> None:
+        """Show the latencies."""
+        from upload_tui.tui.screens.statistics import LatencyScreen
+
+        self.app.push_screen(LatencyScreen(self._session, self.display_options, self.rows_query.project_ids))
 
     def _show_failures(self, group: CauseGroup | None) -> None:
         """Filter for the failures of a group and select the last one."""
