@@ -123,9 +123,7 @@ class StorePicture:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
         thresholds, query = self._trouble_thresholds(), self._restrict(query)
         result = self._store.find(query, thresholds, offset, limit, patience_seconds)
-        found = result.found
-        rows, revision = tuple(self._rows(result.uploads)), self._store.revision + found.version
-        return Window(rows, offset, found.total, revision, found.is_settled, found.in_trouble, found.total_in_trouble)
+        return _window(tuple(self._rows(result.uploads)), offset, result.found, self._store.revision)
 
     def acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
         """Acknowledge what is wrong with uploads; None takes it back."""
