@@ -37,6 +37,7 @@ from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.queries.terms import EVERYTHING, Where
 from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, WorkerFigures, last_ended_on
 from upload_tui.monitor.store.conditions import TroubleThresholds
+from upload_tui.monitor.store.row_finder import FoundRows
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
@@ -338,3 +339,8 @@ def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Troubl
         storage_provider=stored.storage_provider,
         content_type=stored.content_type,
     )
+
+
+def _window(rows: tuple[Row, ...], offset: int, found: FoundRows, revision: int) -> Window:
+    revision += found.version
+    return Window(rows, offset, found.total, revision, found.is_settled, found.in_trouble, found.total_in_trouble)
