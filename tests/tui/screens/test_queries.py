@@ -6,7 +6,7 @@ from textual.widgets import Input, Label
 
 from tests.tui.dashboards import names_in, opened, toasts, until
 from upload_tui.monitor import Query, parse_query
-from upload_tui.testing import an_upload
+from upload_tui.testing import NOW, an_upload
 from upload_tui.tui.screens.menu import parse_acknowledgement
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.wire import CHUNK_HASH_DIFFERS
@@ -92,7 +92,7 @@ async def test_marked_uploads_are_found() -> None:
 
 async def test_an_upload_is_acknowledged_with_a_note_and_that_is_taken_back() -> None:
     async with opened(UPLOADS) as (pilot, session, table):
-        await pilot.press("j")
+        await pilot.press("W")
         await pilot.press("a", *"known for 2h", "enter")
         await until(pilot, lambda: "Acknowledged: 1 upload" in toasts(pilot))
         found = session.picture.window(Query(where=parse_query("is:acknowledged")), 0, 9).rows
@@ -125,8 +125,6 @@ async def test_an_upload_is_acknowledged_with_a_note_and_that_is_taken_back() ->
     ],
 )
 def test_a_note_may_end_with_a_time(text: str, expected_note: str, hours: int | None) -> None:
-    from upload_tui.testing import NOW
-
     given = parse_acknowledgement(text, NOW)
     assert given.note == expected_note
     assert (given.until is None) == (hours is None)
