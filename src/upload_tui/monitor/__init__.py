@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.deferred import DeferredSession
     from upload_tui.monitor.sessions.live import LiveSession
     from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
+    from upload_tui.monitor.sessions.source import SourceSession, SourceWaiter, source_schedule
     from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
     from upload_tui.monitor.since import (
         LastVisit,
@@ -98,6 +99,8 @@ if TYPE_CHECKING:
     from upload_tui.monitor.store.store import Store
     from upload_tui.monitor.store_picture import InMemoryPicture, StorePicture
     from upload_tui.monitor.sync.ingest import ingest
+    from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
+    from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = [
@@ -145,7 +148,10 @@ __all__ = [
     "Row",
     "Schedule",
     "Session",
+    "SnapshotSynchroniser",
     "SortKey",
+    "SourceSession",
+    "SourceWaiter",
     "StageReached",
     "StageSummary",
     "State",
@@ -164,6 +170,7 @@ __all__ = [
     "UploadSeen",
     "UploadWaiter",
     "WaitsFor",
+    "WatchedSource",
     "Where",
     "Window",
     "all_of",
@@ -183,6 +190,7 @@ __all__ = [
     "read_query",
     "read_recording",
     "save_last_visit",
+    "source_schedule",
     "stages_since",
     "statistics_of",
     "summarize_since",
@@ -202,17 +210,18 @@ __getattr__, __dir__ = lazy_names(
             "UploadChange UploadGone UploadPurged UploadSeen"
         ),
         "model": (
-            "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback ProjectRef Row "
-            "StageSummary Trouble WaitsFor Window"
+            "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback "
+            "ProjectRef Row StageSummary Trouble WaitsFor Window"
         ),
+        "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
         "queries.completion": "complete_query Completion",
         "queries.matching": "matches_change matches_row",
         "queries.parser": "parse_query read_query",
         "queries.query": "Query SortKey",
         "queries.terms": (
-            "all_of EVERYTHING Expression FIELDS needs_marks needs_upload State StateTerm text_terms TextTerm TimeTerm Where"
+            "all_of EVERYTHING Expression FIELDS needs_marks needs_upload State StateTerm text_terms TextTerm "
+            "TimeTerm Where"
         ),
-        "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",
         "replay": "ReplaySession",
         "sessions.combined": "CombinedSession",
@@ -220,11 +229,14 @@ __getattr__, __dir__ = lazy_names(
         "sessions.deferred": "DeferredSession",
         "sessions.live": "LiveSession",
         "sessions.session": "ChangeBroadcaster Session",
+        "sessions.source": "source_schedule SourceSession SourceWaiter",
         "sessions.waiter": "Outcome UploadWaiter",
         "since": "LastVisit read_last_visit save_last_visit stages_since summarize_since visit_of",
         "store.store": "Store",
         "store_picture": "InMemoryPicture StorePicture",
         "sync.ingest": "ingest",
+        "sync.snapshot": "SnapshotSynchroniser",
+        "sync.snapshot_recorder": "WatchedSource",
         "sync.synchroniser": "Synchroniser",
     },
 )

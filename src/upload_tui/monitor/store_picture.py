@@ -18,7 +18,7 @@ from upload_tui.monitor.analysis.trouble import (
     trouble_of,
     waits_for_client,
 )
-from upload_tui.monitor.analysis.worker_health import VerificationQueue, worker_notice
+from upload_tui.monitor.analysis.worker_health import VerificationQueue, reports_verification, worker_notice
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import (
     Acknowledgement,
@@ -126,15 +126,8 @@ class StorePicture:
         thresholds, query = self._trouble_thresholds(), self._restrict(query)
         result = self._store.find(query, thresholds, offset, limit, patience_seconds)
         found = result.found
-        return Window(
-            tuple(self._rows(result.uploads)),
-            offset,
-            found.total,
-            self._store.revision + found.version,
-            found.is_settled,
-            found.in_trouble,
-            found.total_in_trouble,
-        )
+        rows, revision = tuple(self._rows(result.uploads)), self._store.revision + found.version
+        return Window(rows, offset, found.total, revision, found.is_settled, found.in_trouble, found.total_in_trouble)
 
     def acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
         """Acknowledge what is wrong with uploads; None takes it back."""
@@ -208,7 +201,7 @@ class StorePicture:
         return Funnel(stages, notice, troubles, aggregates.count_gone(), failures)
 
     def _worker_notice(self, counts: StageCounts) -> str:
-        if Stage.COMPLETED not in counts:
+        if Stage.COMPLETED not in counts or not reports_verification(self._service, counts):
             return ""
         return worker_notice(
             self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None),
@@ -235,10 +228,6 @@ class StorePicture:
     def _trouble_thresholds(self) -> TroubleThresholds:
         return self._trouble_rules.thresholds(self.as_of())
 
-    def _last_ended_on(self) -> datetime | None:
-        """When an upload was last verified or failed; None if none was."""
-        return last_ended_on(self._aggregates.stage_counts())
-
     def _lateness(
         self, stored: StoredUpload, now: datetime, baselines: Baselines, queued: tuple[WaitsFor, int | None]
     ) -> Lateness:
@@ -261,7 +250,10 @@ class StorePicture:
             project_id: (self.now() - self.as_of(project_id)).total_seconds() > _STALE_SECONDS
             for project_id in {stored.project_id for stored in uploads}
         }
-        queued, read_since = self.queue.waits_for(as_of, self._last_ended_on), self._read_since
+        queued, read_since = (
+            self.queue.waits_for(as_of, lambda: last_ended_on(self._aggregates.stage_counts())),
+            self._read_since,
+        )
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
             is_final = stored.stage.is_final

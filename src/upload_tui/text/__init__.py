@@ -57,8 +57,8 @@ __getattr__, __dir__ = lazy_names(
         "causes": "detailed_short_cause failed_chunk short_cause",
         "folding": "find_folded fold",
         "quantities": (
-            "age_text clock_text duration_text event_text parse_duration parse_since parse_size plural short_clock_text "
-            "size_text span_text sparkline_text"
+            "age_text clock_text duration_text event_text parse_duration parse_since parse_size plural "
+            "short_clock_text size_text span_text sparkline_text"
         ),
         "sanitizer": "csv_cell escape_invisible sanitize sanitize_line sanitize_text",
     },

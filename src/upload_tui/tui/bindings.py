@@ -138,6 +138,13 @@ HELP_KEY = _key("question_mark", "app.help", "Help", "Show this help", "help")
 APP_KEYS = (
     _key("question_mark", "help", "Help", "Show this help", "help", footer_key="?"),
     _key("q", "leave", "Quit", "Back one level, then quit", "quit", footer_key="q"),
+    _key(
+        "Q",
+        "quit_with_picture",
+        "Quit, leave picture",
+        "Quit and leave the last picture in the terminal",
+        "quit.picture",
+    ),
     _key("u", "start_upload", "New", "Start a new upload", "story.upload", footer_key="u"),
     _key("x", "start_fault", "Fault", "Inject a fault (menu)", "story.break", footer_key="x"),
     _key("left_square_bracket", "slower", "Slower", "Slow down, then pause", "story.slower", footer_key="["),

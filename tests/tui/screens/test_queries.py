@@ -5,8 +5,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Label
 
 from tests.tui.dashboards import names_in, opened, toasts, until
-from upload_tui.monitor import Query, parse_query
-from upload_tui.testing import NOW, an_upload
+from upload_tui.monitor import Query, Trouble, parse_query
+from upload_tui.testing import NOW, InMemorySession, an_upload
 from upload_tui.tui.screens.menu import parse_acknowledgement
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.wire import CHUNK_HASH_DIFFERS
@@ -100,18 +100,23 @@ async def test_an_upload_is_acknowledged_with_a_note_and_that_is_taken_back() ->
         assert found[0].acknowledgement is not None
         assert found[0].acknowledgement.note == "known"
         assert not found[0].lateness.is_stuck
-        assert session.picture.funnel().stuck == 0
+        assert trouble_of(session) is None
         session.clock.advance(7300)
-        assert session.picture.funnel().stuck == 1
+        assert trouble_of(session) is Trouble.STUCK
         assert session.picture.window(Query(where=parse_query("is:acknowledged")), 0, 9).total == 0
         await pilot.press("a", "enter")
-        await until(pilot, lambda: session.picture.funnel().stuck == 0)
+        await until(pilot, lambda: trouble_of(session) is None)
         await pilot.press("a")
-        await until(pilot, lambda: session.picture.funnel().stuck == 1)
+        await until(pilot, lambda: trouble_of(session) is Trouble.STUCK)
         assert "No longer acknowledged: 1 upload" in toasts(pilot)
         await pilot.press("a", "escape")
-        assert session.picture.funnel().stuck == 1
+        assert trouble_of(session) is Trouble.STUCK
         assert table.total == len(UPLOADS)
+
+
+def trouble_of(session: InMemorySession) -> Trouble | None:
+    (row,) = session.picture.window(Query(where=parse_query("stuck.bin")), 0, 9).rows
+    return row.trouble
 
 
 @pytest.mark.parametrize(

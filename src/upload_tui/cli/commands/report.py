@@ -14,6 +14,7 @@ from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, continues_without_output, is_output_written, output_option
 from upload_tui.cli.support.project_readings import ProjectReading, open_snapshot
+from upload_tui.cli.support.service import service_of
 from upload_tui.cli.support.tables import local_time
 from upload_tui.errors import EXIT_FAILED_UPLOAD
 from upload_tui.settings import Flags, ServiceSettings
@@ -97,7 +98,8 @@ async def _read_snapshot(settings: ServiceSettings, where: "Where", *, is_verdic
     async with open_snapshot(settings, is_verdict=is_verdict) as snapshot:
         details = list(snapshot.details(Query(where=where, project_ids=snapshot.project_ids)))
         as_of = snapshot.picture.as_of()
-        return _ProjectSnapshot(settings.url, snapshot.readings, details, as_of, snapshot.service_exit_code)
+        service = settings.url or service_of(settings)
+        return _ProjectSnapshot(service, snapshot.readings, details, as_of, snapshot.service_exit_code)
 
 
 def _report_file(settings: ServiceSettings, project: "ProjectRef") -> Path:

@@ -23,7 +23,7 @@ from upload_tui.cli.support.project_readings import (
     read_projects_once,
     resolve_projects,
 )
-from upload_tui.cli.support.service import Retries, client_for, ride_out, trouble_limits
+from upload_tui.cli.support.service import Retries, client_for, ride_out, service_of, trouble_limits
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.errors import (
     EXIT_FAILED_UPLOAD,
@@ -40,7 +40,16 @@ from upload_tui.status import Stage
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
-    from upload_tui.monitor import Detail, ProjectRef, Schedule, Store, StorePicture, UploadWaiter, Where
+    from upload_tui.monitor import (
+        Detail,
+        ProjectRef,
+        Schedule,
+        SourceWaiter,
+        Store,
+        StorePicture,
+        UploadWaiter,
+        Where,
+    )
 
 __all__ = ["command"]
 
@@ -110,7 +119,7 @@ def command(
     flags: Flags,
 ) -> int:
     """Wait for uploads."""
-    if not upload_ids and not flags.projects and not where.text:
+    if not upload_ids and not flags.projects and not flags.command and not where.text:
         raise UsageError(
             "Nothing to wait for", "Give the ids of uploads, projects with --project, or a query with --where"
         )
@@ -132,6 +141,8 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
     started, store = asyncio.get_running_loop().time(), Store()
     deadline = None if options.timeout_seconds is None else started + options.timeout_seconds
     try:
+        if settings.command:
+            return await _wait_for_source(settings, options, printer, store, deadline)
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout_at(deadline):
@@ -150,6 +161,29 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
                 return await loop.run(deadline) or service_code
     finally:
         store.close()
+
+
+async def _wait_for_source(
+    settings: ServiceSettings, options: _Options, printer: Printer, store: "Store", deadline: float | None
+) -> int:
+    from upload_tui.cli.support.sources import source_synchroniser
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor import SourceWaiter, StorePicture, source_schedule
+
+    clock, started = SystemClock(), asyncio.get_running_loop().time()
+    synchroniser = source_synchroniser(settings, store, clock)
+    upload_ids, code = options.upload_ids, EXIT_OK
+    if not upload_ids:
+        await synchroniser.sync()
+        if synchroniser.unreadable_notice:
+            echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
+            code = EXIT_UNREACHABLE
+        upload_ids = [upload.id for upload in store.pending()]
+    picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
+    schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)
+    waiter = SourceWaiter(synchroniser, picture, upload_ids, goal=options.goal, clock=clock, schedule=schedule)
+    with _progress_bar(len(waiter.outcomes)) as bar:
+        return await _WaitLoop(waiter, options, printer, picture, bar, started).run(deadline) or code
 
 
 def _elapsed_text(started: float) -> str:
@@ -260,7 +294,7 @@ def _progress_bar(total: int) -> Iterator[_ProgressBar]:
 class _WaitLoop(Struct):
     """Polls until no upload is pending, one fails, or the timeout; prints each upload when its outcome is known."""
 
-    waiter: "UploadWaiter"
+    waiter: "UploadWaiter | SourceWaiter"
     options: _Options
     printer: Printer
     picture: "StorePicture"

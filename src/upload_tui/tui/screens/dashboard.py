@@ -246,12 +246,6 @@ class DashboardScreen(QueryScreen):
         if upload_id := self._selected_upload_id():
             self.app.push_screen(ShapesScreen(self._session, upload_id, self.display_options))
 
-    def action_latencies(self) -> None:
-        """Show the latencies."""
-        from upload_tui.tui.screens.statistics import LatencyScreen
-
-        self.app.push_screen(LatencyScreen(self._session, self.display_options, self.rows_query.project_ids))
-
     # Session
 
     def action_pause(self) -> None:
@@ -262,10 +256,6 @@ class DashboardScreen(QueryScreen):
             self._session.pause()
         self._refresh_picture()
 
-    def action_refresh(self) -> None:
-        """Refresh now."""
-        self._session.refresh()
-
     # Display options
 
     def action_columns(self) -> None:
@@ -273,7 +263,7 @@ class DashboardScreen(QueryScreen):
         from upload_tui.tui.screens.menu import ColumnScreen
 
         table = self.query_one(UploadTable)
-        self.app.push_screen(ColumnScreen(table.column_specs, table.left_out), self._apply_columns)
+        self.app.push_screen(ColumnScreen(table.column_specs, table.left_out, table.default_specs), self._apply_columns)
 
     def _apply_columns(self, columns: tuple[ColumnSpec, ...] | None) -> None:
         if columns is not None:

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -18,16 +18,18 @@ from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from upload_tui.monitor import Acknowledgement, ProjectRef, Session
-from upload_tui.text import parse_duration, sanitize
+from upload_tui.text import parse_duration, plural, sanitize
 from upload_tui.tui.appearance.columns import TITLES, ColumnKey, ColumnSpec, width_of
+from upload_tui.tui.appearance.glyphs import UNICODE
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.exports import ExportKind
 from upload_tui.tui.preferences import Fault
-from upload_tui.tui.screens.session_screen import LiveDialog
+from upload_tui.tui.screens.session_screen import Dialog, LiveDialog
 
 __all__ = [
     "AcknowledgeScreen",
     "ColumnScreen",
+    "DialogList",
     "MenuScreen",
     "OptionScreen",
     "ProjectScreen",
@@ -39,7 +41,21 @@ __all__ = [
 Result = TypeVar("Result")
 
 
-class OptionScreen(ModalScreen[Result]):
+class DialogList(OptionList):
+    """The list of a dialog. Textual's cannot move by pages before it is laid out."""
+
+    def action_page_down(self) -> None:
+        """Move the cursor down by one page."""
+        if self.scrollable_content_region:
+            super().action_page_down()  # type: ignore[no-untyped-call]  # Textual has no types here
+
+    def action_page_up(self) -> None:
+        """Move the cursor up by one page."""
+        if self.scrollable_content_region:
+            super().action_page_up()  # type: ignore[no-untyped-call]
+
+
+class OptionScreen(Dialog[Result]):
     """A dialog with one list of options."""
 
     _option_lines: Sequence[tuple[Hashable, Content]] = ()
@@ -93,7 +109,7 @@ class MenuScreen(OptionScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
-        menu = OptionList(*(Option(text) for _, text in self._lines), id="menu")
+        menu = DialogList(*(Option(text) for _, text in self._lines), id="menu")
         menu.border_title = self._title
         menu.border_subtitle = f"Enter {self._hint}, {key_of(self, 'menu.close')} close"
         yield menu
@@ -121,7 +137,7 @@ class AcknowledgeScreen(ModalScreen[Acknowledgement | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="acknowledge.cancel", tooltip="Cancel"),
+        Binding("escape", "dismiss(None)", "Cancel", id="acknowledge.cancel", tooltip="Close without acknowledging"),
     ]
 
     def __init__(self, names: Sequence[str], now: datetime) -> None:
@@ -179,31 +195,111 @@ def export_menu(marked_count: int) -> MenuScreen:
     return MenuScreen("Export", "save", [(kind, _line(name, description)) for kind, name, description in kinds])
 
 
+_MAX_NAME_CELLS = 40
+_COUNT_SECONDS = 5.0
+"""The uploads of the projects are counted again after this time."""
+
+
 class ProjectScreen(LiveDialog[str | None], MenuScreen):
-    """A menu that returns a project's id; empty means all projects.
+    """A menu that returns a project's id; empty means all projects. Lines can be searched and sorted.
 
     Args:
         session: the session that has the projects.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "search", "Search", id="projects.search", tooltip="Search projects"),
+        Binding("s", "sort", "Sort", id="projects.sort", tooltip="Sort by name or by trouble"),
+    ]
+
     def __init__(self, session: Session) -> None:
         super().__init__("Projects", "show", _project_lines(session.projects))
         self._session = session
+        self._counts: Mapping[str, tuple[int, int]] = {}
+        self._counted_on: datetime | None = None
+        self._search: str | None = None
+        self._is_by_trouble = False
+
+    def on_mount(self) -> None:
+        """Name the keys."""
+        keys = [f"{key_of(self, f'projects.{name}')} {name}" for name in ("search", "sort")]
+        self.query_one(OptionList).border_subtitle = ", ".join(
+            ["Enter show", *keys, f"{key_of(self, 'menu.close')} close"]
+        )
 
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
-        self.replace_lines(_project_lines(self._session.projects))
+        now, projects = self._session.picture.now(), self._session.projects
+        if self._counted_on is None or abs((now - self._counted_on).total_seconds()) >= _COUNT_SECONDS:
+            self._counted_on = now
+            funnels = {project.id: self._session.picture.funnel(frozenset({project.id})) for project in projects}
+            self._counts = {key: (one.total, sum(one.troubles.values())) for key, one in funnels.items()}
+        if self._is_by_trouble:
+            projects = sorted(projects, key=lambda project: -self._counts.get(project.id, (0, 0))[1])
+        text = (self._search or "").casefold()
+        self.replace_lines(_project_lines(projects, self._counts, text))
+        title = f"Projects {len(self._session.projects):,}"
+        title += f" {UNICODE.dot} by trouble" if self._is_by_trouble else ""
+        searched = "" if self._search is None else f" {UNICODE.dot} /{sanitize(self._search)}"
+        self.query_one(OptionList).border_title = Content(title + searched)
+
+    def on_key(self, event: events.Key) -> None:
+        """Type the search."""
+        if self._search is None:
+            return
+        if event.key == "escape":
+            self._search = None
+        elif event.key == "backspace":
+            self._search = self._search[:-1]
+        elif event.is_printable and event.character:
+            self._search += event.character
+        else:
+            return
+        event.stop()
+        self.refresh_picture()
+
+    def action_search(self) -> None:
+        """Search as text is typed; Escape ends it."""
+        self._search = ""
+        self.refresh_picture()
+
+    def action_sort(self) -> None:
+        """Sort by name, or the projects with the most uploads in trouble first."""
+        self._is_by_trouble = not self._is_by_trouble
+        self.refresh_picture()
 
 
-def _project_lines(projects: Sequence[ProjectRef]) -> list[tuple[str, Content]]:
-    """All projects, then each; those with the same name also show their ids."""
+def _project_lines(
+    projects: Sequence[ProjectRef], counts: Mapping[str, tuple[int, int]] | None = None, text: str = ""
+) -> list[tuple[str, Content]]:
+    """All projects, then each whose name or id contains a text: those with the same name also show their ids.
+
+    `counts` are the numbers of uploads and of those in trouble, by project.
+    """
     names = Counter(project.name for project in projects)
-    return [("", Content("All projects")), *((one.id, _project_line(one, names[one.name] > 1)) for one in projects)]
+    shown = [one for one in projects if text in f"{one.name}\n{one.id}".casefold()]
+    heads = [_project_head(one, names[one.name] > 1) for one in shown]
+    width = min(_MAX_NAME_CELLS, max((head.cell_length for head in heads), default=0))
+    lines = [
+        (
+            one.id,
+            Content.assemble(head, " " * max(0, width - head.cell_length), *_count_parts((counts or {}).get(one.id))),
+        )
+        for one, head in zip(shown, heads, strict=True)
+    ]
+    return lines if text else [("", Content("All projects")), *lines]
 
 
-def _project_line(project: ProjectRef, shares_name: bool) -> Content:
+def _project_head(project: ProjectRef, shares_name: bool) -> Content:
     name = sanitize(project.name or project.id)
     return Content.assemble(name, (f"  {sanitize(project.id)}", "$quiet")) if shares_name else Content(name)
+
+
+def _count_parts(counts: tuple[int, int] | None) -> Iterator[tuple[str, str]]:
+    if counts is not None:
+        yield f"  {plural(counts[0], 'upload'):>14}", "$quiet"
+        if counts[1]:
+            yield f"  {counts[1]:,} in trouble", "$stage-error bold"
 
 
 _STEP_CELLS = 2
@@ -214,7 +310,14 @@ class _ColumnLine(Struct, frozen=True):
     is_on: bool
 
 
-class _Menu(OptionList):
+def _lines_of(columns: Sequence[ColumnSpec]) -> list[_ColumnLine]:
+    """The columns that are on, then the others."""
+    shown = {column.key for column in columns}
+    hidden = (ColumnSpec(key) for key in ColumnKey if key not in shown)
+    return [*(_ColumnLine(column, True) for column in columns), *(_ColumnLine(column, False) for column in hidden)]
+
+
+class _Menu(DialogList):
     """The list of columns. The subtitle shows the keys, shortened to fit."""
 
     def on_resize(self) -> None:
@@ -222,9 +325,11 @@ class _Menu(OptionList):
 
     def _hints(self) -> Iterator[str]:
         """Yield texts for the subtitle, the longest first."""
-        toggle, later, earlier, wider, narrower = (
-            key_of(self.screen, f"columns.{action}") for action in ("toggle", "later", "earlier", "wider", "narrower")
+        toggle, later, earlier, wider, narrower, reset = (
+            key_of(self.screen, f"columns.{action}")
+            for action in ("toggle", "later", "earlier", "wider", "narrower", "reset")
         )
+        yield f"{toggle} on/off, {later} {earlier} move, {wider} {narrower} width, {reset} reset, Enter apply"
         yield f"{toggle} on/off, {later} {earlier} move, {wider} {narrower} width, Enter apply"
         yield f"{toggle} on/off, {later} {earlier}, {wider} {narrower}, Enter apply"
         yield f"{toggle}, {later} {earlier}, {wider} {narrower}, Enter"
@@ -237,6 +342,7 @@ class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
     Args:
         columns: the present columns.
         left_out: those of them that do not fit.
+        defaults: the columns to return to; empty for the present ones.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -250,17 +356,19 @@ class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
         Binding("plus,equals_sign", "widen(1)", "Wider", id="columns.wider", tooltip="Make the column wider"),
         Binding("minus", "widen(-1)", "Narrower", id="columns.narrower", tooltip="Make the column narrower"),
         Binding("backspace", "reset_width", "Reset width", id="columns.width", tooltip="Use the default width"),
+        Binding("r", "reset", "Reset", id="columns.reset", tooltip="Use the default columns and widths"),
     ]
 
-    def __init__(self, columns: Sequence[ColumnSpec], left_out: Collection[ColumnKey] = ()) -> None:
+    def __init__(
+        self,
+        columns: Sequence[ColumnSpec],
+        left_out: Collection[ColumnKey] = (),
+        defaults: Sequence[ColumnSpec] = (),
+    ) -> None:
         super().__init__()
         self._left_out = left_out
-        shown = {column.key for column in columns}
-        hidden = (ColumnSpec(key) for key in ColumnKey if key not in shown)
-        self._lines = [
-            *(_ColumnLine(column, True) for column in columns),
-            *(_ColumnLine(column, False) for column in hidden),
-        ]
+        self._defaults = tuple(defaults or columns)
+        self._lines = _lines_of(columns)
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
@@ -307,6 +415,11 @@ class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
         self._replace_line(
             self._index, replace(line, column=replace(line.column, width=max(1, min(width + steps * _STEP_CELLS, 200))))
         )
+
+    def action_reset(self) -> None:
+        """Show the default columns in their default order and width."""
+        self._lines = _lines_of(self._defaults)
+        self._repaint(0)
 
     def action_reset_width(self) -> None:
         """Reset the width of the column at the cursor."""

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 from textual import on
+from textual.await_complete import AwaitComplete
 from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
@@ -31,7 +32,7 @@ from upload_tui.monitor import (
     needs_marks,
     read_query,
 )
-from upload_tui.status import PENDING_STAGES, Stage
+from upload_tui.status import PENDING_STAGES, Origin, Stage
 from upload_tui.text import escape_invisible, plural, sanitize
 from upload_tui.tui.appearance.columns import sort_keys
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -44,7 +45,7 @@ from upload_tui.tui.widgets.table.row_window import next_in_trouble, next_matchi
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.wire import curl_command
 
-__all__ = ["CopyScreen", "ExportScreen", "LiveDialog", "QueryScreen", "SessionScreen"]
+__all__ = ["CopyScreen", "Dialog", "ExportScreen", "LiveDialog", "QueryScreen", "SessionScreen"]
 
 
 class CopyScreen(Screen[None]):
@@ -78,6 +79,9 @@ class CopyScreen(Screen[None]):
 
     def action_copy_curl(self) -> None:
         """Copy the request as a curl command."""
+        if any(detail.upload.origin is Origin.SOURCE for detail in self.selection()):
+            self.notify("Uploads of a source are not requested", severity="warning", timeout=4)
+            return
         self._copy("request", lambda detail: curl_command(detail.row.service, detail.upload.id))
 
     def _copy(self, noun: str, text_of: Callable[[Detail], str]) -> None:
@@ -133,6 +137,10 @@ class SessionScreen(CopyScreen):
         self.connection = self._session.connection()
         self.now = self._session.picture.now()
 
+    def action_refresh(self) -> None:
+        """Refresh now."""
+        self._session.refresh()
+
     def action_times(self) -> None:
         """Toggle relative and absolute times."""
         self.display_options = replace(self.display_options, absolute_times=not self.display_options.absolute_times)
@@ -145,7 +153,15 @@ class SessionScreen(CopyScreen):
 Result = TypeVar("Result")
 
 
-class LiveDialog(ModalScreen[Result]):
+class Dialog(ModalScreen[Result]):
+    """A dialog, which closes once: a key that was pressed twice must not close what is below it."""
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Close the dialog and pass the result on, if it is still open."""
+        return super().dismiss(result) if self.app.screen is self else AwaitComplete()
+
+
+class LiveDialog(Dialog[Result]):
     """A dialog over a session, painted again with each change of the picture, and every second for its ages."""
 
     def on_mount(self) -> None:
@@ -318,6 +334,12 @@ class QueryScreen(SessionScreen, ExportScreen):
 
         failures = FailureScreen(self._session, self.display_options, self.rows_query.project_ids)
         self.app.push_screen(failures, self._show_failures)
+
+    def action_latencies(self) -> None:
+        """Show the latencies."""
+        from upload_tui.tui.screens.statistics import LatencyScreen
+
+        self.app.push_screen(LatencyScreen(self._session, self.display_options, self.rows_query.project_ids))
 
     def _show_failures(self, group: CauseGroup | None) -> None:
         """Filter for the failures of a group and select the last one."""
