@@ -21,7 +21,12 @@ from upload_tui.monitor.analysis.trouble import (
     trouble_of,
     waits_for_client,
 )
-from upload_tui.monitor.analysis.worker_health import VerificationQueue, worker_notice
+from upload_tui.monitor.analysis.worker_health import (
+    VerificationQueue,
+    WaitingUploads,
+    tolerated_silence_seconds,
+    worker_notice,
+)
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import (
     CauseGroup,
@@ -208,13 +213,21 @@ class StorePicture:
         if Stage.COMPLETED not in counts:
             return ""
         return worker_notice(
-            self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None),
+            self._waiting(),
             self._worker_figures.ended,
             self.queue,
             self.as_of(),
             last_ended_on(counts),
             self._limits.stuck_after_seconds,
         )
+
+    def _waiting(self) -> WaitingUploads:
+        return self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None)
+
+    def _tolerated_silence_seconds(self) -> float:
+        """How long no upload may end although the worker is running."""
+        ended, largest_bytes = self._worker_figures.ended(), self._waiting().largest_bytes
+        return tolerated_silence_seconds(ended, largest_bytes, self._limits.stuck_after_seconds)
 
     def _stages(self, aggregates: StoreAggregates) -> tuple[StageSummary, ...]:
         counts = aggregates.stage_counts()
@@ -289,7 +302,8 @@ class StorePicture:
             project_id: (self.now() - self.as_of(project_id)).total_seconds() > _STALE_SECONDS
             for project_id in {stored.project_id for stored in uploads}
         }
-        queued, read_since = self.queue.waits_for(as_of, self._last_ended_on), self._read_since
+        queued = self.queue.waits_for(as_of, self._last_ended_on, self._tolerated_silence_seconds)
+        read_since = self._read_since
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
             is_final = stored.stage.is_final
