@@ -49,6 +49,7 @@ __all__ = [
     "build_snapshot",
     "can_snapshot",
     "page_snapshot",
+    "summaries_snapshot",
 ]
 
 can_snapshot = hasattr(sqlite3.Connection, "serialize")
@@ -79,6 +80,16 @@ class SnapshotInfo(Struct, frozen=True):
     unparsed_places: Sequence[int]
 
 
+def summaries_snapshot(summaries: Sequence[UploadSummary], read_on: datetime, body: bytes) -> bytes:
+    """Make the snapshot of a page all of whose uploads were summarized, in its order."""
+    read_ms = to_ms(read_on) or 0
+    partitions: dict[PartitionName, list[tuple[Any, ...]]] = {}
+    for place, summary in enumerate(summaries):
+        partitions.setdefault(_partition_name(summary), []).append(_row(summary, read_ms, place))
+    first_id = summaries[0].id if summaries else None
+    return build_snapshot(partitions, SnapshotInfo(len(summaries), first_id, ()), body)
+
+
 def page_snapshot(body: bytes, read_on: datetime, project_id: str | None = None) -> bytes:
     """Make the snapshot of a page of a project (None: of any); empty if the whole page has to be parsed in full."""
     summaries = read_summaries(body, read_on, project_id)
@@ -91,8 +102,7 @@ def page_snapshot(body: bytes, read_on: datetime, project_id: str | None = None)
         if summary is None or not summary.stage.is_final:
             unparsed.append(place)
         else:
-            name = (summary.project_id, summary.project_name, summary.stage.rank)
-            partitions.setdefault(name, []).append(_row(summary, read_ms, place))
+            partitions.setdefault(_partition_name(summary), []).append(_row(summary, read_ms, place))
     first_id = summaries[0].id if summaries and summaries[0] else None
     return build_snapshot(partitions, SnapshotInfo(len(summaries), first_id, unparsed), body)
 
@@ -118,15 +128,20 @@ def build_snapshot(
         return db.serialize()
 
 
+def _partition_name(summary: UploadSummary) -> PartitionName:
+    return summary.project_id, summary.project_name, summary.stage.rank
+
+
 def _row(summary: UploadSummary, read_ms: int, place: int) -> tuple[Any, ...]:
     (
         upload_id, _, _, name, size, stage, since, certainty, initiated, completed, ended, activity, count, total, message, provider,
         uploader, is_purged, content_type,
     ) = summary  # fmt: skip
-    uploading = None if completed is None else bucket_of(completed - initiated)
+    uploading = None if completed is None or initiated is None else bucket_of(completed - initiated)
     verifying = None if completed is None or ended is None else bucket_of(ended - completed)
     return (
-        upload_id, name, UNKNOWN if size is None else size, stage.rank, since, certainty, initiated, completed, ended, activity,
+        upload_id, name, UNKNOWN if size is None else size, stage.rank, since, certainty,
+        UNKNOWN if initiated is None else initiated, completed, ended, activity,
         count, total, message, normalize_cause(message) if stage is Stage.ERROR else "", provider, uploader, 0, "", is_purged, False,
         False, read_ms, None, uploading, verifying, False, folded_text(name, upload_id, message), content_type, place,
     )  # fmt: skip

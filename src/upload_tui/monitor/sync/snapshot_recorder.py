@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from upload_tui.clock import Clock
 from upload_tui.errors import InvalidResponseError, StorageResetError
 from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
+from upload_tui.monitor.store.bulk import summaries_snapshot
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.ingest import ingest, parse_stored
@@ -18,12 +20,16 @@ from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
     SnapshotSource,
     UploadLine,
+    can_store_as_printed,
     has_ended,
+    parse_line,
+    read_line_summary,
     source_reading,
+    stored_page,
 )
-from upload_tui.wire import UploadReading
+from upload_tui.wire import UploadReading, UploadSummary
 
-__all__ = ["ENDED_UPLOADS_KEPT", "SnapshotRecorder", "WatchedSource"]
+__all__ = ["ENDED_UPLOADS_KEPT", "SnapshotRecorder", "SummarizedLine", "WatchedSource"]
 
 _BATCH_IDS = 500
 _BATCH_ROWS = 5000
@@ -47,6 +53,13 @@ class WatchedSource(Struct, frozen=True):
     service: str
     title: str
     projects: frozenset[str] = frozenset()
+
+
+class SummarizedLine(NamedTuple):
+    """A line that was read fast, and what it says."""
+
+    line: bytes
+    summary: UploadSummary
 
 
 class SnapshotRecorder:
@@ -76,9 +89,11 @@ class SnapshotRecorder:
 
     def is_watched(self, line: UploadLine) -> bool:
         """Whether the upload is of a watched project."""
+        return self._is_watched_project(line.fields.get("project") or self._watched.title)
+
+    def _is_watched_project(self, project: object) -> bool:
         if not self._watched.projects:
             return True
-        project = line.fields.get("project") or self._watched.title
         names = project.values() if isinstance(project, dict) else (project,)
         return any(isinstance(name, str) and name in self._watched.projects for name in names)
 
@@ -105,6 +120,45 @@ class SnapshotRecorder:
         if not is_silent:
             self._changes.extend(result.changes)
         return unreadable
+
+    def summarize(self, line: bytes, read_on: datetime) -> SummarizedLine | None:
+        """Read a line fast; None if it needs a full parse, or is of a project that is not watched."""
+        summary = read_line_summary(line, read_on, self._watched.title) if self._store.can_bulk_load else None
+        if summary is None or not self._is_watched_project(summary.project_id):
+            return None
+        return SummarizedLine(line, summary)
+
+    def insert(self, found: Mapping[str, SummarizedLine], read_on: datetime) -> Sequence[UploadLine]:
+        """Insert uploads, by id, that are read for the first time; return those that have to be recorded upload by upload.
+
+        These are known already, or contain something that may be a secret.
+        """
+        if not found:
+            return ()
+        known = self._store.known([*found])
+        are_plain = can_store_as_printed(b"\n".join([one.line for one in found.values()]))
+        new = [
+            one
+            for upload_id, one in found.items()
+            if upload_id not in known and (are_plain or can_store_as_printed(one.line))
+        ]
+        inserted = {one.summary.id for one in new} - self._insert(new, read_on)
+        return [
+            line
+            for upload_id, one in found.items()
+            if upload_id not in inserted and isinstance(line := parse_line(one.line), UploadLine)
+        ]
+
+    def _insert(self, found: Sequence[SummarizedLine], read_on: datetime) -> set[str]:
+        """Insert a page of uploads; return the ids of those that another process has inserted, with other values."""
+        if not found:
+            return set()
+        self._check_generation()
+        body = stored_page([one.line for one in found], self._watched.title)
+        snapshot = summaries_snapshot([one.summary for one in found], read_on, body)
+        places = self._store.bulk.insert_page(snapshot).unparsed_places
+        self.has_changed = True
+        return {found[place].summary.id for place in places}
 
     def _reading(self, line: UploadLine) -> UploadReading:
         stored = self._store.get(line.id)
