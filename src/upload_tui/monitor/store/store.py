@@ -293,6 +293,14 @@ class Store:
             found.update(row[0] for row in self._db.execute(ids, batch))
         return frozenset(found)
 
+    def with_own_json(self, upload_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the ids whose raw JSON is not part of a page that was stored in bulk."""
+        found: set[str] = set()
+        for batch in _batches(upload_ids):
+            ids = f"SELECT id FROM uploads WHERE page IS NULL AND id IN ({', '.join('?' * len(batch))})"
+            found.update(row[0] for row in self._db.execute(ids, batch))
+        return frozenset(found)
+
     def listed_ids(self, after: int, limit: int) -> Sequence[tuple[int, str]]:
         """Row numbers and ids of uploads that are not gone: the first `limit` with a number above `after`."""
         rows = "SELECT number, id FROM uploads WHERE number > ? AND NOT is_gone ORDER BY number LIMIT ?"

@@ -179,7 +179,9 @@ class SnapshotRecorder:
         """Those of the uploads whose source said that they are over."""
         found: set[str] = set()
         for batch in _batches(sorted(upload_ids)):
-            found.update(one for one in batch if has_ended(_decoded(self._store.raw(one))))
+            # A line that says `ended` is never part of a page: see `summarize`.
+            own = self._store.with_own_json(batch)
+            found.update(one for one in own if has_ended(_decoded(self._store.raw(one))))
             await asyncio.sleep(_YIELD_SECONDS)
         return found
 
