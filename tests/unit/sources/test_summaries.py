@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from tests.unit.sources.lines import LATER, ON, line_of, objects
 
 from upload_tui.monitor import Store, ingest
-from upload_tui.monitor.store.bulk import summaries_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS
 from upload_tui.sources import (
     UploadLine,
@@ -62,7 +61,7 @@ def test_a_summary_and_a_full_parse_store_the_same(fields: dict[str, Any], is_co
     if summary is None or not can_store_as_printed(line):
         return
     fast, full = Store(), Store()
-    fast.bulk.insert_page(summaries_snapshot([summary], NOW, stored_page([line], TITLE)))
+    fast.bulk.insert_summaries([summary], NOW, stored_page([line], TITLE))
     parsed = parse_line(line)
     assert isinstance(parsed, UploadLine)
     ingest(full, [source_reading(parsed, None, read_on=NOW, default_project=TITLE)], "source:x")

@@ -11,7 +11,6 @@ from msgspec import Struct
 from upload_tui.clock import Clock
 from upload_tui.errors import InvalidResponseError, StorageResetError
 from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
-from upload_tui.monitor.store.bulk import summaries_snapshot
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.ingest import ingest, parse_stored
@@ -135,30 +134,24 @@ class SnapshotRecorder:
         """
         if not found:
             return ()
-        known = self._store.known([*found])
         are_plain = can_store_as_printed(b"\n".join([one.line for one in found.values()]))
-        new = [
-            one
-            for upload_id, one in found.items()
-            if upload_id not in known and (are_plain or can_store_as_printed(one.line))
-        ]
-        inserted = {one.summary.id for one in new} - self._insert(new, read_on)
-        return [
-            line
-            for upload_id, one in found.items()
-            if upload_id not in inserted and isinstance(line := parse_line(one.line), UploadLine)
-        ]
+        with self._store.transaction():
+            self._check_generation()
+            known = self._store.known([*found])
+            new = {
+                upload_id: one
+                for upload_id, one in found.items()
+                if upload_id not in known and (are_plain or can_store_as_printed(one.line))
+            }
+            self._insert([*new.values()], read_on)
+        others = (parse_line(one.line) for upload_id, one in found.items() if upload_id not in new)
+        return [line for line in others if isinstance(line, UploadLine)]
 
-    def _insert(self, found: Sequence[SummarizedLine], read_on: datetime) -> set[str]:
-        """Insert a page of uploads; return the ids of those that another process has inserted, with other values."""
-        if not found:
-            return set()
-        self._check_generation()
-        body = stored_page([one.line for one in found], self._watched.title)
-        snapshot = summaries_snapshot([one.summary for one in found], read_on, body)
-        places = self._store.bulk.insert_page(snapshot).unparsed_places
-        self.has_changed = True
-        return {found[place].summary.id for place in places}
+    def _insert(self, new: Sequence[SummarizedLine], read_on: datetime) -> None:
+        if new:
+            body = stored_page([one.line for one in new], self._watched.title)
+            self._store.bulk.insert_summaries([one.summary for one in new], read_on, body)
+            self.has_changed = True
 
     def _reading(self, line: UploadLine) -> UploadReading:
         stored = self._store.get(line.id)
