@@ -39,6 +39,7 @@ from upload_tui.monitor.model import (
 from upload_tui.monitor.picture import Freshness
 from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, WorkerFigures, last_ended_on
 from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.row_finder import FoundRows
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
@@ -129,9 +130,7 @@ class StorePicture:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
         thresholds, query = self._trouble_thresholds(), self._restrict(query)
         result = self._store.find(query, thresholds, offset, limit, patience_seconds)
-        found = result.found
-        rows, revision = tuple(self._rows(result.uploads)), self._store.revision + found.version
-        return Window(rows, offset, found.total, revision, found.is_settled, found.in_trouble, found.total_in_trouble)
+        return _window(tuple(self._rows(result.uploads)), offset, result.found, self._store.revision)
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it."""
@@ -393,3 +392,8 @@ class InMemoryPicture(StorePicture):
     def mark(self, upload_id: str, *, stale: bool | None = None, gone: bool | None = None) -> None:
         """Mark an upload as stale (it could not be refreshed) or gone; None changes nothing."""
         self._store.mark([upload_id], stale=stale, gone=gone)
+
+
+def _window(rows: tuple[Row, ...], offset: int, found: FoundRows, revision: int) -> Window:
+    revision += found.version
+    return Window(rows, offset, found.total, revision, found.is_settled, found.in_trouble, found.total_in_trouble)

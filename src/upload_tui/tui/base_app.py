@@ -215,11 +215,7 @@ class BaseApp(App[int]):
 
     def action_quit_with_picture(self) -> None:
         """Quit, and leave what the screen shows in the terminal."""
-        lines = self.screen._compositor.render_strips(self.size)  # noqa: SLF001  # Textual has no other way to read the screen
-        background = self.screen.background_colors[1]
-        for line_filter in self.get_line_filters():
-            lines = [line.apply_filter(line_filter, background) for line in lines]
-        self.exit(0, message=Segments([segment for line in lines for segment in (*line, Segment.line())]))
+        self.exit(0, message=_picture_of(self.screen, self.get_line_filters()))
 
     def action_copy_selection(self) -> None:
         """Copy the selected text."""
@@ -228,6 +224,14 @@ class BaseApp(App[int]):
             self.copy_to_clipboard(text)
         else:
             self.notify("Press q to quit.", timeout=3)
+
+
+def _picture_of(screen: Screen[Any], filters: Sequence[LineFilter]) -> Segments:
+    """What a screen shows, for Rich."""
+    lines = screen._compositor.render_strips(screen.size)  # noqa: SLF001  # Textual has no other way to read a screen
+    for line_filter in filters:
+        lines = [line.apply_filter(line_filter, screen.background_colors[1]) for line in lines]
+    return Segments([segment for line in lines for segment in (*line, Segment.line())])
 
 
 def _class_at(cells: int, breakpoints: Sequence[tuple[int, str]]) -> str:
