@@ -26,6 +26,7 @@ pytestmark = pytest.mark.e2e
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 COMMON = {
     "--url",
+    "--command",
     "--project",
     "--profile",
     "--token-file",
@@ -37,6 +38,8 @@ COMMON = {
     "-h",
 }
 NAMES_OF_RECIPES = {"watch", "wait", "alert", "talk", "serve", "completion"}
+RECIPES_OF_SOURCES = {"s3", "ocis", "api", "folder"}
+"""Tested in `test_sources` and `test_s3`."""
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -91,6 +94,9 @@ def test_readme_has_no_unknown_options() -> None:
 
 def test_subcommands_and_choices_are_in_the_readme() -> None:
     documented = {code(does)[0].split()[1]: code(does)[0].split()[2:] for does, _, _ in rows("Commands")}
+    source = commands()["source"]
+    assert isinstance(source, click.Group)
+    assert set(documented["source"][0].split("|")) == set(source.commands)
     config, completions = commands()["config"], commands()["completions"].params[0].type
     assert isinstance(config, click.Group)
     assert isinstance(completions, click.Choice)
@@ -119,6 +125,7 @@ def test_settings_are_described_as_in_the_schema(tmp_path: Path) -> None:
         "alerts": "bell",
         "alert_repeat": "0",
         "failures_for": "3600",
+        "timeout": "60",
     }
     (tmp_path / "token").write_text("t")
     for key, variable, _, _ in rows("Settings"):
@@ -160,7 +167,7 @@ def test_every_documented_key_is_in_the_readme() -> None:
 
 
 def test_every_recipe_has_a_test() -> None:
-    assert set(re.findall(r"<!-- recipe: (\w+) -->", README)) == NAMES_OF_RECIPES
+    assert set(re.findall(r"<!-- recipe: (\w+) -->", README)) == NAMES_OF_RECIPES | RECIPES_OF_SOURCES
 
 
 def shell(script: str, folder: Path, environment: dict[str, str]) -> "subprocess.Popen[str]":

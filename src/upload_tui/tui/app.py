@@ -88,6 +88,9 @@ class UploadApp(BaseApp):
 
     def _start(self, bridge: Bridge) -> None:
         self._has_painted = True
+        if self._requested_exit is not None:
+            self.exit(self._requested_exit)
+            return
         gc.freeze()  # imported objects live as long as the process
         gc.enable()
         self.run_worker(self._run_bridge(bridge), name="bridge", exit_on_error=False)

@@ -42,7 +42,32 @@ def _action_commands() -> type[Provider]:
     return ActionCommands
 
 
-class BaseApp(App[int]):
+class ExportApp(App[int]):
+    """Writes exports to files."""
+
+    _preferences: Preferences
+
+    @on(ExportReady)
+    def deliver_export(self, message: ExportReady) -> None:
+        """Write an export to its file, which only its owner can read."""
+        folder = self._preferences.export_folder or working_folder()
+        if not self.is_web:
+            with suppress(OSError):  # reported by the delivery, which fails as well
+                create_private_file(folder / message.file_name)
+        self.deliver_text(message.text, save_directory=folder, save_filename=message.file_name, name="export")
+
+    @on(events.DeliveryComplete)
+    def notify_export_delivered(self, event: events.DeliveryComplete) -> None:
+        """Show where the export is."""
+        self.notify(sanitize(f"Exported to {event.path}" if event.path else "Exported"), markup=False)
+
+    @on(events.DeliveryFailed)
+    def notify_export_failed(self, event: events.DeliveryFailed) -> None:
+        """Show why the export failed."""
+        self.notify(sanitize(f"Export failed: {event.exception}"), severity="error", markup=False)
+
+
+class BaseApp(ExportApp):
     """An app that follows the user's preferences, and saves the theme and the columns that the user chooses.
 
     Args:
@@ -63,6 +88,7 @@ class BaseApp(App[int]):
         self._initial_display_options = preferences.display_options or DisplayOptions(glyphs_for(sys.stdout.encoding))
         self._is_ascii = self._initial_display_options.glyphs is ASCII
         self._has_painted = False
+        self._requested_exit: int | None = None
         for theme in (*THEMES, *preferences.themes):
             self.register_theme(theme)
         self.theme = preferences.theme or theme_for(
@@ -72,6 +98,12 @@ class BaseApp(App[int]):
         self.stylesheet.set_variables(self.get_css_variables())
         if not preferences.is_animated:
             self.animation_level = "none"
+
+    def request_exit(self, code: int) -> None:
+        """Exit with a code, but not before the first frame: Textual cannot end an app that is being composed."""
+        self._requested_exit = code
+        if self._has_painted:
+            self.exit(code)
 
     def get_driver_class(self) -> type[Driver]:
         """The terminal's driver; on Linux and macOS ours, which ends the app when the terminal is gone."""
@@ -178,25 +210,6 @@ class BaseApp(App[int]):
             save(choice)
         except UploadTuiError as error:
             self.notify(sanitize(f"{error.title}. {error.hint}"), severity="warning", markup=False)
-
-    @on(ExportReady)
-    def deliver_export(self, message: ExportReady) -> None:
-        """Write an export to its file, which only its owner can read."""
-        folder = self._preferences.export_folder or working_folder()
-        if not self.is_web:
-            with suppress(OSError):  # reported by the delivery, which fails as well
-                create_private_file(folder / message.file_name)
-        self.deliver_text(message.text, save_directory=folder, save_filename=message.file_name, name="export")
-
-    @on(events.DeliveryComplete)
-    def notify_export_delivered(self, event: events.DeliveryComplete) -> None:
-        """Show where the export is."""
-        self.notify(sanitize(f"Exported to {event.path}" if event.path else "Exported"), markup=False)
-
-    @on(events.DeliveryFailed)
-    def notify_export_failed(self, event: events.DeliveryFailed) -> None:
-        """Show why the export failed."""
-        self.notify(sanitize(f"Export failed: {event.exception}"), severity="error", markup=False)
 
     def action_help(self) -> None:
         """Show the help."""

@@ -7,20 +7,23 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 
 from tests.tui.dashboards import mixed, opened, until
-from upload_tui.monitor import Connection, ConnectionState
+from upload_tui.monitor import Connection, ConnectionState, parse_query, text_terms
 from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard
 from upload_tui.tui.fitting import json_line
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.screens.upload import UploadScreen
-from upload_tui.tui.widgets.table.cells import highlighted, match_words
+from upload_tui.tui.widgets.table.cells import highlighted
 
 
 def test_the_first_place_of_each_word_is_highlighted() -> None:
-    assert match_words('Scan "tiff" -dark') == ("scan", "tiff")
-    pieces = [piece for piece in highlighted("my-Scan-1.tiff", "", ("scan", "tiff")) if piece[0]]
+    words = text_terms(parse_query('Scan "tiff" -dark').tree)
+    assert words == ["scan", "tiff"]
+    pieces = [piece for piece in highlighted("my-Scan-1.tiff", "", words) if piece[0]]
     assert pieces == [("my-", ""), ("Scan", "uploads--match"), ("-1.", ""), ("tiff", "uploads--match")]
     assert [*highlighted("other", "uploads--dim", ("scan",))] == [("other", "uploads--dim")]
+    street = [piece for piece in highlighted("Große Straße", "", ["strasse"]) if piece[0]]
+    assert street == [("Große ", ""), ("Straße", "uploads--match")]
 
 
 async def test_matches_are_underlined_in_the_table() -> None:

@@ -304,7 +304,7 @@ class _ProjectPoller:
         return seconds if self._is_watched else self._schedule.unwatched_seconds(seconds)
 
     def _publish_connection(self, connection: Connection) -> None:
-        self._changes.publish(ConnectionChanged(at=self._clock.now(), connection=connection))
+        self._changes.publish(ConnectionChanged(at=self._clock.now(), connection=connection, project=self.project))
 
     def _publish_progress(self, known: int, total: int | None) -> None:
         self.tracker.catching_up(known, total)

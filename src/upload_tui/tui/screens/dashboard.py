@@ -21,7 +21,7 @@ from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.bridge import ColumnsChosen
 from upload_tui.tui.notices import Alert
 from upload_tui.tui.preferences import DemoControls, TableOrder
-from upload_tui.tui.screens.session_screen import QueryScreen
+from upload_tui.tui.screens.query_screen import QueryScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter, SearchBar
@@ -105,7 +105,7 @@ class DashboardScreen(QueryScreen):
                 rows=cls.pending_rows,
                 total=cls.pending_total,
             )
-            yield ChangeLogView().data_bind(cls.display_options, cls.now)
+            yield ChangeLogView(self.row_of).data_bind(cls.display_options, cls.now)
         yield SearchBar()
         yield KeyFooter()
 
@@ -260,7 +260,7 @@ class DashboardScreen(QueryScreen):
 
     def action_columns(self) -> None:
         """Choose columns."""
-        from upload_tui.tui.screens.menu import ColumnScreen
+        from upload_tui.tui.screens.columns import ColumnScreen
 
         table = self.query_one(UploadTable)
         self.app.push_screen(ColumnScreen(table.column_specs, table.left_out, table.default_specs), self._apply_columns)

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from upload_tui.monitor import Session
-from upload_tui.status import Stage
+from upload_tui.status import Origin, Stage
 from upload_tui.text import plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import UNICODE, Glyphs
@@ -134,6 +134,9 @@ class HelpScreen(Dialog[None]):
 _TITLES = {StatusShape.A: "Option A", StatusShape.B: "Option B", StatusShape.DEPLOYED: "Deployed"}
 
 
+_NOT_FOR_SOURCES = "Not for a source: these are the formats of a service's status. J shows the line as it was printed."
+
+
 class ShapesScreen(LiveDialog[None]):
     """The status of one upload in three formats, side by side."""
 
@@ -165,6 +168,9 @@ class ShapesScreen(LiveDialog[None]):
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
         detail = self._session.picture.detail(self._upload_id)
+        if detail is not None and detail.upload.origin is Origin.SOURCE:
+            self.query_one(f"#shape-{StatusShape.A}", Static).update(_NOT_FOR_SOURCES)
+            return
         for shape in StatusShape:
             status = {} if detail is None else write_status(detail.upload.timeline, shape)
             is_received = detail is not None and detail.upload.status_shape is shape

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, Row, SortKey
+from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, Row, SortKey, Where, text_terms
 from upload_tui.status import Stage
 from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.columns import TITLES, Column, ColumnKey, ColumnSpec, ViewKind, default_columns
@@ -20,7 +20,6 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import TABLE_KEYS, key_of
 from upload_tui.tui.fitting import cause_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cursor_lines import CursorLines
-from upload_tui.tui.widgets.table.cells import match_words
 from upload_tui.tui.widgets.table.row_list import RowList
 from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, ColumnView, RowPainter
 from upload_tui.tui.widgets.table.row_window import RowSource
@@ -28,6 +27,9 @@ from upload_tui.tui.widgets.table.row_window import RowSource
 __all__ = ["TitledTable", "UploadTable", "query_parts"]
 
 _HIGHLIGHT_SECONDS = 1.5
+
+_HIGHLIGHTED_FIELDS = ("", "name", "id")
+"""Fields of a query whose matches are highlighted; the empty name is a word without a field."""
 
 
 class UploadTable(RowList, can_focus=True):
@@ -198,7 +200,7 @@ class UploadTable(RowList, can_focus=True):
             self.several_projects,
             self.project_names,
             self.display_options.columns_of(self.view_kind),
-            match_words(self.rows_query.search),
+            tuple(text_terms(self.rows_query.where.tree, _HIGHLIGHTED_FIELDS)),
         )
         self._painter.fit(self.line_width or self.size.width, self.display_options, view)
 
@@ -244,8 +246,8 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = 
     for label, value in (("storage", query.storage_provider), ("by", query.uploader)):
         if value:
             parts.append(f"{label} {truncate_middle(value, _CAUSE_CELLS, ellipsis)}")
-    if query.search:
-        parts.append(f'matching "{sanitize(query.search)}"')
+    if query.where.text:
+        parts.append(f'matching "{sanitize(query.where.text)}"')
     names = [project.name or project.id for project in projects if project.id in query.project_ids]
     parts.extend(f"in {sanitize(name)}" for name in names)
     parts.extend(order_part(query))
@@ -369,7 +371,7 @@ class TitledTable(UploadTable):
         if query.project_ids and not replace(query, project_ids=frozenset()).is_filtered:
             return "No uploads in this project. Esc shows all projects."
         if query.is_filtered:
-            has_both = query.search and replace(query, search="").is_filtered
+            has_both = query.where.text and replace(query, where=Where()).is_filtered
             return f"No matches. Esc {'clears the search' if has_both else 'shows all uploads'}."
         if self.is_known or self.connection is None:
             return "No uploads yet. New uploads appear here."
