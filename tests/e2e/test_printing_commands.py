@@ -88,7 +88,7 @@ def test_list_and_report_select_by_a_query(served: Served, uploads: list[dict[st
     found = served.run("list", "--where", "stage:verified,error -is:stuck size>1KB").records
     expected = [one["id"] for one in uploads if one["stage"] in {"verified", "error"} and one["size_bytes"] > 1000]
     assert [upload["id"] for upload in found] == expected
-    report = served.run("report", "--where", "is:failed", "-o", "json").records[0]
+    report = served.run("report", "--where", "is:failed", "-o", "jsonl").records[0]
     assert report["total"] == report["stages"]["error"] > 0
     assert served.run("wait", "--where", "stage:verified").code == 0
 

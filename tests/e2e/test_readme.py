@@ -37,7 +37,7 @@ COMMON = {
     "--help",
     "-h",
 }
-NAMES_OF_RECIPES = {"watch", "wait", "alert", "talk", "serve", "completion"}
+NAMES_OF_RECIPES = {"watch", "wait", "alert", "query", "acknowledged", "talk", "serve", "completion"}
 RECIPES_OF_SOURCES = {"s3", "ocis", "api", "folder"}
 """Tested in `test_sources` and `test_s3`."""
 
@@ -154,7 +154,7 @@ def test_every_action_id_is_in_the_readme() -> None:
 
 
 SURFACE = (
-    "j k ↓ ↑ / g G Home End Esc PgUp PgDn ^u ^d 1 2 3 4 Enter ! Tab s S f p Space r y Y w e m C l t d ? ^p q n N E W c J ^c "
+    "j k ↓ ↑ / g G Home End Esc PgUp PgDn ^u ^d 1 2 3 4 Enter ! Tab s S f p Space r y Y w e m C l t d ? ^p q n N E W a c J ^c "
     "u x [ ] ."
 )
 
@@ -198,6 +198,14 @@ def test_recipe_watch(service: Served) -> None:
         terminal.wait_until(lambda text: "watched.bin" in text and "live" in text)
         terminal.press("q")
         assert terminal.wait_for_end() == 0
+
+
+@pytest.mark.parametrize("name", ["query", "acknowledged"])
+def test_recipe_of_a_query(service: Served, name: str) -> None:
+    service.finish(service.begin(), is_corrupt=True)
+    result = run(*on_a_terminal(recipe(name)), environment=service.environment)
+    assert (result.code, result.err) == (0, "")
+    assert all(record["acknowledged"] is (name == "acknowledged") for record in result.records)
 
 
 @pytest.mark.parametrize(("is_corrupt", "expected"), [(False, 0), (True, 1)], ids=["verified", "failed"])

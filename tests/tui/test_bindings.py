@@ -22,7 +22,7 @@ from upload_tui.tui.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
 from upload_tui.tui.command_palette import bindings_by_owner
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
-from upload_tui.tui.screens.menu import MenuScreen
+from upload_tui.tui.screens.menu import AcknowledgeScreen, MenuScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.footer import SearchBar
@@ -96,6 +96,7 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "s": ("", lambda context: context.table.rows_query.sort is SortKey.STAGE),
     "S": ("", only(*reversed(ALL))),
     "f": ("", lambda context: context.table.follow),
+    "a": ("", opens(AcknowledgeScreen)),
     "w": ("", opens(ShapesScreen)),
     "J": ("", focuses("upload-raw")),
     "F": ("", opens(FailureScreen)),

@@ -17,7 +17,13 @@ from upload_tui.monitor.analysis.trouble import (
     trouble_of,
     waits_for_client,
 )
-from upload_tui.monitor.analysis.worker_health import VerificationQueue, reports_verification, worker_notice
+from upload_tui.monitor.analysis.worker_health import (
+    VerificationQueue,
+    WaitingUploads,
+    reports_verification,
+    tolerated_silence_seconds,
+    worker_notice,
+)
 from upload_tui.monitor.model import (
     Acknowledgement,
     CauseGroup,
@@ -201,13 +207,21 @@ class StorePicture:
         if Stage.COMPLETED not in counts or not reports_verification(self._service, counts):
             return ""
         return worker_notice(
-            self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None),
+            self._waiting(),
             self._worker_figures.ended,
             self.queue,
             self.as_of(),
             last_ended_on(counts),
             self._limits.stuck_after_seconds,
         )
+
+    def _waiting(self) -> WaitingUploads:
+        return self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None)
+
+    def _tolerated_silence_seconds(self) -> float:
+        """How long no upload may end although the worker is running."""
+        ended, largest_bytes = self._worker_figures.ended(), self._waiting().largest_bytes
+        return tolerated_silence_seconds(ended, largest_bytes, self._limits.stuck_after_seconds)
 
     def _stages(self, aggregates: StoreAggregates, thresholds: TroubleThresholds) -> tuple[StageSummary, ...]:
         counts = aggregates.stage_counts()
@@ -248,7 +262,9 @@ class StorePicture:
             for project_id in {stored.project_id for stored in uploads}
         }
         queued, read_since = (
-            self.queue.waits_for(as_of, lambda: last_ended_on(self._aggregates.stage_counts())),
+            self.queue.waits_for(
+                as_of, lambda: last_ended_on(self._aggregates.stage_counts()), self._tolerated_silence_seconds
+            ),
             self._read_since,
         )
         for stored in uploads:

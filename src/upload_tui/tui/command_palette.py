@@ -14,7 +14,7 @@ from upload_tui.tui.bindings import ALL_KEYS, keys_of, keys_text
 from upload_tui.tui.bridge import ThemeChosen
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
-from upload_tui.tui.screens.menu import MenuScreen, ProjectScreen
+from upload_tui.tui.screens.menu import AcknowledgeScreen, MenuScreen, ProjectScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.footer import SearchBar
@@ -28,6 +28,7 @@ _CLASSES: tuple[type[DOMNode], ...] = (
     MenuScreen,
     ProjectScreen,
     ColumnScreen,
+    AcknowledgeScreen,
     FailureScreen,
     LatencyScreen,
     ShapesScreen,

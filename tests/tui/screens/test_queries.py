@@ -5,8 +5,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Label
 
 from tests.tui.dashboards import names_in, opened, toasts, until
-from upload_tui.monitor import Query, parse_query
-from upload_tui.testing import an_upload
+from upload_tui.monitor import Query, Trouble, parse_query
+from upload_tui.testing import NOW, InMemorySession, an_upload
 from upload_tui.tui.screens.menu import parse_acknowledgement
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.wire import CHUNK_HASH_DIFFERS
@@ -92,7 +92,7 @@ async def test_marked_uploads_are_found() -> None:
 
 async def test_an_upload_is_acknowledged_with_a_note_and_that_is_taken_back() -> None:
     async with opened(UPLOADS) as (pilot, session, table):
-        await pilot.press("j")
+        await pilot.press("W")
         await pilot.press("a", *"known for 2h", "enter")
         await until(pilot, lambda: "Acknowledged: 1 upload" in toasts(pilot))
         found = session.picture.window(Query(where=parse_query("is:acknowledged")), 0, 9).rows
@@ -100,18 +100,23 @@ async def test_an_upload_is_acknowledged_with_a_note_and_that_is_taken_back() ->
         assert found[0].acknowledgement is not None
         assert found[0].acknowledgement.note == "known"
         assert not found[0].lateness.is_stuck
-        assert session.picture.funnel().stuck == 0
+        assert trouble_of(session) is None
         session.clock.advance(7300)
-        assert session.picture.funnel().stuck == 1
+        assert trouble_of(session) is Trouble.STUCK
         assert session.picture.window(Query(where=parse_query("is:acknowledged")), 0, 9).total == 0
         await pilot.press("a", "enter")
-        await until(pilot, lambda: session.picture.funnel().stuck == 0)
+        await until(pilot, lambda: trouble_of(session) is None)
         await pilot.press("a")
-        await until(pilot, lambda: session.picture.funnel().stuck == 1)
+        await until(pilot, lambda: trouble_of(session) is Trouble.STUCK)
         assert "No longer acknowledged: 1 upload" in toasts(pilot)
         await pilot.press("a", "escape")
-        assert session.picture.funnel().stuck == 1
+        assert trouble_of(session) is Trouble.STUCK
         assert table.total == len(UPLOADS)
+
+
+def trouble_of(session: InMemorySession) -> Trouble | None:
+    (row,) = session.picture.window(Query(where=parse_query("stuck.bin")), 0, 9).rows
+    return row.trouble
 
 
 @pytest.mark.parametrize(
@@ -125,8 +130,6 @@ async def test_an_upload_is_acknowledged_with_a_note_and_that_is_taken_back() ->
     ],
 )
 def test_a_note_may_end_with_a_time(text: str, expected_note: str, hours: int | None) -> None:
-    from upload_tui.testing import NOW
-
     given = parse_acknowledgement(text, NOW)
     assert given.note == expected_note
     assert (given.until is None) == (hours is None)

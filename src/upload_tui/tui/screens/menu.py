@@ -141,7 +141,7 @@ class AcknowledgeScreen(ModalScreen[Acknowledgement | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="acknowledge.cancel", tooltip="Cancel"),
+        Binding("escape", "dismiss(None)", "Cancel", id="acknowledge.cancel", tooltip="Close without acknowledging"),
     ]
 
     def __init__(self, names: Sequence[str], now: datetime) -> None:
