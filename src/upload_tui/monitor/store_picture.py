@@ -1,7 +1,7 @@
 """The picture that a store holds, as screens read it: windows of rows, the funnel, one upload in detail."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -12,12 +12,9 @@ from upload_tui.clock import Clock, SystemClock
 from upload_tui.monitor.analysis.latency import STAGE_PAIRS, histogram_of
 from upload_tui.monitor.analysis.trouble import (
     DEFAULT_LIMITS,
-    Baseline,
     Baselines,
     TroubleLimits,
     lateness_of,
-    overdue_seconds,
-    stuck_seconds,
     trouble_of,
     waits_for_client,
 )
@@ -37,8 +34,13 @@ from upload_tui.monitor.model import (
     Window,
 )
 from upload_tui.monitor.picture import Freshness
-from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, WorkerFigures, last_ended_on
-from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.aggregates import (
+    LatenessThresholds,
+    StageCounts,
+    StoreAggregates,
+    WorkerFigures,
+    last_ended_on,
+)
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
@@ -46,11 +48,6 @@ from upload_tui.status import PENDING_STAGES, Stage
 
 __all__ = ["InMemoryPicture", "StorePicture"]
 
-_MAX_SAMPLES = 1000
-"""Durations per project that baselines are made of."""
-_ENOUGH_SAMPLES = 200
-_BASELINE_REFRESH_SECONDS = 5.0
-"""With enough samples, baselines are computed again at most this often."""
 _STALE_SECONDS = 15.0
 """Pending uploads are stale if the picture is older than this."""
 _RECENT_MINUTES = 10
@@ -89,7 +86,7 @@ class StorePicture:
         self._freshness = freshness
         self._service = service
         self._limits = limits
-        self._baseline_cache = (store.generation, -1, 0.0, Baselines(()))
+        self._thresholds = LatenessThresholds(store, self._aggregates, clock, limits)
         self.queue = VerificationQueue()
 
     @property
@@ -127,7 +124,7 @@ class StorePicture:
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
-        thresholds, query = self._trouble_thresholds(), self._restrict(query)
+        thresholds, query = self._thresholds.of_trouble(self.as_of()), self._restrict(query)
         result = self._store.find(query, thresholds, offset, limit, patience_seconds)
         found = result.found
         return Window(
@@ -142,7 +139,7 @@ class StorePicture:
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it."""
-        return self._store.position(self._restrict(query), self._trouble_thresholds(), upload_id)
+        return self._store.position(self._restrict(query), self._thresholds.of_trouble(self.as_of()), upload_id)
 
     def _restrict(self, query: Query) -> Query:
         """The query, limited to this picture's projects."""
@@ -198,7 +195,7 @@ class StorePicture:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
         stages = self._stages(aggregates)
-        failures = aggregates.count_failed(self._failed_since)
+        failures = aggregates.count_failed(self._thresholds.failed_since(self.as_of()))
         troubles = _troubles(aggregates, stages, sum(failures.values()))
         counts = self._aggregates.stage_counts()
         notice = self._worker_notice(counts) or self._store.notice
@@ -225,43 +222,14 @@ class StorePicture:
     ) -> StageSummary:
         now, overdue, stuck = self.as_of(), 0, 0
         if stage is Stage.INITIATED and count:
-            overdue = stuck = aggregates.count_idle_initiated(self._thresholds(stuck_seconds).initiated)
+            overdue = stuck = aggregates.count_idle_initiated(self._thresholds.of_stuck(now).initiated)
         elif stage is Stage.COMPLETED and count:
-            stuck = aggregates.count_completed_before(self._thresholds(stuck_seconds))
-            overdue = aggregates.count_completed_before(self._thresholds(overdue_seconds))
+            stuck = aggregates.count_completed_before(self._thresholds.of_stuck(now))
+            overdue = aggregates.count_completed_before(self._thresholds.of_overdue(now))
         recent = aggregates.arrivals(stage, now - timedelta(minutes=_RECENT_MINUTES), _RECENT_MINUTES)
         return StageSummary(stage, count, oldest, newest, overdue, stuck, recent)
 
     # Lateness
-
-    def _baselines(self) -> Baselines:
-        generation, revision, computed_at, baselines = self._baseline_cache
-        now, store = self._clock.monotonic(), self._store
-        is_due = baselines.samples < _ENOUGH_SAMPLES or now - computed_at >= _BASELINE_REFRESH_SECONDS
-        if generation != store.generation or (revision != store.revision and is_due):
-            baselines = Baselines(self._aggregates.durations(_MAX_SAMPLES))
-            self._baseline_cache = (store.generation, store.revision, now, baselines)
-        return baselines
-
-    def _trouble_thresholds(self) -> TroubleThresholds:
-        return TroubleThresholds(self._thresholds(overdue_seconds), self._failed_since, self._thresholds(stuck_seconds))
-
-    @property
-    def _failed_since(self) -> datetime:
-        return self._limits.failed_since(self.as_of().replace(microsecond=0))
-
-    def _thresholds(self, limit_seconds: Callable[[Baseline | None, float], float]) -> StuckThresholds:
-        """The times that correspond to an age limit, rounded to seconds so that cached search results stay valid for a second."""
-        now, baselines = self.as_of().replace(microsecond=0), self._baselines()
-
-        def before(baseline: Baseline | None) -> datetime:
-            return now - timedelta(seconds=limit_seconds(baseline, self._limits.stuck_after_seconds))
-
-        specific = tuple(
-            StuckThreshold(project_id, min_bytes, below_bytes, before(baseline))
-            for project_id, min_bytes, below_bytes, baseline in baselines.specific()
-        )
-        return StuckThresholds(now - timedelta(seconds=self._limits.stuck_after_seconds), before(None), specific)
 
     def _last_ended_on(self) -> datetime | None:
         """When an upload was last verified or failed; None if none was."""
@@ -284,7 +252,8 @@ class StorePicture:
     def _rows(self, uploads: Sequence[StoredUpload]) -> Iterator[Row]:
         """Rows as of the last time the picture was current; what they share is computed once."""
         # In whole seconds, as the thresholds of queries: a row and a filter must not disagree.
-        as_of, baselines, failed_since = self.as_of().replace(microsecond=0), self._baselines(), self._failed_since
+        as_of, baselines = self.as_of().replace(microsecond=0), self._thresholds.baselines()
+        failed_since = self._thresholds.failed_since(as_of)
         outdated = {
             project_id: (self.now() - self.as_of(project_id)).total_seconds() > _STALE_SECONDS
             for project_id in {stored.project_id for stored in uploads}

@@ -1,13 +1,22 @@
-"""Aggregates over many uploads, computed in SQL: counts, ages, arrivals, causes, durations, latency buckets."""
+"""Aggregates over many uploads, computed in SQL: counts, ages, arrivals, causes, durations, latency buckets, thresholds."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import nlargest
 from itertools import chain
 from typing import TypeAlias
 
-from upload_tui.monitor.analysis.trouble import SIZE_LIMITS_BYTES, size_class
+from upload_tui.clock import Clock
+from upload_tui.monitor.analysis.trouble import (
+    SIZE_LIMITS_BYTES,
+    Baseline,
+    Baselines,
+    TroubleLimits,
+    overdue_seconds,
+    size_class,
+    stuck_seconds,
+)
 from upload_tui.monitor.analysis.worker_health import (
     MIN_WAITING,
     RETRIES_END_SECONDS,
@@ -18,7 +27,9 @@ from upload_tui.monitor.model import CauseGroup
 from upload_tui.monitor.store.partitions import Partition, partition_list
 from upload_tui.monitor.store.query import (
     NOT_ACKNOWLEDGED,
+    StuckThreshold,
     StuckThresholds,
+    TroubleThresholds,
     failed_condition,
     idle_condition,
     stuck_condition,
@@ -28,7 +39,7 @@ from upload_tui.monitor.store.schema import UNKNOWN, read_lease
 from upload_tui.monitor.store.store import Store
 from upload_tui.status import Certainty, Stage
 
-__all__ = ["StageCounts", "StoreAggregates", "WorkerFigures", "last_ended_on"]
+__all__ = ["LatenessThresholds", "StageCounts", "StoreAggregates", "WorkerFigures", "last_ended_on"]
 
 _RARE_SHARE = 0.1
 """A size class is rare if it has a smaller share of a project's last uploads."""
@@ -297,3 +308,68 @@ class WorkerFigures:
 
     def _partitions(self, stages: frozenset[Stage], project_ids: frozenset[str] = frozenset()) -> tuple[Partition, ...]:
         return self._store.partitions.select(project_ids, stages, with_gone=False)
+
+
+_MAX_SAMPLES = 1000
+"""Durations per project that baselines are made of."""
+_ENOUGH_SAMPLES = 200
+_BASELINE_REFRESH_SECONDS = 5.0
+"""With enough samples, baselines are computed again at most this often."""
+
+
+class LatenessThresholds:
+    """The times before which an upload must have entered its stage to be late, from the durations of similar uploads.
+
+    Times are rounded to seconds, so that cached results of a search stay valid for a second.
+
+    Args:
+        store: the store.
+        aggregates: the aggregates over those of its uploads whose durations count.
+        clock: for the age of baselines.
+        limits: the settings that decide on trouble.
+    """
+
+    def __init__(self, store: Store, aggregates: StoreAggregates, clock: Clock, limits: TroubleLimits) -> None:
+        self._store = store
+        self._aggregates = aggregates
+        self._clock = clock
+        self._limits = limits
+        self._cache = (store.generation, -1, 0.0, Baselines(()))
+
+    def baselines(self) -> Baselines:
+        """The present baselines."""
+        generation, revision, computed_at, baselines = self._cache
+        now, store = self._clock.monotonic(), self._store
+        is_due = baselines.samples < _ENOUGH_SAMPLES or now - computed_at >= _BASELINE_REFRESH_SECONDS
+        if generation != store.generation or (revision != store.revision and is_due):
+            baselines = Baselines(self._aggregates.durations(_MAX_SAMPLES))
+            self._cache = (store.generation, store.revision, now, baselines)
+        return baselines
+
+    def of_trouble(self, as_of: datetime) -> TroubleThresholds:
+        """The thresholds of all troubles, as of a time."""
+        return TroubleThresholds(self.of_overdue(as_of), self.failed_since(as_of), self.of_stuck(as_of))
+
+    def failed_since(self, as_of: datetime) -> datetime:
+        """The time since which a failure is trouble."""
+        return self._limits.failed_since(as_of.replace(microsecond=0))
+
+    def of_overdue(self, as_of: datetime) -> StuckThresholds:
+        """The thresholds of overdue uploads."""
+        return self._thresholds(as_of, overdue_seconds)
+
+    def of_stuck(self, as_of: datetime) -> StuckThresholds:
+        """The thresholds of stuck uploads."""
+        return self._thresholds(as_of, stuck_seconds)
+
+    def _thresholds(self, as_of: datetime, limit_seconds: Callable[[Baseline | None, float], float]) -> StuckThresholds:
+        now, stuck_after_seconds = as_of.replace(microsecond=0), self._limits.stuck_after_seconds
+
+        def before(baseline: Baseline | None) -> datetime:
+            return now - timedelta(seconds=limit_seconds(baseline, stuck_after_seconds))
+
+        specific = tuple(
+            StuckThreshold(project_id, min_bytes, below_bytes, before(baseline))
+            for project_id, min_bytes, below_bytes, baseline in self.baselines().specific()
+        )
+        return StuckThresholds(now - timedelta(seconds=stuck_after_seconds), before(None), specific)

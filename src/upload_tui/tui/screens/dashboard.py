@@ -14,7 +14,7 @@ from textual.reactive import Reactive, reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
-from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Row, Session, UploadChange
+from upload_tui.monitor import Change, Detail, Funnel, Query, Row, Session, UploadChange
 from upload_tui.tui.appearance.columns import ColumnSpec
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
@@ -251,20 +251,6 @@ class DashboardScreen(QueryScreen):
         from upload_tui.tui.screens.statistics import LatencyScreen
 
         self.app.push_screen(LatencyScreen(self._session, self.display_options, self.rows_query.project_ids))
-
-    # Session
-
-    def action_pause(self) -> None:
-        """Pause or resume refreshing."""
-        if self._session.connection().state is ConnectionState.PAUSED:
-            self._session.resume()
-        else:
-            self._session.pause()
-        self._refresh_picture()
-
-    def action_refresh(self) -> None:
-        """Refresh now."""
-        self._session.refresh()
 
     # Display options
 

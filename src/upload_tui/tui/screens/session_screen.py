@@ -13,7 +13,18 @@ from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
-from upload_tui.monitor import CauseGroup, Change, Connection, Detail, Picture, ProjectRef, Query, Session, SortKey
+from upload_tui.monitor import (
+    CauseGroup,
+    Change,
+    Connection,
+    ConnectionState,
+    Detail,
+    Picture,
+    ProjectRef,
+    Query,
+    Session,
+    SortKey,
+)
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.text import escape_invisible, plural, sanitize
 from upload_tui.tui.appearance.columns import sort_keys
@@ -115,6 +126,18 @@ class SessionScreen(CopyScreen):
         self.projects = tuple(self._session.projects)
         self.connection = self._session.connection()
         self.now = self._session.picture.now()
+
+    def action_pause(self) -> None:
+        """Pause or resume refreshing."""
+        if self._session.connection().state is ConnectionState.PAUSED:
+            self._session.resume()
+        else:
+            self._session.pause()
+        self.apply_changes(())
+
+    def action_refresh(self) -> None:
+        """Refresh now."""
+        self._session.refresh()
 
     def action_times(self) -> None:
         """Toggle relative and absolute times."""

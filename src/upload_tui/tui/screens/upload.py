@@ -102,7 +102,3 @@ class UploadScreen(SessionScreen):
         from upload_tui.tui.screens.help import ShapesScreen
 
         self.app.push_screen(ShapesScreen(self._session, self._upload_id, self.display_options))
-
-    def action_refresh(self) -> None:
-        """Refresh now."""
-        self._session.refresh()
