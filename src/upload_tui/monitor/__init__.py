@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from upload_tui.monitor.analysis.latency import LatencyHistogram
     from upload_tui.monitor.analysis.statistics import statistics_of
     from upload_tui.monitor.analysis.trouble import (
         DEFAULT_LIMITS,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
         ConnectionState,
         Detail,
         Funnel,
-        LatencyHistogram,
         Playback,
         ProjectRef,
         Query,
@@ -158,6 +158,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "analysis.latency": "LatencyHistogram",
         "analysis.statistics": "statistics_of",
         "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
@@ -166,7 +167,7 @@ __getattr__, __dir__ = lazy_names(
             "UploadChange UploadGone UploadPurged UploadSeen"
         ),
         "model": (
-            "CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback ProjectRef Query Row "
+            "CauseGroup Connection ConnectionState Detail Funnel Playback ProjectRef Query Row "
             "SortKey StageSummary Trouble WaitsFor Window"
         ),
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",

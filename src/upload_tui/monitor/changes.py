@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from upload_tui.monitor.model import Connection, Detail
+from upload_tui.monitor.model import Connection, Detail, ProjectRef
 from upload_tui.status import Anomaly, Certainty, Event, Stage
 from upload_tui.wire import Upload, format_time
 
@@ -98,9 +98,10 @@ class UploadGone(UploadChange, frozen=True, kw_only=True):
 
 
 class ConnectionChanged(Change, frozen=True, kw_only=True):
-    """The connection to a service changed its state."""
+    """The connection to a service changed its state; `project` is the one whose connection it is, None if it is that of all."""
 
     connection: Connection
+    project: ProjectRef | None = None
 
 
 class SyncProgressed(Change, frozen=True, kw_only=True):

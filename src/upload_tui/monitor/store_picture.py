@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock, SystemClock
-from upload_tui.monitor.analysis.latency import STAGE_PAIRS, histogram_of
+from upload_tui.monitor.analysis.latency import STAGE_PAIRS, LatencyHistogram, histogram_of
 from upload_tui.monitor.analysis.trouble import (
     DEFAULT_LIMITS,
     Baselines,
@@ -24,7 +24,6 @@ from upload_tui.monitor.model import (
     CauseGroup,
     Detail,
     Funnel,
-    LatencyHistogram,
     Lateness,
     Query,
     Row,

@@ -106,7 +106,8 @@ class UploadApp(BaseApp):
     def _dispatch(self, batch: ChangeBatch) -> None:
         self._alerts.add(batch.changes)
         self._deliver_alerts()
-        if not self._is_summary_shown and self.session.connection().is_live:
+        connection = self.session.connection()
+        if not self._is_summary_shown and (connection.is_live or connection.is_partly_live):
             self._is_summary_shown = True
             self._show_summary()
         for screen in self.screen_stack:
@@ -116,7 +117,8 @@ class UploadApp(BaseApp):
 
     def _deliver_alerts(self) -> None:
         """Show the alerts that are due, and send them where the settings say."""
-        if self.session.connection().is_live:
+        connection = self.session.connection()
+        if connection.is_live or connection.is_partly_live:
             self._alerts.compare(self.session.picture.window(_IN_TROUBLE, 0, _MAX_COMPARED).rows)
         for alert in self._alerts.due(self.session.picture.now()):
             self._dashboard.show_alert(alert)
