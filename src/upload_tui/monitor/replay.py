@@ -277,7 +277,7 @@ class _StoreLines:
     def clear(self) -> None:
         """Undo all lines."""
         self.end_bulk()
-        self._store.clear()
+        self._store.db.replace_with_empty()
 
     def end_bulk(self) -> None:
         """End the bulk load, if there is one."""

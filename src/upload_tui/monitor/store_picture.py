@@ -172,7 +172,7 @@ class StorePicture:
         from upload_tui.monitor.sync.ingest import parse_stored  # imports the JSON parsers, which rows do not need
         from upload_tui.sources import shown_raw
 
-        raw = self._store.raw(upload_id)
+        raw = self._store.raw_json.raw(upload_id)
         upload = parse_stored(raw, stored)
         if upload is None:
             return None
