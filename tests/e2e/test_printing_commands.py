@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 UPLOAD_FIELDS = [
     "id", "name", "size_bytes", "content_type", "project", "service", "stage", "stage_since", "stage_since_certainty",
-    "error_message", "timeline", "chunks", "overdue", "stuck", "trouble", "anomalies", "as_of",
+    "error_message", "timeline", "chunks", "overdue", "stuck", "acknowledged", "acknowledgement", "trouble", "anomalies", "as_of",
 ]  # fmt: skip
 STAGES = {"initiated", "completed", "verified", "error"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -82,6 +82,34 @@ def test_list_sorts_searches_and_limits(served: Served, uploads: list[dict[str, 
     assert sizes == sorted((upload["size_bytes"] for upload in uploads), reverse=True)[:3]
     some = uploads[3]
     assert [upload["id"] for upload in served.run("list", "--search", some["name"][1:].upper()).records] == [some["id"]]
+
+
+def test_list_and_report_select_by_a_query(served: Served, uploads: list[dict[str, Any]]) -> None:
+    found = served.run("list", "--where", "stage:verified,error -is:stuck size>1KB").records
+    expected = [one["id"] for one in uploads if one["stage"] in {"verified", "error"} and one["size_bytes"] > 1000]
+    assert [upload["id"] for upload in found] == expected
+    report = served.run("report", "--where", "is:failed", "-o", "jsonl").records[0]
+    assert report["total"] == report["stages"]["error"] > 0
+    assert served.run("wait", "--where", "stage:verified").code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "query", "lines"),
+    [
+        ("list", "scan sise>1", ["There is no field sise.", "  scan sise>1", "       ^ Did you mean size?"]),
+        (
+            "report",
+            "stage:verifed",
+            ["verifed is no value of stage.", "  stage:verifed", "        ^ Did you mean verified?"],
+        ),
+        ("tail", 'É "a', ["A quotation mark is not closed.", '  É "a', '    ^ Write " at the end.']),
+        ("wait", "a OR", ["Something is missing at the end.", "  a OR", "      ^ Write a word or a field."]),
+    ],
+)
+def test_a_mistake_in_a_query_has_a_caret(served: Served, command: str, query: str, lines: list[str]) -> None:
+    result = served.run(command, "--where", query)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines() == [f"upload-tui: {lines[0]}", *lines[1:]]
 
 
 def test_list_filters_by_trouble_and_since(served: Served, uploads: list[dict[str, Any]]) -> None:

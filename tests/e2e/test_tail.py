@@ -120,6 +120,36 @@ def test_recovered_connection_goes_to_standard_error() -> None:
     assert lines[1] == "upload-tui: live again.\n"
 
 
+def test_a_deleted_project_is_reported_once_and_the_others_go_on() -> None:
+    gone = Response({"error": 404, "code": "not_provided", "reason": "Project Not Found"}, 404)
+    pages = [
+        Response({"results": [an_upload(f"{n}", project=("p-1", "Genome")) for n in range(k)]}) for k in range(150)
+    ]
+    answers = {
+        "/projects": [Response({"results": [{"id": "p-1", "name": "Genome"}, {"id": "p-2", "name": "Proteome"}]})],
+        "/projects/p-1/uploads": pages,
+        "/projects/p-2/uploads": [Response({"results": []}), gone],
+    }
+    with scripted_service(answers) as service:
+        result = run("tail", "--count", "200", environment={**service.environment, **QUICK})
+    assert result.code == 5
+    assert len(result.records) == 200
+    assert result.err.count("The service no longer has Proteome") == 1
+    assert "live again" not in result.err
+
+
+def test_a_service_that_is_busy_at_first_is_followed() -> None:
+    busy = Response({"error": 503, "reason": "maintenance"}, 503, {"Retry-After": "0"})
+    answers = {
+        "/projects": [*[busy] * 4, Response({"results": [{"id": "p-1", "name": "Genome"}]})],
+        "/projects/p-1/uploads": [busy, Response({"results": [an_upload("a", project=("p-1", "Genome"))]})],
+    }
+    with scripted_service(answers) as service:
+        result = run("tail", "--since", "9999d", "--count", "1", environment={**service.environment, **QUICK})
+    assert (result.code, len(result.records)) == (0, 1)
+    assert "maintenance" in result.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -55,6 +55,7 @@ class ClockOffset:
     Attributes:
         seconds: the offset according to the dates; 0 until it is known.
         is_trusted: whether the dates, and not the local clock, count.
+        notice: a note for the user if they do not; empty otherwise.
         is_known: True after the first response with a date.
     """
 
@@ -63,6 +64,7 @@ class ClockOffset:
         self.seconds = 0.0
         self.is_known = False
         self.is_trusted = True
+        self.notice = ""
         self._bounds = _Bounds()
         self._has_decided = False
         self._candidate: tuple[float, _Bounds] | None = None
@@ -72,16 +74,6 @@ class ClockOffset:
     def used_seconds(self) -> float:
         """The offset that counts."""
         return self.seconds if self.is_trusted else 0.0
-
-    @property
-    def notice(self) -> str:
-        """A note for the user if the dates do not count; empty otherwise."""
-        if self.is_trusted:
-            return ""
-        where = "ahead of" if self.seconds > 0 else "behind"
-        return (
-            f"the service's clock is {age_text(abs(self.seconds))} {where} this computer's, by which times are judged"
-        )
 
     def compare(self, body: bytes) -> None:
         """Decide between the two clocks by the times in an answer about uploads."""
@@ -98,7 +90,12 @@ class ClockOffset:
             self._set_trusted(is_trusted=self.seconds < 0)
 
     def _set_trusted(self, *, is_trusted: bool) -> None:
+        has_changed = is_trusted != self.is_trusted
         self.is_trusted, self._has_decided = is_trusted, True
+        if has_changed:
+            where, minutes = "ahead of" if self.seconds > 0 else "behind", max(1, round(abs(self.seconds) / 60))
+            local = f"{where} this computer's, by which times are judged"
+            self.notice = "" if is_trusted else f"the service's clock is {age_text(60 * minutes)} {local}"
 
     def observe(self, date: str, round_trip_seconds: float) -> None:
         """Use the `Date` header of a response that has just arrived; an invalid one is ignored."""
@@ -133,7 +130,7 @@ class ClockOffset:
         self.seconds = bounds.nearest(self.seconds)
         self.is_known = True
         if abs(self.seconds - before) > _TOLERANCE_SECONDS:
-            self._has_decided, self.is_trusted = False, True
+            self._has_decided, self.is_trusted, self.notice = False, True, ""
 
     def _local_offset(self) -> float:
         """The wall clock minus the monotonic clock: constant unless the wall clock is set or the machine sleeps."""

@@ -184,10 +184,9 @@ def _build_settings(
 
 
 def _refresh_seconds(values: Mapping[str, Any], sources: Mapping[str, str]) -> float:
-    """The shortest interval between two rounds; that of a command is longer unless it is set."""
-    if values.get("command") and sources["refresh"] == DEFAULT_LAYER.source:
-        return _SOURCE_REFRESH_SECONDS
-    seconds: float = values["refresh"]
+    """The shortest interval; by default longer for a command than for a service."""
+    is_default = sources["refresh"] == DEFAULT_LAYER.source
+    seconds: float = _SOURCE_REFRESH_SECONDS if values.get("command") and is_default else values["refresh"]
     return seconds
 
 

@@ -1,7 +1,6 @@
 """One round of each project, for commands that print and exit; what cannot be read is reported, one outcome per project."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -31,7 +30,7 @@ from upload_tui.text import plural
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
-    from upload_tui.monitor import Detail, ProjectRef, Query, Store, StorePicture, Synchroniser
+    from upload_tui.monitor import Detail, ProjectRef, Query, SnapshotSynchroniser, Store, StorePicture, Synchroniser
 
 __all__ = [
     "ProjectReading",
@@ -41,9 +40,12 @@ __all__ = [
     "print_readings",
     "read_projects_once",
     "resolve_projects",
+    "run_round",
 ]
 
 _PAGE_ROWS = 500
+_MAX_NAMED = 3
+"""So many projects are named in the title of an error."""
 
 
 class ProjectReading(Struct, frozen=True):
@@ -122,6 +124,11 @@ async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) 
 
     store = open_store(settings)
     try:
+        if settings.command:
+            from upload_tui.cli.support.sources import read_source
+
+            yield await read_source(settings, store, SystemClock())
+            return
         async with client_for(settings) as client:
             clock = client.service_clock(SystemClock())
             readings = await _read_or_cached(client, store, settings)
@@ -187,7 +194,7 @@ async def read_projects_once(
 async def _read_project(client: "ServiceClient", store: "Store", project: "ProjectRef") -> ProjectReading:
     synchroniser = new_synchroniser(client, store, project)
     try:
-        await _run_round(synchroniser)
+        await run_round(synchroniser)
     except ServiceError as error:
         return _failed_reading(synchroniser, error)
     is_complete = not synchroniser.unreadable_notice
@@ -224,14 +231,14 @@ def print_readings(readings: Sequence[ProjectReading]) -> int:
 
 
 def combined_error(readings: Sequence[ProjectReading]) -> ServiceError:
-    """The error of projects of which nothing can be shown: the first one, and how many have which error."""
-    errors = [reading.error for reading in readings if reading.error]
-    counts = Counter(error.title for error in errors)
-    if len(counts) > 1:
-        titles = [f"{title} ({count} of {len(errors)} projects)" for title, count in counts.most_common()]
-        errors[0].args = ("; ".join(titles),)
-        errors[0].title = "; ".join(titles)
-    return errors[0]
+    """The error of projects of which nothing can be shown: that of the first one, with a title that names some of them."""
+    failed = [(reading.project.name or reading.project.id, reading.error) for reading in readings if reading.error]
+    error = failed[0][1]
+    if len(failed) > 1:
+        titles = [f"{name}: {one.title}" for name, one in failed[:_MAX_NAMED]]
+        more = [f"and {len(failed) - _MAX_NAMED} more projects"] if len(failed) > _MAX_NAMED else []
+        error.title = "; ".join([*titles, *more])
+    return error
 
 
 def new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectRef") -> "Synchroniser":
@@ -241,7 +248,7 @@ def new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectR
     return Synchroniser(client, store, project, lambda _: None, lambda *_: None)
 
 
-async def _run_round(synchroniser: "Synchroniser") -> None:
+async def run_round(synchroniser: "Synchroniser | SnapshotSynchroniser") -> None:
     """Run one round; start again if the store was replaced. That happens twice at most: by a new file, then by memory."""
     for _ in range(2):
         with suppress(StorageResetError):

@@ -1,45 +1,36 @@
-"""Aggregates over many uploads, computed in SQL: counts, ages, arrivals, causes, durations, latency buckets, thresholds."""
+"""Aggregates over many uploads, computed in SQL: counts, ages, arrivals, causes, durations, latency buckets."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import nlargest
 from itertools import chain
 from typing import TypeAlias
 
-from upload_tui.clock import Clock
-from upload_tui.monitor.analysis.trouble import (
-    SIZE_LIMITS_BYTES,
-    Baseline,
-    Baselines,
-    TroubleLimits,
-    overdue_seconds,
-    size_class,
-    stuck_seconds,
-)
+from upload_tui.monitor.analysis.trouble import SIZE_LIMITS_BYTES, size_class
 from upload_tui.monitor.analysis.worker_health import (
     MIN_WAITING,
     RETRIES_END_SECONDS,
+    SPACING_SECONDS,
     EndedUpload,
     WaitingUploads,
 )
 from upload_tui.monitor.model import CauseGroup
-from upload_tui.monitor.store.partitions import Partition, partition_list
-from upload_tui.monitor.store.query import (
-    NOT_ACKNOWLEDGED,
-    StuckThreshold,
+from upload_tui.monitor.store.conditions import (
+    Condition,
     StuckThresholds,
-    TroubleThresholds,
+    acknowledged_condition,
     failed_condition,
     idle_condition,
     stuck_condition,
 )
+from upload_tui.monitor.store.partitions import Partition, partition_list
 from upload_tui.monitor.store.rows import from_ms, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN, read_lease
 from upload_tui.monitor.store.store import Store
 from upload_tui.status import Certainty, Stage
 
-__all__ = ["LatenessThresholds", "StageCounts", "StoreAggregates", "WorkerFigures", "last_ended_on"]
+__all__ = ["StageCounts", "StoreAggregates", "WorkerFigures", "last_ended_on"]
 
 _RARE_SHARE = 0.1
 """A size class is rare if it has a smaller share of a project's last uploads."""
@@ -113,40 +104,48 @@ class StoreAggregates:
         counts = dict(rows.fetchall())
         return tuple(counts.get(minute, 0) for minute in range(minutes))
 
-    # Trouble: acknowledged uploads do not count
+    # Trouble: uploads that are acknowledged as of `now` do not count
 
-    def count_idle_initiated(self, before: datetime) -> int:
+    def count_idle_initiated(self, before: datetime, now: datetime) -> int:
         """The number of initiated uploads without activity since `before`."""
-        return self._count(Stage.INITIATED, *idle_condition(before))
+        return self._count(Stage.INITIATED, idle_condition(before), now)
 
-    def count_completed_before(self, thresholds: StuckThresholds) -> int:
+    def count_completed_before(self, thresholds: StuckThresholds, now: datetime) -> int:
         """The number of completed uploads that have waited since before their threshold."""
-        return self._count(Stage.COMPLETED, *stuck_condition(thresholds.completed, thresholds.specific))
+        return self._count(Stage.COMPLETED, stuck_condition(thresholds.completed, thresholds.specific), now)
 
-    def count_failed(self, since: datetime) -> Mapping[str, int]:
+    def count_failed(self, since: datetime, now: datetime) -> Mapping[str, int]:
         """The number of uploads that failed since then, or at an unknown time, by cause; the most frequent first."""
         condition, values = failed_condition(since)
+        acknowledged, more = acknowledged_condition(now)
         rows = self._db.execute(
             f"SELECT cause, count(*) FROM uploads WHERE cell IN ({self._partition_list(Stage.ERROR)}) "
-            f"AND {NOT_ACKNOWLEDGED} AND {condition} GROUP BY cause ORDER BY 2 DESC, 1",
-            values,
+            f"AND NOT {acknowledged} AND {condition} GROUP BY cause ORDER BY 2 DESC, 1",
+            (*more, *values),
         )
         return dict(rows.fetchall())
 
-    def count_contradictory(self) -> int:
+    def count_contradictory(self, now: datetime) -> int:
         """The number of verified uploads whose chunks do not agree."""
-        return self._count(Stage.VERIFIED, "is_contradictory = 1", ())
+        return self._count(Stage.VERIFIED, ("is_contradictory = 1", ()), now)
+
+    def count_acknowledged(self, now: datetime) -> int:
+        """The number of uploads that are acknowledged."""
+        return sum(
+            self._count(stage, ("acknowledged_stage IS NOT NULL", ()), now, of_acknowledged=True) for stage in Stage
+        )
 
     def count_gone(self) -> int:
         """The number of uploads that the service no longer lists."""
         partitions = self._store.partitions.select(self._project_ids)
         return sum(partition.upload_count for partition in partitions if partition.is_gone)
 
-    def _count(self, stage: Stage, condition: str, values: Sequence[object]) -> int:
+    def _count(self, stage: Stage, condition: Condition, now: datetime, *, of_acknowledged: bool = False) -> int:
+        acknowledged, values = acknowledged_condition(now)
         rows = self._db.execute(
-            f"SELECT count(*) FROM uploads WHERE cell IN ({self._partition_list(stage)}) AND {NOT_ACKNOWLEDGED} "
-            f"AND {condition}",
-            values,
+            f"SELECT count(*) FROM uploads WHERE cell IN ({self._partition_list(stage)}) "
+            f"AND {condition[0]} AND {acknowledged} IS {of_acknowledged:d}",
+            (*condition[1], *values),
         )
         return int(rows.fetchone()[0])
 
@@ -273,20 +272,29 @@ class WorkerFigures:
         completed = self._partitions(frozenset({Stage.COMPLETED}), self._project_ids)
         now_ms = to_ms(now) or 0
         overtaken_ms = self._last_completed_ms(now_ms)
-        count, oldest = 0, list[tuple[int, int]]()
+        count = 0
         for partition in completed:
-            where = "WHERE cell = ? AND since_ms > ?"
-            values = (partition.number, overtaken_ms)
-            count += self._db.execute(f"SELECT count(*) FROM uploads {where}", values).fetchone()[0]
-            rows = f"SELECT since_ms, read_ms FROM uploads {where} ORDER BY since_ms LIMIT {MIN_WAITING}"
-            oldest += self._db.execute(rows, values)
+            sql = "SELECT count(*) FROM uploads WHERE cell = ? AND since_ms > ?"
+            count += self._db.execute(sql, (partition.number, overtaken_ms)).fetchone()[0]
         return WaitingUploads(
             count=count,
             oldest=[
-                (since / 1000, (read if is_polled else now_ms) / 1000) for since, read in sorted(oldest)[:MIN_WAITING]
+                (since / 1000, (read if is_polled else now_ms) / 1000)
+                for since, read in self._oldest_batches(completed, overtaken_ms)
             ],
             largest_bytes=max((self._largest_bytes(partition, now_ms) for partition in completed), default=0),
         )
+
+    def _oldest_batches(self, partitions: Sequence[Partition], after_ms: int) -> Iterator[tuple[int, int]]:
+        """The completion and last reading of the oldest upload after `after_ms`, and of the next ones outside its batch."""
+        sql = "SELECT since_ms, read_ms FROM uploads WHERE cell = ? AND since_ms > ? ORDER BY since_ms LIMIT 1"
+        for _ in range(MIN_WAITING):
+            rows = [self._db.execute(sql, (partition.number, after_ms)).fetchone() for partition in partitions]
+            oldest: tuple[int, int] | None = min((row for row in rows if row is not None), default=None)
+            if oldest is None:
+                return
+            yield oldest
+            after_ms = oldest[0] + round(SPACING_SECONDS * 1000) - 1
 
     def _largest_bytes(self, partition: Partition, now_ms: int) -> int:
         """The largest upload that a worker may be verifying."""
@@ -308,68 +316,3 @@ class WorkerFigures:
 
     def _partitions(self, stages: frozenset[Stage], project_ids: frozenset[str] = frozenset()) -> tuple[Partition, ...]:
         return self._store.partitions.select(project_ids, stages, with_gone=False)
-
-
-_MAX_SAMPLES = 1000
-"""Durations per project that baselines are made of."""
-_ENOUGH_SAMPLES = 200
-_BASELINE_REFRESH_SECONDS = 5.0
-"""With enough samples, baselines are computed again at most this often."""
-
-
-class LatenessThresholds:
-    """The times before which an upload must have entered its stage to be late, from the durations of similar uploads.
-
-    Times are rounded to seconds, so that cached results of a search stay valid for a second.
-
-    Args:
-        store: the store.
-        aggregates: the aggregates over those of its uploads whose durations count.
-        clock: for the age of baselines.
-        limits: the settings that decide on trouble.
-    """
-
-    def __init__(self, store: Store, aggregates: StoreAggregates, clock: Clock, limits: TroubleLimits) -> None:
-        self._store = store
-        self._aggregates = aggregates
-        self._clock = clock
-        self._limits = limits
-        self._cache = (store.generation, -1, 0.0, Baselines(()))
-
-    def baselines(self) -> Baselines:
-        """The present baselines."""
-        generation, revision, computed_at, baselines = self._cache
-        now, store = self._clock.monotonic(), self._store
-        is_due = baselines.samples < _ENOUGH_SAMPLES or now - computed_at >= _BASELINE_REFRESH_SECONDS
-        if generation != store.generation or (revision != store.revision and is_due):
-            baselines = Baselines(self._aggregates.durations(_MAX_SAMPLES))
-            self._cache = (store.generation, store.revision, now, baselines)
-        return baselines
-
-    def of_trouble(self, as_of: datetime) -> TroubleThresholds:
-        """The thresholds of all troubles, as of a time."""
-        return TroubleThresholds(self.of_overdue(as_of), self.failed_since(as_of), self.of_stuck(as_of))
-
-    def failed_since(self, as_of: datetime) -> datetime:
-        """The time since which a failure is trouble."""
-        return self._limits.failed_since(as_of.replace(microsecond=0))
-
-    def of_overdue(self, as_of: datetime) -> StuckThresholds:
-        """The thresholds of overdue uploads."""
-        return self._thresholds(as_of, overdue_seconds)
-
-    def of_stuck(self, as_of: datetime) -> StuckThresholds:
-        """The thresholds of stuck uploads."""
-        return self._thresholds(as_of, stuck_seconds)
-
-    def _thresholds(self, as_of: datetime, limit_seconds: Callable[[Baseline | None, float], float]) -> StuckThresholds:
-        now, stuck_after_seconds = as_of.replace(microsecond=0), self._limits.stuck_after_seconds
-
-        def before(baseline: Baseline | None) -> datetime:
-            return now - timedelta(seconds=limit_seconds(baseline, stuck_after_seconds))
-
-        specific = tuple(
-            StuckThreshold(project_id, min_bytes, below_bytes, before(baseline))
-            for project_id, min_bytes, below_bytes, baseline in self.baselines().specific()
-        )
-        return StuckThresholds(now - timedelta(seconds=stuck_after_seconds), before(None), specific)

@@ -1,23 +1,28 @@
-"""The cells of a row, and the line below them.
+"""The cells of a row and its second line as pieces: texts with component classes, so that colours stay in the stylesheets.
 
-Pure functions from rows to pieces. The component classes of pieces are those of the table, so that colours stay in the stylesheets.
+Pure functions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from rich.cells import cell_len
 
 from upload_tui.monitor import Row
 from upload_tui.status import Stage
-from upload_tui.text import duration_text, plural, sanitize, size_text
-from upload_tui.tui.appearance.columns import STAGE_WORD_WIDTH, TRACK_WIDTH, Column, ColumnKey
+from upload_tui.text import duration_text, find_folded, plural, sanitize, size_text
+from upload_tui.tui.appearance.columns import (
+    STAGE_WORD_WIDTH,
+    TRACK_WIDTH,
+    Column,
+    ColumnKey,
+)
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import detailed_cause_text, distinct_name, fit_to_width, truncate_at_word, truncate_middle
-from upload_tui.tui.widgets.pending_list import pending_reasons, stuck_badge, time_left_text
+from upload_tui.tui.widgets.pending_list import is_from_source, pending_reasons, stuck_badge, time_left_text
 
-__all__ = ["BADGE_CLASSES", "Piece", "cell", "second_line", "stage_class"]
+__all__ = ["BADGE_CLASSES", "Piece", "cell", "highlighted", "second_line", "stage_class"]
 
 Piece = tuple[str, str]
 """A text and its component class; an empty class means the table's own style."""
@@ -25,6 +30,7 @@ Piece = tuple[str, str]
 _BAR_CELLS = 8
 _QUIET, _DIM, _OVERDUE, _ERROR = "uploads--quiet", "uploads--dim", "uploads--overdue", "uploads--error"
 _STUCK, _CONTRADICTORY = "uploads--stuck", "uploads--contradictory"
+_MATCH = "uploads--match"
 BADGE_CLASSES = frozenset({_STUCK, _CONTRADICTORY})
 """The component classes of reversed text."""
 
@@ -186,11 +192,14 @@ def _stuck_texts(row: Row) -> Sequence[str]:
 
 
 def _progress_pieces(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
+    if row.unknown_state:
+        return ((fit_to_width(sanitize(row.unknown_state), width), ""),)
     if row.stage is Stage.INITIATED:
         return _upload_bar(row, glyphs, width)
     if row.stage is Stage.COMPLETED:
         typical = _typical_text(row)
-        text = _first_that_fits(width, f"verifying, {typical}", typical, "verifying") if typical else "verifying"
+        word = "waiting" if is_from_source(row) else "verifying"
+        text = _first_that_fits(width, f"{word}, {typical}", typical, word) if typical else word
         return ((fit_to_width(text, width), ""),)
     took = _took_text(row, glyphs)
     return ((fit_to_width(f"took {took}" if took else "", width), _QUIET),)
@@ -228,3 +237,13 @@ def _upload_bar(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
     has_left = bool(left) and _BAR_CELLS + len(percent) + 1 + len(left) <= width
     room = max(width - _BAR_CELLS, 0)
     return (*pieces, (fit_to_width(f"{percent} {left}" if has_left else percent, room), ""))
+
+
+def highlighted(text: str, component_class: str, words: Sequence[str]) -> Iterator[Piece]:
+    """Yield a text as pieces: the places of the folded words, and what stands between them."""
+    done = 0
+    for start, end in find_folded(text, words):
+        yield text[done:start], component_class
+        yield text[start:end], _MATCH
+        done = end
+    yield text[done:], component_class

@@ -1,4 +1,4 @@
-"""Paints the lines of a table as strips. Colours come from the table's component classes."""
+"""Paints the lines of rows as strips and caches them."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -10,15 +10,24 @@ from rich.style import Style
 from textual.strip import Strip
 
 from upload_tui.monitor import Query, Row
-from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, fit_columns, title_text
+from upload_tui.tui.appearance.columns import (
+    Column,
+    ColumnKey,
+    ColumnSpec,
+    fit_columns,
+    title_text,
+)
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.fitting import fit_to_width, truncate_at_word
-from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, Piece, cell, second_line
+from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, Piece, cell, highlighted, second_line
 
 __all__ = ["Background", "ColumnView", "RowPainter", "TABLE_CLASSES"]
 
+_MATCH = "uploads--match"
+
+
 _GENERAL_CLASSES = ("header", "quiet", "dim", "stale", "cursor", "cursor-blurred", "highlight")
-_SIGN_CLASSES = ("bar", "bar-blurred", "mark", "mark-under-bar", "overdue", "stuck", "contradictory")
+_SIGN_CLASSES = ("bar", "bar-blurred", "mark", "mark-under-bar", "match", "overdue", "stuck", "contradictory")
 _STAGE_CLASSES = ("initiated", "completed", "verified", "error")
 
 TABLE_CLASSES = frozenset(f"uploads--{name}" for name in (*_GENERAL_CLASSES, *_SIGN_CLASSES, *_STAGE_CLASSES))
@@ -26,7 +35,7 @@ TABLE_CLASSES = frozenset(f"uploads--{name}" for name in (*_GENERAL_CLASSES, *_S
 
 _BARS = {"uploads--cursor": "uploads--bar", "uploads--cursor-blurred": "uploads--bar-blurred"}
 """The component class of the cursor's bar on each background."""
-_REVERSED_CLASSES = BADGE_CLASSES | {"uploads--mark-under-bar"}
+_REVERSED_CLASSES = BADGE_CLASSES | {"uploads--mark-under-bar", _MATCH}
 _KEPT_CLASSES = _REVERSED_CLASSES | {"uploads--bar", "uploads--bar-blurred", "uploads--mark", "uploads--overdue"}
 """Component classes that do not fade with a stale row."""
 
@@ -35,11 +44,18 @@ Background = str
 
 
 class ColumnView(Struct, frozen=True):
-    """What a table chooses its columns for: its projects, their names, and the user's choice (empty: the defaults)."""
+    """What a table chooses its columns for: its projects, their names, and the user's choice (empty: the defaults).
+
+    `words` are highlighted in names and ids.
+    """
 
     several_projects: bool = False
     project_names: tuple[str, ...] = ()
     specs: tuple[ColumnSpec, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+_SEARCHED_COLUMNS = frozenset({ColumnKey.NAME, ColumnKey.ID})
 
 
 class RowPainter:
@@ -132,7 +148,12 @@ class RowPainter:
         for index, column in enumerate(self.columns):
             if index:
                 pieces.append((" ", ""))
-            pieces.extend(cell(column, row, now, self._display_options))
+            pieces_of_cell = cell(column, row, now, self._display_options)
+            if self._view.words and column.key in _SEARCHED_COLUMNS:
+                for text, component_class in pieces_of_cell:
+                    pieces.extend(piece for piece in highlighted(text, component_class, self._view.words) if piece[0])
+            else:
+                pieces.extend(pieces_of_cell)
         return pieces
 
     def _detail_pieces(self, row: Row, now: datetime) -> Sequence[Piece]:

@@ -1,0 +1,184 @@
+"""Runs a command in this process against a service in this process, in virtual time: what would take minutes takes none."""
+
+import asyncio
+import json
+import selectors
+import signal
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from msgspec import Struct, field
+
+import upload_tui.client
+import upload_tui.clock
+from upload_tui.cli.group import run as run_program
+from upload_tui.client import Credentials, ServiceClient
+from upload_tui.testing import NOW
+
+__all__ = ["URL", "Project", "Result", "VirtualClock", "World", "run_virtually"]
+
+URL = "https://uploads.example.org"
+_seconds = 0.0
+
+
+class VirtualClock:
+    """The clock of the virtual loop: it advances when all tasks sleep."""
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=_seconds)
+
+    def monotonic(self) -> float:
+        return _seconds
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class _JumpingSelector(selectors.SelectSelector):
+    """Advances the time in place of waiting."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        global _seconds  # noqa: PLW0603  # one loop at a time
+        _seconds += max(timeout or 0.0, 0.0)
+        return super().select(0)
+
+
+class _VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        super().__init__(_JumpingSelector())
+
+    def time(self) -> float:
+        return _seconds
+
+
+class Project(Struct):
+    """A project of the world: its uploads newest first, and what is wrong with its pages.
+
+    Attributes:
+        error: the status of every page; 0 for none.
+        unreadable: ids that are listed in a form that cannot be read.
+        total: what the service reports in place of the number of uploads; None for the number.
+        hidden_headers: paging headers that it does not send.
+        repeats_page: whether it returns the first page whatever page is requested.
+    """
+
+    id: str
+    name: str
+    uploads: list[dict[str, Any]] = field(default_factory=list)
+    error: int = 0
+    unreadable: frozenset[str] = frozenset()
+    total: int | None = None
+    hidden_headers: frozenset[str] = frozenset()
+    repeats_page: bool = False
+
+
+class World(Struct):
+    """A service with some projects.
+
+    Attributes:
+        date_seconds: how far its `Date` is ahead.
+        max_requests: after so many, a command that never ends is interrupted.
+    """
+
+    projects: list[Project]
+    date_seconds: float = 0.0
+    per_page: int = 5
+    max_requests: int = 2000
+    requests: int = 0
+    on_request: Callable[[], None] = lambda: None
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request."""
+        self.requests += 1
+        if self.requests == self.max_requests:
+            signal.raise_signal(signal.SIGINT)
+        self.on_request()
+        response = self._answer(request)
+        sent_on = VirtualClock().now() + timedelta(seconds=self.date_seconds)
+        response.headers["Date"] = format_datetime(sent_on, usegmt=True)
+        return response
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        parts = request.url.path.removeprefix("/api/v1/").split("/")
+        if parts == ["projects"]:
+            return httpx.Response(200, json={"results": [{"id": one.id, "name": one.name} for one in self.projects]})
+        if parts[0] == "uploads":
+            return self._upload(parts[1])
+        project = next((one for one in self.projects if parts[:1] == ["projects"] and one.id == parts[1]), None)
+        if project is None or project.error == 404:
+            return httpx.Response(404, json={"error": 404, "code": "not_provided", "reason": "Not Found"})
+        if project.error:
+            return httpx.Response(project.error, json={"error": project.error, "reason": "failed"})
+        return self._page(project, int(request.url.params["page"]), int(request.url.params["per_page"]))
+
+    def _upload(self, upload_id: str) -> httpx.Response:
+        for project in self.projects:
+            for upload in project.uploads:
+                if upload["id"] == upload_id and upload_id not in project.unreadable:
+                    return httpx.Response(200, json=upload)
+                if upload["id"] == upload_id:
+                    return httpx.Response(200, content=b"[]")
+        return httpx.Response(404, json={"error": 404, "code": "not_provided", "reason": "Upload Not Found"})
+
+    def _page(self, project: Project, number: int, requested: int) -> httpx.Response:
+        size = min(requested, self.per_page)
+        start = 0 if project.repeats_page else (number - 1) * size
+        rows = [
+            {"name": upload["name"]} if upload["id"] in project.unreadable else upload
+            for upload in project.uploads[start : start + size]
+        ]
+        count = len(project.uploads)
+        headers = {
+            "X-Total": str(count if project.total is None else project.total),
+            "X-Per-Page": str(size),
+            "X-Next-Page": str(number + 1) if number * size < count else "",
+        }
+        shown = {name: value for name, value in headers.items() if name not in project.hidden_headers}
+        return httpx.Response(200, headers=shown, content=json.dumps({"results": rows}))
+
+    def client(self) -> ServiceClient:
+        """A client of this service."""
+        transport = httpx.MockTransport(self.answer)
+        return ServiceClient(URL, Credentials(token="t"), transport=transport, clock=VirtualClock())
+
+
+class Result(Struct, frozen=True):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def records(self) -> Sequence[dict[str, Any]]:
+        """The JSON lines of standard output."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def run_virtually(capture: pytest.CaptureFixture[str], home: Path, world: World, *arguments: str) -> Result:
+    """Run a command to its end; what it keeps is in `home`."""
+    capture.readouterr()
+    world.requests, world.max_requests = 0, 60 if arguments[0] == "tail" else 2000
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+            patch.setenv(name, str(home / name.lower()))
+        patch.setenv("UPLOAD_TUI_URL", URL)
+        patch.setenv("UPLOAD_TUI_TOKEN", "t")
+        patch.setattr(asyncio.events, "new_event_loop", _VirtualLoop)
+        patch.setattr(asyncio, "to_thread", _call)
+        patch.setattr(upload_tui.clock, "SystemClock", VirtualClock)
+        patch.setattr(upload_tui.client, "ServiceClient", lambda *_, **__: world.client(), raising=False)
+        with pytest.raises(SystemExit) as ending:
+            run_program([*arguments])
+    captured = capture.readouterr()
+    return Result(int(ending.value.code or 0), captured.out, captured.err)
+
+
+async def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call at once: a thread would wait in real time."""
+    return function(*arguments)
