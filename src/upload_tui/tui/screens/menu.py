@@ -28,6 +28,7 @@ __all__ = [
     "DialogList",
     "MenuScreen",
     "OptionScreen",
+    "is_current",
     "ProjectScreen",
     "export_menu",
     "fault_menu",
@@ -49,6 +50,12 @@ class DialogList(OptionList):
         """Move the cursor up by one page."""
         if self.scrollable_content_region:
             super().action_page_up()  # type: ignore[no-untyped-call]
+
+
+def is_current(event: OptionList.OptionSelected) -> bool:
+    """False if the list was replaced since the option was chosen."""
+    options = event.option_list.options
+    return event.option_index < len(options) and options[event.option_index] is event.option
 
 
 class OptionScreen(Dialog[Result]):
@@ -118,7 +125,8 @@ class MenuScreen(OptionScreen[str | None]):
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
         """Close the menu with the chosen option."""
-        self.dismiss(self._lines[event.option_index][0])
+        if is_current(event):
+            self.dismiss(self._lines[event.option_index][0])
 
 
 _FOR = re.compile(r"(?:^|\s)for\s+(\S+)\s*$")
