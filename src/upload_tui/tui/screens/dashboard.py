@@ -21,7 +21,7 @@ from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.bridge import ColumnsChosen
 from upload_tui.tui.notices import Alert
 from upload_tui.tui.preferences import DemoControls, TableOrder
-from upload_tui.tui.screens.session_screen import QueryScreen
+from upload_tui.tui.screens.query_screen import QueryScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter, SearchBar
