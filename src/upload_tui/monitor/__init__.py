@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         full_upload_record,
         upload_record,
     )
+    from upload_tui.monitor.in_memory_picture import InMemoryPicture
     from upload_tui.monitor.model import (
         Acknowledgement,
         CauseGroup,
@@ -97,7 +98,7 @@ if TYPE_CHECKING:
         visit_of,
     )
     from upload_tui.monitor.store.store import Store
-    from upload_tui.monitor.store_picture import InMemoryPicture, StorePicture
+    from upload_tui.monitor.store_picture import StorePicture
     from upload_tui.monitor.sync.ingest import ingest
     from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
     from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
@@ -209,6 +210,7 @@ __getattr__, __dir__ = lazy_names(
             "full_upload_record PictureChanged StageReached SyncProgressed UPLOAD_FIELDS upload_record "
             "UploadChange UploadGone UploadPurged UploadSeen"
         ),
+        "in_memory_picture": "InMemoryPicture",
         "model": (
             "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback "
             "ProjectRef Row StageSummary Trouble WaitsFor Window"
@@ -233,7 +235,7 @@ __getattr__, __dir__ = lazy_names(
         "sessions.waiter": "Outcome UploadWaiter",
         "since": "LastVisit read_last_visit save_last_visit stages_since summarize_since visit_of",
         "store.store": "Store",
-        "store_picture": "InMemoryPicture StorePicture",
+        "store_picture": "StorePicture",
         "sync.ingest": "ingest",
         "sync.snapshot": "SnapshotSynchroniser",
         "sync.snapshot_recorder": "WatchedSource",

@@ -1,14 +1,13 @@
 """The picture that a store holds, as screens read it: windows of rows, the funnel, one upload in detail."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
 
 from msgspec.structs import replace
 
-from upload_tui.clock import Clock, SystemClock
+from upload_tui.clock import Clock
 from upload_tui.monitor.analysis.latency import STAGE_PAIRS, histogram_of
 from upload_tui.monitor.analysis.trouble import (
     DEFAULT_LIMITS,
@@ -18,8 +17,13 @@ from upload_tui.monitor.analysis.trouble import (
     trouble_of,
     waits_for_client,
 )
-from upload_tui.monitor.analysis.worker_health import VerificationQueue, reports_verification, worker_notice
-from upload_tui.monitor.changes import Change
+from upload_tui.monitor.analysis.worker_health import (
+    VerificationQueue,
+    WaitingUploads,
+    reports_verification,
+    tolerated_silence_seconds,
+    worker_notice,
+)
 from upload_tui.monitor.model import (
     Acknowledgement,
     CauseGroup,
@@ -39,13 +43,14 @@ from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.queries.terms import EVERYTHING, Where
 from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, WorkerFigures, last_ended_on
 from upload_tui.monitor.store.conditions import TroubleThresholds
+from upload_tui.monitor.store.row_finder import FoundRows
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.monitor.trouble_rules import TroubleRules
 from upload_tui.status import PENDING_STAGES, Stage
 
-__all__ = ["InMemoryPicture", "StorePicture"]
+__all__ = ["StorePicture"]
 
 _STALE_SECONDS = 15.0
 """Pending uploads are stale if the picture is older than this."""
@@ -125,9 +130,7 @@ class StorePicture:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
         thresholds, query = self._trouble_thresholds(), self._restrict(query)
         result = self._store.find(query, thresholds, offset, limit, patience_seconds)
-        found = result.found
-        rows, revision = tuple(self._rows(result.uploads)), self._store.revision + found.version
-        return Window(rows, offset, found.total, revision, found.is_settled, found.in_trouble, found.total_in_trouble)
+        return _window(tuple(self._rows(result.uploads)), offset, result.found, self._store.revision)
 
     def acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
         """Acknowledge what is wrong with uploads; None takes it back."""
@@ -204,13 +207,21 @@ class StorePicture:
         if Stage.COMPLETED not in counts or not reports_verification(self._service, counts):
             return ""
         return worker_notice(
-            self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None),
+            self._waiting(),
             self._worker_figures.ended,
             self.queue,
             self.as_of(),
             last_ended_on(counts),
             self._limits.stuck_after_seconds,
         )
+
+    def _waiting(self) -> WaitingUploads:
+        return self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None)
+
+    def _tolerated_silence_seconds(self) -> float:
+        """How long no upload may end although the worker is running."""
+        ended, largest_bytes = self._worker_figures.ended(), self._waiting().largest_bytes
+        return tolerated_silence_seconds(ended, largest_bytes, self._limits.stuck_after_seconds)
 
     def _stages(self, aggregates: StoreAggregates, thresholds: TroubleThresholds) -> tuple[StageSummary, ...]:
         counts = aggregates.stage_counts()
@@ -251,7 +262,9 @@ class StorePicture:
             for project_id in {stored.project_id for stored in uploads}
         }
         queued, read_since = (
-            self.queue.waits_for(as_of, lambda: last_ended_on(self._aggregates.stage_counts())),
+            self.queue.waits_for(
+                as_of, lambda: last_ended_on(self._aggregates.stage_counts()), self._tolerated_silence_seconds
+            ),
             self._read_since,
         )
         for stored in uploads:
@@ -344,55 +357,6 @@ def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Troubl
     )
 
 
-class InMemoryPicture(StorePicture):
-    """A picture in memory, updated by its caller with the service's JSON: for widgets in other apps, and for tests.
-
-    The JSON is parsed, compared and analysed as in a live session.
-
-    Args:
-        uploads: upload resources as the service returns them (`GET /uploads/{id}`, or the results of a list), in any status shape.
-        clock: for ages.
-        service: the service's URL.
-        stuck_after_seconds: the age from which a pending upload is stuck, while no baseline is known.
-        freshness: how current the uploads are; None if they always are.
-
-    >>> from upload_tui.testing import FrozenClock, an_upload
-    >>> picture = InMemoryPicture([an_upload("scan.tiff", initiated=90, completed=30)], clock=FrozenClock())
-    >>> [(summary.stage.value, summary.count) for summary in picture.funnel().stages]
-    [('initiated', 0), ('completed', 1), ('verified', 0), ('error', 0)]
-    >>> picture.close()
-    """
-
-    def __init__(
-        self,
-        uploads: Iterable[Mapping[str, Any]] = (),
-        *,
-        clock: Clock | None = None,
-        service: str = "",
-        stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
-        freshness: Freshness | None = None,
-    ) -> None:
-        limits = TroubleLimits(stuck_after_seconds)
-        super().__init__(Store(), clock or SystemClock(), service, limits, freshness=freshness)
-        self.update(*uploads)
-
-    def close(self) -> None:
-        """Discard all uploads."""
-        self._store.close()
-
-    def update(self, *uploads: Mapping[str, Any]) -> Sequence[Change]:
-        """Update the picture with upload resources; return what changed, in order.
-
-        Raises:
-            InvalidResponseError: one of them is not an upload resource.
-        """
-        from upload_tui.monitor.sync.ingest import ingest
-        from upload_tui.wire import read_upload_reading
-
-        read_on = self.now()
-        readings = [read_upload_reading(upload, read_on=read_on) for upload in uploads]
-        return ingest(self._store, readings, self._service).changes
-
-    def mark(self, upload_id: str, *, stale: bool | None = None, gone: bool | None = None) -> None:
-        """Mark an upload as stale (it could not be refreshed) or gone; None changes nothing."""
-        self._store.mark([upload_id], stale=stale, gone=gone)
+def _window(rows: tuple[Row, ...], offset: int, found: FoundRows, revision: int) -> Window:
+    revision += found.version
+    return Window(rows, offset, found.total, revision, found.is_settled, found.in_trouble, found.total_in_trouble)

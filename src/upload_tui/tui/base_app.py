@@ -42,7 +42,32 @@ def _action_commands() -> type[Provider]:
     return ActionCommands
 
 
-class BaseApp(App[int]):
+class ExportApp(App[int]):
+    """Writes exports to files."""
+
+    _preferences: Preferences
+
+    @on(ExportReady)
+    def deliver_export(self, message: ExportReady) -> None:
+        """Write an export to its file, which only its owner can read."""
+        folder = self._preferences.export_folder or working_folder()
+        if not self.is_web:
+            with suppress(OSError):  # reported by the delivery, which fails as well
+                create_private_file(folder / message.file_name)
+        self.deliver_text(message.text, save_directory=folder, save_filename=message.file_name, name="export")
+
+    @on(events.DeliveryComplete)
+    def notify_export_delivered(self, event: events.DeliveryComplete) -> None:
+        """Show where the export is."""
+        self.notify(sanitize(f"Exported to {event.path}" if event.path else "Exported"), markup=False)
+
+    @on(events.DeliveryFailed)
+    def notify_export_failed(self, event: events.DeliveryFailed) -> None:
+        """Show why the export failed."""
+        self.notify(sanitize(f"Export failed: {event.exception}"), severity="error", markup=False)
+
+
+class BaseApp(ExportApp):
     """An app that follows the user's preferences, and saves the theme and the columns that the user chooses.
 
     Args:
@@ -186,25 +211,6 @@ class BaseApp(App[int]):
         except UploadTuiError as error:
             self.notify(sanitize(f"{error.title}. {error.hint}"), severity="warning", markup=False)
 
-    @on(ExportReady)
-    def deliver_export(self, message: ExportReady) -> None:
-        """Write an export to its file, which only its owner can read."""
-        folder = self._preferences.export_folder or working_folder()
-        if not self.is_web:
-            with suppress(OSError):  # reported by the delivery, which fails as well
-                create_private_file(folder / message.file_name)
-        self.deliver_text(message.text, save_directory=folder, save_filename=message.file_name, name="export")
-
-    @on(events.DeliveryComplete)
-    def notify_export_delivered(self, event: events.DeliveryComplete) -> None:
-        """Show where the export is."""
-        self.notify(sanitize(f"Exported to {event.path}" if event.path else "Exported"), markup=False)
-
-    @on(events.DeliveryFailed)
-    def notify_export_failed(self, event: events.DeliveryFailed) -> None:
-        """Show why the export failed."""
-        self.notify(sanitize(f"Export failed: {event.exception}"), severity="error", markup=False)
-
     def action_help(self) -> None:
         """Show the help."""
         from upload_tui.tui.help_text import key_helps
@@ -222,11 +228,7 @@ class BaseApp(App[int]):
 
     def action_quit_with_picture(self) -> None:
         """Quit, and leave what the screen shows in the terminal."""
-        lines = self.screen._compositor.render_strips(self.size)  # noqa: SLF001  # Textual has no other way to read the screen
-        background = self.screen.background_colors[1]
-        for line_filter in self.get_line_filters():
-            lines = [line.apply_filter(line_filter, background) for line in lines]
-        self.exit(0, message=Segments([segment for line in lines for segment in (*line, Segment.line())]))
+        self.exit(0, message=_picture_of(self.screen, self.get_line_filters()))
 
     def action_copy_selection(self) -> None:
         """Copy the selected text."""
@@ -235,6 +237,14 @@ class BaseApp(App[int]):
             self.copy_to_clipboard(text)
         else:
             self.notify("Press q to quit.", timeout=3)
+
+
+def _picture_of(screen: Screen[Any], filters: Sequence[LineFilter]) -> Segments:
+    """What a screen shows, for Rich."""
+    lines = screen._compositor.render_strips(screen.size)  # noqa: SLF001  # Textual has no other way to read a screen
+    for line_filter in filters:
+        lines = [line.apply_filter(line_filter, screen.background_colors[1]) for line in lines]
+    return Segments([segment for line in lines for segment in (*line, Segment.line())])
 
 
 def _class_at(cells: int, breakpoints: Sequence[tuple[int, str]]) -> str:

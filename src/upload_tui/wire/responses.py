@@ -375,8 +375,10 @@ def _next_page(
     if next_page > page:
         return next_page
     if total is not None:
-        is_full_beyond_total = "x-next-page" not in headers and count >= per_page and page * per_page > total
-        return page + 1 if page * per_page < total or is_full_beyond_total else None
+        is_full_to_total = (
+            "x-next-page" not in headers and count >= per_page
+        )  # the total alone says that it is the last
+        return page + 1 if page * per_page < total or is_full_to_total else None
     if "x-next-page" in headers:
         return None
     return page + 1 if may_be_capped or count >= per_page else None

@@ -4,10 +4,9 @@ It stops waiting for a stage that an upload can no longer reach.
 """
 
 import asyncio
-import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +14,8 @@ from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
-from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option, terminal_columns
+from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option
+from upload_tui.cli.support.progress import ProgressBar, progress_bar
 from upload_tui.cli.support.project_readings import (
     ProjectReading,
     combined_error,
@@ -156,7 +156,7 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
                 client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options)
             )
             picture = StorePicture(store, client.service_clock(clock), client.root, trouble_limits(settings))
-            with _progress_bar(len(waiter.outcomes)) as bar:
+            with progress_bar(len(waiter.outcomes)) as bar:
                 loop = _WaitLoop(waiter, options, printer, picture, bar, started)
                 return await loop.run(deadline) or service_code
     finally:
@@ -178,11 +178,12 @@ async def _wait_for_source(
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
             code = EXIT_UNREACHABLE
-        upload_ids = [upload.id for upload in store.pending()]
     picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
+    if not upload_ids:
+        upload_ids = _matching(picture, options, [upload.id for upload in store.pending()])
     schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)
     waiter = SourceWaiter(synchroniser, picture, upload_ids, goal=options.goal, clock=clock, schedule=schedule)
-    with _progress_bar(len(waiter.outcomes)) as bar:
+    with progress_bar(len(waiter.outcomes)) as bar:
         return await _WaitLoop(waiter, options, printer, picture, bar, started).run(deadline) or code
 
 
@@ -211,7 +212,7 @@ async def _wanted_ids(
     if options.upload_ids:
         return options.upload_ids, EXIT_OK
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor import Query, StorePicture
+    from upload_tui.monitor import StorePicture
 
     projects, unknown = await ride_out(lambda: resolve_projects(client, settings.projects))
     readings = [*await _read_when_ready(client, store, projects), *unknown]
@@ -219,12 +220,19 @@ async def _wanted_ids(
         raise combined_error(readings)
     shown = frozenset(reading.project.id for reading in readings if reading.is_shown)
     unfinished = [upload.id for upload in store.unfinished(shown)]
-    if options.where.text:
-        picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
-        rows = picture.window(Query(where=options.where, project_ids=shown), 0, sys.maxsize).rows
-        matching = {row.id for row in rows}
-        unfinished = [upload_id for upload_id in unfinished if upload_id in matching]
-    return unfinished, print_readings(readings)
+    picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
+    return _matching(picture, options, unfinished), print_readings(readings)
+
+
+def _matching(picture: "StorePicture", options: _Options, upload_ids: Sequence[str]) -> Sequence[str]:
+    """Those of the uploads that match `--where`."""
+    from upload_tui.monitor import Query
+
+    if not options.where.text:
+        return upload_ids
+    rows = picture.window(Query(where=options.where), 0, sys.maxsize).rows
+    matching = {row.id for row in rows}
+    return [upload_id for upload_id in upload_ids if upload_id in matching]
 
 
 async def _read_when_ready(
@@ -247,50 +255,6 @@ def _may_pass(error: ServiceError | None) -> bool:
     return error is not None and (error.is_transient or isinstance(error, UnreachableError))
 
 
-_BAR_CELLS = 30
-
-
-class _ProgressBar:
-    """A progress bar on standard error; draws nothing if that is no terminal that can redraw a line."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-        self._is_shown = (
-            total > 0 and sys.stderr.isatty() and os.environ.get("TERM") not in {None, "", "dumb", "unknown"}
-        )
-
-    def advance(self, count: int) -> None:
-        """Count uploads that are done, and draw."""
-        self._done += count
-        self.draw()
-
-    def draw(self) -> None:
-        """Draw the bar on the current line."""
-        if self._is_shown:
-            count = f"{self._done} of {self._total}"
-            # The last column stays empty: some terminals wrap there, and a wrapped line cannot be redrawn.
-            width = min(_BAR_CELLS, terminal_columns(sys.stderr.fileno()) - len(count) - len("[] ") - 1)
-            filled = width * self._done // self._total
-            bar = f"[{'#' * filled}{'.' * (width - filled)}] " if width > 0 else ""
-            click.echo(f"\r{bar}{count}", nl=False, err=True)
-
-    def clear(self) -> None:
-        """Clear the current line."""
-        if self._is_shown:
-            click.echo("\r\033[K", nl=False, err=True)
-
-
-@contextmanager
-def _progress_bar(total: int) -> Iterator[_ProgressBar]:
-    bar = _ProgressBar(total)
-    bar.draw()
-    try:
-        yield bar
-    finally:
-        bar.clear()
-
-
 class _WaitLoop(Struct):
     """Polls until no upload is pending, one fails, or the timeout; prints each upload when its outcome is known."""
 
@@ -298,7 +262,7 @@ class _WaitLoop(Struct):
     options: _Options
     printer: Printer
     picture: "StorePicture"
-    bar: _ProgressBar
+    bar: ProgressBar
     started: float
     _has_clock_notice: bool = False
     _reported_states: set[tuple[str, str]] = field(default_factory=set)

@@ -1,12 +1,15 @@
 """Whether the verification worker of a service appears down. Pure.
 
 A *silence* is a time in which uploads waited and none ended. The worker appears down if several uploads wait and the
-present silence is longer than silences with that many waiting usually are. Two cases are excluded. Uploads that were
-overtaken (later ones have ended, so these wait for a retry or are never verified) do not count as waiting. And a large
-upload may be in verification for as long as its size needs. An upload counts as waiting only up to its last reading.
+present silence is longer than silences usually are. Excluded are: uploads that were overtaken (later ones have ended, so these wait
+for a retry or are never verified); a batch that was completed at about the same time, which may be damaged as a whole; and a large
+upload, which may be in verification for as long as its size needs. An upload counts as waiting only up to its last reading.
 
-If the service reports its queue, the queue decides: with an empty queue the worker never appears down; with an upload
-queued for some time while none was running it does.
+What is usual is learned from several *busy periods* (uploads that ended one after the other while the next ones waited), or from ends
+over some time: a worker that runs every few minutes ends many uploads at once. Before, a worker may take `_UNKNOWN_SECONDS`.
+
+If the service reports its queue, the queue decides: with no untried uploads queued the worker never appears down; with one queued for
+longer than is usual while none was running it does.
 """
 
 from collections.abc import Callable, Container, Sequence
@@ -22,6 +25,7 @@ from upload_tui.wire import QueueStats
 __all__ = [
     "MIN_WAITING",
     "RETRIES_END_SECONDS",
+    "SPACING_SECONDS",
     "EndedUpload",
     "VerificationQueue",
     "WaitingUploads",
@@ -32,9 +36,17 @@ __all__ = [
 
 MIN_WAITING = 3
 """With fewer waiting uploads a silence has no meaning: each may wait for a retry."""
-_MIN_ENDED = 3
-"""From fewer ended uploads nothing is learned."""
-_MIN_SILENCE_SECONDS = 75.0
+SPACING_SECONDS = 15.0
+"""Uploads completed within this time count as one batch."""
+_MIN_PERIODS = 3
+"""Fewer busy periods do not show what is usual."""
+_MIN_KNOWN_SECONDS = 30.0
+"""Ends over so long a time show it as well: they are no single run of a worker that is started every few minutes."""
+_UNKNOWN_SECONDS = 330.0
+"""How long a worker of which nothing is known may be silent: one that is started every five minutes is not down."""
+_MIN_SILENCE_SECONDS = 100.0
+_MIN_BATCH_SECONDS = 45.0
+"""The last of the batches that count must have waited for so long."""
 _SILENCE_FACTOR = 4.0
 """A silence is suspicious beyond this multiple of the 95th percentile of usual ones."""
 _MAX_FACTOR = 2.5
@@ -48,8 +60,6 @@ RETRIES_END_SECONDS = 4000.0
 """The worker's retries end about 65 minutes after completion; later, an overtaken upload no longer occupies a worker."""
 _QUEUE_MAX_AGE = timedelta(seconds=60)
 """Older queue statistics are ignored."""
-_QUEUE_IDLE_SECONDS = 75.0
-"""Queued uploads are unattended if none was running for this long."""
 
 
 class EndedUpload(Struct, frozen=True, order=True):
@@ -65,7 +75,8 @@ class WaitingUploads(Struct, frozen=True, kw_only=True):
 
     Attributes:
         count: the number of all of them that were not overtaken.
-        oldest: completion and last reading (seconds since 1970) of the oldest of those, at least `MIN_WAITING` if there are as many.
+        oldest: completion and last reading (seconds since 1970) of the oldest of those, each completed at least
+            `SPACING_SECONDS` after the one before; `MIN_WAITING` if there are as many.
         largest_bytes: the size of the largest that a worker may be verifying; 0 if no size is known.
     """
 
@@ -82,20 +93,24 @@ def tolerated_silence_seconds(ended: Sequence[EndedUpload], largest_bytes: int, 
         largest_bytes: the size of the largest upload that may be in verification.
         default_seconds: the result if nothing can be learned from `ended`.
     """
-    silences, largest_seen, last_completed_at = list[float](), 0, 0.0
-    for before, upload in zip((None, *ended), ended, strict=False):
-        if upload.completed_at >= last_completed_at:  # a smaller time: it was retried, or verified beside others
-            start = upload.completed_at if before is None else max(before.ended_at, upload.completed_at)
-            silences.append(max(0.0, upload.ended_at - start))
+    silences, largest_seen, overtaken_at, periods = list[float](), 0, 0.0, 0
+    for index, upload in enumerate(ended):
+        if upload.completed_at >= overtaken_at:  # otherwise it was retried, or verified beside others
+            before_at = ended[index - 1].ended_at if index else 0.0
+            first_at = min(one.completed_at for one in ended[index:] if one.completed_at >= overtaken_at)
+            silences.append(max(0.0, upload.ended_at - max(before_at, first_at)))
+            periods += first_at > before_at
             largest_seen = max(largest_seen, upload.size_bytes)
-            last_completed_at = upload.completed_at
+            overtaken_at = upload.completed_at
     extra_seconds = max(0, largest_bytes - largest_seen) / _BYTES_PER_SECOND
-    if len(silences) < _MIN_ENDED:
-        return default_seconds + extra_seconds
+    is_known = periods >= _MIN_PERIODS or (ended and ended[-1].ended_at - ended[0].ended_at >= _MIN_KNOWN_SECONDS)
+    unknown_seconds = 0.0 if is_known else min(default_seconds, _UNKNOWN_SECONDS)
+    if not silences:
+        return unknown_seconds + extra_seconds
     silences.sort()
     usual = max(_SILENCE_FACTOR * quantile(silences, 0.95), _MAX_FACTOR * silences[-1])
     factor = min(1 + _FEW_SAMPLES / len(silences), _MAX_FEW_FACTOR)
-    return max(_MIN_SILENCE_SECONDS, usual * factor) + extra_seconds
+    return max(_MIN_SILENCE_SECONDS, unknown_seconds, usual * factor) + extra_seconds
 
 
 # The queue
@@ -131,24 +146,28 @@ class VerificationQueue:
         is_recent = self._stats is not None and now - self._stats.read_on <= _QUEUE_MAX_AGE
         return self._stats if is_recent else None
 
-    def unattended_since(self, now: datetime, last_ended_on: Callable[[], datetime | None]) -> datetime | None:
+    def unattended_since(
+        self, now: datetime, last_ended_on: Callable[[], datetime | None], tolerated_seconds: Callable[[], float]
+    ) -> datetime | None:
         """Since when uploads have waited and no worker has claimed one; None if a worker is running, or if unknown.
 
         Args:
             now: the present.
             last_ended_on: when an upload was last verified or failed (None: never); called only if it matters.
+            tolerated_seconds: how long a silence may last although the worker is running; called only if it matters.
         """
         stats, since = self.stats(now), self._unattended_since
         if stats is None or since is None or stats.oldest_on is None or stats.read_on == self._idle_on:
             return None  # the first statistics may be of the moment between two uploads
-        limit = now - timedelta(seconds=_QUEUE_IDLE_SECONDS)
         first = max(since, stats.oldest_on)
-        if first > limit:
+        if (now - first).total_seconds() < _MIN_SILENCE_SECONDS:
             return None
         since = max(first, last_ended_on() or first)
-        return since if since <= limit else None
+        return since if (now - since).total_seconds() >= tolerated_seconds() else None
 
-    def waits_for(self, now: datetime, last_ended_on: Callable[[], datetime | None]) -> tuple[WaitsFor, int | None]:
+    def waits_for(
+        self, now: datetime, last_ended_on: Callable[[], datetime | None], tolerated_seconds: Callable[[], float]
+    ) -> tuple[WaitsFor, int | None]:
         """What a completed upload waits for, and the depth of the queue if it waits there (None: unknown).
 
         The arguments are those of `unattended_since`.
@@ -156,7 +175,7 @@ class VerificationQueue:
         stats = self.stats(now)
         if stats is None or not stats.depth:
             return WaitsFor.VERIFICATION, None
-        if self.unattended_since(now, last_ended_on) is not None:
+        if self.unattended_since(now, last_ended_on, tolerated_seconds) is not None:
             return WaitsFor.WORKER, None
         return WaitsFor.VERIFICATION, stats.depth
 
@@ -193,22 +212,25 @@ def worker_notice(
         last_ended_on: when an upload was last verified or failed; None if none ever was.
         default_seconds: how long a worker may be silent if nothing is known about it.
     """
-    unattended_since = queue.unattended_since(now, lambda: last_ended_on)
+
+    def tolerated_seconds() -> float:
+        return tolerated_silence_seconds(ended(), waiting.largest_bytes, default_seconds)
+
+    unattended_since = queue.unattended_since(now, lambda: last_ended_on, tolerated_seconds)
     if unattended_since is not None:
         return _notice((now - unattended_since).total_seconds(), waiting.count)
     if len(waiting.oldest) < MIN_WAITING:
         return ""
     counted = waiting.oldest[:MIN_WAITING]
-    last_ended_at = last_ended_on.timestamp() if last_ended_on else 0.0
-    seconds = min(read_at for _, read_at in counted) - max(last_ended_at, counted[-1][0])
-    if seconds < _MIN_SILENCE_SECONDS:
+    last_ended_at, read_at = last_ended_on.timestamp() if last_ended_on else 0.0, min(read for _, read in counted)
+    seconds = read_at - max(last_ended_at, counted[0][0])
+    if seconds < _MIN_SILENCE_SECONDS or read_at - counted[-1][0] < _MIN_BATCH_SECONDS:
         return ""
     stats = queue.stats(now)
     # `running` proves nothing: a killed worker's verification is reported as running until another worker claims it.
-    if stats is not None and not stats.running and not _untried_count(stats):
+    if stats is not None and not stats.running and _untried_count(stats) < MIN_WAITING:
         return ""
-    usual = tolerated_silence_seconds(ended(), waiting.largest_bytes, default_seconds)
-    return "" if seconds < usual else _notice(seconds, waiting.count)
+    return "" if seconds < tolerated_seconds() else _notice(seconds, waiting.count)
 
 
 def _notice(seconds: float, count: int) -> str:

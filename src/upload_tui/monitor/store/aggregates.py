@@ -11,6 +11,7 @@ from upload_tui.monitor.analysis.trouble import SIZE_LIMITS_BYTES, size_class
 from upload_tui.monitor.analysis.worker_health import (
     MIN_WAITING,
     RETRIES_END_SECONDS,
+    SPACING_SECONDS,
     EndedUpload,
     WaitingUploads,
 )
@@ -271,20 +272,29 @@ class WorkerFigures:
         completed = self._partitions(frozenset({Stage.COMPLETED}), self._project_ids)
         now_ms = to_ms(now) or 0
         overtaken_ms = self._last_completed_ms(now_ms)
-        count, oldest = 0, list[tuple[int, int]]()
+        count = 0
         for partition in completed:
-            where = "WHERE cell = ? AND since_ms > ?"
-            values = (partition.number, overtaken_ms)
-            count += self._db.execute(f"SELECT count(*) FROM uploads {where}", values).fetchone()[0]
-            rows = f"SELECT since_ms, read_ms FROM uploads {where} ORDER BY since_ms LIMIT {MIN_WAITING}"
-            oldest += self._db.execute(rows, values)
+            sql = "SELECT count(*) FROM uploads WHERE cell = ? AND since_ms > ?"
+            count += self._db.execute(sql, (partition.number, overtaken_ms)).fetchone()[0]
         return WaitingUploads(
             count=count,
             oldest=[
-                (since / 1000, (read if is_polled else now_ms) / 1000) for since, read in sorted(oldest)[:MIN_WAITING]
+                (since / 1000, (read if is_polled else now_ms) / 1000)
+                for since, read in self._oldest_batches(completed, overtaken_ms)
             ],
             largest_bytes=max((self._largest_bytes(partition, now_ms) for partition in completed), default=0),
         )
+
+    def _oldest_batches(self, partitions: Sequence[Partition], after_ms: int) -> Iterator[tuple[int, int]]:
+        """The completion and last reading of the oldest upload after `after_ms`, and of the next ones outside its batch."""
+        sql = "SELECT since_ms, read_ms FROM uploads WHERE cell = ? AND since_ms > ? ORDER BY since_ms LIMIT 1"
+        for _ in range(MIN_WAITING):
+            rows = [self._db.execute(sql, (partition.number, after_ms)).fetchone() for partition in partitions]
+            oldest: tuple[int, int] | None = min((row for row in rows if row is not None), default=None)
+            if oldest is None:
+                return
+            yield oldest
+            after_ms = oldest[0] + round(SPACING_SECONDS * 1000) - 1
 
     def _largest_bytes(self, partition: Partition, now_ms: int) -> int:
         """The largest upload that a worker may be verifying."""

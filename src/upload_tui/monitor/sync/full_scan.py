@@ -40,21 +40,22 @@ class _PageNumbers(Struct):
     Attributes:
         per_page: the page size.
         total: the largest total that the service has reported.
+        next: the next page to read.
     """
 
     per_page: int
     total: int
-    _next: int = 2
+    next: int = 2
 
     @property
     def has_next(self) -> bool:
         """Whether a page is left."""
-        return (self._next - 1) * self.per_page < self.total
+        return (self.next - 1) * self.per_page < self.total
 
     def take_next(self) -> int:
         """Take the next number."""
-        self._next += 1
-        return self._next - 1
+        self.next += 1
+        return self.next - 1
 
 
 class FullScan:
@@ -84,6 +85,7 @@ class FullScan:
         self._clock_offset_ms = 0
         self._unread = RemainingRows()
         self._has_read_every_row = False
+        self._names_next_page = False
         self._turn = asyncio.Lock()
         self.total: int | None = None
         """The service's total that belongs to the known uploads; None if it reports none."""
@@ -142,6 +144,7 @@ class FullScan:
             if total is None:
                 return not isinstance(first, UploadPage) or await self._follow_pages(first)
             self._has_read_every_row = isinstance(first, RawPage)
+            self._names_next_page = isinstance(first, UploadPage) or "x-next-page" in first.headers
             await self._read_numbered_pages(size, total)
         if self._fetcher.has_wrong_total:
             return False
@@ -193,12 +196,17 @@ class FullScan:
 
     async def _read_past_end(self, numbers: _PageNumbers) -> None:
         """Read beyond the last page: the service may list more than it counts, or return smaller pages than it reports."""
-        while self._pages.read_count < numbers.total:
+        while self._pages.read_count < numbers.total or self._may_continue(numbers):
             page = await self._fetcher.fetch_page(numbers.take_next(), numbers.per_page)
             is_new = len(self._store.known(_ids(page))) < len(page.readings)
             await self._pages.record_parsed(page)
             if not is_new:
                 break
+
+    def _may_continue(self, numbers: _PageNumbers) -> bool:
+        """Whether only the total says that the last page read, a full one, was the last."""
+        row_count = self._pages.read_count + self._pages.unreadable_count
+        return not self._names_next_page and row_count >= (numbers.next - 1) * numbers.per_page > 0
 
     async def _follow_pages(self, page: UploadPage) -> bool:
         """Read page after page of a service that reports no total; True if no page leaves a gap after the last."""

@@ -260,7 +260,7 @@ class DashboardScreen(QueryScreen):
 
     def action_columns(self) -> None:
         """Choose columns."""
-        from upload_tui.tui.screens.menu import ColumnScreen
+        from upload_tui.tui.screens.columns import ColumnScreen
 
         table = self.query_one(UploadTable)
         self.app.push_screen(ColumnScreen(table.column_specs, table.left_out, table.default_specs), self._apply_columns)

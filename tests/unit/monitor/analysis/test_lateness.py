@@ -66,7 +66,7 @@ def test_an_upload_that_receives_chunks_is_not_stuck() -> None:
 
 def test_the_worker_appears_down_when_uploads_are_overdue_and_none_ends() -> None:
     done = [an_upload(f"done{n}", initiated=2000, completed=1900, verified=1890) for n in range(10)]
-    waiting = [an_upload(f"waits{n}", initiated=900, completed=480 + n) for n in range(14)]
+    waiting = [an_upload(f"waits{n}", initiated=900, completed=480 - 16 * n) for n in range(14)]
     session = InMemorySession([*done, *waiting])
     assert session.picture.funnel().notice == "verification worker appears down: none verified for 8m, 14 waiting"
     session.publish(an_upload("waits0", initiated=900, completed=480, verified=1))
@@ -92,7 +92,7 @@ def test_one_overdue_upload_says_nothing_about_the_worker() -> None:
             "waiting for verification, 14 in queue",
         ),
         (
-            {"depth": 2, "oldest": (NOW - timedelta(seconds=300)).isoformat(), "running": 0},
+            {"depth": 2, "oldest": (NOW - timedelta(seconds=400)).isoformat(), "running": 0},
             "waiting for verification: no worker has picked it up",
         ),
         ({"depth": "many"}, "waiting for verification"),
@@ -125,7 +125,7 @@ def test_a_worker_that_is_idle_between_two_uploads_is_not_absent() -> None:
         texts.append(session.picture.pending(1)[0].lateness.wait_text)
         clock.advance(3)
     assert {*texts} == {"waiting for verification, 2 in queue"}
-    clock.advance(121)
+    clock.advance(151)
     session.picture.queue.update(idle_queue(clock))
     assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
     session.close()
@@ -138,7 +138,7 @@ def test_a_worker_that_ran_recently_is_not_absent() -> None:
     clock.advance(10)
     session.picture.queue.update(idle_queue(clock))
     assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
-    clock.advance(120)
+    clock.advance(340)
     session.picture.queue.update(idle_queue(clock))
     assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
     session.close()
@@ -258,9 +258,9 @@ def test_an_idle_upload_is_overdue_in_its_row_and_in_the_funnel() -> None:
     ids=str,
 )
 def test_no_upload_becomes_late_while_the_picture_is_not_current(state: ConnectionState) -> None:
-    done = [an_upload(f"done{n}", initiated=300, completed=200, verified=190) for n in range(10)]
+    done = [an_upload(f"done{n}", initiated=500, completed=400, verified=190) for n in range(10)]
     session = InMemorySession(
-        [*done, *(an_upload(f"waits{n}", completed=5) for n in range(4)), an_upload("idle", initiated=5)]
+        [*done, *(an_upload(f"waits{n}", completed=5 + 16 * n) for n in range(4)), an_upload("idle", initiated=5)]
     )
     session.set_connection(Connection(state=state, since=NOW, read_on=NOW))
     before = session.picture.funnel(), [row.lateness for row in session.picture.pending(9)]

@@ -1,11 +1,11 @@
 """The notice about the verification worker, on generated histories of working and of dead workers.
 
-`WORKER_HISTORIES` sets how many are generated (10,000 takes two minutes).
+`PYTEST_WORKER_HISTORIES` sets how many are generated (10,000 takes two minutes).
 """
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from itertools import count
@@ -17,6 +17,7 @@ from msgspec import Struct
 from upload_tui.monitor.analysis.worker_health import (
     MIN_WAITING,
     RETRIES_END_SECONDS,
+    SPACING_SECONDS,
     EndedUpload,
     VerificationQueue,
     WaitingUploads,
@@ -24,7 +25,7 @@ from upload_tui.monitor.analysis.worker_health import (
 )
 from upload_tui.wire import QueueStats
 
-HISTORIES = int(os.environ.get("WORKER_HISTORIES", "300"))
+HISTORIES = int(os.environ.get("PYTEST_WORKER_HISTORIES", "300"))
 STUCK_AFTER_SECONDS = 900.0
 RETRY_DELAYS = (1, 5, 25, 125, 625, 3125)
 START = 1_700_000_000.0
@@ -140,7 +141,7 @@ class Watcher:
         if self.service.has_queue:
             self.queue.update(self._queue_stats(pending, at, now))
         return worker_notice(
-            WaitingUploads(count=len(waiting), oldest=waiting[:MIN_WAITING], largest_bytes=max(recent, default=0)),
+            WaitingUploads(count=len(waiting), oldest=_batches(waiting), largest_bytes=max(recent, default=0)),
             lambda: ended[-300:],
             self.queue,
             now,
@@ -161,16 +162,101 @@ class Watcher:
         return QueueStats(len(queued), oldest_on, len(running), len(retried), 0, now)
 
 
-def history(seed: int) -> tuple[Service, list[Upload], Random]:
-    random = Random(seed)
-    service = a_service(random)
-    return service, list(arrivals(service, random, random.choice((5, 15, 40, 80)))), random
+def _batches(waiting: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The oldest upload that waits, and the next ones that were completed later than its batch."""
+    found: list[tuple[float, float]] = []
+    for one in waiting:
+        if not found or one[0] >= found[-1][0] + SPACING_SECONDS:
+            found.append(one)
+    return found[:MIN_WAITING]
 
 
-def false_notices(seed: int) -> list[tuple[Service, float, str]]:
-    """The notices about a worker that works, with the time of each since the start."""
-    service, uploads, random = history(seed)
+def poisson(random: Random, gap_seconds: float, uploads: int, *, at: float = START, work: float = 1.0) -> list[Upload]:
+    """Uploads of usual size that are completed independently of each other."""
+    found = []
+    for _ in range(uploads):
+        at += random.expovariate(1 / gap_seconds)
+        found.append(Upload(at, 10**6, 0, work * random.lognormvariate(0, 0.4)))
+    return found
+
+
+def a_small_service(random: Random) -> Service:
+    return Service(1, 3.0, 1.0, 0.4, has_queue=random.random() < 0.5)
+
+
+def by_cron(random: Random) -> tuple[Service, list[Upload]]:
+    """A worker that is started every half to five minutes and verifies all that waits."""
+    every, uploads = random.choice((30, 60, 120, 300)), poisson(random, random.choice((3, 10, 30)), 80)
+    for upload in uploads:
+        tick = START + ((upload.completed_at - START) // every + 1) * every
+        upload.started_at = (tick,)
+        upload.ended_at = tick + upload.work_seconds / 10 + random.random()
+    return a_small_service(random), uploads
+
+
+def with_poison(random: Random) -> tuple[Service, list[Upload]]:
+    """Ten uploads in a row that are never verified, a quiet time, and good ones."""
+    uploads = poisson(random, random.choice((5, 20)), 20)
+    at = uploads[-1].completed_at
+    uploads += [Upload(at + number, 10**6, 99, 1.0) for number in range(1, random.choice((3, 11)))]
+    uploads += poisson(random, random.choice((5, 60)), 8, at=at + random.choice((60, 1200)))
+    service = a_small_service(random)
     verify(service, uploads)
+    return service, uploads
+
+
+def becoming_slower(random: Random) -> tuple[Service, list[Upload]]:
+    """A worker that takes ten to forty times as long from some time on."""
+    uploads = poisson(random, 5, 30)
+    uploads += poisson(random, 5, 30, at=uploads[-1].completed_at, work=random.choice((10.0, 20.0, 40.0)))
+    service = a_small_service(random)
+    verify(service, uploads)
+    return service, uploads
+
+
+def newest_first(random: Random) -> tuple[Service, list[Upload]]:
+    """A worker that takes the newest upload first."""
+    uploads, now, waiting = poisson(random, random.choice((1.0, 2.0, 4.0)), 80), START, list[Upload]()
+    todo = uploads[::-1]
+    while todo or waiting:
+        while todo and todo[-1].completed_at <= now:
+            waiting.append(todo.pop())
+        if not waiting:
+            now = todo[-1].completed_at
+            continue
+        upload = waiting.pop()
+        upload.started_at, now = (now,), now + upload.work_seconds
+        upload.ended_at = now
+    return a_small_service(random), uploads
+
+
+def in_bursts(random: Random) -> tuple[Service, list[Upload]]:
+    """Small uploads, then many large ones that are completed at once."""
+    uploads = poisson(random, 10, 20)
+    at, work = uploads[-1].completed_at + 600, random.choice((5, 20, 60))
+    uploads += [Upload(at, 10**9, 0, work * random.lognormvariate(0, 0.5)) for _ in range(random.choice((20, 80)))]
+    service = Service(random.choice((1, 2, 4)), 10.0, 1.0, 0.4, has_queue=random.random() < 0.5)
+    verify(service, uploads)
+    return service, uploads
+
+
+def mixed(random: Random) -> tuple[Service, list[Upload]]:
+    """Workers and traffic of all kinds."""
+    service = a_service(random)
+    uploads = list(arrivals(service, random, random.choice((5, 15, 40, 80))))
+    verify(service, uploads)
+    return service, uploads
+
+
+KINDS = (mixed, by_cron, with_poison, becoming_slower, newest_first, in_bursts)
+
+
+def false_notices(
+    kind: Callable[[Random], tuple[Service, list[Upload]]], seed: int
+) -> list[tuple[Service, float, str]]:
+    """The notices about a worker that works, with the time of each since the start."""
+    random = Random(seed)
+    service, uploads = kind(random)
     watcher = Watcher(service, uploads)
     # A silence is longest just before an upload ends.
     times = {upload.ended_at - 0.001 for upload in watcher.ended} | {upload.completed_at for upload in uploads}
@@ -178,8 +264,10 @@ def false_notices(seed: int) -> list[tuple[Service, float, str]]:
     return [(service, at - START, notice) for at in sorted(times) if (notice := watcher.notice(at))]
 
 
-def test_a_working_worker_never_appears_down() -> None:
-    assert [found for seed in range(HISTORIES) for found in false_notices(seed)] == []
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_working_worker_never_appears_down(kind: Callable[[Random], tuple[Service, list[Upload]]]) -> None:
+    histories = HISTORIES if kind is mixed else HISTORIES // 5
+    assert [(seed, *found) for seed in range(histories) for found in false_notices(kind, seed)] == []
 
 
 def seconds_to_notice(seed: int, gap_seconds: float, learned: int, *, has_queue: bool) -> float:
@@ -209,8 +297,22 @@ def seconds_to_notice(seed: int, gap_seconds: float, learned: int, *, has_queue:
 
 @pytest.mark.parametrize(
     ("gap_seconds", "learned", "has_queue", "limit_seconds"),
-    [(3.0, 40, False, 120), (3.0, 40, True, 120), (3.0, 5, False, 120), (3.0, 0, True, 120), (60.0, 40, True, 240)],
-    ids=["busy", "busy, with a queue", "short history", "no history, with a queue", "an upload a minute"],
+    [
+        (3.0, 40, False, 120),
+        (3.0, 40, True, 120),
+        (3.0, 15, False, 120),
+        (3.0, 5, False, 340),
+        (3.0, 0, True, 340),
+        (60.0, 40, True, 240),
+    ],
+    ids=[
+        "busy",
+        "busy, with a queue",
+        "short history",
+        "a few uploads",
+        "no history, with a queue",
+        "an upload a minute",
+    ],
 )
 def test_a_dead_worker_is_named_soon(gap_seconds: float, learned: int, has_queue: bool, limit_seconds: float) -> None:
     slowest = max(seconds_to_notice(seed, gap_seconds, learned, has_queue=has_queue) for seed in range(HISTORIES // 30))
