@@ -4,7 +4,8 @@ Every error that the program raises on purpose is one of these; only `cli` print
 
     UploadTuiError
     ├── UsageError                  2    the command line is wrong
-    │   └── SettingsError           2    a settings file, a variable or a profile is wrong
+    │   ├── SettingsError           2    a settings file, a variable or a profile is wrong
+    │   └── QueryError              2    a query has a mistake, or is unfinished
     ├── ServiceError                3    the service cannot be used now
     │   ├── UnreachableError        3    no connection, unknown host, TLS failure or timeout
     │   ├── ThrottledError          3    429 or 503: retry later
@@ -54,6 +55,7 @@ __all__ = [
     "NotConsistentError",
     "NotFoundError",
     "OutputError",
+    "QueryError",
     "ServerError",
     "ServiceError",
     "SettingsError",
@@ -103,6 +105,26 @@ class UsageError(UploadTuiError):
 
 class SettingsError(UsageError):
     """A setting is unknown, has the wrong type or cannot be read."""
+
+
+class QueryError(UsageError):
+    """A query has a mistake.
+
+    Args:
+        title: what is wrong.
+        hint: what to write instead.
+        position: the character (from 0) where it is.
+        is_unfinished: True if more text can mend it.
+        text: the whole query.
+    """
+
+    def __init__(
+        self, title: str, hint: str = "", *, position: int = 0, is_unfinished: bool = False, text: str = ""
+    ) -> None:
+        super().__init__(title, hint)
+        self.text = text
+        self.position = position
+        self.is_unfinished = is_unfinished
 
 
 class StorageError(UploadTuiError):

@@ -140,6 +140,11 @@ def test_no_css_is_in_python() -> None:
     assert [module.name for module in MODULES if "DEFAULT_CSS" in module.source] == []
 
 
+def test_one_place_runs_event_loops_and_ends_them_at_signals() -> None:
+    running = {module.name for module in MODULES if "asyncio.run(" in module.source and ".cli." in module.name}
+    assert running == {"upload_tui.cli.support.error_reporting"}
+
+
 def test_the_readme_has_the_commands_that_are_run_from_it() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "<!-- command: demo -->" in readme

@@ -80,7 +80,7 @@ def _open_for_hours(scenario: str) -> Sequence[Figure]:
     demo_command = python("-m", "upload_tui", "demo", "--scenario", scenario, "--speed", str(_DEMO_SPEED))
     with (
         TemporaryDirectory() as folder,
-        subprocess.Popen(service_command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service,
+        _started(service_command) as service,
         TerminalProgram(demo_command, {"HOME": folder, "XDG_CONFIG_HOME": folder, "XDG_STATE_HOME": folder}) as demo,
     ):
         demo.seconds_until("Uploads")
@@ -93,6 +93,11 @@ def _open_for_hours(scenario: str) -> Sequence[Figure]:
         Figure(f"memory after {hours * _SERVICE_SPEED:.1f} h of {scenario}, service", service_added / 2**20, None, "MiB", _GOAL_MIB),
         Figure(f"memory after {hours * _DEMO_SPEED:.1f} h of {scenario}, demo", demo_added / 2**20, None, "MiB", _GOAL_MIB),
     ]  # fmt: skip
+
+
+def _started(command: Sequence[str]) -> "subprocess.Popen[str]":
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing, text=True)
 
 
 def _resident_bytes(service: "subprocess.Popen[str]") -> int:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from math import log
@@ -14,12 +15,25 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
+from msgspec.json import decode
 
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.uploads import NEWEST, PROJECT, fill, page_body, resource, template
 from upload_tui.client import Credentials, ServiceClient
-from upload_tui.monitor import Query, SortKey, Store, StorePicture, Synchroniser, ingest
-from upload_tui.monitor.store.query import StuckThresholds, TroubleThresholds
+from upload_tui.clock import SystemClock
+from upload_tui.monitor import (
+    Query,
+    SnapshotSynchroniser,
+    SortKey,
+    Store,
+    StorePicture,
+    Synchroniser,
+    WatchedSource,
+    ingest,
+)
+from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
+from upload_tui.sources import LineBatch, LineReceiver, Listing
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import read_upload_reading
@@ -27,7 +41,8 @@ from upload_tui.wire import read_upload_reading
 __all__ = ["BENCHMARKS"]
 
 ROOT = Path(__file__).parents[2]
-STUCK = TroubleThresholds(StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST), NEWEST - timedelta(days=1))
+LATE = StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST)
+STUCK = TroubleThresholds(LATE, NEWEST - timedelta(days=1), LATE, NEWEST)
 
 
 def full_scan(*, quick: bool) -> Sequence[Figure]:
@@ -49,6 +64,68 @@ def full_scan(*, quick: bool) -> Sequence[Figure]:
         Figure("full scan: every row stored and sortable", count / sortable, count / bare, "uploads/s", 0.25, False),
         Figure("full scan: with indexes and trigrams", count / indexed, count / bare, "uploads/s", 0.1, False),
     ]
+
+
+def source_listing(*, quick: bool) -> Sequence[Figure]:
+    """List a source, compared with decoding the same lines only: the first listing, and one in which nothing changed."""
+    count = 20_000 if quick else 100_000
+    lines = [
+        json.dumps(
+            {
+                "id": f"2~{number:032x}",
+                "name": f"run-{number:06}.h5",
+                "project": "incoming",
+                "initiated_on": "2026-03-14T08:00:00.000Z",
+                "chunks": [{"number": part, "size": 5 << 20} for part in (1, 2, 3)],
+            }
+        ).encode()
+        for number in range(count)
+    ]
+    began = time.perf_counter()
+    for line in lines:
+        decode(line)
+    bare = time.perf_counter() - began
+    first, again, mebibytes = asyncio.run(_list_source(lines))
+    size = sum(map(len, lines)) / 2**20
+    return [
+        Figure("source: the first listing", count / first, count / bare, "uploads/s", 0.01, False),
+        Figure("source: a listing without a change", count / again, count / bare, "uploads/s", 1 / 3, False),
+        Figure("source: memory of what is remembered between listings", mebibytes, size, "MiB", 3.0, True),
+    ]
+
+
+async def _list_source(lines: Sequence[bytes]) -> tuple[float, float, float]:
+    """Seconds of the first listing and of the fastest later one, and the MiB that the synchroniser keeps."""
+    source = _Lines(lines)
+    with TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "store.db")
+        watched = WatchedSource(source, "source:benchmark", "benchmark")
+        synchroniser = SnapshotSynchroniser(watched, store, SystemClock(), lambda _: None, lambda *_: None)
+        seconds = []
+        for _ in range(4):
+            began = time.perf_counter()
+            await synchroniser.sync()
+            seconds.append(time.perf_counter() - began)
+        tracemalloc.start()
+        await synchroniser.sync()  # what it remembers is made anew in each round
+        kept = tracemalloc.get_traced_memory()[0] / 2**20
+        tracemalloc.stop()
+        store.close()
+    return seconds[0], min(seconds[1:]), kept
+
+
+class _Lines:
+    """A source that lists the same lines again and again."""
+
+    name = "lines"
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self._lines = lines
+
+    async def read(self, receive: LineReceiver) -> Listing:
+        for start in range(0, len(self._lines), 300):
+            await receive(LineBatch(start + 1, self._lines[start : start + 300]))
+        return Listing()
 
 
 async def _fetch_bare(url: str, count: int) -> float:
@@ -192,7 +269,7 @@ def _costs(count: int) -> Mapping[str, float]:
             "last rows": lambda: picture.window(Query(), count - 50, 50),
             "middle rows": lambda: picture.window(Query(), count // 2, 50),
             "last rows by size": lambda: picture.window(by_size, count - 50, 50),
-            "search": lambda: picture.window(Query(search="sample_7"), 0, 50),
+            "search": lambda: picture.window(Query(where=parse_query("sample_7")), 0, 50),
             "funnel": picture.funnel,
             "one upload": lambda: picture.detail(upload_id),
         }
@@ -202,7 +279,11 @@ def _costs(count: int) -> Mapping[str, float]:
 
 
 def _windows(store: Store, count: int) -> Iterator[float]:
-    searched = (Query(search="sample_12345"), Query(search="98765", sort=SortKey.NAME), Query(attention_only=True))
+    searched = (
+        Query(where=parse_query("sample_12345")),
+        Query(where=parse_query("98765"), sort=SortKey.NAME),
+        Query(attention_only=True),
+    )
     stages = (Query(stages=frozenset({Stage.VERIFIED}), sort=sort) for sort in SortKey)
     for query in (
         *(Query(sort=sort, descending=down) for sort in SortKey for down in (True, False)),
@@ -239,4 +320,4 @@ def _milliseconds(work: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-BENCHMARKS = (full_scan, sync_round, million, growth)
+BENCHMARKS = (full_scan, sync_round, source_listing, million, growth)

@@ -73,6 +73,11 @@ def _stage_of(number: int, rng: Random) -> Stage:
     return Stage.ERROR if rng.random() < 1 / 70 else Stage.VERIFIED
 
 
+_UPLOADERS = ("Ada Lovelace", "Grace Hopper")
+"""The second one is rare."""
+_TYPES = ("application/gzip", "image/tiff", "text/csv")
+
+
 def _row(number: int, stage: int, rng: Random) -> tuple[object, ...]:
     began = round(NEWEST.timestamp() * 1000) - number * 1000
     completed, waited = began + 60_000, round(rng.lognormvariate(9, 1))
@@ -82,6 +87,6 @@ def _row(number: int, stage: int, rng: Random) -> tuple[object, ...]:
     return (
         upload_id, f"sample_{rng.randrange(10**6):06d}_R{number % 2}.fastq.gz", rng.randrange(10**9), stage,
         since, "reported", began, completed if stage else None, since if stage > 1 else None, since, 4, 100, message, message,
-        "embedded", "Ada Lovelace", 0, "", 0, 0, 0, since, None, bucket_of(60_000),
-        bucket_of(waited) if stage > 1 else None, False, 0,
+        "embedded", _UPLOADERS[number % 50_000 == 49_999], 0, "", 0, 0, 0, since, None, bucket_of(60_000),
+        bucket_of(waited) if stage > 1 else None, False, "", _TYPES[number % 3], 0,
     )  # fmt: skip

@@ -70,13 +70,12 @@ def page_count(database: Path) -> int:
         return int(db.execute("PRAGMA page_count").fetchone()[0])
 
 
-def pages_of(database: Path, *trees: str) -> list[int]:
-    """The pages of tables and indexes."""
+def pages_of(database: Path, *trees: str, kind: str = "%") -> list[int]:
+    """The pages of tables and indexes; of one kind, `leaf` or `internal`, or of both."""
     with closing(sqlite3.connect(database)) as db:
         try:
-            return [
-                page for name in trees for (page,) in db.execute("SELECT pageno FROM dbstat WHERE name = ?", (name,))
-            ]
+            statement = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype LIKE ?"
+            return [page for name in trees for (page,) in db.execute(statement, (name, kind))]
         except sqlite3.OperationalError:
             pytest.skip("this SQLite cannot list the pages of a table")
 
@@ -143,6 +142,27 @@ async def test_a_damaged_queue_is_rebuilt_and_nothing_is_lost(
             assert [answer[key] for key in ("depth", "running", "dead", "trouble")] == [0, 0, 0, None]
         [message] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
         assert "has been rebuilt with" in message
+
+
+async def test_a_queue_of_which_nothing_can_be_read_is_rebuilt_from_the_uploads(
+    database: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A page of the uploads is damaged as well; the uploads before and after it are verified."""
+    rows, ids = pages_of(database, "uploads", kind="leaf"), upload_ids(database)
+    file = damaged(database, tmp_path, rows[len(rows) // 2], b"\xff")
+    overwrite(file, pages_of(database, "jobs", "jobs_by_due"))
+    async with working(file) as caller:
+        await check_service(caller, ids)
+    [message] = [record.getMessage() for record in caplog.records if "rebuilt" in record.getMessage()]
+    rebuilt = int(message.split()[-2])
+    assert UPLOADS / 2 < rebuilt < UPLOADS  # those whose record can be read, on both sides of the page that cannot be
+
+
+async def test_a_queue_is_not_rebuilt_because_of_another_table(database: Path, tmp_path: Path) -> None:
+    for page in pages_of(database, "uploads", "chunks", "hashes")[1::3]:
+        async with working(damaged(database, tmp_path, page, b"\xff")) as caller:
+            names = caller.embedded._database._db.execute("SELECT name FROM sqlite_master").fetchall()
+        assert not [name for (name,) in names if name.startswith("damaged")]
 
 
 async def test_a_queue_that_is_damaged_while_the_service_runs_is_rebuilt_with_its_attempts(

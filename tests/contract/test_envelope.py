@@ -220,7 +220,11 @@ async def test_only_numbers_are_numbers(size: object) -> None:
             assert (await caller.call("GET", "/projects", params={"page": size})).status_code == 400
 
 
-@pytest.mark.parametrize("digits", ["9" * 5000, "-" + "9" * 5000, "1" + "0" * 400 + ".5", "1e99999"])
+@pytest.mark.parametrize(
+    "digits",
+    ["9" * 5000, "-" + "9" * 5000, "1" + "0" * 400 + ".5", "1e99999"],
+    ids=["positive", "negative", "fraction", "exponent"],
+)
 async def test_a_number_that_is_too_long_makes_its_field_invalid(digits: str) -> None:
     async with serving() as caller:
         body = f'{{"name": "a", "content_type": "b", "size": {digits}}}'

@@ -35,6 +35,7 @@ from upload_tui.monitor import (
     read_recording,
     replay,
 )
+from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.store.schema import compress_page
 from upload_tui.monitor.sync import full_scan
 from upload_tui.status import Stage
@@ -160,7 +161,7 @@ def test_a_recording_that_ends_during_a_bulk_load_is_replayed_as_far_as_it_goes(
     replay = ReplaySession(*read_recording(file), base=FrozenClock())
     for _ in range(2):
         replay.seek(replay.ends_on)
-        assert [row.name for row in replay.picture.window(Query(search="a"), 0, 9).rows] == ["a"]
+        assert [row.name for row in replay.picture.window(Query(where=parse_query("a")), 0, 9).rows] == ["a"]
         assert replay.picture.funnel()[Stage.VERIFIED].count == 1
     replay.close()
 

@@ -115,6 +115,14 @@ async def test_a_project_is_deleted_also_while_the_storage_is_unavailable(caplog
         assert upload_id in caplog.text
 
 
+async def test_bytes_that_a_purge_could_not_delete_are_not_served(tmp_path: Path) -> None:
+    async with serving(storage=tmp_path) as caller:
+        upload_id = await _verified(caller)
+        caller.service._database.uploads.set_purged(upload_id, caller.clock.now())
+        url = caller.service._authority.sign_url("GET", f"/storage/{upload_id}")
+        assert (await caller.http.get(url)).status_code == 404
+
+
 async def test_a_database_in_memory_keeps_a_bounded_number_of_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "UPLOADS_IN_MEMORY", 20)
     async with _serving() as caller:
@@ -122,12 +130,13 @@ async def test_a_database_in_memory_keeps_a_bounded_number_of_uploads(monkeypatc
         kept = await _verified(caller)
         fields = {"parent": {"kind": "dds-project", "id": caller.project_id}, "upload": {"id": kept}}
         await caller.call("POST", "/files", json=fields)
-        for _ in range(140):
-            await _verified(caller)
+        ended = [await _verified(caller) for _ in range(140)]
         uploads = caller.service._database.uploads
         assert 20 <= uploads.count() <= 120
         assert uploads.get(initiated) is not None
         assert uploads.get(kept) is not None
+        is_kept = [uploads.get(upload_id) is not None for upload_id in ended]
+        assert is_kept == sorted(is_kept)  # the oldest were deleted
 
 
 async def test_a_database_in_a_file_keeps_all_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,7 @@ class Terminal:
         )
         os.close(slave)
         self.painted = b""
+        self._text: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +99,9 @@ class Terminal:
     @property
     def text(self) -> str:
         """The text on the screen."""
-        return "\n".join(self._screen.display)
+        if self._text is None:  # a large screen takes long to render
+            self._text = "\n".join(self._screen.display)
+        return self._text
 
     @property
     def final_output(self) -> str:
@@ -112,9 +115,10 @@ class Terminal:
         return self._process.pid
 
     @property
-    def open_files(self) -> int:
-        """The number of files that the program has open; the event loop's are the first besides the three streams."""
-        return len([*Path(f"/proc/{self.process_id}/fd").iterdir()])
+    def has_event_loop(self) -> bool:
+        """True once the program runs its event loop; on Linux only."""
+        files = Path(f"/proc/{self.process_id}/fd")
+        return any("eventpoll" in str(file.readlink()) for file in files.iterdir() if file.is_symlink())
 
     @property
     def modes(self) -> list[object]:
@@ -140,6 +144,7 @@ class Terminal:
         while self._read(0):
             pass
         self._screen.resize(lines, columns)
+        self._text = None
         self._set_size(columns, lines)
 
     def resize_without_reading(self, columns: int, lines: int) -> None:
@@ -177,6 +182,7 @@ class Terminal:
             return False
         self.painted += painted
         self._stream.feed(painted)
+        self._text = None
         return bool(painted)
 
     def _set_size(self, columns: int, lines: int) -> None:

@@ -138,7 +138,11 @@ def test_port_in_use_is_reported(site: str) -> None:
     assert "--port" in result.err
 
 
-@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)], ids=["int", "term"])
+@pytest.mark.parametrize(
+    ("signal_number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["int", "term", "hup"],
+)
 async def test_server_ends_its_demos(signal_number: int, code: int) -> None:
     aiohttp = pytest.importorskip("aiohttp", reason="the extra `web` is not installed")
     with started("demo", "--web", "--port", "0") as process:

@@ -1,6 +1,8 @@
 """Whatever the variables, folders and files are that the program reads: no internal error, and an error that names the cause."""
 
+import io
 import os
+import resource
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -440,6 +442,36 @@ def test_a_database_in_memory_leaves_no_file(tmp_path: Path, monkeypatch: pytest
         assert process.stdout is not None
         assert process.stdout.readline()
         assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("config init", 2),
+        ("record {home}/recording.jsonl", 2),
+        ("report --since last", 2),
+        ("list --debug", 0),
+        ("doctor", 0),
+    ],
+)
+def test_a_device_without_space(
+    line: str, code: int, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As on a full disk, no file can grow; an empty one that would block the next try is not left behind."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with capfd.disabled():  # the captured output is a file as well
+        monkeypatch.setattr(sys, "stdout", io.StringIO())
+        monkeypatch.setattr(sys, "stderr", err := io.StringIO())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            with pytest.raises(SystemExit) as ended:
+                run(line.format(home=home).split())
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert ended.value.code == code, err.getvalue()
+    assert "Traceback" not in err.getvalue()
+    assert "File too large" in err.getvalue() or not code
+    assert [file for file in home.rglob("*") if file.suffix in {".toml", ".jsonl", ".json", ".part"}] == []
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077], ids=oct)

@@ -69,6 +69,8 @@ CASES = (
     Case("report --fail-on-error", 1),
     Case("report --since last"),
     Case("config path"),
+    Case("source schema"),
+    Case("source check -- true"),
     Case("config schema"),
     Case("doctor"),
     Case("doctor --url http://127.0.0.1:9", 3),

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 UPLOAD_FIELDS = [
     "id", "name", "size_bytes", "content_type", "project", "service", "stage", "stage_since", "stage_since_certainty",
-    "error_message", "timeline", "chunks", "overdue", "stuck", "trouble", "anomalies", "as_of",
+    "error_message", "timeline", "chunks", "overdue", "stuck", "acknowledged", "acknowledgement", "trouble", "anomalies", "as_of",
 ]  # fmt: skip
 STAGES = {"initiated", "completed", "verified", "error"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -82,6 +82,34 @@ def test_list_sorts_searches_and_limits(served: Served, uploads: list[dict[str, 
     assert sizes == sorted((upload["size_bytes"] for upload in uploads), reverse=True)[:3]
     some = uploads[3]
     assert [upload["id"] for upload in served.run("list", "--search", some["name"][1:].upper()).records] == [some["id"]]
+
+
+def test_list_and_report_select_by_a_query(served: Served, uploads: list[dict[str, Any]]) -> None:
+    found = served.run("list", "--where", "stage:verified,error -is:stuck size>1KB").records
+    expected = [one["id"] for one in uploads if one["stage"] in {"verified", "error"} and one["size_bytes"] > 1000]
+    assert [upload["id"] for upload in found] == expected
+    report = served.run("report", "--where", "is:failed", "-o", "jsonl").records[0]
+    assert report["total"] == report["stages"]["error"] > 0
+    assert served.run("wait", "--where", "stage:verified").code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "query", "lines"),
+    [
+        ("list", "scan sise>1", ["There is no field sise.", "  scan sise>1", "       ^ Did you mean size?"]),
+        (
+            "report",
+            "stage:verifed",
+            ["verifed is no value of stage.", "  stage:verifed", "        ^ Did you mean verified?"],
+        ),
+        ("tail", 'É "a', ["A quotation mark is not closed.", '  É "a', '    ^ Write " at the end.']),
+        ("wait", "a OR", ["Something is missing at the end.", "  a OR", "      ^ Write a word or a field."]),
+    ],
+)
+def test_a_mistake_in_a_query_has_a_caret(served: Served, command: str, query: str, lines: list[str]) -> None:
+    result = served.run(command, "--where", query)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines() == [f"upload-tui: {lines[0]}", *lines[1:]]
 
 
 def test_list_filters_by_trouble_and_since(served: Served, uploads: list[dict[str, Any]]) -> None:
@@ -234,3 +262,37 @@ def test_table_fits_the_terminal(served: Served, columns: int) -> None:
         assert all(len(line.rstrip("\r")) <= columns for line in painted.splitlines())
     assert ("upload-tui: the terminal is too narrow" in text.replace("\n", "")) == (columns < 200)
     assert "\x1b[3" not in painted
+
+
+FORMS = ["json", "jsonl", "csv", "tsv", "table"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_fields_are_chosen_in_every_format(served: Served, uploads: list[dict[str, Any]], form: str) -> None:
+    out = served.run("list", "--limit", "3", "--fields", "id,project.name,chunk_count", "-o", form).out
+    expected = [[one["id"], one["project"]["name"], one["chunks"]["count"]] for one in uploads[:3]]
+    lines = out.splitlines()
+    match form:
+        case "json":
+            assert [list(record.values()) for record in json.loads(out)] == expected
+        case "jsonl":
+            assert [list(json.loads(line).values()) for line in lines] == expected
+        case "csv" | "tsv":
+            rows = [*csv.reader(lines, delimiter="\t" if form == "tsv" else ",")]
+            assert rows == [["id", "project.name", "chunk_count"], *([*map(str, row)] for row in expected)]
+        case _:
+            assert lines[0].split() == ["ID", "PROJECT.NAME", "CHUNK_COUNT"]
+            assert [line.split()[0] for line in lines[1:]] == [row[0] for row in expected]
+
+
+@pytest.mark.parametrize("command", ["list", "report", "projects"])
+def test_an_unknown_field_is_named_with_the_nearest(served: Served, command: str) -> None:
+    result = served.run(command, "--fields", "servise" if command == "report" else "nam", "-o", "csv")
+    assert result.code == 2
+    assert re.search(r"There is no field (servise|nam)\.\n {2}(Did you mean|Fields:)", result.err)
+
+
+def test_a_tsv_has_no_quotes(served: Served) -> None:
+    lines = served.run("list", "-o", "tsv").out.splitlines()
+    assert lines
+    assert {line.count("\t") for line in lines} == {lines[0].count("\t")}

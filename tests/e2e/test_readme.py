@@ -26,6 +26,7 @@ pytestmark = pytest.mark.e2e
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 COMMON = {
     "--url",
+    "--command",
     "--project",
     "--profile",
     "--token-file",
@@ -36,7 +37,9 @@ COMMON = {
     "--help",
     "-h",
 }
-NAMES_OF_RECIPES = {"watch", "wait", "alert", "talk", "serve", "completion"}
+NAMES_OF_RECIPES = {"watch", "wait", "alert", "query", "acknowledged", "talk", "serve", "completion"}
+RECIPES_OF_SOURCES = {"s3", "ocis", "api", "folder"}
+"""Tested in `test_sources` and `test_s3`."""
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -91,6 +94,9 @@ def test_readme_has_no_unknown_options() -> None:
 
 def test_subcommands_and_choices_are_in_the_readme() -> None:
     documented = {code(does)[0].split()[1]: code(does)[0].split()[2:] for does, _, _ in rows("Commands")}
+    source = commands()["source"]
+    assert isinstance(source, click.Group)
+    assert set(documented["source"][0].split("|")) == set(source.commands)
     config, completions = commands()["config"], commands()["completions"].params[0].type
     assert isinstance(config, click.Group)
     assert isinstance(completions, click.Choice)
@@ -119,6 +125,7 @@ def test_settings_are_described_as_in_the_schema(tmp_path: Path) -> None:
         "alerts": "bell",
         "alert_repeat": "0",
         "failures_for": "3600",
+        "timeout": "60",
     }
     (tmp_path / "token").write_text("t")
     for key, variable, _, _ in rows("Settings"):
@@ -147,7 +154,7 @@ def test_every_action_id_is_in_the_readme() -> None:
 
 
 SURFACE = (
-    "j k ↓ ↑ / g G Home End Esc PgUp PgDn ^u ^d 1 2 3 4 Enter ! Tab s S f p Space r y Y w e m C l t d ? ^p q n N E W c J ^c "
+    "j k ↓ ↑ / g G Home End Esc PgUp PgDn ^u ^d 1 2 3 4 Enter ! Tab s S f p Space r y Y w e m C l t d ? ^p q n N E W a c J ^c "
     "u x [ ] ."
 )
 
@@ -160,7 +167,7 @@ def test_every_documented_key_is_in_the_readme() -> None:
 
 
 def test_every_recipe_has_a_test() -> None:
-    assert set(re.findall(r"<!-- recipe: (\w+) -->", README)) == NAMES_OF_RECIPES
+    assert set(re.findall(r"<!-- recipe: (\w+) -->", README)) == NAMES_OF_RECIPES | RECIPES_OF_SOURCES
 
 
 def shell(script: str, folder: Path, environment: dict[str, str]) -> "subprocess.Popen[str]":
@@ -191,6 +198,14 @@ def test_recipe_watch(service: Served) -> None:
         terminal.wait_until(lambda text: "watched.bin" in text and "live" in text)
         terminal.press("q")
         assert terminal.wait_for_end() == 0
+
+
+@pytest.mark.parametrize("name", ["query", "acknowledged"])
+def test_recipe_of_a_query(service: Served, name: str) -> None:
+    service.finish(service.begin(), is_corrupt=True)
+    result = run(*on_a_terminal(recipe(name)), environment=service.environment)
+    assert (result.code, result.err) == (0, "")
+    assert all(record["acknowledged"] is (name == "acknowledged") for record in result.records)
 
 
 @pytest.mark.parametrize(("is_corrupt", "expected"), [(False, 0), (True, 1)], ids=["verified", "failed"])

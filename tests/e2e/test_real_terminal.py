@@ -51,10 +51,10 @@ def test_dashboard_ends_when_its_terminal_is_closed(hang_up: str) -> None:
 @pytest.mark.parametrize("hang_up", HANG_UPS)
 def test_dashboard_ends_when_a_terminal_that_was_not_read_is_closed(hang_up: str) -> None:
     """The terminal's buffer is full, so that the writer and then the program wait for space in it."""
-    with Terminal("demo", "--speed", "16", columns=500, lines=200, hang_up=hang_up) as terminal:
+    with Terminal("demo", "--speed", "16", columns=250, lines=100, hang_up=hang_up) as terminal:
         terminal.wait_until(lambda text: "live" in text)
-        for columns in range(300, 500):
-            terminal.resize_without_reading(columns, 200)
+        for columns in range(100, 250):
+            terminal.resize_without_reading(columns, 100)
         assert terminal.hang_up() == 128 + signal.SIGHUP
 
 
@@ -169,7 +169,7 @@ def test_signals_restore_the_terminal(name: str, served: dict[str, Any], home: P
 _ENTERS = b"\x1b[?1049h"
 _MOMENTS: Mapping[str, Callable[[Terminal], bool]] = {
     "handlers-set": lambda terminal: signal.SIGTERM in handled_signals(terminal.process_id),
-    "packages-imported": lambda terminal: terminal.open_files > 3 or _ENTERS in terminal.painted,
+    "event-loop-running": lambda terminal: terminal.has_event_loop,
     "screen-entered": lambda terminal: _ENTERS in terminal.painted,
     "painted": lambda terminal: "Quit" in terminal.text,
     "live": lambda terminal: "live" in terminal.text,

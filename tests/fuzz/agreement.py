@@ -55,4 +55,5 @@ def assert_same_upload(summary: UploadSummary, upload: Upload) -> None:
         storage_provider=upload.storage_provider,
         uploader=upload.uploader,
         is_purged=timeline.is_purged,
+        content_type=upload.content_type,
     )

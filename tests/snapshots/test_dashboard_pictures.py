@@ -11,10 +11,10 @@ from textual.pilot import Pilot
 from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, dashboard, sample_uploads
 from upload_tui import testing
 from upload_tui.cli.commands.replay import ReplayControls
-from upload_tui.monitor import Connection, ConnectionState, ReplaySession, read_recording
+from upload_tui.monitor import CombinedSession, Connection, ConnectionState, ReplaySession, read_recording
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
 from upload_tui.tui import ASCII, THEMES, UploadApp
-from upload_tui.wire import StatusShape
+from upload_tui.wire import FILE_HASH_DIFFERS, SIZE_DIFFERS, StatusShape
 
 Compare = Callable[..., bool]
 SIZES = {"60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
@@ -138,6 +138,28 @@ def not_whole() -> InMemorySession:
     return InMemorySession([upload])
 
 
+def much_trouble() -> InMemorySession:
+    causes = [CHUNK_ERROR, SIZE_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS]
+    failed = [
+        an_upload(f"plate-{n:02d}.czi", initiated=9000, completed=700, error=90 + 60 * n, message=causes[n % 4])
+        for n in range(30)
+    ]
+    half = an_upload("half.bin", initiated=900, completed=800, verified=700, chunks=(1, 3, 4))
+    return InMemorySession(sample_uploads(half, *failed))
+
+
+def many_projects() -> InMemorySession:
+    projects = [(f"p-{n:02d}", f"Genome {n:02d}") for n in range(31)]
+    uploads = [
+        an_upload(
+            f"scan-{n:02d}.tiff", initiated=60 * n + 90, completed=60 * n + 60, verified=60 * n + 30, project=project
+        )
+        for n, project in enumerate(projects)
+    ]
+    stuck = an_upload("simulation-00044.h5", initiated=9000, completed=8000, project=projects[7])
+    return InMemorySession([stuck, *uploads], projects=projects)
+
+
 def tried_again() -> InMemorySession:
     return InMemorySession(
         [an_upload("simulation-00044.h5", initiated=90_000, completed=1200, status_shape=StatusShape.DEPLOYED)]
@@ -191,6 +213,11 @@ STATES: Mapping[str, State] = {
         not_whole,
     ),
     "tried-again": State("Deployed status shape, stuck: ticks show the estimated retries of the worker.", tried_again),
+    "much-trouble": State(
+        "Trouble first: the upload that is not whole, then the stuck one, then failures; the rule counts the others.",
+        much_trouble,
+    ),
+    "many-projects": State("31 projects: the header counts them, and the only stuck upload is on top.", many_projects),
     "hostile": State(
         "Names with escapes, markup, overrides, wide characters and 10,000 characters: columns stay aligned.", hostile
     ),
@@ -301,6 +328,32 @@ SCREENS = {
     "marked": ("m", "The first upload is marked, and the title counts it."),
     "next-failed": ("E", "The cursor is on the first failed upload; its timeline shows the cause."),
 }
+
+
+@pytest.mark.parametrize("theme", ["upload-dark", "upload-light"])
+def test_overview(snap_compare: Compare, theme: str) -> None:
+    """The pictures of the README: trouble on top, the selected upload's timeline, what waits and what happened."""
+    session = much_trouble()
+    assert snap_compare(dashboard(session, theme=theme), terminal_size=(120, 40), run_before=publish_changes(session))
+    session.close()
+
+
+@every_size
+def test_projects_dialog(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """The dialog of 31 projects: their number in its title, and beside each its uploads, those in trouble in red."""
+    session = many_projects()
+    assert snap_compare(dashboard(session), terminal_size=size, press=["p"])
+    session.close()
+
+
+@every_size
+def test_services(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """Two services, one of them offline: its alarm line is red, and the projects of the same name are told apart."""
+    east, west = live(), offline()
+    east.title, west.title = "east", "west"
+    assert snap_compare(dashboard(CombinedSession([east, west])), terminal_size=size)
+    east.close()
+    west.close()
 
 
 @every_size

@@ -20,8 +20,9 @@ from upload_tui.testing import InMemorySession
 from upload_tui.tui import screens, widgets
 from upload_tui.tui.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
 from upload_tui.tui.command_palette import bindings_by_owner
+from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
-from upload_tui.tui.screens.menu import ColumnScreen, MenuScreen
+from upload_tui.tui.screens.menu import AcknowledgeScreen, MenuScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.footer import SearchBar
@@ -95,6 +96,7 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "s": ("", lambda context: context.table.rows_query.sort is SortKey.STAGE),
     "S": ("", only(*reversed(ALL))),
     "f": ("", lambda context: context.table.follow),
+    "a": ("", opens(AcknowledgeScreen)),
     "w": ("", opens(ShapesScreen)),
     "J": ("", focuses("upload-raw")),
     "F": ("", opens(FailureScreen)),
@@ -112,6 +114,7 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "tab": ("", focuses("timeline")),
     "escape": ("4", only(*ALL)),
     "question_mark": ("", opens(HelpScreen)),
+    "Q": ("", lambda context: context.pilot.app.return_value == 0),
     "q": ("", lambda context: context.pilot.app.return_value == 0),
     "u": ("", calls("upload")),
     "x": ("", opens(MenuScreen)),

@@ -11,7 +11,7 @@ from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, settl
 from upload_tui.tui import DisplayOptions
 from upload_tui.tui.appearance.columns import fit_columns
 from upload_tui.tui.widgets.change_text import change_pieces
-from upload_tui.tui.widgets.table.row_painter import cell
+from upload_tui.tui.widgets.table.cells import cell
 from upload_tui.tui.widgets.timeline_view import timeline_lines
 
 TEXTS = st.text(max_size=200) | st.text(

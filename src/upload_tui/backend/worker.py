@@ -262,6 +262,7 @@ class VerificationWorker:
 
     async def _apply_retention_regularly(self) -> None:
         while True:
+            await self._not_paused.wait()
             await self._clock.sleep(_RETENTION_SECONDS)
             self._apply_retention()
 

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
         full_upload_record,
         upload_record,
     )
+    from upload_tui.monitor.in_memory_picture import InMemoryPicture
     from upload_tui.monitor.model import (
+        Acknowledgement,
         CauseGroup,
         Connection,
         ConnectionState,
@@ -48,15 +50,31 @@ if TYPE_CHECKING:
         LatencyHistogram,
         Playback,
         ProjectRef,
-        Query,
         Row,
-        SortKey,
         StageSummary,
         Trouble,
         WaitsFor,
         Window,
     )
     from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
+    from upload_tui.monitor.queries.completion import Completion, complete_query
+    from upload_tui.monitor.queries.matching import matches_change, matches_row
+    from upload_tui.monitor.queries.parser import parse_query, read_query
+    from upload_tui.monitor.queries.query import Query, SortKey
+    from upload_tui.monitor.queries.terms import (
+        EVERYTHING,
+        FIELDS,
+        Expression,
+        State,
+        StateTerm,
+        TextTerm,
+        TimeTerm,
+        Where,
+        all_of,
+        needs_marks,
+        needs_upload,
+        text_terms,
+    )
     from upload_tui.monitor.recording import (
         RecordingHeader,
         RecordingStore,
@@ -69,6 +87,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.deferred import DeferredSession
     from upload_tui.monitor.sessions.live import LiveSession
     from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
+    from upload_tui.monitor.sessions.source import SourceSession, SourceWaiter, source_schedule
     from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
     from upload_tui.monitor.since import (
         LastVisit,
@@ -79,14 +98,20 @@ if TYPE_CHECKING:
         visit_of,
     )
     from upload_tui.monitor.store.store import Store
-    from upload_tui.monitor.store_picture import InMemoryPicture, StorePicture
+    from upload_tui.monitor.store_picture import StorePicture
     from upload_tui.monitor.sync.ingest import ingest
+    from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
+    from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = [
+    "Acknowledgement",
     "CHANGE_FIELDS",
-    "MAX_RETRIES",
     "DEFAULT_LIMITS",
+    "EVERYTHING",
+    "FIELDS",
+    "Expression",
+    "MAX_RETRIES",
     "TROUBLE_WORDS",
     "UPLOAD_FIELDS",
     "AnomalyNoticed",
@@ -95,6 +120,8 @@ __all__ = [
     "Change",
     "ChangeBroadcaster",
     "CombinedSession",
+    "Completion",
+    "complete_query",
     "Connection",
     "ConnectionChanged",
     "ConnectionFreshness",
@@ -122,13 +149,20 @@ __all__ = [
     "Row",
     "Schedule",
     "Session",
+    "SnapshotSynchroniser",
     "SortKey",
+    "SourceSession",
+    "SourceWaiter",
     "StageReached",
     "StageSummary",
+    "State",
+    "StateTerm",
     "Store",
     "StorePicture",
     "SyncProgressed",
     "Synchroniser",
+    "TextTerm",
+    "TimeTerm",
     "Trouble",
     "TroubleLimits",
     "UploadChange",
@@ -137,7 +171,10 @@ __all__ = [
     "UploadSeen",
     "UploadWaiter",
     "WaitsFor",
+    "WatchedSource",
+    "Where",
     "Window",
+    "all_of",
     "change_record",
     "estimate_retries",
     "flat_change",
@@ -145,12 +182,20 @@ __all__ = [
     "full_upload_record",
     "has_failed",
     "ingest",
+    "matches_change",
+    "matches_row",
+    "needs_marks",
+    "needs_upload",
+    "parse_query",
     "read_last_visit",
+    "read_query",
     "read_recording",
     "save_last_visit",
+    "source_schedule",
     "stages_since",
     "statistics_of",
     "summarize_since",
+    "text_terms",
     "upload_record",
     "visit_of",
 ]
@@ -165,11 +210,20 @@ __getattr__, __dir__ = lazy_names(
             "full_upload_record PictureChanged StageReached SyncProgressed UPLOAD_FIELDS upload_record "
             "UploadChange UploadGone UploadPurged UploadSeen"
         ),
+        "in_memory_picture": "InMemoryPicture",
         "model": (
-            "CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback ProjectRef Query Row "
-            "SortKey StageSummary Trouble WaitsFor Window"
+            "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback "
+            "ProjectRef Row StageSummary Trouble WaitsFor Window"
         ),
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
+        "queries.completion": "complete_query Completion",
+        "queries.matching": "matches_change matches_row",
+        "queries.parser": "parse_query read_query",
+        "queries.query": "Query SortKey",
+        "queries.terms": (
+            "all_of EVERYTHING Expression FIELDS needs_marks needs_upload State StateTerm text_terms TextTerm "
+            "TimeTerm Where"
+        ),
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",
         "replay": "ReplaySession",
         "sessions.combined": "CombinedSession",
@@ -177,11 +231,14 @@ __getattr__, __dir__ = lazy_names(
         "sessions.deferred": "DeferredSession",
         "sessions.live": "LiveSession",
         "sessions.session": "ChangeBroadcaster Session",
+        "sessions.source": "source_schedule SourceSession SourceWaiter",
         "sessions.waiter": "Outcome UploadWaiter",
         "since": "LastVisit read_last_visit save_last_visit stages_since summarize_since visit_of",
         "store.store": "Store",
-        "store_picture": "InMemoryPicture StorePicture",
+        "store_picture": "StorePicture",
         "sync.ingest": "ingest",
+        "sync.snapshot": "SnapshotSynchroniser",
+        "sync.snapshot_recorder": "WatchedSource",
         "sync.synchroniser": "Synchroniser",
     },
 )

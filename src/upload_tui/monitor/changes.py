@@ -120,7 +120,7 @@ Record = Mapping[str, Any]
 UPLOAD_FIELDS = (
     "id", "name", "size_bytes", "content_type", "service", "stage", "stage_since", "error_message", "overdue", "stuck",
     "as_of", "project_id", "project_name", "initiated_on", "completed_on", "verified_on", "error_on", "chunk_count",
-    "chunk_size_bytes", "anomalies", "stage_since_certainty", "trouble",
+    "chunk_size_bytes", "anomalies", "stage_since_certainty", "trouble", "acknowledged", "acknowledgement",
 )  # fmt: skip
 """The keys of `flat_upload`: the header of a CSV of uploads."""
 
@@ -149,6 +149,8 @@ def upload_record(detail: Detail) -> Record:
         "chunks": _chunks_record(upload),
         "overdue": row.lateness.is_overdue,
         "stuck": row.lateness.is_stuck,
+        "acknowledged": row.is_acknowledged,
+        "acknowledgement": row.acknowledgement.note if row.acknowledgement else None,
         "trouble": row.trouble,
         "anomalies": [{"name": anomaly.name, "detail": anomaly.detail} for anomaly in detail.anomalies],
         "as_of": format_optional_time(row.read_on),
@@ -242,7 +244,12 @@ def format_optional_time(on: datetime | None) -> str | None:
 def flat_upload(record: Record) -> Record:
     """Flatten an upload's record to one level, for CSV. The time of a stage is empty if only its bounds are known."""
     nested = {"project", "timeline", "chunks", "anomalies", "chunk_list", "hashes", "raw"}
-    added = ("stage_since_certainty", "trouble")  # at the end, as scripts may count columns
+    added = (
+        "stage_since_certainty",
+        "trouble",
+        "acknowledged",
+        "acknowledgement",
+    )  # at the end, as scripts may count columns
     plain = {key: value for key, value in record.items() if key not in {*nested, *added}}
     times = {event["stage"]: event["on"] for event in record["timeline"]}
     chunks = record["chunks"] or {}

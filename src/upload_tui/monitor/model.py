@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # showing uploads must not import the JSON parsers
     from upload_tui.wire import Upload
 
 __all__ = [
+    "Acknowledgement",
     "CauseGroup",
     "Connection",
     "ConnectionState",
@@ -26,9 +27,7 @@ __all__ = [
     "Lateness",
     "Playback",
     "ProjectRef",
-    "Query",
     "Row",
-    "SortKey",
     "StageSummary",
     "Trouble",
     "WaitsFor",
@@ -112,30 +111,6 @@ class ProjectRef(Struct, frozen=True):
     name: str = ""
 
 
-class SortKey(StrEnum):
-    """What uploads can be sorted by; values are data fields."""
-
-    INITIATED = "initiated"
-    """Time of initiation: the service's order."""
-    STAGE = "stage"
-    SINCE = "since"
-    """Time at which the present stage began."""
-    NAME = "name"
-    SIZE = "size"
-    PROJECT = "project"
-    SERVICE = "service"
-    """The services of a combined view, in its order."""
-    TOOK = "took"
-    """Duration of the verification."""
-    CHUNKS = "chunks"
-    """Number of chunks received."""
-    PROGRESS = "progress"
-    """The received share of the declared size; completed, failed and verified uploads follow, in this order."""
-    ID = "id"
-    TROUBLE = "trouble"
-    """Uploads in trouble first, the most serious first; then the others by time of initiation."""
-
-
 class Trouble(StrEnum):
     """What is wrong with an upload, the most serious first; values are data fields. See `analysis.trouble`."""
 
@@ -144,45 +119,6 @@ class Trouble(StrEnum):
     STUCK = "stuck"
     FAILED = "failed"
     OVERDUE = "overdue"
-
-
-class Query(Struct, frozen=True):
-    """Which uploads to show, and in what order; empty sets and texts do not filter.
-
-    Attributes:
-        search: a part of the name, id or error message, ignoring case.
-        attention_only: only uploads in trouble.
-        late_only: only overdue and stuck uploads, without acknowledged ones.
-        cause, storage_provider, uploader: only failed uploads with these, as in a `CauseGroup`; None means any.
-        max_in_trouble: with the order `trouble`, at most this many uploads in trouble come first; None means all of them.
-    """
-
-    stages: frozenset[Stage] = frozenset()
-    search: str = ""
-    attention_only: bool = False
-    late_only: bool = False
-    cause: str | None = None
-    storage_provider: str | None = None
-    uploader: str | None = None
-    project_ids: frozenset[str] = frozenset()
-    sort: SortKey = SortKey.INITIATED
-    descending: bool = True
-    max_in_trouble: int | None = None
-
-    @property
-    def is_filtered(self) -> bool:
-        """True if there is a search or a filter."""
-        return self != Query(sort=self.sort, descending=self.descending, max_in_trouble=self.max_in_trouble)
-
-    @property
-    def is_newest_first(self) -> bool:
-        """True if the first row is the upload that was initiated last."""
-        return self.sort is SortKey.INITIATED and self.descending
-
-    @property
-    def is_by_failure(self) -> bool:
-        """True if a cause, a storage provider or an uploader is selected."""
-        return any(value is not None for value in (self.cause, self.storage_provider, self.uploader))
 
 
 class WaitsFor(StrEnum):
@@ -227,6 +163,18 @@ class Lateness(Struct, frozen=True):
         return self.waits_for if self.queue_depth is None else f"{self.waits_for}, {self.queue_depth:,} in queue"
 
 
+class Acknowledgement(Struct, frozen=True):
+    """A user has acknowledged what is wrong with an upload: it is not in trouble until its stage changes.
+
+    Attributes:
+        note: why; may be empty.
+        until: when it ends even if the stage does not change; None if only a change ends it.
+    """
+
+    note: str = ""
+    until: datetime | None = None
+
+
 class Row(Struct, frozen=True, kw_only=True):
     """One upload in a table.
 
@@ -236,13 +184,15 @@ class Row(Struct, frozen=True, kw_only=True):
         stage_since, since_certainty: when the present stage began, and how that is known.
         initiated_on, completed_on, ended_on: times of the stages, None if unknown; `ended_on` is that of verified or error.
         chunk_count, chunk_bytes: of the chunks received so far; None if the upload is not chunked.
+        lateness: of a pending upload; one that is acknowledged is neither overdue nor stuck.
         trouble: what is wrong with it; None if nothing is, or if it is acknowledged or gone.
         is_contradictory: it is verified, but its chunks do not agree.
-        is_acknowledged: its user has acknowledged what is wrong with it in its present stage.
+        acknowledgement: the user has acknowledged what is wrong with it in its present stage; None if not, or no longer.
         is_purged: its stored data were deleted.
         is_gone: the service no longer lists it.
         is_stale: it may have changed since it was read.
         read_on: when it was last read from the service.
+        uploader, storage_provider, content_type: as the service names them; empty if unknown.
     """
 
     id: str
@@ -265,11 +215,19 @@ class Row(Struct, frozen=True, kw_only=True):
     anomaly_count: int = 0
     trouble: Trouble | None = None
     is_contradictory: bool = False
-    is_acknowledged: bool = False
+    acknowledgement: Acknowledgement | None = None
     is_purged: bool = False
     is_gone: bool = False
     is_stale: bool = False
     read_on: datetime
+    uploader: str = ""
+    storage_provider: str = ""
+    content_type: str = ""
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """True if what is wrong with it is acknowledged."""
+        return self.acknowledgement is not None
 
 
 class Window(Struct, frozen=True):

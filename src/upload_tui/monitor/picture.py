@@ -10,7 +10,17 @@ from typing import Protocol
 from msgspec import Struct
 
 from upload_tui.clock import Clock
-from upload_tui.monitor.model import CauseGroup, Connection, Detail, Funnel, LatencyHistogram, Query, Row, Window
+from upload_tui.monitor.model import (
+    Acknowledgement,
+    CauseGroup,
+    Connection,
+    Detail,
+    Funnel,
+    LatencyHistogram,
+    Row,
+    Window,
+)
+from upload_tui.monitor.queries.query import Query
 
 __all__ = ["CachedFreshness", "ConnectionFreshness", "EmptyPicture", "Freshness", "Picture"]
 
@@ -40,6 +50,10 @@ class Picture(Protocol):
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The row (from 0) of an upload in a query's result; None if it is not in it."""
+        ...
+
+    def acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+        """Acknowledge what is wrong with uploads; None takes it back. It is kept between sessions if the uploads are."""
         ...
 
     def detail(self, upload_id: str) -> Detail | None:
@@ -91,6 +105,9 @@ class EmptyPicture:
 
     def position(self, query: Query, upload_id: str) -> None:
         """None."""
+
+    def acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+        """Do nothing."""
 
     def detail(self, upload_id: str) -> None:
         """None."""

@@ -11,7 +11,8 @@ from msgspec import Struct
 from upload_tui.errors import StorageError
 from upload_tui.files import parse_json, read_text, write_private_file
 from upload_tui.monitor.changes import StageReached, UploadRef
-from upload_tui.monitor.model import Detail, Query, SortKey
+from upload_tui.monitor.model import Detail
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.status import Event, Stage
 from upload_tui.wire import format_time, read_time
 

@@ -1,40 +1,36 @@
 """The picture that a store holds, as screens read it: windows of rows, the funnel, one upload in detail."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
 
 from msgspec.structs import replace
 
-from upload_tui.clock import Clock, SystemClock
+from upload_tui.clock import Clock
 from upload_tui.monitor.analysis.latency import STAGE_PAIRS, histogram_of
 from upload_tui.monitor.analysis.trouble import (
     DEFAULT_LIMITS,
-    Baseline,
     Baselines,
     TroubleLimits,
     lateness_of,
-    overdue_seconds,
-    stuck_seconds,
     trouble_of,
     waits_for_client,
 )
 from upload_tui.monitor.analysis.worker_health import (
     VerificationQueue,
     WaitingUploads,
+    reports_verification,
     tolerated_silence_seconds,
     worker_notice,
 )
-from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import (
+    Acknowledgement,
     CauseGroup,
     Detail,
     Funnel,
     LatencyHistogram,
     Lateness,
-    Query,
     Row,
     StageSummary,
     Trouble,
@@ -42,20 +38,20 @@ from upload_tui.monitor.model import (
     Window,
 )
 from upload_tui.monitor.picture import Freshness
+from upload_tui.monitor.queries.matching import with_service
+from upload_tui.monitor.queries.query import Query
+from upload_tui.monitor.queries.terms import EVERYTHING, Where
 from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, WorkerFigures, last_ended_on
-from upload_tui.monitor.store.query import StuckThreshold, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.conditions import TroubleThresholds
+from upload_tui.monitor.store.row_finder import FoundRows
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
+from upload_tui.monitor.trouble_rules import TroubleRules
 from upload_tui.status import PENDING_STAGES, Stage
 
-__all__ = ["InMemoryPicture", "StorePicture"]
+__all__ = ["StorePicture"]
 
-_MAX_SAMPLES = 1000
-"""Durations per project that baselines are made of."""
-_ENOUGH_SAMPLES = 200
-_BASELINE_REFRESH_SECONDS = 5.0
-"""With enough samples, baselines are computed again at most this often."""
 _STALE_SECONDS = 15.0
 """Pending uploads are stale if the picture is older than this."""
 _RECENT_MINUTES = 10
@@ -94,7 +90,7 @@ class StorePicture:
         self._freshness = freshness
         self._service = service
         self._limits = limits
-        self._baseline_cache = (store.generation, -1, 0.0, Baselines(()))
+        self._trouble_rules = TroubleRules(store, self._aggregates, clock, limits)
         self.queue = VerificationQueue()
 
     @property
@@ -134,23 +130,20 @@ class StorePicture:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
         thresholds, query = self._trouble_thresholds(), self._restrict(query)
         result = self._store.find(query, thresholds, offset, limit, patience_seconds)
-        found = result.found
-        return Window(
-            tuple(self._rows(result.uploads)),
-            offset,
-            found.total,
-            self._store.revision + found.version,
-            found.is_settled,
-            found.in_trouble,
-            found.total_in_trouble,
-        )
+        return _window(tuple(self._rows(result.uploads)), offset, result.found, self._store.revision)
+
+    def acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+        """Acknowledge what is wrong with uploads; None takes it back."""
+        self._store.acknowledge(upload_ids, acknowledgement)
 
     def position(self, query: Query, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it."""
         return self._store.position(self._restrict(query), self._trouble_thresholds(), upload_id)
 
     def _restrict(self, query: Query) -> Query:
-        """The query, limited to this picture's projects."""
+        """The query, limited to this picture's projects and service."""
+        if query.where.tree != EVERYTHING:
+            query = replace(query, where=Where(tree=with_service(query.where.tree, self._service)))
         if not self._project_ids:
             return query
         project_ids = self._scope(query.project_ids)
@@ -202,15 +195,16 @@ class StorePicture:
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
-        stages = self._stages(aggregates)
-        failures = aggregates.count_failed(self._failed_since)
-        troubles = _troubles(aggregates, stages, sum(failures.values()))
+        thresholds = self._trouble_thresholds()
+        stages = self._stages(aggregates, thresholds)
+        failures = aggregates.count_failed(thresholds.failed_since, thresholds.now)
+        troubles = _troubles(aggregates, stages, sum(failures.values()), thresholds.now)
         counts = self._aggregates.stage_counts()
         notice = self._worker_notice(counts) or self._store.notice
         return Funnel(stages, notice, troubles, aggregates.count_gone(), failures)
 
     def _worker_notice(self, counts: StageCounts) -> str:
-        if Stage.COMPLETED not in counts:
+        if Stage.COMPLETED not in counts or not reports_verification(self._service, counts):
             return ""
         return worker_notice(
             self._waiting(),
@@ -229,56 +223,21 @@ class StorePicture:
         ended, largest_bytes = self._worker_figures.ended(), self._waiting().largest_bytes
         return tolerated_silence_seconds(ended, largest_bytes, self._limits.stuck_after_seconds)
 
-    def _stages(self, aggregates: StoreAggregates) -> tuple[StageSummary, ...]:
+    def _stages(self, aggregates: StoreAggregates, thresholds: TroubleThresholds) -> tuple[StageSummary, ...]:
         counts = aggregates.stage_counts()
-        return tuple(self._summary(aggregates, stage, *counts.get(stage, (0, None, None))) for stage in Stage)
-
-    def _summary(
-        self, aggregates: StoreAggregates, stage: Stage, count: int, oldest: datetime | None, newest: datetime | None
-    ) -> StageSummary:
-        now, overdue, stuck = self.as_of(), 0, 0
-        if stage is Stage.INITIATED and count:
-            overdue = stuck = aggregates.count_idle_initiated(self._thresholds(stuck_seconds).initiated)
-        elif stage is Stage.COMPLETED and count:
-            stuck = aggregates.count_completed_before(self._thresholds(stuck_seconds))
-            overdue = aggregates.count_completed_before(self._thresholds(overdue_seconds))
-        recent = aggregates.arrivals(stage, now - timedelta(minutes=_RECENT_MINUTES), _RECENT_MINUTES)
-        return StageSummary(stage, count, oldest, newest, overdue, stuck, recent)
-
-    # Lateness
-
-    def _baselines(self) -> Baselines:
-        generation, revision, computed_at, baselines = self._baseline_cache
-        now, store = self._clock.monotonic(), self._store
-        is_due = baselines.samples < _ENOUGH_SAMPLES or now - computed_at >= _BASELINE_REFRESH_SECONDS
-        if generation != store.generation or (revision != store.revision and is_due):
-            baselines = Baselines(self._aggregates.durations(_MAX_SAMPLES))
-            self._baseline_cache = (store.generation, store.revision, now, baselines)
-        return baselines
+        recent_since = self.as_of() - timedelta(minutes=_RECENT_MINUTES)
+        return tuple(
+            StageSummary(
+                stage,
+                *counts.get(stage, (0, None, None)),
+                *(_late_counts(aggregates, stage, thresholds) if stage in counts else (0, 0)),
+                aggregates.arrivals(stage, recent_since, _RECENT_MINUTES),
+            )
+            for stage in Stage
+        )
 
     def _trouble_thresholds(self) -> TroubleThresholds:
-        return TroubleThresholds(self._thresholds(overdue_seconds), self._failed_since, self._thresholds(stuck_seconds))
-
-    @property
-    def _failed_since(self) -> datetime:
-        return self._limits.failed_since(self.as_of().replace(microsecond=0))
-
-    def _thresholds(self, limit_seconds: Callable[[Baseline | None, float], float]) -> StuckThresholds:
-        """The times that correspond to an age limit, rounded to seconds so that cached search results stay valid for a second."""
-        now, baselines = self.as_of().replace(microsecond=0), self._baselines()
-
-        def before(baseline: Baseline | None) -> datetime:
-            return now - timedelta(seconds=limit_seconds(baseline, self._limits.stuck_after_seconds))
-
-        specific = tuple(
-            StuckThreshold(project_id, min_bytes, below_bytes, before(baseline))
-            for project_id, min_bytes, below_bytes, baseline in baselines.specific()
-        )
-        return StuckThresholds(now - timedelta(seconds=self._limits.stuck_after_seconds), before(None), specific)
-
-    def _last_ended_on(self) -> datetime | None:
-        """When an upload was last verified or failed; None if none was."""
-        return last_ended_on(self._aggregates.stage_counts())
+        return self._trouble_rules.thresholds(self.as_of())
 
     def _lateness(
         self, stored: StoredUpload, now: datetime, baselines: Baselines, queued: tuple[WaitsFor, int | None]
@@ -296,14 +255,18 @@ class StorePicture:
 
     def _rows(self, uploads: Sequence[StoredUpload]) -> Iterator[Row]:
         """Rows as of the last time the picture was current; what they share is computed once."""
-        # In whole seconds, as the thresholds of queries: a row and a filter must not disagree.
-        as_of, baselines, failed_since = self.as_of().replace(microsecond=0), self._baselines(), self._failed_since
+        thresholds, baselines = self._trouble_rules.thresholds(self.as_of()), self._trouble_rules.baselines()
+        as_of = thresholds.now
         outdated = {
             project_id: (self.now() - self.as_of(project_id)).total_seconds() > _STALE_SECONDS
             for project_id in {stored.project_id for stored in uploads}
         }
-        queued = self.queue.waits_for(as_of, self._last_ended_on, self._tolerated_silence_seconds)
-        read_since = self._read_since
+        queued, read_since = (
+            self.queue.waits_for(
+                as_of, lambda: last_ended_on(self._aggregates.stage_counts()), self._tolerated_silence_seconds
+            ),
+            self._read_since,
+        )
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
             is_final = stored.stage.is_final
@@ -311,15 +274,34 @@ class StorePicture:
             lateness = self._lateness(stored, as_of, baselines, queued) if is_pending else _NOT_LATE
             is_from_earlier_session = read_since is not None and stored.read_on < read_since
             is_stale = not is_final and (outdated[stored.project_id] or is_from_earlier_session)
-            trouble = _trouble(stored, lateness, failed_since)
-            yield _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
+            acknowledgement = _acknowledgement(stored, as_of)
+            if acknowledgement is not None:
+                lateness = replace(lateness, is_overdue=False, is_stuck=False)
+            trouble = _trouble(stored, lateness, thresholds, is_acknowledged=acknowledgement is not None)
+            row = _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
+            yield replace(row, acknowledgement=acknowledgement) if acknowledgement else row
 
 
-def _troubles(aggregates: StoreAggregates, stages: Sequence[StageSummary], failed: int) -> Mapping[Trouble, int]:
+def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleThresholds) -> tuple[int, int]:
+    """The numbers of overdue and of stuck uploads in a stage."""
+    if stage is Stage.INITIATED:
+        idle = aggregates.count_idle_initiated(thresholds.stuck.initiated, thresholds.now)
+        return idle, idle
+    if stage is Stage.COMPLETED:
+        overdue, stuck = (
+            aggregates.count_completed_before(before, thresholds.now) for before in (thresholds.late, thresholds.stuck)
+        )
+        return overdue, stuck
+    return 0, 0
+
+
+def _troubles(
+    aggregates: StoreAggregates, stages: Sequence[StageSummary], failed: int, now: datetime
+) -> Mapping[Trouble, int]:
     """The number of uploads by trouble, of those in trouble."""
     stuck = sum(summary.stuck for summary in stages)
     counts = {
-        Trouble.CONTRADICTORY: aggregates.count_contradictory(),
+        Trouble.CONTRADICTORY: aggregates.count_contradictory(now),
         Trouble.STUCK: stuck,
         Trouble.FAILED: failed,
         Trouble.OVERDUE: sum(max(summary.overdue, summary.stuck) for summary in stages) - stuck,
@@ -327,10 +309,20 @@ def _troubles(aggregates: StoreAggregates, stages: Sequence[StageSummary], faile
     return {trouble: count for trouble, count in counts.items() if count}
 
 
-def _trouble(stored: StoredUpload, lateness: Lateness, failed_since: datetime) -> Trouble | None:
-    if stored.is_gone or stored.is_acknowledged:
+def _acknowledgement(stored: StoredUpload, now: datetime) -> Acknowledgement | None:
+    """The acknowledgement in force."""
+    given = stored.acknowledgement
+    return None if given is None or (given.until is not None and given.until <= now) else given
+
+
+def _trouble(
+    stored: StoredUpload, lateness: Lateness, thresholds: TroubleThresholds, *, is_acknowledged: bool
+) -> Trouble | None:
+    if stored.is_gone or is_acknowledged:
         return None
-    return trouble_of(stored.stage, stored.since, lateness, failed_since, has_contradiction=stored.is_contradictory)
+    return trouble_of(
+        stored.stage, stored.since, lateness, thresholds.failed_since, has_contradiction=stored.is_contradictory
+    )
 
 
 def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Trouble | None, *, is_stale: bool) -> Row:
@@ -355,63 +347,16 @@ def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Troubl
         anomaly_count=stored.anomaly_count,
         trouble=trouble,
         is_contradictory=stored.is_contradictory,
-        is_acknowledged=stored.is_acknowledged,
         is_purged=stored.is_purged,
         is_gone=stored.is_gone,
         is_stale=is_stale,
         read_on=stored.read_on,
+        uploader=stored.uploader,
+        storage_provider=stored.storage_provider,
+        content_type=stored.content_type,
     )
 
 
-class InMemoryPicture(StorePicture):
-    """A picture in memory, updated by its caller with the service's JSON: for widgets in other apps, and for tests.
-
-    The JSON is parsed, compared and analysed as in a live session.
-
-    Args:
-        uploads: upload resources as the service returns them (`GET /uploads/{id}`, or the results of a list), in any status shape.
-        clock: for ages.
-        service: the service's URL.
-        stuck_after_seconds: the age from which a pending upload is stuck, while no baseline is known.
-        freshness: how current the uploads are; None if they always are.
-
-    >>> from upload_tui.testing import FrozenClock, an_upload
-    >>> picture = InMemoryPicture([an_upload("scan.tiff", initiated=90, completed=30)], clock=FrozenClock())
-    >>> [(summary.stage.value, summary.count) for summary in picture.funnel().stages]
-    [('initiated', 0), ('completed', 1), ('verified', 0), ('error', 0)]
-    >>> picture.close()
-    """
-
-    def __init__(
-        self,
-        uploads: Iterable[Mapping[str, Any]] = (),
-        *,
-        clock: Clock | None = None,
-        service: str = "",
-        stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
-        freshness: Freshness | None = None,
-    ) -> None:
-        limits = TroubleLimits(stuck_after_seconds)
-        super().__init__(Store(), clock or SystemClock(), service, limits, freshness=freshness)
-        self.update(*uploads)
-
-    def close(self) -> None:
-        """Discard all uploads."""
-        self._store.close()
-
-    def update(self, *uploads: Mapping[str, Any]) -> Sequence[Change]:
-        """Update the picture with upload resources; return what changed, in order.
-
-        Raises:
-            InvalidResponseError: one of them is not an upload resource.
-        """
-        from upload_tui.monitor.sync.ingest import ingest
-        from upload_tui.wire import read_upload_reading
-
-        read_on = self.now()
-        readings = [read_upload_reading(upload, read_on=read_on) for upload in uploads]
-        return ingest(self._store, readings, self._service).changes
-
-    def mark(self, upload_id: str, *, stale: bool | None = None, gone: bool | None = None) -> None:
-        """Mark an upload as stale (it could not be refreshed) or gone; None changes nothing."""
-        self._store.mark([upload_id], stale=stale, gone=gone)
+def _window(rows: tuple[Row, ...], offset: int, found: FoundRows, revision: int) -> Window:
+    revision += found.version
+    return Window(rows, offset, found.total, revision, found.is_settled, found.in_trouble, found.total_in_trouble)

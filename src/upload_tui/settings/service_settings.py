@@ -153,7 +153,6 @@ def _build_settings(
 ) -> ServiceSettings:
     token_file = values.get("token_file")
     command = tuple(values.get("command") or ())
-    is_default_refresh = sources["refresh"] == DEFAULT_LAYER.source
     return ServiceSettings(
         url="" if command else values.get("url") or "",
         command=command,
@@ -165,7 +164,7 @@ def _build_settings(
         token_keyring=values.get("token_keyring") or "",
         agent_key=_secret_text(values.get("agent_key")),
         user_key=_secret_text(values.get("user_key")),
-        refresh_seconds=_SOURCE_REFRESH_SECONDS if command and is_default_refresh else values["refresh"],
+        refresh_seconds=_refresh_seconds(values, sources),
         stuck_after_seconds=values["stuck_after"],
         failures_for_seconds=values["failures_for"],
         zone=_zone(values.get("timezone")),
@@ -182,6 +181,13 @@ def _build_settings(
         sources=MappingProxyType(dict(sources)),
         warnings=warnings,
     )
+
+
+def _refresh_seconds(values: Mapping[str, Any], sources: Mapping[str, str]) -> float:
+    """The shortest interval; by default longer for a command than for a service."""
+    is_default = sources["refresh"] == DEFAULT_LAYER.source
+    seconds: float = _SOURCE_REFRESH_SECONDS if values.get("command") and is_default else values["refresh"]
+    return seconds
 
 
 def _zone(name: str | None) -> tzinfo | None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from upload_tui.sources.contract import quote, read_identifier, read_number
 from upload_tui.status import (
     ABILITIES,
+    ENDED_STATE,
     Ability,
     Anomaly,
     AnomalyName,
@@ -30,8 +31,6 @@ _MAX_ANOMALIES = 20
 _MAX_STATE_CHARACTERS = 60
 _FLAT_KEYS = ("initiated_on", "completed_on", "verified_on", "error_on")
 _STATE_KEYS = ("current", "prior")
-_ENDED_STATE = "ended"
-"""The state of an upload that is over in a stage that is not final."""
 _MISSING_STAGES = frozenset({AnomalyName.INITIATED_MISSING, AnomalyName.COMPLETED_MISSING})
 
 
@@ -164,7 +163,7 @@ class _UploadParser:
             timeline = Timeline((Event(Stage.INITIATED, None, Certainty.OBSERVED),))
         timeline = _with_message(timeline, fields.get("error_message"))
         if fields.get("ended") is True and timeline.is_pending:
-            return replace(timeline, unknown_state=UnknownState(_ENDED_STATE))
+            return replace(timeline, unknown_state=UnknownState(ENDED_STATE))
         return timeline
 
     def _listed_events(self) -> Iterator[Event]:

@@ -15,6 +15,7 @@ from upload_tui.status.anomalies import (
     transitions_between,
 )
 from upload_tui.status.timeline import (
+    ENDED_STATE,
     FINAL_STAGES,
     PENDING_STAGES,
     Certainty,
@@ -27,6 +28,7 @@ from upload_tui.status.timeline import (
 
 __all__ = [
     "ABILITIES",
+    "ENDED_STATE",
     "FINAL_STAGES",
     "FUTURE_TOLERANCE",
     "PENDING_STAGES",

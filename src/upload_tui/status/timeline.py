@@ -11,7 +11,21 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-__all__ = ["Certainty", "Event", "FINAL_STAGES", "PENDING_STAGES", "Span", "Stage", "Timeline", "UnknownState"]
+__all__ = [
+    "Certainty",
+    "ENDED_STATE",
+    "Event",
+    "FINAL_STAGES",
+    "PENDING_STAGES",
+    "Span",
+    "Stage",
+    "Timeline",
+    "UnknownState",
+]
+
+
+ENDED_STATE = "ended"
+"""The state of an upload that is over in a stage that is not final."""
 
 
 class Stage(StrEnum):
@@ -159,6 +173,11 @@ class Timeline(Struct, frozen=True):
     def is_pending(self) -> bool:
         """True until the upload is verified or in error; False in an unknown state, which is neither."""
         return self.unknown_state is None and not self.stage.is_final
+
+    @property
+    def has_ended(self) -> bool:
+        """True if it is over in a stage that is not final: no other stage will follow."""
+        return self.unknown_state is not None and self.unknown_state.name == ENDED_STATE
 
     @property
     def is_purged(self) -> bool:

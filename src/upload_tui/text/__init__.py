@@ -1,4 +1,4 @@
-"""Text for people: sizes, durations, times, causes of failure, suggestions, and the sanitizer for text from outside.
+"""Text for people: sizes, durations, times, causes of failure, folding for searches, and the sanitizer for text from outside.
 
 Pure functions for the dashboard, the commands and the settings. They know neither terminals nor widgets, and measure no cells.
 """
@@ -9,6 +9,7 @@ from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.text.causes import detailed_short_cause, failed_chunk, short_cause
+    from upload_tui.text.folding import find_folded, fold
     from upload_tui.text.quantities import (
         age_text,
         clock_text,
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
         event_text,
         parse_duration,
         parse_since,
+        parse_size,
         plural,
         short_clock_text,
         size_text,
@@ -33,8 +35,11 @@ __all__ = [
     "escape_invisible",
     "event_text",
     "failed_chunk",
+    "find_folded",
+    "fold",
     "parse_duration",
     "parse_since",
+    "parse_size",
     "plural",
     "sanitize",
     "sanitize_line",
@@ -50,9 +55,10 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "causes": "detailed_short_cause failed_chunk short_cause",
+        "folding": "find_folded fold",
         "quantities": (
-            "age_text clock_text duration_text event_text parse_duration parse_since plural short_clock_text "
-            "size_text span_text sparkline_text"
+            "age_text clock_text duration_text event_text parse_duration parse_since parse_size plural "
+            "short_clock_text size_text span_text sparkline_text"
         ),
         "sanitizer": "csv_cell escape_invisible sanitize sanitize_line sanitize_text",
     },

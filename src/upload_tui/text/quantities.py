@@ -13,6 +13,7 @@ __all__ = [
     "event_text",
     "parse_duration",
     "parse_since",
+    "parse_size",
     "plural",
     "short_clock_text",
     "size_text",
@@ -54,6 +55,10 @@ def sparkline_text(counts: Sequence[int], width: int, sparks: str) -> str:
 
 _MINUTE, _TEN_MINUTES, _HOUR, _DAY = 60, 600, 3600, 86400
 _UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_AMOUNT = r"\d{1,9}(?:\.\d{1,6})?"
+_DURATION_PART = re.compile(rf"({_AMOUNT})([smhd]?)", re.ASCII)
+_DURATION = re.compile("|".join([_AMOUNT, "(?=.)" + "".join(f"(?:{_AMOUNT}{unit})?" for unit in "dhms")]), re.ASCII)
+_SIZE = re.compile(r"(?P<amount>\d{1,18}(?:\.\d{1,6})?)(?:(?P<prefix>[kmgtpe])(?P<binary>i)?)?b?", re.ASCII)
 
 
 def age_text(seconds: float) -> str:
@@ -85,9 +90,20 @@ def duration_text(seconds: float) -> str:
 
 
 def parse_duration(text: str) -> float | None:
-    """The seconds of a duration like `90`, `90s`, `15m`, `2h` or `1d`; None if it is not a duration."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)([smhd]?)", text.strip().lower(), re.ASCII)
-    return float(match[1]) * _UNIT_SECONDS[match[2]] if match else None
+    """The seconds of a duration like `90`, `90s`, `15m`, `1h30m` or `1d`; None if it is not a duration."""
+    lower = text.strip().lower()
+    if not _DURATION.fullmatch(lower):
+        return None
+    return sum(float(amount) * _UNIT_SECONDS[unit] for amount, unit in _DURATION_PART.findall(lower))
+
+
+def parse_size(text: str) -> int | None:
+    """The bytes of a size like `1024`, `100MB` (decimal) or `1.5MiB` (binary); None if it is not a size."""
+    match = _SIZE.fullmatch(text.strip().lower())
+    if match is None:
+        return None
+    factor: int = (1024 if match["binary"] else 1000) ** " kmgtpe".index(match["prefix"] or " ")
+    return round(float(match["amount"]) * factor)
 
 
 def clock_text(on: datetime | None, now: datetime, zone: tzinfo | None = None) -> str:

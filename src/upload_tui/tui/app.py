@@ -88,6 +88,9 @@ class UploadApp(BaseApp):
 
     def _start(self, bridge: Bridge) -> None:
         self._has_painted = True
+        if self._requested_exit is not None:
+            self.exit(self._requested_exit)
+            return
         gc.freeze()  # imported objects live as long as the process
         gc.enable()
         self.run_worker(self._run_bridge(bridge), name="bridge", exit_on_error=False)
@@ -109,9 +112,8 @@ class UploadApp(BaseApp):
         if not self._is_summary_shown and self.session.connection().is_live:
             self._is_summary_shown = True
             self._show_summary()
-        for screen in self.screen_stack:
-            # One that is not mounted has no widgets yet; it reads the session when it is.
-            if isinstance(screen, CopyScreen | LiveDialog) and screen.is_mounted:
+        for screen in self.live_screens():  # another reads the session when it is mounted
+            if isinstance(screen, CopyScreen | LiveDialog):
                 screen.apply_changes(batch.changes)
 
     def _deliver_alerts(self) -> None:
@@ -119,7 +121,9 @@ class UploadApp(BaseApp):
         if self.session.connection().is_live:
             self._alerts.compare(self.session.picture.window(_IN_TROUBLE, 0, _MAX_COMPARED).rows)
         for alert in self._alerts.due(self.session.picture.now()):
-            self._dashboard.show_alert(alert)
+            for screen in self.live_screens():
+                if isinstance(screen, DashboardScreen):
+                    screen.show_alert(alert)
             if self._alerts.settings.bell:
                 self.bell()
             if self._alerts.settings.desktop and self._driver is not None:
@@ -140,12 +144,6 @@ class UploadApp(BaseApp):
             picture = self.session.picture
             summary = count_since_visit(picture, self._last_visit)
             self.notify(summary.text(picture.now()), timeout=20, markup=False)
-
-    @property
-    def _dashboard(self) -> DashboardScreen:
-        dashboard = self.screen_stack[0]
-        assert isinstance(dashboard, DashboardScreen)  # noqa: S101  # the default screen is never popped
-        return dashboard
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The commands of the palette."""

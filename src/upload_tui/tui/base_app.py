@@ -5,14 +5,21 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from rich.segment import Segment, Segments
 from textual import events, on
-from textual.app import App
+from textual._context import active_message_pump
+from textual.app import App, ScreenStackError
 from textual.binding import Binding
-from textual.command import CommandPalette, Provider
+from textual.command import Provider
+from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.worker import WorkerFailed, get_current_worker
 
 from upload_tui.errors import UploadTuiError
 from upload_tui.files import create_private_file, working_folder
@@ -35,7 +42,32 @@ def _action_commands() -> type[Provider]:
     return ActionCommands
 
 
-class BaseApp(App[int]):
+class ExportApp(App[int]):
+    """Writes exports to files."""
+
+    _preferences: Preferences
+
+    @on(ExportReady)
+    def deliver_export(self, message: ExportReady) -> None:
+        """Write an export to its file, which only its owner can read."""
+        folder = self._preferences.export_folder or working_folder()
+        if not self.is_web:
+            with suppress(OSError):  # reported by the delivery, which fails as well
+                create_private_file(folder / message.file_name)
+        self.deliver_text(message.text, save_directory=folder, save_filename=message.file_name, name="export")
+
+    @on(events.DeliveryComplete)
+    def notify_export_delivered(self, event: events.DeliveryComplete) -> None:
+        """Show where the export is."""
+        self.notify(sanitize(f"Exported to {event.path}" if event.path else "Exported"), markup=False)
+
+    @on(events.DeliveryFailed)
+    def notify_export_failed(self, event: events.DeliveryFailed) -> None:
+        """Show why the export failed."""
+        self.notify(sanitize(f"Export failed: {event.exception}"), severity="error", markup=False)
+
+
+class BaseApp(ExportApp):
     """An app that follows the user's preferences, and saves the theme and the columns that the user chooses.
 
     Args:
@@ -56,6 +88,7 @@ class BaseApp(App[int]):
         self._initial_display_options = preferences.display_options or DisplayOptions(glyphs_for(sys.stdout.encoding))
         self._is_ascii = self._initial_display_options.glyphs is ASCII
         self._has_painted = False
+        self._requested_exit: int | None = None
         for theme in (*THEMES, *preferences.themes):
             self.register_theme(theme)
         self.theme = preferences.theme or theme_for(
@@ -65,6 +98,12 @@ class BaseApp(App[int]):
         self.stylesheet.set_variables(self.get_css_variables())
         if not preferences.is_animated:
             self.animation_level = "none"
+
+    def request_exit(self, code: int) -> None:
+        """Exit with a code, but not before the first frame: Textual cannot end an app that is being composed."""
+        self._requested_exit = code
+        if self._has_painted:
+            self.exit(code)
 
     def get_driver_class(self) -> type[Driver]:
         """The terminal's driver; on Linux and macOS ours, which ends the app when the terminal is gone."""
@@ -93,6 +132,26 @@ class BaseApp(App[int]):
         label = binding.key_display or key_label(binding.key, is_ascii=self._is_ascii)
         return super().get_key_display(binding) if label == binding.key else label
 
+    def live_screens(self) -> list[Screen[Any]]:
+        """The open screens, the dashboard first. One that is not mounted, or is being removed, lacks widgets and is left out."""
+        return [screen for screen in self.screen_stack if screen.is_mounted and screen.display]
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End the app with an error, unless it only looked for what is being removed.
+
+        Textual removes a screen's children before it; its timers, workers and keys, also the palette's, go on and fail until then.
+        """
+        node, cause = active_message_pump.get(), error
+        if isinstance(error, WorkerFailed):
+            node, cause = get_current_worker().node, error.error  # type: ignore[assignment]
+        if not (isinstance(cause, NoMatches | ScreenStackError) and self._is_removing(node)):
+            super()._handle_exception(error)
+
+    def _is_removing(self, pump: MessagePump) -> bool:
+        """True if a widget or screen is not mounted (any more), or the app is closing."""
+        is_hidden = isinstance(pump, Widget) and not (pump.display and pump.is_mounted)
+        return self._exit or not self.is_running or not self.screen_stack or not pump.is_attached or is_hidden
+
     def size_classes(self) -> list[str]:
         """The breakpoint classes of the present size.
 
@@ -114,11 +173,18 @@ class BaseApp(App[int]):
         # After several quick resizes the size may be the first one again. Textual then repaints nothing, but the terminal is blank.
         self.call_after_refresh(self.screen.refresh)
 
+    def action_command_palette(self) -> None:
+        """Open the command palette."""
+        from upload_tui.tui.command_palette import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def search_themes(self) -> None:
         """Open the palette with the themes."""
-        from upload_tui.tui.command_palette import ThemeCommands
+        from upload_tui.tui.command_palette import Palette, ThemeCommands
 
-        self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes"))
+        self.push_screen(Palette(providers=[ThemeCommands], placeholder="Search for themes"))
 
     @on(ThemeChosen)
     def change_theme(self, message: ThemeChosen) -> None:
@@ -145,32 +211,13 @@ class BaseApp(App[int]):
         except UploadTuiError as error:
             self.notify(sanitize(f"{error.title}. {error.hint}"), severity="warning", markup=False)
 
-    @on(ExportReady)
-    def deliver_export(self, message: ExportReady) -> None:
-        """Write an export to its file, which only its owner can read."""
-        folder = self._preferences.export_folder or working_folder()
-        if not self.is_web:
-            with suppress(OSError):  # reported by the delivery, which fails as well
-                create_private_file(folder / message.file_name)
-        self.deliver_text(message.text, save_directory=folder, save_filename=message.file_name, name="export")
-
-    @on(events.DeliveryComplete)
-    def notify_export_delivered(self, event: events.DeliveryComplete) -> None:
-        """Show where the export is."""
-        self.notify(sanitize(f"Exported to {event.path}" if event.path else "Exported"), markup=False)
-
-    @on(events.DeliveryFailed)
-    def notify_export_failed(self, event: events.DeliveryFailed) -> None:
-        """Show why the export failed."""
-        self.notify(sanitize(f"Export failed: {event.exception}"), severity="error", markup=False)
-
     def action_help(self) -> None:
         """Show the help."""
         from upload_tui.tui.help_text import key_helps
         from upload_tui.tui.screens.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(key_helps(self.screen)))
+            self.push_screen(HelpScreen(key_helps(self.screen), self._initial_display_options.glyphs))
 
     def action_leave(self) -> None:
         """Close the screen; on the last one, quit."""
@@ -179,6 +226,10 @@ class BaseApp(App[int]):
         else:
             self.exit(0)
 
+    def action_quit_with_picture(self) -> None:
+        """Quit, and leave what the screen shows in the terminal."""
+        self.exit(0, message=_picture_of(self.screen, self.get_line_filters()))
+
     def action_copy_selection(self) -> None:
         """Copy the selected text."""
         text = self.screen.get_selected_text()
@@ -186,6 +237,14 @@ class BaseApp(App[int]):
             self.copy_to_clipboard(text)
         else:
             self.notify("Press q to quit.", timeout=3)
+
+
+def _picture_of(screen: Screen[Any], filters: Sequence[LineFilter]) -> Segments:
+    """What a screen shows, for Rich."""
+    lines = screen._compositor.render_strips(screen.size)  # noqa: SLF001  # Textual has no other way to read a screen
+    for line_filter in filters:
+        lines = [line.apply_filter(line_filter, screen.background_colors[1]) for line in lines]
+    return Segments([segment for line in lines for segment in (*line, Segment.line())])
 
 
 def _class_at(cells: int, breakpoints: Sequence[tuple[int, str]]) -> str:

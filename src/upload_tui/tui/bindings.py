@@ -99,7 +99,7 @@ DASHBOARD_KEYS = (
         "slash",
         "search",
         "Search",
-        "Search uploads, or changes while Activity has the focus (-verified excludes)",
+        "Search uploads, or changes while Activity has the focus: words and fields such as is:stuck size>1GB",
         "search",
         footer_key="/",
     ),
@@ -113,6 +113,9 @@ DASHBOARD_KEYS = (
     _key("s", "sort", "Sort", "Sort by the next column", "sort", footer_key="s"),
     _key("S", "reverse", "Reverse", "Reverse the sort order", "reverse"),
     _key("f", "follow", "Follow", "Follow newest", "follow", footer_key="f"),
+    _key(
+        "a", "acknowledge", "Acknowledge", "Acknowledge what is wrong, with a note; again: take it back", "acknowledge"
+    ),
     _key("w", "shapes", "Formats", "Status in three formats: Option A, Option B, deployed", "shapes", footer_key="w"),
     _key("J", "raw", "Raw", "Raw response, secrets masked", "raw"),
     _key("F", "failures", "Failures", "Failures by cause", "failures"),
@@ -135,6 +138,13 @@ HELP_KEY = _key("question_mark", "app.help", "Help", "Show this help", "help")
 APP_KEYS = (
     _key("question_mark", "help", "Help", "Show this help", "help", footer_key="?"),
     _key("q", "leave", "Quit", "Back one level, then quit", "quit", footer_key="q"),
+    _key(
+        "Q",
+        "quit_with_picture",
+        "Quit, leave picture",
+        "Quit and leave the last picture in the terminal",
+        "quit.picture",
+    ),
     _key("u", "start_upload", "New", "Start a new upload", "story.upload", footer_key="u"),
     _key("x", "start_fault", "Fault", "Inject a fault (menu)", "story.break", footer_key="x"),
     _key("left_square_bracket", "slower", "Slower", "Slow down, then pause", "story.slower", footer_key="["),

@@ -5,27 +5,30 @@ from functools import partial
 from typing import Any
 
 from textual.binding import Binding
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.system_commands import SystemCommandsProvider
 
 from upload_tui.tui.bindings import ALL_KEYS, keys_of, keys_text
 from upload_tui.tui.bridge import ThemeChosen
+from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
-from upload_tui.tui.screens.menu import ColumnScreen, MenuScreen
+from upload_tui.tui.screens.menu import AcknowledgeScreen, MenuScreen, ProjectScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.footer import SearchBar
 
-__all__ = ["ActionCommands", "ThemeCommands", "action_commands", "action_ids", "bindings_by_owner"]
+__all__ = ["ActionCommands", "Palette", "ThemeCommands", "action_commands", "action_ids", "bindings_by_owner"]
 
 _CLASSES: tuple[type[DOMNode], ...] = (
     UploadScreen,
     SearchBar,
     HelpScreen,
     MenuScreen,
+    ProjectScreen,
     ColumnScreen,
+    AcknowledgeScreen,
     FailureScreen,
     LatencyScreen,
     ShapesScreen,
@@ -52,6 +55,20 @@ def action_commands(screen: Screen[object]) -> Iterable[tuple[str, str, Callable
         binding, title = active.binding, f"{active.binding.description}  ({keys_text(keys)})"
         if binding.id != "palette":  # it is already open
             yield title, binding.tooltip, partial(screen.app.run_action, binding.action, active.node)
+
+
+class Palette(CommandPalette):
+    """Textual's command palette in the frame of the other dialogs."""
+
+    def on_mount(self) -> None:
+        """Add the title."""
+        box = self.query_one("#--container")
+        box.border_title = "Commands"
+        box.border_subtitle = "Enter run, Esc close"
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region:  # Textual's list has no lines before it is laid out
+            super()._action_command_list(action)
 
 
 class ActionCommands(SystemCommandsProvider):

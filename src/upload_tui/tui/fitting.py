@@ -5,10 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from rich.cells import cell_len, get_character_cell_size
+from textual.content import Content
 
 from upload_tui.text import detailed_short_cause, sanitize, short_cause
 
-__all__ = ["cause_text", "detailed_cause_text", "distinct_name", "fit_to_width", "truncate_at_word", "truncate_middle"]
+__all__ = [
+    "cause_text",
+    "detailed_cause_text",
+    "distinct_name",
+    "fit_to_width",
+    "json_line",
+    "truncate_at_word",
+    "truncate_middle",
+]
 
 _MAX_CHARACTERS = 2000
 _ELLIPSIS = "…"
@@ -105,6 +114,19 @@ def _distinct_names(names: tuple[str, ...], cells: int, ellipsis: str) -> Mappin
         end = _first_cells(f"{ellipsis}{number}", cells)
         numbered[name] = _first_cells(clean[name], max(0, cells - len(end))) + end
     return numbered
+
+
+_JSON_TEXT = r'"(?:[^"\\]|\\.)*"'
+_JSON_PARTS = re.compile(rf"(?P<name>{_JSON_TEXT})(?=\s*:)|(?P<text>{_JSON_TEXT}|\".*)|(?P<value>[-+.\w]+)")
+_JSON_STYLES = {"name": "$primary", "text": "$foreground", "value": "$accent"}
+
+
+def json_line(line: str) -> Content:
+    """A line of indented JSON in colours: names, texts and other values; what stands between them is quiet."""
+    content = Content.styled(line, "$quiet")
+    for part in _JSON_PARTS.finditer(line):
+        content = content.stylize(_JSON_STYLES[part.lastgroup or "text"], *part.span())
+    return content
 
 
 def _first_cells(text: str, cells: int) -> str:

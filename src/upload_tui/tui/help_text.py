@@ -20,7 +20,7 @@ _GROUPS: tuple[tuple[str, str], ...] = (
     ("Inspect", "table.open tail.open raw shapes latencies times density columns pause refresh"),
     ("Copy and export", "table.mark copy.id copy.json copy.curl tail.copy copy. export"),
     ("Demo and replay", "story."),
-    ("Panes", "pane. help quit upload.back suspend"),
+    ("Panes", "pane. help quit quit. upload.back suspend"),
     ("Move", "table.down table.up table. tail.down tail.up tail. timeline.down timeline.up timeline."),
 )
 """Titles with binding ids, or prefixes that end with a dot. A whole id has priority. A title may occur several times."""

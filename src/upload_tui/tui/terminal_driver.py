@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+
+if TYPE_CHECKING:
+    from upload_tui.tui.base_app import BaseApp
 
 __all__ = ["TerminalDriver"]
 
@@ -23,8 +25,9 @@ class TerminalDriver(LinuxDriver):
     queue, and the input thread reads one end of file after the other.
     """
 
-    def __init__(self, app: App[Any], **options: Any) -> None:
+    def __init__(self, app: "BaseApp", **options: Any) -> None:
         super().__init__(app, **options)
+        self._request_exit = app.request_exit
         self._file: Any = _LossyFile(_terminal_file(), self._hang_up)
         Thread(target=self._watch_terminal, name="terminal-watch", daemon=True).start()
 
@@ -60,7 +63,7 @@ class TerminalDriver(LinuxDriver):
         """Exit as if SIGHUP had arrived; may be called from any thread and more than once."""
         self.exit_event.set()  # ends the input thread
         with suppress(RuntimeError):  # the loop is closed: the app has ended before
-            self._loop.call_soon_threadsafe(self._app.call_later, self._app.exit, 128 + signal.SIGHUP)
+            self._loop.call_soon_threadsafe(self._request_exit, 128 + signal.SIGHUP)
 
 
 def _terminal_file() -> IO[str]:

@@ -86,9 +86,9 @@ __getattr__, __dir__ = lazy_names(
         "resources": "API_PATH curl_command QueueStats read_queue service_root",
         "responses": (
             "build_upload_page CHUNK_HASH_DIFFERS CODE_NOT_CONSISTENT CODE_NOT_PROVIDED entry_json "
-            "ErrorEnvelope FILE_HASH_DIFFERS INTEGRITY_MESSAGES mask_secrets OBJECT_MISSING page_entries parse_body RawPage "
-            "read_error_envelope read_projects read_upload_entries read_upload_reading SIZE_DIFFERS "
-            "STATUS_SHAPE_HEADER UploadPage UploadReading"
+            "ErrorEnvelope FILE_HASH_DIFFERS INTEGRITY_MESSAGES mask_secrets OBJECT_MISSING page_entries "
+            "parse_body RawPage read_error_envelope read_projects read_upload_entries read_upload_reading "
+            "SIZE_DIFFERS STATUS_SHAPE_HEADER UploadPage UploadReading"
         ),
         "status_shapes": "read_status StatusShape UNSUPPORTED_DETAILS write_status",
         "times": "format_time read_time",

@@ -58,6 +58,7 @@ class UploadSummary(NamedTuple):
     storage_provider: str
     uploader: str
     is_purged: bool
+    content_type: str
 
 
 @cache
@@ -124,6 +125,7 @@ def _read_summary(fields: UploadResource, now_ms: int, latest_ms: int) -> Upload
     return UploadSummary(
         fields.id, project.id, project.name or "", fields.name or "", fields.size, stage, since, certainty, initiated, completed,
         ended, updated, count, total, status["error_message"] or "", (provider and provider.name) or "", _uploader(audit), is_purged,
+        fields.content_type or "",
     )  # fmt: skip
 
 

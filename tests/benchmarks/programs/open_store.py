@@ -12,11 +12,13 @@ import psutil
 
 from tests.benchmarks.uploads import NEWEST
 from upload_tui.monitor import Query, SortKey, Store
-from upload_tui.monitor.store.query import StuckThresholds, TroubleThresholds
+from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
 
 
 def main(file: Path) -> None:
-    stuck = TroubleThresholds(StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST), NEWEST - timedelta(days=1))
+    late = StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST)
+    stuck = TroubleThresholds(late, NEWEST - timedelta(days=1), late, NEWEST)
     began = time.perf_counter()
     store = Store(file)
     store.find(Query(), stuck, 0, 50)
@@ -25,7 +27,7 @@ def main(file: Path) -> None:
         total = store.find(Query(sort=sort), stuck, 0, 0).total
         for offset in (0, total // 2, max(0, total - 50)):
             store.find(Query(sort=sort), stuck, offset, 50)
-    store.find(Query(search="12345"), stuck, 0, 50)
+    store.find(Query(where=parse_query("12345")), stuck, 0, 50)
     sys.stdout.write(f"{first} {psutil.Process().memory_info().rss / (1 << 20)}\n")
     store.close()
 

@@ -64,9 +64,11 @@ async def test_bytes_that_cannot_be_read_are_unavailable(
                 raise OSError(number, os.strerror(number))
             return bytes(self._file.read(1))
 
-    monkeypatch.setattr(Path, "open", FailingFile)
-    with pytest.raises(StorageUnavailableError):
-        list(storage.blocks(key))
+    monkeypatch.setattr(Path, "open", lambda *arguments, **options: FailingFile(*arguments, **options))  # noqa: PLW0108  # a class is no method
+    reading = storage.blocks(key)
+    assert [next(reading) for _ in range(readable)] == [b"b"] * readable
+    with pytest.raises(StorageUnavailableError, match=f"Errno {number}"):
+        next(reading)
 
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["first-chunk", "later-chunk"])

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from upload_tui.monitor.model import Detail, Query
+from upload_tui.monitor.model import Detail
+from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit, summarize_since, visit_of
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from upload_tui.monitor.model import Query, Row, SortKey
+from upload_tui.monitor.model import Row
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.status import Stage
 from upload_tui.testing import InMemorySession, an_upload
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS

@@ -47,8 +47,9 @@ def test_a_number_with_a_unit_is_parsed(number: int, unit: str) -> None:
     assert parse_duration(f" {number}{unit.upper()} ") == number * UNITS[unit]
 
 
-def test_a_duration_may_have_decimals() -> None:
+def test_a_duration_may_have_decimals_and_several_parts() -> None:
     assert parse_duration("1.5m") == 90
+    assert parse_duration("1d2h30m5s") == 86400 + 9000 + 5
 
 
 @given(st.text())
@@ -56,6 +57,6 @@ def test_any_text_is_a_duration_or_none(text: str) -> None:
     assert (parse_duration(text) or 0) >= 0
 
 
-@pytest.mark.parametrize("text", ["", "-1s", "1w", "1 h", "1h30m", "inf", "nan", "1e3", "٣m", "soon"])
+@pytest.mark.parametrize("text", ["", "-1s", "1w", "1 h", "1h30", "30m1h", "1h1h", "inf", "nan", "1e3", "٣m", "soon"])
 def test_other_texts_are_not_durations(text: str) -> None:
     assert parse_duration(text) is None

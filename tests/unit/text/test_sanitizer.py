@@ -1,5 +1,7 @@
 """Hostile text made safe for a terminal."""
 
+import json
+import unicodedata
 from itertools import pairwise
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from upload_tui.text import csv_cell, sanitize, sanitize_line, sanitize_text
+from upload_tui.text import csv_cell, escape_invisible, sanitize, sanitize_line, sanitize_text
 
 HOSTILE = st.text(max_size=300) | st.text(
     alphabet="\x00\x07\x1b\x9b\r\n\t\u202e\u2066\u200b\u200d\ufeff\ufe0f\u0301[]m31;e日👩‍🔬", max_size=60
@@ -79,6 +81,9 @@ def test_a_text_keeps_its_lines_and_nothing_else_that_controls_a_terminal(text: 
         ("\uff1d1", "'\uff1d1"),
         ("\t=1", "␉=1"),
         ("\x1b[31m", "␛[31m"),
+        ("a;=1", "a;'=1"),
+        ("a; @x;b", "a;' @x;b"),
+        (" =1", "' =1"),
         ("reads.fastq", "reads.fastq"),
         ("a" * 5000, "a" * 5000),
         (-5, -5),
@@ -89,3 +94,11 @@ def test_a_text_keeps_its_lines_and_nothing_else_that_controls_a_terminal(text: 
 )
 def test_a_cell_of_a_csv_is_no_formula(value: object, cell: object) -> None:
     assert csv_cell(value) == cell
+
+
+@given(HOSTILE | st.text(alphabet='\x7f\x9b\u202e\u2066\U000e0001"\\a\n', max_size=20))
+def test_json_for_the_clipboard_has_no_control_character_and_the_same_value(text: str) -> None:
+    shown = escape_invisible(json.dumps({"name": text}, ensure_ascii=False, indent=2))
+    hostile = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    assert all(unicodedata.category(one) not in hostile or one in "\n\u200d" for one in shown)
+    assert json.loads(shown) == {"name": text}

@@ -240,17 +240,23 @@ class Queue:
 
     def _pending_uploads(self) -> Iterator[tuple[str, int]]:
         """The uploads that are completed and have not ended, and when they were completed; unreadable ones are skipped."""
-        statement = (
-            "SELECT serial, id, completed_ms, verified_ms, error_ms FROM uploads WHERE serial > ? ORDER BY serial"
-        )
         last, seeks = 0, 0
         while seeks < _MAX_SEEKS:
             try:
-                for serial, upload_id, completed_ms, verified_ms, error_ms in self._db.execute(statement, (last,)):
-                    last, seeks = serial, 0
-                    if completed_ms is not None and verified_ms is None and error_ms is None:
+                for last, upload_id, completed_ms in self._uploads_where("serial > ?", last):  # noqa: B007, B020
+                    seeks = 0
+                    if completed_ms is not None:
                         yield upload_id, completed_ms
             except sqlite3.Error:
                 last, seeks = last + 1, seeks + 1
+                with suppress(sqlite3.Error):  # sqlite3 reads a row ahead, so the row before an unreadable one was lost
+                    yield from ((key, on) for _, key, on in self._uploads_where("serial = ?", last) if on is not None)
             else:
                 return
+
+    def _uploads_where(self, condition: str, serial: int) -> Iterator[tuple[int, str, int | None]]:
+        """The serial numbers and ids of uploads; when they were completed, None if they were not or have ended."""
+        pending = "CASE WHEN verified_ms IS NULL AND error_ms IS NULL THEN completed_ms END"
+        return self._db.execute(
+            f"SELECT serial, id, {pending} FROM uploads WHERE {condition} ORDER BY serial", (serial,)
+        )

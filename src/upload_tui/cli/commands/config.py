@@ -3,7 +3,7 @@
 import errno
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def show(output: str | None, *, flags: Flags) -> None:
 
 _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
     "url": lambda settings: settings.url,
-    "command": lambda settings: list(settings.command),
+    "command": lambda settings: _without_arguments(settings.command),
     "timeout": lambda settings: settings.timeout_seconds,
     "projects": lambda settings: list(settings.projects),
     "token_command": lambda settings: _program_of(settings.token_command),
@@ -115,8 +115,11 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
 
 def _program_of(command: str) -> str:
     """The program of a command; its arguments may be secrets."""
-    program, *arguments = shlex.split(command)
-    return f"{program} {HIDDEN}" if arguments else program
+    return " ".join(_without_arguments(shlex.split(command)))
+
+
+def _without_arguments(words: Sequence[str]) -> list[str]:
+    return [*words[:1], HIDDEN] if len(words) > 1 else [*words]
 
 
 def _displayed_value(settings: ServiceSettings, key: str) -> Any:

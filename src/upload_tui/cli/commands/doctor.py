@@ -1,7 +1,9 @@
 """`upload-tui doctor`: checks everything from the settings to the service to the terminal in one run; each problem has a hint."""
 
+import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -80,14 +82,15 @@ async def _findings(flags: Flags) -> AsyncIterator[Finding]:
 
 def _settings_findings(settings: ServiceSettings) -> Iterator[Finding]:
     source = f"profile {settings.profile} of {settings_paths().settings_file}" if settings.profile else "no profile"
-    yield Finding("settings", State.OK, f"{settings.url} ({source}; see `upload-tui config show`)")
+    what = shlex.join(settings.command) if settings.command else settings.url
+    yield Finding("settings", State.OK, f"{what} ({source}; see `upload-tui config show`)")
     for warning in settings.warnings:
         message, _, hint = warning.partition(". ")
         yield Finding("settings", State.WARNING, message, hint)
 
 
 async def _service_findings(settings: ServiceSettings) -> AsyncIterator[Finding]:
-    checks = _ServiceChecks(settings).checks()
+    checks = _checks(settings)
     for check, run in checks:
         try:
             yield await run()
@@ -96,6 +99,15 @@ async def _service_findings(settings: ServiceSettings) -> AsyncIterator[Finding]
             break
     for check, _ in checks:  # those that have not run
         yield Finding(check, State.SKIPPED, "skipped until the check above passes")
+
+
+def _checks(settings: ServiceSettings) -> Iterator[tuple[str, _Check]]:
+    """The name and the function of each check of the service or the source, in order."""
+    if settings.command:
+        from upload_tui.cli.support.sources import source_finding
+
+        return iter([("source", partial(source_finding, settings))])
+    return _ServiceChecks(settings).checks()
 
 
 class _ServiceChecks(Struct):

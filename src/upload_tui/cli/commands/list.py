@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import effective_settings, parse_since, service_options
+from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option
 from upload_tui.cli.support.project_readings import Snapshot, open_snapshot
 from upload_tui.cli.support.tables import upload_columns
@@ -18,7 +18,7 @@ from upload_tui.status import Stage
 from upload_tui.text import plural
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Detail, Query
+    from upload_tui.monitor import Detail, Expression, Query, Where
 
 __all__ = ["command"]
 
@@ -32,6 +32,7 @@ class _Criteria(Struct, frozen=True):
     sort: str
     since: datetime | None
     search: str
+    where: "Where"
     trouble_only: bool
     limit: int | None
 
@@ -47,6 +48,7 @@ class _Criteria(Struct, frozen=True):
 @click.option(
     "--search", default="", metavar="TEXT", help="Only uploads whose name, id or error message contains this."
 )
+@where_option
 @click.option("--stuck", is_flag=True, help="Only uploads in trouble: verified but not whole, stuck, failed, overdue.")
 @click.option("--limit", type=click.IntRange(1), help="Maximum number.")
 @click.option(
@@ -60,6 +62,7 @@ def command(
     reverse: bool,
     since: datetime | None,
     search: str,
+    where: "Where",
     stuck: bool,
     limit: int | None,
     fail_on_error: bool,
@@ -68,7 +71,7 @@ def command(
     flags: Flags,
 ) -> int:
     """List uploads."""
-    criteria = _Criteria(frozenset(map(Stage, stages)), sort, since, search, stuck, limit)
+    criteria = _Criteria(frozenset(map(Stage, stages)), sort, since, search, where, stuck, limit)
     settings = effective_settings(flags)
     details, snapshot = run_async(_details(settings, criteria, reverse=reverse, is_verdict=fail_on_error))
     from upload_tui.monitor import UPLOAD_FIELDS, flat_upload, has_failed, upload_record
@@ -95,16 +98,26 @@ async def _details(
 
 def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
     """The query of the criteria: times and sizes in descending order, others in ascending order."""
-    from upload_tui.monitor import Query, SortKey
+    from upload_tui.monitor import Query, SortKey, Where
 
     return Query(
         stages=criteria.stages,
-        search=criteria.search,
+        where=Where(tree=_tree(criteria)),
         attention_only=criteria.trouble_only,
         project_ids=snapshot.project_ids,
         sort=SortKey(criteria.sort),
         descending=criteria.sort in {"initiated", "since", "size", "took", "chunks"},
     )
+
+
+def _tree(criteria: _Criteria) -> "Expression":
+    """The query of `--where`, with `--search` and `--since` joined onto it."""
+    from upload_tui.monitor import TextTerm, TimeTerm, all_of
+    from upload_tui.text import fold
+
+    search = [TextTerm("", (fold(criteria.search),))] if criteria.search else []
+    since = [TimeTerm(None, criteria.since)] if criteria.since else []
+    return all_of(criteria.where.tree, *search, *since)
 
 
 def _matches(detail: "Detail", criteria: _Criteria) -> bool:

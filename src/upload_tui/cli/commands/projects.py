@@ -8,10 +8,12 @@ import click
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Column, Printer, output_option
+from upload_tui.cli.support.project_readings import open_snapshot
 from upload_tui.cli.support.service import client_for
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
+    from upload_tui.monitor import ProjectRef
     from upload_tui.wire import Project
 
 __all__ = ["command"]
@@ -33,6 +35,9 @@ def command(output: str | None, *, flags: Flags) -> None:
     )
 
 
-async def _projects(settings: ServiceSettings) -> "Sequence[Project]":
+async def _projects(settings: ServiceSettings) -> "Sequence[Project | ProjectRef]":
+    if settings.command:  # the projects of the uploads that it lists
+        async with open_snapshot(settings) as snapshot:
+            return [reading.project for reading in snapshot.readings]
     async with client_for(settings) as client:
         return await client.projects()

@@ -1,15 +1,20 @@
 """`upload-tui record`: writes every change and the outcome of every request to a recording."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import FilePath, effective_settings, service_options
 from upload_tui.cli.support.output import echo_err
-from upload_tui.cli.support.service import client_for, find_projects, live_session, ride_out
+from upload_tui.cli.support.service import client_for, find_projects, live_session, ride_out, service_of
 from upload_tui.errors import EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
+
+if TYPE_CHECKING:
+    from upload_tui.monitor import ChangeBroadcaster, RecordingHeader, RecordingWriter, Session, Store
 
 __all__ = ["command"]
 
@@ -25,22 +30,45 @@ def command(file: Path, *, flags: Flags) -> int:
 
 async def _record(settings: ServiceSettings, file: Path) -> None:
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor import ChangeBroadcaster, RecordingHeader, RecordingStore, RecordingWriter
+    from upload_tui.monitor import RecordingHeader
 
     clock = SystemClock()
+    if settings.command:
+        from upload_tui.cli.support.sources import source_session
+
+        header = RecordingHeader(clock.now(), service_of(settings), settings.title, (), settings.stuck_after_seconds)
+        await _record_session(
+            file, header, lambda store, changes, _: source_session(settings, store, clock, changes=changes)
+        )
+        return
     async with client_for(settings) as client:
         projects = tuple(await ride_out(lambda: find_projects(client, settings.projects)))
         title = settings.profile or client.root
         header = RecordingHeader(clock.now(), client.root, title, projects, settings.stuck_after_seconds)
-        with RecordingWriter(file, header) as recording:
+
+        def open_session(store: "Store", changes: "ChangeBroadcaster", recording: "RecordingWriter") -> "Session":
             client.on_request(recording.write_request)
-            store, changes = RecordingStore(recording), ChangeBroadcaster(recording.write_change)
-            session = live_session(settings, client, projects, store, title=title, changes=changes)
-            echo_err(f"upload-tui: recording to {file}; press Ctrl+C to stop.")
-            try:
-                await session.run()
-            finally:
-                store.close()
-                echo_err(
-                    f"upload-tui: wrote {recording.line_count} lines to {file}; `upload-tui replay {file}` plays them."
-                )
+            return live_session(settings, client, projects, store, title=title, changes=changes)
+
+        await _record_session(file, header, open_session)
+
+
+async def _record_session(
+    file: Path,
+    header: "RecordingHeader",
+    open_session: "Callable[[Store, ChangeBroadcaster, RecordingWriter], Session]",
+) -> None:
+    """Run a session until interrupted, and write what it reads and publishes."""
+    from upload_tui.monitor import ChangeBroadcaster, RecordingStore, RecordingWriter
+
+    with RecordingWriter(file, header) as recording:
+        store = RecordingStore(recording)
+        session = open_session(store, ChangeBroadcaster(recording.write_change), recording)
+        echo_err(f"upload-tui: recording to {file}; press Ctrl+C to stop.")
+        try:
+            await session.run()
+        finally:
+            store.close()
+            echo_err(
+                f"upload-tui: wrote {recording.line_count} lines to {file}; `upload-tui replay {file}` plays them."
+            )

@@ -11,15 +11,16 @@ from msgspec.structs import asdict
 
 from upload_tui.cli.support.dashboard import last_visit_file
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import effective_settings, parse_since, service_options
+from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, continues_without_output, is_output_written, output_option
 from upload_tui.cli.support.project_readings import ProjectReading, open_snapshot
+from upload_tui.cli.support.service import service_of
 from upload_tui.cli.support.tables import local_time
 from upload_tui.errors import EXIT_FAILED_UPLOAD
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Detail, ProjectRef
+    from upload_tui.monitor import Detail, ProjectRef, Where
 
 __all__ = ["command"]
 
@@ -60,16 +61,23 @@ def _parse_since(text: str) -> str | datetime:
     metavar="last|TIME",
     help="Add changes since then; `last` means the last report with `--since last`.",
 )
+@where_option
 @click.option("--prometheus", is_flag=True, help="Print metrics in the Prometheus text format.")
 @click.option("--fail-on-error", is_flag=True, help="Exit with 1 if any upload is in error, or verified but not whole.")
 @output_option
 @continues_without_output
 def command(
-    since: str | datetime | None, prometheus: bool, fail_on_error: bool, output: str | None, *, flags: Flags
+    since: str | datetime | None,
+    where: "Where",
+    prometheus: bool,
+    fail_on_error: bool,
+    output: str | None,
+    *,
+    flags: Flags,
 ) -> int:
     """Print a report."""
     settings = effective_settings(flags)
-    snapshot = run_async(_read_snapshot(settings, is_verdict=fail_on_error))
+    snapshot = run_async(_read_snapshot(settings, where, is_verdict=fail_on_error))
     record = _record(snapshot, _changes_since(settings, snapshot, since))
     printer = Printer(output, (), _csv_row)
     if prometheus:
@@ -84,13 +92,14 @@ def command(
     return EXIT_FAILED_UPLOAD if is_failure else snapshot.service_exit_code
 
 
-async def _read_snapshot(settings: ServiceSettings, *, is_verdict: bool) -> _ProjectSnapshot:
+async def _read_snapshot(settings: ServiceSettings, where: "Where", *, is_verdict: bool) -> _ProjectSnapshot:
     from upload_tui.monitor import Query
 
     async with open_snapshot(settings, is_verdict=is_verdict) as snapshot:
-        details = list(snapshot.details(Query(project_ids=snapshot.project_ids)))
+        details = list(snapshot.details(Query(where=where, project_ids=snapshot.project_ids)))
         as_of = snapshot.picture.as_of()
-        return _ProjectSnapshot(settings.url, snapshot.readings, details, as_of, snapshot.service_exit_code)
+        service = settings.url or service_of(settings)
+        return _ProjectSnapshot(service, snapshot.readings, details, as_of, snapshot.service_exit_code)
 
 
 def _report_file(settings: ServiceSettings, project: "ProjectRef") -> Path:

@@ -10,6 +10,7 @@ import click
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, echo_err, output_option
+from upload_tui.cli.support.project_readings import open_snapshot
 from upload_tui.cli.support.service import client_for, trouble_limits
 from upload_tui.cli.support.tables import local_time, trouble_text
 from upload_tui.errors import (
@@ -53,6 +54,8 @@ async def _records(
     settings: ServiceSettings, upload_ids: Sequence[str]
 ) -> tuple[Sequence[Record], Mapping[str, ServiceError]]:
     """The uploads that can be read, and the errors of the others by id."""
+    if settings.command:
+        return await _listed_records(settings, upload_ids)
     from upload_tui.clock import SystemClock
     from upload_tui.monitor import Store, StorePicture, full_upload_record, ingest
 
@@ -69,6 +72,24 @@ async def _records(
             return [full_upload_record(detail, json.loads(detail.raw)) for detail in found], errors
     finally:
         store.close()
+
+
+async def _listed_records(
+    settings: ServiceSettings, upload_ids: Sequence[str]
+) -> tuple[Sequence[Record], Mapping[str, ServiceError]]:
+    """The uploads that a source lists."""
+    from upload_tui.monitor import full_upload_record
+
+    records: list[Record] = []
+    errors: dict[str, ServiceError] = {}
+    async with open_snapshot(settings) as snapshot:
+        for upload_id in dict.fromkeys(upload_ids):
+            detail = snapshot.picture.detail(upload_id)
+            if detail is None or detail.row.is_gone:
+                errors[upload_id] = NotFoundError("the source does not list it")
+            else:
+                records.append(full_upload_record(detail, json.loads(detail.raw)))
+    return records, errors
 
 
 async def _readings(
@@ -103,7 +124,8 @@ def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
     yield line("id", record["id"])
     yield line("project", f"{project['name']} ({project['id']})")
     yield line("service", record["service"])
-    yield line("size", f"{size_text(record['size_bytes'])} ({record['size_bytes']} bytes)")
+    size = record["size_bytes"]
+    yield line("size", "unknown" if size is None else f"{size_text(size)} ({size} bytes)")
     yield line("type", record["content_type"])
     yield line("stage", _stage_text(record))
     yield from (line(event["stage"], text) for event, text in _timeline(record, zone))

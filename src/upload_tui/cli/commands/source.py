@@ -1,6 +1,5 @@
 """`upload-tui source`: the contract of a source, its JSON schema, and a check for authors of sources."""
 
-import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct
 
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import parse_duration
 from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option
 from upload_tui.errors import EXIT_OK, EXIT_UNREACHABLE, ServiceError
@@ -60,7 +60,7 @@ def schema() -> None:
 @continues_without_output
 def check(words: Sequence[str], timeout: float, output: str | None) -> int:
     """Run a source twice and print what was found."""
-    result = asyncio.run(_check(words, timeout))
+    result = run_async(_check(words, timeout))
     printer = Printer(output, ())
     if printer.is_table:
         click.echo("\n".join(_lines(result)))

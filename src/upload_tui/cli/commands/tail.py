@@ -9,7 +9,7 @@ import click
 from msgspec import Struct
 
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import effective_settings, parse_since, service_options
+from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.service import (
     client_for,
@@ -24,7 +24,7 @@ from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Change, Connection, LiveSession, ProjectRef, StageReached
+    from upload_tui.monitor import Change, Connection, LiveSession, ProjectRef, SourceSession, StageReached, Where
 
 __all__ = ["command"]
 
@@ -35,6 +35,7 @@ class _Options(Struct, frozen=True):
     stages: frozenset[Stage]
     since: datetime | None
     count: int | None
+    where: "Where"
 
 
 @click.command(help="Print one line per stage change until interrupted; changes of the past only with --since.")
@@ -43,13 +44,20 @@ class _Options(Struct, frozen=True):
     "--stage", "stages", multiple=True, type=click.Choice([*map(str, Stage)]), help="Only this stage; may be repeated."
 )
 @click.option("--since", type=parse_since, metavar="TIME", help="Start with changes since then: 2h, 3d, or a time.")
+@where_option
 @click.option("--count", type=click.IntRange(1), help="Exit after this many lines.")
 @output_option
 def command(
-    stages: tuple[str, ...], since: datetime | None, count: int | None, output: str | None, *, flags: Flags
+    stages: tuple[str, ...],
+    since: datetime | None,
+    where: "Where",
+    count: int | None,
+    output: str | None,
+    *,
+    flags: Flags,
 ) -> int:
     """Print changes until interrupted."""
-    options = _Options(frozenset(map(Stage, stages)), since, count)
+    options = _Options(frozenset(map(Stage, stages)), since, count, where)
     settings = effective_settings(flags)
     from upload_tui.monitor import CHANGE_FIELDS, flat_change
 
@@ -58,12 +66,18 @@ def command(
 
 
 @asynccontextmanager
-async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession]":
-    """Open a live session over the service of the settings, with its store in memory."""
+async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession | SourceSession]":
+    """Open a session over the service or the source of the settings, with its store in memory."""
     from upload_tui.monitor import Store
 
     store = Store()
     try:
+        if settings.command:
+            from upload_tui.cli.support.sources import source_session
+            from upload_tui.clock import SystemClock
+
+            yield source_session(settings, store, SystemClock())
+            return
         async with client_for(settings) as client:
             projects = await ride_out(lambda: find_projects(client, settings.projects))
             yield live_session(settings, client, projects, store, title=settings.profile)
@@ -80,7 +94,7 @@ async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) 
         return EXIT_OK if session.is_complete else EXIT_UNREACHABLE
 
 
-async def _print(session: "LiveSession", options: _Options, printer: Printer) -> None:
+async def _print(session: "LiveSession | SourceSession", options: _Options, printer: Printer) -> None:
     from upload_tui.monitor import change_record
 
     printer.print_header()
@@ -94,7 +108,7 @@ async def _print(session: "LiveSession", options: _Options, printer: Printer) ->
 
 
 async def _selected_changes(
-    session: "LiveSession", changes: "AsyncIterator[Change]", options: _Options
+    session: "LiveSession | SourceSession", changes: "AsyncIterator[Change]", options: _Options
 ) -> "AsyncIterator[Change]":
     """Yield past changes if `--since` asks for them, then new ones that match. Connection changes go to standard error."""
     from upload_tui.monitor import ConnectionChanged, StageReached
@@ -113,11 +127,11 @@ async def _selected_changes(
                         yield past
         elif isinstance(change, StageReached) and (change.upload.id, change.after) in printed:
             continue
-        elif _matches(change, options):
+        elif _matches(change, session, options):
             if without_past and isinstance(change, StageReached):
                 printed.add((change.upload.id, change.after))
             yield change
-        if len(session.lost_projects) == len(session.projects):
+        if session.lost_projects and len(session.lost_projects) == len(session.projects):
             raise _lost_error(session.lost_projects)
 
 
@@ -133,7 +147,7 @@ class _ConnectionReporter:
         session: the session; a project that it has lost is reported once, for good.
     """
 
-    def __init__(self, session: "LiveSession") -> None:
+    def __init__(self, session: "LiveSession | SourceSession") -> None:
         self._session = session
         self._failing: set[ProjectRef | None] = set()
         self._reported: dict[ProjectRef | None, tuple[str, str]] = {}
@@ -158,19 +172,25 @@ class _ConnectionReporter:
             self._failing.discard(project)
 
 
-def _matches(change: "Change", options: _Options) -> bool:
-    from upload_tui.monitor import StageReached, UploadChange
+def _matches(change: "Change", session: "LiveSession | SourceSession", options: _Options) -> bool:
+    from upload_tui.monitor import StageReached, UploadChange, matches_change, needs_upload
 
-    if options.stages:
-        return isinstance(change, StageReached) and change.after in options.stages
-    return isinstance(change, UploadChange)
+    if not isinstance(change, UploadChange):
+        return False
+    if options.stages and not (isinstance(change, StageReached) and change.after in options.stages):
+        return False
+    tree = options.where.tree
+    detail = session.picture.detail(change.upload.id) if needs_upload(tree) else None
+    return matches_change(tree, change, detail.row if detail else None, session.picture.now().replace(microsecond=0))
 
 
-def _past_changes(session: "LiveSession", options: _Options, project_id: str) -> "Iterator[StageReached]":
+def _past_changes(
+    session: "LiveSession | SourceSession", options: _Options, project_id: str
+) -> "Iterator[StageReached]":
     """Yield the stages that a project's uploads have reached since `--since`, in the order of their times."""
     from upload_tui.monitor import stages_since
 
     assert options.since is not None  # noqa: S101  # the caller checks
     for change in stages_since(session.picture, options.since):
-        if change.upload.project_id == project_id and (not options.stages or change.after in options.stages):
+        if change.upload.project_id == project_id and _matches(change, session, options):
             yield change

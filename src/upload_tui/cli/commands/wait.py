@@ -4,18 +4,18 @@ It stops waiting for a stage that an upload can no longer reach.
 """
 
 import asyncio
-import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import effective_settings, parse_duration, service_options
-from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option, terminal_columns
+from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
+from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option
+from upload_tui.cli.support.progress import ProgressBar, progress_bar
 from upload_tui.cli.support.project_readings import (
     ProjectReading,
     combined_error,
@@ -23,7 +23,7 @@ from upload_tui.cli.support.project_readings import (
     read_projects_once,
     resolve_projects,
 )
-from upload_tui.cli.support.service import Retries, client_for, ride_out, trouble_limits
+from upload_tui.cli.support.service import Retries, client_for, ride_out, service_of, trouble_limits
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.errors import (
     EXIT_FAILED_UPLOAD,
@@ -40,7 +40,16 @@ from upload_tui.status import Stage
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
-    from upload_tui.monitor import Detail, ProjectRef, Schedule, Store, StorePicture, UploadWaiter
+    from upload_tui.monitor import (
+        Detail,
+        ProjectRef,
+        Schedule,
+        SourceWaiter,
+        Store,
+        StorePicture,
+        UploadWaiter,
+        Where,
+    )
 
 __all__ = ["command"]
 
@@ -55,6 +64,7 @@ class _Options(Struct, frozen=True):
     heartbeat_seconds: float | None
     fail_fast: bool
     timeout_exit_code: int
+    where: "Where"
 
 
 @click.command(
@@ -64,6 +74,7 @@ class _Options(Struct, frozen=True):
 )
 @click.argument("upload_ids", nargs=-1, metavar="[ID]...")
 @service_options
+@where_option
 @click.option(
     "--timeout", type=parse_duration, metavar="DURATION", help="Timeout, such as 90s, 15m or 2h; by default none."
 )
@@ -96,6 +107,7 @@ class _Options(Struct, frozen=True):
 @continues_without_output
 def command(
     upload_ids: Sequence[str],
+    where: "Where",
     timeout: float | None,
     timeout_exit_code: int,
     interval: float | None,
@@ -107,9 +119,13 @@ def command(
     flags: Flags,
 ) -> int:
     """Wait for uploads."""
-    if not upload_ids and not flags.projects:
-        raise UsageError("Nothing to wait for", "Give the ids of uploads, or projects with --project")
-    options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code)
+    if not upload_ids and not flags.projects and not flags.command and not where.text:
+        raise UsageError(
+            "Nothing to wait for", "Give the ids of uploads, projects with --project, or a query with --where"
+        )
+    if upload_ids and where.text:
+        raise UsageError("Both ids and a query are given", "Give either the ids of uploads, or a query with --where")
+    options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code, where)
     settings = effective_settings(flags)
     from upload_tui.monitor import UPLOAD_FIELDS, flat_upload
 
@@ -125,6 +141,8 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
     started, store = asyncio.get_running_loop().time(), Store()
     deadline = None if options.timeout_seconds is None else started + options.timeout_seconds
     try:
+        if settings.command:
+            return await _wait_for_source(settings, options, printer, store, deadline)
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout_at(deadline):
@@ -138,11 +156,34 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
                 client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options)
             )
             picture = StorePicture(store, client.service_clock(clock), client.root, trouble_limits(settings))
-            with _progress_bar(len(waiter.outcomes)) as bar:
+            with progress_bar(len(waiter.outcomes)) as bar:
                 loop = _WaitLoop(waiter, options, printer, picture, bar, started)
                 return await loop.run(deadline) or service_code
     finally:
         store.close()
+
+
+async def _wait_for_source(
+    settings: ServiceSettings, options: _Options, printer: Printer, store: "Store", deadline: float | None
+) -> int:
+    from upload_tui.cli.support.sources import source_synchroniser
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor import SourceWaiter, StorePicture, source_schedule
+
+    clock, started = SystemClock(), asyncio.get_running_loop().time()
+    synchroniser = source_synchroniser(settings, store, clock)
+    upload_ids, code = options.upload_ids, EXIT_OK
+    if not upload_ids:
+        await synchroniser.sync()
+        if synchroniser.unreadable_notice:
+            echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
+            code = EXIT_UNREACHABLE
+        upload_ids = [upload.id for upload in store.pending()]
+    picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
+    schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)
+    waiter = SourceWaiter(synchroniser, picture, upload_ids, goal=options.goal, clock=clock, schedule=schedule)
+    with progress_bar(len(waiter.outcomes)) as bar:
+        return await _WaitLoop(waiter, options, printer, picture, bar, started).run(deadline) or code
 
 
 def _elapsed_text(started: float) -> str:
@@ -169,12 +210,21 @@ async def _wanted_ids(
     """
     if options.upload_ids:
         return options.upload_ids, EXIT_OK
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor import Query, StorePicture
+
     projects, unknown = await ride_out(lambda: resolve_projects(client, settings.projects))
     readings = [*await _read_when_ready(client, store, projects), *unknown]
     if not any(reading.is_shown for reading in readings):
         raise combined_error(readings)
     shown = frozenset(reading.project.id for reading in readings if reading.is_shown)
-    return [upload.id for upload in store.unfinished(shown)], print_readings(readings)
+    unfinished = [upload.id for upload in store.unfinished(shown)]
+    if options.where.text:
+        picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
+        rows = picture.window(Query(where=options.where, project_ids=shown), 0, sys.maxsize).rows
+        matching = {row.id for row in rows}
+        unfinished = [upload_id for upload_id in unfinished if upload_id in matching]
+    return unfinished, print_readings(readings)
 
 
 async def _read_when_ready(
@@ -197,58 +247,14 @@ def _may_pass(error: ServiceError | None) -> bool:
     return error is not None and (error.is_transient or isinstance(error, UnreachableError))
 
 
-_BAR_CELLS = 30
-
-
-class _ProgressBar:
-    """A progress bar on standard error; draws nothing if that is no terminal that can redraw a line."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-        self._is_shown = (
-            total > 0 and sys.stderr.isatty() and os.environ.get("TERM") not in {None, "", "dumb", "unknown"}
-        )
-
-    def advance(self, count: int) -> None:
-        """Count uploads that are done, and draw."""
-        self._done += count
-        self.draw()
-
-    def draw(self) -> None:
-        """Draw the bar on the current line."""
-        if self._is_shown:
-            count = f"{self._done} of {self._total}"
-            # The last column stays empty: some terminals wrap there, and a wrapped line cannot be redrawn.
-            width = min(_BAR_CELLS, terminal_columns(sys.stderr.fileno()) - len(count) - len("[] ") - 1)
-            filled = width * self._done // self._total
-            bar = f"[{'#' * filled}{'.' * (width - filled)}] " if width > 0 else ""
-            click.echo(f"\r{bar}{count}", nl=False, err=True)
-
-    def clear(self) -> None:
-        """Clear the current line."""
-        if self._is_shown:
-            click.echo("\r\033[K", nl=False, err=True)
-
-
-@contextmanager
-def _progress_bar(total: int) -> Iterator[_ProgressBar]:
-    bar = _ProgressBar(total)
-    bar.draw()
-    try:
-        yield bar
-    finally:
-        bar.clear()
-
-
 class _WaitLoop(Struct):
     """Polls until no upload is pending, one fails, or the timeout; prints each upload when its outcome is known."""
 
-    waiter: "UploadWaiter"
+    waiter: "UploadWaiter | SourceWaiter"
     options: _Options
     printer: Printer
     picture: "StorePicture"
-    bar: _ProgressBar
+    bar: ProgressBar
     started: float
     _has_clock_notice: bool = False
     _reported_states: set[tuple[str, str]] = field(default_factory=set)

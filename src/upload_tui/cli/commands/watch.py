@@ -7,7 +7,6 @@ from contextlib import ExitStack, asynccontextmanager, closing
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 from msgspec.structs import replace
@@ -23,10 +22,10 @@ from upload_tui.cli.support.service import (
     live_session,
     open_store,
     projects_or_cached,
+    service_of,
     trouble_limits,
 )
 from upload_tui.settings import Flags, ServiceSettings
-from upload_tui.wire import service_root
 
 if TYPE_CHECKING:
     from upload_tui.clock import Clock
@@ -55,7 +54,7 @@ async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
     from upload_tui.tui import UploadApp
 
     first, is_only_service = all_settings[0], len(all_settings) == 1
-    services = [(service_root(settings.url), _title(settings)) for settings in all_settings]
+    services = [(service_of(settings), settings.title) for settings in all_settings]
     preferences = dashboard_preferences(first, () if is_only_service else services)
     on_failures = FailureCommand(first.on_error) if first.on_error else None
     clock = SystemClock()
@@ -71,29 +70,40 @@ def _session(settings: ServiceSettings, stores: ExitStack, clock: "Clock", *, is
     """Make the session of one service. As one of several it retries until the service can be reached; alone it fails."""
     from upload_tui.monitor import CachedFreshness, DeferredSession, StorePicture
 
-    root = service_root(settings.url)
+    root = service_of(settings)
     store = stores.enter_context(closing(open_store(settings)))
-    wanted = {project.id for project in cached_projects(store, settings.projects)}
+    names = (
+        () if settings.command else settings.projects
+    )  # the store of a source holds only the projects that are watched
+    wanted = {project.id for project in cached_projects(store, names)}
     cached = StorePicture(
         store, clock, root, trouble_limits(settings), frozenset(wanted or {_NO_PROJECT}), CachedFreshness(clock.now())
     )
-    title = _title(settings)
-    opener = partial(_open_live_session, settings, store, title)
-    return DeferredSession(title, clock, opener, cached, can_retry=not is_only_service)
+    opener = partial(_open_live_session, settings, store, settings.title)
+    if settings.command:
+        opener = partial(_open_source_session, settings, store, clock)
+    return DeferredSession(settings.title, clock, opener, cached, can_retry=not is_only_service)
 
 
-def _title(settings: ServiceSettings) -> str:
-    """The service's name on screen: the profile, or else the host."""
-    return settings.profile or urlsplit(service_root(settings.url)).netloc.rpartition("@")[2]
+@asynccontextmanager
+async def _open_source_session(
+    settings: ServiceSettings, store: "Store", clock: "Clock", changes: "ChangeBroadcaster"
+) -> "AsyncIterator[Session]":
+    """Open a session over a source."""
+    from upload_tui.cli.support.sources import source_session
+
+    yield source_session(settings, store, clock, changes=changes)
 
 
 def _combined_settings(all_settings: Sequence[ServiceSettings]) -> ServiceSettings:
     """Settings that identify the last visit to this set of services and projects."""
     if len(all_settings) == 1:
         return all_settings[0]
-    names = [f"{settings.url} {project}" for settings in all_settings for project in settings.projects or ("*",)]
+    names = [
+        f"{service_of(settings)} {project}" for settings in all_settings for project in settings.projects or ("*",)
+    ]
     return dataclasses.replace(
-        all_settings[0], url=" ".join(settings.url for settings in all_settings), projects=tuple(names)
+        all_settings[0], url=" ".join(service_of(settings) for settings in all_settings), projects=tuple(names)
     )
 
 

@@ -97,8 +97,8 @@ async def run_dashboard(app: "UploadApp") -> int:
     Raises:
         UploadTuiError: the error that ended the dashboard.
     """
-    # Textual swallows a cancellation, and an app that has not started yet exits in order only once it has.
-    with current_signals().responding(lambda: app.call_later(app.exit)):
+    signals = current_signals()
+    with signals.responding(lambda: app.request_exit(signals.exit_code(EXIT_OK))):  # Textual swallows a cancellation
         code = await app.run_async()
     if app.failure is not None:
         raise app.failure
@@ -113,7 +113,8 @@ def last_visit_file(settings: ServiceSettings, projects: Iterable[str], reader: 
         projects: ids or names of the projects; empty for all.
         reader: `dashboard` or `report`; each has visits of its own.
     """
-    roots = map(service_root, settings.url.split())  # several in a combined view
+    # Several in a combined view.
+    roots = map(service_root, settings.url.split()) if settings.url else ["\0".join(settings.command)]
     key = " ".join([*roots, settings.user_key, *sorted(projects), reader])
     return state_folder() / "looks" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
 

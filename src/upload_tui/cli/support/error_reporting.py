@@ -18,9 +18,17 @@ from typing import Any, TypeVar
 import click
 
 from upload_tui.cli.support.output import OutputLostError, output_error
-from upload_tui.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InternalError, UploadTuiError, UsageError
+from upload_tui.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    InternalError,
+    QueryError,
+    UploadTuiError,
+    UsageError,
+)
 from upload_tui.files import make_private_folder, private_opener
-from upload_tui.text import sanitize_line, sanitize_text
+from upload_tui.text import sanitize, sanitize_line, sanitize_text
 
 __all__ = [
     "DebugLog",
@@ -133,9 +141,27 @@ def _report(error: UploadTuiError, log: DebugLog | None) -> int:
     if log is not None:
         log.write_error(error)
     click.echo(f"upload-tui: {_with_period(error.title)}", err=True)
-    if error.hint:
+    if isinstance(error, QueryError):
+        click.echo("\n".join(_marked_query(error)), err=True)
+    elif error.hint:
         click.echo(f"  {_with_period(error.hint)}", err=True)
     return error.exit_code
+
+
+_QUERY_CHARACTERS = 60
+"""More of a query than this is cut on both sides of the mistake."""
+
+
+def _marked_query(error: QueryError) -> Sequence[str]:
+    """A query, and below it a caret at the mistake, with the hint."""
+    from rich.cells import cell_len
+
+    start = max(0, error.position - _QUERY_CHARACTERS // 2)
+    before = ("…" if start else "") + sanitize(error.text[start : error.position])
+    after = sanitize(error.text[error.position : start + _QUERY_CHARACTERS])
+    end = "…" if len(error.text) > start + _QUERY_CHARACTERS else ""
+    hint = f" {_with_period(error.hint)}" if error.hint else ""
+    return f"  {before}{after}{end}", f"  {' ' * cell_len(before)}^{hint}"
 
 
 def _with_period(text: str) -> str:

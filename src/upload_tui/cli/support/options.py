@@ -44,6 +44,7 @@ __all__ = [
     "settings_for_profiles",
     "settings_from",
     "settings_paths",
+    "where_option",
 ]
 
 
@@ -93,6 +94,7 @@ def _pop_flags(options: dict[str, Any]) -> tuple[Flags, dict[str, Any]]:
         options.pop("project", ()),
         token_file=options.pop("token_file", None),
         insecure_http=options.pop("insecure_http", False),
+        command=options.pop("source_command", ()) or (),
     )
     return flags, options
 
@@ -104,6 +106,14 @@ def _add_options(command: Callable[..., Any], profile: Callable[..., Any]) -> Ca
         click.option("--token-file", type=FilePath(), help="File with the token (or UPLOAD_TUI_TOKEN)."),
         profile,
         click.option("--project", metavar="PROJECT", multiple=True, help="Project id or name; may be repeated."),
+        click.option(
+            "--command",
+            "source_command",
+            type=parse_command,
+            metavar="COMMAND",
+            help="Source to watch in place of a service: a command that prints uploads. It is split into words as a shell does, and "
+            "run without a shell. See `upload-tui source --help`.",
+        ),
         click.option("--url", metavar="URL", help="Service, with or without /api/v1 (or UPLOAD_TUI_URL)."),
     ):
         command = option(command)
@@ -152,8 +162,6 @@ def settings_for_profiles(flags: Sequence[Flags]) -> Sequence[ServiceSettings]:
 
 def _check_distinct_services(all_settings: Sequence[ServiceSettings]) -> None:
     """Make sure that no token is sent to another service and that no upload is shown twice."""
-    from upload_tui.wire import service_root
-
     for settings in all_settings:
         for key in sorted(PER_SERVICE_KEYS & settings.sources.keys()):
             source = settings.sources[key]
@@ -162,13 +170,28 @@ def _check_distinct_services(all_settings: Sequence[ServiceSettings]) -> None:
                     f"{source}: {key} belongs to one service, but {len(all_settings)} profiles are selected",
                     "Leave it out: each profile has its own.",
                 )
+    from upload_tui.cli.support.service import service_of
+
     profiles: dict[str, str] = {}
     for settings in all_settings:
-        other = profiles.setdefault(service_root(settings.url), settings.profile)
+        other = profiles.setdefault(service_of(settings), settings.profile)
         if other != settings.profile:
             raise SettingsError(
                 f"The profiles {other} and {settings.profile} name the same service", "Put their projects into one."
             )
+
+
+def parse_command(text: str) -> tuple[str, ...]:
+    """The program and its arguments, split as a shell does."""
+    import shlex
+
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise click.BadParameter("a quotation mark is not closed.") from error
+    if not words:
+        raise click.BadParameter("the command is empty.")
+    return words
 
 
 def parse_duration(text: str) -> float:
@@ -185,6 +208,29 @@ def parse_since(text: str) -> datetime:
     if since is None:
         raise click.BadParameter(f"{text!r} is neither a duration like 2h nor a time like 2026-03-14T09:26:53Z.")
     return since
+
+
+class _QueryType(click.ParamType[Any]):
+    """A query; the empty one matches everything."""
+
+    name = "query"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse the text; a mistake is a `QueryError`."""
+        from upload_tui.monitor import parse_query
+
+        return parse_query(value) if isinstance(value, str) else value
+
+
+def where_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--where` to a command, which gets the parsed query."""
+    return click.option(
+        "--where",
+        type=_QueryType(),
+        default="",
+        metavar="QUERY",
+        help="Only uploads that match a query, such as 'is:stuck size>1GB -by:ada'; see Queries in the README.",
+    )(command)
 
 
 _REQUESTS = frozenset(f"{shell}_{what}" for shell in ("bash", "zsh", "fish") for what in ("source", "complete"))

@@ -30,7 +30,7 @@ from upload_tui.text import plural
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
-    from upload_tui.monitor import Detail, ProjectRef, Query, Store, StorePicture, Synchroniser
+    from upload_tui.monitor import Detail, ProjectRef, Query, SnapshotSynchroniser, Store, StorePicture, Synchroniser
 
 __all__ = [
     "ProjectReading",
@@ -40,6 +40,7 @@ __all__ = [
     "print_readings",
     "read_projects_once",
     "resolve_projects",
+    "run_round",
 ]
 
 _PAGE_ROWS = 500
@@ -123,6 +124,11 @@ async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) 
 
     store = open_store(settings)
     try:
+        if settings.command:
+            from upload_tui.cli.support.sources import read_source
+
+            yield await read_source(settings, store, SystemClock())
+            return
         async with client_for(settings) as client:
             clock = client.service_clock(SystemClock())
             readings = await _read_or_cached(client, store, settings)
@@ -188,7 +194,7 @@ async def read_projects_once(
 async def _read_project(client: "ServiceClient", store: "Store", project: "ProjectRef") -> ProjectReading:
     synchroniser = new_synchroniser(client, store, project)
     try:
-        await _run_round(synchroniser)
+        await run_round(synchroniser)
     except ServiceError as error:
         return _failed_reading(synchroniser, error)
     is_complete = not synchroniser.unreadable_notice
@@ -242,7 +248,7 @@ def new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectR
     return Synchroniser(client, store, project, lambda _: None, lambda *_: None)
 
 
-async def _run_round(synchroniser: "Synchroniser") -> None:
+async def run_round(synchroniser: "Synchroniser | SnapshotSynchroniser") -> None:
     """Run one round; start again if the store was replaced. That happens twice at most: by a new file, then by memory."""
     for _ in range(2):
         with suppress(StorageResetError):

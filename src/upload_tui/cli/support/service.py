@@ -47,6 +47,7 @@ __all__ = [
     "projects_or_cached",
     "ride_out",
     "run_alongside",
+    "service_of",
     "trouble_limits",
     "trusted_certificates",
 ]
@@ -151,6 +152,14 @@ async def ride_out(attempt: Callable[[], Coroutine[Any, Any, Result]]) -> Result
             return result
 
 
+def service_of(settings: ServiceSettings) -> str:
+    """What identifies the service in rows and data: its URL, or the name of the source."""
+    from upload_tui.status import SOURCE_PREFIX
+    from upload_tui.wire import service_root
+
+    return f"{SOURCE_PREFIX}{settings.title}" if settings.command else service_root(settings.url)
+
+
 def open_store(settings: ServiceSettings) -> "Store":
     """Open the cached state of this service and account; in memory if there can be no file."""
     from upload_tui.files import cache_folder
@@ -159,6 +168,8 @@ def open_store(settings: ServiceSettings) -> "Store":
 
     # Tokens change, so an account is identified by its keys, or by the profile with its credentials.
     account = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"
+    if settings.command:  # its store holds only the projects that are watched
+        account = "\0".join(["source", settings.profile, *settings.command, "", *sorted(settings.projects)])
     store = Store(cache_folder() / "stores" / f"{sha256(account.encode()).hexdigest()[:24]}.db")
     if store.notice:
         echo_err(f"upload-tui: {store.notice}.")

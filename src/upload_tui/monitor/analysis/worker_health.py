@@ -12,13 +12,14 @@ If the service reports its queue, the queue decides: with no untried uploads que
 longer than is usual while none was running it does.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.latency import quantile
 from upload_tui.monitor.model import WaitsFor
+from upload_tui.status import ABILITIES, Ability, Origin, Stage, Support
 from upload_tui.wire import QueueStats
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "EndedUpload",
     "VerificationQueue",
     "WaitingUploads",
+    "reports_verification",
     "tolerated_silence_seconds",
     "worker_notice",
 ]
@@ -184,6 +186,12 @@ def _untried_count(stats: QueueStats) -> int:
 
 
 # The notice
+
+
+def reports_verification(service: str, stages: Container[Stage]) -> bool:
+    """Whether verification is reported there: always by a service, by a source if any of its uploads is verified (`stages`)."""
+    verification = ABILITIES[Origin.of(service)][Ability.VERIFICATION]
+    return verification is Support.ALWAYS or Stage.VERIFIED in stages
 
 
 def worker_notice(

@@ -18,20 +18,20 @@ from msgspec.structs import replace
 from upload_tui.monitor.analysis.latency import merge_histograms
 from upload_tui.monitor.changes import Change, ConnectionChanged
 from upload_tui.monitor.model import (
+    Acknowledgement,
     CauseGroup,
     Connection,
     Detail,
     Funnel,
     LatencyHistogram,
     ProjectRef,
-    Query,
     Row,
-    SortKey,
     StageSummary,
     Trouble,
     Window,
 )
 from upload_tui.monitor.picture import Picture
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.sessions.live import worst_connection
 from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
 from upload_tui.status import Stage
@@ -217,6 +217,11 @@ class CombinedPicture:
             )
         )
         return rows[:limit]
+
+    def acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+        """Acknowledge what is wrong with uploads, in the session that has them; None takes it back."""
+        for picture in self._pictures:
+            picture.acknowledge(upload_ids, acknowledgement)
 
     def detail(self, upload_id: str) -> Detail | None:
         """One upload in full; None if no session has it."""

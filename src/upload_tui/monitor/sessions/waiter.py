@@ -15,7 +15,7 @@ from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.status import Stage
 from upload_tui.wire import Upload
 
-__all__ = ["Outcome", "UploadWaiter"]
+__all__ = ["Outcome", "UploadWaiter", "outcome_of"]
 
 _MAX_CONCURRENT_REQUESTS = 6
 _PASSING_ERRORS = (ServerError, UnreachableError, InvalidResponseError)
@@ -147,18 +147,19 @@ class UploadWaiter:
             state = reading.upload.timeline.unknown_state
             self._unknown_states[upload_id] = state.name if state else ""
             ingest(self._store, [reading], self._client.root, now=self._client.now())
-            self._outcomes[upload_id] = self._outcome_of(reading.upload)
+            self._outcomes[upload_id] = outcome_of(reading.upload, self._goal)
         self._has_answered = True
 
-    def _outcome_of(self, upload: Upload) -> Outcome:
-        """The outcome of an upload. An error counts as having passed `initiated`, but no later goal.
 
-        An upload that is verified but not whole has not reached `verified`: who waits for that trusts the file.
-        """
-        stage = upload.stage
-        if self._goal is Stage.VERIFIED and is_contradictory(stage, upload.anomalies):
-            return Outcome.MISSED
-        is_past = not self._goal.is_final and stage.rank >= self._goal.rank
-        if stage is self._goal or (is_past and (stage is not Stage.ERROR or self._goal is Stage.INITIATED)):
-            return Outcome.REACHED
-        return Outcome.MISSED if stage.is_final else Outcome.PENDING
+def outcome_of(upload: Upload, goal: Stage) -> Outcome:
+    """The outcome of an upload. An error counts as having passed `initiated`, but no later goal.
+
+    An upload that is verified but not whole has not reached `verified`: who waits for that trusts the file.
+    """
+    stage = upload.stage
+    if goal is Stage.VERIFIED and is_contradictory(stage, upload.anomalies):
+        return Outcome.MISSED
+    is_past = not goal.is_final and stage.rank >= goal.rank
+    if stage is goal or (is_past and (stage is not Stage.ERROR or goal is Stage.INITIATED)):
+        return Outcome.REACHED
+    return Outcome.MISSED if stage.is_final else Outcome.PENDING

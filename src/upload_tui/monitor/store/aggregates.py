@@ -16,14 +16,15 @@ from upload_tui.monitor.analysis.worker_health import (
     WaitingUploads,
 )
 from upload_tui.monitor.model import CauseGroup
-from upload_tui.monitor.store.partitions import Partition, partition_list
-from upload_tui.monitor.store.query import (
-    NOT_ACKNOWLEDGED,
+from upload_tui.monitor.store.conditions import (
+    Condition,
     StuckThresholds,
+    acknowledged_condition,
     failed_condition,
     idle_condition,
     stuck_condition,
 )
+from upload_tui.monitor.store.partitions import Partition, partition_list
 from upload_tui.monitor.store.rows import from_ms, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN, read_lease
 from upload_tui.monitor.store.store import Store
@@ -103,40 +104,48 @@ class StoreAggregates:
         counts = dict(rows.fetchall())
         return tuple(counts.get(minute, 0) for minute in range(minutes))
 
-    # Trouble: acknowledged uploads do not count
+    # Trouble: uploads that are acknowledged as of `now` do not count
 
-    def count_idle_initiated(self, before: datetime) -> int:
+    def count_idle_initiated(self, before: datetime, now: datetime) -> int:
         """The number of initiated uploads without activity since `before`."""
-        return self._count(Stage.INITIATED, *idle_condition(before))
+        return self._count(Stage.INITIATED, idle_condition(before), now)
 
-    def count_completed_before(self, thresholds: StuckThresholds) -> int:
+    def count_completed_before(self, thresholds: StuckThresholds, now: datetime) -> int:
         """The number of completed uploads that have waited since before their threshold."""
-        return self._count(Stage.COMPLETED, *stuck_condition(thresholds.completed, thresholds.specific))
+        return self._count(Stage.COMPLETED, stuck_condition(thresholds.completed, thresholds.specific), now)
 
-    def count_failed(self, since: datetime) -> Mapping[str, int]:
+    def count_failed(self, since: datetime, now: datetime) -> Mapping[str, int]:
         """The number of uploads that failed since then, or at an unknown time, by cause; the most frequent first."""
         condition, values = failed_condition(since)
+        acknowledged, more = acknowledged_condition(now)
         rows = self._db.execute(
             f"SELECT cause, count(*) FROM uploads WHERE cell IN ({self._partition_list(Stage.ERROR)}) "
-            f"AND {NOT_ACKNOWLEDGED} AND {condition} GROUP BY cause ORDER BY 2 DESC, 1",
-            values,
+            f"AND NOT {acknowledged} AND {condition} GROUP BY cause ORDER BY 2 DESC, 1",
+            (*more, *values),
         )
         return dict(rows.fetchall())
 
-    def count_contradictory(self) -> int:
+    def count_contradictory(self, now: datetime) -> int:
         """The number of verified uploads whose chunks do not agree."""
-        return self._count(Stage.VERIFIED, "is_contradictory = 1", ())
+        return self._count(Stage.VERIFIED, ("is_contradictory = 1", ()), now)
+
+    def count_acknowledged(self, now: datetime) -> int:
+        """The number of uploads that are acknowledged."""
+        return sum(
+            self._count(stage, ("acknowledged_stage IS NOT NULL", ()), now, of_acknowledged=True) for stage in Stage
+        )
 
     def count_gone(self) -> int:
         """The number of uploads that the service no longer lists."""
         partitions = self._store.partitions.select(self._project_ids)
         return sum(partition.upload_count for partition in partitions if partition.is_gone)
 
-    def _count(self, stage: Stage, condition: str, values: Sequence[object]) -> int:
+    def _count(self, stage: Stage, condition: Condition, now: datetime, *, of_acknowledged: bool = False) -> int:
+        acknowledged, values = acknowledged_condition(now)
         rows = self._db.execute(
-            f"SELECT count(*) FROM uploads WHERE cell IN ({self._partition_list(stage)}) AND {NOT_ACKNOWLEDGED} "
-            f"AND {condition}",
-            values,
+            f"SELECT count(*) FROM uploads WHERE cell IN ({self._partition_list(stage)}) "
+            f"AND {condition[0]} AND {acknowledged} IS {of_acknowledged:d}",
+            (*condition[1], *values),
         )
         return int(rows.fetchone()[0])
 

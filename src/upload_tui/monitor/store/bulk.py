@@ -26,7 +26,14 @@ from upload_tui.errors import StorageError
 from upload_tui.monitor.analysis.latency import bucket_of
 from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.store.rows import BULK_COLUMNS, to_ms
-from upload_tui.monitor.store.schema import UNKNOWN, begin_bulk, compress_page, end_bulk, end_bulk_steps
+from upload_tui.monitor.store.schema import (
+    UNKNOWN,
+    begin_bulk,
+    compress_page,
+    end_bulk,
+    end_bulk_steps,
+    folded_text,
+)
 from upload_tui.status import Stage
 from upload_tui.wire import UploadSummary, read_summaries
 
@@ -114,14 +121,14 @@ def build_snapshot(
 def _row(summary: UploadSummary, read_ms: int, place: int) -> tuple[Any, ...]:
     (
         upload_id, _, _, name, size, stage, since, certainty, initiated, completed, ended, activity, count, total, message, provider,
-        uploader, is_purged,
+        uploader, is_purged, content_type,
     ) = summary  # fmt: skip
     uploading = None if completed is None else bucket_of(completed - initiated)
     verifying = None if completed is None or ended is None else bucket_of(ended - completed)
     return (
         upload_id, name, UNKNOWN if size is None else size, stage.rank, since, certainty, initiated, completed, ended, activity,
         count, total, message, normalize_cause(message) if stage is Stage.ERROR else "", provider, uploader, 0, "", is_purged, False,
-        False, read_ms, None, uploading, verifying, False, place,
+        False, read_ms, None, uploading, verifying, False, folded_text(name, upload_id, message), content_type, place,
     )  # fmt: skip
 
 

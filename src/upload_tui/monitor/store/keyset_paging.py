@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from upload_tui.monitor.model import SortKey
+from upload_tui.monitor.queries.query import SortKey
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.query import (
     RowKey,

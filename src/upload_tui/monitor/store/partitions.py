@@ -1,9 +1,10 @@
 """Partitions of the uploads: each project and stage is one, with a stored count, so that no total scans the rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.schema import read_lease
 from upload_tui.status import Stage
@@ -66,6 +67,12 @@ class PartitionTable:
             and (not ranks or stage in ranks)
             and (with_gone or not is_gone)
         )
+
+    def projects(self) -> Mapping[int, ProjectRef]:
+        """All projects by row number."""
+        return {
+            number: ProjectRef(*rest) for number, *rest in self._db.execute("SELECT project, id, name FROM projects")
+        }
 
     def numbers(self, project_id: str, project_name: str, stage_rank: int) -> tuple[int, int]:
         """The row numbers of a project and of its partition for a stage; both are created if missing."""

@@ -1,39 +1,50 @@
 """A query in the store's terms, and the SQL fragments that `KeysetPager` and `SearchLists` build their statements from."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.monitor.model import Query, SortKey
-from upload_tui.monitor.store.partitions import Partition, partition_list
-from upload_tui.monitor.store.rows import to_ms
+from upload_tui.monitor.model import ProjectRef
+from upload_tui.monitor.queries.matching import matches_project
+from upload_tui.monitor.queries.query import Query, SortKey
+from upload_tui.monitor.queries.terms import (
+    EVERYTHING,
+    UNKNOWN_STAGE,
+    AllOf,
+    AnyOf,
+    Expression,
+    Not,
+    StageTerm,
+    State,
+    StateTerm,
+    TextTerm,
+    Where,
+    all_of,
+)
+from upload_tui.monitor.store.conditions import Condition, Conditions, TroubleThresholds, trigram_query
+from upload_tui.monitor.store.database import Database
+from upload_tui.monitor.store.partitions import Partition, PartitionTable, partition_list
+from upload_tui.monitor.store.rows import UNKNOWN_STATE_RANK
 from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.status import PENDING_STAGES, Stage
 
 __all__ = [
     "RowKey",
     "StoreQuery",
-    "StuckThreshold",
-    "StuckThresholds",
     "key_bound",
     "select_count",
     "sort_columns",
     "sort_direction",
-    "TroubleThresholds",
-    "failed_condition",
-    "idle_condition",
     "store_query",
-    "stuck_condition",
     "union_selects",
 ]
 
 _MAX_UNION_SELECTS = 16
 """Queries over more partitions use one SELECT with a condition instead of a UNION."""
-_TRIGRAM_LENGTH = 3
-_MAX_TRIGRAMS = 12
+_MAX_INDEX_CONDITIONS = 4
 
 _SORT_COLUMNS: Mapping[SortKey, str] = {
     SortKey.INITIATED: "initiated_ms",
@@ -56,49 +67,6 @@ _UNINDEXED_SORTS = frozenset({SortKey.TOOK, SortKey.CHUNKS, SortKey.PROGRESS, So
 RowKey = tuple[Any, int]
 """A row's sort value and its number, which breaks ties."""
 
-_Condition = tuple[str, tuple[object, ...]]
-"""An SQL condition and the values of its parameters."""
-
-
-class StuckThreshold(Struct, frozen=True):
-    """Completed uploads of one project (None: any) and size look stuck if they have been completed since before `before`.
-
-    Sizes are from `min_bytes` (inclusive) to `below_bytes` (exclusive).
-    """
-
-    project_id: str | None
-    min_bytes: int
-    below_bytes: int
-    before: datetime
-
-
-class StuckThresholds(Struct, frozen=True):
-    """The times before which pending uploads look stuck.
-
-    Attributes:
-        initiated: for the last activity of an initiated upload.
-        completed: for the completion of a completed one.
-        specific: thresholds of particular projects and sizes; the first that matches wins over `completed`.
-    """
-
-    initiated: datetime
-    completed: datetime
-    specific: tuple[StuckThreshold, ...] = ()
-
-
-class TroubleThresholds(Struct, frozen=True):
-    """The times that decide on trouble.
-
-    Attributes:
-        late: before which pending uploads are late: overdue, or stuck.
-        failed_since: from when on failures are recent.
-        stuck: before which they are stuck; None means the same as `late`.
-    """
-
-    late: StuckThresholds
-    failed_since: datetime
-    stuck: StuckThresholds | None = None
-
 
 class StoreQuery(Struct, frozen=True):
     """A query in the store's terms.
@@ -110,7 +78,8 @@ class StoreQuery(Struct, frozen=True):
         condition, values: a further SQL condition on rows and its parameters; empty if there is none.
         sort, descending: the order.
         trigrams: an FTS5 query that matches at least the rows of the condition; empty if the index cannot help.
-        query: the query that this was made from.
+        query: the query that this was made from, without its text.
+        index_conditions: conditions that all matches fulfil and that an index serves.
         left_out: row numbers of the partitions that the result has not; for queries without a condition.
     """
 
@@ -123,6 +92,7 @@ class StoreQuery(Struct, frozen=True):
     trigrams: str = ""
     query: Query = Query()
     contradictory: tuple[Partition, ...] = ()
+    index_conditions: tuple[Condition, ...] = ()
     left_out: tuple[int, ...] = ()
 
     @property
@@ -170,131 +140,134 @@ class StoreQuery(Struct, frozen=True):
         ]
 
 
-def store_query(
-    query: Query,
-    thresholds: TroubleThresholds,
-    partitions: Callable[[frozenset[str], frozenset[Stage]], tuple[Partition, ...]],
-) -> StoreQuery:
+class _Cell(Struct, frozen=True):
+    """The uploads of a partition, apart from or only the contradictory ones: what can be decided for all of them at once."""
+
+    stage: str
+    is_gone: bool
+    is_contradictory: bool
+    project: ProjectRef
+
+
+def store_query(query: Query, thresholds: TroubleThresholds, partitions: PartitionTable, db: Database) -> StoreQuery:
     """Translate a query.
 
     Args:
         query: the query.
-        thresholds: for `attention_only` and `late_only`.
-        partitions: looks up the partitions of some projects and stages; empty sets mean all.
+        thresholds: that decide on trouble, and the present.
+        partitions: of the store.
+        db: of the store.
     """
-
-    def listed(stages: frozenset[Stage]) -> tuple[Partition, ...]:
-        """The partitions of these stages; an upload that is gone is in no stage, as in the funnel."""
-        return tuple(one for one in partitions(query.project_ids, stages) if not (stages and one.is_gone))
-
-    stages = _possible_stages(query)
-    conditions: list[_Condition] = []
-    contradictory: tuple[Partition, ...] = ()
-    if query.attention_only or query.late_only:
-        conditions.append(trouble_condition(thresholds))
-        # An index finds the contradictory uploads among all verified ones.
-        if not query.late_only and not query.is_by_failure and Stage.VERIFIED in (query.stages or Stage):
-            contradictory = listed(frozenset({Stage.VERIFIED}))
+    tree, projects = _joined_tree(query), partitions.projects()
+    known = partitions.select(query.project_ids)
+    decided = [(one, *_decide(tree, one, projects)) for one in known]
+    whole = tuple(one for one, plain, _ in decided if plain is not False)
+    contradictory = tuple(one for one, plain, odd in decided if plain is False and odd is not False)
+    conditions = Conditions(db, thresholds, projects, query.marked)
+    rest = _undecided(tree, (*whole, *contradictory), projects)
+    condition, values = ("", ()) if rest == EVERYTHING else conditions.condition(rest)
     if query.is_by_failure:
-        conditions.append(_failure_condition(query))
-    if query.search:
-        conditions.append(_search_condition(query.search))
-    is_empty = not stages
-    if stages == frozenset(Stage):
-        stages = frozenset()
+        failed, more = _failure_condition(query)
+        condition, values = f"{failed} AND {condition}" if condition else failed, (*more, *values)
     return StoreQuery(
-        partitions=() if is_empty else listed(stages),
-        has_all_partitions=not query.project_ids and not stages and not is_empty,
-        condition=" AND ".join(condition for condition, _ in conditions),
-        values=tuple(value for _, values in conditions for value in values),
+        partitions=whole,
+        has_all_partitions=not query.project_ids and not contradictory and len(whole) == len(known),
+        condition=condition,
+        values=values,
         sort=query.sort,
         descending=query.descending,
-        trigrams=_trigram_query(query.search),
-        query=query,
+        trigrams=trigram_query(rest),
+        index_conditions=tuple(islice(conditions.index_conditions(rest), _MAX_INDEX_CONDITIONS)),
+        query=replace(query, where=Where(tree=query.where.tree)),
         contradictory=contradictory,
     )
 
 
-def _possible_stages(query: Query) -> frozenset[Stage]:
-    """The stages that the result can lie in: leaving out `verified` saves much, since most uploads are verified."""
-    stages = query.stages or frozenset(Stage)
+def _joined_tree(query: Query) -> Expression:
+    """The filters of a query and its search as one tree."""
+    filters: list[Expression] = []
+    if query.stages:
+        filters.append(StageTerm(frozenset(map(str, query.stages))))
     if query.attention_only:
-        stages -= {Stage.VERIFIED}
+        filters.append(StateTerm(frozenset({State.TROUBLE})))
     if query.late_only:
-        stages &= PENDING_STAGES
-    return stages & {Stage.ERROR} if query.is_by_failure else stages
+        filters.append(StateTerm(frozenset({State.OVERDUE})))
+    if query.is_by_failure:
+        filters.append(StateTerm(frozenset({State.FAILED})))
+    return all_of(*filters, query.where.tree)
 
 
-# Conditions
-
-NOT_ACKNOWLEDGED = "acknowledged_stage IS NOT stage"
-CONTRADICTORY = f"is_contradictory = 1 AND stage = {Stage.VERIFIED.rank} AND {NOT_ACKNOWLEDGED}"
-
-
-def stuck_condition(completed: datetime, specific: Sequence[StuckThreshold]) -> _Condition:
-    """The condition that a completed upload has waited since before its threshold."""
-    cases: list[str] = []
-    values: list[object] = []
-    for threshold in specific:
-        if threshold.project_id is None:
-            cases.append("WHEN size_bytes >= ? AND size_bytes < ? THEN ?")
-        else:
-            cases.append(
-                "WHEN project = (SELECT project FROM projects WHERE id = ?) AND size_bytes >= ? AND size_bytes < ? THEN ?"
-            )
-            values.append(threshold.project_id)
-        values.extend((threshold.min_bytes, threshold.below_bytes, to_ms(threshold.before)))
-    values.append(to_ms(completed))
-    before = f"CASE {' '.join(cases)} ELSE ? END" if cases else "?"
-    return f"(since_ms > {UNKNOWN} AND since_ms < {before})", tuple(values)
+def _undecided(tree: Expression, partitions: Sequence[Partition], projects: Mapping[int, ProjectRef]) -> Expression:
+    """The parts of a tree that do not match all uploads of these partitions."""
+    parts = tree.parts if isinstance(tree, AllOf) else (tree,)
+    return all_of(*(part for part in parts if any(_decide(part, one, projects) != (True, True) for one in partitions)))
 
 
-def idle_condition(before: datetime) -> _Condition:
-    """The condition that nothing has happened to an initiated upload since `before`."""
-    return f"max(ifnull(activity_ms, {UNKNOWN}), since_ms) BETWEEN {UNKNOWN + 1} AND ? - 1", (to_ms(before),)
+_STAGE_NAMES = {**{stage.rank: str(stage) for stage in Stage}, UNKNOWN_STATE_RANK: UNKNOWN_STAGE}
+_STATES: Mapping[State, Callable[[_Cell], bool | None]] = {
+    State.GONE: lambda cell: cell.is_gone,
+    State.PENDING: lambda cell: not cell.is_gone and cell.stage in PENDING_STAGES,
+    State.FAILED: lambda cell: not cell.is_gone and cell.stage == Stage.ERROR,
+    State.STUCK: lambda cell: None if not cell.is_gone and cell.stage in PENDING_STAGES else False,
+    State.OVERDUE: lambda cell: None if not cell.is_gone and cell.stage in PENDING_STAGES else False,
+    State.CONTRADICTORY: lambda cell: None if not cell.is_gone and cell.is_contradictory else False,
+    State.TROUBLE: lambda cell: None if not cell.is_gone and _can_be_in_trouble(cell) else False,
+}
 
 
-def failed_condition(since: datetime) -> _Condition:
-    """The condition that an upload in error failed since then, or at an unknown time."""
-    return f"(since_ms >= ? OR since_ms = {UNKNOWN})", (to_ms(since),)
+def _can_be_in_trouble(cell: _Cell) -> bool:
+    return cell.is_contradictory or cell.stage in {*PENDING_STAGES, Stage.ERROR}
 
 
-def trouble_condition(thresholds: TroubleThresholds) -> _Condition:
-    """The condition that an upload is in trouble: `analysis.trouble.trouble_of` in SQL."""
-    late = thresholds.late
-    cases = {
-        Stage.INITIATED: idle_condition(late.initiated),
-        Stage.COMPLETED: stuck_condition(late.completed, late.specific),
-        Stage.ERROR: failed_condition(thresholds.failed_since),
-    }
-    conditions = [f"(stage = {stage.rank} AND {condition})" for stage, (condition, _) in cases.items()]
-    values = [value for _, some in cases.values() for value in some]
-    return (
-        f"{NOT_ACKNOWLEDGED} AND ({CONTRADICTORY} OR {' OR '.join(conditions)})",
-        tuple(values),
-    )
+def _decide(
+    tree: Expression, partition: Partition, projects: Mapping[int, ProjectRef]
+) -> tuple[bool | None, bool | None]:
+    """Whether the uploads of a partition match: those that are not contradictory, and those that are. None: it depends."""
+    project = projects[partition.project_number]
+    stage = _STAGE_NAMES[partition.stage_rank]
+    plain = _matches_cell(tree, _Cell(stage, partition.is_gone, False, project))
+    if partition.stage_rank != Stage.VERIFIED.rank:
+        return plain, plain
+    return plain, _matches_cell(tree, _Cell(stage, partition.is_gone, True, project))
 
 
-def _failure_condition(query: Query) -> _Condition:
+def _matches_cell(tree: Expression, cell: _Cell) -> bool | None:
+    """Whether all uploads of a cell match (True) or none does (False); None if it depends on the upload."""
+    match tree:
+        case StageTerm():
+            return not cell.is_gone and cell.stage in tree.stages
+        case StateTerm():
+            return _any_true([_STATES[state](cell) if state in _STATES else None for state in tree.states])
+        case TextTerm(field="project"):
+            return matches_project(tree, cell.project)
+        case TextTerm(field="error") if cell.stage != Stage.ERROR:
+            return False
+        case AllOf():
+            no = _any_true([_negated(_matches_cell(part, cell)) for part in tree.parts])
+            return _negated(no)
+        case AnyOf():
+            return _any_true([_matches_cell(part, cell) for part in tree.parts])
+        case Not():
+            return _negated(_matches_cell(tree.part, cell))
+        case _:
+            return None
+
+
+def _negated(value: bool | None) -> bool | None:
+    return None if value is None else not value
+
+
+def _any_true(values: Sequence[bool | None]) -> bool | None:
+    if True in values:
+        return True
+    return None if None in values else False
+
+
+def _failure_condition(query: Query) -> Condition:
     """The condition that an upload failed with a cause, at a storage provider, or sent by an uploader."""
     wanted = {"cause": query.cause, "storage_provider": query.storage_provider, "uploader": query.uploader}
     selected = {column: value for column, value in wanted.items() if value is not None}
     return " AND ".join(["stage = 3", *(f"{column} = ?" for column in selected)]), tuple(selected.values())
-
-
-def _search_condition(text: str) -> _Condition:
-    """The condition that a name, id or error message contains a text."""
-    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    return "(name LIKE ? ESCAPE '\\' OR id LIKE ? ESCAPE '\\' OR error_message LIKE ? ESCAPE '\\')", (pattern,) * 3
-
-
-def _trigram_query(text: str) -> str:
-    """An FTS5 query for the trigrams of a text, or a sample of them if it is long; empty if it has none."""
-    trigrams = [
-        *dict.fromkeys(text[start : start + _TRIGRAM_LENGTH] for start in range(len(text) - _TRIGRAM_LENGTH + 1))
-    ]
-    sample = trigrams[:: -(-len(trigrams) // _MAX_TRIGRAMS) or 1]
-    return " AND ".join('"' + trigram.replace('"', '""') + '"' for trigram in sample if "\x00" not in trigram)
 
 
 # Statements
@@ -310,7 +283,7 @@ def sort_direction(query: StoreQuery, *, backwards: bool = False) -> str:
     return "DESC" if query.descending is not backwards else "ASC"
 
 
-def key_bound(query: StoreQuery, key: RowKey | None, operator: str) -> _Condition:
+def key_bound(query: StoreQuery, key: RowKey | None, operator: str) -> Condition:
     """` AND (columns) operator (key)` with its values; empty if `key` is None."""
     if key is None:
         return "", ()
@@ -329,13 +302,14 @@ def select_count(query: StoreQuery) -> int:
 def union_selects(query: StoreQuery, extra_condition: str) -> str:
     """Select the keys of a query's rows: one SELECT for each partition, so that each uses its index and SQLite merges them."""
     if _is_union(query):
-        wheres = [f"cell = {partition.number}" for partition in query.partitions]
+        sources = [f"uploads WHERE cell = {partition.number}" for partition in query.partitions]
+    elif query.has_all_partitions:
+        sources = ["uploads WHERE 1"]
     else:
-        wheres = ["1" if query.has_all_partitions else f"cell IN ({partition_list(query.partitions)})"]
-    if query.contradictory:
-        wheres.append(f"is_contradictory = 1 AND cell IN ({partition_list(query.contradictory)})")
+        sources = [f"uploads WHERE cell IN ({partition_list(query.partitions)})"]
+    if query.contradictory:  # few, but SQLite would search them among all rows, which have an index in this order
+        cells = partition_list(query.contradictory)
+        sources.append(f"uploads INDEXED BY by_trouble WHERE is_contradictory = 1 AND cell IN ({cells})")
     if query.left_out:
         extra_condition += f" AND number NOT IN ({', '.join(map(str, query.left_out))})"
-    return " UNION ALL ".join(
-        f"SELECT {sort_columns(query)} FROM uploads WHERE {where}{extra_condition}" for where in wheres
-    )
+    return " UNION ALL ".join(f"SELECT {sort_columns(query)} FROM {source}{extra_condition}" for source in sources)

@@ -16,6 +16,7 @@ from msgspec import Struct
 from upload_tui.errors import BusyStorageError, DamagedStorageError, NewerStorageError, StorageError
 from upload_tui.files import create_private_file, make_private_folder, restrict_to_owner
 from upload_tui.monitor.store.schema import APPLICATION_ID, MIGRATIONS, end_bulk, migrate, read_lease
+from upload_tui.text import fold
 
 __all__ = ["OpenDatabase", "open_database", "replacement_for", "storage_error"]
 
@@ -176,6 +177,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute("PRAGMA recursive_triggers = ON")
     connection.execute("ATTACH ':memory:' AS image")
+    connection.create_function("fold", 1, fold, deterministic=True)
     migrate(connection)
     lease = read_lease(connection)
     if lease is not None and not lease.is_held(time.time()):

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.queries.query import Query, SortKey
+from upload_tui.monitor.store.conditions import TroubleThresholds
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.keyset_paging import KeysetPager
 from upload_tui.monitor.store.partitions import PartitionTable
-from upload_tui.monitor.store.query import StoreQuery, TroubleThresholds, store_query
+from upload_tui.monitor.store.query import StoreQuery, store_query
 from upload_tui.monitor.store.search import SearchLists
 from upload_tui.monitor.store.trouble_first import TroubleFirst, TroubleOrder
 
@@ -60,7 +61,7 @@ class RowFinder:
     ) -> FoundRows:
         """At most `limit` rows from `offset`; `revision` is the store's. With `patience_seconds`, those found in that time."""
         if query.sort is not SortKey.TROUBLE:
-            selected = store_query(query, thresholds, self._partitions.select)
+            selected = store_query(query, thresholds, self._partitions, self._db)
             return self._find(selected, revision, offset, limit, patience_seconds)
         order = self._order(query, thresholds, revision)
         count = len(order.numbers)
@@ -83,7 +84,7 @@ class RowFinder:
         if row is None:
             return None
         if query.sort is not SortKey.TROUBLE:
-            return self._position(store_query(query, thresholds, self._partitions.select), revision, *row)
+            return self._position(store_query(query, thresholds, self._partitions, self._db), revision, *row)
         order = self._order(query, thresholds, revision)
         if row[0] in order.numbers:
             return order.numbers.index(row[0])
@@ -101,7 +102,7 @@ class RowFinder:
         return None if row is None else (row[0], row[1])
 
     def _order(self, query: Query, thresholds: TroubleThresholds, revision: int) -> TroubleOrder:
-        return self._trouble_first.order(query, thresholds, self._partitions.select, revision)
+        return self._trouble_first.order(query, thresholds, self._partitions, revision)
 
     def _find(
         self, selected: StoreQuery, revision: int, offset: int, limit: int, patience_seconds: float | None

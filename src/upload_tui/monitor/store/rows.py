@@ -11,7 +11,8 @@ from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.analysis.latency import bucket_of
 from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.analysis.trouble import contradicts_itself, is_contradictory
-from upload_tui.monitor.store.schema import UNKNOWN, decompress_page
+from upload_tui.monitor.model import Acknowledgement
+from upload_tui.monitor.store.schema import UNKNOWN, decompress_page, folded_text
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage, Timeline
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ WRITE_COLUMNS = (
     "id", "project", "cell", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms", "ended_ms",
     "activity_ms", "chunk_count", "chunk_bytes", "error_message", "cause", "storage_provider", "uploader", "anomaly_count",
     "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "upload_bucket", "verify_bucket", "is_contradictory",
-    "page", "place",
+    "folded", "content_type", "page", "place",
 )  # fmt: skip
 """The columns that are written, in the order of `row_values`."""
 
@@ -52,6 +53,7 @@ READ_COLUMNS = (
     "number", "uploads.id", "projects.id", "projects.name", "uploads.name", "size_bytes", "stage", "since_ms", "certainty",
     "initiated_ms", "completed_ms", "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "error_message", "anomaly_count",
     "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "is_contradictory", "acknowledged_stage",
+    "acknowledged_until_ms", "acknowledgement", "uploader", "storage_provider", "content_type",
 )  # fmt: skip
 """The columns of `uploads JOIN projects USING (project)` that are read, in the order of `parse_row`."""
 
@@ -71,6 +73,7 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
         activity_on: when the service last changed the upload.
         noticed: the anomalies that a comparison of readings found.
         earliest: the earliest possible time of the last event, if the service does not report its time.
+        acknowledgement: the user has acknowledged what is wrong with it in its present stage; it may be over.
         unknown_state: the service's own name for a state that is not in the design; empty if the state is a stage.
     """
 
@@ -98,7 +101,10 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
     read_on: datetime
     earliest: datetime | None
     is_contradictory: bool
-    is_acknowledged: bool
+    acknowledgement: Acknowledgement | None = None
+    uploader: str = ""
+    storage_provider: str = ""
+    content_type: str = ""
     unknown_state: str = ""
 
 
@@ -153,7 +159,8 @@ def row_values(
         upload.chunk_bytes if upload.has_received_bytes else None, message, normalize_cause(message) if stage is Stage.ERROR else "",
         upload.storage_provider, upload.uploader, len(anomalies), _encode_anomalies(noticed),
         timeline.is_purged, False, False, to_ms(upload.read_on), to_ms(earliest),
-        upload_bucket, verify_bucket, is_contradictory(stage, anomalies), None, None,
+        upload_bucket, verify_bucket, is_contradictory(stage, anomalies), folded_text(upload.name, upload.id, message),
+        upload.content_type, None, None,
     )  # fmt: skip
 
 
@@ -175,7 +182,7 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
     (
         number, upload_id, project_id, project_name, name, size_bytes, stage, since, certainty, initiated, completed, ended, activity,
         chunk_count, chunk_bytes, error_message, anomaly_count, noticed, is_purged, is_gone, is_stale, read, earliest, contradictory,
-        acknowledged_stage,
+        acknowledged_stage, acknowledged_until, note, uploader, storage_provider, content_type,
     ) = row  # fmt: skip
     return StoredUpload(
         number=number, id=upload_id, project_id=project_id, project_name=project_name, name=name,
@@ -185,7 +192,9 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         error_message="" if stage == UNKNOWN_STATE_RANK else error_message, anomaly_count=anomaly_count,
         noticed=tuple(Anomaly(AnomalyName(anomaly), detail) for anomaly, detail in json.loads(noticed or "[]")),
         is_purged=bool(is_purged), is_gone=bool(is_gone), is_stale=bool(is_stale), read_on=from_ms(read) or _EPOCH,
-        earliest=from_ms(earliest), is_contradictory=bool(contradictory), is_acknowledged=acknowledged_stage == stage,
+        earliest=from_ms(earliest), is_contradictory=bool(contradictory), uploader=uploader,
+        acknowledgement=Acknowledgement(note, from_ms(acknowledged_until)) if acknowledged_stage == stage else None,
+        storage_provider=storage_provider, content_type=content_type,
         unknown_state=error_message if stage == UNKNOWN_STATE_RANK else "",
     )  # fmt: skip
 

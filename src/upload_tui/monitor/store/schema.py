@@ -2,12 +2,14 @@
 
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from msgspec import DecodeError, Struct
+from msgspec import DecodeError, MsgspecError, Struct
 from msgspec.json import decode, encode
+
+from upload_tui.text import fold
 
 if TYPE_CHECKING:
     from upload_tui.monitor.store.database import Database
@@ -24,6 +26,7 @@ __all__ = [
     "begin_bulk",
     "end_bulk",
     "end_bulk_steps",
+    "folded_text",
     "migrate",
 ]
 
@@ -39,7 +42,7 @@ APPLICATION_ID = 0x75705475
 UNKNOWN = -(2**63)
 """Means "not known" in the columns for sorting: it sorts first and, unlike NULL, can be compared."""
 
-_INDEXES = {
+_FIRST_INDEXES = {
     "by_since": "uploads (since_ms)",
     "by_name": "uploads (name)",
     "by_size": "uploads (size_bytes)",
@@ -51,29 +54,43 @@ _INDEXES = {
     "by_spans": "uploads (cell, upload_bucket, verify_bucket)",
     "by_cause": "uploads (cause, storage_provider, uploader, since_ms, id, cell) WHERE stage = 3",
 }
+_LABEL_INDEXES = {
+    "by_uploader": "uploads (uploader)",
+    "by_storage": "uploads (storage_provider)",
+    "by_type": "uploads (content_type)",
+}
+_INDEXES = {**_FIRST_INDEXES, **_LABEL_INDEXES}
 """Indexes that a bulk load drops; building them afterwards takes a fraction of the time."""
 
-_TEXT = "{0}.name || char(10) || {0}.id || char(10) || {0}.error_message"
-_TRIGGERS = {
-    "upload_came": f"""AFTER INSERT ON uploads BEGIN
-        UPDATE cells SET uploads = uploads + 1 WHERE cell = new.cell;
-        INSERT INTO grams (rowid, text) VALUES (new.number, {_TEXT.format("new")});
-    END""",
-    "upload_moved": """AFTER UPDATE OF cell ON uploads WHEN old.cell <> new.cell BEGIN
-        UPDATE cells SET uploads = uploads - 1 WHERE cell = old.cell;
-        UPDATE cells SET uploads = uploads + 1 WHERE cell = new.cell;
-    END""",
-    "upload_reworded": f"""AFTER UPDATE OF name, error_message ON uploads
-        WHEN old.name <> new.name COLLATE BINARY OR old.error_message <> new.error_message BEGIN
-        INSERT INTO grams (grams, rowid, text) VALUES ('delete', old.number, {_TEXT.format("old")});
-        INSERT INTO grams (rowid, text) VALUES (new.number, {_TEXT.format("new")});
-    END""",
-    "upload_left": f"""AFTER DELETE ON uploads BEGIN
-        UPDATE cells SET uploads = uploads - 1 WHERE cell = old.cell;
-        DELETE FROM words WHERE number = old.number;
-        INSERT INTO grams (grams, rowid, text) VALUES ('delete', old.number, {_TEXT.format("old")});
-    END""",
-}
+_FIRST_TEXT = "{0}.name || char(10) || {0}.id || char(10) || {0}.error_message"
+_TEXT = f"CASE {{0}}.folded WHEN '' THEN {_FIRST_TEXT} ELSE {{0}}.folded END"
+
+
+def _triggers(text: str) -> Mapping[str, str]:
+    """The triggers, with the text of which trigrams are made."""
+    return {
+        "upload_came": f"""AFTER INSERT ON uploads BEGIN
+            UPDATE cells SET uploads = uploads + 1 WHERE cell = new.cell;
+            INSERT INTO grams (rowid, text) VALUES (new.number, {text.format("new")});
+        END""",
+        "upload_moved": """AFTER UPDATE OF cell ON uploads WHEN old.cell <> new.cell BEGIN
+            UPDATE cells SET uploads = uploads - 1 WHERE cell = old.cell;
+            UPDATE cells SET uploads = uploads + 1 WHERE cell = new.cell;
+        END""",
+        "upload_reworded": f"""AFTER UPDATE OF name, error_message ON uploads
+            WHEN old.name <> new.name COLLATE BINARY OR old.error_message <> new.error_message BEGIN
+            INSERT INTO grams (grams, rowid, text) VALUES ('delete', old.number, {text.format("old")});
+            INSERT INTO grams (rowid, text) VALUES (new.number, {text.format("new")});
+        END""",
+        "upload_left": f"""AFTER DELETE ON uploads BEGIN
+            UPDATE cells SET uploads = uploads - 1 WHERE cell = old.cell;
+            DELETE FROM words WHERE number = old.number;
+            INSERT INTO grams (grams, rowid, text) VALUES ('delete', old.number, {text.format("old")});
+        END""",
+    }
+
+
+_TRIGGERS = _triggers(_TEXT)
 """Keep the counts of partitions and the trigrams up to date with every row."""
 
 _TABLES = """
@@ -133,14 +150,14 @@ MIGRATIONS: tuple[str, ...] = (
     # of one project in one stage, apart from those that are gone; its count is stored. Raw JSON is in tables of its own, so that rows
     # stay narrow: in `words`, or as entry number `place` of one of the `pages`. `grams` is a trigram index without text of its own.
     _TABLES
-    + f"CREATE VIEW searched AS SELECT number, {_TEXT.format('uploads')} AS text FROM uploads;"
+    + f"CREATE VIEW searched AS SELECT number, {_FIRST_TEXT.format('uploads')} AS text FROM uploads;"
     + """
     CREATE VIRTUAL TABLE grams USING fts5 (
         text, content = searched, content_rowid = number, tokenize = 'trigram', detail = none
     );
     """
-    + "".join(f"CREATE INDEX {name} ON {place};" for name, place in _INDEXES.items())
-    + "".join(f"CREATE TRIGGER {name} {what};" for name, what in _TRIGGERS.items()),
+    + "".join(f"CREATE INDEX {name} ON {place};" for name, place in _FIRST_INDEXES.items())
+    + "".join(f"CREATE TRIGGER {name} {what};" for name, what in _triggers(_FIRST_TEXT).items()),
     # Pages are compressed: they were nine tenths of the file.
     "UPDATE pages SET body = deflated(body);",
     # The change log, for other processes with the same file; AUTOINCREMENT, because they remember the last number that they read.
@@ -170,12 +187,75 @@ MIGRATIONS: tuple[str, ...] = (
                 OR count(*) <> max(json_extract(chunk.value, '$.number'))
         ));
     """,
+    # For queries: the content type, and the folded form of what is searched if it is not in ASCII (see `folded_text`). An
+    # acknowledgement has a note and may have an end.
+    """
+    ALTER TABLE uploads ADD COLUMN folded TEXT NOT NULL DEFAULT '';
+    ALTER TABLE uploads ADD COLUMN content_type TEXT NOT NULL DEFAULT '';
+    ALTER TABLE uploads ADD COLUMN acknowledged_until_ms INTEGER;
+    ALTER TABLE uploads ADD COLUMN acknowledgement TEXT NOT NULL DEFAULT '';
+    CREATE INDEX by_acknowledged ON uploads (acknowledged_stage) WHERE acknowledged_stage IS NOT NULL;
+    """
+    + "".join(f"CREATE INDEX {name} ON {place};" for name, place in _LABEL_INDEXES.items())
+    + "".join(f"DROP TRIGGER IF EXISTS {name};" for name in _TRIGGERS)
+    + f"""
+    INSERT INTO grams (grams, rowid, text) SELECT 'delete', number, {_FIRST_TEXT.format("uploads")} FROM uploads
+        WHERE folded_text(name, id, error_message) <> '' AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'bulk');
+    UPDATE uploads SET folded = folded_text(name, id, error_message) WHERE folded_text(name, id, error_message) <> '';
+    DROP VIEW searched;
+    CREATE VIEW searched AS SELECT number, {_TEXT.format("uploads")} AS text FROM uploads;
+    INSERT INTO grams (rowid, text) SELECT number, folded FROM uploads
+        WHERE folded <> '' AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'bulk');
+    CREATE TEMP TABLE types (page INTEGER, place INTEGER, type TEXT, PRIMARY KEY (page, place)) WITHOUT ROWID;
+    INSERT INTO types SELECT page, place.key, place.value FROM pages, json_each(page_types(body)) AS place;
+    INSERT INTO types SELECT -1, number, type.value FROM words, json_each(page_types(raw)) AS type;
+    UPDATE uploads SET content_type = ifnull(
+        (SELECT type FROM types WHERE types.page = ifnull(uploads.page, -1)
+            AND types.place = CASE WHEN uploads.page IS NULL THEN uploads.number ELSE uploads.place END), '');
+    DROP TABLE types;
+    """
+    + "".join(f"CREATE TRIGGER {name} {what};" for name, what in _TRIGGERS.items()),
 )
+
+
+def folded_text(*texts: str) -> str:
+    """The folded form of the texts that are searched, a line each; empty if SQLite can fold them itself.
+
+    That is the case if they are in ASCII, without line breaks and NUL.
+    """
+    folded = [fold(text) for text in texts]
+    if all(text.isascii() and text.lower() == one for text, one in zip(texts, folded, strict=True)):
+        return ""
+    return "\n".join(folded)
+
+
+class _Typed(Struct):
+    content_type: Any = None
+
+
+class _TypedPage(Struct):
+    results: list[_Typed]
+
+
+def _page_types(body: bytes | str) -> str:
+    """The content types of the uploads of a compressed page, or of the JSON of one upload, as a JSON list."""
+    try:
+        if isinstance(body, str):
+            return encode([_type_of(decode(body, type=_Typed))]).decode()
+        return encode([*map(_type_of, decode(decompress_page(body), type=_TypedPage).results)]).decode()
+    except (MsgspecError, UnicodeDecodeError, RecursionError):
+        return "[]"
+
+
+def _type_of(upload: _Typed) -> str:
+    return upload.content_type if isinstance(upload.content_type, str) else ""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Apply the migrations that a database lacks, each in a transaction of its own."""
     connection.create_function("deflated", 1, compress_page, deterministic=True)
+    connection.create_function("folded_text", 3, folded_text, deterministic=True)
+    connection.create_function("page_types", 1, _page_types, deterministic=True)
     version = _version(connection)
     while version < len(MIGRATIONS):
         with _transaction(connection):

@@ -1,18 +1,18 @@
 """Results of searches, filters and orders without an index: lists of row numbers in order, built in batches.
 
-If trigrams match few rows, the list is built at once. Otherwise the rows are scanned in the requested order, one batch at a time, so
-that the first matches are there within milliseconds and no caller waits for the last. An outdated list is used until the next one
-is complete.
+If trigrams or another index match few rows, the list is built at once. Otherwise the rows are scanned in the requested order, one
+batch at a time, so that the first matches are there within milliseconds and no caller waits for the last. An outdated list is used
+until the next one is complete.
 """
 
 import json
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 
 from msgspec import Struct
 
-from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.partitions import partition_list
 from upload_tui.monitor.store.query import (
@@ -131,16 +131,16 @@ class SearchLists:
 
     def _start_list(self, query: StoreQuery, revision: int) -> SearchResult:
         started_at = self._monotonic()
-        found = self._find_by_trigrams(query) if query.is_indexed else self._find_all(query)
+        found = self._find_by_index(query) if query.is_indexed else self._find_all(query)
         remaining: list[tuple[StoreQuery, RowKey | None]] = []
         if found is None:
             remaining.extend((group, None) for group in query.groups())
         build_seconds = self._monotonic() - started_at
         return SearchResult(found or array("i"), remaining, query.values, revision, started_at, build_seconds)
 
-    def _find_by_trigrams(self, query: StoreQuery) -> "array[int] | None":
-        """All matches in order if the trigrams match few rows; None if they may match many."""
-        candidates = self._candidates(query.trigrams)
+    def _find_by_index(self, query: StoreQuery) -> "array[int] | None":
+        """All matches in order if an index shows that they are few; None if they may be many."""
+        candidates = self._candidates(query)
         if candidates is None:
             return None
         where = query.condition
@@ -166,10 +166,21 @@ class SearchLists:
         rows = self._db.execute(f"SELECT number FROM uploads WHERE {where} ORDER BY {order}", query.values)
         return array("i", (row[0] for row in rows))
 
-    def _candidates(self, trigrams: str) -> list[int] | None:
-        """The numbers of the rows with these trigrams; None if there may be many, or if the index is not up to date."""
-        if not trigrams or read_lease(self._db) is not None:  # a bulk load adds its trigrams at the end
+    def _candidates(self, query: StoreQuery) -> Sequence[int] | None:
+        """The numbers of some rows with all matches among them; None if they may be many, or if indexes are missing."""
+        if read_lease(self._db) is not None:  # a bulk load adds its indexes and trigrams at the end
             return None
+        candidates = self._with_trigrams(query.trigrams) if query.trigrams else None
+        for condition, values in query.index_conditions if candidates is None else ():
+            rows = self._db.execute(
+                f"SELECT number FROM uploads WHERE {condition} LIMIT ?", (*values, _MAX_CANDIDATES + 1)
+            )
+            if len(rows) <= _MAX_CANDIDATES:
+                return [row[0] for row in rows]
+        return candidates
+
+    def _with_trigrams(self, trigrams: str) -> Sequence[int] | None:
+        """The numbers of the rows with these trigrams; None if there may be many."""
         matches = "SELECT rowid FROM grams WHERE grams MATCH ? AND rowid > ? LIMIT ?"
         numbers = [row[0] for row in self._db.execute(matches, (trigrams, 0, _SAMPLE_ROWS))]
         if len(numbers) == _SAMPLE_ROWS:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
-from upload_tui.monitor.model import ProjectRef, Query, SortKey
+from upload_tui.monitor.model import Acknowledgement, ProjectRef
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store.bulk import BulkLoad, can_snapshot
+from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store.database import ChangeLog, Database
 from upload_tui.monitor.store.partitions import Partition, PartitionTable
-from upload_tui.monitor.store.query import StoreQuery, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.query import StoreQuery
 from upload_tui.monitor.store.row_finder import FoundRows, RowFinder
 from upload_tui.monitor.store.rows import (
     READ_COLUMNS,
@@ -44,7 +46,7 @@ _UPSERT = (
     f"INSERT INTO uploads ({', '.join(WRITE_COLUMNS)}) VALUES ({', '.join('?' * len(WRITE_COLUMNS))}) "
     "ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{column} = excluded.{column}" for column in WRITE_COLUMNS[1:])
-    + " RETURNING number"
+    + ", acknowledged_stage = CASE WHEN stage = excluded.stage THEN acknowledged_stage END RETURNING number"
 )
 _BATCH_SIZE = 500
 
@@ -149,12 +151,14 @@ class Store:
                 number = self._db.execute(_UPSERT, row_values(upload, *numbers, noticed, earliest)).fetchone()[0]
                 self._db.execute("INSERT OR REPLACE INTO words VALUES (?, ?)", (number, raw))
 
-    def acknowledge(self, upload_ids: Iterable[str], *, is_acknowledged: bool = True) -> None:
-        """Record that the user has acknowledged what is wrong with uploads, or not, until their stage changes."""
-        stage = "stage" if is_acknowledged else "NULL"
+    def acknowledge(self, upload_ids: Iterable[str], acknowledgement: Acknowledgement | None) -> None:
+        """Record that the user has acknowledged what is wrong with uploads, until their stage changes; None takes it back."""
+        stage, given = ("stage", acknowledgement) if acknowledgement else ("NULL", Acknowledgement())
         with self.transaction():
-            for upload_id in upload_ids:
-                self._db.execute(f"UPDATE uploads SET acknowledged_stage = {stage} WHERE id = ?", (upload_id,))
+            self._db.executemany(
+                f"UPDATE uploads SET acknowledged_stage = {stage}, acknowledged_until_ms = ?, acknowledgement = ? WHERE id = ?",
+                [(to_ms(given.until), given.note, upload_id) for upload_id in upload_ids],
+            )
 
     def mark(self, upload_ids: Iterable[str], *, gone: bool | None = None, stale: bool | None = None) -> None:
         """Set or clear the marks of uploads; None leaves a mark as it is."""

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.monitor.model import Query, SortKey, Trouble
+from upload_tui.monitor.model import Trouble
+from upload_tui.monitor.queries.query import Query, SortKey
+from upload_tui.monitor.store.conditions import TroubleThresholds, stuck_condition
 from upload_tui.monitor.store.database import Database
-from upload_tui.monitor.store.partitions import Partition, partition_list
-from upload_tui.monitor.store.query import StoreQuery, TroubleThresholds, store_query, stuck_condition
+from upload_tui.monitor.store.partitions import PartitionTable, partition_list
+from upload_tui.monitor.store.query import StoreQuery, store_query
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.status import Stage
@@ -27,7 +29,6 @@ _REFRESH_FACTOR = 10
 """That pause, as a multiple of the time it took."""
 
 _WEIGHTS = {trouble: weight for weight, trouble in enumerate(Trouble)}
-_Partitions = Callable[[frozenset[str], frozenset[Stage]], tuple[Partition, ...]]
 
 
 class TroubleOrder(Struct, frozen=True):
@@ -83,15 +84,17 @@ class TroubleFirst:
         self._version = 0
 
     def order(
-        self, query: Query, thresholds: TroubleThresholds, partitions: _Partitions, revision: int
+        self, query: Query, thresholds: TroubleThresholds, partitions: PartitionTable, revision: int
     ) -> TroubleOrder:
         """The order of a query's rows; `revision` is the store's."""
         has_rest = not (query.attention_only or query.late_only)
-        in_trouble = store_query(replace(query, attention_only=True, sort=SortKey.INITIATED), thresholds, partitions)
+        in_trouble = store_query(
+            replace(query, attention_only=True, sort=SortKey.INITIATED), thresholds, partitions, self._db
+        )
         listed = self._listed(query, in_trouble, thresholds, revision, query.max_in_trouble if has_rest else None)
         rest = None
         if has_rest:
-            others = store_query(replace(query, sort=SortKey.INITIATED), thresholds, partitions)
+            others = store_query(replace(query, sort=SortKey.INITIATED), thresholds, partitions, self._db)
             rest = _without(replace(others, query=query), listed.numbers)
         return TroubleOrder(listed.numbers, listed.total, rest, self._version)
 
@@ -161,8 +164,7 @@ def _selects(query: StoreQuery, thresholds: TroubleThresholds) -> Iterator[_Sele
 
 
 def _stuck_condition(thresholds: TroubleThresholds) -> tuple[str, tuple[object, ...]]:
-    stuck = thresholds.stuck or thresholds.late
-    return stuck_condition(stuck.completed, stuck.specific)
+    return stuck_condition(thresholds.stuck.completed, thresholds.stuck.specific)
 
 
 def _without(query: StoreQuery, numbers: tuple[int, ...]) -> StoreQuery:

@@ -133,6 +133,11 @@ class SnapshotSynchroniser:
         """How the last listing ended."""
 
     @property
+    def is_partial(self) -> bool:
+        """Whether the last listing has a line that cannot be read and whose upload is unknown."""
+        return bool(self._last.unknown_problem)
+
+    @property
     def notice(self) -> str:
         """A note on lines that cannot be read; empty if there are none."""
         return self.unreadable_notice if self._state.is_scanned else ""

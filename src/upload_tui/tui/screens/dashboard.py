@@ -21,7 +21,7 @@ from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.bridge import ColumnsChosen
 from upload_tui.tui.notices import Alert
 from upload_tui.tui.preferences import DemoControls, TableOrder
-from upload_tui.tui.screens.session_screen import QueryScreen
+from upload_tui.tui.screens.query_screen import QueryScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter, SearchBar
@@ -105,7 +105,7 @@ class DashboardScreen(QueryScreen):
                 rows=cls.pending_rows,
                 total=cls.pending_total,
             )
-            yield ChangeLogView().data_bind(cls.display_options, cls.now)
+            yield ChangeLogView(self.row_of).data_bind(cls.display_options, cls.now)
         yield SearchBar()
         yield KeyFooter()
 
@@ -246,12 +246,6 @@ class DashboardScreen(QueryScreen):
         if upload_id := self._selected_upload_id():
             self.app.push_screen(ShapesScreen(self._session, upload_id, self.display_options))
 
-    def action_latencies(self) -> None:
-        """Show the latencies."""
-        from upload_tui.tui.screens.statistics import LatencyScreen
-
-        self.app.push_screen(LatencyScreen(self._session, self.display_options, self.rows_query.project_ids))
-
     # Session
 
     def action_pause(self) -> None:
@@ -262,18 +256,14 @@ class DashboardScreen(QueryScreen):
             self._session.pause()
         self._refresh_picture()
 
-    def action_refresh(self) -> None:
-        """Refresh now."""
-        self._session.refresh()
-
     # Display options
 
     def action_columns(self) -> None:
         """Choose columns."""
-        from upload_tui.tui.screens.menu import ColumnScreen
+        from upload_tui.tui.screens.columns import ColumnScreen
 
         table = self.query_one(UploadTable)
-        self.app.push_screen(ColumnScreen(table.column_specs, table.left_out), self._apply_columns)
+        self.app.push_screen(ColumnScreen(table.column_specs, table.left_out, table.default_specs), self._apply_columns)
 
     def _apply_columns(self, columns: tuple[ColumnSpec, ...] | None) -> None:
         if columns is not None:

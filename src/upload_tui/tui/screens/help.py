@@ -9,16 +9,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
 from upload_tui.monitor import Session
+from upload_tui.status import Origin, Stage
 from upload_tui.text import plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.glyphs import UNICODE, Glyphs
 from upload_tui.tui.bindings import HELP_KEY, key_of
+from upload_tui.tui.fitting import json_line
 from upload_tui.tui.help_text import KeyHelp, grouped, help_lines
-from upload_tui.tui.screens.session_screen import LiveDialog
+from upload_tui.tui.screens.session_screen import Dialog, LiveDialog
 from upload_tui.wire import UNSUPPORTED_DETAILS, StatusShape, write_status
 
 __all__ = ["HelpScreen", "ShapesScreen"]
@@ -32,12 +34,28 @@ _STATE_MODEL = (
 _TIMES_NOTE = "Times: reported, ~estimated, or a range when only observed"
 
 
+def _legend(glyphs: Glyphs) -> Iterator[tuple[str, str]]:
+    """Yield the signs and what they mean."""
+    signs = f"{glyphs.warning} stuck, overdue, or an anomaly; {glyphs.mark} marked; NOT WHOLE: verified, but the chunks do not match"
+    yield "signs", signs
+    chunks = (
+        (glyphs.chunk, "received"),
+        (glyphs.outstanding, "outstanding"),
+        (glyphs.gap, "missing"),
+        (glyphs.repeated, "repeated"),
+        (glyphs.unexpected_size, "unexpected size"),
+        (glyphs.bad, "bad hash"),
+    )
+    yield "chunks", ", ".join(f"{sign} {word}" for sign, word in chunks)
+
+
 class _HelpText(Widget):
     """The four stages and the keys, as one text."""
 
-    def __init__(self, keys: Sequence[KeyHelp]) -> None:
+    def __init__(self, keys: Sequence[KeyHelp], glyphs: Glyphs) -> None:
         super().__init__(id="help-text")
         self._groups = grouped(keys)
+        self._glyphs = glyphs
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._lines(width))
@@ -50,15 +68,25 @@ class _HelpText(Widget):
 
     def _stage_lines(self, width: int) -> Iterator[Content]:
         for stage, meaning in _STATE_MODEL:
-            yield from Content.assemble((f"{stage:<11}", f"$stage-{stage} bold"), (meaning, "")).wrap(width)
+            sign = self._glyphs.stages[Stage(stage)]
+            yield from _indented((f"{sign} {stage:<10}", f"$stage-{stage} bold"), meaning, width)
+        for sign, meaning in _legend(self._glyphs):
+            yield from _indented((f"{sign:<12}", "$quiet"), meaning, width)
         yield from Content.styled(_TIMES_NOTE, "$quiet").wrap(width)
 
 
-class HelpScreen(ModalScreen[None]):
+def _indented(head: tuple[str, str], text: str, width: int) -> Iterator[Content]:
+    """Yield a text wrapped beside its head; further lines begin below the text."""
+    for number, line in enumerate(Content(text).wrap(max(10, width - len(head[0])))):
+        yield Content.assemble((" " * len(head[0]), "") if number else head, line)
+
+
+class HelpScreen(Dialog[None]):
     """The help for these keys. The frame shows how many lines are below.
 
     Args:
         keys: the keys that were active when the help was opened.
+        glyphs: the signs to explain.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -69,15 +97,16 @@ class HelpScreen(ModalScreen[None]):
         Binding("G,end", "scroll(10_000)", "Last", show=False, id="help.last", tooltip="Scroll to the end"),
     ]
 
-    def __init__(self, keys: Sequence[KeyHelp]) -> None:
+    def __init__(self, keys: Sequence[KeyHelp], glyphs: Glyphs = UNICODE) -> None:
         super().__init__()
         self._keys = keys
+        self._glyphs = glyphs
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
         with VerticalScroll(id="help") as box:
             box.border_title = "Help"
-            yield _HelpText(self._keys)
+            yield _HelpText(self._keys, self._glyphs)
 
     def on_mount(self) -> None:
         """Keep the subtitle current while the help is scrolled."""
@@ -103,6 +132,9 @@ class HelpScreen(ModalScreen[None]):
 
 
 _TITLES = {StatusShape.A: "Option A", StatusShape.B: "Option B", StatusShape.DEPLOYED: "Deployed"}
+
+
+_NOT_FOR_SOURCES = "Not for a source: these are the formats of a service's status. J shows the line as it was printed."
 
 
 class ShapesScreen(LiveDialog[None]):
@@ -136,6 +168,9 @@ class ShapesScreen(LiveDialog[None]):
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
         detail = self._session.picture.detail(self._upload_id)
+        if detail is not None and detail.upload.origin is Origin.SOURCE:
+            self.query_one(f"#shape-{StatusShape.A}", Static).update(_NOT_FOR_SOURCES)
+            return
         for shape in StatusShape:
             status = {} if detail is None else write_status(detail.upload.timeline, shape)
             is_received = detail is not None and detail.upload.status_shape is shape
@@ -143,7 +178,7 @@ class ShapesScreen(LiveDialog[None]):
 
     def _column(self, shape: StatusShape, status: dict[str, object], is_received: bool) -> Content:
         lines = json.dumps(status, indent=2, ensure_ascii=False).splitlines()
-        body = Content("\n".join(sanitize(line) for line in lines))
+        body = Content("\n").join(json_line(sanitize(line)) for line in lines)
         origin = Content.styled("\n\nAs received" if is_received else "\n\nAs it would look", "$quiet")
         missing = [
             Content.styled(f"\n{self._display_options.glyphs.warning} cannot express: {detail}", "$warning")

@@ -1,33 +1,64 @@
 """Dialogs in which the user chooses: one line of several, a project, the columns of the table."""
 
+import re
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import ClassVar, TypeVar
 
-from msgspec import Struct
-from msgspec.structs import replace
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import OptionList
+from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
-from upload_tui.monitor import ProjectRef, Session
-from upload_tui.text import sanitize
-from upload_tui.tui.appearance.columns import TITLES, ColumnKey, ColumnSpec, width_of
+from upload_tui.monitor import Acknowledgement, ProjectRef, Session
+from upload_tui.text import parse_duration, plural, sanitize
+from upload_tui.tui.appearance.glyphs import UNICODE
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.exports import ExportKind
 from upload_tui.tui.preferences import Fault
-from upload_tui.tui.screens.session_screen import LiveDialog
+from upload_tui.tui.screens.session_screen import Dialog, LiveDialog
 
-__all__ = ["ColumnScreen", "MenuScreen", "OptionScreen", "ProjectScreen", "export_menu", "fault_menu"]
+__all__ = [
+    "AcknowledgeScreen",
+    "DialogList",
+    "MenuScreen",
+    "OptionScreen",
+    "is_current",
+    "ProjectScreen",
+    "export_menu",
+    "fault_menu",
+    "parse_acknowledgement",
+]
 
 Result = TypeVar("Result")
 
 
-class OptionScreen(ModalScreen[Result]):
+class DialogList(OptionList):
+    """The list of a dialog. Textual's cannot move by pages before it is laid out."""
+
+    def action_page_down(self) -> None:
+        """Move the cursor down by one page."""
+        if self.scrollable_content_region:
+            super().action_page_down()  # type: ignore[no-untyped-call]  # Textual has no types here
+
+    def action_page_up(self) -> None:
+        """Move the cursor up by one page."""
+        if self.scrollable_content_region:
+            super().action_page_up()  # type: ignore[no-untyped-call]
+
+
+def is_current(event: OptionList.OptionSelected) -> bool:
+    """False if the list was replaced since the option was chosen."""
+    options = event.option_list.options
+    return event.option_index < len(options) and options[event.option_index] is event.option
+
+
+class OptionScreen(Dialog[Result]):
     """A dialog with one list of options."""
 
     _option_lines: Sequence[tuple[Hashable, Content]] = ()
@@ -81,7 +112,7 @@ class MenuScreen(OptionScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
-        menu = OptionList(*(Option(text) for _, text in self._lines), id="menu")
+        menu = DialogList(*(Option(text) for _, text in self._lines), id="menu")
         menu.border_title = self._title
         menu.border_subtitle = f"Enter {self._hint}, {key_of(self, 'menu.close')} close"
         yield menu
@@ -94,7 +125,57 @@ class MenuScreen(OptionScreen[str | None]):
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
         """Close the menu with the chosen option."""
-        self.dismiss(self._lines[event.option_index][0])
+        if is_current(event):
+            self.dismiss(self._lines[event.option_index][0])
+
+
+_FOR = re.compile(r"(?:^|\s)for\s+(\S+)\s*$")
+
+
+class AcknowledgeScreen(ModalScreen[Acknowledgement | None]):
+    """A dialog with a line for a note; None if it was cancelled.
+
+    Args:
+        names: of the uploads.
+        now: the present, for an end after a time.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel", id="acknowledge.cancel", tooltip="Close without acknowledging"),
+    ]
+
+    def __init__(self, names: Sequence[str], now: datetime) -> None:
+        super().__init__()
+        self._names = names
+        self._now = now
+
+    def compose(self) -> ComposeResult:
+        """Add the widgets."""
+        with Vertical(id="acknowledge") as dialog:
+            several = f"{len(self._names):,} uploads"
+            dialog.border_title = Content(
+                f"Acknowledge {sanitize(self._names[0]) if len(self._names) == 1 else several}"
+            )
+            dialog.border_subtitle = f"Enter acknowledge, {key_of(self, 'acknowledge.cancel')} cancel"
+            yield Input(placeholder="note, such as: known, ticket 12", compact=True)
+            yield Label("Until its stage changes; for a time if the note ends with `for 2h`")
+
+    @on(Input.Submitted)
+    def finish(self, event: Input.Submitted) -> None:
+        """Close the dialog with what was typed."""
+        self.dismiss(parse_acknowledgement(event.value, self._now))
+
+
+def parse_acknowledgement(text: str, now: datetime) -> Acknowledgement:
+    """The acknowledgement that a user typed: a note, which may end with `for` and a duration."""
+    end = _FOR.search(text)
+    seconds = parse_duration(end[1]) if end else None
+    if end is None or seconds is None:
+        return Acknowledgement(text.strip())
+    try:
+        return Acknowledgement(text[: end.start()].strip(), now + timedelta(seconds=seconds))
+    except OverflowError:  # for ever
+        return Acknowledgement(text[: end.start()].strip())
 
 
 def _line(name: str, description: str) -> Content:
@@ -118,150 +199,108 @@ def export_menu(marked_count: int) -> MenuScreen:
     return MenuScreen("Export", "save", [(kind, _line(name, description)) for kind, name, description in kinds])
 
 
+_MAX_NAME_CELLS = 40
+_COUNT_SECONDS = 5.0
+"""The uploads of the projects are counted again after this time."""
+
+
 class ProjectScreen(LiveDialog[str | None], MenuScreen):
-    """A menu that returns a project's id; empty means all projects.
+    """A menu that returns a project's id; empty means all projects. Lines can be searched and sorted.
 
     Args:
         session: the session that has the projects.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "search", "Search", id="projects.search", tooltip="Search projects"),
+        Binding("s", "sort", "Sort", id="projects.sort", tooltip="Sort by name or by trouble"),
+    ]
+
     def __init__(self, session: Session) -> None:
         super().__init__("Projects", "show", _project_lines(session.projects))
         self._session = session
+        self._counts: Mapping[str, tuple[int, int]] = {}
+        self._counted_on: datetime | None = None
+        self._search: str | None = None
+        self._is_by_trouble = False
+
+    def on_mount(self) -> None:
+        """Name the keys."""
+        keys = [f"{key_of(self, f'projects.{name}')} {name}" for name in ("search", "sort")]
+        self.query_one(OptionList).border_subtitle = ", ".join(
+            ["Enter show", *keys, f"{key_of(self, 'menu.close')} close"]
+        )
 
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
-        self.replace_lines(_project_lines(self._session.projects))
+        now, projects = self._session.picture.now(), self._session.projects
+        if self._counted_on is None or abs((now - self._counted_on).total_seconds()) >= _COUNT_SECONDS:
+            self._counted_on = now
+            funnels = {project.id: self._session.picture.funnel(frozenset({project.id})) for project in projects}
+            self._counts = {key: (one.total, sum(one.troubles.values())) for key, one in funnels.items()}
+        if self._is_by_trouble:
+            projects = sorted(projects, key=lambda project: -self._counts.get(project.id, (0, 0))[1])
+        text = (self._search or "").casefold()
+        self.replace_lines(_project_lines(projects, self._counts, text))
+        title = f"Projects {len(self._session.projects):,}"
+        title += f" {UNICODE.dot} by trouble" if self._is_by_trouble else ""
+        searched = "" if self._search is None else f" {UNICODE.dot} /{sanitize(self._search)}"
+        self.query_one(OptionList).border_title = Content(title + searched)
+
+    def on_key(self, event: events.Key) -> None:
+        """Type the search."""
+        if self._search is None:
+            return
+        if event.key == "escape":
+            self._search = None
+        elif event.key == "backspace":
+            self._search = self._search[:-1]
+        elif event.is_printable and event.character:
+            self._search += event.character
+        else:
+            return
+        event.stop()
+        self.refresh_picture()
+
+    def action_search(self) -> None:
+        """Search as text is typed; Escape ends it."""
+        self._search = ""
+        self.refresh_picture()
+
+    def action_sort(self) -> None:
+        """Sort by name, or the projects with the most uploads in trouble first."""
+        self._is_by_trouble = not self._is_by_trouble
+        self.refresh_picture()
 
 
-def _project_lines(projects: Sequence[ProjectRef]) -> list[tuple[str, Content]]:
-    """All projects, then each; those with the same name also show their ids."""
+def _project_lines(
+    projects: Sequence[ProjectRef], counts: Mapping[str, tuple[int, int]] | None = None, text: str = ""
+) -> list[tuple[str, Content]]:
+    """All projects, then each whose name or id contains a text: those with the same name also show their ids.
+
+    `counts` are the numbers of uploads and of those in trouble, by project.
+    """
     names = Counter(project.name for project in projects)
-    return [("", Content("All projects")), *((one.id, _project_line(one, names[one.name] > 1)) for one in projects)]
+    shown = [one for one in projects if text in f"{one.name}\n{one.id}".casefold()]
+    heads = [_project_head(one, names[one.name] > 1) for one in shown]
+    width = min(_MAX_NAME_CELLS, max((head.cell_length for head in heads), default=0))
+    lines = [
+        (
+            one.id,
+            Content.assemble(head, " " * max(0, width - head.cell_length), *_count_parts((counts or {}).get(one.id))),
+        )
+        for one, head in zip(shown, heads, strict=True)
+    ]
+    return lines if text else [("", Content("All projects")), *lines]
 
 
-def _project_line(project: ProjectRef, shares_name: bool) -> Content:
+def _project_head(project: ProjectRef, shares_name: bool) -> Content:
     name = sanitize(project.name or project.id)
     return Content.assemble(name, (f"  {sanitize(project.id)}", "$quiet")) if shares_name else Content(name)
 
 
-_STEP_CELLS = 2
-
-
-class _ColumnLine(Struct, frozen=True):
-    column: ColumnSpec
-    is_on: bool
-
-
-class _Menu(OptionList):
-    """The list of columns. The subtitle shows the keys, shortened to fit."""
-
-    def on_resize(self) -> None:
-        self.border_subtitle = next((hint for hint in self._hints() if len(hint) <= self.outer_size.width - 4), "")
-
-    def _hints(self) -> Iterator[str]:
-        """Yield texts for the subtitle, the longest first."""
-        toggle, later, earlier, wider, narrower = (
-            key_of(self.screen, f"columns.{action}") for action in ("toggle", "later", "earlier", "wider", "narrower")
-        )
-        yield f"{toggle} on/off, {later} {earlier} move, {wider} {narrower} width, Enter apply"
-        yield f"{toggle} on/off, {later} {earlier}, {wider} {narrower}, Enter apply"
-        yield f"{toggle}, {later} {earlier}, {wider} {narrower}, Enter"
-        yield "Enter"
-
-
-class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
-    """A dialog that returns the chosen columns in order; None if it was cancelled.
-
-    Args:
-        columns: the present columns.
-        left_out: those of them that do not fit.
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,c", "dismiss(None)", "Cancel", id="columns.close", tooltip="Close without changes"),
-        HELP_KEY,
-        Binding("space", "toggle_column", "On or off", id="columns.toggle", tooltip="Show or hide the column"),
-        Binding("j", "cursor(1)", "Down", show=False, id="columns.down", tooltip="Next column"),
-        Binding("k", "cursor(-1)", "Up", show=False, id="columns.up", tooltip="Previous column"),
-        Binding("J,shift+down", "shift(1)", "Later", id="columns.later", tooltip="Move the column to the right"),
-        Binding("K,shift+up", "shift(-1)", "Earlier", id="columns.earlier", tooltip="Move the column to the left"),
-        Binding("plus,equals_sign", "widen(1)", "Wider", id="columns.wider", tooltip="Make the column wider"),
-        Binding("minus", "widen(-1)", "Narrower", id="columns.narrower", tooltip="Make the column narrower"),
-        Binding("backspace", "reset_width", "Reset width", id="columns.width", tooltip="Use the default width"),
-    ]
-
-    def __init__(self, columns: Sequence[ColumnSpec], left_out: Collection[ColumnKey] = ()) -> None:
-        super().__init__()
-        self._left_out = left_out
-        shown = {column.key for column in columns}
-        hidden = (ColumnSpec(key) for key in ColumnKey if key not in shown)
-        self._lines = [
-            *(_ColumnLine(column, True) for column in columns),
-            *(_ColumnLine(column, False) for column in hidden),
-        ]
-
-    def compose(self) -> ComposeResult:
-        """Add the widgets."""
-        menu = _Menu(*self._options(), id="columns")
-        menu.border_title = "Columns"
-        yield menu
-
-    def _options(self) -> list[Option]:
-        return [Option(self._text(line)) for line in self._lines]
-
-    def _text(self, line: _ColumnLine) -> Content:
-        width = line.column.width or width_of(line.column.key)
-        mark = "x" if line.is_on else " "
-        size = f"width {width}" if width else "fills the rest"
-        if line.is_on and line.column.key in self._left_out:
-            size = f"{size}, no room"
-        return Content.assemble(
-            (f"[{mark}] ", "bold $primary"),
-            (f"{TITLES[line.column.key]:<12}", "" if line.is_on else "$quiet"),
-            (size, "$quiet"),
-        )
-
-    @on(OptionList.OptionSelected)
-    def finish(self) -> None:
-        """Close the screen with the columns that are on."""
-        self.dismiss(tuple(line.column for line in self._lines if line.is_on))
-
-    def action_toggle_column(self) -> None:
-        """Turn the column at the cursor on or off."""
-        line = self._lines[self._index]
-        if not line.is_on or sum(other.is_on for other in self._lines) > 1:  # the last column stays on
-            self._replace_line(self._index, replace(line, is_on=not line.is_on))
-
-    def action_shift(self, rows: int) -> None:
-        """Move the column at the cursor by this many rows."""
-        target = max(0, min(self._index + rows, len(self._lines) - 1))
-        self._lines.insert(target, self._lines.pop(self._index))
-        self._repaint(target)
-
-    def action_widen(self, steps: int) -> None:
-        """Widen the column at the cursor by this many steps; negative ones narrow it."""
-        line = self._lines[self._index]
-        width = line.column.width or width_of(line.column.key) or 24
-        self._replace_line(
-            self._index, replace(line, column=replace(line.column, width=max(1, min(width + steps * _STEP_CELLS, 200))))
-        )
-
-    def action_reset_width(self) -> None:
-        """Reset the width of the column at the cursor."""
-        line = self._lines[self._index]
-        self._replace_line(self._index, replace(line, column=replace(line.column, width=None)))
-
-    @property
-    def _index(self) -> int:
-        return self.query_one(OptionList).highlighted or 0
-
-    def _replace_line(self, index: int, line: _ColumnLine) -> None:
-        self._lines[index] = line
-        self._repaint(index)
-
-    def _repaint(self, index: int) -> None:
-        menu = self.query_one(OptionList)
-        menu.clear_options()
-        menu.add_options(self._options())
-        menu.highlighted = index
+def _count_parts(counts: tuple[int, int] | None) -> Iterator[tuple[str, str]]:
+    if counts is not None:
+        yield f"  {plural(counts[0], 'upload'):>14}", "$quiet"
+        if counts[1]:
+            yield f"  {counts[1]:,} in trouble", "$stage-error bold"

@@ -16,6 +16,7 @@ from upload_tui.monitor import Change, Detail, Session
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import COPY_KEYS
+from upload_tui.tui.fitting import json_line
 from upload_tui.tui.screens.session_screen import SessionScreen
 from upload_tui.tui.widgets.footer import KeyFooter
 from upload_tui.tui.widgets.timeline_view import TimelinePane
@@ -94,15 +95,11 @@ class UploadScreen(SessionScreen):
         if raw == self._raw:
             return
         self._raw = raw
-        lines = [sanitize(line) for line in raw.splitlines()[:_MAX_RAW_LINES]]
-        self.query_one("#raw", Static).update(Content("\n".join(lines) or "No raw response stored"))
+        lines = [json_line(sanitize(line)) for line in raw.splitlines()[:_MAX_RAW_LINES]]
+        self.query_one("#raw", Static).update(Content("\n").join(lines) if lines else Content("No raw response stored"))
 
     def action_shapes(self) -> None:
         """Show the status in three formats."""
         from upload_tui.tui.screens.help import ShapesScreen
 
         self.app.push_screen(ShapesScreen(self._session, self._upload_id, self.display_options))
-
-    def action_refresh(self) -> None:
-        """Refresh now."""
-        self._session.refresh()

@@ -1,7 +1,7 @@
 """The activity pane: the pending uploads, and below them the changes as they happen."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from upload_tui.monitor import Change, UploadChange, UploadSeen
+from upload_tui.monitor import EVERYTHING, Change, Row, UploadChange, UploadSeen, Where
 from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -37,6 +37,7 @@ class ChangeLogView(CursorLines, can_focus=True):
     While the cursor is on the newest change, it moves on to each new one. On an older change it stays.
 
     Args:
+        row_of: looks up an upload as it is now, for queries that need more than a change has; None if it is not known.
         max_changes: number of changes to keep; older ones are dropped.
     """
 
@@ -62,8 +63,15 @@ class ChangeLogView(CursorLines, can_focus=True):
     class Opened(CursorLines.Opened):
         """The user opened the upload of a change (Enter or a double click)."""
 
-    def __init__(self, *, max_changes: int = _MAX_CHANGES, id: str | None = None) -> None:  # noqa: A002  # Textual's own name
+    def __init__(
+        self,
+        row_of: Callable[[str], Row | None] = lambda _: None,
+        *,
+        max_changes: int = _MAX_CHANGES,
+        id: str | None = None,  # noqa: A002  # Textual's own name
+    ) -> None:
         super().__init__(id=id)
+        self._row_of = row_of
         self._all_changes: deque[UploadChange] = deque(maxlen=max_changes)
         self._shown_changes: deque[UploadChange] = deque(maxlen=max_changes)
         self._max_changes = max_changes
@@ -101,7 +109,7 @@ class ChangeLogView(CursorLines, can_focus=True):
 
     def _matches(self, change: UploadChange) -> bool:
         is_in_project = not self.project_ids or change.upload.project_id in self.project_ids
-        return is_in_project and self.change_filter.matches(change)
+        return is_in_project and self.change_filter.matches(change, self.now or change.at, self._row_of)
 
     def watch_project_ids(self) -> None:
         """Show the changes of the new projects."""
@@ -145,8 +153,8 @@ class ChangeLogView(CursorLines, can_focus=True):
         """Clear the search; if there is none, the filter."""
         if not self.change_filter:
             raise SkipAction  # the dashboard's Escape applies
-        has_search = bool(self.change_filter.search.strip())
-        self.change_filter = replace(self.change_filter, search="") if has_search else ChangeFilter()
+        has_search = self.change_filter.where.tree != EVERYTHING
+        self.change_filter = replace(self.change_filter, where=Where()) if has_search else ChangeFilter()
 
     # The cursor
 
@@ -219,7 +227,7 @@ class ChangeLogView(CursorLines, can_focus=True):
             return "No changes yet." if self.change_filter else "Changes appear here as they happen."
         if not self.change_filter:
             return "No changes in this project yet."
-        has_both = self.change_filter.search.strip() and self.change_filter.stage is not None
+        has_both = self.change_filter.where.tree != EVERYTHING and self.change_filter.stage is not None
         return f"No matching changes. Esc {'clears the search' if has_both else 'shows all'}."
 
 
@@ -240,8 +248,8 @@ class ActivityPane(Vertical):
         parts = ["Activity"]
         if log.change_filter.stage is not None:
             parts.append(log.change_filter.stage)
-        if log.change_filter.search:
-            parts.append(f'matching "{sanitize(log.change_filter.search)}"')
+        if log.change_filter.where.text:
+            parts.append(f'matching "{sanitize(log.change_filter.where.text)}"')
         if log.is_scrolled_back:
             parts.append("paused")
         log.border_title = Content(f" {log.display_options.glyphs.dot} ".join(parts))

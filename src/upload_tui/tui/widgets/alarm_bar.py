@@ -123,14 +123,14 @@ class AlarmBar(DiffedText):
             yield _Alarm(_Level.LOST, (f"{glyphs.warning} {contradictory:,} verified but not whole",))
         if self.alert is not None and self.alert.is_failure:
             yield _Alarm(_Level.LOST, (f"{glyphs.broken} {sanitize(self.alert.text)}",))
-        elif failed := funnel.troubles.get(Trouble.FAILED):
+        if failed := funnel.troubles.get(Trouble.FAILED):
             texts = (f"{glyphs.broken} {failed:,} failed{causes}" for causes in _causes_texts(funnel.failures))
             yield _Alarm(_Level.LOST, tuple(texts))
         for notice in filter(None, sanitize(funnel.notice).split("; ")):
             yield self._notice(notice)
         if self.alert is not None and not self.alert.is_failure:
             yield _Alarm(_Level.WAITS, (f"{glyphs.warning} {sanitize(self.alert.text)}",))
-        elif funnel.stuck:
+        if funnel.stuck:
             since = [summary.oldest_since for summary in funnel.stages if summary.stuck and summary.oldest_since]
             age = f" {age_text((now - min(since)).total_seconds())}" if since else ""
             yield _Alarm(_Level.WAITS, (f"{glyphs.warning} {funnel.stuck:,} stuck{age}",))

@@ -1,12 +1,24 @@
 """A change as one line of the change log, and which changes the change log shows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
 from rich.cells import cell_len
 
-from upload_tui.monitor import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
+from upload_tui.monitor import (
+    EVERYTHING,
+    AnomalyNoticed,
+    Row,
+    StageReached,
+    UploadChange,
+    UploadGone,
+    UploadPurged,
+    UploadSeen,
+    Where,
+    matches_change,
+    needs_upload,
+)
 from upload_tui.status import Stage
 from upload_tui.text import clock_text, duration_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -20,50 +32,25 @@ class ChangeFilter(Struct, frozen=True):
     """A filter of changes.
 
     Attributes:
-        search: words separated by blanks, matched without regard to case in the change's stage, name, id, project and message.
-            All must occur; a word that begins with `-` must not.
+        where: what the user searches for.
         stage: only changes to this stage; None means all.
     """
 
-    search: str = ""
+    where: Where = Where()
     stage: Stage | None = None
 
     def __bool__(self) -> bool:
         """True if the filter can exclude a change."""
-        return bool(self.search.strip()) or self.stage is not None
+        return self.where.tree != EVERYTHING or self.stage is not None
 
-    def matches(self, change: UploadChange) -> bool:
-        """True if the change is shown."""
+    def matches(self, change: UploadChange, now: datetime, row_of: Callable[[str], Row | None]) -> bool:
+        """True if the change is shown; `row_of` is called only if the change itself does not have what is searched."""
         if self.stage is not None and not (isinstance(change, StageReached) and change.after is self.stage):
             return False
-        text = _searchable_text(change)
-        return all(_matches_word(word, text) for word in self.search.casefold().split())
-
-
-def _matches_word(word: str, text: str) -> bool:
-    if word.startswith("-") and len(word) > 1:
-        return word[1:] not in text
-    return word in text
-
-
-def _searchable_text(change: UploadChange) -> str:
-    upload = change.upload
-    parts = [*_change_terms(change), upload.name, upload.id, upload.project_name]
-    return "\n".join(part for part in parts if part).casefold()
-
-
-def _change_terms(change: UploadChange) -> tuple[str | None, ...]:
-    match change:
-        case StageReached():
-            return change.after, change.error_message
-        case AnomalyNoticed():
-            return "anomaly", change.anomaly.name, change.anomaly.detail
-        case UploadPurged():
-            return ("purged",)
-        case UploadGone():
-            return ("gone",)
-        case _:
-            return ()
+        if self.where.tree == EVERYTHING:
+            return True
+        row = row_of(change.upload.id) if needs_upload(self.where.tree) else None
+        return matches_change(self.where.tree, change, row, now)
 
 
 _LABEL_CELLS = 11

@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from upload_tui.status import Stage
+from upload_tui.status import Origin, Stage
 from upload_tui.text import plural, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
@@ -100,7 +100,7 @@ def contradiction_lines(upload: "Upload", glyphs: Glyphs) -> Iterator[Content]:
 def chunk_lines(upload: "Upload", glyphs: Glyphs, width: int) -> Iterator[Content]:
     """Number and size of the chunks, the strip, and its problems in words. Lines wider than `width` are left to be wrapped."""
     if upload.chunks is None:
-        yield Content.styled("not chunked", _QUIET)
+        yield Content.styled(_unlisted_text(upload), _QUIET)
     elif upload.timeline.is_purged and not upload.chunks:
         yield Content.styled("chunks purged", _QUIET)
     else:
@@ -112,14 +112,27 @@ def chunk_lines(upload: "Upload", glyphs: Glyphs, width: int) -> Iterator[Conten
         yield from painter.problems()
 
 
-def _total_line(upload: "Upload") -> Content:
-    """Number of chunks, received size and its share of the declared size."""
-    text = f"{plural(len(upload.chunks or ()), 'chunk')}, {size_text(upload.chunk_bytes)}"
+def _unlisted_text(upload: "Upload") -> str:
+    """What is known of an upload without a list of chunks."""
+    if upload.origin is Origin.SERVICE:
+        return "not chunked"
+    count = "" if upload.chunk_count is None else f"{plural(upload.chunk_count, 'chunk')}, "
+    return f"{count}{_share_text(upload)} received" if upload.has_received_bytes else "chunks unknown"
+
+
+def _share_text(upload: "Upload") -> str:
+    """The received size and its share of the declared size."""
+    text = size_text(upload.chunk_bytes)
     if upload.size_bytes is not None:
         text += f" of {size_text(upload.size_bytes)}"
     if upload.size_bytes:
         text += f", {_percent_text(upload.chunk_bytes, upload.size_bytes)}"
-    return Content.styled(text, _QUIET)
+    return text
+
+
+def _total_line(upload: "Upload") -> Content:
+    """Number of chunks, received size and its share of the declared size."""
+    return Content.styled(f"{plural(len(upload.chunks or ()), 'chunk')}, {_share_text(upload)}", _QUIET)
 
 
 def _percent_text(received_bytes: int, declared_bytes: int) -> str:

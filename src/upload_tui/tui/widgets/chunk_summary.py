@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from upload_tui.status import Stage
+from upload_tui.status import ABILITIES, Ability, Stage, Support
 from upload_tui.text import failed_chunk
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ def summarize_chunks(upload: "Upload") -> ChunkSummary:
         listed.setdefault(chunk.number, []).append(chunk.size_bytes)
     sizes = {number: listed[number] for number in sorted(listed) if number >= 1}
     highest, typical = max(sizes, default=0), _typical_size([*sizes.values()])
-    missing = [(before + 1, after - 1) for before, after in pairwise([0, *sizes]) if after - before > 1]
+    is_final = ABILITIES[upload.origin][Ability.FINAL_CHUNKS] is not Support.NEVER
+    gaps = [(before + 1, after - 1) for before, after in pairwise([0, *sizes]) if after - before > 1]
+    missing = gaps if is_final else []
     outstanding = _outstanding_count(upload, sizes, typical, missing)
     last = 0 if outstanding else highest
     bad = failed_chunk(upload.timeline.error_message or "")
@@ -116,7 +118,7 @@ def summarize_chunks(upload: "Upload") -> ChunkSummary:
         last_bytes=sizes[highest][0] if sizes else None,
         range_bytes=(min(all_sizes, default=0), max(all_sizes, default=0)),
         invalid_numbers=sorted(number for number in listed if number < 1),
-        missing_bytes=0 if upload.size_bytes is None else upload.size_bytes - upload.chunk_bytes,
+        missing_bytes=upload.size_bytes - upload.chunk_bytes if is_final and upload.size_bytes is not None else 0,
         bad=bad if bad in sizes else None,
     )
 

@@ -12,8 +12,11 @@ from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
 from textual.style import Style
+from textual.suggester import Suggester
 from textual.widgets import Input, Label
 
+from upload_tui.monitor import complete_query
+from upload_tui.text import sanitize
 from upload_tui.tui.bindings import FOOTER_FIRST, FOOTER_LAST
 from upload_tui.tui.widgets.cached_lines import DiffedText
 
@@ -76,8 +79,24 @@ def _position(binding_id: str | None) -> int:
 class SearchTarget(StrEnum):
     """What is searched; the value is the hint in the empty line."""
 
-    UPLOADS = "part of a name, id or message"
-    CHANGES = "stage, name, id or message; -verified excludes"
+    UPLOADS = "words, -word, stage:error, is:stuck, size>1GB, by:…"
+    CHANGES = "words, -word, stage:error, project:…, since:5m"
+
+
+_SEARCH_KEYS = "Enter apply, Esc cancel"
+_MAX_HISTORY = 50
+
+
+class _QuerySuggester(Suggester):
+    """Suggests how a query may go on, behind the cursor; the right arrow accepts it. `history` has the last query first."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self.history: list[str] = []
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """The text with its continuation."""
+        return complete_query(value, self.history).text or None
 
 
 class SearchBar(Horizontal):
@@ -108,13 +127,17 @@ class SearchBar(Horizontal):
 
     _target = SearchTarget.UPLOADS
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._suggester = _QuerySuggester()
+
     def compose(self) -> ComposeResult:
         """Add the widgets."""
         yield Label("/")
-        field = Input(placeholder=SearchTarget.UPLOADS, compact=True)
+        field = Input(placeholder=SearchTarget.UPLOADS, compact=True, suggester=self._suggester)
         field.can_focus = False  # while it is hidden
         yield field
-        yield Label("Enter apply, Esc cancel", id="search-keys")
+        yield Label(_SEARCH_KEYS, id="search-keys")
 
     @property
     def is_open(self) -> bool:
@@ -130,6 +153,11 @@ class SearchBar(Horizontal):
         field.can_focus = True
         field.value = value
         field.focus()
+
+    def show_note(self, note: str) -> None:
+        """Show what is wrong with the query, or a suggestion; else help for what is typed, or the keys."""
+        help_text = complete_query(self.query_one(Input).value).help
+        self.query_one("#search-keys", Label).update(Content(sanitize(note or help_text or _SEARCH_KEYS)))
 
     @on(Input.Changed)
     def post_change(self, event: Input.Changed) -> None:
@@ -153,6 +181,10 @@ class SearchBar(Horizontal):
 
     def action_apply(self) -> None:
         """Close, and keep the text."""
+        text = self.query_one(Input).value.strip()
+        if text:
+            earlier = [one for one in self._suggester.history if one != text]
+            self._suggester.history = [text, *earlier][:_MAX_HISTORY]
         self.remove_class("-open")
         self.query_one(Input).can_focus = False
         self.post_message(self.Closed(self._target))

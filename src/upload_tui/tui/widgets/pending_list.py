@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from upload_tui.monitor import Row, WaitsFor
-from upload_tui.status import Stage
+from upload_tui.status import Certainty, Origin, Stage
 from upload_tui.text import age_text, duration_text, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
@@ -28,6 +28,8 @@ def bytes_per_second(row: Row) -> float | None:
     """How fast the chunks of an initiated upload arrived so far; None if it is not known."""
     if row.stage is not Stage.INITIATED or not row.chunk_bytes or row.initiated_on is None:
         return None
+    if row.since_certainty is Certainty.OBSERVED:  # the chunks have been arriving for longer
+        return None
     seconds = (row.read_on - row.initiated_on).total_seconds()
     return row.chunk_bytes / seconds if seconds >= 1 else None
 
@@ -44,12 +46,19 @@ def time_left_text(row: Row) -> str:
     return f"{f'{seconds / 60:.0f}m' if 60 <= seconds < 3570 else age_text(max(seconds, 1))} left"
 
 
+def is_from_source(row: Row) -> bool:
+    """Whether a source lists the upload: what happens after it was completed is not known then."""
+    return Origin.of(row.service) is Origin.SOURCE
+
+
 def pending_reasons(row: Row) -> Sequence[str]:
     """Why an upload is pending: the same reason in several lengths, the longest first."""
     if row.stage is Stage.COMPLETED:
         has_no_worker = row.lateness.waits_for is WaitsFor.WORKER
-        return ["no worker has picked it up", "no worker"] if has_no_worker else ["verifying"]
-    if row.chunk_count is None:
+        if has_no_worker:
+            return ["no worker has picked it up", "no worker"]
+        return ["waiting for the next stage", "waiting"] if is_from_source(row) else ["verifying"]
+    if row.chunk_count is None and not row.chunk_bytes:
         return ["waiting for client"]
     received = row.chunk_bytes or 0
     if row.size_bytes is not None and received >= row.size_bytes:
@@ -149,7 +158,7 @@ class PendingList(DiffedText):
         wait = self._wait_text(row, now, self.size.width - cell_len(name) - _FIXED_CELLS)
         return Content.assemble(
             (f"{self.display_options.glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
-            (name, ""),
+            (name, "$faint" if row.is_stale else ""),
             (f" {fit_to_width(age, _AGE_CELLS, align_right=True)}", "$overdue bold" if is_late else "$quiet"),
             (f"  {wait}", "$overdue" if is_late else "$quiet"),
         )

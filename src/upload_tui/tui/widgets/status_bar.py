@@ -150,7 +150,7 @@ class StatusBar(DiffedText):
         requests = self.connection.requests_last_minute
         if requests is not None and width >= _REQUESTS_FROM_WIDTH:
             parts.append(Content.styled(f"{requests:,} requests/min", "$quiet"))
-        if self.speed is not None and self.speed != 1:
+        if self.speed is not None and (self.speed != 1 or width >= _SINCE_FROM_WIDTH):
             speed = "paused" if self.speed == 0 else f"{self.speed:g}{self._glyphs.times}"
             parts.insert(0, Content.styled(speed, "$accent"))
         return Content(f" {self._glyphs.dot} ").join(parts) + Content(" ")

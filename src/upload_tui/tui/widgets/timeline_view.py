@@ -13,8 +13,8 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor import MAX_RETRIES, Detail, estimate_retries
-from upload_tui.status import Event, Span, Stage
+from upload_tui.monitor import MAX_RETRIES, Acknowledgement, Detail, estimate_retries
+from upload_tui.status import Event, Origin, Span, Stage
 from upload_tui.text import age_text, clock_text, duration_text, event_text, sanitize, size_text, span_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
@@ -166,8 +166,14 @@ class _Painter(Struct, frozen=True):
     def _line(self, sign: str, word: str, time: str, style: str) -> Content:
         return Content.assemble((f"{sign} ", style), (f"{word:<11}", f"{style} bold"), (time, ""))
 
+    def _phase(self, stage: Stage) -> str:
+        """What happens after a stage. What a source's service does after completion is not known."""
+        if stage is Stage.COMPLETED and self.detail.upload.origin is Origin.SOURCE:
+            return "waiting"
+        return _PHASES.get(stage, "")
+
     def _span_line(self, span: Span, longest: float) -> Content:
-        phase = _PHASES.get(span.start, "")
+        phase = self._phase(span.start)
         if span.seconds is None:
             return Content.assemble(self._rail, (f"{phase}, time unknown", _QUIET))
         bar = self._bar(self._glyphs.bar_full, span.seconds, longest)
@@ -187,7 +193,7 @@ class _Painter(Struct, frozen=True):
             seconds = time_in_stage.total_seconds()
             bar = self._bar(self._glyphs.bar_open, seconds, longest)
             style = "$overdue bold" if lateness.is_overdue or lateness.is_stuck else _QUIET
-            text = f" {span_text(seconds)} {_PHASES[timeline.stage]}"
+            text = f" {span_text(seconds)} {self._phase(timeline.stage)}"
             yield Content.assemble(self._rail, (bar, f"$stage-{timeline.stage}"), (text, style))
         yield from self._speed()
         yield from self._latency()
@@ -261,6 +267,7 @@ class _Painter(Struct, frozen=True):
             ("service", options.service_title(self.detail.row.service) if options.services else ""),
             ("storage", upload.storage_provider),
             ("uploader", upload.uploader),
+            ("noted", _acknowledgement_text(self.detail.row.acknowledgement, self.now)),
             *((digest.algorithm or "hash", digest.value) for digest in upload.hashes),
         ):
             if value:
@@ -272,6 +279,14 @@ class _Painter(Struct, frozen=True):
     def _detail(self, label: str, value: str) -> Content:
         text = truncate_middle(value, max(self.width - _LABEL_CELLS, 4), self._glyphs.ellipsis)
         return Content.assemble((f"{label[: _LABEL_CELLS - 1]:<{_LABEL_CELLS}}", _QUIET), (text, ""))
+
+
+def _acknowledgement_text(given: Acknowledgement | None, now: datetime) -> str:
+    """That what is wrong is acknowledged, with the note and the time left; empty if it is not."""
+    if given is None:
+        return ""
+    left = f"acknowledged for {age_text((given.until - now).total_seconds())}" if given.until else "acknowledged"
+    return f"{left}: {given.note}" if given.note else left
 
 
 def _bar_length(seconds: float, longest: float, cells: int) -> int:

@@ -37,6 +37,22 @@ def test_a_command_is_offered_after_global_options(
     assert offered(shell, [*options, "li"], monkeypatch, capfd) == {"list"}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--url", "http", ":", "//localhost", ":", "1"],
+        ["--url", "=", "https", ":", "//dds.test"],
+        ["--url", "http", ":", "//[", "::", "1]"],
+        ["--profile", "a", "--project", "b", ":", "c"],
+    ],
+    ids="".join,
+)
+def test_a_command_is_offered_after_a_value_that_bash_splits(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert offered("bash", [*words, "proj"], monkeypatch, capfd) == {"projects"}
+
+
 def test_no_command_is_offered_as_the_value_of_an_option(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from upload_tui.monitor.analysis.trouble import MAX_RETRIES, baseline_of, estimate_retries, lateness_of
-from upload_tui.monitor.model import Connection, ConnectionState, Query
+from upload_tui.monitor.model import Connection, ConnectionState
+from upload_tui.monitor.queries.query import Query
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 from upload_tui.wire import QueueStats, read_queue

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from upload_tui.monitor.analysis.statistics import Cause, Latency, Statistics, normalize_cause, statistics_of
-from upload_tui.monitor.model import Detail, Query, Trouble
+from upload_tui.monitor.model import Detail, Trouble
+from upload_tui.monitor.queries.query import Query
 from upload_tui.status import Stage
 from upload_tui.testing import InMemorySession, an_upload
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upload_tui.monitor.analysis.trouble import TroubleLimits, contradicts_itself, is_contradictory, trouble_of
-from upload_tui.monitor.model import Lateness, Query, Trouble
+from upload_tui.monitor.model import Acknowledgement, Lateness, Trouble
+from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.sessions.combined import CombinedSession
 from upload_tui.status import PENDING_STAGES, Anomaly, AnomalyName, Stage
 from upload_tui.testing import NOW, InMemorySession, an_upload
@@ -88,7 +89,9 @@ def in_trouble(session: InMemorySession | CombinedSession, query: Query | None =
 def test_rows_filter_funnel_and_pending_uploads_agree(uploads: list[Mapping[str, Any]], data: st.DataObject) -> None:
     session = InMemorySession(uploads)
     ids = sorted({upload["id"] for upload in uploads})
-    session.picture._store.acknowledge(data.draw(st.lists(st.sampled_from(ids), max_size=3)) if ids else [])
+    session.picture._store.acknowledge(
+        data.draw(st.lists(st.sampled_from(ids), max_size=3)) if ids else [], Acknowledgement()
+    )
     session.picture._store.mark(data.draw(st.lists(st.sampled_from(ids), max_size=3)) if ids else [], gone=True)
     expected = {upload_id: trouble for upload_id, trouble in in_trouble(session).items() if trouble}
     assert in_trouble(session, Query(attention_only=True)) == expected
@@ -112,13 +115,37 @@ def test_rows_filter_funnel_and_pending_uploads_agree(uploads: list[Mapping[str,
 def test_an_acknowledgement_ends_with_the_stage() -> None:
     session = InMemorySession([an_upload("a", initiated=2000, completed=1000)])
     (upload_id,) = in_trouble(session)
-    session.picture._store.acknowledge([upload_id])
+    session.picture._store.acknowledge([upload_id], Acknowledgement())
     assert in_trouble(session) == {upload_id: None}
     assert session.picture.funnel().stuck == 0
     session.publish(an_upload("a", initiated=2000, completed=1000, error=1))
     assert in_trouble(session) == {upload_id: Trouble.FAILED}
-    session.picture._store.acknowledge([upload_id])
-    session.picture._store.acknowledge([upload_id], is_acknowledged=False)
+    session.picture._store.acknowledge([upload_id], Acknowledgement())
+    session.picture._store.acknowledge([upload_id], None)
+    assert in_trouble(session) == {upload_id: Trouble.FAILED}
+    session.close()
+
+
+def test_an_acknowledgement_ends_when_its_time_is_over() -> None:
+    session = InMemorySession([an_upload("a", completed=100, error=50)])
+    (upload_id,) = in_trouble(session)
+    until = session.picture.now() + timedelta(seconds=60)
+    session.picture.acknowledge([upload_id], Acknowledgement("known", until))
+    assert in_trouble(session) == {upload_id: None}
+    session.clock.advance(59)
+    assert session.picture.funnel().troubles == {}
+    session.clock.advance(1)
+    assert in_trouble(session) == {upload_id: Trouble.FAILED}
+    assert session.picture.funnel().troubles == {Trouble.FAILED: 1}
+    session.close()
+
+
+def test_an_upload_that_returns_to_its_stage_is_not_acknowledged_any_more() -> None:
+    session = InMemorySession([an_upload("a", completed=100, error=50)])
+    (upload_id,) = in_trouble(session)
+    session.picture.acknowledge([upload_id], Acknowledgement())
+    session.publish(an_upload("a", completed=40))
+    session.publish(an_upload("a", completed=40, error=1))
     assert in_trouble(session) == {upload_id: Trouble.FAILED}
     session.close()
 

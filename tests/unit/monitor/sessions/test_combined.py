@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from upload_tui.monitor.changes import Change, StageReached
-from upload_tui.monitor.model import Connection, ConnectionState, Query, SortKey
+from upload_tui.monitor.model import Connection, ConnectionState
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.sessions.combined import CombinedSession
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload

@@ -8,7 +8,8 @@ import pytest
 
 from upload_tui.errors import UnreachableError
 from upload_tui.monitor.changes import Change, ConnectionChanged, StageReached
-from upload_tui.monitor.model import ConnectionState, Query
+from upload_tui.monitor.model import ConnectionState
+from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.sessions.deferred import DeferredSession
 from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
 from upload_tui.testing import FrozenClock, InMemorySession, an_upload

@@ -13,7 +13,9 @@ from tests.unit.monitor.shifting_service import ShiftingService
 
 from upload_tui.errors import ServerError
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.model import ProjectRef, Query
+from upload_tui.monitor.model import ProjectRef
+from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.store import bulk
 from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
@@ -25,7 +27,7 @@ from upload_tui.status import Event, Stage, Timeline
 from upload_tui.testing import NOW
 from upload_tui.wire import StatusShape, Upload, responses
 
-STUCK = TroubleThresholds(StuckThresholds(NOW, NOW), NOW)
+STUCK = TroubleThresholds(StuckThresholds(NOW, NOW), NOW, StuckThresholds(NOW, NOW), NOW)
 LATER = NOW + timedelta(minutes=5)
 
 
@@ -100,7 +102,7 @@ def test_a_search_finds_rows_of_an_unfinished_bulk_load() -> None:
     store.bulk.begin()
     store.bulk.insert_page(snapshot(verified(0, 20)))
     for _ in range(2):
-        found = store.find(Query(search="p-1-17"), STUCK, 0, 9, patience_seconds=1.0)
+        found = store.find(Query(where=parse_query("p-1-17")), STUCK, 0, 9, patience_seconds=1.0)
         assert ([row.id for row in found.uploads], found.total, found.is_settled) == (["p-1-17"], 1, True)
         store.bulk.end()
     store.close()
@@ -120,7 +122,7 @@ def test_another_store_reads_correct_data_and_keeps_its_indexes_if_it_is_large(
     assert (index_and_trigger_names(scanned) == before) is not is_small
     put(scanned, an_upload_in(Stage.COMPLETED, "a"))
     assert counts(scanned) == {(Stage.COMPLETED, False): 1, (Stage.VERIFIED, False): 5}
-    assert scanned.find(Query(search="p-2-3"), STUCK, 0, 0).total == 1
+    assert scanned.find(Query(where=parse_query("p-2-3")), STUCK, 0, 0).total == 1
     loading.bulk.end()
     loading.close()
     scanned.close()
@@ -142,7 +144,7 @@ async def test_a_load_of_a_dead_process_is_finished_by_another_store(tmp_path: P
     await living.bulk.wait_until_idle()
     assert index_and_trigger_names(living) == complete
     assert counts(living) == {(Stage.INITIATED, False): 1, (Stage.VERIFIED, False): 5}
-    assert living.find(Query(search="p-1-3"), STUCK, 0, 0).total == 1
+    assert living.find(Query(where=parse_query("p-1-3")), STUCK, 0, 0).total == 1
     living.close()
 
 

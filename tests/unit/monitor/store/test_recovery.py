@@ -11,7 +11,9 @@ from tests.unit.monitor.shifting_service import ShiftingService, TickingClock
 
 from upload_tui.errors import StorageError, StorageResetError
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.model import ProjectRef, Query, SortKey
+from upload_tui.monitor.model import ProjectRef
+from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.sessions.live import LiveSession
 from upload_tui.monitor.store import recovery
 from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
@@ -22,7 +24,7 @@ from upload_tui.testing import NOW
 from upload_tui.wire import StatusShape, Upload
 
 PROJECT = ProjectRef("p-1", "Genome")
-STUCK = TroubleThresholds(StuckThresholds(NOW, NOW), NOW)
+STUCK = TroubleThresholds(StuckThresholds(NOW, NOW), NOW, StuckThresholds(NOW, NOW), NOW)
 
 
 def damage(file: Path, *names: str) -> None:
@@ -332,6 +334,6 @@ def test_a_missing_table_or_column_is_damage(damage_sql: str, tmp_path: Path) ->
     with suppress(StorageResetError):
         store.put(many(1))
         store.raw("u-0")
-        store.find(Query(search="0001"), STUCK, 0, 10)
+        store.find(Query(where=parse_query("0001")), STUCK, 0, 10)
     assert "damaged" in store.notice
     store.close()

@@ -8,18 +8,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from upload_tui.monitor.model import Query, SortKey
+from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.queries.query import Query, SortKey
+from upload_tui.monitor.queries.terms import TextTerm, Where
 from upload_tui.monitor.store import search
 from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
 from upload_tui.status import Event, Stage, Timeline
+from upload_tui.text import fold
 from upload_tui.wire import Upload
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
-STUCK = TroubleThresholds(
-    StuckThresholds(NOON - timedelta(hours=1), NOON - timedelta(hours=1)), NOON - timedelta(days=1)
-)
+LATE = StuckThresholds(NOON - timedelta(hours=1), NOON - timedelta(hours=1))
+STUCK = TroubleThresholds(LATE, NOON - timedelta(days=1), LATE, NOON)
 COUNT = 100
 NO_TIME = 0.0
+
+
+def phrase(text: str) -> Where:
+    """The query for a text, as it is."""
+    return Where(text, TextTerm("", (fold(text),)))
+
+
 INDEXED_SORTS = frozenset(SortKey) - {SortKey.TOOK, SortKey.CHUNKS, SortKey.PROGRESS, SortKey.ID}
 
 
@@ -69,7 +78,7 @@ def ids(store: Store, query: Query, patience_seconds: float | None = None) -> li
 
 
 def test_the_first_rows_are_found_before_the_scan_is_complete(store: Store) -> None:
-    first = store.find(Query(search="run"), STUCK, 0, 3, NO_TIME)
+    first = store.find(Query(where=parse_query("run")), STUCK, 0, 3, NO_TIME)
     assert [upload.id for upload in first.uploads] == ["u-000", "u-001", "u-002"]
     assert not first.is_settled
     assert 3 <= first.total < COUNT
@@ -78,7 +87,7 @@ def test_the_first_rows_are_found_before_the_scan_is_complete(store: Store) -> N
 @pytest.mark.parametrize("sort", sorted(INDEXED_SORTS))
 @pytest.mark.parametrize("descending", [True, False])
 def test_batches_add_up_to_the_complete_result(store: Store, sort: SortKey, descending: bool) -> None:
-    query = Query(search="run", sort=sort, descending=descending)
+    query = Query(where=parse_query("run"), sort=sort, descending=descending)
     results: list[list[str]] = []
     while not results or not store.find(query, STUCK, 1000, 0, NO_TIME).is_settled:
         results.append(ids(store, query, NO_TIME))
@@ -89,12 +98,12 @@ def test_batches_add_up_to_the_complete_result(store: Store, sort: SortKey, desc
 
 
 def test_without_a_time_limit_the_result_is_complete(store: Store) -> None:
-    assert store.find(Query(search="run"), STUCK, 0, 0).total == COUNT
+    assert store.find(Query(where=parse_query("run")), STUCK, 0, 0).total == COUNT
     assert store.find(Query(attention_only=True), STUCK, 0, 0).total == COUNT
 
 
 def test_an_upload_has_a_position_when_it_is_found(store: Store) -> None:
-    query = Query(search="run")
+    query = Query(where=parse_query("run"))
     store.find(query, STUCK, 0, 3, NO_TIME)
     assert store.position(query, STUCK, "u-002") == 2
     assert store.position(query, STUCK, "u-099") is None
@@ -104,13 +113,13 @@ def test_an_upload_has_a_position_when_it_is_found(store: Store) -> None:
 
 def test_few_matches_are_found_at_once(store: Store) -> None:
     put(store, an_upload(200, "one of a kind"))
-    found = store.find(Query(search="ONE of a k"), STUCK, 0, 9, NO_TIME)
+    found = store.find(Query(where=parse_query("ONE of a k")), STUCK, 0, 9, NO_TIME)
     assert [upload.id for upload in found.uploads] == ["u-200"]
     assert found.is_settled
 
 
 def test_an_outdated_long_list_is_used_until_the_next_is_complete(store: Store, clock: Clock) -> None:
-    query = Query(search="run")
+    query = Query(where=parse_query("run"))
     before = ids(store, query)
     put(store, an_upload(-1))
     assert ids(store, query, NO_TIME) == before  # the list is too new to be rebuilt
@@ -124,7 +133,7 @@ def test_an_outdated_long_list_is_used_until_the_next_is_complete(store: Store, 
 
 
 def test_a_list_is_completed_although_uploads_are_added(store: Store) -> None:
-    query = Query(search="run")
+    query = Query(where=parse_query("run"))
     calls = 0
     while not store.find(query, STUCK, 1000, 0, NO_TIME).is_settled:
         calls += 1
@@ -150,11 +159,11 @@ def test_any_part_of_a_name_finds_it(name: str, data: st.DataObject) -> None:
     part = name[first : data.draw(st.integers(first + 1, len(name)))]
     store = Store()
     put(store, an_upload(1, name), an_upload(2, "other"))
-    assert "u-001" in ids(store, Query(search=part))
+    assert "u-001" in ids(store, Query(where=phrase(part)))
     store.close()
 
 
 def test_a_very_long_search_text_works(store: Store) -> None:
     put(store, an_upload(300, "x" * 50 + '" OR "y"' * 900))
-    assert ids(store, Query(search="z" * 20 + '" OR "y"' * 800)) == []
-    assert ids(store, Query(search='" OR "y"' * 800)) == ["u-300"]
+    assert ids(store, Query(where=phrase("z" * 20 + '" OR "y"' * 800))) == []
+    assert ids(store, Query(where=phrase('" OR "y"' * 800))) == ["u-300"]

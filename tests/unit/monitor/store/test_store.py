@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -11,22 +12,27 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from upload_tui.errors import BusyStorageError
 from upload_tui.monitor.analysis.trouble import is_contradictory, trouble_of
-from upload_tui.monitor.model import Lateness, Query, SortKey
+from upload_tui.monitor.model import Acknowledgement, Lateness
+from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store import keyset_paging, recovery
 from upload_tui.monitor.store.aggregates import StoreAggregates
 from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.schema import MIGRATIONS
-from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.store import Store, StoredUpload, StuckThresholds, TroubleThresholds
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline
+from upload_tui.text import fold
 from upload_tui.wire import Upload
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 FAILED_SINCE = NOON - timedelta(seconds=40)
-STUCK = TroubleThresholds(StuckThresholds(NOON - timedelta(seconds=900), NOON - timedelta(seconds=60)), FAILED_SINCE)
+LATE = StuckThresholds(NOON - timedelta(seconds=900), NOON - timedelta(seconds=60))
+STUCK = TroubleThresholds(LATE, FAILED_SINCE, LATE, NOON)
 
 
 GONE = frozenset({"u-3", "u-4"})
@@ -66,7 +72,7 @@ def uploads(draw: st.DrawFn) -> list[Upload]:
 QUERIES = st.builds(
     Query,
     stages=st.frozensets(st.sampled_from(Stage), max_size=2),
-    search=st.sampled_from(["", "bin", "%", "_", "\\", "U-1", "bad", "nothing"]),
+    where=st.sampled_from(["", "bin", "%", "_", "\\", "U-1", "bad", "nothing", "uni"]).map(parse_query),
     attention_only=st.booleans(),
     project_ids=st.frozensets(st.sampled_from(["p", "q"]), max_size=1),
     sort=st.sampled_from(SortKey),
@@ -91,7 +97,7 @@ def fits(upload: Upload, query: Query) -> bool:
         (not query.stages or (upload.stage in query.stages and upload.id not in GONE))
         and (not query.project_ids or upload.project_id in query.project_ids)
         and (not query.attention_only or (trouble is not None and not is_ignored))
-        and any(query.search.lower() in text.lower() for text in texts)
+        and any(fold(query.where.text) in fold(text) for text in texts)
     )
 
 
@@ -112,7 +118,7 @@ def fill(store: Store, found: list[Upload]) -> None:
 def test_pages_and_positions_agree_for_any_query(store: Store, found: list[Upload], query: Query) -> None:
     fill(store, found)
     store.mark(GONE, gone=True)
-    store.acknowledge(ACKNOWLEDGED)
+    store.acknowledge(ACKNOWLEDGED, Acknowledgement())
     expected = {upload.id for upload in found if fits(upload, query)}
     total = store.find(query, STUCK, 0, 0).total
     everything = [row.id for row in store.find(query, STUCK, 0, 100).uploads]
@@ -249,7 +255,7 @@ def test_bulk_rows_are_sorted_counted_and_found(tmp_path: Path) -> None:
     store.close()  # during the load: the next store ends it
     store = Store(tmp_path / "store.db")
     assert store.find(Query(project_ids=frozenset({"p"})), STUCK, 0, 0).total == 30
-    assert [row.id for row in store.find(Query(search="file27"), STUCK, 0, 9).uploads] == ["u-27"]
+    assert [row.id for row in store.find(Query(where=parse_query("file27")), STUCK, 0, 9).uploads] == ["u-27"]
     assert [json.loads(store.raw(f"u-{n}"))["id"] for n in (3, 17, 29)] == ["u-3", "u-17", "u-29"]
     store.put([(readings[3], '{"id": "new"}', (), None)])
     assert store.raw("u-3") == '{"id": "new"}'
@@ -264,7 +270,7 @@ async def test_overlapping_loads_of_two_projects_are_counted_once(tmp_path: Path
     store.bulk.insert_page(second_page())
     await store.bulk.finish()
     assert store.find(Query(), STUCK, 0, 0).total == 10
-    assert [row.id for row in store.find(Query(search="v-3"), STUCK, 0, 9).uploads] == ["v-3"]
+    assert [row.id for row in store.find(Query(where=parse_query("v-3")), STUCK, 0, 9).uploads] == ["v-3"]
     store.close()
 
 
@@ -275,7 +281,7 @@ def test_rows_are_counted_once_when_another_store_opens_during_a_bulk_load(tmp_p
     store.bulk.insert_page(second_page())
     store.bulk.end()
     assert store.find(Query(), STUCK, 0, 0).total == other.find(Query(), STUCK, 0, 0).total == 10
-    assert [row.id for row in other.find(Query(search="v-3"), STUCK, 0, 9).uploads] == ["v-3"]
+    assert [row.id for row in other.find(Query(where=parse_query("v-3")), STUCK, 0, 9).uploads] == ["v-3"]
     other.close()
     store.close()
 
@@ -319,19 +325,67 @@ def test_deep_pages_are_found_from_checkpoints(monkeypatch: pytest.MonkeyPatch) 
 
 def test_pages_of_an_earlier_version_are_readable(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
+    page = {"results": [{"id": "u-0", "content_type": "image/tiff"}, {"id": "ü-1", "content_type": 7}]}
+    with closing(sqlite3.connect(file)) as old:
+        old.executescript("".join(MIGRATIONS[:2]) + "PRAGMA user_version = 2")
+        old.execute("INSERT INTO pages VALUES (1, ?)", (json.dumps(page).encode(),))
+        old.execute("INSERT INTO words VALUES (3, ?)", (json.dumps({"id": "u-2", "content_type": "text/csv"}),))
+        old.execute("INSERT INTO projects VALUES (1, 'p', '')")
+        old.execute("INSERT INTO cells VALUES (1, 1, 2, 0, 0)")
+        for number, upload_id, place in ((1, "u-0", 0), (2, "ü-1", 1), (3, "u-2", None)):
+            insert_old_row(old, number, upload_id, place)
+        old.commit()
     store = Store(file)
-    begin_with_first_page(store)
-    store.bulk.end()
-    store.db.execute("UPDATE pages SET body = ?", (b'{"results": [{"id": "u-0"}]}',))
-    for change in ("TABLE told", "INDEX by_trouble"):
-        store.db.execute(f"DROP {change}")
-    for column in ("is_contradictory", "acknowledged_stage"):
-        store.db.execute(f"ALTER TABLE uploads DROP COLUMN {column}")
-    store.db.execute("PRAGMA user_version = 2")
+    assert json.loads(store.raw("u-0")) == page["results"][0]
+    rows = store.find(Query(), STUCK, 0, 9).uploads
+    assert {row.id: row.content_type for row in rows} == {"u-0": "image/tiff", "ü-1": "", "u-2": "text/csv"}
+    found = store.find(Query(where=parse_query("U-1 Äpfel-ü-1")), STUCK, 0, 9).uploads
+    assert [row.id for row in found] == ["ü-1"]
+    store.put([(replace(read_back(rows, "ü-1"), name="birnen"), "{}", (), None)])
+    assert store.find(Query(where=parse_query("apfel")), STUCK, 0, 9).total == 2
+    assert store.find(Query(where=parse_query("birnen")), STUCK, 0, 9).total == 1
+    store.db.execute("INSERT INTO grams (grams) VALUES ('integrity-check')")
     store.close()
-    store = Store(file)
-    assert json.loads(store.raw("u-0")) == {"id": "u-0"}
+
+
+def insert_old_row(db: sqlite3.Connection, number: int, upload_id: str, place: int | None) -> None:
+    """A row of the table as it was in version 2."""
+    columns = [row[1] for row in db.execute("PRAGMA table_info(uploads)")]
+    values = {
+        "number": number, "id": upload_id, "project": 1, "cell": 1, "name": f"Äpfel-{upload_id}" , "size_bytes": 1, "stage": 2,
+        "certainty": "reported", "error_message": "", "cause": "", "storage_provider": "", "uploader": "", "noticed": "",
+        "page": None if place is None else 1, "place": place,
+    }  # fmt: skip
+    row = tuple(values.get(column, 0) for column in columns)
+    db.execute(f"INSERT INTO uploads VALUES ({', '.join('?' * len(row))})", row)
+
+
+def read_back(rows: Sequence[StoredUpload], upload_id: str) -> Upload:
+    """The upload of a row."""
+    row = next(row for row in rows if row.id == upload_id)
+    return Upload(
+        id=row.id,
+        name=row.name,
+        project_id=row.project_id,
+        timeline=Timeline((Event(row.stage, row.since),)),
+        read_on=NOON,
+    )
+
+
+def test_an_acknowledgement_survives_a_restart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.db")
+    upload = Upload(
+        id="u", name="a", project_id="p", timeline=Timeline((Event(Stage.ERROR, NOON, message="bad"),)), read_on=NOON
+    )
+    store.put([(upload, "{}", (), None)])
+    store.acknowledge(["u"], Acknowledgement("known", NOON + timedelta(days=1)))
     store.close()
+    again = Store(tmp_path / "store.db")
+    (row,) = again.find(Query(where=parse_query("is:acknowledged")), STUCK, 0, 9).uploads
+    assert row.acknowledgement == Acknowledgement("known", NOON + timedelta(days=1))
+    again.acknowledge(["u"], None)
+    assert again.find(Query(where=parse_query("is:acknowledged")), STUCK, 0, 9).total == 0
+    again.close()
 
 
 def test_a_locked_file_is_not_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,7 +463,7 @@ async def test_finishing_a_bulk_load_does_not_block_the_event_loop(is_file: bool
     store.db.connection.set_trace_callback(None)
     assert max(after - before for before, after in pairwise(counts)) == (0 if is_file else 1)
     assert len(counts) > (0 if is_file else 5)
-    assert store.find(Query(search="3.bin"), STUCK, 0, 0).total == 1
+    assert store.find(Query(where=parse_query("3.bin")), STUCK, 0, 0).total == 1
     store.close()
 
 
@@ -423,6 +477,6 @@ async def test_cancelling_the_end_of_a_bulk_load_leaves_it_to_the_next_store(tmp
         await ending
     store.close()
     again = Store(tmp_path / "store.db")
-    assert again.find(Query(search="3.bin"), STUCK, 0, 0).total == 1
+    assert again.find(Query(where=parse_query("3.bin")), STUCK, 0, 0).total == 1
     assert again.partitions.select()[0].upload_count == 5
     again.close()

@@ -8,6 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from upload_tui.monitor import CombinedSession, Query, Row, Session, SortKey, Trouble
+from upload_tui.monitor.model import Acknowledgement
+from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.status import Stage
 from upload_tui.testing import InMemorySession, an_upload
 
@@ -25,7 +27,7 @@ _QUERIES = {
     "oldest first": Query(descending=False),
     "one stage": Query(stages=frozenset({Stage.ERROR})),
     "one project": Query(project_ids=frozenset({"p-2"})),
-    "search": Query(search="ail"),
+    "search": Query(where=parse_query("ail")),
     "in trouble": Query(attention_only=True),
     "late": Query(late_only=True),
 }
@@ -109,6 +111,6 @@ def test_acknowledged_uploads_return_to_their_place() -> None:
     session = InMemorySession([failed, an_upload("scan", initiated=60)])
     query = Query(sort=SortKey.TROUBLE)
     assert [row.name for row in session.picture.window(query, 0, 10).rows] == ["failed", "scan"]
-    session.picture._store.acknowledge([str(failed["id"])])
+    session.picture._store.acknowledge([str(failed["id"])], Acknowledgement())
     assert [row.name for row in session.picture.window(query, 0, 10).rows] == ["scan", "failed"]
     session.close()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from upload_tui.monitor import Query, Store, StorePicture, ingest, statistics_of, upload_record
+from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.wire import StatusShape, format_time, read_upload_reading
@@ -64,7 +65,7 @@ def test_rows_and_records_have_its_own_name(picture: StorePicture) -> None:
     assert statistics.unknown_states == {"quarantined": 2, "archived": 1}
     assert statistics.total == 4
     assert {stage: count for stage, count in statistics.counts.items() if count} == {Stage.VERIFIED: 1}
-    assert picture.window(Query(search="quarantin"), 0, 10).total == 2
+    assert picture.window(Query(where=parse_query("quarantin")), 0, 10).total == 2
 
 
 def test_an_upload_in_an_unknown_state_is_read_again_until_it_is_final() -> None:

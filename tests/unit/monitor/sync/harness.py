@@ -26,7 +26,7 @@ COMPARED = (
 )  # fmt: skip
 STAGES = tuple(Stage)
 PROJECT = ProjectRef("p-1", "Genome")
-STUCK = TroubleThresholds(StuckThresholds(NOW, NOW), NOW)
+STUCK = TroubleThresholds(StuckThresholds(NOW, NOW), NOW, StuckThresholds(NOW, NOW), NOW)
 
 
 class SyncHarness:

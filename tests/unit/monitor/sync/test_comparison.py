@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from upload_tui.monitor.changes import AnomalyNoticed, Change, UploadPurged
-from upload_tui.monitor.model import Query
+from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.sync.ingest import compare
 from upload_tui.status import Certainty, Event, Stage, Timeline
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload

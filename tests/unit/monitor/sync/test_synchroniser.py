@@ -13,7 +13,7 @@ from tests.unit.monitor.sync.harness import STUCK, SyncHarness, gaps
 
 from upload_tui.errors import UnreachableError
 from upload_tui.monitor.changes import StageReached, UploadChange, UploadGone, UploadSeen
-from upload_tui.monitor.model import Query
+from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync import full_scan
 from upload_tui.status import Stage

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_tui.monitor import StageReached
+from upload_tui.monitor import StageReached, parse_query, read_query
 from upload_tui.monitor.changes import UploadRef
 from upload_tui.status import Stage
 from upload_tui.testing import NOW
@@ -25,28 +25,33 @@ def stage_reached(stage: Stage, name: str = "scan.tiff", message: str | None = N
     )
 
 
+def no_row(upload_id: str) -> None:
+    """No upload is known; none may be needed."""
+
+
 @pytest.mark.parametrize(
     ("search", "is_matched"),
     [
         ("", True),
         ("SCAN", True),
-        ("5f6a genome", True),
-        ("error hash", True),
-        ("verified", False),
-        ("-verified", True),
-        ("-error", False),
+        ("5f6a project:genome", True),
+        ("stage:error hash", True),
+        ("stage:verified", False),
+        ("-stage:verified", True),
+        ("-stage:error", False),
         ("scan -hash", False),
+        ("error:hash", True),
         ("-", False),
     ],
 )
 def test_all_words_must_occur_and_excluded_words_must_not(search: str, is_matched: bool) -> None:
     change = stage_reached(Stage.ERROR, message="reported hash differs")
-    assert ChangeFilter(search).matches(change) is is_matched
+    assert ChangeFilter(parse_query(search)).matches(change, NOW, no_row) is is_matched
 
 
 @given(search=st.text(max_size=30), stage=st.none() | st.sampled_from(Stage), name=st.text(max_size=30))
 def test_an_empty_filter_matches_every_change(search: str, stage: Stage | None, name: str) -> None:
-    change_filter = ChangeFilter(search, stage)
-    matched = [change_filter.matches(stage_reached(each, name)) for each in Stage]
+    change_filter = ChangeFilter(read_query(search), stage)
+    matched = [change_filter.matches(stage_reached(each, name), NOW, no_row) for each in Stage]
     assert all(matched) or change_filter
     assert stage is None or not any(ok for ok, each in zip(matched, Stage, strict=True) if each is not stage)

@@ -12,9 +12,9 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, Row, SortKey
+from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, Row, SortKey, Where, text_terms
 from upload_tui.status import Stage
-from upload_tui.text import sanitize
+from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.columns import TITLES, Column, ColumnKey, ColumnSpec, ViewKind, default_columns
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import TABLE_KEYS, key_of
@@ -27,6 +27,9 @@ from upload_tui.tui.widgets.table.row_window import RowSource
 __all__ = ["TitledTable", "UploadTable", "query_parts"]
 
 _HIGHLIGHT_SECONDS = 1.5
+
+_HIGHLIGHTED_FIELDS = ("", "name", "id")
+"""Fields of a query whose matches are highlighted; the empty name is a word without a field."""
 
 
 class UploadTable(RowList, can_focus=True):
@@ -177,9 +180,13 @@ class UploadTable(RowList, can_focus=True):
     @property
     def column_specs(self) -> tuple[ColumnSpec, ...]:
         """The chosen columns, or else the default ones, whether they fit or not."""
-        options = self.display_options
-        return options.columns_of(self.view_kind) or default_columns(
-            several_projects=self.several_projects, several_services=bool(options.services)
+        return self.display_options.columns_of(self.view_kind) or self.default_specs
+
+    @property
+    def default_specs(self) -> tuple[ColumnSpec, ...]:
+        """The default columns."""
+        return default_columns(
+            several_projects=self.several_projects, several_services=bool(self.display_options.services)
         )
 
     @property
@@ -189,7 +196,12 @@ class UploadTable(RowList, can_focus=True):
         return tuple(spec.key for spec in self.column_specs if spec.key not in shown)
 
     def _fit_columns(self) -> None:
-        view = ColumnView(self.several_projects, self.project_names, self.display_options.columns_of(self.view_kind))
+        view = ColumnView(
+            self.several_projects,
+            self.project_names,
+            self.display_options.columns_of(self.view_kind),
+            tuple(text_terms(self.rows_query.where.tree, _HIGHLIGHTED_FIELDS)),
+        )
         self._painter.fit(self.line_width or self.size.width, self.display_options, view)
 
     def _paint_ahead(self, row: Row, now: datetime) -> None:
@@ -206,6 +218,8 @@ class UploadTable(RowList, can_focus=True):
 
 _FRAME_CELLS = 4
 """The cells of a frame's line that its title cannot use: two corners and two spaces."""
+_CURRENT_SECONDS = 15
+"""Rows older than this have their age in the title."""
 _CAUSE_CELLS = 28
 """Cells for a cause, a storage provider or an uploader in the title."""
 _SORT_LABELS = {SortKey.SINCE: "age", SortKey.TOOK: "duration"}
@@ -232,8 +246,8 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = 
     for label, value in (("storage", query.storage_provider), ("by", query.uploader)):
         if value:
             parts.append(f"{label} {truncate_middle(value, _CAUSE_CELLS, ellipsis)}")
-    if query.search:
-        parts.append(f'matching "{sanitize(query.search)}"')
+    if query.where.text:
+        parts.append(f'matching "{sanitize(query.where.text)}"')
     names = [project.name or project.id for project in projects if project.id in query.project_ids]
     parts.extend(f"in {sanitize(name)}" for name in names)
     parts.extend(order_part(query))
@@ -273,6 +287,11 @@ class TitledTable(UploadTable):
 
     def watch_connection(self) -> None:
         """Update the titles."""
+        self.update_titles()
+
+    def watch_now(self) -> None:
+        """Repaint what depends on the time, and update the titles."""
+        super().watch_now()
         self.update_titles()
 
     def watch_is_known(self) -> None:
@@ -327,8 +346,17 @@ class TitledTable(UploadTable):
             parts.append(f"{len(self.marked)} marked")
         if self.follow:
             parts.append("following newest")
+        parts.extend(self._age_part())
         title = f" {self.display_options.glyphs.dot} ".join(parts)
         return Content.styled(title, "$accent") if self.rows_query.is_filtered else Content(title)
+
+    def _age_part(self) -> Iterator[str]:
+        """Yield the age of the rows if they are not current."""
+        if self.connection is None or self.connection.is_live or self.connection.read_on is None or self.now is None:
+            return
+        seconds = (self.now - self.connection.read_on).total_seconds()
+        if seconds >= _CURRENT_SECONDS and self.connection.playback is None:
+            yield f"updated {age_text(seconds)} ago"
 
     def _subtitle(self) -> Content:
         """The columns that do not fit."""
@@ -340,8 +368,10 @@ class TitledTable(UploadTable):
 
     def _empty_text(self) -> str:
         query = self.rows_query
+        if query.project_ids and not replace(query, project_ids=frozenset()).is_filtered:
+            return "No uploads in this project. Esc shows all projects."
         if query.is_filtered:
-            has_both = query.search and replace(query, search="").is_filtered
+            has_both = query.where.text and replace(query, where=Where()).is_filtered
             return f"No matches. Esc {'clears the search' if has_both else 'shows all uploads'}."
         if self.is_known or self.connection is None:
             return "No uploads yet. New uploads appear here."

@@ -12,7 +12,7 @@ from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, fit
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
 from upload_tui.tui.fitting import cause_text, detailed_cause_text
-from upload_tui.tui.widgets.table.row_painter import BADGE_CLASSES, cell, second_line
+from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, cell, second_line
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 
 OPTIONS = DisplayOptions(zone=UTC)

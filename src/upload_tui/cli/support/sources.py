@@ -1,0 +1,126 @@
+"""Access to the source that the settings name: its session, one listing of it, and what `doctor` finds."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from upload_tui.cli.support.environment import Finding, State
+from upload_tui.cli.support.output import echo_err
+from upload_tui.cli.support.project_readings import ProjectReading, Snapshot, run_round
+from upload_tui.cli.support.service import report_replacement, service_of, trouble_limits
+from upload_tui.errors import EXIT_OK, EXIT_UNREACHABLE, AuthError, SourceConfigError, SourceError
+from upload_tui.files import expand_home
+from upload_tui.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from upload_tui.clock import Clock
+    from upload_tui.monitor import ChangeBroadcaster, SnapshotSynchroniser, SourceSession, Store, WatchedSource
+    from upload_tui.sources import CommandSource, Inspection
+
+__all__ = ["command_source", "read_source", "source_finding", "source_session", "source_synchroniser"]
+
+_MAX_NAMES = 8
+
+
+def command_source(settings: ServiceSettings) -> "CommandSource":
+    """The command of the settings; `~` at the start of the program is the home folder."""
+    from pathlib import Path
+
+    from upload_tui.sources import CommandSource
+
+    program, *arguments = settings.command
+    if program.startswith("~"):
+        program = str(expand_home(Path(program)))
+    return CommandSource((program, *arguments), timeout_seconds=settings.timeout_seconds)
+
+
+def _watched(settings: ServiceSettings) -> "WatchedSource":
+    from upload_tui.monitor import WatchedSource
+
+    projects = frozenset(settings.projects)
+    return WatchedSource(command_source(settings), service_of(settings), settings.title, projects)
+
+
+def source_session(
+    settings: ServiceSettings, store: "Store", clock: "Clock", *, changes: "ChangeBroadcaster | None" = None
+) -> "SourceSession":
+    """Make a session over the source, with the refresh interval and the limits of the settings."""
+    from upload_tui.monitor import SourceSession, source_schedule
+
+    return SourceSession(
+        _watched(settings),
+        store,
+        clock,
+        schedule=source_schedule(settings.refresh_seconds),
+        limits=trouble_limits(settings),
+        changes=changes,
+    )
+
+
+def source_synchroniser(settings: ServiceSettings, store: "Store", clock: "Clock") -> "SnapshotSynchroniser":
+    """A synchroniser whose changes and progress are not published."""
+    from upload_tui.monitor import SnapshotSynchroniser
+
+    return SnapshotSynchroniser(_watched(settings), store, clock, lambda _: None, lambda *_: None)
+
+
+async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock") -> Snapshot:
+    """List the source once. A listing that failed is reported, and what is known is shown.
+
+    Raises:
+        ServiceError: the source is misconfigured or not allowed to list, or nothing is known.
+    """
+    from upload_tui.monitor import CachedFreshness, ProjectRef, StorePicture
+
+    synchroniser = source_synchroniser(settings, store, clock)
+    freshness, code = None, EXIT_OK
+    try:
+        await run_round(synchroniser)
+        if synchroniser.unreadable_notice:
+            echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
+            code = EXIT_UNREACHABLE
+    except (AuthError, SourceConfigError):
+        raise
+    except SourceError as error:
+        if not store.projects():
+            raise
+        echo_err(f"upload-tui: {error.title}. Showing what is known; `as_of` has its time.")
+        freshness, code = CachedFreshness(clock.now()), error.exit_code
+    report_replacement(store)
+    picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings), freshness=freshness)
+    projects = store.projects() or (ProjectRef(settings.title, settings.title),)
+    readings = [ProjectReading(project, is_complete=code == EXIT_OK, is_shown=True) for project in projects]
+    return Snapshot(picture, readings, code)
+
+
+async def source_finding(settings: ServiceSettings) -> Finding:
+    """Run the source once and say what it printed.
+
+    Raises:
+        ServiceError: the listing is not whole.
+    """
+    from upload_tui.sources import inspect_source
+
+    inspection = await inspect_source(command_source(settings))
+    if inspection.error is not None:
+        raise inspection.error
+    problems = [*inspection.problems, *inspection.misspelt_fields()]
+    message = _summary(inspection)
+    if problems:
+        return Finding(
+            "source", State.WARNING, f"{message}; {problems[0]}", "Run `upload-tui source check` on the command."
+        )
+    return Finding("source", State.OK, message)
+
+
+def _summary(inspection: "Inspection") -> str:
+    from upload_tui.text import plural
+
+    lines = f"{plural(inspection.upload_count, 'upload')} on {plural(inspection.line_count, 'line')}"
+    unreadable = f", {inspection.unreadable_count:,} unreadable" if inspection.unreadable_count else ""
+    never = f"; never said: {_names(inspection.never_said)}" if inspection.uploads else ""
+    return f"{lines}{unreadable} in {inspection.listing.seconds:.1f}s{never}"
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return ", ".join(names[:_MAX_NAMES]) + more

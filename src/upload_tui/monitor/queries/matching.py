@@ -1,0 +1,254 @@
+"""Whether an upload or a change matches a query, evaluated in memory; `store.conditions` is the same in SQL. Pure."""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from upload_tui.monitor.analysis.statistics import normalize_cause
+from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone
+from upload_tui.monitor.model import Lateness, ProjectRef, Row, Trouble
+from upload_tui.monitor.queries.terms import (
+    EVERYTHING,
+    UNKNOWN_STAGE,
+    AllOf,
+    AnyOf,
+    Expression,
+    Not,
+    NumberTerm,
+    StageTerm,
+    State,
+    StateTerm,
+    TextTerm,
+    TimeTerm,
+    all_of,
+)
+from upload_tui.status import PENDING_STAGES, Certainty, Stage
+from upload_tui.text import fold
+
+__all__ = [
+    "COMPARISONS",
+    "matches_change",
+    "matches_project",
+    "matches_row",
+    "matches_texts",
+    "time_bound",
+    "with_service",
+]
+
+COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
+    "=": operator.eq,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+"""The operators of a `NumberTerm`; SQL has the same."""
+_MILLISECOND = timedelta(milliseconds=1)
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def time_bound(term: TimeTerm, now: datetime) -> datetime:
+    """The time of a term as of now; the beginning of the calendar if it is before."""
+    if term.on is not None:
+        return term.on
+    try:
+        return now - timedelta(seconds=term.ago_seconds or 0.0)
+    except OverflowError:
+        return _NEVER
+
+
+def matches_row(tree: Expression, row: Row, now: datetime, marked: frozenset[str] = frozenset()) -> bool:
+    """Whether an upload matches.
+
+    Args:
+        tree: of the query.
+        row: the upload, as of now.
+        now: for ages, in whole seconds as in the store's queries.
+        marked: the ids of the marked uploads.
+    """
+    return _matches(tree, _Subject(row, row.initiated_on, now, marked))
+
+
+def matches_change(
+    tree: Expression, change: UploadChange, row: Row | None, now: datetime, marked: frozenset[str] = frozenset()
+) -> bool:
+    """Whether a change matches: a reached stage with its own stage, message and time, all else by its upload as it is now.
+
+    `row` is that upload; None if it is not known: then only what the change has itself can match.
+    """
+    return _matches(tree, _Subject(_row_of(change, row), _changed_on(change), now, marked))
+
+
+def _changed_on(change: UploadChange) -> datetime:
+    if isinstance(change, StageReached):
+        return change.on or change.latest or change.at
+    return change.at
+
+
+def _row_of(change: UploadChange, row: Row | None) -> Row:
+    row = row or _unknown_row(change)
+    match change:
+        case StageReached():
+            message = change.error_message or ""
+            return replace(row, stage=change.after, error_message=message, unknown_state="", is_gone=False)
+        case AnomalyNoticed():
+            return replace(row, error_message=f"{change.anomaly.name}: {change.anomaly.detail}")
+        case UploadGone():
+            return replace(row, is_gone=True)
+        case _:
+            return row
+
+
+def _unknown_row(change: UploadChange) -> Row:
+    upload = change.upload
+    return Row(
+        id=upload.id,
+        name=upload.name,
+        project_id=upload.project_id,
+        project_name=upload.project_name,
+        service=upload.service,
+        size_bytes=None,
+        stage=Stage.INITIATED,
+        unknown_state=UNKNOWN_STAGE,
+        stage_since=None,
+        since_certainty=Certainty.OBSERVED,
+        initiated_on=None,
+        completed_on=None,
+        ended_on=None,
+        chunk_count=None,
+        chunk_bytes=None,
+        error_message="",
+        lateness=Lateness(),
+        read_on=change.at,
+    )
+
+
+def with_service(tree: Expression, service: str) -> Expression:
+    """The tree for the uploads of one service: its terms `service:` are replaced by what they amount to."""
+    match tree:
+        case TextTerm(field="service"):
+            return EVERYTHING if matches_texts(tree, (service,)) else Not(EVERYTHING)
+        case AllOf():
+            return all_of(*(with_service(part, service) for part in tree.parts))
+        case AnyOf():
+            return AnyOf(tuple(with_service(part, service) for part in tree.parts))
+        case Not():
+            return Not(with_service(tree.part, service))
+        case _:
+            return tree
+
+
+class _Subject(Struct, frozen=True):
+    """What is compared: an upload, the time of `since:` and `until:`, the present, and the marked uploads."""
+
+    row: Row
+    on: datetime | None
+    now: datetime
+    marked: frozenset[str]
+
+
+def _matches(tree: Expression, subject: _Subject) -> bool:
+    match tree:
+        case TextTerm():
+            return _matches_text(tree, subject.row)
+        case StageTerm():
+            return not subject.row.is_gone and _stage_name(subject.row) in tree.stages
+        case StateTerm():
+            return any(_STATES[state](subject) for state in tree.states)
+        case NumberTerm():
+            number = _NUMBERS[tree.field](subject)
+            compare = COMPARISONS[tree.operator]
+            return number is not None and any(compare(number, value) for value in tree.values)
+        case TimeTerm():
+            return _matches_time(tree, subject)
+        case AllOf():
+            return all(_matches(part, subject) for part in tree.parts)
+        case AnyOf():
+            return any(_matches(part, subject) for part in tree.parts)
+        case Not():
+            return not _matches(tree.part, subject)
+
+
+def _matches_text(term: TextTerm, row: Row) -> bool:
+    if term.field == "project":
+        return matches_project(term, ProjectRef(row.project_id, row.project_name))
+    return matches_texts(term, _TEXTS[term.field](row))
+
+
+def matches_texts(term: TextTerm, texts: Sequence[str]) -> bool:
+    """Whether one of the texts contains a value of the term, or is equal to one."""
+    folded = [fold(text) for text in texts]
+    if term.is_exact:
+        return any(value in folded for value in term.values)
+    return any(value in text for value in term.values for text in folded)
+
+
+def matches_project(term: TextTerm, project: ProjectRef) -> bool:
+    """Whether a project has that name or id; of an id, a part is not enough."""
+    return matches_texts(term, (project.name,)) or fold(project.id) in term.values
+
+
+def _message(row: Row) -> str:
+    return row.unknown_state or row.error_message
+
+
+def _causes(row: Row) -> Sequence[str]:
+    if _stage_name(row) != Stage.ERROR:
+        return ()
+    return row.error_message, normalize_cause(row.error_message)
+
+
+_TEXTS: Mapping[str, Callable[[Row], Sequence[str]]] = {
+    "": lambda row: (row.name, row.id, _message(row)),
+    "service": lambda row: (row.service,),
+    "name": lambda row: (row.name,),
+    "id": lambda row: (row.id,),
+    "by": lambda row: (row.uploader,),
+    "storage": lambda row: (row.storage_provider,),
+    "type": lambda row: (row.content_type,),
+    "error": _causes,
+}
+
+
+def _stage_name(row: Row) -> str:
+    return UNKNOWN_STAGE if row.unknown_state else row.stage
+
+
+def _is_watched(row: Row) -> bool:
+    """Whether lateness and contradictions count."""
+    return not row.is_gone and not row.is_acknowledged
+
+
+_STATES: Mapping[State, Callable[[_Subject], bool]] = {
+    State.STUCK: lambda subject: subject.row.trouble is Trouble.STUCK,
+    State.OVERDUE: lambda subject: subject.row.trouble in {Trouble.STUCK, Trouble.OVERDUE},
+    State.PENDING: lambda subject: not subject.row.is_gone and _stage_name(subject.row) in PENDING_STAGES,
+    State.TROUBLE: lambda subject: subject.row.trouble is not None,
+    State.FAILED: lambda subject: not subject.row.is_gone and _stage_name(subject.row) == Stage.ERROR,
+    State.CONTRADICTORY: lambda subject: subject.row.is_contradictory and _is_watched(subject.row),
+    State.GONE: lambda subject: subject.row.is_gone,
+    State.ACKNOWLEDGED: lambda subject: subject.row.is_acknowledged,
+    State.MARKED: lambda subject: subject.row.id in subject.marked,
+}
+
+
+def _milliseconds(start: datetime | None, end: datetime | None) -> int | None:
+    return None if start is None or end is None else (end - start) // _MILLISECOND
+
+
+_NUMBERS: Mapping[str, Callable[[_Subject], int | None]] = {
+    "size": lambda subject: subject.row.size_bytes,
+    "age": lambda subject: _milliseconds(subject.row.stage_since, subject.now),
+    "took": lambda subject: _milliseconds(subject.row.completed_on, subject.row.ended_on),
+    "chunks": lambda subject: subject.row.chunk_count,
+}
+
+
+def _matches_time(term: TimeTerm, subject: _Subject) -> bool:
+    if subject.on is None:
+        return False
+    bound = time_bound(term, subject.now)
+    return subject.on <= bound if term.is_until else subject.on >= bound

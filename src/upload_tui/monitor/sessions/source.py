@@ -1,0 +1,259 @@
+"""The session over a source: one synchroniser that lists everything in each round."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from upload_tui.clock import Clock
+from upload_tui.errors import AuthError, BusyStorageError, ServiceError, SourceConfigError
+from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
+from upload_tui.monitor.changes import ConnectionChanged, PictureChanged, SyncProgressed
+from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
+from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule, WakeableTimer
+from upload_tui.monitor.sessions.session import ChangeBroadcaster
+from upload_tui.monitor.sessions.waiter import Outcome, outcome_of
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.store_picture import StorePicture
+from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
+from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
+from upload_tui.status import Stage
+
+__all__ = ["SourceSession", "SourceWaiter", "source_schedule"]
+
+_STALE_AFTER_SECONDS = 15.0
+_STALE_AFTER_INTERVALS = 3
+"""Without a whole listing for this many intervals and seconds, the picture is as of the last one."""
+
+
+def source_schedule(refresh_seconds: float) -> Schedule:
+    """A schedule for a source: each listing costs the same, so the interval does not shrink after a change."""
+    return Schedule(refresh_seconds, refresh_seconds, refresh_seconds, growth=1.0)
+
+
+class SourceSession:
+    """Lists a source again and again; implements `Session`. A listing that fails is tried again, also the first one.
+
+    Args:
+        watched: the source.
+        store: where readings are written; the caller closes it. It holds uploads of this source only.
+        clock: for the times of readings and for sleeping.
+        schedule: how often to list.
+        limits: the settings that decide on trouble.
+        changes: where changes are published; None makes a new one.
+    """
+
+    lost_projects: Sequence[ProjectRef] = ()
+    """Always empty: a project without uploads looks the same as one that does not exist."""
+
+    def __init__(
+        self,
+        watched: WatchedSource,
+        store: Store,
+        clock: Clock,
+        *,
+        schedule: Schedule,
+        limits: TroubleLimits = DEFAULT_LIMITS,
+        changes: ChangeBroadcaster | None = None,
+    ) -> None:
+        self.title = watched.title
+        self.changes = changes or ChangeBroadcaster()
+        self._store = store
+        self._clock = clock
+        self._schedule = schedule
+        self._is_watched = True
+        self._timer = WakeableTimer(clock, lambda: self._tracker.is_paused)
+        self._synchroniser = SnapshotSynchroniser(watched, store, clock, self.changes.publish, self._publish_progress)
+        self._tracker = ConnectionTracker(clock, self._publish_connection, read_on=self._synchroniser.previous_read_on)
+        freshness = _SourceFreshness(self._tracker, clock, schedule.shortest_seconds)
+        self.picture = StorePicture(store, clock, watched.service, limits, freshness=freshness)
+
+    @property
+    def projects(self) -> Sequence[ProjectRef]:
+        """The projects with known uploads."""
+        return tuple(self._store.projects())
+
+    @property
+    def is_complete(self) -> bool:
+        """False if the source lists uploads that cannot be read, or has never listed everything."""
+        return not self._synchroniser.unreadable_notice
+
+    async def run(self) -> None:
+        """List until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._relist_when_replaced(), name="watch the store")
+            group.create_task(self._poll_forever(), name="list the source")
+
+    async def _poll_forever(self) -> None:
+        while True:
+            await self._timer.wait(await self._poll())
+
+    async def _relist_when_replaced(self) -> None:
+        while True:
+            await self._store.replaced.wait()
+            self._store.replaced.clear()
+            if not self._tracker.is_paused:
+                self._timer.wake()
+
+    async def _poll(self) -> float:
+        """List once; return the seconds until the next listing."""
+        try:
+            await self._synchroniser.sync()
+        except (ServiceError, BusyStorageError) as error:
+            self._publish_picture()  # what was read before it failed is shown
+            return self._tracker.failed(error)
+        self._tracker.notice = self._synchroniser.notice
+        self._tracker.synced(self._clock.now())
+        self._publish_picture()
+        seconds = self._schedule.shortest_seconds
+        if not self._is_watched:
+            seconds = self._schedule.unwatched_seconds(seconds)
+        return self._schedule.with_jitter(seconds)
+
+    def connection(self) -> Connection:
+        """The state of the source."""
+        return self._tracker.current
+
+    def refresh(self) -> None:
+        """List now, also while paused (once)."""
+        self._timer.wake()
+
+    def pause(self) -> None:
+        """List no more until `resume`; a listing that is running ends."""
+        self._tracker.pause()
+
+    def resume(self) -> None:
+        """End a pause and list now."""
+        self._tracker.resume()
+        self._timer.wake()
+
+    def set_watched(self, *, is_watched: bool) -> None:
+        """Set whether the dashboard is watched: list now when it is again and not paused, less often while it is not."""
+        is_back = is_watched and not self._is_watched
+        self._is_watched = is_watched
+        if is_back and not self._tracker.is_paused:
+            self._timer.wake()
+
+    def _publish_picture(self) -> None:
+        self._store.detect_other_writers()
+        self.changes.publish(PictureChanged(at=self._clock.now()))
+
+    def _publish_connection(self, connection: Connection) -> None:
+        self.changes.publish(ConnectionChanged(at=self._clock.now(), connection=connection))
+
+    def _publish_progress(self, known: int, total: int | None) -> None:
+        self._tracker.catching_up(known, total)
+        self.changes.publish(SyncProgressed(at=self._clock.now(), done=known, total=total))
+        self.changes.publish(PictureChanged(at=self._clock.now()))
+
+
+class _SourceFreshness:
+    """The picture is as current as the last whole listing."""
+
+    def __init__(self, tracker: ConnectionTracker, clock: Clock, refresh_seconds: float) -> None:
+        self._tracker = tracker
+        self._clock = clock
+        self._stale_seconds = max(_STALE_AFTER_SECONDS, _STALE_AFTER_INTERVALS * refresh_seconds)
+        self.read_since = clock.now()
+
+    def as_of(self, project_id: str = "") -> datetime | None:  # noqa: ARG002
+        """When the source last listed everything; None before the first listing of the session."""
+        connection, now = self._tracker.current, self._clock.now()
+        if connection.read_on is None and connection.state is not ConnectionState.CATCHING_UP:
+            return None
+        if connection.read_on is not None and (now - connection.read_on).total_seconds() > self._stale_seconds:
+            return connection.read_on
+        return connection.as_of(now)
+
+
+class SourceWaiter:
+    """Waits for uploads of a source; the counterpart of `UploadWaiter`. Each round is one listing.
+
+    An upload that a whole listing does not have is gone, never verified. One that ended in another stage never reaches the goal.
+
+    Args:
+        synchroniser: lists the source into a store.
+        picture: what the store holds.
+        upload_ids: the uploads.
+        goal: the stage to reach.
+        clock: for sleeping.
+        schedule: the interval between listings.
+    """
+
+    def __init__(
+        self,
+        synchroniser: SnapshotSynchroniser,
+        picture: StorePicture,
+        upload_ids: Sequence[str],
+        *,
+        goal: Stage,
+        clock: Clock,
+        schedule: Schedule,
+    ) -> None:
+        self._synchroniser = synchroniser
+        self._picture = picture
+        self._goal = goal
+        self._clock = clock
+        self._schedule = schedule
+        self.outcomes = dict.fromkeys(upload_ids, Outcome.PENDING)
+        self._has_answered = synchroniser.previous_read_on is not None
+        self.last_error: ServiceError | None = None
+
+    @property
+    def pending(self) -> Sequence[str]:
+        """The uploads still waited for."""
+        return [upload_id for upload_id, outcome in self.outcomes.items() if outcome is Outcome.PENDING]
+
+    def known_id(self, upload_id: str) -> str:
+        """The id itself."""
+        return upload_id
+
+    def unknown_state(self, upload_id: str) -> str:
+        """The source's name of a state that is not in the design; empty for any other."""
+        detail = self._picture.detail(upload_id)
+        state = None if detail is None else detail.upload.timeline.unknown_state
+        return "" if state is None else state.name
+
+    clock_notice = ""
+    """Always empty: a source has no clock of its own."""
+
+    def reason(self, upload_id: str) -> str:  # noqa: ARG002
+        """Why an upload cannot be read."""
+        return self._synchroniser.unreadable_notice
+
+    async def poll(self) -> Sequence[str]:
+        """List once; return the uploads whose outcome is known now.
+
+        A listing that fails is stored in `last_error`, and decides only on the uploads that it has.
+
+        Raises:
+            ServiceError: the source is misconfigured or not allowed to list, or the first listing failed.
+        """
+        self.last_error, is_whole = None, True
+        try:
+            await self._synchroniser.sync()
+            is_whole = not self._synchroniser.is_partial
+            self._has_answered = True
+        except (SourceConfigError, AuthError):
+            raise
+        except ServiceError as error:
+            if not self._has_answered:
+                raise
+            self.last_error, is_whole = error, False
+        pending = self.pending
+        for upload_id in pending:
+            self.outcomes[upload_id] = self._outcome(upload_id, is_whole=is_whole)
+        return [upload_id for upload_id in pending if self.outcomes[upload_id] is not Outcome.PENDING]
+
+    def _outcome(self, upload_id: str, *, is_whole: bool) -> Outcome:
+        detail = self._picture.detail(upload_id)
+        if detail is None or detail.row.is_gone:
+            return Outcome.GONE if is_whole or detail is not None else Outcome.PENDING
+        outcome = outcome_of(detail.upload, self._goal)
+        has_ended = outcome is Outcome.PENDING and detail.upload.timeline.has_ended
+        return Outcome.MISSED if has_ended else outcome
+
+    async def wait(self, interval_seconds: float, *, has_changed: bool) -> float:
+        """Sleep until the next listing is due; return the interval to pass in next time."""
+        seconds = self._schedule.next_seconds(interval_seconds, has_changed=has_changed, has_pending=True)
+        await self._clock.sleep(self._schedule.with_jitter(seconds))
+        return seconds

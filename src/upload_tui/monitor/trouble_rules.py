@@ -1,0 +1,68 @@
+"""The baselines of a store, and the times that decide on trouble as of a moment."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from upload_tui.clock import Clock
+from upload_tui.monitor.analysis.trouble import Baseline, Baselines, TroubleLimits, overdue_seconds, stuck_seconds
+from upload_tui.monitor.store.aggregates import StoreAggregates
+from upload_tui.monitor.store.conditions import StuckThreshold, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.store import Store
+
+__all__ = ["TroubleRules"]
+
+_MAX_SAMPLES = 1000
+"""Durations per project that baselines are made of."""
+_ENOUGH_SAMPLES = 200
+_BASELINE_REFRESH_SECONDS = 5.0
+"""With enough samples, baselines are computed again at most this often."""
+
+
+class TroubleRules:
+    """What is usual for the uploads of a store, and from when on an upload is in trouble.
+
+    Args:
+        store: the store.
+        aggregates: of the projects whose uploads are compared.
+        clock: for the time between two computations of the baselines.
+        limits: the settings that decide on trouble.
+    """
+
+    def __init__(self, store: Store, aggregates: StoreAggregates, clock: Clock, limits: TroubleLimits) -> None:
+        self._store = store
+        self._aggregates = aggregates
+        self._clock = clock
+        self._limits = limits
+        self._baseline_cache = (store.generation, -1, 0.0, Baselines(()))
+
+    def baselines(self) -> Baselines:
+        """The baselines, which may be some seconds old."""
+        generation, revision, computed_at, baselines = self._baseline_cache
+        now, store = self._clock.monotonic(), self._store
+        is_due = baselines.samples < _ENOUGH_SAMPLES or now - computed_at >= _BASELINE_REFRESH_SECONDS
+        if generation != store.generation or (revision != store.revision and is_due):
+            baselines = Baselines(self._aggregates.durations(_MAX_SAMPLES))
+            self._baseline_cache = (store.generation, store.revision, now, baselines)
+        return baselines
+
+    def thresholds(self, as_of: datetime) -> TroubleThresholds:
+        """The times as of then, in whole seconds: cached results stay valid for a second, and a row and a filter agree."""
+        now = as_of.replace(microsecond=0)
+        return TroubleThresholds(
+            self._late_since(overdue_seconds, now),
+            self._limits.failed_since(now),
+            self._late_since(stuck_seconds, now),
+            now,
+        )
+
+    def _late_since(self, limit_seconds: Callable[[Baseline | None, float], float], now: datetime) -> StuckThresholds:
+        stuck_after_seconds = self._limits.stuck_after_seconds
+
+        def before(baseline: Baseline | None) -> datetime:
+            return now - timedelta(seconds=limit_seconds(baseline, stuck_after_seconds))
+
+        specific = tuple(
+            StuckThreshold(project_id, min_bytes, below_bytes, before(baseline))
+            for project_id, min_bytes, below_bytes, baseline in self.baselines().specific()
+        )
+        return StuckThresholds(now - timedelta(seconds=stuck_after_seconds), before(None), specific)

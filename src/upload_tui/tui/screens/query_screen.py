@@ -1,0 +1,256 @@
+"""The base class of the dashboard that owns the query: search, filters and sort order."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from msgspec.structs import replace
+from textual import on
+from textual.reactive import reactive
+
+from upload_tui.monitor import (
+    Acknowledgement,
+    CauseGroup,
+    Change,
+    Picture,
+    PictureChanged,
+    Query,
+    Row,
+    SortKey,
+    Where,
+    needs_marks,
+    read_query,
+)
+from upload_tui.status import PENDING_STAGES, Stage
+from upload_tui.text import plural
+from upload_tui.tui.appearance.columns import sort_keys
+from upload_tui.tui.bridge import OrderChosen
+from upload_tui.tui.screens.session_screen import ExportScreen, SessionScreen
+from upload_tui.tui.widgets.activity_pane import ChangeLogView
+from upload_tui.tui.widgets.footer import SearchBar, SearchTarget
+from upload_tui.tui.widgets.funnel import StageCell
+from upload_tui.tui.widgets.table.row_window import next_in_trouble, next_matching
+from upload_tui.tui.widgets.table.upload_table import UploadTable
+
+__all__ = ["QueryScreen"]
+
+
+_DESCENDING_KEYS = frozenset(
+    {SortKey.TROUBLE, SortKey.INITIATED, SortKey.SINCE, SortKey.SIZE, SortKey.TOOK, SortKey.CHUNKS}
+)
+"""Sorted from the newest, largest or longest; the others from A or from the least."""
+
+
+_ENDED_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
+
+
+class QueryScreen(SessionScreen, ExportScreen):
+    """A screen with a table of uploads and a change log, which a search bar, keys and clicks filter and sort."""
+
+    rows_query: reactive[Query] = reactive(Query, init=False, repaint=False)
+
+    def visible_query(self) -> tuple[Picture, Query]:
+        """The picture, and the query of the table."""
+        return self._session.picture, self.rows_query
+
+    def visible_changes(self) -> Sequence[Change]:
+        """The changes in the activity pane."""
+        return self.query_one(ChangeLogView).shown_changes
+
+    def marked_ids(self) -> Sequence[str]:
+        """The marked uploads."""
+        return sorted(self.query_one(UploadTable).marked)
+
+    # Search
+
+    def row_of(self, upload_id: str) -> Row | None:
+        """An upload as it is now; None if it is not known."""
+        detail = self._session.picture.detail(upload_id)
+        return None if detail is None else detail.row
+
+    def action_search(self) -> None:
+        """Search the change log if it has the focus, else the table."""
+        log = self.query_one(ChangeLogView)
+        if log.has_focus:
+            self.query_one(SearchBar).open(SearchTarget.CHANGES, log.change_filter.where.text)
+        else:
+            self.query_one(SearchBar).open(SearchTarget.UPLOADS, self.rows_query.where.text)
+
+    @on(SearchBar.Changed)
+    def search_as_typed(self, message: SearchBar.Changed) -> None:
+        """Search as the text is typed."""
+        if message.target is SearchTarget.CHANGES:
+            log = self.query_one(ChangeLogView)
+            where = read_query(message.value, log.change_filter.where)
+            log.change_filter = replace(log.change_filter, where=where)
+        else:
+            where = read_query(message.value, self.rows_query.where)
+            self.rows_query = replace(self.rows_query, where=where, marked=self._marked_for(where))
+        self.query_one(SearchBar).show_note(where.note)
+
+    def _marked_for(self, where: Where) -> frozenset[str]:
+        """The marked uploads if the query compares them."""
+        return self.query_one(UploadTable).marked if needs_marks(where.tree) else frozenset()
+
+    @on(SearchBar.Closed)
+    def close_search(self, message: SearchBar.Closed) -> None:
+        """Return the focus to what was searched."""
+        self.query_one(ChangeLogView if message.target is SearchTarget.CHANGES else UploadTable).focus()
+
+    def action_clear(self) -> None:
+        """Clear the search; if there is none, the filters; if there are none, the marks."""
+        bar, query = self.query_one(SearchBar), self.rows_query
+        if bar.is_open:
+            bar.action_clear()
+        elif query.where.text:
+            self.rows_query = replace(query, where=Where())
+        elif query.is_filtered:
+            self.rows_query = Query(sort=query.sort, descending=query.descending)
+        else:
+            self.query_one(UploadTable).marked = frozenset()
+
+    # Filters
+
+    def action_trouble(self) -> None:
+        """Toggle the filter of uploads in trouble."""
+        self.rows_query = replace(self.rows_query, attention_only=not self.rows_query.attention_only)
+
+    def action_stage(self, stage: str) -> None:
+        """Toggle the filter of a stage."""
+        stages = frozenset({Stage(stage)})
+        self.rows_query = replace(self.rows_query, stages=frozenset() if self.rows_query.stages == stages else stages)
+
+    @on(StageCell.Picked)
+    def filter_by_stage(self, message: StageCell.Picked) -> None:
+        """Toggle the filter of the stage that was clicked."""
+        self.action_stage(message.stage)
+
+    @on(StageCell.LatePicked)
+    def show_late(self, message: StageCell.LatePicked) -> None:
+        """Show only the stuck and overdue uploads of a stage."""
+        self.rows_query = replace(self.rows_query, stages=frozenset({message.stage}), late_only=True)
+
+    def action_projects(self) -> None:
+        """Choose a project in a menu."""
+        from upload_tui.tui.screens.menu import ProjectScreen
+
+        self.app.push_screen(ProjectScreen(self._session), self._show_project)
+
+    def _show_project(self, project_id: str | None) -> None:
+        if project_id is not None:
+            self.rows_query = replace(self.rows_query, project_ids=frozenset({project_id} if project_id else ()))
+
+    def action_failures(self) -> None:
+        """Choose a group of failures in a dialog."""
+        from upload_tui.tui.screens.statistics import FailureScreen
+
+        failures = FailureScreen(self._session, self.display_options, self.rows_query.project_ids)
+        self.app.push_screen(failures, self._show_failures)
+
+    def action_latencies(self) -> None:
+        """Show the latencies."""
+        from upload_tui.tui.screens.statistics import LatencyScreen
+
+        self.app.push_screen(LatencyScreen(self._session, self.display_options, self.rows_query.project_ids))
+
+    def _show_failures(self, group: CauseGroup | None) -> None:
+        """Filter for the failures of a group and select the last one."""
+        if group is None:
+            return
+        query = self.rows_query
+        self.rows_query = Query(
+            cause=group.cause,
+            storage_provider=group.storage_provider,
+            uploader=group.uploader,
+            project_ids=query.project_ids,
+            sort=query.sort,
+            descending=query.descending,
+        )
+        self.query_one(UploadTable).select(group.last_id)
+
+    # Acknowledgement
+
+    def action_acknowledge(self) -> None:
+        """Acknowledge what is wrong with the selection, with a note; take it back if all of it is acknowledged."""
+        from upload_tui.tui.screens.menu import AcknowledgeScreen
+
+        selected = self.selection()
+        ids = [detail.upload.id for detail in selected]
+        if ids and all(detail.row.is_acknowledged for detail in selected):
+            self._acknowledge(ids, None)
+        elif ids:
+            names = [detail.upload.name or detail.upload.id for detail in selected]
+            dialog = AcknowledgeScreen(names, self._session.picture.now())
+            self.app.push_screen(dialog, partial(self._acknowledge_if_given, ids))
+
+    def _acknowledge_if_given(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+        if acknowledgement is not None:
+            self._acknowledge(upload_ids, acknowledgement)
+
+    def _acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+        picture = self._session.picture
+        picture.acknowledge(upload_ids, acknowledgement)
+        self._session.changes.publish(PictureChanged(at=picture.now()))
+        what = "No longer acknowledged" if acknowledgement is None else "Acknowledged"
+        self.notify(f"{what}: {plural(len(upload_ids), 'upload')}", timeout=2)
+
+    # Sort order
+
+    def action_sort(self) -> None:
+        """Sort by the next column of the table; after the last, trouble first, then by initiation."""
+        columns = sort_keys(self.query_one(UploadTable).columns)
+        keys = [*dict.fromkeys((SortKey.TROUBLE, SortKey.INITIATED, *columns))]
+        index = keys.index(self.rows_query.sort) if self.rows_query.sort in keys else -1
+        self._sort_by(keys[(index + 1) % len(keys)])
+
+    @on(UploadTable.SortRequested)
+    def sort_by_column(self, message: UploadTable.SortRequested) -> None:
+        """Sort by the column that was clicked; reverse the order if it is the sort column."""
+        if self.rows_query.sort is message.sort:
+            self.action_reverse()
+        else:
+            self._sort_by(message.sort)
+
+    def _sort_by(self, sort: SortKey) -> None:
+        self._set_order(sort, descending=sort in _DESCENDING_KEYS)
+
+    def action_reverse(self) -> None:
+        """Reverse the order."""
+        self._set_order(self.rows_query.sort, descending=not self.rows_query.descending)
+
+    def _set_order(self, sort: SortKey, *, descending: bool) -> None:
+        """Sort, also the next time."""
+        self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
+        self.post_message(OrderChosen(sort, descending=descending))
+
+    def action_follow(self) -> None:
+        """Follow the newest upload, or end that."""
+        self.query_one(UploadTable).toggle_follow()
+
+    @on(UploadTable.Followed)
+    def sort_newest_first(self) -> None:
+        """Sort in the order in which the first row is the newest upload."""
+        self.rows_query = replace(self.rows_query, sort=SortKey.INITIATED, descending=True)
+
+    # Next upload in trouble
+
+    def action_next_failed(self) -> None:
+        """Go to the next upload in trouble that failed or contradicts itself."""
+        self._go_to_next(_ENDED_STAGES, "Nothing failed or contradictory.")
+
+    def action_next_late(self) -> None:
+        """Go to the next overdue or stuck upload."""
+        self._go_to_next(PENDING_STAGES, "No overdue or stuck uploads.")
+
+    def _go_to_next(self, stages: frozenset[Stage], none_text: str) -> None:
+        """Select the next upload in trouble in some stages, or show a text if there is none."""
+        query, table = self.rows_query, self.query_one(UploadTable)
+        narrower = replace(query, stages=(query.stages or stages) & stages, attention_only=True)
+        upload_id = None
+        if narrower.stages and query.sort is SortKey.TROUBLE:
+            upload_id = next_in_trouble(self._session.picture, narrower, table.cursor_id)
+        elif narrower.stages:
+            upload_id = next_matching(self._session.picture, query, narrower, table.cursor_row)
+        if upload_id is None:
+            self.notify(none_text, timeout=2)
+        else:
+            table.select(upload_id)

@@ -1,0 +1,249 @@
+"""The cells of a row and its second line as pieces: texts with component classes, so that colours stay in the stylesheets.
+
+Pure functions.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from rich.cells import cell_len
+
+from upload_tui.monitor import Row
+from upload_tui.status import Stage
+from upload_tui.text import duration_text, find_folded, plural, sanitize, size_text
+from upload_tui.tui.appearance.columns import (
+    STAGE_WORD_WIDTH,
+    TRACK_WIDTH,
+    Column,
+    ColumnKey,
+)
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.glyphs import Glyphs
+from upload_tui.tui.fitting import detailed_cause_text, distinct_name, fit_to_width, truncate_at_word, truncate_middle
+from upload_tui.tui.widgets.pending_list import is_from_source, pending_reasons, stuck_badge, time_left_text
+
+__all__ = ["BADGE_CLASSES", "Piece", "cell", "highlighted", "second_line", "stage_class"]
+
+Piece = tuple[str, str]
+"""A text and its component class; an empty class means the table's own style."""
+
+_BAR_CELLS = 8
+_QUIET, _DIM, _OVERDUE, _ERROR = "uploads--quiet", "uploads--dim", "uploads--overdue", "uploads--error"
+_STUCK, _CONTRADICTORY = "uploads--stuck", "uploads--contradictory"
+_MATCH = "uploads--match"
+BADGE_CLASSES = frozenset({_STUCK, _CONTRADICTORY})
+"""The component classes of reversed text."""
+
+
+def stage_class(stage: Stage) -> str:
+    """The component class of a stage's colour."""
+    return f"uploads--{stage}"
+
+
+def cell(column: Column, row: Row, now: datetime, display_options: DisplayOptions) -> Sequence[Piece]:
+    """The cell of a row in a column: pieces that fill the column's width exactly."""
+    if column.key is ColumnKey.STAGE:
+        return _stage_pieces(row, column.width, display_options.glyphs)
+    if column.key is ColumnKey.NOTE:
+        return _note_pieces(row, now, display_options, column.width)
+    text, component_class = _text(column, row, now, display_options)
+    return ((fit_to_width(text, column.width, align_right=column.is_right_aligned), component_class),)
+
+
+def _text(column: Column, row: Row, now: datetime, display_options: DisplayOptions) -> Piece:
+    match column.key:
+        case ColumnKey.NAME:
+            return truncate_middle(row.name or row.id, column.width, display_options.glyphs.ellipsis), _text_class(row)
+        case ColumnKey.SIZE:
+            text = size_text(row.size_bytes)
+        case ColumnKey.SINCE:
+            text = display_options.time_text(row.stage_since, now, column.width)
+            return text, _OVERDUE if _problem_class(row) == _OVERDUE else _QUIET
+        case ColumnKey.STARTED:
+            text = display_options.time_text(row.initiated_on, now, column.width)
+        case ColumnKey.TOOK:
+            text = _took_text(row, display_options.glyphs)
+        case ColumnKey.CHUNKS:
+            text = "" if row.chunk_count is None else f"{row.chunk_count:,}"
+        case _:
+            place = _place_text(column.key, row, display_options)
+            text = distinct_name(place, column.names, column.width, display_options.glyphs.ellipsis)
+    return text, _QUIET
+
+
+def _place_text(key: ColumnKey, row: Row, display_options: DisplayOptions) -> str:
+    """Where an upload is found: its id, service or project."""
+    if key is ColumnKey.ID:
+        return row.id
+    return (
+        display_options.service_title(row.service) if key is ColumnKey.SERVICE else row.project_name or row.project_id
+    )
+
+
+def second_line(row: Row, now: datetime, display_options: DisplayOptions, width: int) -> Sequence[Piece]:
+    """What the columns have no room for, in at most `width` cells: an error's message, or lateness, start, chunks and id."""
+    glyphs = display_options.glyphs
+    if row.stage is Stage.ERROR:
+        return ((detailed_cause_text(row.error_message, width, glyphs.ellipsis), _ERROR),)
+    lateness, dot = _lateness_text(row), f" {glyphs.dot} "
+    head = f"{lateness}{dot}" if lateness else ""
+    parts = [row.lateness.wait_text] if row.lateness.waits_for else []
+    ago = "" if display_options.absolute_times else " ago"
+    parts.append(f"started {display_options.time_text(row.initiated_on, now)}{ago}")
+    if row.chunk_count is not None:
+        parts.append(f"{plural(row.chunk_count, 'chunk')}, {size_text(row.chunk_bytes)} of {size_text(row.size_bytes)}")
+    parts.append(sanitize(row.id))
+    room = width - len(head)
+    while len(parts) > 1 and cell_len(dot.join(parts)) > room:
+        parts.pop()
+    rest = truncate_at_word(sanitize(dot.join(parts)), room, glyphs.ellipsis)
+    return ((fit_to_width(head, min(len(head), width)), _OVERDUE), (rest, _QUIET))
+
+
+def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
+    """A track of the stages and the stage's name, as far as the column is wide enough; else the stage's sign.
+
+    A problem replaces a sign on the track: that of the next stage, or of `verified` if the service reports it. Only the last
+    sign has a colour.
+    """
+    if width < TRACK_WIDTH:
+        return _stage_signs(row, width, glyphs)
+    problem = _problem_class(row) if row.stage is not Stage.ERROR else ""
+    track = [Stage.INITIATED, Stage.COMPLETED, Stage.ERROR if row.stage is Stage.ERROR else Stage.VERIFIED]
+    pieces: list[Piece] = []
+    for index, stage in enumerate(track):
+        if index:
+            pieces.append((glyphs.link, _QUIET))
+        if problem and index == min(row.stage.rank + 1, 2):
+            pieces.append((glyphs.warning, problem))
+        elif index <= row.stage.rank:
+            pieces.append((glyphs.stages[stage], stage_class(stage) if index == min(row.stage.rank, 2) else _QUIET))
+        else:
+            pieces.append((glyphs.unreached, _QUIET))
+    word = f" {sanitize(row.unknown_state) or row.stage}" if width >= STAGE_WORD_WIDTH else ""
+    word_class = stage_class(Stage.ERROR) if row.stage is Stage.ERROR else _text_class(row)
+    return (*pieces, (fit_to_width(word, width - TRACK_WIDTH), word_class))
+
+
+def _stage_signs(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
+    """The stage's sign, then a warning sign if there is a problem; in a single cell only the warning."""
+    stage, problem = (glyphs.stages[row.stage], stage_class(row.stage)), _problem_class(row)
+    if not problem or row.stage is Stage.ERROR:
+        return (stage, (" " * (width - 1), ""))
+    warning = (glyphs.warning, problem)
+    return (stage, warning, (" " * (width - 2), "")) if width > 1 else (warning,)
+
+
+def _problem_class(row: Row) -> str:
+    """The component class of a problem's colour: late, failed or with an anomaly; empty if there is no problem."""
+    if row.lateness.is_stuck or row.lateness.is_overdue:
+        return _OVERDUE
+    return _ERROR if row.stage is Stage.ERROR or row.anomaly_count else ""
+
+
+def _text_class(row: Row) -> str:
+    """The component class of a row's text: uploads that are verified, without a problem, are dim."""
+    return _DIM if row.stage is Stage.VERIFIED and not _problem_class(row) else ""
+
+
+def _lateness_text(row: Row) -> str:
+    """`stuck` or `overdue` with the typical duration; empty if it is neither."""
+    if not (row.lateness.is_stuck or row.lateness.is_overdue):
+        return ""
+    word = "stuck" if row.lateness.is_stuck else "overdue"
+    return f"{word}, {_typical_text(row)}" if _typical_text(row) else word
+
+
+def _note_pieces(row: Row, now: datetime, display_options: DisplayOptions, width: int) -> Sequence[Piece]:
+    """The most important fact about a row, in exactly `width` cells: a problem, or else its progress."""
+    glyphs = display_options.glyphs
+    if row.is_gone:
+        return ((fit_to_width("gone", width), _QUIET),)
+    if row.stage is Stage.ERROR:
+        text = detailed_cause_text(row.error_message, width, glyphs.ellipsis)
+        return ((fit_to_width(text, width), _ERROR if row.trouble else _QUIET),)
+    if row.is_contradictory:
+        return _badge_pieces(" NOT WHOLE ", " NOT WHOLE ", _CONTRADICTORY, (), width)
+    if row.lateness.is_stuck:
+        return _badge_pieces(stuck_badge(row, now), " STUCK ", _STUCK, _stuck_texts(row), width)
+    if lateness := _lateness_text(row):
+        text = _first_that_fits(width, lateness, "overdue")
+        return ((fit_to_width(text, width), _OVERDUE),)
+    if row.anomaly_count:
+        text = "anomaly" if row.anomaly_count == 1 else f"{row.anomaly_count:,} anomalies"
+        return ((fit_to_width(text, width), _ERROR),)
+    if row.is_purged:
+        return ((fit_to_width("purged", width), _QUIET),)
+    return _progress_pieces(row, glyphs, width)
+
+
+def _badge_pieces(badge: str, short: str, badge_class: str, texts: Sequence[str], width: int) -> Sequence[Piece]:
+    """A badge, or its short form if the width needs it, and after it the first of the texts that fits."""
+    badge = _first_that_fits(width, badge, short, short.strip()[:width])
+    room = width - len(badge)
+    text = next((text for text in texts if len(text) < room), "")
+    return ((badge, badge_class), (fit_to_width(f" {text}" if text else "", room), ""))
+
+
+def _stuck_texts(row: Row) -> Sequence[str]:
+    """What a stuck upload waits for, the longest text first."""
+    reasons, typical = pending_reasons(row), _typical_text(row)
+    return [f"{reasons[0]}, {typical}", *reasons] if typical else reasons
+
+
+def _progress_pieces(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
+    if row.unknown_state:
+        return ((fit_to_width(sanitize(row.unknown_state), width), ""),)
+    if row.stage is Stage.INITIATED:
+        return _upload_bar(row, glyphs, width)
+    if row.stage is Stage.COMPLETED:
+        typical = _typical_text(row)
+        word = "waiting" if is_from_source(row) else "verifying"
+        text = _first_that_fits(width, f"{word}, {typical}", typical, word) if typical else word
+        return ((fit_to_width(text, width), ""),)
+    took = _took_text(row, glyphs)
+    return ((fit_to_width(f"took {took}" if took else "", width), _QUIET),)
+
+
+def _took_text(row: Row, glyphs: Glyphs) -> str:
+    """Duration of the verification; empty if it is not known."""
+    if row.completed_on is None or row.ended_on is None:
+        return ""
+    sign = "" if row.since_certainty == "reported" else glyphs.estimate
+    return f"{sign}{duration_text((row.ended_on - row.completed_on).total_seconds())}"
+
+
+def _typical_text(row: Row) -> str:
+    p50_seconds = row.lateness.p50_seconds
+    return "" if p50_seconds is None else f"typically {duration_text(p50_seconds)}"
+
+
+def _first_that_fits(width: int, *texts: str) -> str:
+    return next((text for text in texts if len(text) <= width), texts[-1])
+
+
+def _upload_bar(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
+    """Share of the declared size that was received, as a bar and in percent, and the time left if there is room."""
+    if row.chunk_bytes is None:
+        return ((fit_to_width("uploading", width), ""),)
+    if not row.size_bytes:
+        return ((fit_to_width(size_text(row.chunk_bytes), width), ""),)
+    share = min(max(row.chunk_bytes / row.size_bytes, 0.0), 1.0)
+    full = int(share * _BAR_CELLS)
+    bar = glyphs.bar_full * full, glyphs.bar_empty * (_BAR_CELLS - full)
+    pieces = (bar[0][:width], stage_class(Stage.INITIATED)), (bar[1][: max(width - full, 0)], _QUIET)
+    percent = f" {share:4.0%}"
+    left = time_left_text(row)
+    has_left = bool(left) and _BAR_CELLS + len(percent) + 1 + len(left) <= width
+    room = max(width - _BAR_CELLS, 0)
+    return (*pieces, (fit_to_width(f"{percent} {left}" if has_left else percent, room), ""))
+
+
+def highlighted(text: str, component_class: str, words: Sequence[str]) -> Iterator[Piece]:
+    """Yield a text as pieces: the places of the folded words, and what stands between them."""
+    done = 0
+    for start, end in find_folded(text, words):
+        yield text[done:start], component_class
+        yield text[start:end], _MATCH
+        done = end
+    yield text[done:], component_class

@@ -1,0 +1,381 @@
+"""Sources on the command line: every command works on them, and the README's recipes run as they stand."""
+
+import hashlib
+import http.server
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.in_process import run_here
+from tests.e2e.programs import Result, run
+from tests.e2e.terminal import Terminal
+from upload_tui.sources import line_schema
+
+pytestmark = pytest.mark.e2e
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+UPLOADS: Sequence[Mapping[str, Any]] = [
+    {"id": "a", "name": "a.h5", "project": "P", "initiated_on": "2026-03-14T08:00:00Z", "verified_on": "2026-03-14T09:00:00Z"},
+    {"id": "b", "name": "b.h5", "project": "P", "stage": "error", "error_message": "virus found", "size": 5},
+    {"id": "c", "name": "c.h5", "project": "Q", "received_bytes": 7, "place": "rack 4"},
+]  # fmt: skip
+
+PRINTER = """
+import sys
+sys.stdout.write(open(sys.argv[1], encoding="utf-8").read())
+sys.stderr.write(sys.argv[3])
+sys.exit(int(sys.argv[2]))
+"""
+
+Source = Callable[..., str]
+Here = Callable[..., Result]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """Makes a command that prints lines, ends with an exit code, and writes to standard error."""
+
+    def write(*lines: object, code: int = 0, error: str = "") -> str:
+        text = "".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines)
+        (tmp_path / "lines").write_text(text, encoding="utf-8")
+        arguments = [str(tmp_path / "lines"), str(code), error]
+        return shlex.join([sys.executable, "-I", "-c", PRINTER, *arguments])
+
+    return write
+
+
+@pytest.fixture
+def here(capfd: pytest.CaptureFixture[str]) -> Here:
+    return lambda *arguments: run_here(capfd, *arguments)
+
+
+def test_list_prints_what_the_source_said_and_null_for_the_rest(here: Here, source: Source) -> None:
+    listed = here("list", "--command", source(*UPLOADS))
+    records = {record["id"]: record for record in listed.records}
+    assert (listed.code, set(records)) == (0, {"a", "b", "c"})
+    assert [records[one]["size_bytes"] for one in "abc"] == [None, 5, None]
+    assert records["c"]["chunks"] == {"count": None, "size_bytes": 7}
+    assert records["c"]["service"].startswith("source:")
+    again = here("list", "--command", source(*listed.records)).records
+    same = ("id", "name", "size_bytes", "project", "stage", "timeline", "chunks", "error_message")
+    assert {record["id"]: [record[key] for key in same] for record in again} == {
+        one: [record[key] for key in same] for one, record in records.items()
+    }
+
+
+def test_only_the_named_projects_are_listed(here: Here, source: Source) -> None:
+    assert [record["id"] for record in here("list", "--command", source(*UPLOADS), "--project", "Q").records] == ["c"]
+    assert [record["id"] for record in here("projects", "--command", source(*UPLOADS)).records] == ["P", "Q"]
+
+
+def test_show_has_the_line_as_it_was_printed(here: Here, source: Source) -> None:
+    (record,) = here("show", "c", "--command", source(*UPLOADS)).records
+    assert record["raw"] == UPLOADS[2]
+    missing = here("show", "zz", "--command", source(*UPLOADS))
+    assert (missing.code, missing.err) == (5, "upload-tui: 'zz': the source does not list it.\n")
+    table = here("show", "c", "-o", "table", "--command", source(*UPLOADS)).out
+    assert "size        unknown\n" in table
+
+
+@pytest.mark.parametrize(
+    ("ids", "code"),
+    [(["a"], 0), (["b"], 1), (["zz"], 5), (["c", "--timeout", "0.1s"], 124), (["c", "--for", "initiated"], 0)],
+    ids=["verified", "error", "not listed", "pending", "initiated"],
+)
+def test_wait_ends_with_the_code_of_the_outcome(here: Here, source: Source, ids: list[str], code: int) -> None:
+    assert here("wait", *ids, "--command", source(*UPLOADS)).code == code
+
+
+def test_an_upload_that_ended_in_a_pending_stage_is_not_waited_for(here: Here, source: Source) -> None:
+    assert (
+        here("wait", "d", "--command", source({"id": "d", "name": "d", "stage": "completed", "ended": True})).code == 1
+    )
+
+
+def test_report_counts_the_uploads_of_a_source(here: Here, source: Source) -> None:
+    (record,) = here("report", "--command", source(*UPLOADS)).records
+    assert (record["total"], record["stages"]["verified"], record["causes"][0]["cause"]) == (3, 1, "virus found")
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "code", "error"),
+    [
+        ([], {"code": 3, "error": "no network"}, 3, "partial: exit code 3: no network."),
+        (['{"type": "error", "kind": "auth", "message": "expired"}'], {}, 4, "the source is not allowed to list: expired."),
+        (['{"type": "error", "kind": "config", "message": "no bucket"}'], {}, 2, "the source is not configured: no bucket."),
+        ([{"type": "end", "uploads": 2}], {}, 3, "partial: 0 of 2 uploads were listed."),
+    ],
+    ids=["exit code", "auth", "config", "end"],
+)  # fmt: skip
+def test_a_source_that_fails_is_one_sentence_and_a_documented_code(
+    here: Here, source: Source, lines: list[object], options: dict[str, Any], code: int, error: str
+) -> None:
+    listed = here("list", "--command", source(*lines, **options))
+    assert (listed.code, listed.out) == (code, "")
+    assert listed.err.startswith(f"upload-tui: {error}\n")
+
+
+def test_a_listing_that_failed_shows_what_is_known(here: Here, source: Source) -> None:
+    assert here("list", "--command", source(*UPLOADS, error="x")).code == 0
+    failed = here("list", "--command", source(*UPLOADS[:1], code=0, error="x").replace(" 0 x", " 9 x"))
+    assert failed.code == 3
+    again = here("list", "--command", source(*UPLOADS[:1], "{broken", error="x"))
+    assert (again.code, {record["id"] for record in again.records}) == (3, {"a", "b", "c"})
+    assert "partial: line 2 cannot be read (not JSON)" in again.err
+
+
+def test_wrong_commands_are_usage_errors(here: Here) -> None:
+    for command, error in (
+        ("'", "a quotation mark is not closed"),
+        ("", "the command is empty"),
+        ("/no/such/program", "cannot be run"),
+    ):
+        listed = here("list", "--command", command)
+        assert listed.code == 2
+        assert error in listed.err
+
+
+def test_a_profile_has_a_service_or_a_source(here: Here, home: Path) -> None:
+    file = Path(here("config", "path").out.strip())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    command = json.dumps([sys.executable, "-I", "-c", 'print(\'{"id": 1, "name": "x"}\')'])
+    file.write_text(
+        f'[profiles.ceph]\ncommand = {command}\n[profiles.both]\ncommand = ["true"]\nurl = "https://x.test"\n'
+    )
+    listed = here("list", "--profile", "ceph")
+    assert [(record["id"], record["service"], record["project"]["name"]) for record in listed.records] == [
+        ("1", "source:ceph", "ceph")
+    ]
+    shown = {record["setting"]: record["value"] for record in here("config", "show", "--profile", "ceph").records}
+    assert (shown["refresh"], shown["timeout"], shown["command"][0]) == (15.0, 30.0, sys.executable)
+    both = here("list", "--profile", "both")
+    assert (both.code, "both url and command" in both.err) == (2, True)
+
+
+def test_a_source_that_runs_itself_is_refused() -> None:
+    environment = {"UPLOAD_TUI_SOURCE_VERSION": "1"}
+    result = run("list", "--command", "true", environment=environment)
+    assert (result.code, "runs upload-tui with the source itself" in result.err) == (2, True)
+
+
+def test_tail_prints_changes_and_says_when_the_source_fails(here: Here, source: Source, tmp_path: Path) -> None:
+    script = """
+import json, pathlib, sys
+count = pathlib.Path(sys.argv[1])
+number = int(count.read_text()) + 1 if count.exists() else 1
+count.write_text(str(number))
+stage = "initiated" if number < 3 else "completed"
+print(json.dumps({"id": "a", "name": "a", "stage": stage, "on": f"2026-03-14T09:00:0{number // 3}Z"}))
+sys.exit(number == 2)
+"""
+    command = shlex.join([sys.executable, "-I", "-c", script, str(tmp_path / "count")])
+    environment = {"UPLOAD_TUI_REFRESH": "0.05"}
+    tailed = run("tail", "--count", "1", "--command", command, environment=environment)
+    assert [(record["kind"], record["from"], record["to"]) for record in tailed.records] == [
+        ("stage", "initiated", "completed")
+    ]
+    assert "retrying: partial: exit code 1" in tailed.err
+
+
+def test_record_and_replay_a_source(here: Here, source: Source, tmp_path: Path) -> None:
+    file = tmp_path / "recording.jsonl"
+    command = source(*UPLOADS)
+    words = ["record", str(file), "--command", command]
+    with Terminal(*words) as terminal:
+        terminal.wait_until(lambda _: file.exists() and file.read_text().count('"kept"') == 3)
+        terminal.press("\x03")
+        assert terminal.wait_for_end() == 130
+    with Terminal("replay", str(file), "--speed", "60") as terminal:
+        terminal.wait_until(lambda text: "a.h5" in text and "virus found" in text)
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
+def test_watch_shows_a_source(source: Source) -> None:
+    with Terminal("watch", "--command", source(*UPLOADS)) as terminal:
+        terminal.wait_until(lambda text: "c.h5" in text and "live" in text)
+        terminal.press("C")
+        terminal.wait_until(lambda text: "Uploads of a source are not requested" in text)
+        terminal.press("w")
+        terminal.wait_until(lambda text: "Not for a source" in text)
+        terminal.press("qq")
+        assert terminal.wait_for_end() == 0
+
+
+def test_doctor_says_what_the_source_printed(here: Here, source: Source) -> None:
+    records = {record["check"]: record for record in here("doctor", "--command", source(*UPLOADS)).records}
+    assert records["source"]["state"] == "ok"
+    assert records["source"]["says"].startswith("3 uploads on 3 lines in ")
+    failed = here("doctor", "--command", source(code=3))
+    assert failed.code == 3
+
+
+# source check
+
+
+def test_source_check_finds_nothing_wrong_with_a_good_source(here: Here, source: Source) -> None:
+    checked = here(
+        "source", "check", "-o", "table", "--", *shlex.split(source(*UPLOADS, {"type": "end", "uploads": 3}))
+    )
+    assert checked.code == 0
+    assert "run 2: 3 uploads on 4 lines in" in checked.out
+    assert "kept for the raw response only: place\n" in checked.out
+    assert checked.out.endswith("The source keeps the contract.\n")
+
+
+def test_source_check_names_what_breaks_the_contract(here: Here, source: Source) -> None:
+    lines = [
+        {"id": "a", "name": "x", "inited_on": "2026-03-14T08:00:00Z", "size": "5"},
+        {"id": "a", "name": "x"},
+        {"id": "b"},
+        "nonsense",
+        {"type": "end"},
+    ]
+    checked = here("source", "check", "--", *shlex.split(source(*lines, error="careful")))
+    (record,) = checked.records
+    assert record["problems"] == [
+        "line 1: unreadable field: size is '5'",
+        "line 2: id a is printed more than once",
+        "line 3: no name",
+        "line 4: not JSON",
+        "line 5: the end has no number of uploads",
+        "unknown field inited_on. Did you mean initiated_on?",
+    ]
+    assert (checked.code, checked.err) == (3, "upload-tui: standard error of the command:\ncareful\n")
+
+
+def test_source_check_says_what_changed_and_that_ids_are_not_stable(here: Here) -> None:
+    script = "import json, os; [print(json.dumps({'id': f'{os.getpid()}-{n}', 'name': 'x'})) for n in range(3)]"
+    (record,) = here("source", "check", "--", sys.executable, "-I", "-c", script).records
+    assert record["problems"] == ["no id of the first run is in the second: an id must stay the same"]
+    assert (len(record["changes"]["new"]), len(record["changes"]["gone"])) == (3, 3)
+
+
+def test_source_schema_is_made_from_the_code(here: Here) -> None:
+    assert json.loads(here("source", "schema").out) == line_schema()
+    assert "received_bytes" in here("source", "--help").out
+
+
+# The recipes
+
+
+def recipe(name: str, folder: Path) -> Path:
+    found = re.search(rf"<!-- recipe: {name} -->\n```(?:sh|python)\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    file = folder / name
+    file.write_text(found[1])
+    return file
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="there are no coreutils here")
+def test_recipe_folder(here: Here, tmp_path: Path) -> None:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    command = shlex.join(["bash", str(recipe("folder", tmp_path)), str(folder)])
+    assert here("list", "--command", command).records == []
+    data = b"data"
+    for name in ("sent.bin", "good.bin", "bad.bin", 'quo"te\\d.bin', "sending.bin.part"):
+        (folder / name).write_bytes(data)
+    (folder / "good.bin.sha256").write_text(f"{hashlib.sha256(data).hexdigest()}  good.bin\n")
+    (folder / "bad.bin.sha256").write_text(f"{'0' * 64}  bad.bin\n")
+    stages = {record["id"]: record["stage"] for record in here("list", "--command", command).records}
+    assert stages == {
+        "sent.bin": "completed", "good.bin": "verified", "bad.bin": "error", 'quo"te\\d.bin': "completed", "sending.bin": "initiated",
+    }  # fmt: skip
+    (folder / "sending.bin.part").rename(folder / "sending.bin")
+    timeline = here("show", "sending.bin", "--command", command).records[0]["timeline"]
+    assert [(event["stage"], event["certainty"]) for event in timeline] == [
+        ("initiated", "observed"),
+        ("completed", "reported"),
+    ]
+    assert here("source", "check", "--", *shlex.split(command)).code == 0
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq here")
+def test_recipe_ocis(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = [
+        {"id": "1", "space": "s", "filename": "a.pdf", "offset": 5, "size": 10, "executant": {"opaque_id": "ada"}},
+        {"id": "2", "space": "s", "filename": "b.pdf", "offset": 9, "size": 9, "executant": "marie", "processing": True},
+        {"id": "3", "space": "s", "filename": "c.pdf", "offset": 9, "size": 9, "executant": "marie", "processing": True,
+         "virus_scan_date": "2026-03-14T09:00:00Z", "virus_scan_result": "Eicar"},
+    ]  # fmt: skip
+    for sessions_text in ("\n".join(map(json.dumps, sessions)), json.dumps(sessions)):
+        (tmp_path / "ocis").write_text(f"#!/bin/sh\ncat <<'END'\n{sessions_text}\nEND\n")
+        (tmp_path / "ocis").chmod(0o700)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        command = shlex.join(["bash", str(recipe("ocis", tmp_path / "..")), ""])
+        records = {record["id"]: record for record in here("list", "--command", command).records}
+        assert [
+            (records[one]["stage"], records[one]["chunks"]["size_bytes"], records[one]["error_message"])
+            for one in "123"
+        ] == [
+            ("initiated", 5, None),
+            ("completed", 9, None),
+            ("error", 9, "Eicar"),
+        ]
+
+
+class _Api(http.server.BaseHTTPRequestHandler):
+    status = 200
+
+    def do_GET(self) -> None:
+        items = [
+            {
+                "id": 7,
+                "file": "x.bin",
+                "bytes": 5,
+                "owner": "ada",
+                "changed": "2026-03-14T09:00:00Z",
+                "state": "queued",
+                "reason": None,
+            },
+            {
+                "id": 8,
+                "file": "y.bin",
+                "bytes": 6,
+                "owner": "ada",
+                "changed": "2026-03-14T09:00:00Z",
+                "state": "frozen",
+                "reason": None,
+            },
+        ]
+        assert self.headers["Authorization"] == "Bearer t"
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(json.dumps({"items": items}).encode())
+
+    def log_message(self, *arguments: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def api(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Api]]:
+    (home / ".config").mkdir(exist_ok=True)
+    (home / ".config" / "archive-token").write_text("t\n")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Api)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("ARCHIVE_URL", f"http://127.0.0.1:{server.server_address[1]}")
+    monkeypatch.setattr(_Api, "status", 200)
+    yield _Api
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.skipif(not (shutil.which("jq") and shutil.which("curl")), reason="there is no jq or curl here")
+def test_recipe_api(here: Here, tmp_path: Path, api: type[_Api], monkeypatch: pytest.MonkeyPatch) -> None:
+    command = shlex.join(["bash", str(recipe("api", tmp_path))])
+    records = {record["id"]: record for record in here("list", "--command", command).records}
+    assert {one: record["stage"] for one, record in records.items()} == {"7": "completed", "8": "frozen"}
+    monkeypatch.setattr(api, "status", 503)
+    failed = here("list", "--command", command)
+    assert (failed.code, len(failed.records)) == (3, 2)
+    assert "partial: " in failed.err

@@ -1,0 +1,125 @@
+"""Details of the screens: matches, JSON, ages in titles, empty projects, resetting columns, and the picture that quitting leaves."""
+
+from datetime import timedelta
+
+from rich.console import Console
+from textual.content import Content
+from textual.widgets import OptionList, Static
+
+from tests.tui.dashboards import mixed, opened, until
+from upload_tui.monitor import Connection, ConnectionState, parse_query, text_terms
+from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard
+from upload_tui.tui.fitting import json_line
+from upload_tui.tui.screens.dashboard import DashboardScreen
+from upload_tui.tui.screens.help import HelpScreen
+from upload_tui.tui.screens.upload import UploadScreen
+from upload_tui.tui.widgets.table.cells import highlighted
+
+
+def test_the_first_place_of_each_word_is_highlighted() -> None:
+    words = text_terms(parse_query('Scan "tiff" -dark').tree)
+    assert words == ["scan", "tiff"]
+    pieces = [piece for piece in highlighted("my-Scan-1.tiff", "", words) if piece[0]]
+    assert pieces == [("my-", ""), ("Scan", "uploads--match"), ("-1.", ""), ("tiff", "uploads--match")]
+    assert [*highlighted("other", "uploads--dim", ("scan",))] == [("other", "uploads--dim")]
+    street = [piece for piece in highlighted("Große Straße", "", ["strasse"]) if piece[0]]
+    assert street == [("Große ", ""), ("Straße", "uploads--match")]
+
+
+async def test_matches_are_underlined_in_the_table() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        await pilot.press("slash", *"stuck", "enter")
+        segments = [segment for segment in table.render_line(1) if segment.text.strip() == "stuck"]
+        assert [bool(segment.style and segment.style.underline) for segment in segments] == [True]
+
+
+def test_a_line_of_json_has_a_colour_for_names_texts_and_values() -> None:
+    line = json_line('  "a\\"b": "text", "n": 12.5, "is": true,')
+    assert line.plain == '  "a\\"b": "text", "n": 12.5, "is": true,'
+    styles = {line.plain[span.start : span.end]: span.style for span in line.spans if span.style != "$quiet"}
+    assert styles == {
+        '"a\\"b"': "$primary",
+        '"text"': "$foreground",
+        '"n"': "$primary",
+        "12.5": "$accent",
+        '"is"': "$primary",
+        "true": "$accent",
+    }
+
+
+async def test_the_raw_response_is_in_colours() -> None:
+    async with opened(mixed()) as (pilot, _, _):
+        await pilot.press("J")
+        await until(pilot, lambda: isinstance(pilot.app.screen, UploadScreen))
+        content = pilot.app.screen.query_one("#raw", Static).content
+        assert isinstance(content, Content)
+        assert "$primary" in {span.style for span in content.spans}
+
+
+async def test_the_title_shows_the_age_of_rows_that_are_not_current() -> None:
+    async with opened(mixed()) as (pilot, session, table):
+        read_on = NOW - timedelta(minutes=41)
+        session.set_connection(Connection(state=ConnectionState.OFFLINE, since=read_on, read_on=read_on))
+        await until(pilot, lambda: "updated 41m ago" in str(table.border_title))
+
+
+async def test_an_empty_project_says_so() -> None:
+    async with opened([an_upload("scan.tiff")]) as (pilot, _, table):
+        table.rows_query = type(table.rows_query)(project_ids=frozenset({"p-9"}))
+        await pilot.pause()
+        assert table.empty_text == "No uploads in this project. Esc shows all projects."
+
+
+async def test_the_columns_can_be_reset() -> None:
+    async with opened(mixed()) as (pilot, _, table):
+        default = table.column_specs
+        await pilot.press("c", "j", "J", "plus", "r", "enter")
+        await pilot.pause()
+        assert table.column_specs == default
+
+
+async def test_quitting_can_leave_the_picture() -> None:
+    async with opened(mixed()) as (pilot, _, _):
+        await pilot.press("Q")
+        await pilot.pause()
+        console = Console(width=120, height=40)
+        with console.capture() as capture:
+            for message in pilot.app._exit_renderables:
+                console.print(message)
+        text = capture.get()
+        assert pilot.app.return_code == 0
+        assert "e-stuck" in text
+        assert len(text.rstrip().splitlines()) == 40
+
+
+async def test_the_help_explains_the_signs() -> None:
+    async with opened(mixed()) as (pilot, _, _):
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, HelpScreen)
+        text = pilot.app.screen.query_one("#help-text").render()
+        assert isinstance(text, Content)
+        for words in ("NOT WHOLE", "▲ stuck", "✓ marked", "□ missing"):
+            assert words in text.plain
+
+
+async def test_projects_are_counted_searched_and_sorted() -> None:
+    session = InMemorySession(
+        [an_upload("stuck", initiated=9000, completed=8000, project=("p-7", "Project 7")), an_upload("new")],
+        projects=[(f"p-{number}", f"Project {number}") for number in range(31)],
+    )
+    async with dashboard(session).run_test(size=(120, 40)) as pilot:
+        await pilot.press("p")
+        menu = pilot.app.screen.query_one(OptionList)
+        await until(pilot, lambda: "Projects 31" in str(menu.border_title))
+        assert menu.option_count == 32
+        await pilot.press("s")
+        assert "Project 7" in str(menu.get_option_at_index(1).prompt)
+        assert "1 in trouble" in str(menu.get_option_at_index(1).prompt)
+        await pilot.press("slash", *"t 2")
+        assert menu.option_count == 11
+        await pilot.press(*["backspace"] * 3, *"ct 30", "enter")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, DashboardScreen)
+        assert pilot.app.screen.rows_query.project_ids == {"p-30"}
+    session.close()

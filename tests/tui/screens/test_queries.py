@@ -1,0 +1,137 @@
+"""Queries in the search bar, for the table and for the activity, and acknowledged uploads."""
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, Label
+
+from tests.tui.dashboards import names_in, opened, toasts, until
+from upload_tui.monitor import Query, Trouble, parse_query
+from upload_tui.testing import NOW, InMemorySession, an_upload
+from upload_tui.tui.screens.menu import parse_acknowledgement
+from upload_tui.tui.widgets.activity_pane import ChangeLogView
+from upload_tui.wire import CHUNK_HASH_DIFFERS
+
+UPLOADS = [
+    an_upload("Straße É.bin", initiated=10),
+    an_upload("stuck.bin", initiated=9000, completed=8000),
+    an_upload("failed.bin", completed=60, error=50, message=CHUNK_HASH_DIFFERS),
+    an_upload("done.bin", completed=60, verified=30),
+]
+
+
+def note(pilot: Pilot[int]) -> str:
+    return str(pilot.app.screen.query_one("#search-keys", Label).content)
+
+
+async def search(pilot: Pilot[int], text: str) -> None:
+    """Replace the text in the open search bar."""
+    pilot.app.screen.query_one(Input).value = text
+    await pilot.pause()
+    await pilot.pause()
+
+
+async def test_a_query_is_applied_while_it_is_typed_and_opens_again() -> None:
+    async with opened(UPLOADS) as (pilot, _, table):
+        await pilot.press("slash")
+        await search(pilot, "strasse e")
+        assert names_in(table) == ["Straße É.bin"]
+        await search(pilot, "bin -stage:verified,error")
+        assert names_in(table) == ["Straße É.bin", "stuck.bin"]
+        await search(pilot, "bin -stage:verified,error size>")
+        assert names_in(table) == ["Straße É.bin", "stuck.bin"]
+        assert note(pilot).startswith("size needs a value")
+        await search(pilot, "bin stage:verifed done")
+        assert names_in(table) == ["Straße É.bin", "stuck.bin"]  # the last good result
+        assert "Did you mean verified?" in note(pilot)
+        await search(pilot, "is:trouble")
+        assert set(names_in(table)) == {"stuck.bin", "failed.bin"}
+        await pilot.press("enter", "slash")
+        assert pilot.app.screen.query_one(Input).value == "is:trouble"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert len(names_in(table)) == len(UPLOADS)
+
+
+async def test_a_field_is_completed_and_explained_and_the_history_comes_first() -> None:
+    async with opened(UPLOADS) as (pilot, _, _table):
+        await pilot.press("slash", *"is:tr")
+        assert "is: stuck, overdue" in note(pilot)
+        await until(pilot, lambda: pilot.app.screen.query_one(Input)._suggestion == "is:trouble")
+        await pilot.press("right")
+        assert pilot.app.screen.query_one(Input).value == "is:trouble"
+        await search(pilot, "is:trouble -bin")
+        await pilot.press("enter", "escape", "slash", *"is:t")
+        await until(pilot, lambda: pilot.app.screen.query_one(Input)._suggestion == "is:trouble -bin")
+
+
+async def test_the_activity_understands_the_same_queries() -> None:
+    async with opened(UPLOADS) as (pilot, session, _):
+        log = pilot.app.screen.query_one(ChangeLogView)
+        session.publish(an_upload("Straße É.bin", initiated=10, completed=5))
+        session.publish(an_upload("stuck.bin", initiated=9000, completed=8000, verified=1))
+        await until(pilot, lambda: log.total == 2)
+        for text, expected in {
+            "strasse": {"Straße É.bin"},
+            "-stage:completed": {"stuck.bin"},
+            "took>1h": {"stuck.bin"},
+        }.items():
+            log.focus()
+            await pilot.press("slash")
+            await search(pilot, text)
+            assert {change.upload.name for change in log.shown_changes} == expected, text
+            await pilot.press("enter")
+
+
+async def test_marked_uploads_are_found() -> None:
+    async with opened(UPLOADS) as (pilot, _, table):
+        await pilot.press("m", "slash")
+        first = names_in(table)[0]
+        await search(pilot, "is:marked")
+        assert names_in(table) == [first]
+
+
+async def test_an_upload_is_acknowledged_with_a_note_and_that_is_taken_back() -> None:
+    async with opened(UPLOADS) as (pilot, session, table):
+        await pilot.press("W")
+        await pilot.press("a", *"known for 2h", "enter")
+        await until(pilot, lambda: "Acknowledged: 1 upload" in toasts(pilot))
+        found = session.picture.window(Query(where=parse_query("is:acknowledged")), 0, 9).rows
+        assert [row.name for row in found] == ["stuck.bin"]
+        assert found[0].acknowledgement is not None
+        assert found[0].acknowledgement.note == "known"
+        assert not found[0].lateness.is_stuck
+        assert trouble_of(session) is None
+        session.clock.advance(7300)
+        assert trouble_of(session) is Trouble.STUCK
+        assert session.picture.window(Query(where=parse_query("is:acknowledged")), 0, 9).total == 0
+        await pilot.press("a", "enter")
+        await until(pilot, lambda: trouble_of(session) is None)
+        await pilot.press("a")
+        await until(pilot, lambda: trouble_of(session) is Trouble.STUCK)
+        assert "No longer acknowledged: 1 upload" in toasts(pilot)
+        await pilot.press("a", "escape")
+        assert trouble_of(session) is Trouble.STUCK
+        assert table.total == len(UPLOADS)
+
+
+def trouble_of(session: InMemorySession) -> Trouble | None:
+    (row,) = session.picture.window(Query(where=parse_query("stuck.bin")), 0, 9).rows
+    return row.trouble
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_note", "hours"),
+    [
+        ("", "", None),
+        ("known", "known", None),
+        ("known for 2h", "known", 2),
+        ("for 1d", "", 24),
+        ("wait for it", "wait for it", None),
+    ],
+)
+def test_a_note_may_end_with_a_time(text: str, expected_note: str, hours: int | None) -> None:
+    given = parse_acknowledgement(text, NOW)
+    assert given.note == expected_note
+    assert (given.until is None) == (hours is None)
+    if given.until is not None and hours is not None:
+        assert (given.until - NOW).total_seconds() == hours * 3600
