@@ -126,7 +126,7 @@ def errors_only() -> InMemorySession:
 
 def worker_stopped() -> InMemorySession:
     done = [an_upload(f"done-{n}.bin", initiated=2000 + n, completed=1900, verified=1890) for n in range(10)]
-    waiting = [an_upload(f"waits-{n:02d}.bin", initiated=900 + n, completed=480 + n) for n in range(14)]
+    waiting = [an_upload(f"waits-{n:02d}.bin", initiated=900 + n, completed=480 - 16 * n) for n in range(14)]
     return InMemorySession([*done, *waiting])
 
 
