@@ -3,13 +3,17 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
+from time import process_time
 
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.peers import Peer, installed
 from tests.benchmarks.sampling import percentile
 from tests.benchmarks.terminal import TerminalProgram, python
-from tests.benchmarks.uploads import fill
+from tests.benchmarks.uploads import NEWEST, fill
+from upload_tui.monitor import Query, Store, StorePicture, parse_query
+from upload_tui.testing import FrozenClock
 
 __all__ = ["BENCHMARKS"]
 
@@ -73,4 +77,49 @@ def _seconds(program: TerminalProgram, key: str, back: str) -> float:
     return seconds
 
 
-BENCHMARKS = (queries,)
+_PLAIN_SEARCH = "sample_7"
+_QUERIES = (
+    "stage:error", "is:trouble", "is:acknowledged", "-is:acknowledged", "name:sample_7", "id:12345", "by:ada",
+    "by:hopper", "storage:emb", "type:tiff", "error:size", "project:genome", "service:example", "size>100MB",
+    "size>1TB", "age>1h", "took>30s", "chunks>2", "since:1h", "until:1d", "-sample_7",
+    "(sample_7 OR type:tiff) -error:size",
+)  # fmt: skip
+_VISIBLE_ROWS = 66
+_FRAME_SECONDS = 0.008
+"""As `tui.widgets.table.row_window`, which asks for a window in this way."""
+_WINDOW_MILLISECONDS = 20.0
+
+
+def query_fields(*, quick: bool) -> Sequence[Figure]:
+    """A query of each field, from the parsed tree to the rows of the window, beside a search for a word; processor time."""
+    count, turns = (50_000, 9) if quick else (1_000_000, 25)
+    with TemporaryDirectory() as home:
+        file = Path(home) / "store.db"
+        fill(file, count)
+        values = {
+            text: median(_window_milliseconds(file, text) for _ in range(turns)) for text in (_PLAIN_SEARCH, *_QUERIES)
+        }
+    plain = values.pop(_PLAIN_SEARCH)
+    return [
+        Figure(f"{_PLAIN_SEARCH} of {count:,} to window", plain, None, "ms", _WINDOW_MILLISECONDS),
+        *(
+            Figure(f"{text} of {count:,} to window", value, None, "ms", _WINDOW_MILLISECONDS)
+            for text, value in values.items()
+        ),
+    ]
+
+
+def _window_milliseconds(file: Path, text: str) -> float:
+    """The first window of a query that no list is cached for."""
+    store = Store(file)
+    picture = StorePicture(store, FrozenClock(NEWEST), "https://example.org")
+    picture.window(Query(), 0, _VISIBLE_ROWS)  # computes the baselines
+    where = parse_query(text)
+    began = process_time()
+    picture.window(Query(where=where), 0, _VISIBLE_ROWS, _FRAME_SECONDS)
+    milliseconds = 1000 * (process_time() - began)
+    store.close()
+    return milliseconds
+
+
+BENCHMARKS = (queries, query_fields)

@@ -262,3 +262,37 @@ def test_table_fits_the_terminal(served: Served, columns: int) -> None:
         assert all(len(line.rstrip("\r")) <= columns for line in painted.splitlines())
     assert ("upload-tui: the terminal is too narrow" in text.replace("\n", "")) == (columns < 200)
     assert "\x1b[3" not in painted
+
+
+FORMS = ["json", "jsonl", "csv", "tsv", "table"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_fields_are_chosen_in_every_format(served: Served, uploads: list[dict[str, Any]], form: str) -> None:
+    out = served.run("list", "--limit", "3", "--fields", "id,project.name,chunk_count", "-o", form).out
+    expected = [[one["id"], one["project"]["name"], one["chunks"]["count"]] for one in uploads[:3]]
+    lines = out.splitlines()
+    match form:
+        case "json":
+            assert [list(record.values()) for record in json.loads(out)] == expected
+        case "jsonl":
+            assert [list(json.loads(line).values()) for line in lines] == expected
+        case "csv" | "tsv":
+            rows = [*csv.reader(lines, delimiter="\t" if form == "tsv" else ",")]
+            assert rows == [["id", "project.name", "chunk_count"], *([*map(str, row)] for row in expected)]
+        case _:
+            assert lines[0].split() == ["ID", "PROJECT.NAME", "CHUNK_COUNT"]
+            assert [line.split()[0] for line in lines[1:]] == [row[0] for row in expected]
+
+
+@pytest.mark.parametrize("command", ["list", "report", "projects"])
+def test_an_unknown_field_is_named_with_the_nearest(served: Served, command: str) -> None:
+    result = served.run(command, "--fields", "servise" if command == "report" else "nam", "-o", "csv")
+    assert result.code == 2
+    assert re.search(r"There is no field (servise|nam)\.\n {2}(Did you mean|Fields:)", result.err)
+
+
+def test_a_tsv_has_no_quotes(served: Served) -> None:
+    lines = served.run("list", "-o", "tsv").out.splitlines()
+    assert lines
+    assert {line.count("\t") for line in lines} == {lines[0].count("\t")}

@@ -15,5 +15,5 @@ async def test_projects_with_the_same_name_show_their_ids() -> None:
         await app.push_screen(menu)
         await pilot.pause()
         session.close()
-        lines = [str(option.prompt) for option in menu.query_one(OptionList).options]
+        lines = [str(option.prompt).removesuffix("0 uploads").rstrip() for option in menu.query_one(OptionList).options]
     assert lines == ["All projects", "Demo  p-1", "Genome", "Demo  p-3"]

@@ -50,7 +50,7 @@ def stored(store: Store) -> tuple[object, ...]:
     """The row of the only upload, its project and its raw JSON."""
     rows = store.db.execute(f"SELECT {COLUMNS}, projects.id, projects.name FROM uploads JOIN projects USING (project)")
     values = rows.fetchone()
-    return (*values, store.raw(values[0]))
+    return (*values, store.raw_json.raw(values[0]))
 
 
 @given(USUAL | ABSURD, st.booleans())

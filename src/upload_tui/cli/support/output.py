@@ -15,13 +15,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TextIO
 
 import click
 from msgspec import Struct
 
-from upload_tui.errors import OutputError
+from upload_tui.errors import OutputError, UsageError, did_you_mean
 
 __all__ = [
     "Column",
@@ -37,7 +37,9 @@ __all__ = [
     "terminal_columns",
 ]
 
-FORMATS = ("table", "json", "jsonl", "csv")
+FORMATS = ("table", "json", "jsonl", "csv", "tsv")
+_FIELDS = "upload_tui.fields"
+"""Where the context of the running command keeps the value of `--fields`."""
 
 Record = Mapping[str, Any]
 
@@ -64,7 +66,14 @@ class Column(Struct, frozen=True):
 
 
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--output` to a command."""
+    """Add `--output` and `--fields` to a command; a `Printer` reads the fields itself."""
+    command = click.option(
+        "--fields",
+        expose_value=False,
+        callback=_keep_fields,
+        metavar="NAME,…",
+        help="Only these fields, in this order, such as id,project.name.",
+    )(command)
     return click.option(
         "--output",
         "-o",
@@ -72,6 +81,39 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(FORMATS),
         help="Output format; by default a table on a terminal, JSON lines in a pipe.",
     )(command)
+
+
+def _keep_fields(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.meta[_FIELDS] = [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _chosen_fields() -> Sequence[str]:
+    context = click.get_current_context(silent=True)
+    chosen: Sequence[str] = () if context is None else context.meta.get(_FIELDS, ())
+    return chosen
+
+
+def _field_value(record: Record, flat: Record, name: str) -> Any:
+    """The value of a field: a path such as `project.name` in a record, or a column of its CSV.
+
+    Raises:
+        UsageError: there is no such field.
+    """
+    value: Any = record
+    for part in name.split("."):
+        if value is None:
+            return None  # such as the project of a change of the connection
+        if not isinstance(value, Mapping) or part not in value:
+            break
+        value = value[part]
+    else:
+        return value
+    if name in flat:
+        return flat[name]
+    nested = [f"{key}.{part}" for key, inner in record.items() if isinstance(inner, Mapping) for part in inner]
+    known = dict.fromkeys((*record, *nested, *flat))
+    raise UsageError(f"There is no field {name}", did_you_mean(name, known, otherwise=f"Fields: {', '.join(known)}."))
 
 
 def echo_err(text: str) -> None:
@@ -107,24 +149,34 @@ class Printer:
         flatten: Callable[[Record], Record] = dict,
         fields: Sequence[str] = (),
     ) -> None:
+        self._select: Callable[[Record], Record] = lambda record: record
         self._format = output or ("table" if sys.stdout.isatty() else "jsonl")
         self._columns = columns
         self._flatten = flatten
         self._fields = fields
         self._has_heading = False
+        if chosen := _chosen_fields():
+            self._choose_fields(chosen)
+
+    def _choose_fields(self, names: Sequence[str]) -> None:
+        flatten = self._flatten
+        self._select = lambda record: {name: _field_value(record, flatten(record), name) for name in names}
+        self._flatten = dict
+        self._fields = names
+        self._columns = [Column(name.upper(), partial(_named_cell, name)) for name in names]
 
     @property
     def is_table(self) -> bool:
-        """True if the output is a table, which people read."""
-        return self._format == "table"
+        """True if the output is a table with all that people want to read: without `--fields`."""
+        return self._format == "table" and not _chosen_fields()
 
     def print_records(self, records: Iterable[Record]) -> None:
         """Print all records at once: JSON as one list, a table with fitted columns."""
         match self._format:
             case "json":
-                click.echo(json.dumps(list(records), indent=2))
+                click.echo(json.dumps([*map(self._select, records)], indent=2))
             case "table":
-                self._print_table(list(records))
+                self._print_table([*map(self._select, records)])
             case _:
                 self.print_header()
                 for record in records:
@@ -132,9 +184,10 @@ class Printer:
 
     def print_record(self, record: Record) -> None:
         """Print one record of a stream and flush."""
+        record = self._select(record)
         match self._format:
-            case "csv":
-                self._print_csv(self._flatten(record))
+            case "csv" | "tsv":
+                self._print_row(self._flatten(record))
             case "table":
                 click.echo("  ".join(_sanitize(column.text(record)) for column in self._columns).rstrip())
             case _:
@@ -142,22 +195,28 @@ class Printer:
         sys.stdout.flush()
 
     def print_header(self) -> None:
-        """Print the header of a CSV whose fields are known before its first record, and flush; nothing in other formats."""
-        if self._format == "csv" and self._fields and not self._has_heading:
+        """Print the heading of a CSV or TSV whose fields are known before its first record, and flush; else nothing."""
+        if self._format in {"csv", "tsv"} and self._fields and not self._has_heading:
             self._has_heading = True
-            click.echo(",".join(self._fields))
+            click.echo(self._delimited(self._fields), nl=False)
             sys.stdout.flush()
 
-    def _print_csv(self, flat: Record) -> None:
+    def _print_row(self, flat: Record) -> None:
+        if not self._has_heading:
+            self._has_heading = True
+            click.echo(self._delimited(flat), nl=False)
+        click.echo(self._delimited(flat.values()), nl=False)
+
+    def _delimited(self, cells: Iterable[Any]) -> str:
+        """A line of CSV or TSV. In a TSV nothing is quoted: tabs and line breaks are sanitized."""
         from upload_tui.text import csv_cell
 
+        texts = [csv_cell(_cell_text(cell) if isinstance(cell, dict | list) else cell) for cell in cells]
+        if self._format == "tsv":
+            return "\t".join("" if text is None else str(text) for text in texts) + "\n"
         line = io.StringIO()
-        writer = csv.writer(line, lineterminator="\n")
-        if not self._has_heading:
-            writer.writerow(flat)
-            self._has_heading = True
-        writer.writerow(map(csv_cell, flat.values()))
-        click.echo(line.getvalue(), nl=False)
+        csv.writer(line, lineterminator="\n").writerow(texts)
+        return line.getvalue()
 
     def _print_table(self, records: Sequence[Record]) -> None:
         from upload_tui.cli.support.tables import layout_table
@@ -168,6 +227,17 @@ class Printer:
             click.echo(line)
         if table.dropped_titles:
             echo_err(f"upload-tui: the terminal is too narrow for {', '.join(table.dropped_titles)}.")
+
+
+def _named_cell(name: str, record: Record) -> str:
+    return _cell_text(record[name])
+
+
+def _cell_text(value: Any) -> str:
+    """A value in one cell."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value)
 
 
 def _sanitize(text: str) -> str:

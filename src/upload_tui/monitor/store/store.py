@@ -100,16 +100,12 @@ class Store:
     def _reset_caches(self) -> None:
         self.partitions.clear_cache()
         self._finder = RowFinder(self._db, self.partitions, self._monotonic)
-        self._raw_json = RawJsonStore(self._db)
+        self.raw_json = RawJsonStore(self._db)
 
     def _handle_replaced(self) -> None:
         self.revision += 1
         self._reset_caches()
         self.replaced.set()
-
-    def clear(self) -> None:
-        """Remove everything; only of a store in memory."""
-        self._db.replace_with_empty()
 
     def close(self) -> None:
         """Release the bulk lease and close the database."""
@@ -229,10 +225,6 @@ class Store:
         row = self._db.execute(f"{_SELECT} WHERE uploads.id = ?", (upload_id,)).fetchone()
         return None if row is None else parse_row(row)
 
-    def raw(self, upload_id: str) -> str:
-        """The raw JSON of an upload's last reading; empty if the upload is not known or its JSON is damaged."""
-        return self._raw_json.raw(upload_id)
-
     def find(
         self,
         query: Query,
@@ -290,14 +282,6 @@ class Store:
         found: set[str] = set()
         for batch in _batches(upload_ids):
             ids = f"SELECT id FROM uploads WHERE id IN ({', '.join('?' * len(batch))})"
-            found.update(row[0] for row in self._db.execute(ids, batch))
-        return frozenset(found)
-
-    def with_own_json(self, upload_ids: Sequence[str]) -> frozenset[str]:
-        """Those of the ids whose raw JSON is not part of a page that was stored in bulk."""
-        found: set[str] = set()
-        for batch in _batches(upload_ids):
-            ids = f"SELECT id FROM uploads WHERE page IS NULL AND id IN ({', '.join('?' * len(batch))})"
             found.update(row[0] for row in self._db.execute(ids, batch))
         return frozenset(found)
 

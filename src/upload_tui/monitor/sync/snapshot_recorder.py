@@ -155,7 +155,7 @@ class SnapshotRecorder:
 
     def _reading(self, line: UploadLine) -> UploadReading:
         stored = self._store.get(line.id)
-        before = None if stored is None else parse_stored(self._store.raw(line.id), stored)
+        before = None if stored is None else parse_stored(self._store.raw_json.raw(line.id), stored)
         return source_reading(line, before, read_on=self._clock.now(), default_project=self._watched.title)
 
     def _changes_of_others(self) -> Sequence[UploadChange]:
@@ -173,8 +173,8 @@ class SnapshotRecorder:
         found: set[str] = set()
         for batch in _batches(sorted(upload_ids)):
             # A line that says `ended` is never part of a page: see `summarize`.
-            own = self._store.with_own_json(batch)
-            found.update(one for one in own if has_ended(_decoded(self._store.raw(one))))
+            own = self._store.raw_json.ids_outside_pages(batch)
+            found.update(one for one in own if has_ended(_decoded(self._store.raw_json.raw(one))))
             await asyncio.sleep(_YIELD_SECONDS)
         return found
 

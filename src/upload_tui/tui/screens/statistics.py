@@ -15,7 +15,7 @@ from upload_tui.monitor import CauseGroup, LatencyHistogram, Session
 from upload_tui.text import duration_text, plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import HELP_KEY, key_of
-from upload_tui.tui.screens.menu import DialogList, OptionScreen
+from upload_tui.tui.screens.menu import DialogList, OptionScreen, is_current
 from upload_tui.tui.screens.session_screen import LiveDialog
 
 __all__ = ["FailureScreen", "LatencyScreen", "histogram_lines"]
@@ -82,7 +82,8 @@ class FailureScreen(LiveDialog[CauseGroup | None], OptionScreen[CauseGroup | Non
     @on(OptionList.OptionSelected)
     def choose_group(self, event: OptionList.OptionSelected) -> None:
         """Close the screen with the chosen group."""
-        self.dismiss(self._groups[event.option_index])
+        if is_current(event):
+            self.dismiss(self._groups[event.option_index])
 
 
 def _key(group: CauseGroup) -> tuple[str, str, str]:

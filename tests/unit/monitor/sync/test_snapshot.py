@@ -272,8 +272,10 @@ async def _check_rounds(rounds: list[tuple[dict[str, dict[str, Any]], str, int]]
 
 async def test_a_first_listing_of_usual_and_unusual_lines_is_what_a_later_listing_confirms() -> None:
     harness = SourceHarness()
-    usual = {f"u{number}": {"initiated_on": ON, "chunks": [{"number": 1, "size": 5}]} for number in range(1200)}
-    unusual = {
+    usual: dict[str, dict[str, Any]] = {
+        f"u{number}": {"initiated_on": ON, "chunks": [{"number": 1, "size": 5}]} for number in range(1200)
+    }
+    unusual: dict[str, dict[str, Any]] = {
         "secret": {"by": "https://me:hunter2@example.org"},
         "extra": {"sensor": 7},
         "over": {"ended": True},
@@ -284,7 +286,7 @@ async def test_a_first_listing_of_usual_and_unusual_lines_is_what_a_later_listin
     assert harness.picture.window(Query(), 0, 0).total == 1204
     stages = harness.picture.funnel()
     assert [stages[one].count for one in (Stage.INITIATED, Stage.COMPLETED, Stage.ERROR)] == [1201, 1, 1]
-    assert "hunter2" not in harness.store.raw("secret")
+    assert "hunter2" not in harness.store.raw_json.raw("secret")
     detail = harness.picture.detail("u8")
     assert detail is not None
     assert json.loads(detail.raw) == {"id": "u8", "name": "u8.tiff", **usual["u8"]}
