@@ -188,6 +188,9 @@ class _RecordingBulkLoad(BulkLoad):
         store_parts: the arguments of `BulkLoad`.
     """
 
+    can_insert_summaries = False
+    """A recording holds the uploads of a source one by one, for replays by earlier versions too."""
+
     def __init__(self, writer: RecordingWriter, *store_parts: Any) -> None:
         super().__init__(*store_parts)
         self._writer = writer

@@ -176,6 +176,9 @@ class BulkLoad:
         now: seconds since 1970, comparable between processes.
     """
 
+    can_insert_summaries = True
+    """Whether `insert_summaries` may be called."""
+
     def __init__(
         self,
         db: "Database",

@@ -122,7 +122,9 @@ class SnapshotRecorder:
 
     def summarize(self, line: bytes, read_on: datetime) -> SummarizedLine | None:
         """Read a line fast; None if it needs a full parse, or is of a project that is not watched."""
-        summary = read_line_summary(line, read_on, self._watched.title) if self._store.can_bulk_load else None
+        if not self._store.bulk.can_insert_summaries:
+            return None
+        summary = read_line_summary(line, read_on, self._watched.title)
         if summary is None or not self._is_watched_project(summary.project_id):
             return None
         return SummarizedLine(line, summary)
