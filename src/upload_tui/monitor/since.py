@@ -13,7 +13,7 @@ from upload_tui.files import parse_json, read_text, write_private_file
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail
 from upload_tui.monitor.queries.query import Query, SortKey
-from upload_tui.status import Stage
+from upload_tui.status import Event, Stage
 from upload_tui.wire import format_time, read_time
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def summarize_since(details: Sequence[Detail], last_visit: LastVisit) -> SinceSu
         return [
             detail.upload.id
             for detail in details
-            if (event := detail.upload.timeline.event(stage)) and event.best_time and event.best_time > last_visit.on
+            if (event := detail.upload.timeline.event(stage)) and event.is_since(last_visit.on)
         ]
 
     overdue = [detail.upload.id for detail in details if detail.row.lateness.is_overdue]
@@ -134,12 +134,12 @@ def _is_new_since(detail: Detail, stage: Stage, known: Mapping[str, Stage]) -> b
 
 
 def stages_since(picture: "Picture", since: datetime) -> Sequence[StageReached]:
-    """The stages that uploads reached at `since` or later, as changes, oldest first."""
+    """The stages that uploads certainly reached at `since` or later, as changes, oldest first."""
     changes = [
         change
         for detail in _entered_stage_since(picture, since)
         for change in _stage_changes(detail)
-        if _event_time(change) >= since
+        if Event(change.after, change.on, earliest=change.earliest, latest=change.latest).is_since(since)
     ]
     return sorted(changes, key=_event_time)
 

@@ -92,6 +92,14 @@ class Event(Struct, frozen=True):
         """The time to show and to calculate with: `on`, else the upper bound, else the lower bound."""
         return self.on or self.latest or self.earliest
 
+    def is_since(self, on: datetime) -> bool | None:
+        """Whether the stage was reached at a time or later; None if that cannot be known from the bounds."""
+        if self.on is not None:
+            return self.on >= on
+        if self.earliest is not None and self.earliest >= on:
+            return True
+        return False if self.latest is not None and self.latest < on else None
+
 
 class Span(Struct, frozen=True):
     """The time between two consecutive events of a timeline.

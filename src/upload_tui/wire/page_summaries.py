@@ -168,7 +168,7 @@ def _ordered_times(
     """The times and the stage that follows from them; None unless they are complete and in order."""
     message = status["error_message"]
     is_error = ended is not None and final is Stage.ERROR
-    if initiated is None or (message is not None and not (is_error and type(message) is str)):
+    if initiated is None or (message is not None and not (is_error and type(message) is str and message.strip())):
         return None
     if ended is not None:
         return (

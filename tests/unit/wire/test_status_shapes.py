@@ -41,7 +41,7 @@ def legal_timelines(draw: st.DrawFn) -> Timeline:
     on = draw(TIMES)
     events = []
     for stage in (Stage.INITIATED, Stage.COMPLETED, end)[:reach]:
-        message = draw(st.none() | st.text(min_size=1)) if stage is Stage.ERROR else None
+        message = draw(st.none() | st.text(min_size=1).filter(str.strip)) if stage is Stage.ERROR else None
         events.append(Event(stage, on, message=message))
         on += timedelta(milliseconds=draw(st.integers(0, 10**9)))
     purged_on = draw(st.none() | TIMES) if reach == 3 else None
@@ -73,6 +73,14 @@ def test_a_written_timeline_is_read_back_unchanged(timeline: Timeline, shape: St
     assert reading.shape is shape
     assert reading.anomalies == ()
     assert reading.timeline == without_unsupported_details(timeline, shape)
+
+
+@pytest.mark.parametrize("message", ["", " ", "\r", "\n\t\u2003"], ids=repr)
+def test_a_blank_error_message_is_none(message: str) -> None:
+    error = Event(Stage.ERROR, datetime(2026, 3, 14, tzinfo=UTC), message=message)
+    for shape in (StatusShape.A, StatusShape.DEPLOYED):
+        reading = read_status(write_status(Timeline((error,)), shape))
+        assert (reading.timeline.stage, reading.timeline.error_message) == (Stage.ERROR, None)
 
 
 @given(legal_timelines())

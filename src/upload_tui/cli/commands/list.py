@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
-from upload_tui.cli.support.output import Printer, continues_without_output, output_option
+from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option
 from upload_tui.cli.support.project_readings import Snapshot, open_snapshot
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
+from upload_tui.text import plural
 
 if TYPE_CHECKING:
     from upload_tui.monitor import Detail, Expression, Query, Where
@@ -89,8 +90,10 @@ async def _details(
         query = _query(snapshot, criteria)
         if reverse:
             query = replace(query, descending=not query.descending)
-        matching = (detail for detail in snapshot.details(query) if _matches(detail, criteria))
-        return list(islice(matching, criteria.limit)), snapshot
+        matching = list(islice((one for one in snapshot.details(query) if _matches(one, criteria)), criteria.limit))
+        if unknown := sum(_is_since(detail, criteria) is None for detail in snapshot.details(query)):
+            echo_err(f"upload-tui: {plural(unknown, 'upload')} left out: not known whether initiated since then.")
+        return matching, snapshot
 
 
 def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
@@ -118,5 +121,14 @@ def _tree(criteria: _Criteria) -> "Expression":
 
 
 def _matches(detail: "Detail", criteria: _Criteria) -> bool:
-    row = detail.row
-    return not criteria.trouble_only or row.trouble is not None
+    if criteria.trouble_only and detail.row.trouble is None:
+        return False
+    return _is_since(detail, criteria) is True
+
+
+def _is_since(detail: "Detail", criteria: _Criteria) -> bool | None:
+    """Whether an upload was initiated since the time that was given, if any; None if the service does not say when."""
+    if criteria.since is None:
+        return True
+    event = detail.upload.timeline.event(Stage.INITIATED)
+    return None if event is None else event.is_since(criteria.since)
