@@ -1,6 +1,7 @@
 """The monitor against the embedded service: the picture equals the service, and every change is published once and in order."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, timedelta
@@ -515,6 +516,123 @@ async def test_one_project_that_is_away_is_stale_alone() -> None:
             stale = {row.project_id: row.is_stale for row in session.picture.window(Query(), 0, 9).rows}
             assert stale == {"p-1": False, "p-2": True}
     store.close()
+
+
+class TwoProjects:
+    """A service with the projects p-1 (Genome) and p-2 (Prot) that answers for one of them as the test says.
+
+    Attributes:
+        answers: for the projects that are away, their status; None holds the request until the project is back.
+        requests: the number of requests by project.
+    """
+
+    def __init__(self, clock: FrozenClock) -> None:
+        self._clock = clock
+        self._is_back = asyncio.Event()
+        self.answers: dict[str, int | None] = {}
+        self.requests: Counter[str] = Counter()
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        project_id = request.url.path.split("/")[-2]
+        self.requests[project_id] += 1
+        if self.answers.get(project_id, 200) is None:
+            await self._is_back.wait()
+        status = self.answers.get(project_id, 200)
+        if status is not None and status != 200:
+            return httpx.Response(status, json={"code": "no", "reason": "No"})
+        upload = an_upload(f"{project_id}.bin", project=(project_id, project_id), now=self._clock.now())
+        return httpx.Response(200, headers={"x-total": "1"}, json={"results": [upload]})
+
+    def bring_back(self) -> None:
+        self.answers.clear()
+        self._is_back.set()
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[LiveSession]:
+        store = Store()
+        async with ServiceClient(
+            ROOT, Credentials("t"), transport=httpx.MockTransport(self), clock=self._clock, attempts=1
+        ) as client:
+            projects = [ProjectRef("p-1", "Genome"), ProjectRef("p-2", "Prot")]
+            session = LiveSession(client, projects, store, schedule=Schedule(jitter=lambda: 0.5))
+            async with running(session):
+                await until(session, lambda: session.connection().is_live)
+                yield session
+        store.close()
+
+
+async def advance(clock: FrozenClock, seconds: int) -> None:
+    for _ in range(seconds):
+        clock.advance(1)
+        await run_pending()
+
+
+AWAY_STATES = {
+    401: ConnectionState.NOT_ALLOWED,
+    403: ConnectionState.DENIED,
+    404: ConnectionState.DELETED,
+    500: ConnectionState.OFFLINE,
+    None: ConnectionState.OFFLINE,
+}
+
+
+@pytest.mark.parametrize("status", AWAY_STATES)
+async def test_a_project_that_is_away_is_named_and_the_other_is_live(
+    status: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_STALL_CHECK_SECONDS", 0.0)
+    clock = FrozenClock()
+    service = TwoProjects(clock)
+    async with service.watched() as session:
+        service.answers["p-2"] = status
+        await advance(clock, 40)
+        connection = session.connection()
+        assert (connection.state, connection.name, connection.others) == (AWAY_STATES[status], "Prot", 0)
+        assert connection.is_partly_live
+        assert {row.project_id: row.is_stale for row in session.picture.window(Query(), 0, 9).rows} == {
+            "p-1": False,
+            "p-2": True,
+        }
+        before = service.requests.copy()
+        await advance(clock, 60)
+        assert service.requests["p-1"] > before["p-1"]
+        assert (service.requests["p-2"] > before["p-2"]) is (status not in {404, None})
+        service.bring_back()
+        if status == 404:
+            await advance(clock, 60)
+            assert session.connection().state is ConnectionState.DELETED  # only a refresh tries again
+            session.refresh()
+        await advance(clock, 6)
+        assert session.connection().is_live
+        assert (session.connection().name, session.connection().reason) == ("", "")
+
+
+async def test_the_worst_project_is_named_and_the_others_are_counted() -> None:
+    clock = FrozenClock()
+    service = TwoProjects(clock)
+    async with service.watched() as session:
+        service.answers |= {"p-1": 500, "p-2": 403}
+        await advance(clock, 30)
+        connection = session.connection()
+        assert (connection.state, connection.name, connection.others) == (ConnectionState.DENIED, "Prot", 1)
+        assert not connection.is_partly_live
+        service.answers["p-2"] = 500
+        await advance(clock, 90)
+        connection = session.connection()
+        assert (connection.state, connection.name, connection.others) == (ConnectionState.OFFLINE, "", 0)
+
+
+async def test_the_first_project_that_is_back_lets_the_others_try_at_once() -> None:
+    clock = FrozenClock()
+    service = TwoProjects(clock)
+    async with service.watched() as session:
+        service.answers |= {"p-1": 500, "p-2": 500}
+        await advance(clock, 300)
+        service.bring_back()
+        while not session.connection().is_partly_live and not session.connection().is_live:
+            await advance(clock, 1)
+        await run_pending()
+        assert session.connection().is_live
 
 
 async def test_a_deleted_project_is_lost_after_two_tries() -> None:

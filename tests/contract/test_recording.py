@@ -225,6 +225,25 @@ def test_time_stops_when_a_replay_has_ended(tmp_path: Path) -> None:
     replay.close()
 
 
+def test_a_replay_keeps_the_connection_of_each_project(tmp_path: Path) -> None:
+    file, projects = tmp_path / "recording.jsonl", (ProjectRef("p-1", "Genome"), ProjectRef("p-2", "Prot"))
+    live = Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW)
+    denied = Connection(state=ConnectionState.DENIED, since=NOW, read_on=NOW)
+    with RecordingWriter(file, RecordingHeader(NOW, "s", "t", projects, 900)) as writer:
+        for seconds, project, connection in [(1, projects[1], denied), (2, projects[0], live)]:
+            at = NOW + timedelta(seconds=seconds)
+            writer.write_change(ConnectionChanged(at=at, connection=connection, project=project))
+        writer.write_line(NOW + timedelta(seconds=60), "same", ids=[])
+    replay = ReplaySession(*read_recording(file), base=FrozenClock())
+    replay.seek(NOW + timedelta(seconds=50))
+    recorded = replay.recorded_connection
+    assert (recorded.state, recorded.name, recorded.is_partly_live) == (ConnectionState.DENIED, "Prot", True)
+    assert (replay.picture.as_of("p-1"), replay.picture.as_of("p-2")) == (NOW + timedelta(seconds=50), NOW)
+    replay.seek(NOW)
+    assert replay.recorded_connection.state is ConnectionState.CONNECTING
+    replay.close()
+
+
 def test_a_recording_is_never_overwritten_and_other_files_are_rejected(tmp_path: Path) -> None:
     file = tmp_path / "recording.jsonl"
     file.write_text("something else\n")

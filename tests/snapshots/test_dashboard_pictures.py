@@ -10,7 +10,6 @@ from textual.pilot import Pilot
 
 from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, dashboard, sample_uploads
 from upload_tui import testing
-from upload_tui.cli.commands.replay import ReplayControls
 from upload_tui.monitor import CombinedSession, Connection, ConnectionState, ReplaySession, read_recording
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
 from upload_tui.tui import ASCII, THEMES, UploadApp
@@ -241,7 +240,7 @@ def test_replay(snap_compare: Compare, size: tuple[int, int]) -> None:
     session = ReplaySession(header, lines, base=FrozenClock())
     session.seek(header.began_on + timedelta(seconds=6))
     session.set_speed(0)
-    app = testing.dashboard(session, controls=ReplayControls(session))
+    app = testing.dashboard(session, controls=session)
     assert snap_compare(app, terminal_size=size)
     session.close()
 

@@ -20,9 +20,10 @@ from upload_tui.testing import InMemorySession
 from upload_tui.tui import screens, widgets
 from upload_tui.tui.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
 from upload_tui.tui.command_palette import bindings_by_owner
+from upload_tui.tui.screens.acknowledge import AcknowledgeScreen
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
-from upload_tui.tui.screens.menu import AcknowledgeScreen, MenuScreen
+from upload_tui.tui.screens.menu import MenuScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.footer import SearchBar

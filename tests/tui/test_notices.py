@@ -95,6 +95,21 @@ def test_what_becomes_stuck_or_contradictory_is_alerted_and_what_was_is_not() ->
     session.close()
 
 
+def test_a_stale_upload_is_alerted_once_it_is_current_again() -> None:
+    session = InMemorySession([an_upload("new.bin", initiated=60)])
+    query, alerts = Query(attention_only=True, sort=SortKey.TROUBLE), Alerts(AlertSettings())
+    alerts.compare(session.picture.window(query, 0, 10).rows)
+    upload = an_upload("new.bin", initiated=9000, completed=8000)
+    session.picture.update(upload)
+    session.picture.mark(upload["id"], stale=True)
+    alerts.compare(session.picture.window(query, 0, 10).rows)
+    assert alerts.due(NOW) == []
+    session.picture.mark(upload["id"], stale=False)
+    alerts.compare(session.picture.window(query, 0, 10).rows)
+    assert [alert.text for alert in alerts.due(NOW)] == ["new.bin stuck"]
+    session.close()
+
+
 async def test_the_summary_since_the_last_visit_is_shown_once_the_session_is_live() -> None:
     uploads = [
         an_upload("before.bin", initiated=9000, completed=8900, verified=8800),

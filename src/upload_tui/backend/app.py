@@ -126,6 +126,7 @@ def _with_checks(endpoint: Endpoint, context: ServiceContext, status_shape: Stat
         )  # also where the response has no status: a typing error is found
         if endpoint.needs_token:
             context.check_token(request)
+        context.worker.apply_retention_if_due()
         return await endpoint.handler(Call(request, parameters, shape))
 
     return checked

@@ -33,7 +33,7 @@ _IDLE = timedelta(minutes=1)
 """A client that has reported and sent nothing for this long may lose what it has sent."""
 
 _RETENTION_SECONDS = 15.0
-"""How often the limits are applied even if no upload ends."""
+"""After how long a request applies the limits even if no upload ends."""
 
 
 class Retention:
@@ -158,6 +158,7 @@ class VerificationWorker:
         self._not_paused.set()
         self.trouble: str | None = None
         """Why no job can be claimed just now; None if all is well."""
+        self._retention_at = clock.monotonic()
         self._retention_trouble: str | None = None
 
     def pause(self) -> None:
@@ -178,7 +179,6 @@ class VerificationWorker:
         async with asyncio.TaskGroup() as group:
             for number in range(self._concurrency):
                 group.create_task(self._work_loop(), name=f"verification {number + 1}")
-            group.create_task(self._apply_retention_regularly(), name="retention")
 
     async def verify_next(self) -> str | None:
         """Verify one due upload now. Returns its id, None if none is due. For tests and for the history of scenarios."""
@@ -260,14 +260,17 @@ class VerificationWorker:
             self._apply_retention()
         return True
 
-    async def _apply_retention_regularly(self) -> None:
-        while True:
-            await self._not_paused.wait()
-            await self._clock.sleep(_RETENTION_SECONDS)
+    def apply_retention_if_due(self) -> None:
+        """Apply the limits if that was not done lately. Each request calls it: nothing can grow without requests.
+
+        It needs no timer, so a clock that a test advances has no other sleeper, and a paused worker changes nothing.
+        """
+        if not 0 <= self._clock.monotonic() - self._retention_at < _RETENTION_SECONDS:
             self._apply_retention()
 
     def _apply_retention(self) -> None:
         """Apply the limits. What cannot be done now is done the next time; a reason is reported once."""
+        self._retention_at = self._clock.monotonic()
         try:
             self.retention.apply()
         except Exception as error:  # whatever it is, verification goes on

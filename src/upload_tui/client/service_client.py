@@ -90,10 +90,6 @@ class ServiceClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close all connections."""
         await self._http.aclose()
 
     def on_request(self, call: Callable[[RequestOutcome], None]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from upload_tui.monitor.analysis.latency import LatencyHistogram
     from upload_tui.monitor.analysis.statistics import statistics_of
     from upload_tui.monitor.analysis.trouble import (
         DEFAULT_LIMITS,
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
         ConnectionState,
         Detail,
         Funnel,
-        LatencyHistogram,
         Playback,
         ProjectRef,
         Row,
@@ -203,6 +203,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "analysis.latency": "LatencyHistogram",
         "analysis.statistics": "statistics_of",
         "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
@@ -212,7 +213,7 @@ __getattr__, __dir__ = lazy_names(
         ),
         "in_memory_picture": "InMemoryPicture",
         "model": (
-            "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel LatencyHistogram Playback "
+            "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel Playback "
             "ProjectRef Row StageSummary Trouble WaitsFor Window"
         ),
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",

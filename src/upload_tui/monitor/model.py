@@ -1,4 +1,4 @@
-"""What screens and commands read of a picture: windows of rows, the funnel, details, histograms, the connection.
+"""What screens and commands read of a picture: windows of rows, the funnel, details, the connection.
 
 All of it is frozen. Times are aware and in UTC, sizes in bytes, durations in seconds.
 """
@@ -22,8 +22,6 @@ __all__ = [
     "ConnectionState",
     "Detail",
     "Funnel",
-    "LatencyBucket",
-    "LatencyHistogram",
     "Lateness",
     "Playback",
     "ProjectRef",
@@ -50,6 +48,10 @@ class ConnectionState(StrEnum):
     """The last request failed; the next attempt is at `next_try_on`."""
     OFFLINE = "offline"
     """Several attempts have failed since `since`; attempts continue."""
+    DELETED = "deleted"
+    """The service no longer has the project, or the account may no longer see it; there are no further attempts."""
+    DENIED = "access denied"
+    """The account may not see the project."""
     NOT_ALLOWED = "not allowed"
     """The service rejects the credentials."""
     PAUSED = "paused"
@@ -71,10 +73,24 @@ class Playback(Struct, frozen=True):
     state: ConnectionState
 
 
+FAILING_STATES = frozenset(
+    {
+        ConnectionState.RETRYING,
+        ConnectionState.OFFLINE,
+        ConnectionState.DELETED,
+        ConnectionState.DENIED,
+        ConnectionState.NOT_ALLOWED,
+    }
+)
+
+
 class Connection(Struct, frozen=True, kw_only=True):
-    """The state of the connection to one service.
+    """The state of the connection to one service, or for one of its projects; of several, that of the worst.
 
     Attributes:
+        name: the project, or the service of a combined view, that is in this state; empty if everything watched is.
+        others: the number of other projects that fail too, each in its own way.
+        is_partly_live: some of what is watched is live.
         since: when this state began.
         read_on: when the whole picture was last current; None if never.
         next_try_on: when the next request is due while retrying or offline; None otherwise.
@@ -86,6 +102,9 @@ class Connection(Struct, frozen=True, kw_only=True):
 
     state: ConnectionState
     since: datetime
+    name: str = ""
+    others: int = 0
+    is_partly_live: bool = False
     read_on: datetime | None = None
     next_try_on: datetime | None = None
     reason: str = ""
@@ -98,6 +117,11 @@ class Connection(Struct, frozen=True, kw_only=True):
     def is_live(self) -> bool:
         """True if the picture is current."""
         return self.state in {ConnectionState.LIVE, ConnectionState.SLOW}
+
+    @property
+    def is_failing(self) -> bool:
+        """True if the last attempt failed."""
+        return self.state in FAILING_STATES
 
     def as_of(self, now: datetime) -> datetime:
         """When the picture was last current: `now` if it is live or was never read."""
@@ -316,32 +340,6 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
     first_on: datetime | None = None
     last_on: datetime | None = None
     last_id: str = ""
-
-
-class LatencyBucket(Struct, frozen=True):
-    """The number of uploads that took from `from_seconds` (inclusive) to `to_seconds` (exclusive)."""
-
-    from_seconds: float
-    to_seconds: float
-    count: int
-
-
-class LatencyHistogram(Struct, frozen=True, kw_only=True):
-    """How long uploads took from one stage to a later one; each bucket is twice as wide as the last.
-
-    Attributes:
-        count: the number of uploads with both times known.
-        p50_seconds, p95_seconds, p99_seconds: quantiles, estimated from the buckets; None if there are no uploads.
-        buckets: from the fastest to the slowest upload, without gaps; empty if there are none.
-    """
-
-    from_stage: Stage
-    to_stage: Stage
-    count: int = 0
-    p50_seconds: float | None = None
-    p95_seconds: float | None = None
-    p99_seconds: float | None = None
-    buckets: tuple[LatencyBucket, ...] = ()
 
 
 class Detail(Struct, frozen=True, kw_only=True):

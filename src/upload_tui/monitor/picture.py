@@ -10,13 +10,13 @@ from typing import Protocol
 from msgspec import Struct
 
 from upload_tui.clock import Clock
+from upload_tui.monitor.analysis.latency import LatencyHistogram
 from upload_tui.monitor.model import (
     Acknowledgement,
     CauseGroup,
     Connection,
     Detail,
     Funnel,
-    LatencyHistogram,
     Row,
     Window,
 )
@@ -157,6 +157,9 @@ class ConnectionFreshness:
     Args:
         clock: for the present.
         connection: the connection; replace it when its state changes.
+
+    Attributes:
+        of_projects: the connections of single projects by their ids, as far as they have their own.
     """
 
     read_since = None
@@ -164,7 +167,10 @@ class ConnectionFreshness:
     def __init__(self, clock: Clock, connection: Connection) -> None:
         self._clock = clock
         self.connection = connection
+        self.of_projects: dict[str, Connection] = {}
 
-    def as_of(self, project_id: str = "") -> datetime:  # noqa: ARG002
-        """When the connection was last live."""
-        return self.connection.as_of(self._clock.now())
+    def as_of(self, project_id: str = "") -> datetime:
+        """When the connection, or that of the project, was last live."""
+        now = self._clock.now()
+        connections = [own for own_id, own in self.of_projects.items() if project_id in {"", own_id}]
+        return max(connection.as_of(now) for connection in connections or [self.connection])

@@ -165,8 +165,10 @@ def _replay_fields(change: Change) -> Mapping[str, Any]:
                 "latest": format_optional_time(change.latest),
                 "service": change.upload.service,
             }
-        case ConnectionChanged(connection=connection):
+        case ConnectionChanged(connection=connection, project=project):
+            own = {} if project is None else {"project_id": project.id}
             return {
+                **own,
                 "read_on": format_optional_time(connection.read_on),
                 "next_try_on": format_optional_time(connection.next_try_on),
                 "known": connection.known,

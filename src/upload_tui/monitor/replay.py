@@ -29,6 +29,7 @@ from upload_tui.monitor.changes import (
 from upload_tui.monitor.model import Connection, ConnectionState, Playback
 from upload_tui.monitor.picture import ConnectionFreshness
 from upload_tui.monitor.recording import RecordingHeader, RecordingLine
+from upload_tui.monitor.sessions.connection import worst_connection
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.monitor.store.bulk import can_snapshot, page_snapshot
 from upload_tui.monitor.store.schema import decompress_page
@@ -137,6 +138,7 @@ class ReplaySession:
         """Forget all lines that were applied."""
         self._next = 0
         self._recorded.connection = self._first_connection()
+        self._recorded.of_projects.clear()
         self.changes.clear_history()
         self._store_lines.clear()
 
@@ -194,10 +196,22 @@ class ReplaySession:
 
     def _apply_line(self, line: RecordingLine) -> None:
         if line.kind == "connection":
-            self._recorded.connection = _parse_connection(line.fields)
+            self._apply_connection(line.fields)
             self._publish_connection()
         elif line.kind != "request" and not self._store_lines.apply(line):
             self.changes.publish(_parse_change(line.at, line.kind, line.fields))
+
+    def _apply_connection(self, fields: Mapping[str, Any]) -> None:
+        """Set the connection: that of a project, or that of all."""
+        connection, project_id = _parse_connection(fields), fields["replay"].get("project_id", "")
+        if not project_id:
+            self._recorded.connection = connection
+            return
+        self._recorded.of_projects[project_id] = connection
+        names = {project.id: project.name for project in self.projects}
+        self._recorded.connection = worst_connection(
+            [(names.get(own_id) or own_id, own) for own_id, own in self._recorded.of_projects.items()]
+        )
 
     def _publish_connection(self) -> None:
         self.changes.publish(ConnectionChanged(at=self._clock.now(), connection=self.connection()))
@@ -263,7 +277,7 @@ class _StoreLines:
     def clear(self) -> None:
         """Undo all lines."""
         self.end_bulk()
-        self._store.clear()
+        self._store.db.replace_with_empty()
 
     def end_bulk(self) -> None:
         """End the bulk load, if there is one."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
-from upload_tui.monitor.analysis.latency import STAGE_PAIRS, histogram_of
+from upload_tui.monitor.analysis.latency import STAGE_PAIRS, LatencyHistogram, histogram_of
 from upload_tui.monitor.analysis.trouble import (
     DEFAULT_LIMITS,
     Baselines,
@@ -29,7 +29,6 @@ from upload_tui.monitor.model import (
     CauseGroup,
     Detail,
     Funnel,
-    LatencyHistogram,
     Lateness,
     Row,
     StageSummary,
@@ -174,7 +173,7 @@ class StorePicture:
         from upload_tui.monitor.sync.ingest import parse_stored  # imports the JSON parsers, which rows do not need
         from upload_tui.sources import shown_raw
 
-        raw = self._store.raw(upload_id)
+        raw = self._store.raw_json.raw(upload_id)
         upload = parse_stored(raw, stored)
         if upload is None:
             return None

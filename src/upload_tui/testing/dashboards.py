@@ -21,8 +21,8 @@ from upload_tui.tui import (
     DEFAULT_THEME,
     UNICODE,
     AsciiFilter,
-    DemoControls,
     DisplayOptions,
+    PlaybackControls,
     Preferences,
     UploadApp,
 )
@@ -90,7 +90,7 @@ def dashboard(  # noqa: PLR0913  # all keyword-only, all optional
     zone: tzinfo = UTC,
     display_options: DisplayOptions | None = None,
     keymap: dict[str, str] | None = None,
-    controls: DemoControls | None = None,
+    controls: PlaybackControls | None = None,
     last_visit: LastVisit | None = None,
     preferences: Preferences | None = None,
 ) -> UploadApp:
@@ -104,7 +104,7 @@ def dashboard(  # noqa: PLR0913  # all keyword-only, all optional
         zone: the time zone of absolute times.
         display_options: replaces `ascii_only` and `zone`.
         keymap: keys by action id, in place of the default ones.
-        controls: controls of a demo.
+        controls: controls of a demo or a replay.
         last_visit: the previous visit, for the summary of what happened since.
         preferences: replaces `theme`, `ascii_only`, `zone`, `display_options` and `keymap`.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from upload_tui.tui.command_palette import action_ids
     from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
     from upload_tui.tui.notices import AlertSettings, CommandResult, overdue_ids
-    from upload_tui.tui.preferences import DemoControls, Fault, Preferences, TableOrder
+    from upload_tui.tui.preferences import DemoControls, Fault, PlaybackControls, Preferences, TableOrder
 
 __all__ = [
     "ASCII",
@@ -30,6 +30,7 @@ __all__ = [
     "ColumnSpec",
     "CommandResult",
     "DemoControls",
+    "PlaybackControls",
     "DisplayOptions",
     "Fault",
     "Glyphs",
@@ -60,6 +61,6 @@ __getattr__, __dir__ = lazy_names(
         "command_palette": "action_ids",
         "fitting": "fit_to_width truncate_at_word truncate_middle",
         "notices": "AlertSettings CommandResult overdue_ids",
-        "preferences": "DemoControls Fault Preferences TableOrder",
+        "preferences": "DemoControls Fault PlaybackControls Preferences TableOrder",
     },
 )

@@ -17,7 +17,7 @@ from upload_tui.tui.base_app import BaseApp
 from upload_tui.tui.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
 from upload_tui.tui.bridge import Bridge, ChangeBatch
 from upload_tui.tui.notices import Alerts, CommandResult, count_since_visit, desktop_notification
-from upload_tui.tui.preferences import DemoControls, Preferences
+from upload_tui.tui.preferences import DemoControls, PlaybackControls, Preferences
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.session_screen import CopyScreen, LiveDialog
 
@@ -51,7 +51,7 @@ class UploadApp(BaseApp):
         self,
         session: Session,
         *,
-        controls: DemoControls | None = None,
+        controls: PlaybackControls | None = None,
         preferences: Preferences | None = None,
         on_failures: FailureHook | None = None,
         last_visit: LastVisit | None = None,
@@ -109,7 +109,8 @@ class UploadApp(BaseApp):
     def _dispatch(self, batch: ChangeBatch) -> None:
         self._alerts.add(batch.changes)
         self._deliver_alerts()
-        if not self._is_summary_shown and self.session.connection().is_live:
+        connection = self.session.connection()
+        if not self._is_summary_shown and (connection.is_live or connection.is_partly_live):
             self._is_summary_shown = True
             self._show_summary()
         for screen in self.live_screens():  # another reads the session when it is mounted
@@ -118,7 +119,8 @@ class UploadApp(BaseApp):
 
     def _deliver_alerts(self) -> None:
         """Show the alerts that are due, and send them where the settings say."""
-        if self.session.connection().is_live:
+        connection = self.session.connection()
+        if connection.is_live or connection.is_partly_live:
             self._alerts.compare(self.session.picture.window(_IN_TROUBLE, 0, _MAX_COMPARED).rows)
         for alert in self._alerts.due(self.session.picture.now()):
             for screen in self.live_screens():
@@ -160,23 +162,23 @@ class UploadApp(BaseApp):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide the actions of the demo and of playback where there are none."""
         if action in DEMO_ACTIONS:
-            return self.controls is not None and bool(self.controls.faults)
+            return isinstance(self.controls, DemoControls)
         return self.controls is not None if action in PLAYBACK_ACTIONS else True
 
     def action_start_upload(self) -> None:
         """Start an upload in the demo."""
-        if self.controls is not None:
+        if isinstance(self.controls, DemoControls):
             self.controls.start_upload()
 
     def action_start_fault(self) -> None:
         """Choose a fault of the demo in a menu."""
         from upload_tui.tui.screens.menu import MenuScreen, fault_menu
 
-        if self.controls is not None and not isinstance(self.screen, MenuScreen):
+        if isinstance(self.controls, DemoControls) and not isinstance(self.screen, MenuScreen):
             self.push_screen(fault_menu(self.controls.faults), self._start_fault)
 
     def _start_fault(self, fault_name: str | None) -> None:
-        if self.controls is not None and fault_name is not None:
+        if isinstance(self.controls, DemoControls) and fault_name is not None:
             self.controls.start_fault(fault_name)
             self._dispatch(ChangeBatch(()))
 

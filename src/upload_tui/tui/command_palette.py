@@ -12,9 +12,10 @@ from textual.system_commands import SystemCommandsProvider
 
 from upload_tui.tui.bindings import ALL_KEYS, keys_of, keys_text
 from upload_tui.tui.bridge import ThemeChosen
+from upload_tui.tui.screens.acknowledge import AcknowledgeScreen
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
-from upload_tui.tui.screens.menu import AcknowledgeScreen, MenuScreen, ProjectScreen
+from upload_tui.tui.screens.menu import MenuScreen, ProjectScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.footer import SearchBar

@@ -95,9 +95,13 @@ class Alerts(Struct):
                 self._waiting.setdefault(cause, []).append(change)
 
     def compare(self, rows: Iterable[Row]) -> None:
-        """Add the uploads that became stuck or contradictory since the last call; the first call adds none."""
+        """Add the uploads that became stuck or contradictory since the last call; the first call adds none.
+
+        A stale upload is not added until it is current again: its project cannot be read, so it may long be verified.
+        """
         alerted = {(row.id, row.trouble): row for row in rows if row.trouble in _ALERTED_TROUBLES}
         known = frozenset(alerted) if self._known is None else self._known
+        alerted = {key: row for key, row in alerted.items() if key in known or not row.is_stale}
         for (upload_id, trouble), row in alerted.items():
             if (upload_id, trouble) not in known:
                 self._waiting_rows.setdefault(str(trouble), []).append(row)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct, field
 from textual.theme import Theme
@@ -12,7 +12,7 @@ from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.notices import AlertSettings
 
-__all__ = ["DemoControls", "Fault", "Preferences", "TableOrder"]
+__all__ = ["DemoControls", "Fault", "PlaybackControls", "Preferences", "TableOrder"]
 
 
 class TableOrder(Struct, frozen=True):
@@ -76,17 +76,34 @@ class Fault(Struct, frozen=True):
     description: str
 
 
-class DemoControls(Protocol):
-    """What the dashboard's keys do to a demo. A replay implements it without faults."""
+class PlaybackControls(Protocol):
+    """What the dashboard's keys do to a replay or a demo."""
 
     @property
     def speed(self) -> float:
-        """Seconds of the scenario in a real second; 0 while paused."""
+        """Seconds of the scenario or the recording in a real second; 0 while paused."""
         ...
+
+    def slower(self) -> None:
+        """Go to the next lower speed; the lowest is 0, which pauses."""
+        ...
+
+    def faster(self) -> None:
+        """Go to the next higher speed."""
+        ...
+
+    def step(self) -> None:
+        """Go one step forward, also while paused: a second of a demo, a line of a recording."""
+        ...
+
+
+@runtime_checkable
+class DemoControls(PlaybackControls, Protocol):
+    """What the dashboard's keys do to a demo, and not to a replay."""
 
     @property
     def faults(self) -> Sequence[Fault]:
-        """The faults that can be injected; empty for a replay."""
+        """The faults that can be injected."""
         ...
 
     @property
@@ -100,16 +117,4 @@ class DemoControls(Protocol):
 
     def start_fault(self, fault_name: str) -> None:
         """Inject a fault."""
-        ...
-
-    def slower(self) -> None:
-        """Go to the next lower speed; the lowest is 0, which pauses."""
-        ...
-
-    def faster(self) -> None:
-        """Go to the next higher speed."""
-        ...
-
-    def step(self) -> None:
-        """Go one step forward, also while paused: a second of a demo, a line of a recording."""
         ...

@@ -30,6 +30,21 @@ OFFLINE = Connection(
     reason="https://example.org/api/v1/projects refused the connection",
 )
 REJECTED = Connection(state=ConnectionState.NOT_ALLOWED, since=NOW - timedelta(seconds=5), reason="401: expired")
+DENIED = Connection(
+    state=ConnectionState.DENIED,
+    since=NOW - timedelta(seconds=5),
+    next_try_on=NOW + timedelta(seconds=3),
+    reason="Access denied (403: No): https://example.org/api/v1/projects/p-2/uploads",
+    name="Prot",
+    is_partly_live=True,
+)
+DELETED = Connection(
+    state=ConnectionState.DELETED,
+    since=NOW - timedelta(seconds=5),
+    reason="Not found (404: No): https://example.org/api/v1/projects/p-2/uploads",
+    name="Prot",
+    is_partly_live=True,
+)
 RETRYING = Connection(state=ConnectionState.RETRYING, since=NOW, next_try_on=NOW, reason="no answer in time")
 
 
@@ -53,8 +68,25 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
         (STUCK, REJECTED, "lost", "✗ TOKEN REJECTED 5s · 401: expired · ▲ 1 stuck 2h 13m"),
         (STUCK, RETRYING, "waits", "▲ 1 stuck 2h 13m · ◌ no answer in time · retry now"),
         (FINE, RETRYING, "note", "◌ no answer in time · retry now"),
+        (FINE, DENIED, "lost", "✗ Prot: ACCESS DENIED 5s · Access denied (403: No): https://example.org · retry in 3s"),
+        (FINE, replace(DENIED, reason="No", others=1), "lost", "✗ Prot: ACCESS DENIED 5s +1 · No · retry in 3s"),
+        (STUCK, DELETED, "waits", "▲ 1 stuck 2h 13m · ✗ Prot: DELETED 5s · Not found (404: No): https://example.org"),
+        (FINE, replace(RETRYING, name="Prot", others=1), "note", "◌ Prot: no answer in time +1 · retry now"),
     ],
-    ids=["fine", "stuck", "not whole", "failed", "offline", "rejected", "retrying and stuck", "retrying"],
+    ids=[
+        "fine",
+        "stuck",
+        "not whole",
+        "failed",
+        "offline",
+        "rejected",
+        "retrying and stuck",
+        "retrying",
+        "denied",
+        "two",
+        "deleted",
+        "one retrying",
+    ],
 )
 async def test_the_line_shows_cause_and_state(
     uploads: Sequence[dict[str, Any]], connection: Connection | None, level: str, text: str

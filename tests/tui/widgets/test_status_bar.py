@@ -63,6 +63,26 @@ async def test_the_next_try_is_shown_while_the_connection_is_down(
 
 
 @pytest.mark.parametrize(
+    ("state", "name", "others", "text"),
+    [
+        (ConnectionState.DENIED, "Prot", 0, "✗ Prot: access denied"),
+        (ConnectionState.DENIED, "Prot", 2, "✗ Prot: access denied +2"),
+        (ConnectionState.DELETED, "Prot", 0, "✗ Prot: deleted"),
+        (ConnectionState.RETRYING, "prod/Prot", 1, "◌ prod/Prot: retrying +1"),
+        (ConnectionState.NOT_ALLOWED, "Pr\x1b[31mot", 0, "✗ Pr␛[31mot: token rejected"),
+        (ConnectionState.LIVE, "Prot", 0, "● live"),
+    ],
+)
+async def test_a_project_that_fails_is_named(state: ConnectionState, name: str, others: int, text: str) -> None:
+    session = InMemorySession([an_upload("scan.tiff")])
+    session.set_connection(Connection(state=state, since=NOW, read_on=NOW, name=name, others=others))
+    async with dashboard(session).run_test(size=(100, 24)) as pilot:
+        bar = pilot.app.screen.query_one(StatusBar)
+        await until(pilot, lambda: f"{text} · updated" in bar.render().plain)
+    session.close()
+
+
+@pytest.mark.parametrize(
     ("playback", "text"),
     [
         (Playback(8, 12, ConnectionState.LIVE), "replay 0:08 of 0:12"),

@@ -178,8 +178,9 @@ async def _wait_for_source(
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
             code = EXIT_UNREACHABLE
-        upload_ids = [upload.id for upload in store.pending()]
     picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
+    if not upload_ids:
+        upload_ids = _matching(picture, options, [upload.id for upload in store.pending()])
     schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)
     waiter = SourceWaiter(synchroniser, picture, upload_ids, goal=options.goal, clock=clock, schedule=schedule)
     with progress_bar(len(waiter.outcomes)) as bar:
@@ -211,7 +212,7 @@ async def _wanted_ids(
     if options.upload_ids:
         return options.upload_ids, EXIT_OK
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor import Query, StorePicture
+    from upload_tui.monitor import StorePicture
 
     projects, unknown = await ride_out(lambda: resolve_projects(client, settings.projects))
     readings = [*await _read_when_ready(client, store, projects), *unknown]
@@ -219,12 +220,19 @@ async def _wanted_ids(
         raise combined_error(readings)
     shown = frozenset(reading.project.id for reading in readings if reading.is_shown)
     unfinished = [upload.id for upload in store.unfinished(shown)]
-    if options.where.text:
-        picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
-        rows = picture.window(Query(where=options.where, project_ids=shown), 0, sys.maxsize).rows
-        matching = {row.id for row in rows}
-        unfinished = [upload_id for upload_id in unfinished if upload_id in matching]
-    return unfinished, print_readings(readings)
+    picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
+    return _matching(picture, options, unfinished), print_readings(readings)
+
+
+def _matching(picture: "StorePicture", options: _Options, upload_ids: Sequence[str]) -> Sequence[str]:
+    """Those of the uploads that match `--where`."""
+    from upload_tui.monitor import Query
+
+    if not options.where.text:
+        return upload_ids
+    rows = picture.window(Query(where=options.where), 0, sys.maxsize).rows
+    matching = {row.id for row in rows}
+    return [upload_id for upload_id in upload_ids if upload_id in matching]
 
 
 async def _read_when_ready(

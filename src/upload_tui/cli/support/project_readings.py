@@ -203,7 +203,7 @@ async def _read_project(client: "ServiceClient", store: "Store", project: "Proje
 
 def _failed_reading(synchroniser: "Synchroniser", error: ServiceError) -> ProjectReading:
     """The reading of a project that was not read: offline, what is known of it is shown; without access, nothing is."""
-    project, read_on, known = synchroniser.project, synchroniser.previous_read_on, synchroniser.known_count
+    project, read_on, known = synchroniser.project, synchroniser.previous_read_on, synchroniser.order.count()
     if not isinstance(error, OFFLINE_ERRORS):
         return ProjectReading(project, error)
     if read_on is None and not known:

@@ -7,10 +7,46 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import floor, log2
 
-from upload_tui.monitor.model import LatencyBucket, LatencyHistogram
+from msgspec import Struct
+
 from upload_tui.status import Stage
 
-__all__ = ["STAGE_PAIRS", "bucket_of", "histogram_of", "merge_histograms", "quantile"]
+__all__ = [
+    "LatencyBucket",
+    "LatencyHistogram",
+    "STAGE_PAIRS",
+    "bucket_of",
+    "histogram_of",
+    "merge_histograms",
+    "quantile",
+]
+
+
+class LatencyBucket(Struct, frozen=True):
+    """The number of uploads that took from `from_seconds` (inclusive) to `to_seconds` (exclusive)."""
+
+    from_seconds: float
+    to_seconds: float
+    count: int
+
+
+class LatencyHistogram(Struct, frozen=True, kw_only=True):
+    """How long uploads took from one stage to a later one; each bucket is twice as wide as the last.
+
+    Attributes:
+        count: the number of uploads with both times known.
+        p50_seconds, p95_seconds, p99_seconds: quantiles, estimated from the buckets; None if there are no uploads.
+        buckets: from the fastest to the slowest upload, without gaps; empty if there are none.
+    """
+
+    from_stage: Stage
+    to_stage: Stage
+    count: int = 0
+    p50_seconds: float | None = None
+    p95_seconds: float | None = None
+    p99_seconds: float | None = None
+    buckets: tuple[LatencyBucket, ...] = ()
+
 
 STAGE_PAIRS = (
     (Stage.INITIATED, Stage.COMPLETED),

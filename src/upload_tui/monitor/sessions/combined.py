@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from upload_tui.monitor.analysis.latency import merge_histograms
+from upload_tui.monitor.analysis.latency import LatencyHistogram, merge_histograms
 from upload_tui.monitor.changes import Change, ConnectionChanged
 from upload_tui.monitor.model import (
     Acknowledgement,
@@ -23,7 +23,6 @@ from upload_tui.monitor.model import (
     Connection,
     Detail,
     Funnel,
-    LatencyHistogram,
     ProjectRef,
     Row,
     StageSummary,
@@ -32,7 +31,7 @@ from upload_tui.monitor.model import (
 )
 from upload_tui.monitor.picture import Picture
 from upload_tui.monitor.queries.query import Query, SortKey
-from upload_tui.monitor.sessions.live import worst_connection
+from upload_tui.monitor.sessions.connection import worst_connection
 from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
 from upload_tui.status import Stage
 
@@ -335,16 +334,10 @@ class CombinedSession:
         ]
 
     def connection(self) -> Connection:
-        """The worst connection; its reason begins with the session's title."""
-        connections = [session.connection() for session in self._sessions]
-        worst = worst_connection(connections)
-        title = self._sessions[connections.index(worst)].title
-        requests = [one.requests_last_minute for one in connections if one.requests_last_minute is not None]
-        return replace(
-            worst,
-            reason=f"{title}: {worst.reason}" if worst.reason else "",
-            requests_last_minute=sum(requests) if requests else None,
-        )
+        """The worst connection, with the title of its session if it is not that of all."""
+        connections = [(session.title, session.connection()) for session in self._sessions]
+        requests = [one.requests_last_minute for _, one in connections if one.requests_last_minute is not None]
+        return replace(worst_connection(connections), requests_last_minute=sum(requests) if requests else None)
 
     async def run(self) -> None:
         """Run all sessions until cancelled."""

@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,14 +14,56 @@ from upload_tui.errors import AuthError, BusyStorageError, ServiceError, Throttl
 from upload_tui.monitor.model import Connection, ConnectionState
 from upload_tui.text import age_text
 
-__all__ = ["ConnectionTracker", "Schedule", "WakeableTimer"]
+__all__ = ["ConnectionTracker", "Schedule", "WakeableTimer", "worst_connection"]
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0
+_LONGEST_WAIT_BESIDE_LIVE_SECONDS = 5.0
+"""While the service answers for other projects, it bears the requests, and the project may be back at any time."""
 _TRIES_UNTIL_OFFLINE = 3
 _SLOW_SECONDS = 2.0
 _QUICK_SECONDS = 1.0
 """A slow service stays slow until it answers within this time, so that the state does not flicker."""
+
+
+_STATES_BY_SEVERITY = (
+    ConnectionState.LIVE,
+    ConnectionState.SLOW,
+    ConnectionState.REPLAYING,
+    ConnectionState.PAUSED,
+    ConnectionState.CATCHING_UP,
+    ConnectionState.CONNECTING,
+    ConnectionState.RETRYING,
+    ConnectionState.DELETED,
+    ConnectionState.OFFLINE,
+    ConnectionState.DENIED,
+    ConnectionState.NOT_ALLOWED,
+)
+
+
+def worst_connection(connections: Sequence[tuple[str, Connection]]) -> Connection:
+    """The worst of the connections of several projects or services, each with a name.
+
+    It has its name if it fails or has a reason, unless all the others are in the same state.
+    """
+    if len(connections) == 1:
+        return connections[0][1]
+    name, worst = max(connections, key=lambda one: (_STATES_BY_SEVERITY.index(one[1].state), bool(one[1].reason)))
+    failing = [connection for _, connection in connections if connection.is_failing]
+    is_that_of_all = all(
+        not connection.name
+        and connection.state is worst.state
+        and (worst.is_failing or connection.reason == worst.reason)
+        for _, connection in connections
+    )
+    if is_that_of_all or not (worst.is_failing or worst.reason):
+        return worst
+    return replace(
+        worst,
+        name=f"{name}/{worst.name}" if worst.name else name,
+        others=sum(1 + connection.others for connection in failing) - worst.is_failing,
+        is_partly_live=any(connection.is_live or connection.is_partly_live for _, connection in connections),
+    )
 
 
 class ConnectionTracker:
@@ -93,23 +136,33 @@ class ConnectionTracker:
             state = ConnectionState.SLOW if self._is_slow else ConnectionState.LIVE
             self._enter(state, read_on=read_on, reason="")
 
-    def failed(self, error: ServiceError | BusyStorageError) -> float:
-        """Note a failed round; return the seconds to wait before the next."""
+    def failed(self, error: ServiceError | BusyStorageError, *, is_partly_live: bool = False) -> float:
+        """Note a failed round; return the seconds to wait before the next.
+
+        Args:
+            error: why it failed.
+            is_partly_live: whether other projects of the service are live.
+        """
         if not (isinstance(error, ThrottledError) and error.status is None):  # otherwise no request was sent
             self._failures += 1
         now = self._clock.now()
         self._failing_since = self._failing_since or now
-        wait = self._wait_seconds(error)
+        wait = self._wait_seconds(error, _LONGEST_WAIT_BESIDE_LIVE_SECONDS if is_partly_live else _LONGEST_WAIT_SECONDS)
         due = now + timedelta(seconds=wait)
         if self._is_paused:  # the single round of a refresh during a pause
             self._enter(ConnectionState.PAUSED, reason=error.title)
         elif isinstance(error, AuthError):
-            self._enter(ConnectionState.NOT_ALLOWED, next_try_on=due, reason=error.title)
+            state = ConnectionState.DENIED if error.status == HTTPStatus.FORBIDDEN else ConnectionState.NOT_ALLOWED
+            self._enter(state, next_try_on=due, reason=error.title)
         elif self._failures < _TRIES_UNTIL_OFFLINE:
             self._enter(ConnectionState.RETRYING, next_try_on=due, reason=error.title)
         else:
             self._enter(ConnectionState.OFFLINE, next_try_on=due, reason=error.title, since=self._failing_since)
         return wait
+
+    def deleted(self, error: ServiceError | BusyStorageError) -> None:
+        """Note that the service no longer has the project."""
+        self._enter(ConnectionState.PAUSED if self._is_paused else ConnectionState.DELETED, reason=error.title)
 
     def stalled(self, answered_on: datetime, limit_seconds: float) -> None:
         """Note that a round does not end; call this again and again while it lasts.
@@ -140,11 +193,11 @@ class ConnectionTracker:
         state = ConnectionState.CATCHING_UP if has_picture else ConnectionState.CONNECTING
         self._enter(state, reason="", known=before.known, total=before.total)
 
-    def _wait_seconds(self, error: ServiceError | BusyStorageError) -> float:
+    def _wait_seconds(self, error: ServiceError | BusyStorageError, longest_seconds: float) -> float:
         if isinstance(error, ThrottledError) and error.retry_after_seconds is not None:
             # A little later, because all other clients retry at exactly that moment.
             return max(error.retry_after_seconds, _FIRST_WAIT_SECONDS) * (1 + self._jitter() / 10)
-        longest: float = min(_FIRST_WAIT_SECONDS * 2 ** min(self._failures, 10), _LONGEST_WAIT_SECONDS)
+        longest: float = min(_FIRST_WAIT_SECONDS * 2 ** min(self._failures, 10), longest_seconds)
         return longest * (0.5 + self._jitter() / 2)
 
     def _reset_failures(self) -> None:
@@ -235,8 +288,12 @@ class WakeableTimer:
         """Wake now; a later `wait` returns at once."""
         self._woken.set()
 
-    async def wait(self, seconds: float) -> None:
-        """Wait for that many seconds, or until woken."""
+    async def wait(self, seconds: float | None) -> None:
+        """Wait for that many seconds, or until woken; None waits until woken."""
+        if seconds is None:
+            await self._woken.wait()
+            self._woken.clear()
+            return
         woken = asyncio.ensure_future(self._woken.wait())
         due = asyncio.ensure_future(self._sleep(seconds))
         try:

@@ -12,13 +12,13 @@ from upload_tui.errors import BusyStorageError, NotFoundError, ServiceError
 from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
-from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule, WakeableTimer
+from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule, WakeableTimer, worst_connection
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 
-__all__ = ["LiveSession", "worst_connection"]
+__all__ = ["LiveSession"]
 
 _STALE_AFTER_SECONDS = 15.0
 _STALE_AFTER_INTERVALS = 3
@@ -30,22 +30,6 @@ _MISSED_ROUNDS = 3
 _STALL_FACTOR = 4.0
 """A round is missed after the longest of this many usual response times, `_MISSED_ROUNDS` intervals, `_MIN_STALL_SECONDS`."""
 _LOST_AFTER_TRIES = 2
-_STATES_BY_SEVERITY = (
-    ConnectionState.LIVE,
-    ConnectionState.SLOW,
-    ConnectionState.REPLAYING,
-    ConnectionState.PAUSED,
-    ConnectionState.CATCHING_UP,
-    ConnectionState.CONNECTING,
-    ConnectionState.RETRYING,
-    ConnectionState.OFFLINE,
-    ConnectionState.NOT_ALLOWED,
-)
-
-
-def worst_connection(connections: Sequence[Connection]) -> Connection:
-    """The worst of several connections."""
-    return max(connections, key=lambda one: _STATES_BY_SEVERITY.index(one.state))
 
 
 class LiveSession:
@@ -101,10 +85,22 @@ class LiveSession:
 
     async def _run(self, poller: "_ProjectPoller") -> None:
         while True:
-            seconds = await poller.poll()
+            was_failing = poller.tracker.current.is_failing
+            seconds = await poller.poll(self._is_live_beside)
             poller.is_refreshing = False
             self._end_refresh()
+            if was_failing and poller.tracker.current.is_live:
+                self._retry_others(poller)
             await poller.timer.wait(seconds)
+
+    def _is_live_beside(self, away: "_ProjectPoller") -> bool:
+        return any(poller is not away and poller.tracker.current.is_live for poller in self._pollers)
+
+    def _retry_others(self, recovered: "_ProjectPoller") -> None:
+        """Poll the other projects that fail: what ended the failure of one may have ended theirs."""
+        for poller in self._pollers:
+            if poller is not recovered and poller.tracker.current.is_failing and not poller.is_lost:
+                poller.timer.wake()
 
     async def _resync_when_replaced(self) -> None:
         """Poll all projects whenever the store was replaced by another, which may be empty."""
@@ -163,8 +159,10 @@ class LiveSession:
         return all(poller.is_complete for poller in self._pollers)
 
     def connection(self) -> Connection:
-        """The worst connection of all projects."""
-        worst = worst_connection([poller.tracker.current for poller in self._pollers])
+        """The worst connection of all projects, with the name of its project if it is not that of all."""
+        worst = worst_connection(
+            [(poller.project.name or poller.project.id, poller.tracker.current) for poller in self._pollers]
+        )
         return replace(worst, requests_last_minute=self._client.requests_last_minute)
 
 
@@ -248,16 +246,23 @@ class _ProjectPoller:
         """Set whether the dashboard is watched; run a round now if it is again and not paused."""
         is_back = is_watched and not self._is_watched
         self._is_watched = is_watched
-        if is_back and not self.tracker.is_paused:
+        if is_back and not self.tracker.is_paused and not self.is_lost:
             self.wake()
 
-    async def poll(self) -> float:
-        """Run a round; return the seconds until the next one."""
+    async def poll(self, is_live_beside: "Callable[[_ProjectPoller], bool]") -> float | None:
+        """Run a round; return the seconds until the next one. None means not before a refresh: the project is lost.
+
+        Args:
+            is_live_beside: whether another project than this one is live; asked when the round has failed.
+        """
         try:
             has_changed = await self._sync()
         except (ServiceError, BusyStorageError) as error:
             self._not_found_count = self._not_found_count + 1 if isinstance(error, NotFoundError) else 0
-            return self.tracker.failed(error)
+            if self.is_lost:
+                self.tracker.deleted(error)
+                return None
+            return self.tracker.failed(error, is_partly_live=is_live_beside(self))
         self._not_found_count = 0
         self.tracker.notice = self._synchroniser.notice
         if self._store.pending(frozenset({self.project.id}), limit=1):

@@ -100,16 +100,12 @@ class Store:
     def _reset_caches(self) -> None:
         self.partitions.clear_cache()
         self._finder = RowFinder(self._db, self.partitions, self._monotonic)
-        self._raw_json = RawJsonStore(self._db)
+        self.raw_json = RawJsonStore(self._db)
 
     def _handle_replaced(self) -> None:
         self.revision += 1
         self._reset_caches()
         self.replaced.set()
-
-    def clear(self) -> None:
-        """Remove everything; only of a store in memory."""
-        self._db.replace_with_empty()
 
     def close(self) -> None:
         """Release the bulk lease and close the database."""
@@ -228,10 +224,6 @@ class Store:
         """One upload; None if it is not known."""
         row = self._db.execute(f"{_SELECT} WHERE uploads.id = ?", (upload_id,)).fetchone()
         return None if row is None else parse_row(row)
-
-    def raw(self, upload_id: str) -> str:
-        """The raw JSON of an upload's last reading; empty if the upload is not known or its JSON is damaged."""
-        return self._raw_json.raw(upload_id)
 
     def find(
         self,

@@ -193,7 +193,7 @@ def _ingest(store: Store, readings: Sequence[UploadReading], service: str, now: 
     by_id = {reading.upload.id: reading for reading in readings}
     for reading in by_id.values():
         stored = store.get(reading.upload.id)
-        raw = "" if stored is None else store.raw(stored.id)
+        raw = "" if stored is None else store.raw_json.raw(stored.id)
         is_unchanged = stored is not None and raw == reading.raw
         if stored is not None and not is_unchanged and _may_be_newer(stored, reading, now):
             possibly_outdated.append(stored.id)

@@ -108,7 +108,7 @@ class SnapshotRecorder:
 
     def _reading(self, line: UploadLine) -> UploadReading:
         stored = self._store.get(line.id)
-        before = None if stored is None else parse_stored(self._store.raw(line.id), stored)
+        before = None if stored is None else parse_stored(self._store.raw_json.raw(line.id), stored)
         return source_reading(line, before, read_on=self._clock.now(), default_project=self._watched.title)
 
     def _changes_of_others(self) -> Sequence[UploadChange]:
@@ -125,7 +125,7 @@ class SnapshotRecorder:
         """Those of the uploads whose source said that they are over."""
         found: set[str] = set()
         for batch in _batches(sorted(upload_ids)):
-            found.update(one for one in batch if has_ended(_decoded(self._store.raw(one))))
+            found.update(one for one in batch if has_ended(_decoded(self._store.raw_json.raw(one))))
             await asyncio.sleep(_YIELD_SECONDS)
         return found
 

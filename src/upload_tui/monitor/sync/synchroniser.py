@@ -34,6 +34,9 @@ class Synchroniser:
         project: the project.
         publish: called with each change of an upload at the end of the round that found it, in the order of events.
         on_progress: called in a full scan with the number of uploads read and the service's total (None if it reports none).
+
+    Attributes:
+        order: the known uploads of the project in the service's order.
     """
 
     def __init__(
@@ -45,16 +48,16 @@ class Synchroniser:
         on_progress: Callable[[int, int | None], None],
     ) -> None:
         self._store = store
-        self._order = ProjectUploads(store, project.id)
+        self.order = ProjectUploads(store, project.id)
         self.project = project
         self._on_progress = on_progress
         self._listed_total: int | None = None
         self._state = SyncState(store, project.id)
         self._fetcher = PageFetcher(client, self._state)
-        self._recorder = ChangeRecorder(store, self._order, self._fetcher, project.id, publish)
-        self._new_uploads = NewUploads(self._state, self._order, self._fetcher, self._recorder)
-        self._pending_uploads = PendingUploads(store, self._order, self._fetcher, self._recorder, project.id)
-        self._reconciler = Reconciler(store, self._state, self._order, self._fetcher, self._recorder)
+        self._recorder = ChangeRecorder(store, self.order, self._fetcher, project.id, publish)
+        self._new_uploads = NewUploads(self._state, self.order, self._fetcher, self._recorder)
+        self._pending_uploads = PendingUploads(store, self.order, self._fetcher, self._recorder, project.id)
+        self._reconciler = Reconciler(store, self._state, self.order, self._fetcher, self._recorder)
 
     @property
     def notice(self) -> str:
@@ -72,11 +75,6 @@ class Synchroniser:
     def previous_read_on(self) -> datetime | None:
         """When a round last ended, of this session or an earlier one, by the service's clock; None if none ever did."""
         return from_ms(self._state.synced_ms)
-
-    @property
-    def known_count(self) -> int:
-        """The number of known uploads, except those that are gone."""
-        return self._order.count()
 
     @property
     def unreadable_notice(self) -> str:
@@ -112,7 +110,7 @@ class Synchroniser:
         else:
             # Uploads that arrive or are deleted later in the round are left to the next one.
             latest = self._listed_total if self._fetcher.total is None else self._fetcher.total
-            unlisted = min(self._listed_total, latest) - self._order.count()
+            unlisted = min(self._listed_total, latest) - self.order.count()
         return max(max(unlisted, 0) + stale, unreadable)
 
     async def sync(self) -> bool:
@@ -146,7 +144,7 @@ class Synchroniser:
     async def _refresh(self) -> bool:
         already_read, changed = await self._new_uploads.read(self._pending_uploads.first_page_size())
         self._listed_total = self._new_uploads.total
-        if self._state.has_wrong_total and self._fetcher.agreeing_total == self._order.count():
+        if self._state.has_wrong_total and self._fetcher.agreeing_total == self.order.count():
             self._state.has_wrong_total = False
         changed |= await self._pending_uploads.refresh(already_read, self._reconciler.difference)
         changed |= await self._reconciler.step(self._new_uploads.total, is_idle=not changed)
@@ -165,7 +163,7 @@ class Synchroniser:
             self._state.repeats_pages = scan.repeats_pages
         with self._recorder.transaction():
             if not self._state.is_scanned:
-                self._state.scanned_until_ms = to_ms(self._order.newest_on()) or 0
+                self._state.scanned_until_ms = to_ms(self.order.newest_on()) or 0
             self._state.is_scanned = True
 
     async def _retry_unreadable(self) -> bool:

@@ -20,7 +20,7 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.bridge import ColumnsChosen
 from upload_tui.tui.notices import Alert
-from upload_tui.tui.preferences import DemoControls, TableOrder
+from upload_tui.tui.preferences import DemoControls, PlaybackControls, TableOrder
 from upload_tui.tui.screens.query_screen import QueryScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
@@ -74,7 +74,7 @@ class DashboardScreen(QueryScreen):
         self,
         session: Session,
         display_options: DisplayOptions,
-        controls: DemoControls | None = None,
+        controls: PlaybackControls | None = None,
         *,
         order: TableOrder = TableOrder(),  # noqa: B008  # frozen
     ) -> None:
@@ -136,7 +136,7 @@ class DashboardScreen(QueryScreen):
 
     def _facts(self) -> tuple[object, ...]:
         """The connection, the speed and the faults, without ages."""
-        playback = () if self._controls is None else (self._controls.speed, *self._controls.active_faults)
+        playback = () if self._controls is None else (self._controls.speed, *_active_faults(self._controls))
         return replace(self._session.connection(), read_on=None), playback
 
     def _refresh_picture(self) -> None:
@@ -276,7 +276,7 @@ class DashboardScreen(QueryScreen):
         self._show_funnel()
 
 
-def _active_faults(controls: DemoControls | None) -> Mapping[str, int | None]:
+def _active_faults(controls: PlaybackControls | None) -> Mapping[str, int | None]:
     """The active faults with the seconds until they end; None means until they are ended."""
-    faults = {} if controls is None else controls.active_faults
+    faults = controls.active_faults if isinstance(controls, DemoControls) else {}
     return {name: round(left) if isfinite(left) else None for name, left in faults.items()}

@@ -1,4 +1,4 @@
-"""The base class of the dashboard that owns the query: search, filters and sort order."""
+"""The base class of screens with a table of uploads and a change log: it owns their query, and acknowledges uploads."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -171,7 +171,7 @@ class QueryScreen(SessionScreen, ExportScreen):
 
     def action_acknowledge(self) -> None:
         """Acknowledge what is wrong with the selection, with a note; take it back if all of it is acknowledged."""
-        from upload_tui.tui.screens.menu import AcknowledgeScreen
+        from upload_tui.tui.screens.acknowledge import AcknowledgeScreen
 
         selected = self.selection()
         ids = [detail.upload.id for detail in selected]

@@ -14,19 +14,20 @@ from textual.timer import Timer
 from upload_tui.monitor import Connection, ConnectionState, Funnel, Trouble
 from upload_tui.text import age_text, sanitize, short_cause
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.fitting import truncate_at_word
+from upload_tui.tui.fitting import truncate_at_word, truncate_middle
 from upload_tui.tui.notices import Alert
 from upload_tui.tui.widgets.cached_lines import DiffedText
+from upload_tui.tui.widgets.status_bar import others_text, state_word
 
 __all__ = ["AlarmBar"]
 
 _ALERT_SECONDS = 20.0
 _MAX_CAUSES = 3
 _CAUSE_CELLS = 24
+_NAME_CELLS = 24
 _WORKER_NOTICE = "verification worker appears down"
 _URL_PATH = re.compile(r"(https?://[^\s/]+)/\S*")
 """The path of a URL. Without it, a long reason still fits into the line."""
-_STATE_WORDS = {ConnectionState.OFFLINE: "OFFLINE", ConnectionState.NOT_ALLOWED: "TOKEN REJECTED"}
 
 
 class _Level(IntEnum):
@@ -101,20 +102,26 @@ class AlarmBar(DiffedText):
         return sorted(alarms, key=lambda alarm: -alarm.level)
 
     def _connection_alarms(self, now: datetime) -> Iterator[_Alarm]:
-        """`✗ OFFLINE 2m · connection refused · retry in 8s`."""
+        """`✗ OFFLINE 2m · connection refused · retry in 8s`; `✗ Prot: ACCESS DENIED 5s +1 · …` if the others are not."""
         connection, glyphs = self.connection, self.display_options.glyphs
         if connection is None or connection.playback is not None:
             return
         reason = _URL_PATH.sub(r"\1", sanitize(connection.reason))
-        word = _STATE_WORDS.get(connection.state)
-        state = "" if word is None else f"{word} {age_text((now - connection.since).total_seconds())}"
+        word = state_word(connection.state).upper() if connection.is_failing else ""
+        if connection.state is ConnectionState.RETRYING:
+            word = ""
+        age, others = age_text((now - connection.since).total_seconds()), others_text(connection)
+        state = f"{word} {age}{others}" if word else ""
         if not (state or reason):
             return
+        if name := truncate_middle(connection.name, _NAME_CELLS, glyphs.ellipsis):
+            state, reason = (f"{name}: {state}", reason) if state else ("", f"{name}: {reason}{others}")
         retry = _retry_text(connection, now)
         sign = glyphs.broken if word else glyphs.waiting
         parts = [(state, reason, retry), (state, retry) if state else (reason,), (state,) if state else (reason,)]
         texts = (f"{sign} {f' {glyphs.dot} '.join(filter(None, some))}" for some in parts)
-        yield _Alarm(_Level.LOST if word else _Level.NOTE, tuple(dict.fromkeys(texts)))
+        is_over = connection.state is ConnectionState.DELETED and connection.is_partly_live
+        yield _Alarm(_Level.LOST if word and not is_over else _Level.NOTE, tuple(dict.fromkeys(texts)))
 
     def _upload_alarms(self, now: datetime) -> Iterator[_Alarm]:
         """`▲ 1 verified but not whole`, `✗ 2 failed: 2 wrong size`, `▲ WORKER DOWN · none verified for 4m`, `▲ 1 stuck 1h`."""

@@ -14,7 +14,7 @@ from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
 
-__all__ = ["StatusBar", "connection_text"]
+__all__ = ["StatusBar", "connection_text", "others_text", "state_word"]
 
 _STYLES = {
     ConnectionState.CONNECTING: "$primary",
@@ -23,12 +23,16 @@ _STYLES = {
     ConnectionState.SLOW: "$foreground",
     ConnectionState.RETRYING: "$foreground bold",
     ConnectionState.OFFLINE: "$stage-error bold",
+    ConnectionState.DELETED: "$stage-error bold",
+    ConnectionState.DENIED: "$stage-error bold",
     ConnectionState.NOT_ALLOWED: "$stage-error bold",
     ConnectionState.PAUSED: "$foreground",
     ConnectionState.REPLAYING: "$primary",
 }
 
 _MIN_FAULT_CELLS = 12
+_MAX_NAME_CELLS = 24
+"""Cells of the name of a project that fails."""
 _MIN_PLACE_CELLS = 8
 """A name shortened to fewer cells is not shown."""
 _AGE_FROM_WIDTH = 60
@@ -44,6 +48,8 @@ def connection_text(
 ) -> str:
     """The state of a connection: `live`, `retrying in 8s`, `offline since 12:31:04, next try in 12s`, `replay 0:08 of 0:12`.
 
+    If a part of what is watched fails: `Prot: access denied +1`, with the number of other parts that fail.
+
     Args:
         connection: the connection.
         now: the current time.
@@ -52,19 +58,31 @@ def connection_text(
     """
     if connection.playback is not None:
         return _playback_text(connection.playback)
+    if connection.name and connection.is_failing:
+        name = truncate_middle(connection.name, _MAX_NAME_CELLS, display_options.glyphs.ellipsis)
+        return f"{name}: {state_word(connection.state)}{others_text(connection)}"
     match connection.state:
         case ConnectionState.CATCHING_UP:
             total = "" if connection.total is None else f" of {connection.total:,}"
             return f"catching up {connection.known:,}{total}"
         case ConnectionState.RETRYING if connection.next_try_on is not None:
             return f"retrying {_countdown_text(connection.next_try_on, now)}"
-        case ConnectionState.OFFLINE | ConnectionState.NOT_ALLOWED as state:
-            word = "token rejected" if state is ConnectionState.NOT_ALLOWED else str(state)
+        case state if connection.is_failing and state is not ConnectionState.RETRYING:
             since = "" if is_short else f" since {clock_text(connection.since, now, display_options.zone)}"
             due = connection.next_try_on
-            return f"{word}{since}{'' if due is None else f', next try {_countdown_text(due, now)}'}"
+            return f"{state_word(state)}{since}{'' if due is None else f', next try {_countdown_text(due, now)}'}"
         case state:
             return str(state)
+
+
+def state_word(state: ConnectionState) -> str:
+    """A state as the screen calls it."""
+    return "token rejected" if state is ConnectionState.NOT_ALLOWED else str(state)
+
+
+def others_text(connection: Connection) -> str:
+    """` +2` if two other projects fail too; empty if none does."""
+    return f" +{connection.others:,}" if connection.others else ""
 
 
 def _countdown_text(then: datetime, now: datetime) -> str:
@@ -159,7 +177,7 @@ class StatusBar(DiffedText):
         glyphs = self._glyphs
         if self.connection is None or self.connection.state is ConnectionState.CONNECTING:
             return glyphs.waiting
-        if self.connection.state in {ConnectionState.OFFLINE, ConnectionState.NOT_ALLOWED}:
+        if self.connection.is_failing and self.connection.state is not ConnectionState.RETRYING:
             return glyphs.broken
         return glyphs.live if self.connection.is_live else glyphs.waiting
 

@@ -255,6 +255,6 @@ def test_pages_are_parsed_once_when_uploads_are_read_in_turn(monkeypatch: pytest
     decoded = count_decoded_pages(monkeypatch)
     for number in range(60):
         upload_id = f"p-1-{number % 6 * 10 + number // 6}"
-        assert json.loads(store.raw(upload_id)) == {"id": upload_id}
+        assert json.loads(store.raw_json.raw(upload_id)) == {"id": upload_id}
     assert len(decoded) == 6
     store.close()

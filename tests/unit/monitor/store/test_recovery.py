@@ -333,7 +333,7 @@ def test_a_missing_table_or_column_is_damage(damage_sql: str, tmp_path: Path) ->
     other.close()
     with suppress(StorageResetError):
         store.put(many(1))
-        store.raw("u-0")
+        store.raw_json.raw("u-0")
         store.find(Query(where=parse_query("0001")), STUCK, 0, 10)
     assert "damaged" in store.notice
     store.close()

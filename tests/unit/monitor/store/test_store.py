@@ -152,7 +152,7 @@ def test_a_stored_upload_is_read_back(store: Store) -> None:
     assert row is not None
     assert (row.name, row.size_bytes, row.stage) == (upload.name, 2**63 - 1, Stage.VERIFIED)
     assert (row.since, row.certainty, row.earliest) == (NOON + timedelta(seconds=9), Certainty.OBSERVED, NOON)
-    assert store.raw("u") == '{"id": "u"}'
+    assert store.raw_json.raw("u") == '{"id": "u"}'
     assert store.get("other") is None
 
 
@@ -256,9 +256,9 @@ def test_bulk_rows_are_sorted_counted_and_found(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.db")
     assert store.find(Query(project_ids=frozenset({"p"})), STUCK, 0, 0).total == 30
     assert [row.id for row in store.find(Query(where=parse_query("file27")), STUCK, 0, 9).uploads] == ["u-27"]
-    assert [json.loads(store.raw(f"u-{n}"))["id"] for n in (3, 17, 29)] == ["u-3", "u-17", "u-29"]
+    assert [json.loads(store.raw_json.raw(f"u-{n}"))["id"] for n in (3, 17, 29)] == ["u-3", "u-17", "u-29"]
     store.put([(readings[3], '{"id": "new"}', (), None)])
-    assert store.raw("u-3") == '{"id": "new"}'
+    assert store.raw_json.raw("u-3") == '{"id": "new"}'
     store.close()
 
 
@@ -336,7 +336,7 @@ def test_pages_of_an_earlier_version_are_readable(tmp_path: Path) -> None:
             insert_old_row(old, number, upload_id, place)
         old.commit()
     store = Store(file)
-    assert json.loads(store.raw("u-0")) == page["results"][0]
+    assert json.loads(store.raw_json.raw("u-0")) == page["results"][0]
     rows = store.find(Query(), STUCK, 0, 9).uploads
     assert {row.id: row.content_type for row in rows} == {"u-0": "image/tiff", "ü-1": "", "u-2": "text/csv"}
     found = store.find(Query(where=parse_query("U-1 Äpfel-ü-1")), STUCK, 0, 9).uploads
@@ -421,7 +421,7 @@ def test_an_upload_with_damaged_json_has_a_row_and_no_json(tmp_path: Path) -> No
     store.bulk.insert_page(page_snapshot_of(("p-1", "Genome", Stage.VERIFIED.rank), [upload], b"no JSON"))
     store.bulk.end()
     assert store.get("5f6a") is not None
-    assert store.raw("5f6a") == ""
+    assert store.raw_json.raw("5f6a") == ""
     store.close()
 
 

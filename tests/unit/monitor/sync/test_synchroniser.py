@@ -102,7 +102,7 @@ async def test_nothing_is_missed_in_a_bulk_load(seed: int, design: StatusShape) 
             await harness.try_sync()
         await harness.settle(rounds_to_settle(service))
         for row in harness.store.find(Query(), STUCK, 0, 1000).uploads:
-            assert row.id in harness.store.raw(row.id)
+            assert row.id in harness.store.raw_json.raw(row.id)
         harness.store.close()
 
 

@@ -226,6 +226,8 @@ _SORT_LABELS = {SortKey.SINCE: "age", SortKey.TOOK: "duration"}
 _UNKNOWN_TEXTS = {
     ConnectionState.OFFLINE: "No data yet. Retrying automatically; run `upload-tui doctor` to find the cause.",
     ConnectionState.RETRYING: "No data yet. Retrying automatically; press r to retry now.",
+    ConnectionState.DELETED: "The service has no such project. Run `upload-tui doctor` for details.",
+    ConnectionState.DENIED: "Access denied. Run `upload-tui doctor` for details.",
     ConnectionState.NOT_ALLOWED: "Credentials rejected. Run `upload-tui doctor` for details.",
     ConnectionState.PAUSED: "Paused before any data arrived. Press Space to resume.",
 }
