@@ -7,6 +7,7 @@ stored. Other secrets are recognized by their key, or by their form: a password 
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -70,9 +71,12 @@ _KEY_OWNERS = frozenset({
     "client"
 })  # fmt: skip
 _URL_WORDS = frozenset(["url", "uri", "href", "link"])
+_MAX_CACHED_NAMES = 1024
+"""A service and a source use the same names in each entry; the limit is for hostile ones."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
+@lru_cache(maxsize=_MAX_CACHED_NAMES)
 def is_secret_key(name: str) -> bool:
     """True if the value of a JSON key or a header is a secret: `api_token`, `X-Auth-Token`, `secretAccessKey`, `cookie`."""
     words = _words(name)
@@ -92,6 +96,7 @@ def _singular(words: Iterable[str]) -> set[str]:
     return {word.removesuffix("s") for word in words}
 
 
+@lru_cache(maxsize=_MAX_CACHED_NAMES)
 def _is_url_key(name: str) -> bool:
     return not _URL_WORDS.isdisjoint(_singular(_words(name)[-1:]))
 

@@ -87,8 +87,10 @@ def source_listing(*, quick: bool) -> Sequence[Figure]:
     bare = time.perf_counter() - began
     first, again, mebibytes = asyncio.run(_list_source(lines))
     size = sum(map(len, lines)) / 2**20
+    # The aim for the first listing is a third of the bytes alone. It takes about 40 times as long, half of which is SQLite's (rows,
+    # indexes and trigrams); the goal is half of what is reached.
     return [
-        Figure("source: the first listing", count / first, count / bare, "uploads/s", 0.01, False),
+        Figure("source: the first listing", count / first, count / bare, "uploads/s", 0.0125, False),
         Figure("source: a listing without a change", count / again, count / bare, "uploads/s", 1 / 3, False),
         Figure("source: memory of what is remembered between listings", mebibytes, size, "MiB", 3.0, True),
     ]

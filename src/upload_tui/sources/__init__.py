@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from upload_tui.sources.records import has_ended, read_raw, shown_raw, source_reading
     from upload_tui.sources.schema import contract_lines, line_schema
     from upload_tui.sources.source import LineBatch, LineReceiver, Listing, SnapshotSource, listing_error
+    from upload_tui.sources.summaries import can_store_as_printed, read_line_summary, stored_page
     from upload_tui.sources.uploads import parse_upload
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "SnapshotSource",
     "UnreadableLine",
     "UploadLine",
+    "can_store_as_printed",
     "compare_inspections",
     "contract_lines",
     "guess_id",
@@ -54,10 +56,12 @@ __all__ = [
     "listing_error",
     "parse_line",
     "parse_upload",
+    "read_line_summary",
     "read_raw",
     "shown_raw",
     "source_environment",
     "source_reading",
+    "stored_page",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -71,6 +75,7 @@ __getattr__, __dir__ = lazy_names(
         "records": "has_ended read_raw shown_raw source_reading",
         "schema": "contract_lines line_schema",
         "source": "LineBatch LineReceiver Listing listing_error SnapshotSource",
+        "summaries": "can_store_as_printed read_line_summary stored_page",
         "uploads": "parse_upload",
     },
 )

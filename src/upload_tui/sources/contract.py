@@ -18,7 +18,9 @@ from upload_tui.errors import InvalidResponseError
 from upload_tui.wire import parse_body
 
 __all__ = [
+    "MAX_ID_CHARACTERS",
     "MAX_LINE_BYTES",
+    "MAX_NUMBER",
     "EndLine",
     "ErrorKind",
     "ErrorLine",
@@ -36,8 +38,8 @@ __all__ = [
 
 MAX_LINE_BYTES = 1 << 20
 """A longer line is skipped."""
-_MAX_NUMBER = 2**63 - 1
-_MAX_ID_CHARACTERS = 4096
+MAX_NUMBER = 2**63 - 1
+MAX_ID_CHARACTERS = 4096
 _MAX_QUOTED = 60
 _ID = re.compile(rb'"id"\s*:\s*"([^"\\]{1,4096})"')
 
@@ -128,7 +130,7 @@ def _json_problem(line: bytes) -> str:
 
 def guess_id(line: bytes) -> str:
     """The id that a line seems to have that is no JSON, because it was cut for example; empty if there is none."""
-    found = _ID.search(line, 0, 2 * _MAX_ID_CHARACTERS)
+    found = _ID.search(line, 0, 2 * MAX_ID_CHARACTERS)
     return found[1].decode("utf-8", "replace") if found else ""
 
 
@@ -145,7 +147,7 @@ def upload_line(fields: Mapping[str, Any]) -> UploadLine | UnreadableLine:
 def read_identifier(value: object) -> str:
     """An id as text; databases and jq often print numbers. Empty if it is neither, or far too long."""
     text = str(value) if type(value) is int else value
-    return text if isinstance(text, str) and len(text) <= _MAX_ID_CHARACTERS else ""
+    return text if isinstance(text, str) and len(text) <= MAX_ID_CHARACTERS else ""
 
 
 def _error_line(fields: Mapping[str, Any]) -> ErrorLine:
@@ -156,7 +158,7 @@ def _error_line(fields: Mapping[str, Any]) -> ErrorLine:
 
 def read_number(value: object) -> int | None:
     """A size or a count: a whole number that fits into a database column; None if it is none."""
-    return value if type(value) is int and 0 <= value <= _MAX_NUMBER else None
+    return value if type(value) is int and 0 <= value <= MAX_NUMBER else None
 
 
 def quote(value: object) -> str:

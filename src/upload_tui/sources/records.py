@@ -17,9 +17,9 @@ from upload_tui.sources.uploads import parse_upload
 from upload_tui.status import Certainty, Event, Stage, Timeline
 from upload_tui.wire import Project, Upload, UploadReading, format_time, mask_secrets, read_time, read_upload
 
-__all__ = ["has_ended", "read_raw", "shown_raw", "source_reading"]
+__all__ = ["CONTRACT_VERSION", "has_ended", "read_raw", "shown_raw", "source_reading"]
 
-_CONTRACT_VERSION = 1
+CONTRACT_VERSION = 1
 
 
 def source_reading(
@@ -46,7 +46,7 @@ def source_reading(
         seen = {"events": events} if events else {}
         if active_on is not None and upload.last_updated_on is None:
             seen["active_on"] = format_time(active_on)
-    stored = {"source": _CONTRACT_VERSION, "project": default_project, "line": fields, "seen": seen}
+    stored = {"source": CONTRACT_VERSION, "project": default_project, "line": fields, "seen": seen}
     return UploadReading(_with_seen(upload, seen), json.dumps(stored, ensure_ascii=False))
 
 
@@ -80,7 +80,7 @@ def has_ended(payload: Any) -> bool:
 def _is_source(payload: Any) -> bool:
     if not isinstance(payload, dict) or "id" in payload:
         return False
-    return payload.get("source") == _CONTRACT_VERSION and isinstance(payload.get("line"), dict)
+    return payload.get("source") == CONTRACT_VERSION and isinstance(payload.get("line"), dict)
 
 
 def _earlier_events(before: Timeline, after: Timeline) -> list[Event]:

@@ -9,7 +9,7 @@ from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.text.causes import detailed_short_cause, failed_chunk, short_cause
-    from upload_tui.text.folding import find_folded, fold
+    from upload_tui.text.folding import find_folded, fold, is_folded_by_case_alone
     from upload_tui.text.quantities import (
         age_text,
         clock_text,
@@ -37,6 +37,7 @@ __all__ = [
     "failed_chunk",
     "find_folded",
     "fold",
+    "is_folded_by_case_alone",
     "parse_duration",
     "parse_since",
     "parse_size",
@@ -55,7 +56,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "causes": "detailed_short_cause failed_chunk short_cause",
-        "folding": "find_folded fold",
+        "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
             "age_text clock_text duration_text event_text parse_duration parse_since parse_size plural "
             "short_clock_text size_text span_text sparkline_text"

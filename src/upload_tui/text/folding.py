@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-__all__ = ["find_folded", "fold"]
+__all__ = ["find_folded", "fold", "is_folded_by_case_alone"]
 
 _REPLACED = str.maketrans("\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029\0", " " * 12 + "\ufffd")
 """Line breaks become blanks; a NUL, at which an index of SQLite ends, becomes a replacement character."""
@@ -27,6 +27,11 @@ def fold(text: str) -> str:
         text = unicodedata.normalize("NFKD", text).casefold()
     text = unicodedata.normalize("NFKD", text)
     return "".join(one for one in text if not unicodedata.combining(one)).translate(_REPLACED)
+
+
+def is_folded_by_case_alone(text: str) -> bool:
+    """Whether the folded form is the text in lower case: it is in ASCII, without line breaks and NUL."""
+    return text.isascii() and not _HAS_REPLACED.search(text)
 
 
 def find_folded(text: str, folded_terms: Iterable[str]) -> Sequence[tuple[int, int]]:

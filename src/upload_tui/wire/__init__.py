@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         read_upload_reading,
     )
     from upload_tui.wire.status_shapes import UNSUPPORTED_DETAILS, StatusShape, read_status, write_status
-    from upload_tui.wire.times import format_time, read_time
+    from upload_tui.wire.times import format_time, read_ms, read_time
     from upload_tui.wire.upload import Chunk, Project, Upload, read_upload
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "page_entries",
     "parse_body",
     "read_error_envelope",
+    "read_ms",
     "read_projects",
     "read_queue",
     "read_status",
@@ -91,7 +92,7 @@ __getattr__, __dir__ = lazy_names(
             "SIZE_DIFFERS STATUS_SHAPE_HEADER UploadPage UploadReading"
         ),
         "status_shapes": "read_status StatusShape UNSUPPORTED_DETAILS write_status",
-        "times": "format_time read_time",
+        "times": "format_time read_ms read_time",
         "upload": "Chunk Project read_upload Upload",
     },
 )

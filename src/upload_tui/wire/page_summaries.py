@@ -48,7 +48,7 @@ class UploadSummary(NamedTuple):
     stage: Stage
     since_ms: int
     certainty: str
-    initiated_ms: int
+    initiated_ms: int | None
     completed_ms: int | None
     ended_ms: int | None
     activity_ms: int | None

@@ -33,7 +33,7 @@ def read_time(text: object) -> datetime | None:
 
 
 def read_ms(text: Any) -> int | None:
-    """Milliseconds since 1970 of a time in the service's own format, fast; None for None.
+    """Milliseconds since 1970 of a time in the service's own format or with the offset +00:00, fast; None for None.
 
     Raises:
         ValueError: another format, or not a time.
@@ -41,7 +41,7 @@ def read_ms(text: Any) -> int | None:
     """
     if text is None:
         return None
-    if text[-1:] != "Z":
+    if text[-1:] != "Z" and text[-6:] != "+00:00":
         raise ValueError(text)
     return (_parse(text) - _EPOCH) // _MILLISECOND
 

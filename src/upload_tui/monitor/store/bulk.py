@@ -91,8 +91,7 @@ def page_snapshot(body: bytes, read_on: datetime, project_id: str | None = None)
         if summary is None or not summary.stage.is_final:
             unparsed.append(place)
         else:
-            name = (summary.project_id, summary.project_name, summary.stage.rank)
-            partitions.setdefault(name, []).append(_row(summary, read_ms, place))
+            partitions.setdefault(_partition_name(summary), []).append(_row(summary, read_ms, place))
     first_id = summaries[0].id if summaries and summaries[0] else None
     return build_snapshot(partitions, SnapshotInfo(len(summaries), first_id, unparsed), body)
 
@@ -118,15 +117,20 @@ def build_snapshot(
         return db.serialize()
 
 
+def _partition_name(summary: UploadSummary) -> PartitionName:
+    return summary.project_id, summary.project_name, summary.stage.rank
+
+
 def _row(summary: UploadSummary, read_ms: int, place: int) -> tuple[Any, ...]:
     (
         upload_id, _, _, name, size, stage, since, certainty, initiated, completed, ended, activity, count, total, message, provider,
         uploader, is_purged, content_type,
     ) = summary  # fmt: skip
-    uploading = None if completed is None else bucket_of(completed - initiated)
+    uploading = None if completed is None or initiated is None else bucket_of(completed - initiated)
     verifying = None if completed is None or ended is None else bucket_of(ended - completed)
     return (
-        upload_id, name, UNKNOWN if size is None else size, stage.rank, since, certainty, initiated, completed, ended, activity,
+        upload_id, name, UNKNOWN if size is None else size, stage.rank, since, certainty,
+        UNKNOWN if initiated is None else initiated, completed, ended, activity,
         count, total, message, normalize_cause(message) if stage is Stage.ERROR else "", provider, uploader, 0, "", is_purged, False,
         False, read_ms, None, uploading, verifying, False, folded_text(name, upload_id, message), content_type, place,
     )  # fmt: skip
@@ -144,6 +148,10 @@ _BULK_COLUMN_LIST = ", ".join(BULK_COLUMNS)
 _INSERT_ROWS = (
     f"INSERT OR IGNORE INTO uploads (project, cell, page, {_BULK_COLUMN_LIST}) "
     f"SELECT ?, ?, ?, {_BULK_COLUMN_LIST} FROM image.rows WHERE part = ?"
+)
+_INSERT_SUMMARIES = (
+    f"INSERT INTO uploads (project, cell, page, {_BULK_COLUMN_LIST}) "
+    f"VALUES ({{}}, {{}}, {{}}{', ?' * len(BULK_COLUMNS)})"
 )
 _COMPARED_COLUMNS = [
     column
@@ -275,14 +283,37 @@ class BulkLoad:
         """
         self._db.connection.deserialize(snapshot, name="image")
         with self._transaction():
-            lease = read_lease(self._db)
-            is_ours = lease is not None and lease.owner == self._lease.owner
-            if is_ours and abs(self._now() - self._lease.renewed_at) >= _RENEW_SECONDS:
-                self._renew_lease()
+            has_triggers = self._check_lease()
             count, first_id, unparsed = self._db.execute("SELECT uploads, first_id, others FROM image.page").fetchone()
-            # Another store may have ended the load; then triggers count again.
-            differing = self._insert_rows(has_triggers=lease is None)
+            differing = self._insert_rows(has_triggers=has_triggers)
         return SnapshotInfo(count, first_id, sorted({*json.loads(unparsed), *differing}))
+
+    def insert_summaries(self, summaries: Sequence[UploadSummary], read_on: datetime, body: bytes) -> None:
+        """Insert a page all of whose uploads were summarized, in its order. None of them may be known, or be there twice."""
+        read_ms = to_ms(read_on) or 0
+        partitions: dict[PartitionName, list[tuple[Any, ...]]] = {}
+        for place, summary in enumerate(summaries):
+            partitions.setdefault(_partition_name(summary), []).append(_row(summary, read_ms, place))
+        with self._transaction():
+            has_triggers = self._check_lease()
+            page = self._db.execute("INSERT INTO pages (body) VALUES (?) RETURNING page", (compress_page(body),))
+            page_number = page.fetchone()[0]
+            for name, rows in partitions.items():
+                project, partition = self._partitions.numbers(*name)
+                self._db.executemany(_INSERT_SUMMARIES.format(project, partition, page_number), rows)
+                if not has_triggers:
+                    self._count_inserted(len(rows), partition)
+
+    def _check_lease(self) -> bool:
+        """Renew this store's lease in time; True if there is none, so that triggers count: another store may have ended the load."""
+        lease = read_lease(self._db)
+        is_ours = lease is not None and lease.owner == self._lease.owner
+        if is_ours and abs(self._now() - self._lease.renewed_at) >= _RENEW_SECONDS:
+            self._renew_lease()
+        return lease is None
+
+    def _count_inserted(self, count: int, partition: int) -> None:
+        self._db.execute("UPDATE cells SET uploads = uploads + ? WHERE cell = ?", (count, partition))
 
     def _insert_rows(self, *, has_triggers: bool) -> Sequence[int]:
         """Insert the rows; returns the places on the page of known rows that differ."""
@@ -297,7 +328,7 @@ class BulkLoad:
             count = self._db.execute(_INSERT_ROWS, (project, partition, *page, part)).rowcount
             inserted += count
             if not has_triggers:
-                self._db.execute("UPDATE cells SET uploads = uploads + ? WHERE cell = ?", (count, partition))
+                self._count_inserted(count, partition)
         rows, read_ms = self._db.execute("SELECT count(*), max(read_ms) FROM image.rows").fetchone()
         if inserted == rows:
             return ()

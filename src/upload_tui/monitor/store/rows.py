@@ -238,6 +238,11 @@ class RawJsonStore:
         except InvalidResponseError:
             return ""
 
+    def ids_outside_pages(self, upload_ids: Sequence[str]) -> Sequence[str]:
+        """Those of the ids whose raw JSON is not part of a page that was stored in bulk, at most some hundreds."""
+        ids = f"SELECT id FROM uploads WHERE page IS NULL AND id IN ({', '.join('?' * len(upload_ids))})"
+        return [row[0] for row in self._db.execute(ids, upload_ids)]
+
     def _entries(self, page: int) -> Sequence[Any]:
         """The entries of a page; the last pages are cached, because neighbours are often read together."""
         entries = self._page_cache.pop(page, None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import DecodeError, MsgspecError, Struct
 from msgspec.json import decode, encode
 
-from upload_tui.text import fold
+from upload_tui.text import fold, is_folded_by_case_alone
 
 if TYPE_CHECKING:
     from upload_tui.monitor.store.database import Database
@@ -223,10 +223,7 @@ def folded_text(*texts: str) -> str:
 
     That is the case if they are in ASCII, without line breaks and NUL.
     """
-    folded = [fold(text) for text in texts]
-    if all(text.isascii() and text.lower() == one for text, one in zip(texts, folded, strict=True)):
-        return ""
-    return "\n".join(folded)
+    return "" if is_folded_by_case_alone("".join(texts)) else "\n".join(map(fold, texts))
 
 
 class _Typed(Struct):

@@ -7,7 +7,7 @@ absence: an upload that is gone keeps its last stage, and one whose source said 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import datetime
 
 from msgspec import Struct, field
@@ -17,7 +17,7 @@ from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync.snapshot_recorder import SnapshotRecorder, WatchedSource
+from upload_tui.monitor.sync.snapshot_recorder import SnapshotRecorder, SummarizedLine, WatchedSource
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
     MAX_LINE_BYTES,
@@ -37,6 +37,8 @@ __all__ = ["SnapshotSynchroniser"]
 
 _BATCH_LINES = 100
 """So many changed lines are recorded in one transaction, in some milliseconds."""
+_PAGE_LINES = 500
+"""So many new lines of the first listing are stored as one page, in some milliseconds."""
 _BATCH_ROWS = 5000
 _YIELD_SECONDS = 0.001
 """Between two batches, so that key presses are handled."""
@@ -98,6 +100,22 @@ class _Round(Struct):
         return f"{self.upload_count:,} of {self.end.uploads:,} uploads were listed"
 
 
+class _Found(Struct):
+    """Lines to record together; of several lines of an upload, the last one."""
+
+    read_on: datetime
+    summarized: dict[str, SummarizedLine] = field(default_factory=dict)
+    parsed: dict[str, UploadLine] = field(default_factory=dict)
+
+    def add_summarized(self, line: SummarizedLine) -> None:
+        self.parsed.pop(line.summary.id, None)
+        self.summarized[line.summary.id] = line
+
+    def add_parsed(self, line: UploadLine) -> None:
+        self.summarized.pop(line.id, None)
+        self.parsed[line.id] = line
+
+
 class SnapshotSynchroniser:
     """Synchronises the store with one source.
 
@@ -120,6 +138,7 @@ class SnapshotSynchroniser:
         self._source = watched.source
         self._recorder = SnapshotRecorder(watched, store, clock, publish)
         self._store = store
+        self._clock = clock
         self._on_progress = on_progress
         self._state = SyncState(store, watched.service)
         self._ids: dict[int, str] = {}
@@ -238,18 +257,22 @@ class SnapshotSynchroniser:
 
     async def _receive(self, batch: LineBatch, round_: _Round) -> None:
         self.answer_count += 1
-        changed: list[UploadLine] = []
+        found = _Found(self._clock.now())
+        is_first = not self._state.is_scanned
         for number, line in enumerate(batch.lines, batch.first_number):
             key = hash(line)
             upload_id = None if line is None else self._ids.get(key)
             if upload_id is not None and round_.keys.get(upload_id, key) == key:
                 round_.add(key, upload_id)
-            elif (found := self._read(line, number, key, round_)) is not None:
-                changed.append(found)
-            if len(changed) >= _BATCH_LINES:
-                await self._record(changed, round_)
-                changed = []
-        await self._record(changed, round_)
+            elif is_first and line and (summarized := self._recorder.summarize(line, found.read_on)) is not None:
+                round_.add(key, summarized.summary.id)
+                found.add_summarized(summarized)
+            elif (parsed := self._read(line, number, key, round_)) is not None:
+                found.add_parsed(parsed)
+            if len(found.parsed) >= _BATCH_LINES or len(found.summarized) >= _PAGE_LINES:
+                await self._record(found, round_)
+                found = _Found(self._clock.now())
+        await self._record(found, round_)
 
     def _read(self, line: bytes | None, number: int, key: int, round_: _Round) -> UploadLine | None:
         """Parse a new line; return it if it is an upload that is watched."""
@@ -268,11 +291,14 @@ class SnapshotSynchroniser:
                 round_.error = round_.error or found
         return None
 
-    async def _record(self, lines: Sequence[UploadLine], round_: _Round) -> None:
-        if not lines:
-            return
-        for upload_id in self._recorder.record(lines, is_silent=not self._state.is_scanned):
-            round_.add_unrecorded(upload_id)
-        if not self._state.is_scanned:
-            self._on_progress(len(round_.keys), None)
-        await asyncio.sleep(_YIELD_SECONDS)
+    async def _record(self, found: _Found, round_: _Round) -> None:
+        lines = [*self._recorder.insert(found.summarized, found.read_on), *found.parsed.values()]
+        for start in range(0, len(lines), _BATCH_LINES):
+            some = lines[start : start + _BATCH_LINES]
+            for upload_id in self._recorder.record(some, is_silent=not self._state.is_scanned):
+                round_.add_unrecorded(upload_id)
+            await asyncio.sleep(_YIELD_SECONDS)
+        if found.summarized or found.parsed:
+            if not self._state.is_scanned:
+                self._on_progress(len(round_.keys), None)
+            await asyncio.sleep(_YIELD_SECONDS)

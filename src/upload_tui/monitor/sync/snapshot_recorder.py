@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -18,12 +19,16 @@ from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
     SnapshotSource,
     UploadLine,
+    can_store_as_printed,
     has_ended,
+    parse_line,
+    read_line_summary,
     source_reading,
+    stored_page,
 )
-from upload_tui.wire import UploadReading
+from upload_tui.wire import UploadReading, UploadSummary
 
-__all__ = ["ENDED_UPLOADS_KEPT", "SnapshotRecorder", "WatchedSource"]
+__all__ = ["ENDED_UPLOADS_KEPT", "SnapshotRecorder", "SummarizedLine", "WatchedSource"]
 
 _BATCH_IDS = 500
 _BATCH_ROWS = 5000
@@ -47,6 +52,13 @@ class WatchedSource(Struct, frozen=True):
     service: str
     title: str
     projects: frozenset[str] = frozenset()
+
+
+class SummarizedLine(NamedTuple):
+    """A line that was read fast, and what it says."""
+
+    line: bytes
+    summary: UploadSummary
 
 
 class SnapshotRecorder:
@@ -76,9 +88,11 @@ class SnapshotRecorder:
 
     def is_watched(self, line: UploadLine) -> bool:
         """Whether the upload is of a watched project."""
+        return self._is_watched_project(line.fields.get("project") or self._watched.title)
+
+    def _is_watched_project(self, project: object) -> bool:
         if not self._watched.projects:
             return True
-        project = line.fields.get("project") or self._watched.title
         names = project.values() if isinstance(project, dict) else (project,)
         return any(isinstance(name, str) and name in self._watched.projects for name in names)
 
@@ -106,6 +120,39 @@ class SnapshotRecorder:
             self._changes.extend(result.changes)
         return unreadable
 
+    def summarize(self, line: bytes, read_on: datetime) -> SummarizedLine | None:
+        """Read a line fast; None if it needs a full parse, or is of a project that is not watched."""
+        summary = read_line_summary(line, read_on, self._watched.title) if self._store.can_bulk_load else None
+        if summary is None or not self._is_watched_project(summary.project_id):
+            return None
+        return SummarizedLine(line, summary)
+
+    def insert(self, found: Mapping[str, SummarizedLine], read_on: datetime) -> Sequence[UploadLine]:
+        """Insert uploads, by id, that are read for the first time; return those that have to be recorded upload by upload.
+
+        These are known already, or contain something that may be a secret.
+        """
+        if not found:
+            return ()
+        are_plain = can_store_as_printed(b"\n".join([one.line for one in found.values()]))
+        with self._store.transaction():
+            self._check_generation()
+            known = self._store.known([*found])
+            new = {
+                upload_id: one
+                for upload_id, one in found.items()
+                if upload_id not in known and (are_plain or can_store_as_printed(one.line))
+            }
+            self._insert([*new.values()], read_on)
+        others = (parse_line(one.line) for upload_id, one in found.items() if upload_id not in new)
+        return [line for line in others if isinstance(line, UploadLine)]
+
+    def _insert(self, new: Sequence[SummarizedLine], read_on: datetime) -> None:
+        if new:
+            body = stored_page([one.line for one in new], self._watched.title)
+            self._store.bulk.insert_summaries([one.summary for one in new], read_on, body)
+            self.has_changed = True
+
     def _reading(self, line: UploadLine) -> UploadReading:
         stored = self._store.get(line.id)
         before = None if stored is None else parse_stored(self._store.raw_json.raw(line.id), stored)
@@ -125,7 +172,9 @@ class SnapshotRecorder:
         """Those of the uploads whose source said that they are over."""
         found: set[str] = set()
         for batch in _batches(sorted(upload_ids)):
-            found.update(one for one in batch if has_ended(_decoded(self._store.raw_json.raw(one))))
+            # A line that says `ended` is never part of a page: see `summarize`.
+            own = self._store.raw_json.ids_outside_pages(batch)
+            found.update(one for one in own if has_ended(_decoded(self._store.raw_json.raw(one))))
             await asyncio.sleep(_YIELD_SECONDS)
         return found
 

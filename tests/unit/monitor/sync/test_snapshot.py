@@ -270,3 +270,42 @@ async def _check_rounds(rounds: list[tuple[dict[str, dict[str, Any]], str, int]]
         if has_new_sessions:
             harness.new_session()
     harness.store.close()
+
+
+async def test_a_first_listing_of_usual_and_unusual_lines_is_what_a_later_listing_confirms() -> None:
+    harness = SourceHarness()
+    usual: dict[str, dict[str, Any]] = {
+        f"u{number}": {"initiated_on": ON, "chunks": [{"number": 1, "size": 5}]} for number in range(1200)
+    }
+    unusual: dict[str, dict[str, Any]] = {
+        "secret": {"by": "https://me:hunter2@example.org"},
+        "extra": {"sensor": 7},
+        "over": {"ended": True},
+        "failed": {"stage": "error", "error_message": "lost"},
+    }
+    await harness.print({**usual, **unusual}, *lines_of({"u7": {"stage": "completed", "on": LATER}}))
+    assert harness.take_changes() == []
+    assert harness.picture.window(Query(), 0, 0).total == 1204
+    stages = harness.picture.funnel()
+    assert [stages[one].count for one in (Stage.INITIATED, Stage.COMPLETED, Stage.ERROR)] == [1201, 1, 1]
+    assert "hunter2" not in harness.store.raw_json.raw("secret")
+    detail = harness.picture.detail("u8")
+    assert detail is not None
+    assert json.loads(detail.raw) == {"id": "u8", "name": "u8.tiff", **usual["u8"]}
+    usual["u7"] = {"stage": "completed", "on": LATER}
+    harness.source.outputs.clear()
+    harness.source.print_next(lines_of({**usual, **unusual}))
+    assert not await harness.new_session().sync()
+    await harness.print({**usual, "u8": {"stage": "verified", "on": LATER}})
+    assert harness.take_changes() == ["StageReached u8", "UploadGone extra", "UploadGone failed", "UploadGone secret"]
+
+
+async def test_a_first_listing_keeps_what_an_earlier_one_that_failed_has_read() -> None:
+    harness = SourceHarness()
+    with pytest.raises(SourceError):
+        await harness.print({"a": {"stage": "completed", "on": ON}, "b": {}, "c": {}}, listing=FAILED)
+    await harness.print({"a": {"stage": "verified", "on": LATER}, "b": {}, "d": {}})
+    assert harness.present == {"a", "b", "d"}
+    detail = harness.picture.detail("a")
+    assert detail is not None
+    assert [event.stage for event in detail.upload.timeline] == [Stage.COMPLETED, Stage.VERIFIED]

@@ -1,0 +1,119 @@
+"""Fast summaries of lines agree with the full parse in every stored value, and leave everything unusual to it."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.sources.lines import LATER, ON, line_of, objects
+
+from upload_tui.monitor import Store, ingest
+from upload_tui.monitor.store.rows import BULK_COLUMNS
+from upload_tui.sources import (
+    UploadLine,
+    can_store_as_printed,
+    parse_line,
+    read_line_summary,
+    source_reading,
+    stored_page,
+)
+
+NOW = datetime(2026, 3, 14, 9, 0, 0, 123456, UTC)
+TITLE = "Drop folder"
+COLUMNS = ", ".join(f"uploads.{column}" for column in BULK_COLUMNS if column != "place")
+
+TIMES = st.sampled_from(
+    [None, ON, LATER, "2026-03-14T08:10:00.123456+00:00", "1969-12-31T23:59:59.9996Z", "2026-03-14T09:00:05.123Z"]
+)
+COUNTS = st.none() | st.integers(0, 2**63 - 1)
+CHUNKS = st.lists(st.fixed_dictionaries({"number": st.integers(0, 3), "size": st.integers(0, 9)}), max_size=3)
+USUAL = st.fixed_dictionaries(
+    {"id": st.text(min_size=1, max_size=5), "name": st.text(max_size=9)},
+    optional={
+        "project": st.sampled_from([None, "", "incoming", "ä"]),
+        "size": COUNTS,
+        "stage": st.sampled_from([None, "initiated", "completed", "verified", "error"]),
+        **{f"{one}on": TIMES for one in ("", "initiated_", "completed_", "verified_", "error_", "updated_")},
+        "chunks": st.none() | CHUNKS,
+        "received_bytes": COUNTS,
+        "by": st.none() | st.text(max_size=5),
+        "content_type": st.sampled_from([None, "image/tiff"]),
+        "error_message": st.none(),
+    },
+)
+ABSURD = objects().map(lambda fields: {"id": "u1", "name": "scan.tiff", **fields})
+
+
+def stored(store: Store) -> tuple[object, ...]:
+    """The row of the only upload, its project and its raw JSON."""
+    rows = store.db.execute(f"SELECT {COLUMNS}, projects.id, projects.name FROM uploads JOIN projects USING (project)")
+    values = rows.fetchone()
+    return (*values, store.raw_json.raw(values[0]))
+
+
+@given(USUAL | ABSURD, st.booleans())
+def test_a_summary_and_a_full_parse_store_the_same(fields: dict[str, Any], is_compact: bool) -> None:
+    separators = (",", ":") if is_compact else None
+    line = json.dumps(fields, separators=separators, ensure_ascii=not is_compact).encode("utf-8", "replace")
+    summary = read_line_summary(line, NOW, TITLE)
+    if summary is None or not can_store_as_printed(line):
+        return
+    fast, full = Store(), Store()
+    fast.bulk.insert_summaries([summary], NOW, stored_page([line], TITLE))
+    parsed = parse_line(line)
+    assert isinstance(parsed, UploadLine)
+    ingest(full, [source_reading(parsed, None, read_on=NOW, default_project=TITLE)], "source:x")
+    assert stored(fast) == stored(full)
+    fast.close()
+    full.close()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"initiated_on": ON},
+        {"initiated_on": ON, "completed_on": LATER, "verified_on": LATER, "chunks": [{"number": 1, "size": 5}]},
+        {"stage": "completed", "on": ON, "size": 52428800},
+        {"stage": "initiated", "on": None, "updated_on": ON, "received_bytes": 7, "error_message": None},
+        {
+            "initiated_on": "2026-03-14T08:00:00+00:00",
+            "by": None,
+            "project": "bucket",
+            "updated_on": None,
+            "chunks": [],
+        },
+    ],
+    ids=["times", "all times", "stage", "folder", "bucket"],
+)
+def test_usual_lines_are_summarized(fields: dict[str, Any]) -> None:
+    assert read_line_summary(line_of(**fields), NOW, TITLE) is not None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": 7},
+        {"id": ""},
+        {"name": None},
+        {"extra": 1},
+        {"ended": True},
+        {"type": "end"},
+        {"size": -1},
+        {"error_message": "lost"},
+        {"on": ON},
+        {"stage": "quarantined"},
+        {"stage": "completed", "completed_on": ON},
+        {"verified_on": ON, "error_on": ON},
+        {"initiated_on": LATER, "completed_on": ON},
+        {"initiated_on": "2999-01-01T00:00:00Z"},
+        {"initiated_on": "yesterday"},
+        {"stage": "completed", "on": "2999-01-01T00:00:00Z"},
+        {"chunks": [{"number": 1, "size": 2**63 - 1}, {"number": 2, "size": 1}]},
+        {"chunks": {"count": 1}},
+    ],
+    ids=repr,
+)
+def test_anything_unusual_is_left_to_the_full_parse(fields: dict[str, Any]) -> None:
+    assert read_line_summary(line_of(**fields), NOW, TITLE) is None
