@@ -8,6 +8,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+_FOLDER = Path(__file__).parent
+_QUICK_FOLDERS = ("architecture", "unit", "tui")
+_QUICK_EXAMPLES = 5
+
 _INHERITED = {"PATH", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "TEXTUAL_SNAPSHOT_TEMPDIR"}
 _INHERITED_PREFIXES = ("PYTEST_", "PIP_", "SSL_CERT_")
 _FIXED = {
@@ -23,7 +27,30 @@ collect_ignore = ["sample_project"]  # a project of its own; tests/e2e runs it w
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the quick profile, which a developer runs after each change."""
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help=f"only the fast tests of {', '.join(_QUICK_FOLDERS)}, with few generated examples",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the quick profile does not run."""
+    if not config.getoption("--quick"):
+        return
+    quick = [item for item in items if _is_quick(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(quick)])
+    items[:] = quick
+
+
+def _is_quick(item: pytest.Item) -> bool:
+    folder = item.path.relative_to(_FOLDER).parts[0]
+    return folder in _QUICK_FOLDERS and item.get_closest_marker("slow") is None
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Set the environment before textual is imported, which reads it then."""
     for name in list(os.environ):
         if name not in _INHERITED and not name.startswith(_INHERITED_PREFIXES):
@@ -36,7 +63,10 @@ def pytest_configure() -> None:
     hypothesis.settings.register_profile(
         "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )
-    hypothesis.settings.load_profile("any machine")
+    hypothesis.settings.register_profile(
+        "quick", parent=hypothesis.settings.get_profile("any machine"), max_examples=_QUICK_EXAMPLES
+    )
+    hypothesis.settings.load_profile("quick" if config.getoption("--quick") else "any machine")
 
 
 @pytest.fixture(autouse=True)

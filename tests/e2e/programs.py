@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 PROGRAM = str(Path(sys.executable).with_name("upload-tui"))
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 180.0
 _CHUNKS = (b"0123", b"4567", b"89ab", b"cde")
 
 

@@ -20,7 +20,7 @@ import pyte
 
 __all__ = ["HANG_UPS", "TIMEOUT_SECONDS", "Terminal"]
 
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 180.0
 """How long to wait for a condition; long, for busy machines."""
 
 

@@ -7,6 +7,8 @@ from tests.tui.dashboards import FakeControls, until
 from upload_tui.testing import InMemorySession, dashboard, sample_uploads
 from upload_tui.tui.bindings import COPY_KEYS
 
+pytestmark = pytest.mark.slow
+
 SIZES = [(120, 40), (80, 24)]
 
 

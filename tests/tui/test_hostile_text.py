@@ -2,6 +2,7 @@
 
 from datetime import UTC
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -13,6 +14,8 @@ from upload_tui.tui.appearance.columns import fit_columns
 from upload_tui.tui.widgets.change_text import change_pieces
 from upload_tui.tui.widgets.table.cells import cell
 from upload_tui.tui.widgets.timeline_view import timeline_lines
+
+pytestmark = pytest.mark.slow
 
 TEXTS = st.text(max_size=200) | st.text(
     alphabet="\x00\x07\x1b\x9b\r\n\t\u202e\u2066\u200b\u200d\ufeff\ufe0f\u0301[]m31;e日👩🔬$", max_size=60

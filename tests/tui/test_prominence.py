@@ -15,6 +15,8 @@ from upload_tui.tui.appearance.theme import FEW_COLOURS_THEME, THEMES
 from upload_tui.tui.preferences import TableOrder
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
+pytestmark = pytest.mark.slow
+
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 PAINTED = [theme.name for theme in THEMES if theme.name != FEW_COLOURS_THEME]
 _FILL_CONTRAST = 3.0

@@ -12,6 +12,8 @@ from upload_tui.testing import InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui.bindings import ALL_KEYS
 from upload_tui.tui.command_palette import bindings_by_owner
 
+pytestmark = pytest.mark.slow
+
 _LEFT_OUT = {"ctrl+z"}
 """Suspends the process."""
 _DIALOGS = ("c", "p", "e", "F", "l", "w", "question_mark", "x", "slash", "ctrl+p", "enter", "J", "v", "a")

@@ -11,6 +11,8 @@ from upload_tui.testing import an_upload, settled
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.pending_list import PendingList
 
+pytestmark = pytest.mark.slow
+
 ONE_PANE = pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20), (120, 15), (40, 10)], ids=str)
 
 

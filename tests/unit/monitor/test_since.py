@@ -14,6 +14,8 @@ from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("new", "verified", "failed")
 
 

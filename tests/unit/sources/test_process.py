@@ -20,6 +20,8 @@ from upload_tui.sources import (
     source_environment,
 )
 
+pytestmark = pytest.mark.slow
+
 TOO_LONG = f"print('x' * {MAX_LINE_BYTES + 1})"
 
 

@@ -137,6 +137,7 @@ class PageFetcher:
         """The largest page that this service returns."""
         self.total: int | None = None
         """Total uploads as last reported by the service; None if it does not report it."""
+        self._first_ids = frozenset[str]()
         self.agreeing_total: int | None = None
         """Total uploads as reported with the last page that did not contradict it; None after one that did."""
         self.answer_count = 0
@@ -154,10 +155,18 @@ class PageFetcher:
 
     def checked_total(self, page: RawPage | UploadPage) -> int | None:
         """The service's total as of a page; None if it reports none, or once it has contradicted its pages."""
-        self.agreeing_total = None if page.contradicts_total else page.total
-        if page.contradicts_total and not self._state.has_wrong_total:
+        is_contradicted = not self._repeats_first_page(page) and page.contradicts_total
+        self.agreeing_total = None if is_contradicted else page.total
+        if is_contradicted and not self._state.has_wrong_total:
             self._state.has_wrong_total = True
         return None if self._state.has_wrong_total else page.total
+
+    def _repeats_first_page(self, page: RawPage | UploadPage) -> bool:
+        """Whether a later page begins with an upload of the first: a service that ignores the page number lists no more than that."""
+        ids = [reading.upload.id for reading in page.readings] if isinstance(page, UploadPage) else []
+        if page.page == 1 and ids:
+            self._first_ids = frozenset(ids)
+        return page.page > 1 and bool(self._first_ids & set(ids[:1]))
 
     def local_ms(self) -> int:
         """The present by the local clock, in milliseconds since 1970.

@@ -159,7 +159,7 @@ class FullScan:
 
     async def _read_numbered_pages(self, size: int, total: int) -> None:
         """Read the pages after the first."""
-        self._unread = RemainingRows([(0, total - size)])
+        self._unread = RemainingRows([(0, total - size)] if total > size else [])
         numbers = _PageNumbers(size, total)
         while numbers.has_next:
             await gather_all(self._read_pages(numbers) for _ in range(MAX_CONCURRENT_REQUESTS))

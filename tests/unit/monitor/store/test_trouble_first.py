@@ -13,6 +13,8 @@ from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.status import Stage
 from upload_tui.testing import InMemorySession, an_upload
 
+pytestmark = pytest.mark.slow
+
 _KINDS: dict[str, dict[str, Any]] = {
     "contradictory": {"initiated": 900, "completed": 600, "verified": 500, "chunks": (1, 3, 4)},
     "stuck": {"initiated": 9000, "completed": 8000},

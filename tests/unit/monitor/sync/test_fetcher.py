@@ -17,6 +17,8 @@ from upload_tui.monitor.sync.state import SyncState
 from upload_tui.status import Stage
 from upload_tui.wire import StatusShape
 
+pytestmark = pytest.mark.slow
+
 
 def timed_out() -> httpx.Response:
     raise httpx.ReadTimeout("")

@@ -17,6 +17,8 @@ from upload_tui.monitor.sync import full_scan
 from upload_tui.status import Stage
 from upload_tui.wire import RawPage, StatusShape
 
+pytestmark = pytest.mark.slow
+
 
 def a_service(uploads: int, largest_page: int, headers: frozenset[str] = HEADERS) -> ShiftingService:
     service = ShiftingService(5, StatusShape.A, largest_page, uploads, headers)

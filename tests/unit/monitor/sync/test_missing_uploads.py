@@ -13,6 +13,8 @@ from tests.unit.monitor.sync.harness import PROJECT, SyncHarness
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.wire import StatusShape
 
+pytestmark = pytest.mark.slow
+
 UNREADABLE = ["500", "not UTF-8", "nested", "no id", "not an object"]
 READABLE = ["no project", "malformed project", "other project"]
 

@@ -17,6 +17,8 @@ from upload_tui.monitor.sync import page_workers
 from upload_tui.monitor.sync.page_workers import PageWorkers
 from upload_tui.testing import an_upload
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 BODIES = [
     json.dumps({"results": [an_upload(f"{page}-{n}.bin", verified=5, now=NOON) for n in range(20)]}).encode()

@@ -11,6 +11,8 @@ from upload_tui.monitor.changes import UploadGone, UploadPurged
 from upload_tui.monitor.sync import reconciler
 from upload_tui.wire import StatusShape
 
+pytestmark = pytest.mark.slow
+
 
 def a_service(uploads: int, design: StatusShape = StatusShape.A, tie_rate: float = 0) -> ShiftingService:
     service = ShiftingService(5, design, largest_page=1000, uploads=0, tie_rate=tie_rate)

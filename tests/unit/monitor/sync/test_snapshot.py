@@ -19,6 +19,8 @@ from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import format_time
 
+pytestmark = pytest.mark.slow
+
 END = b'{"type": "end", "uploads": %d}'
 FAILED = Listing(failure="exit code 1")
 

@@ -19,6 +19,8 @@ from upload_tui.monitor.sync import full_scan
 from upload_tui.status import Stage
 from upload_tui.wire import StatusShape, UploadPage
 
+pytestmark = pytest.mark.slow
+
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # an example of hundreds of steps cannot be shrunk much
 
 

@@ -7,6 +7,8 @@ from tests.unit.monitor.sync.harness import SyncHarness
 
 from upload_tui.wire import StatusShape
 
+pytestmark = pytest.mark.slow
+
 NOTICE = "the service's total contradicts its pages"
 
 
