@@ -98,8 +98,9 @@ async def test_the_line_shows_cause_and_state(
 
 
 async def test_a_worker_that_appears_down_is_an_alarm() -> None:
-    done = [an_upload(f"done-{n}.bin", initiated=9000 + n, completed=8000 + n, verified=7990 + n) for n in range(12)]
-    async with opened([*WAITING, *done]) as (pilot, _, _):
+    done = [an_upload(f"done-{n}.bin", initiated=2000 + n, completed=1900, verified=1890) for n in range(12)]
+    waiting = [an_upload(f"waits-{n}.bin", initiated=900 + n, completed=480 - 16 * n) for n in range(9)]
+    async with opened([*waiting, *done]) as (pilot, _, _):
         level, text = await alarm_of(pilot)
         assert level == "waits"
         assert text.startswith("▲ WORKER DOWN · none verified for")
