@@ -232,9 +232,9 @@ def test_recipe_alert(service: Served, tmp_path: Path) -> None:
 
 
 def test_recipe_talk() -> None:
-    words = on_a_terminal(recipe("talk").replace("--speed 0.5", "--speed 8"))
+    words = on_a_terminal(recipe("talk").replace("--speed 0.5", "--speed 16"))
     with Terminal(*words) as terminal:
-        terminal.wait_until(lambda text: re.search(r"✗ \d+ failed", text) is not None)
+        terminal.wait_until(lambda text: re.search(r"error [1-9]", text) is not None)
         terminal.press("w")
         terminal.wait_until(lambda text: "Option A" in text and "Option B" in text)
         terminal.press("qq")
