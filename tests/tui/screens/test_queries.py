@@ -52,6 +52,19 @@ async def test_a_query_is_applied_while_it_is_typed_and_opens_again() -> None:
         assert len(names_in(table)) == len(UPLOADS)
 
 
+@pytest.mark.parametrize("text", ["stage:er", "size>", '"open'])
+async def test_a_query_with_a_mistake_stays_open_on_enter(text: str) -> None:
+    async with opened(UPLOADS) as (pilot, _, _table):
+        await pilot.press("slash")
+        await search(pilot, text)
+        await pilot.press("enter")
+        assert pilot.app.screen.query_one(Input).has_focus
+        assert note(pilot)
+        await search(pilot, "bin")
+        await pilot.press("enter")
+        assert not pilot.app.screen.query_one(Input).has_focus
+
+
 async def test_a_field_is_completed_and_explained_and_the_history_comes_first() -> None:
     async with opened(UPLOADS) as (pilot, _, _table):
         await pilot.press("slash", *"is:tr")

@@ -15,7 +15,8 @@ from textual.style import Style
 from textual.suggester import Suggester
 from textual.widgets import Input, Label
 
-from upload_tui.monitor import complete_query
+from upload_tui.errors import QueryError
+from upload_tui.monitor import complete_query, parse_query
 from upload_tui.text import sanitize
 from upload_tui.tui.bindings import FOOTER_FIRST, FOOTER_LAST
 from upload_tui.tui.widgets.cached_lines import DiffedText
@@ -168,9 +169,14 @@ class SearchBar(Horizontal):
 
     @on(Input.Submitted)
     def submit_search(self, event: Input.Submitted) -> None:
-        """Apply the search on Enter."""
+        """Apply the search on Enter; stay open with its note if the query has a mistake."""
         event.stop()
-        self.action_apply()
+        try:
+            parse_query(self.query_one(Input).value)
+        except QueryError:
+            self.app.bell()
+        else:
+            self.action_apply()
 
     def action_clear(self) -> None:
         """Clear the text and close."""
