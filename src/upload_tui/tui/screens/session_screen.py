@@ -3,7 +3,7 @@
 import asyncio
 import io
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -55,21 +55,21 @@ class CopyScreen(Screen[None]):
 
     def action_copy_id(self) -> None:
         """Copy the id of the selection."""
-        self._copy("id", lambda detail: sanitize(detail.upload.id))
+        self._copy("id", [sanitize(detail.upload.id) for detail in self.selection()])
 
     def action_copy_json(self) -> None:
         """Copy the raw response of the selection."""
-        self._copy("response", lambda detail: escape_invisible(detail.raw))
+        self._copy("response", [escape_invisible(detail.raw) for detail in self.selection()])
 
     def action_copy_curl(self) -> None:
         """Copy the request as a curl command."""
-        if any(detail.upload.origin is Origin.SOURCE for detail in self.selection()):
+        selected = self.selection()
+        if any(detail.upload.origin is Origin.SOURCE for detail in selected):
             self.notify("Uploads of a source are not requested", severity="warning", timeout=4)
-            return
-        self._copy("request", lambda detail: curl_command(detail.row.service, detail.upload.id))
+        else:
+            self._copy("request", [curl_command(detail.row.service, detail.upload.id) for detail in selected])
 
-    def _copy(self, noun: str, text_of: Callable[[Detail], str]) -> None:
-        texts = [text_of(detail) for detail in self.selection()]
+    def _copy(self, noun: str, texts: Sequence[str]) -> None:
         if texts:
             self.app.copy_to_clipboard("\n".join(texts))
             self.notify(f"Copied {plural(len(texts), noun)}", timeout=2)
