@@ -249,7 +249,7 @@ def test_unreachable_service_does_not_block_the_others(home: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "arguments", "message"),
     [
-        pytest.param({"UPLOAD_TUI_TOKEN": "t"}, [], "UPLOAD_TUI_TOKEN: token belongs to one service", id="token"),
+        pytest.param({"UPLOAD_TUI_TOKEN": "t"}, [], "UPLOAD_TUI_TOKEN belongs to one service", id="token"),
         pytest.param({}, ["--url", "https://c.example.org"], "command line: url belongs to one service", id="url"),
         pytest.param({}, ["--project", "x"], "command line: projects belongs to one service", id="project"),
     ],

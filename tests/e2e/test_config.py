@@ -60,6 +60,8 @@ def test_show_has_every_setting(settings_file: Path, tmp_path: Path, key: str) -
         "animations": "false",
         "alert_repeat": "0",
         "failures_for": "3600",
+        "timeout": "20",
+        "command": '["list-uploads"]',
     }
     settings_file.write_text(f"[profiles.a]\n{key} = {values.get(key, json.dumps(URL))}\n")
     settings_file.chmod(0o600)

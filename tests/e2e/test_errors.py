@@ -83,8 +83,8 @@ def test_invalid_response_is_exit_code_3(garbage_url: str) -> None:
     [
         pytest.param(["watch"], "upload-tui demo", id="no-service"),
         pytest.param([], "upload-tui demo", id="nothing-at-all"),
-        pytest.param(["watch", "--url", "ftp://x"], "not a URL", id="other-scheme"),
-        pytest.param(["watch", "--url", "http://[broken"], "not a URL", id="broken-url"),
+        pytest.param(["watch", "--url", "ftp://x"], "does not start with https://", id="other-scheme"),
+        pytest.param(["watch", "--url", "http://[broken"], "the URL is not valid", id="broken-url"),
         pytest.param(["watch", "--url", "http://dds.example.org"], "--insecure-http", id="unprotected-token"),
         pytest.param(
             ["watch", "--url", "http://127.0.0.1:9", "--token-file", "/nowhere/token"],

@@ -34,6 +34,7 @@ COMMON = {
     "--debug",
     "--output",
     "-o",
+    "--fields",
     "--help",
     "-h",
 }

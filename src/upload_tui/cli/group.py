@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from upload_tui.cli.support.error_reporting import DebugLog, run_reported, termination_signals
+from upload_tui.cli.support.error_reporting import DebugLog, TerminationSignals, run_reported, termination_signals
 from upload_tui.cli.support.output import guarded_streams
 from upload_tui.errors import (
     EXIT_AUTH,
@@ -46,9 +46,11 @@ _NAME = "upload-tui"
 _COMPLETION_VARIABLE = "_UPLOAD_TUI_COMPLETE"
 _EXIT_CODES = {
     EXIT_OK: "done; for `wait`: all verified",
-    EXIT_FAILED_UPLOAD: "at least one upload in error (`wait`; `list` and `report` with `--fail-on-error`)",
+    EXIT_FAILED_UPLOAD: (
+        "at least one upload in error, or verified but not whole (`wait`; `list` and `report` with `--fail-on-error`)"
+    ),
     EXIT_USAGE: "usage or configuration error",
-    EXIT_UNREACHABLE: "the service cannot be reached, or its responses are invalid",
+    EXIT_UNREACHABLE: "the service, or one of its projects, cannot be read; an upload that it lists cannot be read",
     EXIT_AUTH: "not authenticated or not allowed",
     EXIT_NOT_FOUND: "no such project or upload",
     EXIT_INTERNAL_ERROR: "internal error; `--debug` prints details",
@@ -142,8 +144,12 @@ def run(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the documented code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     forget_secrets()
-    with guarded_streams(), termination_signals() as signals:
-        code = run_reported(lambda: _invoke(arguments), DebugLog() if "--debug" in arguments else None)
+    signals = TerminationSignals()
+    try:
+        with guarded_streams(), termination_signals(signals):
+            code = run_reported(lambda: _invoke(arguments), DebugLog() if "--debug" in arguments else None)
+    except KeyboardInterrupt:  # a signal before the command has begun, or after it has ended
+        code = EXIT_INTERRUPTED
     sys.exit(signals.exit_code(code))
 
 

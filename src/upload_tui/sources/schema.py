@@ -120,7 +120,8 @@ def line_schema() -> Mapping[str, Any]:
 
 def contract_lines() -> Iterator[str]:
     """The contract, for the help of `upload-tui source`."""
-    yield "A source is a command that prints the uploads that are there now, one JSON object a line, and exits with 0."
+    yield "A source is a command that prints the uploads that are there now, one JSON object a line,"
+    yield "and exits with 0."
     yield ""
     yield "Fields of an upload; what is left out is shown as unknown, never as zero:"
     for field in UPLOAD_FIELDS:
@@ -134,9 +135,11 @@ def contract_lines() -> Iterator[str]:
     yield f'  {{"type": "error", "kind": "{"|".join(ErrorKind)}", "message": "…"}}    it failed'
     yield "  any other type is ignored"
     yield ""
-    yield "Exit code 0, every line read and the end line (if any) agreeing: this is all, and what is missing is gone."
+    yield "Exit code 0, every line read and the end line (if any) agreeing: this is all, and what is"
+    yield "missing is gone."
     yield "Anything else: what was read is shown, nothing is gone, and the age says partial."
     yield ""
-    yield "The command gets no standard input, no shell and no variables of upload-tui except UPLOAD_TUI_SOURCE_VERSION=1."
-    yield "Standard error is shown if it fails. It has 30 s (`timeout`), then SIGTERM, then 5 s later SIGKILL, with all that"
-    yield f"it started. It never runs twice at once. A line longer than {MAX_LINE_BYTES:,} bytes is skipped and counted."
+    yield "The command gets no standard input, no shell and no variables of upload-tui except"
+    yield "UPLOAD_TUI_SOURCE_VERSION=1. Standard error is shown if it fails. It has 30 s (`timeout`), then"
+    yield "SIGTERM, then 5 s later SIGKILL, with all that it started. It never runs twice at once. A line"
+    yield f"longer than {MAX_LINE_BYTES:,} bytes is skipped and counted."

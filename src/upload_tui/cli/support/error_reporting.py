@@ -264,9 +264,8 @@ def current_signals() -> TerminationSignals:
 
 
 @contextmanager
-def termination_signals() -> Iterator[TerminationSignals]:
+def termination_signals(signals: TerminationSignals) -> Iterator[None]:
     """Handle the ending signals that are neither ignored nor handled by another; only the main thread can."""
-    signals = TerminationSignals()
     is_main = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in ending_signals() if is_main}
     defaults = {number: handler for number, handler in before.items() if handler in _DEFAULT_HANDLERS}
@@ -274,7 +273,7 @@ def termination_signals() -> Iterator[TerminationSignals]:
     for number in defaults:
         signal.signal(number, signals.handle)
     try:
-        yield signals
+        yield
     finally:
         for number, handler in defaults.items():
             signal.signal(number, handler)

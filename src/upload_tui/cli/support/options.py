@@ -166,8 +166,9 @@ def _check_distinct_services(all_settings: Sequence[ServiceSettings]) -> None:
         for key in sorted(PER_SERVICE_KEYS & settings.sources.keys()):
             source = settings.sources[key]
             if source == COMMAND_LINE or source.startswith("UPLOAD_TUI_"):
+                what = f"{source}: {key}" if source == COMMAND_LINE else source
                 raise SettingsError(
-                    f"{source}: {key} belongs to one service, but {len(all_settings)} profiles are selected",
+                    f"{what} belongs to one service, but {len(all_settings)} profiles are selected",
                     "Leave it out: each profile has its own.",
                 )
     from upload_tui.cli.support.service import service_of
