@@ -97,7 +97,7 @@ def test_pasted_text_is_searched_for() -> None:
     with Terminal("demo") as terminal:
         terminal.wait_until(lambda text: "live" in text)
         terminal.press("/")
-        terminal.wait_until(lambda text: "part of a name" in text)
+        terminal.wait_until(lambda text: "is:stuck, size>1GB" in text)
         terminal.press("\x1b[200~zzq\nq\x1b[201~")
         terminal.wait_until(lambda text: 'matching "zzq' in text and "No matches" in text)
         terminal.press("\x1b")
