@@ -11,6 +11,7 @@ from rich.segment import Segment, Segments
 from textual import events, on
 from textual._context import active_message_pump
 from textual.app import App, ScreenStackError
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.command import Provider
 from textual.css.query import NoMatches
@@ -131,6 +132,10 @@ class BaseApp(ExportApp):
         """The label of a key."""
         label = binding.key_display or key_label(binding.key, is_ascii=self._is_ascii)
         return super().get_key_display(binding) if label == binding.key else label
+
+    def pop_screen(self) -> AwaitComplete:
+        """Close the top screen; nothing if it is the only one: Enter may reach Textual's palette again while it closes."""
+        return super().pop_screen() if len(self.screen_stack) > 1 else AwaitComplete()
 
     def live_screens(self) -> list[Screen[Any]]:
         """The open screens, the dashboard first. One that is not mounted, or is being removed, lacks widgets and is left out."""
