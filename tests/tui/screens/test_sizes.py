@@ -1,6 +1,8 @@
 """What is shown at which size: the timeline beside a complete table only, one pane at a time on a small screen."""
 
+import re
 from collections.abc import Callable
+from random import Random
 
 import pytest
 from textual.pilot import Pilot
@@ -50,6 +52,22 @@ async def test_every_default_column_is_visible_at_each_size(size: tuple[int, int
         assert shown(pilot, *PANES) == panes
         assert all(title in on_screen(pilot) for title in ("Name", "Size", "Since", "Progress"))
         assert "STUCK" in on_screen(pilot)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_waiting_uploads_are_shown_or_counted_after_any_resizes(seed: int) -> None:
+    random, sizes = Random(seed), [(80, 24), (60, 20), (120, 40), (200, 60), (10, 3), (100, 30)]
+    async with opened([an_upload(f"waits-{number}.bin", initiated=40 + number) for number in range(5)]) as (
+        pilot,
+        _,
+        _,
+    ):
+        pending = pilot.app.screen.query_one(PendingList)
+        for size in (*random.choices(sizes, k=6), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await settled(pilot)
+        hidden = re.search(r"\d+", str(pending.border_subtitle))
+        assert pending.size.height + int(hidden[0] if hidden else 0) == pending.total
 
 
 async def test_the_timeline_fits_an_id_on_a_wide_screen() -> None:

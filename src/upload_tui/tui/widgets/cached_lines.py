@@ -59,6 +59,9 @@ class DiffedText(Widget):
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Repaint with a new text."""
         self._unpainted = None
+        if layout:
+            # Textual counts a second request only after the first was checked; a resize between them would keep the old height.
+            self._layout_updates += 1
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def set_reactives(self, **values: object) -> None:
