@@ -114,7 +114,7 @@ class QueryError(UsageError):
         title: what is wrong.
         hint: what to write instead.
         position: the character (from 0) where it is.
-        is_unfinished: True if more text can mend it.
+        is_unfinished: True if more text can complete it.
         text: the whole query.
     """
 

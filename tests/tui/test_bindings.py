@@ -97,7 +97,7 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "s": ("", lambda context: context.table.rows_query.sort is SortKey.STAGE),
     "S": ("", only(*reversed(ALL))),
     "f": ("", lambda context: context.table.follow),
-    "a": ("", opens(AcknowledgeScreen)),
+    "a": ("W", opens(AcknowledgeScreen)),
     "w": ("", opens(ShapesScreen)),
     "J": ("", focuses("upload-raw")),
     "F": ("", opens(FailureScreen)),

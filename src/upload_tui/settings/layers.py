@@ -153,7 +153,7 @@ def without_foreign_credentials(layers: Sequence[Layer], profile: Layer, *, requ
     """Drop the credentials and projects of a profile if another service takes precedence over its own.
 
     A profile without a URL may be used with any service, unless `requires_own_url`: that is for the published client's
-    file, which is used although nobody chose it.
+    file, which is used without being chosen.
     """
     chosen = next((layer for layer in reversed(layers) if {"url", "command"} & layer.values.keys()), profile)
     url, own_url = chosen.values.get("url"), profile.values.get("url")

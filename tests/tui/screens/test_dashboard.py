@@ -71,6 +71,15 @@ async def test_follow_keeps_the_cursor_on_the_newest_upload() -> None:
         assert "following" not in str(table.border_title)
 
 
+async def test_follow_ends_with_the_order_before() -> None:
+    async with opened(many(50)) as (pilot, _, table):
+        await pilot.press("s", "f")
+        assert table.rows_query.sort is SortKey.INITIATED
+        await pilot.press("f")
+        assert not table.follow
+        assert table.rows_query.sort is SortKey.STAGE
+
+
 async def test_another_sort_order_ends_follow() -> None:
     async with opened(many(50)) as (pilot, _, table):
         await pilot.press("f")

@@ -127,6 +127,14 @@ async def test_an_upload_is_acknowledged_with_a_note_and_that_is_taken_back() ->
         assert table.total == len(UPLOADS)
 
 
+async def test_only_what_is_wrong_is_acknowledged() -> None:
+    async with opened(UPLOADS) as (pilot, session, table):
+        table.select(str(UPLOADS[3]["id"]))
+        await pilot.press("a")
+        await until(pilot, lambda: "Nothing is wrong with the selection." in toasts(pilot))
+        assert session.picture.window(Query(where=parse_query("is:acknowledged")), 0, 9).total == 0
+
+
 def trouble_of(session: InMemorySession) -> Trouble | None:
     (row,) = session.picture.window(Query(where=parse_query("stuck.bin")), 0, 9).rows
     return row.trouble

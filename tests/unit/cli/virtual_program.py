@@ -82,7 +82,7 @@ class World(Struct):
 
     Attributes:
         date_seconds: how far its `Date` is ahead.
-        max_requests: after so many, a command that never ends is interrupted.
+        max_requests: after this many, a command that never ends is interrupted.
     """
 
     projects: list[Project]

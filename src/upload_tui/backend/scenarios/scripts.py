@@ -46,7 +46,7 @@ _INTEGRITY_FLAWS = (
     Flaw.CHUNK_LOST,
 )
 _MOST_UNFINISHED = 50
-"""No more uploads are started while so many are sent or wait for verification."""
+"""No upload is started while this many are being sent or wait for verification."""
 _RUSH_BYTES = 48 * 1024
 _RECENT_UPLOADS = (
     # minutes ago, flaw, whether the worker cannot read the bytes

@@ -43,7 +43,7 @@ _BATCH_ROWS = 5000
 _YIELD_SECONDS = 0.001
 """Between two batches, so that key presses are handled."""
 _MANY_UPLOADS = 10
-"""If at least so many vanish at once, and more than half of all, the source is asked again."""
+"""If at least this many vanish at once, and more than half of all, the source is asked again."""
 _OTHER_PROJECT = ""
 """In place of an id: the line's upload is of a project that is not watched."""
 

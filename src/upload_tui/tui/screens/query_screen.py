@@ -48,6 +48,9 @@ class QueryScreen(SessionScreen, ExportScreen):
 
     rows_query: reactive[Query] = reactive(Query, init=False, repaint=False)
 
+    _order_before_follow: tuple[SortKey, bool] | None = None
+    """The sort key and whether it was descending, when the table last began to follow the newest upload."""
+
     def visible_query(self) -> tuple[Picture, Query]:
         """The picture, and the query of the table."""
         return self._session.picture, self.rows_query
@@ -170,17 +173,20 @@ class QueryScreen(SessionScreen, ExportScreen):
     # Acknowledgement
 
     def action_acknowledge(self) -> None:
-        """Acknowledge what is wrong with the selection, with a note; take it back if all of it is acknowledged."""
+        """Acknowledge what is wrong with the selection, with a note; take it back if all that was wrong is acknowledged."""
         from upload_tui.tui.screens.acknowledge import AcknowledgeScreen
 
         selected = self.selection()
-        ids = [detail.upload.id for detail in selected]
-        if ids and all(detail.row.is_acknowledged for detail in selected):
-            self._acknowledge(ids, None)
-        elif ids:
-            names = [detail.upload.name or detail.upload.id for detail in selected]
+        wrong = [detail for detail in selected if detail.row.trouble is not None]
+        acknowledged = [detail.upload.id for detail in selected if detail.row.is_acknowledged]
+        if wrong:
+            names = [detail.upload.name or detail.upload.id for detail in wrong]
             dialog = AcknowledgeScreen(names, self._session.picture.now())
-            self.app.push_screen(dialog, partial(self._acknowledge_if_given, ids))
+            self.app.push_screen(dialog, partial(self._acknowledge_if_given, [detail.upload.id for detail in wrong]))
+        elif acknowledged:
+            self._acknowledge(acknowledged, None)
+        elif selected:
+            self.notify("Nothing is wrong with the selection.", timeout=2)
 
     def _acknowledge_if_given(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
         if acknowledgement is not None:
@@ -223,12 +229,17 @@ class QueryScreen(SessionScreen, ExportScreen):
         self.post_message(OrderChosen(sort, descending=descending))
 
     def action_follow(self) -> None:
-        """Follow the newest upload, or end that."""
-        self.query_one(UploadTable).toggle_follow()
+        """Follow the newest upload, or end that and return to the order before."""
+        table = self.query_one(UploadTable)
+        table.toggle_follow()
+        if not table.follow and self._order_before_follow is not None:
+            sort, descending = self._order_before_follow
+            self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
 
     @on(UploadTable.Followed)
     def sort_newest_first(self) -> None:
         """Sort in the order in which the first row is the newest upload."""
+        self._order_before_follow = self.rows_query.sort, self.rows_query.descending
         self.rows_query = replace(self.rows_query, sort=SortKey.INITIATED, descending=True)
 
     # Next upload in trouble
