@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone
@@ -69,37 +68,39 @@ def matches_row(tree: Expression, row: Row, now: datetime, marked: frozenset[str
         now: for ages, in whole seconds as in the store's queries.
         marked: the ids of the marked uploads.
     """
-    return _matches(tree, _Subject(row, row.initiated_on, now, marked))
+    return _matches(tree, _Subject(row, *_stage_and_message(row), row.is_gone, row.initiated_on, now, marked))
 
 
 def matches_change(
     tree: Expression, change: UploadChange, row: Row | None, now: datetime, marked: frozenset[str] = frozenset()
 ) -> bool:
-    """Whether a change matches: a reached stage with its own stage, message and time, all else by its upload as it is now.
+    """Whether a change matches: with the stage, message and time that it has itself, all else by its upload as it is now.
 
-    `row` is that upload; None if it is not known: then only what the change has itself can match.
+    `row` is that upload; None if it is not known, or if `needs_upload` is False. Of the
+    changes without a stage of their own, only `UploadGone` has those of the upload.
     """
-    return _matches(tree, _Subject(_row_of(change, row), _changed_on(change), now, marked))
+    stage, message = "", ""
+    match change:
+        case StageReached():
+            stage, message = str(change.after), change.error_message or ""
+        case AnomalyNoticed():
+            message = f"{change.anomaly.name}: {change.anomaly.detail}"
+        case UploadGone() if row is not None:
+            stage, message = _stage_and_message(row)
+    is_gone = isinstance(change, UploadGone)
+    row = row or _unknown_row(change)
+    return _matches(tree, _Subject(row, stage, message, is_gone, _changed_on(change), now, marked))
+
+
+def _stage_and_message(row: Row) -> tuple[str, str]:
+    """The stage (of `STAGE_NAMES`), and the unknown state or the error message."""
+    return UNKNOWN_STAGE if row.unknown_state else str(row.stage), row.unknown_state or row.error_message
 
 
 def _changed_on(change: UploadChange) -> datetime:
     if isinstance(change, StageReached):
         return change.on or change.latest or change.at
     return change.at
-
-
-def _row_of(change: UploadChange, row: Row | None) -> Row:
-    row = row or _unknown_row(change)
-    match change:
-        case StageReached():
-            message = change.error_message or ""
-            return replace(row, stage=change.after, error_message=message, unknown_state="", is_gone=False)
-        case AnomalyNoticed():
-            return replace(row, error_message=f"{change.anomaly.name}: {change.anomaly.detail}")
-        case UploadGone():
-            return replace(row, is_gone=True)
-        case _:
-            return row
 
 
 def _unknown_row(change: UploadChange) -> Row:
@@ -112,7 +113,6 @@ def _unknown_row(change: UploadChange) -> Row:
         service=upload.service,
         size_bytes=None,
         stage=Stage.INITIATED,
-        unknown_state=UNKNOWN_STAGE,
         stage_since=None,
         since_certainty=Certainty.OBSERVED,
         initiated_on=None,
@@ -142,9 +142,22 @@ def with_service(tree: Expression, service: str) -> Expression:
 
 
 class _Subject(Struct, frozen=True):
-    """What is compared: an upload, the time of `since:` and `until:`, the present, and the marked uploads."""
+    """What is compared.
+
+    Attributes:
+        row: the upload.
+        stage: of `STAGE_NAMES`; empty if there is none to compare.
+        message: why it failed, its unknown state, or what was noticed.
+        is_gone: whether it is gone.
+        on: the time of `since:` and `until:`.
+        now: the present.
+        marked: the ids of the marked uploads.
+    """
 
     row: Row
+    stage: str
+    message: str
+    is_gone: bool
     on: datetime | None
     now: datetime
     marked: frozenset[str]
@@ -153,9 +166,9 @@ class _Subject(Struct, frozen=True):
 def _matches(tree: Expression, subject: _Subject) -> bool:
     match tree:
         case TextTerm():
-            return _matches_text(tree, subject.row)
+            return _matches_text(tree, subject)
         case StageTerm():
-            return not subject.row.is_gone and _stage_name(subject.row) in tree.stages
+            return not subject.is_gone and subject.stage in tree.stages
         case StateTerm():
             return any(_STATES[state](subject) for state in tree.states)
         case NumberTerm():
@@ -172,10 +185,11 @@ def _matches(tree: Expression, subject: _Subject) -> bool:
             return not _matches(tree.part, subject)
 
 
-def _matches_text(term: TextTerm, row: Row) -> bool:
+def _matches_text(term: TextTerm, subject: _Subject) -> bool:
+    row = subject.row
     if term.field == "project":
         return matches_project(term, ProjectRef(row.project_id, row.project_name))
-    return matches_texts(term, _TEXTS[term.field](row))
+    return matches_texts(term, _TEXTS[term.field](subject))
 
 
 def matches_texts(term: TextTerm, texts: Sequence[str]) -> bool:
@@ -191,30 +205,20 @@ def matches_project(term: TextTerm, project: ProjectRef) -> bool:
     return matches_texts(term, (project.name,)) or fold(project.id) in term.values
 
 
-def _message(row: Row) -> str:
-    return row.unknown_state or row.error_message
+def _causes(subject: _Subject) -> Sequence[str]:
+    return (subject.message, normalize_cause(subject.message)) if subject.stage == Stage.ERROR else ()
 
 
-def _causes(row: Row) -> Sequence[str]:
-    if _stage_name(row) != Stage.ERROR:
-        return ()
-    return row.error_message, normalize_cause(row.error_message)
-
-
-_TEXTS: Mapping[str, Callable[[Row], Sequence[str]]] = {
-    "": lambda row: (row.name, row.id, _message(row)),
-    "service": lambda row: (row.service,),
-    "name": lambda row: (row.name,),
-    "id": lambda row: (row.id,),
-    "by": lambda row: (row.uploader,),
-    "storage": lambda row: (row.storage_provider,),
-    "type": lambda row: (row.content_type,),
+_TEXTS: Mapping[str, Callable[[_Subject], Sequence[str]]] = {
+    "": lambda subject: (subject.row.name, subject.row.id, subject.message),
+    "service": lambda subject: (subject.row.service,),
+    "name": lambda subject: (subject.row.name,),
+    "id": lambda subject: (subject.row.id,),
+    "by": lambda subject: (subject.row.uploader,),
+    "storage": lambda subject: (subject.row.storage_provider,),
+    "type": lambda subject: (subject.row.content_type,),
     "error": _causes,
 }
-
-
-def _stage_name(row: Row) -> str:
-    return UNKNOWN_STAGE if row.unknown_state else row.stage
 
 
 def _is_watched(row: Row) -> bool:
@@ -225,11 +229,11 @@ def _is_watched(row: Row) -> bool:
 _STATES: Mapping[State, Callable[[_Subject], bool]] = {
     State.STUCK: lambda subject: subject.row.trouble is Trouble.STUCK,
     State.OVERDUE: lambda subject: subject.row.trouble in {Trouble.STUCK, Trouble.OVERDUE},
-    State.PENDING: lambda subject: not subject.row.is_gone and _stage_name(subject.row) in PENDING_STAGES,
+    State.PENDING: lambda subject: not subject.is_gone and subject.stage in PENDING_STAGES,
     State.TROUBLE: lambda subject: subject.row.trouble is not None,
-    State.FAILED: lambda subject: not subject.row.is_gone and _stage_name(subject.row) == Stage.ERROR,
+    State.FAILED: lambda subject: not subject.is_gone and subject.stage == Stage.ERROR,
     State.CONTRADICTORY: lambda subject: subject.row.is_contradictory and _is_watched(subject.row),
-    State.GONE: lambda subject: subject.row.is_gone,
+    State.GONE: lambda subject: subject.is_gone,
     State.ACKNOWLEDGED: lambda subject: subject.row.is_acknowledged,
     State.MARKED: lambda subject: subject.row.id in subject.marked,
 }
