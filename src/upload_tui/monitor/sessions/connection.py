@@ -22,6 +22,9 @@ _LONGEST_WAIT_BESIDE_LIVE_SECONDS = 5.0
 """While the service answers for other projects, it bears the requests, and the project may be back at any time."""
 _TRIES_UNTIL_OFFLINE = 3
 _SLOW_SECONDS = 2.0
+_STALE_AFTER_SECONDS = 15.0
+_STALE_AFTER_INTERVALS = 3
+"""Without a successful round for this many intervals and seconds, the picture is as of its last reading."""
 _QUICK_SECONDS = 1.0
 """A slow service stays slow until it answers within this time, so that the state does not flicker."""
 
@@ -107,6 +110,19 @@ class ConnectionTracker:
     def as_of(self, project_id: str = "") -> datetime:  # noqa: ARG002
         """When the picture was last current."""
         return self._current.as_of(self._clock.now())
+
+    def current_on(self, now: datetime, interval_seconds: float) -> datetime | None:
+        """The time as of which the picture is correct; None before the first answer of the session.
+
+        A live connection counts as old when no round has ended for several intervals: it hangs, or the machine was suspended.
+        """
+        connection = self._current
+        if connection.read_on is None and connection.state is not ConnectionState.CATCHING_UP:
+            return None
+        stale_seconds = max(_STALE_AFTER_SECONDS, _STALE_AFTER_INTERVALS * interval_seconds)
+        if connection.read_on is not None and (now - connection.read_on).total_seconds() > stale_seconds:
+            return connection.read_on
+        return connection.as_of(now)
 
     @property
     def is_paused(self) -> bool:

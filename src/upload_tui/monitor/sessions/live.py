@@ -11,7 +11,7 @@ from upload_tui.client import ServiceClient
 from upload_tui.errors import BusyStorageError, NotFoundError, ServiceError
 from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import ConnectionChanged, PictureChanged, SyncProgressed
-from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
+from upload_tui.monitor.model import Connection, ProjectRef
 from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule, WakeableTimer, worst_connection
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.monitor.store.store import Store
@@ -20,9 +20,6 @@ from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = ["LiveSession"]
 
-_STALE_AFTER_SECONDS = 15.0
-_STALE_AFTER_INTERVALS = 3
-"""Without a successful round for this many intervals and seconds, the picture is as of its last reading."""
 _STALL_CHECK_SECONDS = 1.0
 """How often a running round is checked, in real time: a clock of the test's or the demo's may stand still."""
 _MIN_STALL_SECONDS = 5.0
@@ -229,13 +226,7 @@ class _ProjectPoller:
 
         A live connection counts as old when no round has ended for a while: it hangs, or the machine was suspended.
         """
-        connection = self.tracker.current
-        if connection.read_on is None and connection.state is not ConnectionState.CATCHING_UP:
-            return None
-        stale_seconds = max(_STALE_AFTER_SECONDS, _STALE_AFTER_INTERVALS * self._seconds_between_polls)
-        if connection.read_on is not None and (now - connection.read_on).total_seconds() > stale_seconds:
-            return connection.read_on
-        return connection.as_of(now)
+        return self.tracker.current_on(now, self._seconds_between_polls)
 
     @property
     def is_complete(self) -> bool:

@@ -1,14 +1,14 @@
 """The session over a source: one synchroniser that lists everything in each round."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from upload_tui.clock import Clock
 from upload_tui.errors import AuthError, BusyStorageError, ServiceError, SourceConfigError
 from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import ConnectionChanged, PictureChanged, SyncProgressed
-from upload_tui.monitor.model import Connection, ConnectionState, ProjectRef
+from upload_tui.monitor.model import Connection, ProjectRef
 from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule, WakeableTimer
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.monitor.sessions.waiter import Outcome, outcome_of
@@ -19,10 +19,6 @@ from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
 from upload_tui.status import Stage
 
 __all__ = ["SourceSession", "SourceWaiter", "source_schedule"]
-
-_STALE_AFTER_SECONDS = 15.0
-_STALE_AFTER_INTERVALS = 3
-"""Without a whole listing for this many intervals and seconds, the picture is as of the last one."""
 
 
 def source_schedule(refresh_seconds: float) -> Schedule:
@@ -64,7 +60,7 @@ class SourceSession:
         self._timer = WakeableTimer(clock, lambda: self._tracker.is_paused)
         self._synchroniser = SnapshotSynchroniser(watched, store, clock, self.changes.publish, self._publish_progress)
         self._tracker = ConnectionTracker(clock, self._publish_connection, read_on=self._synchroniser.previous_read_on)
-        freshness = _SourceFreshness(self._tracker, clock, schedule.shortest_seconds)
+        freshness = _SourceFreshness(self._tracker, clock, lambda: self._seconds_between_listings)
         self.picture = StorePicture(store, clock, watched.service, limits, freshness=freshness)
 
     @property
@@ -104,10 +100,13 @@ class SourceSession:
         self._tracker.notice = self._synchroniser.notice
         self._tracker.synced(self._clock.now())
         self._publish_picture()
+        return self._schedule.with_jitter(self._seconds_between_listings)
+
+    @property
+    def _seconds_between_listings(self) -> float:
+        """The present interval between two listings."""
         seconds = self._schedule.shortest_seconds
-        if not self._is_watched:
-            seconds = self._schedule.unwatched_seconds(seconds)
-        return self._schedule.with_jitter(seconds)
+        return seconds if self._is_watched else self._schedule.unwatched_seconds(seconds)
 
     def connection(self) -> Connection:
         """The state of the source."""
@@ -149,20 +148,15 @@ class SourceSession:
 class _SourceFreshness:
     """The picture is as current as the last whole listing."""
 
-    def __init__(self, tracker: ConnectionTracker, clock: Clock, refresh_seconds: float) -> None:
+    def __init__(self, tracker: ConnectionTracker, clock: Clock, interval_seconds: Callable[[], float]) -> None:
         self._tracker = tracker
         self._clock = clock
-        self._stale_seconds = max(_STALE_AFTER_SECONDS, _STALE_AFTER_INTERVALS * refresh_seconds)
+        self._interval_seconds = interval_seconds
         self.read_since = clock.now()
 
     def as_of(self, project_id: str = "") -> datetime | None:  # noqa: ARG002
         """When the source last listed everything; None before the first listing of the session."""
-        connection, now = self._tracker.current, self._clock.now()
-        if connection.read_on is None and connection.state is not ConnectionState.CATCHING_UP:
-            return None
-        if connection.read_on is not None and (now - connection.read_on).total_seconds() > self._stale_seconds:
-            return connection.read_on
-        return connection.as_of(now)
+        return self._tracker.current_on(self._clock.now(), self._interval_seconds())
 
 
 class SourceWaiter:
