@@ -4,12 +4,10 @@ The secrets in use are registered where they are read; `redact` hides them at th
 stored. Other secrets are recognized by their key, or by their form: a password or a query in a URL, a bearer token, `token=…`.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 
 from upload_tui.addresses import USER_INFO_SIGNS
 
@@ -29,16 +27,22 @@ HIDDEN = "(hidden)"
 
 _MIN_CHARACTERS = 6
 """Shorter secrets are not hidden: they would be found in the middle of usual words."""
-_secrets: set[str] = set()
+_secrets: list[str] = []
+"""The longest first: one may contain another."""
 
 
 def register_secrets(secrets: Iterable[str]) -> None:
     """Hide these secrets from now on, also in the forms that a URL and JSON give them."""
+    import json  # here, because each start imports this module
+    from urllib.parse import quote
+
+    forms: set[str] = set()
     for secret in secrets:
         for line in secret.split("\n"):
             if len(text := line.strip()) >= _MIN_CHARACTERS:
                 quoted = json.dumps(text)[1:-1]
-                _secrets.update((text, quoted, quoted.replace("/", "\\/"), quote(text, safe=""), quote(text)))
+                forms.update((text, quoted, quoted.replace("/", "\\/"), quote(text, safe=""), quote(text)))
+    _secrets[:] = sorted({*_secrets, *forms}, key=lambda form: (-len(form), form))
 
 
 def forget_secrets() -> None:
@@ -164,6 +168,8 @@ def _hide_assigned(match: re.Match[str]) -> str:
     return f"{name}{sign}{HIDDEN}"
 
 
+_PAIR_NAMES = b"|".join(word.encode() for word in sorted(_SECRET_WORDS | {"key"} | _URL_WORDS))
+_ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
 _MARKS = {
     word.encode(): rb'%b[^"\\]{0,100}"\s*:|%b\W{0,3}[=:]' % (word.encode(), word.encode())
     for word in sorted(_SECRET_WORDS)
@@ -172,8 +178,7 @@ _MARKS = {
     b"eyj": rb"eyj[\w-]{1,300}\.",
     b"bearer": rb"bearer\s|bearer[^\"\\]{0,100}\"\s*:",
     b"basic": rb"basic\s+[\w.~+/=-]{0,200}\d",
-    b'"value"': rb'"(?:name|key|header)"\s*:\s*"[^"\\]{0,200}"\s*,\s*"value"|'
-    rb'"value"\s*:\s*"[^"\\]{0,500}"\s*,\s*"(?:name|key|header)"',
+    b'"value"': rb'"(?:name|key|header)"\s*:\s*"[^"]{0,200}?(?:%b)' % _PAIR_NAMES,
     b"://": rb"://",
     b"%40": rb"%40",
     b"?": rb"/[^\s\"/]{0,200}[?#][^\s\"=]{0,500}=",
@@ -185,5 +190,7 @@ _MARKS = {
 
 def may_contain_secret(body: bytes) -> bool:
     """False only if a JSON body certainly contains no secret, neither by a name nor by a form; fast."""
-    lower = body.lower()
+    lower = body.lower().replace(rb"\/", b"/")
+    if _ESCAPED_ASCII.search(lower):  # a name or a URL may be written with escapes
+        return True
     return any(mark in lower and re.search(pattern, lower) for mark, pattern in _MARKS.items())
