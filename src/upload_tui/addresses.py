@@ -1,8 +1,6 @@
 """Addresses of services: which are on this machine, which contain a password, and what of them may be shown."""
 
 import re
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 __all__ = ["USER_INFO_SIGNS", "has_user_info", "is_loopback", "is_loopback_url", "safe_origin"]
 
@@ -13,6 +11,8 @@ USER_INFO_SIGNS = ("@", "%40", "\uff20", "\ufe6b")
 
 def is_loopback(host: str) -> bool:
     """True if a host is this machine, to which a token may be sent unencrypted and without a proxy."""
+    from ipaddress import ip_address  # here and below, because each start imports this module
+
     if host.lower() == "localhost":
         return True
     try:
@@ -23,6 +23,8 @@ def is_loopback(host: str) -> bool:
 
 def is_loopback_url(url: str) -> bool:
     """True if the host of a URL is this machine; False for text that is no URL."""
+    from urllib.parse import urlsplit
+
     try:
         return is_loopback(urlsplit(url).hostname or "")
     except ValueError:
@@ -34,9 +36,7 @@ def has_user_info(url: str) -> bool:
 
     The URL is not parsed: in one that is not valid a password can stand anywhere.
     """
-    return any(
-        sign in url for sign in ("@", "%40", "\uff20", "\ufe6b")
-    )  # the last two are wide forms, which become `@`
+    return any(sign in url for sign in USER_INFO_SIGNS)
 
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d+)?(?=[/?#]|$)", re.IGNORECASE)

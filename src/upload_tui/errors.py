@@ -31,7 +31,6 @@ signed URL. Text from a service is sanitized where it is printed, not here.
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import ClassVar, Self
 
 __all__ = [
@@ -244,5 +243,7 @@ class SourceConfigError(SourceError):
 
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:
     """`Did you mean X?` with the most similar known name; `otherwise` if there is none."""
+    from difflib import get_close_matches
+
     nearest = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"Did you mean {nearest[0]}?" if nearest else otherwise

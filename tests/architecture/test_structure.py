@@ -74,6 +74,16 @@ def test_an_import_loads_only_the_heavy_packages_it_needs(statement: str) -> Non
     assert set(loaded) <= ALLOWED[statement]
 
 
+def test_the_command_line_starts_without_modules_that_only_a_command_needs() -> None:
+    heavy = {"asyncio", "difflib", "json", "logging", "msgspec", "pathlib", "platformdirs", "socket", "urllib.parse"}
+    script = (
+        "import click, sys; before = {*sys.modules}; import upload_tui.cli.group; "
+        f"print(*{heavy!r} & {{*sys.modules}} - before)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert loaded == []
+
+
 def test_import_contracts_are_kept() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
     result = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)

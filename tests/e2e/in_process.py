@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.programs import Response, Result, ScriptedService
 from upload_tui.cli.group import run as run_program
+from upload_tui.redaction import forget_secrets
 
 __all__ = ["interrupting_at_request", "run_here"]
 
@@ -17,6 +18,7 @@ __all__ = ["interrupting_at_request", "run_here"]
 def run_here(capture: pytest.CaptureFixture[str], *arguments: str) -> Result:
     """Run the program to its end; standard output and standard error are no terminals."""
     capture.readouterr()
+    forget_secrets()
     with _own_logging(), pytest.raises(SystemExit) as ending:
         run_program([*arguments])
     captured = capture.readouterr()

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from upload_tui.cli.support.error_reporting import DebugLog, TerminationSignals, run_reported, termination_signals
-from upload_tui.cli.support.output import guarded_streams
+from upload_tui.cli.support.streams import guarded_streams
 from upload_tui.errors import (
     EXIT_AUTH,
     EXIT_FAILED_UPLOAD,
@@ -21,7 +21,6 @@ from upload_tui.errors import (
     EXIT_UNREACHABLE,
     EXIT_USAGE,
 )
-from upload_tui.redaction import forget_secrets
 
 __all__ = ["run", "upload_tui"]
 
@@ -143,7 +142,6 @@ def _command(context: click.Context, name: str) -> click.Command:
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the documented code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    forget_secrets()
     signals = TerminationSignals()
     try:
         with guarded_streams(), termination_signals(signals):

@@ -18,6 +18,7 @@ import upload_tui.client
 import upload_tui.clock
 from upload_tui.cli.group import run as run_program
 from upload_tui.client import Credentials, ServiceClient
+from upload_tui.redaction import forget_secrets
 from upload_tui.testing import NOW
 
 __all__ = ["URL", "Project", "Result", "VirtualClock", "World", "run_virtually"]
@@ -173,6 +174,7 @@ def run_virtually(capture: pytest.CaptureFixture[str], home: Path, world: World,
         patch.setattr(asyncio, "to_thread", _call)
         patch.setattr(upload_tui.clock, "SystemClock", VirtualClock)
         patch.setattr(upload_tui.client, "ServiceClient", lambda *_, **__: world.client(), raising=False)
+        forget_secrets()
         with pytest.raises(SystemExit) as ending:
             run_program([*arguments])
     captured = capture.readouterr()

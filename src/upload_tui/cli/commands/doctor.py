@@ -12,8 +12,9 @@ from msgspec import Struct
 from upload_tui.cli.support.environment import Finding, State, cache_finding, terminal_findings
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import service_options, settings_from, settings_paths
-from upload_tui.cli.support.output import Printer, continues_without_output, output_option
+from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.service import client_for, find_projects, trusted_certificates
+from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.errors import EXIT_OK, UploadTuiError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.text import sanitize_line

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
-from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option
+from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.project_readings import Snapshot, open_snapshot
+from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage

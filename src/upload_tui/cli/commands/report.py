@@ -12,9 +12,10 @@ from msgspec.structs import asdict
 from upload_tui.cli.support.dashboard import last_visit_file
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
-from upload_tui.cli.support.output import Printer, continues_without_output, is_output_written, output_option
+from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.project_readings import ProjectReading, open_snapshot
 from upload_tui.cli.support.service import service_of
+from upload_tui.cli.support.streams import continues_without_output, is_output_written
 from upload_tui.cli.support.tables import local_time
 from upload_tui.errors import EXIT_FAILED_UPLOAD
 from upload_tui.settings import Flags, ServiceSettings

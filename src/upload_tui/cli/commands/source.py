@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import parse_duration
-from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option
+from upload_tui.cli.support.output import Printer, echo_err, output_option
+from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.errors import EXIT_OK, EXIT_UNREACHABLE, ServiceError
 from upload_tui.text import plural, sanitize
 

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
-from upload_tui.cli.support.output import Printer, continues_without_output, echo_err, output_option
+from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.progress import ProgressBar, progress_bar
 from upload_tui.cli.support.project_readings import (
     ProjectReading,
@@ -24,6 +24,7 @@ from upload_tui.cli.support.project_readings import (
     resolve_projects,
 )
 from upload_tui.cli.support.service import Retries, client_for, ride_out, service_of, trouble_limits
+from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.errors import (
     EXIT_FAILED_UPLOAD,

@@ -1,6 +1,5 @@
 """How a command ends: errors on standard error, exit codes, signals; tracebacks and the log file only with `--debug`."""
 
-import logging
 import os
 import signal
 import sys
@@ -9,15 +8,12 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
-from io import TextIOWrapper
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from upload_tui.cli.support.output import OutputLostError, output_error
+from upload_tui.cli.support.streams import OutputLostError, output_error
 from upload_tui.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -27,15 +23,15 @@ from upload_tui.errors import (
     UploadTuiError,
     UsageError,
 )
-from upload_tui.files import make_private_folder, private_opener
-from upload_tui.text import sanitize, sanitize_line, sanitize_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "DebugLog",
     "TerminationSignals",
     "current_signals",
     "ending_signals",
-    "open_log",
     "run_async",
     "run_reported",
     "run_until_signal",
@@ -61,6 +57,7 @@ class DebugLog:
         import traceback
 
         from upload_tui.cli.support.output import echo_err
+        from upload_tui.text import sanitize_text
 
         text = "".join(traceback.format_exception(error))
         logging.getLogger("upload_tui").error("%s", text)
@@ -70,8 +67,8 @@ class DebugLog:
             echo_err(f"upload-tui: the log is in {self._file}")
 
     @staticmethod
-    def _open() -> Path | None:
-        from upload_tui.cli.support.error_reporting import open_log
+    def _open() -> "Path | None":
+        from upload_tui.cli.support.log_file import open_log
         from upload_tui.cli.support.output import echo_err
         from upload_tui.files import log_folder
 
@@ -122,6 +119,8 @@ def _run(command: Callable[[], object], log: DebugLog | None) -> int:
 
 def _unexpected(error: Exception) -> UploadTuiError:
     """The error of an unexpected exception: an internal one, unless an argument or a variable is not UTF-8 text."""
+    from upload_tui.text import sanitize_line
+
     internal = InternalError.from_exception(error)
     if not isinstance(internal.__cause__, UnicodeEncodeError):
         return internal
@@ -156,6 +155,8 @@ def _marked_query(error: QueryError) -> Sequence[str]:
     """A query, and below it a caret at the mistake, with the hint."""
     from rich.cells import cell_len
 
+    from upload_tui.text import sanitize
+
     start = max(0, error.position - _QUERY_CHARACTERS // 2)
     before = ("…" if start else "") + sanitize(error.text[start : error.position])
     after = sanitize(error.text[error.position : start + _QUERY_CHARACTERS])
@@ -165,40 +166,10 @@ def _marked_query(error: QueryError) -> Sequence[str]:
 
 
 def _with_period(text: str) -> str:
+    from upload_tui.text import sanitize_line
+
     line = sanitize_line(text)
     return line if line.endswith("?") else f"{line}."
-
-
-_MAX_BYTES = 1_000_000
-
-
-class _PrivateHandler(RotatingFileHandler):
-    """Writes a file that only its owner can read."""
-
-    def _open(self) -> TextIOWrapper:
-        return open(self.baseFilename, "a", encoding="utf-8", opener=private_opener)
-
-
-class _SanitizingFormatter(logging.Formatter):
-    """Sanitizes each line, and indents the lines that continue an entry."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return sanitize_text(super().format(record).rstrip("\n")).replace("\n", "\n    ")
-
-
-def open_log(file: Path) -> None:
-    """Write what the program and its libraries log to a file, which is rotated.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    make_private_folder(file.parent)
-    handler = _PrivateHandler(file, maxBytes=_MAX_BYTES, backupCount=1, encoding="utf-8")
-    handler.setFormatter(_SanitizingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.raiseExceptions = False  # a full disk loses lines of the log, and prints no traceback for each
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
 
 
 _NOT_ENDING = frozenset({
