@@ -14,8 +14,7 @@ from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
-from upload_tui.cli.support.output import Printer, echo_err, output_option
-from upload_tui.cli.support.progress import ProgressBar, progress_bar
+from upload_tui.cli.support.output import Printer, ProgressBar, echo_err, output_option, progress_bar
 from upload_tui.cli.support.project_readings import (
     ProjectReading,
     combined_error,

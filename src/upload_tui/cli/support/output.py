@@ -1,4 +1,7 @@
-"""Prints data: a table for people; JSON, JSON lines, CSV or TSV for programs. Only data goes to standard output."""
+"""Prints data: a table for people; JSON, JSON lines, CSV or TSV for programs. Only data goes to standard output.
+
+The progress bar of a command that waits is drawn on standard error.
+"""
 
 import csv
 import io
@@ -6,7 +9,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -19,8 +23,10 @@ __all__ = [
     "Column",
     "FORMATS",
     "Printer",
+    "ProgressBar",
     "echo_err",
     "output_option",
+    "progress_bar",
     "terminal_columns",
 ]
 
@@ -231,3 +237,48 @@ def _sanitize(text: str) -> str:
     from upload_tui.text import sanitize
 
     return sanitize(text)
+
+
+_BAR_CELLS = 30
+
+
+class ProgressBar:
+    """A progress bar on standard error; draws nothing if that is no terminal that can redraw a line."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._is_shown = (
+            total > 0 and sys.stderr.isatty() and os.environ.get("TERM") not in {None, "", "dumb", "unknown"}
+        )
+
+    def advance(self, count: int) -> None:
+        """Count uploads that are done, and draw."""
+        self._done += count
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the bar on the current line."""
+        if self._is_shown:
+            count = f"{self._done} of {self._total}"
+            # The last column stays empty: some terminals wrap there, and a wrapped line cannot be redrawn.
+            width = min(_BAR_CELLS, terminal_columns(sys.stderr.fileno()) - len(count) - len("[] ") - 1)
+            filled = width * self._done // self._total
+            bar = f"[{'#' * filled}{'.' * (width - filled)}] " if width > 0 else ""
+            click.echo(f"\r{bar}{count}", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Clear the current line."""
+        if self._is_shown:
+            click.echo("\r\033[K", nl=False, err=True)
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[ProgressBar]:
+    """Draw a bar for `total` uploads while the block runs, and erase it at the end."""
+    bar = ProgressBar(total)
+    bar.draw()
+    try:
+        yield bar
+    finally:
+        bar.clear()

@@ -213,7 +213,7 @@ class _ProjectPoller:
         self._synchroniser = Synchroniser(client, store, project, changes.publish, self._publish_progress)
         self._not_found_count = 0
         self.tracker = ConnectionTracker(
-            self._clock, self._publish_connection, read_on=self._synchroniser.previous_read_on
+            self._clock, self._publish_connection, schedule.jitter, read_on=self._synchroniser.previous_read_on
         )
 
     def wake(self) -> None:

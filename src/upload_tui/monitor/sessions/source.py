@@ -59,7 +59,9 @@ class SourceSession:
         self._is_watched = True
         self._timer = WakeableTimer(clock, lambda: self._tracker.is_paused)
         self._synchroniser = SnapshotSynchroniser(watched, store, clock, self.changes.publish, self._publish_progress)
-        self._tracker = ConnectionTracker(clock, self._publish_connection, read_on=self._synchroniser.previous_read_on)
+        self._tracker = ConnectionTracker(
+            clock, self._publish_connection, schedule.jitter, read_on=self._synchroniser.previous_read_on
+        )
         freshness = _SourceFreshness(self._tracker, clock, lambda: self._seconds_between_listings)
         self.picture = StorePicture(store, clock, watched.service, limits, freshness=freshness)
 
