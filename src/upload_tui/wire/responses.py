@@ -13,7 +13,7 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import decode
 
 from upload_tui.errors import InvalidResponseError
-from upload_tui.redaction import hide_named_value, hide_secrets_in_text
+from upload_tui.redaction import hide_named_value, hide_secrets_in_text, may_contain_secret
 from upload_tui.wire.upload import Project, Upload, read_upload
 
 __all__ = [
@@ -239,8 +239,16 @@ def read_upload_reading(
     Raises:
         InvalidResponseError: it is not an upload with an id, or is nested too deeply.
     """
-    raw = json.dumps(mask_secrets(payload), ensure_ascii=False)
-    return UploadReading(read_upload(payload, read_on=read_on, project=project), raw, requested_on)
+    return UploadReading(read_upload(payload, read_on=read_on, project=project), _masked_json(payload), requested_on)
+
+
+def _masked_json(payload: object) -> str:
+    """The JSON of an entry with every secret masked; an entry that certainly has none is not walked through."""
+    raw = json.dumps(payload, ensure_ascii=False)
+    is_flat = raw.count("{") + raw.count("[") <= _MAX_DEPTH
+    if is_flat and not may_contain_secret(raw.encode()):
+        return raw
+    return json.dumps(mask_secrets(payload), ensure_ascii=False)
 
 
 def read_upload_entries(
