@@ -11,6 +11,7 @@ import pytest
 _FOLDER = Path(__file__).parent
 _QUICK_FOLDERS = ("architecture", "unit", "tui")
 _QUICK_EXAMPLES = 5
+_MORE_WORKERS = 4
 
 _INHERITED = {"PATH", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "TEXTUAL_SNAPSHOT_TEMPDIR"}
 _INHERITED_PREFIXES = ("PYTEST_", "PIP_", "SSL_CERT_")
@@ -48,6 +49,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _is_quick(item: pytest.Item) -> bool:
     folder = item.path.relative_to(_FOLDER).parts[0]
     return folder in _QUICK_FOLDERS and item.get_closest_marker("slow") is None
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """More than the cores: most tests wait, for a program or until a screen is idle."""
+    return (os.cpu_count() or 1) + _MORE_WORKERS
 
 
 def pytest_configure(config: pytest.Config) -> None:
