@@ -76,7 +76,7 @@ async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession
             from upload_tui.cli.support.sources import source_session
             from upload_tui.clock import SystemClock
 
-            yield source_session(settings, store, SystemClock())
+            yield source_session(settings, store, SystemClock(), ends_on_refusal=True)
             return
         async with client_for(settings) as client:
             projects = await ride_out(lambda: find_projects(client, settings.projects))
