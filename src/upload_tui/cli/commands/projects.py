@@ -27,9 +27,11 @@ _COLUMNS = (Column("ID", lambda record: record["id"]), Column("NAME", lambda rec
 @output_option
 def command(output: str | None, *, flags: Flags) -> int:
     """List projects."""
-    projects, code = run_async(_projects(effective_settings(flags)))
+    settings = effective_settings(flags)
+    printer = Printer(output, _COLUMNS, fields=("id", "name"))
+    projects, code = run_async(_projects(settings))
     names = set(flags.projects)
-    Printer(output, _COLUMNS, fields=("id", "name")).print_records(
+    printer.print_records(
         {"id": project.id, "name": project.name}
         for project in projects
         if not names or names & {project.id, project.name}

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "time_text"]
 
+_PATHS = ("chunk_list", "hashes", "raw", "raw.*")
+"""What it prints in addition to `list`."""
+
 
 @click.command(help="Show uploads: timeline, durations, chunks, hashes, anomalies.")
 @click.argument("upload_ids", nargs=-1, required=True, metavar="ID...")
@@ -37,11 +40,11 @@ __all__ = ["command", "time_text"]
 @output_option
 def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> int:
     """Show uploads."""
-    from upload_tui.monitor import flat_upload
+    from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload
 
     settings = effective_settings(flags)
+    printer = Printer(output, (), flat_upload, paths=(*UPLOAD_FIELDS, *UPLOAD_PATHS, *_PATHS))
     records, errors, code = run_async(_records(settings, upload_ids))
-    printer = Printer(output, (), flat_upload)
     if printer.is_table:
         click.echo("\n\n".join("\n".join(_upload_lines(record, settings.zone)) for record in records))
     else:

@@ -59,9 +59,9 @@ def command(
     """Print changes until interrupted."""
     options = _Options(frozenset(map(Stage, stages)), since, count, where)
     settings = effective_settings(flags)
-    from upload_tui.monitor import CHANGE_FIELDS, flat_change
+    from upload_tui.monitor import CHANGE_FIELDS, CHANGE_PATHS, flat_change
 
-    printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS)
+    printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS, CHANGE_PATHS)
     return run_async(_tail(settings, options, printer))
 
 

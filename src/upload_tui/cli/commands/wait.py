@@ -127,9 +127,9 @@ def command(
         raise UsageError("Both ids and a query are given", "Give either the ids of uploads, or a query with --where")
     options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code, where)
     settings = effective_settings(flags)
-    from upload_tui.monitor import UPLOAD_FIELDS, flat_upload
+    from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload
 
-    printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)
+    printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)
     return run_async(_wait(settings, options, printer))
 
 
