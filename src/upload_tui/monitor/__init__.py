@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     )
     from upload_tui.monitor.changes import (
         CHANGE_FIELDS,
+        CHANGE_PATHS,
         UPLOAD_FIELDS,
+        UPLOAD_PATHS,
         AnomalyNoticed,
         Change,
         ConnectionChanged,
@@ -107,6 +109,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Acknowledgement",
     "CHANGE_FIELDS",
+    "CHANGE_PATHS",
     "DEFAULT_LIMITS",
     "EVERYTHING",
     "FIELDS",
@@ -114,6 +117,7 @@ __all__ = [
     "MAX_RETRIES",
     "TROUBLE_WORDS",
     "UPLOAD_FIELDS",
+    "UPLOAD_PATHS",
     "AnomalyNoticed",
     "CachedFreshness",
     "CauseGroup",
@@ -207,8 +211,8 @@ __getattr__, __dir__ = lazy_names(
         "analysis.statistics": "statistics_of",
         "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
-            "AnomalyNoticed Change CHANGE_FIELDS change_record ConnectionChanged flat_change flat_upload "
-            "full_upload_record PictureChanged StageReached SyncProgressed UPLOAD_FIELDS upload_record "
+            "AnomalyNoticed Change CHANGE_FIELDS CHANGE_PATHS change_record ConnectionChanged flat_change flat_upload "
+            "full_upload_record PictureChanged StageReached SyncProgressed UPLOAD_FIELDS UPLOAD_PATHS upload_record "
             "UploadChange UploadGone UploadPurged UploadSeen"
         ),
         "in_memory_picture": "InMemoryPicture",

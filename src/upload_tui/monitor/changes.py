@@ -19,6 +19,7 @@ from upload_tui.wire import Upload, format_time
 __all__ = [
     "AnomalyNoticed",
     "CHANGE_FIELDS",
+    "CHANGE_PATHS",
     "Change",
     "ConnectionChanged",
     "PictureChanged",
@@ -26,6 +27,7 @@ __all__ = [
     "StageReached",
     "SyncProgressed",
     "UPLOAD_FIELDS",
+    "UPLOAD_PATHS",
     "UploadChange",
     "UploadGone",
     "UploadPurged",
@@ -124,11 +126,17 @@ UPLOAD_FIELDS = (
 )  # fmt: skip
 """The keys of `flat_upload`: the header of a CSV of uploads."""
 
+UPLOAD_PATHS = ("project", "project.id", "project.name", "timeline", "chunks", "chunks.count", "chunks.size_bytes")
+"""The other names of values in `upload_record`."""
+
 CHANGE_FIELDS = (
     "at", "kind", "from", "to", "on", "certainty", "error_message", "detail", "upload_id", "upload_name", "project_id",
     "project_name",
 )  # fmt: skip
 """The keys of `flat_change`: the header of a CSV of changes."""
+
+CHANGE_PATHS = ("upload", "upload.id", "upload.name", "upload.project", "upload.project.id", "upload.project.name")
+"""The other names of values in `change_record`."""
 
 
 def upload_record(detail: Detail) -> Record:

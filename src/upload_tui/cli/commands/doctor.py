@@ -1,6 +1,5 @@
 """`upload-tui doctor`: checks everything from the settings to the service to the terminal in one run; each problem has a hint."""
 
-import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -40,7 +39,7 @@ _Check = Callable[[], Awaitable[Finding]]
 @continues_without_output
 def command(output: str | None, *, flags: Flags) -> int:
     """Run all checks; the exit code is that of the first failure, warnings do not count."""
-    printer = Printer(output, ())
+    printer = Printer(output, (), paths=("check", "state", "says", "mend"))
     findings = run_async(_run_checks(flags, printer))
     return next((finding.exit_code for finding in findings if finding.state is State.FAILED), EXIT_OK)
 
@@ -83,7 +82,7 @@ async def _findings(flags: Flags) -> AsyncIterator[Finding]:
 
 def _settings_findings(settings: ServiceSettings) -> Iterator[Finding]:
     source = f"profile {settings.profile} of {settings_paths().settings_file}" if settings.profile else "no profile"
-    what = shlex.join(settings.command) if settings.command else settings.url
+    what = settings.command[0] if settings.command else settings.url  # the arguments may be secrets
     yield Finding("settings", State.OK, f"{what} ({source}; see `upload-tui config show`)")
     for warning in settings.warnings:
         message, _, hint = warning.partition(". ")

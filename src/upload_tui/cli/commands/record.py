@@ -10,7 +10,7 @@ from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import FilePath, effective_settings, service_options
 from upload_tui.cli.support.output import echo_err
 from upload_tui.cli.support.service import client_for, find_projects, live_session, ride_out, service_of
-from upload_tui.errors import EXIT_OK
+from upload_tui.errors import EXIT_OK, ServiceError
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
         from upload_tui.cli.support.sources import source_session
 
         header = RecordingHeader(clock.now(), service_of(settings), settings.title, (), settings.stuck_after_seconds)
-        await _record_session(
-            file, header, lambda store, changes, _: source_session(settings, store, clock, changes=changes)
-        )
+
+        def open_source(store: "Store", changes: "ChangeBroadcaster", _: "RecordingWriter") -> "Session":
+            return source_session(settings, store, clock, changes=changes, ends_on_refusal=True)
+
+        await _record_session(file, header, open_source)
         return
     async with client_for(settings) as client:
         projects = tuple(await ride_out(lambda: find_projects(client, settings.projects)))
@@ -67,8 +69,13 @@ async def _record_session(
         echo_err(f"upload-tui: recording to {file}; press Ctrl+C to stop.")
         try:
             await session.run()
+        except ServiceError:
+            if not session.projects:  # nothing was listed; the file would stop the next try
+                recording.discard()
+            raise
         finally:
             store.close()
-            echo_err(
-                f"upload-tui: wrote {recording.line_count} lines to {file}; `upload-tui replay {file}` plays them."
-            )
+            if not recording.is_discarded:
+                echo_err(
+                    f"upload-tui: wrote {recording.line_count} lines to {file}; `upload-tui replay {file}` plays them."
+                )

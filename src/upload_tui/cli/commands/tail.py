@@ -59,9 +59,9 @@ def command(
     """Print changes until interrupted."""
     options = _Options(frozenset(map(Stage, stages)), since, count, where)
     settings = effective_settings(flags)
-    from upload_tui.monitor import CHANGE_FIELDS, flat_change
+    from upload_tui.monitor import CHANGE_FIELDS, CHANGE_PATHS, flat_change
 
-    printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS)
+    printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS, CHANGE_PATHS)
     return run_async(_tail(settings, options, printer))
 
 
@@ -76,7 +76,7 @@ async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession
             from upload_tui.cli.support.sources import source_session
             from upload_tui.clock import SystemClock
 
-            yield source_session(settings, store, SystemClock())
+            yield source_session(settings, store, SystemClock(), ends_on_refusal=True)
             return
         async with client_for(settings) as client:
             projects = await ride_out(lambda: find_projects(client, settings.projects))
