@@ -52,7 +52,7 @@ class ProjectReading(Struct, frozen=True):
     """What became of one project in one round.
 
     Attributes:
-        project: the project.
+        project: the project; without an id, those that the service lists in a form that cannot be read.
         error: why it was not read; None if it was.
         notice: what is wrong with what is shown of it; empty if nothing is.
         is_complete: whether all its uploads are shown, and as they are now.
@@ -71,8 +71,8 @@ class ProjectReading(Struct, frozen=True):
     def text(self) -> str:
         """What a user must know about it, without the full stop; empty if all is well."""
         not_read = f"not read: {self.error.title}" if self.error else ""
-        text = "; ".join(filter(None, (not_read, self.notice)))
-        return f"{self.project.name or self.project.id}: {text}" if text else ""
+        name, text = self.project.name or self.project.id, "; ".join(filter(None, (not_read, self.notice)))
+        return f"{name}: {text}" if name and text else text
 
 
 class Snapshot(Struct, frozen=True):
@@ -139,7 +139,8 @@ async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) 
             picture = StorePicture(store, clock, client.root, trouble_limits(settings), freshness=freshness)
             code = print_readings(readings)
             is_accepted = not is_verdict and all(reading.is_cached for reading in readings)
-            yield Snapshot(picture, readings, EXIT_OK if is_accepted else code)
+            of_projects = [reading for reading in readings if reading.project.id]
+            yield Snapshot(picture, of_projects, EXIT_OK if is_accepted else code)
     finally:
         report_replacement(store)
         store.close()
@@ -165,7 +166,7 @@ async def _read_or_cached(
 async def resolve_projects(
     client: "ServiceClient", names: Sequence[str]
 ) -> "tuple[Sequence[ProjectRef], Sequence[ProjectReading]]":
-    """Find projects as `find_projects` does; return those found, and a reading of each that was not.
+    """Find projects as `find_projects` does; return those found, and a reading of each that was not, or that cannot be read.
 
     Raises:
         ServiceError: the service fails, or the account sees no project at all.
@@ -173,7 +174,8 @@ async def resolve_projects(
     from upload_tui.monitor import ProjectRef
 
     if not names:
-        return await find_projects(client, ()), ()
+        projects, notice = await find_projects(client, ()), client.projects_notice
+        return projects, [ProjectReading(ProjectRef(""), notice=notice)] if notice else []
     known, found, missing = await client.projects(), [], []
     for name in names:
         try:

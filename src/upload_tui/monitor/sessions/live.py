@@ -40,7 +40,12 @@ class LiveSession:
         schedule: how often to poll.
         limits: the settings that decide on trouble.
         changes: where changes are published; None makes a new one.
+
+    Attributes:
+        notice: what is missing besides the projects; it is the connection's reason while that is live. Empty if nothing is.
     """
+
+    notice = ""
 
     def __init__(
         self,
@@ -152,14 +157,17 @@ class LiveSession:
 
     @property
     def is_complete(self) -> bool:
-        """False if the service lists uploads that cannot be read."""
-        return all(poller.is_complete for poller in self._pollers)
+        """False if the service lists projects or uploads that cannot be read."""
+        return not self.notice and all(poller.is_complete for poller in self._pollers)
 
     def connection(self) -> Connection:
         """The worst connection of all projects, with the name of its project if it is not that of all."""
         worst = worst_connection(
             [(poller.project.name or poller.project.id, poller.tracker.current) for poller in self._pollers]
         )
+        if self.notice and worst.is_live:
+            reason = f"{worst.name}: {worst.reason}" if worst.name else worst.reason
+            worst = replace(worst, name="", reason="; ".join(filter(None, (self.notice, reason))))
         return replace(worst, requests_last_minute=self._client.requests_last_minute)
 
 
