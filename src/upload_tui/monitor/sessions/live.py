@@ -278,12 +278,13 @@ class _ProjectPoller:
     async def _sync(self) -> bool:
         """Run a round; while no answer arrives, it counts as missed though it has not failed yet."""
         round_ = asyncio.ensure_future(self._synchroniser.sync())
-        answers, answered_on = 0, self._clock.now()
+        began_on = answered_on = self._clock.now()
+        answers = 0
         try:
             while not (await asyncio.wait({round_}, timeout=_STALL_CHECK_SECONDS))[0]:
                 if self._synchroniser.answer_count != answers or self.tracker.is_paused:
                     answers, answered_on = self._synchroniser.answer_count, self._clock.now()
-                self.tracker.stalled(answered_on, self._stall_seconds)
+                self.tracker.stalled(began_on, answered_on, self._stall_seconds)
         finally:
             if not round_.done():
                 round_.cancel()
