@@ -14,6 +14,7 @@ from upload_tui.cli.support.service import (
     client_for,
     find_projects,
     live_session,
+    lost_error,
     ride_out,
     run_alongside,
     service_of,
@@ -90,7 +91,11 @@ async def _record_session(
 
 
 async def _report(session: "LiveSession | SourceSession") -> None:
-    """Report what cannot be read, which the recording therefore lacks."""
+    """Report what cannot be read, which the recording therefore lacks.
+
+    Raises:
+        NotFoundError: the service no longer has any of the projects.
+    """
     from upload_tui.monitor import ConnectionChanged
 
     with session.changes.subscribe() as changes:
@@ -98,3 +103,5 @@ async def _report(session: "LiveSession | SourceSession") -> None:
         async for change in changes:
             if isinstance(change, ConnectionChanged):
                 reporter.report(change.project, change.connection)
+            if session.lost_projects and len(session.lost_projects) == len(session.projects):
+                raise lost_error(session.lost_projects)

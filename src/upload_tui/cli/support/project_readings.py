@@ -235,11 +235,11 @@ def print_readings(readings: Sequence[ProjectReading]) -> int:
 def combined_error(readings: Sequence[ProjectReading]) -> ServiceError:
     """The error of projects of which nothing can be shown: that of the first one, with a title that names some of them."""
     failed = [(reading.project.name or reading.project.id, reading.error) for reading in readings if reading.error]
-    error = failed[0][1]
+    error, titles = failed[0][1], [failed[0][1].title]
     if len(failed) > 1:
         titles = [f"{name}: {one.title}" for name, one in failed[:_MAX_NAMED]]
-        more = [f"and {len(failed) - _MAX_NAMED} more projects"] if len(failed) > _MAX_NAMED else []
-        error.title = "; ".join([*titles, *more])
+        titles += [f"and {plural(len(failed) - _MAX_NAMED, 'more project')}"] if len(failed) > _MAX_NAMED else []
+    error.title = "; ".join([*titles, *(reading.notice for reading in readings if not reading.error)])
     return error
 
 

@@ -6,8 +6,8 @@ for a retry or are never verified); a batch that was completed at about the same
 upload, which may be in verification for as long as its size needs. An upload counts as waiting only up to its last reading.
 
 What is usual is learned from several *busy periods* (uploads that ended one after the other while the next ones waited), or from ends
-over some time: a worker that runs every few minutes ends many uploads at once. Before, a worker may take `_UNKNOWN_SECONDS`: until then
-only the figures are given if many uploads wait, because a worker that starts every five minutes looks the same as one that is down.
+over some time: a worker that runs every few minutes ends many uploads at once. Before, a worker may take `_UNKNOWN_SECONDS`: one that
+starts every five minutes looks the same as one that is down. Until then only the figures are given if many uploads wait.
 
 If the service reports its queue, the queue decides: with no untried uploads queued the worker never appears down; with one queued for
 longer than is usual while none was running it does.
