@@ -177,6 +177,7 @@ class _LiveFreshness:
     def __init__(self, client: ServiceClient, pollers: "Sequence[_ProjectPoller]") -> None:
         self._client = client
         self._pollers = pollers
+        self._by_project = {poller.project.id: poller for poller in pollers}
         self._began_on = client.clock.now() - self._clock_offset
 
     @property
@@ -191,7 +192,10 @@ class _LiveFreshness:
     def as_of(self, project_id: str = "") -> datetime | None:
         """When a project (empty: any) was last current; None before its first answer."""
         now = self._client.clock.now()
-        times = [poller.as_of(now) for poller in self._pollers if project_id in {"", poller.project.id}]
+        if project_id:
+            poller = self._by_project.get(project_id)
+            return poller.as_of(now) if poller else None
+        times = (poller.as_of(now) for poller in self._pollers)
         return max((on for on in times if on is not None), default=None)
 
 

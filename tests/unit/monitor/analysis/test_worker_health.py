@@ -207,9 +207,11 @@ def with_poison(random: Random) -> tuple[Service, list[Upload]]:
 
 
 def becoming_slower(random: Random) -> tuple[Service, list[Upload]]:
-    """A worker that takes ten to forty times as long from some time on."""
+    """A worker that takes ten to forty times as long from some time on, but less than 95 seconds: more looks like its death."""
     uploads = poisson(random, 5, 30)
     uploads += poisson(random, 5, 30, at=uploads[-1].completed_at, work=random.choice((10.0, 20.0, 40.0)))
+    for upload in uploads:
+        upload.work_seconds = min(upload.work_seconds, 95.0)
     service = a_small_service(random)
     verify(service, uploads)
     return service, uploads
