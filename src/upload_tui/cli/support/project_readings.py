@@ -154,7 +154,7 @@ async def _read_or_cached(
         projects, unknown = await resolve_projects(client, settings.projects)
     except OFFLINE_ERRORS as error:
         projects, unknown = _cached_or_unknown(store, settings.projects, error)
-        cached = [_failed_reading(new_synchroniser(client, store, project), error) for project in projects]
+        cached = [_failed_reading(_new_synchroniser(client, store, project), error) for project in projects]
         readings = [*cached, *unknown]
     else:
         readings = [*await read_projects_once(client, store, projects), *unknown]
@@ -194,7 +194,7 @@ async def read_projects_once(
 
 
 async def _read_project(client: "ServiceClient", store: "Store", project: "ProjectRef") -> ProjectReading:
-    synchroniser = new_synchroniser(client, store, project)
+    synchroniser = _new_synchroniser(client, store, project)
     try:
         await run_round(synchroniser)
     except ServiceError as error:
@@ -243,7 +243,7 @@ def combined_error(readings: Sequence[ProjectReading]) -> ServiceError:
     return error
 
 
-def new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectRef") -> "Synchroniser":
+def _new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectRef") -> "Synchroniser":
     """A synchroniser whose changes and progress are not published."""
     from upload_tui.monitor import Synchroniser
 

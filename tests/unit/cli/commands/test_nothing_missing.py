@@ -15,7 +15,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.cli.virtual_program import (
@@ -229,6 +229,17 @@ def check_following(program: Program, folder: str) -> None:
     assert Stage.ERROR not in {row.stage for row in rows} or "failed" in shown_now.alarms or not is_success
 
 
+def summary(world: World) -> str:
+    """A world in a few lines, for a failure."""
+    changes = {number: change.__name__ for number, change in world.changes.items()}
+    lines = [
+        f"{len(one.uploads)} uploads, {len(one.unreadable)} unreadable, {len(one.repeated)} repeated, error {one.error}, "
+        f"total {one.total}, without {sorted(one.hidden_headers)}, repeats_page {one.repeats_page}"
+        for one in world.projects
+    ]
+    return "\n".join([f"{world.nameless} nameless, {changes}, {world.date_seconds} s ahead", *lines])
+
+
 @settings(
     max_examples=HISTORIES,
     phases=[Phase.reuse, Phase.generate],
@@ -236,6 +247,7 @@ def check_following(program: Program, folder: str) -> None:
 )
 @given(worlds())
 def test_every_listed_upload_is_shown_or_reported_as_missing(capfd: pytest.CaptureFixture[str], world: World) -> None:
+    note(summary(world))
     with TemporaryDirectory() as folder:
         program = Program(capfd, folder, world)
         check_printing(program)
