@@ -63,6 +63,11 @@ class UploadChange(Change, frozen=True, kw_only=True):
 
     upload: UploadRef
 
+    @property
+    def happened_on(self) -> datetime:
+        """When it happened, as far as known; otherwise when the monitor learned of it."""
+        return self.at
+
 
 class UploadSeen(UploadChange, frozen=True, kw_only=True):
     """An unknown upload appeared, or one that was gone is listed again."""
@@ -81,6 +86,11 @@ class StageReached(UploadChange, frozen=True, kw_only=True):
     earliest: datetime | None = None
     latest: datetime | None = None
     error_message: str | None = None
+
+    @property
+    def happened_on(self) -> datetime:
+        """When the stage was reached: its time, else the last or first possible one, else when the monitor learned of it."""
+        return self.on or self.latest or self.earliest or self.at
 
 
 class AnomalyNoticed(UploadChange, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
-from upload_tui.monitor import LastVisit, Query, Session, SortKey, StageReached
+from upload_tui.monitor import LastVisit, Session, StageReached
 from upload_tui.text import sanitize
 from upload_tui.tui.base_app import BaseApp
 from upload_tui.tui.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
@@ -25,11 +25,6 @@ __all__ = ["FailureHook", "UploadApp"]
 
 FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, CommandResult]]
 """Called with uploads that failed of one cause, for example to run the user's command."""
-
-
-_IN_TROUBLE = Query(attention_only=True, sort=SortKey.TROUBLE)
-_MAX_COMPARED = 200
-"""Uploads in trouble that are compared with those before, for alerts."""
 
 
 class UploadApp(BaseApp):
@@ -121,7 +116,7 @@ class UploadApp(BaseApp):
         """Show the alerts that are due, and send them where the settings say."""
         connection = self.session.connection()
         if connection.is_live or connection.is_partly_live:
-            self._alerts.compare(self.session.picture.window(_IN_TROUBLE, 0, _MAX_COMPARED).rows)
+            self._alerts.compare(self.session.picture)
         for alert in self._alerts.due(self.session.picture.now()):
             for screen in self.live_screens():
                 if isinstance(screen, DashboardScreen):

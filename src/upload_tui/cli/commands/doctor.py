@@ -16,7 +16,7 @@ from upload_tui.cli.support.service import client_for, find_projects, trusted_ce
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.errors import EXIT_OK, UploadTuiError
 from upload_tui.settings import Flags, ServiceSettings
-from upload_tui.text import sanitize_line
+from upload_tui.text import plural, sanitize_line
 
 if TYPE_CHECKING:
     from upload_tui.client import Address, Proxy
@@ -174,8 +174,13 @@ class _ServiceChecks(Struct):
         async with client_for(self.settings) as client:
             found = await find_projects(client, self.settings.projects)
             self.clock_offset_seconds = client.clock_offset_seconds
-        count = "1 project" if len(found) == 1 else f"{len(found)} projects"
-        return Finding("credentials", State.OK, f"accepted, {count} visible")
+            notice = client.projects_notice
+        message = f"accepted, {plural(len(found), 'project')} visible"
+        if notice:
+            return Finding(
+                "credentials", State.WARNING, f"{message}; {notice}", "The service lists them without an id."
+            )
+        return Finding("credentials", State.OK, message)
 
     async def check_clock(self) -> Finding:
         """Compare this machine's clock with the Date header of a response."""

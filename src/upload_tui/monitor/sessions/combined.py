@@ -272,11 +272,6 @@ def _rank(query: Query, window: Window, number: int, index: int) -> _Rank:
     return _Rank(((1, 0, -initiated if query.descending else initiated), index), is_descending=False)
 
 
-async def _generator(changes: AsyncIterator[Change]) -> "Any":
-    async for change in changes:
-        yield change
-
-
 def _summed(summaries: Sequence[StageSummary]) -> StageSummary:
     minutes = max(len(summary.recent) for summary in summaries)
     padded = [(0,) * (minutes - len(summary.recent)) + summary.recent for summary in summaries]

@@ -41,6 +41,8 @@ class SourceSession:
 
     lost_projects: Sequence[ProjectRef] = ()
     """Always empty: a project without uploads looks the same as one that does not exist."""
+    notice = ""
+    """Always empty: what cannot be read of the listing is the connection's reason."""
 
     def __init__(
         self,

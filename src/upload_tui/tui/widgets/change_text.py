@@ -69,7 +69,7 @@ def change_pieces(
 ) -> Sequence[tuple[str, str]]:
     """Texts with their component classes; together at most `width` cells. A narrow line has no label, only the sign."""
     glyphs = display_options.glyphs
-    time = f"{clock_text(_changed_on(change), now or change.at, display_options.zone):>8} "
+    time = f"{clock_text(change.happened_on, now or change.at, display_options.zone):>8} "
     label_cells = _LABEL_CELLS if width >= _LABEL_FROM_WIDTH else 0
     room = max(width - len(time) - 2 - label_cells, 0)
     sign, label, component_class, note = _describe(change, display_options, room - _MIN_NAME_CELLS - 3)
@@ -92,12 +92,6 @@ def _fit_name(name: str, note: str, room: int, glyphs: Glyphs) -> tuple[str, str
         least = min(cell_len(name), max(_MIN_NAME_CELLS, room * 2 // 5))
         name = truncate_middle(name, max(least, cell_len(name) - missing), glyphs.ellipsis)
     return name, truncate_at_word(note, max(room - cell_len(name) - 3, 0), glyphs.ellipsis) if note else ""
-
-
-def _changed_on(change: UploadChange) -> datetime:
-    if isinstance(change, StageReached):
-        return change.on or change.latest or change.at
-    return change.at
 
 
 def _describe(change: UploadChange, display_options: DisplayOptions, note_cells: int) -> tuple[str, str, str, str]:
