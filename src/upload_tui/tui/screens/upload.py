@@ -98,8 +98,6 @@ class UploadScreen(SessionScreen):
         lines = [json_line(sanitize(line)) for line in raw.splitlines()[:_MAX_RAW_LINES]]
         self.query_one("#raw", Static).update(Content("\n").join(lines) if lines else Content("No raw response stored"))
 
-    def action_shapes(self) -> None:
-        """Show the status in three formats."""
-        from upload_tui.tui.screens.help import ShapesScreen
-
-        self.app.push_screen(ShapesScreen(self._session, self._upload_id, self.display_options))
+    def selected_upload_id(self) -> str:
+        """The upload."""
+        return self._upload_id
