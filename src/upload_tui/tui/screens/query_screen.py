@@ -67,8 +67,7 @@ class QueryScreen(SessionScreen, ExportScreen):
 
     def row_of(self, upload_id: str) -> Row | None:
         """An upload as it is now; None if it is not known."""
-        detail = self._session.picture.detail(upload_id)
-        return None if detail is None else detail.row
+        return self._session.picture.row(upload_id)
 
     def action_search(self) -> None:
         """Search the change log if it has the focus, else the table."""
