@@ -93,6 +93,13 @@ class QueryScreen(SessionScreen, ExportScreen):
         """The marked uploads if the query compares them."""
         return self.query_one(UploadTable).marked if needs_marks(where.tree) else frozenset()
 
+    @on(UploadTable.TitleChanged)
+    def compare_marks(self) -> None:
+        """Select by the marks as they are now, if the query compares them."""
+        marked = self._marked_for(self.rows_query.where)
+        if marked != self.rows_query.marked:
+            self.rows_query = replace(self.rows_query, marked=marked)
+
     @on(SearchBar.Closed)
     def close_search(self, message: SearchBar.Closed) -> None:
         """Return the focus to what was searched."""
