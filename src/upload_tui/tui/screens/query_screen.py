@@ -231,6 +231,7 @@ class QueryScreen(SessionScreen, ExportScreen):
 
     def _set_order(self, sort: SortKey, *, descending: bool) -> None:
         """Sort, also the next time."""
+        self._order_before_follow = None
         self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
         self.post_message(OrderChosen(sort, descending=descending))
 
@@ -241,11 +242,13 @@ class QueryScreen(SessionScreen, ExportScreen):
         if not table.follow and self._order_before_follow is not None:
             sort, descending = self._order_before_follow
             self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
+            self._order_before_follow = None
 
     @on(UploadTable.Followed)
     def sort_newest_first(self) -> None:
         """Sort in the order in which the first row is the newest upload."""
-        self._order_before_follow = self.rows_query.sort, self.rows_query.descending
+        if not self.rows_query.is_newest_first:  # as it is if a moved cursor ended following
+            self._order_before_follow = self.rows_query.sort, self.rows_query.descending
         self.rows_query = replace(self.rows_query, sort=SortKey.INITIATED, descending=True)
 
     # Next upload in trouble

@@ -36,6 +36,8 @@ class UploadScreen(SessionScreen):
         first_pane: the id of the pane that has the focus at first.
     """
 
+    AUTO_FOCUS = ""
+    """Textual would give the focus to the timeline before `on_mount` gives it to the first pane."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter", "app.leave", "Back", id="upload.back", tooltip="Back to the dashboard"),
         Binding("w", "shapes", "Formats", id="shapes", tooltip="Status in three formats: Option A, Option B, deployed"),
@@ -65,6 +67,8 @@ class UploadScreen(SessionScreen):
             with VerticalScroll(id="upload-raw") as raw:
                 raw.border_title = "Raw response"
                 yield Static(id="raw")
+            for pane in (timeline, raw):
+                pane.set_class(pane.id != self._first_pane, "-aside")
         yield KeyFooter()
 
     def on_mount(self) -> None:
