@@ -240,9 +240,8 @@ class QueryScreen(SessionScreen, ExportScreen):
         table = self.query_one(UploadTable)
         table.toggle_follow()
         if not table.follow and self._order_before_follow is not None:
-            sort, descending = self._order_before_follow
+            (sort, descending), self._order_before_follow = self._order_before_follow, None
             self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
-            self._order_before_follow = None
 
     @on(UploadTable.Followed)
     def sort_newest_first(self) -> None:

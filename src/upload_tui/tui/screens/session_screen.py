@@ -143,6 +143,13 @@ class SessionScreen(CopyScreen):
         if upload_id := self.selected_upload_id():
             self.app.push_screen(ShapesScreen(self._session, upload_id, self.display_options))
 
+    def action_history(self) -> None:
+        """Show everything that was seen of the upload."""
+        from upload_tui.tui.screens.history import HistoryScreen
+
+        if upload_id := self.selected_upload_id():
+            self.app.push_screen(HistoryScreen(self._session, upload_id, self.display_options))
+
     def action_refresh(self) -> None:
         """Refresh now."""
         self._session.refresh()

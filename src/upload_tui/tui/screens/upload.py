@@ -15,7 +15,7 @@ from textual.widgets import Static
 from upload_tui.monitor import Change, Detail, Session
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.bindings import COPY_KEYS
+from upload_tui.tui.bindings import COPY_KEYS, HISTORY_KEY
 from upload_tui.tui.fitting import json_line
 from upload_tui.tui.screens.session_screen import SessionScreen
 from upload_tui.tui.widgets.footer import KeyFooter
@@ -41,7 +41,7 @@ class UploadScreen(SessionScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter", "app.leave", "Back", id="upload.back", tooltip="Back to the dashboard"),
         Binding("w", "shapes", "Formats", id="shapes", tooltip="Status in three formats: Option A, Option B, deployed"),
-        *(replace(key, show=True) for key in COPY_KEYS),
+        *(replace(key, show=True) for key in (HISTORY_KEY, *COPY_KEYS)),
         Binding("r", "refresh", "Refresh", id="refresh", tooltip="Refresh now"),
     ]
 
