@@ -182,6 +182,11 @@ class StorePicture:
         rows.sort(key=lambda row: (not row.lateness.is_stuck, not row.lateness.is_overdue, -row.stage.rank))
         return rows[:limit]
 
+    def row(self, upload_id: str) -> Row | None:
+        """One upload as a row; None if it is not known."""
+        stored = self._store.get(upload_id)
+        return None if stored is None else next(self._rows([stored]))
+
     def detail(self, upload_id: str) -> Detail | None:
         """One upload with its timeline and raw JSON; None if it is not known or its JSON is damaged."""
         stored = self._store.get(upload_id)

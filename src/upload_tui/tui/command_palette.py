@@ -15,6 +15,7 @@ from upload_tui.tui.bridge import ThemeChosen
 from upload_tui.tui.screens.acknowledge import AcknowledgeScreen
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
+from upload_tui.tui.screens.history import HistoryScreen
 from upload_tui.tui.screens.menu import MenuScreen, ProjectScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
@@ -32,6 +33,7 @@ _CLASSES: tuple[type[DOMNode], ...] = (
     AcknowledgeScreen,
     FailureScreen,
     LatencyScreen,
+    HistoryScreen,
     ShapesScreen,
 )
 

@@ -145,8 +145,8 @@ def _matches(change: "Change", session: "LiveSession | SourceSession", options: 
     if options.stages and not (isinstance(change, StageReached) and change.after in options.stages):
         return False
     tree = options.where.tree
-    detail = session.picture.detail(change.upload.id) if needs_upload(tree) else None
-    return matches_change(tree, change, detail.row if detail else None, session.picture.now().replace(microsecond=0))
+    row = session.picture.row(change.upload.id) if needs_upload(tree) else None
+    return matches_change(tree, change, row, session.picture.now().replace(microsecond=0))
 
 
 def _past_changes(

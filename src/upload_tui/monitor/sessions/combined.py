@@ -222,6 +222,10 @@ class CombinedPicture:
         for picture in self._pictures:
             picture.acknowledge(upload_ids, acknowledgement)
 
+    def row(self, upload_id: str) -> Row | None:
+        """One upload as a row; None if no session has it."""
+        return next((row for picture in self._pictures if (row := picture.row(upload_id)) is not None), None)
+
     def detail(self, upload_id: str) -> Detail | None:
         """One upload in full; None if no session has it."""
         return next((detail for picture in self._pictures if (detail := picture.detail(upload_id)) is not None), None)

@@ -67,8 +67,7 @@ class QueryScreen(SessionScreen, ExportScreen):
 
     def row_of(self, upload_id: str) -> Row | None:
         """An upload as it is now; None if it is not known."""
-        detail = self._session.picture.detail(upload_id)
-        return None if detail is None else detail.row
+        return self._session.picture.row(upload_id)
 
     def action_search(self) -> None:
         """Search the change log if it has the focus, else the table."""
@@ -93,6 +92,13 @@ class QueryScreen(SessionScreen, ExportScreen):
     def _marked_for(self, where: Where) -> frozenset[str]:
         """The marked uploads if the query compares them."""
         return self.query_one(UploadTable).marked if needs_marks(where.tree) else frozenset()
+
+    @on(UploadTable.TitleChanged)
+    def compare_marks(self) -> None:
+        """Select by the marks as they are now, if the query compares them."""
+        marked = self._marked_for(self.rows_query.where)
+        if marked != self.rows_query.marked:
+            self.rows_query = replace(self.rows_query, marked=marked)
 
     @on(SearchBar.Closed)
     def close_search(self, message: SearchBar.Closed) -> None:
@@ -225,6 +231,7 @@ class QueryScreen(SessionScreen, ExportScreen):
 
     def _set_order(self, sort: SortKey, *, descending: bool) -> None:
         """Sort, also the next time."""
+        self._order_before_follow = None
         self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
         self.post_message(OrderChosen(sort, descending=descending))
 
@@ -233,13 +240,14 @@ class QueryScreen(SessionScreen, ExportScreen):
         table = self.query_one(UploadTable)
         table.toggle_follow()
         if not table.follow and self._order_before_follow is not None:
-            sort, descending = self._order_before_follow
+            (sort, descending), self._order_before_follow = self._order_before_follow, None
             self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
 
     @on(UploadTable.Followed)
     def sort_newest_first(self) -> None:
         """Sort in the order in which the first row is the newest upload."""
-        self._order_before_follow = self.rows_query.sort, self.rows_query.descending
+        if not self.rows_query.is_newest_first:  # as it is if a moved cursor ended following
+            self._order_before_follow = self.rows_query.sort, self.rows_query.descending
         self.rows_query = replace(self.rows_query, sort=SortKey.INITIATED, descending=True)
 
     # Next upload in trouble

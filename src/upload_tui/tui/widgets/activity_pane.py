@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -81,7 +82,7 @@ class ChangeLogView(CursorLines, can_focus=True):
         """Append changes of uploads, oldest first. `UploadSeen` is left out: the stages that follow it show the same."""
         new = [change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)]
         self._all_changes.extend(new)
-        shown = [change for change in new if self._matches(change)]
+        shown = self._matching(new)
         if shown:
             dropped = max(0, len(self._shown_changes) + len(shown) - self._max_changes)
             self._shown_changes.extend(shown)
@@ -107,9 +108,14 @@ class ChangeLogView(CursorLines, can_focus=True):
         """The changes that match the filter, oldest first."""
         return tuple(self._shown_changes)
 
-    def _matches(self, change: UploadChange) -> bool:
-        is_in_project = not self.project_ids or change.upload.project_id in self.project_ids
-        return is_in_project and self.change_filter.matches(change, self.now or change.at, self._row_of)
+    def _matching(self, changes: Iterable[UploadChange]) -> Sequence[UploadChange]:
+        row_of = cache(self._row_of)  # an upload has several changes
+        return [
+            change
+            for change in changes
+            if (not self.project_ids or change.upload.project_id in self.project_ids)
+            and self.change_filter.matches(change, self.now or change.at, row_of)
+        ]
 
     def watch_project_ids(self) -> None:
         """Show the changes of the new projects."""
@@ -120,7 +126,7 @@ class ChangeLogView(CursorLines, can_focus=True):
         self._show_matching()
 
     def _show_matching(self) -> None:
-        self._shown_changes = deque(filter(self._matches, self._all_changes), maxlen=self._max_changes)
+        self._shown_changes = deque(self._matching(self._all_changes), maxlen=self._max_changes)
         self.is_scrolled_back = False
         self._update_lines()
         self.post_message(self.TitleChanged())
