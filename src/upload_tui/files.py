@@ -33,6 +33,7 @@ __all__ = [
     "restrict_to_owner",
     "state_folder",
     "working_folder",
+    "write_hint",
     "write_private_file",
 ]
 
@@ -150,6 +151,13 @@ def failure_reason(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def write_hint(error: OSError) -> str:
+    """What to do when a file cannot be written."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "Free some space."
+    return "Check the folder." if error.errno in {errno.ENOENT, errno.ENOTDIR} else "Check its permissions."
 
 
 _FILE_MODE = 0o600

@@ -118,10 +118,12 @@ def _run(command: Callable[[], object], log: DebugLog | None) -> int:
 
 
 def _unexpected(error: Exception) -> UploadTuiError:
-    """The error of an unexpected exception: an internal one, unless an argument or a variable is not UTF-8 text."""
+    """The error of an unexpected exception: an internal one, unless a group has an error of ours, or a word is not UTF-8 text."""
     from upload_tui.text import sanitize_line
 
     internal = InternalError.from_exception(error)
+    if isinstance(internal.__cause__, UploadTuiError):  # of a task group
+        return internal.__cause__
     if not isinstance(internal.__cause__, UnicodeEncodeError):
         return internal
     numbers = [str(number) for number, word in enumerate(sys.argv) if number and not _is_text(word)]

@@ -15,6 +15,7 @@ from upload_tui.files import (
     read_text,
     state_folder,
     working_folder,
+    write_hint,
     write_private_file,
 )
 from upload_tui.settings import ServiceSettings
@@ -120,9 +121,7 @@ def _write_choice(name: str, text: str) -> None:
     try:
         write_private_file(file, text)
     except OSError as error:
-        raise StorageError(
-            f"The {name} cannot be saved in {file}: {error.strerror}", "Check its permissions."
-        ) from error
+        raise StorageError(f"The {name} cannot be saved in {file}: {error.strerror}", write_hint(error)) from error
 
 
 def _default_preferences() -> "Preferences":
