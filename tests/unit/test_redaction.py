@@ -49,6 +49,10 @@ ENTRIES: tuple[Any, ...] = (
     {"note": f"https://login.test/#access_token={SECRET}"},
     {"note": f"Authorization: Bearer {SECRET}"},
     {"note": f"password={SECRET}"},
+    {"note": f"error:password={SECRET}"},
+    {"note": f"stderr:X-Auth-Token: {SECRET}"},
+    {"note": f"a=b=api_key={SECRET}"},
+    {"note": f"tokenValue={SECRET}"},
     {"note": f"eyJhbGciOiJIUzI1NiJ9.{SECRET}.{SECRET}"},
 )
 
@@ -65,7 +69,9 @@ WORDS = (
     "bearer", "jwt", "x",
 )  # fmt: skip
 FORMS = (
-    "https://storage.test", "http://", "://", "bob:", SECRET, "@", "%40", "/", "/x", "?", "#", "=", "&", "sig=", "token=", "token: ",
+    "https://storage.test", "http://", "://", "bob:", SECRET, "@", "%40", "/", "/x", "?", "#", "=", "&",
+    "sig=", "token=", "api_key=", "user-keys: ",
+    "tokenValue=", "token: ",
     "password:", "Authorization: ", "X-Auth-Token: ", "Bearer ", "basic ", "abc123", "eyJhbGciOi.", ".", " ", '"', "\\", "(hidden)",
     "name", "é", "reads_1.fastq", ";", "'",
 )  # fmt: skip
