@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.in_process import interrupting_at_request, run_here
 from tests.e2e.programs import Response, ScriptedService, scripted_service
-from upload_tui.sources.schema import UPLOAD_FIELDS
+from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e
@@ -98,7 +98,7 @@ COMMANDS = (
     "list -o table", "list -o csv", "show u-1 -o table", "show u-1 -o csv", "projects -o table", "report -o table",
     "report --prometheus", "wait u-1 -o table --timeout 9s", "doctor -o table", "source check -o table --",
 )  # fmt: skip
-FIELDS = [field.name for field in UPLOAD_FIELDS if "string" in str(field.schema) and field.name not in {"id", "stage"}]
+FIELDS = [field.name for field in LINE_FIELDS if "string" in str(field.schema) and field.name not in {"id", "stage"}]
 
 
 @pytest.mark.parametrize("failure", ["", "error line", "standard error"])

@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from upload_tui.tui import ColumnSpec, DisplayOptions, Glyphs, Preferences, TableOrder, ViewKind
 
 __all__ = [
-    "configured_columns",
     "dashboard_preferences",
     "save_columns",
     "save_order",
     "save_theme",
-    "saved_columns",
     "saved_theme",
 ]
 
@@ -39,7 +37,7 @@ _THEME = "theme"
 _ORDER = "order"
 
 
-def configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
+def _configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
     """The columns of the settings, for every kind of view; empty if the settings name none.
 
     Raises:
@@ -53,7 +51,7 @@ def configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
         raise SettingsError(f"{settings.sources['columns']}: {error.title}", error.hint) from error
 
 
-def saved_columns() -> "tuple[tuple[ViewKind, tuple[ColumnSpec, ...]], ...]":
+def _saved_columns() -> "tuple[tuple[ViewKind, tuple[ColumnSpec, ...]], ...]":
     """The saved columns of each kind of view that has any."""
     from upload_tui.tui import ViewKind, parse_columns
 
@@ -186,9 +184,9 @@ def _display_options(settings: ServiceSettings, services: tuple[tuple[str, str],
     return DisplayOptions(
         _glyphs(settings.signs),
         zone=settings.zone,
-        columns=configured_columns(settings),
+        columns=_configured_columns(settings),
         services=services,
-        view_columns=() if settings.columns else saved_columns(),
+        view_columns=() if settings.columns else _saved_columns(),
     )
 
 
