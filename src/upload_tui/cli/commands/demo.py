@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor import ChangeBroadcaster, Session
     from upload_tui.tui import Fault
 
-__all__ = ["DemoService", "command"]
+__all__ = ["command"]
 
 _SPEEDS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
@@ -94,7 +94,7 @@ async def _run(options: DemoOptions) -> int:
     from upload_tui.monitor import DeferredSession
     from upload_tui.tui import UploadApp
 
-    demo = DemoService(options)
+    demo = _DemoService(options)
     session = DeferredSession("demo", SystemClock(), lambda changes: demo.open(changes, session.set_title))
     preferences = dashboard_preferences(effective_display_settings())
     return await run_dashboard(UploadApp(session, controls=demo, preferences=preferences))
@@ -120,7 +120,7 @@ class DemoClock:
         await self._system.sleep(seconds)
 
 
-class DemoService:
+class _DemoService:
     """The embedded service of the demo with its scenario; implements the dashboard's demo controls.
 
     The backend is imported by `open`, which runs after the first frame.

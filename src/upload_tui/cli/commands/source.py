@@ -184,5 +184,7 @@ def _record(result: _Result) -> Mapping[str, Any]:
 
 def _print_stderr(text: str) -> None:
     lines = text.strip().splitlines()[-_STDERR_LINES:]
-    for line in lines and ("upload-tui: standard error of the command:", *lines):
-        echo_err(sanitize(line))
+    if lines:
+        echo_err("upload-tui: standard error of the command:")
+    for line in lines:
+        echo_err(f"  {sanitize(line)}")  # indented, so that none looks like a message of the program

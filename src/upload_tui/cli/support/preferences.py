@@ -15,6 +15,7 @@ from upload_tui.files import (
     read_text,
     state_folder,
     working_folder,
+    write_hint,
     write_private_file,
 )
 from upload_tui.settings import ServiceSettings
@@ -25,12 +26,10 @@ if TYPE_CHECKING:
     from upload_tui.tui import ColumnSpec, DisplayOptions, Glyphs, Preferences, TableOrder, ViewKind
 
 __all__ = [
-    "configured_columns",
     "dashboard_preferences",
     "save_columns",
     "save_order",
     "save_theme",
-    "saved_columns",
     "saved_theme",
 ]
 
@@ -38,7 +37,7 @@ _THEME = "theme"
 _ORDER = "order"
 
 
-def configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
+def _configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
     """The columns of the settings, for every kind of view; empty if the settings name none.
 
     Raises:
@@ -52,7 +51,7 @@ def configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
         raise SettingsError(f"{settings.sources['columns']}: {error.title}", error.hint) from error
 
 
-def saved_columns() -> "tuple[tuple[ViewKind, tuple[ColumnSpec, ...]], ...]":
+def _saved_columns() -> "tuple[tuple[ViewKind, tuple[ColumnSpec, ...]], ...]":
     """The saved columns of each kind of view that has any."""
     from upload_tui.tui import ViewKind, parse_columns
 
@@ -120,9 +119,7 @@ def _write_choice(name: str, text: str) -> None:
     try:
         write_private_file(file, text)
     except OSError as error:
-        raise StorageError(
-            f"The {name} cannot be saved in {file}: {error.strerror}", "Check its permissions."
-        ) from error
+        raise StorageError(f"The {name} cannot be saved in {file}: {error.strerror}", write_hint(error)) from error
 
 
 def _default_preferences() -> "Preferences":
@@ -187,9 +184,9 @@ def _display_options(settings: ServiceSettings, services: tuple[tuple[str, str],
     return DisplayOptions(
         _glyphs(settings.signs),
         zone=settings.zone,
-        columns=configured_columns(settings),
+        columns=_configured_columns(settings),
         services=services,
-        view_columns=() if settings.columns else saved_columns(),
+        view_columns=() if settings.columns else _saved_columns(),
     )
 
 
