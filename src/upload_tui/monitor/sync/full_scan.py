@@ -228,14 +228,18 @@ class FullScan:
         A deleted upload moves the first row of the following page to the end of this one, after this one was read.
         """
         for _ in range(_MAX_PASSES):
-            seen = {*_ids(page), *_ids(following)}
-            if not following.readings or set(_ids(page)[-1:]) & set(_ids(following)):
+            if set(_ids(page)[-1:]) & set(_ids(following)):
                 return True
             edge = await self._fetcher.fetch_page((following.page - 1) * self._fetcher.largest_page, 1)
-            if seen.issuperset(_ids(edge)):
+            # A row of the following page is no proof: uploads may have been deleted before and after that was read.
+            if edge.readings and set(_ids(edge)) <= set(_ids(page)):
+                return True
+            if edge.unreadable and page.unreadable:  # rows without an id cannot be told apart
                 return True
             page = await self._fetcher.fetch_page(page.page, self._fetcher.largest_page)
             await self._pages.record_parsed(page)
+            if not (edge.readings or edge.unreadable):  # the list ends before it now
+                return True
         return False
 
     async def _catch_up(self, newest: str | None, total: int) -> bool:
