@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, dashboard, sampl
 from upload_tui import testing
 from upload_tui.monitor import CombinedSession, Connection, ConnectionState, ReplaySession, read_recording
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
-from upload_tui.tui import ASCII, THEMES, UploadApp
+from upload_tui.tui import ASCII, THEMES, DisplayOptions, UploadApp
 from upload_tui.wire import FILE_HASH_DIFFERS, SIZE_DIFFERS, StatusShape
 
 Compare = Callable[..., bool]
@@ -87,6 +87,44 @@ def offline() -> InMemorySession:
     )
 
 
+def started_offline() -> InMemorySession:
+    """The picture that yesterday's session left."""
+    yesterday = NOW - timedelta(hours=17)
+    uploads = [
+        an_upload("brain_062_T1.nii.gz", initiated=200, chunks=(1, 2), now=yesterday),
+        an_upload("aligned_S217.bam", initiated=180, completed=8, now=yesterday),
+        an_upload("plate-12-well-3.czi", initiated=900, completed=840, error=800, message=CHUNK_ERROR, now=yesterday),
+        an_upload("simulation-00044.h5", initiated=9000, completed=3660, now=yesterday),
+        *(
+            an_upload(
+                f"scan-{n:02d}.tiff", initiated=600 * n, completed=600 * n - 30, verified=600 * n - 44, now=yesterday
+            )
+            for n in range(1, 12)
+        ),
+    ]
+    return connected(
+        Connection(
+            state=ConnectionState.OFFLINE,
+            since=NOW - timedelta(seconds=20),
+            read_on=yesterday,
+            next_try_on=NOW + timedelta(seconds=8),
+            reason="https://example.org cannot be reached",
+        ),
+        InMemorySession(uploads),
+    )
+
+
+def frozen() -> InMemorySession:
+    return connected(
+        Connection(
+            state=ConnectionState.RETRYING,
+            since=NOW,
+            read_on=NOW - timedelta(seconds=7),
+            reason="No answer for 5s",
+        )
+    )
+
+
 def not_allowed() -> InMemorySession:
     return connected(
         Connection(
@@ -100,13 +138,6 @@ def not_allowed() -> InMemorySession:
 
 def paused() -> InMemorySession:
     return connected(Connection(state=ConnectionState.PAUSED, since=NOW, read_on=NOW - timedelta(minutes=3)))
-
-
-def stale() -> InMemorySession:
-    session = live()
-    for row in session.picture.pending(10):
-        session.picture.mark(row.id, stale=True)
-    return session
 
 
 def errors_only() -> InMemorySession:
@@ -196,11 +227,15 @@ STATES: Mapping[str, State] = {
     "offline": State(
         "Offline: the red alarm line says since when and why; the age of the data is in the header.", offline
     ),
+    "started-offline": State(
+        "Started offline: the table is of yesterday, its pending uploads are faint and as late as they were then.",
+        started_offline,
+    ),
+    "frozen": State("The service has not answered for a while: no longer live, and how old the data are.", frozen),
     "not-allowed": State(
         "The service rejects the token: shown in the header and, in red, in the alarm line.", not_allowed
     ),
     "paused": State("Paused by the user; the data is three minutes old.", paused),
-    "stale": State("Rows whose refresh failed are faint but for their badges.", stale),
     "empty": State("A project without uploads: counts of 0, and a text in place of rows.", InMemorySession),
     "errors-only": State("Only failed uploads: every row has a short cause.", errors_only),
     "worker-stopped": State(
@@ -347,10 +382,13 @@ def test_projects_dialog(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 @every_size
 def test_services(snap_compare: Compare, size: tuple[int, int]) -> None:
-    """Two services, one of them offline: its alarm line is red, and the projects of the same name are told apart."""
-    east, west = live(), offline()
-    east.title, west.title = "east", "west"
-    assert snap_compare(dashboard(CombinedSession([east, west])), terminal_size=size)
+    """Two services, one of them offline: its alarm line is red, its rows are faint, and each row has the name of its service."""
+    names = {f"https://{name}.example.org": name for name in ("east", "west")}
+    east, west = (InMemorySession(sample_uploads(), title=name, service=root) for root, name in names.items())
+    west.set_connection(offline().connection())
+    options = DisplayOptions(zone=UTC, services=tuple(names.items()))
+    app = testing.dashboard(CombinedSession([east, west]), display_options=options)
+    assert snap_compare(app, terminal_size=size)
     east.close()
     west.close()
 
