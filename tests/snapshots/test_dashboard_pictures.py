@@ -1,22 +1,28 @@
 """Every state and screen of the dashboard at every size. Each caption says what its pictures must show."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
+from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
+from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
 from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, dashboard, sample_uploads
 from upload_tui import testing
 from upload_tui.monitor import CombinedSession, Connection, ConnectionState, ReplaySession, read_recording
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
+from upload_tui.testing.animation import animate, take_frames
 from upload_tui.tui import ASCII, THEMES, DisplayOptions, UploadApp
 from upload_tui.wire import FILE_HASH_DIFFERS, SIZE_DIFFERS, StatusShape
 
 Compare = Callable[..., bool]
 SIZES = {"60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+
+RECORDING = Path(__file__).parent / "recordings" / "corrupt.jsonl"
 
 every_size = pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 
@@ -271,13 +277,22 @@ def test_states(snap_compare: Compare, state: str, size: tuple[int, int]) -> Non
 @every_size
 def test_replay(snap_compare: Compare, size: tuple[int, int]) -> None:
     """A recording, paused at six seconds: the header shows the position and that it is paused."""
-    header, lines = read_recording(Path(__file__).parent / "recordings" / "corrupt.jsonl")
+    header, lines = read_recording(RECORDING)
     session = ReplaySession(header, lines, base=FrozenClock())
     session.seek(header.began_on + timedelta(seconds=6))
     session.set_speed(0)
     app = testing.dashboard(session, controls=session)
     assert snap_compare(app, terminal_size=size)
     session.close()
+
+
+@pytest.mark.slow
+def test_animation(snapshot: SnapshotAssertion) -> None:
+    """The moving picture of the README: a recording, every two seconds of it. Lines that stay are stored once."""
+    picture = animate(asyncio.run(take_frames(RECORDING)))
+    assert picture.encode().count(b"@keyframes") > 10
+    assert len(picture.encode()) < 1_000_000
+    assert picture == snapshot.use_extension(SVGImageExtension)
 
 
 @pytest.mark.parametrize("size", [(20, 5), *SIZES.values()], ids=["20x5", *SIZES])

@@ -56,7 +56,11 @@ class DemoOptions(Struct, frozen=True):
 @click.command(help="Show the dashboard over an embedded service: no port, no network, no account.")
 @scenario_options(DEFAULT_SCENARIO, "Scenario to run.")
 @database_option
-@click.option("--web", is_flag=True, help="Show the demo in a browser on this machine (needs the extra `web`).")
+@click.option(
+    "--web",
+    is_flag=True,
+    help="Show the demo in a browser on this machine (needs the extra `web`); `/?fontsize=28` after its URL enlarges the text.",
+)
 @click.option(
     "--port",
     default=8903,
