@@ -128,15 +128,15 @@ class Alerts(Struct):
         """
         troubles = picture.funnel().troubles
         contradictory, stuck = (troubles.get(trouble, 0) for trouble in _ALERTED_TROUBLES)
-        end = (
-            contradictory + stuck
-        )  # in this order, the newest contradictory upload is first, the newest stuck one last
-        for trouble, total, start, limit in (
-            (Trouble.CONTRADICTORY, contradictory, 0, min(contradictory, _MAX_COMPARED)),
-            (Trouble.STUCK, stuck, max(contradictory, end - _MAX_COMPARED), min(stuck, _MAX_COMPARED)),
+        # In this order the newest contradictory upload is the first of its kind, and the newest stuck one the last.
+        end = contradictory + stuck
+        for trouble, total, start, group_end in (
+            (Trouble.CONTRADICTORY, contradictory, 0, contradictory),
+            (Trouble.STUCK, stuck, max(contradictory, end - _MAX_COMPARED), end),
         ):
-            rows = picture.window(_IN_TROUBLE, start, limit).rows if limit else ()
-            self._compare(trouble, [row for row in rows if row.trouble is trouble], total)
+            if total == 0 or _ends_with(picture, trouble, group_end):
+                rows = picture.window(_IN_TROUBLE, start, min(total, _MAX_COMPARED)).rows if total else ()
+                self._compare(trouble, rows, total)
 
     def _compare(self, trouble: Trouble, rows: Sequence[Row], total: int) -> None:
         before, is_cut = self._compared.get(trouble), total > len(rows)
@@ -169,6 +169,12 @@ class Alerts(Struct):
             self._waiting_rows.pop(cause) if isinstance(cause, Trouble) else Alert(tuple(self._waiting.pop(cause)))
             for cause in due
         ]
+
+
+def _ends_with(picture: Picture, trouble: Trouble, end: int) -> bool:
+    """Whether the uploads with a trouble end there in the order; otherwise it is older than the numbers, as a long one may be."""
+    rows = picture.window(_IN_TROUBLE, end - 1, 2).rows
+    return [row.trouble is trouble for row in rows] in ([True], [True, False])
 
 
 def desktop_notification(text: str, *, in_tmux: bool) -> str:
