@@ -151,11 +151,11 @@ def test_of_more_wrong_uploads_than_are_compared_each_is_alerted_once(
     wrong.update(*range(10_000, 10_100), is_wrong=False)  # older ones take their place among those that are compared
     assert wrong.alerted() == []
     wrong.update(*range(10_000, 10_100))
-    assert wrong.alerted() == [f"100 uploads {word}"]
+    assert wrong.alerted() == [f"100 uploads newly {word}"]
     wrong.update(20_000, 20_001)  # beyond those that are compared
-    assert wrong.alerted() == [f"2 uploads {word}"]
+    assert wrong.alerted() == [f"2 uploads newly {word}"]
     wrong.update(8000, 20_002)
-    assert wrong.alerted() == [f"2 uploads {word}"]
+    assert wrong.alerted() == [f"2 uploads newly {word}"]
     assert wrong.alerted() == []
     wrong.session.close()
 

@@ -86,8 +86,8 @@ class Alert(Struct, frozen=True):
         count = len(names) + self.others
         if count == len(names) == 1:
             return f"{truncate_middle(names[0], _NAME_CELLS)} {what}"
-        # the count of all that are stuck stands beside it
-        return f"{plural(count, 'upload')} {'newly ' if self.rows else ''}{what}"
+        # The count of all that are stuck stands beside it.
+        return f"{plural(count, 'upload')} {'newly ' if self.trouble else ''}{what}"
 
 
 class _Compared(Struct, frozen=True):
