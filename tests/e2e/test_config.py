@@ -55,6 +55,7 @@ def test_show_has_every_setting(settings_file: Path, tmp_path: Path, key: str) -
         "timezone": '"Europe/Berlin"',
         "columns": '["name"]',
         "keys": '{ quit = "x" }',
+        "views": '{ night = { query = "is:trouble" } }',
         "alerts": '["bell"]',
         "signs": '"ascii"',
         "animations": "false",

@@ -20,12 +20,13 @@ from upload_tui.testing import InMemorySession
 from upload_tui.tui import screens, widgets
 from upload_tui.tui.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
 from upload_tui.tui.command_palette import bindings_by_owner
-from upload_tui.tui.screens.acknowledge import AcknowledgeScreen
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
 from upload_tui.tui.screens.menu import MenuScreen
+from upload_tui.tui.screens.prompts import PromptScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
+from upload_tui.tui.screens.views import ViewMenu
 from upload_tui.tui.widgets.footer import SearchBar
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
@@ -97,12 +98,13 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "s": ("", lambda context: context.table.rows_query.sort is SortKey.STAGE),
     "S": ("", only(*reversed(ALL))),
     "f": ("", lambda context: context.table.follow),
-    "a": ("W", opens(AcknowledgeScreen)),
+    "a": ("W", opens(PromptScreen)),
     "w": ("", opens(ShapesScreen)),
     "J": ("", focuses("upload-raw")),
     "F": ("", opens(FailureScreen)),
     "l": ("", opens(LatencyScreen)),
     "p": ("", opens(MenuScreen)),
+    "v": ("", opens(ViewMenu)),
     "space": ("", lambda context: context.session.connection().state is ConnectionState.PAUSED),
     "r": ("", lambda context: context.session.refresh_count == 1),
     "t": ("", lambda context: context.table.display_options.absolute_times),

@@ -63,6 +63,7 @@ KEYS = (
     Key("animations"),
     Key("columns", is_list=True),
     Key("keys", variable=None),
+    Key("views", variable=None),
     Key("on_error"),
     Key("alerts", is_list=True),
     Key("alert_repeat", 60.0),

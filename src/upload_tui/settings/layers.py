@@ -78,10 +78,10 @@ def profile_layer(name: str, paths: SettingsPaths) -> tuple[str, Layer]:
     if not name and not names and has_ddsclient:
         name = DDSCLIENT_PROFILE
     if not name:
-        return "", Layer("no profile", {})
+        shared = known.shared_values() if known else {}
+        return "", Layer(str(file) if shared else "no profile", shared)
     if known and name in known.profiles:
-        values = known.profiles[name].model_dump(exclude_unset=True)
-        return name, Layer(f"{file}, profile {name}", values)
+        return name, Layer(f"{file}, profile {name}", known.profile_values(name))
     if name == DDSCLIENT_PROFILE and has_ddsclient:
         from upload_tui.settings.profiles import read_ddsclient
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from upload_tui.addresses import has_user_info, is_loopback, safe_origin
@@ -25,6 +25,9 @@ from upload_tui.settings.layers import (
     profile_layer,
     without_foreign_credentials,
 )
+
+if TYPE_CHECKING:
+    from upload_tui.settings.profiles import ViewSettings
 
 __all__ = ["ServiceSettings", "read_display_settings", "read_settings", "read_token_file"]
 
@@ -57,6 +60,7 @@ class ServiceSettings:
         animations: None if not set.
         columns: of the table, as `name` or `name:width`; empty means the default ones.
         keys: key bindings by action id.
+        views: views of the dashboard, by name.
         on_error: a command to run when an upload fails.
         alerts: how to alert when uploads fail: `bell`, `desktop`.
         alert_repeat_seconds: the shortest time between two alerts for the same cause.
@@ -85,6 +89,7 @@ class ServiceSettings:
     animations: bool | None = None
     columns: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
+    views: "Mapping[str, ViewSettings]" = field(default_factory=dict)
     on_error: str = ""
     alerts: tuple[str, ...] = ()
     alert_repeat_seconds: float = 60.0
@@ -151,16 +156,15 @@ def read_display_settings(environment: Mapping[str, str], paths: SettingsPaths) 
 def _build_settings(
     values: Mapping[str, Any], sources: Mapping[str, str], profile: str, warnings: tuple[str, ...]
 ) -> ServiceSettings:
-    token_file = values.get("token_file")
     command = tuple(values.get("command") or ())
     return ServiceSettings(
         url="" if command else values.get("url") or "",
         command=command,
         timeout_seconds=values.get("timeout") or DEFAULTS["timeout"],
         projects=tuple(values.get("projects") or ()),
-        token=read_token_file(token_file) if token_file else _secret_text(values.get("token")),
+        token=_token(values),
         token_command=values.get("token_command") or "",
-        token_file=token_file,
+        token_file=values.get("token_file"),
         token_keyring=values.get("token_keyring") or "",
         agent_key=_secret_text(values.get("agent_key")),
         user_key=_secret_text(values.get("user_key")),
@@ -172,7 +176,8 @@ def _build_settings(
         signs=values.get("signs") or "",
         animations=values.get("animations"),
         columns=tuple(values.get("columns") or ()),
-        keys=MappingProxyType(dict(values.get("keys") or {})),
+        keys=_mapping(values.get("keys")),
+        views=_mapping(values.get("views")),
         on_error=values.get("on_error") or "",
         alerts=tuple(values.get("alerts") or ()),
         alert_repeat_seconds=values["alert_repeat"],
@@ -181,6 +186,15 @@ def _build_settings(
         sources=MappingProxyType(dict(sources)),
         warnings=warnings,
     )
+
+
+def _token(values: Mapping[str, Any]) -> str:
+    file = values.get("token_file")
+    return read_token_file(file) if file else _secret_text(values.get("token"))
+
+
+def _mapping(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return MappingProxyType(dict(values or {}))
 
 
 def _refresh_seconds(values: Mapping[str, Any], sources: Mapping[str, str]) -> float:

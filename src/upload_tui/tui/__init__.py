@@ -15,10 +15,19 @@ if TYPE_CHECKING:
     from upload_tui.tui.appearance.display_options import DisplayOptions
     from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, AsciiFilter, Glyphs, glyphs_for
     from upload_tui.tui.appearance.theme import DEFAULT_THEME, THEMES, check_stylesheets, read_theme, stylesheet_paths
+    from upload_tui.tui.bindings import free_key
     from upload_tui.tui.command_palette import action_ids
     from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
     from upload_tui.tui.notices import AlertSettings, CommandResult, overdue_ids
-    from upload_tui.tui.preferences import DemoControls, Fault, PlaybackControls, Preferences, TableOrder
+    from upload_tui.tui.preferences import (
+        DemoControls,
+        Fault,
+        PlaybackControls,
+        Preferences,
+        ScreenState,
+        TableOrder,
+        View,
+    )
 
 __all__ = [
     "ASCII",
@@ -35,12 +44,15 @@ __all__ = [
     "Fault",
     "Glyphs",
     "Preferences",
+    "ScreenState",
     "TableOrder",
     "UploadApp",
+    "View",
     "ViewKind",
     "action_ids",
     "check_stylesheets",
     "fit_to_width",
+    "free_key",
     "glyphs_for",
     "overdue_ids",
     "parse_columns",
@@ -58,9 +70,10 @@ __getattr__, __dir__ = lazy_names(
         "appearance.display_options": "DisplayOptions",
         "appearance.glyphs": "ASCII AsciiFilter Glyphs glyphs_for UNICODE",
         "appearance.theme": "check_stylesheets DEFAULT_THEME read_theme stylesheet_paths THEMES",
+        "bindings": "free_key",
         "command_palette": "action_ids",
         "fitting": "fit_to_width truncate_at_word truncate_middle",
         "notices": "AlertSettings CommandResult overdue_ids",
-        "preferences": "DemoControls Fault PlaybackControls Preferences TableOrder",
+        "preferences": "DemoControls Fault PlaybackControls Preferences ScreenState TableOrder View",
     },
 )

@@ -17,7 +17,7 @@ from upload_tui.tui.base_app import BaseApp
 from upload_tui.tui.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
 from upload_tui.tui.bridge import Bridge, ChangeBatch
 from upload_tui.tui.notices import Alerts, CommandResult, count_since_visit, desktop_notification
-from upload_tui.tui.preferences import DemoControls, PlaybackControls, Preferences
+from upload_tui.tui.preferences import DemoControls, PlaybackControls, Preferences, ScreenState
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.session_screen import CopyScreen, LiveDialog
 
@@ -61,6 +61,7 @@ class UploadApp(BaseApp):
         self.session = session
         self.controls = controls
         self.failure: UploadTuiError | None = None
+        self._dashboard: DashboardScreen | None = None
         self._alerts = Alerts(self._preferences.alerts)
         self._on_failures = on_failures
         self._last_result: CommandResult | None = None
@@ -70,11 +71,15 @@ class UploadApp(BaseApp):
 
     def get_default_screen(self) -> DashboardScreen:
         """The dashboard."""
-        dashboard = DashboardScreen(
-            self.session, self._initial_display_options, self.controls, order=self._preferences.order
-        )
+        dashboard = DashboardScreen(self.session, self._initial_display_options, self._preferences, self.controls)
         dashboard.set_classes(self.size_classes())
+        self._dashboard = dashboard
         return dashboard
+
+    @property
+    def screen_state(self) -> ScreenState | None:
+        """How the dashboard is, or was left; None if it was never shown."""
+        return None if self._dashboard is None else self._dashboard.state
 
     def on_mount(self) -> None:
         """Start the session after the first frame."""

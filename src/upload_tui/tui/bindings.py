@@ -1,9 +1,11 @@
 """The keys of the dashboard and its panes, and how they are written on screen. Settings change a key by its binding's id."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textual.binding import ActiveBinding, Binding
+from textual.keys import _character_to_key
 from textual.screen import Screen
 
 from upload_tui.status import Stage
@@ -21,6 +23,7 @@ __all__ = [
     "TABLE_KEYS",
     "TAIL_KEYS",
     "TIMELINE_KEYS",
+    "free_key",
     "key_label",
     "key_of",
     "keys_of",
@@ -121,6 +124,7 @@ DASHBOARD_KEYS = (
     _key("F", "failures", "Failures", "Failures by cause", "failures"),
     _key("l", "latencies", "Latency", "Latency between stages, as histograms", "latencies"),
     _key("p", "projects", "Projects", "Show one project or all", "projects"),
+    _key("v", "views", "Views", "Choose a view, save or remove one", "views"),
     _key("space", "pause", "Pause", "Pause or resume refreshing", "pause", footer_key="Space"),
     _key("r", "refresh", "Refresh", "Refresh now", "refresh"),
     _key("t", "times", "Times", "Relative or absolute times", "times"),
@@ -256,3 +260,33 @@ def keys_text(keys: Sequence[str]) -> str:
 def key_of(screen: Screen[Any], binding_id: str) -> str:
     """The label of the first active key of a binding; empty if it has none."""
     return next((keys[0] for active, keys in keys_of(screen) if active.binding.id == binding_id), "")
+
+
+_NAMED_KEY = re.compile(
+    r"(?:(?:ctrl|alt|shift)\+)*(?:f(?:[1-9]|1\d|2[0-4])|[a-z0-9]|left|right|insert|delete|backspace)"
+)
+
+
+def free_key(text: str, keymap: Mapping[str, str], taken: Mapping[str, str]) -> str:
+    """The key that a user wrote for a view or a command, such as `b`, `#`, `f5` or `ctrl+t`, as Textual names it.
+
+    Args:
+        text: what the user wrote.
+        keymap: the user's keys by binding id.
+        taken: who has other keys, such as `the view night`, by key.
+
+    Raises:
+        ValueError: there is no such key, or it is taken.
+    """
+    if len(text) == 1 and text.isprintable():
+        key = _character_to_key(text)
+    elif _NAMED_KEY.fullmatch(text.lower()):
+        key = text.lower()
+    else:
+        raise ValueError(f"there is no key {text}")
+    owners = {
+        each.strip(): one.id for one in reversed(ALL_KEYS) for each in keymap.get(one.id or "", one.key).split(",")
+    }
+    if owner := taken.get(key, owners.get(key)):
+        raise ValueError(f"the key {text} belongs to {owner}")
+    return key

@@ -14,7 +14,10 @@ __all__ = ["KeyGroup", "KeyHelp", "grouped", "help_lines", "key_helps"]
 _OTHER_TITLE = "More"
 _GROUPS: tuple[tuple[str, str], ...] = (
     ("Problems", "trouble next.failed next.stuck failures"),
-    ("Find, filter and sort", "search stage. projects sort reverse follow clear table.next_match table.previous_match"),
+    (
+        "Find, filter and sort",
+        "search views view. stage. projects sort reverse follow clear table.next_match table.previous_match",
+    ),
     ("Find, filter and sort", "tail.initiated tail.completed tail.verified tail.error tail.clear"),
     ("Find, filter and sort", "tail.next_match tail.previous_match"),
     ("Inspect", "table.open tail.open raw shapes latencies times density columns pause refresh"),

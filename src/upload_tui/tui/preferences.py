@@ -1,4 +1,4 @@
-"""What `cli` hands to the dashboard: the user's preferences, and the controls of a demo or a replay."""
+"""What `cli` hands to the dashboard: the user's preferences, views and last state, and the controls of a demo or a replay."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,12 +7,27 @@ from typing import Protocol, runtime_checkable
 from msgspec import Struct, field
 from textual.theme import Theme
 
-from upload_tui.monitor import SortKey
+from upload_tui.monitor import Query, SortKey, read_query
+from upload_tui.status import Stage
 from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.notices import AlertSettings
 
-__all__ = ["DemoControls", "Fault", "PlaybackControls", "Preferences", "TableOrder"]
+__all__ = [
+    "DESCENDING_KEYS",
+    "DemoControls",
+    "Fault",
+    "PlaybackControls",
+    "Preferences",
+    "ScreenState",
+    "TableOrder",
+    "View",
+]
+
+DESCENDING_KEYS = frozenset(
+    {SortKey.TROUBLE, SortKey.INITIATED, SortKey.SINCE, SortKey.SIZE, SortKey.TOOK, SortKey.CHUNKS}
+)
+"""Sorted from the newest, largest or longest; the others from A or from the least."""
 
 
 class TableOrder(Struct, frozen=True):
@@ -23,16 +38,74 @@ class TableOrder(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> "TableOrder":
-        """The order written as text: `size`, or `-size` for ascending; the default for an unknown one."""
+        """The order written as text: a key for its usual direction (largest size, first name), `-` before it for the other one.
+
+        Raises:
+            ValueError: there is no such key.
+        """
         name = text.strip()
-        try:
-            return cls(SortKey(name.removeprefix("-")), not name.startswith("-"))
-        except ValueError:
-            return cls()
+        sort = SortKey(name.removeprefix("-"))
+        return cls(sort, (sort in DESCENDING_KEYS) is not name.startswith("-"))
 
     def __str__(self) -> str:
         """The text that `parse` reads."""
-        return self.sort if self.descending else f"-{self.sort}"
+        return self.sort if self.descending is (self.sort in DESCENDING_KEYS) else f"-{self.sort}"
+
+
+class View(Struct, frozen=True):
+    """A query, an order and columns under a name.
+
+    Attributes:
+        query: as the user writes it.
+        order: None keeps the order that the table has.
+        columns: empty for the usual ones.
+        key: that shows the view; empty if there is none.
+        is_saved: saved from the screen, so that it can be removed there; False for a view of the settings.
+    """
+
+    name: str
+    query: str = ""
+    order: TableOrder | None = None
+    columns: tuple[ColumnSpec, ...] = ()
+    key: str = ""
+    is_saved: bool = False
+
+
+class ScreenState(Struct, frozen=True):
+    """How the dashboard was left.
+
+    Attributes:
+        query: the search, as the user wrote it.
+        stages, trouble_only, late_only: the filters.
+        view: the name of the view; empty if there was none.
+        is_roomy: each row of the table has a second line.
+    """
+
+    order: TableOrder = TableOrder()
+    query: str = ""
+    stages: frozenset[Stage] = frozenset()
+    trouble_only: bool = False
+    late_only: bool = False
+    view: str = ""
+    is_roomy: bool = False
+
+    @classmethod
+    def of(cls, query: Query, view: str, *, is_roomy: bool) -> "ScreenState":
+        """The state of a table with this query."""
+        order = TableOrder(query.sort, query.descending)
+        return cls(order, query.where.text, query.stages, query.attention_only, query.late_only, view, is_roomy)
+
+    @property
+    def rows_query(self) -> Query:
+        """The query of the table."""
+        return Query(
+            stages=self.stages,
+            where=read_query(self.query),
+            attention_only=self.trouble_only,
+            late_only=self.late_only,
+            sort=self.order.sort,
+            descending=self.order.descending,
+        )
 
 
 class Preferences(Struct, frozen=True):
@@ -49,8 +122,9 @@ class Preferences(Struct, frozen=True):
         alerts: how to alert when uploads fail.
         save_columns: saves the columns that the user chose for a kind of view; None does not save them.
         save_theme: saves the theme that the user chose for the next time; None does not save it.
-        order: the order of the table.
-        save_order: saves the order that the user chose for the next time; None does not save it.
+        state: how the dashboard was left; it comes back so.
+        views: the views of the settings, and those saved from the screen.
+        save_views: saves the views that were saved from the screen; None does not save them.
         is_animated: enable animations.
     """
 
@@ -64,8 +138,9 @@ class Preferences(Struct, frozen=True):
     alerts: AlertSettings = field(default_factory=AlertSettings)
     save_columns: Callable[[ViewKind, Sequence[ColumnSpec]], None] | None = None
     save_theme: Callable[[str], None] | None = None
-    order: TableOrder = TableOrder()
-    save_order: Callable[[TableOrder], None] | None = None
+    state: ScreenState = ScreenState()
+    views: Sequence[View] = ()
+    save_views: Callable[[Sequence[View]], None] | None = None
     is_animated: bool = True
 
 

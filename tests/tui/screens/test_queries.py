@@ -7,7 +7,7 @@ from textual.widgets import Input, Label
 from tests.tui.dashboards import names_in, opened, toasts, until
 from upload_tui.monitor import Query, Trouble, parse_query
 from upload_tui.testing import NOW, InMemorySession, an_upload
-from upload_tui.tui.screens.acknowledge import parse_acknowledgement
+from upload_tui.tui.screens.prompts import parse_acknowledgement
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.wire import CHUNK_HASH_DIFFERS
 

@@ -50,6 +50,12 @@ _TEMPLATE = """\
 # on_error = "mail -s failed me"       # program to run when uploads fail; reads JSON lines; no shell: for pipes, sh -c '…'
 # ca_bundle = "/etc/ssl/own-ca.pem"
 #
+# [profiles.work.views.night]          # a view of the dashboard; [views.night] for every profile
+# query = "is:trouble -by:robot"       # as in the search
+# order = "since"                      # or "-since": the other direction
+# columns = ["name", "since", "note"]
+# key = "f2"
+#
 # [profiles.work.keys]                 # keys of actions; the ids are in the README
 # quit = "q,x"
 # "table.down" = "j,down,e"
@@ -106,6 +112,7 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
     "animations": lambda settings: settings.animations,
     "columns": lambda settings: list(settings.columns),
     "keys": lambda settings: dict(settings.keys),
+    "views": lambda settings: {name: view.model_dump(exclude_unset=True) for name, view in settings.views.items()},
     "on_error": lambda settings: _program_of(settings.on_error),
     "alerts": lambda settings: list(settings.alerts),
     "alert_repeat": lambda settings: settings.alert_repeat_seconds,

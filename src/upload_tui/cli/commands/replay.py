@@ -34,7 +34,8 @@ async def _replay(file: Path, speed: float, from_seconds: float) -> int:
     session = ReplaySession(header, lines, speed=speed)
     try:
         session.seek(header.began_on + timedelta(seconds=from_seconds))
-        preferences = dashboard_preferences(effective_display_settings())
-        return await run_dashboard(UploadApp(session, preferences=preferences, controls=session))
+        settings = effective_display_settings()
+        preferences = dashboard_preferences(settings)
+        return await run_dashboard(UploadApp(session, preferences=preferences, controls=session), settings)
     finally:
         session.close()

@@ -55,7 +55,7 @@ async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
 
     first, is_only_service = all_settings[0], len(all_settings) == 1
     services = [(service_of(settings), settings.title) for settings in all_settings]
-    preferences = dashboard_preferences(first, () if is_only_service else services)
+    preferences = dashboard_preferences(_combined_settings(all_settings), () if is_only_service else services)
     on_failures = FailureCommand(first.on_error) if first.on_error else None
     clock = SystemClock()
     with ExitStack() as stores:
@@ -63,7 +63,7 @@ async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
         session = sessions[0] if is_only_service else CombinedSession(sessions)
         async with record_visit(_combined_settings(all_settings), session) as last_visit:
             app = UploadApp(session, preferences=preferences, on_failures=on_failures, last_visit=last_visit)
-            return await run_dashboard(app)
+            return await run_dashboard(app, _combined_settings(all_settings))
 
 
 def _session(settings: ServiceSettings, stores: ExitStack, clock: "Clock", *, is_only_service: bool) -> "Session":

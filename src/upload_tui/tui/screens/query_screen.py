@@ -23,7 +23,7 @@ from upload_tui.monitor import (
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.text import plural
 from upload_tui.tui.appearance.columns import sort_keys
-from upload_tui.tui.bridge import OrderChosen
+from upload_tui.tui.preferences import DESCENDING_KEYS
 from upload_tui.tui.screens.session_screen import ExportScreen, SessionScreen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.footer import SearchBar, SearchTarget
@@ -32,12 +32,6 @@ from upload_tui.tui.widgets.table.row_window import next_in_trouble, next_matchi
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 __all__ = ["QueryScreen"]
-
-
-_DESCENDING_KEYS = frozenset(
-    {SortKey.TROUBLE, SortKey.INITIATED, SortKey.SINCE, SortKey.SIZE, SortKey.TOOK, SortKey.CHUNKS}
-)
-"""Sorted from the newest, largest or longest; the others from A or from the least."""
 
 
 _ENDED_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
@@ -174,23 +168,25 @@ class QueryScreen(SessionScreen, ExportScreen):
 
     def action_acknowledge(self) -> None:
         """Acknowledge what is wrong with the selection, with a note; take it back if all that was wrong is acknowledged."""
-        from upload_tui.tui.screens.acknowledge import AcknowledgeScreen
+        from upload_tui.tui.screens.prompts import acknowledge_prompt
 
         selected = self.selection()
         wrong = [detail for detail in selected if detail.row.trouble is not None]
         acknowledged = [detail.upload.id for detail in selected if detail.row.is_acknowledged]
         if wrong:
             names = [detail.upload.name or detail.upload.id for detail in wrong]
-            dialog = AcknowledgeScreen(names, self._session.picture.now())
-            self.app.push_screen(dialog, partial(self._acknowledge_if_given, [detail.upload.id for detail in wrong]))
+            ids = [detail.upload.id for detail in wrong]
+            self.app.push_screen(acknowledge_prompt(names), partial(self._acknowledge_with_note, ids))
         elif acknowledged:
             self._acknowledge(acknowledged, None)
         elif selected:
             self.notify("Nothing is wrong with the selection.", timeout=2)
 
-    def _acknowledge_if_given(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
-        if acknowledgement is not None:
-            self._acknowledge(upload_ids, acknowledgement)
+    def _acknowledge_with_note(self, upload_ids: Sequence[str], note: str | None) -> None:
+        from upload_tui.tui.screens.prompts import parse_acknowledgement
+
+        if note is not None:
+            self._acknowledge(upload_ids, parse_acknowledgement(note, self._session.picture.now()))
 
     def _acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
         picture = self._session.picture
@@ -217,16 +213,14 @@ class QueryScreen(SessionScreen, ExportScreen):
             self._sort_by(message.sort)
 
     def _sort_by(self, sort: SortKey) -> None:
-        self._set_order(sort, descending=sort in _DESCENDING_KEYS)
+        self._set_order(sort, descending=sort in DESCENDING_KEYS)
 
     def action_reverse(self) -> None:
         """Reverse the order."""
         self._set_order(self.rows_query.sort, descending=not self.rows_query.descending)
 
     def _set_order(self, sort: SortKey, *, descending: bool) -> None:
-        """Sort, also the next time."""
         self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
-        self.post_message(OrderChosen(sort, descending=descending))
 
     def action_follow(self) -> None:
         """Follow the newest upload, or end that and return to the order before."""

@@ -278,6 +278,8 @@ class TitledTable(UploadTable):
     connection: reactive[Connection | None] = reactive(None, init=False, repaint=False)
     is_known: reactive[bool] = reactive(False, init=False, repaint=False)
     funnel: reactive[Funnel] = reactive(Funnel, init=False, repaint=False)
+    view: reactive[str] = reactive("", init=False, repaint=False)
+    """The name of the view that is shown; empty if none is."""
 
     _titles: tuple[Content, Content] = (Content(), Content())
 
@@ -299,6 +301,8 @@ class TitledTable(UploadTable):
     def watch_is_known(self) -> None:
         """Update the titles."""
         self.update_titles()
+
+    watch_view = watch_is_known
 
     def watch_funnel(self, before: Funnel, after: Funnel) -> None:
         """Update the titles, which show the number of gone uploads."""
@@ -343,6 +347,8 @@ class TitledTable(UploadTable):
         parts = [f"Uploads {self.total - gone:,}{'' if self.is_settled else ' so far'}"]
         if gone:
             parts.append(f"{gone:,} gone")
+        if self.view:
+            parts.append(f"view {sanitize(self.view)}")
         parts.extend(query_parts(self.rows_query, self.projects, self.display_options.glyphs.ellipsis))
         if self.marked:
             parts.append(f"{len(self.marked)} marked")
