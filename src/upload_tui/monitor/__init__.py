@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Change,
         ConnectionChanged,
         PictureChanged,
+        Rewound,
         StageReached,
         SyncProgressed,
         UploadChange,
@@ -146,6 +147,7 @@ __all__ = [
     "RecordingStore",
     "RecordingWriter",
     "ReplaySession",
+    "Rewound",
     "Row",
     "Schedule",
     "Session",
@@ -208,7 +210,7 @@ __getattr__, __dir__ = lazy_names(
         "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
             "AnomalyNoticed Change CHANGE_FIELDS change_record ConnectionChanged flat_change flat_upload "
-            "full_upload_record PictureChanged StageReached SyncProgressed UPLOAD_FIELDS upload_record "
+            "full_upload_record PictureChanged Rewound StageReached SyncProgressed UPLOAD_FIELDS upload_record "
             "UploadChange UploadGone UploadPurged UploadSeen"
         ),
         "in_memory_picture": "InMemoryPicture",

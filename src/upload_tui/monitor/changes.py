@@ -23,6 +23,7 @@ __all__ = [
     "ConnectionChanged",
     "PictureChanged",
     "Record",
+    "Rewound",
     "StageReached",
     "SyncProgressed",
     "UPLOAD_FIELDS",
@@ -95,6 +96,10 @@ class UploadPurged(UploadChange, frozen=True, kw_only=True):
 
 class UploadGone(UploadChange, frozen=True, kw_only=True):
     """The service no longer lists the upload."""
+
+
+class Rewound(Change, frozen=True, kw_only=True):
+    """A replay went back: all changes before this one are void, and follow again up to its time."""
 
 
 class ConnectionChanged(Change, frozen=True, kw_only=True):

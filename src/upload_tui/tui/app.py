@@ -11,13 +11,13 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
-from upload_tui.monitor import LastVisit, Query, Session, SortKey, StageReached
+from upload_tui.monitor import LastVisit, Query, Rewound, Session, SortKey, StageReached
 from upload_tui.text import sanitize
-from upload_tui.tui.base_app import BaseApp
-from upload_tui.tui.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
+from upload_tui.tui.bindings import APP_KEYS
 from upload_tui.tui.bridge import Bridge, ChangeBatch
 from upload_tui.tui.notices import Alerts, CommandResult, count_since_visit, desktop_notification
-from upload_tui.tui.preferences import DemoControls, PlaybackControls, Preferences, ScreenState
+from upload_tui.tui.playback_app import PlaybackApp
+from upload_tui.tui.preferences import PlaybackControls, Preferences, ScreenState
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.session_screen import CopyScreen, LiveDialog
 
@@ -32,7 +32,7 @@ _MAX_COMPARED = 200
 """Uploads in trouble that are compared with those before, for alerts."""
 
 
-class UploadApp(BaseApp):
+class UploadApp(PlaybackApp):
     """The dashboard.
 
     Args:
@@ -57,9 +57,8 @@ class UploadApp(BaseApp):
         last_visit: LastVisit | None = None,
         update_interval_seconds: float = 0.1,
     ) -> None:
-        super().__init__(preferences or Preferences())
+        super().__init__(preferences or Preferences(), controls)
         self.session = session
-        self.controls = controls
         self.failure: UploadTuiError | None = None
         self._dashboard: DashboardScreen | None = None
         self._alerts = Alerts(self._preferences.alerts)
@@ -112,7 +111,8 @@ class UploadApp(BaseApp):
             self.exit(self.failure.exit_code)
 
     def _dispatch(self, batch: ChangeBatch) -> None:
-        self._alerts.add(batch.changes)
+        if not any(isinstance(change, Rewound) for change in batch.changes):  # a replay that went back repeats failures
+            self._alerts.add(batch.changes)
         self._deliver_alerts()
         connection = self.session.connection()
         if not self._is_summary_shown and (connection.is_live or connection.is_partly_live):
@@ -121,6 +121,10 @@ class UploadApp(BaseApp):
         for screen in self.live_screens():  # another reads the session when it is mounted
             if isinstance(screen, CopyScreen | LiveDialog):
                 screen.apply_changes(batch.changes)
+
+    def refresh_picture(self) -> None:
+        """Show the picture as it is now."""
+        self._dispatch(ChangeBatch(()))
 
     def _deliver_alerts(self) -> None:
         """Show the alerts that are due, and send them where the settings say."""
@@ -163,46 +167,6 @@ class UploadApp(BaseApp):
                 "Since your last visit", "Count new, verified, failed and newly overdue uploads", self._show_summary
             )
         yield SystemCommand("Theme", "Choose a theme", self.action_change_theme)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide the actions of the demo and of playback where there are none."""
-        if action in DEMO_ACTIONS:
-            return isinstance(self.controls, DemoControls)
-        return self.controls is not None if action in PLAYBACK_ACTIONS else True
-
-    def action_start_upload(self) -> None:
-        """Start an upload in the demo."""
-        if isinstance(self.controls, DemoControls):
-            self.controls.start_upload()
-
-    def action_start_fault(self) -> None:
-        """Choose a fault of the demo in a menu."""
-        from upload_tui.tui.screens.menu import MenuScreen, fault_menu
-
-        if isinstance(self.controls, DemoControls) and not isinstance(self.screen, MenuScreen):
-            self.push_screen(fault_menu(self.controls.faults), self._start_fault)
-
-    def _start_fault(self, fault_name: str | None) -> None:
-        if isinstance(self.controls, DemoControls) and fault_name is not None:
-            self.controls.start_fault(fault_name)
-            self._dispatch(ChangeBatch(()))
-
-    def action_slower(self) -> None:
-        """Slow the playback down."""
-        if self.controls is not None:
-            self.controls.slower()
-            self._dispatch(ChangeBatch(()))
-
-    def action_faster(self) -> None:
-        """Speed the playback up."""
-        if self.controls is not None:
-            self.controls.faster()
-            self._dispatch(ChangeBatch(()))
-
-    def action_step(self) -> None:
-        """Advance the playback by one step."""
-        if self.controls is not None:
-            self.controls.step()
 
 
 def _first_error(errors: BaseExceptionGroup[UploadTuiError]) -> UploadTuiError:

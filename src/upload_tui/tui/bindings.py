@@ -20,6 +20,9 @@ __all__ = [
     "FOOTER_LAST",
     "HELP_KEY",
     "PLAYBACK_ACTIONS",
+    "RECENT_SPANS",
+    "REPLAY_KEYMAP",
+    "SEEK_ACTIONS",
     "TABLE_KEYS",
     "TAIL_KEYS",
     "TIMELINE_KEYS",
@@ -44,6 +47,18 @@ def _key(
         show=footer_key is not None,
         key_display=footer_key or None,
     )
+
+
+RECENT_SPANS = {60: "minute", 300: "5 minutes", 900: "15 minutes", 3600: "hour", 86400: "day"}
+"""The filters of what changed last: how many seconds, and how that is written after `last`."""
+
+
+def _recent_keys(prefix: str, what: str) -> Sequence[Binding]:
+    return [
+        _key(f"{key}", f"recent({seconds})", f"Last {span}", f"Show only {what} in the last {span} (toggle)", name)
+        for key, (seconds, span) in enumerate(RECENT_SPANS.items(), 5)
+        for name in [f"{prefix}.{span.replace(' ', '_')}"]
+    ]
 
 
 TABLE_KEYS = (
@@ -78,7 +93,8 @@ TAIL_KEYS = (
         _key(f"{number}", f"only('{stage}')", stage.title(), f"Show only changes to {stage} (toggle)", f"tail.{stage}")
         for number, stage in enumerate(Stage, 1)
     ),
-    _key("escape", "clear", "Clear", "Clear the search, then the stage filter", "tail.clear"),
+    *_recent_keys("tail.last", "changes"),
+    _key("escape", "clear", "Clear", "Clear the search, then the filters", "tail.clear"),
 )
 """The keys of the change log in the activity pane. Settings know it as `tail`."""
 
@@ -111,6 +127,7 @@ DASHBOARD_KEYS = (
     _key("2", "stage('completed')", "Completed", "Show only completed (toggle)", "stage.completed"),
     _key("3", "stage('verified')", "Verified", "Show only verified (toggle)", "stage.verified"),
     _key("4", "stage('error')", "Error", "Show only failed (toggle)", "stage.error"),
+    *_recent_keys("last", "what changed"),
     _key("E", "next_failed", "Next failed", "Go to the next failed upload", "next.failed"),
     _key("W", "next_late", "Next late", "Go to the next overdue or stuck upload", "next.stuck"),
     _key("s", "sort", "Sort", "Sort by the next column", "sort", footer_key="s"),
@@ -123,6 +140,7 @@ DASHBOARD_KEYS = (
     _key("J", "raw", "Raw", "Raw response, secrets masked", "raw"),
     _key("F", "failures", "Failures", "Failures by cause", "failures"),
     _key("l", "latencies", "Latency", "Latency between stages, as histograms", "latencies"),
+    _key("T", "go_to_time", "Go to time", "Go to a time in Activity: 13:05, 5m ago", "activity.time"),
     _key("p", "projects", "Projects", "Show one project or all", "projects"),
     _key("v", "views", "Views", "Choose a view, save or remove one", "views"),
     _key("space", "pause", "Pause", "Pause or resume refreshing", "pause", footer_key="Space"),
@@ -154,6 +172,8 @@ APP_KEYS = (
     _key("left_square_bracket", "slower", "Slower", "Slow down, then pause", "story.slower", footer_key="["),
     _key("right_square_bracket", "faster", "Faster", "Speed up", "story.faster", footer_key="]"),
     _key("full_stop", "step", "Step", "One step forward", "story.step", footer_key="."),
+    _key("comma", "step_back", "Step back", "Replay: one step back", "story.back"),
+    _key("g", "seek", "Go to time", "Replay: go to a time: 13:05, -5m, +30s", "story.seek"),
     _key("ctrl+z", "suspend_process", "Suspend", "Suspend (`fg` resumes)", "suspend"),
     Binding(
         "ctrl+c",
@@ -204,6 +224,12 @@ FOOTER_LAST = ("help", "quit", "palette")
 PLAYBACK_ACTIONS = frozenset({"slower", "faster", "step"})
 """Actions that need `PlaybackControls`: the demo and replays."""
 
+SEEK_ACTIONS = frozenset({"step_back", "seek"})
+"""Actions that need `SeekControls`: replays."""
+
+REPLAY_KEYMAP = {"table.first": "home", "tail.first": "home", "timeline.first": "home"}
+"""Keys that change in a replay, where `g` goes to a time."""
+
 DEMO_ACTIONS = frozenset({"start_upload", "start_fault"})
 """Actions that need `DemoControls`: a replay cannot change what was recorded."""
 
@@ -225,6 +251,7 @@ _LABELS = {
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "full_stop": ".",
+    "comma": ",",
     "plus": "+",
     "minus": "-",
 }

@@ -16,9 +16,9 @@ _GROUPS: tuple[tuple[str, str], ...] = (
     ("Problems", "trouble next.failed next.stuck failures"),
     (
         "Find, filter and sort",
-        "search views view. stage. projects sort reverse follow clear table.next_match table.previous_match",
+        "search views view. stage. last. projects sort reverse follow activity.time clear table.next_match table.previous_match",
     ),
-    ("Find, filter and sort", "tail.initiated tail.completed tail.verified tail.error tail.clear"),
+    ("Find, filter and sort", "tail.initiated tail.completed tail.verified tail.error tail.last. tail.clear"),
     ("Find, filter and sort", "tail.next_match tail.previous_match"),
     ("Inspect", "table.open tail.open raw shapes latencies times density columns pause refresh"),
     ("Copy and export", "table.mark copy.id copy.json copy.curl tail.copy copy. export"),

@@ -1,6 +1,7 @@
 """What `cli` hands to the dashboard: the user's preferences, views and last state, and the controls of a demo or a replay."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -20,6 +21,7 @@ __all__ = [
     "PlaybackControls",
     "Preferences",
     "ScreenState",
+    "SeekControls",
     "TableOrder",
     "View",
 ]
@@ -76,7 +78,7 @@ class ScreenState(Struct, frozen=True):
 
     Attributes:
         query: the search, as the user wrote it.
-        stages, trouble_only, late_only: the filters.
+        stages, trouble_only, late_only, recent_seconds: the filters.
         view: the name of the view; empty if there was none.
         is_roomy: each row of the table has a second line.
     """
@@ -86,6 +88,7 @@ class ScreenState(Struct, frozen=True):
     stages: frozenset[Stage] = frozenset()
     trouble_only: bool = False
     late_only: bool = False
+    recent_seconds: int | None = None
     view: str = ""
     is_roomy: bool = False
 
@@ -93,7 +96,16 @@ class ScreenState(Struct, frozen=True):
     def of(cls, query: Query, view: str, *, is_roomy: bool) -> "ScreenState":
         """The state of a table with this query."""
         order = TableOrder(query.sort, query.descending)
-        return cls(order, query.where.text, query.stages, query.attention_only, query.late_only, view, is_roomy)
+        return cls(
+            order,
+            query.where.text,
+            query.stages,
+            query.attention_only,
+            query.late_only,
+            query.recent_seconds,
+            view,
+            is_roomy,
+        )
 
     @property
     def rows_query(self) -> Query:
@@ -103,6 +115,7 @@ class ScreenState(Struct, frozen=True):
             where=read_query(self.query),
             attention_only=self.trouble_only,
             late_only=self.late_only,
+            recent_seconds=self.recent_seconds,
             sort=self.order.sort,
             descending=self.order.descending,
         )
@@ -169,6 +182,27 @@ class PlaybackControls(Protocol):
 
     def step(self) -> None:
         """Go one step forward, also while paused: a second of a demo, a line of a recording."""
+        ...
+
+
+@runtime_checkable
+class SeekControls(PlaybackControls, Protocol):
+    """What the dashboard's keys do to a replay, and not to a demo."""
+
+    began_on: datetime
+    ends_on: datetime
+
+    @property
+    def position(self) -> datetime:
+        """The time that is shown."""
+        ...
+
+    def seek(self, on: datetime) -> None:
+        """Go to a time, forwards or back, within the recording."""
+        ...
+
+    def step_back(self) -> None:
+        """Go back to the line of the recording before the present position."""
         ...
 
 

@@ -17,7 +17,7 @@ from upload_tui.monitor import Acknowledgement
 from upload_tui.text import parse_duration, sanitize
 from upload_tui.tui.bindings import key_of
 
-__all__ = ["PromptScreen", "acknowledge_prompt", "parse_acknowledgement"]
+__all__ = ["PromptScreen", "acknowledge_prompt", "parse_acknowledgement", "time_prompt"]
 
 _FOR = re.compile(r"(?:^|\s)for\s+(\S+)\s*$")
 
@@ -62,6 +62,13 @@ def acknowledge_prompt(names: Sequence[str]) -> PromptScreen:
     which = sanitize(names[0]) if len(names) == 1 else f"{len(names):,} uploads"
     note = "Until its stage changes; for a time if the note ends with `for 2h`"
     return PromptScreen(f"Acknowledge {which}", "acknowledge", "note, such as: known, ticket 12", note)
+
+
+def time_prompt(title: str) -> PromptScreen:
+    """A prompt for a time, which `parse_moment` parses."""
+    return PromptScreen(
+        title, "go", "13:05, 13:05:30, 5m, 2026-03-14 13:05", "`5m` is five minutes ago, `+5m` is later"
+    )
 
 
 def parse_acknowledgement(text: str, now: datetime) -> Acknowledgement:

@@ -1,18 +1,15 @@
-"""The base class of screens with a table of uploads and a change log: it owns their query, and acknowledges uploads."""
+"""The base class of screens with a table of uploads and a change log: it owns their query."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from msgspec.structs import replace
 from textual import on
 from textual.reactive import reactive
 
 from upload_tui.monitor import (
-    Acknowledgement,
     CauseGroup,
     Change,
     Picture,
-    PictureChanged,
     Query,
     Row,
     SortKey,
@@ -21,10 +18,10 @@ from upload_tui.monitor import (
     read_query,
 )
 from upload_tui.status import PENDING_STAGES, Stage
-from upload_tui.text import plural
+from upload_tui.text import parse_moment, sanitize
 from upload_tui.tui.appearance.columns import sort_keys
 from upload_tui.tui.preferences import DESCENDING_KEYS
-from upload_tui.tui.screens.session_screen import ExportScreen, SessionScreen
+from upload_tui.tui.screens.session_screen import AcknowledgeScreen, ExportScreen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.footer import SearchBar, SearchTarget
 from upload_tui.tui.widgets.funnel import StageCell
@@ -37,7 +34,7 @@ __all__ = ["QueryScreen"]
 _ENDED_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
 
 
-class QueryScreen(SessionScreen, ExportScreen):
+class QueryScreen(AcknowledgeScreen, ExportScreen):
     """A screen with a table of uploads and a change log, which a search bar, keys and clicks filter and sort."""
 
     rows_query: reactive[Query] = reactive(Query, init=False, repaint=False)
@@ -116,6 +113,28 @@ class QueryScreen(SessionScreen, ExportScreen):
         stages = frozenset({Stage(stage)})
         self.rows_query = replace(self.rows_query, stages=frozenset() if self.rows_query.stages == stages else stages)
 
+    def action_recent(self, seconds: int) -> None:
+        """Toggle the filter of what changed in the last seconds."""
+        query = self.rows_query
+        self.rows_query = replace(query, recent_seconds=None if query.recent_seconds == seconds else seconds)
+
+    def action_go_to_time(self) -> None:
+        """Go to a time in the change log, which the user types."""
+        from upload_tui.tui.screens.prompts import time_prompt
+
+        self.app.push_screen(time_prompt("Go to time in Activity"), self._go_to_time)
+
+    def _go_to_time(self, text: str | None) -> None:
+        if not text:
+            return
+        on = parse_moment(text, self._session.picture.now(), self.display_options.zone)
+        if on is None:
+            self.notify(sanitize(f"Not a time: {text}"), severity="warning", markup=False, timeout=4)
+        else:
+            log = self.query_one(ChangeLogView)
+            log.focus()
+            log.go_to_time(on)
+
     @on(StageCell.Picked)
     def filter_by_stage(self, message: StageCell.Picked) -> None:
         """Toggle the filter of the stage that was clicked."""
@@ -163,37 +182,6 @@ class QueryScreen(SessionScreen, ExportScreen):
             descending=query.descending,
         )
         self.query_one(UploadTable).select(group.last_id)
-
-    # Acknowledgement
-
-    def action_acknowledge(self) -> None:
-        """Acknowledge what is wrong with the selection, with a note; take it back if all that was wrong is acknowledged."""
-        from upload_tui.tui.screens.prompts import acknowledge_prompt
-
-        selected = self.selection()
-        wrong = [detail for detail in selected if detail.row.trouble is not None]
-        acknowledged = [detail.upload.id for detail in selected if detail.row.is_acknowledged]
-        if wrong:
-            names = [detail.upload.name or detail.upload.id for detail in wrong]
-            ids = [detail.upload.id for detail in wrong]
-            self.app.push_screen(acknowledge_prompt(names), partial(self._acknowledge_with_note, ids))
-        elif acknowledged:
-            self._acknowledge(acknowledged, None)
-        elif selected:
-            self.notify("Nothing is wrong with the selection.", timeout=2)
-
-    def _acknowledge_with_note(self, upload_ids: Sequence[str], note: str | None) -> None:
-        from upload_tui.tui.screens.prompts import parse_acknowledgement
-
-        if note is not None:
-            self._acknowledge(upload_ids, parse_acknowledgement(note, self._session.picture.now()))
-
-    def _acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
-        picture = self._session.picture
-        picture.acknowledge(upload_ids, acknowledgement)
-        self._session.changes.publish(PictureChanged(at=picture.now()))
-        what = "No longer acknowledged" if acknowledgement is None else "Acknowledged"
-        self.notify(f"{what}: {plural(len(upload_ids), 'upload')}", timeout=2)
 
     # Sort order
 

@@ -224,6 +224,8 @@ def _filter_texts(query: Query) -> Iterator[str]:
         yield "is:trouble"
     if query.late_only:
         yield "is:overdue"
+    if query.recent_seconds is not None:
+        yield f"age<={query.recent_seconds}s"
     if query.is_by_failure:
         yield "is:failed"
     for name, value in (("error", query.cause), ("storage", query.storage_provider), ("by", query.uploader)):

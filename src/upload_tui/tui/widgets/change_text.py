@@ -25,7 +25,7 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle
 
-__all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces"]
+__all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces", "changed_on"]
 
 
 class ChangeFilter(Struct, frozen=True):
@@ -34,23 +34,31 @@ class ChangeFilter(Struct, frozen=True):
     Attributes:
         where: what the user searches for.
         stage: only changes to this stage; None means all.
+        recent_seconds: only changes of the last seconds; None means all.
     """
 
     where: Where = Where()
     stage: Stage | None = None
+    recent_seconds: int | None = None
 
     def __bool__(self) -> bool:
         """True if the filter can exclude a change."""
-        return self.where.tree != EVERYTHING or self.stage is not None
+        return self.where.tree != EVERYTHING or self.stage is not None or self.recent_seconds is not None
 
     def matches(self, change: UploadChange, now: datetime, row_of: Callable[[str], Row | None]) -> bool:
         """True if the change is shown; `row_of` is called only if the change itself does not have what is searched."""
         if self.stage is not None and not (isinstance(change, StageReached) and change.after is self.stage):
             return False
+        if not self.is_recent(change, now):
+            return False
         if self.where.tree == EVERYTHING:
             return True
         row = row_of(change.upload.id) if needs_upload(self.where.tree) else None
         return matches_change(self.where.tree, change, row, now)
+
+    def is_recent(self, change: UploadChange, now: datetime) -> bool:
+        """True if the change is of the last seconds."""
+        return self.recent_seconds is None or (now - changed_on(change)).total_seconds() <= self.recent_seconds
 
 
 _LABEL_CELLS = 11
@@ -69,7 +77,7 @@ def change_pieces(
 ) -> Sequence[tuple[str, str]]:
     """Texts with their component classes; together at most `width` cells. A narrow line has no label, only the sign."""
     glyphs = display_options.glyphs
-    time = f"{clock_text(_changed_on(change), now or change.at, display_options.zone):>8} "
+    time = f"{clock_text(changed_on(change), now or change.at, display_options.zone):>8} "
     label_cells = _LABEL_CELLS if width >= _LABEL_FROM_WIDTH else 0
     room = max(width - len(time) - 2 - label_cells, 0)
     sign, label, component_class, note = _describe(change, display_options, room - _MIN_NAME_CELLS - 3)
@@ -94,7 +102,8 @@ def _fit_name(name: str, note: str, room: int, glyphs: Glyphs) -> tuple[str, str
     return name, truncate_at_word(note, max(room - cell_len(name) - 3, 0), glyphs.ellipsis) if note else ""
 
 
-def _changed_on(change: UploadChange) -> datetime:
+def changed_on(change: UploadChange) -> datetime:
+    """When a change happened, or else when it was noticed."""
     if isinstance(change, StageReached):
         return change.on or change.latest or change.at
     return change.at
