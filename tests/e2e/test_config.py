@@ -55,6 +55,8 @@ def test_show_has_every_setting(settings_file: Path, tmp_path: Path, key: str) -
         "timezone": '"Europe/Berlin"',
         "columns": '["name"]',
         "keys": '{ quit = "x" }',
+        "commands": '{ page = { command = ["say", "{name}"] } }',
+        "on_change": '{ "stage:error" = "say" }',
         "views": '{ night = { query = "is:trouble" } }',
         "alerts": '["bell"]',
         "signs": '"ascii"',

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         UPLOAD_FIELDS,
         AnomalyNoticed,
         Change,
+        CommandEnded,
         ConnectionChanged,
         PictureChanged,
         Rewound,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         UploadChange,
         UploadGone,
         UploadPurged,
+        UploadRef,
         UploadSeen,
         change_record,
         flat_change,
@@ -121,6 +123,7 @@ __all__ = [
     "Change",
     "ChangeBroadcaster",
     "CombinedSession",
+    "CommandEnded",
     "Completion",
     "complete_query",
     "Connection",
@@ -170,6 +173,7 @@ __all__ = [
     "UploadChange",
     "UploadGone",
     "UploadPurged",
+    "UploadRef",
     "UploadSeen",
     "UploadWaiter",
     "WaitsFor",
@@ -209,9 +213,9 @@ __getattr__, __dir__ = lazy_names(
         "analysis.statistics": "statistics_of",
         "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
-            "AnomalyNoticed Change CHANGE_FIELDS change_record ConnectionChanged flat_change flat_upload "
+            "AnomalyNoticed Change CommandEnded CHANGE_FIELDS change_record ConnectionChanged flat_change flat_upload "
             "full_upload_record PictureChanged Rewound StageReached SyncProgressed UPLOAD_FIELDS upload_record "
-            "UploadChange UploadGone UploadPurged UploadSeen"
+            "UploadChange UploadGone UploadPurged UploadRef UploadSeen"
         ),
         "in_memory_picture": "InMemoryPicture",
         "model": (

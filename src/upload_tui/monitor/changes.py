@@ -20,6 +20,7 @@ __all__ = [
     "AnomalyNoticed",
     "CHANGE_FIELDS",
     "Change",
+    "CommandEnded",
     "ConnectionChanged",
     "PictureChanged",
     "Record",
@@ -96,6 +97,13 @@ class UploadPurged(UploadChange, frozen=True, kw_only=True):
 
 class UploadGone(UploadChange, frozen=True, kw_only=True):
     """The service no longer lists the upload."""
+
+
+class CommandEnded(UploadChange, frozen=True, kw_only=True):
+    """A command of the user ran for an upload, or for several of which this is the last; `text` says which one and how it ended."""
+
+    text: str
+    is_ok: bool
 
 
 class Rewound(Change, frozen=True, kw_only=True):
@@ -230,6 +238,8 @@ def _kind_fields(change: Change) -> Record:
             return {"kind": "purged", "on": format_optional_time(change.on)}
         case UploadGone():
             return {"kind": "gone"}
+        case CommandEnded():
+            return {"kind": "command", "detail": change.text}
         case ConnectionChanged():
             return {
                 "kind": "connection",

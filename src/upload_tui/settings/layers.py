@@ -162,7 +162,9 @@ def without_foreign_credentials(layers: Sequence[Layer], profile: Layer, *, requ
         url is None or (own_url is None and not requires_own_url) or (own_url and _origin(url) == _origin(own_url))
     ):
         return list(layers)
-    safe = {key: value for key, value in profile.values.items() if key not in CREDENTIAL_KEYS | {"projects"}}
+    safe = {
+        key: value for key, value in profile.values.items() if key not in CREDENTIAL_KEYS | {"projects", "upload_url"}
+    }
     return [Layer(profile.source, safe) if layer is profile else layer for layer in layers]
 
 

@@ -49,6 +49,12 @@ def _check_program(command: tuple[str, ...]) -> tuple[str, ...]:
     return command
 
 
+def _check_web_address(address: str) -> str:
+    if not re.match(r"https?://[^\s/{}]+(/|$)", address):
+        raise ValueError("it does not start with https:// or http:// and a host")
+    return address
+
+
 def _as_tuple(value: object) -> object:
     """Accept a single string for a list."""
     return (value,) if isinstance(value, str) else value
@@ -72,6 +78,22 @@ class ViewSettings(_Table):
     order: str | None = Field(default=None, description="a sort key, - before it for the other direction")
     columns: Strings = Field(default=(), description="columns of the table, each as name or name:width")
     key: str = Field(default="", description="key that shows the view")
+
+
+class CommandSettings(_Table):
+    """A command on uploads, under its name."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_check_program)] = Field(
+        description="a program with arguments (a list; no shell); {name} and other fields of an upload are replaced"
+    )
+    key: str = Field(default="", description="key that runs the command")
+    confirm: bool = Field(default=False, description="ask before it runs: true, false")
+    output: Literal["discard", "notice", "show"] = Field(
+        default="discard", description="where its output goes: discard, notice (a notification), show (a dialog)"
+    )
+    timeout: Seconds | None = Field(
+        default=None, description="seconds after which it is killed; 60 if not set, never if its output is discarded"
+    )
 
 
 class Profile(_Table):
@@ -115,11 +137,22 @@ class Profile(_Table):
     keys: dict[str, str] | None = Field(None, description="key bindings, by action id")
     views: dict[str, ViewSettings] | None = Field(
         None,
-        description="tables by name, each a view with query, order, columns and key; [views.NAME] is in every profile",
+        description="tables by name, each a view with query, order, columns and key; [views.NAME] for all",
+    )
+    commands: dict[str, CommandSettings] | None = Field(
+        None,
+        description="tables by name, each a command on uploads with command, key, confirm, output, timeout; [commands.NAME] for all",
+    )
+    upload_url: Annotated[str, AfterValidator(_check_web_address)] | None = Field(
+        None, description="address of an upload's page, which o opens: https://…/{project_id}/{id}"
     )
     on_error: Command | None = Field(
         None,
         description="a program with arguments (no shell) to run when uploads fail; reads them as JSON lines on standard input",
+    )
+    on_change: dict[str, Command] | None = Field(
+        None,
+        description="programs with arguments (no shell) by query: each runs on matching changes, which it reads as JSON lines",
     )
     alerts: tuple[Literal["bell", "desktop"], ...] | None = Field(
         None, description="how to alert when uploads fail, besides the alert line: bell, desktop"
@@ -137,10 +170,11 @@ class SettingsFile(_Table):
     default_profile: str | None = Field(None, description="the profile to use if none is chosen")
     profiles: dict[str, Profile] = Field(default_factory=dict, description="by name")
     views: dict[str, ViewSettings] = Field(default_factory=dict, description="of every profile, by name")
+    commands: dict[str, CommandSettings] = Field(default_factory=dict, description="of every profile, by name")
 
     def shared_values(self) -> dict[str, Any]:
         """What every profile has."""
-        return {"views": self.views} if self.views else {}
+        return {key: value for key, value in (("views", self.views), ("commands", self.commands)) if value}
 
     def profile_values(self, name: str) -> dict[str, Any]:
         """The values of a profile that the file has, and the shared ones."""
@@ -219,7 +253,7 @@ def _validation_error(error: ValidationError, source: str, text: str = "") -> Se
     return SettingsError(f"{where}: invalid {key}: {reason}", "Correct the value, or remove the key.")
 
 
-_TABLES: Mapping[str, type[BaseModel]] = {"views": ViewSettings}
+_TABLES: Mapping[str, type[BaseModel]] = {"views": ViewSettings, "commands": CommandSettings}
 """Keys of a profile that hold tables by name."""
 
 

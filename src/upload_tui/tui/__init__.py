@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from upload_tui.tui.bindings import free_key
     from upload_tui.tui.command_palette import action_ids
     from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
-    from upload_tui.tui.notices import AlertSettings, CommandResult, overdue_ids
+    from upload_tui.tui.notices import AlertSettings, overdue_ids
     from upload_tui.tui.preferences import (
         DemoControls,
         Fault,
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
         ScreenState,
         TableOrder,
         View,
+    )
+    from upload_tui.tui.upload_commands import (
+        ChangeHook,
+        CommandOutput,
+        CommandResult,
+        ProgramRun,
+        UploadCommand,
+        check_fields,
     )
 
 __all__ = [
@@ -37,6 +45,8 @@ __all__ = [
     "AlertSettings",
     "AsciiFilter",
     "ColumnSpec",
+    "ChangeHook",
+    "CommandOutput",
     "CommandResult",
     "DemoControls",
     "PlaybackControls",
@@ -44,12 +54,15 @@ __all__ = [
     "Fault",
     "Glyphs",
     "Preferences",
+    "ProgramRun",
     "ScreenState",
     "TableOrder",
     "UploadApp",
+    "UploadCommand",
     "View",
     "ViewKind",
     "action_ids",
+    "check_fields",
     "check_stylesheets",
     "fit_to_width",
     "free_key",
@@ -73,7 +86,8 @@ __getattr__, __dir__ = lazy_names(
         "bindings": "free_key",
         "command_palette": "action_ids",
         "fitting": "fit_to_width truncate_at_word truncate_middle",
-        "notices": "AlertSettings CommandResult overdue_ids",
+        "notices": "AlertSettings overdue_ids",
         "preferences": "DemoControls Fault PlaybackControls Preferences ScreenState TableOrder View",
+        "upload_commands": "ChangeHook check_fields CommandOutput CommandResult ProgramRun UploadCommand",
     },
 )

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
 
@@ -11,28 +11,23 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
-from upload_tui.monitor import LastVisit, Query, Rewound, Session, SortKey, StageReached
-from upload_tui.text import sanitize
+from upload_tui.monitor import LastVisit, Query, Rewound, Session, SortKey
 from upload_tui.tui.bindings import APP_KEYS
 from upload_tui.tui.bridge import Bridge, ChangeBatch
-from upload_tui.tui.notices import Alerts, CommandResult, count_since_visit, desktop_notification
-from upload_tui.tui.playback_app import PlaybackApp
+from upload_tui.tui.command_app import CommandApp, FailureHook
+from upload_tui.tui.notices import Alerts, count_since_visit, desktop_notification
 from upload_tui.tui.preferences import PlaybackControls, Preferences, ScreenState
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.session_screen import CopyScreen, LiveDialog
 
-__all__ = ["FailureHook", "UploadApp"]
-
-FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, CommandResult]]
-"""Called with uploads that failed of one cause, for example to run the user's command."""
-
+__all__ = ["UploadApp"]
 
 _IN_TROUBLE = Query(attention_only=True, sort=SortKey.TROUBLE)
 _MAX_COMPARED = 200
 """Uploads in trouble that are compared with those before, for alerts."""
 
 
-class UploadApp(PlaybackApp):
+class UploadApp(CommandApp):
     """The dashboard.
 
     Args:
@@ -57,13 +52,10 @@ class UploadApp(PlaybackApp):
         last_visit: LastVisit | None = None,
         update_interval_seconds: float = 0.1,
     ) -> None:
-        super().__init__(preferences or Preferences(), controls)
-        self.session = session
+        super().__init__(session, preferences or Preferences(), controls, on_failures)
         self.failure: UploadTuiError | None = None
         self._dashboard: DashboardScreen | None = None
         self._alerts = Alerts(self._preferences.alerts)
-        self._on_failures = on_failures
-        self._last_result: CommandResult | None = None
         self._last_visit = last_visit
         self._is_summary_shown = last_visit is None
         self._update_interval_seconds = update_interval_seconds
@@ -113,6 +105,7 @@ class UploadApp(PlaybackApp):
     def _dispatch(self, batch: ChangeBatch) -> None:
         if not any(isinstance(change, Rewound) for change in batch.changes):  # a replay that went back repeats failures
             self._alerts.add(batch.changes)
+            self.queue_changes(batch.changes)
         self._deliver_alerts()
         connection = self.session.connection()
         if not self._is_summary_shown and (connection.is_live or connection.is_partly_live):
@@ -139,16 +132,7 @@ class UploadApp(PlaybackApp):
                 self.bell()
             if self._alerts.settings.desktop and self._driver is not None:
                 self._driver.write(desktop_notification(alert.text, in_tmux="TMUX" in os.environ))
-            if self._on_failures is not None and alert.failures:
-                run = self._run_on_failures(self._on_failures, alert.failures)
-                self.run_worker(run, group="on failures", exit_on_error=False)
-
-    async def _run_on_failures(self, on_failures: FailureHook, failures: Sequence[StageReached]) -> None:
-        """Run the user's command and show what ran and how it ended, unless it ended like the last time."""
-        result = await on_failures(failures)
-        if result != self._last_result:
-            self._last_result = result
-            self.notify(sanitize(result.text), severity="information" if result.is_ok else "warning", markup=False)
+            self.run_on_failures(alert.failures)
 
     def _show_summary(self) -> None:
         if self._last_visit is not None:

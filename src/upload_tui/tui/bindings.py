@@ -172,6 +172,7 @@ APP_KEYS = (
     _key("left_square_bracket", "slower", "Slower", "Slow down, then pause", "story.slower", footer_key="["),
     _key("right_square_bracket", "faster", "Faster", "Speed up", "story.faster", footer_key="]"),
     _key("full_stop", "step", "Step", "One step forward", "story.step", footer_key="."),
+    _key("o", "run_command('open')", "Open page", "Open the upload's page (upload_url of the profile)", "open.page"),
     _key("comma", "step_back", "Step back", "Replay: one step back", "story.back"),
     _key("g", "seek", "Go to time", "Replay: go to a time: 13:05, -5m, +30s", "story.seek"),
     _key("ctrl+z", "suspend_process", "Suspend", "Suspend (`fg` resumes)", "suspend"),

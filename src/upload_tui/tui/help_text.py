@@ -21,7 +21,7 @@ _GROUPS: tuple[tuple[str, str], ...] = (
     ("Find, filter and sort", "tail.initiated tail.completed tail.verified tail.error tail.last. tail.clear"),
     ("Find, filter and sort", "tail.next_match tail.previous_match"),
     ("Inspect", "table.open tail.open raw shapes latencies times density columns pause refresh"),
-    ("Copy and export", "table.mark copy.id copy.json copy.curl tail.copy copy. export"),
+    ("Copy, export and run", "open.page command. table.mark copy.id copy.json copy.curl tail.copy copy. export"),
     ("Demo and replay", "story."),
     ("Panes", "pane. help quit quit. upload.back suspend"),
     ("Move", "table.down table.up table. tail.down tail.up tail. timeline.down timeline.up timeline."),

@@ -1,6 +1,6 @@
 """What `cli` hands to the dashboard: the user's preferences, views and last state, and the controls of a demo or a replay."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,6 +13,7 @@ from upload_tui.status import Stage
 from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.notices import AlertSettings
+from upload_tui.tui.upload_commands import ChangeHook, CommandResult, ProgramRun, UploadCommand
 
 __all__ = [
     "DESCENDING_KEYS",
@@ -137,6 +138,10 @@ class Preferences(Struct, frozen=True):
         save_theme: saves the theme that the user chose for the next time; None does not save it.
         state: how the dashboard was left; it comes back so.
         views: the views of the settings, and those saved from the screen.
+        commands: the user's commands on uploads.
+        upload_url: the address of an upload's page, with fields; empty if there is none.
+        on_change: what runs for changes that match a query.
+        run_program: runs a program of a command, whose name is the first argument; None runs none.
         save_views: saves the views that were saved from the screen; None does not save them.
         is_animated: enable animations.
     """
@@ -153,6 +158,10 @@ class Preferences(Struct, frozen=True):
     save_theme: Callable[[str], None] | None = None
     state: ScreenState = ScreenState()
     views: Sequence[View] = ()
+    commands: Sequence[UploadCommand] = ()
+    upload_url: str = ""
+    on_change: Sequence[ChangeHook] = ()
+    run_program: Callable[[str, ProgramRun], Coroutine[None, None, CommandResult]] | None = None
     save_views: Callable[[Sequence[View]], None] | None = None
     is_animated: bool = True
 

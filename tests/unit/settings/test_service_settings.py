@@ -25,8 +25,8 @@ from upload_tui.settings.profiles import Profile, read_ddsclient, read_settings_
 
 URL = "https://dds.test"
 SECRETS = ("token", "agent_key", "user_key")
-TABLES = {"views"}
-VALID = {"views": ""}
+TABLES = {"views", "commands"}
+VALID = {"views": "", "commands": "command = ['x']\n"}
 """What each table needs besides optional keys."""
 SOURCES = st.sampled_from(["default", "profile", "variable", "flag"])
 # All examples share one folder; each writes its own file into it.

@@ -8,7 +8,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from upload_tui.cli.support.environment import terminal_locale
-from upload_tui.errors import QueryError, SettingsError, StorageError, did_you_mean
+from upload_tui.cli.support.user_commands import (
+    change_hooks,
+    configured_commands,
+    naming_setting,
+    own_keys,
+    run_program,
+)
+from upload_tui.errors import SettingsError, StorageError, did_you_mean
 from upload_tui.files import (
     config_folder,
     failure_reason,
@@ -23,7 +30,17 @@ from upload_tui.settings import ServiceSettings
 if TYPE_CHECKING:
     from textual.theme import Theme
 
-    from upload_tui.tui import ColumnSpec, DisplayOptions, Glyphs, Preferences, ScreenState, TableOrder, View, ViewKind
+    from upload_tui.tui import (
+        AlertSettings,
+        ColumnSpec,
+        DisplayOptions,
+        Glyphs,
+        Preferences,
+        ScreenState,
+        TableOrder,
+        View,
+        ViewKind,
+    )
 
 __all__ = [
     "configured_columns",
@@ -160,24 +177,15 @@ def _configured_views(settings: ServiceSettings) -> "Iterator[View]":
     Raises:
         SettingsError: a query, an order, a column or a key is invalid.
     """
-    from upload_tui.tui import View, free_key, parse_columns
+    from upload_tui.monitor import parse_query
+    from upload_tui.tui import View, parse_columns
 
-    keys: dict[str, str] = {}
+    keys = own_keys(settings)
     for name, view in settings.views.items():
-        where = f"{settings.sources['views']}: views.{name}"
-        try:
-            _check_query(view.query)
+        with naming_setting(settings, "views", name):
+            parse_query(view.query)
             order = _parse_order(view.order) if view.order else None
-            key = free_key(view.key, settings.keys, keys) if view.key else ""
-            columns = parse_columns(view.columns)
-        except QueryError as error:
-            raise SettingsError(f"{where}: query: {error.title}", error.hint) from error
-        except SettingsError as error:
-            raise SettingsError(f"{where}: {error.title}", error.hint) from error
-        except ValueError as error:
-            raise SettingsError(f"{where}: {error}", "Correct the value, or remove the key.") from error
-        keys[key] = f"the view {name}"
-        yield View(name, view.query, order, columns, key)
+            yield View(name, view.query, order, parse_columns(view.columns), keys["view", name])
 
 
 def _parse_order(text: str) -> "TableOrder":
@@ -189,12 +197,6 @@ def _parse_order(text: str) -> "TableOrder":
     except ValueError:
         hint = did_you_mean(text.removeprefix("-"), [*SortKey], otherwise=f"Known orders: {', '.join(SortKey)}.")
         raise SettingsError(f"there is no order {text}", hint) from None
-
-
-def _check_query(text: str) -> None:
-    from upload_tui.monitor import parse_query
-
-    parse_query(text)
 
 
 def _read_choice(name: str) -> str:
@@ -242,8 +244,6 @@ def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[st
     """
     from msgspec.structs import replace
 
-    from upload_tui.tui import AlertSettings
-
     defaults = _default_preferences()
     _check_keys(settings)
     themes = _known_themes(defaults.themes)
@@ -258,14 +258,21 @@ def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[st
         save_theme=save_theme,
         state=_saved_state(settings),
         views=_views(settings),
+        commands=tuple(configured_commands(settings)),
+        upload_url=settings.upload_url,
+        on_change=tuple(change_hooks(settings)),
+        run_program=run_program,
         save_views=save_views,
         is_animated=defaults.is_animated if settings.animations is None else settings.animations,
-        alerts=AlertSettings(
-            bell="bell" in settings.alerts,
-            desktop="desktop" in settings.alerts,
-            quiet_seconds=settings.alert_repeat_seconds,
-        ),
+        alerts=_alerts(settings),
     )
+
+
+def _alerts(settings: ServiceSettings) -> "AlertSettings":
+    from upload_tui.tui import AlertSettings
+
+    alerts = settings.alerts
+    return AlertSettings("bell" in alerts, "desktop" in alerts, settings.alert_repeat_seconds)
 
 
 def _is_over_ssh() -> bool:

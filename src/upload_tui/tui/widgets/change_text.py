@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from upload_tui.monitor import (
     EVERYTHING,
     AnomalyNoticed,
+    CommandEnded,
     Row,
     StageReached,
     UploadChange,
@@ -123,6 +124,8 @@ def _describe(change: UploadChange, display_options: DisplayOptions, note_cells:
             return glyphs.unreached, "purged", _QUIET, "stored data deleted"
         case UploadGone():
             return glyphs.unreached, "gone", _QUIET, "no longer listed by the service"
+        case CommandEnded():
+            return glyphs.cursor, "command", _QUIET if change.is_ok else _ERROR, sanitize(change.text)
         case UploadSeen():
             return glyphs.unreached, "seen", _QUIET, "a new upload"
         case _:

@@ -1,5 +1,6 @@
-"""The command that runs when uploads fail."""
+"""Programs of the user: on failures, on changes and on uploads."""
 
+import asyncio
 import json
 import re
 import shlex
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from upload_tui.cli.support.failure_command import FailureCommand
+from upload_tui.cli.support.user_commands import HookCommand, run_program
 from upload_tui.monitor import StageReached
 from upload_tui.testing import InMemorySession, an_upload
+from upload_tui.tui import ProgramRun
 
 
 async def test_command_gets_failures_on_standard_input_and_never_as_arguments(tmp_path: Path) -> None:
@@ -23,7 +25,7 @@ async def test_command_gets_failures_on_standard_input_and_never_as_arguments(tm
     session = InMemorySession()
     session.publish(an_upload("--help; rm -rf $HOME\0", completed=60, error=20, message="size differs"))
     failures = [one for one in session.changes.history(9) if isinstance(one, StageReached) and one.after == "error"]
-    result = await FailureCommand(f"{sys.executable} {script} 'a b'")(failures)
+    result = await HookCommand("on_error", f"{sys.executable} {script} 'a b'")(failures)
     arguments, lines, name = json.loads(received.read_text())
     assert arguments == ["a b"]
     assert json.loads(lines)["error_message"] == "size differs"
@@ -50,6 +52,28 @@ async def test_result_says_what_ran_and_how_it_ended(command: str, end: str) -> 
     session.publish(an_upload("scan.tiff", completed=60, error=20))
     failures = [one for one in session.changes.history(9) if isinstance(one, StageReached) and one.after == "error"]
     session.close()
-    result = await FailureCommand(command)(failures)
+    result = await HookCommand("on_error", command)(failures)
     assert not result.is_ok
     assert re.fullmatch(f"on_error: {re.escape(shlex.split(command)[0])}: {end}.*", result.text), result.text
+
+
+async def test_a_program_has_no_terminal_and_its_output_is_kept_if_asked_for() -> None:
+    script = "cat; (: < /dev/tty) 2> /dev/null && echo terminal; test -t 0 || echo none"
+    result = await run_program("page", ProgramRun(("sh", "-c", script), "input\n", keeps_output=True))
+    assert (result.text, result.is_ok, result.output) == ("page: sh: exit code 0.", True, "input\nnone\n")
+    assert (await run_program("page", ProgramRun(("sh", "-c", script), ""))).output == ""
+
+
+async def test_a_program_that_runs_too_long_is_killed_with_what_it_started() -> None:
+    run = ProgramRun(("sh", "-c", "sleep 1000 & echo $!; wait"), "", keeps_output=True, timeout_seconds=0.05)
+    result = await run_program("page", run)
+    assert result.text == "page: sh: killed after 0s."
+    while _is_running(int(result.output)):
+        await asyncio.sleep(0)
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
