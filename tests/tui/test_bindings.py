@@ -175,7 +175,11 @@ async def test_a_key_has_its_effect_on_the_dashboard(key: str) -> None:
 
 def test_every_key_of_the_dashboard_has_a_tested_effect() -> None:
     keys = {key for binding in (*TABLE_KEYS, *DASHBOARD_KEYS, *APP_KEYS) for key in binding.key.split(",")}
-    assert keys - EFFECTS.keys() == {"ctrl+z", "comma", "o"}  # one would suspend the test, the others need a replay and a page
+    assert keys - EFFECTS.keys() == {
+        "ctrl+z",
+        "comma",
+        "o",
+    }  # one would suspend the test, the others need a replay and a page
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
         Window,
     )
     from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
-    from upload_tui.monitor.queries.completion import Completion, complete_query
+    from upload_tui.monitor.queries.completion import Completion, ValueCounts, complete_query, field_values
     from upload_tui.monitor.queries.matching import matches_change, matches_row
     from upload_tui.monitor.queries.parser import parse_query, read_query
     from upload_tui.monitor.queries.query import Query, SortKey
@@ -176,6 +176,7 @@ __all__ = [
     "UploadRef",
     "UploadSeen",
     "UploadWaiter",
+    "ValueCounts",
     "WaitsFor",
     "WatchedSource",
     "Where",
@@ -183,6 +184,7 @@ __all__ = [
     "all_of",
     "change_record",
     "estimate_retries",
+    "field_values",
     "flat_change",
     "flat_upload",
     "full_upload_record",
@@ -223,7 +225,7 @@ __getattr__, __dir__ = lazy_names(
             "ProjectRef Row StageSummary Trouble WaitsFor Window"
         ),
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
-        "queries.completion": "complete_query Completion",
+        "queries.completion": "complete_query Completion field_values ValueCounts",
         "queries.matching": "matches_change matches_row",
         "queries.parser": "parse_query read_query",
         "queries.query": "Query SortKey",

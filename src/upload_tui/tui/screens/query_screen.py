@@ -1,6 +1,7 @@
 """The base class of screens with a table of uploads and a change log: it owns their query."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec.structs import replace
 from textual import on
@@ -14,6 +15,7 @@ from upload_tui.monitor import (
     Row,
     SortKey,
     Where,
+    field_values,
     needs_marks,
     read_query,
 )
@@ -64,10 +66,11 @@ class QueryScreen(AcknowledgeScreen, ExportScreen):
     def action_search(self) -> None:
         """Search the change log if it has the focus, else the table."""
         log = self.query_one(ChangeLogView)
-        if log.has_focus:
-            self.query_one(SearchBar).open(SearchTarget.CHANGES, log.change_filter.where.text)
-        else:
-            self.query_one(SearchBar).open(SearchTarget.UPLOADS, self.rows_query.where.text)
+        is_log = log.has_focus
+        target = SearchTarget.CHANGES if is_log else SearchTarget.UPLOADS
+        text = log.change_filter.where.text if is_log else self.rows_query.where.text
+        values_of = partial(field_values, self._session.picture, self.rows_query, self._session.projects)
+        self.query_one(SearchBar).open(target, text, values_of)
 
     @on(SearchBar.Changed)
     def search_as_typed(self, message: SearchBar.Changed) -> None:
@@ -79,7 +82,23 @@ class QueryScreen(AcknowledgeScreen, ExportScreen):
         else:
             where = read_query(message.value, self.rows_query.where)
             self.rows_query = replace(self.rows_query, where=where, marked=self._marked_for(where))
-        self.query_one(SearchBar).show_note(where.note)
+        self._show_search_note(message.target)
+
+    def _show_search_note(self, target: SearchTarget) -> None:
+        """Show the number of matches, and the note of the query."""
+        log, table = self.query_one(ChangeLogView), self.query_one(UploadTable)
+        is_log = target is SearchTarget.CHANGES
+        total, where = (log.total, log.change_filter.where) if is_log else (table.total, self.rows_query.where)
+        more = "" if is_log or table.is_settled else " so far"
+        matches = "1 match" if total == 1 else f"{total:,} matches"
+        self.query_one(SearchBar).show_note(where.note, f"{matches}{more}")
+
+    @on(UploadTable.TitleChanged)
+    def update_matches(self) -> None:
+        """Show the number of matches that a search of many uploads found since."""
+        bar = self.query_one(SearchBar)
+        if bar.is_open and bar.target is SearchTarget.UPLOADS:
+            self._show_search_note(bar.target)
 
     def _marked_for(self, where: Where) -> frozenset[str]:
         """The marked uploads if the query compares them."""

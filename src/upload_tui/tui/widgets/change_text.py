@@ -125,7 +125,7 @@ def _describe(change: UploadChange, display_options: DisplayOptions, note_cells:
         case UploadGone():
             return glyphs.unreached, "gone", _QUIET, "no longer listed by the service"
         case CommandEnded():
-            return glyphs.cursor, "command", _QUIET if change.is_ok else _ERROR, sanitize(change.text)
+            return glyphs.unreached, "command", _QUIET if change.is_ok else _ERROR, sanitize(change.text)
         case UploadSeen():
             return glyphs.unreached, "seen", _QUIET, "a new upload"
         case _:
